@@ -1,0 +1,65 @@
+//! Everything that is wrong with a file, each with its place.
+
+use std::cell::RefCell;
+use std::fmt;
+
+/// One thing that is wrong: where, which setting, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Byte offset in the file.
+    pub offset: usize,
+    /// Dotted path of the setting, empty for syntax errors.
+    pub path: String,
+    pub text: String,
+}
+
+/// Problems found so far. Readers share it and go on after each.
+#[derive(Default)]
+pub struct Problems(RefCell<Vec<Problem>>);
+
+impl Problems {
+    pub fn add(&self, offset: usize, path: &str, text: impl Into<String>) {
+        let problem = Problem { offset, path: path.to_owned(), text: text.into() };
+        let mut all = self.0.borrow_mut();
+        if !all.contains(&problem) {
+            all.push(problem);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    /// All problems in the order of the file.
+    pub fn into_sorted(self) -> Vec<Problem> {
+        let mut all = self.0.into_inner();
+        all.sort_by_key(|problem| problem.offset);
+        all
+    }
+}
+
+impl Problem {
+    /// `gateway.toml:12:7: token.portive.ttl: …`, columns counted in characters.
+    pub fn display<'a>(&'a self, file: &'a str, source: &'a str) -> impl fmt::Display + 'a {
+        Placed { problem: self, file, source }
+    }
+}
+
+struct Placed<'a> {
+    problem: &'a Problem,
+    file: &'a str,
+    source: &'a str,
+}
+
+impl fmt::Display for Placed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let before = self.source.get(..self.problem.offset).unwrap_or(self.source);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        write!(f, "{}:{line}:{column}: ", self.file)?;
+        if !self.problem.path.is_empty() {
+            write!(f, "{}: ", self.problem.path)?;
+        }
+        f.write_str(&self.problem.text)
+    }
+}

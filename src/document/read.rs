@@ -1,0 +1,113 @@
+//! How each type of setting is read from one value.
+
+use std::time::Duration;
+
+use super::{At, Value};
+use crate::secret::Secret;
+use crate::units::{self, Rate};
+
+/// A type that can stand in `gateway.toml`. `None` means the problem was noted.
+pub trait FromNode: Sized {
+    fn read(at: &At<'_>) -> Option<Self>;
+}
+
+impl FromNode for bool {
+    fn read(at: &At<'_>) -> Option<Self> {
+        let Value::Boolean(value) = at.node.value else {
+            at.wrong("true or false");
+            return None;
+        };
+        Some(value)
+    }
+}
+
+impl FromNode for String {
+    fn read(at: &At<'_>) -> Option<Self> {
+        at.text("a text in quotes").map(str::to_owned)
+    }
+}
+
+impl FromNode for u64 {
+    fn read(at: &At<'_>) -> Option<Self> {
+        let number = match at.node.value {
+            Value::Integer(number) => Self::try_from(number).ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            at.wrong("a whole number, zero or more");
+        }
+        number
+    }
+}
+
+impl FromNode for usize {
+    fn read(at: &At<'_>) -> Option<Self> {
+        u64::read(at).and_then(|number| Self::try_from(number).ok())
+    }
+}
+
+impl FromNode for Duration {
+    fn read(at: &At<'_>) -> Option<Self> {
+        let text = match &at.node.value {
+            Value::Integer(number) => {
+                at.problem(format!(
+                    "found the bare number {number}, which could mean seconds or milliseconds; write \"{number}s\" or \"{number}ms\""
+                ));
+                return None;
+            }
+            _ => at.text(r#"a duration such as "90s", "1m" or "1d""#)?,
+        };
+        units::duration(text).map_err(|expected| at.wrong(expected)).ok()
+    }
+}
+
+impl FromNode for Rate {
+    fn read(at: &At<'_>) -> Option<Self> {
+        let text = at.text(r#"a rate such as "30/minute""#)?;
+        units::rate(text).map_err(|expected| at.wrong(expected)).ok()
+    }
+}
+
+impl FromNode for Secret {
+    fn read(at: &At<'_>) -> Option<Self> {
+        at.secret()
+    }
+}
+
+/// A list in which every item is wanted: one wrong item refuses the list, after
+/// all of them were looked at.
+impl<T: FromNode> FromNode for Vec<T> {
+    fn read(at: &At<'_>) -> Option<Self> {
+        if !matches!(at.node.value, Value::Array(_)) {
+            at.problem(format!("found {}, expected a list in [brackets]", at.node.kind()));
+            return None;
+        }
+        let read: Vec<Option<T>> = at.items().iter().map(T::read).collect();
+        read.into_iter().collect()
+    }
+}
+
+/// One value, or a list of them.
+pub struct OneOrMany<T>(pub Vec<T>);
+
+impl<T: FromNode> FromNode for OneOrMany<T> {
+    fn read(at: &At<'_>) -> Option<Self> {
+        let read: Vec<Option<T>> = at.items().iter().map(T::read).collect();
+        read.into_iter().collect::<Option<Vec<T>>>().map(Self)
+    }
+}
+
+/// A value that remembers where it stood, for checks that come later.
+#[derive(Clone, Debug)]
+pub struct Located<T> {
+    pub value: T,
+    pub offset: usize,
+    pub path: String,
+}
+
+impl<T: FromNode> FromNode for Located<T> {
+    fn read(at: &At<'_>) -> Option<Self> {
+        let value = T::read(at)?;
+        Some(Self { value, offset: at.node.span.start, path: at.path.clone() })
+    }
+}

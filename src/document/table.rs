@@ -1,0 +1,188 @@
+//! Cursors over the tree: `At` is one value, `Table` one table being read.
+
+use super::{FromNode, Key, Node, Problems, Value, shown};
+use crate::secret::{Secret, Secrets};
+
+/// One value with its path, and where problems go.
+#[derive(Clone)]
+pub struct At<'a> {
+    pub node: &'a Node,
+    pub path: String,
+    pub problems: &'a Problems,
+    pub secrets: &'a Secrets,
+}
+
+impl<'a> At<'a> {
+    pub fn new(node: &'a Node, path: &str, problems: &'a Problems, secrets: &'a Secrets) -> Self {
+        Self { node, path: path.to_owned(), problems, secrets }
+    }
+
+    /// Notes what is wrong with this value.
+    pub fn problem(&self, text: impl Into<String>) {
+        self.problems.add(self.node.span.start, &self.path, text);
+    }
+
+    /// Notes that this value is not what was expected.
+    pub fn wrong(&self, expected: &str) {
+        self.problem(format!("found {}, expected {expected}", self.node.shown()));
+    }
+
+    pub fn read<T: FromNode>(&self) -> Option<T> {
+        T::read(self)
+    }
+
+    /// The value as text, or a problem.
+    pub fn text(&self, expected: &str) -> Option<&'a str> {
+        let Value::Text(text) = &self.node.value else {
+            self.problem(format!("found {}, expected {expected}", self.node.kind()));
+            return None;
+        };
+        Some(text)
+    }
+
+    /// The items of a list, or the one value that stands for a list of one.
+    pub fn items(&self) -> Vec<Self> {
+        let Value::Array(items) = &self.node.value else { return vec![self.clone()] };
+        let item = |(index, node)| Self { node, path: format!("{}[{index}]", self.path), ..*self };
+        items.iter().enumerate().map(item).collect()
+    }
+
+    /// The members of a table in the order of the file.
+    pub fn members(&self) -> Vec<(&'a Key, Self)> {
+        let Value::Table(entries) = &self.node.value else {
+            self.problem(format!("found {}, expected a table", self.node.kind()));
+            return Vec::new();
+        };
+        entries.iter().map(|(key, node)| (key, self.child(key, node))).collect()
+    }
+
+    fn child(&self, key: &Key, node: &'a Node) -> Self {
+        let path = if self.path.is_empty() {
+            key.name.clone()
+        } else {
+            format!("{}.{}", self.path, key.name)
+        };
+        Self { node, path, ..*self }
+    }
+
+    /// The secret behind a reference, or a problem that does not repeat it.
+    pub fn secret(&self) -> Option<Secret> {
+        let Value::Text(reference) = &self.node.value else {
+            self.problem("found no text, expected a reference to a secret: \"env:NAME\", \"file:PATH\" or \"credential:NAME\"");
+            return None;
+        };
+        self.secrets.resolve(reference).map_err(|error| self.problem(error.to_string())).ok()
+    }
+
+    pub fn table(&self) -> Option<Table<'a>> {
+        let Value::Table(entries) = &self.node.value else {
+            self.problem(format!("found {}, expected a table", self.node.kind()));
+            return None;
+        };
+        Some(Table { at: self.clone(), entries, asked: Vec::new() })
+    }
+}
+
+/// A table being read. Ask for each key once; `finish` reports the rest.
+pub struct Table<'a> {
+    at: At<'a>,
+    entries: &'a [(Key, Node)],
+    asked: Vec<&'static str>,
+}
+
+impl<'a> Table<'a> {
+    pub fn at(&self) -> &At<'a> {
+        &self.at
+    }
+
+    /// The value under `key`, if it is there.
+    pub fn take(&mut self, key: &'static str) -> Option<At<'a>> {
+        self.asked.push(key);
+        self.peek(key)
+    }
+
+    /// As `take`, without counting as asked.
+    pub fn peek(&self, key: &str) -> Option<At<'a>> {
+        let (key, node) = self.entries.iter().find(|(entry, _)| entry.name == key)?;
+        Some(self.at.child(key, node))
+    }
+
+    /// The value under `key`; `None` if absent, and also if wrong, which is then
+    /// noted. Any problem refuses the whole file, so a default does no harm.
+    pub fn get<T: FromNode>(&mut self, key: &'static str) -> Option<T> {
+        self.take(key)?.read()
+    }
+
+    /// As `get`, but absence is a problem; `hint` says what to write.
+    pub fn need<T: FromNode>(&mut self, key: &'static str, hint: &str) -> Option<T> {
+        self.take_needed(key, hint)?.read()
+    }
+
+    pub fn take_needed(&mut self, key: &'static str, hint: &str) -> Option<At<'a>> {
+        let taken = self.take(key);
+        if taken.is_none() {
+            self.at.problem(format!("`{key}` is missing; write {hint}"));
+        }
+        taken
+    }
+
+    /// Reports every key nobody asked for, with the nearest known one.
+    pub fn finish(self) {
+        for (key, _) in self.entries {
+            if self.asked.contains(&key.name.as_str()) {
+                continue;
+            }
+            let path = format!(
+                "{}{}{}",
+                self.at.path,
+                if self.at.path.is_empty() { "" } else { "." },
+                printable(&key.name)
+            );
+            let near = self.asked.iter().copied().find(|known| near(known, &key.name));
+            let text = match near {
+                Some(known) => format!("unknown key, did you mean `{known}`?"),
+                None => format!("unknown key, expected one of {}", self.known()),
+            };
+            self.at.problems.add(key.span.start, &path, text);
+        }
+    }
+
+    fn known(&self) -> String {
+        let mut known: Vec<_> = self.asked.iter().map(|key| format!("`{key}`")).collect();
+        known.sort();
+        known.dedup();
+        known.join(", ")
+    }
+}
+
+fn printable(key: &str) -> String {
+    let quoted = shown(key);
+    if quoted.trim_matches('"') == key { key.to_owned() } else { "…".to_owned() }
+}
+
+/// Whether two keys are at most two edits apart (optimal string alignment).
+pub(super) fn near(known: &str, written: &str) -> bool {
+    let (known, written) = (known.as_bytes(), written.as_bytes());
+    if known.len().abs_diff(written.len()) > 2 || known.len() < 3 || written.len() > 64 {
+        return false;
+    }
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=written.len()).collect();
+    for (i, a) in known.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in written.iter().enumerate() {
+            let at =
+                |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX / 2);
+            let mut cost =
+                (at(&last, j) + usize::from(a != b)).min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
+            let swapped =
+                i > 0 && j > 0 && known.get(i - 1) == Some(b) && written.get(j - 1) == Some(a);
+            if swapped {
+                cost = cost.min(at(&before, j - 1) + 1);
+            }
+            row.push(cost);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last.last().is_some_and(|&distance| distance <= 2)
+}

@@ -1,0 +1,6 @@
+//! Portcullis.
+pub mod clock;
+pub mod document;
+pub mod secret;
+pub mod session;
+pub mod units;

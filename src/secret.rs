@@ -1,0 +1,239 @@
+//! Key material: where it is kept and how it is kept out of sight.
+//!
+//! A `Secret` cannot be printed, compares in constant time and is wiped when
+//! dropped. `gateway.toml` holds references only (`env:NAME`, `file:PATH`,
+//! `credential:NAME`); nothing here repeats a reference that does not parse,
+//! because it may be the secret itself, pasted into the file by mistake.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+/// Bytes that must not be seen: no `Display`, a `Debug` that prints nothing.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(Zeroizing::new(bytes.into()))
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The secret as text, where a format needs text (PEM, JSON, a combined key).
+    pub fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+
+    /// A digest that tells two secrets apart without revealing either.
+    pub fn digest(&self) -> [u8; 32] {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &self.0);
+        digest.as_ref().try_into().unwrap_or_default()
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        same_bytes(&self.0, &other.0)
+    }
+}
+
+impl Eq for Secret {}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// Compares without telling, by its duration, where two values differ.
+pub fn same_bytes(left: &[u8], right: &[u8]) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(left, right).is_ok()
+}
+
+/// Where references are looked up.
+#[derive(Clone, Debug)]
+pub enum Secrets {
+    /// Every text is the secret itself. For test vectors; no command uses it.
+    Literal,
+    /// The process: its environment, files (relative to `folder`), and the
+    /// service manager's credentials folder.
+    Process { folder: PathBuf },
+}
+
+/// Why a reference gave no secret. The text never repeats the reference unless
+/// it is plainly a name or a path.
+#[derive(Debug, PartialEq, Eq)]
+pub enum SecretError {
+    BadEncoding(&'static str),
+    Empty(String),
+    NotAReference,
+    NoCredentials(String),
+    Unreadable { path: PathBuf, why: std::io::ErrorKind },
+    Unset(String),
+}
+
+impl fmt::Display for SecretError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadEncoding(which) => {
+                write!(f, "the value starts with `{which}:` but what follows is not {which}")
+            }
+            Self::Empty(reference) => write!(f, "{reference} is empty"),
+            Self::NotAReference => f.write_str(
+                "found a text that is not a reference (not repeated here, it may be a secret); \
+                 keep the secret outside the file and write \"env:NAME\", \"file:PATH\" or \
+                 \"credential:NAME\"",
+            ),
+            Self::NoCredentials(name) => write!(
+                f,
+                "credential `{name}` was asked for, but CREDENTIALS_DIRECTORY is not set; \
+                 add LoadCredential={name}:PATH to the systemd unit"
+            ),
+            Self::Unreadable { path, why } => {
+                write!(f, "file `{}` cannot be read: {}", path.display(), io_words(*why))
+            }
+            Self::Unset(name) => write!(f, "environment variable `{name}` is not set"),
+        }
+    }
+}
+
+impl std::error::Error for SecretError {}
+
+impl Secrets {
+    /// The secret behind `reference`: one trailing newline dropped, a value that
+    /// starts with `base64:` or `hex:` decoded.
+    pub fn resolve(&self, reference: &str) -> Result<Secret, SecretError> {
+        match self {
+            Self::Literal => decode(reference.as_bytes().to_vec(), "the value"),
+            Self::Process { folder } => from_process(reference, folder),
+        }
+    }
+}
+
+fn from_process(reference: &str, folder: &Path) -> Result<Secret, SecretError> {
+    let (scheme, name) = reference.split_once(':').ok_or(SecretError::NotAReference)?;
+    match scheme {
+        "credential" if is_name(name) => {
+            let directory = environment("CREDENTIALS_DIRECTORY")
+                .ok_or_else(|| SecretError::NoCredentials(name.to_owned()))?;
+            read(&Path::new(&directory).join(name))
+        }
+        "env" if is_name(name) => {
+            let value = environment(name).ok_or_else(|| SecretError::Unset(name.to_owned()))?;
+            decode(value.into_encoded_bytes(), &format!("environment variable `{name}`"))
+        }
+        "file" if !name.is_empty() => read(&folder.join(name)),
+        _ => Err(SecretError::NotAReference),
+    }
+}
+
+/// Letters, digits, `_`, `-` and `.`: what variables and credentials are called.
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 128
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+        && name != ".."
+        && name != "."
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn environment(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name)
+}
+
+fn read(path: &Path) -> Result<Secret, SecretError> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| SecretError::Unreadable { path: path.to_owned(), why: error.kind() })?;
+    decode(bytes, &format!("file `{}`", path.display()))
+}
+
+fn decode(bytes: Vec<u8>, origin: &str) -> Result<Secret, SecretError> {
+    let bytes = Zeroizing::new(bytes);
+    let value = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let value = value.strip_suffix(b"\r").unwrap_or(value);
+    let secret = if let Some(text) = value.strip_prefix(b"base64:") {
+        let decoded = STANDARD.decode(text).map_err(|_| SecretError::BadEncoding("base64"))?;
+        Secret::new(decoded)
+    } else if let Some(text) = value.strip_prefix(b"hex:") {
+        Secret::new(from_hex(text).ok_or(SecretError::BadEncoding("hex"))?)
+    } else {
+        Secret::new(value)
+    };
+    if secret.bytes().is_empty() {
+        return Err(SecretError::Empty(origin.to_owned()));
+    }
+    Ok(secret)
+}
+
+/// Lower- or upper-case hexadecimal to bytes.
+pub fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let (pairs, []) = text.as_chunks::<2>() else { return None };
+    pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect()
+}
+
+fn io_words(kind: std::io::ErrorKind) -> String {
+    match kind {
+        std::io::ErrorKind::NotFound => "it does not exist".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process() -> Secrets {
+        Secrets::Process { folder: std::env::temp_dir() }
+    }
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret");
+    }
+
+    #[test]
+    fn a_literal_in_the_file_is_refused_and_not_repeated() {
+        for literal in
+            ["hunter2", "PRTV_abc_def", "sk:live", "env:", "file:", "env:a b", "http://x"]
+        {
+            let error = process().resolve(literal).unwrap_err();
+            assert_eq!(error, SecretError::NotAReference, "{literal}");
+            assert!(!error.to_string().contains(literal) || literal.ends_with(':'), "{literal}");
+        }
+    }
+
+    #[test]
+    fn one_trailing_newline_is_dropped_and_prefixes_are_decoded() {
+        let read = |text: &str| Secrets::Literal.resolve(text).unwrap().bytes().to_vec();
+        assert_eq!(read("abc\n"), b"abc");
+        assert_eq!(read("abc\r\n"), b"abc");
+        assert_eq!(read("abc\n\n"), b"abc\n");
+        assert_eq!(read("base64:AAEC"), [0, 1, 2]);
+        assert_eq!(read("hex:00ffA0"), [0, 255, 160]);
+    }
+
+    #[test]
+    fn what_cannot_be_a_key_is_an_error() {
+        assert_eq!(Secrets::Literal.resolve("base64:***"), Err(SecretError::BadEncoding("base64")));
+        assert_eq!(Secrets::Literal.resolve("hex:abc"), Err(SecretError::BadEncoding("hex")));
+        assert_eq!(Secrets::Literal.resolve("\n"), Err(SecretError::Empty("the value".into())));
+        assert_eq!(
+            process().resolve("env:PORTCULLIS_TEST_UNSET"),
+            Err(SecretError::Unset("PORTCULLIS_TEST_UNSET".into()))
+        );
+        let missing = process().resolve("file:/nonexistent/key").unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "file `/nonexistent/key` cannot be read: it does not exist"
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! Cookie lines to values: what a framework would find under a name.
+//!
+//! Works on bytes, because junk in a neighbouring cookie must not matter. Names
+//! are compared whole and case-sensitively (RFC 6265 section 5.4).
+
+use std::borrow::Cow;
+
+use super::{Reason, Rejected};
+use crate::document::{At, FromNode};
+
+/// More than any browser sends for one session; the rest of a header is refused
+/// by size before it comes here.
+const MAX_JOINED: usize = 32 * 1024;
+/// Frameworks write five chunks at most; twenty leaves room.
+const MAX_CHUNKS: usize = 20;
+
+/// The `Cookie` header of one request, several fields joined with `; `.
+#[derive(Clone, Copy)]
+pub struct Cookies<'a>(&'a [u8]);
+
+/// Which of several same-named cookies the framework picks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplicate {
+    First,
+    Last,
+    /// Two different values are refused; the same value twice is one value.
+    Reject,
+}
+
+/// Whether the framework percent-decodes cookie values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Percent,
+    Raw,
+}
+
+impl FromNode for Duplicate {
+    fn read(at: &At<'_>) -> Option<Self> {
+        match at.text(r#""first", "last" or "reject""#)? {
+            "first" => Some(Self::First),
+            "last" => Some(Self::Last),
+            "reject" => Some(Self::Reject),
+            _ => {
+                at.wrong(r#""first", "last" or "reject""#);
+                None
+            }
+        }
+    }
+}
+
+impl<'a> Cookies<'a> {
+    pub fn new(header: &'a [u8]) -> Self {
+        Self(header)
+    }
+
+    /// Every `name=value` pair, in order, one pair of quotes around the value
+    /// removed. Parts without `=` are skipped.
+    pub fn iter(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.0.split(|&b| b == b';').filter_map(|part| {
+            let equals = part.iter().position(|&b| b == b'=')?;
+            let (name, value) = part.split_at_checked(equals)?;
+            Some((trim(name), unquote(trim(value.get(1..)?))))
+        })
+    }
+
+    /// The value under `name` by the framework's rule; empty values count as
+    /// absent.
+    pub fn get(self, name: &[u8], duplicate: Duplicate) -> Result<Option<&'a [u8]>, Rejected> {
+        let mut found: Option<&[u8]> = None;
+        for (_, value) in self.iter().filter(|(n, v)| *n == name && !v.is_empty()) {
+            match (found, duplicate) {
+                (None, _) | (Some(_), Duplicate::Last) => found = Some(value),
+                (Some(_), Duplicate::First) => break,
+                (Some(first), Duplicate::Reject) if first == value => {}
+                (Some(_), Duplicate::Reject) => {
+                    let detail =
+                        format!("cookie `{}` was sent twice with different values", text(name));
+                    return Err(Rejected::new(Reason::Ambiguous, detail));
+                }
+            }
+        }
+        if found.is_some_and(|value| value.len() > MAX_JOINED) {
+            return Err(oversized(name));
+        }
+        Ok(found)
+    }
+
+    /// The value under `name`, or else its chunks `name<separator>0`, `1`, …
+    /// joined in numeric order up to the first gap.
+    pub fn get_chunked(
+        self,
+        name: &[u8],
+        separator: &str,
+        duplicate: Duplicate,
+    ) -> Result<Option<Cow<'a, [u8]>>, Rejected> {
+        if let Some(whole) = self.get(name, duplicate)? {
+            return Ok(Some(Cow::Borrowed(whole)));
+        }
+        let mut joined = Vec::new();
+        for index in 0..MAX_CHUNKS {
+            let chunk_name = [name, separator.as_bytes(), index.to_string().as_bytes()].concat();
+            let Some(chunk) = self.get(&chunk_name, duplicate)? else { break };
+            joined.extend_from_slice(chunk);
+            if joined.len() > MAX_JOINED {
+                return Err(oversized(name));
+            }
+        }
+        Ok(if joined.is_empty() { None } else { Some(Cow::Owned(joined)) })
+    }
+}
+
+/// Percent-decodes as `decodeURIComponent` does, except that a stray `%` stays
+/// what it is: the MAC decides, not the escaping. `+` stays `+`.
+pub fn percent_decode(value: &[u8]) -> Cow<'_, [u8]> {
+    if !value.contains(&b'%') {
+        return Cow::Borrowed(value);
+    }
+    let digit = |b: Option<&u8>| {
+        b.and_then(|&b| char::from(b).to_digit(16)).and_then(|d| u8::try_from(d).ok())
+    };
+    let mut decoded = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((&byte, after)) = rest.split_first() {
+        let escape =
+            (byte == b'%').then(|| digit(after.first()).zip(digit(after.get(1)))).flatten();
+        if let Some((high, low)) = escape {
+            decoded.push(high << 4 | low);
+            rest = after.get(2..).unwrap_or_default();
+        } else {
+            decoded.push(byte);
+            rest = after;
+        }
+    }
+    Cow::Owned(decoded)
+}
+
+fn oversized(name: &[u8]) -> Rejected {
+    Rejected::new(
+        Reason::Oversized,
+        format!("cookie `{}` is larger than {MAX_JOINED} bytes", text(name)),
+    )
+}
+
+fn text(name: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(name)
+}
+
+fn trim(part: &[u8]) -> &[u8] {
+    let blank = |b: &u8| *b == b' ' || *b == b'\t';
+    let start = part.iter().position(|b| !blank(b)).unwrap_or(part.len());
+    let end = part.iter().rposition(|b| !blank(b)).map_or(start, |last| last + 1);
+    part.get(start..end).unwrap_or_default()
+}
+
+fn unquote(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(header: &str, duplicate: Duplicate) -> Option<&str> {
+        let value = Cookies::new(header.as_bytes()).get(b"a", duplicate).ok().flatten();
+        value.map(|bytes| std::str::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn names_are_compared_whole_and_case_sensitively() {
+        assert_eq!(get("xa=1; A=2; a =3; aa=4", Duplicate::First), Some("3"));
+        assert_eq!(get("xa=1; A=2; a_old=3", Duplicate::First), None);
+        assert_eq!(get("a;=;;a=\"q=1\"", Duplicate::First), Some("q=1"));
+    }
+
+    #[test]
+    fn duplicates_follow_the_configured_rule() {
+        assert_eq!(get("a=1; a=2", Duplicate::First), Some("1"));
+        assert_eq!(get("a=1; a=2", Duplicate::Last), Some("2"));
+        assert_eq!(get("a=1; a=2", Duplicate::Reject), None);
+        assert_eq!(get("a=1; a=1", Duplicate::Reject), Some("1"));
+    }
+
+    #[test]
+    fn chunks_join_in_numeric_order_up_to_the_first_gap() {
+        let join = |header: &str| {
+            let cookies = Cookies::new(header.as_bytes());
+            let joined = cookies.get_chunked(b"a", ".", Duplicate::First).unwrap();
+            joined.map(|bytes| String::from_utf8(bytes.into_owned()).unwrap())
+        };
+        assert_eq!(join("a.1=B; a.0=A; a.10=K; a.3=D"), Some("AB".into()));
+        assert_eq!(join("a.0=old; a=whole"), Some("whole".into()));
+        assert_eq!(join("a.1=B"), None);
+    }
+
+    #[test]
+    fn an_oversized_value_is_refused_not_cut() {
+        let header = format!("a={}", "x".repeat(MAX_JOINED + 1));
+        let refused = Cookies::new(header.as_bytes()).get(b"a", Duplicate::First).unwrap_err();
+        assert_eq!(refused.reason, Reason::Oversized);
+    }
+
+    #[test]
+    fn percent_decoding_leaves_plus_and_stray_percent_alone() {
+        assert_eq!(&*percent_decode(b"s%3Aab%2Bc+d%zz%4"), b"s:ab+c+d%zz%4");
+    }
+}

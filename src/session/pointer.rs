@@ -1,0 +1,92 @@
+//! Where in a session the user's id stands: a JSON Pointer (RFC 6901).
+
+use serde_json::Value;
+
+use crate::document::{At, FromNode};
+
+/// A parsed pointer: its reference tokens, unescaped. `""` is the whole document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pointer(Vec<String>);
+
+impl Pointer {
+    /// Parses `/a/0/b~1c`. Text that is neither empty nor starts with `/` is no
+    /// pointer.
+    pub fn parse(text: &str) -> Option<Self> {
+        let Some(tokens) = text.strip_prefix('/') else {
+            return text.is_empty().then(|| Self(Vec::new()));
+        };
+        Some(Self(
+            tokens.split('/').map(|token| token.replace("~1", "/").replace("~0", "~")).collect(),
+        ))
+    }
+
+    /// The value the pointer leads to.
+    pub fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
+        self.0.iter().try_fold(document, |value, token| match value {
+            Value::Array(items) => items.get(token.parse::<usize>().ok()?),
+            Value::Object(members) => members.get(token),
+            Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => None,
+        })
+    }
+
+    /// The user id there: a non-empty text, or an integer printed in decimal.
+    /// Anything else is no user.
+    pub fn user_id(&self, session: &Value) -> Option<String> {
+        match self.find(session)? {
+            Value::String(text) if !text.is_empty() => Some(text.clone()),
+            Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+            Value::Number(number) => whole(number.as_f64()?),
+            _ => None,
+        }
+    }
+}
+
+/// JavaScript and PHP write some integers as `1.0` or `1e3`; within the range in
+/// which a double is exact they are the integer they look like.
+fn whole(number: f64) -> Option<String> {
+    const EXACT: f64 = 9_007_199_254_740_991.0;
+    (number.fract() == 0.0 && number.abs() <= EXACT).then(|| format!("{number:.0}"))
+}
+
+impl FromNode for Pointer {
+    fn read(at: &At<'_>) -> Option<Self> {
+        const EXPECTED: &str = r#"a JSON Pointer such as "/sub" or "/user/id""#;
+        let text = at.text(EXPECTED)?;
+        let pointer = Self::parse(text);
+        if pointer.is_none() {
+            at.wrong(EXPECTED);
+        }
+        pointer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn pointers_follow_rfc_6901() {
+        let document = json!({"a": {"b/c": [10, {"~": "x"}]}, "": "empty"});
+        let find = |text| Pointer::parse(text).unwrap().find(&document).cloned();
+        assert_eq!(find("/a/b~1c/0"), Some(json!(10)));
+        assert_eq!(find("/a/b~1c/1/~0"), Some(json!("x")));
+        assert_eq!(find("/"), Some(json!("empty")));
+        assert_eq!(find(""), Some(document.clone()));
+        assert_eq!(find("/a/x"), None);
+        assert_eq!(Pointer::parse("a/b"), None);
+    }
+
+    #[test]
+    fn only_texts_and_integers_are_user_ids() {
+        let id = |value: Value| Pointer::parse("").unwrap().user_id(&value);
+        assert_eq!(id(json!("u1")), Some("u1".into()));
+        assert_eq!(id(json!(12)), Some("12".into()));
+        assert_eq!(id(json!(18_446_744_073_709_551_615_u64)), Some("18446744073709551615".into()));
+        assert_eq!(id(json!(7.0)), Some("7".into()));
+        for nobody in [json!(""), json!(null), json!(true), json!(1.5), json!({}), json!(["x"])] {
+            assert_eq!(id(nobody), None);
+        }
+    }
+}
