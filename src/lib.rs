@@ -1,5 +1,6 @@
 //! Portcullis.
 pub mod clock;
+pub mod demo;
 pub mod document;
 pub mod secret;
 pub mod session;
