@@ -1,6 +1,7 @@
 //! Portcullis.
 pub mod client;
 pub mod clock;
+pub mod demo;
 pub mod document;
 pub mod limit;
 pub mod request;
