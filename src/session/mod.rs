@@ -49,6 +49,22 @@ impl Identity {
         &self.user_id
     }
 
+    /// Bytes this takes in memory, about: what a cache charges for it.
+    pub fn size(&self) -> usize {
+        fn of(value: &Value) -> usize {
+            let inner = match value {
+                Value::Array(items) => items.iter().map(of).sum(),
+                Value::Object(members) => {
+                    members.iter().map(|(name, value)| name.len() + 48 + of(value)).sum()
+                }
+                Value::String(text) => text.len(),
+                Value::Bool(_) | Value::Null | Value::Number(_) => 0,
+            };
+            size_of::<Value>() + inner
+        }
+        self.user_id.len() + of(&self.session)
+    }
+
     /// The session as the app sees it.
     pub fn session(&self) -> &Value {
         &self.session
