@@ -155,6 +155,25 @@ pub fn forwarded_host<'a>(client: &Client, headers: &'a HeaderMap) -> Option<&'a
         .then_some(host)
 }
 
+/// `uri-host [ ":" port ]` (RFC 9110 section 7.2) with a host name as DNS and
+/// its users write them; no user information, no list.
+pub fn is_host(host: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(host) else { return false };
+    let (name_is_fine, rest) =
+        if let Some((address, rest)) = text.strip_prefix('[').and_then(|t| t.split_once(']')) {
+            (address.parse::<Ipv6Addr>().is_ok(), rest)
+        } else {
+            let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+            let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+            (plain && !name.is_empty() && !name.starts_with('.') && !name.contains(".."), rest)
+        };
+    let port_is_fine = match rest.strip_prefix(':') {
+        Some(port) => port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok(),
+        None => rest.is_empty(),
+    };
+    name_is_fine && port_is_fine
+}
+
 fn parse_hop(entry: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(entry.trim_ascii()).ok()?;
     let address = text

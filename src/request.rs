@@ -8,7 +8,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Version};
 
-use crate::client::Client;
+use crate::client::{Client, is_host};
 use crate::respond::{Audience, Part, Refusal};
 use crate::route;
 use crate::session::Cookies;
@@ -160,24 +160,6 @@ fn check_host(head: &Head<'_>, from_target: Option<&HeaderValue>) -> Result<(), 
             Err(Refusal::BadRequest("Host must be one host name with an optional port"))
         }
     }
-}
-
-/// `uri-host [ ":" port ]` (RFC 9110 section 7.2) with a host name as DNS and
-/// its users write them; no user information, no list.
-pub(crate) fn is_host(host: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(host) else { return false };
-    let (name_is_fine, rest) = if let Some((address, rest)) = text.strip_prefix('[').and_then(|t| t.split_once(']')) {
-        (address.parse::<std::net::Ipv6Addr>().is_ok(), rest)
-    } else {
-        let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
-        let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
-        (plain && !name.is_empty() && !name.starts_with('.') && !name.contains(".."), rest)
-    };
-    let port_is_fine = match rest.strip_prefix(':') {
-        Some(port) => port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok(),
-        None => rest.is_empty(),
-    };
-    name_is_fine && port_is_fine
 }
 
 fn join_cookies(headers: &HeaderMap) -> Option<HeaderValue> {

@@ -160,6 +160,17 @@ fn printable(key: &str) -> String {
     if quoted.trim_matches('"') == key { key.to_owned() } else { "…".to_owned() }
 }
 
+/// What to write instead of `written`: the nearest of the choices, and all of
+/// them.
+pub fn one_of(written: &str, choices: &[&str]) -> String {
+    let all: Vec<_> = choices.iter().map(|choice| format!("{choice:?}")).collect();
+    let all = format!("one of {}", all.join(", "));
+    match choices.iter().find(|choice| near(choice, written)) {
+        Some(nearest) => format!("{all}; did you mean {nearest:?}?"),
+        None => all,
+    }
+}
+
 /// Whether two keys are at most two edits apart (optimal string alignment).
 pub(super) fn near(known: &str, written: &str) -> bool {
     let (known, written) = (known.as_bytes(), written.as_bytes());

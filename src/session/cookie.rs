@@ -63,11 +63,11 @@ impl<'a> Cookies<'a> {
         })
     }
 
-    /// The value under `name` by the framework's rule; empty values count as
-    /// absent.
+    /// The value under `name` by the framework's rule. An empty value is picked
+    /// like any other, and then counts as absent.
     pub fn get(self, name: &[u8], duplicate: Duplicate) -> Result<Option<&'a [u8]>, Rejected> {
         let mut found: Option<&[u8]> = None;
-        for (_, value) in self.iter().filter(|(n, v)| *n == name && !v.is_empty()) {
+        for (_, value) in self.iter().filter(|(n, _)| *n == name) {
             match (found, duplicate) {
                 (None, _) | (Some(_), Duplicate::Last) => found = Some(value),
                 (Some(_), Duplicate::First) => break,
@@ -82,7 +82,7 @@ impl<'a> Cookies<'a> {
         if found.is_some_and(|value| value.len() > MAX_JOINED) {
             return Err(oversized(name));
         }
-        Ok(found)
+        Ok(found.filter(|value| !value.is_empty()))
     }
 
     /// The value under `name`, or else its chunks `name<separator>0`, `1`, …

@@ -1,20 +1,33 @@
 //! Who is asking: the app's own session cookie, verified at the edge.
 //!
 //! A `Source` is one `[session]` table, compiled: keys derived, names settled.
-//! `check` is pure: cookies and a time in, an `Identity` or a `Rejected` out.
-//! Holding an `Identity` is proof that a verifier accepted the cookie; nothing
-//! else can construct one.
+//! Everything here is pure: cookies and a time in, an `Identity` or a `Rejected`
+//! out. A format whose sessions live in a store says what to fetch (`Question`)
+//! and judges what came back; fetching is the caller's work. Holding an
+//! `Identity` is proof that a verifier accepted the cookie; nothing else can
+//! construct one.
 
+mod codec;
 pub mod cookie;
+mod jar;
+mod kind;
 mod pointer;
+mod rejected;
+mod settings;
+mod source;
 
-use std::borrow::Cow;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use serde_json::Value;
 
+pub use codec::keys::RemoteKeys;
 pub use cookie::Cookies;
 pub use pointer::Pointer;
+pub use rejected::{Reason, Rejected};
+pub use source::Source;
 
 /// A signed-in user, as the verified session says.
 #[derive(Clone, PartialEq)]
@@ -36,6 +49,22 @@ impl Identity {
         &self.user_id
     }
 
+    /// Bytes this takes in memory, about: what a cache charges for it.
+    pub fn size(&self) -> usize {
+        fn of(value: &Value) -> usize {
+            let inner = match value {
+                Value::Array(items) => items.iter().map(of).sum(),
+                Value::Object(members) => {
+                    members.iter().map(|(name, value)| name.len() + 48 + of(value)).sum()
+                }
+                Value::String(text) => text.len(),
+                Value::Bool(_) | Value::Null | Value::Number(_) => 0,
+            };
+            size_of::<Value>() + inner
+        }
+        self.user_id.len() + of(&self.session)
+    }
+
     /// The session as the app sees it.
     pub fn session(&self) -> &Value {
         &self.session
@@ -44,6 +73,12 @@ impl Identity {
     /// Unix seconds from which the session is no longer valid, if it ends.
     pub fn expires_at(&self) -> Option<u64> {
         self.expires_at
+    }
+
+    /// Whether the session still holds: all that a remembered identity must be
+    /// asked again.
+    pub fn is_valid_at(&self, now: u64) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
     }
 }
 
@@ -58,70 +93,4 @@ impl fmt::Debug for Identity {
 pub struct Opened {
     pub session: Value,
     pub expires_at: Option<u64>,
-}
-
-/// Why a request has no session. `detail` is for the operator; it names cookies
-/// and times, never values.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
-    pub reason: Reason,
-    pub detail: Cow<'static, str>,
-}
-
-impl Rejected {
-    pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: detail.into() }
-    }
-}
-
-/// Stable identifiers for logs, metrics and `portcullis session`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    AlgNotAllowed,
-    Ambiguous,
-    BadSignature,
-    Expired,
-    Malformed,
-    Missing,
-    MissingExp,
-    NoUser,
-    NotYetValid,
-    Oversized,
-    SignedOut,
-    StoreMiss,
-    TokenMismatch,
-    UnknownCrit,
-    UnknownKid,
-    UnsupportedSerializer,
-    WrongAudience,
-    WrongIssuer,
-    WrongPurpose,
-    WrongVersion,
-}
-
-impl Reason {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AlgNotAllowed => "alg_not_allowed",
-            Self::Ambiguous => "ambiguous",
-            Self::BadSignature => "bad_signature",
-            Self::Expired => "expired",
-            Self::Malformed => "malformed",
-            Self::Missing => "missing",
-            Self::MissingExp => "missing_exp",
-            Self::NoUser => "no_user",
-            Self::NotYetValid => "not_yet_valid",
-            Self::Oversized => "oversized",
-            Self::SignedOut => "signed_out",
-            Self::StoreMiss => "store_miss",
-            Self::TokenMismatch => "token_mismatch",
-            Self::UnknownCrit => "unknown_crit",
-            Self::UnknownKid => "unknown_kid",
-            Self::UnsupportedSerializer => "unsupported_serializer",
-            Self::WrongAudience => "wrong_audience",
-            Self::WrongIssuer => "wrong_issuer",
-            Self::WrongPurpose => "wrong_purpose",
-            Self::WrongVersion => "wrong_version",
-        }
-    }
 }

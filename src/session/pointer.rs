@@ -1,5 +1,7 @@
 //! Where in a session the user's id stands: a JSON Pointer (RFC 6901).
 
+use std::fmt;
+
 use serde_json::Value;
 
 use crate::document::{At, FromNode};
@@ -38,6 +40,15 @@ impl Pointer {
             Value::Number(number) => whole(number.as_f64()?),
             _ => None,
         }
+    }
+}
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for token in &self.0 {
+            write!(f, "/{}", token.replace('~', "~0").replace('/', "~1"))?;
+        }
+        Ok(())
     }
 }
 

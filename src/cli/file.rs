@@ -1,0 +1,45 @@
+//! The configuration file as commands need it: its text, and problems printed
+//! with their places.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::{CONFIGURATION, complain};
+use crate::config::secrets_beside;
+use crate::document::Problem;
+use crate::secret::Secrets;
+
+/// A file that could be read, and where its references are looked up.
+pub(super) struct File {
+    pub(super) path: PathBuf,
+    pub(super) text: String,
+    pub(super) secrets: Secrets,
+}
+
+impl File {
+    /// Reads the file, or says why it cannot be.
+    pub(super) fn read(path: &Path) -> Result<Self, ExitCode> {
+        let failed = |why: &str| {
+            complain(format_args!("{}: {why}", path.display()));
+            ExitCode::from(CONFIGURATION)
+        };
+        let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                failed("this file does not exist; name another with --config")
+            }
+            _ => failed(&format!("cannot be read: {error}")),
+        })?;
+        let text = String::from_utf8(bytes).map_err(|_| failed("is not UTF-8 text"))?;
+        Ok(Self { path: path.to_owned(), text, secrets: secrets_beside(path) })
+    }
+
+    /// Prints problems the way compilers do, and returns the exit code.
+    pub(super) fn refuse(&self, problems: &[Problem]) -> ExitCode {
+        for problem in problems {
+            complain(problem.display(&self.path.display().to_string(), &self.text));
+        }
+        let count = problems.len();
+        complain(format_args!("{count} problem{} found", if count == 1 { "" } else { "s" }));
+        ExitCode::from(CONFIGURATION)
+    }
+}

@@ -1,0 +1,78 @@
+//! The command line: arguments in, exit codes out.
+//!
+//! 0 is success, 1 a refusal (`session`, `token`), 2 a configuration that does
+//! not hold. What a command prints for programs goes to standard output,
+//! everything else to standard error.
+
+mod check;
+mod demo;
+mod file;
+mod presets;
+mod run;
+mod session;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The exit code of a configuration that does not hold.
+const CONFIGURATION: u8 = 2;
+
+/// A reverse-proxy authentication gateway: reads the app's own session cookie,
+/// limits each user, vends short-lived third-party tokens, keeps the API keys.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, short, global = true, default_value = "gateway.toml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Say what is wrong with the configuration, all of it, or `ok`.
+    Check,
+    /// Run a sample app behind a gateway; needs no set-up.
+    Demo,
+    /// List the built-in presets, or print one.
+    Presets { name: Option<String> },
+    /// Run the gateway (the default).
+    Run,
+    /// Say what the gateway sees in a `Cookie` header.
+    Session(session::Options),
+}
+
+/// Runs the command the arguments name.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Printing fails only if nobody is there to read.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { CONFIGURATION } else { 0 });
+        }
+    };
+    let config = arguments.config;
+    match arguments.command.unwrap_or(Command::Run) {
+        Command::Check => check::check(&config),
+        Command::Demo => demo::demo(),
+        Command::Presets { name } => presets::presets(name.as_deref()),
+        Command::Run => run::run(&config),
+        Command::Session(options) => session::session(&config, &options),
+    }
+}
+
+/// Prints a line for whoever called.
+fn print(line: impl std::fmt::Display) {
+    // Nobody is left to tell if standard output is gone.
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Prints a line about what went wrong.
+fn complain(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}

@@ -1,0 +1,24 @@
+//! `portcullis presets`: which vendors' tokens can be had without a line of code.
+
+use std::process::ExitCode;
+
+use super::{CONFIGURATION, complain, print};
+use crate::mint::Presets;
+
+pub(super) fn presets(name: Option<&str>) -> ExitCode {
+    let presets = Presets::builtin();
+    let Some(name) = name else {
+        presets.names().for_each(print);
+        return ExitCode::SUCCESS;
+    };
+    match presets.text(name) {
+        Some(text) => {
+            print(text.trim_end());
+            ExitCode::SUCCESS
+        }
+        None => {
+            complain(format_args!("there is no preset `{name}`; `portcullis presets` lists them"));
+            ExitCode::from(CONFIGURATION)
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `portcullis run`: the gateway itself.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::file::File;
+use super::{CONFIGURATION, complain};
+use crate::clock::Clock;
+use crate::config::{Config, Format, Log};
+use crate::live::Live;
+use crate::observe::{AccessLog, Sink, start_diagnostics};
+use crate::reload::Reload;
+use crate::server::{Listeners, Shutdown, serve};
+
+pub(super) fn run(path: &Path) -> ExitCode {
+    let file = match File::read(path) {
+        Ok(file) => file,
+        Err(code) => return code,
+    };
+    match Config::read(&file.text, &file.secrets) {
+        Ok(config) => start(config, Some(path)),
+        Err(problems) => file.refuse(&problems),
+    }
+}
+
+/// Binds, then serves until a signal says to stop.
+pub(super) fn start(config: Config, reload_from: Option<&Path>) -> ExitCode {
+    start_diagnostics(config.log);
+    let server = config.server.clone();
+    let listeners = match Listeners::bind(&server) {
+        Ok(listeners) => listeners,
+        Err(errors) => {
+            errors.iter().for_each(complain);
+            return ExitCode::from(CONFIGURATION);
+        }
+    };
+    let access = match AccessLog::start(format_of(config.log), Sink::Stdout) {
+        Ok(access) => access,
+        Err(error) => {
+            complain(format_args!("the access log cannot be started: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let reload = reload_from.map(|path| Reload::new(path, &server, config.log));
+    let live = Arc::new(Live::new(config, Clock::system(), access));
+    serve(&live, &server, listeners, Shutdown::Signals, reload);
+    ExitCode::SUCCESS
+}
+
+fn format_of(log: Log) -> Format {
+    use std::io::IsTerminal as _;
+    log.format.unwrap_or_else(|| {
+        if std::io::stdout().is_terminal() { Format::Text } else { Format::Json }
+    })
+}

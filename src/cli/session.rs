@@ -1,0 +1,143 @@
+//! `portcullis session`: what the gateway sees in a `Cookie` header.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::json;
+
+use super::file::File;
+use super::{CONFIGURATION, complain, print};
+use crate::clock::Clock;
+use crate::decide::Verdict;
+use crate::document::{Node, Problems};
+use crate::memo::first_accepted;
+use crate::policy::sources_of;
+use crate::session::{Cookies, Source};
+
+#[derive(Args)]
+#[group(required = true, multiple = false, id = "cookies")]
+pub(super) struct Input {
+    /// The value of the `Cookie` header.
+    #[arg(long, value_name = "HEADER")]
+    cookie: Option<String>,
+    /// A file of raw bytes, one header line per line.
+    #[arg(long, value_name = "FILE")]
+    cookie_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    input: Input,
+    /// The time to verify at, in seconds since 1970.
+    #[arg(long, value_name = "UNIX")]
+    now: Option<u64>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn session(path: &Path, options: &Options) -> ExitCode {
+    let file = match File::read(path) {
+        Ok(file) => file,
+        Err(code) => return code,
+    };
+    let header = match options.input.header() {
+        Ok(header) => header,
+        Err(error) => {
+            complain(error);
+            return ExitCode::from(CONFIGURATION);
+        }
+    };
+    let sources = match sources(&file) {
+        Ok(sources) => sources,
+        Err(code) => return code,
+    };
+    let now = options.now.unwrap_or_else(|| Clock::system().now().unix());
+    let cookies = Cookies::new(&header);
+    let verdict = first_accepted(&sources, |source| source.check(cookies, now).map(Arc::new));
+    if options.json {
+        print(as_json(&verdict));
+    } else {
+        print(as_text(&verdict, now));
+    }
+    if verdict.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+impl Input {
+    /// The header as bytes; several lines are several header fields.
+    fn header(&self) -> Result<Vec<u8>, String> {
+        let Some(path) = &self.cookie_file else {
+            return Ok(self.cookie.clone().unwrap_or_default().into_bytes());
+        };
+        let bytes = std::fs::read(path)
+            .map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
+        let lines =
+            bytes.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let without_name = |line: &[u8]| match line.split_at_checked(7) {
+            Some((name, value)) if name.eq_ignore_ascii_case(b"cookie:") => {
+                value.trim_ascii_start().to_vec()
+            }
+            _ => line.to_vec(),
+        };
+        let fields: Vec<Vec<u8>> =
+            lines.filter(|line| !line.is_empty()).map(without_name).collect();
+        Ok(fields.join(&b"; "[..]))
+    }
+}
+
+/// The `[session]` tables alone: the rest of the file may be anything.
+fn sources(file: &File) -> Result<Vec<Source>, ExitCode> {
+    let problems = Problems::default();
+    let document = Node::parse(&file.text, &problems);
+    let sources = sources_of(&document, &problems, &file.secrets);
+    if problems.is_empty() && sources.as_ref().is_some_and(Vec::is_empty) {
+        problems.add(0, "session", "this table is missing; write [session] with its `kind`");
+    }
+    match sources {
+        Some(sources) if problems.is_empty() => Ok(sources),
+        Some(_) | None => Err(file.refuse(&problems.into_sorted())),
+    }
+}
+
+fn as_json(verdict: &Verdict) -> serde_json::Value {
+    match verdict {
+        Ok(identity) => json!({
+            "outcome": "accept",
+            "user_id": identity.user_id(),
+            "expires_at": identity.expires_at(),
+            "session": identity.session(),
+        }),
+        Err(rejected) => json!({
+            "outcome": "reject",
+            "reason": rejected.reason.as_str(),
+            "detail": rejected.detail,
+        }),
+    }
+}
+
+fn as_text(verdict: &Verdict, now: u64) -> String {
+    match verdict {
+        Ok(identity) => {
+            let end = match identity.expires_at() {
+                Some(end) => format!("expires in {}", words(end.saturating_sub(now))),
+                None => "the cookie itself says no end".to_owned(),
+            };
+            let session = serde_json::to_string_pretty(identity.session()).unwrap_or_default();
+            format!("accepted: user {}\n{end}\n{session}", identity.user_id())
+        }
+        Err(rejected) => format!("refused: {}: {}", rejected.reason.as_str(), rejected.detail),
+    }
+}
+
+/// A span of time as people say it.
+fn words(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}

@@ -1,0 +1,80 @@
+//! `[log]`: how the process tells what it does.
+
+use crate::document::{At, FromNode};
+
+/// Logging settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Absent: text on a terminal, JSON elsewhere.
+    pub format: Option<Format>,
+    pub level: tracing::Level,
+    pub user: UserField,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    Text,
+}
+
+/// What the access log says about who asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserField {
+    Hash,
+    Off,
+    Plain,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: None, level: tracing::Level::INFO, user: UserField::Hash }
+    }
+}
+
+impl Log {
+    pub(super) fn read(at: Option<At<'_>>) -> Option<Self> {
+        let Some(at) = at else { return Some(Self::default()) };
+        let mut table = at.table()?;
+        let format = table
+            .take("format")
+            .and_then(|at| one_of(&at, &[("json", Format::Json), ("text", Format::Text)]));
+        let level = table.take("level").and_then(|at| {
+            use tracing::Level;
+            one_of(
+                &at,
+                &[
+                    ("error", Level::ERROR),
+                    ("warn", Level::WARN),
+                    ("info", Level::INFO),
+                    ("debug", Level::DEBUG),
+                    ("trace", Level::TRACE),
+                ],
+            )
+        });
+        let user = table.take("user").and_then(|at| {
+            one_of(
+                &at,
+                &[("hash", UserField::Hash), ("plain", UserField::Plain), ("off", UserField::Off)],
+            )
+        });
+        table.finish();
+        let default = Self::default();
+        Some(Self {
+            format,
+            level: level.unwrap_or(default.level),
+            user: user.unwrap_or(default.user),
+        })
+    }
+}
+
+/// One of a few words, or a problem that lists them.
+fn one_of<T: Copy>(at: &At<'_>, words: &[(&str, T)]) -> Option<T> {
+    let listed: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+    let expected = format!("one of {}", listed.join(", "));
+    let text = String::read(at)?;
+    let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+    if found.is_none() {
+        at.wrong(&expected);
+    }
+    found
+}

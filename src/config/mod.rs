@@ -1,0 +1,55 @@
+//! The whole of `gateway.toml`: its tables, put together.
+//!
+//! `Config::read` either returns a configuration that can run, or every problem
+//! of the file with its place. Each table is read by the module that owns it;
+//! this one owns what belongs to the process: listeners and logging.
+
+mod log;
+mod server;
+
+use std::path::Path;
+
+use crate::client::Trusted;
+use crate::document::{At, Node, Problem, Problems};
+use crate::policy::Policy;
+use crate::secret::Secrets;
+
+pub use log::{Format, Log, UserField};
+pub use server::{Listen, Server};
+
+/// A configuration that can run.
+pub struct Config {
+    pub server: Server,
+    pub log: Log,
+    pub policy: Policy,
+}
+
+impl Config {
+    /// Reads the text of a file; on any problem, all of them.
+    pub fn read(text: &str, secrets: &Secrets) -> Result<Self, Vec<Problem>> {
+        let problems = Problems::default();
+        let document = Node::parse(text, &problems);
+        let config = read(&document, &problems, secrets);
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            Some(_) | None => Err(problems.into_sorted()),
+        }
+    }
+}
+
+fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Config> {
+    let mut top = At::new(document, "", problems, secrets).table()?;
+    let mut trusted = Trusted::default();
+    let server = Server::read(top.take("server"), &mut trusted);
+    let log = Log::read(top.take("log"));
+    let max_header = server.as_ref().map_or(server::MAX_HEADER, |server| server.max_header);
+    let policy = Policy::read(&mut top, trusted, max_header);
+    top.finish();
+    Some(Config { server: server?, log: log?, policy: policy? })
+}
+
+/// The folder that relative `file:` references start from: the file's own.
+pub fn secrets_beside(path: &Path) -> Secrets {
+    let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+    Secrets::Process { folder }
+}

@@ -1,0 +1,213 @@
+//! What may pass to the app: headers removed first, then set from what was
+//! verified.
+//!
+//! Every header the gateway sets or an app might trust is removed on every
+//! route, in all its spellings: CGI-style servers read `X_User`, `X.User` and
+//! `X-User` as one. Setting comes after, so a spoofed header cannot survive by
+//! the gateway having nothing to say.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use crate::client::Client;
+
+/// The names the configuration gives a meaning to, folded.
+#[derive(Clone, Debug, Default)]
+pub struct Managed(Vec<String>);
+
+/// Changes to the request's headers, in this order: remove, then set.
+#[derive(Debug, Default)]
+pub struct Edits {
+    pub remove: Vec<HeaderName>,
+    pub set: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Families that say who the client is or what it asked for.
+const FAMILIES: [&str; 7] = [
+    "x-forwarded-",
+    "x-original-",
+    "x-rewrite-",
+    "x-middleware-",
+    "x-client-cert",
+    "x-ssl-client-",
+    "x-envoy-",
+];
+const NAMES: [&str; 9] = [
+    "forwarded",
+    "x-forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "client-cert",
+    "client-cert-chain",
+    // httpoxy: CGI turns it into the variable that names a proxy.
+    "proxy",
+];
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+impl Managed {
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
+        let mut names: Vec<String> = names.into_iter().map(|name| fold(name.as_str())).collect();
+        names.sort();
+        names.dedup();
+        Self(names)
+    }
+
+    /// Whether a client's header of this name must not reach the app.
+    fn claims(&self, name: &str) -> bool {
+        // Apps that fold `_` into `-` would see it twice; none is sent by browsers.
+        if name.contains('_') {
+            return true;
+        }
+        if name.contains('.') {
+            return self.claims_folded(&fold(name));
+        }
+        self.claims_folded(name)
+    }
+
+    fn claims_folded(&self, name: &str) -> bool {
+        let reserved = match name.as_bytes().first() {
+            Some(b'x') => {
+                FAMILIES.iter().any(|family| name.starts_with(family)) || NAMES.contains(&name)
+            }
+            Some(b'c' | b'f' | b'p' | b't') => NAMES.contains(&name),
+            _ => false,
+        };
+        reserved || self.0.iter().any(|managed| managed == name)
+    }
+}
+
+/// One spelling for all: lower case, `-` for `_` and `.`.
+fn fold(name: &str) -> String {
+    name.to_ascii_lowercase().replace(['_', '.'], "-")
+}
+
+/// The headers the app gets about the connection, after everything similar was
+/// removed. `verified` are the identity and route headers that have a value.
+pub fn edit(
+    headers: &HeaderMap,
+    client: &Client,
+    host: &str,
+    managed: &Managed,
+    verified: impl Iterator<Item = (HeaderName, HeaderValue)>,
+) -> Edits {
+    let mut edits = Edits::default();
+    edits.remove.extend(headers.keys().filter(|name| managed.claims(name.as_str())).cloned());
+    if let Some(address) = client.address {
+        let address = address.to_string();
+        let chain =
+            client.hops.iter().fold(address.clone(), |chain, hop| format!("{chain}, {hop}"));
+        push(&mut edits, X_FORWARDED_FOR, &chain);
+        push(&mut edits, X_REAL_IP, &address);
+    }
+    edits.set.push((X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme.as_str())));
+    if !host.is_empty() {
+        push(&mut edits, X_FORWARDED_HOST, host);
+    }
+    edits.set.extend(verified);
+    edits
+}
+
+fn push(edits: &mut Edits, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        edits.set.push((name, value));
+    }
+}
+
+/// Headers a rule may not set, because framing and routing depend on them.
+pub fn is_reserved(name: &HeaderName) -> bool {
+    [
+        header::HOST,
+        header::CONNECTION,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::TE,
+        header::TRAILER,
+        header::UPGRADE,
+        header::COOKIE,
+    ]
+    .contains(name)
+        || name.as_str().contains(['_', '.'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Scheme;
+
+    fn managed() -> Managed {
+        Managed::new([
+            &HeaderName::from_static("x-auth-user"),
+            &HeaderName::from_static("remote-user"),
+        ])
+    }
+
+    #[test]
+    fn every_spelling_of_a_managed_header_is_removed() {
+        for name in [
+            "X-Auth-User",
+            "x_auth_user",
+            "X.Auth.User",
+            "x-auth_user",
+            "x.auth-user",
+            "REMOTE-USER",
+            "Remote_User",
+            "X-Forwarded-For",
+            "x_forwarded_for",
+            "X.Forwarded.Proto",
+            "Forwarded",
+            "X-Real-IP",
+            "X-Original-URL",
+            "X-Rewrite-Url",
+            "X-Middleware-Subrequest",
+            "Proxy",
+            "X-Forwarded-Prefix",
+            "X-Forwarded",
+            "Client-Cert",
+            "any_thing",
+        ] {
+            assert!(managed().claims(&name.to_ascii_lowercase()), "{name}");
+        }
+        for name in [
+            "accept",
+            "x-requested-with",
+            "cookie",
+            "x.y",
+            "x-auth-user2",
+            "content-type",
+            "proxy-x",
+        ] {
+            assert!(!managed().claims(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_app_learns_what_was_verified_and_nothing_else() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", HeaderValue::from_static("6.6.6.6"));
+        headers.insert("x-auth-user", HeaderValue::from_static("admin"));
+        let client = Client {
+            address: Some("192.0.2.1".parse().unwrap()),
+            scheme: Scheme::Https,
+            hops: vec!["10.0.0.1".parse().unwrap()],
+            via_trusted: true,
+        };
+        let edits = edit(&headers, &client, "app.example", &managed(), std::iter::empty());
+        assert_eq!(edits.remove.len(), 2);
+        let set: Vec<_> =
+            edits.set.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
+        assert_eq!(
+            set,
+            [
+                "x-forwarded-for: 192.0.2.1, 10.0.0.1",
+                "x-real-ip: 192.0.2.1",
+                "x-forwarded-proto: https",
+                "x-forwarded-host: app.example",
+            ]
+        );
+    }
+}

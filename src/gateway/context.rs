@@ -1,0 +1,154 @@
+//! What one request carries from its first byte to its log line.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use pingora::http::RequestHeader;
+
+use crate::cache::Origin;
+use crate::client::{Client, Scheme};
+use crate::clock::Now;
+use crate::config::UserField;
+use crate::live::{InFlight, Live};
+use crate::mint::Token;
+use crate::observe::Line;
+use crate::policy::{Policy, Route};
+use crate::respond::{Audience, Refusal, Reply};
+use crate::session::{Identity, Rejected};
+use crate::upstream::Upstream;
+
+/// A client that takes none of the answer for this long is given up.
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The context of one request.
+pub struct Ctx {
+    live: Arc<Live>,
+    pub(super) policy: Arc<Policy>,
+    pub(super) now: Now,
+    pub(super) idle_seconds: u64,
+    pub(super) client: Client,
+    pub(super) host: String,
+    pub(super) audience: Audience,
+    pub(super) rule: Option<Arc<str>>,
+    pub(super) route: Option<Arc<Route>>,
+    pub(super) identity: Option<Arc<Identity>>,
+    pub(super) page_tokens: Vec<(String, Arc<Token>)>,
+    pub(super) upstream: Option<Arc<Upstream>>,
+    pub(super) attempts: usize,
+    pub(super) outcome: &'static str,
+    pub(super) reason: &'static str,
+    pub(super) status: u16,
+    _in_flight: InFlight,
+}
+
+impl Ctx {
+    pub(super) fn begin(live: &Arc<Live>) -> Self {
+        Self {
+            live: live.clone(),
+            policy: live.policy(),
+            now: live.clock.now(),
+            idle_seconds: live.idle_seconds,
+            client: Client {
+                address: None,
+                scheme: Scheme::Http,
+                hops: Vec::new(),
+                via_trusted: false,
+            },
+            host: String::new(),
+            audience: Audience::Script,
+            rule: None,
+            route: None,
+            identity: None,
+            page_tokens: Vec::new(),
+            upstream: None,
+            attempts: 0,
+            outcome: "aborted",
+            reason: "",
+            status: 0,
+            _in_flight: InFlight::begin(live),
+        }
+    }
+
+    /// The rule's label, or `-` where no rule applies.
+    pub(super) fn route_label(&self) -> String {
+        self.rule.as_deref().unwrap_or("-").to_owned()
+    }
+
+    /// Notes a refusal and makes its reply.
+    pub(super) fn refuse(&mut self, refusal: &Refusal, audience: Audience) -> Reply {
+        self.live.metrics.refused(refusal.code());
+        self.outcome = "refused";
+        self.reason = refusal.code();
+        refusal.reply(audience)
+    }
+
+    /// As `refuse`, with the precise reason in the log.
+    pub(super) fn refuse_session(
+        &mut self,
+        refusal: &Refusal,
+        rejected: Option<&Rejected>,
+    ) -> Reply {
+        let reply = self.refuse(refusal, self.audience);
+        if let Some(rejected) = rejected {
+            self.reason = rejected.reason.as_str();
+            tracing::debug!(reason = self.reason, detail = %rejected.detail, "session refused");
+        }
+        reply
+    }
+
+    pub(super) fn issued(&mut self, origin: Origin) {
+        self.outcome = "issued";
+        self.reason = match origin {
+            Origin::Cached => "cached",
+            Origin::Minted => "minted",
+        };
+    }
+
+    /// Identity and route headers that have a value for this request.
+    pub(super) fn verified_headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let of_route = self.route.iter().flat_map(|route| &route.set_headers);
+        let identity = self.identity.as_deref();
+        self.policy.identity.iter().chain(of_route).filter_map(move |header| {
+            let token = |name: &str| {
+                let (_, token) = self.page_tokens.iter().find(|(token, _)| token == name)?;
+                HeaderValue::from_bytes(token.value()).ok()
+            };
+            Some((header.name.clone(), header.value.render(identity, &token)?))
+        })
+    }
+
+    /// The one line and the counters of this request.
+    pub(super) fn finish(&mut self, request: &RequestHeader) {
+        let took = self.live.clock.now().since(self.now);
+        let label = self.rule.as_deref().unwrap_or("-");
+        self.live.metrics.request(label, self.status);
+        match self.outcome {
+            "forwarded" => self.live.metrics.upstream_took(took.as_secs_f64()),
+            "issued" => self.live.metrics.token_took(took.as_secs_f64()),
+            _ => {}
+        }
+        let user = self.identity.as_ref().and_then(|identity| self.user(identity));
+        self.live.access.write(&Line {
+            unix_ms: self.now.unix_ms(),
+            method: request.method.as_str(),
+            host: &self.host,
+            path: request.uri.path(),
+            route: label,
+            client: self.client.address,
+            user: user.as_deref(),
+            outcome: self.outcome,
+            reason: self.reason,
+            status: self.status,
+            micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        });
+    }
+
+    fn user(&self, identity: &Identity) -> Option<String> {
+        match self.live.user_field {
+            UserField::Hash => Some(self.live.user_hash(identity.user_id())),
+            UserField::Off => None,
+            UserField::Plain => Some(identity.user_id().to_owned()),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Sending our own answers, and reading bodies we have no use for.
+
+use std::time::Duration;
+
+use http::{StatusCode, header};
+use pingora::http::ResponseHeader;
+use pingora::prelude::{Result, Session};
+use pingora::protocols::http::ServerSession;
+
+use crate::respond::{Part, Refusal, Reply};
+
+/// A token request's body that takes longer is given up.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Writes a reply. The length is always known, so the connection can be kept.
+pub(super) async fn reply(session: &mut Session, reply: Reply) -> Result<()> {
+    let mut head = ResponseHeader::build(reply.status, Some(reply.headers.len() + 2))?;
+    for (name, value) in reply.headers {
+        head.append_header(name, value)?;
+    }
+    let is_head = session.req_header().method == http::Method::HEAD;
+    let has_body = !reply.body.is_empty();
+    if reply.status != StatusCode::NO_CONTENT && (has_body || !is_head) {
+        head.insert_header(header::CONTENT_LENGTH, reply.body.len())?;
+    }
+    let ends_here = is_head || !has_body;
+    session.write_response_header(Box::new(head), ends_here).await?;
+    if !ends_here {
+        session.write_response_body(Some(reply.body), true).await?;
+    }
+    Ok(())
+}
+
+/// Reads a body to its end and forgets it, so that the connection can be kept:
+/// bounded in size and time.
+pub(super) async fn skip_body(session: &mut Session, limit: usize) -> Result<Result<(), Refusal>> {
+    if session.is_body_empty() {
+        return Ok(Ok(()));
+    }
+    let expects = session.get_header(header::EXPECT).is_some();
+    if let (true, ServerSession::H1(h1)) = (expects, session.as_downstream_mut()) {
+        h1.write_continue_response().await?;
+    }
+    let read = async {
+        let mut length = 0;
+        while let Some(chunk) =
+            session.read_request_body().await.map_err(|error| error.into_down())?
+        {
+            length += chunk.len();
+            if length > limit {
+                return Ok(Err(Refusal::TooLarge(Part::Body)));
+            }
+        }
+        Ok(Ok(()))
+    };
+    match tokio::time::timeout(BODY_TIMEOUT, read).await {
+        Ok(read) => read,
+        Err(_) => Ok(Err(Refusal::BadRequest("the request body took too long"))),
+    }
+}

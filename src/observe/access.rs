@@ -1,0 +1,284 @@
+//! One line per request.
+//!
+//! Lines are written into buffers and flushed by a thread of their own, at the
+//! latest after `FLUSH_EVERY`: a request never waits for the disk. If the reader
+//! of the log stands still, lines are dropped and counted, not held for ever.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::config::Format;
+
+const SHARDS: usize = 8;
+const FLUSH_EVERY: Duration = Duration::from_millis(100);
+/// Beyond this much unwritten text per shard, lines are dropped.
+const BACKLOG: usize = 4 * 1024 * 1024;
+
+/// Where lines go.
+#[derive(Clone, Debug)]
+pub enum Sink {
+    Memory(Arc<Mutex<Vec<u8>>>),
+    Off,
+    Stdout,
+}
+
+/// What is said about one request. Every field is a name of the configuration, a
+/// constant, or written escaped.
+pub struct Line<'a> {
+    pub unix_ms: u64,
+    pub method: &'a str,
+    pub host: &'a str,
+    /// Without its query.
+    pub path: &'a str,
+    pub route: &'a str,
+    pub client: Option<std::net::IpAddr>,
+    pub user: Option<&'a str>,
+    pub outcome: &'a str,
+    pub reason: &'a str,
+    pub status: u16,
+    pub micros: u64,
+}
+
+/// The access log of the process.
+#[derive(Clone)]
+pub struct AccessLog(Arc<Shared>);
+
+struct Shared {
+    shards: [Mutex<String>; SHARDS],
+    format: Format,
+    sink: Sink,
+    dropped: AtomicU64,
+}
+
+impl AccessLog {
+    /// Starts the flushing thread; it ends when the last clone is dropped.
+    pub fn start(format: Format, sink: Sink) -> std::io::Result<Self> {
+        let writes = !matches!(sink, Sink::Off);
+        let shared = Arc::new(Shared {
+            shards: Default::default(),
+            format,
+            sink,
+            dropped: AtomicU64::new(0),
+        });
+        if writes {
+            let weak = Arc::downgrade(&shared);
+            std::thread::Builder::new().name("access-log".into()).spawn(move || {
+                while let Some(shared) = weak.upgrade() {
+                    shared.flush();
+                    drop(shared);
+                    std::thread::sleep(FLUSH_EVERY);
+                }
+            })?;
+        }
+        Ok(Self(shared))
+    }
+
+    pub fn write(&self, line: &Line<'_>) {
+        if matches!(self.0.sink, Sink::Off) {
+            return;
+        }
+        let Some(shard) = self.0.shards.get(shard_of_thread()) else { return };
+        let mut buffer = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffer.len() > BACKLOG {
+            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        match self.0.format {
+            Format::Json => line.json(&mut buffer),
+            Format::Text => line.text(&mut buffer),
+        }
+    }
+
+    /// Lines dropped because nobody read them.
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Writes out what is buffered; for the end of the process.
+    pub fn flush(&self) {
+        self.0.flush();
+    }
+}
+
+impl Shared {
+    fn flush(&self) {
+        for shard in &self.shards {
+            let lines = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
+            if lines.is_empty() {
+                continue;
+            }
+            match &self.sink {
+                Sink::Memory(memory) => {
+                    memory
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .extend_from_slice(lines.as_bytes());
+                }
+                Sink::Off => {}
+                Sink::Stdout => {
+                    let mut stdout = std::io::stdout().lock();
+                    // Nobody is left to tell if standard output is gone.
+                    drop(stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush()));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+/// Threads take shards in turn and keep them.
+fn shard_of_thread() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static SHARD: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
+    }
+    SHARD.with(|shard| *shard)
+}
+
+impl Line<'_> {
+    fn json(&self, out: &mut String) {
+        out.push_str("{\"time\":\"");
+        push_time(out, self.unix_ms);
+        out.push_str("\",\"method\":\"");
+        escape(out, self.method);
+        out.push_str("\",\"host\":\"");
+        escape(out, self.host);
+        out.push_str("\",\"path\":\"");
+        escape(out, self.path);
+        out.push_str("\",\"route\":\"");
+        escape(out, self.route);
+        if let Some(client) = self.client {
+            push(out, format_args!("\",\"client\":\"{client}"));
+        }
+        if let Some(user) = self.user {
+            out.push_str("\",\"user\":\"");
+            escape(out, user);
+        }
+        out.push_str("\",\"outcome\":\"");
+        escape(out, self.outcome);
+        if !self.reason.is_empty() {
+            out.push_str("\",\"reason\":\"");
+            escape(out, self.reason);
+        }
+        let (status, whole, rest) = (self.status, self.micros / 1000, self.micros % 1000);
+        push(out, format_args!("\",\"status\":{status},\"ms\":{whole}.{rest:03}}}\n"));
+    }
+
+    fn text(&self, out: &mut String) {
+        push_time(out, self.unix_ms);
+        push(out, format_args!(" {} ", self.status));
+        escape(out, self.method);
+        out.push(' ');
+        escape(out, self.path);
+        push(out, format_args!(" {} {}", self.outcome, self.route));
+        if let Some(user) = self.user {
+            out.push_str(" user=");
+            escape(out, user);
+        }
+        if !self.reason.is_empty() {
+            push(out, format_args!(" reason={}", self.reason));
+        }
+        push(out, format_args!(" {}.{:03}ms\n", self.micros / 1000, self.micros % 1000));
+    }
+}
+
+fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = out.write_fmt(text);
+}
+
+/// RFC 3339 in UTC, with milliseconds (days to date as in Howard Hinnant's
+/// `civil_from_days`).
+fn push_time(out: &mut String, unix_ms: u64) {
+    let (days, rest) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);
+    let (second, milli) = (rest / 1000 % 60, rest % 1000);
+    push(
+        out,
+        format_args!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"),
+    );
+}
+
+/// JSON string escaping (RFC 8259 section 7); terminals' control characters
+/// included, so a path cannot paint over the log.
+fn escape(out: &mut String, text: &str) {
+    if text.bytes().all(|b| (b.is_ascii_graphic() || b == b' ') && b != b'"' && b != b'\\') {
+        out.push_str(text);
+        return;
+    }
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_control() => push(out, format_args!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: Line<'_> = Line {
+        unix_ms: 1_767_225_600_042,
+        method: "GET",
+        host: "app.example",
+        path: "/a\"\u{1b}[31m\n",
+        route: "token.portive",
+        client: None,
+        user: Some("u1"),
+        outcome: "issued",
+        reason: "cached",
+        status: 200,
+        micros: 1_234,
+    };
+
+    #[test]
+    fn a_line_is_one_json_object_whatever_the_path() {
+        let mut out = String::new();
+        LINE.json(&mut out);
+        assert_eq!(out.matches('\n').count(), 1);
+        let line: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(line["path"], "/a\"\u{1b}[31m\n");
+        assert_eq!(line["time"], "2026-01-01T00:00:00.042Z");
+        assert_eq!(line["ms"], 1.234);
+    }
+
+    #[test]
+    fn dates_are_right_around_leap_days() {
+        let time = |unix: u64| {
+            let mut out = String::new();
+            push_time(&mut out, unix * 1000);
+            out
+        };
+        assert_eq!(time(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(time(951_782_400), "2000-02-29T00:00:00.000Z");
+        assert_eq!(time(1_709_251_199), "2024-02-29T23:59:59.000Z");
+        assert_eq!(time(4_107_542_400), "2100-03-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn text_lines_carry_no_control_characters() {
+        let mut out = String::new();
+        LINE.text(&mut out);
+        assert!(out.trim_end().chars().all(|c| !c.is_control()));
+    }
+}

@@ -1,0 +1,200 @@
+//! Counters for Prometheus. Labels are names of the configuration and constants,
+//! never a user, a path or an address.
+
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+
+use crate::cache::Origin;
+
+/// All metrics of the process.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    decisions: IntCounterVec,
+    sessions: IntCounterVec,
+    mints: IntCounterVec,
+    tokens: IntCounterVec,
+    limited: IntCounterVec,
+    reloads: IntCounterVec,
+    upstream_seconds: Histogram,
+    token_seconds: Histogram,
+    pub connections: IntGauge,
+    pub connections_refused: IntCounter,
+    in_flight: IntGauge,
+    buckets: IntGauge,
+    cached: IntGauge,
+}
+
+/// Numbers that are read when somebody asks.
+pub struct Gauges {
+    pub in_flight: usize,
+    pub buckets: usize,
+    pub cached: u64,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            register(&registry, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
+        let seconds = |name: &str, help: &str, buckets: &[f64]| {
+            let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+            register(&registry, Histogram::with_opts(options))
+        };
+        Self {
+            requests: counters(
+                "portcullis_requests_total",
+                "Requests answered.",
+                &["route", "status"],
+            ),
+            decisions: counters(
+                "portcullis_refusals_total",
+                "Requests refused, by code.",
+                &["code"],
+            ),
+            sessions: counters(
+                "portcullis_sessions_total",
+                "Sessions looked at, by result.",
+                &["result"],
+            ),
+            mints: counters("portcullis_mints_total", "Tokens minted.", &["token"]),
+            tokens: counters(
+                "portcullis_tokens_total",
+                "Tokens answered, minted or cached.",
+                &["token", "origin"],
+            ),
+            limited: counters(
+                "portcullis_limited_total",
+                "Requests refused by a limit.",
+                &["route"],
+            ),
+            reloads: counters(
+                "portcullis_reloads_total",
+                "Reloads of the configuration.",
+                &["result"],
+            ),
+            upstream_seconds: seconds(
+                "portcullis_upstream_seconds",
+                "Time of forwarded requests, to the end of the answer.",
+                &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0],
+            ),
+            token_seconds: seconds(
+                "portcullis_token_seconds",
+                "Time of token requests.",
+                &[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 1.0],
+            ),
+            connections: gauge("portcullis_connections", "Open client connections."),
+            connections_refused: register(
+                &registry,
+                IntCounter::new(
+                    "portcullis_connections_refused_total",
+                    "Connections over `max_connections`.",
+                ),
+            ),
+            in_flight: gauge("portcullis_requests_in_flight", "Requests begun and not ended."),
+            buckets: gauge("portcullis_limit_buckets", "Users and addresses with a counter."),
+            cached: gauge("portcullis_cached_tokens", "Tokens in the cache."),
+            registry,
+        }
+    }
+
+    pub fn request(&self, route: &str, status: u16) {
+        let mut buffer = [0; 3];
+        self.requests.with_label_values(&[route, three_digits(status, &mut buffer)]).inc();
+    }
+
+    pub fn refused(&self, code: &str) {
+        self.decisions.with_label_values(&[code]).inc();
+    }
+
+    pub fn session(&self, result: &str) {
+        self.sessions.with_label_values(&[result]).inc();
+    }
+
+    pub fn minted(&self, token: &str) {
+        self.mints.with_label_values(&[token]).inc();
+    }
+
+    pub fn issued(&self, token: &str, origin: Origin) {
+        let origin = match origin {
+            Origin::Cached => "cached",
+            Origin::Minted => "minted",
+        };
+        self.tokens.with_label_values(&[token, origin]).inc();
+    }
+
+    pub fn limited(&self, route: &str) {
+        self.limited.with_label_values(&[route]).inc();
+    }
+
+    pub fn reloaded(&self, result: &str) {
+        self.reloads.with_label_values(&[result]).inc();
+    }
+
+    pub fn token_took(&self, seconds: f64) {
+        self.token_seconds.observe(seconds);
+    }
+
+    pub fn upstream_took(&self, seconds: f64) {
+        self.upstream_seconds.observe(seconds);
+    }
+
+    /// The Prometheus text exposition format.
+    pub fn render(&self, gauges: &Gauges) -> String {
+        let set = |gauge: &IntGauge, value: i64| gauge.set(value);
+        set(&self.in_flight, i64::try_from(gauges.in_flight).unwrap_or(i64::MAX));
+        set(&self.buckets, i64::try_from(gauges.buckets).unwrap_or(i64::MAX));
+        set(&self.cached, i64::try_from(gauges.cached).unwrap_or(i64::MAX));
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+}
+
+/// Names are constants of this file, valid and used once each, so neither step
+/// can fail; a test renders every metric.
+#[expect(clippy::expect_used, reason = "constants of this file, covered by a test")]
+fn register<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: prometheus::Result<C>,
+) -> C {
+    let metric = metric.expect("metric names in this file are valid");
+    registry.register(Box::new(metric.clone())).expect("metric names in this file are unique");
+    metric
+}
+
+fn three_digits(status: u16, buffer: &mut [u8; 3]) -> &str {
+    let digit = |place: u16| u8::try_from(status / place % 10).map_or(b'0', |digit| b'0' + digit);
+    *buffer = [digit(100), digit(10), digit(1)];
+    std::str::from_utf8(buffer).unwrap_or("000")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_rendered_once() {
+        let metrics = Metrics::new();
+        metrics.request("token.portive", 200);
+        metrics.refused("not_signed_in");
+        metrics.session("accepted");
+        metrics.minted("portive");
+        metrics.issued("portive", Origin::Cached);
+        metrics.limited("token.portive");
+        metrics.reloaded("ok");
+        let text = metrics.render(&Gauges { in_flight: 2, buckets: 3, cached: 4 });
+        assert!(
+            text.contains("portcullis_requests_total{route=\"token.portive\",status=\"200\"} 1")
+        );
+        assert!(text.contains("portcullis_mints_total{token=\"portive\"} 1"));
+        assert!(text.contains("portcullis_requests_in_flight 2"));
+    }
+}

@@ -1,0 +1,188 @@
+//! Headers set from what was verified: `X-Auth-User = "{session.user_id}"`.
+//!
+//! A header whose value is missing is removed, never left as the client sent
+//! it. Substituted text is not scanned again, and a value that cannot stand in a
+//! header (line breaks, control characters) counts as missing.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use serde_json::Value as Json;
+
+use super::TokenRoute;
+use crate::document::{At, FromNode as _};
+use crate::forward;
+use crate::session::Identity;
+
+/// One configured header.
+pub struct HeaderTemplate {
+    pub name: HeaderName,
+    pub value: HeaderValueTemplate,
+}
+
+/// Its value: literal text and placeholders.
+pub struct HeaderValueTemplate(Vec<Piece>);
+
+enum Piece {
+    Literal(String),
+    /// Path into the session; empty segments never occur.
+    Session(Vec<String>),
+    Token(Arc<TokenRoute>),
+    UserId,
+}
+
+/// Hands out tokens for `{token.NAME}`; the shell has them ready.
+pub type PageToken<'a> = &'a dyn Fn(&str) -> Option<HeaderValue>;
+
+impl HeaderValueTemplate {
+    /// The tokens this value needs.
+    pub fn tokens(&self) -> impl Iterator<Item = &Arc<TokenRoute>> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Token(token) => Some(token),
+            Piece::Literal(_) | Piece::Session(_) | Piece::UserId => None,
+        })
+    }
+
+    /// Whether the value depends on who is signed in.
+    pub fn needs_session(&self) -> bool {
+        !self.0.iter().all(|piece| matches!(piece, Piece::Literal(_)))
+    }
+
+    /// The value for this request; `None` if any part of it is missing.
+    pub fn render(&self, identity: Option<&Identity>, token: PageToken<'_>) -> Option<HeaderValue> {
+        let mut text = Vec::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Literal(literal) => text.extend_from_slice(literal.as_bytes()),
+                Piece::Session(path) => {
+                    text.extend_from_slice(scalar(identity?.session(), path)?.as_bytes())
+                }
+                Piece::Token(route) => text.extend_from_slice(token(&route.name)?.as_bytes()),
+                Piece::UserId => text.extend_from_slice(identity?.user_id().as_bytes()),
+            }
+        }
+        HeaderValue::from_bytes(&text).ok().filter(|value| !value.is_empty())
+    }
+}
+
+/// A text, number or truth value of the session, as text.
+fn scalar(session: &Json, path: &[String]) -> Option<String> {
+    let value = path.iter().try_fold(session, |value, segment| value.get(segment.as_str()))?;
+    match value {
+        Json::Bool(value) => Some(value.to_string()),
+        Json::Number(value) => Some(value.to_string()),
+        Json::String(value) => Some(value.clone()),
+        Json::Array(_) | Json::Null | Json::Object(_) => None,
+    }
+}
+
+/// Reads a table of headers.
+pub(super) fn read_all(at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Vec<HeaderTemplate> {
+    at.members().iter().filter_map(|(key, at)| read(&key.name, at, tokens)).collect()
+}
+
+fn read(name: &str, at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Option<HeaderTemplate> {
+    let Ok(header) = HeaderName::try_from(name) else {
+        at.problem("this is not a header name");
+        return None;
+    };
+    if forward::is_reserved(&header) {
+        at.problem(
+            "this header cannot be set here: framing, routing or another spelling depends on it",
+        );
+        return None;
+    }
+    let text = String::read(at)?;
+    let value = parse(&text, tokens).map_err(|problem| at.problem(problem)).ok()?;
+    Some(HeaderTemplate { name: header, value })
+}
+
+fn parse(text: &str, tokens: &[Arc<TokenRoute>]) -> Result<HeaderValueTemplate, String> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some((literal, after)) = rest.split_once('{') {
+        pieces.push(Piece::Literal(literal.to_owned()));
+        let (path, after) = after.split_once('}').ok_or("found a `{` without its `}`")?;
+        pieces.push(placeholder(path, tokens)?);
+        rest = after;
+    }
+    pieces.push(Piece::Literal(rest.to_owned()));
+    pieces.retain(|piece| !matches!(piece, Piece::Literal(literal) if literal.is_empty()));
+    let literals_are_fine = pieces.iter().all(|piece| match piece {
+        Piece::Literal(literal) => HeaderValue::from_str(literal).is_ok(),
+        Piece::Session(_) | Piece::Token(_) | Piece::UserId => true,
+    });
+    if pieces.is_empty() || !literals_are_fine {
+        return Err("found a text that cannot stand in a header".to_owned());
+    }
+    Ok(HeaderValueTemplate(pieces))
+}
+
+fn placeholder(path: &str, tokens: &[Arc<TokenRoute>]) -> Result<Piece, String> {
+    if path == "session.user_id" {
+        return Ok(Piece::UserId);
+    }
+    if let Some(path) = path.strip_prefix("session.") {
+        let path: Vec<String> = path.split('.').map(str::to_owned).collect();
+        if !path.iter().any(String::is_empty) {
+            return Ok(Piece::Session(path));
+        }
+    }
+    if let Some(name) = path.strip_prefix("token.") {
+        let token = tokens.iter().find(|token| token.name == name);
+        return token.cloned().map(Piece::Token).ok_or_else(|| {
+            let known: Vec<_> = tokens.iter().map(|token| format!("`{}`", token.name)).collect();
+            format!("there is no such token, expected one of {}", known.join(", "))
+        });
+    }
+    Err("found an unknown placeholder, expected {session.user_id}, {session.PATH} or {token.NAME}"
+        .to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn render(template: &str, user: &str) -> Option<String> {
+        let session = json!({"role": "admin", "n": 3, "list": [1], "a": {"b": "{session.role}"}, "bad": "x\r\ny"});
+        let identity = Identity::assumed(user.to_owned(), session, None);
+        let value = parse(template, &[]).unwrap().render(Some(&identity), &|_| None)?;
+        Some(String::from_utf8(value.as_bytes().to_vec()).unwrap())
+    }
+
+    #[test]
+    fn values_come_from_the_session_and_are_not_scanned_again() {
+        assert_eq!(render("{session.user_id}", "u1").as_deref(), Some("u1"));
+        assert_eq!(
+            render("id={session.user_id}; role={session.role}", "u1").as_deref(),
+            Some("id=u1; role=admin")
+        );
+        assert_eq!(render("{session.n}", "u1").as_deref(), Some("3"));
+        assert_eq!(render("{session.a.b}", "u1").as_deref(), Some("{session.role}"));
+        assert_eq!(
+            render("{session.user_id}", "{session.role}").as_deref(),
+            Some("{session.role}")
+        );
+    }
+
+    #[test]
+    fn what_is_missing_or_cannot_stand_in_a_header_sets_nothing() {
+        for template in ["{session.x}", "a{session.list}", "{session.bad}", "{session.a}"] {
+            assert_eq!(render(template, "u1"), None, "{template}");
+        }
+        assert_eq!(render("{session.user_id}", "u\n1"), None);
+        let template = parse("{session.user_id}", &[]).unwrap();
+        assert_eq!(template.render(None, &|_| None), None);
+    }
+
+    #[test]
+    fn unknown_placeholders_are_errors() {
+        for template in
+            ["{x}", "{session.}", "{token.nope}", "{session.a", "{env.HOME}", "", "a\nb"]
+        {
+            assert!(parse(template, &[]).is_err(), "{template}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The compiled rules: what `gateway.toml` says, in the form requests need it.
+//!
+//! Immutable. A request takes one snapshot and sees one configuration, however
+//! often the file is reloaded meanwhile. Everything is parsed, derived and
+//! sorted here, once; nothing is looked up by name on the request path.
+
+mod header;
+mod route;
+mod token;
+
+use std::sync::Arc;
+
+use crate::client::Trusted;
+use crate::document::{At, Node, Problems, Table, Value};
+use crate::forward::Managed;
+use crate::mint::Presets;
+use crate::route::Pattern;
+use crate::session::Source;
+use crate::upstream::Upstream;
+
+pub use header::{HeaderTemplate, HeaderValueTemplate, PageToken};
+pub use route::{Claims, Route, SessionRule, SignIn};
+pub use token::{Origin, TokenRoute, named};
+
+/// All rules of one configuration.
+pub struct Policy {
+    pub sources: Vec<Source>,
+    pub tokens: Vec<Arc<TokenRoute>>,
+    pub rules: Vec<Rule>,
+    /// Identity headers, set or removed on every forwarded request.
+    pub identity: Vec<HeaderTemplate>,
+    pub managed: Managed,
+    pub trusted: Trusted,
+    pub upstreams: Vec<Arc<Upstream>>,
+    pub max_header: usize,
+}
+
+/// One rule of the table paths are looked up in; token paths come first.
+pub enum Rule {
+    Route(Arc<Route>),
+    Token(Arc<TokenRoute>, Pattern),
+}
+
+impl crate::route::Rule for Rule {
+    fn pattern(&self) -> &Pattern {
+        match self {
+            Self::Route(route) => &route.pattern,
+            Self::Token(_, pattern) => pattern,
+        }
+    }
+
+    fn guards(&self) -> bool {
+        match self {
+            Self::Route(route) => route.guards(),
+            Self::Token(..) => true,
+        }
+    }
+}
+
+impl Policy {
+    /// Reads the tables that make up the policy from the top-level table.
+    pub fn read(top: &mut Table<'_>, trusted: Trusted, max_header: usize) -> Option<Self> {
+        let sources = read_sources(top);
+        let presets = read_presets(top);
+        let tokens = read_tokens(top, &presets);
+        let upstreams = read_upstreams(top);
+        let routes = read_routes(top, &tokens, &upstreams);
+        let identity = read_identity(top);
+        if let (true, Some(token)) = (sources.as_ref().is_some_and(Vec::is_empty), tokens.first()) {
+            top.at().problem(format!(
+                "`session` is missing, but token.{} needs to know who is signed in; add a [session] table",
+                token.name
+            ));
+        }
+        let managed = routes.iter().flat_map(|route| &route.set_headers).chain(&identity);
+        let managed = Managed::new(managed.map(|header| &header.name));
+        let token_rule =
+            |token: &Arc<TokenRoute>| Some(Rule::Token(token.clone(), token.path.clone()?));
+        let mut rules: Vec<Rule> = tokens.iter().filter_map(token_rule).collect();
+        rules.extend(routes.into_iter().map(|route| Rule::Route(Arc::new(route))));
+        Some(Self {
+            sources: sources?,
+            tokens,
+            rules,
+            identity,
+            managed,
+            trusted,
+            upstreams: upstreams?,
+            max_header,
+        })
+    }
+
+    /// The upstream of requests no route sends elsewhere.
+    pub fn default_upstream(&self) -> Option<&Arc<Upstream>> {
+        self.upstreams
+            .iter()
+            .find(|upstream| upstream.name.is_empty())
+            .or_else(|| self.upstreams.first())
+    }
+}
+
+/// `[session]`, or several `[[session]]` in the order they are tried.
+pub fn read_sources(top: &mut Table<'_>) -> Option<Vec<Source>> {
+    let Some(at) = top.take("session") else { return Some(Vec::new()) };
+    let read = |item: &At<'_>| {
+        let mut table = item.table()?;
+        let source = Source::read(&mut table);
+        if source.is_some() {
+            table.finish();
+        }
+        source
+    };
+    let sources: Vec<Option<Source>> = at.items().iter().map(read).collect();
+    sources.into_iter().collect()
+}
+
+pub fn read_presets(top: &mut Table<'_>) -> Presets {
+    let Some(at) = top.take("preset") else { return Presets::builtin() };
+    Presets::with_user(&at)
+}
+
+/// The `[token.NAME]` tables, in the order of the file.
+pub fn read_tokens(top: &mut Table<'_>, presets: &Presets) -> Vec<Arc<TokenRoute>> {
+    let Some(at) = top.take("token") else { return Vec::new() };
+    let mut tokens: Vec<Arc<TokenRoute>> = Vec::new();
+    for (key, at) in at.members() {
+        let Some(token) = TokenRoute::read(&key.name, &at, presets) else { continue };
+        let same = tokens.iter().find(|other| other.path.is_some() && other.path == token.path);
+        if let Some(other) = same {
+            at.problem(format!("its `path` is the path of token.{} already", other.name));
+        }
+        tokens.push(Arc::new(token));
+    }
+    tokens
+}
+
+/// `[upstream]`, or `[upstream.NAME]` tables; the unnamed one has no name.
+fn read_upstreams(top: &mut Table<'_>) -> Option<Vec<Arc<Upstream>>> {
+    let at =
+        top.take_needed("upstream", "[upstream] with servers = [\"http://127.0.0.1:3000\"]")?;
+    let is_table = |node: &Node| matches!(node.value, Value::Table(_));
+    let members = at.members();
+    let named = !members.is_empty()
+        && members
+            .iter()
+            .all(|(key, at)| key.name != "tls" && key.name != "health" && is_table(at.node));
+    let read = |name: &str, at: &At<'_>| {
+        let mut table = at.table()?;
+        let upstream = Upstream::read(name, &mut table);
+        table.finish();
+        upstream.map(Arc::new)
+    };
+    if !named {
+        return read("", &at).map(|upstream| vec![upstream]);
+    }
+    let read: Vec<_> = members.iter().map(|(key, at)| read(&key.name, at)).collect();
+    read.into_iter().collect()
+}
+
+fn read_routes(
+    top: &mut Table<'_>,
+    tokens: &[Arc<TokenRoute>],
+    upstreams: &Option<Vec<Arc<Upstream>>>,
+) -> Vec<Route> {
+    let Some(at) = top.take("route") else { return Vec::new() };
+    let none = Vec::new();
+    let upstreams = upstreams.as_ref().unwrap_or(&none);
+    at.items().iter().filter_map(|item| Route::read(item, tokens, upstreams)).collect()
+}
+
+fn read_identity(top: &mut Table<'_>) -> Vec<HeaderTemplate> {
+    let Some(mut table) = top.take("identity").and_then(|at| at.table()) else { return Vec::new() };
+    let headers = table.take("headers").map(|at| header::read_all(&at, &[]));
+    table.finish();
+    headers.unwrap_or_default()
+}
+
+/// Reads `[session]` alone, for `portcullis session`.
+pub fn sources_of(
+    document: &Node,
+    problems: &Problems,
+    secrets: &crate::secret::Secrets,
+) -> Option<Vec<Source>> {
+    let at = At::new(document, "", problems, secrets);
+    read_sources(&mut at.table()?)
+}
+
+/// Finds the rule for a path, or says that it can be read in two ways.
+pub fn rule_for<'p>(
+    policy: &'p Policy,
+    path: &str,
+) -> Result<Option<&'p Rule>, crate::route::Ambiguous> {
+    crate::route::find(&policy.rules, path)
+}
+
+impl Rule {
+    /// The rule's label in logs and metrics: a name of the file, never a path
+    /// the client chose.
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Route(route) => &route.label,
+            Self::Token(token, _) => &token.label,
+        }
+    }
+
+    pub fn is_token(&self) -> bool {
+        match self {
+            Self::Route(_) => false,
+            Self::Token(..) => true,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! One `[token.NAME]` table: where the token is handed out, to whom, how often.
+//!
+//! What the token is and how it is made is the minter's (`mint`).
+
+use std::sync::Arc;
+
+use http::Method;
+
+use crate::document::{At, FromNode, OneOrMany};
+use crate::limit::{Limit, MAX_RATES};
+use crate::mint::{Minter, Presets};
+use crate::route::Pattern;
+use crate::units::Rate;
+
+/// A token that can be asked for at a path, or used in a route's headers.
+pub struct TokenRoute {
+    pub name: String,
+    /// `token.NAME`, for logs and metrics.
+    pub label: String,
+    /// Absent for a token only routes use.
+    pub path: Option<Pattern>,
+    pub minter: Minter,
+    pub limit: Option<Limit>,
+    /// Origins besides the app's own that may ask from a browser.
+    pub origins: Vec<Origin>,
+    /// The `Allow` header of a refusal.
+    pub allow: String,
+}
+
+/// An exact web origin (RFC 6454): scheme, host and port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is(&self, origin: &[u8]) -> bool {
+        self.0.as_bytes().eq_ignore_ascii_case(origin)
+    }
+}
+
+impl FromNode for Origin {
+    fn read(at: &At<'_>) -> Option<Self> {
+        const EXPECTED: &str =
+            r#"an exact origin such as "https://admin.example.com" (no path, no wildcard)"#;
+        let text = at.text(EXPECTED)?;
+        let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        if !authority.is_some_and(|authority| crate::client::is_host(authority.as_bytes())) {
+            at.wrong(EXPECTED);
+            return None;
+        }
+        Some(Self(text.to_owned()))
+    }
+}
+
+impl TokenRoute {
+    pub fn read(name: &str, at: &At<'_>, presets: &Presets) -> Option<Self> {
+        let mut table = at.table()?;
+        if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
+            at.problem(
+                "found a token name with other characters than letters, digits, `-` and `_`",
+            );
+        }
+        let path = table.take("path").and_then(|at| read_path(&at));
+        let limit = table.take("limit").and_then(|at| read_limit(name, &at));
+        if let Some(by) = table.take("limit_by")
+            && by.text(r#""user""#).is_some_and(|text| text != "user")
+        {
+            by.wrong(r#""user""#);
+        }
+        let origins = table.get::<OneOrMany<Origin>>("origins").map(|many| many.0);
+        let minter = Minter::read(name, &mut table, presets);
+        // A misread preset leaves its members unasked; reporting them as unknown
+        // would only bury the cause.
+        if minter.is_some() {
+            table.finish();
+        }
+        let minter = minter?;
+        let allow = minter.methods().iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        Some(Self {
+            name: name.to_owned(),
+            label: format!("token.{name}"),
+            path,
+            minter,
+            limit,
+            origins: origins.unwrap_or_default(),
+            allow,
+        })
+    }
+
+    /// The origin of `origins` this request comes from, if any.
+    pub fn origin(&self, origin: &[u8]) -> Option<&Origin> {
+        self.origins.iter().find(|allowed| allowed.is(origin))
+    }
+
+    /// Whether the endpoint answers to this method; HEAD goes with GET.
+    pub fn answers(&self, method: &Method) -> bool {
+        let methods = self.minter.methods();
+        methods.contains(method) || (method == Method::HEAD && methods.contains(&Method::GET))
+    }
+}
+
+fn read_path(at: &At<'_>) -> Option<Pattern> {
+    let pattern = Pattern::read(at)?;
+    if !pattern.is_exact() {
+        at.problem(r#"found a pattern, expected one exact path such as "/api/get-auth-token""#);
+        return None;
+    }
+    if crate::route::refuse(pattern.as_str()).is_err() {
+        at.problem("found a path that requests are refused for; write it without `//`, dot segments and escapes");
+        return None;
+    }
+    Some(pattern)
+}
+
+/// `limit`: one rate, or several that must all admit.
+pub(super) fn read_limit(name: &str, at: &At<'_>) -> Option<Limit> {
+    let OneOrMany(rates) = OneOrMany::<Rate>::read(at)?;
+    if rates.is_empty() || rates.len() > MAX_RATES {
+        at.problem(format!("found {} rates, expected between one and {MAX_RATES}", rates.len()));
+        return None;
+    }
+    Some(Limit::new(name, &rates))
+}
+
+/// A token by name, for `portcullis token`.
+pub fn named<'t>(tokens: &'t [Arc<TokenRoute>], name: &str) -> Option<&'t Arc<TokenRoute>> {
+    tokens.iter().find(|token| token.name == name)
+}

@@ -1,0 +1,96 @@
+//! The admin listener: is it alive, is it ready, what does it count.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::{Response, StatusCode, header};
+use pingora::apps::http_app::{HttpServer, ServeHttp};
+use pingora::protocols::http::ServerSession;
+use pingora::services::listening::Service;
+
+use super::listen::{Bound, PreBound};
+use crate::live::Live;
+use crate::observe::Gauges;
+
+pub(super) struct Admin(Arc<Live>);
+
+pub(super) fn service(live: &Arc<Live>, socket: Bound) -> PreBound<Service<HttpServer<Admin>>> {
+    let mut service = Service::new("admin".to_owned(), HttpServer::new_app(Admin(live.clone())));
+    service.threads = Some(1);
+    PreBound::new(service, vec![socket])
+}
+
+#[async_trait]
+impl ServeHttp for Admin {
+    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        let request = session.req_header();
+        let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
+        let (status, content_type, body) = match (is_read, request.uri.path()) {
+            (false, _) => (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "read only\n".to_owned()),
+            (true, "/healthz") => (StatusCode::OK, "text/plain", "alive\n".to_owned()),
+            (true, "/metrics") => (StatusCode::OK, "text/plain; version=0.0.4", self.metrics()),
+            (true, "/readyz") => self.readiness(),
+            (true, _) => (
+                StatusCode::NOT_FOUND,
+                "text/plain",
+                "here are /healthz, /readyz and /metrics\n".to_owned(),
+            ),
+        };
+        answer(
+            status,
+            content_type,
+            body.into_bytes(),
+            session.req_header().method == http::Method::HEAD,
+        )
+    }
+}
+
+impl Admin {
+    fn readiness(&self) -> (StatusCode, &'static str, String) {
+        if !self.0.is_ready() {
+            return (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "shutting down\n".to_owned());
+        }
+        let policy = self.0.policy();
+        let unresolved: Vec<_> =
+            policy.upstreams.iter().filter(|upstream| upstream.next().is_none()).collect();
+        if unresolved.is_empty() {
+            return (StatusCode::OK, "text/plain", "ready\n".to_owned());
+        }
+        let lines = unresolved
+            .iter()
+            .map(|upstream| format!("upstream {} has no address\n", upstream.name));
+        (StatusCode::SERVICE_UNAVAILABLE, "text/plain", lines.collect())
+    }
+
+    fn metrics(&self) -> String {
+        self.0.metrics.render(&Gauges {
+            in_flight: self.0.in_flight(),
+            buckets: self.0.limits.len(),
+            cached: self.0.tokens.len(),
+        })
+    }
+}
+
+fn answer(
+    status: StatusCode,
+    content_type: &str,
+    body: Vec<u8>,
+    is_head: bool,
+) -> Response<Vec<u8>> {
+    let mut response = Response::new(Vec::new());
+    *response.status_mut() = status;
+    let fields = [
+        (header::CONTENT_TYPE, content_type.to_owned()),
+        (header::CONTENT_LENGTH, body.len().to_string()),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    for (name, value) in fields {
+        if let Ok(value) = value.parse() {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    if !is_head {
+        *response.body_mut() = body;
+    }
+    response
+}

@@ -1,0 +1,183 @@
+//! What a connection may cost before it has sent a request.
+//!
+//! The framework bounds each read of a request's head but not the head as a
+//! whole, and not the number of connections. `Guarded` wraps the proxy: a
+//! connection over the limit is closed at once, and a head that has not arrived
+//! in time ends its connection (slow loris).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::apps::ServerApp;
+use pingora::protocols::Stream;
+use pingora::proxy::HttpProxy;
+use pingora::server::ShutdownWatch;
+use tokio::sync::Notify;
+
+use crate::config::Server;
+use crate::gateway::Gateway;
+use crate::live::Live;
+
+/// The proxy behind a connection limit and a deadline for request heads.
+pub struct Guarded {
+    live: Arc<Live>,
+    plain: Arc<HttpProxy<Gateway>>,
+    /// HTTP/2 with prior knowledge has an instance of its own, because its
+    /// streams run in tasks the deadline does not know.
+    prior_knowledge: Option<Arc<HttpProxy<Gateway>>>,
+    open: AtomicUsize,
+    max_connections: usize,
+    header_timeout: Duration,
+    idle_timeout: Duration,
+}
+
+tokio::task_local! {
+    static DEADLINE: Arc<Deadline>;
+}
+
+/// When the connection at hand is to be closed, in milliseconds after it was
+/// accepted; zero while a request is being handled.
+struct Deadline {
+    started: tokio::time::Instant,
+    at_ms: AtomicU64,
+    changed: Notify,
+    next_head: Duration,
+}
+
+/// Called when a request's head is complete.
+pub fn head_has_arrived() {
+    // Absent for HTTP/2: nothing to do there.
+    let _ = DEADLINE.try_with(|deadline| deadline.set(None));
+}
+
+/// Called when a request has ended: the next head may take the idle time and
+/// then its own.
+pub fn request_has_ended() {
+    let _ = DEADLINE.try_with(|deadline| deadline.set(Some(deadline.next_head)));
+}
+
+impl Deadline {
+    fn set(&self, after: Option<Duration>) {
+        let at = after.map_or(0, |after| {
+            u64::try_from((self.started.elapsed() + after).as_millis()).unwrap_or(u64::MAX).max(1)
+        });
+        self.at_ms.store(at, Ordering::Release);
+        self.changed.notify_one();
+    }
+
+    /// Completes when the deadline has passed.
+    async fn passed(&self) {
+        loop {
+            let changed = self.changed.notified();
+            match self.at_ms.load(Ordering::Acquire) {
+                0 => changed.await,
+                at => {
+                    let at = self.started + Duration::from_millis(at);
+                    if tokio::time::Instant::now() >= at {
+                        return;
+                    }
+                    tokio::select! {
+                        () = changed => {}
+                        () = tokio::time::sleep_until(at) => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Guarded {
+    pub(super) fn new(
+        live: &Arc<Live>,
+        plain: HttpProxy<Gateway>,
+        prior_knowledge: Option<HttpProxy<Gateway>>,
+        server: &Server,
+    ) -> Self {
+        Self {
+            live: live.clone(),
+            plain: Arc::new(plain),
+            prior_knowledge: prior_knowledge.map(Arc::new),
+            open: AtomicUsize::new(0),
+            max_connections: server.max_connections,
+            header_timeout: server.header_timeout,
+            idle_timeout: server.idle_timeout,
+        }
+    }
+
+    async fn handle(&self, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let deadline = Arc::new(Deadline {
+            started: tokio::time::Instant::now(),
+            at_ms: AtomicU64::new(0),
+            changed: Notify::new(),
+            next_head: self.idle_timeout + self.header_timeout,
+        });
+        if let Some(http2) = &self.prior_knowledge {
+            let preface = tokio::time::timeout(self.header_timeout, starts_as_http2(&mut stream));
+            if preface.await.ok().flatten()? {
+                return http2.process_new(stream, shutdown).await;
+            }
+        }
+        deadline.set(Some(self.header_timeout));
+        let watched = deadline.clone();
+        DEADLINE
+            .scope(deadline, async move {
+                tokio::select! {
+                    biased;
+                    reused = self.plain.process_new(stream, shutdown) => reused,
+                    () = watched.passed() => None,
+                }
+            })
+            .await
+    }
+}
+
+/// Whether the connection preface of HTTP/2 begins (RFC 9113 section 3.4): no
+/// method of HTTP/1.1 starts like it. `None` if the client went away.
+async fn starts_as_http2(stream: &mut Stream) -> Option<bool> {
+    let mut start = [0; 3];
+    stream.try_peek(&mut start).await.ok()?;
+    Some(&start == b"PRI")
+}
+
+#[async_trait]
+impl ServerApp for Guarded {
+    async fn process_new(
+        self: &Arc<Self>,
+        stream: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
+        let open = Open::one_more(self)?;
+        let reused = self.handle(stream, shutdown).await;
+        drop(open);
+        reused
+    }
+
+    async fn cleanup(&self) {
+        self.plain.cleanup().await;
+    }
+}
+
+/// Counts a connection as open until dropped.
+struct Open<'g>(&'g Guarded);
+
+impl<'g> Open<'g> {
+    fn one_more(guarded: &'g Guarded) -> Option<Self> {
+        let before = guarded.open.fetch_add(1, Ordering::AcqRel);
+        guarded.live.metrics.connections.inc();
+        let open = Self(guarded);
+        if before >= guarded.max_connections {
+            guarded.live.metrics.connections_refused.inc();
+            return None;
+        }
+        Some(open)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        self.0.live.metrics.connections.dec();
+    }
+}

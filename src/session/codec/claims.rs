@@ -1,0 +1,106 @@
+//! JWT claims (RFC 7519): an object, with times that are numbers.
+
+use serde_json::Value;
+
+use crate::session::rejected::in_words;
+use crate::session::{Opened, Reason, Rejected};
+
+/// How far clocks may disagree about the beginning of a session. Its end is
+/// never stretched.
+const LEEWAY: u64 = 5;
+
+/// The payload as a JSON object.
+pub(crate) fn object(payload: &[u8]) -> Result<Value, Rejected> {
+    let claims: Value = serde_json::from_slice(payload)
+        .map_err(|_| Rejected::malformed("the payload is not JSON"))?;
+    if !claims.is_object() {
+        return Err(Rejected::malformed("the payload is not a JSON object"));
+    }
+    Ok(claims)
+}
+
+/// `exp`, checked against `now` here because a wrong type is a refusal too.
+pub(crate) fn expires_at(claims: &Value, now: u64) -> Result<Option<u64>, Rejected> {
+    let end = seconds(claims, "exp")?;
+    match end {
+        Some(end) if end <= now => Err(Rejected::expired(end, now)),
+        _ => Ok(end),
+    }
+}
+
+/// Refuses what begins later than `now`, give or take a few seconds.
+pub(crate) fn begun(claims: &Value, name: &str, now: u64) -> Result<(), Rejected> {
+    match seconds(claims, name)? {
+        Some(begin) if begin > now.saturating_add(LEEWAY) => {
+            let detail = format!("`{name}` is {} ahead", in_words(begin - now));
+            Err(Rejected::new(Reason::NotYetValid, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A NumericDate; fractions are cut off, which only ever shortens a session.
+pub(crate) fn seconds(claims: &Value, name: &str) -> Result<Option<u64>, Rejected> {
+    let Some(value) = claims.get(name) else { return Ok(None) };
+    if let Some(whole) = value.as_u64() {
+        return Ok(Some(whole));
+    }
+    let number =
+        value.as_f64().ok_or_else(|| Rejected::malformed(format!("`{name}` is not a number")))?;
+    Ok(Some(clamp(number)))
+}
+
+/// A time as whole seconds: before 1970 is 1970, beyond reckoning is the end of
+/// time.
+pub(crate) fn clamp(seconds: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates, which is what is wanted"
+    )]
+    let whole = seconds as u64;
+    whole
+}
+
+/// A text claim, if it is there and a text.
+pub(crate) fn text<'c>(claims: &'c Value, name: &str) -> Option<&'c str> {
+    claims.get(name)?.as_str()
+}
+
+/// The claims of a verified token as a session, within its times.
+pub(crate) fn session(payload: &[u8], now: u64) -> Result<Opened, Rejected> {
+    let session = object(payload)?;
+    let expires_at = expires_at(&session, now)?;
+    begun(&session, "nbf", now)?;
+    Ok(Opened { session, expires_at })
+}
+
+/// Who must have issued a token, and for whom. What is configured must be there
+/// and equal; several audiences mean any of them.
+pub(crate) struct Expected {
+    pub issuer: Option<String>,
+    pub audience: Option<Vec<String>>,
+}
+
+impl Expected {
+    pub(crate) fn check(&self, claims: &Value) -> Result<(), Rejected> {
+        if self.issuer.is_some() && text(claims, "iss") != self.issuer.as_deref() {
+            let detail = "`iss` is missing or not the configured `issuer`";
+            return Err(Rejected::new(Reason::WrongIssuer, detail));
+        }
+        let Some(wanted) = &self.audience else { return Ok(()) };
+        let is_wanted = |value: &Value| {
+            value.as_str().is_some_and(|audience| wanted.iter().any(|wanted| wanted == audience))
+        };
+        let matches = match claims.get("aud") {
+            Some(Value::Array(items)) => items.iter().any(is_wanted),
+            Some(single) => is_wanted(single),
+            None => false,
+        };
+        if matches {
+            return Ok(());
+        }
+        let detail = "`aud` is missing or has none of the configured `audience`";
+        Err(Rejected::new(Reason::WrongAudience, detail))
+    }
+}

@@ -1,0 +1,98 @@
+//! Signed tokens (JWS compact, RFC 7515): signature first, then the claims.
+
+use jsonwebtoken::Algorithm;
+use serde_json::Value;
+
+use super::{base64, claims, keys::KeySet};
+use crate::document::{At, FromNode, OneOrMany};
+use crate::session::{Opened, Reason, Rejected};
+
+/// A token whose signature was verified.
+pub(crate) struct Token {
+    pub header: Value,
+    pub claims: Value,
+}
+
+impl Token {
+    /// The claims as a session, within their times.
+    pub(crate) fn session(self, now: u64) -> Result<Opened, Rejected> {
+        let expires_at = claims::expires_at(&self.claims, now)?;
+        claims::begun(&self.claims, "nbf", now)?;
+        Ok(Opened { session: self.claims, expires_at })
+    }
+}
+
+/// Verifies `token` with the keys, under one of the allowed algorithms.
+pub(crate) fn verify(
+    token: &[u8],
+    keys: &KeySet,
+    allowed: &[Algorithm],
+) -> Result<Token, Rejected> {
+    let parts: Vec<_> = token.split(|&b| b == b'.').collect();
+    let &[protected, payload, signature] = parts.as_slice() else {
+        let found = parts.len();
+        return Err(Rejected::malformed(format!("{found} parts, a signed token has 3")));
+    };
+    let header = base64::url_decode(protected)
+        .ok_or_else(|| Rejected::malformed("the token's header is not base64url"))?;
+    let header = claims::object(&header)?;
+    let algorithm = check_header(&header, allowed)?;
+    let candidates = keys.candidates(algorithm, claims::text(&header, "kid"))?;
+    let signature = std::str::from_utf8(signature)
+        .map_err(|_| Rejected::malformed("the signature is not text"))?;
+    let message = [protected, b".", payload].concat();
+    let verified = candidates.iter().any(|key| {
+        jsonwebtoken::crypto::verify(signature, &message, &key.decoding, algorithm)
+            .is_ok_and(|verified| verified)
+    });
+    if !verified {
+        return Err(Rejected::bad_signature(candidates.len()));
+    }
+    let payload = base64::url_decode(payload)
+        .ok_or_else(|| Rejected::malformed("the token's payload is not base64url"))?;
+    Ok(Token { header, claims: claims::object(&payload)? })
+}
+
+/// The algorithm, if it is allowed. Keys the header itself brings along (`jwk`,
+/// `jku`, `x5c`, `x5u`) are not even looked at.
+fn check_header(header: &Value, allowed: &[Algorithm]) -> Result<Algorithm, Rejected> {
+    let algorithm = claims::text(header, "alg").and_then(|name| name.parse().ok());
+    let algorithm = algorithm.filter(|algorithm| allowed.contains(algorithm)).ok_or_else(|| {
+        let allowed: Vec<_> = allowed.iter().map(|algorithm| format!("{algorithm:?}")).collect();
+        let detail = format!("the token's algorithm is not one of {}", allowed.join(", "));
+        Rejected::new(Reason::AlgNotAllowed, detail)
+    })?;
+    if header.get("crit").is_some() {
+        let detail = "the token demands an extension (`crit`) that is not known here";
+        return Err(Rejected::new(Reason::UnknownCrit, detail));
+    }
+    Ok(algorithm)
+}
+
+/// The setting `algorithms`.
+pub(crate) struct Algorithms(pub Vec<Algorithm>);
+
+impl FromNode for Algorithms {
+    fn read(at: &At<'_>) -> Option<Self> {
+        let names: OneOrMany<AlgorithmName> = at.read()?;
+        if names.0.is_empty() {
+            at.problem("found an empty list, expected at least one algorithm");
+            return None;
+        }
+        Some(Self(names.0.into_iter().map(|name| name.0).collect()))
+    }
+}
+
+struct AlgorithmName(Algorithm);
+
+impl FromNode for AlgorithmName {
+    fn read(at: &At<'_>) -> Option<Self> {
+        const EXPECTED: &str = "HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, \
+                                ES256, ES384 or EdDSA";
+        let algorithm = at.text(EXPECTED)?.parse().ok();
+        if algorithm.is_none() {
+            at.wrong(EXPECTED);
+        }
+        algorithm.map(Self)
+    }
+}

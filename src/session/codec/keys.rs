@@ -1,0 +1,281 @@
+//! Keys that verify signed tokens, each bound to the algorithms it may be used
+//! with.
+//!
+//! The header of a token names its algorithm, and an attacker writes the header:
+//! a key is therefore offered only for algorithms of its own type (RFC 8725
+//! section 3.1).
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde_json::Value;
+
+use crate::secret::Secret;
+use crate::session::codec::{base64, claims};
+use crate::session::{Reason, Rejected};
+
+/// What a key is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Ed25519,
+    Hmac,
+    P256,
+    P384,
+    Rsa,
+}
+
+impl Family {
+    /// `None` for an algorithm a later `jsonwebtoken` may bring.
+    const fn of(algorithm: Algorithm) -> Option<Self> {
+        Some(match algorithm {
+            Algorithm::EdDSA => Self::Ed25519,
+            Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => Self::Hmac,
+            Algorithm::ES256 => Self::P256,
+            Algorithm::ES384 => Self::P384,
+            Algorithm::PS256
+            | Algorithm::PS384
+            | Algorithm::PS512
+            | Algorithm::RS256
+            | Algorithm::RS384
+            | Algorithm::RS512 => Self::Rsa,
+            _ => return None,
+        })
+    }
+
+    /// What is allowed if the settings name no algorithm.
+    const fn usual(self) -> Algorithm {
+        match self {
+            Self::Ed25519 => Algorithm::EdDSA,
+            Self::Hmac => Algorithm::HS256,
+            Self::P256 => Algorithm::ES256,
+            Self::P384 => Algorithm::ES384,
+            Self::Rsa => Algorithm::RS256,
+        }
+    }
+}
+
+pub(crate) struct Key {
+    id: Option<String>,
+    /// The one algorithm the key's document allows, if it names one.
+    only: Option<Algorithm>,
+    family: Family,
+    pub decoding: DecodingKey,
+}
+
+impl Key {
+    pub(crate) fn fits(&self, algorithm: Algorithm) -> bool {
+        Family::of(algorithm) == Some(self.family) && self.only.is_none_or(|only| only == algorithm)
+    }
+
+    pub(crate) fn from_secret(secret: &Secret) -> Self {
+        let decoding = DecodingKey::from_secret(secret.bytes());
+        Self { id: None, only: None, family: Family::Hmac, decoding }
+    }
+
+    /// A public key or a certificate.
+    pub(crate) fn from_pem(id: Option<String>, pem: &[u8]) -> Option<Self> {
+        let private = b"PRIVATE KEY-----";
+        if pem.windows(private.len()).any(|window| window == private) {
+            return None;
+        }
+        let (family, decoding) = if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
+            (Family::Rsa, key)
+        } else if let Ok(key) = DecodingKey::from_ed_pem(pem) {
+            (Family::Ed25519, key)
+        } else {
+            let key = DecodingKey::from_ec_pem(pem).ok()?;
+            let family = match key.try_get_as_bytes().ok()?.len() {
+                65 => Family::P256,
+                97 => Family::P384,
+                _ => return None,
+            };
+            (family, key)
+        };
+        Some(Self { id, only: None, family, decoding })
+    }
+
+    /// One member of a JWK set (RFC 7517); `None` if it cannot verify here.
+    fn from_jwk(jwk: &Value) -> Option<Self> {
+        let member = |name| claims::text(jwk, name);
+        if member("use").is_some_and(|purpose| purpose != "sig") {
+            return None;
+        }
+        let operations = jwk.get("key_ops").and_then(Value::as_array);
+        if operations.is_some_and(|all| !all.iter().any(|operation| operation == "verify")) {
+            return None;
+        }
+        let point = |length| {
+            let coordinate = |name| {
+                let text = member(name)?;
+                (base64::url_decode(text)?.len() == length).then_some(text)
+            };
+            DecodingKey::from_ec_components(coordinate("x")?, coordinate("y")?).ok()
+        };
+        let (family, decoding) = match (member("kty")?, member("crv")) {
+            ("EC", Some("P-256")) => (Family::P256, point(32)?),
+            ("EC", Some("P-384")) => (Family::P384, point(48)?),
+            ("OKP", Some("Ed25519")) => {
+                (Family::Ed25519, DecodingKey::from_ed_components(member("x")?).ok()?)
+            }
+            ("RSA", _) => {
+                (Family::Rsa, DecodingKey::from_rsa_components(member("n")?, member("e")?).ok()?)
+            }
+            ("oct", _) => {
+                (Family::Hmac, DecodingKey::from_secret(&base64::url_decode(member("k")?)?))
+            }
+            _ => return None,
+        };
+        let only = match member("alg") {
+            Some(name) => Some(name.parse().ok()?),
+            None => None,
+        };
+        Some(Self { id: member("kid").map(str::to_owned), only, family, decoding })
+    }
+}
+
+/// All keys a token may have been signed with.
+pub(crate) struct KeySet(Vec<Key>);
+
+impl KeySet {
+    pub(crate) fn new(keys: Vec<Key>) -> Self {
+        Self(keys)
+    }
+
+    /// A JWK set document.
+    pub(crate) fn from_jwks(document: &[u8]) -> Result<Self, &'static str> {
+        let document: Value =
+            serde_json::from_slice(document).map_err(|_| "the JWK set is not JSON")?;
+        let keys = document.get("keys").and_then(Value::as_array);
+        let keys = keys.ok_or("the JWK set has no list `keys`")?;
+        Self::usable(keys.iter().filter_map(Key::from_jwk).collect())
+    }
+
+    /// A JSON object of certificates (PEM) by key id, as Google publishes them.
+    pub(crate) fn from_certificates(document: &[u8]) -> Result<Self, &'static str> {
+        let document: Value =
+            serde_json::from_slice(document).map_err(|_| "the certificates are not JSON")?;
+        let members = document.as_object().ok_or("the certificates are not a JSON object")?;
+        let keys = members
+            .iter()
+            .filter_map(|(id, pem)| Key::from_pem(Some(id.clone()), pem.as_str()?.as_bytes()));
+        Self::usable(keys.collect())
+    }
+
+    fn usable(keys: Vec<Key>) -> Result<Self, &'static str> {
+        if keys.is_empty() { Err("none of the keys can verify signatures") } else { Ok(Self(keys)) }
+    }
+
+    /// What these keys are usually used with, for settings that name nothing.
+    pub(crate) fn usual_algorithms(&self) -> Vec<Algorithm> {
+        self.0.iter().map(|key| key.only.unwrap_or_else(|| key.family.usual())).collect()
+    }
+
+    pub(crate) fn fits_any(&self, algorithms: &[Algorithm]) -> bool {
+        self.0.iter().any(|key| algorithms.iter().any(|&algorithm| key.fits(algorithm)))
+    }
+
+    /// The keys a token with this header may be tried with. In a set with key
+    /// ids the id decides; a token without one is only accepted where there is
+    /// nothing to choose.
+    pub(crate) fn candidates(
+        &self,
+        algorithm: Algorithm,
+        id: Option<&str>,
+    ) -> Result<Vec<&Key>, Rejected> {
+        let fitting: Vec<_> = self.0.iter().filter(|key| key.fits(algorithm)).collect();
+        if fitting.is_empty() {
+            let detail = "the token's algorithm does not fit the type of the configured key";
+            return Err(Rejected::new(Reason::AlgNotAllowed, detail));
+        }
+        if self.0.iter().all(|key| key.id.is_none()) {
+            return Ok(fitting);
+        }
+        let unknown = |detail| Err(Rejected::new(Reason::UnknownKid, detail));
+        let Some(id) = id else {
+            if fitting.len() > 1 {
+                return unknown("the token names no key (`kid`) and several would fit");
+            }
+            return Ok(fitting);
+        };
+        let named: Vec<_> =
+            fitting.into_iter().filter(|key| key.id.as_deref() == Some(id)).collect();
+        if named.is_empty() {
+            return unknown("the token names a key (`kid`) that is not in the set");
+        }
+        Ok(named)
+    }
+}
+
+/// Keys from the settings, or from a document that is fetched now and then.
+pub(crate) enum Keys {
+    Fixed(Arc<KeySet>),
+    Remote(RemoteKeys),
+}
+
+impl Keys {
+    pub(crate) fn current(&self) -> Result<Arc<KeySet>, Rejected> {
+        match self {
+            Self::Fixed(set) => Ok(Arc::clone(set)),
+            Self::Remote(remote) => {
+                remote.current.load().as_ref().map(|supplied| Arc::clone(&supplied.set)).ok_or_else(
+                    || {
+                        let detail = format!("the keys at {} were not fetched yet", remote.url);
+                        Rejected::new(Reason::Unavailable, detail)
+                    },
+                )
+            }
+        }
+    }
+
+    pub(crate) fn remote(&self) -> Option<&RemoteKeys> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::Remote(remote) => Some(remote),
+        }
+    }
+}
+
+/// How a published key document reads.
+pub(crate) type ReadDocument = fn(&[u8]) -> Result<KeySet, &'static str>;
+
+/// Keys published at an URL. Someone else fetches the document and supplies it;
+/// until then every token is refused as `unavailable`.
+pub struct RemoteKeys {
+    url: String,
+    read: ReadDocument,
+    current: ArcSwapOption<Supplied>,
+}
+
+struct Supplied {
+    set: Arc<KeySet>,
+    fingerprint: [u8; 32],
+}
+
+impl RemoteKeys {
+    pub(crate) fn new(url: String, read: ReadDocument) -> Self {
+        Self { url, read, current: ArcSwapOption::empty() }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn is_supplied(&self) -> bool {
+        self.current.load().is_some()
+    }
+
+    /// Takes a fetched document into use. A document that cannot be read leaves
+    /// the keys as they were.
+    pub fn supply(&self, document: &[u8]) -> Result<(), &'static str> {
+        let set = Arc::new((self.read)(document)?);
+        let fingerprint = Secret::new(document).digest();
+        self.current.store(Some(Arc::new(Supplied { set, fingerprint })));
+        Ok(())
+    }
+
+    /// Tells key documents apart; zero before the first.
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+        self.current.load().as_ref().map_or([0; 32], |supplied| supplied.fingerprint)
+    }
+}

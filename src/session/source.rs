@@ -1,0 +1,101 @@
+//! One `[session]` table, compiled: the way from a `Cookie` header to an
+//! identity.
+
+use aws_lc_rs::digest;
+
+use super::kind::{self, Format};
+use super::settings::Settings;
+use super::{Cookies, Identity, Opened, Pointer, Reason, Rejected, RemoteKeys};
+use crate::document::Table;
+
+/// A compiled session source. Cheap to ask, safe to share.
+pub struct Source {
+    kind: &'static str,
+    format: Box<dyn Format>,
+    user_id: Pointer,
+    fingerprint: [u8; 32],
+}
+
+impl Source {
+    /// Reads and compiles a `[session]` table: keys are derived here, once.
+    /// `None` means problems were noted.
+    pub fn read(table: &mut Table<'_>) -> Option<Self> {
+        let kind = kind::read(table)?;
+        let mut settings = Settings::new(table);
+        let format = (kind.read)(&mut settings);
+        let user_id = read_user_id(&mut settings, format.as_deref());
+        let (format, user_id) = (format?, user_id?);
+        Some(Self { kind: kind.name, format, user_id, fingerprint: settings.fingerprint() })
+    }
+
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The cookie's name, for `WWW-Authenticate` and messages.
+    pub fn cookie_name(&self) -> &str {
+        self.format.jar().name()
+    }
+
+    /// Who the cookies say is asking, at `now`.
+    pub fn check(&self, cookies: Cookies<'_>, now: u64) -> Result<Identity, Rejected> {
+        let opened = self.format.open(cookies, now)?;
+        self.identity(opened, now)
+    }
+
+    /// A digest of all that `check` reads, time aside: the settings, the secrets
+    /// and every cookie this source could look at, each with its length. `None`
+    /// if there is no such cookie.
+    pub fn digest(&self, cookies: Cookies<'_>) -> Option<[u8; 32]> {
+        let mut digest = digest::Context::new(&digest::SHA256);
+        let mut add = |bytes: &[u8]| {
+            digest.update(&bytes.len().to_be_bytes());
+            digest.update(bytes);
+        };
+        add(&self.fingerprint);
+        if let Some(keys) = self.remote_keys() {
+            add(&keys.fingerprint());
+        }
+        let mut any = false;
+        for (name, value) in cookies.iter().filter(|(name, _)| self.format.looks_at(name)) {
+            add(name);
+            add(value);
+            any = true;
+        }
+        any.then(|| digest.finish().as_ref().try_into().unwrap_or_default())
+    }
+
+    /// Keys that are fetched from an URL instead of standing in the settings.
+    /// The caller fetches and supplies them.
+    pub fn remote_keys(&self) -> Option<&RemoteKeys> {
+        self.format.remote_keys()
+    }
+
+    fn identity(&self, opened: Opened, now: u64) -> Result<Identity, Rejected> {
+        let Opened { session, expires_at } = opened;
+        if let Some(end) = expires_at.filter(|&end| end <= now) {
+            return Err(Rejected::expired(end, now));
+        }
+        let user_id = self.user_id.user_id(&session).ok_or_else(|| {
+            let detail = format!("the session is valid, but names no user at `{}`", self.user_id);
+            Rejected::new(Reason::NoUser, detail)
+        })?;
+        Ok(Identity { user_id, session, expires_at })
+    }
+}
+
+/// `user_id`, or the place where the kind itself keeps it.
+fn read_user_id(settings: &mut Settings<'_, '_>, format: Option<&dyn Format>) -> Option<Pointer> {
+    if settings.table().peek("user_id").is_some() {
+        return settings.get("user_id");
+    }
+    settings.table().take("user_id");
+    let default = format?.user_id();
+    if default.is_none() {
+        settings.problem(
+            "`user_id` is missing; write where the session keeps the user's id, \
+             such as user_id = \"/user/id\"",
+        );
+    }
+    Pointer::parse(default?)
+}

@@ -1,0 +1,105 @@
+//! Every vector of every kind: cookies made by the real libraries, and attacks
+//! on them. The schema is that of `tests/fixtures/sessions/README.md`.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value as Json;
+
+use super::*;
+use crate::document::{At, Node, Problem, Problems};
+use crate::secret::Secrets;
+
+fn vectors(kind: &str) -> Vec<Json> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sessions");
+    let text = std::fs::read(folder.join(format!("{kind}.json"))).unwrap();
+    let mut file: Json = serde_json::from_slice(&text).unwrap();
+    assert_eq!(file["format"], kind);
+    let Json::Array(vectors) = file["vectors"].take() else { panic!("no vectors") };
+    vectors
+}
+
+/// A vector's `config` as the operator's table: documents are texts there.
+fn source(config: &Json) -> Result<Source, Vec<Problem>> {
+    let mut config = config.clone();
+    for document in ["jwks", "certs"] {
+        if let Some(member) = config.get_mut(document).filter(|member| member.is_object()) {
+            *member = Json::String(member.to_string());
+        }
+    }
+    let (node, problems) = (Node::from_json(&config), Problems::default());
+    let secrets = Secrets::Literal;
+    let mut table = At::new(&node, "session", &problems, &secrets).table().unwrap();
+    let source = Source::read(&mut table);
+    table.finish();
+    match source {
+        Some(source) if problems.is_empty() => Ok(source),
+        _ => Err(problems.into_sorted()),
+    }
+}
+
+fn cookie_header(vector: &Json) -> Vec<u8> {
+    if let Some(encoded) = vector["cookie_header_b64"].as_str() {
+        return STANDARD.decode(encoded).unwrap();
+    }
+    if let Some(lines) = vector["cookie_header_lines"].as_array() {
+        let lines: Vec<_> = lines.iter().map(|line| line.as_str().unwrap()).collect();
+        return lines.join("; ").into_bytes();
+    }
+    vector["cookie_header"].as_str().unwrap_or_default().as_bytes().to_vec()
+}
+
+/// What the verifier said, in the words of a vector's `expect`.
+fn agrees(expected: &Json, found: &Result<Identity, Rejected>) -> bool {
+    match found {
+        Ok(identity) => {
+            expected["outcome"] == "accept" && expected["user_id"] == identity.user_id()
+        }
+        Err(_) => expected["outcome"] == "reject",
+    }
+}
+
+/// The reason and expiry are not normative, but where ours differ that is
+/// worth a look.
+fn differs(expected: &Json, found: &Result<Identity, Rejected>) -> Option<String> {
+    match found {
+        Ok(identity) => (expected["expires_at"].as_u64() != identity.expires_at())
+            .then(|| format!("{} / {:?}", expected["expires_at"], identity.expires_at())),
+        Err(rejected) => (expected["reason"] != rejected.reason.as_str()).then(|| {
+            format!("{} / {}: {}", expected["reason"], rejected.reason.as_str(), rejected.detail)
+        }),
+    }
+}
+
+#[test]
+fn every_vector_of_every_kind_has_its_outcome() {
+    let mut failures = Vec::new();
+    for kind in kind::names() {
+        let vectors = vectors(kind);
+        assert!(!vectors.is_empty(), "{kind} has no vectors");
+        let mut passed = 0;
+        for vector in &vectors {
+            let now = vector["now"].as_u64().unwrap();
+            let header = cookie_header(vector);
+            let source = match source(&vector["config"]) {
+                Ok(source) => source,
+                Err(problems) => panic!("{}: {problems:?}", vector["id"]),
+            };
+            let found = source.check(Cookies::new(&header), now);
+            let mut expected = vec![vector["expect"].clone()];
+            expected
+                .extend(vector["expect"]["alternatives"].as_array().into_iter().flatten().cloned());
+            if expected.iter().any(|expected| agrees(expected, &found)) {
+                passed += 1;
+            } else {
+                failures.push(format!("{}: {found:?}", vector["id"]));
+            }
+            if let Some(difference) = differs(&vector["expect"], &found) {
+                println!("  {}: {difference}", vector["id"]);
+            }
+        }
+        println!("{kind}: {passed} of {}", vectors.len());
+    }
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+}
