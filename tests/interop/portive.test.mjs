@@ -50,11 +50,10 @@ params.claims = { tags = ["user-{session.user_id}", "uploads"], maxFileBytes = 1
   );
 }, { timeout: 60_000 });
 
-after(async () => {
-  await gateway?.stop();
-  origin?.close();
-  app?.close();
-}, { timeout: 60_000 });
+after(() => {
+  gateway?.kill();
+  [app, origin].forEach((server) => server?.close());
+});
 
 const promise = (sentence, work) => test(sentence, { timeout: 90_000 }, work);
 
@@ -216,6 +215,8 @@ promise("everything else is the app's, and no token request is", async () => {
   assert.equal(await response.text(), "the app");
   assert.deepEqual(reachedApp, ["/api/get-auth-token/other"]);
 });
+
+promise("the gateway stops when asked, and printed no key, cookie or token", () => gateway.stop());
 
 function ask(headers, { method = "GET", path = "/api/get-auth-token" } = {}) {
   return fetch(gateway.url + path, { method, headers, redirect: "manual" });
