@@ -56,6 +56,17 @@ impl<'s, 'a> Settings<'s, 'a> {
         self.get::<Seconds>(key).map(|seconds| seconds.0)
     }
 
+    /// A choice on which the rest of the table depends: if it is wrong, nothing
+    /// else is judged.
+    pub(crate) fn choice<T: FromNode>(&mut self, key: &'static str, default: T) -> Option<T> {
+        let Some(at) = self.table.take(key) else { return Some(default) };
+        let chosen = at.read();
+        if chosen.is_none() {
+            self.table.give_up();
+        }
+        chosen
+    }
+
     pub(crate) fn problem(&self, text: impl Into<String>) {
         self.table.at().problem(text);
     }

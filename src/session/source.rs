@@ -3,6 +3,7 @@
 
 use aws_lc_rs::digest;
 
+use super::explain;
 use super::kind::{self, Format};
 use super::settings::Settings;
 use super::store::{Answer, Check, Question, Store};
@@ -77,6 +78,12 @@ impl Source {
         }
         let opened = self.format.answered(question, answer, now)?;
         self.known(opened, now)
+    }
+
+    /// Why a refusal may have happened and what to write instead, for an
+    /// operator; never repeats a cookie's value.
+    pub fn hints(&self, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
+        explain::hints(self.kind, self.format.jar(), cookies, rejected)
     }
 
     /// The store to ask, if this source's sessions live in one.

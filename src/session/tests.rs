@@ -1,6 +1,10 @@
 //! Every vector of every kind: cookies made by the real libraries, and attacks
 //! on them. The schema is that of `tests/fixtures/sessions/README.md`.
 
+mod hints;
+mod settings;
+mod source;
+
 use std::path::Path;
 
 use base64::Engine as _;
@@ -21,7 +25,7 @@ fn vectors(kind: &str) -> Vec<Json> {
 }
 
 /// A vector's `config` as the operator's table: documents are texts there.
-fn source(config: &Json) -> Result<Source, Vec<Problem>> {
+fn compile(config: &Json) -> Result<Source, Vec<Problem>> {
     let mut config = config.clone();
     for document in ["jwks", "certs"] {
         if let Some(member) = config.get_mut(document).filter(|member| member.is_object()) {
@@ -146,7 +150,7 @@ fn every_vector_of_every_kind_has_its_outcome() {
         for vector in &vectors {
             let now = vector["now"].as_u64().unwrap();
             let header = cookie_header(vector);
-            let source = match source(&vector["config"]) {
+            let source = match compile(&vector["config"]) {
                 Ok(source) => source,
                 Err(problems) => panic!("{}: {problems:?}", vector["id"]),
             };

@@ -33,7 +33,7 @@ use super::jar::Jar;
 use super::settings::Settings;
 use super::store::{self, Answer, Check, Question, Store};
 use super::{Cookies, Opened, Rejected};
-use crate::document::Table;
+use crate::document::{Table, one_of};
 
 /// One compiled format: keys and rules, no state.
 pub(crate) trait Format: Send + Sync {
@@ -70,13 +70,11 @@ pub(crate) trait Format: Send + Sync {
     }
 }
 
-/// What a kind file hands over: the compiled format, or `None` with problems
-/// noted.
-type Read = fn(&mut Settings<'_, '_>) -> Option<Box<dyn Format>>;
-
 pub(crate) struct Kind {
     pub name: &'static str,
-    pub read: Read,
+    /// Compiles the rest of the table; `None` means problems were noted. Every
+    /// key is asked for before a reader gives up, or it would count as unknown.
+    pub read: fn(&mut Settings<'_, '_>) -> Option<Box<dyn Format>>,
 }
 
 const KINDS: &[Kind] = &[
@@ -107,12 +105,19 @@ const KINDS: &[Kind] = &[
 
 /// The kind a table names, or a problem that lists them all.
 pub(crate) fn read(table: &mut Table<'_>) -> Option<&'static Kind> {
-    let at = table.take_needed("kind", "the name of the app's session format")?;
-    let name = at.text("the name of a session format")?;
-    let kind = KINDS.iter().find(|kind| kind.name == name);
+    let kind = table
+        .take_needed("kind", "the name of the app's session format, such as kind = \"next-auth\"")
+        .and_then(|at| {
+            let name = at.text("the name of a session format")?;
+            let kind = KINDS.iter().find(|kind| kind.name == name);
+            if kind.is_none() {
+                let all: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+                at.wrong(&one_of(name, &all));
+            }
+            kind
+        });
     if kind.is_none() {
-        let all: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
-        at.wrong(&crate::document::one_of(name, &all));
+        table.give_up();
     }
     kind
 }

@@ -48,7 +48,7 @@ enum Backend {
 
 pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     let jar = settings.jar(HABITS);
-    let backend = settings.get("backend").unwrap_or(Backend::Db);
+    let backend = settings.choice("backend", Backend::Db)?;
     let max_age = settings.seconds("max_age").unwrap_or(MAX_AGE);
     let (store, place) = match backend {
         Backend::SignedCookies => {

@@ -76,7 +76,7 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
 }
 
 fn read_driver(settings: &mut Settings<'_, '_>) -> Option<(Driver, Option<Store>)> {
-    match settings.get("driver").unwrap_or(DriverName::Database) {
+    match settings.choice("driver", DriverName::Database)? {
         DriverName::Cookie => Some((Driver::Cookie, None)),
         DriverName::Database => {
             let mut store = settings.needed_store(&[Engine::Sql])?;
