@@ -84,6 +84,21 @@ promise("Portive's verifier accepts tags and limits taken from the session", asy
   assert.deepEqual(others, { tags: ["user-ada", "uploads"], maxFileBytes: 1_000_000 });
 });
 
+promise("a token never outlives the session it was asked with, minted or kept", async () => {
+  const path = "/api/tagged-token";
+  const claimsFor = async (user, maxAge) => {
+    const cookie = await signedIn(user, { maxAge });
+    const sessionEnds = Math.floor(Date.now() / 1000) + maxAge;
+    const { exp } = verify((await mint(cookie, { path })).authToken);
+    return { exp, sessionEnds };
+  };
+  const minted = await claimsFor("brief", 30);
+  assert.ok(minted.exp <= minted.sessionEnds, "a minted token");
+  await claimsFor("leaver", 3600);
+  const kept = await claimsFor("leaver", 30);
+  assert.ok(kept.exp <= kept.sessionEnds, "a token kept from a longer session of the same user");
+});
+
 promise("Portive's verifier refuses a token that was altered or has expired", async () => {
   const { authToken } = await mint(await signedIn("mallory"), { path: "/api/tagged-token" });
   const [header, payload, signature] = authToken.split(".");
