@@ -29,7 +29,7 @@ pub(super) fn hints(
                 .to_owned(),
         ],
         Reason::NoUser => vec![
-            "signed out, or `user_id` points to the wrong place: see the session's members above"
+            "signed out; or `user_id` points to the wrong place, if one of the members named above is the user"
                 .to_owned(),
         ],
         Reason::Ambiguous

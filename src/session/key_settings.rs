@@ -63,12 +63,8 @@ fn read_one(settings: &mut Settings<'_, '_>, way: &'static str) -> Option<Keys> 
     let at = settings.table().take(way)?;
     let set = match way {
         "jwks_url" => {
-            let url = at.text("an URL")?;
-            if !url.starts_with("https://") && !url.starts_with("http://") {
-                at.wrong("an URL that starts with https://");
-                return None;
-            }
-            return Some(Keys::Remote(RemoteKeys::new(url.to_owned(), KeySet::from_jwks)));
+            let url = settings.url(way, "")?;
+            return Some(Keys::Remote(RemoteKeys::new(url, KeySet::from_jwks)));
         }
         "jwks" => {
             let document = settings.secret(way)?;

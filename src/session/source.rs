@@ -2,13 +2,14 @@
 //! identity.
 
 use aws_lc_rs::digest;
+use serde_json::Value;
 
 use super::explain;
 use super::kind::{self, Format};
 use super::settings::Settings;
 use super::store::{Answer, Check, Question, Store};
 use super::{Cookies, Identity, Opened, Pointer, Reason, Rejected, RemoteKeys};
-use crate::document::Table;
+use crate::document::{Table, shown};
 
 /// More than a session; less than what could keep a parser busy.
 const MAX_STORED: usize = 1024 * 1024;
@@ -120,6 +121,13 @@ impl Source {
         any.then(|| digest.finish().as_ref().try_into().unwrap_or_default())
     }
 
+    /// For how many seconds a result may be remembered under its digest: `None`
+    /// as long as it is valid, 0 not at all. What the cookie alone decides stays
+    /// decided; a store may have changed its mind.
+    pub fn cache_seconds(&self) -> Option<u64> {
+        self.format.cache_seconds()
+    }
+
     /// Keys that are fetched from an URL instead of standing in the settings.
     /// The caller fetches and supplies them.
     pub fn remote_keys(&self) -> Option<&RemoteKeys> {
@@ -132,10 +140,31 @@ impl Source {
             return Err(Rejected::expired(end, now));
         }
         let user_id = self.user_id.user_id(&session).ok_or_else(|| {
-            let detail = format!("the session is valid, but names no user at `{}`", self.user_id);
+            let members = members(&session);
+            let detail = format!(
+                "the session is valid, but has no user at `{}`; it {members}",
+                self.user_id
+            );
             Rejected::new(Reason::NoUser, detail)
         })?;
         Ok(Identity { user_id, session, expires_at })
+    }
+}
+
+/// The names of a session's members, so that a wrong `user_id` is easy to mend.
+/// Names only, and only such as are plainly names.
+fn members(session: &Value) -> String {
+    const MAX_NAMES: usize = 12;
+    match session {
+        Value::Object(members) if members.is_empty() => "is empty".to_owned(),
+        Value::Object(members) => {
+            let names: Vec<_> = members.keys().take(MAX_NAMES).map(|name| shown(name)).collect();
+            format!("has {}", names.join(", "))
+        }
+        Value::Array(_) => "is a list".to_owned(),
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
+            "is a single value".to_owned()
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod fastify_secure_session;
 mod firebase;
 mod flask;
 mod h3_session;
+mod introspect;
 mod iron_session;
 mod jwt;
 mod koa_session;
@@ -55,6 +56,11 @@ pub(crate) trait Format: Send + Sync {
         None
     }
 
+    /// For how long a result may be remembered; `None` as long as it is valid.
+    fn cache_seconds(&self) -> Option<u64> {
+        self.store().map(|store| store.cache_seconds)
+    }
+
     fn jar(&self) -> &Jar;
 
     /// Where sessions of this kind keep the user's id, if they agree on a place.
@@ -89,6 +95,7 @@ const KINDS: &[Kind] = &[
     Kind { name: "firebase", read: firebase::read },
     Kind { name: "flask", read: flask::read },
     Kind { name: "h3-session", read: h3_session::read },
+    Kind { name: "introspect", read: introspect::read },
     Kind { name: "iron-session", read: iron_session::read },
     Kind { name: "jwt", read: jwt::read },
     Kind { name: "koa-session", read: koa_session::read },

@@ -30,6 +30,19 @@ fn names_that_nearly_match_are_pointed_out() {
 }
 
 #[test]
+fn a_session_without_a_user_names_its_members() {
+    let vectors = vectors("cookie-session");
+    let vector = vectors.iter().find(|v| v["id"] == "cookie-session/logged-out").unwrap();
+    let source = compile(&vector["config"]).ok().unwrap();
+    let header = cookie_header(vector);
+    let refused = source.check(Cookies::new(&header), 0).unwrap_err();
+    assert_eq!(
+        refused.detail,
+        "the session is valid, but has no user at `/userId`; it has \"views\""
+    );
+}
+
+#[test]
 fn a_missing_first_chunk_is_told_apart_from_a_missing_cookie() {
     let config = json!({ "kind": "next-auth", "secret": "s" });
     let found = hints(&config, "next-auth.session-token.1=abc");

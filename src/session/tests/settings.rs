@@ -1,8 +1,8 @@
 //! What a `[session]` table may say, and what its problems say.
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use super::compile;
+use super::*;
 
 fn problems(config: &Json) -> Vec<String> {
     match compile(config) {
@@ -65,6 +65,18 @@ fn sessions_that_live_in_a_store_need_one_of_the_right_engine() {
     assert!(only_problem(&config).contains("did you mean \"redis\"?"));
     let problem = only_problem(&json!({ "kind": "django", "secret": "s", "backend": "file" }));
     assert!(problem.starts_with("session.backend: found \"file\""), "{problem}");
+}
+
+#[test]
+fn a_real_store_has_an_address() {
+    let text = "kind = \"express-session\"\n[store]\nengine = \"redis\"\n";
+    let problems = Problems::default();
+    let node = Node::parse(text, &problems);
+    let secrets = Secrets::Process { folder: "/nonexistent".into() };
+    let mut table = At::new(&node, "session", &problems, &secrets).table().unwrap();
+    assert!(Source::read(&mut table).is_none());
+    let found = problems.into_sorted();
+    assert!(found.iter().any(|p| p.path == "session.store" && p.text.contains("env:REDIS_URL")));
 }
 
 #[test]
