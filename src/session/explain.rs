@@ -29,7 +29,8 @@ pub(super) fn hints(
                 .to_owned(),
         ],
         Reason::NoUser => vec![
-            "signed out; or `user_id` points to the wrong place, if one of the members named above is the user"
+            "signed out; or, if one of the members named above is the user, `user_id` \
+             points to the wrong place"
                 .to_owned(),
         ],
         Reason::Ambiguous
@@ -87,17 +88,18 @@ fn misspelt(own: &str, sent: &str) -> Option<String> {
             .map(str::to_owned)
     };
     let write = format!("write cookie = {sent:?}");
+    let name = sent.escape_debug();
     if sent.eq_ignore_ascii_case(own) {
-        return Some(format!("cookie `{sent}` differs in upper and lower case only; {write}"));
+        return Some(format!("cookie `{name}` differs in upper and lower case only; {write}"));
     }
     if plain(sent).is_some_and(|name| name == own) || plain(own).is_some_and(|name| name == sent) {
-        return Some(format!("cookie `{sent}` differs in its prefix only; {write}"));
+        return Some(format!("cookie `{name}` differs in its prefix only; {write}"));
     }
     let part = sent.strip_prefix(own).map(|rest| rest.trim_start_matches(['.', '_']));
     if part.is_some_and(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())) {
-        return Some(format!("cookie `{sent}` is a part of it, but the first part (0) is missing"));
+        return Some(format!("cookie `{name}` is a part of it, but the first part (0) is missing"));
     }
-    near(own, sent).then(|| format!("did you mean cookie `{sent}`? {write}"))
+    near(own, sent).then(|| format!("did you mean cookie `{name}`? {write}"))
 }
 
 /// The cookie is there but does not open: does it look like another kind's?

@@ -173,7 +173,10 @@ impl<'s, 'a> Settings<'s, 'a> {
                 Engine::Sql => "`url` is missing; write url = \"env:DATABASE_URL\"",
             });
         }
-        Some(StoreSettings { table, store: Store { engine, url, path, cache_seconds } })
+        Some(StoreSettings {
+            table,
+            store: Store { engine, url, database: None, path, cache_seconds },
+        })
     }
 
     /// As `store`, for kinds whose sessions can be nowhere else.
@@ -188,6 +191,16 @@ impl<'s, 'a> Settings<'s, 'a> {
             ));
         }
         self.store(engines)
+    }
+
+    /// A secret in the store's table.
+    pub(crate) fn store_secret(
+        &mut self,
+        store: &mut StoreSettings<'a>,
+        key: &'static str,
+    ) -> Option<Secret> {
+        let at = store.table.take(key)?;
+        self.resolve(&at)
     }
 
     fn resolve(&mut self, at: &At<'_>) -> Option<Secret> {

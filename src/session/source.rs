@@ -70,6 +70,9 @@ impl Source {
         now: u64,
     ) -> Result<Check, Rejected> {
         let Some(answer) = answer else {
+            if let Some(Check::Ask(elsewhere)) = self.format.missed(question) {
+                return Ok(Check::Ask(elsewhere));
+            }
             let detail = "the session is not in the store: signed out, or expired";
             return Err(Rejected::new(Reason::StoreMiss, detail));
         };

@@ -89,6 +89,9 @@ pub struct Store {
     /// `redis://…`, `postgres://…` and so on; a secret, because it may hold a
     /// password.
     pub url: Option<Secret>,
+    /// The database behind a cache (Django's `cached_db`). Without it, a question
+    /// for a row is answered as a miss.
+    pub database: Option<Secret>,
     /// The folder of a file store.
     pub path: Option<String>,
     /// How long an answer may be remembered, and a sign-out go unnoticed.

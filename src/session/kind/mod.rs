@@ -51,6 +51,11 @@ pub(crate) trait Format: Send + Sync {
         Err(store::not_asked())
     }
 
+    /// Where else to look for what the store does not hold.
+    fn missed(&self, _question: &Question) -> Option<Check<Opened>> {
+        None
+    }
+
     /// The store this source's sessions live in.
     fn store(&self) -> Option<&Store> {
         None
