@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::policy::{Origin, Policy, Route, Rule, SessionRule, TokenRoute, rule_for};
 use crate::request::RequestView;
-use crate::respond::{Audience, Refusal, Reply};
+use crate::respond::{Audience, PLAIN_TEXT, Refusal, Reply};
 use crate::session::{Identity, Reason, Rejected};
 
 /// Where a request is going, before its session is looked at.
@@ -122,7 +122,7 @@ fn is_own(origin: &[u8], host: &str) -> bool {
 }
 
 fn preflight_reply(token: &TokenRoute, origin: &Origin, view: &RequestView<'_>) -> Reply {
-    let mut reply = Reply::new(StatusCode::NO_CONTENT, "text/plain; charset=utf-8", Bytes::new());
+    let mut reply = Reply::new(StatusCode::NO_CONTENT, PLAIN_TEXT, Bytes::new());
     cors(&mut reply, origin);
     reply.push(header::ACCESS_CONTROL_ALLOW_METHODS, &token.allow);
     reply.push(header::ACCESS_CONTROL_MAX_AGE, "600");

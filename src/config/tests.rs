@@ -88,7 +88,9 @@ fn every_problem_is_reported_in_one_run() {
 #[test]
 fn secrets_in_the_wrong_place_are_not_repeated() {
     const SECRET: &str = "sk-live-4f9d8c7b6a5e4d3c2b1a";
-    for from in ["1m", "30/minute", "/api/get-auth-token", "next-auth", "127.0.0.1:8080"] {
+    for from in
+        ["1m", "30/minute", "portive\"", "/api/get-auth-token", "next-auth", "127.0.0.1:8080"]
+    {
         let to = if from.ends_with('"') { format!("{SECRET}\"") } else { SECRET.to_owned() };
         let all = problems(&TEN_LINES.replace(&format!("= \"{from}"), &format!("= \"{to}")));
         assert!(!all.is_empty(), "{from}");

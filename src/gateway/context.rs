@@ -128,7 +128,7 @@ impl Ctx {
         self.policy.identity.iter().chain(of_route).filter_map(move |header| {
             let token = |name: &str| {
                 let (_, token) = self.page_tokens.iter().find(|(token, _)| token == name)?;
-                HeaderValue::from_bytes(token.value()).ok()
+                HeaderValue::from_bytes(&token.value).ok()
             };
             Some((header.name.clone(), header.value.render(identity, &token)?))
         })
