@@ -5,8 +5,9 @@
 //! the drain, which ends as soon as nothing is in flight; a second one ends the
 //! process at once.
 
-use std::sync::Arc;
+use std::io;
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +22,7 @@ use crate::live::Live;
 const LAST_FRAMES: Duration = Duration::from_millis(100);
 
 /// What makes the server stop.
+#[derive(Clone)]
 pub enum Shutdown {
     /// SIGTERM and SIGINT, for a process of its own.
     Signals,
@@ -43,8 +45,14 @@ impl Stop {
 }
 
 impl Shutdown {
-    pub(super) fn signals(self, live: &Arc<Live>, server: &Server) -> Watch {
-        Watch { shutdown: self, live: live.clone(), lame_duck: server.lame_duck }
+    /// From here on signals no longer take their default action; what arrives
+    /// before the framework asks is kept until then.
+    pub(super) fn signals(&self, live: &Arc<Live>, server: &Server) -> Watch {
+        let source = match self {
+            Self::Signals => Source::Signals(Mutex::new(Some(before_runtime(Signals::listen)))),
+            Self::Stop(stop) => Source::Stop(stop.clone()),
+        };
+        Watch { source, live: live.clone(), lame_duck: server.lame_duck }
     }
 
     /// Ends a process of its own as soon as the drain is over.
@@ -108,23 +116,34 @@ fn end(live: &Live, code: i32) -> ! {
 
 /// What the framework asks for the signal to stop.
 pub(super) struct Watch {
-    shutdown: Shutdown,
+    source: Source,
     live: Arc<Live>,
     lame_duck: Duration,
+}
+
+enum Source {
+    /// Taken by the one who waits.
+    Signals(Mutex<Option<io::Result<Signals>>>),
+    Stop(watch::Receiver<bool>),
 }
 
 #[async_trait]
 impl ShutdownSignalWatch for Watch {
     async fn recv(&self) -> ShutdownSignal {
-        match &self.shutdown {
-            Shutdown::Signals => match Signals::listen() {
-                Ok(signals) => self.stop_on(signals).await,
-                Err(error) => {
-                    tracing::error!(%error, "signals cannot be handled");
-                    ShutdownSignal::GracefulTerminate
+        match &self.source {
+            Source::Signals(signals) => {
+                let signals = signals.lock().unwrap_or_else(PoisonError::into_inner).take();
+                match signals {
+                    Some(Ok(signals)) => self.stop_on(signals).await,
+                    Some(Err(error)) => {
+                        tracing::error!(%error, "signals cannot be handled");
+                        ShutdownSignal::GracefulTerminate
+                    }
+                    // The framework asks once.
+                    None => Never.recv().await,
                 }
-            },
-            Shutdown::Stop(stop) => {
+            }
+            Source::Stop(stop) => {
                 // An error means the `Stop` is gone, which also means stop.
                 drop(stop.clone().wait_for(|stop| *stop).await);
                 self.live.set_unready();
@@ -152,7 +171,20 @@ impl Watch {
     }
 }
 
-/// The signals the process listens to.
+/// Starts listening before the runtime that will wait exists: tokio needs one at
+/// hand, and keeps what arrives for whichever waits first.
+fn before_runtime<T>(listen: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    listen()
+}
+
+/// SIGHUP, listened to as early as the others.
+pub(super) fn hangups() -> io::Result<Signal> {
+    before_runtime(|| signal(SignalKind::hangup()))
+}
+
+/// The signals that stop the process.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -160,7 +192,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn listen() -> std::io::Result<Self> {
+    fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
