@@ -70,7 +70,7 @@ pub fn serve(
     reload: Option<Reload>,
 ) {
     // Before anybody is told that the process is there.
-    let signals = shutdown.signals(live, server);
+    let signals = shutdown.listen(live, server);
     let hangups = reload.is_some().then(signals::hangups);
     let threads = match server.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -112,7 +112,7 @@ pub fn serve(
         (_, _) => {}
     }
     let phases = pingora.watch_execution_phase();
-    let drained = shutdown.watch_drain(live, phases, server.drain);
+    let drained = signals.watch_drain(phases, server.drain);
     pingora.run(RunArgs { shutdown_signal: Box::new(signals) });
     drained.finish(live);
 }

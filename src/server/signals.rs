@@ -22,7 +22,6 @@ use crate::live::Live;
 const LAST_FRAMES: Duration = Duration::from_millis(100);
 
 /// What makes the server stop.
-#[derive(Clone)]
 pub enum Shutdown {
     /// SIGTERM and SIGINT, for a process of its own.
     Signals,
@@ -47,38 +46,12 @@ impl Stop {
 impl Shutdown {
     /// From here on signals no longer take their default action; what arrives
     /// before the framework asks is kept until then.
-    pub(super) fn signals(&self, live: &Arc<Live>, server: &Server) -> Watch {
+    pub(super) fn listen(self, live: &Arc<Live>, server: &Server) -> Watch {
         let source = match self {
             Self::Signals => Source::Signals(Mutex::new(Some(before_runtime(Signals::listen)))),
-            Self::Stop(stop) => Source::Stop(stop.clone()),
+            Self::Stop(stop) => Source::Stop(stop),
         };
         Watch { source, live: live.clone(), lame_duck: server.lame_duck }
-    }
-
-    /// Ends a process of its own as soon as the drain is over.
-    pub(super) fn watch_drain(
-        &self,
-        live: &Arc<Live>,
-        mut phases: broadcast::Receiver<ExecutionPhase>,
-        limit: Duration,
-    ) -> Drained {
-        if matches!(self, Self::Stop(_)) {
-            return Drained(None);
-        }
-        let (live, (done, finished)) = (live.clone(), mpsc::channel());
-        let watch = move || {
-            while let Ok(phase) = phases.blocking_recv() {
-                if matches!(phase, ExecutionPhase::ShutdownGracePeriod) {
-                    wait_until_drained(&live, limit);
-                    end(&live, 0);
-                }
-            }
-            drop(done);
-        };
-        if let Err(error) = std::thread::Builder::new().name("drain".into()).spawn(watch) {
-            tracing::warn!(%error, "the drain will take its whole time");
-        }
-        Drained(Some(finished))
     }
 }
 
@@ -154,6 +127,31 @@ impl ShutdownSignalWatch for Watch {
 }
 
 impl Watch {
+    /// Ends a process of its own as soon as the drain is over.
+    pub(super) fn watch_drain(
+        &self,
+        mut phases: broadcast::Receiver<ExecutionPhase>,
+        limit: Duration,
+    ) -> Drained {
+        if matches!(self.source, Source::Stop(_)) {
+            return Drained(None);
+        }
+        let (live, (done, finished)) = (self.live.clone(), mpsc::channel());
+        let watch = move || {
+            while let Ok(phase) = phases.blocking_recv() {
+                if matches!(phase, ExecutionPhase::ShutdownGracePeriod) {
+                    wait_until_drained(&live, limit);
+                    end(&live, 0);
+                }
+            }
+            drop(done);
+        };
+        if let Err(error) = std::thread::Builder::new().name("drain".into()).spawn(watch) {
+            tracing::warn!(%error, "the drain will take its whole time");
+        }
+        Drained(Some(finished))
+    }
+
     async fn stop_on(&self, mut signals: Signals) -> ShutdownSignal {
         signals.stop().await;
         self.live.set_unready();
