@@ -6,12 +6,12 @@
 //! counters and cached tokens are never touched.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 use crate::config::{Config, Log, Server, secrets_beside};
 use crate::live::Live;
@@ -57,17 +57,17 @@ impl Reload {
 
 /// The reload as a service of the process.
 pub(crate) struct ReloadOnHangup {
-    pub(crate) reload: Arc<Reload>,
-    pub(crate) live: Arc<Live>,
+    reload: Arc<Reload>,
+    live: Arc<Live>,
+    /// Taken when the service starts.
+    hangups: Mutex<Option<Signal>>,
 }
 
 #[async_trait]
 impl BackgroundService for ReloadOnHangup {
     async fn start(&self, mut shutdown: ShutdownWatch) {
-        let Ok(mut hangups) = signal(SignalKind::hangup()) else {
-            tracing::error!("SIGHUP cannot be handled; the configuration will not be reloaded");
-            return;
-        };
+        let hangups = self.hangups.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut hangups) = hangups else { return };
         loop {
             tokio::select! {
                 _ = shutdown.changed() => return,
@@ -78,6 +78,11 @@ impl BackgroundService for ReloadOnHangup {
 }
 
 impl ReloadOnHangup {
+    pub(crate) fn new(reload: Reload, live: &Arc<Live>, hangups: Signal) -> Self {
+        let (reload, live) = (Arc::new(reload), live.clone());
+        Self { reload, live, hangups: Mutex::new(Some(hangups)) }
+    }
+
     async fn once(&self) {
         let (reload, live) = (self.reload.clone(), self.live.clone());
         // Files, and names of upstreams, are read blocking.

@@ -6,6 +6,7 @@
 //! the framework that turn. To be removed when the fix (#947) is released; the
 //! test `no_upgrade_is_lost` shows it.
 
+use std::fmt::Debug;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,13 +14,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::connectors::L4Connect;
-use pingora::prelude::{Error, Result};
+use pingora::prelude::Result;
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::protocols::l4::stream::Stream;
 use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream};
-use pingora::{ErrorType, OrErr};
+use pingora::{ErrorType, OkOrErr as _, OrErr};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 #[derive(Debug)]
 pub(super) struct UpgradeDial {
@@ -30,36 +31,68 @@ pub(super) struct UpgradeDial {
 #[async_trait]
 impl L4Connect for UpgradeDial {
     async fn connect(&self, address: &SocketAddr) -> Result<Stream> {
-        let Some(address) = address.as_inet() else {
-            return Error::e_explain(ErrorType::ConnectError, "not an internet address");
-        };
-        let connecting = tokio::time::timeout(self.timeout, TcpStream::connect(address));
-        let socket = connecting
+        match address {
+            SocketAddr::Inet(address) => {
+                let socket = self.in_time(TcpStream::connect(address)).await?;
+                socket.set_nodelay(true).or_err(ErrorType::ConnectError, "upgrade")?;
+                Ok(stream(socket))
+            }
+            SocketAddr::Unix(address) => {
+                let path = address.as_pathname();
+                let path = path.or_err(ErrorType::ConnectError, "a unix socket without a path")?;
+                Ok(stream(self.in_time(UnixStream::connect(path)).await?))
+            }
+        }
+    }
+}
+
+impl UpgradeDial {
+    async fn in_time<S>(&self, connecting: impl Future<Output = io::Result<S>>) -> Result<S> {
+        tokio::time::timeout(self.timeout, connecting)
             .await
             .or_err(ErrorType::ConnectTimedout, "upgrade")?
-            .or_err(ErrorType::ConnectError, "upgrade")?;
-        socket.set_nodelay(true).or_err(ErrorType::ConnectError, "upgrade")?;
-        Ok(VirtualSocketStream::new(Box::new(YieldAfterWrite { socket, wrote: false })).into())
+            .or_err(ErrorType::ConnectError, "upgrade")
+    }
+}
+
+fn stream<S: Socket>(socket: S) -> Stream {
+    VirtualSocketStream::new(Box::new(YieldAfterWrite { socket, wrote: false })).into()
+}
+
+/// What both kinds of sockets can do.
+trait Socket: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug + 'static {
+    fn set_nodelay(&self) -> io::Result<()>;
+}
+
+impl Socket for TcpStream {
+    fn set_nodelay(&self) -> io::Result<()> {
+        Self::set_nodelay(self, true)
+    }
+}
+
+impl Socket for UnixStream {
+    fn set_nodelay(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 #[derive(Debug)]
-struct YieldAfterWrite {
-    socket: TcpStream,
+struct YieldAfterWrite<S> {
+    socket: S,
     wrote: bool,
 }
 
-impl VirtualSocket for YieldAfterWrite {
+impl<S: Socket> VirtualSocket for YieldAfterWrite<S> {
     fn set_socket_option(&self, option: VirtualSockOpt) -> io::Result<()> {
         match option {
-            VirtualSockOpt::NoDelay => self.socket.set_nodelay(true),
+            VirtualSockOpt::NoDelay => self.socket.set_nodelay(),
             // The framework adds options; none matters for a tunnel.
             _ => Ok(()),
         }
     }
 }
 
-impl AsyncRead for YieldAfterWrite {
+impl<S: Socket> AsyncRead for YieldAfterWrite<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -73,7 +106,7 @@ impl AsyncRead for YieldAfterWrite {
     }
 }
 
-impl AsyncWrite for YieldAfterWrite {
+impl<S: Socket> AsyncWrite for YieldAfterWrite<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

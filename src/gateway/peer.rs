@@ -38,10 +38,8 @@ pub(super) fn build(upstream: &Upstream, target: &Target, upgrade: bool) -> Resu
     if upgrade {
         options.read_timeout = None;
         options.write_timeout = None;
-        if matches!(target, Target::Tcp { .. }) {
-            options.custom_l4 = Some(Arc::new(UpgradeDial { timeout: timeouts.connect }));
-            peer.group_key = UPGRADE_GROUP;
-        }
+        options.custom_l4 = Some(Arc::new(UpgradeDial { timeout: timeouts.connect }));
+        peer.group_key = UPGRADE_GROUP;
     }
     Ok(peer)
 }

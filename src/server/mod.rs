@@ -69,6 +69,9 @@ pub fn serve(
     shutdown: Shutdown,
     reload: Option<Reload>,
 ) {
+    // Before anybody is told that the process is there.
+    let signals = shutdown.listen(live, server);
+    let hangups = reload.is_some().then(signals::hangups);
     let threads = match server.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
@@ -98,13 +101,19 @@ pub fn serve(
     if let Some(admin) = listeners.admin {
         pingora.add_service(admin::service(live, admin));
     }
-    if let Some(reload) = reload {
-        let reload = ReloadOnHangup { reload: Arc::new(reload), live: live.clone() };
-        pingora.add_service(background_service("reload", reload));
+    match (reload, hangups) {
+        (Some(reload), Some(Ok(hangups))) => {
+            let reload = ReloadOnHangup::new(reload, live, hangups);
+            pingora.add_service(background_service("reload", reload));
+        }
+        (_, Some(Err(error))) => {
+            tracing::error!(%error, "SIGHUP cannot be handled; the file will not be read again");
+        }
+        (_, _) => {}
     }
     let phases = pingora.watch_execution_phase();
-    let drained = shutdown.watch_drain(live, phases, server.drain);
-    pingora.run(RunArgs { shutdown_signal: Box::new(shutdown.signals(live, server)) });
+    let drained = signals.watch_drain(phases, server.drain);
+    pingora.run(RunArgs { shutdown_signal: Box::new(signals) });
     drained.finish(live);
 }
 

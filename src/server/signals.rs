@@ -5,8 +5,9 @@
 //! the drain, which ends as soon as nothing is in flight; a second one ends the
 //! process at once.
 
-use std::sync::Arc;
+use std::io;
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -43,34 +44,14 @@ impl Stop {
 }
 
 impl Shutdown {
-    pub(super) fn signals(self, live: &Arc<Live>, server: &Server) -> Watch {
-        Watch { shutdown: self, live: live.clone(), lame_duck: server.lame_duck }
-    }
-
-    /// Ends a process of its own as soon as the drain is over.
-    pub(super) fn watch_drain(
-        &self,
-        live: &Arc<Live>,
-        mut phases: broadcast::Receiver<ExecutionPhase>,
-        limit: Duration,
-    ) -> Drained {
-        if matches!(self, Self::Stop(_)) {
-            return Drained(None);
-        }
-        let (live, (done, finished)) = (live.clone(), mpsc::channel());
-        let watch = move || {
-            while let Ok(phase) = phases.blocking_recv() {
-                if matches!(phase, ExecutionPhase::ShutdownGracePeriod) {
-                    wait_until_drained(&live, limit);
-                    end(&live, 0);
-                }
-            }
-            drop(done);
+    /// From here on signals no longer take their default action; what arrives
+    /// before the framework asks is kept until then.
+    pub(super) fn listen(self, live: &Arc<Live>, server: &Server) -> Watch {
+        let source = match self {
+            Self::Signals => Source::Signals(Mutex::new(Some(before_runtime(Signals::listen)))),
+            Self::Stop(stop) => Source::Stop(stop),
         };
-        if let Err(error) = std::thread::Builder::new().name("drain".into()).spawn(watch) {
-            tracing::warn!(%error, "the drain will take its whole time");
-        }
-        Drained(Some(finished))
+        Watch { source, live: live.clone(), lame_duck: server.lame_duck }
     }
 }
 
@@ -108,23 +89,34 @@ fn end(live: &Live, code: i32) -> ! {
 
 /// What the framework asks for the signal to stop.
 pub(super) struct Watch {
-    shutdown: Shutdown,
+    source: Source,
     live: Arc<Live>,
     lame_duck: Duration,
+}
+
+enum Source {
+    /// Taken by the one who waits.
+    Signals(Mutex<Option<io::Result<Signals>>>),
+    Stop(watch::Receiver<bool>),
 }
 
 #[async_trait]
 impl ShutdownSignalWatch for Watch {
     async fn recv(&self) -> ShutdownSignal {
-        match &self.shutdown {
-            Shutdown::Signals => match Signals::listen() {
-                Ok(signals) => self.stop_on(signals).await,
-                Err(error) => {
-                    tracing::error!(%error, "signals cannot be handled");
-                    ShutdownSignal::GracefulTerminate
+        match &self.source {
+            Source::Signals(signals) => {
+                let signals = signals.lock().unwrap_or_else(PoisonError::into_inner).take();
+                match signals {
+                    Some(Ok(signals)) => self.stop_on(signals).await,
+                    Some(Err(error)) => {
+                        tracing::error!(%error, "signals cannot be handled");
+                        ShutdownSignal::GracefulTerminate
+                    }
+                    // The framework asks once.
+                    None => Never.recv().await,
                 }
-            },
-            Shutdown::Stop(stop) => {
+            }
+            Source::Stop(stop) => {
                 // An error means the `Stop` is gone, which also means stop.
                 drop(stop.clone().wait_for(|stop| *stop).await);
                 self.live.set_unready();
@@ -135,6 +127,31 @@ impl ShutdownSignalWatch for Watch {
 }
 
 impl Watch {
+    /// Ends a process of its own as soon as the drain is over.
+    pub(super) fn watch_drain(
+        &self,
+        mut phases: broadcast::Receiver<ExecutionPhase>,
+        limit: Duration,
+    ) -> Drained {
+        if matches!(self.source, Source::Stop(_)) {
+            return Drained(None);
+        }
+        let (live, (done, finished)) = (self.live.clone(), mpsc::channel());
+        let watch = move || {
+            while let Ok(phase) = phases.blocking_recv() {
+                if matches!(phase, ExecutionPhase::ShutdownGracePeriod) {
+                    wait_until_drained(&live, limit);
+                    end(&live, 0);
+                }
+            }
+            drop(done);
+        };
+        if let Err(error) = std::thread::Builder::new().name("drain".into()).spawn(watch) {
+            tracing::warn!(%error, "the drain will take its whole time");
+        }
+        Drained(Some(finished))
+    }
+
     async fn stop_on(&self, mut signals: Signals) -> ShutdownSignal {
         signals.stop().await;
         self.live.set_unready();
@@ -152,7 +169,20 @@ impl Watch {
     }
 }
 
-/// The signals the process listens to.
+/// Starts listening before the runtime that will wait exists: tokio needs one at
+/// hand, and keeps what arrives for whichever waits first.
+fn before_runtime<T>(listen: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    listen()
+}
+
+/// SIGHUP, listened to as early as the others.
+pub(super) fn hangups() -> io::Result<Signal> {
+    before_runtime(|| signal(SignalKind::hangup()))
+}
+
+/// The signals that stop the process.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -160,7 +190,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn listen() -> std::io::Result<Self> {
+    fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
