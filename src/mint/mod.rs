@@ -21,6 +21,7 @@ mod pattern;
 mod preset;
 mod read;
 mod response;
+mod seal;
 mod signer;
 mod template;
 #[cfg(test)]
