@@ -5,8 +5,12 @@ use aws_lc_rs::digest;
 
 use super::kind::{self, Format};
 use super::settings::Settings;
+use super::store::{Answer, Check, Question, Store};
 use super::{Cookies, Identity, Opened, Pointer, Reason, Rejected, RemoteKeys};
 use crate::document::Table;
+
+/// More than a session; less than what could keep a parser busy.
+const MAX_STORED: usize = 1024 * 1024;
 
 /// A compiled session source. Cheap to ask, safe to share.
 pub struct Source {
@@ -39,8 +43,52 @@ impl Source {
 
     /// Who the cookies say is asking, at `now`.
     pub fn check(&self, cookies: Cookies<'_>, now: u64) -> Result<Identity, Rejected> {
+        match self.look(cookies, now)? {
+            Check::Known(identity) => Ok(identity),
+            Check::Ask(_) => {
+                let detail = "the session is in a store, which was not asked";
+                Err(Rejected::new(Reason::Unavailable, detail))
+            }
+        }
+    }
+
+    /// As `check`, for sources whose sessions live in a store: either someone is
+    /// known already, or there is something to fetch first.
+    pub fn look(&self, cookies: Cookies<'_>, now: u64) -> Result<Check, Rejected> {
         let opened = self.format.open(cookies, now)?;
-        self.identity(opened, now)
+        self.known(opened, now)
+    }
+
+    /// Goes on with what the store answered; `None` is a miss. May ask again,
+    /// but never more than once.
+    pub fn answered(
+        &self,
+        question: &Question,
+        answer: Option<Answer>,
+        now: u64,
+    ) -> Result<Check, Rejected> {
+        let Some(answer) = answer else {
+            let detail = "the session is not in the store: signed out, or expired";
+            return Err(Rejected::new(Reason::StoreMiss, detail));
+        };
+        if answer.size() > MAX_STORED {
+            let detail = format!("the stored session is larger than {MAX_STORED} bytes");
+            return Err(Rejected::new(Reason::Oversized, detail));
+        }
+        let opened = self.format.answered(question, answer, now)?;
+        self.known(opened, now)
+    }
+
+    /// The store to ask, if this source's sessions live in one.
+    pub fn store(&self) -> Option<&Store> {
+        self.format.store()
+    }
+
+    fn known(&self, opened: Check<Opened>, now: u64) -> Result<Check, Rejected> {
+        match opened {
+            Check::Ask(question) => Ok(Check::Ask(question)),
+            Check::Known(opened) => self.identity(opened, now).map(Check::Known),
+        }
     }
 
     /// A digest of all that `check` reads, time aside: the settings, the secrets

@@ -72,6 +72,70 @@ fn differs(expected: &Json, found: &Result<Identity, Rejected>) -> Option<String
     }
 }
 
+/// The way from cookies to an identity, the store's rows fed in where they are
+/// asked for.
+fn verdict(
+    source: &Source,
+    vector: &Json,
+    cookies: Cookies<'_>,
+    now: u64,
+) -> Result<Identity, Rejected> {
+    let mut check = source.look(cookies, now)?;
+    for _ in 0..2 {
+        match check {
+            Check::Known(identity) => return Ok(identity),
+            Check::Ask(question) => {
+                let answer = answer(&vector["store"], &question.query);
+                check = source.answered(&question, answer, now)?;
+            }
+        }
+    }
+    match check {
+        Check::Known(identity) => Ok(identity),
+        Check::Ask(_) => panic!("{} asks without end", vector["id"]),
+    }
+}
+
+fn answer(store: &Json, query: &Query) -> Option<Answer> {
+    let entries = store.as_array()?;
+    match query {
+        Query::File { name } => entries.iter().find(|entry| entry["key"] == **name).map(|entry| {
+            let modified = entry["mtime"].as_u64().unwrap();
+            Answer::File { content: content(entry), modified }
+        }),
+        Query::Redis { key } => entries.iter().find(|entry| entry["key"] == **key).map(|entry| {
+            Answer::Redis { value: content(entry), seconds_left: entry["ttl"].as_u64() }
+        }),
+        Query::Row { table, matching } => entries
+            .iter()
+            .filter(|entry| entry["table"] == **table)
+            .map(|entry| row(&entry["row"]))
+            .find(|row| matching.iter().all(|condition| row.0.contains(condition)))
+            .map(Answer::Row),
+    }
+}
+
+fn content(entry: &Json) -> Vec<u8> {
+    match entry["value"].as_str() {
+        Some(text) => text.as_bytes().to_vec(),
+        None => STANDARD.decode(entry["value_b64"].as_str().unwrap()).unwrap(),
+    }
+}
+
+/// Columns called `…_b64` stand for binary ones.
+fn row(json: &Json) -> Row {
+    let cell = |(name, value): (&String, &Json)| match (name.strip_suffix("_b64"), value) {
+        (Some(name), Json::String(text)) => {
+            (name.to_owned(), Cell::Bytes(STANDARD.decode(text).unwrap()))
+        }
+        (_, Json::String(text)) => (name.clone(), Cell::Text(text.clone())),
+        (_, Json::Number(number)) => (name.clone(), Cell::Integer(number.as_i64().unwrap())),
+        (_, Json::Bool(value)) => (name.clone(), Cell::Integer(i64::from(*value))),
+        _ => (name.clone(), Cell::Null),
+    };
+    Row(json.as_object().unwrap().iter().map(cell).collect())
+}
+
 #[test]
 fn every_vector_of_every_kind_has_its_outcome() {
     let mut failures = Vec::new();
@@ -86,7 +150,7 @@ fn every_vector_of_every_kind_has_its_outcome() {
                 Ok(source) => source,
                 Err(problems) => panic!("{}: {problems:?}", vector["id"]),
             };
-            let found = source.check(Cookies::new(&header), now);
+            let found = verdict(&source, vector, Cookies::new(&header), now);
             let mut expected = vec![vector["expect"].clone()];
             expected
                 .extend(vector["expect"]["alternatives"].as_array().into_iter().flatten().cloned());

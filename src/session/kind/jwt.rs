@@ -11,6 +11,7 @@ use crate::session::codec::jws::{self, Algorithms};
 use crate::session::codec::keys::{Key, KeySet, Keys, RemoteKeys};
 use crate::session::jar::{Habits, Jar};
 use crate::session::settings::Settings;
+use crate::session::store::Check;
 use crate::session::{Cookies, Opened, Reason, Rejected};
 
 struct Jwt {
@@ -43,7 +44,7 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
 }
 
 impl Format for Jwt {
-    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Opened, Rejected> {
+    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Check<Opened>, Rejected> {
         let found = self.jar.find(cookies)?;
         let token = jws::verify(&found.value, &*self.keys.current()?, &self.algorithms)?;
         let opened = token.session(now)?;
@@ -52,14 +53,14 @@ impl Format for Jwt {
             return Err(Rejected::new(Reason::MissingExp, detail));
         }
         self.expected.check(&opened.session)?;
-        Ok(opened)
+        Ok(Check::Known(opened))
     }
 
     fn jar(&self) -> &Jar {
         &self.jar
     }
 
-    fn user_id(&self) -> Option<&'static str> {
+    fn user_id(&self) -> Option<&str> {
         Some("/sub")
     }
 
@@ -101,6 +102,17 @@ pub(super) fn read_keys(settings: &mut Settings<'_, '_>) -> Option<(Keys, Vec<Al
         (None, _) => keys.usual_algorithms(),
     };
     Some((Keys::Fixed(Arc::new(keys)), algorithms))
+}
+
+/// As `read_keys`, for kinds that never use a shared secret.
+pub(super) fn read_public_keys(settings: &mut Settings<'_, '_>) -> Option<Keys> {
+    for secret in ["secret", "secrets"] {
+        if settings.table().peek(secret).is_some() {
+            settings.problem(format!("this kind has no `{secret}`; write `public_key` or `jwks`"));
+            return None;
+        }
+    }
+    read_keys(settings).map(|(keys, _)| keys)
 }
 
 /// Exactly one way to say where keys come from: of two, one would be ignored.

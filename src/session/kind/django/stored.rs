@@ -1,0 +1,88 @@
+//! Django sessions in the cache: how the key is made and the value written.
+
+use serde_json::Value;
+
+use crate::document::{At, FromNode};
+use crate::session::Rejected;
+use crate::session::codec::{json, pickle, zlib};
+use crate::session::settings::StoreSettings;
+
+/// One of the two cache engines on one cache.
+pub(super) struct Cache {
+    /// All of the key but the session's id.
+    pub prefix: String,
+    serializer: Serializer,
+    compressor: Compressor,
+}
+
+#[derive(Clone, Copy)]
+enum Serializer {
+    Json,
+    Pickle,
+}
+
+/// django-redis compresses values if told to.
+#[derive(Clone, Copy)]
+enum Compressor {
+    None,
+    Zlib,
+}
+
+impl Cache {
+    pub(super) fn read(store: &mut StoreSettings<'_>, engine: &str) -> Self {
+        let prefix = store.text("key_prefix", "");
+        let version = store.get::<u64>("version").unwrap_or(1);
+        Self {
+            prefix: format!("{prefix}:{version}:django.contrib.sessions.{engine}"),
+            serializer: store.get("serializer").unwrap_or(Serializer::Pickle),
+            compressor: store.get("compressor").unwrap_or(Compressor::None),
+        }
+    }
+
+    pub(super) fn open(&self, value: &[u8]) -> Result<Value, Rejected> {
+        let inflated;
+        let plain = match self.compressor {
+            Compressor::None => value,
+            Compressor::Zlib => {
+                inflated = zlib::inflate(value)?;
+                &inflated
+            }
+        };
+        let session = match self.serializer {
+            Serializer::Json => json::parse(plain)?,
+            Serializer::Pickle => pickle::parse(plain)?,
+        };
+        if session.is_object() {
+            return Ok(session);
+        }
+        Err(Rejected::malformed("the stored session is not a dictionary"))
+    }
+}
+
+impl FromNode for Serializer {
+    fn read(at: &At<'_>) -> Option<Self> {
+        const EXPECTED: &str = r#""pickle" or "json""#;
+        match at.text(EXPECTED)? {
+            "json" => Some(Self::Json),
+            "pickle" => Some(Self::Pickle),
+            _ => {
+                at.wrong(EXPECTED);
+                None
+            }
+        }
+    }
+}
+
+impl FromNode for Compressor {
+    fn read(at: &At<'_>) -> Option<Self> {
+        const EXPECTED: &str = r#""none" or "zlib""#;
+        match at.text(EXPECTED)? {
+            "none" => Some(Self::None),
+            "zlib" => Some(Self::Zlib),
+            _ => {
+                at.wrong(EXPECTED);
+                None
+            }
+        }
+    }
+}
