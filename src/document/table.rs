@@ -79,7 +79,7 @@ impl<'a> At<'a> {
             self.problem(format!("found {}, expected a table", self.node.kind()));
             return None;
         };
-        Some(Table { at: self.clone(), entries, asked: Vec::new() })
+        Some(Table { at: self.clone(), entries, asked: Vec::new(), given_up: false })
     }
 }
 
@@ -88,6 +88,7 @@ pub struct Table<'a> {
     at: At<'a>,
     entries: &'a [(Key, Node)],
     asked: Vec<&'static str>,
+    given_up: bool,
 }
 
 impl<'a> Table<'a> {
@@ -126,10 +127,16 @@ impl<'a> Table<'a> {
         taken
     }
 
+    /// Leaves keys that were not asked for unreported: after a wrong `kind` nobody
+    /// can say which keys are unknown.
+    pub fn give_up(&mut self) {
+        self.given_up = true;
+    }
+
     /// Reports every key nobody asked for, with the nearest known one.
     pub fn finish(self) {
         for (key, _) in self.entries {
-            if self.asked.contains(&key.name.as_str()) {
+            if self.given_up || self.asked.contains(&key.name.as_str()) {
                 continue;
             }
             let path = format!(
@@ -172,7 +179,7 @@ pub fn one_of(written: &str, choices: &[&str]) -> String {
 }
 
 /// Whether two keys are at most two edits apart (optimal string alignment).
-pub(super) fn near(known: &str, written: &str) -> bool {
+pub fn near(known: &str, written: &str) -> bool {
     let (known, written) = (known.as_bytes(), written.as_bytes());
     if known.len().abs_diff(written.len()) > 2 || known.len() < 3 || written.len() > 64 {
         return false;

@@ -9,11 +9,14 @@
 
 mod codec;
 pub mod cookie;
+mod explain;
 mod jar;
+mod key_settings;
 mod kind;
 mod pointer;
 mod rejected;
 mod settings;
+mod shape;
 mod source;
 mod store;
 

@@ -10,7 +10,7 @@ use super::cookie::Duplicate;
 use super::jar::{Habits, Jar};
 use super::store::{Engine, Store};
 use crate::document::{At, FromNode, Table, Value, one_of};
-use crate::secret::Secret;
+use crate::secret::{Secret, Secrets};
 
 pub(crate) struct Settings<'s, 'a> {
     table: &'s mut Table<'a>,
@@ -54,6 +54,28 @@ impl<'s, 'a> Settings<'s, 'a> {
 
     pub(crate) fn seconds(&mut self, key: &'static str) -> Option<u64> {
         self.get::<Seconds>(key).map(|seconds| seconds.0)
+    }
+
+    /// A choice on which the rest of the table depends: if it is wrong, nothing
+    /// else is judged.
+    pub(crate) fn choice<T: FromNode>(&mut self, key: &'static str, default: T) -> Option<T> {
+        let Some(at) = self.table.take(key) else { return Some(default) };
+        let chosen = at.read();
+        if chosen.is_none() {
+            self.table.give_up();
+        }
+        chosen
+    }
+
+    /// An URL that someone will fetch; absence is a problem.
+    pub(crate) fn url(&mut self, key: &'static str, hint: &str) -> Option<String> {
+        let at = self.table.take_needed(key, hint)?;
+        let url = at.text("an URL")?;
+        if !url.starts_with("https://") && !url.starts_with("http://") {
+            at.wrong("an URL that starts with https:// or http://");
+            return None;
+        }
+        Some(url.to_owned())
     }
 
     pub(crate) fn problem(&self, text: impl Into<String>) {
@@ -140,7 +162,21 @@ impl<'s, 'a> Settings<'s, 'a> {
         let engine = read_engine(&mut table, engines)?;
         let url = table.take("url").and_then(|at| self.resolve(&at));
         let path = table.get("path");
-        Some(StoreSettings { table, store: Store { engine, url, path } })
+        let cache_seconds = table.get::<Seconds>("cache_seconds").map_or(0, |seconds| seconds.0);
+        // Test vectors bring their rows along; a real store has an address.
+        let addressed = matches!(table.at().secrets, Secrets::Literal)
+            || if engine == Engine::File { path.is_some() } else { table.peek("url").is_some() };
+        if !addressed {
+            table.at().problem(match engine {
+                Engine::File => "`path` is missing; write the folder of the app's sessions",
+                Engine::Redis => "`url` is missing; write url = \"env:REDIS_URL\"",
+                Engine::Sql => "`url` is missing; write url = \"env:DATABASE_URL\"",
+            });
+        }
+        Some(StoreSettings {
+            table,
+            store: Store { engine, url, database: None, path, cache_seconds },
+        })
     }
 
     /// As `store`, for kinds whose sessions can be nowhere else.
@@ -155,6 +191,16 @@ impl<'s, 'a> Settings<'s, 'a> {
             ));
         }
         self.store(engines)
+    }
+
+    /// A secret in the store's table.
+    pub(crate) fn store_secret(
+        &mut self,
+        store: &mut StoreSettings<'a>,
+        key: &'static str,
+    ) -> Option<Secret> {
+        let at = store.table.take(key)?;
+        self.resolve(&at)
     }
 
     fn resolve(&mut self, at: &At<'_>) -> Option<Secret> {

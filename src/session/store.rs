@@ -27,6 +27,9 @@ pub struct Question {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
+    /// What the app answers (200, JSON) when it is asked with this request's
+    /// `Cookie` header; any other status is a miss.
+    App { url: String },
     /// The content of the file of this name in the store's folder, and when it
     /// was last modified. The name has letters, digits, `-` and `_` only.
     File { name: String },
@@ -40,6 +43,7 @@ pub enum Query {
 /// What the store holds. `None` in place of an answer is a miss.
 #[derive(Clone, Debug)]
 pub enum Answer {
+    App { body: Vec<u8> },
     File { content: Vec<u8>, modified: u64 },
     Redis { value: Vec<u8>, seconds_left: Option<u64> },
     Row(Row),
@@ -85,8 +89,13 @@ pub struct Store {
     /// `redis://…`, `postgres://…` and so on; a secret, because it may hold a
     /// password.
     pub url: Option<Secret>,
+    /// The database behind a cache (Django's `cached_db`). Without it, a question
+    /// for a row is answered as a miss.
+    pub database: Option<Secret>,
     /// The folder of a file store.
     pub path: Option<String>,
+    /// How long an answer may be remembered, and a sign-out go unnoticed.
+    pub cache_seconds: u64,
 }
 
 impl Question {
@@ -119,6 +128,7 @@ impl Answer {
     /// Bytes the answer takes: what is larger than any session is not read.
     pub(super) fn size(&self) -> usize {
         match self {
+            Self::App { body } => body.len(),
             Self::File { content, .. } => content.len(),
             Self::Redis { value, .. } => value.len(),
             Self::Row(row) => row.0.iter().map(|(_, cell)| cell.size()).sum(),
@@ -130,14 +140,14 @@ impl Answer {
             Self::Redis { value, seconds_left } => {
                 Ok((value, seconds_left.map(|left| now.saturating_add(left))))
             }
-            Self::File { .. } | Self::Row(_) => Err(mismatch()),
+            Self::App { .. } | Self::File { .. } | Self::Row(_) => Err(mismatch()),
         }
     }
 
     pub(super) fn row(self) -> Result<Row, Rejected> {
         match self {
             Self::Row(row) => Ok(row),
-            Self::File { .. } | Self::Redis { .. } => Err(mismatch()),
+            Self::App { .. } | Self::File { .. } | Self::Redis { .. } => Err(mismatch()),
         }
     }
 }
@@ -147,7 +157,7 @@ pub(super) fn not_asked() -> Rejected {
     Rejected::new(Reason::Unavailable, "this source has no store to ask")
 }
 
-fn mismatch() -> Rejected {
+pub(super) fn mismatch() -> Rejected {
     Rejected::new(Reason::Unavailable, "the answer is not from the store that was asked")
 }
 

@@ -1,6 +1,10 @@
 //! Every vector of every kind: cookies made by the real libraries, and attacks
 //! on them. The schema is that of `tests/fixtures/sessions/README.md`.
 
+mod hints;
+mod settings;
+mod source;
+
 use std::path::Path;
 
 use base64::Engine as _;
@@ -10,6 +14,11 @@ use serde_json::Value as Json;
 use super::*;
 use crate::document::{At, Node, Problem, Problems};
 use crate::secret::Secrets;
+
+/// Every kind but `introspect`, which has no format of its own.
+fn kinds() -> impl Iterator<Item = &'static str> {
+    kind::names().filter(|kind| *kind != "introspect")
+}
 
 fn vectors(kind: &str) -> Vec<Json> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sessions");
@@ -21,7 +30,7 @@ fn vectors(kind: &str) -> Vec<Json> {
 }
 
 /// A vector's `config` as the operator's table: documents are texts there.
-fn source(config: &Json) -> Result<Source, Vec<Problem>> {
+fn compile(config: &Json) -> Result<Source, Vec<Problem>> {
     let mut config = config.clone();
     for document in ["jwks", "certs"] {
         if let Some(member) = config.get_mut(document).filter(|member| member.is_object()) {
@@ -99,6 +108,10 @@ fn verdict(
 fn answer(store: &Json, query: &Query) -> Option<Answer> {
     let entries = store.as_array()?;
     match query {
+        Query::App { url } => entries
+            .iter()
+            .find(|entry| entry["url"] == **url)
+            .map(|entry| Answer::App { body: content(entry) }),
         Query::File { name } => entries.iter().find(|entry| entry["key"] == **name).map(|entry| {
             let modified = entry["mtime"].as_u64().unwrap();
             Answer::File { content: content(entry), modified }
@@ -139,14 +152,14 @@ fn row(json: &Json) -> Row {
 #[test]
 fn every_vector_of_every_kind_has_its_outcome() {
     let mut failures = Vec::new();
-    for kind in kind::names() {
+    for kind in kinds().chain(["own"]) {
         let vectors = vectors(kind);
         assert!(!vectors.is_empty(), "{kind} has no vectors");
         let mut passed = 0;
         for vector in &vectors {
             let now = vector["now"].as_u64().unwrap();
             let header = cookie_header(vector);
-            let source = match source(&vector["config"]) {
+            let source = match compile(&vector["config"]) {
                 Ok(source) => source,
                 Err(problems) => panic!("{}: {problems:?}", vector["id"]),
             };

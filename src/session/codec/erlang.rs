@@ -20,20 +20,6 @@ fn term(input: &mut Bytes<'_>, depth: usize) -> Option<Value> {
         return None;
     }
     match input.byte()? {
-        // NEW_FLOAT
-        70 => Some(Value::from(f64::from_be_bytes(input.array()?))),
-        // SMALL_INTEGER, INTEGER
-        97 => Some(Value::from(input.byte()?)),
-        98 => Some(Value::from(i32::from_be_bytes(input.array()?))),
-        // ATOM, SMALL_ATOM, ATOM_UTF8, SMALL_ATOM_UTF8
-        100 | 118 => {
-            let length = usize::from(u16::from_be_bytes(input.array()?));
-            input.take(length).map(atom)
-        }
-        115 | 119 => {
-            let length = usize::from(input.byte()?);
-            input.take(length).map(atom)
-        }
         // SMALL_TUPLE, LARGE_TUPLE
         104 => {
             let count = usize::from(input.byte()?);
@@ -56,6 +42,31 @@ fn term(input: &mut Bytes<'_>, depth: usize) -> Option<Value> {
             term(input, depth + 1).filter(|tail| tail.as_array().is_some_and(Vec::is_empty))?;
             Some(Value::Array(items))
         }
+        // MAP
+        116 => {
+            let count = length(input)?;
+            map(input, count, depth)
+        }
+        tag => scalar(tag, input),
+    }
+}
+
+fn scalar(tag: u8, input: &mut Bytes<'_>) -> Option<Value> {
+    match tag {
+        // NEW_FLOAT
+        70 => Some(Value::from(f64::from_be_bytes(input.array()?))),
+        // SMALL_INTEGER, INTEGER
+        97 => Some(Value::from(input.byte()?)),
+        98 => Some(Value::from(i32::from_be_bytes(input.array()?))),
+        // ATOM, SMALL_ATOM, ATOM_UTF8, SMALL_ATOM_UTF8
+        100 | 118 => {
+            let length = usize::from(u16::from_be_bytes(input.array()?));
+            input.take(length).map(atom)
+        }
+        115 | 119 => {
+            let length = usize::from(input.byte()?);
+            input.take(length).map(atom)
+        }
         // BINARY
         109 => {
             let length = length(input)?;
@@ -69,11 +80,6 @@ fn term(input: &mut Bytes<'_>, depth: usize) -> Option<Value> {
         111 => {
             let length = length(input)?;
             big(input, length)
-        }
-        // MAP
-        116 => {
-            let count = length(input)?;
-            map(input, count, depth)
         }
         _ => None,
     }

@@ -8,9 +8,6 @@ use super::crypto::{Hash, MacKey, open_cbc, pbkdf2};
 use crate::secret::Secret;
 use crate::session::{Reason, Rejected};
 
-/// Passwords with the ids seals name them by.
-pub(crate) type Passwords = [(String, Secret)];
-
 /// What was sealed, and until when (Unix milliseconds).
 pub(crate) struct Unsealed {
     pub plaintext: Vec<u8>,
@@ -24,9 +21,9 @@ impl Unsealed {
     }
 }
 
-/// Opens a seal. Its password id selects the password; without one all are
-/// tried.
-pub(crate) fn unseal(seal: &str, passwords: &Passwords) -> Result<Unsealed, Rejected> {
+/// Opens a seal. `passwords` come with the ids seals name them by; a seal
+/// without an id is tried with all of them.
+pub(crate) fn unseal(seal: &str, passwords: &[(String, Secret)]) -> Result<Unsealed, Rejected> {
     let parts: Vec<_> = seal.split('*').collect();
     let &[prefix, id, cipher_salt, iv, ciphertext, expiry, mac_salt, mac] = parts.as_slice() else {
         return Err(Rejected::malformed(format!("{} parts, a seal has 8", parts.len())));

@@ -7,11 +7,12 @@ use base64::engine::general_purpose::URL_SAFE;
 use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
-use super::{Format, jwt};
+use super::Format;
 use crate::document::OneOrMany;
 use crate::session::codec::keys::{Keys, RemoteKeys};
 use crate::session::codec::{claims, jws};
 use crate::session::jar::{Habits, Jar};
+use crate::session::key_settings;
 use crate::session::settings::Settings;
 use crate::session::store::Check;
 use crate::session::{Cookies, Opened, Reason, Rejected};
@@ -39,7 +40,7 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     let plain = settings.jar(HABITS);
     let publishable_key = settings.secret("publishable_key");
     let authorized_parties = settings.get::<OneOrMany<String>>("authorized_parties");
-    let keys = jwt::read_public_keys(settings)?;
+    let keys = key_settings::public(settings)?;
     let plain = plain?;
     let mut pairs = vec![Pair { session: plain.name().to_owned(), since: "__client_uat".into() }];
     if let Some(key) = publishable_key {

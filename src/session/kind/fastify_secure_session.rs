@@ -41,6 +41,7 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
 fn read_keys(settings: &mut Settings<'_, '_>) -> Option<Vec<[u8; 32]>> {
     let salt: Option<String> = settings.get("salt");
     let Some(at) = settings.table().take("keys") else {
+        let secrets = settings.secrets()?;
         let salt = match salt.as_deref().map(|salt| salt.as_bytes().try_into()) {
             None => SALT,
             Some(Ok(salt)) => salt,
@@ -49,7 +50,6 @@ fn read_keys(settings: &mut Settings<'_, '_>) -> Option<Vec<[u8; 32]>> {
                 return None;
             }
         };
-        let secrets = settings.secrets()?;
         return secrets.iter().map(|secret| stretch(secret, &salt)).collect();
     };
     for unused in ["secret", "secrets"] {

@@ -40,9 +40,12 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
 /// `certs` as one JSON document or as a table of certificates by id; without it
 /// Google's own list is fetched.
 fn read_certificates(settings: &mut Settings<'_, '_>) -> Option<Keys> {
-    let url: Option<String> = settings.get("certs_url");
+    let url = if settings.table().peek("certs_url").is_some() {
+        settings.url("certs_url", "")?
+    } else {
+        CERTIFICATES.to_owned()
+    };
     let Some(at) = settings.table().take("certs") else {
-        let url = url.unwrap_or_else(|| CERTIFICATES.to_owned());
         return Some(Keys::Remote(RemoteKeys::new(url, KeySet::from_certificates)));
     };
     let secrets = settings.secrets_in(&at)?;

@@ -15,6 +15,7 @@ mod fastify_secure_session;
 mod firebase;
 mod flask;
 mod h3_session;
+mod introspect;
 mod iron_session;
 mod jwt;
 mod koa_session;
@@ -33,7 +34,7 @@ use super::jar::Jar;
 use super::settings::Settings;
 use super::store::{self, Answer, Check, Question, Store};
 use super::{Cookies, Opened, Rejected};
-use crate::document::Table;
+use crate::document::{Table, one_of};
 
 /// One compiled format: keys and rules, no state.
 pub(crate) trait Format: Send + Sync {
@@ -50,9 +51,19 @@ pub(crate) trait Format: Send + Sync {
         Err(store::not_asked())
     }
 
+    /// Where else to look for what the store does not hold.
+    fn missed(&self, _question: &Question) -> Option<Check<Opened>> {
+        None
+    }
+
     /// The store this source's sessions live in.
     fn store(&self) -> Option<&Store> {
         None
+    }
+
+    /// For how long a result may be remembered; `None` as long as it is valid.
+    fn cache_seconds(&self) -> Option<u64> {
+        self.store().map(|store| store.cache_seconds)
     }
 
     fn jar(&self) -> &Jar;
@@ -70,13 +81,11 @@ pub(crate) trait Format: Send + Sync {
     }
 }
 
-/// What a kind file hands over: the compiled format, or `None` with problems
-/// noted.
-type Read = fn(&mut Settings<'_, '_>) -> Option<Box<dyn Format>>;
-
 pub(crate) struct Kind {
     pub name: &'static str,
-    pub read: Read,
+    /// Compiles the rest of the table; `None` means problems were noted. Every
+    /// key is asked for before a reader gives up, or it would count as unknown.
+    pub read: fn(&mut Settings<'_, '_>) -> Option<Box<dyn Format>>,
 }
 
 const KINDS: &[Kind] = &[
@@ -91,6 +100,7 @@ const KINDS: &[Kind] = &[
     Kind { name: "firebase", read: firebase::read },
     Kind { name: "flask", read: flask::read },
     Kind { name: "h3-session", read: h3_session::read },
+    Kind { name: "introspect", read: introspect::read },
     Kind { name: "iron-session", read: iron_session::read },
     Kind { name: "jwt", read: jwt::read },
     Kind { name: "koa-session", read: koa_session::read },
@@ -107,12 +117,19 @@ const KINDS: &[Kind] = &[
 
 /// The kind a table names, or a problem that lists them all.
 pub(crate) fn read(table: &mut Table<'_>) -> Option<&'static Kind> {
-    let at = table.take_needed("kind", "the name of the app's session format")?;
-    let name = at.text("the name of a session format")?;
-    let kind = KINDS.iter().find(|kind| kind.name == name);
+    let kind = table
+        .take_needed("kind", "the name of the app's session format, such as kind = \"next-auth\"")
+        .and_then(|at| {
+            let name = at.text("the name of a session format")?;
+            let kind = KINDS.iter().find(|kind| kind.name == name);
+            if kind.is_none() {
+                let all: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+                at.wrong(&one_of(name, &all));
+            }
+            kind
+        });
     if kind.is_none() {
-        let all: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
-        at.wrong(&crate::document::one_of(name, &all));
+        table.give_up();
     }
     kind
 }

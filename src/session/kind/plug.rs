@@ -41,9 +41,9 @@ struct Tokens {
 
 pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     let jar = settings.jar(HABITS);
-    let max_age = settings.seconds("max_age").unwrap_or(MAX_AGE);
     let tokens = settings.store(&[Engine::Sql]).map(|mut store| {
         let table = store.identifier("table", "users_tokens");
+        let max_age = settings.seconds("max_age").unwrap_or(MAX_AGE);
         Tokens { table, max_age, store: store.finish() }
     });
     let protection = read_protection(settings)?;

@@ -4,12 +4,13 @@
 use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
-use super::{Format, jwt};
+use super::Format;
 use crate::document::OneOrMany;
 use crate::session::codec::claims::Expected;
 use crate::session::codec::keys::{Keys, RemoteKeys};
 use crate::session::codec::{base64, json, jws};
 use crate::session::jar::{Habits, Jar};
+use crate::session::key_settings;
 use crate::session::settings::Settings;
 use crate::session::store::Check;
 use crate::session::{Cookies, Opened, Reason, Rejected};
@@ -30,7 +31,7 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
         None if settings.table().peek("cookie").is_some() => settings.jar(HABITS),
         None => {
             settings.problem("`project_ref` is missing; write the project's id (or `cookie`)");
-            None
+            settings.jar_named("sb-auth-token", HABITS)
         }
     };
     let audience = settings.get::<OneOrMany<String>>("audience").map(|list| list.0);
@@ -38,7 +39,7 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
         issuer: settings.get("issuer"),
         audience: Some(audience.unwrap_or_else(|| vec!["authenticated".to_owned()])),
     };
-    let (keys, algorithms) = jwt::read_keys(settings)?;
+    let (keys, algorithms) = key_settings::any(settings)?;
     Some(Box::new(Supabase { jar: jar?, keys, algorithms, expected }))
 }
 

@@ -96,11 +96,9 @@ mod tests {
         }
         laughs.push(b'.');
         let circle = b"]q\x00h\x00a.".to_vec();
-        let nested = [b"(".repeat(10), b"]".repeat(100_000), b".".to_vec()].concat();
-        for bytes in
-            [laughs, circle, nested, b".".to_vec(), b"(".to_vec(), b"X\xff\xff\xff\x7fa.".to_vec()]
-        {
-            assert!(matches!(parse(&bytes), Err(_) | Ok(Value::Array(_))), "bounded either way");
+        let cut = b"X\xff\xff\xff\x7fa.".to_vec();
+        for bytes in [laughs, circle, cut, b".".to_vec(), b"(".to_vec(), b"(t".to_vec()] {
+            assert!(parse(&bytes).is_err());
         }
         assert!(parse(b"Pid\n.").is_err(), "persistent ids are not data");
     }

@@ -9,10 +9,10 @@ use crate::session::codec::itsdangerous;
 use crate::session::cookie::{Duplicate, Encoding};
 use crate::session::jar::{Habits, Jar};
 use crate::session::settings::Settings;
-use crate::session::store::{self, Answer, Cell, Check, Engine, Question, Store};
+use crate::session::store::{self, Answer, Check, Engine, Query, Question, Store};
 use crate::session::{Cookies, Opened, Rejected};
 use signing::Signer;
-use stored::Cache;
+use stored::{Cache, Database};
 
 const HABITS: Habits = Habits {
     names: &["sessionid"],
@@ -32,9 +32,13 @@ struct Django {
 
 /// Where the sessions are: Django's session engine, compiled.
 enum Place {
-    Cache(Cache),
-    Cookie { signer: Signer, max_age: u64 },
-    Database { signer: Signer, table: String },
+    /// With `cached_db`, what fell out of the cache is still in the database.
+    Cache(Cache, Option<Database>),
+    Cookie {
+        signer: Signer,
+        max_age: u64,
+    },
+    Database(Database),
 }
 
 /// `SESSION_ENGINE`.
@@ -48,34 +52,48 @@ enum Backend {
 
 pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     let jar = settings.jar(HABITS);
-    let backend = settings.get("backend").unwrap_or(Backend::Db);
+    let backend = settings.choice("backend", Backend::Db)?;
     let max_age = settings.seconds("max_age").unwrap_or(MAX_AGE);
     let (store, place) = match backend {
         Backend::SignedCookies => {
-            let signer = Signer::read(settings, "django.contrib.sessions.backends.signed_cookies")?;
+            let secrets = settings.secrets()?;
+            let signer = Signer::new(&secrets, "django.contrib.sessions.backends.signed_cookies");
             (None, Place::Cookie { signer, max_age })
         }
         Backend::Db => {
             let store = settings.needed_store(&[Engine::Sql]);
-            let signer = Signer::read(settings, "django.contrib.sessions.SessionStore")?;
+            let secrets = settings.secrets()?;
             let mut store = store?;
-            let table = store.identifier("table", "django_session");
-            (Some(store.finish()), Place::Database { signer, table })
+            let database = Database::read(&mut store, &secrets);
+            (Some(store.finish()), Place::Database(database))
         }
-        Backend::Cache => read_cache(settings, "cache")?,
-        Backend::CachedDb => read_cache(settings, "cached_db")?,
+        Backend::Cache => {
+            let store = settings.needed_store(&[Engine::Redis]);
+            // Nothing in the cache is signed, but the key is often set.
+            settings.optional_secrets();
+            let mut store = store?;
+            let cache = Cache::read(&mut store, "cache");
+            (Some(store.finish()), Place::Cache(cache, None))
+        }
+        Backend::CachedDb => read_cached_db(settings)?,
     };
     Some(Box::new(Django { jar: jar?, store, place }))
 }
 
-/// Both cache engines trust what the cache holds: there is no signature.
-fn read_cache(settings: &mut Settings<'_, '_>, engine: &str) -> Option<(Option<Store>, Place)> {
+/// The database behind the cache is asked if its `database` and the app's key are
+/// set.
+fn read_cached_db(settings: &mut Settings<'_, '_>) -> Option<(Option<Store>, Place)> {
     let store = settings.needed_store(&[Engine::Redis]);
-    // The app's key is not needed here, but often set.
-    settings.optional_secrets();
+    let secrets = settings.optional_secrets();
     let mut store = store?;
-    let cache = Cache::read(&mut store, engine);
-    Some((Some(store.finish()), Place::Cache(cache)))
+    let cache = Cache::read(&mut store, "cached_db");
+    let url = settings.store_secret(&mut store, "database");
+    let database = secrets.map(|secrets| {
+        let secrets: Vec<_> = secrets.into_iter().map(|(_, secret)| secret).collect();
+        Database::read(&mut store, &secrets)
+    });
+    let store = Store { database: url, ..store.finish() };
+    Some((Some(store), Place::Cache(cache, database)))
 }
 
 impl Format for Django {
@@ -83,7 +101,7 @@ impl Format for Django {
         let found = self.jar.find(cookies)?;
         let value = found.text()?;
         match &self.place {
-            Place::Cache(cache) => {
+            Place::Cache(cache, _) => {
                 store::check_plain_id(value)?;
                 Ok(Question::redis(&cache.prefix, value))
             }
@@ -92,9 +110,9 @@ impl Format for Django {
                 let expires_at = itsdangerous::expires_at(issued, Some(*max_age), now)?;
                 Ok(Check::Known(Opened { session, expires_at }))
             }
-            Place::Database { table, .. } => {
+            Place::Database(database) => {
                 store::check_plain_id(value)?;
-                Ok(Question::row(table, &[("session_key", Cell::Text(value.to_owned()))]))
+                Ok(database.question(value))
             }
         }
     }
@@ -105,22 +123,23 @@ impl Format for Django {
         answer: Answer,
         now: u64,
     ) -> Result<Check<Opened>, Rejected> {
-        let opened = match &self.place {
-            Place::Cache(cache) => {
+        let opened = match (&self.place, answer) {
+            (Place::Cache(_, Some(database)) | Place::Database(database), Answer::Row(row)) => {
+                database.open(&row)?
+            }
+            (Place::Cache(cache, _), answer) => {
                 let (value, expires_at) = answer.redis(now)?;
                 Opened { session: cache.open(&value)?, expires_at }
             }
-            Place::Cookie { .. } => return Err(store::not_asked()),
-            Place::Database { signer, .. } => {
-                let row = answer.row()?;
-                let data = row.get("session_data")?.bytes().unwrap_or_default();
-                let data = std::str::from_utf8(data)
-                    .map_err(|_| Rejected::malformed("`session_data` is not text"))?;
-                let (session, _) = signer.open(data)?;
-                Opened { session, expires_at: Some(row.time("expire_date")?) }
-            }
+            (Place::Cookie { .. } | Place::Database(_), _) => return Err(store::mismatch()),
         };
         Ok(Check::Known(opened))
+    }
+
+    fn missed(&self, question: &Question) -> Option<Check<Opened>> {
+        let Place::Cache(cache, Some(database)) = &self.place else { return None };
+        let Query::Redis { key } = &question.query else { return None };
+        Some(database.question(key.strip_prefix(&cache.prefix)?))
     }
 
     fn store(&self) -> Option<&Store> {

@@ -3,22 +3,21 @@
 use aws_lc_rs::digest;
 use serde_json::Value;
 
+use crate::secret::Secret;
 use crate::session::Rejected;
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::{base64, itsdangerous, json, zlib};
-use crate::session::settings::Settings;
 
 pub(super) struct Signer(Vec<MacKey>);
 
 impl Signer {
     /// The keys under one of Django's salts: each use of the secret has its own.
-    pub(super) fn read(settings: &mut Settings<'_, '_>, salt: &str) -> Option<Self> {
-        let secrets = settings.secrets()?;
+    pub(super) fn new(secrets: &[Secret], salt: &str) -> Self {
         let keys = secrets.iter().map(|secret| {
             let salted = [salt.as_bytes(), b"signer", secret.bytes()].concat();
             MacKey::new(Hash::Sha256, digest::digest(&digest::SHA256, &salted).as_ref())
         });
-        Some(Self(keys.collect()))
+        Self(keys.collect())
     }
 
     /// The session, and when it was signed.

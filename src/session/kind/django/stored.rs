@@ -1,11 +1,15 @@
-//! Django sessions in the cache: how the key is made and the value written.
+//! Django sessions in the cache and in the database: how keys are made and values
+//! written.
 
 use serde_json::Value;
 
+use super::signing::Signer;
 use crate::document::{At, FromNode};
-use crate::session::Rejected;
+use crate::secret::Secret;
 use crate::session::codec::{json, pickle, zlib};
 use crate::session::settings::StoreSettings;
+use crate::session::store::{Cell, Check, Question, Row};
+use crate::session::{Opened, Rejected};
 
 /// One of the two cache engines on one cache.
 pub(super) struct Cache {
@@ -56,6 +60,33 @@ impl Cache {
             return Ok(session);
         }
         Err(Rejected::malformed("the stored session is not a dictionary"))
+    }
+}
+
+/// The table of the database engines. Its rows are signed, but have no age.
+pub(super) struct Database {
+    signer: Signer,
+    table: String,
+}
+
+impl Database {
+    pub(super) fn read(store: &mut StoreSettings<'_>, secrets: &[Secret]) -> Self {
+        Self {
+            signer: Signer::new(secrets, "django.contrib.sessions.SessionStore"),
+            table: store.identifier("table", "django_session"),
+        }
+    }
+
+    pub(super) fn question(&self, id: &str) -> Check<Opened> {
+        Question::row(&self.table, &[("session_key", Cell::Text(id.to_owned()))])
+    }
+
+    pub(super) fn open(&self, row: &Row) -> Result<Opened, Rejected> {
+        let data = row.get("session_data")?.bytes().unwrap_or_default();
+        let data = std::str::from_utf8(data)
+            .map_err(|_| Rejected::malformed("`session_data` is not text"))?;
+        let (session, _) = self.signer.open(data)?;
+        Ok(Opened { session, expires_at: Some(row.time("expire_date")?) })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::document::{At, FromNode, Value as Setting};
 use crate::session::codec::{base64, claims, json, php};
 use crate::session::jar::{Habits, Jar};
 use crate::session::settings::{Seconds, Settings};
-use crate::session::store::{Answer, Cell, Check, Engine, Query, Question, Store};
+use crate::session::store::{self, Answer, Cell, Check, Engine, Query, Question, Store};
 use crate::session::{Cookies, Opened, Reason, Rejected};
 use encrypter::Encrypter;
 
@@ -76,7 +76,7 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
 }
 
 fn read_driver(settings: &mut Settings<'_, '_>) -> Option<(Driver, Option<Store>)> {
-    match settings.get("driver").unwrap_or(DriverName::Database) {
+    match settings.choice("driver", DriverName::Database)? {
         DriverName::Cookie => Some((Driver::Cookie, None)),
         DriverName::Database => {
             let mut store = settings.needed_store(&[Engine::Sql])?;
@@ -116,6 +116,7 @@ impl Format for Laravel {
         now: u64,
     ) -> Result<Check<Opened>, Rejected> {
         let (session, expires_at) = match answer {
+            Answer::App { .. } => return Err(store::mismatch()),
             Answer::File { content, modified } => {
                 (self.payload.read(&content)?, Some(modified.saturating_add(self.lifetime)))
             }

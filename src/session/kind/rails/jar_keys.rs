@@ -34,9 +34,12 @@ enum Which {
 impl JarKeys {
     /// Derives the keys once: a thousand rounds are too many for each request.
     pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Self> {
-        let which = settings.get("jar").unwrap_or(Which::Encrypted);
+        let which = settings.choice("jar", Which::Encrypted)?;
         let digests = settings.get("key_digest").map_or_else(|| DIGESTS.to_vec(), |one| vec![one]);
-        let signed_digest = settings.get("signed_cookie_digest").unwrap_or(Hash::Sha1);
+        let signed_digest = match which {
+            Which::Encrypted => Hash::Sha1,
+            Which::Signed => settings.get("signed_cookie_digest").unwrap_or(Hash::Sha1),
+        };
         let rounds = settings.get::<u64>("iterations").unwrap_or(1000);
         let secrets = settings.secrets()?;
         let Some(rounds) = u32::try_from(rounds).ok().and_then(NonZeroU32::new) else {
