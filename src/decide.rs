@@ -76,7 +76,8 @@ fn plan_token<'p>(token: &'p Arc<TokenRoute>, view: &RequestView<'_>) -> Plan<'p
     let preflight =
         view.method == Method::OPTIONS && view.header("access-control-request-method").is_some();
     if preflight {
-        let origin = view.header("origin").and_then(|origin| token.origin(origin));
+        let origin = view.header("origin").filter(|_| !view.is_repeated("origin"));
+        let origin = origin.and_then(|origin| token.origin(origin));
         return origin.map_or(Plan::Refuse(Refusal::CrossSite), |origin| {
             Plan::Answer(preflight_reply(token, origin, view))
         });
@@ -93,6 +94,10 @@ fn plan_token<'p>(token: &'p Arc<TokenRoute>, view: &RequestView<'_>) -> Plan<'p
 /// Whether another site is asking. `Origin` decides where browsers send it;
 /// Fetch metadata covers the rest (plain GETs, old forms).
 fn is_cross_site(token: &TokenRoute, view: &RequestView<'_>) -> bool {
+    // No browser sends either twice; the second could contradict the first.
+    if view.is_repeated("origin") || view.is_repeated("sec-fetch-site") {
+        return true;
+    }
     let origin = view.header("origin");
     if origin.is_some_and(|origin| token.origin(origin).is_some()) {
         return false;

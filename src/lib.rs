@@ -38,6 +38,7 @@ pub mod mint;
 pub mod observe;
 pub mod outbound;
 pub mod policy;
+pub mod process;
 pub mod reload;
 pub mod request;
 pub mod respond;

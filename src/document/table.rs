@@ -40,6 +40,17 @@ impl<'a> At<'a> {
         Some(text)
     }
 
+    /// One of a few words, in any case: what each of them stands for.
+    pub fn choose<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+        let words: Vec<_> = choices.iter().map(|&(word, _)| word).collect();
+        let written = self.text(&one_of("", &words))?;
+        let chosen = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(written));
+        if chosen.is_none() {
+            self.wrong(&one_of(written, &words));
+        }
+        chosen.map(|&(_, choice)| choice)
+    }
+
     /// The items of a list, or the one value that stands for a list of one.
     pub fn items(&self) -> Vec<Self> {
         let Value::Array(items) = &self.node.value else { return vec![self.clone()] };

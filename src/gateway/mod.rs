@@ -254,6 +254,7 @@ impl Gateway {
         }
         let verdict =
             plan.needs_session().then(|| live.sessions.verify(&policy, view.cookies(), ctx.now));
+        ctx.saw(verdict.as_ref());
         let cookie = policy.sources.first().map_or("", |source| source.cookie_name());
         let decision = decide::decide(plan, verdict, &view, cookie);
         let fresh = if view.wants_fresh() { Fresh::New } else { Fresh::Any };

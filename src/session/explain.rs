@@ -29,7 +29,8 @@ pub(super) fn hints(
                 .to_owned(),
         ],
         Reason::NoUser => vec![
-            "signed out; or `user_id` points to the wrong place, if one of the members named above is the user"
+            "signed out; or, if one of the members named above is the user, `user_id` \
+             points to the wrong place"
                 .to_owned(),
         ],
         Reason::Ambiguous

@@ -11,6 +11,7 @@ use aws_lc_rs::cipher::{
 };
 use aws_lc_rs::{hkdf, hmac, iv::FixedLength, pbkdf2};
 
+use crate::document::{At, FromNode};
 use crate::secret::{Secret, same_bytes};
 
 /// Hashes that appear in MACs and key derivation.
@@ -39,6 +40,17 @@ impl Hash {
             Self::Sha384 => pbkdf2::PBKDF2_HMAC_SHA384,
             Self::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
         }
+    }
+}
+
+impl FromNode for Hash {
+    fn read(at: &At<'_>) -> Option<Self> {
+        at.choose(&[
+            ("sha1", Self::Sha1),
+            ("sha256", Self::Sha256),
+            ("sha384", Self::Sha384),
+            ("sha512", Self::Sha512),
+        ])
     }
 }
 

@@ -3,7 +3,6 @@
 
 use super::base64;
 use super::crypto::{Hash, MacKey};
-use crate::document::{At, FromNode};
 use crate::session::jar::{Found, Jar};
 use crate::session::settings::Settings;
 use crate::session::{Cookies, Reason, Rejected};
@@ -43,20 +42,4 @@ impl Keygrip {
 /// Whether `name` is the signature cookie of one of the jar's cookies.
 pub(crate) fn is_companion(jar: &Jar, name: &[u8]) -> bool {
     name.strip_suffix(b".sig").is_some_and(|signed| jar.looks_at(signed))
-}
-
-impl FromNode for Hash {
-    fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#""sha1", "sha256", "sha384" or "sha512""#;
-        match at.text(EXPECTED)?.to_ascii_lowercase().replace('-', "").as_str() {
-            "sha1" => Some(Self::Sha1),
-            "sha256" => Some(Self::Sha256),
-            "sha384" => Some(Self::Sha384),
-            "sha512" => Some(Self::Sha512),
-            _ => {
-                at.wrong(EXPECTED);
-                None
-            }
-        }
-    }
 }

@@ -129,29 +129,16 @@ fn hex(bytes: &[u8]) -> String {
 
 impl FromNode for Hashing {
     fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#""none" or "sha256-hex""#;
-        match at.text(EXPECTED)? {
-            "none" => Some(Self::Plain),
-            "sha256-hex" => Some(Self::Sha256Hex),
-            _ => {
-                at.wrong(EXPECTED);
-                None
-            }
-        }
+        at.choose(&[("none", Self::Plain), ("sha256-hex", Self::Sha256Hex)])
     }
 }
 
 impl FromNode for Layout {
     fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#""json", "php-serialize" or "php-session""#;
-        match at.text(EXPECTED)? {
-            "json" => Some(Self::Json),
-            "php-serialize" => Some(Self::PhpSerialize),
-            "php-session" => Some(Self::PhpSession),
-            _ => {
-                at.wrong(EXPECTED);
-                None
-            }
-        }
+        at.choose(&[
+            ("json", Self::Json),
+            ("php-serialize", Self::PhpSerialize),
+            ("php-session", Self::PhpSession),
+        ])
     }
 }

@@ -71,7 +71,8 @@ fn read_protection(settings: &mut Settings<'_, '_>) -> Option<Protection> {
     }
     let Some(salt) = signing else {
         settings.problem(
-            "`signing_salt` is missing; it stands in the app's endpoint.ex beside the cookie's `key`",
+            "`signing_salt` is missing; it stands in the app's endpoint.ex beside the \
+             cookie's `key`",
         );
         return None;
     };

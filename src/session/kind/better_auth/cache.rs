@@ -118,15 +118,6 @@ fn open_compact(data: &[u8], keys: &[MacKey]) -> Result<Opened, Rejected> {
 
 impl FromNode for Strategy {
     fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#""compact", "jwt" or "jwe""#;
-        match at.text(EXPECTED)? {
-            "compact" => Some(Self::Compact),
-            "jwe" => Some(Self::Jwe),
-            "jwt" => Some(Self::Jwt),
-            _ => {
-                at.wrong(EXPECTED);
-                None
-            }
-        }
+        at.choose(&[("compact", Self::Compact), ("jwt", Self::Jwt), ("jwe", Self::Jwe)])
     }
 }

@@ -157,16 +157,11 @@ impl Format for Django {
 
 impl FromNode for Backend {
     fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#""db", "cache", "cached_db" or "signed_cookies""#;
-        match at.text(EXPECTED)? {
-            "cache" => Some(Self::Cache),
-            "cached_db" => Some(Self::CachedDb),
-            "db" => Some(Self::Db),
-            "signed_cookies" => Some(Self::SignedCookies),
-            _ => {
-                at.wrong(EXPECTED);
-                None
-            }
-        }
+        at.choose(&[
+            ("db", Self::Db),
+            ("cache", Self::Cache),
+            ("cached_db", Self::CachedDb),
+            ("signed_cookies", Self::SignedCookies),
+        ])
     }
 }

@@ -92,28 +92,12 @@ impl Database {
 
 impl FromNode for Serializer {
     fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#""pickle" or "json""#;
-        match at.text(EXPECTED)? {
-            "json" => Some(Self::Json),
-            "pickle" => Some(Self::Pickle),
-            _ => {
-                at.wrong(EXPECTED);
-                None
-            }
-        }
+        at.choose(&[("pickle", Self::Pickle), ("json", Self::Json)])
     }
 }
 
 impl FromNode for Compressor {
     fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#""none" or "zlib""#;
-        match at.text(EXPECTED)? {
-            "none" => Some(Self::None),
-            "zlib" => Some(Self::Zlib),
-            _ => {
-                at.wrong(EXPECTED);
-                None
-            }
-        }
+        at.choose(&[("none", Self::None), ("zlib", Self::Zlib)])
     }
 }

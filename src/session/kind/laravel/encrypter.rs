@@ -102,14 +102,11 @@ fn decode(text: &str) -> Result<Vec<u8>, Rejected> {
 
 impl FromNode for Cipher {
     fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#""aes-256-cbc", "aes-256-gcm", "aes-128-cbc" or "aes-128-gcm""#;
-        match at.text(EXPECTED)?.to_ascii_lowercase().as_str() {
-            "aes-128-cbc" | "aes-256-cbc" => Some(Self::Cbc),
-            "aes-128-gcm" | "aes-256-gcm" => Some(Self::Gcm),
-            _ => {
-                at.wrong(EXPECTED);
-                None
-            }
-        }
+        at.choose(&[
+            ("aes-256-cbc", Self::Cbc),
+            ("aes-256-gcm", Self::Gcm),
+            ("aes-128-cbc", Self::Cbc),
+            ("aes-128-gcm", Self::Gcm),
+        ])
     }
 }

@@ -210,30 +210,17 @@ impl FromNode for Minutes {
 
 impl FromNode for DriverName {
     fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#""database", "redis", "file" or "cookie""#;
-        match at.text(EXPECTED)? {
-            "cookie" => Some(Self::Cookie),
-            "database" => Some(Self::Database),
-            "file" => Some(Self::File),
-            "redis" => Some(Self::Redis),
-            _ => {
-                at.wrong(EXPECTED);
-                None
-            }
-        }
+        at.choose(&[
+            ("database", Self::Database),
+            ("redis", Self::Redis),
+            ("file", Self::File),
+            ("cookie", Self::Cookie),
+        ])
     }
 }
 
 impl FromNode for Serialization {
     fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#""php" or "json""#;
-        match at.text(EXPECTED)? {
-            "json" => Some(Self::Json),
-            "php" => Some(Self::Php),
-            _ => {
-                at.wrong(EXPECTED);
-                None
-            }
-        }
+        at.choose(&[("php", Self::Php), ("json", Self::Json)])
     }
 }

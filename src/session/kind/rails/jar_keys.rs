@@ -143,14 +143,6 @@ fn decode(text: &str) -> Result<Vec<u8>, Rejected> {
 
 impl FromNode for Which {
     fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#""encrypted" or "signed""#;
-        match at.text(EXPECTED)? {
-            "encrypted" => Some(Self::Encrypted),
-            "signed" => Some(Self::Signed),
-            _ => {
-                at.wrong(EXPECTED);
-                None
-            }
-        }
+        at.choose(&[("encrypted", Self::Encrypted), ("signed", Self::Signed)])
     }
 }

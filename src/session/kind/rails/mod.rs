@@ -37,7 +37,10 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     });
     let keys = JarKeys::read(settings)?;
     if rows.is_some() && !keys.is_signed() {
-        settings.problem("[session.store] goes with jar = \"signed\": an encrypted session cookie needs no store");
+        settings.problem(
+            "[session.store] goes with jar = \"signed\": an encrypted session cookie \
+             needs no store",
+        );
     }
     Some(Box::new(Rails { jar: jar?, keys, rows }))
 }
