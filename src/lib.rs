@@ -36,6 +36,7 @@ pub mod live;
 pub mod memo;
 pub mod mint;
 pub mod observe;
+pub mod outbound;
 pub mod policy;
 pub mod process;
 pub mod reload;
