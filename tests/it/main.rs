@@ -1,0 +1,31 @@
+//! The gateway as its users meet it: over sockets, one file per promise.
+//!
+//! Every test starts its own gateway and its own app on ports the system picks,
+//! and stops both. `support` also looks at everything it passes on: no answer of
+//! the gateway may be stored or carry a secret, and no secret, cookie or token
+//! may stand in a log or a metric.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "helpers of tests may fail the test they serve, and wait by the real clock"
+)]
+
+mod support;
+
+mod check;
+mod cross_site;
+mod errors;
+mod forward;
+mod jwt_abuse;
+mod lifecycle;
+mod limit;
+mod route;
+mod session;
+mod spelling;
+mod streaming;
+mod token;
+mod websocket;

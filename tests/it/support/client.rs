@@ -1,0 +1,235 @@
+//! A client that speaks bytes and reads exactly one response at a time.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use super::{PATIENCE, Request, Response};
+
+trait Socket: Read + Write {
+    fn set_patience(&self, patience: Duration);
+    fn set_write_patience(&self, patience: Option<Duration>);
+    fn finish(&self);
+}
+
+impl Socket for TcpStream {
+    fn set_patience(&self, patience: Duration) {
+        self.set_read_timeout(Some(patience)).unwrap();
+    }
+
+    fn set_write_patience(&self, patience: Option<Duration>) {
+        self.set_write_timeout(patience).unwrap();
+    }
+
+    fn finish(&self) {
+        self.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+}
+
+impl Socket for UnixStream {
+    fn set_patience(&self, patience: Duration) {
+        self.set_read_timeout(Some(patience)).unwrap();
+    }
+
+    fn set_write_patience(&self, patience: Option<Duration>) {
+        self.set_write_timeout(patience).unwrap();
+    }
+
+    fn finish(&self) {
+        self.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+}
+
+/// One connection to the gateway.
+pub(crate) struct Conn {
+    socket: Box<dyn Socket + Send>,
+    buffer: Vec<u8>,
+}
+
+impl Conn {
+    /// `address` is `host:port` or the path of a unix socket.
+    pub(crate) fn open(address: &str) -> Self {
+        let socket: Box<dyn Socket + Send> = if address.starts_with('/') {
+            Box::new(UnixStream::connect(address).unwrap())
+        } else {
+            let socket = TcpStream::connect(address).unwrap();
+            socket.set_nodelay(true).unwrap();
+            Box::new(socket)
+        };
+        socket.set_patience(PATIENCE);
+        Self { socket, buffer: Vec::new() }
+    }
+
+    pub(crate) fn patience(&self, patience: Duration) {
+        self.socket.set_patience(patience);
+    }
+
+    /// How long a write may wait for the other side to read.
+    pub(crate) fn write_patience(&self, patience: Option<Duration>) {
+        self.socket.set_write_patience(patience);
+    }
+
+    /// Writes as much as is taken at once.
+    pub(crate) fn write_some(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.write(bytes)
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.try_write(bytes).unwrap();
+    }
+
+    /// For connections the gateway may have closed already.
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.write_all(bytes)?;
+        self.socket.flush()
+    }
+
+    /// Says that nothing more will be sent.
+    pub(crate) fn finish(&self) {
+        self.socket.finish();
+    }
+
+    /// Sends a request and reads its response.
+    #[track_caller]
+    pub(crate) fn ask(&mut self, request: &Request) -> Response {
+        self.write(&request.bytes());
+        self.response_to(&request.method)
+    }
+
+    /// The response to a request that was sent; interim ones are passed over.
+    #[track_caller]
+    pub(crate) fn response_to(&mut self, method: &str) -> Response {
+        self.try_response_to(method).expect("the connection ended without a response")
+    }
+
+    /// As `response_to`; `None` if the connection ends first.
+    #[track_caller]
+    pub(crate) fn try_response_to(&mut self, method: &str) -> Option<Response> {
+        loop {
+            let response = self.next_head()?;
+            if response.status >= 200 || response.status == 101 {
+                return Some(self.with_body(response, method));
+            }
+        }
+    }
+
+    /// The next head, interim ones included; its body is still to come.
+    #[track_caller]
+    pub(crate) fn next_head(&mut self) -> Option<Response> {
+        let end = loop {
+            if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
+                break end + 4;
+            }
+            if self.fill() == 0 {
+                assert!(self.buffer.is_empty(), "cut off: {:?}", lossy(&self.buffer));
+                return None;
+            }
+        };
+        let head: Vec<u8> = self.buffer.drain(..end).collect();
+        Some(Response::parse(&head).unwrap_or_else(|| panic!("no response: {:?}", lossy(&head))))
+    }
+
+    #[track_caller]
+    fn with_body(&mut self, mut response: Response, method: &str) -> Response {
+        let bodiless = method == "HEAD" || matches!(response.status, 101 | 204 | 304);
+        if !bodiless {
+            response.body = if response.header("transfer-encoding") == Some("chunked") {
+                self.chunks()
+            } else if let Some(length) = response.header("content-length") {
+                let length = length.parse().unwrap();
+                self.exactly(length)
+            } else {
+                self.rest()
+            };
+        }
+        response.check();
+        response
+    }
+
+    /// The data of a chunked body to its end, trailers passed over.
+    #[track_caller]
+    fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let chunk = self.chunk();
+            if chunk.is_empty() {
+                while self.line() != "" {}
+                return body;
+            }
+            body.extend_from_slice(&chunk);
+        }
+    }
+
+    /// The data of the next chunk; empty for the last one.
+    #[track_caller]
+    pub(crate) fn chunk(&mut self) -> Vec<u8> {
+        let size = self.line();
+        let size = usize::from_str_radix(size.split(';').next().unwrap(), 16)
+            .unwrap_or_else(|_| panic!("no chunk size: {size:?}"));
+        let data = self.exactly(size);
+        if size > 0 {
+            assert_eq!(self.line(), "", "no line end after a chunk");
+        }
+        data
+    }
+
+    #[track_caller]
+    fn line(&mut self) -> String {
+        loop {
+            if let Some(end) = find(&self.buffer, b"\r\n") {
+                let line: Vec<u8> = self.buffer.drain(..end + 2).take(end).collect();
+                return lossy(&line);
+            }
+            assert_ne!(self.fill(), 0, "cut off: {:?}", lossy(&self.buffer));
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn exactly(&mut self, length: usize) -> Vec<u8> {
+        while self.buffer.len() < length {
+            assert_ne!(self.fill(), 0, "{} of {length} bytes came", self.buffer.len());
+        }
+        self.buffer.drain(..length).collect()
+    }
+
+    /// Everything to the end of the connection, however it ends.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        while self.fill() > 0 {}
+        std::mem::take(&mut self.buffer)
+    }
+
+    /// Whether the other side has ended the connection with nothing more to say.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        self.buffer.is_empty() && self.fill() == 0
+    }
+
+    /// Reads more; zero at the end, also if the connection was reset.
+    #[track_caller]
+    fn fill(&mut self) -> usize {
+        let mut bytes = [0; 16 * 1024];
+        loop {
+            match self.socket.read(&mut bytes) {
+                Ok(length) => {
+                    self.buffer.extend_from_slice(&bytes[..length]);
+                    return length;
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                        panic!("nothing came; so far: {:?}", lossy(&self.buffer))
+                    }
+                    _ => return 0,
+                },
+            }
+        }
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+pub(crate) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    bytes.windows(needle.len()).position(|window| window == needle)
+}

@@ -1,0 +1,254 @@
+//! A gateway in this process, stopped when dropped.
+
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use portcullis::clock::{Clock, ManualClock};
+use portcullis::config::{Config, Format};
+use portcullis::live::Live;
+use portcullis::observe::{AccessLog, Sink};
+use portcullis::secret::Secrets;
+use portcullis::server::{Listeners, Stop, serve};
+use serde_json::Value;
+
+use super::{
+    App, Conn, Request, Response, SESSION_SECRET, assert_no_secret, diagnostics, eventually, get,
+};
+
+/// When manual clocks start.
+pub(crate) const START: u64 = 1_800_000_000;
+
+/// `gateway.toml` in the making: the ten lines every user starts with, and what
+/// a test adds to each table.
+pub(crate) struct Setup {
+    listen: String,
+    server: String,
+    servers: String,
+    upstream: String,
+    session: String,
+    token: String,
+    identity: String,
+    rest: String,
+    whole: Option<String>,
+    clock: Option<Arc<ManualClock>>,
+}
+
+impl Setup {
+    pub(crate) fn new(app: &App) -> Self {
+        Self::towards(&app.url())
+    }
+
+    /// In front of whatever listens at `url`.
+    pub(crate) fn towards(url: &str) -> Self {
+        Self {
+            listen: "127.0.0.1:0".to_owned(),
+            server: String::new(),
+            servers: format!("{url:?}"),
+            upstream: String::new(),
+            session: String::new(),
+            token: "limit = \"30/minute\"".to_owned(),
+            identity:
+                "\"X-Auth-User\" = \"{session.user_id}\", \"X-Auth-Role\" = \"{session.role}\""
+                    .to_owned(),
+            rest: String::new(),
+            whole: None,
+            clock: None,
+        }
+    }
+
+    pub(crate) fn listen(mut self, listen: &str) -> Self {
+        self.listen = listen.to_owned();
+        self
+    }
+
+    /// More lines of `[server]`.
+    pub(crate) fn server(mut self, lines: &str) -> Self {
+        self.server = lines.to_owned();
+        self
+    }
+
+    /// More lines of `[upstream]`.
+    pub(crate) fn upstream(mut self, lines: &str) -> Self {
+        self.upstream = lines.to_owned();
+        self
+    }
+
+    /// More lines of `[session]`.
+    pub(crate) fn session(mut self, lines: &str) -> Self {
+        self.session = lines.to_owned();
+        self
+    }
+
+    /// The lines of `[token.portive]` after its lifetime; by default its limit.
+    pub(crate) fn token(mut self, lines: &str) -> Self {
+        self.token = lines.to_owned();
+        self
+    }
+
+    /// More tables.
+    pub(crate) fn with(mut self, tables: &str) -> Self {
+        self.rest.push_str(tables);
+        self.rest.push('\n');
+        self
+    }
+
+    /// Another text altogether.
+    pub(crate) fn replaced_by(mut self, text: String) -> Self {
+        self.whole = Some(text);
+        self
+    }
+
+    /// Time stands still until the test moves it.
+    pub(crate) fn clock(mut self, clock: &Arc<ManualClock>) -> Self {
+        self.clock = Some(clock.clone());
+        self
+    }
+
+    pub(crate) fn text(&self) -> String {
+        if let Some(whole) = &self.whole {
+            return whole.clone();
+        }
+        let Self { listen, server, servers, upstream, session, token, identity, rest, .. } = self;
+        format!(
+            r#"[server]
+listen = "{listen}"
+admin = "127.0.0.1:0"
+threads = 2
+{server}
+[upstream]
+servers = [{servers}]
+{upstream}
+[session]
+kind = "jwt"
+cookie = "session"
+secret = "{SESSION_SECRET}"
+{session}
+[token.portive]
+path = "/api/get-auth-token"
+preset = "portive"
+key = "PRTV_keyOne_canaryOfTheKey0123456789abcdef"
+ttl = "1m"
+{token}
+[identity]
+headers = {{ {identity} }}
+{rest}"#
+        )
+    }
+
+    #[track_caller]
+    pub(crate) fn start(self) -> Gateway {
+        diagnostics::capture();
+        let text = self.text();
+        let config = read(&text);
+        let server = config.server.clone();
+        let listeners = Listeners::bind(&server).unwrap();
+        let address = listeners.addresses().next().unwrap();
+        let admin = listeners.admin_address().unwrap();
+        let memory = Arc::new(Mutex::new(Vec::new()));
+        let access = AccessLog::start(Format::Json, Sink::Memory(memory.clone())).unwrap();
+        let clock = self.clock.map_or_else(Clock::system, Clock::Manual);
+        let live = Arc::new(Live::new(config, clock, access));
+        let (stop, shutdown) = Stop::pair();
+        let serving = live.clone();
+        let thread =
+            std::thread::spawn(move || serve(&serving, &server, listeners, shutdown, None));
+        Gateway { address, admin, live, memory, stop, thread: Some(thread) }
+    }
+}
+
+#[track_caller]
+fn read(text: &str) -> Config {
+    Config::read(text, &Secrets::Literal).unwrap_or_else(|problems| {
+        let problems: Vec<_> =
+            problems.iter().map(|p| p.display("gateway.toml", text).to_string()).collect();
+        panic!("{}", problems.join("\n"))
+    })
+}
+
+pub(crate) struct Gateway {
+    pub(crate) address: String,
+    pub(crate) admin: String,
+    pub(crate) live: Arc<Live>,
+    memory: Arc<Mutex<Vec<u8>>>,
+    stop: Stop,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Gateway {
+    pub(crate) fn connect(&self) -> Conn {
+        Conn::open(&self.address)
+    }
+
+    /// One request on a connection of its own.
+    #[track_caller]
+    pub(crate) fn ask(&self, request: &Request) -> Response {
+        self.connect().ask(request)
+    }
+
+    /// The token endpoint, asked by `user`.
+    #[track_caller]
+    pub(crate) fn token(&self, user: &str) -> Response {
+        self.ask(&get("/api/get-auth-token").user(user))
+    }
+
+    /// Another configuration from the next request on.
+    pub(crate) fn reload(&self, setup: &Setup) {
+        self.live.replace(read(&setup.text()).policy);
+    }
+
+    /// The metrics as a scraper gets them.
+    pub(crate) fn metrics(&self) -> String {
+        // Not an answer to a browser, so `check` does not apply.
+        let mut conn = Conn::open(&self.admin);
+        conn.write(b"GET /metrics HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+        String::from_utf8(conn.rest()).unwrap()
+    }
+
+    /// The value of one line of the metrics; zero if it is not there yet.
+    pub(crate) fn metric(&self, line: &str) -> u64 {
+        let metrics = self.metrics();
+        let value = metrics.lines().find_map(|l| l.strip_prefix(line)?.trim().parse().ok());
+        value.unwrap_or(0)
+    }
+
+    /// The access log so far, one object per line.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        self.live.access.flush();
+        let memory = self.memory.lock().unwrap();
+        let text = String::from_utf8(memory.clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The last line of the access log once there are `count`.
+    #[track_caller]
+    pub(crate) fn logged(&self, count: usize) -> Value {
+        eventually("the access log", || self.log().len() >= count);
+        self.log().pop().unwrap()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let metrics = (!std::thread::panicking()).then(|| self.metrics());
+        self.stop.now();
+        let ended = self.thread.take().unwrap().join();
+        let said = diagnostics::take();
+        if let Some(metrics) = metrics {
+            ended.unwrap();
+            self.live.access.flush();
+            assert_no_secret("the metrics", metrics.as_bytes());
+            assert_no_secret("the access log", &self.memory.lock().unwrap());
+            assert_no_secret("the diagnostics", &said);
+        }
+    }
+}
+
+/// A clock at `START`.
+pub(crate) fn clock() -> Arc<ManualClock> {
+    ManualClock::at(START)
+}
+
+pub(crate) fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}

@@ -1,0 +1,46 @@
+//! What all tests share: a gateway, an app behind it, clients in front of it.
+
+mod app;
+mod client;
+mod diagnostics;
+mod gateway;
+mod handlers;
+mod process;
+mod request;
+mod response;
+mod session;
+
+use std::time::{Duration, Instant};
+
+pub(crate) use app::App;
+pub(crate) use client::{Conn, find};
+pub(crate) use gateway::{Gateway, START, Setup, clock, seconds};
+pub(crate) use process::{Process, folder};
+pub(crate) use request::{Request, get, post};
+pub(crate) use response::Response;
+pub(crate) use session::{Claims, SESSION_SECRET, cookie_of, token_of};
+
+/// Stands in every secret the tests configure, so that one search finds them.
+pub(crate) const CANARY: &str = "canary";
+
+/// Longer than anything here takes; a test that waits this long has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits until `done` holds.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Fails if a secret, a cookie or a token can be read in `text`.
+#[track_caller]
+pub(crate) fn assert_no_secret(place: &str, text: &[u8]) {
+    for needle in [CANARY.as_bytes(), b"eyJ"] {
+        let found = text.windows(needle.len()).any(|window| window == needle);
+        assert!(!found, "a secret in {place}: {}", String::from_utf8_lossy(text));
+    }
+}
