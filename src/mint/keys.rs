@@ -7,9 +7,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use super::key_text;
 use super::members::Members;
+use super::read::Kind;
 use super::template::parse::references;
-use super::{Kind, key_text};
 use crate::document::{At, OneOrMany, Value};
 use crate::secret::Secret;
 
@@ -248,11 +249,12 @@ impl KeyTable {
         }))
     }
 
-    /// Notes members of `key` that nothing uses.
+    /// Notes members of `key` that nothing uses. One table of a rotation is read
+    /// for signing; the others look alike.
     pub(super) fn report_unused(&self, at: &At<'_>) {
-        let Value::Table(_) = &at.node.value else { return };
+        let tables = at.items().into_iter().filter(|at| matches!(at.node.value, Value::Table(_)));
         let used = self.used.borrow();
-        for (key, at) in at.members() {
+        for (key, at) in tables.flat_map(|at| at.members()) {
             if !used.contains(&key.name) {
                 let known: Vec<_> = used.iter().map(|name| format!("`{name}`")).collect();
                 let text = format!("unknown member, this preset uses {}", known.join(", "));

@@ -6,6 +6,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use super::read::KNOWN;
 use crate::document::{At, Key, Node, Problems, Table, Value};
 
 const BUILT_IN: &str = include_str!("presets.toml");
@@ -46,6 +47,7 @@ impl Presets {
             if all.find(&key.name).is_some() {
                 at.problem("there is a built-in preset of this name; choose another");
             } else if at.table().is_some() {
+                report_unknown(&at);
                 let node = at.node.clone();
                 all.0.push(Preset { name: key.name.clone(), node, origin: Origin::User });
             }
@@ -101,6 +103,15 @@ impl Presets {
 pub(super) struct Chosen {
     pub name: String,
     pub node: Option<Node>,
+}
+
+/// A preset no token uses yet is at least spelt right.
+fn report_unknown(at: &At<'_>) {
+    for (key, at) in at.members() {
+        if !KNOWN.contains(&key.name.as_str()) {
+            at.problems.add(key.span.start, &at.path, "unknown member of a preset");
+        }
+    }
 }
 
 fn relocate(node: &mut Node, span: &Range<usize>) {

@@ -1,6 +1,12 @@
 //! Tests of whole tokens: every vector, every promise about a preset.
 
+mod behaviour;
+mod cache;
 mod config;
+mod exchange;
+mod inputs;
+mod keys;
+mod templates;
 mod vectors;
 
 use http::StatusCode;

@@ -46,6 +46,7 @@ pub(crate) enum SecretUse {
 #[derive(Default)]
 pub(crate) struct Reads {
     pub session: BTreeSet<Vec<String>>,
+    pub user_id: bool,
     pub draws: Vec<String>,
 }
 
@@ -133,7 +134,10 @@ impl Names<'_> {
             ("param", path) if self.params.is_some() => self.param(path, reference),
             ("rand", [name]) => Some(Found::Source(self.draw(name))),
             ("request", [name]) => self.request(name, reference),
-            ("session", [field]) if field == "user_id" => Some(Found::Source(Source::UserId)),
+            ("session", [field]) if field == "user_id" => {
+                self.reads.borrow_mut().user_id = true;
+                Some(Found::Source(Source::UserId))
+            }
             ("session", path) if !path.is_empty() => {
                 self.reads.borrow_mut().session.insert(path.to_vec());
                 Some(Found::Source(Source::Session(path.to_vec())))

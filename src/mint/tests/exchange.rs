@@ -1,0 +1,135 @@
+//! Calls to remote issuers: what is sent, and what is made of the answers.
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::{NOW, OK, alice, body, read, wrong};
+use crate::clock::Now;
+use crate::mint::{Call, MintError, Minter, Minting, Subject, Token};
+use crate::session::Identity;
+
+fn call(minter: &Minter, identity: &Identity, inputs: &Value) -> Result<Call, MintError> {
+    let inputs = inputs.as_object().cloned().unwrap_or_default();
+    let subject = Subject { identity, inputs: &inputs, grant: &Value::Null };
+    match minter.mint(&subject, Now::at(NOW))? {
+        Minting::Call(call) => Ok(call),
+        Minting::Ready(_) => panic!("expected a call"),
+    }
+}
+
+fn answered(
+    minter: &Minter,
+    identity: &Identity,
+    status: StatusCode,
+    answer: &str,
+) -> Result<Token, MintError> {
+    let inputs = Map::new();
+    let subject = Subject { identity, inputs: &inputs, grant: &Value::Null };
+    minter.answered(&subject, Now::at(NOW), status, Bytes::copy_from_slice(answer.as_bytes()))
+}
+
+fn openai() -> Minter {
+    let params = json!({ "expires_after": {}, "session": {} });
+    read(&json!({ "preset": "openai-realtime", "key": "hunter2", "params": params })).unwrap()
+}
+
+#[test]
+fn credentials_are_sent_but_never_printed() {
+    let call = call(&openai(), &alice(), &Value::Null).unwrap();
+    assert_eq!(call.headers["authorization"], "Bearer hunter2");
+    assert!(!format!("{call:?} {:?}", call.headers).contains("hunter2"));
+    assert_eq!(call.timeout.as_secs(), 5);
+}
+
+#[test]
+fn what_a_browser_names_stays_one_segment_of_the_path() {
+    let minter = read(&json!({
+        "preset": "cloudflare-stream-api", "key": { "account_id": "a", "api_token": "t" },
+        "request": { "video": { "from": "json:video", "allow": "*" } }
+    }))
+    .unwrap();
+    let url =
+        |video: &str| call(&minter, &alice(), &json!({ "video": video })).map(|call| call.url);
+    let start = "https://api.cloudflare.com/client/v4/accounts/a/stream/";
+    assert_eq!(url("a/b").unwrap(), format!("{start}a%2Fb/token"));
+    assert_eq!(url("a#b&c=d").unwrap(), format!("{start}a%23b%26c%3Dd/token"));
+    for attack in ["..", ".", "a?b", "*"] {
+        assert_eq!(url(attack).unwrap_err().code(), "not_allowed", "{attack}");
+    }
+}
+
+#[test]
+fn an_answer_gives_the_token_and_its_end() {
+    let answer = json!({ "value": "ek_1", "expires_at": NOW + 600 }).to_string();
+    let token = answered(&openai(), &alice(), OK, &answer).unwrap();
+    assert_eq!(body(&token), json!({ "value": "ek_1", "expires_at": NOW + 600 }));
+    assert_eq!(token.value, "ek_1");
+    assert_eq!((token.expires_at, token.usable_until), (NOW + 600, NOW + 480));
+    let short = Identity::assumed("u".into(), json!({}), Some(NOW + 100));
+    let token = answered(&openai(), &short, OK, &answer).unwrap();
+    assert_eq!((token.expires_at, token.usable_until), (NOW + 100, NOW + 100));
+}
+
+#[test]
+fn the_issuers_own_answer_is_passed_through_untouched() {
+    let table = json!({
+        "preset": "liveblocks-authorize", "key": "sk", "params": { "permissions": {} }
+    });
+    let answer = "{ \"token\": \"eyJ.x.y\",\n \"more\": 1 }";
+    let token = answered(&read(&table).unwrap(), &alice(), OK, answer).unwrap();
+    assert_eq!(token.body, answer);
+    assert_eq!(token.value, "eyJ.x.y");
+}
+
+#[test]
+fn a_failing_issuer_is_told_apart_and_never_quoted() {
+    let code = |status: u16, answer: &str| {
+        let status = StatusCode::from_u16(status).unwrap();
+        let error = answered(&openai(), &alice(), status, answer).unwrap_err();
+        assert!(!error.to_string().contains("quoted"), "{error}");
+        error.code()
+    };
+    for status in [301, 400, 401, 403, 404, 500, 503] {
+        assert_eq!(code(status, "quoted"), "issuer_failed", "{status}");
+    }
+    assert_eq!(code(429, "quoted"), "unavailable");
+    for answer in ["quoted", "{}", r#"{"value":""}"#, r#"{"value":7}"#, "[]", ""] {
+        assert_eq!(code(200, answer), "issuer_failed", "{answer}");
+    }
+    let ended = json!({ "value": "quoted", "expires_at": NOW }).to_string();
+    assert_eq!(code(200, &ended), "issuer_failed");
+}
+
+#[test]
+fn a_secret_may_not_stand_in_the_address() {
+    let text = wrong(&json!({
+        "preset": "elevenlabs-signed-url", "key": "k", "params": { "agent_id": "a" },
+        "url": "https://api.elevenlabs.io/{key.api_key}"
+    }));
+    assert!(text.contains("token.x.url: `key.api_key` is a secret"), "{text}");
+    let text = wrong(&json!({
+        "preset": "elevenlabs-signed-url", "key": "k", "params": { "agent_id": "a" },
+        "url": "ftp://x"
+    }));
+    assert!(text.contains("https://"), "{text}");
+}
+
+#[test]
+fn the_app_answers_the_grant_hook_with_json_or_a_refusal() {
+    let minter = read(&json!({
+        "preset": "tiptap-collab", "key": "s",
+        "params": { "allowedDocumentNames": "{grant.documents}" },
+        "grant": { "url": "http://127.0.0.1:3000/g", "forward": ["cookie"], "timeout": "500ms" }
+    }))
+    .unwrap();
+    let hook = minter.grant().unwrap();
+    assert_eq!((hook.url.as_str(), hook.timeout.as_millis()), ("http://127.0.0.1:3000/g", 500));
+    assert_eq!(hook.forward, [http::header::COOKIE]);
+    assert_eq!(hook.answered(OK, b"{\"documents\":[]}"), Ok(json!({ "documents": [] })));
+    let code = |status, body: &[u8]| hook.answered(status, body).unwrap_err().code();
+    assert_eq!(code(StatusCode::FORBIDDEN, b""), "not_allowed");
+    assert_eq!(code(StatusCode::UNAUTHORIZED, b""), "not_signed_in");
+    assert_eq!(code(StatusCode::INTERNAL_SERVER_ERROR, b""), "issuer_failed");
+    assert_eq!(code(OK, b"<html>"), "issuer_failed");
+}

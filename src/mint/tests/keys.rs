@@ -1,0 +1,161 @@
+//! Keys of every kind and wrapping, rotation, and what may be published.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde_json::{Value, json};
+
+use super::{alice, body, mint, part, read, wrong};
+
+fn file(name: &str) -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tokens/keys/");
+    std::fs::read_to_string(format!("{folder}{name}")).unwrap()
+}
+
+fn table(algorithm: &str, key: &str) -> Value {
+    json!({
+        "kind": "jwt", "alg": algorithm, "secret": "private_key", "ttl": "1m",
+        "key": { "private_key": key, "kid": "k1" }, "header": { "kid": "{key.kid}" },
+        "claims": { "sub": "{session.user_id}", "exp": "{exp}" }, "response": { "token": "{token}" }
+    })
+}
+
+fn token(table: &Value) -> String {
+    let minter = read(table).map_err(|problems| format!("{problems:?}")).unwrap();
+    let token = mint(&minter, &alice(), &Value::Null).unwrap();
+    String::from_utf8(token.value.to_vec()).unwrap()
+}
+
+fn verifies(token: &str, key: &DecodingKey, algorithm: &str) -> bool {
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let algorithm: Algorithm = algorithm.parse().unwrap();
+    jsonwebtoken::crypto::verify(signature, message.as_bytes(), key, algorithm).unwrap()
+}
+
+#[test]
+fn every_algorithm_verifies_with_another_implementation() {
+    let rsa = DecodingKey::from_rsa_pem(file("rsa-public.pem").as_bytes()).unwrap();
+    for algorithm in ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] {
+        let token = token(&table(algorithm, &file("rsa-pkcs8.pem")));
+        assert_eq!(part(&token, 0), json!({ "alg": algorithm, "typ": "JWT", "kid": "k1" }));
+        assert!(verifies(&token, &rsa, algorithm), "{algorithm}");
+    }
+    for (algorithm, name) in [("ES256", "ec-p256"), ("ES384", "ec-p384")] {
+        let public = file(&format!("{name}-public.pem"));
+        let key = DecodingKey::from_ec_pem(public.as_bytes()).unwrap();
+        let token = token(&table(algorithm, &file(&format!("{name}-pkcs8.pem"))));
+        assert!(verifies(&token, &key, algorithm), "{algorithm}");
+    }
+    let ed = DecodingKey::from_ed_pem(file("ed25519-public.pem").as_bytes()).unwrap();
+    assert!(verifies(&token(&table("EdDSA", &file("ed25519-pkcs8.pem"))), &ed, "EdDSA"));
+    for algorithm in ["HS256", "HS384", "HS512"] {
+        let token = token(&table(algorithm, "a shared secret"));
+        assert!(verifies(&token, &DecodingKey::from_secret(b"a shared secret"), algorithm));
+    }
+}
+
+#[test]
+fn a_private_key_is_read_in_every_wrapping() {
+    let rsa = DecodingKey::from_rsa_pem(file("rsa-public.pem").as_bytes()).unwrap();
+    let (pkcs8, pkcs1) = (file("rsa-pkcs8.pem"), file("rsa-pkcs1.pem"));
+    let account = json!({ "type": "service_account", "private_key": pkcs8, "client_email": "a@b" });
+    for key in [
+        pkcs8.clone(),
+        pkcs1.clone(),
+        format!("\n  {pkcs8}\n"),
+        pkcs8.replace('\n', "\\n"),
+        pkcs8.replace('\n', "\r\n"),
+        STANDARD.encode(&pkcs8),
+        STANDARD.encode(&pkcs1),
+        file("rsa.jwk"),
+        STANDARD.encode(file("rsa.jwk")),
+        account.to_string(),
+    ] {
+        assert!(verifies(&token(&table("RS256", &key)), &rsa, "RS256"), "{} bytes", key.len());
+    }
+    let ec = DecodingKey::from_ec_pem(file("ec-p256-public.pem").as_bytes()).unwrap();
+    for name in ["ec-p256-pkcs8.pem", "ec-p256-sec1.pem", "ec-p256.jwk"] {
+        assert!(verifies(&token(&table("ES256", &file(name))), &ec, "ES256"), "{name}");
+    }
+    let ed = DecodingKey::from_ed_pem(file("ed25519-public.pem").as_bytes()).unwrap();
+    assert!(verifies(&token(&table("EdDSA", &file("ed25519.jwk"))), &ed, "EdDSA"));
+}
+
+#[test]
+fn a_key_of_another_kind_is_refused_and_not_repeated() {
+    for (algorithm, key) in [
+        ("RS256", file("ec-p256-pkcs8.pem")),
+        ("RS256", file("rsa-public.pem")),
+        ("RS256", file("rsa-1024-pkcs8.pem")),
+        ("RS256", "hunter2".to_owned()),
+        ("ES256", file("ec-p384-pkcs8.pem")),
+        ("ES384", file("ec-p256-pkcs8.pem")),
+        ("ES256", file("rsa-pkcs8.pem")),
+        ("EdDSA", file("ec-p256-pkcs8.pem")),
+    ] {
+        let text = wrong(&table(algorithm, &key));
+        assert!(text.contains(&format!("is no key for {algorithm}")), "{text}");
+        assert!(!text.contains("hunter2") && !text.contains("BEGIN"), "{text}");
+    }
+}
+
+#[test]
+fn a_service_account_file_alone_is_enough_for_firebase() {
+    let account = json!({
+        "type": "service_account", "private_key": file("rsa-pkcs8.pem"),
+        "client_email": "bot@demo.iam.gserviceaccount.com", "project_id": "demo"
+    });
+    let token = token(&json!({ "preset": "firebase", "key": account.to_string() }));
+    assert_eq!(part(&token, 1)["iss"], "bot@demo.iam.gserviceaccount.com");
+    assert_eq!(part(&token, 1)["sub"], "bot@demo.iam.gserviceaccount.com");
+}
+
+#[test]
+fn the_first_of_several_keys_signs_and_all_are_published() {
+    let mut table = table("RS256", "");
+    table["alg_from"] = "key.alg".into();
+    table["publish"] = true.into();
+    table["key"] = json!([
+        { "private_key": file("rsa-pkcs8.pem"), "kid": "new" },
+        { "private_key": file("ec-p256-pkcs8.pem"), "kid": "old", "alg": "ES256" },
+        { "private_key": file("ed25519-pkcs8.pem"), "kid": "older", "alg": "EdDSA" }
+    ]);
+    let minter = read(&table).map_err(|problems| format!("{problems:?}")).unwrap();
+    let made = mint(&minter, &alice(), &Value::Null).unwrap();
+    let token = body(&made)["token"].as_str().unwrap().to_owned();
+    assert_eq!(part(&token, 0)["kid"], "new");
+    let jwks = minter.jwks();
+    assert_eq!(jwks.iter().map(|jwk| &jwk["kid"]).collect::<Vec<_>>(), ["new", "old", "older"]);
+    let jwk: Jwk = serde_json::from_value(jwks[0].clone()).unwrap();
+    assert!(verifies(&token, &DecodingKey::from_jwk(&jwk).unwrap(), "RS256"));
+    for jwk in jwks {
+        for private in ["d", "p", "q", "dp", "dq", "qi", "k"] {
+            assert!(jwk.get(private).is_none(), "{private} of {}", jwk["kid"]);
+        }
+    }
+}
+
+#[test]
+fn published_keys_verify_what_their_private_halves_sign() {
+    for (algorithm, name) in
+        [("ES256", "ec-p256"), ("ES384", "ec-p384"), ("EdDSA", "ed25519"), ("PS256", "rsa")]
+    {
+        let mut table = table(algorithm, &file(&format!("{name}-pkcs8.pem")));
+        table["publish"] = true.into();
+        let jwk = read(&table).unwrap().jwks()[0].clone();
+        let jwk: Jwk = serde_json::from_value(jwk).unwrap();
+        let key = DecodingKey::from_jwk(&jwk).unwrap();
+        assert!(verifies(&token(&table), &key, algorithm), "{algorithm}");
+    }
+}
+
+#[test]
+fn a_shared_secret_is_never_published() {
+    let mut table = table("HS256", "hunter2hunter2");
+    table["publish"] = true.into();
+    let text = wrong(&table);
+    assert!(text.contains("a shared secret is never published"), "{text}");
+    assert!(!text.contains("hunter2"));
+    assert!(read(&self::table("RS256", &file("rsa-pkcs8.pem"))).unwrap().jwks().is_empty());
+}

@@ -1,0 +1,173 @@
+//! What the gateway costs, beside the framework it is built on.
+//!
+//! ```text
+//! cargo bench --bench gateway              all of it, about three minutes
+//! cargo bench --bench gateway -- --quick   fewer rounds, less exact
+//! cargo bench --bench gateway -- cached    only the parts whose name contains it
+//! cargo bench --bench gateway --features count-allocations -- allocations
+//! ```
+//!
+//! Every server is this program started again in a process of its own, with one
+//! proxy thread: the gateway, a bare Pingora server that writes a fixed body of
+//! the same size, and a bare Pingora forwarder to the same app. They are driven
+//! in turn, over the same number of kept connections, and compared by requests
+//! per second of processor time, because the wall clock of a shared machine says
+//! little. What counts is the median ratio of neighbouring slices.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a program for developers: it may stop at the first surprise, and it measures time"
+)]
+
+mod cookies;
+mod cost;
+mod load;
+mod process;
+mod servers;
+
+use cookies::{Kind, Visitor};
+use load::{Connections, get};
+use process::Process;
+
+#[cfg(feature = "count-allocations")]
+#[global_allocator]
+static COUNTING: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
+
+/// How long a run may take.
+struct Effort {
+    requests: usize,
+    rounds: usize,
+    users: usize,
+}
+
+const FULL: Effort = Effort { requests: 10_000, rounds: 31, users: 100_000 };
+const QUICK: Effort = Effort { requests: 5_000, rounds: 9, users: 20_000 };
+
+const TOKEN_PATH: &str = "/api/get-auth-token";
+const MEGABYTE: f64 = 1_000_000.0;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if servers::serves(&arguments) {
+        return;
+    }
+    let effort = if arguments.iter().any(|argument| argument == "--quick") { QUICK } else { FULL };
+    let filter: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = |name: &str| filter.is_empty() || filter.iter().any(|f| name.contains(&***f));
+    if wanted("cached") {
+        cached(&effort);
+    }
+    if wanted("forwarded") {
+        forwarded(&effort);
+    }
+    if wanted("memory") {
+        memory(&effort);
+    }
+    if wanted("cost") {
+        cost::print();
+    }
+    if cfg!(feature = "count-allocations") && wanted("allocations") {
+        allocations();
+    }
+}
+
+/// A cached token against a fixed reply of the same size.
+fn cached(effort: &Effort) {
+    let app = Process::start("fixed", &[]);
+    for kind in Kind::ALL {
+        let gateway = Process::start("gateway", &[kind.name(), &app.address]);
+        let request = get(TOKEN_PATH, &kind.cookies(&Visitor::number(1)));
+        let size = Connections::open(&gateway.address, 1).body_of(&request).len();
+        let bare = get(&format!("/bytes/{size}"), &kind.cookies(&Visitor::number(1)));
+        let name = format!("cached token, {}", kind.name());
+        compare(&name, effort, (&gateway, &request), ("fixed reply", &app, &bare));
+    }
+}
+
+/// A forwarded page with a checked session and identity headers.
+fn forwarded(effort: &Effort) {
+    let app = Process::start("fixed", &[]);
+    let forwarder = Process::start("forwarder", &[&app.address]);
+    let gateway = Process::start("gateway", &[Kind::Jwt.name(), &app.address]);
+    for (name, path) in [("1 KiB", "/bytes/1024"), ("100 KiB", "/bytes/102400")] {
+        let request = get(path, &Kind::Jwt.cookies(&Visitor::number(1)));
+        let name = format!("forwarded, {name}");
+        compare(&name, effort, (&gateway, &request), ("forwarder", &forwarder, &request));
+    }
+}
+
+/// Drives two servers in turn and prints the median of the ratios.
+fn compare(
+    name: &str,
+    effort: &Effort,
+    (gateway, request): (&Process, &[u8]),
+    (bare_name, bare, bare_request): (&str, &Process, &[u8]),
+) {
+    let mut ours = Connections::open(&gateway.address, load::CONNECTIONS);
+    let mut theirs = Connections::open(&bare.address, load::CONNECTIONS);
+    let mut rounds = Vec::new();
+    for round in 0..=effort.rounds {
+        let seconds = (
+            gateway.seconds_for(|| ours.repeat(request, effort.requests)),
+            bare.seconds_for(|| theirs.repeat(bare_request, effort.requests)),
+        );
+        // The first round warms up.
+        if round > 0 {
+            rounds.push(seconds);
+        }
+    }
+    let of = |pick: fn(&(f64, f64)) -> f64| median(rounds.iter().map(pick).collect());
+    let rate = |seconds: f64| effort.requests as f64 / seconds;
+    let (gateway, bare, ratio) = (rate(of(|s| s.0)), rate(of(|s| s.1)), of(|s| s.1 / s.0));
+    println!("{name:<26} {gateway:>8.0}/s   {bare_name} {bare:>8.0}/s   ratio {ratio:.3}");
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// What many users, each with a session and a cached token, add to the process.
+fn memory(effort: &Effort) {
+    let app = Process::start("fixed", &[]);
+    let gateway = Process::start("gateway", &[Kind::Jwt.name(), &app.address]);
+    let mut connections = Connections::open(&gateway.address, load::CONNECTIONS);
+    let request = |user| get(TOKEN_PATH, &Kind::Jwt.cookies(&Visitor::number(user)));
+    connections.repeat(&request(0), 20_000);
+    let before = gateway.resident();
+    connections.send_all((1..=effort.users).map(request));
+    // The caches do their book-keeping as requests come.
+    connections.repeat(&request(1), 20_000);
+    let grown = (gateway.resident() - before) as f64;
+    let (users, megabytes, each) = (effort.users, grown / MEGABYTE, grown / effort.users as f64);
+    println!("memory, {users} users    {megabytes:.1} MB, {each:.0} bytes for each");
+}
+
+/// Allocations of one request, in the steady state.
+fn allocations() {
+    let app = Process::start("fixed", &[]);
+    let forwarder = Process::start("forwarder", &[&app.address]);
+    let cookies = Kind::Jwt.cookies(&Visitor::number(1));
+    let gateway = Process::start("gateway", &[Kind::Jwt.name(), &app.address]);
+    for (name, server, path) in [
+        ("fixed reply", &app, "/bytes/200"),
+        ("cached token", &gateway, TOKEN_PATH),
+        ("bare forwarder", &forwarder, "/bytes/1024"),
+        ("forwarded", &gateway, "/bytes/1024"),
+    ] {
+        const REQUESTS: usize = 2000;
+        let request = get(path, &cookies);
+        let mut connections = Connections::open(&server.address, 1);
+        let mut repeat =
+            || (0..REQUESTS).for_each(|_| assert!(!connections.body_of(&request).is_empty()));
+        repeat();
+        let before = server.allocations();
+        repeat();
+        let each = (server.allocations() - before) as f64 / REQUESTS as f64;
+        println!("allocations, {name:<16} {each:.1} a request");
+    }
+}

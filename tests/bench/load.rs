@@ -1,0 +1,113 @@
+//! The clients: kept HTTP/1.1 connections without pipelining.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+pub(crate) const CONNECTIONS: usize = 32;
+const THREADS: usize = 2;
+
+/// A request as a browser sends it.
+pub(crate) fn get(path: &str, cookies: &str) -> Vec<u8> {
+    format!(
+        "GET {path} HTTP/1.1\r\n\
+         Host: app.example.com\r\n\
+         User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
+         Accept: application/json\r\n\
+         Accept-Language: en-US,en;q=0.5\r\n\
+         Accept-Encoding: gzip, deflate, br, zstd\r\n\
+         Referer: https://app.example.com/upload\r\n\
+         Sec-Fetch-Dest: empty\r\n\
+         Sec-Fetch-Mode: cors\r\n\
+         Sec-Fetch-Site: same-origin\r\n\
+         Cookie: {cookies}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// Connections to one server.
+pub(crate) struct Connections(Vec<Connection>);
+
+impl Connections {
+    pub(crate) fn open(address: &str, count: usize) -> Self {
+        Self((0..count).map(|_| Connection::open(address)).collect())
+    }
+
+    /// Sends `request` as often as said, on all connections alike.
+    pub(crate) fn repeat(&mut self, request: &[u8], times: usize) {
+        let turns = times / self.0.len();
+        let share = self.0.len().div_ceil(THREADS);
+        std::thread::scope(|scope| {
+            for some in self.0.chunks_mut(share) {
+                scope.spawn(move || (0..turns).for_each(|_| turn(some, request)));
+            }
+        });
+    }
+
+    /// Sends each request once, a batch at a time.
+    pub(crate) fn send_all(&mut self, requests: impl Iterator<Item = Vec<u8>>) {
+        let mut requests = requests.peekable();
+        while requests.peek().is_some() {
+            let busy = self.0.iter_mut().zip(&mut requests);
+            let count = busy.map(|(connection, request)| connection.send(&request)).count();
+            for connection in self.0.iter_mut().take(count) {
+                connection.receive();
+            }
+        }
+    }
+
+    /// The body of the answer to one request.
+    pub(crate) fn body_of(&mut self, request: &[u8]) -> Vec<u8> {
+        self.0[0].send(request);
+        self.0[0].receive().to_vec()
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    fn open(address: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        Self { stream, buffer: vec![0; 256 * 1024] }
+    }
+
+    fn send(&mut self, request: &[u8]) {
+        self.stream.write_all(request).unwrap();
+    }
+
+    /// Reads one answer and returns its body.
+    fn receive(&mut self) -> &[u8] {
+        let mut filled = 0;
+        let mut whole: Option<(usize, usize)> = None;
+        loop {
+            let read = self.stream.read(&mut self.buffer[filled..]).unwrap();
+            assert_ne!(read, 0, "the server closed the connection");
+            filled += read;
+            whole = whole.or_else(|| extent(&self.buffer[..filled]));
+            if let Some((start, end)) = whole.filter(|&(_, end)| end <= filled) {
+                return &self.buffer[start..end];
+            }
+        }
+    }
+}
+
+fn turn(connections: &mut [Connection], request: &[u8]) {
+    connections.iter_mut().for_each(|connection| connection.send(request));
+    for connection in connections {
+        connection.receive();
+    }
+}
+
+/// Where the body starts and ends, once the head is there.
+fn extent(answer: &[u8]) -> Option<(usize, usize)> {
+    let start = answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let head = std::str::from_utf8(&answer[..start]).unwrap().to_ascii_lowercase();
+    assert!(head.starts_with("http/1.1 200 "), "{head}");
+    let length = head.split_once("content-length: ").unwrap().1.split_once('\r').unwrap().0;
+    Some((start, start + length.parse::<usize>().unwrap()))
+}

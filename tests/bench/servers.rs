@@ -1,0 +1,141 @@
+//! The servers that are compared: the gateway, and the framework left bare.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::http::ResponseHeader;
+use pingora::modules::http::HttpModules;
+use pingora::prelude::{HttpPeer, ProxyHttp, Result, Session};
+use pingora::proxy::http_proxy;
+use pingora::server::configuration::ServerConf;
+use pingora::services::listening::Service;
+use portcullis::clock::Clock;
+use portcullis::config::{Config, Format, Listen};
+use portcullis::live::Live;
+use portcullis::observe::{AccessLog, Sink};
+use portcullis::secret::Secrets;
+use portcullis::server::{Listeners, Shutdown, serve, serve_alone};
+
+use crate::TOKEN_PATH;
+use crate::cookies::SECRET;
+
+/// Serves until the process is ended, if the arguments name a server.
+pub(crate) fn serves(arguments: &[String]) -> bool {
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["fixed"] => run_bare(Fixed { body: Bytes::from(vec![b'x'; 128 * 1024]) }),
+        ["forwarder", app] => run_bare(Forwarder { app: app.parse().unwrap() }),
+        ["gateway", kind, app] => run_gateway(kind, app),
+        _ => return false,
+    }
+    true
+}
+
+/// The gateway as an operator would run it: limits, metrics, access log and
+/// identity headers on.
+fn run_gateway(kind: &str, app: &str) {
+    let config = Config::read(&gateway_toml(kind, app), &Secrets::Literal).unwrap();
+    let server = config.server.clone();
+    let listeners = Listeners::bind(&server).unwrap();
+    let address = listeners.addresses().next().unwrap();
+    let access = AccessLog::start(Format::Json, Sink::Stdout).unwrap();
+    let live = Arc::new(Live::new(config, Clock::system(), access));
+    std::thread::spawn(move || serve(&live, &server, listeners, Shutdown::Signals, None));
+    report(&address);
+}
+
+pub(crate) fn gateway_toml(kind: &str, app: &str) -> String {
+    format!(
+        r#"
+        [server]
+        listen = "127.0.0.1:0"
+        admin = false
+        threads = 1
+        [upstream]
+        servers = ["http://{app}"]
+        [session]
+        kind = "{kind}"
+        secret = "{SECRET}"
+        {cookie}
+        [token.portive]
+        path = "{TOKEN_PATH}"
+        preset = "portive"
+        key = "PRTV_bench_0123456789abcdef0123456789abcdef"
+        ttl = "1h"
+        limit = ["1000000/s", "4000000000/day"]
+        [identity]
+        headers = {{ "X-Auth-User" = "{{session.user_id}}", "X-Auth-Name" = "{{session.name}}" }}
+        "#,
+        cookie = if kind == "jwt" { r#"cookie = "session""# } else { "" },
+    )
+}
+
+fn run_bare<P>(proxy: P)
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    let conf = Arc::new(ServerConf { upstream_keepalive_pool_size: 1024, ..ServerConf::default() });
+    let service = Service::new("bare".to_owned(), http_proxy(&conf, proxy));
+    let any_port = Listen::Tcp(([127, 0, 0, 1], 0).into());
+    report(&serve_alone(service, &any_port).unwrap());
+}
+
+/// Tells where the server listens, then its allocations whenever it is asked,
+/// until nobody can ask any more.
+fn report(address: &str) {
+    eprintln!("{address}");
+    for _ in std::io::stdin().lines() {
+        #[cfg(feature = "count-allocations")]
+        eprintln!("{}", crate::COUNTING.stats().allocations);
+    }
+}
+
+/// Answers `/bytes/N` with N bytes.
+struct Fixed {
+    body: Bytes,
+}
+
+#[async_trait]
+impl ProxyHttp for Fixed {
+    type CTX = ();
+
+    fn new_ctx(&self) {}
+
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, (): &mut ()) -> Result<bool> {
+        let path = session.req_header().uri.path();
+        let length = path.strip_prefix("/bytes/").and_then(|n| n.parse().ok()).unwrap_or(0);
+        let body = self.body.slice(..length);
+        let mut head = ResponseHeader::build(200, Some(4))?;
+        head.insert_header("content-type", "application/json")?;
+        head.insert_header("cache-control", "no-store")?;
+        head.insert_header("content-length", length)?;
+        session.write_response_header(Box::new(head), false).await?;
+        session.write_response_body(Some(body), true).await?;
+        Ok(true)
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, (): &mut ()) -> Result<Box<HttpPeer>> {
+        unreachable!("every request is answered by the filter")
+    }
+}
+
+/// Sends everything to one app.
+struct Forwarder {
+    app: std::net::SocketAddr,
+}
+
+#[async_trait]
+impl ProxyHttp for Forwarder {
+    type CTX = ();
+
+    fn new_ctx(&self) {}
+
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn upstream_peer(&self, _: &mut Session, (): &mut ()) -> Result<Box<HttpPeer>> {
+        Ok(Box::new(HttpPeer::new(self.app, false, String::new())))
+    }
+}
