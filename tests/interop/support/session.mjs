@@ -6,8 +6,10 @@ const { encode } = createRequire(import.meta.url)("next-auth/jwt");
 
 export const NEXTAUTH_SECRET = "interop-nextauth-secret-0123456789abcdef";
 
+const MONTH = 30 * 24 * 60 * 60;
+
 /** The `Cookie` header of a user's browser; `maxAge` in seconds may lie in the past. */
-export async function cookieOf(user, { maxAge = 60 * 60, secret = NEXTAUTH_SECRET, ...claims } = {}) {
+export async function cookieOf(user, { maxAge = MONTH, secret = NEXTAUTH_SECRET, ...claims } = {}) {
   const token = { sub: user, name: "Ada Lovelace", email: "ada@example.com", ...claims };
   return `next-auth.session-token=${await encode({ token, secret, maxAge })}`;
 }
