@@ -10,7 +10,7 @@ use super::{PATIENCE, Request, Response};
 trait Socket: Read + Write {
     fn set_patience(&self, patience: Duration);
     fn set_write_patience(&self, patience: Option<Duration>);
-    fn finish(&self);
+    fn try_finish(&self) -> bool;
 }
 
 impl Socket for TcpStream {
@@ -22,8 +22,8 @@ impl Socket for TcpStream {
         self.set_write_timeout(patience).unwrap();
     }
 
-    fn finish(&self) {
-        self.shutdown(std::net::Shutdown::Write).unwrap();
+    fn try_finish(&self) -> bool {
+        self.shutdown(std::net::Shutdown::Write).is_ok()
     }
 }
 
@@ -36,8 +36,8 @@ impl Socket for UnixStream {
         self.set_write_timeout(patience).unwrap();
     }
 
-    fn finish(&self) {
-        self.shutdown(std::net::Shutdown::Write).unwrap();
+    fn try_finish(&self) -> bool {
+        self.shutdown(std::net::Shutdown::Write).is_ok()
     }
 }
 
@@ -87,7 +87,12 @@ impl Conn {
 
     /// Says that nothing more will be sent.
     pub(crate) fn finish(&self) {
-        self.socket.finish();
+        assert!(self.socket.try_finish());
+    }
+
+    /// As `finish`, if the connection is still there.
+    pub(crate) fn try_finish(&self) {
+        self.socket.try_finish();
     }
 
     /// Sends a request and reads its response.

@@ -1,6 +1,7 @@
 //! What all tests share: a gateway, an app behind it, clients in front of it.
 
 mod app;
+pub(crate) mod bench;
 mod client;
 mod diagnostics;
 mod gateway;

@@ -1,0 +1,120 @@
+//! A bench for malformed requests: sends one, checks what became of it, and that
+//! the next request of somebody else is still in order.
+
+use super::{App, Gateway, Response, Setup, get};
+
+/// What must become of a case.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Expect {
+    /// 4xx, and the app hears nothing.
+    Refused,
+    /// 4xx or no answer; the app may have seen the head before the body broke.
+    Broken,
+    /// The framework reads more into it than it should, but frames the body anew:
+    /// the app sees one request, and what follows is not read as another.
+    Lenient,
+    /// The framework escapes what does not belong in a target before anybody
+    /// looks at it, so gateway and app read the same; or it refuses.
+    Escaped,
+    /// One answer; the app sees one request.
+    Passed,
+}
+use Expect::{Broken, Escaped, Lenient, Passed, Refused};
+
+const SMUGGLED: &[u8] = b"GET /smuggled HTTP/1.1\r\nHost: app.test\r\nX-Auth-User: root\r\n\r\n";
+
+/// A head for `path` with these fields after `Host`.
+pub(crate) fn head(method: &str, path: &str, fields: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("{method} {path} HTTP/1.1\r\nHost: app.test\r\n").into_bytes();
+    bytes.extend_from_slice(fields);
+    bytes.extend_from_slice(b"\r\n");
+    bytes
+}
+
+pub(crate) struct Bench {
+    app: App,
+    gateway: Gateway,
+    number: usize,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let app = App::start();
+        let gateway = Setup::new(&app).start();
+        Self { app, gateway, number: 0 }
+    }
+
+    /// Sends one case, followed by what must never be taken for a request.
+    fn run(&mut self, name: &str, bytes: &[u8], expect: Expect) {
+        self.app.forget();
+        let mut conn = self.gateway.connect();
+        drop(conn.try_write(&[bytes, SMUGGLED].concat()));
+        let answer = conn.try_response_to("GET");
+        conn.try_finish();
+        let rest = conn.rest();
+        let context = format!("{name}: {answer:?} then {:?}", String::from_utf8_lossy(&rest));
+        let mut seen = self.app.seen();
+        // What an earlier case left on its way may arrive late.
+        seen.retain(|seen| seen.one("x-case").is_none_or(|case| case == self.number.to_string()));
+        match expect {
+            Refused => {
+                assert!(answer.as_ref().is_some_and(is_refusal), "{context}");
+                assert!(seen.is_empty(), "{context}: the app saw {seen:?}");
+            }
+            Broken => {
+                assert!(
+                    answer.as_ref().is_none_or(|answer| (400..500).contains(&answer.status)),
+                    "{context}"
+                );
+                assert!(seen.len() <= 1, "{context}: the app saw {seen:?}");
+            }
+            Escaped if answer.as_ref().is_some_and(is_refusal) => assert!(seen.is_empty()),
+            Escaped => {
+                assert_eq!(seen.len(), 1, "{context}");
+                assert!(seen[0].target().starts_with("/f%"), "{context}: {seen:?}");
+            }
+            Lenient | Passed => {
+                let status = answer.as_ref().map(|answer| answer.status);
+                assert!(matches!(status, Some(200 | 401)), "{context}");
+                assert!(seen.len() <= 1, "{context}: the app saw {seen:?}");
+            }
+        }
+        for request in &seen {
+            let text = String::from_utf8_lossy(&request.head);
+            assert!(!text.contains("smuggled") && !text.contains("root"), "{context}: {text}");
+            let lengths = request.all("content-length").len();
+            let codings = request.all("transfer-encoding").len();
+            assert!(lengths + codings <= 1, "{context}: {text}");
+        }
+        self.still_in_order(name);
+    }
+
+    /// The next request of somebody else gets its own answer.
+    fn still_in_order(&mut self, after: &str) {
+        self.number += 1;
+        let target = format!("/after/{}", self.number);
+        let answer = self.gateway.ask(&get(&target));
+        assert_eq!(answer.json()["target"], target, "after {after}");
+    }
+
+    /// Every case for the app and for the token endpoint.
+    pub(crate) fn fields(&mut self, cases: &[(&str, &[u8], &[u8], Expect)]) {
+        for (name, fields, body, expect) in cases {
+            for path in ["/f", "/api/get-auth-token"] {
+                let fields = [format!("X-Case: {}\r\n", self.number).as_bytes(), fields].concat();
+                let bytes = [&head("POST", path, &fields)[..], body].concat();
+                self.run(&format!("{name} on {path}"), &bytes, *expect);
+            }
+        }
+    }
+
+    pub(crate) fn whole(&mut self, cases: &[(&str, &[u8], Expect)]) {
+        for (name, bytes, expect) in cases {
+            self.run(name, bytes, *expect);
+        }
+    }
+}
+
+fn is_refusal(answer: &Response) -> bool {
+    (400..500).contains(&answer.status) && answer.status != 401
+}
