@@ -7,8 +7,9 @@
 //!
 //! Single flight: a thousand concurrent misses make one attempt. A failed
 //! attempt is remembered for `FAILURE_KEPT`, so they do not queue up behind each
-//! other's failures either. If the caller doing the work is cancelled, another
-//! one takes over.
+//! other's failures either; if the token before it is still valid, that one is
+//! served meanwhile. If the caller doing the work is cancelled, another one
+//! takes over.
 
 use std::future::Future;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -20,6 +21,7 @@ use moka::future::Cache;
 use crate::clock::Now;
 use crate::mint::Token;
 use crate::respond::Refusal;
+use crate::session::Identity;
 
 /// What one user's token may be found under.
 pub type Key = [u8; 32];
@@ -31,17 +33,19 @@ const OVERHEAD: usize = 320;
 /// How long a failed attempt answers for the next ones.
 const FAILURE_KEPT: Duration = Duration::from_secs(1);
 
-/// An entry: a token, or the failure to make one.
+/// An entry: a token, or what came of the last attempt to make one.
 #[derive(Clone)]
 pub enum Held {
-    Failed(Arc<Failure>),
-    Token(Arc<Token>),
+    Failed(Refusal, Retry),
+    /// The attempt failed, but the token before it is still valid.
+    Kept(Arc<Token>, Retry),
+    /// The token, and how long it may stay here.
+    Token(Arc<Token>, Duration),
 }
 
-pub struct Failure {
-    pub refusal: Refusal,
-    until: Now,
-}
+/// When the next attempt is due, on the monotonic clock.
+#[derive(Clone, Copy)]
+pub struct Retry(Now);
 
 /// All cached tokens of the process.
 pub struct Tokens(Cache<Key, Held, BuildHasherDefault<DigestHasher>>);
@@ -54,20 +58,52 @@ pub enum Origin {
 }
 
 impl Held {
-    fn is_stale(&self, now: Now) -> bool {
+    fn new(made: Result<Token, Refusal>, before: Option<Arc<Token>>, now: Now) -> Self {
+        let retry = Retry(now.plus(FAILURE_KEPT));
+        match (made, before) {
+            (Ok(token), _) => Self::token(Arc::new(token), now),
+            (Err(_), Some(before)) => Self::Kept(before, retry),
+            (Err(refusal), None) => Self::Failed(refusal, retry),
+        }
+    }
+
+    fn token(token: Arc<Token>, now: Now) -> Self {
+        let lifetime = Duration::from_secs(token.expires_at.saturating_sub(now.unix()));
+        Self::Token(token, lifetime)
+    }
+
+    /// Whether this answers a request of this session at `now`.
+    fn answers(&self, identity: &Identity, now: Now) -> bool {
         match self {
-            Self::Failed(failure) => now.ticks() >= failure.until.ticks(),
-            Self::Token(token) => now.unix() >= token.usable_until(),
+            Self::Failed(_, retry) => now.ticks() < retry.0.ticks(),
+            Self::Kept(token, retry) => {
+                now.ticks() < retry.0.ticks() && is_valid(token, identity, now)
+            }
+            Self::Token(token, _) => token.fits(identity, now),
+        }
+    }
+
+    /// The token, if it is still valid, however little life it has left.
+    fn still_valid(&self, identity: &Identity, now: Now) -> Option<Arc<Token>> {
+        match self {
+            Self::Failed(..) => None,
+            Self::Kept(token, _) | Self::Token(token, _) => {
+                is_valid(token, identity, now).then(|| token.clone())
+            }
         }
     }
 
     fn weight(&self) -> u32 {
         let bytes = match self {
-            Self::Failed(_) => 64,
-            Self::Token(token) => token.size(),
+            Self::Failed(..) => 64,
+            Self::Kept(token, _) | Self::Token(token, _) => token.body.len() + token.value.len(),
         };
         u32::try_from(bytes + OVERHEAD).unwrap_or(u32::MAX)
     }
+}
+
+fn is_valid(token: &Token, identity: &Identity, now: Now) -> bool {
+    now.unix() < token.expires_at && identity.expires_at().is_none_or(|end| token.expires_at <= end)
 }
 
 impl Default for Tokens {
@@ -82,31 +118,38 @@ impl Default for Tokens {
 }
 
 impl Tokens {
-    /// The token under `key`: cached if it still has enough life, else made by
-    /// `mint`, once for all who ask meanwhile.
+    /// The token under `key`: cached if it has enough life left and no more
+    /// than the session has, else made by `mint`, once for all who ask meanwhile.
     pub async fn get(
         &self,
         key: Key,
+        identity: &Identity,
         now: Now,
         mint: impl Future<Output = Result<Token, Refusal>>,
     ) -> Result<(Arc<Token>, Origin), Refusal> {
-        if let Some(Held::Token(token)) = self.0.get(&key).await
-            && now.unix() < token.usable_until()
+        let held = self.0.get(&key).await;
+        if let Some(Held::Token(token, _)) = &held
+            && token.fits(identity, now)
         {
-            return Ok((token, Origin::Cached));
+            return Ok((token.clone(), Origin::Cached));
         }
-        let make = async { Held::new(mint.await, now) };
-        let entry = self.0.entry(key).or_insert_with_if(make, |held| held.is_stale(now)).await;
-        let origin = if entry.is_fresh() { Origin::Minted } else { Origin::Cached };
+        let before = held.and_then(|held| held.still_valid(identity, now));
+        let make = async { Held::new(mint.await, before, now) };
+        let entry =
+            self.0.entry(key).or_insert_with_if(make, |held| !held.answers(identity, now)).await;
+        let fresh = entry.is_fresh();
         match entry.into_value() {
-            Held::Failed(failure) => Err(failure.refusal.clone()),
-            Held::Token(token) => Ok((token, origin)),
+            Held::Failed(refusal, _) => Err(refusal),
+            Held::Kept(token, _) => Ok((token, Origin::Cached)),
+            Held::Token(token, _) => {
+                Ok((token, if fresh { Origin::Minted } else { Origin::Cached }))
+            }
         }
     }
 
     /// Replaces what is under `key`: for a caller who asked for a fresh token.
-    pub async fn put(&self, key: Key, token: Arc<Token>) {
-        self.0.insert(key, Held::Token(token)).await;
+    pub async fn put(&self, key: Key, token: Arc<Token>, now: Now) {
+        self.0.insert(key, Held::token(token, now)).await;
     }
 
     /// Entries held, for the metrics.
@@ -119,26 +162,16 @@ impl Tokens {
     }
 }
 
-impl Held {
-    fn new(made: Result<Token, Refusal>, now: Now) -> Self {
-        match made {
-            Ok(token) => Self::Token(Arc::new(token)),
-            Err(refusal) => {
-                Self::Failed(Arc::new(Failure { refusal, until: now.plus(FAILURE_KEPT) }))
-            }
-        }
-    }
-}
-
 /// Drops entries nobody can be served any more.
 struct Expiry;
 
 impl moka::Expiry<Key, Held> for Expiry {
     fn expire_after_create(&self, _: &Key, held: &Held, _: Instant) -> Option<Duration> {
-        Some(match held {
-            Held::Failed(_) => FAILURE_KEPT,
-            Held::Token(token) => token.lifetime(),
-        })
+        match held {
+            Held::Failed(..) => Some(FAILURE_KEPT),
+            Held::Kept(..) => None,
+            Held::Token(_, lifetime) => Some(*lifetime),
+        }
     }
 
     fn expire_after_update(
@@ -146,9 +179,13 @@ impl moka::Expiry<Key, Held> for Expiry {
         key: &Key,
         held: &Held,
         at: Instant,
-        _: Option<Duration>,
+        left: Option<Duration>,
     ) -> Option<Duration> {
-        self.expire_after_create(key, held, at)
+        match held {
+            // A token that is kept ends when it would have ended.
+            Held::Kept(..) => left,
+            Held::Failed(..) | Held::Token(..) => self.expire_after_create(key, held, at),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::policy::{Origin, Policy, Route, Rule, SessionRule, TokenRoute, rule_for};
 use crate::request::RequestView;
-use crate::respond::{Audience, Refusal, Reply};
+use crate::respond::{Audience, PLAIN_TEXT, Refusal, Reply};
 use crate::session::{Identity, Reason, Rejected};
 
 /// Where a request is going, before its session is looked at.
@@ -76,7 +76,8 @@ fn plan_token<'p>(token: &'p Arc<TokenRoute>, view: &RequestView<'_>) -> Plan<'p
     let preflight =
         view.method == Method::OPTIONS && view.header("access-control-request-method").is_some();
     if preflight {
-        let origin = view.header("origin").and_then(|origin| token.origin(origin));
+        let origin = view.header("origin").filter(|_| !view.is_repeated("origin"));
+        let origin = origin.and_then(|origin| token.origin(origin));
         return origin.map_or(Plan::Refuse(Refusal::CrossSite), |origin| {
             Plan::Answer(preflight_reply(token, origin, view))
         });
@@ -93,6 +94,10 @@ fn plan_token<'p>(token: &'p Arc<TokenRoute>, view: &RequestView<'_>) -> Plan<'p
 /// Whether another site is asking. `Origin` decides where browsers send it;
 /// Fetch metadata covers the rest (plain GETs, old forms).
 fn is_cross_site(token: &TokenRoute, view: &RequestView<'_>) -> bool {
+    // No browser sends either twice; the second could contradict the first.
+    if view.is_repeated("origin") || view.is_repeated("sec-fetch-site") {
+        return true;
+    }
     let origin = view.header("origin");
     if origin.is_some_and(|origin| token.origin(origin).is_some()) {
         return false;
@@ -117,7 +122,7 @@ fn is_own(origin: &[u8], host: &str) -> bool {
 }
 
 fn preflight_reply(token: &TokenRoute, origin: &Origin, view: &RequestView<'_>) -> Reply {
-    let mut reply = Reply::new(StatusCode::NO_CONTENT, "text/plain; charset=utf-8", Bytes::new());
+    let mut reply = Reply::new(StatusCode::NO_CONTENT, PLAIN_TEXT, Bytes::new());
     cors(&mut reply, origin);
     reply.push(header::ACCESS_CONTROL_ALLOW_METHODS, &token.allow);
     reply.push(header::ACCESS_CONTROL_MAX_AGE, "600");

@@ -63,10 +63,10 @@ impl Managed {
         if name.contains('_') {
             return true;
         }
-        if name.contains('.') {
-            return self.claims_folded(&fold(name));
+        if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return self.claims_folded(name);
         }
-        self.claims_folded(name)
+        self.claims_folded(&fold(name))
     }
 
     fn claims_folded(&self, name: &str) -> bool {
@@ -81,9 +81,10 @@ impl Managed {
     }
 }
 
-/// One spelling for all: lower case, `-` for `_` and `.`.
+/// One spelling for all: lower case, `-` for whatever is no letter or digit, as
+/// some CGI servers fold `.`, `~` and the like too.
 fn fold(name: &str) -> String {
-    name.to_ascii_lowercase().replace(['_', '.'], "-")
+    name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }
 
 /// The headers the app gets about the connection, after everything similar was
@@ -154,6 +155,8 @@ mod tests {
             "X.Auth.User",
             "x-auth_user",
             "x.auth-user",
+            "X~Auth~User",
+            "X!Auth|User",
             "REMOTE-USER",
             "Remote_User",
             "X-Forwarded-For",

@@ -23,6 +23,17 @@ pub enum Fresh {
     New,
 }
 
+/// What is asked for, once it is known to be allowed.
+pub struct Request<'a> {
+    pub identity: &'a Identity,
+    /// The request inputs the token declares, checked.
+    pub inputs: Map<String, Value>,
+    /// The cookie's name, for a refusal.
+    pub cookie: &'a str,
+    pub fresh: Fresh,
+    pub now: Now,
+}
+
 /// A token for one answer.
 pub struct Issued {
     pub token: Arc<Token>,
@@ -52,23 +63,21 @@ pub fn take(
 pub async fn token(
     live: &Live,
     route: &TokenRoute,
-    identity: &Identity,
-    fresh: Fresh,
-    now: Now,
+    request: &Request<'_>,
 ) -> Result<Issued, Refusal> {
-    let inputs = Map::new();
-    let subject = Subject { identity, inputs: &inputs, grant: &Value::Null };
-    let make = async { mint(live, route, &subject, now) };
-    let issued = match (route.minter.cache(), fresh) {
+    let subject =
+        Subject { identity: request.identity, inputs: &request.inputs, grant: &Value::Null };
+    let make = async { mint(live, route, &subject, request) };
+    let issued = match (route.minter.cache(), request.fresh) {
         (CachePolicy::Never, _) => Issued { token: Arc::new(make.await?), origin: Origin::Minted },
         (CachePolicy::Global | CachePolicy::User, Fresh::New) => {
             let token = Arc::new(make.await?);
-            live.tokens.put(route.minter.cache_key(&subject), token.clone()).await;
+            live.tokens.put(route.minter.cache_key(&subject), token.clone(), request.now).await;
             Issued { token, origin: Origin::Minted }
         }
         (CachePolicy::Global | CachePolicy::User, Fresh::Any) => {
             let key = route.minter.cache_key(&subject);
-            let (token, origin) = live.tokens.get(key, now, make).await?;
+            let (token, origin) = live.tokens.get(key, request.identity, request.now, make).await?;
             Issued { token, origin }
         }
     };
@@ -80,28 +89,28 @@ fn mint(
     live: &Live,
     route: &TokenRoute,
     subject: &Subject<'_>,
-    now: Now,
+    request: &Request<'_>,
 ) -> Result<Token, Refusal> {
     live.metrics.minted(&route.name);
-    match route.minter.mint(subject, now) {
+    match route.minter.mint(subject, request.now) {
         Ok(Minting::Ready(token)) => Ok(token),
-        // Presets that need a remote issuer are refused when the file is read.
+        // Tokens that need a remote issuer are refused when the file is read.
         Ok(Minting::Call(_)) => Err(Refusal::Unavailable),
-        Err(error) => {
-            tracing::warn!(token = route.name, reason = error.code(), detail = %error, "token not minted");
-            Err(refusal(&error))
-        }
+        Err(error) => Err(refusal(&error, route, request.cookie)),
     }
 }
 
-/// The public half of a minting error.
-pub fn refusal(error: &MintError) -> Refusal {
-    match error.code() {
-        "bad_request" => Refusal::BadRequest("a request input is missing or not allowed"),
-        "issuer_failed" => Refusal::IssuerFailed,
-        "session_expired" => Refusal::SessionExpired(String::new()),
-        "timeout" => Refusal::Timeout,
-        "unavailable" => Refusal::Unavailable,
-        _ => Refusal::NotAllowed,
+/// The public half of a minting error; the cause goes to the log.
+pub fn refusal(error: &MintError, route: &TokenRoute, cookie: &str) -> Refusal {
+    tracing::warn!(token = route.name, reason = error.code(), cause = %error, "token not minted");
+    match error {
+        MintError::BadRequest(_) => {
+            Refusal::BadRequest("a request input is missing or not allowed")
+        }
+        MintError::IssuerFailed(_) => Refusal::IssuerFailed,
+        MintError::NotAllowed(_) => Refusal::NotAllowed,
+        MintError::NotSignedIn(_) => Refusal::NotSignedIn(cookie.to_owned()),
+        MintError::SessionExpired(_) => Refusal::SessionExpired(cookie.to_owned()),
+        MintError::Unavailable(_) => Refusal::Unavailable,
     }
 }

@@ -37,6 +37,7 @@ pub mod memo;
 pub mod mint;
 pub mod observe;
 pub mod policy;
+pub mod process;
 pub mod reload;
 pub mod request;
 pub mod respond;

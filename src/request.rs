@@ -195,6 +195,11 @@ impl<'a> RequestView<'a> {
         self.headers.get(name).map(HeaderValue::as_bytes)
     }
 
+    /// Whether a header that has one value came in several fields.
+    pub fn is_repeated(&self, name: &str) -> bool {
+        self.headers.get_all(name).iter().nth(1).is_some()
+    }
+
     /// Whether a page is being opened (Fetch metadata, else `Accept`), as
     /// opposed to a script asking.
     pub fn audience(&self) -> Audience {

@@ -136,6 +136,7 @@ impl Refusal {
             Audience::Navigation => ("text/html; charset=utf-8", face.html()),
             Audience::Script => ("application/problem+json", face.json()),
         };
+        let content_type = HeaderValue::from_static(content_type);
         let mut reply = Reply::new(face.status, content_type, Bytes::from(body));
         match self {
             Self::MethodNotAllowed(allow) => reply.push(header::ALLOW, allow),
@@ -160,6 +161,7 @@ impl Refusal {
     }
 }
 
+pub const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// draft-ietf-httpapi-ratelimit-headers.
 pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -187,14 +189,21 @@ impl Face {
 
 impl Reply {
     /// An answer of our own: never stored, never sniffed.
-    pub fn new(status: StatusCode, content_type: &'static str, body: Bytes) -> Self {
+    pub fn new(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Self {
         let headers = vec![
-            (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+            (header::CONTENT_TYPE, content_type),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
             (header::VARY, HeaderValue::from_static("Cookie")),
             (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         ];
         Self { status, headers, body }
+    }
+
+    /// An answer whose body nobody asked for (HEAD).
+    pub fn without_body(status: StatusCode) -> Self {
+        let mut reply = Self::new(status, PLAIN_TEXT, Bytes::new());
+        reply.headers.retain(|(name, _)| *name != header::CONTENT_TYPE);
+        reply
     }
 
     /// Adds a field; a value that cannot stand in a header is left out.
@@ -206,7 +215,7 @@ impl Reply {
 
     /// A redirect of a page being opened to a path on this site.
     pub fn see_other(location: &str) -> Self {
-        let mut reply = Self::new(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", Bytes::new());
+        let mut reply = Self::new(StatusCode::SEE_OTHER, PLAIN_TEXT, Bytes::new());
         reply.push(header::LOCATION, location);
         reply
     }

@@ -10,6 +10,7 @@ mod file;
 mod presets;
 mod run;
 mod session;
+mod token;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -44,6 +45,8 @@ enum Command {
     Run,
     /// Say what the gateway sees in a `Cookie` header.
     Session(session::Options),
+    /// Mint a token offline, as the endpoint would.
+    Token(token::Options),
 }
 
 /// Runs the command the arguments name.
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Presets { name } => presets::presets(name.as_deref()),
         Command::Run => run::run(&config),
         Command::Session(options) => session::session(&config, &options),
+        Command::Token(options) => token::token(&config, &options),
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) fn presets(name: Option<&str>) -> ExitCode {
         presets.names().for_each(print);
         return ExitCode::SUCCESS;
     };
-    match presets.text(name) {
+    match Presets::text(name) {
         Some(text) => {
             print(text.trim_end());
             ExitCode::SUCCESS

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Format, Log};
 use crate::live::Live;
 use crate::observe::{AccessLog, Sink, start_diagnostics};
+use crate::process::keep_memory_private;
 use crate::reload::Reload;
 use crate::server::{Listeners, Shutdown, serve};
 
@@ -27,6 +28,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
 /// Binds, then serves until a signal says to stop.
 pub(super) fn start(config: Config, reload_from: Option<&Path>) -> ExitCode {
     start_diagnostics(config.log);
+    keep_memory_private();
     let server = config.server.clone();
     let listeners = match Listeners::bind(&server) {
         Ok(listeners) => listeners,

@@ -58,10 +58,14 @@ pub(super) fn session(path: &Path, options: &Options) -> ExitCode {
     let now = options.now.unwrap_or_else(|| Clock::system().now().unix());
     let cookies = Cookies::new(&header);
     let verdict = first_accepted(&sources, |source| source.check(cookies, now).map(Arc::new));
+    let hints = hints(&sources, cookies, now);
     if options.json {
-        print(as_json(&verdict));
+        print(as_json(&verdict, &hints));
     } else {
         print(as_text(&verdict, now));
+        if verdict.is_err() {
+            hints.iter().for_each(|hint| print(format_args!("hint: {hint}")));
+        }
     }
     if verdict.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -102,7 +106,16 @@ fn sources(file: &File) -> Result<Vec<Source>, ExitCode> {
     }
 }
 
-fn as_json(verdict: &Verdict) -> serde_json::Value {
+/// What each source that refuses has to say about it.
+fn hints(sources: &[Source], cookies: Cookies<'_>, now: u64) -> Vec<String> {
+    let of = |source: &Source| match source.check(cookies, now) {
+        Ok(_) => Vec::new(),
+        Err(rejected) => source.hints(cookies, &rejected),
+    };
+    sources.iter().flat_map(of).collect()
+}
+
+fn as_json(verdict: &Verdict, hints: &[String]) -> serde_json::Value {
     match verdict {
         Ok(identity) => json!({
             "outcome": "accept",
@@ -114,6 +127,7 @@ fn as_json(verdict: &Verdict) -> serde_json::Value {
             "outcome": "reject",
             "reason": rejected.reason.as_str(),
             "detail": rejected.detail,
+            "hints": hints,
         }),
     }
 }

@@ -53,3 +53,6 @@ pub fn secrets_beside(path: &Path) -> Secrets {
     let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
     Secrets::Process { folder }
 }
+
+#[cfg(test)]
+mod tests;

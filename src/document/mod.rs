@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 
 pub use problem::{Problem, Problems};
 pub use read::{FromNode, Located, OneOrMany};
-pub use table::{At, Table, one_of};
+pub use table::{At, Table, near, one_of};
 
 /// One value and the bytes of the file it stands in.
 #[derive(Clone)]

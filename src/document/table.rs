@@ -40,6 +40,17 @@ impl<'a> At<'a> {
         Some(text)
     }
 
+    /// One of a few words, in any case: what each of them stands for.
+    pub fn choose<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+        let words: Vec<_> = choices.iter().map(|&(word, _)| word).collect();
+        let written = self.text(&one_of("", &words))?;
+        let chosen = choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(written));
+        if chosen.is_none() {
+            self.wrong(&one_of(written, &words));
+        }
+        chosen.map(|&(_, choice)| choice)
+    }
+
     /// The items of a list, or the one value that stands for a list of one.
     pub fn items(&self) -> Vec<Self> {
         let Value::Array(items) = &self.node.value else { return vec![self.clone()] };
@@ -79,7 +90,7 @@ impl<'a> At<'a> {
             self.problem(format!("found {}, expected a table", self.node.kind()));
             return None;
         };
-        Some(Table { at: self.clone(), entries, asked: Vec::new() })
+        Some(Table { at: self.clone(), entries, asked: Vec::new(), given_up: false })
     }
 }
 
@@ -88,6 +99,7 @@ pub struct Table<'a> {
     at: At<'a>,
     entries: &'a [(Key, Node)],
     asked: Vec<&'static str>,
+    given_up: bool,
 }
 
 impl<'a> Table<'a> {
@@ -126,10 +138,16 @@ impl<'a> Table<'a> {
         taken
     }
 
+    /// Leaves keys that were not asked for unreported: after a wrong `kind` nobody
+    /// can say which keys are unknown.
+    pub fn give_up(&mut self) {
+        self.given_up = true;
+    }
+
     /// Reports every key nobody asked for, with the nearest known one.
     pub fn finish(self) {
         for (key, _) in self.entries {
-            if self.asked.contains(&key.name.as_str()) {
+            if self.given_up || self.asked.contains(&key.name.as_str()) {
                 continue;
             }
             let path = format!(
@@ -172,7 +190,7 @@ pub fn one_of(written: &str, choices: &[&str]) -> String {
 }
 
 /// Whether two keys are at most two edits apart (optimal string alignment).
-pub(super) fn near(known: &str, written: &str) -> bool {
+pub fn near(known: &str, written: &str) -> bool {
     let (known, written) = (known.as_bytes(), written.as_bytes());
     if known.len().abs_diff(written.len()) > 2 || known.len() < 3 || written.len() > 64 {
         return false;

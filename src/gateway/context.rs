@@ -10,12 +10,13 @@ use crate::cache::Origin;
 use crate::client::{Client, Scheme};
 use crate::clock::Now;
 use crate::config::UserField;
+use crate::decide::Verdict;
 use crate::live::{InFlight, Live};
 use crate::mint::Token;
 use crate::observe::Line;
 use crate::policy::{Policy, Route};
 use crate::respond::{Audience, Refusal, Reply};
-use crate::session::{Identity, Rejected};
+use crate::session::{Identity, Reason, Rejected};
 use crate::upstream::Upstream;
 
 /// A client that takes none of the answer for this long is given up.
@@ -83,6 +84,21 @@ impl Ctx {
         refusal.reply(audience)
     }
 
+    /// Notes what was said about the session. A missing cookie is nothing to
+    /// note: most requests of a site come without one.
+    pub(super) fn saw(&mut self, verdict: Option<&Verdict>) {
+        match verdict {
+            Some(Ok(_)) => self.live.metrics.session("accepted"),
+            Some(Err(rejected)) => {
+                self.live.metrics.session(rejected.reason.as_str());
+                if rejected.reason != Reason::Missing {
+                    self.reason = rejected.reason.as_str();
+                }
+            }
+            None => {}
+        }
+    }
+
     /// As `refuse`, with the precise reason in the log.
     pub(super) fn refuse_session(
         &mut self,
@@ -112,7 +128,7 @@ impl Ctx {
         self.policy.identity.iter().chain(of_route).filter_map(move |header| {
             let token = |name: &str| {
                 let (_, token) = self.page_tokens.iter().find(|(token, _)| token == name)?;
-                HeaderValue::from_bytes(token.value()).ok()
+                HeaderValue::from_bytes(&token.value).ok()
             };
             Some((header.name.clone(), header.value.render(identity, &token)?))
         })

@@ -18,11 +18,12 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
 use pingora::proxy::FailToProxy;
 use pingora::{ErrorSource, ErrorType};
+use serde_json::Map;
 
 use crate::client::{Client, Scheme, forwarded_host};
 use crate::decide::{self, Decision, Plan};
 use crate::forward;
-use crate::issue::{self, Fresh};
+use crate::issue::{self, Fresh, Request};
 use crate::live::Live;
 use crate::policy::{HeaderTemplate, Route, TokenRoute};
 use crate::request::{Head, RequestView, admit};
@@ -31,6 +32,7 @@ use crate::server::guard;
 use crate::session::Identity;
 
 use context::Ctx;
+use send::Body;
 
 /// Octets of a token request's body that are read and passed over.
 const MAX_TOKEN_BODY: usize = 64 * 1024;
@@ -254,6 +256,7 @@ impl Gateway {
         }
         let verdict =
             plan.needs_session().then(|| live.sessions.verify(&policy, view.cookies(), ctx.now));
+        ctx.saw(verdict.as_ref());
         let cookie = policy.sources.first().map_or("", |source| source.cookie_name());
         let decision = decide::decide(plan, verdict, &view, cookie);
         let fresh = if view.wants_fresh() { Fresh::New } else { Fresh::Any };
@@ -270,10 +273,24 @@ impl Gateway {
             }
             Decision::Issue { token, identity } => {
                 ctx.identity = Some(identity.clone());
+                let query = view.query.map(str::to_owned);
                 let is_head = view.method == http::Method::HEAD;
-                match send::skip_body(session, MAX_TOKEN_BODY).await? {
-                    Ok(()) if is_head => self.head(ctx, token, &identity),
-                    Ok(()) => self.issue(ctx, token, &identity, fresh).await,
+                let inputs = token.minter.inputs();
+                let use_of = if inputs.reads_body() { Body::Kept } else { Body::Forgotten };
+                match send::read_body(session, use_of, MAX_TOKEN_BODY).await? {
+                    Ok(_) if is_head => self.head(ctx, token, &identity),
+                    Ok(body) => match inputs.collect(query.as_deref(), &body, &identity) {
+                        Ok(inputs) => {
+                            let now = ctx.now;
+                            let request =
+                                Request { identity: &identity, inputs, cookie, fresh, now };
+                            self.issue(ctx, token, &request).await
+                        }
+                        Err(error) => {
+                            let refusal = issue::refusal(&error, token, cookie);
+                            ctx.refuse(&refusal, Audience::Script)
+                        }
+                    },
                     Err(refusal) => ctx.refuse(&refusal, Audience::Script),
                 }
             }
@@ -282,27 +299,19 @@ impl Gateway {
     }
 
     /// Limit, then token, then the reply the preset asks for.
-    async fn issue(
-        &self,
-        ctx: &mut Ctx,
-        route: &TokenRoute,
-        identity: &Identity,
-        fresh: Fresh,
-    ) -> Reply {
-        let admitted = match issue::take(&self.0, route, identity, ctx.now) {
+    async fn issue(&self, ctx: &mut Ctx, route: &TokenRoute, request: &Request<'_>) -> Reply {
+        let admitted = match issue::take(&self.0, route, request.identity, request.now) {
             Ok(admitted) => admitted,
             Err(refusal) => return ctx.refuse(&refusal, Audience::Script),
         };
-        match issue::token(&self.0, route, identity, fresh, ctx.now).await {
+        match issue::token(&self.0, route, request).await {
             Ok(issued) => {
                 ctx.issued(issued.origin);
-                let mut reply = Reply::new(
-                    StatusCode::OK,
-                    issued.token.content_type(),
-                    issued.token.body().clone(),
-                );
-                if let Some(cookie) = issued.token.set_cookie() {
-                    reply.push(header::SET_COOKIE, cookie);
+                let token = &issued.token;
+                let mut reply =
+                    Reply::new(StatusCode::OK, token.content_type.clone(), token.body.clone());
+                if let Some(cookie) = &token.set_cookie {
+                    reply.headers.push((header::SET_COOKIE, cookie.clone()));
                 }
                 push_limit(&mut reply, route, admitted.as_ref());
                 reply
@@ -316,8 +325,7 @@ impl Gateway {
         match issue::take(&self.0, route, identity, ctx.now) {
             Ok(admitted) => {
                 ctx.outcome = "answered";
-                let mut reply =
-                    Reply::new(StatusCode::OK, route.minter.content_type(), Bytes::new());
+                let mut reply = Reply::without_body(StatusCode::OK);
                 push_limit(&mut reply, route, admitted.as_ref());
                 reply
             }
@@ -369,7 +377,14 @@ impl Gateway {
                 ctx.reason = "page_token_limited";
                 continue;
             }
-            match issue::token(&self.0, token, &identity, Fresh::Any, ctx.now).await {
+            let request = Request {
+                identity: &identity,
+                inputs: Map::new(),
+                cookie: "",
+                fresh: Fresh::Any,
+                now: ctx.now,
+            };
+            match issue::token(&self.0, token, &request).await {
                 Ok(issued) => ctx.page_tokens.push((token.name.clone(), issued.token)),
                 Err(refusal) => ctx.reason = refusal.code(),
             }

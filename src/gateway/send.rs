@@ -31,18 +31,29 @@ pub(super) async fn reply(session: &mut Session, reply: Reply) -> Result<()> {
     Ok(())
 }
 
-/// Reads a body to its end and forgets it, so that the connection can be kept:
-/// bounded in size and time.
-pub(super) async fn skip_body(session: &mut Session, limit: usize) -> Result<Result<(), Refusal>> {
+/// What is done with the body that is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    Forgotten,
+    Kept,
+}
+
+/// Reads a body to its end, bounded in size and time, so that the connection can
+/// be kept whether or not the body is of any use.
+pub(super) async fn read_body(
+    session: &mut Session,
+    use_of: Body,
+    limit: usize,
+) -> Result<Result<Vec<u8>, Refusal>> {
     if session.is_body_empty() {
-        return Ok(Ok(()));
+        return Ok(Ok(Vec::new()));
     }
     let expects = session.get_header(header::EXPECT).is_some();
     if let (true, ServerSession::H1(h1)) = (expects, session.as_downstream_mut()) {
         h1.write_continue_response().await?;
     }
     let read = async {
-        let mut length = 0;
+        let (mut length, mut body) = (0, Vec::new());
         while let Some(chunk) =
             session.read_request_body().await.map_err(|error| error.into_down())?
         {
@@ -50,8 +61,11 @@ pub(super) async fn skip_body(session: &mut Session, limit: usize) -> Result<Res
             if length > limit {
                 return Ok(Err(Refusal::TooLarge(Part::Body)));
             }
+            if use_of == Body::Kept {
+                body.extend_from_slice(&chunk);
+            }
         }
-        Ok(Ok(()))
+        Ok(Ok(body))
     };
     match tokio::time::timeout(BODY_TIMEOUT, read).await {
         Ok(read) => read,

@@ -114,9 +114,9 @@ pub fn read_sources(top: &mut Table<'_>) -> Option<Vec<Source>> {
     sources.into_iter().collect()
 }
 
+/// The built-in presets and the file's own.
 pub fn read_presets(top: &mut Table<'_>) -> Presets {
-    let Some(at) = top.take("preset") else { return Presets::builtin() };
-    Presets::with_user(&at)
+    Presets::with_user(top.take("preset").as_ref())
 }
 
 /// The `[token.NAME]` tables, in the order of the file.

@@ -36,15 +36,7 @@ pub enum Encoding {
 
 impl FromNode for Duplicate {
     fn read(at: &At<'_>) -> Option<Self> {
-        match at.text(r#""first", "last" or "reject""#)? {
-            "first" => Some(Self::First),
-            "last" => Some(Self::Last),
-            "reject" => Some(Self::Reject),
-            _ => {
-                at.wrong(r#""first", "last" or "reject""#);
-                None
-            }
-        }
+        at.choose(&[("first", Self::First), ("last", Self::Last), ("reject", Self::Reject)])
     }
 }
 

@@ -1,7 +1,5 @@
 //! Which cookies a format reads, and how it finds its value in them.
 
-#![expect(dead_code, reason = "the kinds that use the rest follow")]
-
 use std::borrow::Cow;
 
 use super::cookie::{Cookies, Duplicate, Encoding, percent_decode};
@@ -59,14 +57,26 @@ impl Jar {
         self.names.last().map_or("", String::as_str)
     }
 
+    /// The same jar with other names.
+    pub(crate) fn renamed(self, names: Vec<String>) -> Self {
+        Self { names, ..self }
+    }
+
     /// The first of the names that was sent.
     pub(crate) fn find<'c>(&self, cookies: Cookies<'c>) -> Result<Found<'_, 'c>, Rejected> {
+        self.find_optional(cookies)?.ok_or_else(|| self.missing())
+    }
+
+    pub(crate) fn find_optional<'c>(
+        &self,
+        cookies: Cookies<'c>,
+    ) -> Result<Option<Found<'_, 'c>>, Rejected> {
         for name in &self.names {
             if let Some(value) = self.value(name, cookies)? {
-                return Ok(Found { name, value });
+                return Ok(Some(Found { name, value }));
             }
         }
-        Err(self.missing())
+        Ok(None)
     }
 
     /// The value under one name, whole or from chunks, decoded.

@@ -9,12 +9,16 @@
 
 mod codec;
 pub mod cookie;
+mod explain;
 mod jar;
+mod key_settings;
 mod kind;
 mod pointer;
 mod rejected;
 mod settings;
+mod shape;
 mod source;
+mod store;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +32,7 @@ pub use cookie::Cookies;
 pub use pointer::Pointer;
 pub use rejected::{Reason, Rejected};
 pub use source::Source;
+pub use store::{Answer, Cell, Check, Query, Question, Row, Store};
 
 /// A signed-in user, as the verified session says.
 #[derive(Clone, PartialEq)]

@@ -25,7 +25,7 @@ impl Pointer {
     /// The value the pointer leads to.
     pub fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
         self.0.iter().try_fold(document, |value, token| match value {
-            Value::Array(items) => items.get(token.parse::<usize>().ok()?),
+            Value::Array(items) => items.get(index(token)?),
             Value::Object(members) => members.get(token),
             Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => None,
         })
@@ -41,6 +41,12 @@ impl Pointer {
             _ => None,
         }
     }
+}
+
+/// Digits without a leading zero; `+1` and `01` are no index.
+fn index(token: &str) -> Option<usize> {
+    let index: usize = token.parse().ok()?;
+    (index.to_string() == token).then_some(index)
 }
 
 impl fmt::Display for Pointer {
@@ -86,6 +92,7 @@ mod tests {
         assert_eq!(find("/"), Some(json!("empty")));
         assert_eq!(find(""), Some(document.clone()));
         assert_eq!(find("/a/x"), None);
+        assert_eq!(find("/a/b~1c/00"), None);
         assert_eq!(Pointer::parse("a/b"), None);
     }
 

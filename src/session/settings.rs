@@ -4,14 +4,13 @@
 //! and keeps a fingerprint of every secret it hands out, so that a changed
 //! secret never meets a result remembered under the old one.
 
-#![expect(dead_code, reason = "the kinds that use the rest follow")]
-
 use aws_lc_rs::digest;
 
 use super::cookie::Duplicate;
 use super::jar::{Habits, Jar};
-use crate::document::{At, FromNode, Table, Value};
-use crate::secret::Secret;
+use super::store::{Engine, Store};
+use crate::document::{At, FromNode, Table, Value, one_of};
+use crate::secret::{Secret, Secrets};
 
 pub(crate) struct Settings<'s, 'a> {
     table: &'s mut Table<'a>,
@@ -55,6 +54,28 @@ impl<'s, 'a> Settings<'s, 'a> {
 
     pub(crate) fn seconds(&mut self, key: &'static str) -> Option<u64> {
         self.get::<Seconds>(key).map(|seconds| seconds.0)
+    }
+
+    /// A choice on which the rest of the table depends: if it is wrong, nothing
+    /// else is judged.
+    pub(crate) fn choice<T: FromNode>(&mut self, key: &'static str, default: T) -> Option<T> {
+        let Some(at) = self.table.take(key) else { return Some(default) };
+        let chosen = at.read();
+        if chosen.is_none() {
+            self.table.give_up();
+        }
+        chosen
+    }
+
+    /// An URL that someone will fetch; absence is a problem.
+    pub(crate) fn url(&mut self, key: &'static str, hint: &str) -> Option<String> {
+        let at = self.table.take_needed(key, hint)?;
+        let url = at.text("an URL")?;
+        if !url.starts_with("https://") && !url.starts_with("http://") {
+            at.wrong("an URL that starts with https:// or http://");
+            return None;
+        }
+        Some(url.to_owned())
     }
 
     pub(crate) fn problem(&self, text: impl Into<String>) {
@@ -125,11 +146,126 @@ impl<'s, 'a> Settings<'s, 'a> {
         Some(Jar::new(names, Habits { duplicate, ..habits }))
     }
 
+    /// As `jar`, for a kind whose default name comes from another setting.
+    pub(crate) fn jar_named(&mut self, name: &str, habits: Habits) -> Option<Jar> {
+        let duplicate = self.get::<Duplicate>("duplicate").unwrap_or(habits.duplicate);
+        let name = match self.table.take("cookie") {
+            Some(at) => cookie_name(&at)?,
+            None => name.to_owned(),
+        };
+        Some(Jar::new(vec![name], Habits { duplicate, ..habits }))
+    }
+
+    /// `[session.store]`, if it is there: its engine must be one of `engines`.
+    pub(crate) fn store(&mut self, engines: &[Engine]) -> Option<StoreSettings<'a>> {
+        let mut table = self.table.take("store")?.table()?;
+        let engine = read_engine(&mut table, engines)?;
+        let url = table.take("url").and_then(|at| self.resolve(&at));
+        let path = table.get("path");
+        let cache_seconds = table.get::<Seconds>("cache_seconds").map_or(0, |seconds| seconds.0);
+        // Test vectors bring their rows along; a real store has an address.
+        let addressed = matches!(table.at().secrets, Secrets::Literal)
+            || if engine == Engine::File { path.is_some() } else { table.peek("url").is_some() };
+        if !addressed {
+            table.at().problem(match engine {
+                Engine::File => "`path` is missing; write the folder of the app's sessions",
+                Engine::Redis => "`url` is missing; write url = \"env:REDIS_URL\"",
+                Engine::Sql => "`url` is missing; write url = \"env:DATABASE_URL\"",
+            });
+        }
+        Some(StoreSettings {
+            table,
+            store: Store { engine, url, database: None, path, cache_seconds },
+        })
+    }
+
+    /// As `store`, for kinds whose sessions can be nowhere else.
+    pub(crate) fn needed_store(&mut self, engines: &[Engine]) -> Option<StoreSettings<'a>> {
+        if self.table.peek("store").is_none() {
+            let names: Vec<_> = engines.iter().map(|engine| engine.name()).collect();
+            self.table.take("store");
+            self.problem(format!(
+                "[session.store] is missing: these sessions live in a store ({}), the cookie \
+                 holds only their id",
+                names.join(" or ")
+            ));
+        }
+        self.store(engines)
+    }
+
+    /// A secret in the store's table.
+    pub(crate) fn store_secret(
+        &mut self,
+        store: &mut StoreSettings<'a>,
+        key: &'static str,
+    ) -> Option<Secret> {
+        let at = store.table.take(key)?;
+        self.resolve(&at)
+    }
+
     fn resolve(&mut self, at: &At<'_>) -> Option<Secret> {
         let secret = at.secret()?;
         self.fingerprint.update(&secret.digest());
         Some(secret)
     }
+}
+
+/// `[session.store]` while it is read.
+pub(crate) struct StoreSettings<'a> {
+    table: Table<'a>,
+    store: Store,
+}
+
+impl StoreSettings<'_> {
+    pub(crate) fn engine(&self) -> Engine {
+        self.store.engine
+    }
+
+    pub(crate) fn text(&mut self, key: &'static str, default: &str) -> String {
+        self.table.get(key).unwrap_or_else(|| default.to_owned())
+    }
+
+    pub(crate) fn get<T: FromNode>(&mut self, key: &'static str) -> Option<T> {
+        self.table.get(key)
+    }
+
+    /// The name of a table or column. It goes into SQL text, so nothing but an
+    /// identifier will do.
+    pub(crate) fn identifier(&mut self, key: &'static str, default: &str) -> String {
+        const EXPECTED: &str = "a name of letters, digits and `_` (with a schema: `schema.table`)";
+        let Some(at) = self.table.take(key) else { return default.to_owned() };
+        let name = at.text(EXPECTED).unwrap_or_default();
+        if !is_identifier(name) {
+            at.wrong(EXPECTED);
+        }
+        name.to_owned()
+    }
+
+    /// Reports unknown keys and hands over the store.
+    pub(crate) fn finish(self) -> Store {
+        self.table.finish();
+        self.store
+    }
+}
+
+fn read_engine(table: &mut Table<'_>, engines: &[Engine]) -> Option<Engine> {
+    let names: Vec<_> = engines.iter().map(|engine| engine.name()).collect();
+    let at = table.take_needed("engine", &format!("engine = {:?}", names.first()?))?;
+    let name = at.text("the name of a store engine")?;
+    let engine = engines.iter().find(|engine| engine.name() == name);
+    if engine.is_none() {
+        at.wrong(&one_of(name, &names));
+    }
+    engine.copied()
+}
+
+fn is_identifier(name: &str) -> bool {
+    name.len() <= 128
+        && name.split('.').count() <= 2
+        && name.split('.').all(|part| {
+            part.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        })
 }
 
 fn numbered(items: Vec<At<'_>>) -> Vec<(String, At<'_>)> {

@@ -2,11 +2,17 @@
 //! identity.
 
 use aws_lc_rs::digest;
+use serde_json::Value;
 
+use super::explain;
 use super::kind::{self, Format};
 use super::settings::Settings;
+use super::store::{Answer, Check, Question, Store};
 use super::{Cookies, Identity, Opened, Pointer, Reason, Rejected, RemoteKeys};
-use crate::document::Table;
+use crate::document::{Table, shown};
+
+/// More than a session; less than what could keep a parser busy.
+const MAX_STORED: usize = 1024 * 1024;
 
 /// A compiled session source. Cheap to ask, safe to share.
 pub struct Source {
@@ -39,8 +45,61 @@ impl Source {
 
     /// Who the cookies say is asking, at `now`.
     pub fn check(&self, cookies: Cookies<'_>, now: u64) -> Result<Identity, Rejected> {
+        match self.look(cookies, now)? {
+            Check::Known(identity) => Ok(identity),
+            Check::Ask(_) => {
+                let detail = "the session is in a store, which was not asked";
+                Err(Rejected::new(Reason::Unavailable, detail))
+            }
+        }
+    }
+
+    /// As `check`, for sources whose sessions live in a store: either someone is
+    /// known already, or there is something to fetch first.
+    pub fn look(&self, cookies: Cookies<'_>, now: u64) -> Result<Check, Rejected> {
         let opened = self.format.open(cookies, now)?;
-        self.identity(opened, now)
+        self.known(opened, now)
+    }
+
+    /// Goes on with what the store answered; `None` is a miss. May ask again,
+    /// but never more than once.
+    pub fn answered(
+        &self,
+        question: &Question,
+        answer: Option<Answer>,
+        now: u64,
+    ) -> Result<Check, Rejected> {
+        let Some(answer) = answer else {
+            if let Some(Check::Ask(elsewhere)) = self.format.missed(question) {
+                return Ok(Check::Ask(elsewhere));
+            }
+            let detail = "the session is not in the store: signed out, or expired";
+            return Err(Rejected::new(Reason::StoreMiss, detail));
+        };
+        if answer.size() > MAX_STORED {
+            let detail = format!("the stored session is larger than {MAX_STORED} bytes");
+            return Err(Rejected::new(Reason::Oversized, detail));
+        }
+        let opened = self.format.answered(question, answer, now)?;
+        self.known(opened, now)
+    }
+
+    /// Why a refusal may have happened and what to write instead, for an
+    /// operator; never repeats a cookie's value.
+    pub fn hints(&self, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
+        explain::hints(self.kind, self.format.jar(), cookies, rejected)
+    }
+
+    /// The store to ask, if this source's sessions live in one.
+    pub fn store(&self) -> Option<&Store> {
+        self.format.store()
+    }
+
+    fn known(&self, opened: Check<Opened>, now: u64) -> Result<Check, Rejected> {
+        match opened {
+            Check::Ask(question) => Ok(Check::Ask(question)),
+            Check::Known(opened) => self.identity(opened, now).map(Check::Known),
+        }
     }
 
     /// A digest of all that `check` reads, time aside: the settings, the secrets
@@ -65,6 +124,13 @@ impl Source {
         any.then(|| digest.finish().as_ref().try_into().unwrap_or_default())
     }
 
+    /// For how many seconds a result may be remembered under its digest: `None`
+    /// as long as it is valid, 0 not at all. What the cookie alone decides stays
+    /// decided; a store may have changed its mind.
+    pub fn cache_seconds(&self) -> Option<u64> {
+        self.format.cache_seconds()
+    }
+
     /// Keys that are fetched from an URL instead of standing in the settings.
     /// The caller fetches and supplies them.
     pub fn remote_keys(&self) -> Option<&RemoteKeys> {
@@ -77,10 +143,31 @@ impl Source {
             return Err(Rejected::expired(end, now));
         }
         let user_id = self.user_id.user_id(&session).ok_or_else(|| {
-            let detail = format!("the session is valid, but names no user at `{}`", self.user_id);
+            let members = members(&session);
+            let detail = format!(
+                "the session is valid, but has no user at `{}`; it {members}",
+                self.user_id
+            );
             Rejected::new(Reason::NoUser, detail)
         })?;
         Ok(Identity { user_id, session, expires_at })
+    }
+}
+
+/// The names of a session's members, so that a wrong `user_id` is easy to mend.
+/// Names only, and only such as are plainly names.
+fn members(session: &Value) -> String {
+    const MAX_NAMES: usize = 12;
+    match session {
+        Value::Object(members) if members.is_empty() => "is empty".to_owned(),
+        Value::Object(members) => {
+            let names: Vec<_> = members.keys().take(MAX_NAMES).map(|name| shown(name)).collect();
+            format!("has {}", names.join(", "))
+        }
+        Value::Array(_) => "is a list".to_owned(),
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
+            "is a single value".to_owned()
+        }
     }
 }
 

@@ -1,11 +1,10 @@
 // The gateway as a user runs it: one file, the environment, a process. Tests talk to it over sockets.
 //
-// Every gateway is stopped with SIGTERM and must then exit 0, and whatever a test tells it to keep
-// secret must not stand in anything it printed.
+// Each test file ends with `stop`: SIGTERM must end the gateway with exit code 0, and nothing it was
+// given to keep secret may stand in anything it printed. `kill` is for cleaning up, whatever happened.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,8 +13,8 @@ import { Child } from "./support/child.mjs";
 /** The binary under test: `PORTCULLIS`, or else what cargo built here. */
 export function binary() {
   const target = process.env.CARGO_TARGET_DIR ?? fileURLToPath(new URL("../../target", import.meta.url));
-  const candidates = [process.env.PORTCULLIS, join(target, "debug/portcullis"), join(target, "release/portcullis")];
-  const found = candidates.find((path) => path && existsSync(path));
+  const built = ["debug/portcullis", "release/portcullis"].map((path) => join(target, path));
+  const found = [process.env.PORTCULLIS ?? built].flat().find(existsSync);
   assert.ok(found, "no gateway to test: run `cargo build`, or set PORTCULLIS");
   return found;
 }
@@ -30,16 +29,21 @@ export class Gateway {
    * The values of `env` are its secrets.
    */
   static async start(settings, env) {
-    const folder = await mkdtemp(join(tmpdir(), "portcullis-"));
+    const folder = mkdtempSync(join(tmpdir(), "portcullis-"));
     const file = join(folder, "gateway.toml");
-    await writeFile(file, `[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\n${settings}`);
+    writeFileSync(file, `[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\n${settings}`);
     const gateway = new Gateway();
     gateway.#folder = folder;
     gateway.#child = new Child(binary(), ["run", "--config", file], { cwd: folder, env });
     Object.values(env).forEach((value) => gateway.keepSecret(value));
-    gateway.url = await gateway.#child.heard("where it listens", addressIn("listening"));
-    gateway.admin = await gateway.#child.heard("where its admin listens", addressIn("admin listening"));
-    return gateway;
+    try {
+      gateway.url = await gateway.#child.heard("where it listens", addressIn("listening"));
+      gateway.admin = await gateway.#child.heard("where its admin listens", addressIn("admin listening"));
+      return gateway;
+    } catch (error) {
+      gateway.kill();
+      throw error;
+    }
   }
 
   get output() {
@@ -64,12 +68,16 @@ export class Gateway {
 
   async stop() {
     const how = await this.#child.stop();
-    await rm(this.#folder, { recursive: true, force: true });
     assert.deepEqual(how, { code: 0, signal: null }, `SIGTERM ends the gateway well\n${this.output}`);
     for (const secret of this.#secrets) {
       // The message must not repeat it either.
       assert.ok(!this.output.includes(secret), `the gateway printed a secret of ${secret.length} characters`);
     }
+  }
+
+  kill() {
+    this.#child.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 }
 

@@ -54,10 +54,9 @@ set_headers = { "X-Portive-Token" = "{token.portive-page}" }
 }, { timeout: 360_000 });
 
 after(async () => {
-  await browser?.close();
-  await app?.stop();
-  await gateway?.stop();
+  [gateway, app].forEach((child) => child?.kill());
   [browserSide, appSide, origin].forEach((server) => server?.close());
+  await browser?.close();
 }, { timeout: 60_000 });
 
 const promise = (sentence, work) => test(sentence, { timeout: 90_000 }, work);
@@ -165,6 +164,8 @@ promise("the API key is in nothing the app knows and in no byte the browser rece
   assert.ok(places["what the browser received"].includes(origin.uploads.at(-1).token));
   assert.doesNotMatch(browserSide.answered, /^content-encoding:/im, "nothing is hidden by compression");
 });
+
+promise("the gateway stops when asked, and printed no key, cookie or token", () => gateway.stop());
 
 async function shows(id, text) {
   const element = page.getByTestId(id);

@@ -50,11 +50,10 @@ params.claims = { tags = ["user-{session.user_id}", "uploads"], maxFileBytes = 1
   );
 }, { timeout: 60_000 });
 
-after(async () => {
-  await gateway?.stop();
-  origin?.close();
-  app?.close();
-}, { timeout: 60_000 });
+after(() => {
+  gateway?.kill();
+  [app, origin].forEach((server) => server?.close());
+});
 
 const promise = (sentence, work) => test(sentence, { timeout: 90_000 }, work);
 
@@ -83,6 +82,21 @@ promise("Portive's verifier accepts tags and limits taken from the session", asy
   const { iat, exp, ...others } = verify(authToken);
   assert.equal(exp - iat, 3600);
   assert.deepEqual(others, { tags: ["user-ada", "uploads"], maxFileBytes: 1_000_000 });
+});
+
+promise("a token never outlives the session it was asked with, minted or kept", async () => {
+  const path = "/api/tagged-token";
+  const claimsFor = async (user, maxAge) => {
+    const cookie = await signedIn(user, { maxAge });
+    const sessionEnds = Math.floor(Date.now() / 1000) + maxAge;
+    const { exp } = verify((await mint(cookie, { path })).authToken);
+    return { exp, sessionEnds };
+  };
+  const minted = await claimsFor("brief", 30);
+  assert.ok(minted.exp <= minted.sessionEnds, "a minted token");
+  await claimsFor("leaver", 3600);
+  const kept = await claimsFor("leaver", 30);
+  assert.ok(kept.exp <= kept.sessionEnds, "a token kept from a longer session of the same user");
 });
 
 promise("Portive's verifier refuses a token that was altered or has expired", async () => {
@@ -216,6 +230,8 @@ promise("everything else is the app's, and no token request is", async () => {
   assert.equal(await response.text(), "the app");
   assert.deepEqual(reachedApp, ["/api/get-auth-token/other"]);
 });
+
+promise("the gateway stops when asked, and printed no key, cookie or token", () => gateway.stop());
 
 function ask(headers, { method = "GET", path = "/api/get-auth-token" } = {}) {
   return fetch(gateway.url + path, { method, headers, redirect: "manual" });

@@ -5,10 +5,13 @@
 
 use std::num::NonZeroU32;
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::cipher::{AES_256, DecryptionContext, PaddedBlockDecryptingKey, UnboundCipherKey};
+use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::cipher::{
+    AES_128, AES_256, DecryptionContext, PaddedBlockDecryptingKey, UnboundCipherKey,
+};
 use aws_lc_rs::{hkdf, hmac, iv::FixedLength, pbkdf2};
 
+use crate::document::{At, FromNode};
 use crate::secret::{Secret, same_bytes};
 
 /// Hashes that appear in MACs and key derivation.
@@ -37,6 +40,17 @@ impl Hash {
             Self::Sha384 => pbkdf2::PBKDF2_HMAC_SHA384,
             Self::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
         }
+    }
+}
+
+impl FromNode for Hash {
+    fn read(at: &At<'_>) -> Option<Self> {
+        at.choose(&[
+            ("sha1", Self::Sha1),
+            ("sha256", Self::Sha256),
+            ("sha384", Self::Sha384),
+            ("sha512", Self::Sha512),
+        ])
     }
 }
 
@@ -90,7 +104,8 @@ pub(crate) fn pbkdf2(
     Secret::new(key)
 }
 
-/// AES-256-GCM with a 12-byte nonce and the whole 16-byte tag.
+/// AES-GCM with a 12-byte nonce and the whole 16-byte tag. The key's length says
+/// which AES.
 pub(crate) fn open_gcm(
     key: &[u8],
     nonce: &[u8],
@@ -100,17 +115,19 @@ pub(crate) fn open_gcm(
 ) -> Option<Vec<u8>> {
     let nonce: [u8; 12] = nonce.try_into().ok()?;
     let tag: [u8; 16] = tag.try_into().ok()?;
-    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).ok()?);
+    let algorithm = if key.len() == 16 { &AES_128_GCM } else { &AES_256_GCM };
+    let key = LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?);
     let mut sealed = [ciphertext, &tag].concat();
     let nonce = Nonce::assume_unique_for_key(nonce);
     let opened = key.open_in_place(nonce, Aad::from(additional), &mut sealed).ok()?;
     Some(opened.to_vec())
 }
 
-/// AES-256-CBC with PKCS#7 padding. Authenticate the ciphertext first.
+/// AES-CBC with PKCS#7 padding. Authenticate the ciphertext first.
 pub(crate) fn open_cbc(key: &[u8], iv: &[u8], ciphertext: &[u8]) -> Option<Vec<u8>> {
     let iv: [u8; 16] = iv.try_into().ok()?;
-    let key = UnboundCipherKey::new(&AES_256, key).ok()?;
+    let algorithm = if key.len() == 16 { &AES_128 } else { &AES_256 };
+    let key = UnboundCipherKey::new(algorithm, key).ok()?;
     let key = PaddedBlockDecryptingKey::cbc_pkcs7(key).ok()?;
     let mut buffer = ciphertext.to_vec();
     let context = DecryptionContext::Iv128(FixedLength::from(iv));

@@ -146,15 +146,23 @@ impl KeySet {
     pub(crate) fn from_jwks(document: &[u8]) -> Result<Self, &'static str> {
         let document: Value =
             serde_json::from_slice(document).map_err(|_| "the JWK set is not JSON")?;
+        Self::from_jwk_values(&document)
+    }
+
+    fn from_jwk_values(document: &Value) -> Result<Self, &'static str> {
         let keys = document.get("keys").and_then(Value::as_array);
         let keys = keys.ok_or("the JWK set has no list `keys`")?;
         Self::usable(keys.iter().filter_map(Key::from_jwk).collect())
     }
 
-    /// A JSON object of certificates (PEM) by key id, as Google publishes them.
+    /// A JSON object of certificates (PEM) by key id, or a JWK set: Google
+    /// publishes the same keys both ways.
     pub(crate) fn from_certificates(document: &[u8]) -> Result<Self, &'static str> {
         let document: Value =
             serde_json::from_slice(document).map_err(|_| "the certificates are not JSON")?;
+        if document.get("keys").is_some_and(Value::is_array) {
+            return Self::from_jwk_values(&document);
+        }
         let members = document.as_object().ok_or("the certificates are not a JSON object")?;
         let keys = members
             .iter()
@@ -236,14 +244,11 @@ impl Keys {
     }
 }
 
-/// How a published key document reads.
-pub(crate) type ReadDocument = fn(&[u8]) -> Result<KeySet, &'static str>;
-
 /// Keys published at an URL. Someone else fetches the document and supplies it;
 /// until then every token is refused as `unavailable`.
 pub struct RemoteKeys {
     url: String,
-    read: ReadDocument,
+    read: fn(&[u8]) -> Result<KeySet, &'static str>,
     current: ArcSwapOption<Supplied>,
 }
 
@@ -253,7 +258,8 @@ struct Supplied {
 }
 
 impl RemoteKeys {
-    pub(crate) fn new(url: String, read: ReadDocument) -> Self {
+    /// `read` knows the notation of the document.
+    pub(crate) fn new(url: String, read: fn(&[u8]) -> Result<KeySet, &'static str>) -> Self {
         Self { url, read, current: ArcSwapOption::empty() }
     }
 

@@ -1,10 +1,19 @@
 //! What several formats share: encodings, keys, envelopes.
 
-#![expect(dead_code, reason = "the kinds that use the rest follow")]
-
 pub(crate) mod base64;
+pub(crate) mod bytes;
 pub(crate) mod claims;
 pub(crate) mod crypto;
+pub(crate) mod erlang;
+pub(crate) mod iron;
+pub(crate) mod itsdangerous;
+pub(crate) mod json;
 pub(crate) mod jwe;
 pub(crate) mod jws;
+pub(crate) mod keygrip;
 pub(crate) mod keys;
+pub(crate) mod number;
+pub(crate) mod php;
+pub(crate) mod pickle;
+pub(crate) mod time;
+pub(crate) mod zlib;

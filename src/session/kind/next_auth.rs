@@ -4,6 +4,7 @@ use super::Format;
 use crate::session::codec::{claims, crypto, jwe};
 use crate::session::jar::{Habits, Jar};
 use crate::session::settings::Settings;
+use crate::session::store::Check;
 use crate::session::{Cookies, Opened, Rejected};
 
 const HABITS: Habits = Habits {
@@ -33,17 +34,17 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
 }
 
 impl Format for NextAuth {
-    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Opened, Rejected> {
+    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Check<Opened>, Rejected> {
         let found = self.jar.find(cookies)?;
         let token = jwe::open(&found.value, self.keys.iter())?;
-        claims::session(&token.plaintext, now)
+        claims::session(&token.plaintext, now).map(Check::Known)
     }
 
     fn jar(&self) -> &Jar {
         &self.jar
     }
 
-    fn user_id(&self) -> Option<&'static str> {
+    fn user_id(&self) -> Option<&str> {
         Some("/sub")
     }
 }

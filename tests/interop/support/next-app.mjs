@@ -24,8 +24,13 @@ export class NextApp {
     const options = ["--hostname", "127.0.0.1", "--port", "0"];
     app.#child = new Child(process.execPath, [next, "start", ...options], { cwd, env: { ...quiet, ...env } });
     const address = (line) => line.match(/Local:\s+(http:\S+)/)?.[1];
-    app.url = await app.#child.heard("where it listens", address, 60_000);
-    return app;
+    try {
+      app.url = await app.#child.heard("where it listens", address, 60_000);
+      return app;
+    } catch (error) {
+      app.kill();
+      throw error;
+    }
   }
 
   /** The environment the system knows the running app by. */
@@ -37,7 +42,7 @@ export class NextApp {
     return this.#child.output;
   }
 
-  stop() {
-    return this.#child.stop();
+  kill() {
+    this.#child.kill();
   }
 }

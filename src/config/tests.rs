@@ -1,0 +1,163 @@
+use super::*;
+
+/// The ten lines of the README and of the contract, secrets spelled out.
+const TEN_LINES: &str = r#"
+[server]
+listen = "127.0.0.1:8080"
+
+[upstream]
+servers = ["http://127.0.0.1:3000"]
+
+[session]
+kind = "next-auth"
+secret = "a-secret-of-at-least-thirty-two-bytes"
+
+[token.portive]
+path = "/api/get-auth-token"
+preset = "portive"
+key = "PRTV_kid_secret"
+ttl = "1m"
+limit = "30/minute"
+"#;
+
+fn problems(text: &str) -> Vec<String> {
+    match Config::read(text, &Secrets::Literal) {
+        Ok(_) => Vec::new(),
+        Err(problems) => {
+            problems.iter().map(|p| p.display("gateway.toml", text).to_string()).collect()
+        }
+    }
+}
+
+/// The only problem of the ten lines with `from` replaced by `to`.
+fn problem(from: &str, to: &str) -> String {
+    assert!(TEN_LINES.contains(from), "{from}");
+    let all = problems(&TEN_LINES.replace(from, to));
+    assert_eq!(all.len(), 1, "{all:#?}");
+    all[0].clone()
+}
+
+#[test]
+fn the_ten_lines_are_a_whole_configuration() {
+    assert_eq!(problems(TEN_LINES), Vec::<String>::new());
+    let config = Config::read(TEN_LINES, &Secrets::Literal).ok().unwrap();
+    assert_eq!(config.policy.tokens.len(), 1);
+    assert_eq!(config.policy.rules.len(), 1);
+    assert_eq!(config.server.listen, [Listen::Tcp("127.0.0.1:8080".parse().unwrap())]);
+}
+
+#[test]
+fn a_misspelt_key_is_named_with_its_place_and_the_right_spelling() {
+    let found = problem("ttl = \"1m\"", "tll = \"1m\"");
+    assert_eq!(found, "gateway.toml:16:1: token.portive.tll: unknown key, did you mean `ttl`?");
+}
+
+#[test]
+fn a_bare_number_is_not_a_duration() {
+    let found = problem("ttl = \"1m\"", "ttl = 60");
+    assert!(
+        found.starts_with("gateway.toml:16:7: token.portive.ttl: found the bare number 60"),
+        "{found}"
+    );
+    assert!(found.contains("\"60s\""), "{found}");
+}
+
+#[test]
+fn every_problem_is_reported_in_one_run() {
+    let text = TEN_LINES
+        .replace("127.0.0.1:8080", "here")
+        .replace("30/minute", "often")
+        .replace("http://127.0.0.1:3000", "app")
+        .replace("next-auth", "next-outh")
+        .replace("\"/api/get-auth-token\"", "\"api\"");
+    let all = problems(&text);
+    let places: Vec<_> = all.iter().map(|p| p.split(": ").nth(1).unwrap_or_default()).collect();
+    assert_eq!(
+        places,
+        [
+            "server.listen",
+            "upstream.servers[0]",
+            "session.kind",
+            "token.portive.path",
+            "token.portive.limit"
+        ],
+        "{all:#?}"
+    );
+}
+
+#[test]
+fn secrets_in_the_wrong_place_are_not_repeated() {
+    const SECRET: &str = "sk-live-4f9d8c7b6a5e4d3c2b1a";
+    for from in
+        ["1m", "30/minute", "portive\"", "/api/get-auth-token", "next-auth", "127.0.0.1:8080"]
+    {
+        let to = if from.ends_with('"') { format!("{SECRET}\"") } else { SECRET.to_owned() };
+        let all = problems(&TEN_LINES.replace(&format!("= \"{from}"), &format!("= \"{to}")));
+        assert!(!all.is_empty(), "{from}");
+        assert!(!all.concat().contains(SECRET), "{all:?}");
+    }
+    let unknown = problems(&format!("{TEN_LINES}\n{SECRET} = 1\n"));
+    assert!(!unknown.is_empty() && !unknown.concat().contains(SECRET), "{unknown:?}");
+}
+
+#[test]
+fn a_secret_in_the_file_is_refused() {
+    let secrets = Secrets::Process { folder: ".".into() };
+    let Err(problems) = Config::read(TEN_LINES, &secrets) else { panic!("literal secrets passed") };
+    let all: Vec<_> = problems.iter().map(|p| (p.path.as_str(), p.text.as_str())).collect();
+    assert!(all.iter().any(|(path, _)| *path == "session.secret"), "{all:?}");
+    assert!(all.iter().any(|(path, _)| *path == "token.portive.key"), "{all:?}");
+    assert!(
+        all.iter().all(|(_, text)| !text.contains("PRTV_") && !text.contains("thirty-two")),
+        "{all:?}"
+    );
+}
+
+#[test]
+fn syntax_errors_have_their_place() {
+    let all = problems("[server]\nlisten = \n[upstream\nservers = [\"http://a\"]\n");
+    assert!(all.iter().any(|p| p.starts_with("gateway.toml:2:")), "{all:?}");
+}
+
+#[test]
+fn two_tokens_cannot_share_a_path() {
+    let text = format!(
+        "{TEN_LINES}\n[token.other]\npath = \"/api/get-auth-token\"\npreset = \"portive\"\nkey = \"PRTV_a_b\"\n"
+    );
+    let all = problems(&text);
+    assert!(all.len() == 1 && all[0].contains("token.portive already"), "{all:?}");
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_problems() {
+    for route in [
+        "allow = { \"/role\" = [\"admin\"] }",
+        "sign_in = \"/login\"",
+        "session = \"off\"\nset_headers = { X-User = \"{session.user_id}\" }",
+        "upstream = \"nowhere\"",
+        "set_headers = { Host = \"x\" }",
+        "set_headers = { X-T = \"{token.nope}\" }",
+    ] {
+        let all = problems(&format!("{TEN_LINES}\n[[route]]\npath = \"/a\"\n{route}\n"));
+        assert_eq!(all.len(), 1, "{route}: {all:?}");
+        assert!(all[0].contains("route[0]"), "{all:?}");
+    }
+}
+
+#[test]
+fn the_annotated_example_holds_and_mentions_every_setting() {
+    let example = include_str!("../../gateway.toml")
+        .replace("env:NEXTAUTH_SECRET", "a-secret-of-at-least-thirty-two-bytes")
+        .replace("env:PORTIVE_API_KEY", "PRTV_kid_secret");
+    assert_eq!(problems(&example), Vec::<String>::new());
+    let uncommented: String = example
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            // A second setting of one name, or another way to write it.
+            Some(rest) if rest.contains(" = ") && !rest.contains("secrets") => format!("{rest}\n"),
+            Some(rest) if rest.starts_with('[') => format!("{rest}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    assert_eq!(problems(&uncommented), Vec::<String>::new());
+}

@@ -1,0 +1,59 @@
+//! Why no token was made: a stable code for the caller, a cause for the log.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// A refusal. Its text is for the operator's log: it names fields and settings,
+/// never values, keys or tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MintError {
+    /// A request input is missing, malformed or outside its character set.
+    BadRequest(Cow<'static, str>),
+    /// The remote issuer answered with an error or with something else than a token.
+    IssuerFailed(Cow<'static, str>),
+    /// Session, grant or pattern does not allow this token.
+    NotAllowed(Cow<'static, str>),
+    /// The app, asked for grants, no longer knows the session.
+    NotSignedIn(Cow<'static, str>),
+    /// The session ends before a useful token could.
+    SessionExpired(Cow<'static, str>),
+    /// A passing trouble: the issuer is busy, or no randomness could be had.
+    Unavailable(Cow<'static, str>),
+}
+
+impl MintError {
+    /// The code callers see.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad_request",
+            Self::IssuerFailed(_) => "issuer_failed",
+            Self::NotAllowed(_) => "not_allowed",
+            Self::NotSignedIn(_) => "not_signed_in",
+            Self::SessionExpired(_) => "session_expired",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+
+    pub(super) fn not_allowed(cause: impl Into<Cow<'static, str>>) -> Self {
+        Self::NotAllowed(cause.into())
+    }
+
+    pub(super) fn bad_request(cause: impl Into<Cow<'static, str>>) -> Self {
+        Self::BadRequest(cause.into())
+    }
+}
+
+impl fmt::Display for MintError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadRequest(cause)
+            | Self::IssuerFailed(cause)
+            | Self::NotAllowed(cause)
+            | Self::NotSignedIn(cause)
+            | Self::SessionExpired(cause)
+            | Self::Unavailable(cause) => f.write_str(cause),
+        }
+    }
+}
+
+impl std::error::Error for MintError {}

@@ -1,0 +1,203 @@
+//! Tokens a remote issuer makes: one HTTP call, described here and read here,
+//! performed by the shell.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+use serde_json::Value;
+
+use super::members::Members;
+use super::response::Response;
+use super::template::filter::{percent_encoded, text_of};
+use super::template::{self, Names, Scope, SecretUse, Template, Text};
+use super::{Call, MintError};
+use crate::document::{At, Key};
+use crate::session::Pointer;
+
+pub(super) struct Exchange {
+    method: Method,
+    url: Text,
+    query: Vec<(String, Template)>,
+    headers: Vec<(HeaderName, Text)>,
+    body: Option<Template>,
+    take: Take,
+    timeout: Duration,
+    pub(super) response: Response,
+}
+
+/// Where the answer holds what.
+struct Take {
+    token: Option<Pointer>,
+    expires_at: Option<Pointer>,
+    expires_in: Option<Pointer>,
+}
+
+/// What the issuer answered.
+pub(super) struct Answer {
+    pub token: String,
+    pub expires_at: Option<u64>,
+}
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Exchange {
+    pub(super) fn read(members: &mut Members<'_, '_, '_>, names: &Names<'_>) -> Option<Self> {
+        let shown = Names { secrets: SecretUse::Allowed, ..*names };
+        let method = members.need("method", "method = \"POST\"").and_then(|at| method(&at));
+        let url = members.need("url", "url = \"https://…\"").and_then(|at| url(&at, names));
+        let query = pairs(members.take("query").as_ref(), |at| template::value(at, &shown));
+        let headers = pairs(members.take("headers").as_ref(), |at| template::text(at, &shown));
+        let headers = headers.and_then(|headers| named_headers(headers, names.token));
+        let body = match members.take("body") {
+            Some(at) => Some(template::value(&at, &shown)?),
+            None => None,
+        };
+        let take = Take::read(members.take("take").as_ref());
+        let timeout = members.get("timeout").unwrap_or(TIMEOUT);
+        let has_end = take.expires_at.is_some() || take.expires_in.is_some();
+        let answered = Names { made: &["token"], has_ttl: names.has_ttl || has_end, ..*names };
+        let cookie_path: Option<String> = members.get("cookie_path");
+        let response = members.need("response", "response = { token = \"{token}\" }");
+        let response =
+            response.and_then(|at| Response::read(&at, cookie_path.as_deref(), &answered));
+        Some(Self {
+            method: method?,
+            url: url?,
+            query: query?,
+            headers: headers?,
+            body,
+            take,
+            timeout,
+            response: response?,
+        })
+    }
+
+    /// The request to make.
+    pub(super) fn call(&self, scope: &Scope<'_>) -> Result<Call, MintError> {
+        let absent = || MintError::not_allowed("a part of the issuer's address has no value");
+        let mut url = self.url.encoded(scope, percent_encoded)?.ok_or_else(absent)?;
+        if url.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return Err(MintError::not_allowed("a part of the issuer's address is a dot segment"));
+        }
+        let mut separator = if url.contains('?') { '&' } else { '?' };
+        for (name, template) in &self.query {
+            let Some(value) = template.value(scope)? else { continue };
+            let value = text_of(&value)
+                .ok_or_else(|| MintError::not_allowed("a query value is a list or table"))?;
+            url.push(separator);
+            url.push_str(&percent_encoded(name));
+            url.push('=');
+            url.push_str(&percent_encoded(&value));
+            separator = '&';
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let mut body = Bytes::new();
+        if let Some(template) = &self.body {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            body = Bytes::from(template.needed(scope)?.to_string());
+        }
+        for (name, text) in &self.headers {
+            let mut value = HeaderValue::from_str(&text.needed(scope)?).map_err(|_| {
+                MintError::not_allowed(format!("header `{name}` holds a control character"))
+            })?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        Ok(Call { method: self.method.clone(), url, headers, body, timeout: self.timeout })
+    }
+
+    /// Reads what came back.
+    pub(super) fn answer(
+        &self,
+        status: StatusCode,
+        body: &Bytes,
+        now: u64,
+    ) -> Result<Answer, MintError> {
+        let failed = |cause: String| Err(MintError::IssuerFailed(cause.into()));
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(MintError::Unavailable("the issuer limits us: it answered 429".into()));
+        }
+        if !status.is_success() {
+            return failed(format!("the issuer answered {}", status.as_u16()));
+        }
+        let Ok(answer) = serde_json::from_slice::<Value>(body) else {
+            return failed("the issuer's answer is not JSON".into());
+        };
+        let token = match &self.take.token {
+            None => String::from_utf8_lossy(body).into_owned(),
+            Some(pointer) => match pointer.find(&answer) {
+                Some(Value::String(token)) if !token.is_empty() => token.clone(),
+                _ => return failed("the issuer's answer holds no token where `take` says".into()),
+            },
+        };
+        let number = |pointer: &Option<Pointer>| pointer.as_ref()?.find(&answer).and_then(seconds);
+        let expires_in = number(&self.take.expires_in).map(|life| now.saturating_add(life));
+        let expires_at = number(&self.take.expires_at).or(expires_in);
+        if expires_at.is_some_and(|end| end <= now) {
+            return failed("the issuer's token has already ended".into());
+        }
+        Ok(Answer { token, expires_at })
+    }
+}
+
+/// Whole seconds below the year 10000; more is milliseconds or nonsense.
+fn seconds(value: &Value) -> Option<u64> {
+    const LATEST: u64 = 253_402_300_800;
+    value.as_u64().filter(|&seconds| seconds < LATEST)
+}
+
+impl Take {
+    fn read(at: Option<&At<'_>>) -> Self {
+        let Some(mut table) = at.and_then(At::table) else {
+            return Self { token: None, expires_at: None, expires_in: None };
+        };
+        let take = Self {
+            token: table.get("token"),
+            expires_at: table.get("expires_at"),
+            expires_in: table.get("expires_in"),
+        };
+        table.finish();
+        take
+    }
+}
+
+fn method(at: &At<'_>) -> Option<Method> {
+    let text = at.text("a method such as \"POST\"")?;
+    let method = Method::from_bytes(text.as_bytes()).ok().filter(|_| text == text.to_uppercase());
+    if method.is_none() {
+        at.wrong("a method such as \"POST\"");
+    }
+    method
+}
+
+/// Secrets may not stand in a URL's path: it ends up in logs on the way.
+fn url(at: &At<'_>, names: &Names<'_>) -> Option<Text> {
+    let text = at.text("a URL")?;
+    if !text.starts_with("https://") && !text.starts_with("http://") {
+        at.wrong("a URL that starts with https://");
+        return None;
+    }
+    template::text(at, names)
+}
+
+fn pairs<T>(at: Option<&At<'_>>, read: impl Fn(&At<'_>) -> Option<T>) -> Option<Vec<(String, T)>> {
+    let members = at.map(At::members).unwrap_or_default();
+    let pair = |(key, at): &(&Key, At<'_>)| Some((key.name.clone(), read(at)?));
+    let read: Vec<_> = members.iter().map(pair).collect();
+    read.into_iter().collect()
+}
+
+fn named_headers(headers: Vec<(String, Text)>, token: &At<'_>) -> Option<Vec<(HeaderName, Text)>> {
+    let mut named = Vec::new();
+    for (name, text) in headers {
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
+            token.problem("`headers` holds a name that is no header name");
+            return None;
+        };
+        named.push((name, text));
+    }
+    Some(named)
+}

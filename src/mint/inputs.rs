@@ -1,0 +1,291 @@
+//! What a browser may say when it asks for a token.
+//!
+//! Only inputs named in `request` are read; identity, role and lifetime never
+//! come from here. Each input has a size, a character set or shape, and patterns
+//! over the session: being signed in is not being allowed into every room.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::MintError;
+use super::members::Members;
+use super::pattern::{CharSet, Pattern, Shape};
+use crate::document::{At, FromNode, OneOrMany, Table};
+use crate::session::Identity;
+
+/// The declared inputs of one token.
+#[derive(Default)]
+pub struct Inputs(Vec<Input>);
+
+struct Input {
+    name: String,
+    origin: Origin,
+    allow: Vec<Pattern>,
+    chars: Option<CharSet>,
+    shape: Option<Shape>,
+    longest: usize,
+    optional: bool,
+}
+
+/// Where an input stands in the request.
+#[derive(Clone)]
+enum Origin {
+    Form(String),
+    Json(Vec<String>),
+    Query(String),
+}
+
+/// Longest input unless `max` says otherwise, in characters.
+const LONGEST: usize = 200;
+
+impl Inputs {
+    /// The token's `request` over the preset's, member by member.
+    pub(super) fn read(members: &mut Members<'_, '_, '_>, has_grant: bool) -> Self {
+        let preset = members.inherited("request");
+        let own = members.own("request");
+        let of = |at: &Option<At<'_>>| -> Vec<String> {
+            let members = at.as_ref().map(At::members).unwrap_or_default();
+            members.iter().map(|(key, _)| key.name.clone()).collect()
+        };
+        let mut names = of(&preset);
+        names.extend(of(&own));
+        names.sort();
+        names.dedup();
+        let read = |name: String| {
+            let (preset, own) = (member_table(&preset, &name), member_table(&own, &name));
+            Input::read(name, own, preset, members.token(), has_grant)
+        };
+        Self(names.into_iter().filter_map(read).collect())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the request's body has to be read.
+    pub fn reads_body(&self) -> bool {
+        self.0.iter().any(|input| match input.origin {
+            Origin::Form(_) | Origin::Json(_) => true,
+            Origin::Query(_) => false,
+        })
+    }
+
+    /// Takes the declared inputs, and nothing else, out of a request.
+    pub fn collect(
+        &self,
+        query: Option<&str>,
+        body: &[u8],
+        identity: &Identity,
+    ) -> Result<Map<String, Value>, MintError> {
+        let mut found = Map::new();
+        let mut json = None;
+        for input in &self.0 {
+            let value = match &input.origin {
+                Origin::Form(field) => {
+                    let body = std::str::from_utf8(body)
+                        .map_err(|_| MintError::bad_request("the form is not UTF-8"))?;
+                    form_field(body, field)?.map(Value::from)
+                }
+                Origin::Json(path) => {
+                    let document = match json.take() {
+                        Some(document) => document,
+                        None => document(body)?,
+                    };
+                    let value = super::template::walk(&document, path).cloned();
+                    json = Some(document);
+                    value.filter(|value| !value.is_null())
+                }
+                Origin::Query(field) => {
+                    form_field(query.unwrap_or_default(), field)?.map(Value::from)
+                }
+            };
+            if let Some(value) = value {
+                found.insert(input.name.clone(), value);
+            }
+        }
+        self.check(&found, identity)?;
+        Ok(found)
+    }
+
+    /// Whether these values are allowed in this session.
+    pub fn check(&self, values: &Map<String, Value>, identity: &Identity) -> Result<(), MintError> {
+        for input in &self.0 {
+            match values.get(&input.name) {
+                Some(value) => input.check(value, identity)?,
+                None if input.optional => {}
+                None => {
+                    let cause = format!("request input `{}` is missing", input.name);
+                    return Err(MintError::BadRequest(cause.into()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The values in the order of declaration, for the cache key.
+    pub(super) fn values<'a>(
+        &'a self,
+        values: &'a Map<String, Value>,
+    ) -> impl Iterator<Item = Option<&'a Value>> {
+        self.0.iter().map(|input| values.get(&input.name))
+    }
+
+    pub(super) fn declares(&self, name: &str) -> bool {
+        self.0.iter().any(|input| input.name == name)
+    }
+
+    /// Whether the input's character set keeps it from breaking out of a filter.
+    pub(super) fn is_safe(&self, name: &str) -> bool {
+        let safe = |input: &Input| {
+            input.shape.is_some() || input.chars.as_ref().is_some_and(CharSet::is_safe)
+        };
+        self.0.iter().any(|input| input.name == name && safe(input))
+    }
+
+    /// The session fields the patterns compare with.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &[String]> {
+        self.0.iter().flat_map(|input| &input.allow).flat_map(Pattern::fields)
+    }
+}
+
+impl Input {
+    fn read(
+        name: String,
+        mut own: Option<Table<'_>>,
+        mut preset: Option<Table<'_>>,
+        token: &At<'_>,
+        has_grant: bool,
+    ) -> Option<Self> {
+        let origin = member(&mut own, &mut preset, "from");
+        let allow = member::<OneOrMany<Pattern>>(&mut own, &mut preset, "allow");
+        let chars = member(&mut own, &mut preset, "chars");
+        let shape = member(&mut own, &mut preset, "shape");
+        let longest = member(&mut own, &mut preset, "max").unwrap_or(LONGEST);
+        let optional = member(&mut own, &mut preset, "optional").unwrap_or(false);
+        own.into_iter().chain(preset).for_each(Table::finish);
+        let Some(origin) = origin else {
+            token.problem(format!(
+                "`request.{name}.from` is missing; write \"json:{name}\", \"form:{name}\" or \
+                 \"query:{name}\""
+            ));
+            return None;
+        };
+        let allow = allow.map(|patterns| patterns.0).unwrap_or_default();
+        if allow.is_empty() && shape.is_none() && !has_grant {
+            token.problem(format!(
+                "`request.{name}.allow` is missing: without it any signed-in user may name any \
+                 value; write allow = [\"{{session.org_id}}-*\"], or allow = [\"*\"] if that is \
+                 what you want, or let the app decide with `grant`"
+            ));
+        }
+        Some(Self { name, origin, allow, chars, shape, longest, optional })
+    }
+
+    fn check(&self, value: &Value, identity: &Identity) -> Result<(), MintError> {
+        let refused = |what: &str| {
+            Err(MintError::BadRequest(format!("request input `{}` {what}", self.name).into()))
+        };
+        let Value::String(text) = value else { return refused("is not a text") };
+        if text.is_empty() {
+            return refused("is empty");
+        }
+        if text.chars().count() > self.longest {
+            return refused("is longer than `max`");
+        }
+        if text.chars().any(char::is_control) {
+            return refused("holds a control character");
+        }
+        if self.chars.as_ref().is_some_and(|chars| !chars.holds(text)) {
+            return refused("has characters outside `chars`");
+        }
+        if self.shape.as_ref().is_some_and(|shape| !shape.holds(text)) {
+            return refused("does not have its shape");
+        }
+        if !self.allow.is_empty()
+            && !self.allow.iter().any(|pattern| pattern.matches(text, identity))
+        {
+            let cause = format!("request input `{}` matches no `allow` pattern", self.name);
+            return Err(MintError::NotAllowed(cause.into()));
+        }
+        Ok(())
+    }
+}
+
+fn member_table<'a>(at: &Option<At<'a>>, name: &str) -> Option<Table<'a>> {
+    at.as_ref()?.table()?.peek(name)?.table()
+}
+
+/// A member of the token's table, else of the preset's.
+fn member<T: FromNode>(
+    own: &mut Option<Table<'_>>,
+    preset: &mut Option<Table<'_>>,
+    key: &'static str,
+) -> Option<T> {
+    let inherited = preset.as_mut().and_then(|table| table.take(key));
+    match own.as_mut().and_then(|table| table.take(key)) {
+        Some(at) => at.read(),
+        None => inherited?.read(),
+    }
+}
+
+impl FromNode for Origin {
+    fn read(at: &At<'_>) -> Option<Self> {
+        const EXPECTED: &str = r#""json:name", "form:name" or "query:name""#;
+        let origin = match at.text(EXPECTED)?.split_once(':') {
+            Some((_, "")) | None => None,
+            Some(("form", field)) => Some(Self::Form(field.to_owned())),
+            Some(("json", path)) => Some(Self::Json(path.split('.').map(str::to_owned).collect())),
+            Some(("query", field)) => Some(Self::Query(field.to_owned())),
+            Some(_) => None,
+        };
+        if origin.is_none() {
+            at.wrong(EXPECTED);
+        }
+        origin
+    }
+}
+
+fn document(body: &[u8]) -> Result<Value, MintError> {
+    if body.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(body).map_err(|_| MintError::bad_request("the body is not JSON"))
+}
+
+/// The one field called `name`; twice is ambiguous.
+fn form_field(text: &str, name: &str) -> Result<Option<String>, MintError> {
+    let mut found = None;
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if decoded(key)? != name {
+            continue;
+        }
+        if found.replace(decoded(value)?.into_owned()).is_some() {
+            return Err(MintError::bad_request("a request input is given twice"));
+        }
+    }
+    Ok(found)
+}
+
+/// `application/x-www-form-urlencoded`, strictly: what does not decode is refused.
+fn decoded(text: &str) -> Result<Cow<'_, str>, MintError> {
+    if !text.contains(['%', '+']) {
+        return Ok(text.into());
+    }
+    let malformed = || MintError::bad_request("a request input is not percent-encoded text");
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let pair: Vec<u8> = rest.by_ref().take(2).collect();
+                let decoded = crate::secret::from_hex(&pair);
+                *decoded.as_deref().and_then(<[u8]>::first).ok_or_else(malformed)?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| malformed())
+}

@@ -1,0 +1,122 @@
+//! Presets: what each vendor's token looks like, as data.
+//!
+//! The built-in ones are `presets.toml`, embedded; the user's own stand in
+//! `gateway.toml` under `[preset.NAME]` and have the same members.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use crate::document::{At, Key, Node, Problems, Table, Value};
+
+const BUILT_IN: &str = include_str!("presets.toml");
+
+/// All presets a token may name.
+#[derive(Clone)]
+pub struct Presets(Vec<Preset>);
+
+#[derive(Clone)]
+struct Preset {
+    name: String,
+    node: Node,
+    origin: Origin,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    BuiltIn,
+    User,
+}
+
+impl Presets {
+    pub fn builtin() -> &'static Self {
+        static PRESETS: OnceLock<Presets> = OnceLock::new();
+        PRESETS.get_or_init(|| {
+            let file = Node::parse(BUILT_IN, &Problems::default());
+            let Value::Table(entries) = file.value else { return Self(Vec::new()) };
+            let preset =
+                |(key, node): (Key, Node)| Preset { name: key.name, node, origin: Origin::BuiltIn };
+            Self(entries.into_iter().map(preset).collect())
+        })
+    }
+
+    /// The built-in presets and those of the `[preset]` table.
+    pub fn with_user(at: Option<&At<'_>>) -> Self {
+        let mut all = Self::builtin().clone();
+        for (key, at) in at.map(At::members).unwrap_or_default() {
+            if all.find(&key.name).is_some() {
+                at.problem("there is a built-in preset of this name; choose another");
+            } else if at.table().is_some() {
+                let node = at.node.clone();
+                all.0.push(Preset { name: key.name.clone(), node, origin: Origin::User });
+            }
+        }
+        all
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|preset| preset.name.as_str())
+    }
+
+    /// One built-in preset as it is written, for people to copy and change.
+    pub fn text(name: &str) -> Option<&'static str> {
+        let head = format!("\n[{name}]\n");
+        let (before, after) = BUILT_IN.split_once(&head)?;
+        let start = before.len() + 1;
+        let length = after.find("\n\n").unwrap_or_else(|| after.trim_end().len());
+        BUILT_IN.get(start..start + head.len() - 1 + length)
+    }
+
+    fn find(&self, name: &str) -> Option<&Preset> {
+        self.0.iter().find(|preset| preset.name == name)
+    }
+
+    /// The preset a token names. A token without one must say everything itself.
+    pub(super) fn chosen(&self, table: &mut Table<'_>) -> Option<Chosen> {
+        let Some(at) = table.take("preset") else {
+            if table.peek("kind").is_none() {
+                table.at().problem(format!("`preset` is missing; write one of {}", self.listed()));
+                return None;
+            }
+            return Some(Chosen { name: String::new(), node: None });
+        };
+        let name: String = at.read()?;
+        let Some(preset) = self.find(&name) else {
+            at.wrong(&format!("the name of a preset: {}", self.listed()));
+            return None;
+        };
+        let mut node = preset.node.clone();
+        if preset.origin == Origin::BuiltIn {
+            // Its places are those of another file; problems point at the name.
+            relocate(&mut node, &at.node.span);
+        }
+        Some(Chosen { name, node: Some(node) })
+    }
+
+    fn listed(&self) -> String {
+        self.names().collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A token's preset, ready to be read beside the token's own table.
+pub(super) struct Chosen {
+    pub name: String,
+    pub node: Option<Node>,
+}
+
+fn relocate(node: &mut Node, span: &Range<usize>) {
+    node.span = span.clone();
+    match &mut node.value {
+        Value::Array(items) => items.iter_mut().for_each(|item| relocate(item, span)),
+        Value::Table(entries) => {
+            for (key, node) in entries {
+                key.span = span.clone();
+                relocate(node, span);
+            }
+        }
+        Value::Boolean(_)
+        | Value::Datetime
+        | Value::Float(_)
+        | Value::Integer(_)
+        | Value::Text(_) => {}
+    }
+}

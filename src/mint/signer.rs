@@ -1,0 +1,153 @@
+//! Signing keys, parsed once when settings are read.
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPairComponents, PublicKeyComponents};
+use aws_lc_rs::signature::{
+    self, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaKeyPair, RsaSignatureEncoding,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Algorithm;
+use serde_json::{Map, Value, json};
+
+use super::MintError;
+use super::key_text::{self, KeyText};
+use crate::secret::Secret;
+
+/// A key for one algorithm.
+pub(super) enum Signer {
+    Private(PrivateKey),
+    Shared(Box<hmac::Key>),
+}
+
+/// A key whose public half may be published. A shared secret is no such key.
+pub(super) struct PrivateKey {
+    algorithm: Algorithm,
+    pair: Pair,
+}
+
+enum Pair {
+    Ecdsa(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+    Rsa(RsaKeyPair, &'static RsaSignatureEncoding),
+}
+
+impl Signer {
+    /// Builds the key for `algorithm`; `None` if the secret is no such key.
+    pub(super) fn new(algorithm: Algorithm, secret: &Secret) -> Option<Self> {
+        let shared = |hash| Some(Self::Shared(Box::new(hmac::Key::new(hash, secret.bytes()))));
+        let pair = match algorithm {
+            Algorithm::HS256 => return shared(hmac::HMAC_SHA256),
+            Algorithm::HS384 => return shared(hmac::HMAC_SHA384),
+            Algorithm::HS512 => return shared(hmac::HMAC_SHA512),
+            Algorithm::ES256 => ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING, secret),
+            Algorithm::ES384 => ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING, secret),
+            Algorithm::EdDSA => ed25519(secret),
+            Algorithm::RS256 => rsa(&signature::RSA_PKCS1_SHA256, secret),
+            Algorithm::RS384 => rsa(&signature::RSA_PKCS1_SHA384, secret),
+            Algorithm::RS512 => rsa(&signature::RSA_PKCS1_SHA512, secret),
+            Algorithm::PS256 => rsa(&signature::RSA_PSS_SHA256, secret),
+            Algorithm::PS384 => rsa(&signature::RSA_PSS_SHA384, secret),
+            Algorithm::PS512 => rsa(&signature::RSA_PSS_SHA512, secret),
+            _ => None,
+        };
+        pair.map(|pair| Self::Private(PrivateKey { algorithm, pair }))
+    }
+
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, MintError> {
+        match self {
+            Self::Private(key) => key.sign(message),
+            Self::Shared(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
+        }
+    }
+}
+
+impl PrivateKey {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, MintError> {
+        let random = SystemRandom::new();
+        let signed = match &self.pair {
+            Pair::Ecdsa(pair) => {
+                pair.sign(&random, message).map(|signature| signature.as_ref().to_vec())
+            }
+            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+            Pair::Rsa(pair, encoding) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(*encoding, &random, message, &mut signature).map(|()| signature)
+            }
+        };
+        signed.map_err(|_| MintError::Unavailable("signing failed".into()))
+    }
+
+    /// The public half as a JWK (RFC 7517) for `/.well-known/jwks.json`.
+    pub(super) fn public_jwk(&self, kid: &str) -> Value {
+        let algorithm = format!("{:?}", self.algorithm);
+        let mut jwk = json!({ "kid": kid, "use": "sig", "alg": algorithm });
+        let members = match &self.pair {
+            Pair::Ecdsa(pair) => {
+                // SEC 1: 4, then x and y of equal length.
+                let point = pair.public_key().as_ref().get(1..).unwrap_or_default();
+                let (x, y) = point.split_at(point.len() / 2);
+                let curve = if x.len() == 32 { "P-256" } else { "P-384" };
+                json!({ "kty": "EC", "crv": curve, "x": encoded(x), "y": encoded(y) })
+            }
+            Pair::Ed25519(pair) => {
+                json!({ "kty": "OKP", "crv": "Ed25519", "x": encoded(pair.public_key().as_ref()) })
+            }
+            Pair::Rsa(pair, _) => {
+                let public = PublicKeyComponents::<Vec<u8>>::from(pair.public_key());
+                json!({ "kty": "RSA", "n": encoded(&public.n), "e": encoded(&public.e) })
+            }
+        };
+        if let (Value::Object(jwk), Value::Object(members)) = (&mut jwk, members) {
+            jwk.extend(members);
+        }
+        jwk
+    }
+}
+
+fn ecdsa(algorithm: &'static EcdsaSigningAlgorithm, secret: &Secret) -> Option<Pair> {
+    let pair = match key_text::unwrap(secret)? {
+        KeyText::Der(der) => EcdsaKeyPair::from_private_key_der(algorithm, &der),
+        KeyText::Jwk(jwk) => {
+            let point = [vec![4], decoded(&jwk, "x")?, decoded(&jwk, "y")?].concat();
+            EcdsaKeyPair::from_private_key_and_public_key(algorithm, &decoded(&jwk, "d")?, &point)
+        }
+    };
+    pair.ok().map(Pair::Ecdsa)
+}
+
+fn ed25519(secret: &Secret) -> Option<Pair> {
+    let pair = match key_text::unwrap(secret)? {
+        KeyText::Der(der) => Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der),
+        KeyText::Jwk(jwk) => {
+            Ed25519KeyPair::from_seed_and_public_key(&decoded(&jwk, "d")?, &decoded(&jwk, "x")?)
+        }
+    };
+    pair.ok().map(Pair::Ed25519)
+}
+
+fn rsa(encoding: &'static RsaSignatureEncoding, secret: &Secret) -> Option<Pair> {
+    let pair = match key_text::unwrap(secret)? {
+        KeyText::Der(der) => RsaKeyPair::from_pkcs8(&der).or_else(|_| RsaKeyPair::from_der(&der)),
+        KeyText::Jwk(jwk) => RsaKeyPair::from_components(&KeyPairComponents {
+            public_key: PublicKeyComponents { n: decoded(&jwk, "n")?, e: decoded(&jwk, "e")? },
+            d: decoded(&jwk, "d")?,
+            p: decoded(&jwk, "p")?,
+            q: decoded(&jwk, "q")?,
+            dP: decoded(&jwk, "dp")?,
+            dQ: decoded(&jwk, "dq")?,
+            qInv: decoded(&jwk, "qi")?,
+        }),
+    };
+    pair.ok().map(|pair| Pair::Rsa(pair, encoding))
+}
+
+fn encoded(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn decoded(jwk: &Map<String, Value>, member: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(jwk.get(member)?.as_str()?).ok()
+}

@@ -1,0 +1,147 @@
+//! Filters: how a value becomes the text a vendor's format wants.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::mint::MintError;
+use crate::mint::pattern::Safe;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filter {
+    /// JSON with sorted keys and sorted lists.
+    CanonicalJson,
+    /// The first four characters.
+    First4,
+    Json,
+    /// `a=1&b=2`, sorted; only `&` inside values is escaped.
+    Pairs,
+    /// `a=1&b=2`, sorted and percent-encoded as `encodeURIComponent` does.
+    Query,
+    /// A JSON string literal, for text inside a filter expression.
+    Quote,
+    /// The text itself if it is made of letters, digits and `_ - . @ :` only.
+    Safe,
+    /// The text of a number or truth value.
+    Text,
+}
+
+impl Filter {
+    pub(super) fn parse(name: &str) -> Result<Self, String> {
+        Ok(match name {
+            "cjson" => Self::CanonicalJson,
+            "first4" => Self::First4,
+            "json" => Self::Json,
+            "pairs" => Self::Pairs,
+            "query" => Self::Query,
+            "quote" => Self::Quote,
+            "safe" => Self::Safe,
+            "str" => Self::Text,
+            _ => {
+                return Err(format!(
+                    "unknown filter {}, expected one of cjson, first4, json, pairs, query, quote, \
+                     safe, str",
+                    crate::document::shown(name)
+                ));
+            }
+        })
+    }
+
+    /// Whether the filtered text can no longer break out of where it stands.
+    pub(crate) const fn defuses(self) -> bool {
+        match self {
+            Self::CanonicalJson | Self::Json | Self::Query | Self::Quote | Self::Safe => true,
+            Self::First4 | Self::Pairs | Self::Text => false,
+        }
+    }
+
+    pub(super) fn apply(self, value: &Value) -> Result<String, MintError> {
+        match self {
+            Self::CanonicalJson => Ok(sorted(value).to_string()),
+            Self::First4 => Ok(needed_text(value)?.chars().take(4).collect()),
+            Self::Json => Ok(value.to_string()),
+            Self::Pairs => pairs(value, |text| text.replace('&', "%26")),
+            Self::Query => pairs(value, percent_encoded),
+            Self::Quote => Ok(Value::from(needed_text(value)?.as_ref()).to_string()),
+            Self::Safe => {
+                let text = needed_text(value)?;
+                if !Safe::Word.holds(&text) {
+                    return Err(MintError::not_allowed(
+                        "a value filtered with `safe` has other characters than letters, digits and _-.@:",
+                    ));
+                }
+                Ok(text.into_owned())
+            }
+            Self::Text => Ok(needed_text(value)?.into_owned()),
+        }
+    }
+}
+
+/// The text of a single value; lists, tables and nothing have none.
+pub(crate) fn text_of(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::Bool(value) => Some(if *value { "true" } else { "false" }.into()),
+        Value::Number(number) => Some(number.to_string().into()),
+        Value::String(text) => Some(text.into()),
+        Value::Array(_) | Value::Null | Value::Object(_) => None,
+    }
+}
+
+fn needed_text(value: &Value) -> Result<Cow<'_, str>, MintError> {
+    text_of(value).ok_or_else(|| {
+        MintError::not_allowed("a list or table stands where a template needs a text")
+    })
+}
+
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.iter().map(sorted).collect();
+            items.sort_by_cached_key(Value::to_string);
+            Value::Array(items)
+        }
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_by_key(|(key, _)| *key);
+            let member = |(key, value): (&String, &Value)| (key.clone(), sorted(value));
+            Value::Object(members.into_iter().map(member).collect())
+        }
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+fn pairs(value: &Value, escape: fn(&str) -> String) -> Result<String, MintError> {
+    let Value::Object(members) = value else {
+        return Err(MintError::not_allowed("`query` and `pairs` need a table"));
+    };
+    let mut members: Vec<_> = members.iter().collect();
+    members.sort_by_key(|(key, _)| *key);
+    let mut text = String::new();
+    for (key, value) in members {
+        let value = match value {
+            Value::Array(items) => {
+                let items: Result<Vec<_>, _> = items.iter().map(needed_text).collect();
+                items?.join(",")
+            }
+            single => needed_text(single)?.into_owned(),
+        };
+        let separator = if text.is_empty() { "" } else { "&" };
+        // Writing into a `String` cannot fail.
+        let _ = write!(text, "{separator}{}={}", escape(key), escape(&value));
+    }
+    Ok(text)
+}
+
+/// As JavaScript's `encodeURIComponent`.
+pub(crate) fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}

@@ -1,0 +1,293 @@
+//! What placeholders may refer to, settled when settings are read.
+//!
+//! A name that does not exist is a problem with its place, not a surprise in a
+//! token; parameters and public key members are put in on the spot.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+
+use super::compile::{Place, value_in};
+use super::parse::Reference;
+use super::{Entry, Part, Placeholder, Presence, Source, Template, Text};
+use crate::document::At;
+use crate::mint::inputs::Inputs;
+use crate::mint::keys::{Held, KeyTable};
+use crate::secret::Secret;
+
+/// The names one template may use.
+#[derive(Clone, Copy)]
+pub(crate) struct Names<'n> {
+    /// The token's table, for problems that have no better place.
+    pub token: &'n At<'n>,
+    pub keys: &'n KeyTable,
+    pub inputs: &'n Inputs,
+    pub has_grant: bool,
+    pub has_ttl: bool,
+    /// The vendor's rule for user ids makes them safe inside filters.
+    pub safe_user_id: bool,
+    /// `None` while the parameters themselves are read.
+    pub params: Option<&'n Params>,
+    pub variables: &'n [String],
+    /// `input`, `sig`, `token`: what the mechanism has made by then.
+    pub made: &'n [&'static str],
+    pub secrets: SecretUse,
+    pub reads: &'n RefCell<Reads>,
+}
+
+/// Whether secret key members may be put in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecretUse {
+    /// In what is sent to the issuer itself.
+    Allowed,
+    Forbidden,
+}
+
+/// What the templates of one token read.
+#[derive(Default)]
+pub(crate) struct Reads {
+    pub session: BTreeSet<Vec<String>>,
+    pub draws: Vec<String>,
+}
+
+/// What a reference turned out to be.
+pub(super) enum Found {
+    Nothing,
+    Secret(Secret),
+    Source(Source),
+    Template(Template),
+}
+
+/// The operator's `params`, each a template.
+#[derive(Default)]
+pub(crate) struct Params {
+    entries: Vec<(String, Template)>,
+    used: RefCell<BTreeSet<String>>,
+    whole: Cell<bool>,
+}
+
+impl Params {
+    /// The operator's parameters, over the preset's defaults.
+    pub(crate) fn read(own: Option<&At<'_>>, preset: Option<&At<'_>>, names: &Names<'_>) -> Self {
+        let mut entries: Vec<(String, Template)> = Vec::new();
+        for (key, at) in own.into_iter().chain(preset).flat_map(At::members) {
+            if entries.iter().any(|(name, _)| *name == key.name) {
+                continue;
+            }
+            if let Some(template) = value_in(&at, names, Place::of(&key.name)) {
+                entries.push((key.name.clone(), template));
+            }
+        }
+        Self { entries, ..Self::default() }
+    }
+
+    /// Whether `{param.NAME…}` has something to put in.
+    pub(crate) fn has(&self, path: &[String]) -> bool {
+        self.find(path).is_some()
+    }
+
+    fn find(&self, path: &[String]) -> Option<Template> {
+        let Some((first, rest)) = path.split_first() else {
+            let entry = |(name, value): &(String, Template)| Entry::Named {
+                name: Text(vec![Part::Literal(name.clone())]),
+                value: value.clone(),
+            };
+            self.whole.set(true);
+            return Some(Template::Object(self.entries.iter().map(entry).collect()));
+        };
+        self.used.borrow_mut().insert(first.clone());
+        self.entries.iter().find(|(name, _)| name == first)?.1.descend(rest)
+    }
+
+    /// Notes parameters no template uses.
+    pub(crate) fn report_unused(&self, at: Option<&At<'_>>) {
+        if self.whole.get() {
+            return;
+        }
+        let used = self.used.borrow();
+        for (key, at) in at.map(At::members).unwrap_or_default() {
+            if !used.contains(&key.name) {
+                let known: Vec<_> = used.iter().map(|name| format!("`{name}`")).collect();
+                let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+                at.problems.add(
+                    key.span.start,
+                    &at.path,
+                    format!("unknown parameter, this preset uses {known}"),
+                );
+            }
+        }
+    }
+
+    /// Marks a parameter as known although no template reads it.
+    pub(crate) fn tolerate(&self, name: &str) {
+        self.used.borrow_mut().insert(name.to_owned());
+    }
+}
+
+impl Names<'_> {
+    /// What `reference`, which stands at `at`, refers to; `None` if the problem
+    /// was noted.
+    pub(super) fn find(&self, reference: &Reference, at: &At<'_>) -> Option<Found> {
+        match (reference.root(), reference.rest()) {
+            ("grant", path) => self.grant(path, at),
+            ("key", [name]) => self.key(name, reference, at),
+            ("param", path) if self.params.is_some() => self.param(path, reference),
+            ("rand", [name]) => Some(Found::Source(self.draw(name))),
+            ("request", [name]) => self.request(name, reference),
+            ("session", [field]) if field == "user_id" => Some(Found::Source(Source::UserId)),
+            ("session", path) if !path.is_empty() => {
+                self.reads.borrow_mut().session.insert(path.to_vec());
+                Some(Found::Source(Source::Session(path.to_vec())))
+            }
+            ("var", [name]) => self.variable(name, at),
+            ("iat", []) => Some(Found::Source(Source::Iat)),
+            ("now", []) => Some(Found::Source(Source::Now)),
+            ("now_ms", []) => Some(Found::Source(Source::NowMs)),
+            ("exp", []) => self.timed(Source::Exp, reference),
+            ("exp_iso", []) => self.timed(Source::ExpIso, reference),
+            ("exp_ms", []) => self.timed(Source::ExpMs, reference),
+            ("ttl", []) => self.timed(Source::Ttl, reference),
+            ("ttl_ms", []) => self.timed(Source::TtlMs, reference),
+            ("input", []) if self.made.contains(&"input") => Some(Found::Source(Source::Input)),
+            ("sig", []) if self.made.contains(&"sig") => Some(Found::Source(Source::Signature)),
+            ("token", []) if self.made.contains(&"token") => Some(Found::Source(Source::Token)),
+            _ => {
+                at.problem(format!(
+                    "unknown placeholder {}, expected one that starts with session., request., \
+                     grant., key., rand.{} or is now, iat, exp, ttl",
+                    crate::document::shown(&reference.path.join(".")),
+                    if self.params.is_some() { ", param." } else { "" }
+                ));
+                None
+            }
+        }
+    }
+
+    fn grant(&self, path: &[String], at: &At<'_>) -> Option<Found> {
+        if !self.has_grant {
+            at.problem("`grant` is used but not set; write grant = { url = \"http://…\" }");
+            return None;
+        }
+        Some(Found::Source(Source::Grant(path.to_vec())))
+    }
+
+    fn key(&self, name: &str, reference: &Reference, at: &At<'_>) -> Option<Found> {
+        match self.keys.member(name) {
+            Some(Held::Public(text)) => {
+                Some(Found::Template(Template::Fixed(text.as_str().into())))
+            }
+            Some(Held::Secret(secret)) => self.secret(name, secret, reference, at),
+            None if reference.presence == Presence::Optional => Some(Found::Nothing),
+            None => {
+                self.token.problem(format!("`key.{name}` is missing; add it to `key`"));
+                None
+            }
+        }
+    }
+
+    /// A secret goes to its issuer only. The one exception is the format of
+    /// Typesense, whose tokens begin with four characters of the key.
+    fn secret(
+        &self,
+        name: &str,
+        secret: &Secret,
+        reference: &Reference,
+        at: &At<'_>,
+    ) -> Option<Found> {
+        if secret.text().is_none() {
+            self.token.problem(format!("`key.{name}` is not text"));
+            return None;
+        }
+        if let [super::Filter::First4] = reference.filters.as_slice() {
+            let start: String = secret.text().unwrap_or_default().chars().take(4).collect();
+            return Some(Found::Template(Template::Fixed(start.into())));
+        }
+        if self.secrets == SecretUse::Forbidden {
+            at.problem(format!(
+                "`key.{name}` is a secret and may not be put into what a browser receives"
+            ));
+            return None;
+        }
+        Some(Found::Secret(secret.clone()))
+    }
+
+    fn param(&self, path: &[String], reference: &Reference) -> Option<Found> {
+        let found = self.params.and_then(|params| params.find(path));
+        match (found, reference.presence) {
+            (Some(template), _) => Some(Found::Template(template)),
+            (None, Presence::Optional) => Some(Found::Nothing),
+            (None, Presence::Needed) => {
+                self.token.problem(format!(
+                    "`params.{}` is missing; this preset needs it",
+                    path.join(".")
+                ));
+                None
+            }
+        }
+    }
+
+    fn draw(&self, name: &str) -> Source {
+        let mut reads = self.reads.borrow_mut();
+        let known = reads.draws.iter().position(|draw| draw == name);
+        Source::Random(known.unwrap_or_else(|| {
+            reads.draws.push(name.to_owned());
+            reads.draws.len() - 1
+        }))
+    }
+
+    fn request(&self, name: &str, reference: &Reference) -> Option<Found> {
+        if self.inputs.declares(name) {
+            return Some(Found::Source(Source::Request(name.to_owned())));
+        }
+        if reference.presence == Presence::Optional {
+            return Some(Found::Nothing);
+        }
+        self.token.problem(format!(
+            "`request.{name}` is missing; say where it is read and what is allowed: \
+             request.{name} = {{ from = \"json:{name}\", allow = [\"{{session.org_id}}-*\"] }}"
+        ));
+        None
+    }
+
+    fn timed(&self, source: Source, reference: &Reference) -> Option<Found> {
+        if self.has_ttl {
+            return Some(Found::Source(source));
+        }
+        if reference.presence == Presence::Optional {
+            return Some(Found::Nothing);
+        }
+        self.token.problem("`ttl` is missing; write how long a token lives, such as \"1h\"");
+        None
+    }
+
+    fn variable(&self, name: &str, at: &At<'_>) -> Option<Found> {
+        let known = self.variables.iter().position(|variable| variable == name);
+        if known.is_none() {
+            at.problem(format!("`var.{name}` is not one of `vars` that stand before it"));
+        }
+        known.map(|index| Found::Source(Source::Variable(index)))
+    }
+
+    /// Whether text of `source` cannot break out of a filter expression.
+    pub(super) fn is_safe(&self, source: &Source) -> bool {
+        match source {
+            Source::Request(name) => self.inputs.is_safe(name),
+            Source::UserId => self.safe_user_id,
+            _ => false,
+        }
+    }
+}
+
+impl Placeholder {
+    pub(super) fn is_unsafe_in_filter(&self, names: &Names<'_>) -> bool {
+        if !self.is_raw() {
+            return false;
+        }
+        match &self.source {
+            Source::Inline(template) => match template.as_ref() {
+                Template::Value(inner) => inner.is_unsafe_in_filter(names),
+                _ => false,
+            },
+            source => !names.is_safe(source),
+        }
+    }
+}

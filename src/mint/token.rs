@@ -1,0 +1,67 @@
+//! What minting yields: a token with its answer, or one call to make first.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method};
+
+use crate::clock::Now;
+use crate::session::Identity;
+
+/// The outcome of `Minter::mint`.
+#[derive(Debug)]
+pub enum Minting {
+    /// Perform this request, then hand its answer to `Minter::answered`.
+    Call(Call),
+    Ready(Token),
+}
+
+/// A token and the answer that carries it.
+#[derive(Clone)]
+pub struct Token {
+    /// The token alone, for page placeholders and the command line. A slice of
+    /// the body where it stands there verbatim.
+    pub value: Bytes,
+    pub body: Bytes,
+    pub content_type: HeaderValue,
+    /// For presets whose answer is a cookie.
+    pub set_cookie: Option<HeaderValue>,
+    /// Unix seconds at which the token ends; for a token without an end of its
+    /// own, until when the gateway stands by it. Never later than the session.
+    pub expires_at: u64,
+    /// Unix seconds until when a kept token may still be handed out.
+    pub usable_until: u64,
+}
+
+impl Token {
+    /// Whether a kept token may be handed to this session: enough life left, and
+    /// no more than the session has.
+    pub fn fits(&self, identity: &Identity, now: Now) -> bool {
+        now.unix() < self.usable_until
+            && identity.expires_at().is_none_or(|end| self.expires_at <= end)
+    }
+}
+
+/// Prints nothing: a token is a secret of its user.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
+}
+
+/// One HTTP request to a remote issuer, described.
+pub struct Call {
+    pub method: Method,
+    pub url: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub timeout: Duration,
+}
+
+/// Prints nothing but the method: URL, headers and body carry credentials.
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Call({})", self.method)
+    }
+}

@@ -1,0 +1,67 @@
+//! A cursor over untrusted bytes, and how bytes look in a session.
+
+use serde_json::{Value, json};
+
+/// How deep lists and maps may nest. Nobody's session comes near it; a bomb
+/// would.
+pub(crate) const MAX_DEPTH: usize = 64;
+
+/// Takes bytes from the front; `None` when there are not enough.
+pub(crate) struct Bytes<'a>(pub &'a [u8]);
+
+impl<'a> Bytes<'a> {
+    pub(crate) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    pub(crate) fn byte(&mut self) -> Option<u8> {
+        self.array().map(|[byte]| byte)
+    }
+
+    /// What stands before the next `end`, which is skipped.
+    pub(crate) fn until(&mut self, end: u8) -> Option<&'a [u8]> {
+        let at = self.0.iter().position(|&b| b == end)?;
+        let taken = self.take(at)?;
+        self.byte()?;
+        Some(taken)
+    }
+
+    /// Skips one byte that must be `expected`.
+    pub(crate) fn expect(&mut self, expected: u8) -> Option<()> {
+        (self.byte()? == expected).then_some(())
+    }
+}
+
+/// Text as text. Other bytes as an object, which can never be taken for a
+/// user id; `raw` gets them back.
+pub(crate) fn shown(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Value::String(text.to_owned()),
+        Err(_) => json!({ "base64": super::base64::encode(bytes) }),
+    }
+}
+
+/// The bytes behind what `shown` made of them.
+pub(crate) fn raw(value: &Value) -> Option<Vec<u8>> {
+    match value {
+        Value::String(text) => Some(text.clone().into_bytes()),
+        other => super::base64::decode(other.get("base64")?.as_str()?),
+    }
+}
+
+/// A list if the keys count from zero, an object otherwise: PHP and Lua do not
+/// tell them apart.
+pub(crate) fn list_or_object(entries: Vec<(String, Value)>) -> Value {
+    let counted = entries.iter().enumerate().all(|(index, (key, _))| *key == index.to_string());
+    if counted {
+        entries.into_iter().map(|(_, value)| value).collect()
+    } else {
+        Value::Object(entries.into_iter().collect())
+    }
+}

@@ -1,0 +1,144 @@
+//! Erlang's external term format, as far as session data uses it. Atoms are
+//! texts here and are never created; functions and pids are refused.
+
+use serde_json::{Map, Value};
+
+use super::bytes::{Bytes, MAX_DEPTH, shown};
+use crate::session::Rejected;
+
+const VERSION: u8 = 131;
+
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
+    let mut input = Bytes(bytes);
+    let term = input.expect(VERSION).and_then(|()| term(&mut input, 0));
+    term.filter(|_| input.0.is_empty())
+        .ok_or_else(|| Rejected::malformed("the session is not an Erlang term of plain data"))
+}
+
+fn term(input: &mut Bytes<'_>, depth: usize) -> Option<Value> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    match input.byte()? {
+        // SMALL_TUPLE, LARGE_TUPLE
+        104 => {
+            let count = usize::from(input.byte()?);
+            terms(input, count, depth).map(Value::Array)
+        }
+        105 => {
+            let count = length(input)?;
+            terms(input, count, depth).map(Value::Array)
+        }
+        // NIL, STRING (a list of small integers), LIST
+        106 => Some(Value::Array(Vec::new())),
+        107 => {
+            let length = usize::from(u16::from_be_bytes(input.array()?));
+            Some(input.take(length)?.iter().map(|&byte| Value::from(byte)).collect())
+        }
+        108 => {
+            let count = length(input)?;
+            let items = terms(input, count, depth)?;
+            // An improper list has a tail that is not NIL; sessions have none.
+            term(input, depth + 1).filter(|tail| tail.as_array().is_some_and(Vec::is_empty))?;
+            Some(Value::Array(items))
+        }
+        // MAP
+        116 => {
+            let count = length(input)?;
+            map(input, count, depth)
+        }
+        tag => scalar(tag, input),
+    }
+}
+
+fn scalar(tag: u8, input: &mut Bytes<'_>) -> Option<Value> {
+    match tag {
+        // NEW_FLOAT
+        70 => Some(Value::from(f64::from_be_bytes(input.array()?))),
+        // SMALL_INTEGER, INTEGER
+        97 => Some(Value::from(input.byte()?)),
+        98 => Some(Value::from(i32::from_be_bytes(input.array()?))),
+        // ATOM, SMALL_ATOM, ATOM_UTF8, SMALL_ATOM_UTF8
+        100 | 118 => {
+            let length = usize::from(u16::from_be_bytes(input.array()?));
+            input.take(length).map(atom)
+        }
+        115 | 119 => {
+            let length = usize::from(input.byte()?);
+            input.take(length).map(atom)
+        }
+        // BINARY
+        109 => {
+            let length = length(input)?;
+            input.take(length).map(shown)
+        }
+        // SMALL_BIG, LARGE_BIG
+        110 => {
+            let length = usize::from(input.byte()?);
+            big(input, length)
+        }
+        111 => {
+            let length = length(input)?;
+            big(input, length)
+        }
+        _ => None,
+    }
+}
+
+fn length(input: &mut Bytes<'_>) -> Option<usize> {
+    usize::try_from(u32::from_be_bytes(input.array()?)).ok()
+}
+
+/// Nothing is reserved for `count`: it is what they claim.
+fn terms(input: &mut Bytes<'_>, count: usize, depth: usize) -> Option<Vec<Value>> {
+    let mut items = Vec::new();
+    for _ in 0..count {
+        items.push(term(input, depth + 1)?);
+    }
+    Some(items)
+}
+
+fn map(input: &mut Bytes<'_>, count: usize, depth: usize) -> Option<Value> {
+    let mut members = Map::new();
+    for _ in 0..count {
+        let key = match term(input, depth + 1)? {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        members.insert(key, term(input, depth + 1)?);
+    }
+    Some(Value::Object(members))
+}
+
+fn atom(name: &[u8]) -> Value {
+    match name {
+        b"false" => Value::Bool(false),
+        b"nil" | b"undefined" => Value::Null,
+        b"true" => Value::Bool(true),
+        other => shown(other),
+    }
+}
+
+/// A sign and little-endian digits. What does not fit 64 bits is no user id, and
+/// nobody needs it exact.
+fn big(input: &mut Bytes<'_>, length: usize) -> Option<Value> {
+    let negative = input.byte()? != 0;
+    let digits = input.take(length)?;
+    Some(super::number::from_little_endian(digits, negative))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endless_nesting_lies_and_functions_are_refused() {
+        let nested = [vec![VERSION], [108, 0, 0, 0, 1].repeat(100_000)].concat();
+        let cases: [&[u8]; 5] =
+            [&nested, &[VERSION, 108, 255, 255, 255, 255], &[VERSION, 112], &[97, 1], &[]];
+        for bytes in cases {
+            assert!(parse(bytes).is_err());
+        }
+        assert_eq!(parse(&[VERSION, 97, 7]).unwrap(), Value::from(7));
+    }
+}

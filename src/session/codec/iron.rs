@@ -1,0 +1,76 @@
+//! The `Fe26.2` seal of @hapi/iron: encrypted, then authenticated, under keys
+//! derived from a password with salts that travel along.
+
+use std::num::NonZeroU32;
+
+use super::base64;
+use super::crypto::{Hash, MacKey, open_cbc, pbkdf2};
+use crate::secret::Secret;
+use crate::session::{Reason, Rejected};
+
+/// What was sealed, and until when (Unix milliseconds).
+pub(crate) struct Unsealed {
+    pub plaintext: Vec<u8>,
+    pub expires_at_ms: Option<u64>,
+}
+
+impl Unsealed {
+    /// The end in whole seconds, cut off.
+    pub(crate) fn expires_at(&self) -> Option<u64> {
+        self.expires_at_ms.map(|ms| ms / 1000)
+    }
+}
+
+/// Opens a seal. `passwords` come with the ids seals name them by; a seal
+/// without an id is tried with all of them.
+pub(crate) fn unseal(seal: &str, passwords: &[(String, Secret)]) -> Result<Unsealed, Rejected> {
+    let parts: Vec<_> = seal.split('*').collect();
+    let &[prefix, id, cipher_salt, iv, ciphertext, expiry, mac_salt, mac] = parts.as_slice() else {
+        return Err(Rejected::malformed(format!("{} parts, a seal has 8", parts.len())));
+    };
+    if prefix != "Fe26.2" {
+        return Err(Rejected::malformed("the value does not start with `Fe26.2`"));
+    }
+    let expires_at_ms = read_expiry(expiry)?;
+    let decode = |text: &str| {
+        base64::url_decode(text)
+            .ok_or_else(|| Rejected::malformed("a part of the seal is not base64url"))
+    };
+    let (iv, ciphertext, mac) = (decode(iv)?, decode(ciphertext)?, decode(mac)?);
+    let authenticated = parts.get(..6).unwrap_or_default().join("*");
+    let candidates: Vec<_> = passwords
+        .iter()
+        .filter(|(own, _)| id.is_empty() || own == id)
+        .map(|(_, password)| password)
+        .collect();
+    if candidates.is_empty() {
+        let detail = "the seal names a password id that is not in `secrets`";
+        return Err(Rejected::new(Reason::BadSignature, detail));
+    }
+    let sealed = |password: &&&Secret| {
+        let key = derive(password, mac_salt);
+        MacKey::new(Hash::Sha256, key.bytes()).verifies(authenticated.as_bytes(), &mac)
+    };
+    let password =
+        candidates.iter().find(sealed).ok_or_else(|| Rejected::bad_signature(candidates.len()))?;
+    let plaintext = open_cbc(derive(password, cipher_salt).bytes(), &iv, &ciphertext)
+        .ok_or_else(|| Rejected::malformed("the sealed text cannot be decrypted"))?;
+    Ok(Unsealed { plaintext, expires_at_ms })
+}
+
+fn read_expiry(text: &str) -> Result<Option<u64>, Rejected> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let number = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    number.map(Some).ok_or_else(|| Rejected::malformed("the seal's expiry is not a number"))
+}
+
+/// One iteration is iron's own choice: it expects passwords of full strength.
+/// A password given as bytes is the key itself, and then there is no salt.
+fn derive(password: &Secret, salt: &str) -> Secret {
+    if salt.is_empty() {
+        return password.clone();
+    }
+    pbkdf2(Hash::Sha1, password.bytes(), salt.as_bytes(), NonZeroU32::MIN, 32)
+}

@@ -1,0 +1,58 @@
+//! Signed values of the itsdangerous and Django families:
+//! `payload<separator>timestamp<separator>signature`.
+
+use super::base64;
+use super::crypto::MacKey;
+use crate::session::rejected::in_words;
+use crate::session::{Reason, Rejected};
+
+/// How far the app's clock may be ahead of ours.
+const LEEWAY: u64 = 5;
+
+/// Payload and timestamp of a value whose signature was verified, still encoded.
+pub(crate) struct Signed<'v> {
+    pub payload: &'v str,
+    pub timestamp: &'v str,
+}
+
+/// Verifies a value under any of the keys.
+pub(crate) fn verify<'v>(
+    value: &'v str,
+    separator: char,
+    keys: &[MacKey],
+) -> Result<Signed<'v>, Rejected> {
+    let split = value.rsplit_once(separator).and_then(|(signed, signature)| {
+        signed.rsplit_once(separator).map(|parts| (signed, signature, parts))
+    });
+    let Some((signed, signature, (payload, timestamp))) = split else {
+        let detail = format!("the value has no timestamp and signature after `{separator}`");
+        return Err(Rejected::malformed(detail));
+    };
+    let signature = base64::url_decode(signature).unwrap_or_default();
+    if !keys.iter().any(|key| key.verifies(signed.as_bytes(), &signature)) {
+        return Err(Rejected::bad_signature(keys.len()));
+    }
+    Ok(Signed { payload, timestamp })
+}
+
+/// When a value signed at `issued` ends. What is signed in the future was not
+/// signed by the app, or by a clock nobody should trust.
+pub(crate) fn expires_at(
+    issued: u64,
+    max_age: Option<u64>,
+    now: u64,
+) -> Result<Option<u64>, Rejected> {
+    let Some(max_age) = max_age else { return Ok(None) };
+    if issued > now.saturating_add(LEEWAY) {
+        let detail = format!("signed {} in the future", in_words(issued - now));
+        return Err(Rejected::new(Reason::NotYetValid, detail));
+    }
+    Ok(Some(issued.saturating_add(max_age)))
+}
+
+/// Seconds as big-endian bytes in base64url: itsdangerous.
+pub(crate) fn timestamp_bytes(text: &str) -> Result<u64, Rejected> {
+    let bytes = base64::url_decode(text).filter(|bytes| (1..=8).contains(&bytes.len()));
+    let bytes = bytes.ok_or_else(|| Rejected::malformed("the timestamp is not a number"))?;
+    Ok(bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte)))
+}

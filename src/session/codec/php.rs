@@ -1,0 +1,155 @@
+//! PHP's `serialize` format, read as data: objects are stepped over property by
+//! property, no class is ever known.
+
+use serde_json::Value;
+
+use super::bytes::{Bytes, MAX_DEPTH, list_or_object, shown};
+use crate::session::Rejected;
+
+/// One serialized value and nothing behind it.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
+    let mut input = Bytes(bytes);
+    let value = value(&mut input, 0).filter(|_| input.0.is_empty());
+    value.ok_or_else(|| Rejected::malformed("the session is not PHP-serialized data"))
+}
+
+/// The bytes of a serialized string: how caches wrap what they are given.
+pub(crate) fn unwrap_text(bytes: &[u8]) -> Option<&[u8]> {
+    let mut input = Bytes(bytes);
+    (input.byte()? == b's').then_some(())?;
+    input.expect(b':')?;
+    let text = text(&mut input)?;
+    input.expect(b';')?;
+    input.0.is_empty().then_some(text)
+}
+
+/// PHP's own session handler: `name|value` after `name|value`.
+pub(crate) fn parse_session(bytes: &[u8]) -> Result<Value, Rejected> {
+    let mut input = Bytes(bytes);
+    let mut entries = Vec::new();
+    while !input.0.is_empty() {
+        let entry = input.until(b'|').and_then(|name| {
+            let name = std::str::from_utf8(name).ok()?.to_owned();
+            Some((name, value(&mut input, 1)?))
+        });
+        entries
+            .push(entry.ok_or_else(|| Rejected::malformed("the session is not PHP session data"))?);
+    }
+    Ok(Value::Object(entries.into_iter().collect()))
+}
+
+fn value(input: &mut Bytes<'_>, depth: usize) -> Option<Value> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    let tag = input.byte()?;
+    if tag == b'N' {
+        input.expect(b';')?;
+        return Some(Value::Null);
+    }
+    input.expect(b':')?;
+    match tag {
+        b'a' => {
+            let count = number(input.until(b':')?)?;
+            entries(input, count, depth).map(list_or_object)
+        }
+        b'b' => Some(Value::Bool(input.until(b';')? == b"1")),
+        b'C' => {
+            class(input)?;
+            let length = number(input.until(b':')?)?;
+            input.expect(b'{')?;
+            input.take(length)?;
+            input.expect(b'}')?;
+            Some(Value::Null)
+        }
+        b'd' => ascii(input.until(b';')?)?.parse::<f64>().ok().map(Value::from),
+        b'E' => {
+            let case = text(input)?;
+            input.expect(b';')?;
+            Some(shown(case))
+        }
+        b'i' => ascii(input.until(b';')?)?.parse::<i64>().ok().map(Value::from),
+        b'O' => {
+            class(input)?;
+            let count = number(input.until(b':')?)?;
+            let mut members = entries(input, count, depth)?;
+            // Names of private members carry their class between zero bytes.
+            members.retain(|(name, _)| !name.contains('\0'));
+            Some(Value::Object(members.into_iter().collect()))
+        }
+        // References to values seen before; following them could go in circles.
+        b'R' | b'r' => input.until(b';').map(|_| Value::Null),
+        b's' => {
+            let text = text(input)?;
+            input.expect(b';')?;
+            Some(shown(text))
+        }
+        _ => None,
+    }
+}
+
+/// `"Name":` of an object.
+fn class(input: &mut Bytes<'_>) -> Option<()> {
+    text(input)?;
+    input.expect(b':')
+}
+
+/// `{key;value…}`. Nothing is reserved for `count`: it is what they claim.
+fn entries(input: &mut Bytes<'_>, count: usize, depth: usize) -> Option<Vec<(String, Value)>> {
+    input.expect(b'{')?;
+    let mut entries = Vec::new();
+    for _ in 0..count {
+        let key = match value(input, depth + 1)? {
+            Value::String(text) => text,
+            Value::Number(number) => number.to_string(),
+            other => other.get("base64")?.as_str()?.to_owned(),
+        };
+        entries.push((key, value(input, depth + 1)?));
+    }
+    input.expect(b'}')?;
+    Some(entries)
+}
+
+/// `5:"bytes"`.
+fn text<'a>(input: &mut Bytes<'a>) -> Option<&'a [u8]> {
+    let length = number(input.until(b':')?)?;
+    input.expect(b'"')?;
+    let text = input.take(length)?;
+    input.expect(b'"')?;
+    Some(text)
+}
+
+fn number(digits: &[u8]) -> Option<usize> {
+    ascii(digits)?.parse().ok()
+}
+
+fn ascii(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn arrays_objects_and_references_are_read_as_data() {
+        let text = concat!(
+            r#"a:4:{s:1:"e";O:3:"Bag":2:{s:1:"x";i:1;s:4:""#,
+            "\0*\0y",
+            r#"";b:1;}s:1:"l";a:2:{i:0;d:0.5;i:1;N;}s:1:"r";R:2;i:7;E:7:"A:Heart";}"#
+        );
+        let expected = json!({"e": {"x": 1}, "l": [0.5, null], "r": null, "7": "A:Heart"});
+        assert_eq!(parse(text.as_bytes()).unwrap(), expected);
+    }
+
+    #[test]
+    fn lies_about_lengths_and_endless_nesting_are_refused() {
+        let nested = "a:1:{i:0;".repeat(100_000);
+        for text in ["a:999999999:{", "s:99:\"x\";", "s:1:\"xy\";", "i:1", "i:1;i:2;", "x", &nested]
+        {
+            assert!(parse(text.as_bytes()).is_err());
+        }
+    }
+}

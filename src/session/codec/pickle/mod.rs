@@ -1,0 +1,105 @@
+//! Python pickles, read as data and never executed: whatever a pickle would
+//! call or import becomes an opaque value that holds nothing.
+//!
+//! Values live in an arena and are shared by index, so a pickle that repeats one
+//! list a million times costs a million indices, not a million lists; turning
+//! the result into JSON counts every value it writes.
+
+mod machine;
+
+use serde_json::{Map, Value};
+
+use super::bytes::MAX_DEPTH;
+use crate::session::Rejected;
+use machine::{Item, Machine};
+
+/// More values than any session has.
+const MAX_VALUES: usize = 100_000;
+
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
+    let read = Machine::run(bytes)
+        .and_then(|(arena, root)| Writer { arena: &arena, left: MAX_VALUES }.json(root, 0));
+    read.ok_or_else(|| Rejected::malformed("the session is not a pickle of plain data"))
+}
+
+/// From arena to JSON, with a budget: shared values are written out each time.
+struct Writer<'a> {
+    arena: &'a [Item],
+    left: usize,
+}
+
+impl Writer<'_> {
+    fn json(&mut self, index: usize, depth: usize) -> Option<Value> {
+        self.left = self.left.checked_sub(1)?;
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        match self.arena.get(index)? {
+            Item::Dict(entries) => {
+                let mut members = Map::new();
+                for &(key, value) in entries {
+                    let key = match self.json(key, depth + 1)? {
+                        Value::String(text) => text,
+                        other => other.to_string(),
+                    };
+                    members.insert(key, self.json(value, depth + 1)?);
+                }
+                Some(Value::Object(members))
+            }
+            Item::List(items) => items
+                .iter()
+                .map(|&item| self.json(item, depth + 1))
+                .collect::<Option<Vec<_>>>()
+                .map(Value::Array),
+            Item::Opaque => Some(Value::Null),
+            Item::Plain(value) => Some(value.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn plain_values_of_every_protocol_are_read() {
+        let cases: [(&[u8], Value); 5] = [
+            (b"(dp0\nVa\np1\nI5\nsVb\nI01\ns.", json!({"a": 5, "b": true})),
+            (
+                b"\x80\x02}q\x00(X\x01\x00\x00\x00aK\x05X\x01\x00\x00\x00bNu.",
+                json!({"a": 5, "b": null}),
+            ),
+            (
+                b"\x80\x04\x95\x0a\x00\x00\x00\x00\x00\x00\x00}\x94\x8c\x01a\x94\x8a\x01\xffs.",
+                json!({"a": -1}),
+            ),
+            (b"\x80\x04]\x94(K\x01\x88G?\xf8\x00\x00\x00\x00\x00\x00e.", json!([1, true, 1.5])),
+            (b"cposix\nsystem\n(S'id'\ntR.", Value::Null),
+        ];
+        for (pickle, expected) in cases {
+            assert_eq!(parse(pickle).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn bombs_and_nonsense_are_refused() {
+        // Ten lists, each ten times the one before: a billion values if followed.
+        let mut laughs = b"\x80\x02]q\x00".to_vec();
+        for level in 0..9 {
+            laughs.extend_from_slice(b"](");
+            for _ in 0..10 {
+                laughs.extend_from_slice(&[b'h', level]);
+            }
+            laughs.extend_from_slice(&[b'e', b'q', level + 1]);
+        }
+        laughs.push(b'.');
+        let circle = b"]q\x00h\x00a.".to_vec();
+        let cut = b"X\xff\xff\xff\x7fa.".to_vec();
+        for bytes in [laughs, circle, cut, b".".to_vec(), b"(".to_vec(), b"(t".to_vec()] {
+            assert!(parse(&bytes).is_err());
+        }
+        assert!(parse(b"Pid\n.").is_err(), "persistent ids are not data");
+    }
+}

@@ -1,0 +1,21 @@
+//! Compressed payloads, of which only so much is ever inflated.
+
+use std::io::Read as _;
+
+use crate::session::{Reason, Rejected};
+
+/// More than any session that arrived in a cookie; less than a bomb.
+const MAX_INFLATED: u64 = 256 * 1024;
+
+pub(crate) fn inflate(compressed: &[u8]) -> Result<Vec<u8>, Rejected> {
+    let mut inflated = Vec::new();
+    let mut reader = flate2::read::ZlibDecoder::new(compressed).take(MAX_INFLATED + 1);
+    reader
+        .read_to_end(&mut inflated)
+        .map_err(|_| Rejected::malformed("the compressed payload is damaged"))?;
+    if inflated.len() as u64 > MAX_INFLATED {
+        let detail = "the compressed payload grows beyond 256 KB";
+        return Err(Rejected::new(Reason::Oversized, detail));
+    }
+    Ok(inflated)
+}

@@ -1,0 +1,97 @@
+//! better-auth sessions in secondary storage (Redis) or in its two tables.
+
+use serde_json::{Value, json};
+
+use crate::session::codec::{claims, json as json_codec, time};
+use crate::session::settings::Settings;
+use crate::session::store::{Answer, Cell, Check, Engine, Question, Store};
+use crate::session::{Opened, Reason, Rejected};
+
+pub(super) struct Stored {
+    store: Store,
+    place: Place,
+}
+
+enum Place {
+    Redis { prefix: String },
+    Tables { session: String, user: String },
+}
+
+impl Stored {
+    pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Self> {
+        let mut store = settings.store(&[Engine::Redis, Engine::Sql])?;
+        let place = if store.engine() == Engine::Redis {
+            Place::Redis { prefix: store.text("prefix", "") }
+        } else {
+            let session = store.identifier("table", "session");
+            Place::Tables { session, user: store.identifier("user_table", "user") }
+        };
+        Some(Self { place, store: store.finish() })
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn question(&self, token: &str) -> Check<Opened> {
+        match &self.place {
+            Place::Redis { prefix } => Question::redis(prefix, token),
+            Place::Tables { session, .. } => {
+                Question::row(session, &[("token", Cell::Text(token.to_owned()))])
+            }
+        }
+    }
+
+    /// Redis answers once; the tables are asked for the session, then its user.
+    pub(super) fn answered(
+        &self,
+        question: &Question,
+        answer: Answer,
+        now: u64,
+    ) -> Result<Check<Opened>, Rejected> {
+        let (session, key_end) = match &self.place {
+            Place::Redis { .. } => {
+                let (value, key_end) = answer.redis(now)?;
+                (json_codec::parse(&value)?, key_end)
+            }
+            Place::Tables { user, .. } => {
+                let row = answer.row()?;
+                if question.carried.is_null() {
+                    return ask_for_user(user, row.into_session(), now);
+                }
+                (json!({ "session": question.carried, "user": row.into_session() }), None)
+            }
+        };
+        let end = session_end(&session)?;
+        let expires_at = Some(key_end.map_or(end, |key_end| key_end.min(end)));
+        Ok(Check::Known(Opened { session, expires_at }))
+    }
+}
+
+fn ask_for_user(table: &str, session: Value, now: u64) -> Result<Check<Opened>, Rejected> {
+    let whole = json!({ "session": session });
+    let end = session_end(&whole)?;
+    if end <= now {
+        return Err(Rejected::expired(end, now));
+    }
+    let id = match session.get("userId") {
+        Some(Value::String(text)) => Cell::Text(text.clone()),
+        Some(Value::Number(number)) => Cell::Integer(number.as_i64().unwrap_or_default()),
+        _ => return Err(Rejected::new(Reason::NoUser, "the session row has no `userId`")),
+    };
+    Ok(Question::row(table, &[("id", id)]).carrying(session))
+}
+
+/// When the session itself ends, whatever the cache says: ISO text from JSON,
+/// a number from some databases.
+pub(super) fn session_end(whole: &Value) -> Result<u64, Rejected> {
+    let session = whole.get("session").unwrap_or(&Value::Null);
+    let end = match session.get("expiresAt") {
+        Some(Value::String(text)) => time::parse(text),
+        // Milliseconds, unless a database column already gave seconds.
+        Some(Value::Number(_)) => claims::seconds(session, "expiresAt")?
+            .map(|number| if number >= 100_000_000_000 { number / 1000 } else { number }),
+        _ => None,
+    };
+    end.ok_or_else(|| Rejected::malformed("the session has no `expiresAt`"))
+}

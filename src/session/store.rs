@@ -1,0 +1,244 @@
+//! Sessions that live in the app's own store: what to fetch, and what came back.
+//!
+//! Nothing here fetches. A format verifies the cookie, checks the id's letters
+//! and length, and asks a `Question`; whoever holds the connections answers it,
+//! and the format judges the answer. Ids reach a query only as key or parameter.
+
+use serde_json::Value;
+
+use super::codec::{bytes, time};
+use super::{Identity, Reason, Rejected};
+use crate::secret::Secret;
+
+/// The outcome of looking at cookies: someone is known, or the store must be
+/// asked first.
+pub enum Check<T = Identity> {
+    Ask(Question),
+    Known(T),
+}
+
+/// What to fetch before a session can be judged.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub query: Query,
+    /// What an earlier answer said, for formats that ask twice.
+    pub(super) carried: Value,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// What the app answers (200, JSON) when it is asked with this request's
+    /// `Cookie` header; any other status is a miss.
+    App { url: String },
+    /// The content of the file of this name in the store's folder, and when it
+    /// was last modified. The name has letters, digits, `-` and `_` only.
+    File { name: String },
+    /// The string under this key, and how long it still lives.
+    Redis { key: String },
+    /// The one row in which every column has its value. Names are identifiers
+    /// from the settings.
+    Row { table: String, matching: Vec<(String, Cell)> },
+}
+
+/// What the store holds. `None` in place of an answer is a miss.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    App { body: Vec<u8> },
+    File { content: Vec<u8>, modified: u64 },
+    Redis { value: Vec<u8>, seconds_left: Option<u64> },
+    Row(Row),
+}
+
+/// The columns of a row by name.
+#[derive(Clone, Debug, Default)]
+pub struct Row(pub Vec<(String, Cell)>);
+
+/// One column's value. Times are Unix seconds, or text as the database prints
+/// it (UTC unless it says otherwise).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cell {
+    Bytes(Vec<u8>),
+    Integer(i64),
+    Null,
+    Text(String),
+    Time(u64),
+}
+
+/// Which engine keeps the sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    File,
+    Redis,
+    Sql,
+}
+
+impl Engine {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Redis => "redis",
+            Self::Sql => "sql",
+        }
+    }
+}
+
+/// A store as `[session.store]` names it; whoever connects reads it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub engine: Engine,
+    /// `redis://…`, `postgres://…` and so on; a secret, because it may hold a
+    /// password.
+    pub url: Option<Secret>,
+    /// The database behind a cache (Django's `cached_db`). Without it, a question
+    /// for a row is answered as a miss.
+    pub database: Option<Secret>,
+    /// The folder of a file store.
+    pub path: Option<String>,
+    /// How long an answer may be remembered, and a sign-out go unnoticed.
+    pub cache_seconds: u64,
+}
+
+impl Question {
+    pub(super) fn new(query: Query) -> Self {
+        Self { query, carried: Value::Null }
+    }
+
+    pub(super) fn redis<T>(prefix: &str, id: &str) -> Check<T> {
+        Check::Ask(Self::new(Query::Redis { key: format!("{prefix}{id}") }))
+    }
+
+    pub(super) fn row<T>(table: &str, matching: &[(&str, Cell)]) -> Check<T> {
+        let matching =
+            matching.iter().map(|(column, cell)| ((*column).to_owned(), cell.clone())).collect();
+        Check::Ask(Self::new(Query::Row { table: table.to_owned(), matching }))
+    }
+}
+
+impl<T> Check<T> {
+    /// The same question, with something to remember for its answer.
+    pub(super) fn carrying(self, carried: Value) -> Self {
+        match self {
+            Self::Ask(question) => Self::Ask(Question { carried, ..question }),
+            Self::Known(_) => self,
+        }
+    }
+}
+
+impl Answer {
+    /// Bytes the answer takes: what is larger than any session is not read.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::App { body } => body.len(),
+            Self::File { content, .. } => content.len(),
+            Self::Redis { value, .. } => value.len(),
+            Self::Row(row) => row.0.iter().map(|(_, cell)| cell.size()).sum(),
+        }
+    }
+
+    pub(super) fn redis(self, now: u64) -> Result<(Vec<u8>, Option<u64>), Rejected> {
+        match self {
+            Self::Redis { value, seconds_left } => {
+                Ok((value, seconds_left.map(|left| now.saturating_add(left))))
+            }
+            Self::App { .. } | Self::File { .. } | Self::Row(_) => Err(mismatch()),
+        }
+    }
+
+    pub(super) fn row(self) -> Result<Row, Rejected> {
+        match self {
+            Self::Row(row) => Ok(row),
+            Self::App { .. } | Self::File { .. } | Self::Redis { .. } => Err(mismatch()),
+        }
+    }
+}
+
+/// For formats that were configured without a store, should one answer.
+pub(super) fn not_asked() -> Rejected {
+    Rejected::new(Reason::Unavailable, "this source has no store to ask")
+}
+
+pub(super) fn mismatch() -> Rejected {
+    Rejected::new(Reason::Unavailable, "the answer is not from the store that was asked")
+}
+
+impl Row {
+    pub(super) fn get(&self, column: &str) -> Result<&Cell, Rejected> {
+        let cell = self.0.iter().find(|(name, _)| name == column).map(|(_, cell)| cell);
+        cell.ok_or_else(|| Rejected::malformed(format!("the row has no column `{column}`")))
+    }
+
+    /// The time in a column that must hold one.
+    pub(super) fn time(&self, column: &str) -> Result<u64, Rejected> {
+        let time = self.get(column)?.time();
+        time.ok_or_else(|| Rejected::malformed(format!("column `{column}` holds no time")))
+    }
+
+    /// The row as a session: columns by name.
+    pub(super) fn into_session(self) -> Value {
+        let members = self.0.into_iter().map(|(column, cell)| (column, cell.into_json()));
+        Value::Object(members.collect())
+    }
+}
+
+impl Cell {
+    fn size(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Text(text) => text.len(),
+            Self::Integer(_) | Self::Null | Self::Time(_) => 8,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            Self::Text(text) => Some(text.as_bytes()),
+            Self::Integer(_) | Self::Null | Self::Time(_) => None,
+        }
+    }
+
+    /// Unix seconds. Integers too large for seconds are JavaScript's
+    /// milliseconds.
+    fn time(&self) -> Option<u64> {
+        const MILLISECONDS: u64 = 100_000_000_000;
+        let whole = match self {
+            Self::Time(seconds) => return Some(*seconds),
+            Self::Integer(number) => u64::try_from(*number).ok()?,
+            Self::Text(text) => match text.parse::<u64>() {
+                Ok(number) => number,
+                Err(_) => return time::parse(text),
+            },
+            Self::Bytes(_) | Self::Null => return None,
+        };
+        Some(if whole >= MILLISECONDS { whole / 1000 } else { whole })
+    }
+
+    fn into_json(self) -> Value {
+        match self {
+            Self::Bytes(bytes) => bytes::shown(&bytes),
+            Self::Integer(number) => Value::from(number),
+            Self::Null => Value::Null,
+            Self::Text(text) => Value::String(text),
+            Self::Time(seconds) => Value::from(seconds),
+        }
+    }
+}
+
+/// Refuses what no framework uses as a session id. The id has been verified
+/// where the format signs it; it becomes a key or a parameter either way.
+pub(super) fn check_id(id: &str) -> Result<(), Rejected> {
+    const LENGTH: std::ops::RangeInclusive<usize> = 8..=256;
+    if LENGTH.contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(Rejected::malformed("the session id has a length or characters no framework uses"))
+}
+
+/// As `check_id`, for frameworks whose ids are letters and digits.
+pub(super) fn check_plain_id(id: &str) -> Result<(), Rejected> {
+    check_id(id)?;
+    if id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Ok(());
+    }
+    Err(Rejected::malformed("the session id has other characters than letters and digits"))
+}

@@ -1,0 +1,164 @@
+//! The README and the annotated example do what they say: every configuration
+//! block is read, every command is run, every output shown is the real one.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+const README: &str = include_str!("../README.md");
+const SECRETS: [(&str, &str); 2] = [
+    ("NEXTAUTH_SECRET", "only-for-this-test-0123456789abcdef"),
+    ("PORTIVE_API_KEY", "PRTV_onlyForTest_0123456789abcdef"),
+];
+
+/// The contents of the README's fenced blocks in one language.
+fn blocks(language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    README.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+}
+
+/// A folder of this test's own, with a gateway.toml in it.
+fn folder(name: &str, config: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("gateway.toml"), config).unwrap();
+    folder
+}
+
+fn portcullis(folder: &PathBuf, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.args(arguments).current_dir(folder).envs(SECRETS).stdin(Stdio::null());
+    command
+}
+
+fn run(folder: &PathBuf, arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = portcullis(folder, arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap_or(-1), text(stdout), text(stderr))
+}
+
+/// A running command, ended with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        Self(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    fn terminate(&mut self) -> i32 {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.0.wait().unwrap().code().unwrap_or(-1)
+    }
+}
+
+/// The status line of `GET path`, asked until something answers there.
+fn get(address: &str, path: &str) -> String {
+    for _ in 0..200 {
+        if let Ok(mut stream) = TcpStream::connect(address) {
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n\r\n")
+                .unwrap();
+            let mut answer = String::new();
+            let _ = stream.read_to_string(&mut answer);
+            return answer.lines().next().unwrap_or_default().to_owned();
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    panic!("nothing listens on {address}");
+}
+
+#[test]
+fn every_configuration_block_holds() {
+    let blocks = blocks("toml");
+    assert!(blocks.len() >= 2);
+    for (index, block) in blocks.iter().enumerate() {
+        let folder = folder(&format!("readme-block-{index}"), block);
+        assert_eq!(run(&folder, &["check"]), (0, "ok\n".into(), String::new()), "{block}");
+    }
+}
+
+#[test]
+fn the_annotated_example_holds() {
+    let folder = folder("readme-example", include_str!("../gateway.toml"));
+    assert_eq!(run(&folder, &["check"]), (0, "ok\n".into(), String::new()));
+}
+
+#[test]
+fn the_problems_shown_are_the_problems_reported() {
+    let broken = blocks("toml")[0].replace("ttl = \"1m\"", "ttl = 60").replace("limit =", "limt =");
+    let folder = folder("readme-problems", &broken);
+    let (code, stdout, stderr) = run(&folder, &["check"]);
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    assert!(blocks("text").contains(&stderr), "the README should show:\n{stderr}");
+}
+
+#[test]
+fn every_command_of_the_readme_is_known_here() {
+    let commands: Vec<String> = blocks("sh")
+        .iter()
+        .flat_map(|b| b.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    for command in &commands {
+        let tested = [
+            "cargo run --release -- demo",
+            "portcullis check",
+            "portcullis run",
+            "portcullis session --cookie 'next-auth.session-token=not-a-session'",
+            "tests/run",
+        ];
+        assert!(tested.contains(&command.as_str()), "no test runs `{command}`");
+    }
+    assert!(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/run")).is_file());
+}
+
+#[test]
+fn the_session_command_explains_a_refused_cookie() {
+    let folder = folder("readme-session", &blocks("toml")[0]);
+    let (code, stdout, _) =
+        run(&folder, &["session", "--cookie", "next-auth.session-token=not-a-session"]);
+    assert_eq!(code, 1);
+    assert!(stdout.starts_with("refused: malformed: "), "{stdout}");
+}
+
+#[test]
+fn the_ten_lines_run_and_stop() {
+    let config = blocks("toml")[0].replace("127.0.0.1:8080\"", "127.0.0.1:0\"\nadmin = false");
+    let folder = folder("readme-run", &config);
+    let mut gateway = Running::start(portcullis(&folder, &["run"]));
+    let mut lines = BufReader::new(gateway.0.stderr.take().unwrap()).lines();
+    let listening = lines.find_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(&line.ok()?).ok()?;
+        (line["message"] == "listening").then(|| line["address"].as_str().unwrap().to_owned())
+    });
+    let address = listening.expect("the gateway says where it listens");
+    assert_eq!(get(&address, "/api/get-auth-token"), "HTTP/1.1 401 Unauthorized");
+    assert_eq!(get(&address, "/"), "HTTP/1.1 502 Bad Gateway", "there is no app in this test");
+    assert_eq!(gateway.terminate(), 0);
+}
+
+#[test]
+fn the_demo_prints_an_address_that_answers() {
+    let folder = folder("readme-demo", "");
+    let mut demo = Running::start(portcullis(&folder, &["demo"]));
+    let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines();
+    let address = lines.find_map(|line| {
+        let line = line.ok()?;
+        let rest = line.split_once("http://127.0.0.1:").filter(|_| line.starts_with("Open "))?.1;
+        Some(format!("127.0.0.1:{}", rest.split('/').next()?))
+    });
+    let address = address.expect("the demo says where to go");
+    assert_eq!(get(&address, "/"), "HTTP/1.1 200 OK");
+    assert_eq!(get(&address, "/api/get-auth-token"), "HTTP/1.1 401 Unauthorized");
+    assert_eq!(demo.terminate(), 0);
+}
