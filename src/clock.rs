@@ -5,7 +5,6 @@
 //! limits count on the monotonic one, so that setting the clock back neither
 //! locks users out nor hands out a fresh allowance.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -115,9 +114,27 @@ pub fn push_rfc3339(out: &mut String, unix_ms: u64) {
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);
     let (second, milli) = (rest / 1000 % 60, rest % 1000);
-    // Writing to a String cannot fail.
-    let _ =
-        write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z");
+    for (number, digits, after) in [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (hour, 2, ':'),
+        (minute, 2, ':'),
+        (second, 2, '.'),
+        (milli, 3, 'Z'),
+    ] {
+        push_digits(out, number, digits);
+        out.push(after);
+    }
+}
+
+/// The last `digits` digits of a number; several times as fast as `format!`,
+/// for what stands in every line of the log.
+pub fn push_digits(out: &mut String, number: u64, digits: u32) {
+    for place in (0..digits).rev() {
+        let digit = number / 10_u64.pow(place) % 10;
+        out.push(char::from(b'0' + u8::try_from(digit).unwrap_or(0)));
+    }
 }
 
 #[cfg(test)]

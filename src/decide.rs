@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::policy::{Origin, Policy, Route, Rule, SessionRule, TokenRoute, rule_for};
 use crate::request::RequestView;
@@ -140,12 +140,7 @@ pub fn cors(reply: &mut Reply, origin: &Origin) {
     reply.push(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.as_str());
     reply.push(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
     reply.push(header::ACCESS_CONTROL_EXPOSE_HEADERS, "RateLimit, RateLimit-Policy, Retry-After");
-    let vary = (header::VARY, HeaderValue::from_static("Cookie, Origin"));
-    let is_vary = |(name, _): &(HeaderName, HeaderValue)| *name == header::VARY;
-    match reply.headers.iter_mut().find(|field| is_vary(field)) {
-        Some(field) => *field = vary,
-        None => reply.headers.push(vary),
-    }
+    reply.headers.insert(header::VARY, HeaderValue::from_static("Cookie, Origin"));
 }
 
 /// Decides, now that the session has been looked at. `verdict` is `None` where

@@ -53,7 +53,7 @@ pub fn take(
         live.metrics.limited(&route.label);
         Refusal::TooMany {
             retry_after: exceeded.retry_after,
-            policy: limit.policy_header().to_owned(),
+            policy: limit.policy_header().clone(),
             left: exceeded.header(limit),
         }
     })

@@ -12,12 +12,14 @@
 //! slows newcomers down and never frees anybody.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{self, SHA256};
+use http::HeaderValue;
 
 use crate::clock::Now;
 use crate::units::Rate;
@@ -35,7 +37,7 @@ pub const MAX_RATES: usize = 4;
 pub struct Limit {
     name: String,
     cells: Vec<Cell>,
-    policy_header: String,
+    policy_header: HeaderValue,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,11 +88,11 @@ impl Limit {
             format!("\"{}\";q={};w={window}", cell.label, rate.count)
         };
         let policy_header = cells.iter().zip(rates).map(policy).collect::<Vec<_>>().join(", ");
-        Self { name: name.to_owned(), cells, policy_header }
+        Self { name: name.to_owned(), cells, policy_header: header_value(policy_header) }
     }
 
     /// The `RateLimit-Policy` field (draft-ietf-httpapi-ratelimit-headers).
-    pub fn policy_header(&self) -> &str {
+    pub fn policy_header(&self) -> &HeaderValue {
         &self.policy_header
     }
 
@@ -105,23 +107,32 @@ impl Limit {
         BucketKey(u128::from_le_bytes(*head))
     }
 
-    fn render(&self, left: &[Left; MAX_RATES]) -> String {
-        let item = |(cell, left): (&Cell, &Left)| {
-            format!("\"{}\";r={};t={}", cell.label, left.count, whole_seconds(left.until_full))
-        };
-        self.cells.iter().zip(left).map(item).collect::<Vec<_>>().join(", ")
+    fn render(&self, left: &[Left; MAX_RATES]) -> HeaderValue {
+        let mut text = String::with_capacity(64);
+        for (cell, left) in self.cells.iter().zip(left) {
+            let separator = if text.is_empty() { "" } else { ", " };
+            let (label, count, seconds) = (&cell.label, left.count, whole_seconds(left.until_full));
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{separator}\"{label}\";r={count};t={seconds}");
+        }
+        header_value(text)
     }
+}
+
+/// Labels are paths and names of the configuration, which fit a header.
+fn header_value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 
 impl Admitted {
     /// The `RateLimit` field: what is left, and when all of it is back.
-    pub fn header(&self, limit: &Limit) -> String {
+    pub fn header(&self, limit: &Limit) -> HeaderValue {
         limit.render(&self.left)
     }
 }
 
 impl Exceeded {
-    pub fn header(&self, limit: &Limit) -> String {
+    pub fn header(&self, limit: &Limit) -> HeaderValue {
         limit.render(&self.left)
     }
 }

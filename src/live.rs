@@ -74,7 +74,8 @@ impl Live {
         context.update(&self.user_hash_key);
         context.update(user_id.as_bytes());
         let digest = context.finish();
-        digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        let (head, _) = digest.as_ref().split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
+        format!("{:016x}", u64::from_be_bytes(*head))
     }
 
     /// Whether new requests are welcome: false from the first moment of

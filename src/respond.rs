@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::limit::whole_seconds;
 
@@ -28,8 +28,8 @@ pub enum Refusal {
     TooLarge(Part),
     TooMany {
         retry_after: Duration,
-        policy: String,
-        left: String,
+        policy: HeaderValue,
+        left: HeaderValue,
     },
     Unavailable,
     UpstreamFailed,
@@ -60,7 +60,7 @@ pub enum Audience {
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: StatusCode,
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub headers: HeaderMap,
     pub body: Bytes,
 }
 
@@ -145,8 +145,8 @@ impl Refusal {
             }
             Self::TooMany { retry_after, policy, left } => {
                 reply.push(header::RETRY_AFTER, &whole_seconds(*retry_after).max(1).to_string());
-                reply.push(RATELIMIT_POLICY, policy);
-                reply.push(RATELIMIT, left);
+                reply.headers.insert(RATELIMIT_POLICY, policy.clone());
+                reply.headers.insert(RATELIMIT, left.clone());
             }
             Self::BadRequest(_)
             | Self::CrossSite
@@ -187,29 +187,24 @@ impl Face {
     }
 }
 
+/// Fields of a token's answer, with those the framework adds.
+const USUAL_HEADERS: usize = 9;
+
 impl Reply {
     /// An answer of our own: never stored, never sniffed.
     pub fn new(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Self {
-        let headers = vec![
-            (header::CONTENT_TYPE, content_type),
-            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-            (header::VARY, HeaderValue::from_static("Cookie")),
-            (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        ];
+        let mut headers = HeaderMap::with_capacity(USUAL_HEADERS);
+        headers.insert(header::CONTENT_TYPE, content_type);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::VARY, HeaderValue::from_static("Cookie"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         Self { status, headers, body }
-    }
-
-    /// An answer whose body nobody asked for (HEAD).
-    pub fn without_body(status: StatusCode) -> Self {
-        let mut reply = Self::new(status, PLAIN_TEXT, Bytes::new());
-        reply.headers.retain(|(name, _)| *name != header::CONTENT_TYPE);
-        reply
     }
 
     /// Adds a field; a value that cannot stand in a header is left out.
     pub fn push(&mut self, name: HeaderName, value: &str) {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.push((name, value));
+            self.headers.insert(name, value);
         }
     }
 
@@ -239,8 +234,8 @@ mod tests {
             Refusal::TooLarge(Part::Headers),
             Refusal::TooMany {
                 retry_after: Duration::from_millis(1_200),
-                policy: String::new(),
-                left: String::new(),
+                policy: HeaderValue::from_static(""),
+                left: HeaderValue::from_static(""),
             },
             Refusal::Unavailable,
             Refusal::UpstreamFailed,
@@ -248,8 +243,7 @@ mod tests {
     }
 
     fn field(reply: &Reply, name: &str) -> Option<String> {
-        let found = reply.headers.iter().find(|(field, _)| field.as_str() == name)?;
-        Some(found.1.to_str().unwrap().to_owned())
+        Some(reply.headers.get(name)?.to_str().unwrap().to_owned())
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub struct Ctx {
     pub(super) now: Now,
     pub(super) idle_seconds: u64,
     pub(super) client: Client,
-    pub(super) host: String,
+    pub(super) host: Arc<str>,
     pub(super) audience: Audience,
     pub(super) rule: Option<Arc<str>>,
     pub(super) route: Option<Arc<Route>>,
@@ -56,7 +56,7 @@ impl Ctx {
                 hops: Vec::new(),
                 via_trusted: false,
             },
-            host: String::new(),
+            host: Arc::default(),
             audience: Audience::Script,
             rule: None,
             route: None,
@@ -72,8 +72,8 @@ impl Ctx {
     }
 
     /// The rule's label, or `-` where no rule applies.
-    pub(super) fn route_label(&self) -> String {
-        self.rule.as_deref().unwrap_or("-").to_owned()
+    pub(super) fn route_label(&self) -> &str {
+        self.rule.as_deref().unwrap_or("-")
     }
 
     /// Notes a refusal and makes its reply.

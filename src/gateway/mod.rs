@@ -112,7 +112,7 @@ impl ProxyHttp for Gateway {
         if let Some(host) = host {
             request.insert_header(header::HOST, host)?;
         } else if !request.headers.contains_key(header::HOST) && !ctx.host.is_empty() {
-            request.insert_header(header::HOST, ctx.host.as_str())?;
+            request.insert_header(header::HOST, &*ctx.host)?;
         }
         Ok(())
     }
@@ -250,7 +250,7 @@ impl Gateway {
         };
         ctx.audience = view.audience();
         let (plan, rule) = decide::plan(&policy, &view);
-        ctx.rule = rule.map(|rule| Arc::from(rule.label()));
+        ctx.rule = rule.map(|rule| rule.label().clone());
         if matches!(plan, Plan::Issue(_)) || rule.is_some_and(crate::policy::Rule::is_token) {
             ctx.audience = Audience::Script;
         }
@@ -311,7 +311,7 @@ impl Gateway {
                 let mut reply =
                     Reply::new(StatusCode::OK, token.content_type.clone(), token.body.clone());
                 if let Some(cookie) = &token.set_cookie {
-                    reply.headers.push((header::SET_COOKIE, cookie.clone()));
+                    reply.headers.insert(header::SET_COOKIE, cookie.clone());
                 }
                 push_limit(&mut reply, route, admitted.as_ref());
                 reply
@@ -325,7 +325,8 @@ impl Gateway {
         match issue::take(&self.0, route, identity, ctx.now) {
             Ok(admitted) => {
                 ctx.outcome = "answered";
-                let mut reply = Reply::without_body(StatusCode::OK);
+                let mut reply =
+                    Reply::new(StatusCode::OK, route.minter.content_type(), Bytes::new());
                 push_limit(&mut reply, route, admitted.as_ref());
                 reply
             }
@@ -347,10 +348,10 @@ impl Gateway {
                 None => limit.bucket(&ctx.client.limit_key()),
             };
             if let Err(exceeded) = self.0.limits.take(limit, subject, ctx.now) {
-                self.0.metrics.limited(&ctx.route_label());
+                self.0.metrics.limited(ctx.route_label());
                 let refusal = Refusal::TooMany {
                     retry_after: exceeded.retry_after,
-                    policy: limit.policy_header().to_owned(),
+                    policy: limit.policy_header().clone(),
                     left: exceeded.header(limit),
                 };
                 return Outcome::Reply(ctx.refuse(&refusal, ctx.audience));
@@ -394,8 +395,8 @@ impl Gateway {
 
 fn push_limit(reply: &mut Reply, route: &TokenRoute, admitted: Option<&crate::limit::Admitted>) {
     if let (Some(limit), Some(admitted)) = (&route.limit, admitted) {
-        reply.push(RATELIMIT_POLICY, limit.policy_header());
-        reply.push(RATELIMIT, &admitted.header(limit));
+        reply.headers.insert(RATELIMIT_POLICY, limit.policy_header().clone());
+        reply.headers.insert(RATELIMIT, admitted.header(limit));
     }
 }
 
@@ -403,17 +404,17 @@ fn push_limit(reply: &mut Reply, route: &TokenRoute, admitted: Option<&crate::li
 fn with_cors(mut reply: Reply, rule: Option<&crate::policy::Rule>, origin: Option<&[u8]>) -> Reply {
     if let (Some(crate::policy::Rule::Token(token, _)), Some(origin)) = (rule, origin)
         && let Some(origin) = token.origin(origin)
-        && !reply.headers.iter().any(|(name, _)| *name == header::ACCESS_CONTROL_ALLOW_ORIGIN)
+        && !reply.headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
     {
         decide::cors(&mut reply, origin);
     }
     reply
 }
 
-fn host_of(request: &RequestHeader, client: &Client) -> String {
+fn host_of(request: &RequestHeader, client: &Client) -> Arc<str> {
     let own = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let own = own.or_else(|| request.uri.authority().map(http::uri::Authority::as_str));
-    forwarded_host(client, &request.headers).or(own).unwrap_or_default().to_owned()
+    forwarded_host(client, &request.headers).or(own).unwrap_or_default().into()
 }
 
 /// What a transport failure means to the client; `None` if it is gone.

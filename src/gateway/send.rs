@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::{Result, Session};
 use pingora::protocols::http::ServerSession;
@@ -14,21 +14,27 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Writes a reply. The length is always known, so the connection can be kept.
 pub(super) async fn reply(session: &mut Session, reply: Reply) -> Result<()> {
-    let mut head = ResponseHeader::build(reply.status, Some(reply.headers.len() + 2))?;
-    for (name, value) in reply.headers {
-        head.append_header(name, value)?;
-    }
+    let Reply { status, mut headers, body } = reply;
     let is_head = session.req_header().method == http::Method::HEAD;
-    let has_body = !reply.body.is_empty();
-    if reply.status != StatusCode::NO_CONTENT && (has_body || !is_head) {
-        head.insert_header(header::CONTENT_LENGTH, reply.body.len())?;
+    let has_body = !body.is_empty();
+    if status != StatusCode::NO_CONTENT && (has_body || !is_head) {
+        headers.insert(header::CONTENT_LENGTH, body.len().into());
     }
     let ends_here = is_head || !has_body;
-    session.write_response_header(Box::new(head), ends_here).await?;
+    session.write_response_header(Box::new(head(status, headers)), ends_here).await?;
     if !ends_here {
-        session.write_response_body(Some(reply.body), true).await?;
+        session.write_response_body(Some(body), true).await?;
     }
     Ok(())
+}
+
+/// The framework's form of a head. Adding the fields one by one would spell and
+/// parse every name once more.
+fn head(status: StatusCode, headers: HeaderMap) -> ResponseHeader {
+    let (mut parts, ()) = Response::new(()).into_parts();
+    parts.status = status;
+    parts.headers = headers;
+    parts.into()
 }
 
 /// What is done with the body that is read.

@@ -29,7 +29,7 @@ mod tests;
 mod token;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::clock::Now;
@@ -125,6 +125,16 @@ impl Minter {
 
     pub fn cache(&self) -> CachePolicy {
         self.cache
+    }
+
+    /// The media type of the endpoint's answers.
+    pub fn content_type(&self) -> HeaderValue {
+        match &self.mechanism {
+            Mechanism::Exchange(exchange) => exchange.response.content_type(),
+            // Signatures over text are answered as JSON by every preset there is.
+            Mechanism::Hmac(_) => HeaderValue::from_static("application/json"),
+            Mechanism::Jwt(_, response) => response.content_type(),
+        }
     }
 
     /// The request inputs to collect before minting.

@@ -61,6 +61,16 @@ impl Response {
         response
     }
 
+    /// The media type of the answer, where it does not depend on the token.
+    pub(super) fn content_type(&self) -> HeaderValue {
+        match self {
+            Self::Cookie { .. } | Self::Json(_) | Self::Passthrough => {
+                HeaderValue::from_static("application/json")
+            }
+            Self::Text(kind) => kind.clone(),
+        }
+    }
+
     /// Puts the token into its answer.
     pub(super) fn token(&self, made: Made, scope: &Scope<'_>) -> Result<Token, MintError> {
         let json = HeaderValue::from_static("application/json");

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::clock::push_rfc3339;
+use crate::clock::{push_digits, push_rfc3339};
 use crate::config::Format;
 
 const SHARDS: usize = 8;
@@ -169,8 +169,11 @@ impl Line<'_> {
             out.push_str("\",\"reason\":\"");
             escape(out, self.reason);
         }
-        let (status, whole, rest) = (self.status, self.micros / 1000, self.micros % 1000);
-        push(out, format_args!("\",\"status\":{status},\"ms\":{whole}.{rest:03}}}\n"));
+        out.push_str("\",\"status\":");
+        push_digits(out, self.status.into(), 3);
+        push(out, format_args!(",\"ms\":{}.", self.micros / 1000));
+        push_digits(out, self.micros % 1000, 3);
+        out.push_str("}\n");
     }
 
     fn text(&self, out: &mut String) {

@@ -196,7 +196,7 @@ pub fn rule_for<'p>(
 impl Rule {
     /// The rule's label in logs and metrics: a name of the file, never a path
     /// the client chose.
-    pub fn label(&self) -> &str {
+    pub fn label(&self) -> &Arc<str> {
         match self {
             Self::Route(route) => &route.label,
             Self::Token(token, _) => &token.label,

@@ -16,7 +16,7 @@ use crate::upstream::Upstream;
 /// A rule for forwarded requests; the first whose path matches wins.
 pub struct Route {
     /// The pattern as written, for logs and metrics.
-    pub label: String,
+    pub label: Arc<str>,
     pub pattern: Pattern,
     /// Empty means any method.
     pub methods: Vec<Method>,
@@ -69,7 +69,7 @@ impl Route {
         check(at, session, &allow, sign_in.as_ref(), &set_headers);
         table.finish();
         Some(Self {
-            label: label?,
+            label: label?.into(),
             pattern: pattern?,
             methods: methods
                 .map(|many| many.0.into_iter().map(|name| name.0).collect())

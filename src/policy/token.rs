@@ -16,7 +16,7 @@ use crate::units::Rate;
 pub struct TokenRoute {
     pub name: String,
     /// `token.NAME`, for logs and metrics.
-    pub label: String,
+    pub label: Arc<str>,
     /// Absent for a token only routes use.
     pub path: Option<Pattern>,
     pub minter: Minter,
@@ -81,7 +81,7 @@ impl TokenRoute {
         let allow = minter.methods().iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         Some(Self {
             name: name.to_owned(),
-            label: format!("token.{name}"),
+            label: format!("token.{name}").into(),
             path,
             minter,
             limit,

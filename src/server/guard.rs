@@ -14,7 +14,6 @@ use pingora::apps::ServerApp;
 use pingora::protocols::Stream;
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
-use tokio::sync::Notify;
 
 use crate::config::Server;
 use crate::gateway::Gateway;
@@ -42,7 +41,7 @@ tokio::task_local! {
 struct Deadline {
     started: tokio::time::Instant,
     at_ms: AtomicU64,
-    changed: Notify,
+    first_head: Duration,
     next_head: Duration,
 }
 
@@ -64,24 +63,22 @@ impl Deadline {
             u64::try_from((self.started.elapsed() + after).as_millis()).unwrap_or(u64::MAX).max(1)
         });
         self.at_ms.store(at, Ordering::Release);
-        self.changed.notify_one();
     }
 
-    /// Completes when the deadline has passed.
+    /// Completes when the deadline has passed. Nobody wakes it when the deadline
+    /// moves, which would cost every request two turns of its task: a deadline
+    /// is never set less than `first_head` ahead, so looking again after that
+    /// long is soon enough.
     async fn passed(&self) {
         loop {
-            let changed = self.changed.notified();
             match self.at_ms.load(Ordering::Acquire) {
-                0 => changed.await,
+                0 => tokio::time::sleep(self.first_head).await,
                 at => {
                     let at = self.started + Duration::from_millis(at);
                     if tokio::time::Instant::now() >= at {
                         return;
                     }
-                    tokio::select! {
-                        () = changed => {}
-                        () = tokio::time::sleep_until(at) => {}
-                    }
+                    tokio::time::sleep_until(at).await;
                 }
             }
         }
@@ -110,7 +107,7 @@ impl Guarded {
         let deadline = Arc::new(Deadline {
             started: tokio::time::Instant::now(),
             at_ms: AtomicU64::new(0),
-            changed: Notify::new(),
+            first_head: self.header_timeout,
             next_head: self.idle_timeout + self.header_timeout,
         });
         if let Some(http2) = &self.prior_knowledge {

@@ -206,10 +206,11 @@ fn the_admin_listener_tells_health_readiness_and_metrics() {
     running.token("ada");
     assert_eq!(running.admin("/healthz").0, 200);
     assert_eq!(running.admin("/readyz").0, 200);
+    let line = "portcullis_requests_total{route=\"token.portive\",status=\"200\"} 1";
+    // Counted when the request has ended, which is after its answer was read.
+    eventually("the count", || running.admin("/metrics").1.contains(line));
     let (status, metrics) = running.admin("/metrics");
     assert_eq!(status, 200);
-    let line = "portcullis_requests_total{route=\"token.portive\",status=\"200\"} 1";
-    assert!(metrics.contains(line), "{metrics}");
     assert!(!metrics.contains("ada"));
     assert_eq!(running.admin("/other").0, 404);
     assert_eq!(running.admin("/healthz/..").0, 404);
