@@ -94,7 +94,7 @@ fn mint(
     live.metrics.minted(&route.name);
     match route.minter.mint(subject, request.now) {
         Ok(Minting::Ready(token)) => Ok(token),
-        // Tokens that need a remote issuer are refused when the file is read.
+        // Asking a remote issuer is not wired up yet: such a token is not to be had.
         Ok(Minting::Call(_)) => Err(Refusal::Unavailable),
         Err(error) => Err(refusal(&error, route, request.cookie)),
     }
