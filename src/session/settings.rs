@@ -4,6 +4,8 @@
 //! and keeps a fingerprint of every secret it hands out, so that a changed
 //! secret never meets a result remembered under the old one.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest;
 
 use super::cookie::Duplicate;
@@ -26,7 +28,7 @@ impl FromNode for Seconds {
         if matches!(at.node.value, Value::Integer(_)) {
             return u64::read(at).map(Self);
         }
-        std::time::Duration::read(at).map(|duration| Self(duration.as_secs()))
+        Duration::read(at).map(|duration| Self(duration.as_secs()))
     }
 }
 
@@ -162,7 +164,8 @@ impl<'s, 'a> Settings<'s, 'a> {
         let engine = read_engine(&mut table, engines)?;
         let url = table.take("url").and_then(|at| self.resolve(&at));
         let path = table.get("path");
-        let cache_seconds = table.get::<Seconds>("cache_seconds").map_or(0, |seconds| seconds.0);
+        let cache_seconds = table.get::<Seconds>("cache_seconds").map_or(5, |seconds| seconds.0);
+        let timeout = table.get("timeout").unwrap_or(Duration::from_millis(250));
         // Test vectors bring their rows along; a real store has an address.
         let addressed = matches!(table.at().secrets, Secrets::Literal)
             || if engine == Engine::File { path.is_some() } else { table.peek("url").is_some() };
@@ -175,7 +178,7 @@ impl<'s, 'a> Settings<'s, 'a> {
         }
         Some(StoreSettings {
             table,
-            store: Store { engine, url, database: None, path, cache_seconds },
+            store: Store { engine, url, database: None, path, cache_seconds, timeout },
         })
     }
 

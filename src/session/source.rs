@@ -95,6 +95,11 @@ impl Source {
         self.format.store()
     }
 
+    /// The address at which the app itself is asked.
+    pub fn asked_url(&self) -> Option<&str> {
+        self.format.asked_url()
+    }
+
     fn known(&self, opened: Check<Opened>, now: u64) -> Result<Check, Rejected> {
         match opened {
             Check::Ask(question) => Ok(Check::Ask(question)),
@@ -122,6 +127,14 @@ impl Source {
             any = true;
         }
         any.then(|| digest.finish().as_ref().try_into().unwrap_or_default())
+    }
+
+    /// The cookies this source could look at, as a `Cookie` header of their own:
+    /// all that whoever is asked about them needs to see.
+    pub fn own_cookies(&self, cookies: Cookies<'_>) -> Vec<u8> {
+        let own = cookies.iter().filter(|(name, _)| self.format.looks_at(name));
+        let pairs: Vec<_> = own.map(|(name, value)| [name, b"=", value].concat()).collect();
+        pairs.join(&b"; "[..])
     }
 
     /// For how many seconds a result may be remembered under its digest: `None`

@@ -40,6 +40,10 @@ impl Format for Introspect {
         Ok(Check::Known(Opened { session: json::parse(&body)?, expires_at: None }))
     }
 
+    fn asked_url(&self) -> Option<&str> {
+        Some(&self.url)
+    }
+
     fn cache_seconds(&self) -> Option<u64> {
         Some(self.cache_seconds)
     }
