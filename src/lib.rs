@@ -46,5 +46,6 @@ pub mod route;
 pub mod secret;
 pub mod server;
 pub mod session;
+pub mod store;
 pub mod units;
 pub mod upstream;
