@@ -50,6 +50,12 @@ impl Pattern {
         self.shape.matches(&self.lenient, path)
     }
 
+    /// Whether the path falls under the pattern, as it stands or as a lenient
+    /// app might read it.
+    pub fn covers(&self, path: &str) -> bool {
+        self.matches(path) || self.matches_leniently(&lenient(path))
+    }
+
     pub fn is_exact(&self) -> bool {
         self.shape == Shape::Exact
     }

@@ -143,6 +143,7 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         ctx.status = response.status.as_u16();
+        ctx.end_session(session.req_header()).await;
         // HTTP/1.0 knows no chunks: such a body ends with the connection.
         if session.req_header().version == Version::HTTP_10 {
             response.remove_header(&header::TRANSFER_ENCODING);
@@ -254,9 +255,13 @@ impl Gateway {
         if matches!(plan, Plan::Issue(_)) || rule.is_some_and(crate::policy::Rule::is_token) {
             ctx.audience = Audience::Script;
         }
-        let verdict =
-            plan.needs_session().then(|| live.sessions.verify(&policy, view.cookies(), ctx.now));
-        ctx.saw(verdict.as_ref());
+        let ends = policy.sources.iter().any(|source| source.ends_at(view.method, view.path));
+        let mut verdict = None;
+        if plan.needs_session() || ends {
+            verdict = Some(live.verify(&policy, view.cookies(), ctx.now).await);
+        }
+        ctx.saw(verdict.as_ref(), &view);
+        let verdict = verdict.filter(|_| plan.needs_session());
         let cookie = policy.sources.first().map_or("", |source| source.cookie_name());
         let decision = decide::decide(plan, verdict, &view, cookie);
         let fresh = if view.wants_fresh() { Fresh::New } else { Fresh::Any };

@@ -37,6 +37,8 @@ pub struct Line<'a> {
     pub route: &'a str,
     pub client: Option<std::net::IpAddr>,
     pub user: Option<&'a str>,
+    /// Which session source knew the user; empty if none did.
+    pub source: &'a str,
     pub outcome: &'a str,
     pub reason: &'a str,
     pub status: u16,
@@ -163,6 +165,10 @@ impl Line<'_> {
             out.push_str("\",\"user\":\"");
             escape(out, user);
         }
+        if !self.source.is_empty() {
+            out.push_str("\",\"source\":\"");
+            escape(out, self.source);
+        }
         out.push_str("\",\"outcome\":\"");
         escape(out, self.outcome);
         if !self.reason.is_empty() {
@@ -186,6 +192,9 @@ impl Line<'_> {
         if let Some(user) = self.user {
             out.push_str(" user=");
             escape(out, user);
+        }
+        if !self.source.is_empty() {
+            push(out, format_args!(" source={}", self.source));
         }
         if !self.reason.is_empty() {
             push(out, format_args!(" reason={}", self.reason));
@@ -228,6 +237,7 @@ mod tests {
         route: "token.portive",
         client: None,
         user: Some("u1"),
+        source: "next-auth",
         outcome: "issued",
         reason: "cached",
         status: 200,

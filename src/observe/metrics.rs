@@ -63,8 +63,8 @@ impl Metrics {
             ),
             sessions: counters(
                 "portcullis_sessions_total",
-                "Sessions looked at, by result.",
-                &["result"],
+                "Sessions looked at, by the source that knew them and result.",
+                &["source", "result"],
             ),
             mints: counters("portcullis_mints_total", "Tokens minted.", &["token"]),
             tokens: counters(
@@ -116,8 +116,9 @@ impl Metrics {
         self.decisions.with_label_values(&[code]).inc();
     }
 
-    pub fn session(&self, result: &str) {
-        self.sessions.with_label_values(&[result]).inc();
+    /// `source` is empty where no source knew anybody.
+    pub fn session(&self, source: &str, result: &str) {
+        self.sessions.with_label_values(&[source, result]).inc();
     }
 
     pub fn minted(&self, token: &str) {
@@ -185,7 +186,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.request("token.portive", 200);
         metrics.refused("not_signed_in");
-        metrics.session("accepted");
+        metrics.session("next-auth", "accepted");
         metrics.minted("portive");
         metrics.issued("portive", Origin::Cached);
         metrics.limited("token.portive");
