@@ -28,6 +28,7 @@ mod limit;
 mod pipelining;
 mod route;
 mod session;
+mod sign_out;
 mod spelling;
 mod streaming;
 mod token;
