@@ -6,6 +6,7 @@
 //! does.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode, header};
@@ -30,6 +31,8 @@ pub struct Servers {
     pub outbound: Outbound,
     pub stores: Stores,
     pub keys: Arc<PublishedKeys>,
+    /// Questions nobody answered, for the metrics.
+    failures: AtomicU64,
 }
 
 /// Nobody could say who is asking.
@@ -65,7 +68,16 @@ impl Servers {
     pub fn new(runtime: &Handle, clock: Clock) -> Self {
         let outbound = Outbound::new(runtime.clone());
         let keys = PublishedKeys::new(outbound.clone(), runtime.clone(), clock);
-        Self { outbound, stores: Stores::new(runtime.clone()), keys: Arc::new(keys) }
+        Self {
+            outbound,
+            stores: Stores::new(runtime.clone()),
+            keys: Arc::new(keys),
+            failures: AtomicU64::new(0),
+        }
+    }
+
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
     }
 
     /// Who the cookies say is asking; whoever must be asked is asked.
@@ -107,7 +119,9 @@ impl Servers {
         now: Now,
     ) -> Result<Identity, Refused> {
         for _ in 0..MAX_QUESTIONS {
-            let answer = self.ask(source, &question, cookies).await?;
+            let answer = self.ask(source, &question, cookies).await.inspect_err(|_| {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+            })?;
             question = match source.answered(&question, answer, now.unix())? {
                 Check::Known(identity) => return Ok(identity),
                 Check::Ask(question) => question,

@@ -73,7 +73,7 @@ impl Refusal {
             Self::Busy(_) => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "too_many_requests",
-                "the session check is used up; wait as long as Retry-After says",
+                "the session cannot be checked now; wait as long as Retry-After says",
             ),
             Self::CrossSite => (
                 StatusCode::FORBIDDEN,

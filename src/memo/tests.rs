@@ -31,7 +31,7 @@ impl Setting {
         let server = serve(Habit::Say(says.clone())).await;
         let text = format!(
             "[upstream]\nservers = [\"http://127.0.0.1:1\"]\n[session]\nkind = \"introspect\"\n\
-             cookie = \"sid\"\nuser_id = \"/id\"\ncache_seconds = 10\nurl = \"http://127.0.0.1:{}/me\"\n",
+             cookies = [\"sid\", \"sid.sig\"]\nuser_id = \"/id\"\ncache_seconds = 10\nurl = \"http://127.0.0.1:{}/me\"\n",
             server.url.port()
         );
         let config = Config::read(&text, &Secrets::Literal).unwrap();
@@ -65,12 +65,12 @@ fn status(line: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_app_is_asked_with_a_bare_get_and_the_named_cookie_only() {
+async fn the_app_is_asked_with_a_bare_get_and_the_named_cookies_only() {
     let setting = Setting::new(&ok(r#"{"id":7}"#)).await;
-    assert_eq!(setting.see("other=secret; sid=abc; more=1").await, known("7"));
+    assert_eq!(setting.see("other=secret; sid=abc; more=1; sid.sig=x").await, known("7"));
     let request = setting.server.requests().concat().to_ascii_lowercase();
     assert!(request.starts_with("get /me http/1.1\r\n"), "{request}");
-    assert!(request.contains("\r\ncookie: sid=abc\r\n"), "{request}");
+    assert!(request.contains("\r\ncookie: sid=abc; sid.sig=x\r\n"), "{request}");
     assert!(!request.contains("secret") && request.ends_with("\r\n\r\n"), "{request}");
 }
 

@@ -65,6 +65,7 @@ impl Admin {
             in_flight: self.0.in_flight(),
             buckets: self.0.limits.len(),
             cached: self.0.tokens.len(),
+            session_errors: self.0.servers.failures(),
         })
     }
 }

@@ -148,6 +148,20 @@ impl<'s, 'a> Settings<'s, 'a> {
         Some(Jar::new(names, Habits { duplicate, ..habits }))
     }
 
+    /// As `jar`, where several cookies may make up the session: `cookies`.
+    pub(crate) fn jar_of_several(&mut self, habits: Habits) -> Option<Jar> {
+        let Some(at) = self.table.take("cookies") else { return self.jar(habits) };
+        if self.table.take("cookie").is_some() {
+            self.problem("`cookie` and `cookies` are both set; keep one of them");
+        }
+        let names: Option<Vec<_>> = at.items().iter().map(cookie_name).collect();
+        if names.as_ref().is_some_and(Vec::is_empty) {
+            at.problem("found no name, expected at least one");
+        }
+        let duplicate = self.get::<Duplicate>("duplicate").unwrap_or(habits.duplicate);
+        Some(Jar::new(names?, Habits { duplicate, ..habits }))
+    }
+
     /// As `jar`, for a kind whose default name comes from another setting.
     pub(crate) fn jar_named(&mut self, name: &str, habits: Habits) -> Option<Jar> {
         let duplicate = self.get::<Duplicate>("duplicate").unwrap_or(habits.duplicate);

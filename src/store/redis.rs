@@ -50,7 +50,7 @@ impl Redis {
         let (value, left): (Vec<u8>, i64) = match asked {
             Ok(answer) => answer,
             // The key holds something, but no session.
-            Err(error) if error.code() == Some("WRONGTYPE") => return Ok(None),
+            Err(error) if code(&error).as_deref() == Some("WRONGTYPE") => return Ok(None),
             Err(error) => return Err(failed(&error)),
         };
         Ok(match left {
@@ -72,7 +72,7 @@ impl Redis {
         }
         match asked {
             // Allowed to read sessions, not to ping.
-            Err(error) if error.code() == Some("NOPERM") => Ok(()),
+            Err(error) if code(&error).as_deref() == Some("NOPERM") => Ok(()),
             other => other.map_err(|error| failed(&error)),
         }
     }
@@ -85,11 +85,18 @@ fn failed(error: &RedisError) -> StoreError {
     if error.is_io_error() {
         return StoreError::Unreachable;
     }
-    match (error.kind(), error.code()) {
+    match (error.kind(), code(error).as_deref()) {
         (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "NOPERM" | "WRONGPASS")) => {
             StoreError::NotAllowed
         }
         (_, Some(code)) => StoreError::Failed(code.to_owned()),
         (_, None) => StoreError::Failed(error.category().to_owned()),
     }
+}
+
+/// What the server calls the error, or the first of several commands' errors.
+fn code(error: &RedisError) -> Option<String> {
+    let errors = error.clone().into_server_errors();
+    let first = errors.as_deref().and_then(<[_]>::first).map(|(_, error)| error.code());
+    first.or_else(|| error.code()).map(str::to_owned)
 }

@@ -180,12 +180,12 @@ async fn postgres_row(
 }
 
 /// The catalogue's own spelling of each type, which is fit to stand in a
-/// statement.
+/// statement; without lengths, to which a value would be cut.
 async fn column_types(
     pool: &Pool<Postgres>,
     table: &str,
 ) -> Result<Vec<(String, String)>, sqlx::Error> {
-    const STATEMENT: &str = "SELECT a.attname::text, format_type(a.atttypid, NULL) \
+    const STATEMENT: &str = "SELECT a.attname::text, format_type(a.atttypid, -1) \
         FROM pg_catalog.pg_attribute a \
         WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
     let mut lease = Lease(Some(pool.acquire().await?));

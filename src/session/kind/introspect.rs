@@ -17,7 +17,7 @@ struct Introspect {
 }
 
 pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(Habits::NODE);
+    let jar = settings.jar_of_several(Habits::NODE);
     let cache_seconds = settings.seconds("cache_seconds").unwrap_or(CACHE_SECONDS);
     let url = settings.url("url", "url = \"http://app:8080/api/me\"");
     Some(Box::new(Introspect { jar: jar?, url: url?, cache_seconds }))

@@ -1,9 +1,12 @@
 //! Columns into cells and back, whatever the database calls their types.
 
+use sqlx::mysql::MySql;
+use sqlx::postgres::Postgres;
 use sqlx::query::Query;
+use sqlx::sqlite::Sqlite;
 use sqlx::types::Uuid;
 use sqlx::types::time::{OffsetDateTime, PrimitiveDateTime};
-use sqlx::{Column as _, ColumnIndex, Database, Decode, Encode, Row as _, Type};
+use sqlx::{Column as _, ColumnIndex, Database, Decode, Encode, Row as _, Type, TypeInfo as _};
 
 use crate::session::{Cell, Row};
 
@@ -15,6 +18,31 @@ pub(super) trait Encoded<D: Database> {
 /// A row's column as a cell; `None` if its type is none a session needs.
 pub(super) trait Decoded<D: Database>: Sized {
     fn read(row: &D::Row, index: usize) -> Option<Self>;
+}
+
+/// What only one database has.
+pub(super) trait Dialect: Database {
+    fn own_type(_row: &Self::Row, _index: usize) -> Option<Cell> {
+        None
+    }
+}
+
+impl Dialect for Postgres {}
+
+impl Dialect for Sqlite {}
+
+impl Dialect for MySql {
+    /// Numbers without a sign, which would pass for truth values otherwise.
+    fn own_type(row: &Self::Row, index: usize) -> Option<Cell> {
+        let number = row.try_get::<Option<u64>, _>(index).ok()?;
+        let unsigned = row.column(index).type_info().name().ends_with("UNSIGNED");
+        unsigned.then(|| match number {
+            Some(number) => {
+                i64::try_from(number).map_or_else(|_| Cell::Text(number.to_string()), Cell::Integer)
+            }
+            None => Cell::Null,
+        })
+    }
 }
 
 impl<D: Database> Encoded<D> for Cell
@@ -35,7 +63,7 @@ where
     }
 }
 
-impl<D: Database> Decoded<D> for Cell
+impl<D: Dialect> Decoded<D> for Cell
 where
     usize: ColumnIndex<D::Row>,
     bool: for<'r> Decode<'r, D> + Type<D>,
@@ -53,6 +81,9 @@ where
         let time = |time: OffsetDateTime| {
             u64::try_from(time.unix_timestamp()).map_or(Self::Null, Self::Time)
         };
+        if let Some(cell) = D::own_type(row, index) {
+            return Some(cell);
+        }
         if let Ok(value) = row.try_get::<Option<i64>, _>(index) {
             return Some(value.map_or(Self::Null, Self::Integer));
         }
