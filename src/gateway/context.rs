@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header};
 use pingora::http::RequestHeader;
 
 use crate::cache::Origin;
-use crate::client::{Client, Scheme};
+use crate::client::{Client, Scheme, forwarded_host};
 use crate::clock::Now;
 use crate::config::UserField;
 use crate::decide::Verdict;
@@ -167,4 +167,11 @@ impl Ctx {
             UserField::Plain => Some(identity.user_id().to_owned()),
         }
     }
+}
+
+/// The host the client asked for, as the outermost trusted proxy saw it.
+pub(super) fn host_of(request: &RequestHeader, client: &Client) -> Arc<str> {
+    let own = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let own = own.or_else(|| request.uri.authority().map(http::uri::Authority::as_str));
+    forwarded_host(client, &request.headers).or(own).unwrap_or_default().into()
 }
