@@ -63,12 +63,20 @@ impl Guarded {
     }
 }
 
-/// Whether the connection preface of HTTP/2 begins (RFC 9113 section 3.4): no
-/// method of HTTP/1.1 starts like it. `None` if the client went away.
+/// Whether the connection begins with the preface of HTTP/2 (RFC 9113 section
+/// 3.4). No method of HTTP/1.1 starts like it, so three bytes decide for most; the
+/// rest is waited for here, because the framework would wait for ever. `None` if
+/// the client went away.
 async fn starts_as_http2(stream: &mut Stream) -> Option<bool> {
+    const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     let mut start = [0; 3];
     stream.try_peek(&mut start).await.ok()?;
-    Some(&start == b"PRI")
+    if !PREFACE.starts_with(&start) {
+        return Some(false);
+    }
+    let mut whole = [0; PREFACE.len()];
+    stream.try_peek(&mut whole).await.ok()?;
+    Some(&whole == PREFACE)
 }
 
 #[async_trait]
