@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header};
 use pingora::http::RequestHeader;
 
 use crate::cache::Origin;
-use crate::client::{Client, Scheme};
+use crate::client::{Client, Scheme, forwarded_host};
 use crate::clock::Now;
 use crate::config::UserField;
-use crate::decide::Verdict;
+use crate::decide::{Plan, Verdict};
 use crate::live::{InFlight, Live};
 use crate::mint::Token;
 use crate::observe::Line;
@@ -91,11 +91,27 @@ impl Ctx {
         refusal.reply(audience)
     }
 
+    /// Who is asking, where the plan needs to know. Where the app is about to end
+    /// the session, it is looked at for that alone.
+    pub(super) async fn verdict(
+        &mut self,
+        plan: &Plan<'_>,
+        view: &RequestView<'_>,
+    ) -> Option<Verdict> {
+        let ends = self.policy.sources.iter().any(|source| source.ends_at(view.method, view.path));
+        if !ends && !plan.needs_session() {
+            return None;
+        }
+        let verdict = self.live.verify(&self.policy, view.cookies(), self.now).await;
+        self.saw(&verdict, view);
+        plan.needs_session().then_some(verdict)
+    }
+
     /// Notes what was said about the session. A missing cookie is nothing to
     /// note: most requests of a site come without one.
-    pub(super) fn saw(&mut self, verdict: Option<&Verdict>, view: &RequestView<'_>) {
+    fn saw(&mut self, verdict: &Verdict, view: &RequestView<'_>) {
         match verdict {
-            Some(Verdict::Known(identity, index)) => {
+            Verdict::Known(identity, index) => {
                 self.source = Some(*index);
                 self.live.metrics.session(self.source_label(), "accepted");
                 let source = self.policy.sources.get(*index);
@@ -103,17 +119,16 @@ impl Ctx {
                     self.leaving = Some(identity.clone());
                 }
             }
-            Some(Verdict::Nobody(rejected)) => {
+            Verdict::Nobody(rejected) => {
                 self.live.metrics.session("", rejected.reason.as_str());
                 if rejected.reason != Reason::Missing {
                     self.reason = rejected.reason.as_str();
                 }
             }
-            Some(Verdict::Unknown(_)) => {
+            Verdict::Unknown(_) => {
                 self.reason = Reason::Unavailable.as_str();
                 self.live.metrics.session("", self.reason);
             }
-            None => {}
         }
     }
 
@@ -127,7 +142,7 @@ impl Ctx {
         let answered = (200..400).contains(&self.status);
         let Some(identity) = self.leaving.take().filter(|_| answered) else { return };
         let source = self.source.and_then(|index| self.policy.sources.get(index));
-        let cookies = request.headers.get(http::header::COOKIE);
+        let cookies = request.headers.get(header::COOKIE);
         if let (Some(source), Some(cookies)) = (source, cookies) {
             self.live.end_session(source, Cookies::new(cookies.as_bytes()), &identity).await;
         }
@@ -202,4 +217,11 @@ impl Ctx {
             UserField::Plain => Some(identity.user_id().to_owned()),
         }
     }
+}
+
+/// The host the client asked for, as the outermost trusted proxy saw it.
+pub(super) fn host_of(request: &RequestHeader, client: &Client) -> Arc<str> {
+    let own = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let own = own.or_else(|| request.uri.authority().map(http::uri::Authority::as_str));
+    forwarded_host(client, &request.headers).or(own).unwrap_or_default().into()
 }
