@@ -3,8 +3,11 @@
 //! The limit counts answers, cached or not. A caller may ask for a token nobody
 //! has seen before (`Fresh`); that counts too.
 
+mod remote;
+
 use std::sync::Arc;
 
+use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 use crate::cache::Origin;
@@ -13,6 +16,7 @@ use crate::limit::Admitted;
 use crate::live::Live;
 use crate::mint::{CachePolicy, MintError, Minting, Subject, Token};
 use crate::policy::TokenRoute;
+use crate::request::RequestView;
 use crate::respond::Refusal;
 use crate::session::Identity;
 
@@ -28,10 +32,53 @@ pub struct Request<'a> {
     pub identity: &'a Identity,
     /// The request inputs the token declares, checked.
     pub inputs: Map<String, Value>,
+    /// The app's answer to the grant hook; `Null` without one.
+    pub grant: Value,
     /// The cookie's name, for a refusal.
     pub cookie: &'a str,
     pub fresh: Fresh,
     pub now: Now,
+}
+
+/// What the request for a token says, beside its body.
+pub struct Asked<'a> {
+    query: Option<String>,
+    /// What goes along to the app, if it is asked about grants.
+    forwarded: Vec<(HeaderName, HeaderValue)>,
+    cookie: &'a str,
+    fresh: Fresh,
+    now: Now,
+}
+
+impl<'a> Asked<'a> {
+    pub fn of(route: &TokenRoute, view: &RequestView<'_>, cookie: &'a str, now: Now) -> Self {
+        let grant = route.minter.grant();
+        Self {
+            query: view.query.map(str::to_owned),
+            forwarded: grant.map(|hook| remote::forwarded(hook, view.headers)).unwrap_or_default(),
+            cookie,
+            fresh: if view.wants_fresh() { Fresh::New } else { Fresh::Any },
+            now,
+        }
+    }
+
+    /// Reads the declared inputs and asks the app, in this order.
+    pub async fn request(
+        self,
+        live: &Live,
+        route: &TokenRoute,
+        identity: &'a Identity,
+        body: &[u8],
+    ) -> Result<Request<'a>, Refusal> {
+        let Self { query, forwarded, cookie, fresh, now } = self;
+        let inputs = route.minter.inputs().collect(query.as_deref(), body, identity);
+        let inputs = inputs.map_err(|error| refusal(&error, route, cookie))?;
+        let grant = match route.minter.grant() {
+            Some(hook) => remote::grant(live, route, hook, forwarded, cookie).await?,
+            None => Value::Null,
+        };
+        Ok(Request { identity, inputs, grant, cookie, fresh, now })
+    }
 }
 
 /// A token for one answer.
@@ -66,8 +113,8 @@ pub async fn token(
     request: &Request<'_>,
 ) -> Result<Issued, Refusal> {
     let subject =
-        Subject { identity: request.identity, inputs: &request.inputs, grant: &Value::Null };
-    let make = async { mint(live, route, &subject, request) };
+        Subject { identity: request.identity, inputs: &request.inputs, grant: &request.grant };
+    let make = mint(live, route, &subject, request);
     let issued = match (route.minter.cache(), request.fresh) {
         (CachePolicy::Never, _) => Issued { token: Arc::new(make.await?), origin: Origin::Minted },
         (CachePolicy::Global | CachePolicy::User, Fresh::New) => {
@@ -85,7 +132,7 @@ pub async fn token(
     Ok(issued)
 }
 
-fn mint(
+async fn mint(
     live: &Live,
     route: &TokenRoute,
     subject: &Subject<'_>,
@@ -94,8 +141,11 @@ fn mint(
     live.metrics.minted(&route.name);
     match route.minter.mint(subject, request.now) {
         Ok(Minting::Ready(token)) => Ok(token),
-        // Asking a remote issuer is not wired up yet: such a token is not to be had.
-        Ok(Minting::Call(_)) => Err(Refusal::Unavailable),
+        Ok(Minting::Call(call)) => {
+            let (status, body) = remote::issuer(live, route, call).await?;
+            let token = route.minter.answered(subject, request.now, status, body);
+            token.map_err(|error| refusal(&error, route, request.cookie))
+        }
         Err(error) => Err(refusal(&error, route, request.cookie)),
     }
 }

@@ -20,12 +20,12 @@ use pingora::ErrorType;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
 use pingora::proxy::FailToProxy;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::client::{Client, Scheme};
 use crate::decide::{self, Decision, Plan};
 use crate::forward;
-use crate::issue::{self, Fresh, Request};
+use crate::issue::{self, Asked, Fresh, Request};
 use crate::live::Live;
 use crate::policy::{HeaderTemplate, Route, TokenRoute};
 use crate::request::{Head, RequestView, admit};
@@ -259,7 +259,6 @@ impl Gateway {
         let verdict = ctx.verdict(&plan, &view).await;
         let cookie = policy.sources.first().map_or("", |source| source.cookie_name());
         let decision = decide::decide(plan, verdict, &view, cookie);
-        let fresh = if view.wants_fresh() { Fresh::New } else { Fresh::Any };
         let origin = view.header("origin").map(<[u8]>::to_vec);
         let reply = match decision {
             Decision::Answer(reply, rejected) => {
@@ -273,23 +272,15 @@ impl Gateway {
             }
             Decision::Issue { token, identity } => {
                 ctx.identity = Some(identity.clone());
-                let query = view.query.map(str::to_owned);
+                let asked = Asked::of(token, &view, cookie, ctx.now);
                 let is_head = view.method == http::Method::HEAD;
-                let inputs = token.minter.inputs();
-                let use_of = if inputs.reads_body() { Body::Kept } else { Body::Forgotten };
+                let reads_body = token.minter.inputs().reads_body();
+                let use_of = if reads_body { Body::Kept } else { Body::Forgotten };
                 match send::read_body(session, use_of, MAX_TOKEN_BODY).await? {
                     Ok(_) if is_head => self.head(ctx, token, &identity),
-                    Ok(body) => match inputs.collect(query.as_deref(), &body, &identity) {
-                        Ok(inputs) => {
-                            let now = ctx.now;
-                            let request =
-                                Request { identity: &identity, inputs, cookie, fresh, now };
-                            self.issue(ctx, token, &request).await
-                        }
-                        Err(error) => {
-                            let refusal = issue::refusal(&error, token, cookie);
-                            ctx.refuse(&refusal, Audience::Script)
-                        }
+                    Ok(body) => match asked.request(&self.0, token, &identity, &body).await {
+                        Ok(request) => self.issue(ctx, token, &request).await,
+                        Err(refusal) => ctx.refuse(&refusal, Audience::Script),
                     },
                     Err(refusal) => ctx.refuse(&refusal, Audience::Script),
                 }
@@ -381,6 +372,7 @@ impl Gateway {
             let request = Request {
                 identity: &identity,
                 inputs: Map::new(),
+                grant: Value::Null,
                 cookie: "",
                 fresh: Fresh::Any,
                 now: ctx.now,

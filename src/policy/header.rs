@@ -130,10 +130,16 @@ fn placeholder(path: &str, tokens: &[Arc<TokenRoute>]) -> Result<Piece, String> 
     }
     if let Some(name) = path.strip_prefix("token.") {
         let token = tokens.iter().find(|token| token.name == name);
-        return token.cloned().map(Piece::Token).ok_or_else(|| {
+        let token = token.ok_or_else(|| {
             let known: Vec<_> = tokens.iter().map(|token| format!("`{}`", token.name)).collect();
             format!("there is no such token, expected one of {}", known.join(", "))
-        });
+        })?;
+        if !token.minter.inputs().is_empty() || token.minter.grant().is_some() {
+            return Err("this token has request inputs or a grant, so it can only be asked for \
+                        at its own path"
+                .to_owned());
+        }
+        return Ok(Piece::Token(token.clone()));
     }
     Err("found an unknown placeholder, expected {session.user_id}, {session.PATH} or {token.NAME}"
         .to_owned())

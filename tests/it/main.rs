@@ -25,6 +25,7 @@ mod forward;
 mod framing;
 mod heads;
 mod http2;
+mod issuer;
 mod jwt_abuse;
 mod lifecycle;
 mod limit;

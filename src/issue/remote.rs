@@ -1,0 +1,84 @@
+//! What the token path asks other servers: the app about grants, a vendor for
+//! its token.
+//!
+//! The minter describes and reads; here the call is made, once. Only a server
+//! that could not be connected to is tried again: it cannot have acted on
+//! anything. No answer never becomes a token.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use serde_json::Value;
+
+use super::refusal;
+use crate::live::Live;
+use crate::mint::{self, GrantHook, MintError};
+use crate::outbound::{Answer, Call, OutboundError, Url};
+use crate::policy::TokenRoute;
+use crate::respond::Refusal;
+
+/// Octets an issuer's or the app's answer may take.
+const MAX_ANSWER: usize = 256 * 1024;
+
+/// The headers of the browser's request that go along to the app.
+pub(super) fn forwarded(hook: &GrantHook, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    let of = |name: &HeaderName| Some((name.clone(), headers.get(name)?.clone()));
+    hook.forward.iter().filter_map(of).collect()
+}
+
+/// Asks the app what this user may do. 401 and 403 are its refusal; anything
+/// else but JSON is no answer.
+pub(super) async fn grant(
+    live: &Live,
+    route: &TokenRoute,
+    hook: &GrantHook,
+    mut headers: Vec<(HeaderName, HeaderValue)>,
+    cookie: &str,
+) -> Result<Value, Refusal> {
+    headers.push((header::ACCEPT, HeaderValue::from_static("application/json")));
+    let url = Url::parse(&hook.url).ok_or(Refusal::Unavailable)?;
+    let call = Call {
+        method: Method::GET,
+        url,
+        headers,
+        body: Bytes::new(),
+        timeout: hook.timeout,
+        max_size: MAX_ANSWER,
+    };
+    let answer = send(live, route, &call).await.map_err(|_| Refusal::Unavailable)?;
+    hook.answered(answer.status, &answer.body).map_err(|error| match error {
+        MintError::IssuerFailed(_) => {
+            tracing::warn!(token = route.name, cause = %error, "no grants");
+            Refusal::Unavailable
+        }
+        error => refusal(&error, route, cookie),
+    })
+}
+
+/// Makes the issuer's call.
+pub(super) async fn issuer(
+    live: &Live,
+    route: &TokenRoute,
+    call: mint::Call,
+) -> Result<(StatusCode, Bytes), Refusal> {
+    let mint::Call { method, url, headers, body, timeout } = call;
+    let url = Url::parse(&url).ok_or(Refusal::IssuerFailed)?;
+    let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let call = Call { method, url, headers, body, timeout, max_size: MAX_ANSWER };
+    match send(live, route, &call).await {
+        Ok(answer) => Ok((answer.status, answer.body)),
+        Err(OutboundError::TimedOut) => Err(Refusal::Timeout),
+        Err(_) => Err(Refusal::IssuerFailed),
+    }
+}
+
+async fn send(live: &Live, route: &TokenRoute, call: &Call) -> Result<Answer, OutboundError> {
+    let outbound = &live.servers.outbound;
+    let answer = match outbound.send(call).await {
+        Err(OutboundError::Refused) => outbound.send(call).await,
+        answer => answer,
+    };
+    if let Err(error) = &answer {
+        tracing::warn!(token = route.name, cause = %error, "no answer");
+    }
+    answer
+}

@@ -1,0 +1,197 @@
+//! Tokens somebody else decides about: a vendor that issues them, the app that
+//! says what a user may do.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::support::{App, Gateway, START, Setup, clock, cookie_of, get, seconds};
+
+/// A server whose answer the test sets, and that remembers what it was asked.
+struct Other {
+    address: String,
+    answer: Arc<Mutex<(u16, String)>>,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Other {
+    fn start(status: u16, body: &Value) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let answer = Arc::new(Mutex::new((status, body.to_string())));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (answers, asked) = (answer.clone(), seen.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = BufReader::new(stream.unwrap());
+                let Some(request) = read(&mut stream) else { continue };
+                asked.lock().unwrap().push(request);
+                let (status, body) = answers.lock().unwrap().clone();
+                let length = body.len();
+                let head = format!(
+                    "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+                );
+                let _ = stream.get_mut().write_all((head + &body).as_bytes());
+            }
+        });
+        Self { address, answer, seen }
+    }
+
+    fn answers(&self, status: u16, body: &Value) {
+        *self.answer.lock().unwrap() = (status, body.to_string());
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+/// Head and body of one request, names in lower case.
+fn read(stream: &mut BufReader<std::net::TcpStream>) -> Option<String> {
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let (name, rest) = line.split_once(':').unwrap_or((&line, ""));
+        let line =
+            if rest.is_empty() { line.clone() } else { format!("{}:{rest}", name.to_lowercase()) };
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        head.push_str(&line);
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    Some(head + &String::from_utf8(body).ok()?)
+}
+
+fn ask(gateway: &Gateway, path: &str) -> crate::support::Response {
+    gateway.ask(&get(path).header("Cookie", &cookie_of("ada")))
+}
+
+/// A preset whose client takes a token twice, so that it is kept.
+fn kept(address: &str) -> String {
+    format!(
+        r#"[token.realtime]
+path = "/api/realtime"
+preset = "openai-realtime"
+key = "sk-canary"
+url = "http://{address}/v1/realtime/client_secrets"
+params = {{ expires_after = {{ anchor = "created_at", seconds = 600 }}, session = {{ type = "realtime" }} }}"#
+    )
+}
+
+#[test]
+fn a_vendors_token_is_fetched_with_the_key_and_without_the_cookie() {
+    let vendor = Other::start(200, &json!({"token": "vendor-token-1"}));
+    let table = format!(
+        r#"[token.rooms]
+path = "/api/rooms"
+preset = "liveblocks-authorize"
+key = "sk-canary"
+url = "http://{}/v2/authorize-user"
+params.permissions = {{ "acme:*" = ["room:write"] }}"#,
+        vendor.address
+    );
+    let app = App::start();
+    let gateway = Setup::new(&app).with(&table).start();
+    for expected in 1..=2 {
+        let answer = ask(&gateway, "/api/rooms");
+        assert_eq!((answer.status, answer.json()), (200, json!({"token": "vendor-token-1"})));
+        assert_eq!(vendor.seen().len(), expected, "its client breaks on a token seen twice");
+    }
+    let request = &vendor.seen()[0];
+    assert!(request.starts_with("POST /v2/authorize-user HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("authorization: Bearer sk-canary\r\n"), "{request}");
+    assert!(request.contains(r#""userId":"ada""#), "{request}");
+    assert!(!request.contains("cookie:"), "{request}");
+    assert!(app.seen().is_empty());
+}
+
+#[test]
+fn many_who_ask_at_once_cost_one_call() {
+    let vendor = Other::start(200, &json!({"value": "ek_1", "expires_at": START + 600}));
+    let (app, clock) = (App::start(), clock());
+    let gateway = Setup::new(&app).with(&kept(&vendor.address)).clock(&clock).start();
+    std::thread::scope(|scope| {
+        let asking: Vec<_> =
+            (0..50).map(|_| scope.spawn(|| ask(&gateway, "/api/realtime"))).collect();
+        for answer in asking {
+            assert_eq!(answer.join().unwrap().json()["value"], "ek_1");
+        }
+    });
+    assert_eq!(vendor.seen().len(), 1);
+}
+
+#[test]
+fn a_valid_token_is_served_while_its_issuer_fails() {
+    let vendor = Other::start(200, &json!({"value": "ek_1", "expires_at": START + 600}));
+    let (app, clock) = (App::start(), clock());
+    let gateway = Setup::new(&app).with(&kept(&vendor.address)).clock(&clock).start();
+    assert_eq!(ask(&gateway, "/api/realtime").json()["value"], "ek_1");
+    vendor.answers(500, &json!({"error": "canary"}));
+    clock.advance(seconds(540));
+    for _ in 0..3 {
+        assert_eq!(ask(&gateway, "/api/realtime").json()["value"], "ek_1");
+    }
+    assert_eq!(vendor.seen().len(), 2, "a failure is remembered for a moment");
+    clock.advance(seconds(61));
+    ask(&gateway, "/api/realtime").assert_refused(502, "issuer_failed");
+    vendor.answers(200, &json!({"value": "ek_2", "expires_at": START + 2000}));
+    clock.advance(seconds(2));
+    assert_eq!(ask(&gateway, "/api/realtime").json()["value"], "ek_2");
+}
+
+#[test]
+fn an_issuer_that_gives_no_token_gives_nobody_one() {
+    let vendor = Other::start(200, &json!({"nothing": true}));
+    let (app, clock) = (App::start(), clock());
+    let gateway = Setup::new(&app).with(&kept(&vendor.address)).clock(&clock).start();
+    ask(&gateway, "/api/realtime").assert_refused(502, "issuer_failed");
+    let gone = Setup::new(&app).with(&kept("127.0.0.1:1")).clock(&clock).start();
+    ask(&gone, "/api/realtime").assert_refused(502, "issuer_failed");
+}
+
+#[test]
+fn the_app_decides_what_a_user_may_have() {
+    let grants = Other::start(200, &json!({"documents": ["a", "b"]}));
+    let table = format!(
+        r#"[token.docs]
+path = "/api/docs"
+preset = "tiptap-collab"
+key = "canary-tiptap"
+grant = {{ url = "http://{}/internal/grants", forward = ["cookie"], timeout = "2s" }}
+params.allowedDocumentNames = "{{grant.documents}}""#,
+        grants.address
+    );
+    let app = App::start();
+    let gateway = Setup::new(&app).with(&table).start();
+    let token = ask(&gateway, "/api/docs").json()["token"].as_str().unwrap().to_owned();
+    let claims = jsonwebtoken::dangerous::insecure_decode::<Value>(&token).unwrap().claims;
+    assert_eq!(claims["allowedDocumentNames"], json!(["a", "b"]));
+    let request = &grants.seen()[0];
+    assert!(request.starts_with("GET /internal/grants HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains(&format!("cookie: {}\r\n", cookie_of("ada"))), "{request}");
+    grants.answers(200, &json!({"documents": ["a"]}));
+    let narrowed = ask(&gateway, "/api/docs").json()["token"].as_str().unwrap().to_owned();
+    let claims = jsonwebtoken::dangerous::insecure_decode::<Value>(&narrowed).unwrap().claims;
+    assert_eq!(claims["allowedDocumentNames"], json!(["a"]), "the cache knows the grant");
+    for (status, expected, code) in [
+        (403, 403, "not_allowed"),
+        (401, 401, "not_signed_in"),
+        (500, 503, "unavailable"),
+        (302, 503, "unavailable"),
+    ] {
+        grants.answers(status, &json!({}));
+        ask(&gateway, "/api/docs").assert_refused(expected, code);
+    }
+    grants.answers(200, &json!({}));
+    ask(&gateway, "/api/docs").assert_refused(403, "not_allowed");
+}
