@@ -1,7 +1,7 @@
 //! `portcullis demo`: a sample app with a login page, the gateway in front,
 //! random secrets. Needs no set-up and writes nothing.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::process::ExitCode;
 
 use base64::Engine as _;
@@ -9,33 +9,32 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{CONFIGURATION, complain, print, run};
 use crate::clock::Clock;
-use crate::config::{Config, Format, Listen};
+use crate::config::{Config, Format, Listen, Server};
 use crate::demo::{self, API_KEY, SESSION_SECRET, SampleApp};
 use crate::secret::{Secret, Secrets};
-use crate::server::serve_alone;
+use crate::server::{BindError, Listeners, serve_alone};
 
 /// Where the demo is found, if nothing else listens there.
-const USUAL_PORT: u16 = 8080;
+const USUAL_ADDRESS: &str = "127.0.0.1:8080";
+const ANY_PORT: Listen = Listen::Tcp(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)));
 
 pub(super) fn demo() -> ExitCode {
     let secret = random(32);
     let app = demo::service(SampleApp::new(Secret::new(secret.clone()), Clock::system()), "app");
-    let app_address =
-        match serve_alone(app, &Listen::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))) {
-            Ok(address) => address,
-            Err(error) => {
-                complain(error);
-                return ExitCode::FAILURE;
-            }
-        };
-    let listen = format!("127.0.0.1:{}", free_port());
-    let settings = demo::settings(&app_address, &listen);
+    let app_address = match serve_alone(app, &ANY_PORT) {
+        Ok(address) => address,
+        Err(error) => {
+            complain(error);
+            return ExitCode::FAILURE;
+        }
+    };
+    let settings = |listen: &str| demo::settings(&app_address, listen);
     let key = format!(
         "PRTV_{}_{}",
         random(9).replace(['-', '_'], "x"),
         random(24).replace(['-', '_'], "x")
     );
-    let literal = settings.replace(SESSION_SECRET, &secret).replace(API_KEY, &key);
+    let literal = settings(USUAL_ADDRESS).replace(SESSION_SECRET, &secret).replace(API_KEY, &key);
     let mut config = match Config::read(&literal, &Secrets::Literal) {
         Ok(config) => config,
         Err(problems) => {
@@ -47,8 +46,25 @@ pub(super) fn demo() -> ExitCode {
     config.server.admin = None;
     config.log.format = Some(Format::Text);
     config.log.level = tracing::Level::WARN;
-    print(introduction(&settings, &listen));
-    run::start(config, None)
+    let listeners = match bind(&mut config.server) {
+        Ok(listeners) => listeners,
+        Err(errors) => {
+            errors.iter().for_each(complain);
+            return ExitCode::FAILURE;
+        }
+    };
+    // Only now: whoever reads the address may open it at once.
+    let listen: String = listeners.addresses().collect();
+    print(introduction(&settings(&listen), &listen));
+    run::serve_on(listeners, config, None)
+}
+
+/// The usual port, or any other that is free.
+fn bind(server: &mut Server) -> Result<Listeners, Vec<BindError>> {
+    Listeners::bind(server).or_else(|_| {
+        server.listen = vec![ANY_PORT];
+        Listeners::bind(server)
+    })
 }
 
 fn introduction(settings: &str, listen: &str) -> String {
@@ -57,13 +73,6 @@ fn introduction(settings: &str, listen: &str) -> String {
         "A sample app is running behind Portcullis. The gateway's whole configuration:\n\n{indented}\n\
          Open http://{listen}/ and sign in with any name. Ctrl-C stops both.\n"
     )
-}
-
-/// The usual port, or any other that is free.
-fn free_port() -> u16 {
-    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    let socket = bind(USUAL_PORT).or_else(|_| bind(0));
-    socket.and_then(|socket| socket.local_addr()).map_or(USUAL_PORT, |address| address.port())
 }
 
 /// Random text that carries `bytes` bytes of randomness.

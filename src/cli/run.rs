@@ -25,18 +25,25 @@ pub(super) fn run(path: &Path) -> ExitCode {
     }
 }
 
-/// Binds, then serves until a signal says to stop.
-pub(super) fn start(config: Config, reload_from: Option<&Path>) -> ExitCode {
+fn start(config: Config, reload_from: Option<&Path>) -> ExitCode {
+    match Listeners::bind(&config.server) {
+        Ok(listeners) => serve_on(listeners, config, reload_from),
+        Err(errors) => {
+            errors.iter().for_each(complain);
+            ExitCode::from(CONFIGURATION)
+        }
+    }
+}
+
+/// Serves until a signal says to stop.
+pub(super) fn serve_on(
+    listeners: Listeners,
+    config: Config,
+    reload_from: Option<&Path>,
+) -> ExitCode {
     start_diagnostics(config.log);
     keep_memory_private();
     let server = config.server.clone();
-    let listeners = match Listeners::bind(&server) {
-        Ok(listeners) => listeners,
-        Err(errors) => {
-            errors.iter().for_each(complain);
-            return ExitCode::from(CONFIGURATION);
-        }
-    };
     let access = match AccessLog::start(format_of(config.log), Sink::Stdout) {
         Ok(access) => access,
         Err(error) => {

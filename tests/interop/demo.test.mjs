@@ -5,7 +5,6 @@ import { after, before, test } from "node:test";
 import { binary } from "./harness.mjs";
 import { openBrowser } from "./support/browser.mjs";
 import { Child } from "./support/child.mjs";
-import { reachable } from "./support/requests.mjs";
 
 const PER_MINUTE = 30;
 const REFILL = 60_000 / PER_MINUTE;
@@ -19,7 +18,7 @@ const complaints = [];
 before(async () => {
   demo = new Child(binary(), ["demo"]);
   url = await demo.heard("where to open it", (line) => line.match(/http:\/\/127\.0\.0\.1:\d+\/(?=\s)/)?.[0]);
-  await reachable(url);
+  assert.equal((await fetch(url)).status, 200, "whoever reads the address may open it at once");
   ({ browser, context, page } = await openBrowser({ baseURL: url }));
   page.on("response", (response) => {
     if (response.url().endsWith("/api/get-auth-token")) answered[response.status()] += 1;

@@ -1,7 +1,6 @@
-// Requests that `fetch` does not make: many at the same moment, each on a connection of its own.
+// Many requests at the same moment, each on a connection of its own.
 
 import { Agent, request } from "node:http";
-import { connect } from "node:net";
 
 /** Sends `count` equal GET requests at once; gives `{ status, headers, body }` of each. */
 export function atOnce(count, url, headers) {
@@ -21,25 +20,4 @@ export function atOnce(count, url, headers) {
       sent.end();
     });
   return Promise.all(Array.from({ length: count }, one)).finally(() => agent.destroy());
-}
-
-/** Waits until somebody listens at `url`. */
-export async function reachable(url, within = 20_000) {
-  const { hostname, port } = new URL(url);
-  const deadline = performance.now() + within;
-  while (!(await accepts(Number(port), hostname))) {
-    if (performance.now() > deadline) throw new Error(`nobody listens at ${url} after ${within} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-function accepts(port, host) {
-  return new Promise((resolve) => {
-    const socket = connect(port, host);
-    socket.once("error", () => resolve(false));
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-  });
 }
