@@ -88,7 +88,7 @@ impl Ctx {
     /// note: most requests of a site come without one.
     pub(super) fn saw(&mut self, verdict: Option<&Verdict>) {
         match verdict {
-            Some(Ok(_)) => self.live.metrics.session("accepted"),
+            Some(Ok(_)) => self.live.metrics.accepted.inc(),
             Some(Err(rejected)) => {
                 self.live.metrics.session(rejected.reason.as_str());
                 if rejected.reason != Reason::Missing {
@@ -136,7 +136,7 @@ impl Ctx {
 
     /// The one line and the counters of this request.
     pub(super) fn finish(&mut self, request: &RequestHeader) {
-        let took = self.live.clock.now().since(self.now);
+        let took = self.live.clock.since(self.now);
         let label = self.rule.as_deref().unwrap_or("-");
         self.live.metrics.request(label, self.status);
         match self.outcome {

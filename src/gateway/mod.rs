@@ -25,7 +25,7 @@ use crate::decide::{self, Decision, Plan};
 use crate::forward;
 use crate::issue::{self, Fresh, Request};
 use crate::live::Live;
-use crate::policy::{HeaderTemplate, Route, TokenRoute};
+use crate::policy::{HeaderTemplate, Origin, Route, TokenRoute};
 use crate::request::{Head, RequestView, admit};
 use crate::respond::{Audience, RATELIMIT, RATELIMIT_POLICY, Refusal, Reply};
 use crate::server::guard;
@@ -260,7 +260,7 @@ impl Gateway {
         let cookie = policy.sources.first().map_or("", |source| source.cookie_name());
         let decision = decide::decide(plan, verdict, &view, cookie);
         let fresh = if view.wants_fresh() { Fresh::New } else { Fresh::Any };
-        let origin = view.header("origin").map(<[u8]>::to_vec);
+        let origin = view.header(&header::ORIGIN).and_then(|origin| rule?.origin(origin));
         let reply = match decision {
             Decision::Answer(reply, rejected) => {
                 ctx.outcome = "answered";
@@ -295,7 +295,7 @@ impl Gateway {
                 }
             }
         };
-        Ok(Outcome::Reply(with_cors(reply, rule, origin.as_deref())))
+        Ok(Outcome::Reply(with_cors(reply, origin)))
     }
 
     /// Limit, then token, then the reply the preset asks for.
@@ -357,8 +357,8 @@ impl Gateway {
                 return Outcome::Reply(ctx.refuse(&refusal, ctx.audience));
             }
         }
-        if let Some(route) = route {
-            self.page_tokens(ctx, &route.set_headers).await;
+        if let Some(route) = route.filter(|route| !route.set_headers.is_empty()) {
+            Box::pin(self.page_tokens(ctx, &route.set_headers)).await;
         }
         let upstream = route
             .and_then(|route| route.upstream.as_ref())
@@ -401,9 +401,8 @@ fn push_limit(reply: &mut Reply, route: &TokenRoute, admitted: Option<&crate::li
 }
 
 /// Lets an allowed origin read the answer, refusals included.
-fn with_cors(mut reply: Reply, rule: Option<&crate::policy::Rule>, origin: Option<&[u8]>) -> Reply {
-    if let (Some(crate::policy::Rule::Token(token, _)), Some(origin)) = (rule, origin)
-        && let Some(origin) = token.origin(origin)
+fn with_cors(mut reply: Reply, origin: Option<&Origin>) -> Reply {
+    if let Some(origin) = origin
         && !reply.headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
     {
         decide::cors(&mut reply, origin);

@@ -54,6 +54,15 @@ pub(super) async fn read_body(
     if session.is_body_empty() {
         return Ok(Ok(Vec::new()));
     }
+    // Boxed, because requests without a body would be charged for the room.
+    Box::pin(read_all(session, use_of, limit)).await
+}
+
+async fn read_all(
+    session: &mut Session,
+    use_of: Body,
+    limit: usize,
+) -> Result<Result<Vec<u8>, Refusal>> {
     let expects = session.get_header(header::EXPECT).is_some();
     if let (true, ServerSession::H1(h1)) = (expects, session.as_downstream_mut()) {
         h1.write_continue_response().await?;

@@ -13,6 +13,8 @@ pub struct Metrics {
     requests: IntCounterVec,
     decisions: IntCounterVec,
     sessions: IntCounterVec,
+    /// Sessions accepted: counted by nearly every request, so found once.
+    pub accepted: IntCounter,
     mints: IntCounterVec,
     tokens: IntCounterVec,
     limited: IntCounterVec,
@@ -50,6 +52,8 @@ impl Metrics {
             let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
             register(&registry, Histogram::with_opts(options))
         };
+        let sessions =
+            counters("portcullis_sessions_total", "Sessions looked at, by result.", &["result"]);
         Self {
             requests: counters(
                 "portcullis_requests_total",
@@ -61,11 +65,8 @@ impl Metrics {
                 "Requests refused, by code.",
                 &["code"],
             ),
-            sessions: counters(
-                "portcullis_sessions_total",
-                "Sessions looked at, by result.",
-                &["result"],
-            ),
+            accepted: sessions.with_label_values(&["accepted"]),
+            sessions,
             mints: counters("portcullis_mints_total", "Tokens minted.", &["token"]),
             tokens: counters(
                 "portcullis_tokens_total",
