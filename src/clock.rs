@@ -124,16 +124,16 @@ pub fn push_rfc3339(out: &mut String, unix_ms: u64) {
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);
     let (second, milli) = (rest / 1000 % 60, rest % 1000);
-    for (number, width, after) in [
-        (year, 4, '-'),
-        (month, 2, '-'),
-        (day, 2, 'T'),
-        (hour, 2, ':'),
-        (minute, 2, ':'),
-        (second, 2, '.'),
-        (milli, 3, 'Z'),
+    for (number, unit, after) in [
+        (year, 10_000, '-'),
+        (month, 100, '-'),
+        (day, 100, 'T'),
+        (hour, 100, ':'),
+        (minute, 100, ':'),
+        (second, 100, '.'),
+        (milli, 1000, 'Z'),
     ] {
-        digits::push_padded(out, number, width);
+        digits::push_below(out, number, unit);
         out.push(after);
     }
 }

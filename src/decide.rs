@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 
+use crate::ask::{Refused, Unanswered};
 use crate::policy::{Origin, Policy, Route, Rule, SessionRule, TokenRoute, rule_for};
 use crate::request::{RequestView, SEC_FETCH_SITE};
 use crate::respond::{Audience, PLAIN_TEXT, Refusal, Reply};
@@ -38,8 +39,60 @@ pub enum Decision<'p> {
     Refuse(Refusal, Option<Rejected>),
 }
 
-/// What the verifiers said about the request's cookies.
-pub type Verdict = Result<Arc<Identity>, Rejected>;
+/// What the sources said about the request's cookies.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// Somebody, and which source knows them (its place in the policy).
+    Known(Arc<Identity>, usize),
+    Nobody(Rejected),
+    /// Nobody could be asked: there may be a session or not.
+    Unknown(Unanswered),
+}
+
+/// What several sources say, one after the other.
+#[derive(Default)]
+pub struct Tally {
+    known: Option<(Arc<Identity>, usize)>,
+    /// Another source names another user.
+    contradiction: bool,
+    refused: Option<Rejected>,
+    unanswered: Option<Unanswered>,
+}
+
+impl Tally {
+    pub fn add(&mut self, source: usize, said: Result<Arc<Identity>, Refused>) {
+        match said {
+            Ok(identity) => match &self.known {
+                Some((known, _)) => self.contradiction |= known.user_id() != identity.user_id(),
+                None => self.known = Some((identity, source)),
+            },
+            Err(Refused::Rejected(rejected)) => {
+                // A cookie that was there and wrong says more than a missing one.
+                if self.refused.as_ref().is_none_or(|r| r.reason == Reason::Missing) {
+                    self.refused = Some(rejected);
+                }
+            }
+            Err(Refused::Unanswered(unanswered)) => {
+                self.unanswered.get_or_insert(unanswered);
+            }
+        }
+    }
+
+    /// The first source that knows somebody decides, unless another one knows
+    /// somebody else: an app behind the gateway could mean either. Where nobody
+    /// is known, a source that could not be asked might have known them.
+    pub fn verdict(self) -> Verdict {
+        if self.contradiction {
+            let detail = "the cookies hold valid sessions of two different users";
+            return Verdict::Nobody(Rejected::new(Reason::Ambiguous, detail));
+        }
+        match (self.known, self.unanswered) {
+            (Some((identity, source)), _) => Verdict::Known(identity, source),
+            (None, Some(unanswered)) => Verdict::Unknown(unanswered),
+            (None, None) => Verdict::Nobody(self.refused.unwrap_or_else(none_asked)),
+        }
+    }
+}
 
 impl Plan<'_> {
     /// Whether `decide` needs a verdict.
@@ -154,9 +207,12 @@ pub fn decide<'p>(
     match plan {
         Plan::Answer(reply) => Decision::Answer(reply, none_asked()),
         Plan::Refuse(refusal) => Decision::Refuse(refusal, None),
-        Plan::Issue(token) => match verdict.unwrap_or_else(|| Err(none_asked())) {
-            Ok(identity) => Decision::Issue { token, identity },
-            Err(rejected) => Decision::Refuse(not_signed_in(&rejected, cookie), Some(rejected)),
+        Plan::Issue(token) => match verdict.unwrap_or_else(|| Verdict::Nobody(none_asked())) {
+            Verdict::Known(identity, _) => Decision::Issue { token, identity },
+            Verdict::Nobody(rejected) => {
+                Decision::Refuse(not_signed_in(&rejected, cookie), Some(rejected))
+            }
+            Verdict::Unknown(unanswered) => refuse_unknown(&unanswered),
         },
         Plan::Forward(route) => decide_forward(route, verdict, view, cookie),
     }
@@ -169,26 +225,36 @@ fn decide_forward<'p>(
     cookie: &str,
 ) -> Decision<'p> {
     let required = route.filter(|route| route.session == SessionRule::Required);
-    match (required, verdict) {
-        (Some(route), Some(Ok(identity))) if !route.allow.admit(&identity) => {
-            Decision::Refuse(Refusal::NotAllowed, None)
+    let rejected = match (required, verdict) {
+        (Some(route), Some(Verdict::Known(identity, _))) if !route.allow.admit(&identity) => {
+            return Decision::Refuse(Refusal::NotAllowed, None);
         }
-        (_, Some(Ok(identity))) => Decision::Forward { route, identity: Some(identity) },
-        (None, Some(Err(_)) | None) => Decision::Forward { route, identity: None },
-        (Some(route), verdict) => {
-            let rejected = verdict.and_then(Result::err).unwrap_or_else(none_asked);
-            match (&route.sign_in, view.audience()) {
-                (Some(sign_in), Audience::Navigation) => {
-                    let target = view.query.map_or_else(
-                        || view.path.to_owned(),
-                        |query| format!("{}?{query}", view.path),
-                    );
-                    Decision::Answer(Reply::see_other(&sign_in.location(&target)), rejected)
-                }
-                _ => Decision::Refuse(not_signed_in(&rejected, cookie), Some(rejected)),
-            }
+        (_, Some(Verdict::Known(identity, _))) => {
+            return Decision::Forward { route, identity: Some(identity) };
         }
+        (None, Some(Verdict::Nobody(_) | Verdict::Unknown(_)) | None) => {
+            return Decision::Forward { route, identity: None };
+        }
+        (Some(_), Some(Verdict::Unknown(unanswered))) => return refuse_unknown(&unanswered),
+        (Some(_), Some(Verdict::Nobody(rejected))) => rejected,
+        (Some(_), None) => none_asked(),
+    };
+    let sign_in = required.and_then(|route| route.sign_in.as_ref());
+    match (sign_in, view.audience()) {
+        (Some(sign_in), Audience::Navigation) => {
+            let target = view
+                .query
+                .map_or_else(|| view.path.to_owned(), |query| format!("{}?{query}", view.path));
+            Decision::Answer(Reply::see_other(&sign_in.location(&target)), rejected)
+        }
+        _ => Decision::Refuse(not_signed_in(&rejected, cookie), Some(rejected)),
     }
+}
+
+/// Signing in again would not help, so nobody is sent to do it.
+fn refuse_unknown<'p>(unanswered: &Unanswered) -> Decision<'p> {
+    let refusal = unanswered.retry_after.map_or(Refusal::Unavailable, Refusal::Busy);
+    Decision::Refuse(refusal, None)
 }
 
 /// Expired is told apart, so that a page can refresh the session and try again;
@@ -202,4 +268,75 @@ fn not_signed_in(rejected: &Rejected, cookie: &str) -> Refusal {
 
 fn none_asked() -> Rejected {
     Rejected::new(Reason::Missing, "no session is configured")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(user: &str) -> Result<Arc<Identity>, Refused> {
+        Ok(Arc::new(Identity::assumed(user.to_owned(), serde_json::Value::Null, None)))
+    }
+
+    fn refused(reason: Reason) -> Result<Arc<Identity>, Refused> {
+        Err(Refused::Rejected(Rejected::new(reason, "a test")))
+    }
+
+    fn silent() -> Result<Arc<Identity>, Refused> {
+        Err(Refused::Unanswered(Unanswered { detail: "a test".into(), retry_after: None }))
+    }
+
+    /// The verdict in a word: the user and the source, the reason, or `unknown`.
+    fn word(said: impl IntoIterator<Item = Result<Arc<Identity>, Refused>>) -> String {
+        let mut tally = Tally::default();
+        for (index, said) in said.into_iter().enumerate() {
+            tally.add(index, said);
+        }
+        match tally.verdict() {
+            Verdict::Known(identity, index) => format!("{} from {index}", identity.user_id()),
+            Verdict::Nobody(rejected) => rejected.reason.as_str().to_owned(),
+            Verdict::Unknown(_) => "unknown".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_first_source_that_knows_somebody_decides() {
+        assert_eq!(word([refused(Reason::Expired), known("u1")]), "u1 from 1");
+        assert_eq!(word([known("u1"), known("u1")]), "u1 from 0");
+        assert_eq!(word([known("u1"), silent()]), "u1 from 0");
+        assert_eq!(word([silent(), known("u1")]), "u1 from 1");
+    }
+
+    #[test]
+    fn valid_sessions_of_two_users_are_refused_as_ambiguous() {
+        assert_eq!(word([known("u1"), known("u2")]), "ambiguous");
+        assert_eq!(word([known("u1"), refused(Reason::Missing), known("u2")]), "ambiguous");
+    }
+
+    #[test]
+    fn nobody_is_only_nobody_if_everyone_was_asked() {
+        assert_eq!(word([refused(Reason::Missing), silent()]), "unknown");
+        assert_eq!(word([silent(), refused(Reason::BadSignature)]), "unknown");
+        assert_eq!(word([]), "missing");
+    }
+
+    #[test]
+    fn the_refusal_that_says_most_is_reported() {
+        let word =
+            word([refused(Reason::Missing), refused(Reason::Expired), refused(Reason::Missing)]);
+        assert_eq!(word, "expired");
+    }
+
+    #[test]
+    fn an_unknown_verdict_is_503_or_the_429_of_whoever_was_asked() {
+        let refusal = |retry_after| {
+            let unanswered = Unanswered { detail: String::new(), retry_after };
+            match refuse_unknown(&unanswered) {
+                Decision::Refuse(refusal, _) => refusal.status().as_u16(),
+                _ => 0,
+            }
+        };
+        assert_eq!(refusal(None), 503);
+        assert_eq!(refusal(Some(std::time::Duration::from_secs(2))), 429);
+    }
 }

@@ -5,26 +5,15 @@ use std::net::IpAddr;
 
 /// A number in decimal.
 pub fn push(out: &mut String, number: u64) {
-    let mut digits = 1;
-    let mut rest = number / 10;
-    while rest > 0 {
-        digits += 1;
-        rest /= 10;
-    }
-    push_padded(out, number, digits);
+    out.push_str(itoa::Buffer::new().format(number));
 }
 
-/// The last `digits` digits of a number, leading zeros included.
-pub fn push_padded(out: &mut String, number: u64, digits: usize) {
-    // The longest number has twenty.
-    let mut text = [b'0'; 20];
-    let mut rest = number;
-    for digit in text.iter_mut().rev().take(digits) {
-        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
-    }
-    let from = text.len().saturating_sub(digits);
-    out.push_str(text.get(from..).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or(""));
+/// The digits of `number` below `unit`, a power of ten, leading zeros included.
+pub fn push_below(out: &mut String, number: u64, unit: u64) {
+    let mut buffer = itoa::Buffer::new();
+    // The digit of `unit` in front keeps the zeros, and is left out.
+    let text = buffer.format(number % unit + unit);
+    out.push_str(text.get(1..).unwrap_or_default());
 }
 
 /// An address; the old kind is nearly every one in a log.
@@ -47,12 +36,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_as_the_standard_library_writes_them() {
-        for number in [0, 7, 10, 99, 100, 1_790_000_000, u64::MAX] {
-            let (mut plain, mut padded) = (String::new(), String::new());
-            push(&mut plain, number);
-            push_padded(&mut padded, number, 20);
-            assert_eq!((plain, padded), (format!("{number}"), format!("{number:020}")));
+    fn leading_zeros_are_kept() {
+        for (number, unit, text) in [(7, 1000, "007"), (42, 100, "42"), (2026, 10_000, "2026")] {
+            let mut out = String::new();
+            push_below(&mut out, number, unit);
+            assert_eq!(out, text);
         }
     }
 

@@ -63,14 +63,17 @@ impl Managed {
 
     /// Whether a client's header of this name must not reach the app.
     fn claims(&self, name: &str) -> bool {
-        // Apps that fold `_` into `-` would see it twice; none is sent by browsers.
-        if name.contains('_') {
-            return true;
+        let mut is_folded = true;
+        for byte in name.bytes() {
+            match byte {
+                // Apps that fold `_` into `-` would see it twice; none is sent
+                // by browsers.
+                b'_' => return true,
+                b'a'..=b'z' | b'0'..=b'9' | b'-' => {}
+                _ => is_folded = false,
+            }
         }
-        if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return self.claims_folded(name);
-        }
-        self.claims_folded(&fold(name))
+        if is_folded { self.claims_folded(name) } else { self.claims_folded(&fold(name)) }
     }
 
     fn claims_folded(&self, name: &str) -> bool {

@@ -12,6 +12,7 @@
 //!    ├─ request::admit                refuse what can be read in two ways
 //!    ├─ decide::plan                  which rule; method; where from     (pure)
 //!    ├─ memo → session                whose cookie is it                 (pure, remembered)
+//!    │    └─ ask → store, outbound    where the cookie alone does not say
 //!    ├─ decide::decide                forward, issue, answer or refuse   (pure)
 //!    ├─ issue: limit → cache → mint   the token path
 //!    ├─ forward::edit                 what may pass to the app           (pure)
@@ -20,6 +21,7 @@
 //!
 //! A module may use what stands below it in this list, never what stands above.
 
+pub mod ask;
 pub mod cache;
 pub mod cli;
 pub mod client;
@@ -32,6 +34,7 @@ pub mod document;
 pub mod forward;
 pub mod gateway;
 pub mod issue;
+pub mod keys;
 pub mod limit;
 pub mod live;
 pub mod memo;
@@ -43,9 +46,11 @@ pub mod process;
 pub mod reload;
 pub mod request;
 pub mod respond;
+pub mod revoke;
 pub mod route;
 pub mod secret;
 pub mod server;
 pub mod session;
+pub mod store;
 pub mod units;
 pub mod upstream;

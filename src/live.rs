@@ -10,20 +10,29 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 
+use tokio::runtime::{Handle, Runtime};
+
+use crate::ask::Servers;
 use crate::cache::Tokens;
-use crate::clock::Clock;
+use crate::clock::{Clock, Now};
 use crate::config::{Config, UserField};
+use crate::decide::Verdict;
+use crate::keys::CurrentPolicy;
 use crate::limit::Limits;
 use crate::memo::Sessions;
 use crate::observe::{AccessLog, Metrics};
-use crate::policy::Policy;
+use crate::policy::{Policy, SessionSource};
+use crate::revoke::Revoked;
+use crate::session::{Cookies, Identity};
 
 /// Everything requests share.
 pub struct Live {
     policy: ArcSwap<Policy>,
     pub limits: Limits,
     pub tokens: Tokens,
-    pub sessions: Sessions,
+    sessions: Sessions,
+    pub revoked: Revoked,
+    pub servers: Servers,
     pub clock: Clock,
     pub metrics: Metrics,
     pub access: AccessLog,
@@ -33,6 +42,7 @@ pub struct Live {
     user_hash_key: [u8; 32],
     ready: AtomicBool,
     in_flight: AtomicUsize,
+    _background: Background,
 }
 
 impl Live {
@@ -41,11 +51,15 @@ impl Live {
         let mut user_hash_key = [0; 32];
         // Without randomness the hash is merely unkeyed.
         let _ = aws_lc_rs::rand::fill(&mut user_hash_key);
+        let background = Background::start();
+        let servers = Servers::new(&background.handle(), clock.clone());
         Self {
             policy: ArcSwap::from_pointee(policy),
             limits: Limits::default(),
             tokens: Tokens::default(),
             sessions: Sessions::default(),
+            revoked: Revoked::default(),
+            servers,
             clock,
             metrics: Metrics::new(),
             access,
@@ -54,7 +68,42 @@ impl Live {
             user_hash_key,
             ready: AtomicBool::new(true),
             in_flight: AtomicUsize::new(0),
+            _background: background,
         }
+    }
+
+    /// Begins to fetch what the policy needs from elsewhere. Nothing waits for
+    /// it: `/readyz` says what is missing.
+    pub fn start(self: &Arc<Self>) {
+        self.servers.keys.watch(&self.current_policy());
+    }
+
+    /// What the policy needs and does not have now, a line each.
+    pub async fn missing(&self) -> Vec<String> {
+        let policy = self.policy();
+        let unresolved = policy.upstreams.iter().filter(|upstream| upstream.next().is_none());
+        let mut missing: Vec<_> = unresolved
+            .map(|upstream| format!("upstream {} has no address", upstream.name))
+            .collect();
+        for source in &policy.sources {
+            let label = &source.label;
+            if let Some(keys) = source.remote_keys().filter(|keys| !keys.is_supplied()) {
+                let problem = self.servers.keys.problem(keys.url());
+                let why = problem.as_deref().unwrap_or("not fetched yet");
+                missing.push(format!("session {label}: published keys: {why}"));
+            }
+            if let Some(store) = source.store()
+                && let Err(error) = self.servers.stores.probe(store).await
+            {
+                missing.push(format!("session {label}: {error}"));
+            }
+        }
+        missing
+    }
+
+    fn current_policy(self: &Arc<Self>) -> CurrentPolicy {
+        let live = Arc::downgrade(self);
+        Arc::new(move || live.upgrade().map(|live| live.policy()))
     }
 
     /// The policy as of now; a request keeps it to its end.
@@ -62,9 +111,31 @@ impl Live {
         self.policy.load_full()
     }
 
-    /// Replaces the policy for requests that start from now on.
-    pub fn replace(&self, policy: Policy) {
+    /// Replaces the policy for requests that start from now on. Published keys
+    /// and connections to stores go on serving it.
+    pub fn replace(self: &Arc<Self>, policy: Policy) {
+        self.servers.keys.supply(&policy);
         self.policy.store(Arc::new(policy));
+        let policy = self.policy();
+        self.servers.stores.keep_only(policy.sources.iter().filter_map(|source| source.store()));
+        self.start();
+    }
+
+    /// Who the cookies say is asking.
+    pub async fn verify(&self, policy: &Policy, cookies: Cookies<'_>, now: Now) -> Verdict {
+        self.sessions.verify(policy, &self.servers, &self.revoked, cookies, now).await
+    }
+
+    /// The app has ended this session: it is not accepted any more, nor is
+    /// anything remembered of it.
+    pub async fn end_session(
+        &self,
+        source: &SessionSource,
+        cookies: Cookies<'_>,
+        identity: &Identity,
+    ) {
+        self.revoked.end_session(source, cookies, identity);
+        self.sessions.forget(source, cookies).await;
     }
 
     /// A user's id for the log: tells users apart while the process runs, and
@@ -89,6 +160,39 @@ impl Live {
     /// Requests that have begun and not ended, upgraded connections included.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::SeqCst)
+    }
+}
+
+/// The runtime of everything that asks other servers. The proxy framework has a
+/// runtime per service; connections must belong to one that outlives them all.
+struct Background(Option<Runtime>);
+
+/// Waiting for answers is no work.
+const BACKGROUND_THREADS: usize = 2;
+
+impl Background {
+    #[expect(clippy::expect_used, reason = "without threads there is no gateway at all")]
+    fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(BACKGROUND_THREADS)
+            .thread_name("outbound")
+            .enable_all()
+            .build();
+        Self(Some(runtime.expect("the system gives a new process threads")))
+    }
+
+    #[expect(clippy::expect_used, reason = "taken in `drop` only")]
+    fn handle(&self) -> Handle {
+        self.0.as_ref().expect("the runtime is there until dropped").handle().clone()
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // Waiting here would panic where the last owner is a task.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -29,7 +29,7 @@ impl Reload {
     }
 
     /// The new policy is in force, or every reason why not.
-    fn reload(&self, live: &Live) -> Result<(), Vec<String>> {
+    fn reload(&self, live: &Arc<Live>) -> Result<(), Vec<String>> {
         let text = std::fs::read_to_string(&self.path)
             .map_err(|error| vec![format!("{}: cannot be read: {error}", self.path.display())])?;
         let config = Config::read(&text, &secrets_beside(&self.path)).map_err(|problems| {

@@ -17,6 +17,8 @@ use crate::limit::whole_seconds;
 pub enum Refusal {
     /// The request, or an input in it, cannot be understood in one way only.
     BadRequest(&'static str),
+    /// Whoever must be asked wants to be asked again later.
+    Busy(Duration),
     CrossSite,
     IssuerFailed,
     MethodNotAllowed(String),
@@ -68,6 +70,11 @@ impl Refusal {
     fn face(&self) -> Face {
         let (status, code, detail) = match self {
             Self::BadRequest(detail) => (StatusCode::BAD_REQUEST, "bad_request", *detail),
+            Self::Busy(_) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_requests",
+                "the session cannot be checked now; wait as long as Retry-After says",
+            ),
             Self::CrossSite => (
                 StatusCode::FORBIDDEN,
                 "cross_site",
@@ -139,6 +146,9 @@ impl Refusal {
         let content_type = HeaderValue::from_static(content_type);
         let mut reply = Reply::new(face.status, content_type, Bytes::from(body));
         match self {
+            Self::Busy(retry_after) => {
+                reply.push(header::RETRY_AFTER, &whole_seconds(*retry_after).max(1).to_string());
+            }
             Self::MethodNotAllowed(allow) => reply.push(header::ALLOW, allow),
             Self::NotSignedIn(cookie) | Self::SessionExpired(cookie) => {
                 reply.push(header::WWW_AUTHENTICATE, &format!("Cookie cookie-name=\"{cookie}\""));
@@ -239,6 +249,7 @@ mod tests {
             },
             Refusal::Unavailable,
             Refusal::UpstreamFailed,
+            Refusal::Busy(Duration::from_secs(3)),
         ]
     }
 

@@ -4,6 +4,7 @@
 //! the last good answer is kept when the resolver fails. The proxy framework is
 //! not known here: `gateway.rs` turns a `Target` into a connection.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -115,6 +116,10 @@ impl Upstream {
         self.servers.iter().filter_map(Server::resolve).collect()
     }
 
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.servers.iter().map(|server| &server.address)
+    }
+
     /// Whether any server is a name, which needs resolving from time to time.
     pub fn has_names(&self) -> bool {
         self.servers.iter().any(|server| match &server.address {
@@ -174,6 +179,20 @@ fn read_host(at: &At<'_>) -> Option<HeaderValue> {
         _ => {
             at.wrong(EXPECTED);
             None
+        }
+    }
+}
+
+/// As it is written in the settings.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port, tls } => {
+                let scheme = if *tls { "https" } else { "http" };
+                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+                write!(f, "{scheme}://{host}:{port}")
+            }
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }

@@ -10,8 +10,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 const README: &str = include_str!("../README.md");
-const SECRETS: [(&str, &str); 2] = [
+const SECRETS: [(&str, &str); 4] = [
     ("NEXTAUTH_SECRET", "only-for-this-test-0123456789abcdef"),
+    ("REDIS_URL", "redis://127.0.0.1:1"),
+    ("SESSION_SECRET", "only-for-this-test-0123456789abcdef"),
     ("PORTIVE_API_KEY", "PRTV_onlyForTest_0123456789abcdef"),
 ];
 

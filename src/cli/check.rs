@@ -3,20 +3,46 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::file::File;
-use super::print;
-use crate::config::Config;
+use clap::Args;
 
-pub(super) fn check(path: &Path) -> ExitCode {
+use super::file::File;
+use super::{CONFIGURATION, complain, online, print};
+use crate::config::Config;
+use crate::policy::Policy;
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// Also contact upstreams, session stores and servers that publish keys.
+    #[arg(long)]
+    online: bool,
+}
+
+pub(super) fn check(path: &Path, options: &Options) -> ExitCode {
     let file = match File::read(path) {
         Ok(file) => file,
         Err(code) => return code,
     };
     match Config::read(&file.text, &file.secrets) {
+        Ok(config) if options.online => contact(&config.policy),
         Ok(_) => {
             print("ok");
             ExitCode::SUCCESS
         }
         Err(problems) => file.refuse(&problems),
+    }
+}
+
+fn contact(policy: &Policy) -> ExitCode {
+    let problems = online::with_servers(async |servers| online::problems(servers, policy).await);
+    match problems {
+        Some(problems) if problems.is_empty() => {
+            print("ok");
+            ExitCode::SUCCESS
+        }
+        Some(problems) => {
+            problems.iter().for_each(complain);
+            ExitCode::from(CONFIGURATION)
+        }
+        None => ExitCode::FAILURE,
     }
 }

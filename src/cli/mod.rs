@@ -7,6 +7,7 @@
 mod check;
 mod demo;
 mod file;
+mod online;
 mod presets;
 mod run;
 mod session;
@@ -36,7 +37,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Say what is wrong with the configuration, all of it, or `ok`.
-    Check,
+    Check(check::Options),
     /// Run a sample app behind a gateway; needs no set-up.
     Demo,
     /// List the built-in presets, or print one.
@@ -61,7 +62,7 @@ pub fn main() -> ExitCode {
     };
     let config = arguments.config;
     match arguments.command.unwrap_or(Command::Run) {
-        Command::Check => check::check(&config),
+        Command::Check(options) => check::check(&config, &options),
         Command::Demo => demo::demo(),
         Command::Presets { name } => presets::presets(name.as_deref()),
         Command::Run => run::run(&config),

@@ -8,13 +8,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::file::File;
-use super::{CONFIGURATION, complain, print};
-use crate::clock::Clock;
-use crate::decide::Verdict;
+use super::{CONFIGURATION, complain, online, print};
+use crate::ask::{Refused, Servers};
+use crate::clock::{Clock, Now};
+use crate::decide::{Tally, Verdict};
 use crate::document::{Node, Problems};
-use crate::memo::first_accepted;
-use crate::policy::sources_of;
-use crate::session::{Cookies, Source};
+use crate::policy::{SessionSource, sources_of};
+use crate::session::{Cookies, Reason};
 
 #[derive(Args)]
 #[group(required = true, multiple = false, id = "cookies")]
@@ -55,19 +55,46 @@ pub(super) fn session(path: &Path, options: &Options) -> ExitCode {
         Ok(sources) => sources,
         Err(code) => return code,
     };
-    let now = options.now.unwrap_or_else(|| Clock::system().now().unix());
+    let now = options.now.map_or_else(|| Clock::system().now(), Now::at);
     let cookies = Cookies::new(&header);
-    let verdict = first_accepted(&sources, |source| source.check(cookies, now).map(Arc::new));
-    let hints = hints(&sources, cookies, now);
+    let seen = online::with_servers(async |servers| see(servers, &sources, cookies, now).await);
+    let Some(Seen { verdict, hints }) = seen else { return ExitCode::FAILURE };
     if options.json {
         print(as_json(&verdict, &hints));
     } else {
-        print(as_text(&verdict, now));
-        if verdict.is_err() {
-            hints.iter().for_each(|hint| print(format_args!("hint: {hint}")));
-        }
+        print(as_text(&verdict, now.unix()));
+        hints.iter().for_each(|hint| print(format_args!("hint: {hint}")));
     }
-    if verdict.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    match verdict {
+        Verdict::Known(..) => ExitCode::SUCCESS,
+        Verdict::Nobody(_) | Verdict::Unknown(_) => ExitCode::FAILURE,
+    }
+}
+
+/// What the gateway would say, and what an operator should look at if it
+/// refuses.
+struct Seen {
+    verdict: Verdict,
+    hints: Vec<String>,
+}
+
+/// Looks at the cookies as the gateway does: published keys are fetched, stores
+/// and the app are asked.
+async fn see(servers: &Servers, sources: &[SessionSource], cookies: Cookies<'_>, now: Now) -> Seen {
+    let (mut tally, mut hints) = (Tally::default(), Vec::new());
+    for (index, source) in sources.iter().enumerate() {
+        hints.extend(online::fetch_keys(servers, source).await);
+        let checked = servers.check(source, cookies, now).await;
+        if let Err(Refused::Rejected(rejected)) = &checked {
+            hints.extend(source.hints(cookies, rejected));
+        }
+        tally.add(index, checked.map(Arc::new));
+    }
+    let verdict = tally.verdict();
+    if matches!(verdict, Verdict::Known(..)) {
+        hints.clear();
+    }
+    Seen { verdict, hints }
 }
 
 impl Input {
@@ -93,7 +120,7 @@ impl Input {
 }
 
 /// The `[session]` tables alone: the rest of the file may be anything.
-fn sources(file: &File) -> Result<Vec<Source>, ExitCode> {
+fn sources(file: &File) -> Result<Vec<SessionSource>, ExitCode> {
     let problems = Problems::default();
     let document = Node::parse(&file.text, &problems);
     let sources = sources_of(&document, &problems, &file.secrets);
@@ -106,27 +133,24 @@ fn sources(file: &File) -> Result<Vec<Source>, ExitCode> {
     }
 }
 
-/// What each source that refuses has to say about it.
-fn hints(sources: &[Source], cookies: Cookies<'_>, now: u64) -> Vec<String> {
-    let of = |source: &Source| match source.check(cookies, now) {
-        Ok(_) => Vec::new(),
-        Err(rejected) => source.hints(cookies, &rejected),
-    };
-    sources.iter().flat_map(of).collect()
-}
-
 fn as_json(verdict: &Verdict, hints: &[String]) -> serde_json::Value {
     match verdict {
-        Ok(identity) => json!({
+        Verdict::Known(identity, _) => json!({
             "outcome": "accept",
             "user_id": identity.user_id(),
             "expires_at": identity.expires_at(),
             "session": identity.session(),
         }),
-        Err(rejected) => json!({
+        Verdict::Nobody(rejected) => json!({
             "outcome": "reject",
             "reason": rejected.reason.as_str(),
             "detail": rejected.detail,
+            "hints": hints,
+        }),
+        Verdict::Unknown(unanswered) => json!({
+            "outcome": "reject",
+            "reason": Reason::Unavailable.as_str(),
+            "detail": unanswered.detail,
             "hints": hints,
         }),
     }
@@ -134,7 +158,7 @@ fn as_json(verdict: &Verdict, hints: &[String]) -> serde_json::Value {
 
 fn as_text(verdict: &Verdict, now: u64) -> String {
     match verdict {
-        Ok(identity) => {
+        Verdict::Known(identity, _) => {
             let end = match identity.expires_at() {
                 Some(end) => format!("expires in {}", words(end.saturating_sub(now))),
                 None => "the cookie itself says no end".to_owned(),
@@ -142,7 +166,12 @@ fn as_text(verdict: &Verdict, now: u64) -> String {
             let session = serde_json::to_string_pretty(identity.session()).unwrap_or_default();
             format!("accepted: user {}\n{end}\n{session}", identity.user_id())
         }
-        Err(rejected) => format!("refused: {}: {}", rejected.reason.as_str(), rejected.detail),
+        Verdict::Nobody(rejected) => {
+            format!("refused: {}: {}", rejected.reason.as_str(), rejected.detail)
+        }
+        Verdict::Unknown(unanswered) => {
+            format!("refused: {}: {}", Reason::Unavailable.as_str(), unanswered.detail)
+        }
     }
 }
 

@@ -1,3 +1,5 @@
+//! Whole files: what can run, and what is told about what cannot.
+
 use super::*;
 
 /// The ten lines of the README and of the contract, secrets spelled out.

@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header};
 use pingora::http::RequestHeader;
 
 use crate::cache::Origin;
-use crate::client::{Client, Scheme};
+use crate::client::{Client, Scheme, forwarded_host};
 use crate::clock::Now;
 use crate::config::UserField;
-use crate::decide::Verdict;
+use crate::decide::{Plan, Verdict};
 use crate::live::{InFlight, Live};
 use crate::mint::Token;
 use crate::observe::Line;
 use crate::policy::{Policy, Route};
+use crate::request::RequestView;
 use crate::respond::{Audience, Refusal, Reply};
-use crate::session::{Identity, Reason, Rejected};
+use crate::session::{Cookies, Identity, Reason, Rejected};
 use crate::upstream::Upstream;
 
 /// A client that takes none of the answer for this long is given up.
@@ -34,6 +35,10 @@ pub struct Ctx {
     pub(super) rule: Option<Arc<str>>,
     pub(super) route: Option<Arc<Route>>,
     pub(super) identity: Option<Arc<Identity>>,
+    /// The source that knew somebody, by its place in the policy.
+    source: Option<usize>,
+    /// Whose session ends if the app answers this request.
+    leaving: Option<Arc<Identity>>,
     pub(super) page_tokens: Vec<(String, Arc<Token>)>,
     pub(super) upstream: Option<Arc<Upstream>>,
     pub(super) attempts: usize,
@@ -61,6 +66,8 @@ impl Ctx {
             rule: None,
             route: None,
             identity: None,
+            source: None,
+            leaving: None,
             page_tokens: Vec::new(),
             upstream: None,
             attempts: 0,
@@ -84,18 +91,60 @@ impl Ctx {
         refusal.reply(audience)
     }
 
+    /// Who is asking, where the plan needs to know. Where the app is about to end
+    /// the session, it is looked at for that alone.
+    pub(super) async fn verdict(
+        &mut self,
+        plan: &Plan<'_>,
+        view: &RequestView<'_>,
+    ) -> Option<Verdict> {
+        let ends = self.policy.sources.iter().any(|source| source.ends_at(view.method, view.path));
+        if !ends && !plan.needs_session() {
+            return None;
+        }
+        let verdict = self.live.verify(&self.policy, view.cookies(), self.now).await;
+        self.saw(&verdict, view);
+        plan.needs_session().then_some(verdict)
+    }
+
     /// Notes what was said about the session. A missing cookie is nothing to
     /// note: most requests of a site come without one.
-    pub(super) fn saw(&mut self, verdict: Option<&Verdict>) {
+    fn saw(&mut self, verdict: &Verdict, view: &RequestView<'_>) {
         match verdict {
-            Some(Ok(_)) => self.live.metrics.accepted.inc(),
-            Some(Err(rejected)) => {
-                self.live.metrics.session(rejected.reason.as_str());
+            Verdict::Known(identity, index) => {
+                self.source = Some(*index);
+                self.live.metrics.session(self.source_label(), "accepted");
+                let source = self.policy.sources.get(*index);
+                if source.is_some_and(|source| source.ends_at(view.method, view.path)) {
+                    self.leaving = Some(identity.clone());
+                }
+            }
+            Verdict::Nobody(rejected) => {
+                self.live.metrics.session("", rejected.reason.as_str());
                 if rejected.reason != Reason::Missing {
                     self.reason = rejected.reason.as_str();
                 }
             }
-            None => {}
+            Verdict::Unknown(_) => {
+                self.reason = Reason::Unavailable.as_str();
+                self.live.metrics.session("", self.reason);
+            }
+        }
+    }
+
+    fn source_label(&self) -> &str {
+        let source = self.source.and_then(|index| self.policy.sources.get(index));
+        source.map_or("", |source| &source.label)
+    }
+
+    /// The app has answered a request that ends the session.
+    pub(super) async fn end_session(&mut self, request: &RequestHeader) {
+        let answered = (200..400).contains(&self.status);
+        let Some(identity) = self.leaving.take().filter(|_| answered) else { return };
+        let source = self.source.and_then(|index| self.policy.sources.get(index));
+        let cookies = request.headers.get(header::COOKIE);
+        if let (Some(source), Some(cookies)) = (source, cookies) {
+            self.live.end_session(source, Cookies::new(cookies.as_bytes()), &identity).await;
         }
     }
 
@@ -153,6 +202,7 @@ impl Ctx {
             route: label,
             client: self.client.address,
             user: user.as_deref(),
+            source: self.source_label(),
             outcome: self.outcome,
             reason: self.reason,
             status: self.status,
@@ -167,4 +217,11 @@ impl Ctx {
             UserField::Plain => Some(identity.user_id().to_owned()),
         }
     }
+}
+
+/// The host the client asked for, as the outermost trusted proxy saw it.
+pub(super) fn host_of(request: &RequestHeader, client: &Client) -> Arc<str> {
+    let own = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let own = own.or_else(|| request.uri.authority().map(http::uri::Authority::as_str));
+    forwarded_host(client, &request.headers).or(own).unwrap_or_default().into()
 }

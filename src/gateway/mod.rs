@@ -5,7 +5,9 @@
 //! decides lives elsewhere and knows nothing of this file.
 
 mod context;
+pub mod deadline;
 mod dial;
+mod failure;
 mod peer;
 mod send;
 
@@ -14,25 +16,25 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{StatusCode, Version, header};
+use pingora::ErrorType;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
 use pingora::proxy::FailToProxy;
-use pingora::{ErrorSource, ErrorType};
 use serde_json::Map;
 
-use crate::client::{Client, Scheme, forwarded_host};
+use crate::client::{Client, Scheme};
 use crate::decide::{self, Decision, Plan};
 use crate::forward;
 use crate::issue::{self, Fresh, Request};
 use crate::live::Live;
-use crate::policy::{HeaderTemplate, Origin, Route, TokenRoute};
+use crate::policy::{HeaderTemplate, Route, TokenRoute};
 use crate::request::{Head, RequestView, admit};
-use crate::respond::{Audience, RATELIMIT, RATELIMIT_POLICY, Refusal, Reply};
-use crate::server::guard;
+use crate::respond::{Audience, Refusal, Reply};
 use crate::session::Identity;
 
-use context::Ctx;
-use send::Body;
+use context::{Ctx, host_of};
+use failure::refusal_for;
+use send::{Body, push_limit, with_cors};
 
 /// Octets of a token request's body that are read and passed over.
 const MAX_TOKEN_BODY: usize = 64 * 1024;
@@ -57,7 +59,7 @@ impl ProxyHttp for Gateway {
     fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
-        guard::head_has_arrived();
+        deadline::head_has_arrived();
         // Only where keep-alive is on already: setting it blindly would switch
         // it back on for HTTP/1.0 and while shutting down.
         if session.get_keepalive().is_some() {
@@ -143,6 +145,7 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         ctx.status = response.status.as_u16();
+        ctx.end_session(session.req_header()).await;
         // HTTP/1.0 knows no chunks: such a body ends with the connection.
         if session.req_header().version == Version::HTTP_10 {
             response.remove_header(&header::TRANSFER_ENCODING);
@@ -190,7 +193,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Ctx) {
-        guard::request_has_ended();
+        deadline::request_has_ended();
         ctx.finish(session.req_header());
     }
 
@@ -235,7 +238,6 @@ impl Gateway {
 
     /// Plan, session, decide, act.
     async fn handle(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Outcome> {
-        let live = &self.0;
         let policy = ctx.policy.clone();
         let client = ctx.client.clone();
         let host = ctx.host.clone();
@@ -254,9 +256,7 @@ impl Gateway {
         if matches!(plan, Plan::Issue(_)) || rule.is_some_and(crate::policy::Rule::is_token) {
             ctx.audience = Audience::Script;
         }
-        let verdict =
-            plan.needs_session().then(|| live.sessions.verify(&policy, view.cookies(), ctx.now));
-        ctx.saw(verdict.as_ref());
+        let verdict = ctx.verdict(&plan, &view).await;
         let cookie = policy.sources.first().map_or("", |source| source.cookie_name());
         let decision = decide::decide(plan, verdict, &view, cookie);
         let fresh = if view.wants_fresh() { Fresh::New } else { Fresh::Any };
@@ -389,55 +389,6 @@ impl Gateway {
                 Ok(issued) => ctx.page_tokens.push((token.name.clone(), issued.token)),
                 Err(refusal) => ctx.reason = refusal.code(),
             }
-        }
-    }
-}
-
-fn push_limit(reply: &mut Reply, route: &TokenRoute, admitted: Option<&crate::limit::Admitted>) {
-    if let (Some(limit), Some(admitted)) = (&route.limit, admitted) {
-        reply.headers.insert(RATELIMIT_POLICY, limit.policy_header().clone());
-        reply.headers.insert(RATELIMIT, admitted.header(limit));
-    }
-}
-
-/// Lets an allowed origin read the answer, refusals included.
-fn with_cors(mut reply: Reply, origin: Option<&Origin>) -> Reply {
-    if let Some(origin) = origin
-        && !reply.headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
-    {
-        decide::cors(&mut reply, origin);
-    }
-    reply
-}
-
-fn host_of(request: &RequestHeader, client: &Client) -> Arc<str> {
-    let own = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let own = own.or_else(|| request.uri.authority().map(http::uri::Authority::as_str));
-    forwarded_host(client, &request.headers).or(own).unwrap_or_default().into()
-}
-
-/// What a transport failure means to the client; `None` if it is gone.
-fn refusal_for(error: &Error) -> Option<Refusal> {
-    use ErrorType::{
-        ConnectTimedout, ConnectionClosed, HTTPStatus, ReadError, ReadTimedout,
-        TLSHandshakeTimedout, WriteError, WriteTimedout,
-    };
-    match (error.esource(), error.etype()) {
-        (_, HTTPStatus(413)) => Some(Refusal::TooLarge(crate::respond::Part::Body)),
-        (_, HTTPStatus(400)) => Some(Refusal::BadRequest("the request could not be understood")),
-        (
-            ErrorSource::Upstream,
-            ConnectTimedout | ReadTimedout | WriteTimedout | TLSHandshakeTimedout,
-        ) => Some(Refusal::Timeout),
-        (
-            ErrorSource::Downstream,
-            ConnectionClosed | ReadError | WriteError | ReadTimedout | WriteTimedout,
-        ) => None,
-        (ErrorSource::Downstream, _) => {
-            Some(Refusal::BadRequest("the request could not be understood"))
-        }
-        (ErrorSource::Upstream | ErrorSource::Internal | ErrorSource::Unset, _) => {
-            Some(Refusal::UpstreamFailed)
         }
     }
 }

@@ -7,7 +7,10 @@ use pingora::http::ResponseHeader;
 use pingora::prelude::{Result, Session};
 use pingora::protocols::http::ServerSession;
 
-use crate::respond::{Part, Refusal, Reply};
+use crate::decide;
+use crate::limit::Admitted;
+use crate::policy::{Origin, TokenRoute};
+use crate::respond::{Part, RATELIMIT, RATELIMIT_POLICY, Refusal, Reply};
 
 /// A token request's body that takes longer is given up.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -86,4 +89,22 @@ async fn read_all(
         Ok(read) => read,
         Err(_) => Ok(Err(Refusal::BadRequest("the request body took too long"))),
     }
+}
+
+/// What is left of the allowance.
+pub(super) fn push_limit(reply: &mut Reply, route: &TokenRoute, admitted: Option<&Admitted>) {
+    if let (Some(limit), Some(admitted)) = (&route.limit, admitted) {
+        reply.headers.insert(RATELIMIT_POLICY, limit.policy_header().clone());
+        reply.headers.insert(RATELIMIT, admitted.header(limit));
+    }
+}
+
+/// Lets an allowed origin read the answer, refusals included.
+pub(super) fn with_cors(mut reply: Reply, origin: Option<&Origin>) -> Reply {
+    if let Some(origin) = origin
+        && !reply.headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
+    {
+        decide::cors(&mut reply, origin);
+    }
+    reply
 }

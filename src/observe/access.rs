@@ -38,6 +38,8 @@ pub struct Line<'a> {
     pub route: &'a str,
     pub client: Option<std::net::IpAddr>,
     pub user: Option<&'a str>,
+    /// Which session source knew the user; empty if none did.
+    pub source: &'a str,
     pub outcome: &'static str,
     pub reason: &'static str,
     pub status: u16,
@@ -165,6 +167,10 @@ impl Line<'_> {
             out.push_str("\",\"user\":\"");
             escape(out, user);
         }
+        if !self.source.is_empty() {
+            out.push_str("\",\"source\":\"");
+            escape(out, self.source);
+        }
         out.push_str("\",\"outcome\":\"");
         out.push_str(self.outcome);
         if !self.reason.is_empty() {
@@ -189,6 +195,9 @@ impl Line<'_> {
             out.push_str(" user=");
             escape(out, user);
         }
+        if !self.source.is_empty() {
+            push(out, format_args!(" source={}", self.source));
+        }
         if !self.reason.is_empty() {
             push(out, format_args!(" reason={}", self.reason));
         }
@@ -201,7 +210,7 @@ impl Line<'_> {
 fn push_milliseconds(out: &mut String, micros: u64) {
     digits::push(out, micros / 1000);
     out.push('.');
-    digits::push_padded(out, micros % 1000, 3);
+    digits::push_below(out, micros, 1000);
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -212,7 +221,9 @@ fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
 /// JSON string escaping (RFC 8259 section 7); terminals' control characters
 /// included, so a path cannot paint over the log.
 fn escape(out: &mut String, text: &str) {
-    if text.bytes().all(|b| (b.is_ascii_graphic() || b == b' ') && b != b'"' && b != b'\\') {
+    let is_plain = |b: u8| (b' '..=b'~').contains(&b) & (b != b'"') & (b != b'\\');
+    // Every byte is looked at, so that several can be at once.
+    if text.bytes().fold(true, |so_far, b| so_far & is_plain(b)) {
         out.push_str(text);
         return;
     }
@@ -238,6 +249,7 @@ mod tests {
         route: "token.portive",
         client: None,
         user: Some("u1"),
+        source: "next-auth",
         outcome: "issued",
         reason: "cached",
         status: 200,

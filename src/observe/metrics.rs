@@ -13,8 +13,6 @@ pub struct Metrics {
     requests: IntCounterVec,
     decisions: IntCounterVec,
     sessions: IntCounterVec,
-    /// Sessions accepted: counted by nearly every request, so found once.
-    pub accepted: IntCounter,
     mints: IntCounterVec,
     tokens: IntCounterVec,
     limited: IntCounterVec,
@@ -26,6 +24,7 @@ pub struct Metrics {
     in_flight: IntGauge,
     buckets: IntGauge,
     cached: IntGauge,
+    session_errors: IntCounter,
 }
 
 /// Numbers that are read when somebody asks.
@@ -33,6 +32,8 @@ pub struct Gauges {
     pub in_flight: usize,
     pub buckets: usize,
     pub cached: u64,
+    /// Of the whole time the process runs.
+    pub session_errors: u64,
 }
 
 impl Default for Metrics {
@@ -52,8 +53,6 @@ impl Metrics {
             let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
             register(&registry, Histogram::with_opts(options))
         };
-        let sessions =
-            counters("portcullis_sessions_total", "Sessions looked at, by result.", &["result"]);
         Self {
             requests: counters(
                 "portcullis_requests_total",
@@ -65,8 +64,11 @@ impl Metrics {
                 "Requests refused, by code.",
                 &["code"],
             ),
-            accepted: sessions.with_label_values(&["accepted"]),
-            sessions,
+            sessions: counters(
+                "portcullis_sessions_total",
+                "Sessions looked at, by the source that knew them and result.",
+                &["source", "result"],
+            ),
             mints: counters("portcullis_mints_total", "Tokens minted.", &["token"]),
             tokens: counters(
                 "portcullis_tokens_total",
@@ -104,6 +106,13 @@ impl Metrics {
             in_flight: gauge("portcullis_requests_in_flight", "Requests begun and not ended."),
             buckets: gauge("portcullis_limit_buckets", "Users and addresses with a counter."),
             cached: gauge("portcullis_cached_tokens", "Tokens in the cache."),
+            session_errors: register(
+                &registry,
+                IntCounter::new(
+                    "portcullis_session_errors_total",
+                    "Questions about sessions that stores or the app did not answer.",
+                ),
+            ),
             registry,
         }
     }
@@ -117,8 +126,9 @@ impl Metrics {
         self.decisions.with_label_values(&[code]).inc();
     }
 
-    pub fn session(&self, result: &str) {
-        self.sessions.with_label_values(&[result]).inc();
+    /// `source` is empty where no source knew anybody.
+    pub fn session(&self, source: &str, result: &str) {
+        self.sessions.with_label_values(&[source, result]).inc();
     }
 
     pub fn minted(&self, token: &str) {
@@ -155,6 +165,8 @@ impl Metrics {
         set(&self.in_flight, i64::try_from(gauges.in_flight).unwrap_or(i64::MAX));
         set(&self.buckets, i64::try_from(gauges.buckets).unwrap_or(i64::MAX));
         set(&self.cached, i64::try_from(gauges.cached).unwrap_or(i64::MAX));
+        let seen = self.session_errors.get();
+        self.session_errors.inc_by(gauges.session_errors.saturating_sub(seen));
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 }
@@ -186,16 +198,18 @@ mod tests {
         let metrics = Metrics::new();
         metrics.request("token.portive", 200);
         metrics.refused("not_signed_in");
-        metrics.session("accepted");
+        metrics.session("next-auth", "accepted");
         metrics.minted("portive");
         metrics.issued("portive", Origin::Cached);
         metrics.limited("token.portive");
         metrics.reloaded("ok");
-        let text = metrics.render(&Gauges { in_flight: 2, buckets: 3, cached: 4 });
+        let text =
+            metrics.render(&Gauges { in_flight: 2, buckets: 3, cached: 4, session_errors: 5 });
         assert!(
             text.contains("portcullis_requests_total{route=\"token.portive\",status=\"200\"} 1")
         );
         assert!(text.contains("portcullis_mints_total{token=\"portive\"} 1"));
         assert!(text.contains("portcullis_requests_in_flight 2"));
+        assert!(text.contains("portcullis_session_errors_total 5"));
     }
 }

@@ -1,82 +1,9 @@
-//! The client against a server that says exactly what a test wants, on a
-//! loopback port of the system's choice.
+//! The client against a server that says exactly what a test wants.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::net::TcpListener;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-
+use super::testing::{Habit, serve};
 use super::*;
-
-/// What the server does with each request on a connection.
-#[derive(Clone, Copy)]
-enum Habit {
-    /// Answers, and keeps the connection.
-    Keep(&'static str),
-    /// Answers, then closes.
-    Close(&'static str),
-    /// Answers the first request as if it kept the connection, then closes it
-    /// when the next one comes.
-    Forget(&'static str),
-    Silent,
-}
-
-struct Server {
-    url: Url,
-    connections: Arc<AtomicUsize>,
-    seen: Arc<std::sync::Mutex<String>>,
-}
-
-async fn serve(habit: Habit) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = Url::parse(&format!("http://{}/a?b=c", listener.local_addr().unwrap())).unwrap();
-    let connections = Arc::new(AtomicUsize::new(0));
-    let seen = Arc::new(std::sync::Mutex::new(String::new()));
-    let (count, record) = (connections.clone(), seen.clone());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            count.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(answer(stream, habit, record.clone()));
-        }
-    });
-    Server { url, connections, seen }
-}
-
-async fn answer(mut stream: TcpStream, habit: Habit, seen: Arc<std::sync::Mutex<String>>) {
-    for turn in 0.. {
-        let Some(request) = read_request(&mut stream).await else { return };
-        seen.lock().unwrap().push_str(&request);
-        let (text, keep) = match habit {
-            Habit::Close(text) => (text, false),
-            Habit::Forget(_) if turn > 0 => return,
-            Habit::Forget(text) | Habit::Keep(text) => (text, true),
-            Habit::Silent => std::future::pending().await,
-        };
-        stream.write_all(text.as_bytes()).await.unwrap();
-        if !keep {
-            return;
-        }
-    }
-}
-
-/// One request's head, and as much body as it says.
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
-    let mut all = Vec::new();
-    loop {
-        let mut buffer = [0; 1024];
-        let read = stream.read(&mut buffer).await.ok().filter(|&read| read > 0)?;
-        all.extend_from_slice(&buffer[..read]);
-        let text = String::from_utf8_lossy(&all).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.to_ascii_lowercase();
-            let length = length.split("content-length: ").nth(1).unwrap_or("0");
-            let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
-            if body.len() >= length {
-                return Some(text);
-            }
-        }
-    }
-}
 
 fn client() -> Outbound {
     Outbound::new(Handle::current())
@@ -111,7 +38,7 @@ async fn a_request_is_written_as_it_was_given() {
         ..Call::get(server.url.clone())
     };
     client().send(&call).await.unwrap();
-    let seen = server.seen.lock().unwrap().to_ascii_lowercase();
+    let seen = server.requests().concat().to_ascii_lowercase();
     assert!(seen.starts_with("post /a?b=c http/1.1\r\n"), "{seen}");
     assert!(seen.contains(&format!("\r\nhost: 127.0.0.1:{}\r\n", server.url.port())), "{seen}");
     assert!(seen.contains("\r\ncookie: sid=1\r\n") && seen.contains("\r\ncontent-length: 7\r\n"));
@@ -125,7 +52,7 @@ async fn connections_are_used_again() {
     for _ in 0..5 {
         client.send(&Call::get(server.url.clone())).await.unwrap();
     }
-    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]
@@ -135,7 +62,7 @@ async fn a_kept_connection_the_server_forgot_is_replaced_for_a_get() {
     for _ in 0..3 {
         assert_eq!(client.send(&Call::get(server.url.clone())).await.unwrap().body, "hello");
     }
-    assert_eq!(server.connections.load(Ordering::SeqCst), 3);
+    assert_eq!(server.connections(), 3);
 }
 
 #[tokio::test]

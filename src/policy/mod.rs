@@ -6,6 +6,7 @@
 
 mod header;
 mod route;
+mod session;
 mod token;
 
 use std::sync::Arc;
@@ -15,16 +16,16 @@ use crate::document::{At, Node, Problems, Table, Value};
 use crate::forward::Managed;
 use crate::mint::Presets;
 use crate::route::Pattern;
-use crate::session::Source;
 use crate::upstream::Upstream;
 
 pub use header::{HeaderTemplate, HeaderValueTemplate, PageToken};
 pub use route::{Claims, Route, SessionRule, SignIn};
+pub use session::SessionSource;
 pub use token::{Origin, TokenRoute, named};
 
 /// All rules of one configuration.
 pub struct Policy {
-    pub sources: Vec<Source>,
+    pub sources: Vec<SessionSource>,
     pub tokens: Vec<Arc<TokenRoute>>,
     pub rules: Vec<Rule>,
     /// Identity headers, set or removed on every forwarded request.
@@ -60,7 +61,7 @@ impl crate::route::Rule for Rule {
 impl Policy {
     /// Reads the tables that make up the policy from the top-level table.
     pub fn read(top: &mut Table<'_>, trusted: Trusted, max_header: usize) -> Option<Self> {
-        let sources = read_sources(top);
+        let sources = session::read(top);
         let presets = read_presets(top);
         let tokens = read_tokens(top, &presets);
         let upstreams = read_upstreams(top);
@@ -97,21 +98,6 @@ impl Policy {
             .find(|upstream| upstream.name.is_empty())
             .or_else(|| self.upstreams.first())
     }
-}
-
-/// `[session]`, or several `[[session]]` in the order they are tried.
-pub fn read_sources(top: &mut Table<'_>) -> Option<Vec<Source>> {
-    let Some(at) = top.take("session") else { return Some(Vec::new()) };
-    let read = |item: &At<'_>| {
-        let mut table = item.table()?;
-        let source = Source::read(&mut table);
-        if source.is_some() {
-            table.finish();
-        }
-        source
-    };
-    let sources: Vec<Option<Source>> = at.items().iter().map(read).collect();
-    sources.into_iter().collect()
 }
 
 /// The built-in presets and the file's own.
@@ -180,9 +166,9 @@ pub fn sources_of(
     document: &Node,
     problems: &Problems,
     secrets: &crate::secret::Secrets,
-) -> Option<Vec<Source>> {
+) -> Option<Vec<SessionSource>> {
     let at = At::new(document, "", problems, secrets);
-    read_sources(&mut at.table()?)
+    session::read(&mut at.table()?)
 }
 
 /// Finds the rule for a path, or says that it can be read in two ways.

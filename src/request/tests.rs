@@ -1,3 +1,5 @@
+//! Requests as they arrive, and what `admit` makes of them.
+
 use http::Request;
 
 use super::*;

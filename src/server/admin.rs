@@ -1,9 +1,11 @@
 //! The admin listener: is it alive, is it ready, what does it count.
 
+mod revoke;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::{Response, StatusCode, header};
+use http::{Method, Response, StatusCode, header};
 use pingora::apps::http_app::{HttpServer, ServeHttp};
 use pingora::protocols::http::ServerSession;
 use pingora::services::listening::Service;
@@ -24,42 +26,38 @@ pub(super) fn service(live: &Arc<Live>, socket: Bound) -> PreBound<Service<HttpS
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let request = session.req_header();
-        let is_read = matches!(request.method.as_str(), "GET" | "HEAD");
-        let (status, content_type, body) = match (is_read, request.uri.path()) {
+        let (method, path) = (request.method.clone(), request.uri.path().to_owned());
+        let is_read = method == Method::GET || method == Method::HEAD;
+        let (status, content_type, body) = match (is_read, path.as_str()) {
+            (false, "/revoke") => {
+                let (status, body) = revoke::answer(&self.0, session).await;
+                (status, "application/json", body)
+            }
             (false, _) => (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "read only\n".to_owned()),
             (true, "/healthz") => (StatusCode::OK, "text/plain", "alive\n".to_owned()),
             (true, "/metrics") => (StatusCode::OK, "text/plain; version=0.0.4", self.metrics()),
-            (true, "/readyz") => self.readiness(),
+            (true, "/readyz") => self.readiness().await,
             (true, _) => (
                 StatusCode::NOT_FOUND,
                 "text/plain",
-                "here are /healthz, /readyz and /metrics\n".to_owned(),
+                "here are /healthz, /readyz, /metrics and POST /revoke\n".to_owned(),
             ),
         };
-        answer(
-            status,
-            content_type,
-            body.into_bytes(),
-            session.req_header().method == http::Method::HEAD,
-        )
+        answer(status, content_type, body.into_bytes(), method == Method::HEAD)
     }
 }
 
 impl Admin {
-    fn readiness(&self) -> (StatusCode, &'static str, String) {
+    async fn readiness(&self) -> (StatusCode, &'static str, String) {
         if !self.0.is_ready() {
             return (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "shutting down\n".to_owned());
         }
-        let policy = self.0.policy();
-        let unresolved: Vec<_> =
-            policy.upstreams.iter().filter(|upstream| upstream.next().is_none()).collect();
-        if unresolved.is_empty() {
+        let missing = self.0.missing().await;
+        if missing.is_empty() {
             return (StatusCode::OK, "text/plain", "ready\n".to_owned());
         }
-        let lines = unresolved
-            .iter()
-            .map(|upstream| format!("upstream {} has no address\n", upstream.name));
-        (StatusCode::SERVICE_UNAVAILABLE, "text/plain", lines.collect())
+        let lines = missing.into_iter().map(|line| line + "\n").collect();
+        (StatusCode::SERVICE_UNAVAILABLE, "text/plain", lines)
     }
 
     fn metrics(&self) -> String {
@@ -67,6 +65,7 @@ impl Admin {
             in_flight: self.0.in_flight(),
             buckets: self.0.limits.len(),
             cached: self.0.tokens.len(),
+            session_errors: self.0.servers.failures(),
         })
     }
 }

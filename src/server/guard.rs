@@ -6,7 +6,7 @@
 //! in time ends its connection (slow loris).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 
 use crate::config::Server;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, deadline};
 use crate::live::Live;
 
 /// The proxy behind a connection limit and a deadline for request heads.
@@ -30,59 +30,6 @@ pub struct Guarded {
     max_connections: usize,
     header_timeout: Duration,
     idle_timeout: Duration,
-}
-
-tokio::task_local! {
-    static DEADLINE: Arc<Deadline>;
-}
-
-/// When the connection at hand is to be closed, in milliseconds after it was
-/// accepted; zero while a request is being handled.
-struct Deadline {
-    started: tokio::time::Instant,
-    at_ms: AtomicU64,
-    first_head: Duration,
-    next_head: Duration,
-}
-
-/// Called when a request's head is complete.
-pub fn head_has_arrived() {
-    // Absent for HTTP/2: nothing to do there.
-    let _ = DEADLINE.try_with(|deadline| deadline.set(None));
-}
-
-/// Called when a request has ended: the next head may take the idle time and
-/// then its own.
-pub fn request_has_ended() {
-    let _ = DEADLINE.try_with(|deadline| deadline.set(Some(deadline.next_head)));
-}
-
-impl Deadline {
-    fn set(&self, after: Option<Duration>) {
-        let at = after.map_or(0, |after| {
-            u64::try_from((self.started.elapsed() + after).as_millis()).unwrap_or(u64::MAX).max(1)
-        });
-        self.at_ms.store(at, Ordering::Release);
-    }
-
-    /// Completes when the deadline has passed. Nobody wakes it when the deadline
-    /// moves, which would cost every request two turns of its task: a deadline
-    /// is never set less than `first_head` ahead, so looking again after that
-    /// long is soon enough.
-    async fn passed(&self) {
-        loop {
-            match self.at_ms.load(Ordering::Acquire) {
-                0 => tokio::time::sleep(self.first_head).await,
-                at => {
-                    let at = self.started + Duration::from_millis(at);
-                    if tokio::time::Instant::now() >= at {
-                        return;
-                    }
-                    tokio::time::sleep_until(at).await;
-                }
-            }
-        }
-    }
 }
 
 impl Guarded {
@@ -104,38 +51,32 @@ impl Guarded {
     }
 
     async fn handle(&self, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let deadline = Arc::new(Deadline {
-            started: tokio::time::Instant::now(),
-            at_ms: AtomicU64::new(0),
-            first_head: self.header_timeout,
-            next_head: self.idle_timeout + self.header_timeout,
-        });
         if let Some(http2) = &self.prior_knowledge {
             let preface = tokio::time::timeout(self.header_timeout, starts_as_http2(&mut stream));
             if preface.await.ok().flatten()? {
                 return http2.process_new(stream, shutdown).await;
             }
         }
-        deadline.set(Some(self.header_timeout));
-        let watched = deadline.clone();
-        DEADLINE
-            .scope(deadline, async move {
-                tokio::select! {
-                    biased;
-                    reused = self.plain.process_new(stream, shutdown) => reused,
-                    () = watched.passed() => None,
-                }
-            })
-            .await
+        let next_head = self.idle_timeout + self.header_timeout;
+        let serving = self.plain.process_new(stream, shutdown);
+        deadline::watch(self.header_timeout, next_head, serving).await.flatten()
     }
 }
 
-/// Whether the connection preface of HTTP/2 begins (RFC 9113 section 3.4): no
-/// method of HTTP/1.1 starts like it. `None` if the client went away.
+/// Whether the connection begins with the preface of HTTP/2 (RFC 9113 section
+/// 3.4). No method of HTTP/1.1 starts like it, so three bytes decide for most; the
+/// rest is waited for here, because the framework would wait for ever. `None` if
+/// the client went away.
 async fn starts_as_http2(stream: &mut Stream) -> Option<bool> {
+    const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     let mut start = [0; 3];
     stream.try_peek(&mut start).await.ok()?;
-    Some(&start == b"PRI")
+    if !PREFACE.starts_with(&start) {
+        return Some(false);
+    }
+    let mut whole = [0; PREFACE.len()];
+    stream.try_peek(&mut whole).await.ok()?;
+    Some(&whole == PREFACE)
 }
 
 #[async_trait]

@@ -96,6 +96,7 @@ pub fn serve(
         tracing::info!(address, "admin listening");
     }
     resolve_names(live);
+    live.start();
     let conf = pingora.configuration.clone();
     pingora.add_service(public_service(live, server, &conf, listeners.public));
     if let Some(admin) = listeners.admin {

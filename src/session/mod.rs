@@ -32,7 +32,7 @@ pub use cookie::Cookies;
 pub use pointer::Pointer;
 pub use rejected::{Reason, Rejected};
 pub use source::Source;
-pub use store::{Answer, Cell, Check, Query, Question, Row, Store};
+pub use store::{Answer, Cell, Check, Engine, Query, Question, Row, Store};
 
 /// A signed-in user, as the verified session says.
 #[derive(Clone, PartialEq)]

@@ -4,6 +4,8 @@
 //! and keeps a fingerprint of every secret it hands out, so that a changed
 //! secret never meets a result remembered under the old one.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest;
 
 use super::cookie::Duplicate;
@@ -26,7 +28,7 @@ impl FromNode for Seconds {
         if matches!(at.node.value, Value::Integer(_)) {
             return u64::read(at).map(Self);
         }
-        std::time::Duration::read(at).map(|duration| Self(duration.as_secs()))
+        Duration::read(at).map(|duration| Self(duration.as_secs()))
     }
 }
 
@@ -146,6 +148,20 @@ impl<'s, 'a> Settings<'s, 'a> {
         Some(Jar::new(names, Habits { duplicate, ..habits }))
     }
 
+    /// As `jar`, where several cookies may make up the session: `cookies`.
+    pub(crate) fn jar_of_several(&mut self, habits: Habits) -> Option<Jar> {
+        let Some(at) = self.table.take("cookies") else { return self.jar(habits) };
+        if self.table.take("cookie").is_some() {
+            self.problem("`cookie` and `cookies` are both set; keep one of them");
+        }
+        let names: Option<Vec<_>> = at.items().iter().map(cookie_name).collect();
+        if names.as_ref().is_some_and(Vec::is_empty) {
+            at.problem("found no name, expected at least one");
+        }
+        let duplicate = self.get::<Duplicate>("duplicate").unwrap_or(habits.duplicate);
+        Some(Jar::new(names?, Habits { duplicate, ..habits }))
+    }
+
     /// As `jar`, for a kind whose default name comes from another setting.
     pub(crate) fn jar_named(&mut self, name: &str, habits: Habits) -> Option<Jar> {
         let duplicate = self.get::<Duplicate>("duplicate").unwrap_or(habits.duplicate);
@@ -162,7 +178,8 @@ impl<'s, 'a> Settings<'s, 'a> {
         let engine = read_engine(&mut table, engines)?;
         let url = table.take("url").and_then(|at| self.resolve(&at));
         let path = table.get("path");
-        let cache_seconds = table.get::<Seconds>("cache_seconds").map_or(0, |seconds| seconds.0);
+        let cache_seconds = table.get::<Seconds>("cache_seconds").map_or(5, |seconds| seconds.0);
+        let timeout = table.get("timeout").unwrap_or(Duration::from_millis(250));
         // Test vectors bring their rows along; a real store has an address.
         let addressed = matches!(table.at().secrets, Secrets::Literal)
             || if engine == Engine::File { path.is_some() } else { table.peek("url").is_some() };
@@ -175,7 +192,7 @@ impl<'s, 'a> Settings<'s, 'a> {
         }
         Some(StoreSettings {
             table,
-            store: Store { engine, url, database: None, path, cache_seconds },
+            store: Store { engine, url, database: None, path, cache_seconds, timeout },
         })
     }
 

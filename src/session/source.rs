@@ -98,6 +98,11 @@ impl Source {
         self.format.store()
     }
 
+    /// The address at which the app itself is asked.
+    pub fn asked_url(&self) -> Option<&str> {
+        self.format.asked_url()
+    }
+
     fn known(&self, opened: Check<Opened>, now: u64) -> Result<Check, Rejected> {
         match opened {
             Check::Ask(question) => Ok(Check::Ask(question)),
@@ -127,6 +132,21 @@ impl Source {
         // In one go: taking a digest piece by piece costs more than the copy.
         let digest = || digest::digest(&digest::SHA256, &read);
         any.then(|| digest().as_ref().try_into().unwrap_or_default())
+    }
+
+    /// The cookies this source could look at, as a `Cookie` header of their own:
+    /// all that whoever is asked about them needs to see.
+    pub fn own_cookies(&self, cookies: Cookies<'_>) -> Vec<u8> {
+        let own = cookies.iter().filter(|(name, _)| self.format.looks_at(name));
+        let pairs: Vec<_> = own.map(|(name, value)| [name, b"=", value].concat()).collect();
+        pairs.join(&b"; "[..])
+    }
+
+    /// For how many seconds a result may be remembered under its digest: `None`
+    /// as long as it is valid, 0 not at all. What the cookie alone decides stays
+    /// decided; a store may have changed its mind.
+    pub fn cache_seconds(&self) -> Option<u64> {
+        self.format.cache_seconds()
     }
 
     /// Keys that are fetched from an URL instead of standing in the settings.

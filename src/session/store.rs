@@ -4,6 +4,8 @@
 //! and length, and asks a `Question`; whoever holds the connections answers it,
 //! and the format judges the answer. Ids reach a query only as key or parameter.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::codec::{bytes, time};
@@ -96,6 +98,8 @@ pub struct Store {
     pub path: Option<String>,
     /// How long an answer may be remembered, and a sign-out go unnoticed.
     pub cache_seconds: u64,
+    /// How long a request waits for the store.
+    pub timeout: Duration,
 }
 
 impl Question {

@@ -150,6 +150,13 @@ fn settings_that_contradict_each_other_are_told() {
 }
 
 #[test]
+fn a_key_of_the_wrong_shape_is_named_and_not_shown() {
+    let (code, said) = check(&GOOD.replace("env:PORTIVE_API_KEY", "env:WRONG_KEY"));
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("gateway.toml:14:7: token.portive.key"), "{said}");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     for (name, bytes) in [("binary.toml", &b"\xff\xfe\x00"[..]), ("nul.toml", b"a = \"\x00\"")] {
         let file = folder().join(name);

@@ -16,18 +16,25 @@
 
 mod support;
 
+mod cache;
 mod check;
+mod cookies;
 mod cross_site;
 mod errors;
 mod forward;
 mod framing;
 mod heads;
+mod http2;
 mod jwt_abuse;
 mod lifecycle;
 mod limit;
+mod limits_evasion;
+mod paths;
 mod pipelining;
 mod route;
 mod session;
+mod sign_out;
+mod slow;
 mod spelling;
 mod streaming;
 mod token;

@@ -125,7 +125,7 @@ fn a_remembered_session_ends_when_it_ends() {
 }
 
 #[test]
-fn sources_are_tried_in_order_and_the_first_that_accepts_decides() {
+fn sources_are_tried_in_order_and_must_not_contradict_each_other() {
     let app = App::start();
     let second = "[[session]]\nkind = \"jwt\"\ncookie = \"old\"\nsecret = \"canary-of-the-old-session-0123456789\"\n";
     let text = Setup::new(&app).text().replace("[session]", "[[session]]");
@@ -138,7 +138,14 @@ fn sources_are_tried_in_order_and_the_first_that_accepts_decides() {
         app.only().one("x-auth-user")
     };
     assert_eq!(user(&format!("old={old}")).as_deref(), Some("old-ada"));
-    assert_eq!(user(&format!("old={old}; {}", cookie_of("ada"))).as_deref(), Some("ada"));
+    assert_eq!(gateway.logged(1)["source"], "jwt.2");
+    // Two users in one request: the app might mean the other one.
+    let both = format!("old={old}; {}", cookie_of("ada"));
+    assert_eq!(user(&both), None);
+    assert_eq!(gateway.logged(2)["reason"], "ambiguous");
+    assert_eq!(gateway.ask(&get(PATH).header("Cookie", &both)).status, 401);
+    assert_eq!(user(&format!("old={old}; {}", cookie_of("old-ada"))).as_deref(), Some("old-ada"));
+    assert_eq!(gateway.logged(4)["source"], "jwt.1");
     assert_eq!(user(&format!("session=junk; old={old}")).as_deref(), Some("old-ada"));
     // A token signed for one source says nothing under the name of the other.
     assert_eq!(user(&format!("session={old}")), None);

@@ -181,3 +181,37 @@ fn upgrades_work_towards_a_unix_socket() {
         echoes(&mut conn, FRAME);
     }
 }
+
+#[test]
+fn an_upgrade_with_a_body_starts_no_second_request() {
+    const SMUGGLED: &[u8] = b"GET /admin HTTP/1.1\r\nHost: app.test\r\nX-Auth-User: root\r\n\r\n";
+    let app = App::start();
+    let gateway = Setup::new(&app).start();
+    let length = SMUGGLED.len().to_string();
+    let chunked =
+        [format!("{:x}\r\n", SMUGGLED.len()).as_bytes(), SMUGGLED, b"\r\n0\r\n\r\n"].concat();
+    for path in ["/x", "/do/refuse-upgrade", "/do/empty-204", "/api/get-auth-token"] {
+        for (framing, request) in [
+            ("a length", upgrade(path).header("Content-Length", &length).raw_body(SMUGGLED)),
+            ("chunks", upgrade(path).header("Transfer-Encoding", "chunked").raw_body(&chunked)),
+            ("a length of zero", upgrade(path).header("Content-Length", "0").raw_body(SMUGGLED)),
+            ("HTTP/1.0", upgrade(path).http10().raw_body(SMUGGLED)),
+        ] {
+            app.forget();
+            let mut conn = gateway.connect();
+            conn.write(&request.bytes());
+            let first = conn.try_response_to("GET");
+            assert!(first.is_none_or(|answer| answer.status != 101), "{framing} on {path}");
+            conn.try_finish();
+            let _ = conn.rest();
+            for seen in app.seen() {
+                assert_eq!(seen.one("x-auth-user"), None, "{framing} on {path}: {seen:?}");
+            }
+            assert_eq!(
+                gateway.ask(&get("/after")).json()["target"],
+                "/after",
+                "{framing} on {path}"
+            );
+        }
+    }
+}

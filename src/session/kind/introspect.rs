@@ -17,7 +17,7 @@ struct Introspect {
 }
 
 pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(Habits::NODE);
+    let jar = settings.jar_of_several(Habits::NODE);
     let cache_seconds = settings.seconds("cache_seconds").unwrap_or(CACHE_SECONDS);
     let url = settings.url("url", "url = \"http://app:8080/api/me\"");
     Some(Box::new(Introspect { jar: jar?, url: url?, cache_seconds }))
@@ -38,6 +38,10 @@ impl Format for Introspect {
     ) -> Result<Check<Opened>, Rejected> {
         let Answer::App { body } = answer else { return Err(store::mismatch()) };
         Ok(Check::Known(Opened { session: json::parse(&body)?, expires_at: None }))
+    }
+
+    fn asked_url(&self) -> Option<&str> {
+        Some(&self.url)
     }
 
     fn cache_seconds(&self) -> Option<u64> {

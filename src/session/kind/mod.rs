@@ -61,6 +61,11 @@ pub(crate) trait Format: Send + Sync {
         None
     }
 
+    /// The address at which the app itself is asked.
+    fn asked_url(&self) -> Option<&str> {
+        None
+    }
+
     /// For how long a result may be remembered; `None` as long as it is valid.
     fn cache_seconds(&self) -> Option<u64> {
         self.store().map(|store| store.cache_seconds)

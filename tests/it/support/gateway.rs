@@ -199,9 +199,17 @@ impl Gateway {
 
     /// The metrics as a scraper gets them.
     pub(crate) fn metrics(&self) -> String {
+        self.admin("GET /metrics HTTP/1.1", "")
+    }
+
+    /// The admin listener's whole answer, head and body, to a request line, more
+    /// header lines and a body.
+    pub(crate) fn admin(&self, request: &str, rest: &str) -> String {
         // Not an answer to a browser, so `check` does not apply.
         let mut conn = Conn::open(&self.admin);
-        conn.write(b"GET /metrics HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+        let rest = if rest.is_empty() { "\r\n" } else { rest };
+        let request = format!("{request}\r\nHost: admin\r\nConnection: close\r\n{rest}");
+        conn.write(request.as_bytes());
         String::from_utf8(conn.rest()).unwrap()
     }
 

@@ -18,7 +18,6 @@ pub(super) fn answer(peer: &mut Peer, seen: &Seen) -> io::Result<bool> {
         "early-413" => return early(peer, seen, "413 Payload Too Large"),
         "late-upload" => peer.shared.clone().wait_at_gate(),
         "mirror" => return mirror(peer, seen),
-        "refuse-upgrade" => return refuse_upgrade(peer),
         "unread" => {
             // Closing with unread bytes resets the connection.
             peer.write(format!("{OK}Content-Length: 1000\r\n\r\nten bytes.").as_bytes())?;
@@ -98,6 +97,10 @@ pub(super) fn answer(peer: &mut Peer, seen: &Seen) -> io::Result<bool> {
                 )
                 .as_bytes(),
             )?;
+            Ok(true)
+        }
+        "refuse-upgrade" => {
+            peer.write(b"HTTP/1.1 403 Forbidden\r\nX-App: 1\r\nContent-Length: 2\r\n\r\nno")?;
             Ok(true)
         }
         "slow" => {
@@ -211,9 +214,4 @@ fn websocket(peer: &mut Peer) -> io::Result<bool> {
         }
         peer.write(&bytes)?;
     }
-}
-
-fn refuse_upgrade(peer: &mut Peer) -> io::Result<bool> {
-    peer.write(b"HTTP/1.1 403 Forbidden\r\nX-App: 1\r\nContent-Length: 2\r\n\r\nno")?;
-    Ok(true)
 }

@@ -6,6 +6,8 @@ mod client;
 mod diagnostics;
 mod gateway;
 mod handlers;
+pub(crate) mod http2;
+pub(crate) mod paths;
 mod process;
 mod request;
 mod response;

@@ -1,0 +1,85 @@
+//! The time a request's head may take, kept per connection.
+//!
+//! The framework bounds each read of a head but not the head as a whole. Whoever
+//! accepts connections runs them under `watch`; the gateway reports when a head
+//! has arrived and when its request has ended.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+tokio::task_local! {
+    static DEADLINE: Arc<Deadline>;
+}
+
+/// When the connection at hand is to be closed, in milliseconds after it was
+/// accepted; zero while a request is being handled.
+struct Deadline {
+    started: tokio::time::Instant,
+    at_ms: AtomicU64,
+    first_head: Duration,
+    next_head: Duration,
+}
+
+/// Serves a connection until `serving` ends or a head is late, which is `None`.
+pub fn watch<T>(
+    first_head: Duration,
+    next_head: Duration,
+    serving: impl Future<Output = T>,
+) -> impl Future<Output = Option<T>> {
+    let deadline = Arc::new(Deadline {
+        started: tokio::time::Instant::now(),
+        at_ms: AtomicU64::new(0),
+        first_head,
+        next_head,
+    });
+    deadline.set(Some(first_head));
+    let watched = deadline.clone();
+    DEADLINE.scope(deadline, async move {
+        tokio::select! {
+            biased;
+            served = serving => Some(served),
+            () = watched.passed() => None,
+        }
+    })
+}
+
+/// Called when a request's head is complete.
+pub fn head_has_arrived() {
+    // Absent for HTTP/2: nothing to do there.
+    let _ = DEADLINE.try_with(|deadline| deadline.set(None));
+}
+
+/// Called when a request has ended: the next head may take the idle time and
+/// then its own.
+pub fn request_has_ended() {
+    let _ = DEADLINE.try_with(|deadline| deadline.set(Some(deadline.next_head)));
+}
+
+impl Deadline {
+    fn set(&self, after: Option<Duration>) {
+        let at = after.map_or(0, |after| {
+            u64::try_from((self.started.elapsed() + after).as_millis()).unwrap_or(u64::MAX).max(1)
+        });
+        self.at_ms.store(at, Ordering::Release);
+    }
+
+    /// Completes when the deadline has passed. Nobody wakes it when the deadline
+    /// moves, which would cost every request two turns of its task: a deadline
+    /// is never set less than `first_head` ahead, so looking again after that
+    /// long is soon enough.
+    async fn passed(&self) {
+        loop {
+            match self.at_ms.load(Ordering::Acquire) {
+                0 => tokio::time::sleep(self.first_head).await,
+                at => {
+                    let at = self.started + Duration::from_millis(at);
+                    if tokio::time::Instant::now() >= at {
+                        return;
+                    }
+                    tokio::time::sleep_until(at).await;
+                }
+            }
+        }
+    }
+}

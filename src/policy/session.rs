@@ -1,0 +1,117 @@
+//! One `[session]` table as requests meet it: the source itself, what it is
+//! called in logs, and where the app signs people out.
+
+use std::ops::Deref;
+
+use http::Method;
+
+use crate::document::{At, FromNode, OneOrMany, Table};
+use crate::outbound::Url;
+use crate::route::Pattern;
+use crate::session::Source;
+use crate::store;
+
+/// A source and what surrounds it.
+pub struct SessionSource {
+    source: Source,
+    /// Its kind; with a number where a kind is there more than once.
+    pub label: String,
+    sign_out: Vec<SignOut>,
+}
+
+/// A path at which the app ends the session, for one method or for any.
+struct SignOut {
+    method: Option<Method>,
+    path: Pattern,
+}
+
+impl Deref for SessionSource {
+    type Target = Source;
+
+    fn deref(&self) -> &Source {
+        &self.source
+    }
+}
+
+impl SessionSource {
+    /// Whether the app ends this session when it answers such a request. A path
+    /// the app might read as one of ours counts: forgetting a session too often
+    /// costs nothing.
+    pub fn ends_at(&self, method: &Method, path: &str) -> bool {
+        self.sign_out.iter().any(|sign_out| {
+            sign_out.path.covers(path)
+                && match &sign_out.method {
+                    Some(only) => only == method,
+                    None => method != Method::HEAD && method != Method::OPTIONS,
+                }
+        })
+    }
+}
+
+/// `[session]`, or several `[[session]]` in the order they are tried.
+pub(super) fn read(top: &mut Table<'_>) -> Option<Vec<SessionSource>> {
+    let Some(at) = top.take("session") else { return Some(Vec::new()) };
+    let sources: Vec<_> = at.items().iter().map(read_one).collect();
+    let mut sources: Vec<SessionSource> = sources.into_iter().collect::<Option<_>>()?;
+    let kinds: Vec<_> = sources.iter().map(|source| source.kind()).collect();
+    for (index, source) in sources.iter_mut().enumerate() {
+        let same = |kinds: &[&str]| kinds.iter().filter(|kind| **kind == source.kind()).count();
+        if same(&kinds) > 1 {
+            let number = kinds.get(..=index).map_or(1, same);
+            source.label = format!("{}.{number}", source.kind());
+        }
+    }
+    Some(sources)
+}
+
+fn read_one(at: &At<'_>) -> Option<SessionSource> {
+    let mut table = at.table()?;
+    let sign_out = table.get::<OneOrMany<SignOut>>("logout_paths").map(|many| many.0);
+    let source = Source::read(&mut table);
+    if source.is_some() {
+        table.finish();
+    }
+    let source = source?;
+    let literal = matches!(at.secrets, crate::secret::Secrets::Literal);
+    if let Some(Err(error)) = source.store().map(store::check)
+        && !literal
+    {
+        at.problem(error.to_string());
+    }
+    let asked = source.remote_keys().map(|keys| keys.url()).or_else(|| source.asked_url());
+    if asked.is_some_and(|url| Url::parse(url).is_none()) {
+        at.problem(
+            "found an URL that cannot be asked; write https://HOST[:PORT]/PATH, no credentials",
+        );
+    }
+    Some(SessionSource {
+        label: source.kind().to_owned(),
+        source,
+        sign_out: sign_out.unwrap_or_default(),
+    })
+}
+
+impl FromNode for SignOut {
+    fn read(at: &At<'_>) -> Option<Self> {
+        const EXPECTED: &str = r#"a path such as "/logout" or "POST /api/auth/signout""#;
+        let text = at.text(EXPECTED)?;
+        let (method, path) = match text.split_once(' ') {
+            Some((method, path)) => (Some(method), path),
+            None => (None, text),
+        };
+        let upper = |method: &str| method.bytes().all(|b| b.is_ascii_uppercase());
+        let method = match method {
+            Some(method) if upper(method) => Some(Method::from_bytes(method.as_bytes()).ok()),
+            Some(_) => Some(None),
+            None => None,
+        };
+        match (method, Pattern::parse(path)) {
+            (Some(Some(method)), Some(path)) => Some(Self { method: Some(method), path }),
+            (None, Some(path)) => Some(Self { method: None, path }),
+            (Some(None), _) | (_, None) => {
+                at.wrong(EXPECTED);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `POST /revoke`: the operator ends sessions; `DELETE /revoke` takes back what
+//! was said about a user.
+//!
+//! Only for whoever is on the machine, and not for a browser that happens to be:
+//! a page of another site could send such a request, but not with this content
+//! type and without `Origin`.
+
+use http::{Method, StatusCode, header};
+use pingora::protocols::http::ServerSession;
+use serde_json::{Value, json};
+
+use crate::decide::Verdict;
+use crate::live::Live;
+use crate::session::Cookies;
+
+const MAX_BODY: usize = 64 * 1024;
+
+type Reply = (StatusCode, String);
+
+/// What `POST` and `DELETE` do.
+pub(super) async fn answer(live: &Live, session: &mut ServerSession) -> Reply {
+    if let Err(reply) = admit(session) {
+        return reply;
+    }
+    let method = session.req_header().method.clone();
+    let body = match read_body(session).await {
+        Ok(body) => body,
+        Err(reply) => return reply,
+    };
+    let member = |name: &str| body.get(name).and_then(Value::as_str);
+    match (method, member("user"), member("cookie")) {
+        (Method::POST, Some(user), None) => {
+            live.revoked.end_user(user, live.clock.now());
+            tracing::info!(user = live.user_hash(user), "user's sessions revoked");
+            done()
+        }
+        (Method::DELETE, Some(user), None) => {
+            live.revoked.pardon_user(user);
+            tracing::info!(user = live.user_hash(user), "user's sessions admitted again");
+            done()
+        }
+        (Method::POST, None, Some(cookie)) => end_session(live, cookie).await,
+        (Method::DELETE | Method::POST, _, _) => refuse(
+            StatusCode::BAD_REQUEST,
+            r#"expected {"user": ID}, or POST {"cookie": COOKIE_HEADER}"#,
+        ),
+        _ => refuse(StatusCode::METHOD_NOT_ALLOWED, "expected POST or DELETE"),
+    }
+}
+
+/// The cookie is the value of a `Cookie` header.
+async fn end_session(live: &Live, cookie: &str) -> Reply {
+    let policy = live.policy();
+    let cookies = Cookies::new(cookie.as_bytes());
+    match live.verify(&policy, cookies, live.clock.now()).await {
+        Verdict::Known(identity, index) => {
+            if let Some(source) = policy.sources.get(index) {
+                live.end_session(source, cookies, &identity).await;
+                tracing::info!(user = live.user_hash(identity.user_id()), "session revoked");
+            }
+            done()
+        }
+        Verdict::Nobody(_) => {
+            refuse(StatusCode::NOT_FOUND, "the cookie is no valid session: nothing to revoke")
+        }
+        Verdict::Unknown(_) => {
+            refuse(StatusCode::SERVICE_UNAVAILABLE, "whose session this is cannot be asked now")
+        }
+    }
+}
+
+fn admit(session: &ServerSession) -> Result<(), Reply> {
+    // A Unix socket has no address: who may use it, the file system says.
+    let peer = session.client_addr().and_then(|address| address.as_inet());
+    if peer.is_some_and(|peer| !peer.ip().to_canonical().is_loopback()) {
+        return Err(refuse(StatusCode::FORBIDDEN, "only from this machine"));
+    }
+    let headers = &session.req_header().headers;
+    let is_json = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    if !is_json || headers.contains_key(header::ORIGIN) {
+        let detail = "expected `Content-Type: application/json`, and no browser";
+        return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    Ok(())
+}
+
+async fn read_body(session: &mut ServerSession) -> Result<Value, Reply> {
+    let mut body = Vec::new();
+    loop {
+        match session.read_request_body().await {
+            Ok(Some(part)) if body.len() + part.len() <= MAX_BODY => body.extend_from_slice(&part),
+            Ok(Some(_)) => return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "too large")),
+            Ok(None) => break,
+            Err(_) => return Err(refuse(StatusCode::BAD_REQUEST, "the body did not arrive")),
+        }
+    }
+    serde_json::from_slice(&body).map_err(|_| refuse(StatusCode::BAD_REQUEST, "not JSON"))
+}
+
+fn done() -> Reply {
+    (StatusCode::OK, json!({ "revoked": true }).to_string() + "\n")
+}
+
+fn refuse(status: StatusCode, detail: &str) -> Reply {
+    (status, json!({ "revoked": false, "detail": detail }).to_string() + "\n")
+}

@@ -1,0 +1,280 @@
+//! Clients that take their time, and those that come in numbers: each is cut
+//! off, and nobody else waits for them.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{App, Conn, Gateway, Request, Setup, eventually, get, post, seconds};
+
+fn gateway(app: &App) -> Gateway {
+    Setup::new(app).server("header_timeout = \"400ms\"\nidle_timeout = \"1s\"").start()
+}
+
+/// Writes `bytes` one by one until the gateway ends the connection; how long
+/// that took. Whatever is refused early is fine, an answer of the app is not.
+fn drip(conn: &mut Conn, bytes: &[u8]) -> Duration {
+    let began = Instant::now();
+    for byte in bytes.iter().cycle() {
+        if conn.try_write(&[*byte]).is_err() || began.elapsed() > seconds(8) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    began.elapsed()
+}
+
+#[test]
+fn a_dripped_head_is_cut_off_in_time_however_it_drips() {
+    let app = App::start();
+    let gateway = gateway(&app);
+    let cases: [(&str, &[u8], &[u8]); 12] = [
+        ("a field that never ends", b"GET /x HTTP/1.1\r\nX: ", b"x"),
+        ("fields without end", b"GET /x HTTP/1.1\r\n", b"X: y\r\n"),
+        ("a target that never ends", b"GET /", b"x"),
+        ("a method that never ends", b"", b"G"),
+        ("empty lines", b"", b"\r\n"),
+        ("a name that never ends", b"GET /x HTTP/1.1\r\nHost: app.test\r\nX", b"x"),
+        ("half of a preface", b"PRI * HT", b"x"),
+        ("one byte", b"P", b""),
+        ("three bytes", b"PRI", b""),
+        ("most of a preface", b"PRI * HTTP/2.0\r\n\r\nSM", b""),
+        ("a preface and half a frame", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00", b""),
+        (
+            "a preface and fields that go on",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\0\0\0\0\x01\x82",
+            b"",
+        ),
+    ];
+    // All at once: each of them takes its time.
+    std::thread::scope(|scope| {
+        for (name, start, rest) in cases {
+            let mut conn = gateway.connect();
+            scope.spawn(move || {
+                conn.write(start);
+                let took =
+                    if rest.is_empty() { until_closed(&mut conn) } else { drip(&mut conn, rest) };
+                assert!(took < seconds(4), "{name}: {took:?}");
+                let answer = String::from_utf8_lossy(&conn.rest()).into_owned();
+                assert!(!answer.contains(" 200 "), "{name}: {answer}");
+            });
+        }
+    });
+    assert!(app.seen().is_empty());
+}
+
+fn until_closed(conn: &mut Conn) -> Duration {
+    let began = Instant::now();
+    conn.rest();
+    began.elapsed()
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_closed() {
+    let app = App::start();
+    let gateway = gateway(&app);
+    let took = until_closed(&mut gateway.connect());
+    assert!(took > Duration::from_millis(200) && took < seconds(4), "{took:?}");
+}
+
+#[test]
+fn a_kept_connection_is_closed_when_idle_and_no_sooner() {
+    let app = App::start();
+    let gateway = gateway(&app);
+    for request in [get("/x"), get("/api/get-auth-token").user("ada"), get("/api/get-auth-token")] {
+        let mut conn = gateway.connect();
+        conn.ask(&request);
+        std::thread::sleep(Duration::from_millis(600));
+        assert!(matches!(conn.ask(&request).status, 200 | 401), "longer than a head may take");
+        let took = until_closed(&mut conn);
+        assert!(took > Duration::from_millis(500) && took < seconds(5), "{took:?}");
+    }
+}
+
+#[test]
+fn a_second_head_may_not_drip_either() {
+    let app = App::start();
+    let gateway = gateway(&app);
+    let mut conn = gateway.connect();
+    conn.ask(&get("/x"));
+    conn.write(b"GET /y HTTP/1.1\r\nX: ");
+    let took = drip(&mut conn, b"y");
+    assert!(took < seconds(5), "{took:?}");
+    assert_eq!(app.seen().len(), 1);
+}
+
+#[test]
+fn a_slow_but_whole_head_is_served() {
+    let app = App::start();
+    let gateway = gateway(&app);
+    let mut conn = gateway.connect();
+    for piece in get("/x").bytes().chunks(20) {
+        conn.write(piece);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(conn.response_to("GET").status, 200);
+}
+
+#[test]
+fn a_body_may_take_longer_than_a_head() {
+    let app = App::start();
+    let gateway = gateway(&app);
+    let mut conn = gateway.connect();
+    conn.write(&Request::new("POST", "/x").header("Content-Length", "10").bytes());
+    for _ in 0..10 {
+        std::thread::sleep(Duration::from_millis(120));
+        conn.write(b"x");
+    }
+    assert_eq!(conn.response_to("POST").status, 200);
+    assert_eq!(app.only().length, 10);
+}
+
+#[test]
+fn a_dripped_body_of_a_token_request_is_given_up() {
+    let app = App::start();
+    let gateway = gateway(&app);
+    let mut conn = gateway.connect();
+    conn.patience(seconds(20));
+    let request = Request::new("POST", "/api/get-auth-token").user("ada");
+    conn.write(&request.header("Content-Length", "1000").bytes());
+    let began = Instant::now();
+    conn.response_to("POST").assert_refused(400, "bad_request");
+    assert!(began.elapsed() < seconds(15), "{:?}", began.elapsed());
+    assert!(conn.is_closed());
+}
+
+#[test]
+fn connections_beyond_the_limit_are_closed_and_places_are_given_back() {
+    let app = App::start();
+    let gateway = Setup::new(&app).server("max_connections = 3").start();
+    let mut kept: Vec<Conn> = (0..3).map(|_| gateway.connect()).collect();
+    for conn in &mut kept {
+        assert_eq!(conn.ask(&get("/x")).status, 200);
+    }
+    for _ in 0..5 {
+        let mut refused = gateway.connect();
+        drop(refused.try_write(&get("/x").bytes()));
+        assert!(refused.rest().is_empty(), "closed without an answer");
+    }
+    assert_eq!(app.seen().len(), 3);
+    assert_eq!(gateway.metric("portcullis_connections_refused_total"), 5);
+    for conn in &mut kept {
+        assert_eq!(conn.ask(&get("/x")).status, 200, "those inside are served on");
+    }
+    kept.pop();
+    eventually("a free place", || {
+        let mut conn = gateway.connect();
+        let last = get("/x").header("Connection", "close");
+        conn.try_write(&last.bytes()).is_ok() && conn.rest().starts_with(b"HTTP/1.1 200")
+    });
+}
+
+#[test]
+fn a_crowd_that_waits_keeps_nobody_waiting() {
+    let app = App::start();
+    let gateway = Setup::new(&app).start();
+    let crowd: Vec<Conn> = (0..300)
+        .map(|number| {
+            let mut conn = gateway.connect();
+            conn.write(if number % 2 == 0 { b"GET /x HTTP/1.1\r\n" } else { b"" });
+            conn
+        })
+        .collect();
+    let began = Instant::now();
+    for _ in 0..10 {
+        assert_eq!(gateway.ask(&get("/x")).status, 200);
+        assert_eq!(gateway.token("ada").status, 200);
+    }
+    assert!(began.elapsed() < seconds(5), "{:?}", began.elapsed());
+    drop(crowd);
+}
+
+#[test]
+fn a_crowd_that_waits_for_the_app_keeps_nobody_waiting() {
+    let app = App::start();
+    let gateway = Setup::new(&app).start();
+    let mut crowd: Vec<Conn> = (0..100)
+        .map(|_| {
+            let mut conn = gateway.connect();
+            conn.write(&get("/do/slow").bytes());
+            conn
+        })
+        .collect();
+    app.wait_for(100);
+    assert_eq!(gateway.token("ada").status, 200);
+    assert_eq!(gateway.ask(&get("/x")).status, 200);
+    app.open_gate();
+    for conn in &mut crowd {
+        assert_eq!(conn.response_to("GET").text(), "slow but sure");
+    }
+}
+
+#[test]
+fn clients_that_vanish_leave_nothing_behind() {
+    let app = App::start();
+    let gateway = Setup::new(&app).start();
+    for (number, bytes) in [
+        b"".to_vec(),
+        b"GET /x HT".to_vec(),
+        get("/do/slow").bytes(),
+        Request::new("POST", "/x").header("Content-Length", "100").bytes(),
+        Request::new("POST", "/x").header("Transfer-Encoding", "chunked").bytes(),
+        get("/do/download?50000000").bytes(),
+        get("/do/sse").bytes(),
+        Request::new("POST", "/api/get-auth-token")
+            .user("ada")
+            .header("Content-Length", "9")
+            .bytes(),
+    ]
+    .into_iter()
+    .cycle()
+    .take(80)
+    .enumerate()
+    {
+        let mut conn = gateway.connect();
+        conn.write(&bytes);
+        if number % 3 == 0 {
+            conn.try_finish();
+        }
+    }
+    app.open_gate();
+    eventually("nothing in flight", || gateway.live.in_flight() == 0);
+    eventually("no connection open", || gateway.metric("portcullis_connections") == 0);
+    assert_eq!(gateway.ask(&post("/x", b"abc")).status, 200);
+}
+
+#[test]
+fn an_endless_head_costs_a_bounded_amount() {
+    let app = App::start();
+    let gateway = Setup::new(&app).start();
+    let mut conn = gateway.connect();
+    conn.write_patience(Some(seconds(5)));
+    conn.write(b"GET /x HTTP/1.1\r\nHost: app.test\r\nX: ");
+    let block = [b'x'; 64 * 1024];
+    let mut sent = 0;
+    while sent < 64 << 20 {
+        match conn.write_some(&block) {
+            Ok(length) => sent += length,
+            Err(_) => break,
+        }
+    }
+    assert!(sent < 16 << 20, "{sent} bytes of one field were taken");
+    assert!(app.seen().is_empty());
+}
+
+#[test]
+fn an_endless_trailer_costs_a_bounded_amount() {
+    let app = App::start();
+    let gateway = Setup::new(&app).start();
+    let mut conn = gateway.connect();
+    conn.write_patience(Some(seconds(5)));
+    conn.write(&Request::new("POST", "/x").header("Transfer-Encoding", "chunked").bytes());
+    conn.write(b"0\r\nX: ");
+    let block = [b'x'; 64 * 1024];
+    let mut sent = 0;
+    while sent < 64 << 20 {
+        match conn.write_some(&block) {
+            Ok(length) => sent += length,
+            Err(_) => break,
+        }
+    }
+    assert!(sent < 16 << 20, "{sent} bytes of one trailer were taken");
+}

@@ -1,0 +1,182 @@
+//! Columns of every type a session table has, in every database.
+
+use portcullis::ask::{Refused, Servers};
+use portcullis::clock::{Clock, Now};
+use portcullis::config::Config;
+use portcullis::secret::Secrets;
+use portcullis::session::{Cookies, Reason};
+use sqlx::{Connection as _, Executor as _};
+
+use crate::servers::{folder, mariadb, postgres};
+
+const NOW: u64 = 1_800_000_000;
+const UUID: &str = "6f1d1f6e-9a52-4d2c-8f0e-3f4a5b6c7d8e";
+
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(work)
+}
+
+/// Runs statements in a database; waits until it has started.
+pub(crate) fn execute(url: &str, statements: &str) {
+    let (url, statements) = (url.to_owned(), statements.to_owned());
+    block_on(async move {
+        for attempt in 0.. {
+            match run(&url, &statements).await {
+                Ok(()) => return,
+                Err(error) if attempt == 100 => panic!("{error}"),
+                Err(sqlx::Error::Database(error)) if error.code().as_deref() != Some("57P03") => {
+                    let starting = error.message().contains("Access denied");
+                    assert!(starting, "{error}");
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    });
+}
+
+async fn run(url: &str, statements: &str) -> Result<(), sqlx::Error> {
+    let sql = sqlx::AssertSqlSafe(statements.to_owned());
+    match url.split("://").next().unwrap() {
+        "postgres" => {
+            let mut connection = sqlx::PgConnection::connect(url).await?;
+            connection.execute(sqlx::raw_sql(sql)).await?;
+            connection.close().await
+        }
+        "mysql" => {
+            let mut connection = sqlx::MySqlConnection::connect(url).await?;
+            connection.execute(sqlx::raw_sql(sql)).await?;
+            connection.close().await
+        }
+        _ => {
+            let url = format!("{url}?mode=rwc");
+            let mut connection = sqlx::SqliteConnection::connect(&url).await?;
+            connection.execute(sqlx::raw_sql(sql)).await?;
+            connection.close().await
+        }
+    }
+}
+
+/// Who the cookie `sid` is, by a table whose ids and ends are in the columns of
+/// these names.
+fn look_up(url: &str, table: &str, sid: &str) -> Result<String, String> {
+    let text = format!(
+        "[upstream]\nservers = [\"http://127.0.0.1:1\"]\n[session]\nkind = \"lookup\"\ncookie = \"sid\"\n\
+         [session.store]\nengine = \"sql\"\nurl = {url:?}\ntable = \"{table}\"\n\
+         expires_column = \"ends\"\ntimeout = \"5s\"\n"
+    );
+    let policy = Config::read(&text, &Secrets::Literal).unwrap().policy;
+    let cookie = format!("sid={sid}");
+    block_on(async {
+        let servers = Servers::new(&tokio::runtime::Handle::current(), Clock::system());
+        let cookies = Cookies::new(cookie.as_bytes());
+        match servers.check(&policy.sources[0], cookies, Now::at(NOW)).await {
+            Ok(identity) => Ok(format!("{} {:?}", identity.user_id(), identity.expires_at())),
+            Err(Refused::Rejected(rejected)) => Err(rejected.reason.as_str().to_owned()),
+            Err(Refused::Unanswered(unanswered)) => Err(unanswered.detail),
+        }
+    })
+}
+
+/// What a table says of an id that is there, and of ids that cannot be.
+fn assert_found(url: &str, table: &str, id: &str) {
+    let ends = Some(NOW + 60);
+    assert_eq!(look_up(url, table, id), Ok(format!("7 {ends:?}")), "{table}");
+    let miss = Err(Reason::StoreMiss.as_str().to_owned());
+    let changed = id.replace('6', "7");
+    for other in [changed.as_str(), "99999999", "12345678999999999999", "not-an-id", "x'OR'1'='1"] {
+        assert_eq!(look_up(url, table, other), miss, "{table}: {other}");
+    }
+}
+
+#[test]
+fn postgres_tables() {
+    let server = postgres();
+    let url = server.url("postgres");
+    execute(
+        &url,
+        &format!(
+            "CREATE TABLE texts (id text, user_id text, ends timestamptz);
+             INSERT INTO texts VALUES ('{UUID}', '7', to_timestamp({NOW} + 60));
+             CREATE TABLE uuids (id uuid, user_id integer, ends timestamp);
+             INSERT INTO uuids VALUES ('{UUID}', 7, to_timestamp({NOW} + 60) AT TIME ZONE 'UTC');
+             CREATE TABLE numbers (id bigint, user_id smallint, ends bigint, extra jsonb, other inet);
+             INSERT INTO numbers VALUES (66666666, 7, {NOW} + 60, '{{\"a\":1}}', '127.0.0.1');
+             CREATE TABLE small (id integer, user_id bigint, ends integer, f float8, n numeric);
+             INSERT INTO small VALUES (66666666, 7, {NOW} + 60, 1.5, 2.5);
+             CREATE TABLE padded (id char(40), user_id varchar(5), ends text);
+             INSERT INTO padded VALUES ('{UUID}', '7', to_char(to_timestamp({NOW} + 60) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'));
+             CREATE SCHEMA own; CREATE TABLE own.\"Session\" (id text, user_id text, ends timestamptz);
+             INSERT INTO own.\"Session\" VALUES ('{UUID}', '7', to_timestamp({NOW} + 60));"
+        ),
+    );
+    for table in ["texts", "uuids", "padded", "own.Session"] {
+        assert_found(&url, table, UUID);
+    }
+    assert_found(&url, "numbers", "66666666");
+    assert_found(&url, "small", "66666666");
+    let missing = look_up(&url, "nowhere", UUID);
+    assert_eq!(missing, Err("the store answered with error 42P01".to_owned()));
+    let wrong = url.replace("app:canary", "app:canary-wrong");
+    let refused = look_up(&wrong, "texts", UUID);
+    assert_eq!(refused, Err("the store does not accept the user or password".to_owned()));
+}
+
+#[test]
+fn mariadb_tables() {
+    let server = mariadb();
+    let url = server.url("mysql");
+    execute(
+        &url,
+        &format!(
+            "SET time_zone = '+00:00';
+             CREATE TABLE texts (id varchar(64), user_id int, ends datetime);
+             INSERT INTO texts VALUES ('{UUID}', 7, FROM_UNIXTIME({NOW} + 60));
+             CREATE TABLE stamps (id char(64), user_id bigint unsigned, ends timestamp);
+             INSERT INTO stamps VALUES ('{UUID}', 7, FROM_UNIXTIME({NOW} + 60));
+             CREATE TABLE numbers (id bigint, user_id varchar(9), ends int unsigned, flag tinyint(1), b longblob);
+             INSERT INTO numbers VALUES (66666666, '7', {NOW} + 60, 1, x'ff');
+             CREATE TABLE bytes (id varbinary(64), user_id text, ends bigint);
+             INSERT INTO bytes VALUES ('{UUID}', '7', {NOW} + 60);"
+        ),
+    );
+    for table in ["texts", "stamps", "bytes"] {
+        assert_found(&url, table, UUID);
+        let upper = look_up(&url, table, &UUID.to_uppercase());
+        assert_eq!(upper, Err("store_miss".to_owned()), "{table}: letters are compared exactly");
+    }
+    assert_found(&url, "numbers", "66666666");
+    let cut = look_up(&url, "numbers", "66666666abc");
+    assert_eq!(cut, Err("store_miss".to_owned()), "what begins like a number is none");
+    let missing = look_up(&url, "nowhere", UUID);
+    assert!(
+        missing.as_ref().is_err_and(|why| why.starts_with("the store answered")),
+        "{missing:?}"
+    );
+}
+
+#[test]
+fn sqlite_tables() {
+    let folder = folder("sqlite");
+    let url = format!("sqlite://{}", folder.join("app.db").display());
+    assert_eq!(
+        look_up(&url, "texts", UUID),
+        Err("the store cannot be connected to".to_owned()),
+        "the gateway makes no database"
+    );
+    execute(
+        &url,
+        &format!(
+            "CREATE TABLE texts (id TEXT, user_id INTEGER, ends DATETIME);
+             INSERT INTO texts VALUES ('{UUID}', 7, datetime({NOW} + 60, 'unixepoch'));
+             CREATE TABLE loose (id, user_id, ends);
+             INSERT INTO loose VALUES ('{UUID}', '7', {NOW} + 60);
+             CREATE TABLE numbers (id INTEGER, user_id BIGINT, ends INTEGER);
+             INSERT INTO numbers VALUES (66666666, 7, {NOW} + 60);"
+        ),
+    );
+    assert_found(&url, "texts", UUID);
+    assert_found(&url, "loose", UUID);
+    assert_found(&url, "numbers", "66666666");
+    std::fs::remove_dir_all(folder).unwrap();
+}

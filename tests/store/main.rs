@@ -1,0 +1,27 @@
+//! Session stores as operators run them: real Redis, PostgreSQL, MariaDB, SQLite
+//! and folders, started for each test, killed and frozen in the middle.
+//!
+//! The servers come from Debian's packages (`tests/run` installs them); without
+//! one, its tests fail and say so. Nothing is shared between tests but the
+//! programs.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "helpers of tests may fail the test they serve, and wait by the real clock"
+)]
+
+#[path = "../it/support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "shared with tests/it, which uses all of it")]
+mod support;
+
+mod access;
+mod app;
+mod columns;
+mod keys;
+mod outage;
+mod servers;
+mod vectors;
