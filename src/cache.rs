@@ -135,8 +135,11 @@ impl Tokens {
         }
         let before = held.and_then(|held| held.still_valid(identity, now));
         let make = async { Held::new(mint.await, before, now) };
-        let entry =
-            self.0.entry(key).or_insert_with_if(make, |held| !held.answers(identity, now)).await;
+        // Boxed, because every request would be charged for the room this takes.
+        let entry = Box::pin(
+            self.0.entry(key).or_insert_with_if(make, |held| !held.answers(identity, now)),
+        );
+        let entry = entry.await;
         let fresh = entry.is_fresh();
         match entry.into_value() {
             Held::Failed(refusal, _) => Err(refusal),

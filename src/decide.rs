@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::ask::{Refused, Unanswered};
 use crate::policy::{Origin, Policy, Route, Rule, SessionRule, TokenRoute, rule_for};
-use crate::request::RequestView;
+use crate::request::{RequestView, SEC_FETCH_SITE};
 use crate::respond::{Audience, PLAIN_TEXT, Refusal, Reply};
 use crate::session::{Identity, Reason, Rejected};
 
@@ -126,10 +126,10 @@ pub fn plan<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Option
 }
 
 fn plan_token<'p>(token: &'p Arc<TokenRoute>, view: &RequestView<'_>) -> Plan<'p> {
-    let preflight =
-        view.method == Method::OPTIONS && view.header("access-control-request-method").is_some();
+    let preflight = view.method == Method::OPTIONS
+        && view.header(&header::ACCESS_CONTROL_REQUEST_METHOD).is_some();
     if preflight {
-        let origin = view.header("origin").filter(|_| !view.is_repeated("origin"));
+        let origin = view.header(&header::ORIGIN).filter(|_| !view.is_repeated(&header::ORIGIN));
         let origin = origin.and_then(|origin| token.origin(origin));
         return origin.map_or(Plan::Refuse(Refusal::CrossSite), |origin| {
             Plan::Answer(preflight_reply(token, origin, view))
@@ -148,16 +148,16 @@ fn plan_token<'p>(token: &'p Arc<TokenRoute>, view: &RequestView<'_>) -> Plan<'p
 /// Fetch metadata covers the rest (plain GETs, old forms).
 fn is_cross_site(token: &TokenRoute, view: &RequestView<'_>) -> bool {
     // No browser sends either twice; the second could contradict the first.
-    if view.is_repeated("origin") || view.is_repeated("sec-fetch-site") {
+    if view.is_repeated(&header::ORIGIN) || view.is_repeated(&SEC_FETCH_SITE) {
         return true;
     }
-    let origin = view.header("origin");
+    let origin = view.header(&header::ORIGIN);
     if origin.is_some_and(|origin| token.origin(origin).is_some()) {
         return false;
     }
     let foreign_origin = origin.is_some_and(|origin| !is_own(origin, view.host));
     let foreign_fetch =
-        view.header("sec-fetch-site").is_some_and(|site| site != b"same-origin" && site != b"none");
+        view.header(&SEC_FETCH_SITE).is_some_and(|site| site != b"same-origin" && site != b"none");
     foreign_origin || foreign_fetch
 }
 
@@ -180,7 +180,7 @@ fn preflight_reply(token: &TokenRoute, origin: &Origin, view: &RequestView<'_>) 
     reply.push(header::ACCESS_CONTROL_ALLOW_METHODS, &token.allow);
     reply.push(header::ACCESS_CONTROL_MAX_AGE, "600");
     let asked = view
-        .header("access-control-request-headers")
+        .header(&header::ACCESS_CONTROL_REQUEST_HEADERS)
         .and_then(|value| std::str::from_utf8(value).ok());
     if let Some(asked) = asked {
         reply.push(header::ACCESS_CONTROL_ALLOW_HEADERS, asked);

@@ -9,6 +9,7 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::client::Client;
+use crate::digits;
 
 /// The names the configuration gives a meaning to, folded.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +45,9 @@ const NAMES: [&str; 9] = [
     "proxy",
 ];
 
+/// Room for these four and a few verified ones.
+const USUAL_EDITS: usize = 8;
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -59,14 +63,17 @@ impl Managed {
 
     /// Whether a client's header of this name must not reach the app.
     fn claims(&self, name: &str) -> bool {
-        // Apps that fold `_` into `-` would see it twice; none is sent by browsers.
-        if name.contains('_') {
-            return true;
+        let mut is_folded = true;
+        for byte in name.bytes() {
+            match byte {
+                // Apps that fold `_` into `-` would see it twice; none is sent
+                // by browsers.
+                b'_' => return true,
+                b'a'..=b'z' | b'0'..=b'9' | b'-' => {}
+                _ => is_folded = false,
+            }
         }
-        if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return self.claims_folded(name);
-        }
-        self.claims_folded(&fold(name))
+        if is_folded { self.claims_folded(name) } else { self.claims_folded(&fold(name)) }
     }
 
     fn claims_folded(&self, name: &str) -> bool {
@@ -96,14 +103,18 @@ pub fn edit(
     managed: &Managed,
     verified: impl Iterator<Item = (HeaderName, HeaderValue)>,
 ) -> Edits {
-    let mut edits = Edits::default();
-    edits.remove.extend(headers.keys().filter(|name| managed.claims(name.as_str())).cloned());
+    let claimed = headers.keys().filter(|name| managed.claims(name.as_str()));
+    let mut edits =
+        Edits { remove: claimed.cloned().collect(), set: Vec::with_capacity(USUAL_EDITS) };
     if let Some(address) = client.address {
-        let address = address.to_string();
-        let chain =
-            client.hops.iter().fold(address.clone(), |chain, hop| format!("{chain}, {hop}"));
+        let mut chain = String::with_capacity(40);
+        digits::push_address(&mut chain, address);
+        push(&mut edits, X_REAL_IP, &chain);
+        for &hop in &client.hops {
+            chain.push_str(", ");
+            digits::push_address(&mut chain, hop);
+        }
         push(&mut edits, X_FORWARDED_FOR, &chain);
-        push(&mut edits, X_REAL_IP, &address);
     }
     edits.set.push((X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme.as_str())));
     if !host.is_empty() {
@@ -206,8 +217,8 @@ mod tests {
         assert_eq!(
             set,
             [
-                "x-forwarded-for: 192.0.2.1, 10.0.0.1",
                 "x-real-ip: 192.0.2.1",
+                "x-forwarded-for: 192.0.2.1, 10.0.0.1",
                 "x-forwarded-proto: https",
                 "x-forwarded-host: app.example",
             ]

@@ -29,6 +29,7 @@ pub mod clock;
 pub mod config;
 pub mod decide;
 pub mod demo;
+pub mod digits;
 pub mod document;
 pub mod forward;
 pub mod gateway;

@@ -12,7 +12,6 @@
 //! slows newcomers down and never frees anybody.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
@@ -22,6 +21,7 @@ use aws_lc_rs::digest::{self, SHA256};
 use http::HeaderValue;
 
 use crate::clock::Now;
+use crate::digits;
 use crate::units::Rate;
 
 /// Entries in all; at about 64 bytes each, some 32 MiB when full.
@@ -98,11 +98,9 @@ impl Limit {
 
     /// The bucket of one user (or, for anonymous limits, one address).
     pub fn bucket(&self, subject: &str) -> BucketKey {
-        let mut context = digest::Context::new(&SHA256);
-        context.update(&(self.name.len() as u64).to_le_bytes());
-        context.update(self.name.as_bytes());
-        context.update(subject.as_bytes());
-        let digest = context.finish();
+        let length = (self.name.len() as u64).to_le_bytes();
+        let whose = [&length, self.name.as_bytes(), subject.as_bytes()].concat();
+        let digest = digest::digest(&SHA256, &whose);
         let (head, _) = digest.as_ref().split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
         BucketKey(u128::from_le_bytes(*head))
     }
@@ -110,10 +108,12 @@ impl Limit {
     fn render(&self, left: &[Left; MAX_RATES]) -> HeaderValue {
         let mut text = String::with_capacity(64);
         for (cell, left) in self.cells.iter().zip(left) {
-            let separator = if text.is_empty() { "" } else { ", " };
-            let (label, count, seconds) = (&cell.label, left.count, whole_seconds(left.until_full));
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{separator}\"{label}\";r={count};t={seconds}");
+            text.push_str(if text.is_empty() { "\"" } else { ", \"" });
+            text.push_str(&cell.label);
+            text.push_str("\";r=");
+            digits::push(&mut text, left.count);
+            text.push_str(";t=");
+            digits::push(&mut text, whole_seconds(left.until_full));
         }
         header_value(text)
     }

@@ -4,7 +4,7 @@
 //! host) and says what to tidy; `RequestView` is then the only request the
 //! deciding code knows. Neither knows the proxy framework.
 
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Version};
 
@@ -12,6 +12,10 @@ use crate::client::{Client, is_host};
 use crate::respond::{Audience, Part, Refusal};
 use crate::route;
 use crate::session::Cookies;
+
+/// Fetch metadata (W3C), which the `http` crate does not name.
+pub static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+pub static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The head of a request as received.
 pub struct Head<'a> {
@@ -193,21 +197,23 @@ impl<'a> RequestView<'a> {
         )
     }
 
-    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+    pub fn header(&self, name: &HeaderName) -> Option<&'a [u8]> {
         self.headers.get(name).map(HeaderValue::as_bytes)
     }
 
     /// Whether a header that has one value came in several fields.
-    pub fn is_repeated(&self, name: &str) -> bool {
+    pub fn is_repeated(&self, name: &HeaderName) -> bool {
         self.headers.get_all(name).iter().nth(1).is_some()
     }
 
     /// Whether a page is being opened (Fetch metadata, else `Accept`), as
     /// opposed to a script asking.
     pub fn audience(&self) -> Audience {
-        let opens = match self.header("sec-fetch-mode") {
+        let opens = match self.header(&SEC_FETCH_MODE) {
             Some(mode) => mode == b"navigate",
-            None => self.header("accept").is_some_and(|accept| accept.starts_with(b"text/html")),
+            None => {
+                self.header(&header::ACCEPT).is_some_and(|accept| accept.starts_with(b"text/html"))
+            }
         };
         if opens && self.method == Method::GET { Audience::Navigation } else { Audience::Script }
     }

@@ -117,8 +117,16 @@ pub fn find<'r, R: Rule>(rules: &'r [R], path: &str) -> Result<Option<&'r R>, Am
 
 /// A path every app reads alike: lower-case segments without escapes.
 fn is_plain(path: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"/-_~".contains(&b);
-    path.bytes().all(plain) && !path.contains("//") && (path.len() == 1 || !path.ends_with('/'))
+    let plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~');
+    let mut after_slash = false;
+    for b in path.bytes() {
+        let is_slash = b == b'/';
+        if !(plain(b) || is_slash && !after_slash) {
+            return false;
+        }
+        after_slash = is_slash;
+    }
+    path.len() == 1 || !after_slash
 }
 
 /// The path as the most lenient app would read it: escapes decoded (twice, as

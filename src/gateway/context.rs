@@ -185,7 +185,7 @@ impl Ctx {
 
     /// The one line and the counters of this request.
     pub(super) fn finish(&mut self, request: &RequestHeader) {
-        let took = self.live.clock.now().since(self.now);
+        let took = self.live.clock.since(self.now);
         let label = self.rule.as_deref().unwrap_or("-");
         self.live.metrics.request(label, self.status);
         match self.outcome {

@@ -259,7 +259,7 @@ impl Gateway {
         let verdict = ctx.verdict(&plan, &view).await;
         let cookie = policy.sources.first().map_or("", |source| source.cookie_name());
         let decision = decide::decide(plan, verdict, &view, cookie);
-        let origin = view.header("origin").map(<[u8]>::to_vec);
+        let origin = view.header(&header::ORIGIN).and_then(|origin| rule?.origin(origin));
         let reply = match decision {
             Decision::Answer(reply, rejected) => {
                 ctx.outcome = "answered";
@@ -286,7 +286,7 @@ impl Gateway {
                 }
             }
         };
-        Ok(Outcome::Reply(with_cors(reply, rule, origin.as_deref())))
+        Ok(Outcome::Reply(with_cors(reply, origin)))
     }
 
     /// Limit, then token, then the reply the preset asks for.
@@ -348,8 +348,8 @@ impl Gateway {
                 return Outcome::Reply(ctx.refuse(&refusal, ctx.audience));
             }
         }
-        if let Some(route) = route {
-            self.page_tokens(ctx, &route.set_headers).await;
+        if let Some(route) = route.filter(|route| !route.set_headers.is_empty()) {
+            Box::pin(self.page_tokens(ctx, &route.set_headers)).await;
         }
         let upstream = route
             .and_then(|route| route.upstream.as_ref())

@@ -9,7 +9,7 @@ use pingora::protocols::http::ServerSession;
 
 use crate::decide;
 use crate::limit::Admitted;
-use crate::policy::{Rule, TokenRoute};
+use crate::policy::{Origin, TokenRoute};
 use crate::respond::{Part, RATELIMIT, RATELIMIT_POLICY, Refusal, Reply};
 
 /// A token request's body that takes longer is given up.
@@ -57,6 +57,15 @@ pub(super) async fn read_body(
     if session.is_body_empty() {
         return Ok(Ok(Vec::new()));
     }
+    // Boxed, because requests without a body would be charged for the room.
+    Box::pin(read_all(session, use_of, limit)).await
+}
+
+async fn read_all(
+    session: &mut Session,
+    use_of: Body,
+    limit: usize,
+) -> Result<Result<Vec<u8>, Refusal>> {
     let expects = session.get_header(header::EXPECT).is_some();
     if let (true, ServerSession::H1(h1)) = (expects, session.as_downstream_mut()) {
         h1.write_continue_response().await?;
@@ -91,9 +100,8 @@ pub(super) fn push_limit(reply: &mut Reply, route: &TokenRoute, admitted: Option
 }
 
 /// Lets an allowed origin read the answer, refusals included.
-pub(super) fn with_cors(mut reply: Reply, rule: Option<&Rule>, origin: Option<&[u8]>) -> Reply {
-    if let (Some(Rule::Token(token, _)), Some(origin)) = (rule, origin)
-        && let Some(origin) = token.origin(origin)
+pub(super) fn with_cors(mut reply: Reply, origin: Option<&Origin>) -> Reply {
+    if let Some(origin) = origin
         && !reply.headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
     {
         decide::cors(&mut reply, origin);

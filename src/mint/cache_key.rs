@@ -4,7 +4,7 @@
 //! behind its length or type, so that no two different requests can spell the
 //! same bytes. The settings go in once, as a digest.
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
 
 use super::{CachePolicy, Subject};
@@ -22,15 +22,15 @@ impl Fingerprint {
         settings: impl Iterator<Item = &'a Node>,
         secrets: impl Iterator<Item = [u8; 32]>,
     ) -> Self {
-        let mut context = Context::new(&SHA256);
-        feed_bytes(&mut context, name.as_bytes());
+        let mut text = Vec::new();
+        feed_bytes(&mut text, name.as_bytes());
         for node in settings {
-            feed(&mut context, Some(&node.to_json()));
+            feed(&mut text, Some(&node.to_json()));
         }
         for secret in secrets {
-            context.update(&secret);
+            text.extend_from_slice(&secret);
         }
-        Self(finish(context))
+        Self(finish(&text))
     }
 
     pub(super) fn key<'a>(
@@ -39,68 +39,70 @@ impl Fingerprint {
         subject: &Subject<'_>,
         parts: impl Iterator<Item = Option<&'a Value>>,
     ) -> [u8; 32] {
-        let mut context = Context::new(&SHA256);
-        context.update(&self.0);
+        let mut text = Vec::with_capacity(256);
+        text.extend_from_slice(&self.0);
         match policy {
             CachePolicy::Global => {}
             CachePolicy::Never | CachePolicy::User => {
-                feed_bytes(&mut context, subject.identity.user_id().as_bytes());
+                feed_bytes(&mut text, subject.identity.user_id().as_bytes());
             }
         }
         for part in parts {
-            feed(&mut context, part);
+            feed(&mut text, part);
         }
-        feed(&mut context, Some(subject.grant));
-        finish(context)
+        feed(&mut text, Some(subject.grant));
+        finish(&text)
     }
 }
 
-fn finish(context: Context) -> [u8; 32] {
+fn finish(text: &[u8]) -> [u8; 32] {
     // SHA-256 has 32 bytes; the default is never used.
-    context.finish().as_ref().try_into().unwrap_or_default()
+    digest(&SHA256, text).as_ref().try_into().unwrap_or_default()
 }
 
-fn feed_bytes(context: &mut Context, bytes: &[u8]) {
-    context.update(&bytes.len().to_le_bytes());
-    context.update(bytes);
+fn feed_bytes(text: &mut Vec<u8>, bytes: &[u8]) {
+    text.extend_from_slice(&bytes.len().to_le_bytes());
+    text.extend_from_slice(bytes);
 }
 
-/// Type, then length, then content: unambiguous without allocating.
-fn feed(context: &mut Context, value: Option<&Value>) {
+/// Type, then length, then content: unambiguous.
+fn feed(text: &mut Vec<u8>, value: Option<&Value>) {
     match value {
-        None => context.update(b"-"),
-        Some(Value::Null) => context.update(b"n"),
-        Some(Value::Bool(false)) => context.update(b"f"),
-        Some(Value::Bool(true)) => context.update(b"t"),
+        None => text.extend_from_slice(b"-"),
+        Some(Value::Null) => text.extend_from_slice(b"n"),
+        Some(Value::Bool(false)) => text.extend_from_slice(b"f"),
+        Some(Value::Bool(true)) => text.extend_from_slice(b"t"),
         Some(Value::Number(number)) => match (number.as_u64(), number.as_i64()) {
             (Some(number), _) => {
-                context.update(b"u");
-                context.update(&number.to_le_bytes());
+                text.extend_from_slice(b"u");
+                text.extend_from_slice(&number.to_le_bytes());
             }
             (None, Some(number)) => {
-                context.update(b"i");
-                context.update(&number.to_le_bytes());
+                text.extend_from_slice(b"i");
+                text.extend_from_slice(&number.to_le_bytes());
             }
             (None, None) => {
-                context.update(b"d");
-                context.update(&number.as_f64().unwrap_or(f64::NAN).to_bits().to_le_bytes());
+                text.extend_from_slice(b"d");
+                text.extend_from_slice(
+                    &number.as_f64().unwrap_or(f64::NAN).to_bits().to_le_bytes(),
+                );
             }
         },
-        Some(Value::String(text)) => {
-            context.update(b"s");
-            feed_bytes(context, text.as_bytes());
+        Some(Value::String(string)) => {
+            text.extend_from_slice(b"s");
+            feed_bytes(text, string.as_bytes());
         }
         Some(Value::Array(items)) => {
-            context.update(b"a");
-            context.update(&items.len().to_le_bytes());
-            items.iter().for_each(|item| feed(context, Some(item)));
+            text.extend_from_slice(b"a");
+            text.extend_from_slice(&items.len().to_le_bytes());
+            items.iter().for_each(|item| feed(text, Some(item)));
         }
         Some(Value::Object(members)) => {
-            context.update(b"o");
-            context.update(&members.len().to_le_bytes());
+            text.extend_from_slice(b"o");
+            text.extend_from_slice(&members.len().to_le_bytes());
             for (key, value) in members {
-                feed_bytes(context, key.as_bytes());
-                feed(context, Some(value));
+                feed_bytes(text, key.as_bytes());
+                feed(text, Some(value));
             }
         }
     }

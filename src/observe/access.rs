@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::clock::{push_digits, push_rfc3339};
+use crate::clock::push_rfc3339;
 use crate::config::Format;
+use crate::digits;
 
 const SHARDS: usize = 8;
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
@@ -39,8 +40,8 @@ pub struct Line<'a> {
     pub user: Option<&'a str>,
     /// Which session source knew the user; empty if none did.
     pub source: &'a str,
-    pub outcome: &'a str,
-    pub reason: &'a str,
+    pub outcome: &'static str,
+    pub reason: &'static str,
     pub status: u16,
     pub micros: u64,
 }
@@ -159,7 +160,8 @@ impl Line<'_> {
         out.push_str("\",\"route\":\"");
         escape(out, self.route);
         if let Some(client) = self.client {
-            push(out, format_args!("\",\"client\":\"{client}"));
+            out.push_str("\",\"client\":\"");
+            digits::push_address(out, client);
         }
         if let Some(user) = self.user {
             out.push_str("\",\"user\":\"");
@@ -170,15 +172,15 @@ impl Line<'_> {
             escape(out, self.source);
         }
         out.push_str("\",\"outcome\":\"");
-        escape(out, self.outcome);
+        out.push_str(self.outcome);
         if !self.reason.is_empty() {
             out.push_str("\",\"reason\":\"");
-            escape(out, self.reason);
+            out.push_str(self.reason);
         }
         out.push_str("\",\"status\":");
-        push_digits(out, self.status.into(), 3);
-        push(out, format_args!(",\"ms\":{}.", self.micros / 1000));
-        push_digits(out, self.micros % 1000, 3);
+        digits::push(out, self.status.into());
+        out.push_str(",\"ms\":");
+        push_milliseconds(out, self.micros);
         out.push_str("}\n");
     }
 
@@ -199,8 +201,16 @@ impl Line<'_> {
         if !self.reason.is_empty() {
             push(out, format_args!(" reason={}", self.reason));
         }
-        push(out, format_args!(" {}.{:03}ms\n", self.micros / 1000, self.micros % 1000));
+        out.push(' ');
+        push_milliseconds(out, self.micros);
+        out.push_str("ms\n");
     }
+}
+
+fn push_milliseconds(out: &mut String, micros: u64) {
+    digits::push(out, micros / 1000);
+    out.push('.');
+    digits::push_below(out, micros, 1000);
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -211,7 +221,9 @@ fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
 /// JSON string escaping (RFC 8259 section 7); terminals' control characters
 /// included, so a path cannot paint over the log.
 fn escape(out: &mut String, text: &str) {
-    if text.bytes().all(|b| (b.is_ascii_graphic() || b == b' ') && b != b'"' && b != b'\\') {
+    let is_plain = |b: u8| (b' '..=b'~').contains(&b) & (b != b'"') & (b != b'\\');
+    // Every byte is looked at, so that several can be at once.
+    if text.bytes().fold(true, |so_far, b| so_far & is_plain(b)) {
         out.push_str(text);
         return;
     }

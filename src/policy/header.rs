@@ -4,6 +4,7 @@
 //! it. Substituted text is not scanned again, and a value that cannot stand in a
 //! header (line breaks, control characters) counts as missing.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
@@ -50,28 +51,39 @@ impl HeaderValueTemplate {
 
     /// The value for this request; `None` if any part of it is missing.
     pub fn render(&self, identity: Option<&Identity>, token: PageToken<'_>) -> Option<HeaderValue> {
-        let mut text = Vec::new();
-        for piece in &self.0 {
-            match piece {
-                Piece::Literal(literal) => text.extend_from_slice(literal.as_bytes()),
-                Piece::Session(path) => {
-                    text.extend_from_slice(scalar(identity?.session(), path)?.as_bytes())
-                }
-                Piece::Token(route) => text.extend_from_slice(token(&route.name)?.as_bytes()),
-                Piece::UserId => text.extend_from_slice(identity?.user_id().as_bytes()),
+        let value = match self.0.as_slice() {
+            // The usual case, a single piece, needs no joining.
+            [piece] => HeaderValue::from_bytes(&part(piece, identity, token)?),
+            pieces => {
+                let parts = pieces.iter().map(|piece| part(piece, identity, token));
+                HeaderValue::from_bytes(&parts.collect::<Option<Vec<_>>>()?.concat())
             }
-        }
-        HeaderValue::from_bytes(&text).ok().filter(|value| !value.is_empty())
+        };
+        value.ok().filter(|value| !value.is_empty())
     }
 }
 
+/// What one piece stands for in this request.
+fn part<'a>(
+    piece: &'a Piece,
+    identity: Option<&'a Identity>,
+    token: PageToken<'_>,
+) -> Option<Cow<'a, [u8]>> {
+    Some(match piece {
+        Piece::Literal(literal) => Cow::Borrowed(literal.as_bytes()),
+        Piece::Session(path) => scalar(identity?.session(), path)?,
+        Piece::Token(route) => Cow::Owned(token(&route.name)?.as_bytes().to_vec()),
+        Piece::UserId => Cow::Borrowed(identity?.user_id().as_bytes()),
+    })
+}
+
 /// A text, number or truth value of the session, as text.
-fn scalar(session: &Json, path: &[String]) -> Option<String> {
+fn scalar<'s>(session: &'s Json, path: &[String]) -> Option<Cow<'s, [u8]>> {
     let value = path.iter().try_fold(session, |value, segment| value.get(segment.as_str()))?;
     match value {
-        Json::Bool(value) => Some(value.to_string()),
-        Json::Number(value) => Some(value.to_string()),
-        Json::String(value) => Some(value.clone()),
+        Json::Bool(value) => Some(Cow::Owned(value.to_string().into_bytes())),
+        Json::Number(value) => Some(Cow::Owned(value.to_string().into_bytes())),
+        Json::String(value) => Some(Cow::Borrowed(value.as_bytes())),
         Json::Array(_) | Json::Null | Json::Object(_) => None,
     }
 }

@@ -189,6 +189,14 @@ impl Rule {
         }
     }
 
+    /// The allowed origin a token is asked for from, if it is another site's.
+    pub fn origin(&self, origin: &[u8]) -> Option<&Origin> {
+        match self {
+            Self::Route(_) => None,
+            Self::Token(token, _) => token.origin(origin),
+        }
+    }
+
     pub fn is_token(&self) -> bool {
         match self {
             Self::Route(_) => false,

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr_iter};
+
 use super::{Reason, Rejected};
 use crate::document::{At, FromNode};
 
@@ -48,9 +50,10 @@ impl<'a> Cookies<'a> {
     /// Every `name=value` pair, in order, one pair of quotes around the value
     /// removed. Parts without `=` are skipped.
     pub fn iter(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        self.0.split(|&b| b == b';').filter_map(|part| {
-            let equals = part.iter().position(|&b| b == b'=')?;
-            let (name, value) = part.split_at_checked(equals)?;
+        let mut start = 0;
+        memchr_iter(b';', self.0).chain([self.0.len()]).filter_map(move |end| {
+            let part = self.0.get(std::mem::replace(&mut start, end + 1)..end)?;
+            let (name, value) = part.split_at_checked(memchr(b'=', part)?)?;
             Some((trim(name), unquote(trim(value.get(1..)?))))
         })
     }

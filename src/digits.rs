@@ -1,0 +1,55 @@
+//! Numbers as text, without the formatting machinery: several times as fast, for
+//! what every request writes.
+
+use std::net::IpAddr;
+
+/// A number in decimal.
+pub fn push(out: &mut String, number: u64) {
+    out.push_str(itoa::Buffer::new().format(number));
+}
+
+/// The digits of `number` below `unit`, a power of ten, leading zeros included.
+pub fn push_below(out: &mut String, number: u64, unit: u64) {
+    let mut buffer = itoa::Buffer::new();
+    // The digit of `unit` in front keeps the zeros, and is left out.
+    let text = buffer.format(number % unit + unit);
+    out.push_str(text.get(1..).unwrap_or_default());
+}
+
+/// An address; the old kind is nearly every one in a log.
+pub fn push_address(out: &mut String, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            let [first, rest @ ..] = address.octets();
+            push(out, first.into());
+            for octet in rest {
+                out.push('.');
+                push(out, octet.into());
+            }
+        }
+        IpAddr::V6(address) => out.push_str(&address.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leading_zeros_are_kept() {
+        for (number, unit, text) in [(7, 1000, "007"), (42, 100, "42"), (2026, 10_000, "2026")] {
+            let mut out = String::new();
+            push_below(&mut out, number, unit);
+            assert_eq!(out, text);
+        }
+    }
+
+    #[test]
+    fn addresses_read_as_the_standard_library_writes_them() {
+        for text in ["0.0.0.0", "192.0.2.10", "255.255.255.255", "2001:db8::1"] {
+            let mut out = String::new();
+            push_address(&mut out, text.parse().unwrap());
+            assert_eq!(out, text);
+        }
+    }
+}
