@@ -109,15 +109,28 @@ impl Sessions {
             (None, _) | (_, Some(0)) => None,
             (Some(key), None) => self.local.get(&key).map(Ok),
             (Some(key), Some(_)) => {
-                let asked = self.asked.get(&key).await;
+                let asked = Box::pin(self.asked.get(&key)).await;
                 asked.filter(|asked| asked.holds(now)).map(|asked| asked.outcome)
             }
         };
         match kept {
-            Some(Ok(identity)) if identity.is_valid_at(now.unix()) => return Ok(identity),
-            Some(Err(refused)) => return Err(refused),
-            Some(Ok(_)) | None => {}
+            Some(Ok(identity)) if identity.is_valid_at(now.unix()) => Ok(identity),
+            Some(Err(refused)) => Err(refused),
+            // Boxed: what is seldom done must not make every request's future larger.
+            Some(Ok(_)) | None => Box::pin(self.look(source, servers, key, cookies, now)).await,
         }
+    }
+
+    /// Opens the session anew.
+    async fn look(
+        &self,
+        source: &Source,
+        servers: &Servers,
+        key: Option<[u8; 32]>,
+        cookies: Cookies<'_>,
+        now: Now,
+    ) -> Result<Arc<Identity>, Refused> {
+        let asks = source.cache_seconds();
         let question = match servers.look(source, cookies, now).await? {
             Check::Ask(question) => question,
             Check::Known(identity) => {

@@ -88,15 +88,22 @@ fn cached(effort: &Effort) {
     }
 }
 
-/// A forwarded page with a checked session and identity headers.
+/// A forwarded page with a checked session and identity headers, against a
+/// forwarder with the same timeouts on both sides and against one without any.
 fn forwarded(effort: &Effort) {
+    const SECONDS: &str = "60";
     let app = Process::start("fixed", &[]);
-    let forwarder = Process::start("forwarder", &[&app.address]);
+    let forwarder = Process::start("forwarder", &[&app.address, SECONDS]);
+    let patient = Process::start("forwarder", &[&app.address]);
     let gateway = Process::start("gateway", &[Kind::Jwt.name(), &app.address]);
-    for (name, path) in [("1 KiB", "/bytes/1024"), ("100 KiB", "/bytes/102400")] {
+    for (name, path, against, bare) in [
+        ("1 KiB", "/bytes/1024", "forwarder", &forwarder),
+        ("1 KiB", "/bytes/1024", "no timeouts", &patient),
+        ("100 KiB", "/bytes/102400", "forwarder", &forwarder),
+    ] {
         let request = get(path, &Kind::Jwt.cookies(&Visitor::number(1)));
         let name = format!("forwarded, {name}");
-        compare(&name, effort, (&gateway, &request), ("forwarder", &forwarder, &request));
+        compare(&name, effort, (&gateway, &request), (against, bare, &request));
     }
 }
 
@@ -123,7 +130,7 @@ fn compare(
     let of = |pick: fn(&(f64, f64)) -> f64| median(rounds.iter().map(pick).collect());
     let rate = |seconds: f64| effort.requests as f64 / seconds;
     let (gateway, bare, ratio) = (rate(of(|s| s.0)), rate(of(|s| s.1)), of(|s| s.1 / s.0));
-    println!("{name:<26} {gateway:>8.0}/s   {bare_name} {bare:>8.0}/s   ratio {ratio:.3}");
+    println!("{name:<26} {gateway:>8.0}/s   {bare_name:<11} {bare:>8.0}/s   ratio {ratio:.3}");
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -1,6 +1,7 @@
 //! The servers that are compared: the gateway, and the framework left bare.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,7 +25,11 @@ use crate::cookies::SECRET;
 pub(crate) fn serves(arguments: &[String]) -> bool {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["fixed"] => run_bare(Fixed { body: Bytes::from(vec![b'x'; 128 * 1024]) }),
-        ["forwarder", app] => run_bare(Forwarder { app: app.parse().unwrap() }),
+        ["forwarder", app] => run_bare(Forwarder { app: app.parse().unwrap(), timeout: None }),
+        ["forwarder", app, seconds] => {
+            let timeout = Some(Duration::from_secs(seconds.parse().unwrap()));
+            run_bare(Forwarder { app: app.parse().unwrap(), timeout });
+        }
         ["gateway", kind, app] => run_gateway(kind, app),
         _ => return false,
     }
@@ -122,9 +127,10 @@ impl ProxyHttp for Fixed {
     }
 }
 
-/// Sends everything to one app.
+/// Sends everything to one app, for ever patient unless told otherwise.
 struct Forwarder {
     app: std::net::SocketAddr,
+    timeout: Option<Duration>,
 }
 
 #[async_trait]
@@ -135,7 +141,21 @@ impl ProxyHttp for Forwarder {
 
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
+    async fn early_request_filter(&self, session: &mut Session, (): &mut ()) -> Result<()> {
+        if let Some(timeout) = self.timeout {
+            session.set_keepalive(Some(timeout.as_secs()));
+            session.set_write_timeout(Some(timeout));
+        }
+        Ok(())
+    }
+
     async fn upstream_peer(&self, _: &mut Session, (): &mut ()) -> Result<Box<HttpPeer>> {
-        Ok(Box::new(HttpPeer::new(self.app, false, String::new())))
+        let mut peer = HttpPeer::new(self.app, false, String::new());
+        peer.options.connection_timeout = self.timeout;
+        peer.options.total_connection_timeout = self.timeout;
+        peer.options.read_timeout = self.timeout;
+        peer.options.write_timeout = self.timeout;
+        peer.options.idle_timeout = self.timeout;
+        Ok(Box::new(peer))
     }
 }
