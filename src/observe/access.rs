@@ -84,7 +84,7 @@ impl AccessLog {
         if matches!(self.0.sink, Sink::Off) {
             return;
         }
-        let Some(shard) = self.0.shards.get(shard_of_thread()) else { return };
+        let Some(shard) = self.0.shards.get(self.0.shard()) else { return };
         let mut buffer = shard.lock().unwrap_or_else(PoisonError::into_inner);
         if buffer.len() > BACKLOG {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
@@ -108,6 +108,11 @@ impl AccessLog {
 }
 
 impl Shared {
+    /// Where this thread writes. Lines kept in memory stay in their order.
+    fn shard(&self) -> usize {
+        if matches!(self.sink, Sink::Memory(_)) { 0 } else { shard_of_thread() }
+    }
+
     fn flush(&self) {
         for shard in &self.shards {
             let lines = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
