@@ -1,13 +1,15 @@
 //! The shell: where a request meets the proxy framework.
 //!
-//! `request_filter` reads in the order a request is handled: one policy
-//! snapshot, one reading of the clock, admit, plan, session, decide, act. What
-//! decides lives elsewhere and knows nothing of this file.
+//! The framework's hooks in the order it calls them. What happens to a request
+//! before it is forwarded is in `handle.rs`, what the app is then given in
+//! `pass.rs`. What decides lives elsewhere and knows nothing of this folder.
 
 mod context;
 pub mod deadline;
 mod dial;
 mod failure;
+mod handle;
+mod pass;
 mod peer;
 mod send;
 
@@ -20,33 +22,17 @@ use pingora::ErrorType;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
 use pingora::proxy::FailToProxy;
-use serde_json::{Map, Value};
 
-use crate::client::{Client, Scheme};
-use crate::decide::{self, Decision, Plan};
 use crate::forward;
-use crate::issue::{self, Asked, Fresh, Request};
 use crate::live::Live;
-use crate::policy::{HeaderTemplate, Route, TokenRoute};
-use crate::request::{Head, RequestView, admit};
-use crate::respond::{Audience, Refusal, Reply};
-use crate::session::Identity;
+use crate::respond::Audience;
 
-use context::{Ctx, host_of};
+use context::Ctx;
 use failure::refusal_for;
-use send::{Body, push_limit, with_cors};
-
-/// Octets of a token request's body that are read and passed over.
-const MAX_TOKEN_BODY: usize = 64 * 1024;
+use handle::Outcome;
 
 /// The gateway as the framework sees it.
 pub struct Gateway(pub Arc<Live>);
-
-/// What becomes of a request once it is understood.
-enum Outcome {
-    Forward,
-    Reply(Reply),
-}
 
 #[async_trait]
 impl ProxyHttp for Gateway {
@@ -73,8 +59,8 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
-        let outcome = match self.admit(session, ctx) {
-            Ok(()) => self.handle(session, ctx).await?,
+        let outcome = match handle::admit(session, ctx) {
+            Ok(()) => handle::handle(&self.0, session, ctx).await?,
             Err(refusal) => Outcome::Reply(ctx.refuse(&refusal, Audience::Script)),
         };
         match outcome {
@@ -199,188 +185,5 @@ impl ProxyHttp for Gateway {
 
     fn request_summary(&self, _: &Session, ctx: &Ctx) -> String {
         format!("route {}", ctx.route_label())
-    }
-}
-
-impl Gateway {
-    /// Refuses what is ambiguous and tidies what is left.
-    fn admit(&self, session: &mut Session, ctx: &mut Ctx) -> Result<(), Refusal> {
-        let raw = (!session.is_http2()).then(|| session.to_h1_raw());
-        let request = session.req_header();
-        let tidy = admit(&Head {
-            parts: request,
-            target: request.raw_path(),
-            raw: raw.as_deref(),
-            max_header: ctx.policy.max_header,
-        })?;
-        let request = session.req_header_mut();
-        let failed = |_| Refusal::BadRequest("the request cannot be forwarded as it is");
-        if let Some(cookie) = tidy.cookie {
-            request.insert_header(header::COOKIE, cookie).map_err(failed)?;
-        }
-        if let Some(host) = tidy.host {
-            request.insert_header(header::HOST, host).map_err(failed)?;
-        }
-        if let Some(target) = tidy.target {
-            request.set_raw_path(&target).map_err(failed)?;
-        }
-        let scheme = if session.digest().is_some_and(|d| d.ssl_digest.is_some()) {
-            Scheme::Https
-        } else {
-            Scheme::Http
-        };
-        let peer = session.client_addr().and_then(|address| address.as_inet()).copied();
-        let headers = &session.req_header().headers;
-        ctx.client = Client::new(peer, scheme, headers, &ctx.policy.trusted);
-        ctx.host = host_of(session.req_header(), &ctx.client);
-        Ok(())
-    }
-
-    /// Plan, session, decide, act.
-    async fn handle(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Outcome> {
-        let policy = ctx.policy.clone();
-        let client = ctx.client.clone();
-        let host = ctx.host.clone();
-        let request = session.req_header();
-        let view = RequestView {
-            method: &request.method,
-            path: request.uri.path(),
-            query: request.uri.query(),
-            headers: &request.headers,
-            host: &host,
-            client: &client,
-        };
-        ctx.audience = view.audience();
-        let (plan, rule) = decide::plan(&policy, &view);
-        ctx.rule = rule.map(|rule| rule.label().clone());
-        if matches!(plan, Plan::Issue(_)) || rule.is_some_and(crate::policy::Rule::is_token) {
-            ctx.audience = Audience::Script;
-        }
-        let verdict = ctx.verdict(&plan, &view).await;
-        let cookie = policy.sources.first().map_or("", |source| source.cookie_name());
-        let decision = decide::decide(plan, verdict, &view, cookie);
-        let origin = view.header(&header::ORIGIN).and_then(|origin| rule?.origin(origin));
-        let reply = match decision {
-            Decision::Answer(reply, rejected) => {
-                ctx.outcome = "answered";
-                ctx.reason = rejected.reason.as_str();
-                reply
-            }
-            Decision::Refuse(refusal, rejected) => ctx.refuse_session(&refusal, rejected.as_ref()),
-            Decision::Forward { route, identity } => {
-                return Ok(self.forward(ctx, route, identity).await);
-            }
-            Decision::Issue { token, identity } => {
-                ctx.identity = Some(identity.clone());
-                let asked = Asked::of(token, &view, cookie, ctx.now);
-                let is_head = view.method == http::Method::HEAD;
-                let reads_body = token.minter.inputs().reads_body();
-                let use_of = if reads_body { Body::Kept } else { Body::Forgotten };
-                match send::read_body(session, use_of, MAX_TOKEN_BODY).await? {
-                    Ok(_) if is_head => self.head(ctx, token, &identity),
-                    Ok(body) => match asked.request(&self.0, token, &identity, &body).await {
-                        Ok(request) => self.issue(ctx, token, &request).await,
-                        Err(refusal) => ctx.refuse(&refusal, Audience::Script),
-                    },
-                    Err(refusal) => ctx.refuse(&refusal, Audience::Script),
-                }
-            }
-        };
-        Ok(Outcome::Reply(with_cors(reply, origin)))
-    }
-
-    /// Limit, then token, then the reply the preset asks for.
-    async fn issue(&self, ctx: &mut Ctx, route: &TokenRoute, request: &Request<'_>) -> Reply {
-        let admitted = match issue::take(&self.0, route, request.identity, request.now) {
-            Ok(admitted) => admitted,
-            Err(refusal) => return ctx.refuse(&refusal, Audience::Script),
-        };
-        match issue::token(&self.0, route, request).await {
-            Ok(issued) => {
-                ctx.issued(issued.origin);
-                let token = &issued.token;
-                let mut reply =
-                    Reply::new(StatusCode::OK, token.content_type.clone(), token.body.clone());
-                if let Some(cookie) = &token.set_cookie {
-                    reply.headers.insert(header::SET_COOKIE, cookie.clone());
-                }
-                push_limit(&mut reply, route, admitted.as_ref());
-                reply
-            }
-            Err(refusal) => ctx.refuse(&refusal, Audience::Script),
-        }
-    }
-
-    /// HEAD: as GET, without a body and without minting.
-    fn head(&self, ctx: &mut Ctx, route: &TokenRoute, identity: &Identity) -> Reply {
-        match issue::take(&self.0, route, identity, ctx.now) {
-            Ok(admitted) => {
-                ctx.outcome = "answered";
-                let mut reply =
-                    Reply::new(StatusCode::OK, route.minter.content_type(), Bytes::new());
-                push_limit(&mut reply, route, admitted.as_ref());
-                reply
-            }
-            Err(refusal) => ctx.refuse(&refusal, Audience::Script),
-        }
-    }
-
-    /// Prepares what the app gets: upstream, limit, page tokens.
-    async fn forward(
-        &self,
-        ctx: &mut Ctx,
-        route: Option<&Arc<Route>>,
-        identity: Option<Arc<Identity>>,
-    ) -> Outcome {
-        ctx.identity = identity;
-        if let Some(limit) = route.and_then(|route| route.limit.as_ref()) {
-            let subject = match &ctx.identity {
-                Some(identity) => limit.bucket(identity.user_id()),
-                None => limit.bucket(&ctx.client.limit_key()),
-            };
-            if let Err(exceeded) = self.0.limits.take(limit, subject, ctx.now) {
-                self.0.metrics.limited(ctx.route_label());
-                let refusal = Refusal::TooMany {
-                    retry_after: exceeded.retry_after,
-                    policy: limit.policy_header().clone(),
-                    left: exceeded.header(limit),
-                };
-                return Outcome::Reply(ctx.refuse(&refusal, ctx.audience));
-            }
-        }
-        if let Some(route) = route.filter(|route| !route.set_headers.is_empty()) {
-            Box::pin(self.page_tokens(ctx, &route.set_headers)).await;
-        }
-        let upstream = route
-            .and_then(|route| route.upstream.as_ref())
-            .or_else(|| ctx.policy.default_upstream());
-        ctx.upstream = upstream.cloned();
-        ctx.route = route.cloned();
-        ctx.outcome = "forwarded";
-        Outcome::Forward
-    }
-
-    /// Tokens for the headers of a page. A page is not refused because a token
-    /// cannot be had: its header is then missing, and the log says why.
-    async fn page_tokens(&self, ctx: &mut Ctx, headers: &[HeaderTemplate]) {
-        let Some(identity) = ctx.identity.clone() else { return };
-        for token in headers.iter().flat_map(|header| header.value.tokens()) {
-            if issue::take(&self.0, token, &identity, ctx.now).is_err() {
-                ctx.reason = "page_token_limited";
-                continue;
-            }
-            let request = Request {
-                identity: &identity,
-                inputs: Map::new(),
-                grant: Value::Null,
-                cookie: "",
-                fresh: Fresh::Any,
-                now: ctx.now,
-            };
-            match issue::token(&self.0, token, &request).await {
-                Ok(issued) => ctx.page_tokens.push((token.name.clone(), issued.token)),
-                Err(refusal) => ctx.reason = refusal.code(),
-            }
-        }
     }
 }

@@ -1,0 +1,71 @@
+//! What a forwarded request needs before it goes: its route's limit, the tokens
+//! of its page, its upstream.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::context::Ctx;
+use crate::issue::{self, Fresh, Request};
+use crate::live::Live;
+use crate::policy::{HeaderTemplate, Route};
+use crate::respond::{Refusal, Reply};
+use crate::session::Identity;
+
+/// Prepares what the app gets; a reply if it gets nothing.
+pub(super) async fn prepare(
+    live: &Arc<Live>,
+    ctx: &mut Ctx,
+    route: Option<&Arc<Route>>,
+    identity: Option<Arc<Identity>>,
+) -> Result<(), Reply> {
+    ctx.identity = identity;
+    if let Some(limit) = route.and_then(|route| route.limit.as_ref()) {
+        let subject = match &ctx.identity {
+            Some(identity) => limit.bucket(identity.user_id()),
+            None => limit.bucket(&ctx.client.limit_key()),
+        };
+        if let Err(exceeded) = live.limits.take(limit, subject, ctx.now) {
+            live.metrics.limited(ctx.route_label());
+            let refusal = Refusal::TooMany {
+                retry_after: exceeded.retry_after,
+                policy: limit.policy_header().clone(),
+                left: exceeded.header(limit),
+            };
+            return Err(ctx.refuse(&refusal, ctx.audience));
+        }
+    }
+    if let Some(route) = route.filter(|route| !route.set_headers.is_empty()) {
+        Box::pin(page_tokens(live, ctx, &route.set_headers)).await;
+    }
+    let upstream =
+        route.and_then(|route| route.upstream.as_ref()).or_else(|| ctx.policy.default_upstream());
+    ctx.upstream = upstream.cloned();
+    ctx.route = route.cloned();
+    ctx.outcome = "forwarded";
+    Ok(())
+}
+
+/// Tokens for the headers of a page. A page is not refused because a token
+/// cannot be had: its header is then missing, and the log says why.
+async fn page_tokens(live: &Arc<Live>, ctx: &mut Ctx, headers: &[HeaderTemplate]) {
+    let Some(identity) = ctx.identity.clone() else { return };
+    for token in headers.iter().flat_map(|header| header.value.tokens()) {
+        if issue::take(live, token, &identity, ctx.now).is_err() {
+            ctx.reason = "page_token_limited";
+            continue;
+        }
+        let request = Request {
+            identity: &identity,
+            inputs: Map::new(),
+            grant: Value::Null,
+            cookie: "",
+            fresh: Fresh::Any,
+            now: ctx.now,
+        };
+        match issue::token(live, token, &request).await {
+            Ok(issued) => ctx.page_tokens.push((token.name.clone(), issued.token)),
+            Err(refusal) => ctx.reason = refusal.code(),
+        }
+    }
+}
