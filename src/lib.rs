@@ -31,6 +31,7 @@ pub mod decide;
 pub mod demo;
 pub mod digits;
 pub mod document;
+pub mod edge;
 pub mod forward;
 pub mod gateway;
 pub mod issue;

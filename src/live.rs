@@ -2,8 +2,9 @@
 //! must outlive it.
 //!
 //! Counters and cached tokens are not replaced on reload: fresh ones would hand
-//! every user a new allowance and send everybody back to minting at once. There
-//! is exactly one swap cell; a request loads it once.
+//! every user a new allowance and send everybody back to minting at once. Two
+//! cells are swapped, which need not agree: a connection loads the settings of
+//! the edge once, a request the policy.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,6 +18,7 @@ use crate::cache::Tokens;
 use crate::clock::{Clock, Now};
 use crate::config::{Config, UserField};
 use crate::decide::Verdict;
+use crate::edge::{Crowd, Edge};
 use crate::keys::CurrentPolicy;
 use crate::limit::Limits;
 use crate::memo::Sessions;
@@ -28,6 +30,8 @@ use crate::session::{Cookies, Identity};
 /// Everything requests share.
 pub struct Live {
     policy: ArcSwap<Policy>,
+    edge: ArcSwap<Edge>,
+    pub crowd: Arc<Crowd>,
     pub limits: Limits,
     pub tokens: Tokens,
     sessions: Sessions,
@@ -47,7 +51,7 @@ pub struct Live {
 
 impl Live {
     pub fn new(config: Config, clock: Clock, access: AccessLog) -> Self {
-        let Config { server, log, policy } = config;
+        let Config { server, log, edge, policy } = config;
         let mut user_hash_key = [0; 32];
         // Without randomness the hash is merely unkeyed.
         let _ = aws_lc_rs::rand::fill(&mut user_hash_key);
@@ -55,6 +59,8 @@ impl Live {
         let servers = Servers::new(&background.handle(), clock.clone());
         Self {
             policy: ArcSwap::from_pointee(policy),
+            edge: ArcSwap::from_pointee(edge),
+            crowd: Arc::default(),
             limits: Limits::default(),
             tokens: Tokens::default(),
             sessions: Sessions::default(),
@@ -119,6 +125,16 @@ impl Live {
         let policy = self.policy();
         self.servers.stores.keep_only(policy.sources.iter().filter_map(|source| source.store()));
         self.start();
+    }
+
+    /// The edge as of now; a connection keeps it until its first request.
+    pub fn edge(&self) -> Arc<Edge> {
+        self.edge.load_full()
+    }
+
+    /// Replaces the edge for connections that come from now on.
+    pub fn replace_edge(&self, edge: Edge) {
+        self.edge.store(Arc::new(edge));
     }
 
     /// Who the cookies say is asking.

@@ -39,17 +39,20 @@ impl Reload {
                 .map(|problem| problem.display(&file, &text).to_string())
                 .collect::<Vec<_>>()
         })?;
-        if config.server != self.server || config.log != self.log {
-            return Err(vec![
-                "[server] or [log] was changed, which needs a restart (`trusted_proxies` does not)"
-                    .to_owned(),
-            ]);
+        let mut changed = self.server.changed(&config.server);
+        if config.log != self.log {
+            changed.push("log");
+        }
+        if !changed.is_empty() {
+            let restart = |key| format!("`{key}` was changed, which needs a restart or an upgrade");
+            return Err(changed.into_iter().map(restart).collect());
         }
         for upstream in &config.policy.upstreams {
             for host in upstream.resolve() {
                 tracing::warn!(upstream = upstream.name, host, "name cannot be resolved yet");
             }
         }
+        live.replace_edge(config.edge);
         live.replace(config.policy);
         Ok(())
     }

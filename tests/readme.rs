@@ -28,6 +28,10 @@ fn folder(name: &str, config: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("gateway.toml"), config).unwrap();
+    // The certificate that blocks with `tls` name.
+    let site = rcgen::generate_simple_self_signed(vec!["app.example.com".to_owned()]).unwrap();
+    fs::write(folder.join("site.pem"), site.cert.pem()).unwrap();
+    fs::write(folder.join("site-key.pem"), site.signing_key.serialize_pem()).unwrap();
     folder
 }
 
@@ -86,7 +90,10 @@ fn every_configuration_block_holds() {
     assert!(blocks.len() >= 2);
     for (index, block) in blocks.iter().enumerate() {
         let folder = folder(&format!("readme-block-{index}"), block);
-        assert_eq!(run(&folder, &["check"]), (0, "ok\n".into(), String::new()), "{block}");
+        let (code, stdout, stderr) = run(&folder, &["check"]);
+        assert_eq!((code, stderr), (0, String::new()), "{block}");
+        assert!(stdout.ends_with("ok\n"), "{block}: {stdout}");
+        assert_eq!(stdout.contains("certificate app.example.com: "), block.contains("tls = "));
     }
 }
 

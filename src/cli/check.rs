@@ -7,7 +7,9 @@ use clap::Args;
 
 use super::file::File;
 use super::{CONFIGURATION, complain, online, print};
+use crate::clock::Clock;
 use crate::config::Config;
+use crate::edge::Tls;
 use crate::policy::Policy;
 
 #[derive(Args)]
@@ -23,12 +25,25 @@ pub(super) fn check(path: &Path, options: &Options) -> ExitCode {
         Err(code) => return code,
     };
     match Config::read(&file.text, &file.secrets) {
-        Ok(config) if options.online => contact(&config.policy),
-        Ok(_) => {
+        Ok(config) => {
+            config.edge.tls.iter().for_each(tell_expiry);
+            if options.online {
+                return contact(&config.policy);
+            }
             print("ok");
             ExitCode::SUCCESS
         }
         Err(problems) => file.refuse(&problems),
+    }
+}
+
+/// How long each certificate lasts; those that have expired are problems already.
+fn tell_expiry(tls: &Tls) {
+    const DAY: u64 = 24 * 60 * 60;
+    let now = Clock::system().now().unix();
+    for certificate in &tls.certificates {
+        let days = certificate.expires_at.saturating_sub(now) / DAY;
+        print(format_args!("certificate {}: {days} days left", certificate.names.join(" ")));
     }
 }
 

@@ -2,7 +2,8 @@
 //! never a user, a path or an address.
 
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::cache::Origin;
@@ -19,8 +20,13 @@ pub struct Metrics {
     reloads: IntCounterVec,
     upstream_seconds: Histogram,
     token_seconds: Histogram,
-    pub connections: IntGauge,
+    connections: IntGauge,
     pub connections_refused: IntCounter,
+    pub addresses_refused: IntCounter,
+    pub proxy_headers_refused: IntCounter,
+    handshakes: IntCounterVec,
+    http2_ended: IntCounterVec,
+    certificates: GaugeVec,
     in_flight: IntGauge,
     buckets: IntGauge,
     cached: IntGauge,
@@ -29,7 +35,10 @@ pub struct Metrics {
 
 /// Numbers that are read when somebody asks.
 pub struct Gauges {
+    pub connections: usize,
     pub in_flight: usize,
+    /// Names of certificates, and the seconds they have left.
+    pub certificates: Vec<(String, f64)>,
     pub buckets: usize,
     pub cached: u64,
     /// Of the whole time the process runs.
@@ -49,6 +58,7 @@ impl Metrics {
             register(&registry, IntCounterVec::new(Opts::new(name, help), labels))
         };
         let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
+        let counter = |name: &str, help: &str| register(&registry, IntCounter::new(name, help));
         let seconds = |name: &str, help: &str, buckets: &[f64]| {
             let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
             register(&registry, Histogram::with_opts(options))
@@ -96,22 +106,44 @@ impl Metrics {
                 &[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 1.0],
             ),
             connections: gauge("portcullis_connections", "Open client connections."),
-            connections_refused: register(
+            connections_refused: counter(
+                "portcullis_connections_refused_total",
+                "Connections over `max_connections`.",
+            ),
+            addresses_refused: counter(
+                "portcullis_address_connections_refused_total",
+                "Connections over `max_connections_per_address`.",
+            ),
+            proxy_headers_refused: counter(
+                "portcullis_proxy_headers_refused_total",
+                "Connections without the PROXY protocol header they must begin with.",
+            ),
+            handshakes: counters(
+                "portcullis_tls_handshakes_total",
+                "TLS handshakes of clients, by result.",
+                &["result"],
+            ),
+            http2_ended: counters(
+                "portcullis_http2_refused_total",
+                "HTTP/2 streams refused, and connections ended for floods or errors.",
+                &["reason"],
+            ),
+            certificates: register(
                 &registry,
-                IntCounter::new(
-                    "portcullis_connections_refused_total",
-                    "Connections over `max_connections`.",
+                GaugeVec::new(
+                    Opts::new(
+                        "portcullis_certificate_expiry_seconds",
+                        "Time until a certificate expires, by its first name.",
+                    ),
+                    &["name"],
                 ),
             ),
             in_flight: gauge("portcullis_requests_in_flight", "Requests begun and not ended."),
             buckets: gauge("portcullis_limit_buckets", "Users and addresses with a counter."),
             cached: gauge("portcullis_cached_tokens", "Tokens in the cache."),
-            session_errors: register(
-                &registry,
-                IntCounter::new(
-                    "portcullis_session_errors_total",
-                    "Questions about sessions that stores or the app did not answer.",
-                ),
+            session_errors: counter(
+                "portcullis_session_errors_total",
+                "Questions about sessions that stores or the app did not answer.",
             ),
             registry,
         }
@@ -151,6 +183,14 @@ impl Metrics {
         self.reloads.with_label_values(&[result]).inc();
     }
 
+    pub fn handshake(&self, result: &str) {
+        self.handshakes.with_label_values(&[result]).inc();
+    }
+
+    pub fn http2_refused(&self, reason: &str) {
+        self.http2_ended.with_label_values(&[reason]).inc();
+    }
+
     pub fn token_took(&self, seconds: f64) {
         self.token_seconds.observe(seconds);
     }
@@ -162,6 +202,12 @@ impl Metrics {
     /// The Prometheus text exposition format.
     pub fn render(&self, gauges: &Gauges) -> String {
         let set = |gauge: &IntGauge, value: i64| gauge.set(value);
+        set(&self.connections, i64::try_from(gauges.connections).unwrap_or(i64::MAX));
+        // Those a reload has taken away must not stay.
+        self.certificates.reset();
+        for (name, seconds) in &gauges.certificates {
+            self.certificates.with_label_values(&[name.as_str()]).set(*seconds);
+        }
         set(&self.in_flight, i64::try_from(gauges.in_flight).unwrap_or(i64::MAX));
         set(&self.buckets, i64::try_from(gauges.buckets).unwrap_or(i64::MAX));
         set(&self.cached, i64::try_from(gauges.cached).unwrap_or(i64::MAX));
@@ -203,12 +249,20 @@ mod tests {
         metrics.issued("portive", Origin::Cached);
         metrics.limited("token.portive");
         metrics.reloaded("ok");
-        let text =
-            metrics.render(&Gauges { in_flight: 2, buckets: 3, cached: 4, session_errors: 5 });
+        let text = metrics.render(&Gauges {
+            connections: 1,
+            in_flight: 2,
+            certificates: vec![("app.example".into(), 60.0)],
+            buckets: 3,
+            cached: 4,
+            session_errors: 5,
+        });
         assert!(
             text.contains("portcullis_requests_total{route=\"token.portive\",status=\"200\"} 1")
         );
         assert!(text.contains("portcullis_mints_total{token=\"portive\"} 1"));
+        assert!(text.contains("portcullis_connections 1"));
+        assert!(text.contains("portcullis_certificate_expiry_seconds{name=\"app.example\"} 60"));
         assert!(text.contains("portcullis_requests_in_flight 2"));
         assert!(text.contains("portcullis_session_errors_total 5"));
     }

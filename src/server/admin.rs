@@ -11,6 +11,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::services::listening::Service;
 
 use super::listen::{Bound, PreBound};
+use crate::edge::Certificate;
 use crate::live::Live;
 use crate::observe::Gauges;
 
@@ -61,7 +62,15 @@ impl Admin {
     }
 
     fn metrics(&self) -> String {
+        let (edge, now) = (self.0.edge(), self.0.clock.now().unix());
+        let certificates = edge.tls.iter().flat_map(|tls| &tls.certificates);
+        let left = |certificate: &Certificate| {
+            let seconds = certificate.expires_at.saturating_sub(now);
+            (certificate.label().to_owned(), seconds as f64)
+        };
         self.0.metrics.render(&Gauges {
+            connections: self.0.crowd.open(),
+            certificates: certificates.map(left).collect(),
             in_flight: self.0.in_flight(),
             buckets: self.0.limits.len(),
             cached: self.0.tokens.len(),

@@ -24,6 +24,17 @@ pub(crate) async fn open(address: &str) -> SendRequest<Bytes> {
     client
 }
 
+/// As `open`, over TLS.
+pub(crate) async fn open_tls(address: &str, config: rustls::ClientConfig) -> SendRequest<Bytes> {
+    let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let name = rustls::pki_types::ServerName::try_from("app.test").unwrap();
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    let stream = connector.connect(name, socket).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
 pub(crate) fn request(method: &str, path: &str) -> http::request::Builder {
     http::Request::builder().method(method).uri(format!("http://app.test{path}"))
 }

@@ -12,6 +12,7 @@ mod process;
 mod request;
 mod response;
 mod session;
+pub(crate) mod tls;
 
 use std::time::{Duration, Instant};
 
