@@ -159,6 +159,9 @@ fn proxies(live: &Arc<Live>, server: &Server, conf: &Arc<ServerConf>) -> Proxies
     options.h2_idle_timeout = Some(server.idle_timeout);
     http2.server_options = Some(options);
     let mut limits = pingora::protocols::http::v2::server::default_h2_options();
+    // The framework's limit bounds floods of CONTINUATION frames too.
+    let header_list = u32::try_from(server.max_header * 2).unwrap_or(u32::MAX);
+    limits.max_header_list_size(header_list.max(64 * 1024));
     limits.max_concurrent_streams(server.max_streams);
     limits.max_pending_accept_reset_streams(server.max_resets);
     http2.h2_options = Some(limits);

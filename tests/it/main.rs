@@ -18,6 +18,7 @@ mod support;
 
 mod cache;
 mod check;
+mod connections;
 mod cookies;
 mod cross_site;
 mod errors;
