@@ -26,7 +26,7 @@ use pingora::services::listening::Service;
 use crate::config::{Listen, Server};
 use crate::gateway::Gateway;
 use crate::live::Live;
-use crate::reload::{Reload, ReloadOnHangup};
+use crate::reload::{Reload, Reloader};
 
 use guard::{Guarded, Proxies, Serves};
 use listen::PreBound;
@@ -136,7 +136,7 @@ pub fn serve(
     }
     match (reload, hangups) {
         (Some(reload), Some(Ok(hangups))) => {
-            let reload = ReloadOnHangup::new(reload, live, hangups);
+            let reload = Reloader::new(reload, live, hangups);
             pingora.add_service(background_service("reload", reload));
         }
         (_, Some(Err(error))) => {

@@ -44,4 +44,5 @@ mod streaming;
 mod tls;
 mod tls_settings;
 mod token;
+mod watch;
 mod websocket;
