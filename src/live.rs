@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -46,7 +47,7 @@ pub struct Live {
     user_hash_key: [u8; 32],
     ready: AtomicBool,
     in_flight: AtomicUsize,
-    _background: Background,
+    background: Background,
 }
 
 impl Live {
@@ -74,7 +75,7 @@ impl Live {
             user_hash_key,
             ready: AtomicBool::new(true),
             in_flight: AtomicUsize::new(0),
-            _background: background,
+            background,
         }
     }
 
@@ -105,6 +106,20 @@ impl Live {
             }
         }
         missing
+    }
+
+    /// Blocks until nothing is missing, or the time is over.
+    pub fn wait_until_complete(&self, limit: Duration) {
+        const STEP: Duration = Duration::from_millis(50);
+        let complete = async {
+            while !self.missing().await.is_empty() {
+                tokio::time::sleep(STEP).await;
+            }
+        };
+        let within = async { tokio::time::timeout(limit, complete).await };
+        if self.background.handle().block_on(within).is_err() {
+            tracing::warn!("going on although something is missing; /readyz says what");
+        }
     }
 
     fn current_policy(self: &Arc<Self>) -> CurrentPolicy {

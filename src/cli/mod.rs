@@ -30,6 +30,9 @@ struct Arguments {
     /// The configuration file.
     #[arg(long, short, global = true, default_value = "gateway.toml")]
     config: PathBuf,
+    /// Serve on the sockets of the process that started this one.
+    #[arg(long, global = true, hide = true)]
+    take_over: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -61,11 +64,12 @@ pub fn main() -> ExitCode {
         }
     };
     let config = arguments.config;
+    let sockets = if arguments.take_over { run::Sockets::TakenOver } else { run::Sockets::Bound };
     match arguments.command.unwrap_or(Command::Run) {
         Command::Check(options) => check::check(&config, &options),
         Command::Demo => demo::demo(),
         Command::Presets { name } => presets::presets(name.as_deref()),
-        Command::Run => run::run(&config),
+        Command::Run => run::run(&config, sockets),
         Command::Session(options) => session::session(&config, &options),
         Command::Token(options) => token::token(&config, &options),
     }

@@ -10,11 +10,11 @@ use crate::clock::Clock;
 use crate::config::{Config, Format, Log};
 use crate::live::Live;
 use crate::observe::{AccessLog, Sink, start_diagnostics};
-use crate::process::keep_memory_private;
+use crate::process::{allow_many_connections, keep_memory_private};
 use crate::reload::Reload;
-use crate::server::{Listeners, Shutdown, serve};
+use crate::server::{Listeners, Program, Shutdown, TAKE_OVER, serve};
 
-pub(super) fn run(path: &Path) -> ExitCode {
+pub(super) fn run(path: &Path, sockets: Sockets) -> ExitCode {
     let file = match File::read(path) {
         Ok(file) => file,
         Err(code) => return code,
@@ -22,18 +22,34 @@ pub(super) fn run(path: &Path) -> ExitCode {
     match Config::read(&file.text, &file.secrets) {
         Ok(config) => {
             let reload = Reload::new(path, &config.server, config.log, &file.secrets);
-            start(config, reload)
+            start(config, reload, sockets)
         }
         Err(problems) => file.refuse(&problems),
     }
 }
 
-fn start(config: Config, reload: Reload) -> ExitCode {
-    match Listeners::bind(&config.server) {
-        Ok(listeners) => serve_on(listeners, config, Some(reload)),
-        Err(errors) => {
+/// Where listening sockets come from.
+#[derive(Clone, Copy)]
+pub(super) enum Sockets {
+    Bound,
+    /// From the process that is replaced.
+    TakenOver,
+}
+
+fn start(config: Config, reload: Reload, sockets: Sockets) -> ExitCode {
+    let listeners = match sockets {
+        Sockets::Bound => Ok(Listeners::bind(&config.server)),
+        Sockets::TakenOver => Listeners::take_over(&config.server),
+    };
+    match listeners {
+        Ok(Ok(listeners)) => serve_on(listeners, config, Some(reload)),
+        Ok(Err(errors)) => {
             errors.iter().for_each(complain);
             ExitCode::from(CONFIGURATION)
+        }
+        Err(error) => {
+            complain(format_args!("no sockets came with {TAKE_OVER}: {error}"));
+            ExitCode::FAILURE
         }
     }
 }
@@ -42,6 +58,7 @@ fn start(config: Config, reload: Reload) -> ExitCode {
 pub(super) fn serve_on(listeners: Listeners, config: Config, reload: Option<Reload>) -> ExitCode {
     start_diagnostics(config.log);
     keep_memory_private();
+    allow_many_connections();
     let server = config.server.clone();
     let access = match AccessLog::start(format_of(config.log), Sink::Stdout) {
         Ok(access) => access,
@@ -51,7 +68,9 @@ pub(super) fn serve_on(listeners: Listeners, config: Config, reload: Option<Relo
         }
     };
     let live = Arc::new(Live::new(config, Clock::system(), access));
-    serve(&live, &server, listeners, Shutdown::Signals, reload);
+    // The demo has nothing to be replaced by.
+    let program = reload.is_some().then(|| Program::of_this_process().ok()).flatten();
+    serve(&live, &server, listeners, Shutdown::Signals(program), reload);
     ExitCode::SUCCESS
 }
 

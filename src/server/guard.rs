@@ -23,6 +23,9 @@ use crate::edge::{Edge, Open, Place};
 use crate::gateway::{Gateway, deadline};
 use crate::live::Live;
 
+/// How long a connection that is kept is waited for at the most.
+pub(super) const LINGER: Duration = Duration::from_secs(5);
+
 /// What a listener serves, and to whom it listens.
 pub(super) enum Serves {
     Plain(Proxies),
@@ -174,7 +177,16 @@ impl ServerApp for Guarded {
         reused
     }
 
+    /// Nobody is accepted any more. Clients that keep a connection learn with their
+    /// next answer that it is the last one; whoever still has none when the time
+    /// is over is cut off, possibly while it sends a request.
     async fn cleanup(&self) {
+        const STEP: Duration = Duration::from_millis(20);
+        let mut waited = Duration::ZERO;
+        while self.live.crowd.open() > 0 && waited < LINGER {
+            tokio::time::sleep(STEP).await;
+            waited += STEP;
+        }
         match &self.serves {
             Serves::Plain(proxies) | Serves::Tls(proxies) => {
                 proxies.http1.cleanup().await;

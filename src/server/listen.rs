@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::IntoRawFd as _;
+use std::os::fd::{IntoRawFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -41,10 +41,7 @@ pub struct BindError {
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address = match &self.listen {
-            Listen::Tcp(address) | Listen::Tls(address) => address.to_string(),
-            Listen::Unix(path) => format!("unix:{}", path.display()),
-        };
+        let address = &self.listen;
         let hint = match self.source.kind() {
             io::ErrorKind::AddrInUse => "another process listens there; stop it or change `listen`",
             io::ErrorKind::PermissionDenied => {
@@ -64,16 +61,23 @@ impl std::error::Error for BindError {
 }
 
 impl Bound {
-    pub(super) fn new(listen: &Listen) -> Result<Self, BindError> {
+    /// Binds an address, or goes on with a socket that is bound to it.
+    pub(super) fn new(listen: &Listen, inherited: Option<OwnedFd>) -> Result<Self, BindError> {
         let failed = |source| BindError { listen: listen.clone(), source };
         let bound = match listen {
             Listen::Tcp(address) | Listen::Tls(address) => {
-                let socket = TcpListener::bind(address).map_err(failed)?;
+                let socket = match inherited {
+                    Some(socket) => TcpListener::from(socket),
+                    None => TcpListener::bind(address).map_err(failed)?,
+                };
                 let label = socket.local_addr().map_err(failed)?.to_string();
                 Self { label, listen: listen.clone(), socket: Socket::Tcp(socket) }
             }
             Listen::Unix(path) => {
-                let socket = bind_unix(path).map_err(failed)?;
+                let socket = match inherited {
+                    Some(socket) => UnixListener::from(socket),
+                    None => bind_unix(path).map_err(failed)?,
+                };
                 let label = path.display().to_string();
                 Self { label, listen: listen.clone(), socket: Socket::Unix(socket) }
             }
@@ -91,6 +95,15 @@ impl Bound {
 
     pub(super) fn address(&self) -> String {
         self.label.clone()
+    }
+
+    /// The socket once more, under the address it is written under.
+    pub(super) fn handle(&self) -> io::Result<(String, OwnedFd)> {
+        let socket = match &self.socket {
+            Socket::Tcp(socket) => OwnedFd::from(socket.try_clone()?),
+            Socket::Unix(socket) => OwnedFd::from(socket.try_clone()?),
+        };
+        Ok((self.listen.to_string(), socket))
     }
 
     pub(super) fn is_tls(&self) -> bool {

@@ -11,7 +11,9 @@ mod listen;
 mod opening;
 mod redirect;
 mod signals;
+mod upgrade;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,30 +33,58 @@ use crate::reload::{Reload, Reloader};
 use guard::{Guarded, Proxies, Serves};
 use listen::PreBound;
 use redirect::Redirect;
+use upgrade::{Predecessor, Sockets};
 
 pub use listen::{BindError, Bound};
 pub use signals::{Shutdown, Stop};
+pub use upgrade::{Program, TAKE_OVER};
 
 /// How often names of upstreams are resolved again.
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
+
+/// A process that takes over waits so long for what its sessions need.
+const COMPLETE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Sockets bound and ready to be served.
 pub struct Listeners {
     public: Vec<Bound>,
     redirect: Vec<Bound>,
     admin: Option<Bound>,
+    predecessor: Option<Predecessor>,
 }
 
 impl Listeners {
     /// Binds every address of `[server]`, or says which ones cannot be.
     pub fn bind(server: &Server) -> Result<Self, Vec<BindError>> {
+        Self::open(server, Vec::new())
+    }
+
+    /// As `bind`, going on with the sockets of the process this one replaces.
+    pub fn take_over(server: &Server) -> io::Result<Result<Self, Vec<BindError>>> {
+        let (predecessor, sockets) = Predecessor::of_this_process()?;
+        let listeners = Self::open(server, sockets);
+        Ok(listeners.map(|listeners| Self { predecessor: Some(predecessor), ..listeners }))
+    }
+
+    fn open(server: &Server, mut inherited: Sockets) -> Result<Self, Vec<BindError>> {
         let mut errors = Vec::new();
-        let mut bind =
-            |listen: &Listen| Bound::new(listen).map_err(|error| errors.push(error)).ok();
+        let mut bind = |listen: &Listen| {
+            let name = listen.to_string();
+            let known = inherited.iter().position(|(inherited, _)| *inherited == name);
+            let socket = known.map(|index| inherited.remove(index).1);
+            Bound::new(listen, socket).map_err(|error| errors.push(error)).ok()
+        };
         let public = server.listen.iter().filter_map(&mut bind).collect();
         let redirect = server.redirect.iter().filter_map(&mut bind).collect();
         let admin = server.admin.as_ref().and_then(&mut bind);
-        if errors.is_empty() { Ok(Self { public, redirect, admin }) } else { Err(errors) }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(Self { public, redirect, admin, predecessor: None })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Bound> {
+        self.public.iter().chain(&self.redirect).chain(&self.admin)
     }
 
     /// The addresses as bound: the real ports where the file says port 0.
@@ -81,7 +111,7 @@ pub fn serve(
     reload: Option<Reload>,
 ) {
     // Before anybody is told that the process is there.
-    let signals = shutdown.listen(live, server);
+    let signals = shutdown.listen(live, server, &listeners);
     let hangups = reload.is_some().then(signals::hangups);
     let threads = match server.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -90,9 +120,8 @@ pub fn serve(
     let conf = ServerConf {
         threads,
         work_stealing: true,
-        // The ceiling of the drain; `signals` ends the process as soon as
-        // nothing is in flight.
-        grace_period_seconds: Some(server.drain.as_secs()),
+        // More than the drain takes: `signals` ends the process before.
+        grace_period_seconds: Some(server.drain.as_secs() + 5),
         graceful_shutdown_timeout_seconds: Some(1),
         max_retries: 8,
         upstream_keepalive_pool_size: 1024,
@@ -111,6 +140,10 @@ pub fn serve(
     }
     resolve_names(live);
     live.start();
+    if listeners.predecessor.is_some() {
+        // It serves as well as ever; there is time.
+        live.wait_until_complete(COMPLETE_WITHIN);
+    }
     let conf = pingora.configuration.clone();
     let https = listeners.public.iter().filter(|bound| bound.is_tls()).find_map(Bound::port);
     let proxies = proxies(live, server, &conf);
@@ -145,7 +178,7 @@ pub fn serve(
         (_, _) => {}
     }
     let phases = pingora.watch_execution_phase();
-    let drained = signals.watch_drain(phases, server.drain);
+    let drained = signals.watch(phases, server.drain, listeners.predecessor);
     pingora.run(RunArgs { shutdown_signal: Box::new(signals) });
     drained.finish(live);
 }
@@ -202,7 +235,7 @@ pub fn serve_alone<A>(service: Service<A>, listen: &Listen) -> Result<String, Bi
 where
     A: pingora::apps::ServerApp + Send + Sync + 'static,
 {
-    let bound = Bound::new(listen)?;
+    let bound = Bound::new(listen, None)?;
     let address = bound.address();
     std::thread::spawn(move || {
         let mut pingora = PingoraServer::new_with_opt_and_conf(None::<Opt>, ServerConf::default());

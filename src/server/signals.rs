@@ -3,18 +3,24 @@
 //! The framework's own handling sleeps through its whole grace period even when
 //! idle, and ignores a second signal. Here the first SIGTERM or SIGINT begins
 //! the drain, which ends as soon as nothing is in flight; a second one ends the
-//! process at once.
+//! process at once. SIGUSR2 begins it too, once another program serves.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::server::{ExecutionPhase, ShutdownSignal, ShutdownSignalWatch};
+use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{broadcast, watch};
 
+use super::Listeners;
+use super::guard::LINGER;
+use super::listen::Bound;
+use super::upgrade::{Predecessor, Program, Sockets};
 use crate::config::Server;
 use crate::live::Live;
 
@@ -23,8 +29,9 @@ const LAST_FRAMES: Duration = Duration::from_millis(100);
 
 /// What makes the server stop.
 pub enum Shutdown {
-    /// SIGTERM and SIGINT, for a process of its own.
-    Signals,
+    /// SIGTERM and SIGINT, for a process of its own; SIGUSR2 where there is a
+    /// program to take its place.
+    Signals(Option<Program>),
     /// A `Stop` held by whoever started the server, for tests and the demo.
     Stop(watch::Receiver<bool>),
 }
@@ -46,12 +53,54 @@ impl Stop {
 impl Shutdown {
     /// From here on signals no longer take their default action; what arrives
     /// before the framework asks is kept until then.
-    pub(super) fn listen(self, live: &Arc<Live>, server: &Server) -> Watch {
+    pub(super) fn listen(self, live: &Arc<Live>, server: &Server, sockets: &Listeners) -> Watch {
         let source = match self {
-            Self::Signals => Source::Signals(Mutex::new(Some(before_runtime(Signals::listen)))),
+            Self::Signals(program) => {
+                let upgrade = program.and_then(|program| Upgrade::new(program, sockets));
+                let signals = Mutex::new(Some(before_runtime(Signals::listen)));
+                Source::Signals { signals, upgrade: Mutex::new(upgrade) }
+            }
             Self::Stop(stop) => Source::Stop(stop),
         };
-        Watch { source, live: live.clone(), lame_duck: server.lame_duck }
+        let linger = Arc::new(Mutex::new(Because::Told.linger()));
+        Watch { source, live: live.clone(), lame_duck: server.lame_duck, linger }
+    }
+}
+
+/// Why the process stops.
+#[derive(Clone, Copy)]
+enum Because {
+    Replaced,
+    Told,
+}
+
+impl Because {
+    /// How long clients that keep a connection may take to send another request,
+    /// which is then told to be the last. Nobody waits for the end of a process
+    /// that was replaced.
+    fn linger(self) -> Duration {
+        match self {
+            Self::Replaced => LINGER,
+            Self::Told => Duration::from_millis(500),
+        }
+    }
+}
+
+/// A program to take over, and the sockets for it.
+struct Upgrade {
+    program: Program,
+    sockets: Sockets,
+}
+
+impl Upgrade {
+    fn new(program: Program, listeners: &Listeners) -> Option<Arc<Self>> {
+        match listeners.all().map(Bound::handle).collect() {
+            Ok(sockets) => Some(Arc::new(Self { program, sockets })),
+            Err(error) => {
+                tracing::warn!(%error, "the sockets cannot be handed over");
+                None
+            }
+        }
     }
 }
 
@@ -67,10 +116,13 @@ impl Drained {
     }
 }
 
-fn wait_until_drained(live: &Live, limit: Duration) {
+fn wait_until_drained(live: &Live, limit: Duration, linger: Duration) {
     const STEP: Duration = Duration::from_millis(20);
+    // What was accepted a moment ago shows a moment later.
+    std::thread::sleep(STEP * 2);
     let mut waited = Duration::ZERO;
-    while live.in_flight() > 0 && waited < limit {
+    let busy = |waited| live.in_flight() > 0 || (live.crowd.open() > 0 && waited < linger);
+    while busy(waited) && waited < limit {
         std::thread::sleep(STEP);
         waited += STEP;
     }
@@ -92,11 +144,18 @@ pub(super) struct Watch {
     source: Source,
     live: Arc<Live>,
     lame_duck: Duration,
+    /// Known once it is known why the process stops.
+    linger: Arc<Mutex<Duration>>,
 }
 
 enum Source {
     /// Taken by the one who waits.
-    Signals(Mutex<Option<io::Result<Signals>>>),
+    Signals {
+        signals: Mutex<Option<io::Result<Signals>>>,
+        /// Given back to the system when the process stops: sockets that are kept
+        /// here would go on collecting connections.
+        upgrade: Mutex<Option<Arc<Upgrade>>>,
+    },
     Stop(watch::Receiver<bool>),
 }
 
@@ -104,10 +163,10 @@ enum Source {
 impl ShutdownSignalWatch for Watch {
     async fn recv(&self) -> ShutdownSignal {
         match &self.source {
-            Source::Signals(signals) => {
+            Source::Signals { signals, upgrade } => {
                 let signals = signals.lock().unwrap_or_else(PoisonError::into_inner).take();
                 match signals {
-                    Some(Ok(signals)) => self.stop_on(signals).await,
+                    Some(Ok(signals)) => self.stop_on(signals, upgrade).await,
                     Some(Err(error)) => {
                         tracing::error!(%error, "signals cannot be handled");
                         ShutdownSignal::GracefulTerminate
@@ -127,20 +186,30 @@ impl ShutdownSignalWatch for Watch {
 }
 
 impl Watch {
-    /// Ends a process of its own as soon as the drain is over.
-    pub(super) fn watch_drain(
+    /// Tells whoever waits for it that the process serves, and ends a process of
+    /// its own as soon as the drain is over.
+    pub(super) fn watch(
         &self,
         mut phases: broadcast::Receiver<ExecutionPhase>,
         limit: Duration,
+        mut predecessor: Option<Predecessor>,
     ) -> Drained {
         if matches!(self.source, Source::Stop(_)) {
             return Drained(None);
         }
-        let (live, (done, finished)) = (self.live.clone(), mpsc::channel());
+        let (live, linger) = (self.live.clone(), self.linger.clone());
+        let (done, finished) = mpsc::channel();
         let watch = move || {
             while let Ok(phase) = phases.blocking_recv() {
+                if matches!(phase, ExecutionPhase::Running) {
+                    if let Some(predecessor) = predecessor.take() {
+                        predecessor.serving();
+                    }
+                    tell_manager(&[NotifyState::Ready]);
+                }
                 if matches!(phase, ExecutionPhase::ShutdownGracePeriod) {
-                    wait_until_drained(&live, limit);
+                    let linger = *linger.lock().unwrap_or_else(PoisonError::into_inner);
+                    wait_until_drained(&live, limit, linger);
                     end(&live, 0);
                 }
             }
@@ -152,13 +221,32 @@ impl Watch {
         Drained(Some(finished))
     }
 
-    async fn stop_on(&self, mut signals: Signals) -> ShutdownSignal {
-        signals.stop().await;
-        self.live.set_unready();
+    async fn stop_on(
+        &self,
+        mut signals: Signals,
+        upgrade: &Mutex<Option<Arc<Upgrade>>>,
+    ) -> ShutdownSignal {
+        let program = || upgrade.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let because = loop {
+            match signals.next().await {
+                Asked::Stop => break Because::Told,
+                Asked::Upgrade => {
+                    if let Some(because) = replace(program(), &mut signals).await {
+                        break because;
+                    }
+                }
+            }
+        };
+        upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
+        *self.linger.lock().unwrap_or_else(PoisonError::into_inner) = because.linger();
         tracing::info!(in_flight = self.live.in_flight(), "stopping; again to stop at once");
-        tokio::select! {
-            () = tokio::time::sleep(self.lame_duck) => {}
-            () = signals.stop() => end(&self.live, 130),
+        if matches!(because, Because::Told) {
+            tell_manager(&[NotifyState::Stopping]);
+            self.live.set_unready();
+            tokio::select! {
+                () = tokio::time::sleep(self.lame_duck) => {}
+                () = signals.stop() => end(&self.live, 130),
+            }
         }
         let live = self.live.clone();
         tokio::spawn(async move {
@@ -166,6 +254,57 @@ impl Watch {
             end(&live, 130);
         });
         ShutdownSignal::GracefulTerminate
+    }
+}
+
+/// Starts a program in place of this one and waits until it serves. `None` means
+/// that it does not and everything stays as it is.
+async fn replace(upgrade: Option<Arc<Upgrade>>, signals: &mut Signals) -> Option<Because> {
+    let Some(upgrade) = upgrade else {
+        tracing::error!("SIGUSR2 ignored: there is no program to take over");
+        return None;
+    };
+    if std::process::id() == 1 {
+        tracing::error!(
+            "SIGUSR2 ignored: a container ends with its first process; roll it instead"
+        );
+        return None;
+    }
+    tracing::info!(program = %upgrade.program, "starting the program that takes over");
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let mut starting = tokio::task::spawn_blocking({
+        let cancelled = cancelled.clone();
+        move || {
+            let started = upgrade.program.start(&upgrade.sockets);
+            let successor = started.map_err(|error| format!("it cannot be started: {error}"))?;
+            successor.wait_until_serving(&cancelled)
+        }
+    });
+    let outcome = tokio::select! {
+        outcome = &mut starting => outcome,
+        () = signals.stop() => {
+            cancelled.store(true, Ordering::SeqCst);
+            drop(starting.await);
+            return Some(Because::Told);
+        }
+    };
+    match outcome.unwrap_or_else(|error| Err(error.to_string())) {
+        Ok(pid) => {
+            tracing::info!(pid, "replaced");
+            tell_manager(&[NotifyState::MainPid(pid)]);
+            Some(Because::Replaced)
+        }
+        Err(why) => {
+            tracing::error!(why, "not replaced; serving on");
+            None
+        }
+    }
+}
+
+/// Tells systemd, if it asked to be told.
+fn tell_manager(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "the service manager cannot be told");
     }
 }
 
@@ -182,11 +321,18 @@ pub(super) fn hangups() -> io::Result<Signal> {
     before_runtime(|| signal(SignalKind::hangup()))
 }
 
-/// The signals that stop the process.
+/// The signals that end or replace the process.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
+    user: Signal,
+}
+
+/// What a signal asks for.
+enum Asked {
+    Stop,
+    Upgrade,
 }
 
 impl Signals {
@@ -197,18 +343,25 @@ impl Signals {
             // Taken, so that the default action (a core file with the keys in
             // it) does not happen.
             quit: signal(SignalKind::quit())?,
+            user: signal(SignalKind::user_defined2())?,
         })
     }
 
-    /// Completes on SIGTERM or SIGINT; SIGQUIT is noted and ignored.
-    async fn stop(&mut self) {
+    /// SIGTERM or SIGINT, or SIGUSR2; SIGQUIT is noted and ignored.
+    async fn next(&mut self) -> Asked {
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return Asked::Stop,
+                _ = self.interrupt.recv() => return Asked::Stop,
+                _ = self.user.recv() => return Asked::Upgrade,
                 _ = self.quit.recv() => tracing::warn!("SIGQUIT ignored; send SIGTERM to stop"),
             }
         }
+    }
+
+    /// Completes on SIGTERM or SIGINT.
+    async fn stop(&mut self) {
+        while matches!(self.next().await, Asked::Upgrade) {}
     }
 }
 

@@ -45,7 +45,7 @@ fn run_gateway(kind: &str, app: &str) {
     let address = listeners.addresses().next().unwrap();
     let access = AccessLog::start(Format::Json, Sink::Stdout).unwrap();
     let live = Arc::new(Live::new(config, Clock::system(), access));
-    std::thread::spawn(move || serve(&live, &server, listeners, Shutdown::Signals, None));
+    std::thread::spawn(move || serve(&live, &server, listeners, Shutdown::Signals(None), None));
     report(&address);
 }
 

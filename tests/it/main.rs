@@ -44,5 +44,6 @@ mod streaming;
 mod tls;
 mod tls_settings;
 mod token;
+mod upgrade;
 mod watch;
 mod websocket;

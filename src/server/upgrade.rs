@@ -1,0 +1,210 @@
+//! Another program takes over: it is started with the listening sockets, says
+//! when it serves, and only then does this one stop.
+//!
+//! Both accept from the same sockets in between, so no connection is refused. A
+//! program that does not get that far changes nothing. The sockets travel over a
+//! socket pair that the new program finds as its standard input; its answer comes
+//! back the same way.
+
+use std::ffi::OsString;
+use std::io::{self, Read as _, Write as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+
+/// The argument that tells a program where its sockets come from.
+pub const TAKE_OVER: &str = "--take-over";
+
+/// Sockets that can be handed over; more listeners than anybody has.
+const MOST_SOCKETS: usize = 64;
+const LONGEST_MESSAGE: usize = 16 * 1024;
+/// A program that does not serve by then is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_millis(50);
+const SERVING: u8 = b'!';
+
+/// Listening sockets by the address they are written under.
+pub(super) type Sockets = Vec<(String, OwnedFd)>;
+
+/// What is to be started in place of this process: the file it was started
+/// from, which may be another one by then, with the same arguments.
+#[derive(Clone, Debug)]
+pub struct Program {
+    path: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+impl Program {
+    /// To be asked early: once its file is replaced, the system no longer knows
+    /// where a program came from.
+    pub fn of_this_process() -> io::Result<Self> {
+        let mut arguments = std::env::args_os();
+        let name = PathBuf::from(arguments.next().unwrap_or_default());
+        // As it was called and not where links lead, because a new version may be
+        // a new end of the link.
+        let path = if name.components().count() > 1 {
+            std::env::current_dir()?.join(name)
+        } else {
+            std::env::current_exe()?
+        };
+        let arguments = arguments.filter(|argument| argument != TAKE_OVER).collect();
+        Ok(Self { path, arguments })
+    }
+
+    /// Starts it with these sockets.
+    pub(super) fn start(&self, sockets: &Sockets) -> io::Result<Successor> {
+        let (link, its_end) = UnixStream::pair()?;
+        let mut command = Command::new(&self.path);
+        command.args(&self.arguments).arg(TAKE_OVER).stdin(Stdio::from(OwnedFd::from(its_end)));
+        let child = command.spawn()?;
+        // With it goes our copy of the other end: from now on its end is known.
+        drop(command);
+        let mut successor = Successor { child, link };
+        if let Err(error) = send(&successor.link, sockets) {
+            successor.give_up();
+            return Err(error);
+        }
+        Ok(successor)
+    }
+}
+
+impl std::fmt::Display for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.path.display().fmt(f)
+    }
+}
+
+/// A program that was started and does not serve yet.
+pub(super) struct Successor {
+    child: Child,
+    link: UnixStream,
+}
+
+impl Successor {
+    /// Its process id once it serves, or what became of it. Blocks.
+    pub(super) fn wait_until_serving(mut self, cancelled: &AtomicBool) -> Result<u32, String> {
+        let outcome = self.wait(cancelled);
+        if outcome.is_err() {
+            self.give_up();
+        }
+        outcome
+    }
+
+    fn wait(&mut self, cancelled: &AtomicBool) -> Result<u32, String> {
+        let failed = |error: io::Error| format!("it cannot be listened to: {error}");
+        self.link.set_read_timeout(Some(STEP)).map_err(failed)?;
+        let mut waited = Duration::ZERO;
+        while waited < PATIENCE && !cancelled.load(Ordering::SeqCst) {
+            let mut answer = [0];
+            match self.link.read(&mut answer) {
+                Ok(1) if answer == [SERVING] => return Ok(self.child.id()),
+                Ok(_) => {
+                    let status = self.child.wait().map_err(failed)?;
+                    return Err(format!("it ended before it served: {status}"));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => waited += STEP,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Err(format!("it did not serve within {} seconds", PATIENCE.as_secs()))
+    }
+
+    /// Nothing may be left of it that still accepts connections.
+    fn give_up(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The process this one takes over from.
+pub(super) struct Predecessor(UnixStream);
+
+impl Predecessor {
+    /// Takes the sockets that wait at standard input.
+    pub(super) fn of_this_process() -> io::Result<(Self, Sockets)> {
+        let link = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+        link.set_read_timeout(Some(PATIENCE))?;
+        let sockets = receive(&link)?;
+        Ok((Self(link), sockets))
+    }
+
+    /// Tells it that it is no longer needed.
+    pub(super) fn serving(mut self) {
+        if let Err(error) = self.0.write_all(&[SERVING]) {
+            tracing::warn!(%error, "the process before this one does not listen any more");
+        }
+    }
+}
+
+fn send(link: &UnixStream, sockets: &Sockets) -> io::Result<()> {
+    let text: String = sockets.iter().map(|(name, _)| format!("{name}\n")).collect();
+    if sockets.len() > MOST_SOCKETS || text.len() >= LONGEST_MESSAGE {
+        return Err(io::Error::other(format!("more than {MOST_SOCKETS} listeners")));
+    }
+    let descriptors: Vec<_> = sockets.iter().map(|(_, socket)| socket.as_fd()).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_SOCKETS))];
+    let mut attached = SendAncillaryBuffer::new(&mut space);
+    attached.push(SendAncillaryMessage::ScmRights(&descriptors));
+    // An empty message would not carry anything.
+    let text = format!("{text}\n");
+    sendmsg(link, &[io::IoSlice::new(text.as_bytes())], &mut attached, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+fn receive(link: &UnixStream) -> io::Result<Sockets> {
+    let mut text = vec![0; LONGEST_MESSAGE];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_SOCKETS))];
+    let mut attached = RecvAncillaryBuffer::new(&mut space);
+    let mut slices = [io::IoSliceMut::new(&mut text)];
+    let received = recvmsg(link, &mut slices, &mut attached, RecvFlags::CMSG_CLOEXEC)?;
+    let mut descriptors = Vec::new();
+    for message in attached.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            descriptors.extend(rights);
+        }
+    }
+    text.truncate(received.bytes);
+    let text = String::from_utf8(text).map_err(io::Error::other)?;
+    let names: Vec<_> = text.lines().filter(|name| !name.is_empty()).collect();
+    if names.len() != descriptors.len() {
+        return Err(io::Error::other("sockets and their addresses do not match"));
+    }
+    Ok(names.into_iter().map(str::to_owned).zip(descriptors).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn sockets_arrive_with_their_addresses() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let listeners = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports = listeners.each_ref().map(|listener| listener.local_addr().unwrap().port());
+        let named = |(number, listener): (usize, TcpListener)| {
+            (format!("127.0.0.1:{number}"), OwnedFd::from(listener))
+        };
+        send(&ours, &listeners.into_iter().enumerate().map(named).collect()).unwrap();
+        let received = receive(&theirs).unwrap();
+        for (number, (name, socket)) in received.into_iter().enumerate() {
+            assert_eq!(name, format!("127.0.0.1:{number}"));
+            let port = TcpListener::from(socket).local_addr().unwrap().port();
+            assert_eq!(port, ports[number]);
+        }
+        send(&ours, &Vec::new()).unwrap();
+        assert!(receive(&theirs).unwrap().is_empty());
+    }
+}
