@@ -193,7 +193,15 @@ impl Ctx {
             "issued" => self.live.metrics.token_took(took.as_secs_f64()),
             _ => {}
         }
-        let user = self.identity.as_ref().and_then(|identity| self.user(identity));
+        let hash;
+        let user = match (&self.identity, self.live.user_field) {
+            (None, _) | (_, UserField::Off) => None,
+            (Some(identity), UserField::Hash) => {
+                hash = self.live.user_hash(identity.mark());
+                Some(hash.as_str())
+            }
+            (Some(identity), UserField::Plain) => Some(identity.user_id()),
+        };
         self.live.access.write(&Line {
             unix_ms: self.now.unix_ms(),
             method: request.method.as_str(),
@@ -201,21 +209,13 @@ impl Ctx {
             path: request.uri.path(),
             route: label,
             client: self.client.address,
-            user: user.as_deref(),
+            user,
             source: self.source_label(),
             outcome: self.outcome,
             reason: self.reason,
             status: self.status,
             micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         });
-    }
-
-    fn user(&self, identity: &Identity) -> Option<String> {
-        match self.live.user_field {
-            UserField::Hash => Some(self.live.user_hash(identity.user_id())),
-            UserField::Off => None,
-            UserField::Plain => Some(identity.user_id().to_owned()),
-        }
     }
 }
 

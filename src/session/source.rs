@@ -2,7 +2,7 @@
 //! identity.
 
 use aws_lc_rs::digest;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::explain;
 use super::kind::{self, Format};
@@ -168,7 +168,20 @@ impl Source {
             );
             Rejected::new(Reason::NoUser, detail)
         })?;
-        Ok(Identity { user_id, session, expires_at })
+        Ok(Identity::new(user_id, fitted(session), expires_at))
+    }
+}
+
+/// The same value without room to grow: sessions are read once and kept long.
+fn fitted(value: Value) -> Value {
+    match value {
+        Value::Array(items) => Value::Array(items.into_iter().map(fitted).collect()),
+        Value::Object(members) => {
+            let mut exact = Map::with_capacity(members.len());
+            exact.extend(members.into_iter().map(|(name, value)| (name, fitted(value))));
+            Value::Object(exact)
+        }
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => value,
     }
 }
 
