@@ -68,11 +68,8 @@ impl<'a> At<'a> {
     }
 
     fn child(&self, key: &Key, node: &'a Node) -> Self {
-        let path = if self.path.is_empty() {
-            key.name.clone()
-        } else {
-            format!("{}.{}", self.path, key.name)
-        };
+        let name = readable(&key.name);
+        let path = if self.path.is_empty() { name } else { format!("{}.{name}", self.path) };
         Self { node, path, ..*self }
     }
 
@@ -170,6 +167,16 @@ impl<'a> Table<'a> {
         known.dedup();
         known.join(", ")
     }
+}
+
+/// A key of the user's own choice as part of a path: whatever is in it, a problem
+/// stays one line.
+fn readable(key: &str) -> String {
+    const LONGEST: usize = 100;
+    if key.len() > LONGEST || key.chars().any(char::is_control) {
+        return "…".to_owned();
+    }
+    key.to_owned()
 }
 
 fn printable(key: &str) -> String {

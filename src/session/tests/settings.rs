@@ -142,7 +142,7 @@ fn a_misspelt_key_is_named_even_where_the_right_one_is_needed() {
         for key in table.as_object().unwrap().keys().filter(|key| *key != "kind") {
             let mut misspelt = table.clone();
             let value = misspelt.as_object_mut().unwrap().remove(key).unwrap();
-            let slip = format!("{}{key}", &key[..1]);
+            let slip = format!("{}{key}", key.chars().next().unwrap());
             misspelt[&slip] = value;
             let found = problems(&misspelt).join("\n");
             let expected = format!("session.{slip}: unknown key, did you mean `{key}`?");
