@@ -68,9 +68,7 @@ fn read_one(at: &At<'_>) -> Option<SessionSource> {
     let mut table = at.table()?;
     let sign_out = table.get::<OneOrMany<SignOut>>("logout_paths").map(|many| many.0);
     let source = Source::read(&mut table);
-    if source.is_some() {
-        table.finish();
-    }
+    table.finish();
     let source = source?;
     let literal = matches!(at.secrets, crate::secret::Secrets::Literal);
     if let Some(Err(error)) = source.store().map(store::check)

@@ -25,6 +25,7 @@
 
 mod cookies;
 mod cost;
+mod kinds;
 mod load;
 mod process;
 mod servers;
@@ -69,6 +70,9 @@ fn main() {
     }
     if wanted("cost") {
         cost::print();
+    }
+    if wanted("kinds") {
+        kinds::print();
     }
     if cfg!(feature = "count-allocations") && wanted("allocations") {
         allocations();
