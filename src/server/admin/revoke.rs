@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::decide::Verdict;
 use crate::live::Live;
+use crate::revoke::By;
 use crate::session::Cookies;
 
 const MAX_BODY: usize = 64 * 1024;
@@ -55,7 +56,7 @@ async fn end_session(live: &Live, cookie: &str) -> Reply {
     match live.verify(&policy, cookies, live.clock.now()).await {
         Verdict::Known(identity, index) => {
             if let Some(source) = policy.sources.get(index) {
-                live.end_session(source, cookies, &identity).await;
+                live.end_session(source, cookies, &identity, By::Operator).await;
                 tracing::info!(user = live.user_hash(identity.user_id()), "session revoked");
             }
             done()
