@@ -16,7 +16,8 @@ let browser;
 before(async () => ({ browser } = await openBrowser()), { timeout: 90_000 });
 after(() => browser?.close(), { timeout: 60_000 });
 
-for (const row of table) {
+// One app alone: APP=rails node --test frameworks.test.mjs
+for (const row of table.filter(({ folder }) => folder.endsWith(process.env.APP ?? ""))) {
   describe(row.title, () => scenario(row));
 }
 

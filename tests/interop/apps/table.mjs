@@ -9,15 +9,34 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Redis } from "../support/stores.mjs";
+import { Postgres, Redis } from "../support/stores.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const node = process.execPath;
+/** Where `tests/run` installs requirements.txt. */
+const python = (program) => join(here, ".venv/bin", program);
 
 const ADA = { username: "ada", password: "analytical engine", id: "17" };
 const BOB = { username: "bob", password: "tabulating machine", id: "18" };
 
-const common = { config: "gateway.toml", people: [ADA, BOB], env: {}, prepare: [] };
+const people = [ADA, BOB];
+const accounts = people.map(({ id, username, password }) => `${id}:${username}:${password}`);
+
+const django = {
+  folder: "django",
+  prepare: [
+    [python("python"), "manage.py", "migrate", "--verbosity", "0"],
+    [python("python"), "manage.py", "people", ...accounts],
+  ],
+  command: [python("gunicorn"), "--bind", "127.0.0.1:0", "shop.wsgi"],
+  listening: /Listening at: (http:\S+)/,
+  secrets: { DJANGO_SECRET_KEY: "interop-django-secret-0123456789" },
+  foreign: { DJANGO_SECRET_KEY: "another-django-secret-0123456789" },
+  store: Postgres,
+  cookie: "sessionid",
+};
+
+const common = { config: "gateway.toml", people, env: {}, prepare: [] };
 
 const rows = [
   {
@@ -30,6 +49,46 @@ const rows = [
     store: Redis,
     cookie: "connect.sid",
     signOut: "in the store",
+  },
+  {
+    title: "Flask with Flask-Login",
+    folder: "flask",
+    command: [python("gunicorn"), "--bind", "127.0.0.1:0", "app:app"],
+    listening: /Listening at: (http:\S+)/,
+    secrets: { SECRET_KEY: "interop-flask-secret-0123456789" },
+    foreign: { SECRET_KEY: "another-flask-secret-0123456789" },
+    cookie: "session",
+    signOut: "at once",
+  },
+  {
+    title: "FastAPI with Starlette's SessionMiddleware",
+    folder: "fastapi",
+    command: [python("uvicorn"), "main:app", "--port", "0"],
+    listening: /running on (http:\S+)/,
+    secrets: { SESSION_SECRET: "interop-fastapi-secret-0123456789" },
+    foreign: { SESSION_SECRET: "another-fastapi-secret-0123456789" },
+    cookie: "session",
+    signOut: "at once",
+  },
+  { title: "Django, sessions in PostgreSQL", ...django, signOut: "in the store" },
+  {
+    title: "Django, sessions in signed cookies",
+    ...django,
+    config: "signed-cookies.toml",
+    env: { DJANGO_SETTINGS_MODULE: "shop.settings_signed_cookies" },
+    signOut: "at once",
+  },
+  {
+    title: "Rails, session in its default encrypted cookie",
+    folder: "rails",
+    env: { RAILS_ENV: "production", DISABLE_DATABASE_ENVIRONMENT_CHECK: "1" },
+    prepare: [["ruby", "bin/rails", "db:schema:load", "db:seed"]],
+    command: ["puma"],
+    listening: /Listening on (http:\S+)/,
+    secrets: { SECRET_KEY_BASE: "interop-rails-secret-0123456789-interop-rails-secret-0123456789" },
+    foreign: { SECRET_KEY_BASE: "another-rails-secret-0123456789-another-rails-secret-0123456789" },
+    cookie: "_shop_session",
+    signOut: "at once",
   },
 ];
 

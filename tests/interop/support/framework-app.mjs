@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { binary, Gateway } from "../harness.mjs";
@@ -18,6 +18,7 @@ export class FrameworkApp {
   #relay;
   #child;
   #folder = mkdtempSync(join(tmpdir(), "portcullis-app-"));
+  #config = join(this.#folder, "gateway.toml");
 
   static async start(row) {
     const app = new FrameworkApp();
@@ -42,8 +43,7 @@ export class FrameworkApp {
 
   /** What `portcullis session` says about a `Cookie` header: its exit code and its JSON. */
   async explain(cookie, secrets = this.#secrets) {
-    const file = join(this.#row.folder, this.#row.config);
-    const args = ["session", "--config", file, "--cookie", cookie, "--json"];
+    const args = ["session", "--config", this.#config, "--cookie", cookie, "--json"];
     const env = { PATH: process.env.PATH, ...secrets, PORTIVE_API_KEY: API_KEY };
     return new Promise((resolve, reject) => {
       execFile(binary(), args, { env, timeout: 20_000 }, (error, stdout, stderr) => {
@@ -77,6 +77,7 @@ export class FrameworkApp {
     this.#store = await store?.open();
     this.#relay = await Relay.open();
     const settings = addressed(readFileSync(join(folder, config), "utf8"), this.#relay.url);
+    writeFileSync(this.#config, settings);
     this.gateway = await Gateway.start(settings, { ...this.#secrets, PORTIVE_API_KEY: API_KEY });
     const env = { HOME: this.#folder, TMPDIR: this.#folder, WORK: this.#folder, PORT: "0", PUBLIC_URL: this.gateway.url };
     const options = { cwd: folder, env: { ...env, ...this.#row.env, ...this.#secrets } };
@@ -91,12 +92,16 @@ export class FrameworkApp {
   }
 }
 
-/** A user's gateway.toml with this test's addresses in place of the usual ones; the harness adds its `[server]`. */
+/**
+ * A user's gateway.toml with this test's addresses in place of the usual ones; the harness adds its `[server]`. Stores
+ * may take their time: the machine that runs the tests may be busy.
+ */
 function addressed(text, url) {
   const replaced = (text, from, to) => {
     assert.ok(text.includes(from), `gateway.toml has ${from}`);
     return text.replace(from, to);
   };
   const unserved = replaced(text, `[server]\nlisten = "127.0.0.1:8080"\n`, "");
-  return replaced(unserved, `servers = ["http://127.0.0.1:3000"]`, `servers = ["${url}"]`);
+  const patient = unserved.replace("[session.store]\n", `[session.store]\ntimeout = "10s"\n`);
+  return replaced(patient, `servers = ["http://127.0.0.1:3000"]`, `servers = ["${url}"]`);
 }
