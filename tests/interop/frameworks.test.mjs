@@ -23,12 +23,12 @@ for (const row of table.filter(({ folder }) => folder.endsWith(process.env.APP ?
 
 function scenario(row) {
   const promise = (sentence, work) => test(sentence, { timeout: 60_000 }, work);
-  const [ada, bob] = row.people;
-  let app, hers, his, hersElsewhere;
+  let app, ada, bob, hers, his, hersElsewhere;
   const old = [];
 
   before(async () => {
     app = await FrameworkApp.start(row);
+    [ada, bob] = app.people;
     [hers, his, hersElsewhere] = await Promise.all([0, 1, 2].map(() => Visitor.arrive(app, row)));
   }, { timeout: 180_000 });
   after(() => app?.close(), { timeout: 60_000 });
@@ -138,8 +138,9 @@ class Visitor {
   }
 
   async sessionCookies() {
-    const cookies = (await this.context.cookies()).filter(({ name }) => name.startsWith(this.row.cookie));
-    assert.ok(cookies.length > 0, `the app sets ${this.row.cookie}`);
+    const names = [this.row.cookie, ...this.row.companions];
+    const cookies = (await this.context.cookies()).filter(({ name }) => names.includes(name));
+    assert.deepEqual(cookies.map(({ name }) => name).sort(), names.sort(), "the cookies the app sets");
     cookies.forEach(({ value }) => this.app.gateway.keepSecret(value));
     return cookies;
   }

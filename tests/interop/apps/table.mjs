@@ -4,7 +4,7 @@
 //   command   starts it, as its team would; it prints its address, which `listening` finds
 //   secrets   the environment that the app and the gateway share; `foreign` is another team's
 //   store     the server its sessions are in, whose address is added to that environment
-//   cookie    the name of its session cookie, by the framework's own default
+//   cookie    the name of its session cookie, by the framework's own default; `companions` belong to it
 //   signOut   "at once" where gateway.toml has `logout_paths`, "in the store" where the store alone tells
 
 import { join } from "node:path";
@@ -36,7 +36,20 @@ const django = {
   cookie: "sessionid",
 };
 
-const common = { config: "gateway.toml", people, env: {}, prepare: [] };
+const betterAuth = {
+  folder: "better-auth",
+  // It chooses the ids itself; seed.mjs prints them.
+  people: people.map(({ id, ...person }) => ({ ...person, email: `${person.username}@example.com` })),
+  prepare: [[node, "seed.mjs"]],
+  command: [node, "app.mjs"],
+  listening: /listening on (http:\S+)/,
+  secrets: { BETTER_AUTH_SECRET: "interop-better-auth-secret-0123456789" },
+  foreign: { BETTER_AUTH_SECRET: "another-better-auth-secret-0123456789" },
+  store: Postgres,
+  cookie: "better-auth.session_token",
+};
+
+const common = { config: "gateway.toml", people, env: {}, prepare: [], companions: [] };
 
 const rows = [
   {
@@ -88,6 +101,25 @@ const rows = [
     secrets: { SECRET_KEY_BASE: "interop-rails-secret-0123456789-interop-rails-secret-0123456789" },
     foreign: { SECRET_KEY_BASE: "another-rails-secret-0123456789-another-rails-secret-0123456789" },
     cookie: "_shop_session",
+    signOut: "at once",
+  },
+  {
+    title: "Express with iron-session",
+    folder: "iron-session",
+    command: [node, "app.mjs"],
+    listening: /listening on (http:\S+)/,
+    secrets: { IRON_PASSWORD: "interop-iron-password-0123456789" },
+    foreign: { IRON_PASSWORD: "another-iron-password-0123456789" },
+    cookie: "shop_session",
+    signOut: "at once",
+  },
+  { title: "better-auth, sessions in PostgreSQL", ...betterAuth, signOut: "in the store" },
+  {
+    title: "better-auth, sessions cached in a cookie",
+    ...betterAuth,
+    config: "cookie-cache.toml",
+    env: { COOKIE_CACHE: "1" },
+    companions: ["better-auth.session_data"],
     signOut: "at once",
   },
 ];

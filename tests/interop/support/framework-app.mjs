@@ -23,6 +23,7 @@ export class FrameworkApp {
   static async start(row) {
     const app = new FrameworkApp();
     app.#row = row;
+    app.people = row.people.map((person) => ({ ...person }));
     try {
       await app.#start();
       return app;
@@ -67,6 +68,13 @@ export class FrameworkApp {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
+  /** Ids that the app has chosen, printed as `NAME: ID`. */
+  #learnIds(output) {
+    for (const person of this.people.filter(({ id }) => !id)) {
+      person.id = output.match(new RegExp(`^${person.username}: (\\S+)$`, "m"))?.[1];
+    }
+  }
+
   get #secrets() {
     return { ...this.#store?.env, ...this.#row.secrets };
   }
@@ -84,6 +92,7 @@ export class FrameworkApp {
     for (const [program, ...args] of prepare) {
       const step = new Child(program, args, options);
       assert.deepEqual(await step.ended(60_000), { code: 0, signal: null }, `${step.name}\n${step.output}`);
+      this.#learnIds(step.output);
     }
     const [program, ...args] = command;
     this.#child = new Child(program, args, options);
