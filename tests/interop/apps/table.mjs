@@ -12,7 +12,8 @@ import { fileURLToPath } from "node:url";
 import { Postgres, Redis } from "../support/stores.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const node = process.execPath;
+/** Node.js 18 has Web Crypto behind a flag, and the libraries here expect it. */
+const node = [process.execPath, ...(globalThis.crypto ? [] : ["--experimental-global-webcrypto"])];
 /** Where `tests/run` installs requirements.txt. */
 const python = (program) => join(here, ".venv/bin", program);
 
@@ -40,8 +41,8 @@ const betterAuth = {
   folder: "better-auth",
   // It chooses the ids itself; seed.mjs prints them.
   people: people.map(({ id, ...person }) => ({ ...person, email: `${person.username}@example.com` })),
-  prepare: [[node, "seed.mjs"]],
-  command: [node, "app.mjs"],
+  prepare: [[...node, "seed.mjs"]],
+  command: [...node, "app.mjs"],
   listening: /listening on (http:\S+)/,
   secrets: { BETTER_AUTH_SECRET: "interop-better-auth-secret-0123456789" },
   foreign: { BETTER_AUTH_SECRET: "another-better-auth-secret-0123456789" },
@@ -55,7 +56,7 @@ const rows = [
   {
     title: "Express with Passport, sessions in Redis",
     folder: "express",
-    command: [node, "app.mjs"],
+    command: [...node, "app.mjs"],
     listening: /listening on (http:\S+)/,
     secrets: { SESSION_SECRET: "interop-express-secret-0123456789" },
     foreign: { SESSION_SECRET: "another-express-secret-0123456789" },
@@ -106,7 +107,7 @@ const rows = [
   {
     title: "Express with iron-session",
     folder: "iron-session",
-    command: [node, "app.mjs"],
+    command: [...node, "app.mjs"],
     listening: /listening on (http:\S+)/,
     secrets: { IRON_PASSWORD: "interop-iron-password-0123456789" },
     foreign: { IRON_PASSWORD: "another-iron-password-0123456789" },
