@@ -25,7 +25,7 @@ use crate::mark::Mark;
 use crate::memo::Sessions;
 use crate::observe::{AccessLog, Metrics};
 use crate::policy::{Policy, SessionSource};
-use crate::revoke::Revoked;
+use crate::revoke::{By, Revoked};
 use crate::session::{Cookies, Identity};
 
 /// Everything requests share.
@@ -126,15 +126,16 @@ impl Live {
         self.sessions.verify(policy, &self.servers, &self.revoked, cookies, now).await
     }
 
-    /// The app has ended this session: it is not accepted any more, nor is
-    /// anything remembered of it.
+    /// This session has been ended: it is not accepted any more, nor is anything
+    /// remembered of it.
     pub async fn end_session(
         &self,
         source: &SessionSource,
         cookies: Cookies<'_>,
         identity: &Identity,
+        by: By,
     ) {
-        self.revoked.end_session(source, cookies, identity);
+        self.revoked.end_session(source, cookies, identity, by, self.clock.now());
         self.sessions.forget(source, cookies).await;
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, header};
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 
 use crate::cache::Origin;
 use crate::client::{Client, Scheme, forwarded_host};
@@ -17,6 +17,7 @@ use crate::observe::Line;
 use crate::policy::{Policy, Route};
 use crate::request::RequestView;
 use crate::respond::{Audience, Refusal, Reply};
+use crate::revoke::By;
 use crate::session::{Cookies, Identity, Reason, Rejected};
 use crate::upstream::Upstream;
 
@@ -137,14 +138,28 @@ impl Ctx {
         source.map_or("", |source| &source.label)
     }
 
-    /// The app has answered a request that ends the session.
-    pub(super) async fn end_session(&mut self, request: &RequestHeader) {
+    /// The app has answered: it may have signed somebody in again, or out.
+    pub(super) async fn follow_session(
+        &mut self,
+        request: &RequestHeader,
+        response: &ResponseHeader,
+    ) {
+        let cookies = request.headers.get(header::COOKIE).map_or(&b""[..], HeaderValue::as_bytes);
+        let cookies = Cookies::new(cookies);
+        for source in self.policy.sources.iter().filter(|source| source.signs_out()) {
+            let set = response.headers.get_all(header::SET_COOKIE).iter();
+            let set = set.map(HeaderValue::as_bytes);
+            self.live.revoked.reissued(source, cookies, set, self.now);
+        }
+        self.end_session(cookies).await;
+    }
+
+    async fn end_session(&mut self, cookies: Cookies<'_>) {
         let answered = (200..400).contains(&self.status);
         let Some(identity) = self.leaving.take().filter(|_| answered) else { return };
         let source = self.source.and_then(|index| self.policy.sources.get(index));
-        let cookies = request.headers.get(header::COOKIE);
-        if let (Some(source), Some(cookies)) = (source, cookies) {
-            self.live.end_session(source, Cookies::new(cookies.as_bytes()), &identity).await;
+        if let Some(source) = source {
+            self.live.end_session(source, cookies, &identity, By::App).await;
         }
     }
 

@@ -13,6 +13,7 @@ use crate::decide::Verdict;
 use crate::digits::Hex;
 use crate::live::Live;
 use crate::mark::{Kind, Mark};
+use crate::revoke::By;
 use crate::session::Cookies;
 
 const MAX_BODY: usize = 64 * 1024;
@@ -61,7 +62,7 @@ async fn end_session(live: &Live, cookie: &str) -> Reply {
     match live.verify(&policy, cookies, live.clock.now()).await {
         Verdict::Known(identity, index) => {
             if let Some(source) = policy.sources.get(index) {
-                live.end_session(source, cookies, &identity).await;
+                live.end_session(source, cookies, &identity, By::Operator).await;
                 tracing::info!(user = live.user_hash(identity.mark()).as_str(), "session revoked");
             }
             done()
