@@ -65,6 +65,6 @@ function nextDoor({ preset, text }, issuer) {
 }
 
 /** The `Cookie` header of somebody who is signed in. */
-export function signedIn(user = USER) {
-  return cookieOf(user, SESSION);
+export function signedIn(user = USER, claims = {}) {
+  return cookieOf(user, { ...SESSION, ...claims });
 }

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 
 export class Issuer {
-  /** What the next requests are answered with. */
+  /** What requests are answered with: a value, or a function of what was asked. */
   answer = {};
   #asked = [];
   #server = createServer((request, response) => this.#serve(request, response));
@@ -35,14 +35,15 @@ export class Issuer {
     for await (const chunk of request) chunks.push(chunk);
     const text = Buffer.concat(chunks).toString();
     const { pathname, searchParams } = new URL(request.url, this.url);
-    this.#asked.push({
+    const asked = {
       method: request.method,
       path: pathname,
       query: Object.fromEntries(searchParams),
       headers: request.headers,
       body: text === "" ? null : JSON.parse(text),
-    });
+    };
+    this.#asked.push(asked);
     response.writeHead(200, { "Content-Type": "application/json" });
-    response.end(JSON.stringify(this.answer));
+    response.end(JSON.stringify(typeof this.answer === "function" ? this.answer(asked) : this.answer));
   }
 }
