@@ -28,6 +28,7 @@ mod cost;
 mod load;
 mod process;
 mod servers;
+mod sign;
 
 use cookies::{Kind, Visitor};
 use load::{Connections, get};
@@ -69,6 +70,9 @@ fn main() {
     }
     if wanted("cost") {
         cost::print();
+    }
+    if wanted("sign") {
+        sign::print(&effort);
     }
     if cfg!(feature = "count-allocations") && wanted("allocations") {
         allocations();
