@@ -1,9 +1,10 @@
 //! The README and the annotated example do what they say: every configuration
 //! block is read, every command is run, every output shown is the real one.
 #![expect(
-    clippy::unwrap_used,
-    clippy::panic,
+    clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
     reason = "helpers of tests may fail the test they serve"
 )]
 
@@ -17,6 +18,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+#[path = "readme/gallery.rs"]
+mod gallery;
+
 const README: &str = include_str!("../README.md");
 const SECRETS: [(&str, &str); 4] = [
     ("NEXTAUTH_SECRET", "only-for-this-test-0123456789abcdef"),
@@ -25,10 +29,15 @@ const SECRETS: [(&str, &str); 4] = [
     ("PORTIVE_API_KEY", "PRTV_onlyForTest_0123456789abcdef"),
 ];
 
-/// The contents of the README's fenced blocks in one language.
+/// The contents of the README's fenced blocks in one language. What the gallery
+/// shows are parts of a file, which `gallery` completes.
 fn blocks(language: &str) -> Vec<String> {
+    blocks_of(&README.replace(gallery::section(), ""), language)
+}
+
+fn blocks_of(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
-    README.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+    text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
 /// A folder of this test's own, with a gateway.toml in it.
