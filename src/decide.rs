@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::ask::{Refused, Unanswered};
+use crate::discovery::Published;
 use crate::policy::{Origin, Policy, Route, Rule, SessionRule, TokenRoute, rule_for};
 use crate::request::{RequestView, SEC_FETCH_SITE};
 use crate::respond::{Audience, PLAIN_TEXT, Refusal, Reply};
@@ -21,6 +22,8 @@ pub enum Plan<'p> {
     Answer(Reply),
     Forward(Option<&'p Arc<Route>>),
     Issue(&'p Arc<TokenRoute>),
+    /// Everybody may read it.
+    Publish(&'p Published),
     Refuse(Refusal),
 }
 
@@ -36,6 +39,7 @@ pub enum Decision<'p> {
         token: &'p Arc<TokenRoute>,
         identity: Arc<Identity>,
     },
+    Publish(&'p Published),
     Refuse(Refusal, Option<Rejected>),
 }
 
@@ -98,7 +102,7 @@ impl Plan<'_> {
     /// Whether `decide` needs a verdict.
     pub fn needs_session(&self) -> bool {
         match self {
-            Self::Answer(_) | Self::Refuse(_) => false,
+            Self::Answer(_) | Self::Publish(_) | Self::Refuse(_) => false,
             Self::Forward(Some(route)) => route.session != SessionRule::Off,
             Self::Forward(None) | Self::Issue(_) => true,
         }
@@ -113,6 +117,10 @@ pub fn plan<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Option
     };
     let plan = match rule {
         None => Plan::Forward(None),
+        Some(Rule::Published(what, ..)) if [Method::GET, Method::HEAD].contains(view.method) => {
+            Plan::Publish(what)
+        }
+        Some(Rule::Published(..)) => Plan::Refuse(Refusal::MethodNotAllowed("GET, HEAD".into())),
         Some(Rule::Route(route))
             if !route.methods.is_empty() && !route.methods.contains(view.method) =>
         {
@@ -206,6 +214,7 @@ pub fn decide<'p>(
 ) -> Decision<'p> {
     match plan {
         Plan::Answer(reply) => Decision::Answer(reply, none_asked()),
+        Plan::Publish(what) => Decision::Publish(what),
         Plan::Refuse(refusal) => Decision::Refuse(refusal, None),
         Plan::Issue(token) => match verdict.unwrap_or_else(|| Verdict::Nobody(none_asked())) {
             Verdict::Known(identity, _) => Decision::Issue { token, identity },

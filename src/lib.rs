@@ -23,6 +23,7 @@
 
 pub mod ask;
 pub mod cache;
+pub mod circuit;
 pub mod cli;
 pub mod client;
 pub mod clock;
@@ -30,6 +31,7 @@ pub mod config;
 pub mod decide;
 pub mod demo;
 pub mod digits;
+pub mod discovery;
 pub mod document;
 pub mod forward;
 pub mod gateway;

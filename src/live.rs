@@ -14,9 +14,11 @@ use tokio::runtime::{Handle, Runtime};
 
 use crate::ask::Servers;
 use crate::cache::Tokens;
+use crate::circuit::Circuits;
 use crate::clock::{Clock, Now};
 use crate::config::{Config, UserField};
 use crate::decide::Verdict;
+use crate::discovery::Retired;
 use crate::keys::CurrentPolicy;
 use crate::limit::Limits;
 use crate::memo::Sessions;
@@ -30,8 +32,11 @@ pub struct Live {
     policy: ArcSwap<Policy>,
     pub limits: Limits,
     pub tokens: Tokens,
+    pub circuits: Circuits,
     sessions: Sessions,
     pub revoked: Revoked,
+    /// Published keys that are no longer in the settings.
+    pub retired: Retired,
     pub servers: Servers,
     pub clock: Clock,
     pub metrics: Metrics,
@@ -57,8 +62,10 @@ impl Live {
             policy: ArcSwap::from_pointee(policy),
             limits: Limits::default(),
             tokens: Tokens::default(),
+            circuits: Circuits::default(),
             sessions: Sessions::default(),
             revoked: Revoked::default(),
+            retired: Retired::default(),
             servers,
             clock,
             metrics: Metrics::new(),
@@ -115,7 +122,9 @@ impl Live {
     /// and connections to stores go on serving it.
     pub fn replace(self: &Arc<Self>, policy: Policy) {
         self.servers.keys.supply(&policy);
+        self.retired.replace(&self.policy().discovery, &policy.discovery, self.clock.now());
         self.policy.store(Arc::new(policy));
+        self.circuits.forget();
         let policy = self.policy();
         self.servers.stores.keep_only(policy.sources.iter().filter_map(|source| source.store()));
         self.start();

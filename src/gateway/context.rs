@@ -14,7 +14,7 @@ use crate::decide::{Plan, Verdict};
 use crate::live::{InFlight, Live};
 use crate::mint::Token;
 use crate::observe::Line;
-use crate::policy::{Policy, Route};
+use crate::policy::{Policy, Route, TokenRoute};
 use crate::request::RequestView;
 use crate::respond::{Audience, Refusal, Reply};
 use crate::session::{Cookies, Identity, Reason, Rejected};
@@ -34,6 +34,8 @@ pub struct Ctx {
     pub(super) audience: Audience,
     pub(super) rule: Option<Arc<str>>,
     pub(super) route: Option<Arc<Route>>,
+    /// The token this is about, at its own path.
+    pub(super) token: Option<Arc<TokenRoute>>,
     pub(super) identity: Option<Arc<Identity>>,
     /// The source that knew somebody, by its place in the policy.
     source: Option<usize>,
@@ -65,6 +67,7 @@ impl Ctx {
             audience: Audience::Script,
             rule: None,
             route: None,
+            token: None,
             identity: None,
             source: None,
             leaving: None,
@@ -88,7 +91,9 @@ impl Ctx {
         self.live.metrics.refused(refusal.code());
         self.outcome = "refused";
         self.reason = refusal.code();
-        refusal.reply(audience)
+        let chosen = self.token.as_ref();
+        let chosen = chosen.and_then(|token| token.minter.statuses().of(refusal.code()));
+        refusal.reply_as(chosen.unwrap_or_else(|| refusal.status()), audience)
     }
 
     /// Who is asking, where the plan needs to know. Where the app is about to end

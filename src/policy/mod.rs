@@ -12,6 +12,7 @@ mod token;
 use std::sync::Arc;
 
 use crate::client::Trusted;
+use crate::discovery::{Discovery, Published};
 use crate::document::{At, Node, Problems, Table, Value};
 use crate::forward::Managed;
 use crate::mint::Presets;
@@ -33,11 +34,14 @@ pub struct Policy {
     pub managed: Managed,
     pub trusted: Trusted,
     pub upstreams: Vec<Arc<Upstream>>,
+    pub discovery: Discovery,
     pub max_header: usize,
 }
 
-/// One rule of the table paths are looked up in; token paths come first.
+/// One rule of the table paths are looked up in; token paths come first, then
+/// what is published.
 pub enum Rule {
+    Published(Published, Pattern, Arc<str>),
     Route(Arc<Route>),
     Token(Arc<TokenRoute>, Pattern),
 }
@@ -45,13 +49,14 @@ pub enum Rule {
 impl crate::route::Rule for Rule {
     fn pattern(&self) -> &Pattern {
         match self {
+            Self::Published(_, pattern, _) | Self::Token(_, pattern) => pattern,
             Self::Route(route) => &route.pattern,
-            Self::Token(_, pattern) => pattern,
         }
     }
 
     fn guards(&self) -> bool {
         match self {
+            Self::Published(..) => false,
             Self::Route(route) => route.guards(),
             Self::Token(..) => true,
         }
@@ -78,6 +83,11 @@ impl Policy {
         let token_rule =
             |token: &Arc<TokenRoute>| Some(Rule::Token(token.clone(), token.path.clone()?));
         let mut rules: Vec<Rule> = tokens.iter().filter_map(token_rule).collect();
+        let discovery = read_discovery(top, &tokens);
+        rules.extend(discovery.paths().into_iter().filter_map(|(path, what)| {
+            let label = path.as_str().into();
+            Some(Rule::Published(what, Pattern::parse(&path)?, label))
+        }));
         rules.extend(routes.into_iter().map(|route| Rule::Route(Arc::new(route))));
         Some(Self {
             sources: sources?,
@@ -87,6 +97,7 @@ impl Policy {
             managed,
             trusted,
             upstreams: upstreams?,
+            discovery,
             max_header,
         })
     }
@@ -154,6 +165,15 @@ fn read_routes(
     at.items().iter().filter_map(|item| Route::read(item, tokens, upstreams)).collect()
 }
 
+/// What the tokens publish: nothing, unless one of their keys says so.
+fn read_discovery(top: &Table<'_>, tokens: &[Arc<TokenRoute>]) -> Discovery {
+    let minters = tokens.iter().map(|token| (token.name.as_str(), &token.minter));
+    Discovery::of(minters).unwrap_or_else(|problem| {
+        top.at().problem(problem);
+        Discovery::default()
+    })
+}
+
 fn read_identity(top: &mut Table<'_>) -> Vec<HeaderTemplate> {
     let Some(mut table) = top.take("identity").and_then(|at| at.table()) else { return Vec::new() };
     let headers = table.take("headers").map(|at| header::read_all(&at, &[]));
@@ -184,6 +204,7 @@ impl Rule {
     /// the client chose.
     pub fn label(&self) -> &Arc<str> {
         match self {
+            Self::Published(_, _, label) => label,
             Self::Route(route) => &route.label,
             Self::Token(token, _) => &token.label,
         }
@@ -192,15 +213,8 @@ impl Rule {
     /// The allowed origin a token is asked for from, if it is another site's.
     pub fn origin(&self, origin: &[u8]) -> Option<&Origin> {
         match self {
-            Self::Route(_) => None,
+            Self::Published(..) | Self::Route(_) => None,
             Self::Token(token, _) => token.origin(origin),
-        }
-    }
-
-    pub fn is_token(&self) -> bool {
-        match self {
-            Self::Route(_) => false,
-            Self::Token(..) => true,
         }
     }
 }
