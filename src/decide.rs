@@ -127,6 +127,10 @@ pub fn plan<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Option
             let allow = route.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
             Plan::Refuse(Refusal::MethodNotAllowed(allow))
         }
+        // Another site must not spend the key in the name of who is signed in here.
+        Some(Rule::Route(route)) if route.vendor.is_some() && is_from_elsewhere(view, &[]) => {
+            Plan::Refuse(Refusal::CrossSite)
+        }
         Some(Rule::Route(route)) => Plan::Forward(Some(route)),
         Some(Rule::Token(token, _)) => plan_token(token, view),
     };
@@ -146,21 +150,21 @@ fn plan_token<'p>(token: &'p Arc<TokenRoute>, view: &RequestView<'_>) -> Plan<'p
     if !token.answers(view.method) {
         return Plan::Refuse(Refusal::MethodNotAllowed(token.allow.clone()));
     }
-    if is_cross_site(token, view) {
+    if is_from_elsewhere(view, &token.origins) {
         return Plan::Refuse(Refusal::CrossSite);
     }
     Plan::Issue(token)
 }
 
-/// Whether another site is asking. `Origin` decides where browsers send it;
+/// Whether a site is asking that is neither our own nor allowed. `Origin` decides where browsers send it;
 /// Fetch metadata covers the rest (plain GETs, old forms).
-fn is_cross_site(token: &TokenRoute, view: &RequestView<'_>) -> bool {
+fn is_from_elsewhere(view: &RequestView<'_>, allowed: &[Origin]) -> bool {
     // No browser sends either twice; the second could contradict the first.
     if view.is_repeated(&header::ORIGIN) || view.is_repeated(&SEC_FETCH_SITE) {
         return true;
     }
     let origin = view.header(&header::ORIGIN);
-    if origin.is_some_and(|origin| token.origin(origin).is_some()) {
+    if origin.is_some_and(|origin| allowed.iter().any(|allowed| allowed.is(origin))) {
         return false;
     }
     let foreign_origin = origin.is_some_and(|origin| !is_own(origin, view.host));

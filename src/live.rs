@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::ask::Servers;
+use crate::audit::AuditLog;
 use crate::cache::Tokens;
 use crate::circuit::Circuits;
 use crate::clock::{Clock, Now};
@@ -41,6 +42,7 @@ pub struct Live {
     pub clock: Clock,
     pub metrics: Metrics,
     pub access: AccessLog,
+    pub audit: AuditLog,
     pub user_field: UserField,
     /// How long an idle client connection is kept, in seconds.
     pub idle_seconds: u64,
@@ -70,6 +72,7 @@ impl Live {
             clock,
             metrics: Metrics::new(),
             access,
+            audit: AuditLog::default(),
             user_field: log.user,
             idle_seconds: server.idle_timeout.as_secs().max(1),
             user_hash_key,
@@ -77,6 +80,18 @@ impl Live {
             in_flight: AtomicUsize::new(0),
             _background: background,
         }
+    }
+
+    /// With a log of the tokens issued and refused.
+    #[must_use]
+    pub fn audited(self, audit: AuditLog) -> Self {
+        Self { audit, ..self }
+    }
+
+    /// Writes out what the logs hold: for the end of the process.
+    pub fn flush(&self) {
+        self.access.flush();
+        self.audit.flush();
     }
 
     /// Begins to fetch what the policy needs from elsewhere. Nothing waits for

@@ -10,7 +10,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 const README: &str = include_str!("../README.md");
-const SECRETS: [(&str, &str); 6] = [
+const SECRETS: [(&str, &str); 7] = [
+    ("OPENAI_API_KEY", "sk-only-for-this-test"),
     ("CONVEX_KEY_2026_01", include_str!("fixtures/tokens/keys/rsa-pkcs8.pem")),
     ("CONVEX_KEY_2026_07", include_str!("fixtures/tokens/keys/ec-p256-pkcs8.pem")),
     ("NEXTAUTH_SECRET", "only-for-this-test-0123456789abcdef"),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{StatusCode, header};
 use pingora::prelude::{Result, Session};
 
+use super::audit::Place;
 use super::context::{Ctx, host_of};
 use super::pass;
 use super::send::{self, Body, push_limit, with_cors};
@@ -121,6 +122,9 @@ pub(super) async fn handle(
             }
         }
     };
+    if let (Some(token), "refused") = (&ctx.token, ctx.outcome) {
+        ctx.note_refused(token, ctx.code, Place::Endpoint);
+    }
     Ok(Outcome::Reply(with_cors(reply, origin)))
 }
 
@@ -137,6 +141,9 @@ async fn issue_token(
     };
     match issue::token(live, route, request).await {
         Ok(issued) => {
+            if let Err(refusal) = ctx.note_issued(route, &issued, Place::Endpoint).await {
+                return ctx.refuse(&refusal, Audience::Script);
+            }
             ctx.issued(issued.origin);
             let token = &issued.token;
             let mut reply =

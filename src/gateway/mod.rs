@@ -4,6 +4,7 @@
 //! before it is forwarded is in `handle.rs`, what the app is then given in
 //! `pass.rs`. What decides lives elsewhere and knows nothing of this folder.
 
+mod audit;
 mod context;
 pub mod deadline;
 mod dial;
@@ -12,6 +13,7 @@ mod handle;
 mod pass;
 mod peer;
 mod send;
+mod vendor;
 
 use std::sync::Arc;
 
@@ -93,8 +95,12 @@ impl ProxyHttp for Gateway {
         for name in &edits.remove {
             request.remove_header(name);
         }
-        for (name, value) in edits.set {
-            request.insert_header(name, value)?;
+        if ctx.vendor().is_some() {
+            ctx.leave_for_vendor(request)?;
+        } else {
+            for (name, value) in edits.set {
+                request.insert_header(name, value)?;
+            }
         }
         let host = ctx.upstream.as_ref().and_then(|upstream| upstream.host.clone());
         if let Some(host) = host {
@@ -126,6 +132,7 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
+        ctx.clean_after_vendor(response)?;
         if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS
         {
             return Ok(());

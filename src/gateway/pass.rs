@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::audit::Place;
 use super::context::Ctx;
 use crate::issue::{self, Fresh, Request};
 use crate::live::Live;
@@ -53,6 +54,7 @@ async fn page_tokens(live: &Arc<Live>, ctx: &mut Ctx, headers: &[HeaderTemplate]
     for token in headers.iter().flat_map(|header| header.value.tokens()) {
         if issue::take(live, token, &identity, ctx.now).is_err() {
             ctx.reason = "page_token_limited";
+            ctx.note_refused(token, "too_many_requests", Place::Page);
             continue;
         }
         let request = Request {
@@ -64,8 +66,14 @@ async fn page_tokens(live: &Arc<Live>, ctx: &mut Ctx, headers: &[HeaderTemplate]
             now: ctx.now,
         };
         match issue::token(live, token, &request).await {
-            Ok(issued) => ctx.page_tokens.push((token.name.clone(), issued.token)),
-            Err(refusal) => ctx.reason = refusal.code(),
+            Ok(issued) => match ctx.note_issued(token, &issued, Place::Page).await {
+                Ok(()) => ctx.page_tokens.push((token.name.clone(), issued.token)),
+                Err(refusal) => ctx.reason = refusal.code(),
+            },
+            Err(refusal) => {
+                ctx.reason = refusal.code();
+                ctx.note_refused(token, refusal.code(), Place::Page);
+            }
         }
     }
 }

@@ -29,6 +29,7 @@ pub struct Metrics {
     buckets: IntGauge,
     cached: IntGauge,
     session_errors: IntCounter,
+    audit_failures: IntCounter,
 }
 
 /// Numbers that are read when somebody asks.
@@ -40,6 +41,8 @@ pub struct Gauges {
     pub circuits: Vec<(String, State)>,
     /// Of the whole time the process runs.
     pub session_errors: u64,
+    /// As above.
+    pub audit_failures: u64,
 }
 
 impl Default for Metrics {
@@ -140,6 +143,13 @@ impl Metrics {
                     "Questions about sessions that stores or the app did not answer.",
                 ),
             ),
+            audit_failures: register(
+                &registry,
+                IntCounter::new(
+                    "portcullis_audit_failures_total",
+                    "Lines of the audit log that could not be written.",
+                ),
+            ),
             registry,
         }
     }
@@ -206,6 +216,8 @@ impl Metrics {
             };
             self.circuits.with_label_values(&[token.as_str()]).set(number);
         }
+        let seen = self.audit_failures.get();
+        self.audit_failures.inc_by(gauges.audit_failures.saturating_sub(seen));
         let seen = self.session_errors.get();
         self.session_errors.inc_by(gauges.session_errors.saturating_sub(seen));
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
@@ -251,6 +263,7 @@ mod tests {
             cached: 4,
             circuits: vec![("openai".to_owned(), State::Open)],
             session_errors: 5,
+            audit_failures: 6,
         });
         assert!(text.contains("portcullis_issuer_circuit{token=\"openai\"} 1"));
         assert!(text.contains("result=\"answered\",token=\"openai\",le=\"0.5\"} 1"), "{text}");

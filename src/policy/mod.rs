@@ -8,6 +8,7 @@ mod header;
 mod route;
 mod session;
 mod token;
+mod vendor;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub use header::{HeaderTemplate, HeaderValueTemplate, PageToken};
 pub use route::{Claims, Route, SessionRule, SignIn};
 pub use session::SessionSource;
 pub use token::{Origin, TokenRoute, named};
+pub use vendor::Vendor;
 
 /// All rules of one configuration.
 pub struct Policy {
@@ -34,6 +36,8 @@ pub struct Policy {
     pub managed: Managed,
     pub trusted: Trusted,
     pub upstreams: Vec<Arc<Upstream>>,
+    /// Which of them are no apps.
+    vendors: Vec<Arc<Vendor>>,
     pub discovery: Discovery,
     pub max_header: usize,
 }
@@ -69,8 +73,9 @@ impl Policy {
         let sources = session::read(top);
         let presets = read_presets(top);
         let tokens = read_tokens(top, &presets);
-        let upstreams = read_upstreams(top);
-        let routes = read_routes(top, &tokens, &upstreams);
+        let mut vendors = Vec::new();
+        let upstreams = read_upstreams(top, &mut vendors);
+        let routes = read_routes(top, &tokens, &upstreams, &vendors);
         let identity = read_identity(top);
         if let (true, Some(token)) = (sources.as_ref().is_some_and(Vec::is_empty), tokens.first()) {
             top.at().problem(format!(
@@ -97,17 +102,18 @@ impl Policy {
             managed,
             trusted,
             upstreams: upstreams?,
+            vendors,
             discovery,
             max_header,
         })
     }
 
-    /// The upstream of requests no route sends elsewhere.
+    /// The upstream of requests no route sends elsewhere. Never a vendor's.
     pub fn default_upstream(&self) -> Option<&Arc<Upstream>> {
-        self.upstreams
-            .iter()
-            .find(|upstream| upstream.name.is_empty())
-            .or_else(|| self.upstreams.first())
+        let is_app = |upstream: &&Arc<Upstream>| !self.vendors.iter().any(|v| v.is(upstream));
+        let mut apps = self.upstreams.iter().filter(is_app);
+        let first = apps.clone().next();
+        apps.find(|upstream| upstream.name.is_empty()).or(first)
     }
 }
 
@@ -131,8 +137,14 @@ pub fn read_tokens(top: &mut Table<'_>, presets: &Presets) -> Vec<Arc<TokenRoute
     tokens
 }
 
+/// Tables of one upstream, which are no names of several.
+const IN_UPSTREAM: [&str; 3] = ["health", "keys", "tls"];
+
 /// `[upstream]`, or `[upstream.NAME]` tables; the unnamed one has no name.
-fn read_upstreams(top: &mut Table<'_>) -> Option<Vec<Arc<Upstream>>> {
+fn read_upstreams(
+    top: &mut Table<'_>,
+    vendors: &mut Vec<Arc<Vendor>>,
+) -> Option<Vec<Arc<Upstream>>> {
     let at =
         top.take_needed("upstream", "[upstream] with servers = [\"http://127.0.0.1:3000\"]")?;
     let is_table = |node: &Node| matches!(node.value, Value::Table(_));
@@ -140,10 +152,15 @@ fn read_upstreams(top: &mut Table<'_>) -> Option<Vec<Arc<Upstream>>> {
     let named = !members.is_empty()
         && members
             .iter()
-            .all(|(key, at)| key.name != "tls" && key.name != "health" && is_table(at.node));
-    let read = |name: &str, at: &At<'_>| {
+            .all(|(key, at)| !IN_UPSTREAM.contains(&key.name.as_str()) && is_table(at.node));
+    let mut read = |name: &str, at: &At<'_>| {
         let mut table = at.table()?;
-        let upstream = Upstream::read(name, &mut table);
+        let mut upstream = Upstream::read(name, &mut table);
+        if let Some(upstream) = &mut upstream {
+            vendors.extend(Vendor::read(&mut table, upstream).map(Arc::new));
+        }
+        // Where `servers` is wrong, `keys` has not been looked at.
+        table.take("keys");
         table.finish();
         upstream.map(Arc::new)
     };
@@ -158,11 +175,12 @@ fn read_routes(
     top: &mut Table<'_>,
     tokens: &[Arc<TokenRoute>],
     upstreams: &Option<Vec<Arc<Upstream>>>,
+    vendors: &[Arc<Vendor>],
 ) -> Vec<Route> {
     let Some(at) = top.take("route") else { return Vec::new() };
     let none = Vec::new();
     let upstreams = upstreams.as_ref().unwrap_or(&none);
-    at.items().iter().filter_map(|item| Route::read(item, tokens, upstreams)).collect()
+    at.items().iter().filter_map(|item| Route::read(item, tokens, upstreams, vendors)).collect()
 }
 
 /// What the tokens publish: nothing, unless one of their keys says so.
@@ -176,7 +194,7 @@ fn read_discovery(top: &Table<'_>, tokens: &[Arc<TokenRoute>]) -> Discovery {
 
 fn read_identity(top: &mut Table<'_>) -> Vec<HeaderTemplate> {
     let Some(mut table) = top.take("identity").and_then(|at| at.table()) else { return Vec::new() };
-    let headers = table.take("headers").map(|at| header::read_all(&at, &[]));
+    let headers = table.take("headers").map(|at| header::read_all(&at, &[], None));
     table.finish();
     headers.unwrap_or_default()
 }

@@ -70,6 +70,7 @@ impl Admin {
             in_flight: self.0.in_flight(),
             buckets: self.0.limits.len(),
             cached: self.0.tokens.len(),
+            audit_failures: self.0.audit.failed(),
             session_errors: self.0.servers.failures(),
         })
     }

@@ -16,6 +16,7 @@
 
 mod support;
 
+mod audit;
 mod cache;
 mod check;
 mod cookies;
@@ -41,4 +42,5 @@ mod spelling;
 mod statuses;
 mod streaming;
 mod token;
+mod vendor;
 mod websocket;
