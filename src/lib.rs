@@ -44,6 +44,7 @@ pub mod memo;
 pub mod mint;
 pub mod observe;
 pub mod outbound;
+pub mod placeholder;
 pub mod policy;
 pub mod process;
 pub mod reload;

@@ -14,6 +14,7 @@ use crate::decide::{Plan, Verdict};
 use crate::live::{InFlight, Live};
 use crate::mint::Token;
 use crate::observe::Line;
+use crate::placeholder::Replacer;
 use crate::policy::{HeaderTemplate, Policy, Route, TokenRoute};
 use crate::request::RequestView;
 use crate::respond::{Audience, Refusal, Reply};
@@ -42,6 +43,8 @@ pub struct Ctx {
     /// Whose session ends if the app answers this request.
     leaving: Option<Arc<Identity>>,
     pub(super) page_tokens: Vec<(String, Arc<Token>)>,
+    /// The page on its way, if its placeholders are being replaced.
+    pub(super) page: Option<Box<Replacer>>,
     pub(super) upstream: Option<Arc<Upstream>>,
     pub(super) attempts: usize,
     pub(super) outcome: &'static str,
@@ -74,6 +77,7 @@ impl Ctx {
             source: None,
             leaving: None,
             page_tokens: Vec::new(),
+            page: None,
             upstream: None,
             attempts: 0,
             outcome: "aborted",

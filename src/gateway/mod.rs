@@ -10,12 +10,14 @@ pub mod deadline;
 mod dial;
 mod failure;
 mod handle;
+mod page;
 mod pass;
 mod peer;
 mod send;
 mod vendor;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -102,6 +104,7 @@ impl ProxyHttp for Gateway {
                 request.insert_header(name, value)?;
             }
         }
+        ctx.ask_for_page(request)?;
         let host = ctx.upstream.as_ref().and_then(|upstream| upstream.host.clone());
         if let Some(host) = host {
             request.insert_header(header::HOST, host)?;
@@ -139,11 +142,23 @@ impl ProxyHttp for Gateway {
         }
         ctx.status = response.status.as_u16();
         ctx.end_session(session.req_header()).await;
+        ctx.begin_page(session.req_header(), response).await?;
         // HTTP/1.0 knows no chunks: such a body ends with the connection.
         if session.req_header().version == Version::HTTP_10 {
             response.remove_header(&header::TRANSFER_ENCODING);
         }
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Duration>> {
+        ctx.page_piece(body, end_of_stream);
+        Ok(None)
     }
 
     fn fail_to_connect(

@@ -179,15 +179,20 @@ fn placeholder(
             let known: Vec<_> = tokens.iter().map(|token| format!("`{}`", token.name)).collect();
             format!("there is no such token, expected one of {}", known.join(", "))
         })?;
-        if !token.minter.inputs().is_empty() || token.minter.grant().is_some() {
-            return Err("this token has request inputs or a grant, so it can only be asked for \
-                        at its own path"
-                .to_owned());
-        }
+        endpoint_only(token)?;
         return Ok(Piece::Token(token.clone()));
     }
     Err("found an unknown placeholder, expected {session.user_id}, {session.PATH} or {token.NAME}"
         .to_owned())
+}
+
+/// A token that needs to be asked for cannot be put anywhere unasked.
+pub(super) fn endpoint_only(token: &TokenRoute) -> Result<(), &'static str> {
+    if !token.minter.inputs().is_empty() || token.minter.grant().is_some() {
+        return Err("this token has request inputs or a grant, so it can only be asked for at \
+                    its own path");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

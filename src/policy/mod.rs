@@ -5,6 +5,7 @@
 //! sorted here, once; nothing is looked up by name on the request path.
 
 mod header;
+mod placeholder;
 mod route;
 mod session;
 mod token;
@@ -21,6 +22,7 @@ use crate::route::Pattern;
 use crate::upstream::Upstream;
 
 pub use header::{HeaderTemplate, HeaderValueTemplate, PageToken};
+pub use placeholder::Placeholder;
 pub use route::{Claims, Route, SessionRule, SignIn};
 pub use session::SessionSource;
 pub use token::{Origin, TokenRoute, named};

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::Value as Json;
 
 use super::token::read_limit;
-use super::{HeaderTemplate, TokenRoute, Vendor, header};
+use super::{HeaderTemplate, Placeholder, TokenRoute, Vendor, header, placeholder};
 use crate::document::{At, FromNode, OneOrMany};
 use crate::limit::Limit;
 use crate::route::Pattern;
@@ -28,6 +28,8 @@ pub struct Route {
     /// Set if that is not the app.
     pub vendor: Option<Arc<Vendor>>,
     pub set_headers: Vec<HeaderTemplate>,
+    /// Texts of its pages that become tokens.
+    pub placeholders: Vec<Placeholder>,
 }
 
 /// Whether a route looks at the session.
@@ -75,7 +77,13 @@ impl Route {
         let keys = vendor.as_deref();
         let set_headers = table.take("set_headers").map(|at| header::read_all(&at, tokens, keys));
         let set_headers = set_headers.unwrap_or_default();
+        let placeholders = table.take("placeholders");
+        let placeholders = placeholders.map(|at| placeholder::read_all(&at, tokens));
+        let placeholders = placeholders.unwrap_or_default();
         check(at, session, &allow, sign_in.as_ref(), &set_headers);
+        if !placeholders.is_empty() && (session == SessionRule::Off || vendor.is_some()) {
+            at.problem("`placeholders` are for pages of the app, seen with a session");
+        }
         table.finish();
         Some(Self {
             label: label?.into(),
@@ -90,6 +98,7 @@ impl Route {
             upstream,
             vendor,
             set_headers,
+            placeholders,
         })
     }
 

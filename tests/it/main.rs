@@ -32,6 +32,7 @@ mod jwt_abuse;
 mod lifecycle;
 mod limit;
 mod limits_evasion;
+mod page;
 mod paths;
 mod pipelining;
 mod route;
