@@ -14,11 +14,14 @@ use arc_swap::ArcSwap;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::ask::Servers;
+use crate::audit::AuditLog;
 use crate::cache::Tokens;
+use crate::circuit::Circuits;
 use crate::clock::{Clock, Now};
 use crate::config::{Config, UserField};
 use crate::decide::Verdict;
 use crate::digits::Hex;
+use crate::discovery::Retired;
 use crate::keys::CurrentPolicy;
 use crate::limit::Limits;
 use crate::mark::Mark;
@@ -33,12 +36,16 @@ pub struct Live {
     policy: ArcSwap<Policy>,
     pub limits: Limits,
     pub tokens: Tokens,
+    pub circuits: Circuits,
     sessions: Sessions,
     pub revoked: Revoked,
+    /// Published keys that are no longer in the settings.
+    pub retired: Retired,
     pub servers: Servers,
     pub clock: Clock,
     pub metrics: Metrics,
     pub access: AccessLog,
+    pub audit: AuditLog,
     pub user_field: UserField,
     /// How long an idle client connection is kept, in seconds.
     pub idle_seconds: u64,
@@ -57,12 +64,15 @@ impl Live {
             policy: ArcSwap::from_pointee(policy),
             limits: Limits::default(),
             tokens: Tokens::default(),
+            circuits: Circuits::default(),
             sessions: Sessions::default(),
             revoked: Revoked::default(),
+            retired: Retired::default(),
             servers,
             clock,
             metrics: Metrics::new(),
             access,
+            audit: AuditLog::default(),
             user_field: log.user,
             idle_seconds: server.idle_timeout.as_secs().max(1),
             user_hash: RandomState::new(),
@@ -70,6 +80,18 @@ impl Live {
             in_flight: AtomicUsize::new(0),
             _background: background,
         }
+    }
+
+    /// With a log of the tokens issued and refused.
+    #[must_use]
+    pub fn audited(self, audit: AuditLog) -> Self {
+        Self { audit, ..self }
+    }
+
+    /// Writes out what the logs hold: for the end of the process.
+    pub fn flush(&self) {
+        self.access.flush();
+        self.audit.flush();
     }
 
     /// Begins to fetch what the policy needs from elsewhere. Nothing waits for
@@ -115,7 +137,9 @@ impl Live {
     /// and connections to stores go on serving it.
     pub fn replace(self: &Arc<Self>, policy: Policy) {
         self.servers.keys.supply(&policy);
+        self.retired.replace(&self.policy().discovery, &policy.discovery, self.clock.now());
         self.policy.store(Arc::new(policy));
+        self.circuits.forget();
         let policy = self.policy();
         self.servers.stores.keep_only(policy.sources.iter().filter_map(|source| source.store()));
         self.start();

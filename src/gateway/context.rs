@@ -14,7 +14,8 @@ use crate::decide::{Plan, Verdict};
 use crate::live::{InFlight, Live};
 use crate::mint::Token;
 use crate::observe::Line;
-use crate::policy::{Policy, Route};
+use crate::placeholder::Replacer;
+use crate::policy::{HeaderTemplate, Policy, Route, TokenRoute};
 use crate::request::RequestView;
 use crate::respond::{Audience, Refusal, Reply};
 use crate::revoke::By;
@@ -26,7 +27,7 @@ pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The context of one request.
 pub struct Ctx {
-    live: Arc<Live>,
+    pub(super) live: Arc<Live>,
     pub(super) policy: Arc<Policy>,
     pub(super) now: Now,
     pub(super) idle_seconds: u64,
@@ -35,16 +36,22 @@ pub struct Ctx {
     pub(super) audience: Audience,
     pub(super) rule: Option<Arc<str>>,
     pub(super) route: Option<Arc<Route>>,
+    /// The token this is about, at its own path.
+    pub(super) token: Option<Arc<TokenRoute>>,
     pub(super) identity: Option<Arc<Identity>>,
     /// The source that knew somebody, by its place in the policy.
     source: Option<usize>,
     /// Whose session ends if the app answers this request.
     leaving: Option<Arc<Identity>>,
     pub(super) page_tokens: Vec<(String, Arc<Token>)>,
+    /// The page on its way, if its placeholders are being replaced.
+    pub(super) page: Option<Box<Replacer>>,
     pub(super) upstream: Option<Arc<Upstream>>,
     pub(super) attempts: usize,
     pub(super) outcome: &'static str,
     pub(super) reason: &'static str,
+    /// The code of the refusal, if it came to one.
+    pub(super) code: &'static str,
     pub(super) status: u16,
     _in_flight: InFlight,
 }
@@ -66,14 +73,17 @@ impl Ctx {
             audience: Audience::Script,
             rule: None,
             route: None,
+            token: None,
             identity: None,
             source: None,
             leaving: None,
             page_tokens: Vec::new(),
+            page: None,
             upstream: None,
             attempts: 0,
             outcome: "aborted",
             reason: "",
+            code: "",
             status: 0,
             _in_flight: InFlight::begin(live),
         }
@@ -89,7 +99,10 @@ impl Ctx {
         self.live.metrics.refused(refusal.code());
         self.outcome = "refused";
         self.reason = refusal.code();
-        refusal.reply(audience)
+        self.code = refusal.code();
+        let chosen = self.token.as_ref();
+        let chosen = chosen.and_then(|token| token.minter.statuses().of(refusal.code()));
+        refusal.reply_as(chosen.unwrap_or_else(|| refusal.status()), audience)
     }
 
     /// Who is asking, where the plan needs to know. Where the app is about to end
@@ -187,15 +200,22 @@ impl Ctx {
 
     /// Identity and route headers that have a value for this request.
     pub(super) fn verified_headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let identity = self.policy.identity.iter().filter_map(|header| self.rendered(header));
+        identity.chain(self.route_headers())
+    }
+
+    /// The route's headers that have a value for this request.
+    pub(super) fn route_headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let of_route = self.route.iter().flat_map(|route| &route.set_headers);
-        let identity = self.identity.as_deref();
-        self.policy.identity.iter().chain(of_route).filter_map(move |header| {
-            let token = |name: &str| {
-                let (_, token) = self.page_tokens.iter().find(|(token, _)| token == name)?;
-                HeaderValue::from_bytes(&token.value).ok()
-            };
-            Some((header.name.clone(), header.value.render(identity, &token)?))
-        })
+        of_route.filter_map(|header| self.rendered(header))
+    }
+
+    fn rendered(&self, header: &HeaderTemplate) -> Option<(HeaderName, HeaderValue)> {
+        let token = |name: &str| {
+            let (_, token) = self.page_tokens.iter().find(|(token, _)| token == name)?;
+            HeaderValue::from_bytes(&token.value).ok()
+        };
+        Some((header.name.clone(), header.value.render(self.identity.as_deref(), &token)?))
     }
 
     /// The one line and the counters of this request.
