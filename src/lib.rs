@@ -52,5 +52,6 @@ pub mod secret;
 pub mod server;
 pub mod session;
 pub mod store;
+pub mod trace;
 pub mod units;
 pub mod upstream;

@@ -18,6 +18,7 @@ use crate::policy::{Policy, Route};
 use crate::request::RequestView;
 use crate::respond::{Audience, Refusal, Reply};
 use crate::session::{Cookies, Identity, Reason, Rejected};
+use crate::trace::Trace;
 use crate::upstream::Upstream;
 
 /// A client that takes none of the answer for this long is given up.
@@ -29,6 +30,8 @@ pub struct Ctx {
     pub(super) policy: Arc<Policy>,
     pub(super) now: Now,
     pub(super) idle_seconds: u64,
+    /// The request's id and trace context, known from its first byte.
+    pub(super) trace: Trace,
     pub(super) client: Client,
     pub(super) host: Arc<str>,
     pub(super) audience: Audience,
@@ -55,6 +58,7 @@ impl Ctx {
             policy: live.policy(),
             now: live.clock.now(),
             idle_seconds: live.idle_seconds,
+            trace: Trace::new(),
             client: Client {
                 address: None,
                 scheme: Scheme::Http,
@@ -196,6 +200,8 @@ impl Ctx {
         let user = self.identity.as_ref().and_then(|identity| self.user(identity));
         self.live.access.write(&Line {
             unix_ms: self.now.unix_ms(),
+            request_id: self.trace.request_id(),
+            trace_id: self.trace.trace_id(),
             method: request.method.as_str(),
             host: &self.host,
             path: request.uri.path(),

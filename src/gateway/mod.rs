@@ -67,7 +67,7 @@ impl ProxyHttp for Gateway {
             Outcome::Forward => Ok(false),
             Outcome::Reply(reply) => {
                 ctx.status = reply.status.as_u16();
-                send::reply(session, reply).await?;
+                send::reply(session, reply, &ctx.trace).await?;
                 Ok(true)
             }
         }
@@ -88,8 +88,14 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let original = session.req_header();
         let verified = ctx.verified_headers();
-        let edits =
-            forward::edit(&original.headers, &ctx.client, &ctx.host, &ctx.policy.managed, verified);
+        let edits = forward::edit(
+            &original.headers,
+            &ctx.client,
+            &ctx.host,
+            &ctx.trace,
+            &ctx.policy.managed,
+            verified,
+        );
         for name in &edits.remove {
             request.remove_header(name);
         }
@@ -132,6 +138,8 @@ impl ProxyHttp for Gateway {
         }
         ctx.status = response.status.as_u16();
         ctx.end_session(session.req_header()).await;
+        let (name, id) = ctx.trace.request_id_field();
+        response.insert_header(name, id)?;
         // HTTP/1.0 knows no chunks: such a body ends with the connection.
         if session.req_header().version == Version::HTTP_10 {
             response.remove_header(&header::TRANSFER_ENCODING);
@@ -172,7 +180,9 @@ impl ProxyHttp for Gateway {
         let reply = ctx.refuse(&refusal, ctx.audience);
         ctx.status = reply.status.as_u16();
         session.set_keepalive(None);
-        if session.response_written().is_none() && send::reply(session, reply).await.is_err() {
+        if session.response_written().is_none()
+            && send::reply(session, reply, &ctx.trace).await.is_err()
+        {
             ctx.reason = "client_gone";
         }
         FailToProxy { error_code: ctx.status, can_reuse_downstream: false }

@@ -39,4 +39,5 @@ mod slow;
 mod spelling;
 mod streaming;
 mod token;
+mod trace;
 mod websocket;

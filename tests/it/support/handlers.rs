@@ -87,6 +87,7 @@ pub(super) fn answer(peer: &mut Peer, seen: &Seen) -> io::Result<bool> {
         "not-modified" => peer
             .write(b"HTTP/1.1 304 Not Modified\r\nX-App: 1\r\nETag: \"x\"\r\n\r\n")
             .map(|()| true),
+        "own-id" => fixed(peer, "X-Request-Id: of-the-app\r\n", "plain"),
         "range" => {
             let range = seen.one("range").unwrap_or_default();
             peer.write(
