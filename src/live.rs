@@ -24,6 +24,7 @@ use crate::observe::{AccessLog, Metrics};
 use crate::policy::{Policy, SessionSource};
 use crate::revoke::Revoked;
 use crate::session::{Cookies, Identity};
+use crate::upstream::Upstream;
 
 /// Everything requests share.
 pub struct Live {
@@ -81,10 +82,11 @@ impl Live {
     /// What the policy needs and does not have now, a line each.
     pub async fn missing(&self) -> Vec<String> {
         let policy = self.policy();
-        let unresolved = policy.upstreams.iter().filter(|upstream| upstream.next().is_none());
-        let mut missing: Vec<_> = unresolved
-            .map(|upstream| format!("upstream {} has no address", upstream.name))
-            .collect();
+        let now = self.clock.now();
+        let problem = |upstream: &Arc<Upstream>| {
+            Some(format!("{} {}", upstream.label(), upstream.problem(now)?))
+        };
+        let mut missing: Vec<_> = policy.upstreams.iter().filter_map(problem).collect();
         for source in &policy.sources {
             let label = &source.label;
             if let Some(keys) = source.remote_keys().filter(|keys| !keys.is_supplied()) {
@@ -111,9 +113,15 @@ impl Live {
         self.policy.load_full()
     }
 
-    /// Replaces the policy for requests that start from now on. Published keys
-    /// and connections to stores go on serving it.
+    /// Replaces the policy for requests that start from now on. Published keys,
+    /// connections to stores and what is known of the app's servers go on serving
+    /// it.
     pub fn replace(self: &Arc<Self>, policy: Policy) {
+        let before = self.policy();
+        for upstream in &policy.upstreams {
+            let same = before.upstreams.iter().find(|before| before.name == upstream.name);
+            same.into_iter().for_each(|before| upstream.inherit(before));
+        }
         self.servers.keys.supply(&policy);
         self.policy.store(Arc::new(policy));
         let policy = self.policy();

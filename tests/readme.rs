@@ -28,6 +28,11 @@ fn folder(name: &str, config: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("gateway.toml"), config).unwrap();
+    if config.contains("file:internal-ca.pem") {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+        fs::write(folder.join("internal-ca.pem"), certificate.pem()).unwrap();
+    }
     folder
 }
 

@@ -23,13 +23,22 @@ pub(super) fn check(path: &Path, options: &Options) -> ExitCode {
         Err(code) => return code,
     };
     match Config::read(&file.text, &file.secrets) {
-        Ok(config) if options.online => contact(&config.policy),
-        Ok(_) => {
+        Ok(config) if options.online => {
+            warn(&config.policy);
+            contact(&config.policy)
+        }
+        Ok(config) => {
+            warn(&config.policy);
             print("ok");
             ExitCode::SUCCESS
         }
         Err(problems) => file.refuse(&problems),
     }
+}
+
+/// What is allowed but dangerous does not fail the check, but is not silent.
+fn warn(policy: &Policy) {
+    policy.warnings().iter().for_each(|warning| complain(format_args!("warning: {warning}")));
 }
 
 fn contact(policy: &Policy) -> ExitCode {

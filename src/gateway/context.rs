@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::RequestHeader;
 
 use crate::cache::Origin;
@@ -19,14 +19,14 @@ use crate::request::RequestView;
 use crate::respond::{Audience, Refusal, Reply};
 use crate::session::{Cookies, Identity, Reason, Rejected};
 use crate::trace::Trace;
-use crate::upstream::Upstream;
+use crate::upstream::{InUse, Unreachable, Upstream};
 
 /// A client that takes none of the answer for this long is given up.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The context of one request.
 pub struct Ctx {
-    live: Arc<Live>,
+    pub(super) live: Arc<Live>,
     pub(super) policy: Arc<Policy>,
     pub(super) now: Now,
     pub(super) idle_seconds: u64,
@@ -44,6 +44,11 @@ pub struct Ctx {
     leaving: Option<Arc<Identity>>,
     pub(super) page_tokens: Vec<(String, Arc<Token>)>,
     pub(super) upstream: Option<Arc<Upstream>>,
+    /// The request's place at one of its endpoints.
+    pub(super) place: Option<InUse>,
+    pub(super) unreachable: Option<Unreachable>,
+    /// Whether that endpoint has begun to answer.
+    pub(super) app_spoke: bool,
     pub(super) attempts: usize,
     pub(super) outcome: &'static str,
     pub(super) reason: &'static str,
@@ -74,6 +79,9 @@ impl Ctx {
             leaving: None,
             page_tokens: Vec::new(),
             upstream: None,
+            place: None,
+            unreachable: None,
+            app_spoke: false,
             attempts: 0,
             outcome: "aborted",
             reason: "",
@@ -139,6 +147,26 @@ impl Ctx {
     fn source_label(&self) -> &str {
         let source = self.source.and_then(|index| self.policy.sources.get(index));
         source.map_or("", |source| &source.label)
+    }
+
+    /// The app's answer has begun.
+    pub(super) fn app_answers(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+        self.app_spoke = true;
+        if let Some(place) = &self.place {
+            place.answered();
+        }
+    }
+
+    /// The server did not take the request, or hung up on it.
+    pub(super) fn server_failed(&self) {
+        let (Some(upstream), Some(place)) = (&self.upstream, &self.place) else { return };
+        self.live.metrics.upstream.failed(upstream);
+        if let Some(time) = place.failed(self.live.clock.now()) {
+            self.live.metrics.upstream.ejected(upstream);
+            let (server, seconds) = (place.endpoint.server.to_string(), time.as_secs());
+            tracing::warn!(upstream = upstream.name, server, seconds, "server is left out");
+        }
     }
 
     /// The app has answered a request that ends the session.

@@ -38,9 +38,8 @@ pub(super) async fn prepare(
     if let Some(route) = route.filter(|route| !route.set_headers.is_empty()) {
         Box::pin(page_tokens(live, ctx, &route.set_headers)).await;
     }
-    let upstream =
-        route.and_then(|route| route.upstream.as_ref()).or_else(|| ctx.policy.default_upstream());
-    ctx.upstream = upstream.cloned();
+    let upstream = route.and_then(|route| route.upstream.as_ref());
+    ctx.upstream = upstream.or_else(|| ctx.policy.upstream_for(&ctx.host)).cloned();
     ctx.route = route.cloned();
     ctx.outcome = "forwarded";
     Ok(())

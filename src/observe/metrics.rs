@@ -5,6 +5,7 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
+use super::upstream::UpstreamMetrics;
 use crate::cache::Origin;
 
 /// All metrics of the process.
@@ -19,6 +20,7 @@ pub struct Metrics {
     reloads: IntCounterVec,
     upstream_seconds: Histogram,
     token_seconds: Histogram,
+    pub upstream: UpstreamMetrics,
     pub connections: IntGauge,
     pub connections_refused: IntCounter,
     in_flight: IntGauge,
@@ -95,6 +97,7 @@ impl Metrics {
                 "Time of token requests.",
                 &[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 1.0],
             ),
+            upstream: UpstreamMetrics::new(&registry),
             connections: gauge("portcullis_connections", "Open client connections."),
             connections_refused: register(
                 &registry,
@@ -174,7 +177,7 @@ impl Metrics {
 /// Names are constants of this file, valid and used once each, so neither step
 /// can fail; a test renders every metric.
 #[expect(clippy::expect_used, reason = "constants of this file, covered by a test")]
-fn register<C: prometheus::core::Collector + Clone + 'static>(
+pub(super) fn register<C: prometheus::core::Collector + Clone + 'static>(
     registry: &Registry,
     metric: prometheus::Result<C>,
 ) -> C {

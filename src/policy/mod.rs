@@ -16,7 +16,7 @@ use crate::document::{At, Node, Problems, Table, Value};
 use crate::forward::Managed;
 use crate::mint::Presets;
 use crate::route::Pattern;
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, Verify};
 
 pub use header::{HeaderTemplate, HeaderValueTemplate, PageToken};
 pub use route::{Claims, Route, SessionRule, SignIn};
@@ -91,11 +91,34 @@ impl Policy {
         })
     }
 
-    /// The upstream of requests no route sends elsewhere.
-    pub fn default_upstream(&self) -> Option<&Arc<Upstream>> {
+    /// The upstream of requests no route sends elsewhere: by the host asked for,
+    /// else the default one.
+    pub fn upstream_for(&self, host: &str) -> Option<&Arc<Upstream>> {
+        let mut named = self.upstreams.iter().filter(|upstream| !upstream.hosts.is_empty());
+        named
+            .find(|upstream| upstream.hosts.iter().any(|known| known.is(host)))
+            .or_else(|| self.default_upstream())
+    }
+
+    /// What is allowed but dangerous, a line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let unverified =
+            self.upstreams.iter().filter(|upstream| upstream.tls.verify == Verify::Nothing);
+        let warning = |upstream: &Arc<Upstream>| {
+            let label = upstream.label();
+            format!(
+                "{label}.tls: verify = false: whoever stands between gateway and app can read and change everything; give `ca` instead"
+            )
+        };
+        unverified.map(warning).collect()
+    }
+
+    /// The unnamed upstream, else the first one that names no hosts, else the
+    /// first one.
+    fn default_upstream(&self) -> Option<&Arc<Upstream>> {
         self.upstreams
             .iter()
-            .find(|upstream| upstream.name.is_empty())
+            .find(|upstream| upstream.name.is_empty() || upstream.hosts.is_empty())
             .or_else(|| self.upstreams.first())
     }
 }
@@ -140,7 +163,15 @@ fn read_upstreams(top: &mut Table<'_>) -> Option<Vec<Arc<Upstream>>> {
         return read("", &at).map(|upstream| vec![upstream]);
     }
     let read: Vec<_> = members.iter().map(|(key, at)| read(&key.name, at)).collect();
-    read.into_iter().collect()
+    let upstreams: Vec<Arc<Upstream>> = read.into_iter().collect::<Option<_>>()?;
+    for (index, upstream) in upstreams.iter().enumerate() {
+        let before = upstreams.iter().take(index);
+        let shared = before.filter(|other| upstream.hosts.iter().any(|h| other.hosts.contains(h)));
+        for other in shared {
+            at.problem(format!("`{}` and `{}` name the same host", other.name, upstream.name));
+        }
+    }
+    Some(upstreams)
 }
 
 fn read_routes(

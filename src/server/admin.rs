@@ -61,6 +61,9 @@ impl Admin {
     }
 
     fn metrics(&self) -> String {
+        let policy = self.0.policy();
+        let upstreams = policy.upstreams.iter().map(|upstream| &**upstream);
+        self.0.metrics.upstream.survey(upstreams, self.0.clock.now());
         self.0.metrics.render(&Gauges {
             in_flight: self.0.in_flight(),
             buckets: self.0.limits.len(),

@@ -40,4 +40,6 @@ mod spelling;
 mod streaming;
 mod token;
 mod trace;
+mod upstream_tls;
+mod upstreams;
 mod websocket;
