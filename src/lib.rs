@@ -22,6 +22,7 @@
 //! A module may use what stands below it in this list, never what stands above.
 
 pub mod ask;
+pub mod assertion;
 pub mod cache;
 pub mod cli;
 pub mod client;

@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::ask::Servers;
+use crate::assertion::Assertions;
 use crate::cache::Tokens;
 use crate::clock::{Clock, Now};
 use crate::config::{Config, UserField};
@@ -31,6 +32,7 @@ pub struct Live {
     policy: ArcSwap<Policy>,
     pub limits: Limits,
     pub tokens: Tokens,
+    pub assertions: Assertions,
     sessions: Sessions,
     pub revoked: Revoked,
     pub servers: Servers,
@@ -58,6 +60,7 @@ impl Live {
             policy: ArcSwap::from_pointee(policy),
             limits: Limits::default(),
             tokens: Tokens::default(),
+            assertions: Assertions::default(),
             sessions: Sessions::default(),
             revoked: Revoked::default(),
             servers,

@@ -10,7 +10,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 const README: &str = include_str!("../README.md");
-const SECRETS: [(&str, &str); 4] = [
+const SECRETS: [(&str, &str); 5] = [
+    ("ASSERTION_KEY", "only-for-this-test-and-nothing-else-0123456789"),
     ("NEXTAUTH_SECRET", "only-for-this-test-0123456789abcdef"),
     ("REDIS_URL", "redis://127.0.0.1:1"),
     ("SESSION_SECRET", "only-for-this-test-0123456789abcdef"),

@@ -202,17 +202,23 @@ impl Ctx {
         };
     }
 
-    /// Identity and route headers that have a value for this request.
+    /// Assertion, identity and route headers that have a value for this request.
     pub(super) fn verified_headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let of_route = self.route.iter().flat_map(|route| &route.set_headers);
         let identity = self.identity.as_deref();
-        self.policy.identity.iter().chain(of_route).filter_map(move |header| {
+        let assertion = self.policy.identity.assertion.as_ref().zip(identity);
+        let assertion = assertion.and_then(|(assertion, identity)| {
+            self.live.assertions.of(assertion, identity, self.now)
+        });
+        let templates = self.policy.identity.headers.iter().chain(of_route);
+        let rendered = templates.filter_map(move |header| {
             let token = |name: &str| {
                 let (_, token) = self.page_tokens.iter().find(|(token, _)| token == name)?;
                 HeaderValue::from_bytes(&token.value).ok()
             };
             Some((header.name.clone(), header.value.render(identity, &token)?))
-        })
+        });
+        rendered.chain(assertion)
     }
 
     /// The one line and the counters of this request.

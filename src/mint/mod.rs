@@ -40,6 +40,7 @@ pub use error::MintError;
 pub use grant::GrantHook;
 pub use inputs::Inputs;
 pub use preset::Presets;
+pub use signer::Signer;
 pub use token::{Call, Minting, Token};
 
 use cache_key::Fingerprint;

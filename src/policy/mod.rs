@@ -5,6 +5,7 @@
 //! sorted here, once; nothing is looked up by name on the request path.
 
 mod header;
+mod identity;
 mod route;
 mod session;
 mod token;
@@ -19,6 +20,7 @@ use crate::route::Pattern;
 use crate::upstream::{Upstream, Verify};
 
 pub use header::{HeaderTemplate, HeaderValueTemplate, PageToken};
+pub use identity::Told;
 pub use route::{Claims, Route, SessionRule, SignIn};
 pub use session::SessionSource;
 pub use token::{Origin, TokenRoute, named};
@@ -28,8 +30,7 @@ pub struct Policy {
     pub sources: Vec<SessionSource>,
     pub tokens: Vec<Arc<TokenRoute>>,
     pub rules: Vec<Rule>,
-    /// Identity headers, set or removed on every forwarded request.
-    pub identity: Vec<HeaderTemplate>,
+    pub identity: Told,
     pub managed: Managed,
     pub trusted: Trusted,
     pub upstreams: Vec<Arc<Upstream>>,
@@ -66,15 +67,16 @@ impl Policy {
         let tokens = read_tokens(top, &presets);
         let upstreams = read_upstreams(top);
         let routes = read_routes(top, &tokens, &upstreams);
-        let identity = read_identity(top);
+        let identity = identity::read(top);
         if let (true, Some(token)) = (sources.as_ref().is_some_and(Vec::is_empty), tokens.first()) {
             top.at().problem(format!(
                 "`session` is missing, but token.{} needs to know who is signed in; add a [session] table",
                 token.name
             ));
         }
-        let managed = routes.iter().flat_map(|route| &route.set_headers).chain(&identity);
-        let managed = Managed::new(managed.map(|header| &header.name));
+        let managed = routes.iter().flat_map(|route| &route.set_headers).chain(&identity.headers);
+        let asserted = identity.assertion.iter().map(|assertion| &assertion.header);
+        let managed = Managed::new(managed.map(|header| &header.name).chain(asserted));
         let token_rule =
             |token: &Arc<TokenRoute>| Some(Rule::Token(token.clone(), token.path.clone()?));
         let mut rules: Vec<Rule> = tokens.iter().filter_map(token_rule).collect();
@@ -183,13 +185,6 @@ fn read_routes(
     let none = Vec::new();
     let upstreams = upstreams.as_ref().unwrap_or(&none);
     at.items().iter().filter_map(|item| Route::read(item, tokens, upstreams)).collect()
-}
-
-fn read_identity(top: &mut Table<'_>) -> Vec<HeaderTemplate> {
-    let Some(mut table) = top.take("identity").and_then(|at| at.table()) else { return Vec::new() };
-    let headers = table.take("headers").map(|at| header::read_all(&at, &[]));
-    table.finish();
-    headers.unwrap_or_default()
 }
 
 /// Reads `[session]` alone, for `portcullis session`.

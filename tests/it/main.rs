@@ -16,6 +16,7 @@
 
 mod support;
 
+mod assertion;
 mod cache;
 mod check;
 mod cookies;
