@@ -41,6 +41,7 @@ mod spelling;
 mod streaming;
 mod token;
 mod trace;
+mod trailers;
 mod upstream_tls;
 mod upstreams;
 mod websocket;
