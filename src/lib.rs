@@ -22,6 +22,7 @@
 //! A module may use what stands below it in this list, never what stands above.
 
 pub mod ask;
+pub mod assertion;
 pub mod audit;
 pub mod cache;
 pub mod circuit;
@@ -57,5 +58,6 @@ pub mod secret;
 pub mod server;
 pub mod session;
 pub mod store;
+pub mod trace;
 pub mod units;
 pub mod upstream;

@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::ask::Servers;
+use crate::assertion::Assertions;
 use crate::audit::AuditLog;
 use crate::cache::Tokens;
 use crate::circuit::Circuits;
@@ -30,12 +31,14 @@ use crate::observe::{AccessLog, Metrics};
 use crate::policy::{Policy, SessionSource};
 use crate::revoke::{By, Revoked};
 use crate::session::{Cookies, Identity};
+use crate::upstream::Upstream;
 
 /// Everything requests share.
 pub struct Live {
     policy: ArcSwap<Policy>,
     pub limits: Limits,
     pub tokens: Tokens,
+    pub assertions: Assertions,
     pub circuits: Circuits,
     sessions: Sessions,
     pub revoked: Revoked,
@@ -64,6 +67,7 @@ impl Live {
             policy: ArcSwap::from_pointee(policy),
             limits: Limits::default(),
             tokens: Tokens::default(),
+            assertions: Assertions::default(),
             circuits: Circuits::default(),
             sessions: Sessions::default(),
             revoked: Revoked::default(),
@@ -103,10 +107,11 @@ impl Live {
     /// What the policy needs and does not have now, a line each.
     pub async fn missing(&self) -> Vec<String> {
         let policy = self.policy();
-        let unresolved = policy.upstreams.iter().filter(|upstream| upstream.next().is_none());
-        let mut missing: Vec<_> = unresolved
-            .map(|upstream| format!("upstream {} has no address", upstream.name))
-            .collect();
+        let now = self.clock.now();
+        let problem = |upstream: &Arc<Upstream>| {
+            Some(format!("{} {}", upstream.label(), upstream.problem(now)?))
+        };
+        let mut missing: Vec<_> = policy.upstreams.iter().filter_map(problem).collect();
         for source in &policy.sources {
             let label = &source.label;
             if let Some(keys) = source.remote_keys().filter(|keys| !keys.is_supplied()) {
@@ -133,9 +138,15 @@ impl Live {
         self.policy.load_full()
     }
 
-    /// Replaces the policy for requests that start from now on. Published keys
-    /// and connections to stores go on serving it.
+    /// Replaces the policy for requests that start from now on. Published keys,
+    /// connections to stores and what is known of the app's servers go on serving
+    /// it.
     pub fn replace(self: &Arc<Self>, policy: Policy) {
+        let before = self.policy();
+        for upstream in &policy.upstreams {
+            let same = before.upstreams.iter().find(|before| before.name == upstream.name);
+            same.into_iter().for_each(|before| upstream.inherit(before));
+        }
         self.servers.keys.supply(&policy);
         self.retired.replace(&self.policy().discovery, &policy.discovery, self.clock.now());
         self.policy.store(Arc::new(policy));

@@ -20,6 +20,8 @@ pub enum Refusal {
     /// Whoever must be asked wants to be asked again later.
     Busy(Duration),
     CrossSite,
+    /// The app has as many requests as it is to have.
+    Full,
     IssuerFailed,
     MethodNotAllowed(String),
     NotAllowed,
@@ -79,6 +81,11 @@ impl Refusal {
                 StatusCode::FORBIDDEN,
                 "cross_site",
                 "requests from another site are not answered here",
+            ),
+            Self::Full => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "the app is busy; wait as long as Retry-After says",
             ),
             Self::IssuerFailed => (
                 StatusCode::BAD_GATEWAY,
@@ -154,6 +161,7 @@ impl Refusal {
             Self::Busy(retry_after) => {
                 reply.push(header::RETRY_AFTER, &whole_seconds(*retry_after).max(1).to_string());
             }
+            Self::Full => reply.push(header::RETRY_AFTER, "1"),
             Self::MethodNotAllowed(allow) => reply.push(header::ALLOW, allow),
             // A challenge belongs to 401 alone (RFC 9110 section 11.6.1).
             Self::NotSignedIn(cookie) | Self::SessionExpired(cookie)

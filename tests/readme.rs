@@ -22,7 +22,8 @@ use std::time::Duration;
 mod gallery;
 
 const README: &str = include_str!("../README.md");
-const SECRETS: [(&str, &str); 7] = [
+const SECRETS: [(&str, &str); 8] = [
+    ("ASSERTION_KEY", "only-for-this-test-and-nothing-else-0123456789"),
     ("OPENAI_API_KEY", "sk-only-for-this-test"),
     ("CONVEX_KEY_2026_01", include_str!("fixtures/tokens/keys/rsa-pkcs8.pem")),
     ("CONVEX_KEY_2026_07", include_str!("fixtures/tokens/keys/ec-p256-pkcs8.pem")),
@@ -48,6 +49,11 @@ fn folder(name: &str, config: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("gateway.toml"), config).unwrap();
+    if config.contains("file:internal-ca.pem") {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+        fs::write(folder.join("internal-ca.pem"), certificate.pem()).unwrap();
+    }
     folder
 }
 

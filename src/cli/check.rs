@@ -23,8 +23,12 @@ pub(super) fn check(path: &Path, options: &Options) -> ExitCode {
         Err(code) => return code,
     };
     match Config::read(&file.text, &file.secrets) {
-        Ok(config) if options.online => contact(&config.policy),
+        Ok(config) if options.online => {
+            warn(&config.policy);
+            contact(&config.policy)
+        }
         Ok(config) => {
+            warn(&config.policy);
             keys(&config.policy).iter().for_each(print);
             print("ok");
             ExitCode::SUCCESS
@@ -57,6 +61,11 @@ fn keys(policy: &Policy) -> Vec<String> {
         }
     }
     lines
+}
+
+/// What is allowed but dangerous does not fail the check, but is not silent.
+fn warn(policy: &Policy) {
+    policy.warnings().iter().for_each(|warning| complain(format_args!("warning: {warning}")));
 }
 
 fn contact(policy: &Policy) -> ExitCode {

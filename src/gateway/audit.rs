@@ -56,7 +56,7 @@ impl Ctx {
             user: self.identity.as_ref().map(|identity| identity.user_id()),
             key: route.minter.kids().first().and_then(Option::as_deref),
             client: self.client.address,
-            request_id: None,
+            request_id: Some(self.trace.request_id()),
         }
     }
 }

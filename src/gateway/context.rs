@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use crate::cache::Origin;
@@ -20,7 +20,8 @@ use crate::request::RequestView;
 use crate::respond::{Audience, Refusal, Reply};
 use crate::revoke::By;
 use crate::session::{Cookies, Identity, Reason, Rejected};
-use crate::upstream::Upstream;
+use crate::trace::Trace;
+use crate::upstream::{InUse, Unreachable, Upstream};
 
 /// A client that takes none of the answer for this long is given up.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -31,6 +32,8 @@ pub struct Ctx {
     pub(super) policy: Arc<Policy>,
     pub(super) now: Now,
     pub(super) idle_seconds: u64,
+    /// The request's id and trace context, known from its first byte.
+    pub(super) trace: Trace,
     pub(super) client: Client,
     pub(super) host: Arc<str>,
     pub(super) audience: Audience,
@@ -47,6 +50,11 @@ pub struct Ctx {
     /// The page on its way, if its placeholders are being replaced.
     pub(super) page: Option<Box<Replacer>>,
     pub(super) upstream: Option<Arc<Upstream>>,
+    /// The request's place at one of its endpoints.
+    pub(super) place: Option<InUse>,
+    pub(super) unreachable: Option<Unreachable>,
+    /// Whether that endpoint has begun to answer.
+    pub(super) app_spoke: bool,
     pub(super) attempts: usize,
     pub(super) outcome: &'static str,
     pub(super) reason: &'static str,
@@ -63,6 +71,7 @@ impl Ctx {
             policy: live.policy(),
             now: live.clock.now(),
             idle_seconds: live.idle_seconds,
+            trace: Trace::new(),
             client: Client {
                 address: None,
                 scheme: Scheme::Http,
@@ -80,6 +89,9 @@ impl Ctx {
             page_tokens: Vec::new(),
             page: None,
             upstream: None,
+            place: None,
+            unreachable: None,
+            app_spoke: false,
             attempts: 0,
             outcome: "aborted",
             reason: "",
@@ -151,6 +163,26 @@ impl Ctx {
         source.map_or("", |source| &source.label)
     }
 
+    /// The app's answer has begun.
+    pub(super) fn app_answers(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+        self.app_spoke = true;
+        if let Some(place) = &self.place {
+            place.answered();
+        }
+    }
+
+    /// The server did not take the request, or hung up on it.
+    pub(super) fn server_failed(&self) {
+        let (Some(upstream), Some(place)) = (&self.upstream, &self.place) else { return };
+        self.live.metrics.upstream.failed(upstream);
+        if let Some(time) = place.failed(self.live.clock.now()) {
+            self.live.metrics.upstream.ejected(upstream);
+            let (server, seconds) = (place.endpoint.server.to_string(), time.as_secs());
+            tracing::warn!(upstream = upstream.name, server, seconds, "server is left out");
+        }
+    }
+
     /// The app has answered: it may have signed somebody in again, or out.
     pub(super) async fn follow_session(
         &mut self,
@@ -198,10 +230,15 @@ impl Ctx {
         };
     }
 
-    /// Identity and route headers that have a value for this request.
+    /// Assertion, identity and route headers that have a value for this request.
     pub(super) fn verified_headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        let identity = self.policy.identity.iter().filter_map(|header| self.rendered(header));
-        identity.chain(self.route_headers())
+        let assertion = self.policy.identity.assertion.as_ref().zip(self.identity.as_deref());
+        let assertion = assertion.and_then(|(assertion, identity)| {
+            self.live.assertions.of(assertion, identity, self.now)
+        });
+        let told = self.policy.identity.headers.iter();
+        let told = told.filter_map(|header| self.rendered(header));
+        told.chain(self.route_headers()).chain(assertion)
     }
 
     /// The route's headers that have a value for this request.
@@ -239,6 +276,8 @@ impl Ctx {
         };
         self.live.access.write(&Line {
             unix_ms: self.now.unix_ms(),
+            request_id: self.trace.request_id(),
+            trace_id: self.trace.trace_id(),
             method: request.method.as_str(),
             host: &self.host,
             path: request.uri.path(),

@@ -58,6 +58,7 @@ pub(super) fn admit(session: &mut Session, ctx: &mut Ctx) -> Result<(), Refusal>
     let peer = session.client_addr().and_then(|address| address.as_inet()).copied();
     let headers = &session.req_header().headers;
     ctx.client = Client::new(peer, scheme, headers, &ctx.policy.trusted);
+    ctx.trace.adopt(headers, ctx.client.via_trusted);
     ctx.host = host_of(session.req_header(), &ctx.client);
     Ok(())
 }

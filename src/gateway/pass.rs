@@ -40,9 +40,8 @@ pub(super) async fn prepare(
         let tokens = route.set_headers.iter().flat_map(|header| header.value.tokens());
         Box::pin(page_tokens(ctx, tokens)).await;
     }
-    let upstream =
-        route.and_then(|route| route.upstream.as_ref()).or_else(|| ctx.policy.default_upstream());
-    ctx.upstream = upstream.cloned();
+    let upstream = route.and_then(|route| route.upstream.as_ref());
+    ctx.upstream = upstream.or_else(|| ctx.policy.upstream_for(&ctx.host)).cloned();
     ctx.route = route.cloned();
     ctx.outcome = "forwarded";
     Ok(())

@@ -45,6 +45,7 @@ pub use grant::GrantHook;
 pub use inputs::Inputs;
 pub use preset::Presets;
 pub use published::PublicKey;
+pub use signer::Signer;
 pub use statuses::Statuses;
 pub use token::{Call, Minting, Token};
 

@@ -17,13 +17,13 @@ use super::key_text::{self, KeyText};
 use crate::secret::Secret;
 
 /// A key for one algorithm.
-pub(super) enum Signer {
+pub enum Signer {
     Private(PrivateKey),
     Shared(Box<hmac::Key>),
 }
 
 /// A key whose public half may be published. A shared secret is no such key.
-pub(super) struct PrivateKey {
+pub struct PrivateKey {
     algorithm: Algorithm,
     pair: Pair,
 }
@@ -36,7 +36,7 @@ enum Pair {
 
 impl Signer {
     /// Builds the key for `algorithm`; `None` if the secret is no such key.
-    pub(super) fn new(algorithm: Algorithm, secret: &Secret) -> Option<Self> {
+    pub fn new(algorithm: Algorithm, secret: &Secret) -> Option<Self> {
         let shared = |hash| Some(Self::Shared(Box::new(hmac::Key::new(hash, secret.bytes()))));
         let pair = match algorithm {
             Algorithm::HS256 => return shared(hmac::HMAC_SHA256),
@@ -56,7 +56,7 @@ impl Signer {
         pair.map(|pair| Self::Private(PrivateKey { algorithm, pair }))
     }
 
-    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, MintError> {
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, MintError> {
         match self {
             Self::Private(key) => key.sign(message),
             Self::Shared(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),

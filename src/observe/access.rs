@@ -31,6 +31,8 @@ pub enum Sink {
 /// constant, or written escaped.
 pub struct Line<'a> {
     pub unix_ms: u64,
+    pub request_id: &'a str,
+    pub trace_id: &'a str,
     pub method: &'a str,
     pub host: &'a str,
     /// Without its query.
@@ -189,6 +191,10 @@ impl Line<'_> {
     fn json(&self, out: &mut String, stamp: &mut Stamp) {
         out.push_str("{\"time\":\"");
         stamp.push(out, self.unix_ms);
+        out.push_str("\",\"request_id\":\"");
+        escape(out, self.request_id);
+        out.push_str("\",\"trace_id\":\"");
+        out.push_str(self.trace_id);
         out.push_str("\",\"method\":\"");
         escape(out, self.method);
         out.push_str("\",\"host\":\"");
@@ -241,7 +247,7 @@ impl Line<'_> {
         }
         out.push(' ');
         push_milliseconds(out, self.micros);
-        out.push_str("ms\n");
+        push(out, format_args!("ms {}\n", self.request_id));
     }
 }
 
@@ -281,6 +287,8 @@ mod tests {
 
     const LINE: Line<'_> = Line {
         unix_ms: 1_767_225_600_042,
+        request_id: "r\"1",
+        trace_id: "0af7651916cd43dd8448eb211c80319c",
         method: "GET",
         host: "app.example",
         path: "/a\"\u{1b}[31m\n",
@@ -303,6 +311,7 @@ mod tests {
         assert_eq!(line["path"], "/a\"\u{1b}[31m\n");
         assert_eq!(line["time"], "2026-01-01T00:00:00.042Z");
         assert_eq!(line["ms"], 1.234);
+        assert_eq!(line["request_id"], "r\"1");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use super::upstream::UpstreamMetrics;
 use crate::cache::Origin;
 use crate::circuit::State;
 
@@ -23,6 +24,7 @@ pub struct Metrics {
     token_seconds: Histogram,
     exchange_seconds: HistogramVec,
     circuits: IntGaugeVec,
+    pub upstream: UpstreamMetrics,
     pub connections: IntGauge,
     pub connections_refused: IntCounter,
     in_flight: IntGauge,
@@ -125,6 +127,7 @@ impl Metrics {
                     &["token"],
                 ),
             ),
+            upstream: UpstreamMetrics::new(&registry),
             connections: gauge("portcullis_connections", "Open client connections."),
             connections_refused: register(
                 &registry,
@@ -227,7 +230,7 @@ impl Metrics {
 /// Names are constants of this file, valid and used once each, so neither step
 /// can fail; a test renders every metric.
 #[expect(clippy::expect_used, reason = "constants of this file, covered by a test")]
-fn register<C: prometheus::core::Collector + Clone + 'static>(
+pub(super) fn register<C: prometheus::core::Collector + Clone + 'static>(
     registry: &Registry,
     metric: prometheus::Result<C>,
 ) -> C {

@@ -5,6 +5,7 @@
 //! sorted here, once; nothing is looked up by name on the request path.
 
 mod header;
+mod identity;
 mod placeholder;
 mod route;
 mod session;
@@ -19,9 +20,10 @@ use crate::document::{At, Node, Problems, Table, Value};
 use crate::forward::Managed;
 use crate::mint::Presets;
 use crate::route::Pattern;
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, Verify};
 
 pub use header::{HeaderTemplate, HeaderValueTemplate, PageToken};
+pub use identity::Told;
 pub use placeholder::Placeholder;
 pub use route::{Claims, Route, SessionRule, SignIn};
 pub use session::SessionSource;
@@ -33,8 +35,7 @@ pub struct Policy {
     pub sources: Vec<SessionSource>,
     pub tokens: Vec<Arc<TokenRoute>>,
     pub rules: Vec<Rule>,
-    /// Identity headers, set or removed on every forwarded request.
-    pub identity: Vec<HeaderTemplate>,
+    pub identity: Told,
     pub managed: Managed,
     pub trusted: Trusted,
     pub upstreams: Vec<Arc<Upstream>>,
@@ -78,15 +79,16 @@ impl Policy {
         let mut vendors = Vec::new();
         let upstreams = read_upstreams(top, &mut vendors);
         let routes = read_routes(top, &tokens, &upstreams, &vendors);
-        let identity = read_identity(top);
+        let identity = identity::read(top);
         if let (true, Some(token)) = (sources.as_ref().is_some_and(Vec::is_empty), tokens.first()) {
             top.at().problem(format!(
                 "`session` is missing, but token.{} needs to know who is signed in; add a [session] table",
                 token.name
             ));
         }
-        let managed = routes.iter().flat_map(|route| &route.set_headers).chain(&identity);
-        let managed = Managed::new(managed.map(|header| &header.name));
+        let managed = routes.iter().flat_map(|route| &route.set_headers).chain(&identity.headers);
+        let asserted = identity.assertion.iter().map(|assertion| &assertion.header);
+        let managed = Managed::new(managed.map(|header| &header.name).chain(asserted));
         let token_rule =
             |token: &Arc<TokenRoute>| Some(Rule::Token(token.clone(), token.path.clone()?));
         let mut rules: Vec<Rule> = tokens.iter().filter_map(token_rule).collect();
@@ -110,12 +112,40 @@ impl Policy {
         })
     }
 
-    /// The upstream of requests no route sends elsewhere. Never a vendor's.
-    pub fn default_upstream(&self) -> Option<&Arc<Upstream>> {
+    /// The upstreams that are no vendor's.
+    fn apps(&self) -> impl Iterator<Item = &Arc<Upstream>> {
         let is_app = |upstream: &&Arc<Upstream>| !self.vendors.iter().any(|v| v.is(upstream));
-        let mut apps = self.upstreams.iter().filter(is_app);
-        let first = apps.clone().next();
-        apps.find(|upstream| upstream.name.is_empty()).or(first)
+        self.upstreams.iter().filter(is_app)
+    }
+
+    /// The upstream of requests no route sends elsewhere: by the host asked for,
+    /// else the default one.
+    pub fn upstream_for(&self, host: &str) -> Option<&Arc<Upstream>> {
+        let mut named = self.apps().filter(|upstream| !upstream.hosts.is_empty());
+        named
+            .find(|upstream| upstream.hosts.iter().any(|known| known.is(host)))
+            .or_else(|| self.default_upstream())
+    }
+
+    /// What is allowed but dangerous, a line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let unverified =
+            self.upstreams.iter().filter(|upstream| upstream.tls.verify == Verify::Nothing);
+        let warning = |upstream: &Arc<Upstream>| {
+            let label = upstream.label();
+            format!(
+                "{label}.tls: verify = false: whoever stands between gateway and app can read and change everything; give `ca` instead"
+            )
+        };
+        unverified.map(warning).collect()
+    }
+
+    /// The unnamed upstream, else the first one that names no hosts, else the
+    /// first one.
+    fn default_upstream(&self) -> Option<&Arc<Upstream>> {
+        self.apps()
+            .find(|upstream| upstream.name.is_empty() || upstream.hosts.is_empty())
+            .or_else(|| self.apps().next())
     }
 }
 
@@ -170,7 +200,15 @@ fn read_upstreams(
         return read("", &at).map(|upstream| vec![upstream]);
     }
     let read: Vec<_> = members.iter().map(|(key, at)| read(&key.name, at)).collect();
-    read.into_iter().collect()
+    let upstreams: Vec<Arc<Upstream>> = read.into_iter().collect::<Option<_>>()?;
+    for (index, upstream) in upstreams.iter().enumerate() {
+        let before = upstreams.iter().take(index);
+        let shared = before.filter(|other| upstream.hosts.iter().any(|h| other.hosts.contains(h)));
+        for other in shared {
+            at.problem(format!("`{}` and `{}` name the same host", other.name, upstream.name));
+        }
+    }
+    Some(upstreams)
 }
 
 fn read_routes(
@@ -192,13 +230,6 @@ fn read_discovery(top: &Table<'_>, tokens: &[Arc<TokenRoute>]) -> Discovery {
         top.at().problem(problem);
         Discovery::default()
     })
-}
-
-fn read_identity(top: &mut Table<'_>) -> Vec<HeaderTemplate> {
-    let Some(mut table) = top.take("identity").and_then(|at| at.table()) else { return Vec::new() };
-    let headers = table.take("headers").map(|at| header::read_all(&at, &[], None));
-    table.finish();
-    headers.unwrap_or_default()
 }
 
 /// Reads `[session]` alone, for `portcullis session`.

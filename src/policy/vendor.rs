@@ -38,6 +38,9 @@ impl Vendor {
             );
         }
         check_way(&at, upstream);
+        if !upstream.hosts.is_empty() {
+            at.problem("an upstream with keys serves no `hosts`: routes alone lead to it");
+        }
         if upstream.host.is_none() {
             upstream.host = own_name(&at, upstream);
         }
@@ -81,17 +84,17 @@ fn check_way(at: &At<'_>, upstream: &Upstream) {
         }
         Address::Unix(_) => false,
     };
-    if upstream.addresses().any(is_readable) {
+    if upstream.servers().iter().any(|server| is_readable(server)) {
         at.problem("the keys would be sent unencrypted; write https:// in `servers`");
     }
-    if upstream.verify == Verify::Nothing {
+    if upstream.tls.verify == Verify::Nothing {
         at.problem("the keys would be sent to whoever answers; remove `verify = false`");
     }
 }
 
 /// What the server calls itself.
 fn own_name(at: &At<'_>, upstream: &Upstream) -> Option<HeaderValue> {
-    let mut names: Vec<String> = upstream.addresses().map(name_of).collect();
+    let mut names: Vec<String> = upstream.servers().iter().map(|server| name_of(server)).collect();
     names.dedup();
     let [name] = names.as_slice() else {
         at.problem("the servers have different names; write which one is asked for: host = \"…\"");

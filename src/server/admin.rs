@@ -65,6 +65,8 @@ impl Admin {
         let remote = policy.tokens.iter().filter(|token| token.minter.is_remote());
         let circuits =
             remote.map(|token| (token.name.clone(), self.0.circuits.state(&token.name))).collect();
+        let upstreams = policy.upstreams.iter().map(|upstream| &**upstream);
+        self.0.metrics.upstream.survey(upstreams, self.0.clock.now());
         self.0.metrics.render(&Gauges {
             circuits,
             in_flight: self.0.in_flight(),

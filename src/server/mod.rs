@@ -7,10 +7,10 @@
 mod admin;
 pub mod guard;
 mod listen;
+mod names;
 mod signals;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use pingora::prelude::{Opt, Server as PingoraServer};
 use pingora::proxy::http_proxy;
@@ -20,15 +20,12 @@ use pingora::services::background::background_service;
 use pingora::services::listening::Service;
 
 use crate::config::{Listen, Server};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Probes};
 use crate::live::Live;
 use crate::reload::{Reload, ReloadOnHangup};
 
 pub use listen::{BindError, Bound};
 pub use signals::{Shutdown, Stop};
-
-/// How often names of upstreams are resolved again.
-const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 
 /// Sockets bound and ready to be served.
 pub struct Listeners {
@@ -95,13 +92,17 @@ pub fn serve(
     if let Some(address) = listeners.admin_address() {
         tracing::info!(address, "admin listening");
     }
-    resolve_names(live);
+    names::keep_resolved(live);
+    for warning in live.policy().warnings() {
+        tracing::warn!(warning, "dangerous setting");
+    }
     live.start();
     let conf = pingora.configuration.clone();
     pingora.add_service(public_service(live, server, &conf, listeners.public));
     if let Some(admin) = listeners.admin {
         pingora.add_service(admin::service(live, admin));
     }
+    pingora.add_service(background_service("health", Probes::new(live)));
     match (reload, hangups) {
         (Some(reload), Some(Ok(hangups))) => {
             let reload = ReloadOnHangup::new(reload, live, hangups);
@@ -134,34 +135,6 @@ fn public_service(
     let guarded = guard::Guarded::new(live, plain, server.http2.then_some(prior_knowledge), server);
     let service = Service::new("public".to_owned(), guarded);
     listen::PreBound::new(service, sockets)
-}
-
-/// Resolves upstream names now, and again from time to time on a thread of its
-/// own: a slow resolver must not hold up requests.
-fn resolve_names(live: &Arc<Live>) {
-    let resolve = |live: &Live| {
-        for upstream in &live.policy().upstreams {
-            for host in upstream.resolve() {
-                tracing::warn!(
-                    upstream = upstream.name,
-                    host,
-                    "name cannot be resolved; keeping what was known"
-                );
-            }
-        }
-    };
-    resolve(live);
-    let weak = Arc::downgrade(live);
-    let spawned = std::thread::Builder::new().name("resolver".into()).spawn(move || {
-        loop {
-            std::thread::sleep(RESOLVE_EVERY);
-            let Some(live) = weak.upgrade() else { return };
-            resolve(&live);
-        }
-    });
-    if let Err(error) = spawned {
-        tracing::warn!(%error, "upstream names will not be resolved again");
-    }
 }
 
 /// Serves another application of this process on threads of its own, as long as

@@ -16,6 +16,7 @@
 
 mod support;
 
+mod assertion;
 mod audit;
 mod cache;
 mod check;
@@ -43,5 +44,9 @@ mod spelling;
 mod statuses;
 mod streaming;
 mod token;
+mod trace;
+mod trailers;
+mod upstream_tls;
+mod upstreams;
 mod vendor;
 mod websocket;

@@ -106,15 +106,22 @@ fn the_gallery_has_a_block_for_each_preset() {
 #[test]
 fn every_block_of_the_gallery_is_read_below_the_ten_lines() {
     for (name, table) in tokens() {
-        let (code, stdout, stderr) = Reader::of(&name, &table).run(&["check"]);
-        assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, "ok\n", ""), "{table}");
+        assert_eq!(problems(&Reader::of(&name, &table)), None, "{table}");
     }
 }
 
 #[test]
 fn all_blocks_of_the_gallery_fit_into_one_file() {
     let all = blocks_of(section(), "toml").join("\n");
-    assert_eq!(Reader::of("all", &all).run(&["check"]), (0, "ok\n".into(), String::new()));
+    assert_eq!(problems(&Reader::of("all", &all)), None);
+}
+
+/// What `check` says, if it is not `ok` and perhaps the names of published keys.
+fn problems(reader: &Reader) -> Option<(i32, String, String)> {
+    let (code, stdout, stderr) = reader.run(&["check"]);
+    let is_fine = |line: &str| line == "ok" || line.ends_with(": signs, published");
+    let fine = code == 0 && stderr.is_empty() && stdout.lines().all(is_fine);
+    (!fine || !stdout.ends_with("ok\n")).then_some((code, stdout, stderr))
 }
 
 #[test]

@@ -58,6 +58,12 @@ impl Setup {
         }
     }
 
+    /// In front of several apps.
+    pub(crate) fn balanced(apps: &[&App]) -> Self {
+        let urls: Vec<_> = apps.iter().map(|app| format!("{:?}", app.url())).collect();
+        Self { servers: urls.join(", "), ..Self::towards("") }
+    }
+
     pub(crate) fn listen(mut self, listen: &str) -> Self {
         self.listen = listen.to_owned();
         self

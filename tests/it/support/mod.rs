@@ -2,6 +2,7 @@
 
 mod app;
 pub(crate) mod bench;
+mod certificates;
 mod client;
 mod diagnostics;
 mod gateway;
@@ -17,6 +18,7 @@ mod session;
 use std::time::{Duration, Instant};
 
 pub(crate) use app::App;
+pub(crate) use certificates::Signer;
 pub(crate) use client::{Conn, find};
 pub(crate) use gateway::{Gateway, START, Setup, clock, seconds};
 pub(crate) use process::{Process, folder};
