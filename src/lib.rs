@@ -22,7 +22,9 @@
 //! A module may use what stands below it in this list, never what stands above.
 
 pub mod ask;
+pub mod audit;
 pub mod cache;
+pub mod circuit;
 pub mod cli;
 pub mod client;
 pub mod clock;
@@ -30,6 +32,7 @@ pub mod config;
 pub mod decide;
 pub mod demo;
 pub mod digits;
+pub mod discovery;
 pub mod document;
 pub mod forward;
 pub mod gateway;
@@ -37,10 +40,12 @@ pub mod issue;
 pub mod keys;
 pub mod limit;
 pub mod live;
+pub mod mark;
 pub mod memo;
 pub mod mint;
 pub mod observe;
 pub mod outbound;
+pub mod placeholder;
 pub mod policy;
 pub mod process;
 pub mod reload;

@@ -24,12 +24,39 @@ pub(super) fn check(path: &Path, options: &Options) -> ExitCode {
     };
     match Config::read(&file.text, &file.secrets) {
         Ok(config) if options.online => contact(&config.policy),
-        Ok(_) => {
+        Ok(config) => {
+            keys(&config.policy).iter().for_each(print);
             print("ok");
             ExitCode::SUCCESS
         }
         Err(problems) => file.refuse(&problems),
     }
+}
+
+/// The keys others have to know by name: those of a rotation, and those that are
+/// published. A line each.
+fn keys(policy: &Policy) -> Vec<String> {
+    let mut lines = Vec::new();
+    for token in &policy.tokens {
+        let (kids, published) = (token.minter.kids(), &token.minter.published().keys);
+        if published.is_empty() && kids.len() < 2 {
+            continue;
+        }
+        for (index, kid) in kids.iter().enumerate() {
+            let public = published.iter().find(|key| Some(key.kid()) == kid.as_deref());
+            let name =
+                kid.as_ref().map_or_else(|| (index + 1).to_string(), |kid| format!("{kid:?}"));
+            let algorithm = public.map(|key| format!(" ({})", key.algorithm())).unwrap_or_default();
+            let role = match (index, public) {
+                (0, Some(_)) => "signs, published",
+                (0, None) => "signs",
+                (_, Some(_)) => "published",
+                (_, None) => "not used",
+            };
+            lines.push(format!("{}: key {name}{algorithm}: {role}", token.label));
+        }
+    }
+    lines
 }
 
 fn contact(policy: &Policy) -> ExitCode {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::file::File;
 use super::{CONFIGURATION, complain};
+use crate::audit::AuditLog;
 use crate::clock::Clock;
 use crate::config::{Config, Format, Log};
 use crate::live::Live;
@@ -41,23 +42,30 @@ pub(super) fn serve_on(
     config: Config,
     reload_from: Option<&Path>,
 ) -> ExitCode {
-    start_diagnostics(config.log);
+    start_diagnostics(&config.log);
     keep_memory_private();
     let server = config.server.clone();
-    let access = match AccessLog::start(format_of(config.log), Sink::Stdout) {
+    let access = match AccessLog::start(format_of(&config.log), Sink::Stdout) {
         Ok(access) => access,
         Err(error) => {
             complain(format_args!("the access log cannot be started: {error}"));
             return ExitCode::FAILURE;
         }
     };
-    let reload = reload_from.map(|path| Reload::new(path, &server, config.log));
-    let live = Arc::new(Live::new(config, Clock::system(), access));
+    let audit = match AuditLog::of(&config.log.audit) {
+        Ok(audit) => audit,
+        Err(error) => {
+            complain(format_args!("log.audit: cannot be opened: {error}"));
+            return ExitCode::from(CONFIGURATION);
+        }
+    };
+    let reload = reload_from.map(|path| Reload::new(path, &server, config.log.clone()));
+    let live = Arc::new(Live::new(config, Clock::system(), access).audited(audit));
     serve(&live, &server, listeners, Shutdown::Signals, reload);
     ExitCode::SUCCESS
 }
 
-fn format_of(log: Log) -> Format {
+fn format_of(log: &Log) -> Format {
     use std::io::IsTerminal as _;
     log.format.unwrap_or_else(|| {
         if std::io::stdout().is_terminal() { Format::Text } else { Format::Json }

@@ -4,16 +4,20 @@
 //! before it is forwarded is in `handle.rs`, what the app is then given in
 //! `pass.rs`. What decides lives elsewhere and knows nothing of this folder.
 
+mod audit;
 mod context;
 pub mod deadline;
 mod dial;
 mod failure;
 mod handle;
+mod page;
 mod pass;
 mod peer;
 mod send;
+mod vendor;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -93,9 +97,14 @@ impl ProxyHttp for Gateway {
         for name in &edits.remove {
             request.remove_header(name);
         }
-        for (name, value) in edits.set {
-            request.insert_header(name, value)?;
+        if ctx.vendor().is_some() {
+            ctx.leave_for_vendor(request)?;
+        } else {
+            for (name, value) in edits.set {
+                request.insert_header(name, value)?;
+            }
         }
+        ctx.ask_for_page(request)?;
         let host = ctx.upstream.as_ref().and_then(|upstream| upstream.host.clone());
         if let Some(host) = host {
             request.insert_header(header::HOST, host)?;
@@ -126,17 +135,30 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
+        ctx.clean_after_vendor(response)?;
         if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS
         {
             return Ok(());
         }
         ctx.status = response.status.as_u16();
-        ctx.end_session(session.req_header()).await;
+        ctx.follow_session(session.req_header(), response).await;
+        ctx.begin_page(session.req_header(), response).await?;
         // HTTP/1.0 knows no chunks: such a body ends with the connection.
         if session.req_header().version == Version::HTTP_10 {
             response.remove_header(&header::TRANSFER_ENCODING);
         }
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Duration>> {
+        ctx.page_piece(body, end_of_stream);
+        Ok(None)
     }
 
     fn fail_to_connect(

@@ -2,10 +2,12 @@
 //! never a user, a path or an address.
 
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::cache::Origin;
+use crate::circuit::State;
 
 /// All metrics of the process.
 pub struct Metrics {
@@ -19,12 +21,15 @@ pub struct Metrics {
     reloads: IntCounterVec,
     upstream_seconds: Histogram,
     token_seconds: Histogram,
+    exchange_seconds: HistogramVec,
+    circuits: IntGaugeVec,
     pub connections: IntGauge,
     pub connections_refused: IntCounter,
     in_flight: IntGauge,
     buckets: IntGauge,
     cached: IntGauge,
     session_errors: IntCounter,
+    audit_failures: IntCounter,
 }
 
 /// Numbers that are read when somebody asks.
@@ -32,8 +37,12 @@ pub struct Gauges {
     pub in_flight: usize,
     pub buckets: usize,
     pub cached: u64,
+    /// How the issuers of tokens are doing that others make.
+    pub circuits: Vec<(String, State)>,
     /// Of the whole time the process runs.
     pub session_errors: u64,
+    /// As above.
+    pub audit_failures: u64,
 }
 
 impl Default for Metrics {
@@ -95,6 +104,27 @@ impl Metrics {
                 "Time of token requests.",
                 &[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 1.0],
             ),
+            exchange_seconds: register(
+                &registry,
+                HistogramVec::new(
+                    HistogramOpts::new(
+                        "portcullis_exchange_seconds",
+                        "Time of calls to remote issuers, by whether they answered.",
+                    )
+                    .buckets(vec![0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
+                    &["token", "result"],
+                ),
+            ),
+            circuits: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "portcullis_issuer_circuit",
+                        "Remote issuers: 0 called, 1 left alone after failures, 2 being tried.",
+                    ),
+                    &["token"],
+                ),
+            ),
             connections: gauge("portcullis_connections", "Open client connections."),
             connections_refused: register(
                 &registry,
@@ -111,6 +141,13 @@ impl Metrics {
                 IntCounter::new(
                     "portcullis_session_errors_total",
                     "Questions about sessions that stores or the app did not answer.",
+                ),
+            ),
+            audit_failures: register(
+                &registry,
+                IntCounter::new(
+                    "portcullis_audit_failures_total",
+                    "Lines of the audit log that could not be written.",
                 ),
             ),
             registry,
@@ -159,12 +196,28 @@ impl Metrics {
         self.upstream_seconds.observe(seconds);
     }
 
+    /// A call to a remote issuer has ended.
+    pub fn exchanged(&self, token: &str, result: &str, seconds: f64) {
+        self.exchange_seconds.with_label_values(&[token, result]).observe(seconds);
+    }
+
     /// The Prometheus text exposition format.
     pub fn render(&self, gauges: &Gauges) -> String {
         let set = |gauge: &IntGauge, value: i64| gauge.set(value);
         set(&self.in_flight, i64::try_from(gauges.in_flight).unwrap_or(i64::MAX));
         set(&self.buckets, i64::try_from(gauges.buckets).unwrap_or(i64::MAX));
         set(&self.cached, i64::try_from(gauges.cached).unwrap_or(i64::MAX));
+        self.circuits.reset();
+        for (token, state) in &gauges.circuits {
+            let number = match state {
+                State::Closed => 0,
+                State::Open => 1,
+                State::Trying => 2,
+            };
+            self.circuits.with_label_values(&[token.as_str()]).set(number);
+        }
+        let seen = self.audit_failures.get();
+        self.audit_failures.inc_by(gauges.audit_failures.saturating_sub(seen));
         let seen = self.session_errors.get();
         self.session_errors.inc_by(gauges.session_errors.saturating_sub(seen));
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
@@ -203,8 +256,17 @@ mod tests {
         metrics.issued("portive", Origin::Cached);
         metrics.limited("token.portive");
         metrics.reloaded("ok");
-        let text =
-            metrics.render(&Gauges { in_flight: 2, buckets: 3, cached: 4, session_errors: 5 });
+        metrics.exchanged("openai", "answered", 0.3);
+        let text = metrics.render(&Gauges {
+            in_flight: 2,
+            buckets: 3,
+            cached: 4,
+            circuits: vec![("openai".to_owned(), State::Open)],
+            session_errors: 5,
+            audit_failures: 6,
+        });
+        assert!(text.contains("portcullis_issuer_circuit{token=\"openai\"} 1"));
+        assert!(text.contains("result=\"answered\",token=\"openai\",le=\"0.5\"} 1"), "{text}");
         assert!(
             text.contains("portcullis_requests_total{route=\"token.portive\",status=\"200\"} 1")
         );

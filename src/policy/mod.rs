@@ -5,13 +5,16 @@
 //! sorted here, once; nothing is looked up by name on the request path.
 
 mod header;
+mod placeholder;
 mod route;
 mod session;
 mod token;
+mod vendor;
 
 use std::sync::Arc;
 
 use crate::client::Trusted;
+use crate::discovery::{Discovery, Published};
 use crate::document::{At, Node, Problems, Table, Value};
 use crate::forward::Managed;
 use crate::mint::Presets;
@@ -19,9 +22,11 @@ use crate::route::Pattern;
 use crate::upstream::Upstream;
 
 pub use header::{HeaderTemplate, HeaderValueTemplate, PageToken};
+pub use placeholder::Placeholder;
 pub use route::{Claims, Route, SessionRule, SignIn};
 pub use session::SessionSource;
 pub use token::{Origin, TokenRoute, named};
+pub use vendor::Vendor;
 
 /// All rules of one configuration.
 pub struct Policy {
@@ -33,11 +38,16 @@ pub struct Policy {
     pub managed: Managed,
     pub trusted: Trusted,
     pub upstreams: Vec<Arc<Upstream>>,
+    /// Which of them are no apps.
+    vendors: Vec<Arc<Vendor>>,
+    pub discovery: Discovery,
     pub max_header: usize,
 }
 
-/// One rule of the table paths are looked up in; token paths come first.
+/// One rule of the table paths are looked up in; token paths come first, then
+/// what is published.
 pub enum Rule {
+    Published(Published, Pattern, Arc<str>),
     Route(Arc<Route>),
     Token(Arc<TokenRoute>, Pattern),
 }
@@ -45,13 +55,14 @@ pub enum Rule {
 impl crate::route::Rule for Rule {
     fn pattern(&self) -> &Pattern {
         match self {
+            Self::Published(_, pattern, _) | Self::Token(_, pattern) => pattern,
             Self::Route(route) => &route.pattern,
-            Self::Token(_, pattern) => pattern,
         }
     }
 
     fn guards(&self) -> bool {
         match self {
+            Self::Published(..) => false,
             Self::Route(route) => route.guards(),
             Self::Token(..) => true,
         }
@@ -64,8 +75,9 @@ impl Policy {
         let sources = session::read(top);
         let presets = read_presets(top);
         let tokens = read_tokens(top, &presets);
-        let upstreams = read_upstreams(top);
-        let routes = read_routes(top, &tokens, &upstreams);
+        let mut vendors = Vec::new();
+        let upstreams = read_upstreams(top, &mut vendors);
+        let routes = read_routes(top, &tokens, &upstreams, &vendors);
         let identity = read_identity(top);
         if let (true, Some(token)) = (sources.as_ref().is_some_and(Vec::is_empty), tokens.first()) {
             top.at().problem(format!(
@@ -78,6 +90,11 @@ impl Policy {
         let token_rule =
             |token: &Arc<TokenRoute>| Some(Rule::Token(token.clone(), token.path.clone()?));
         let mut rules: Vec<Rule> = tokens.iter().filter_map(token_rule).collect();
+        let discovery = read_discovery(top, &tokens);
+        rules.extend(discovery.paths().into_iter().filter_map(|(path, what)| {
+            let label = path.as_str().into();
+            Some(Rule::Published(what, Pattern::parse(&path)?, label))
+        }));
         rules.extend(routes.into_iter().map(|route| Rule::Route(Arc::new(route))));
         Some(Self {
             sources: sources?,
@@ -87,16 +104,18 @@ impl Policy {
             managed,
             trusted,
             upstreams: upstreams?,
+            vendors,
+            discovery,
             max_header,
         })
     }
 
-    /// The upstream of requests no route sends elsewhere.
+    /// The upstream of requests no route sends elsewhere. Never a vendor's.
     pub fn default_upstream(&self) -> Option<&Arc<Upstream>> {
-        self.upstreams
-            .iter()
-            .find(|upstream| upstream.name.is_empty())
-            .or_else(|| self.upstreams.first())
+        let is_app = |upstream: &&Arc<Upstream>| !self.vendors.iter().any(|v| v.is(upstream));
+        let mut apps = self.upstreams.iter().filter(is_app);
+        let first = apps.clone().next();
+        apps.find(|upstream| upstream.name.is_empty()).or(first)
     }
 }
 
@@ -120,8 +139,14 @@ pub fn read_tokens(top: &mut Table<'_>, presets: &Presets) -> Vec<Arc<TokenRoute
     tokens
 }
 
+/// Tables of one upstream, which are no names of several.
+const IN_UPSTREAM: [&str; 3] = ["health", "keys", "tls"];
+
 /// `[upstream]`, or `[upstream.NAME]` tables; the unnamed one has no name.
-fn read_upstreams(top: &mut Table<'_>) -> Option<Vec<Arc<Upstream>>> {
+fn read_upstreams(
+    top: &mut Table<'_>,
+    vendors: &mut Vec<Arc<Vendor>>,
+) -> Option<Vec<Arc<Upstream>>> {
     let at =
         top.take_needed("upstream", "[upstream] with servers = [\"http://127.0.0.1:3000\"]")?;
     let is_table = |node: &Node| matches!(node.value, Value::Table(_));
@@ -129,10 +154,15 @@ fn read_upstreams(top: &mut Table<'_>) -> Option<Vec<Arc<Upstream>>> {
     let named = !members.is_empty()
         && members
             .iter()
-            .all(|(key, at)| key.name != "tls" && key.name != "health" && is_table(at.node));
-    let read = |name: &str, at: &At<'_>| {
+            .all(|(key, at)| !IN_UPSTREAM.contains(&key.name.as_str()) && is_table(at.node));
+    let mut read = |name: &str, at: &At<'_>| {
         let mut table = at.table()?;
-        let upstream = Upstream::read(name, &mut table);
+        let mut upstream = Upstream::read(name, &mut table);
+        if let Some(upstream) = &mut upstream {
+            vendors.extend(Vendor::read(&mut table, upstream).map(Arc::new));
+        }
+        // Where `servers` is wrong, `keys` has not been looked at.
+        table.take("keys");
         table.finish();
         upstream.map(Arc::new)
     };
@@ -147,16 +177,26 @@ fn read_routes(
     top: &mut Table<'_>,
     tokens: &[Arc<TokenRoute>],
     upstreams: &Option<Vec<Arc<Upstream>>>,
+    vendors: &[Arc<Vendor>],
 ) -> Vec<Route> {
     let Some(at) = top.take("route") else { return Vec::new() };
     let none = Vec::new();
     let upstreams = upstreams.as_ref().unwrap_or(&none);
-    at.items().iter().filter_map(|item| Route::read(item, tokens, upstreams)).collect()
+    at.items().iter().filter_map(|item| Route::read(item, tokens, upstreams, vendors)).collect()
+}
+
+/// What the tokens publish: nothing, unless one of their keys says so.
+fn read_discovery(top: &Table<'_>, tokens: &[Arc<TokenRoute>]) -> Discovery {
+    let minters = tokens.iter().map(|token| (token.name.as_str(), &token.minter));
+    Discovery::of(minters).unwrap_or_else(|problem| {
+        top.at().problem(problem);
+        Discovery::default()
+    })
 }
 
 fn read_identity(top: &mut Table<'_>) -> Vec<HeaderTemplate> {
     let Some(mut table) = top.take("identity").and_then(|at| at.table()) else { return Vec::new() };
-    let headers = table.take("headers").map(|at| header::read_all(&at, &[]));
+    let headers = table.take("headers").map(|at| header::read_all(&at, &[], None));
     table.finish();
     headers.unwrap_or_default()
 }
@@ -184,6 +224,7 @@ impl Rule {
     /// the client chose.
     pub fn label(&self) -> &Arc<str> {
         match self {
+            Self::Published(_, _, label) => label,
             Self::Route(route) => &route.label,
             Self::Token(token, _) => &token.label,
         }
@@ -192,15 +233,8 @@ impl Rule {
     /// The allowed origin a token is asked for from, if it is another site's.
     pub fn origin(&self, origin: &[u8]) -> Option<&Origin> {
         match self {
-            Self::Route(_) => None,
+            Self::Published(..) | Self::Route(_) => None,
             Self::Token(token, _) => token.origin(origin),
-        }
-    }
-
-    pub fn is_token(&self) -> bool {
-        match self {
-            Self::Route(_) => false,
-            Self::Token(..) => true,
         }
     }
 }

@@ -61,10 +61,16 @@ impl Admin {
     }
 
     fn metrics(&self) -> String {
+        let policy = self.0.policy();
+        let remote = policy.tokens.iter().filter(|token| token.minter.is_remote());
+        let circuits =
+            remote.map(|token| (token.name.clone(), self.0.circuits.state(&token.name))).collect();
         self.0.metrics.render(&Gauges {
+            circuits,
             in_flight: self.0.in_flight(),
             buckets: self.0.limits.len(),
             cached: self.0.tokens.len(),
+            audit_failures: self.0.audit.failed(),
             session_errors: self.0.servers.failures(),
         })
     }

@@ -29,6 +29,7 @@ mod kinds;
 mod load;
 mod process;
 mod servers;
+mod sign;
 
 use cookies::{Kind, Visitor};
 use load::{Connections, get};
@@ -73,6 +74,9 @@ fn main() {
     }
     if wanted("kinds") {
         kinds::print();
+    }
+    if wanted("sign") {
+        sign::print(&effort);
     }
     if cfg!(feature = "count-allocations") && wanted("allocations") {
         allocations();

@@ -16,6 +16,7 @@
 
 mod support;
 
+mod audit;
 mod cache;
 mod check;
 mod cookies;
@@ -26,10 +27,12 @@ mod framing;
 mod heads;
 mod http2;
 mod issuer;
+mod jwks;
 mod jwt_abuse;
 mod lifecycle;
 mod limit;
 mod limits_evasion;
+mod page;
 mod paths;
 mod pipelining;
 mod route;
@@ -37,6 +40,8 @@ mod session;
 mod sign_out;
 mod slow;
 mod spelling;
+mod statuses;
 mod streaming;
 mod token;
+mod vendor;
 mod websocket;
