@@ -48,6 +48,12 @@ pub(crate) static REST: Family =
 /// A value this long is no name, and must not be in a message.
 const TELLING: usize = 20;
 
+/// Whether a value could be anything but words of our own messages, which a
+/// fuzzer that watches comparisons soon sends as cookies.
+fn is_telling(value: &str) -> bool {
+    value.len() >= TELLING && !value.contains(' ') && value.bytes().any(|b| b.is_ascii_digit())
+}
+
 impl Family {
     const fn new(kinds: &'static [&'static str]) -> Self {
         Self { kinds, cases: OnceLock::new() }
@@ -79,7 +85,7 @@ impl Family {
                 let said = said.join("\n");
                 for (name, value) in cookies.iter() {
                     let value = String::from_utf8_lossy(value);
-                    let told = value.len() >= TELLING
+                    let told = is_telling(&value)
                         && said.contains(&*value)
                         && !String::from_utf8_lossy(name).contains(&*value);
                     assert!(!told, "{}: a message repeats a cookie", case.id);
