@@ -39,7 +39,8 @@ const FAILURE_KEPT: Duration = Duration::from_secs(1);
 /// An entry: a token, or what came of the last attempt to make one.
 #[derive(Clone)]
 pub enum Held {
-    Failed(Refusal, Retry),
+    /// Boxed: every entry is charged for the room of the largest.
+    Failed(Box<Refusal>, Retry),
     /// The attempt failed, but the token before it is still valid.
     Kept(Arc<Token>, Retry),
     Token(Arc<Token>, Stay),
@@ -73,7 +74,7 @@ impl Held {
         match (made, before) {
             (Ok(token), _) => Self::token(Arc::new(token), key, now),
             (Err(_), Some(before)) => Self::Kept(before, retry),
-            (Err(refusal), None) => Self::Failed(refusal, retry),
+            (Err(refusal), None) => Self::Failed(Box::new(refusal), retry),
         }
     }
 
@@ -173,7 +174,7 @@ impl Tokens {
         let entry = entry.await;
         let fresh = entry.is_fresh();
         match entry.into_value() {
-            Held::Failed(refusal, _) => Err(refusal),
+            Held::Failed(refusal, _) => Err(*refusal),
             Held::Kept(token, _) => Ok((token, Origin::Cached)),
             Held::Token(token, _) => {
                 Ok((token, if fresh { Origin::Minted } else { Origin::Cached }))

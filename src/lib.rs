@@ -40,6 +40,7 @@ pub mod issue;
 pub mod keys;
 pub mod limit;
 pub mod live;
+pub mod mark;
 pub mod memo;
 pub mod mint;
 pub mod observe;

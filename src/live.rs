@@ -5,6 +5,7 @@
 //! every user a new allowance and send everybody back to minting at once. There
 //! is exactly one swap cell; a request loads it once.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -19,13 +20,15 @@ use crate::circuit::Circuits;
 use crate::clock::{Clock, Now};
 use crate::config::{Config, UserField};
 use crate::decide::Verdict;
+use crate::digits::Hex;
 use crate::discovery::Retired;
 use crate::keys::CurrentPolicy;
 use crate::limit::Limits;
+use crate::mark::Mark;
 use crate::memo::Sessions;
 use crate::observe::{AccessLog, Metrics};
 use crate::policy::{Policy, SessionSource};
-use crate::revoke::Revoked;
+use crate::revoke::{By, Revoked};
 use crate::session::{Cookies, Identity};
 
 /// Everything requests share.
@@ -46,7 +49,7 @@ pub struct Live {
     pub user_field: UserField,
     /// How long an idle client connection is kept, in seconds.
     pub idle_seconds: u64,
-    user_hash_key: [u8; 32],
+    user_hash: RandomState,
     ready: AtomicBool,
     in_flight: AtomicUsize,
     _background: Background,
@@ -55,9 +58,6 @@ pub struct Live {
 impl Live {
     pub fn new(config: Config, clock: Clock, access: AccessLog) -> Self {
         let Config { server, log, policy } = config;
-        let mut user_hash_key = [0; 32];
-        // Without randomness the hash is merely unkeyed.
-        let _ = aws_lc_rs::rand::fill(&mut user_hash_key);
         let background = Background::start();
         let servers = Servers::new(&background.handle(), clock.clone());
         Self {
@@ -75,7 +75,7 @@ impl Live {
             audit: AuditLog::default(),
             user_field: log.user,
             idle_seconds: server.idle_timeout.as_secs().max(1),
-            user_hash_key,
+            user_hash: RandomState::new(),
             ready: AtomicBool::new(true),
             in_flight: AtomicUsize::new(0),
             _background: background,
@@ -150,25 +150,23 @@ impl Live {
         self.sessions.verify(policy, &self.servers, &self.revoked, cookies, now).await
     }
 
-    /// The app has ended this session: it is not accepted any more, nor is
-    /// anything remembered of it.
+    /// This session has been ended: it is not accepted any more, nor is anything
+    /// remembered of it.
     pub async fn end_session(
         &self,
         source: &SessionSource,
         cookies: Cookies<'_>,
         identity: &Identity,
+        by: By,
     ) {
-        self.revoked.end_session(source, cookies, identity);
+        self.revoked.end_session(source, cookies, identity, by, self.clock.now());
         self.sessions.forget(source, cookies).await;
     }
 
-    /// A user's id for the log: tells users apart while the process runs, and
-    /// says nothing to whoever reads the log.
-    pub fn user_hash(&self, user_id: &str) -> String {
-        let keyed = [&self.user_hash_key, user_id.as_bytes()].concat();
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &keyed);
-        let (head, _) = digest.as_ref().split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
-        format!("{:016x}", u64::from_be_bytes(*head))
+    /// A user's id for the log, by a keyed hash: tells users apart while the
+    /// process runs, and says nothing to whoever reads the log.
+    pub fn user_hash(&self, user: Mark) -> Hex {
+        Hex::new(self.user_hash.hash_one(user))
     }
 
     /// Whether new requests are welcome: false from the first moment of

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, header};
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 
 use crate::cache::Origin;
 use crate::client::{Client, Scheme, forwarded_host};
@@ -18,6 +18,7 @@ use crate::placeholder::Replacer;
 use crate::policy::{HeaderTemplate, Policy, Route, TokenRoute};
 use crate::request::RequestView;
 use crate::respond::{Audience, Refusal, Reply};
+use crate::revoke::By;
 use crate::session::{Cookies, Identity, Reason, Rejected};
 use crate::upstream::Upstream;
 
@@ -150,14 +151,28 @@ impl Ctx {
         source.map_or("", |source| &source.label)
     }
 
-    /// The app has answered a request that ends the session.
-    pub(super) async fn end_session(&mut self, request: &RequestHeader) {
+    /// The app has answered: it may have signed somebody in again, or out.
+    pub(super) async fn follow_session(
+        &mut self,
+        request: &RequestHeader,
+        response: &ResponseHeader,
+    ) {
+        let cookies = request.headers.get(header::COOKIE).map_or(&b""[..], HeaderValue::as_bytes);
+        let cookies = Cookies::new(cookies);
+        for source in self.policy.sources.iter().filter(|source| source.signs_out()) {
+            let set = response.headers.get_all(header::SET_COOKIE).iter();
+            let set = set.map(HeaderValue::as_bytes);
+            self.live.revoked.reissued(source, cookies, set, self.now);
+        }
+        self.end_session(cookies).await;
+    }
+
+    async fn end_session(&mut self, cookies: Cookies<'_>) {
         let answered = (200..400).contains(&self.status);
         let Some(identity) = self.leaving.take().filter(|_| answered) else { return };
         let source = self.source.and_then(|index| self.policy.sources.get(index));
-        let cookies = request.headers.get(header::COOKIE);
-        if let (Some(source), Some(cookies)) = (source, cookies) {
-            self.live.end_session(source, Cookies::new(cookies.as_bytes()), &identity).await;
+        if let Some(source) = source {
+            self.live.end_session(source, cookies, &identity, By::App).await;
         }
     }
 
@@ -213,7 +228,15 @@ impl Ctx {
             "issued" => self.live.metrics.token_took(took.as_secs_f64()),
             _ => {}
         }
-        let user = self.identity.as_ref().and_then(|identity| self.user(identity));
+        let hash;
+        let user = match (&self.identity, self.live.user_field) {
+            (None, _) | (_, UserField::Off) => None,
+            (Some(identity), UserField::Hash) => {
+                hash = self.live.user_hash(identity.mark());
+                Some(hash.as_str())
+            }
+            (Some(identity), UserField::Plain) => Some(identity.user_id()),
+        };
         self.live.access.write(&Line {
             unix_ms: self.now.unix_ms(),
             method: request.method.as_str(),
@@ -221,21 +244,13 @@ impl Ctx {
             path: request.uri.path(),
             route: label,
             client: self.client.address,
-            user: user.as_deref(),
+            user,
             source: self.source_label(),
             outcome: self.outcome,
             reason: self.reason,
             status: self.status,
             micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         });
-    }
-
-    fn user(&self, identity: &Identity) -> Option<String> {
-        match self.live.user_field {
-            UserField::Hash => Some(self.live.user_hash(identity.user_id())),
-            UserField::Off => None,
-            UserField::Plain => Some(identity.user_id().to_owned()),
-        }
     }
 }
 

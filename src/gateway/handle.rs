@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use pingora::prelude::{Result, Session};
 
 use super::audit::Place;
@@ -149,7 +149,7 @@ async fn issue_token(
             let mut reply =
                 Reply::new(StatusCode::OK, token.content_type.clone(), token.body.clone());
             if let Some(cookie) = &token.set_cookie {
-                reply.headers.insert(header::SET_COOKIE, cookie.clone());
+                reply.headers.insert(header::SET_COOKIE, HeaderValue::clone(cookie));
             }
             push_limit(&mut reply, route, admitted.as_ref());
             reply

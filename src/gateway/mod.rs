@@ -141,7 +141,7 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         ctx.status = response.status.as_u16();
-        ctx.end_session(session.req_header()).await;
+        ctx.follow_session(session.req_header(), response).await;
         ctx.begin_page(session.req_header(), response).await?;
         // HTTP/1.0 knows no chunks: such a body ends with the connection.
         if session.req_header().version == Version::HTTP_10 {

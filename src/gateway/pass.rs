@@ -23,8 +23,8 @@ pub(super) async fn prepare(
     ctx.identity = identity;
     if let Some(limit) = route.and_then(|route| route.limit.as_ref()) {
         let subject = match &ctx.identity {
-            Some(identity) => limit.bucket(identity.user_id()),
-            None => limit.bucket(&ctx.client.limit_key()),
+            Some(identity) => limit.bucket(identity.mark()),
+            None => limit.bucket(ctx.client.mark()),
         };
         if let Err(exceeded) = live.limits.take(limit, subject, ctx.now) {
             live.metrics.limited(ctx.route_label());

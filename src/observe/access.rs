@@ -51,10 +51,24 @@ pub struct Line<'a> {
 pub struct AccessLog(Arc<Shared>);
 
 struct Shared {
-    shards: [Mutex<String>; SHARDS],
+    shards: [Mutex<Buffer>; SHARDS],
     format: Format,
     sink: Sink,
     dropped: AtomicU64,
+}
+
+/// Lines not yet written out.
+#[derive(Default)]
+struct Buffer {
+    text: String,
+    stamp: Stamp,
+}
+
+/// The time of the last line: those of one second differ in its fraction only.
+#[derive(Default)]
+struct Stamp {
+    second: u64,
+    text: String,
 }
 
 impl AccessLog {
@@ -86,13 +100,14 @@ impl AccessLog {
         }
         let Some(shard) = self.0.shards.get(self.0.shard()) else { return };
         let mut buffer = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffer.len() > BACKLOG {
+        let Buffer { text, stamp } = &mut *buffer;
+        if text.len() > BACKLOG {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
         match self.0.format {
-            Format::Json => line.json(&mut buffer),
-            Format::Text => line.text(&mut buffer),
+            Format::Json => line.json(text, stamp),
+            Format::Text => line.text(text, stamp),
         }
     }
 
@@ -115,7 +130,9 @@ impl Shared {
 
     fn flush(&self) {
         for shard in &self.shards {
-            let lines = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut buffer = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let lines = std::mem::take(&mut buffer.text);
+            drop(buffer);
             if lines.is_empty() {
                 continue;
             }
@@ -152,10 +169,26 @@ fn shard_of_thread() -> usize {
     SHARD.with(|shard| *shard)
 }
 
+impl Stamp {
+    fn push(&mut self, out: &mut String, unix_ms: u64) {
+        let second = unix_ms / 1000;
+        if self.second != second || self.text.is_empty() {
+            self.second = second;
+            self.text.clear();
+            push_rfc3339(&mut self.text, second * 1000);
+            // Up to the fraction.
+            self.text.truncate(self.text.len().saturating_sub("000Z".len()));
+        }
+        out.push_str(&self.text);
+        digits::push_below(out, unix_ms, 1000);
+        out.push('Z');
+    }
+}
+
 impl Line<'_> {
-    fn json(&self, out: &mut String) {
+    fn json(&self, out: &mut String, stamp: &mut Stamp) {
         out.push_str("{\"time\":\"");
-        push_rfc3339(out, self.unix_ms);
+        stamp.push(out, self.unix_ms);
         out.push_str("\",\"method\":\"");
         escape(out, self.method);
         out.push_str("\",\"host\":\"");
@@ -189,8 +222,8 @@ impl Line<'_> {
         out.push_str("}\n");
     }
 
-    fn text(&self, out: &mut String) {
-        push_rfc3339(out, self.unix_ms);
+    fn text(&self, out: &mut String, stamp: &mut Stamp) {
+        stamp.push(out, self.unix_ms);
         push(out, format_args!(" {} ", self.status));
         escape(out, self.method);
         out.push(' ');
@@ -264,7 +297,7 @@ mod tests {
     #[test]
     fn a_line_is_one_json_object_whatever_the_path() {
         let mut out = String::new();
-        LINE.json(&mut out);
+        LINE.json(&mut out, &mut Stamp::default());
         assert_eq!(out.matches('\n').count(), 1);
         let line: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(line["path"], "/a\"\u{1b}[31m\n");
@@ -273,9 +306,20 @@ mod tests {
     }
 
     #[test]
+    fn the_time_is_that_of_each_line() {
+        let mut stamp = Stamp::default();
+        for unix_ms in [0, 999, 1_767_225_600_042, 1_767_225_600_999, 1_767_225_601_000] {
+            let (mut kept, mut anew) = (String::new(), String::new());
+            stamp.push(&mut kept, unix_ms);
+            push_rfc3339(&mut anew, unix_ms);
+            assert_eq!(kept, anew);
+        }
+    }
+
+    #[test]
     fn text_lines_carry_no_control_characters() {
         let mut out = String::new();
-        LINE.text(&mut out);
+        LINE.text(&mut out, &mut Stamp::default());
         assert!(out.trim_end().chars().all(|c| !c.is_control()));
     }
 }

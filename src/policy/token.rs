@@ -76,11 +76,7 @@ impl TokenRoute {
         let origins = table.get::<OneOrMany<Origin>>("origins").map(|many| many.0);
         let audit = table.take("audit").and_then(|at| at.choose(&[("required", Need::Required)]));
         let minter = Minter::read(name, &mut table, presets);
-        // A misread preset leaves its members unasked; reporting them as unknown
-        // would only bury the cause.
-        if minter.is_some() {
-            table.finish();
-        }
+        table.finish();
         let minter = minter?;
         let allow = minter.methods().iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         Some(Self {

@@ -1,0 +1,7 @@
+//! The target `cookies_rest` for libFuzzer.
+#![no_main]
+
+#[path = "../targets/mod.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| (targets::named("cookies_rest").run)(data));
