@@ -40,7 +40,8 @@ impl Scheme {
     }
 }
 
-/// `trusted_proxies`: networks, and `"unix"` for unix-socket peers.
+/// `trusted_proxies` and `proxy_protocol`: networks, and `"unix"` for unix-socket
+/// peers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trusted {
     networks: Vec<IpNet>,
@@ -56,8 +57,10 @@ impl Trusted {
         self.networks.iter().any(|network| network.contains(&address))
     }
 
-    fn trusts_peer(&self, peer: Option<IpAddr>) -> bool {
-        peer.map_or(self.unix, |address| self.trusts(address))
+    /// Whether the other end of a connection is one of these; `None` is a unix
+    /// socket.
+    pub fn trusts_peer(&self, peer: Option<IpAddr>) -> bool {
+        peer.map_or(self.unix, |address| self.trusts(canonical(address)))
     }
 }
 

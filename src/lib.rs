@@ -35,6 +35,7 @@ pub mod demo;
 pub mod digits;
 pub mod discovery;
 pub mod document;
+pub mod edge;
 pub mod forward;
 pub mod gateway;
 pub mod issue;

@@ -2,8 +2,9 @@
 //! must outlive it.
 //!
 //! Counters and cached tokens are not replaced on reload: fresh ones would hand
-//! every user a new allowance and send everybody back to minting at once. There
-//! is exactly one swap cell; a request loads it once.
+//! every user a new allowance and send everybody back to minting at once. Two
+//! cells are swapped, which need not agree: a connection loads the settings of
+//! the edge once, a request the policy.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::config::{Config, UserField};
 use crate::decide::Verdict;
 use crate::digits::Hex;
 use crate::discovery::Retired;
+use crate::edge::{Crowd, Edge};
 use crate::keys::CurrentPolicy;
 use crate::limit::Limits;
 use crate::mark::Mark;
@@ -36,6 +38,8 @@ use crate::upstream::Upstream;
 /// Everything requests share.
 pub struct Live {
     policy: ArcSwap<Policy>,
+    edge: ArcSwap<Edge>,
+    pub crowd: Arc<Crowd>,
     pub limits: Limits,
     pub tokens: Tokens,
     pub assertions: Assertions,
@@ -60,11 +64,13 @@ pub struct Live {
 
 impl Live {
     pub fn new(config: Config, clock: Clock, access: AccessLog) -> Self {
-        let Config { server, log, policy } = config;
+        let Config { server, log, edge, policy } = config;
         let background = Background::start();
         let servers = Servers::new(&background.handle(), clock.clone());
         Self {
             policy: ArcSwap::from_pointee(policy),
+            edge: ArcSwap::from_pointee(edge),
+            crowd: Arc::default(),
             limits: Limits::default(),
             tokens: Tokens::default(),
             assertions: Assertions::default(),
@@ -154,6 +160,16 @@ impl Live {
         let policy = self.policy();
         self.servers.stores.keep_only(policy.sources.iter().filter_map(|source| source.store()));
         self.start();
+    }
+
+    /// The edge as of now; a connection keeps it until its first request.
+    pub fn edge(&self) -> Arc<Edge> {
+        self.edge.load_full()
+    }
+
+    /// Replaces the edge for connections that come from now on.
+    pub fn replace_edge(&self, edge: Edge) {
+        self.edge.store(Arc::new(edge));
     }
 
     /// Who the cookies say is asking.

@@ -1,12 +1,15 @@
-//! SIGHUP: read the file again and swap the policy, or keep what runs.
+//! Reading the file again: on SIGHUP, and when it or a file it names has changed.
 //!
 //! The new file must hold as a whole. A problem, a secret that cannot be read or
 //! a changed setting that needs a restart refuses all of it: every reason is
-//! logged and counted, and requests go on under the old policy. Listeners,
+//! logged and counted, and requests go on under the old policy. Sockets,
 //! counters and cached tokens are never touched.
+
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
@@ -15,48 +18,71 @@ use tokio::signal::unix::Signal;
 
 use crate::config::{Config, Log, Server, secrets_beside};
 use crate::live::Live;
+use crate::secret::Secrets;
+use watch::Watched;
 
-/// What a reload compares with: the settings the process was started with.
+/// What a reload compares with: the settings the process was started with, and
+/// the files they came from.
 pub struct Reload {
     path: PathBuf,
     server: Server,
     log: Log,
+    watched: Mutex<Watched>,
 }
 
 impl Reload {
-    pub fn new(path: &Path, server: &Server, log: Log) -> Self {
-        Self { path: path.to_owned(), server: server.clone(), log }
+    /// `secrets` have been asked for everything the file names.
+    pub fn new(path: &Path, server: &Server, log: Log, secrets: &Secrets) -> Self {
+        let watched = Mutex::new(Watched::new(path, secrets));
+        Self { path: path.to_owned(), server: server.clone(), log, watched }
     }
 
-    /// The new policy is in force, or every reason why not.
+    /// The new configuration is in force, or every reason why not.
     fn reload(&self, live: &Arc<Live>) -> Result<(), Vec<String>> {
+        let secrets = secrets_beside(&self.path);
+        // What changes from here on is another change.
+        let before = self.watched().look();
+        let read = self.read(&secrets);
+        self.watched().have_read(before, &self.path, &secrets);
+        let config = read?;
+        for upstream in &config.policy.upstreams {
+            for host in upstream.resolve() {
+                tracing::warn!(upstream = upstream.name, host, "name cannot be resolved yet");
+            }
+        }
+        live.replace_edge(config.edge);
+        live.replace(config.policy);
+        Ok(())
+    }
+
+    fn read(&self, secrets: &Secrets) -> Result<Config, Vec<String>> {
         let text = std::fs::read_to_string(&self.path)
             .map_err(|error| vec![format!("{}: cannot be read: {error}", self.path.display())])?;
-        let config = Config::read(&text, &secrets_beside(&self.path)).map_err(|problems| {
+        let config = Config::read(&text, secrets).map_err(|problems| {
             let file = self.path.display().to_string();
             problems
                 .iter()
                 .map(|problem| problem.display(&file, &text).to_string())
                 .collect::<Vec<_>>()
         })?;
-        if config.server != self.server || config.log != self.log {
-            return Err(vec![
-                "[server] or [log] was changed, which needs a restart (`trusted_proxies` does not)"
-                    .to_owned(),
-            ]);
+        let mut changed = self.server.changed(&config.server);
+        if config.log != self.log {
+            changed.push("log");
         }
-        for upstream in &config.policy.upstreams {
-            for host in upstream.resolve() {
-                tracing::warn!(upstream = upstream.name, host, "name cannot be resolved yet");
-            }
+        if changed.is_empty() {
+            return Ok(config);
         }
-        live.replace(config.policy);
-        Ok(())
+        let restart = |key| format!("`{key}` was changed, which needs a restart or an upgrade");
+        Err(changed.into_iter().map(restart).collect())
+    }
+
+    fn watched(&self) -> std::sync::MutexGuard<'_, Watched> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The reload as a service of the process.
-pub(crate) struct ReloadOnHangup {
+pub(crate) struct Reloader {
     reload: Arc<Reload>,
     live: Arc<Live>,
     /// Taken when the service starts.
@@ -64,7 +90,7 @@ pub(crate) struct ReloadOnHangup {
 }
 
 #[async_trait]
-impl BackgroundService for ReloadOnHangup {
+impl BackgroundService for Reloader {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let hangups = self.hangups.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut hangups) = hangups else { return };
@@ -72,15 +98,33 @@ impl BackgroundService for ReloadOnHangup {
             tokio::select! {
                 _ = shutdown.changed() => return,
                 _ = hangups.recv() => self.once().await,
+                () = self.files_have_changed() => {
+                    tracing::info!("files have changed");
+                    self.once().await;
+                }
             }
         }
     }
 }
 
-impl ReloadOnHangup {
+impl Reloader {
     pub(crate) fn new(reload: Reload, live: &Arc<Live>, hangups: Signal) -> Self {
         let (reload, live) = (Arc::new(reload), live.clone());
         Self { reload, live, hangups: Mutex::new(Some(hangups)) }
+    }
+
+    /// Completes when files have changed and then stood still for a while: an
+    /// editor, or a renewal, writes more than once.
+    async fn files_have_changed(&self) {
+        let Some(every) = self.reload.server.watch else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(every.max(Duration::from_millis(10))).await;
+            let reload = self.reload.clone();
+            let changed = tokio::task::spawn_blocking(move || reload.watched().have_settled());
+            if changed.await.unwrap_or(false) {
+                return;
+            }
+        }
     }
 
     async fn once(&self) {

@@ -5,8 +5,10 @@
 //! `credential:NAME`); nothing here repeats a reference that does not parse,
 //! because it may be the secret itself, pasted into the file by mistake.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -63,7 +65,23 @@ pub enum Secrets {
     Literal,
     /// The process: its environment, files (relative to `folder`), and the
     /// service manager's credentials folder.
-    Process { folder: PathBuf },
+    Process { folder: PathBuf, files: Files },
+}
+
+/// The files that references led to, whether or not they could be read: a change
+/// of any of them is a change of the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Files(Arc<Mutex<BTreeSet<PathBuf>>>);
+
+impl Files {
+    fn note(&self, path: &Path) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+    }
+
+    /// Every one so far.
+    pub fn all(&self) -> BTreeSet<PathBuf> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Why a reference gave no secret. The text never repeats the reference unless
@@ -106,29 +124,58 @@ impl fmt::Display for SecretError {
 impl std::error::Error for SecretError {}
 
 impl Secrets {
+    /// As the process sees them, relative paths starting from `folder`.
+    pub fn of_process(folder: impl Into<PathBuf>) -> Self {
+        Self::Process { folder: folder.into(), files: Files::default() }
+    }
+
+    /// The files that were read so far.
+    pub fn files(&self) -> BTreeSet<PathBuf> {
+        match self {
+            Self::Literal => BTreeSet::new(),
+            Self::Process { files, .. } => files.all(),
+        }
+    }
+
+    /// What stands at a path, or behind a reference: for settings that are files
+    /// by nature.
+    pub fn resolve_file(&self, text: &str) -> Result<Secret, SecretError> {
+        let has_scheme =
+            ["credential:", "env:", "file:"].iter().any(|scheme| text.starts_with(scheme));
+        // The file itself, pasted in.
+        if text.contains("-----") || text.contains('\n') {
+            return Err(SecretError::NotAReference);
+        }
+        match self {
+            Self::Literal => read(Path::new(text)),
+            Self::Process { .. } if has_scheme => self.resolve(text),
+            Self::Process { folder, files } => read_noted(&folder.join(text), files),
+        }
+    }
+
     /// The secret behind `reference`: one trailing newline dropped, a value that
     /// starts with `base64:` or `hex:` decoded.
     pub fn resolve(&self, reference: &str) -> Result<Secret, SecretError> {
         match self {
             Self::Literal => decode(reference.as_bytes().to_vec(), "the value"),
-            Self::Process { folder } => from_process(reference, folder),
+            Self::Process { folder, files } => from_process(reference, folder, files),
         }
     }
 }
 
-fn from_process(reference: &str, folder: &Path) -> Result<Secret, SecretError> {
+fn from_process(reference: &str, folder: &Path, files: &Files) -> Result<Secret, SecretError> {
     let (scheme, name) = reference.split_once(':').ok_or(SecretError::NotAReference)?;
     match scheme {
         "credential" if is_name(name) => {
             let directory = environment("CREDENTIALS_DIRECTORY")
                 .ok_or_else(|| SecretError::NoCredentials(name.to_owned()))?;
-            read(&Path::new(&directory).join(name))
+            read_noted(&Path::new(&directory).join(name), files)
         }
         "env" if is_name(name) => {
             let value = environment(name).ok_or_else(|| SecretError::Unset(name.to_owned()))?;
             decode(value.into_encoded_bytes(), &format!("environment variable `{name}`"))
         }
-        "file" if !name.is_empty() => read(&folder.join(name)),
+        "file" if !name.is_empty() => read_noted(&folder.join(name), files),
         _ => Err(SecretError::NotAReference),
     }
 }
@@ -145,6 +192,11 @@ fn is_name(name: &str) -> bool {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn environment(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name)
+}
+
+fn read_noted(path: &Path, files: &Files) -> Result<Secret, SecretError> {
+    files.note(path);
+    read(path)
 }
 
 fn read(path: &Path) -> Result<Secret, SecretError> {
@@ -192,7 +244,7 @@ mod tests {
     use super::*;
 
     fn process() -> Secrets {
-        Secrets::Process { folder: std::env::temp_dir() }
+        Secrets::of_process(std::env::temp_dir())
     }
 
     #[test]

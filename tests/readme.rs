@@ -54,6 +54,10 @@ fn folder(name: &str, config: &str) -> PathBuf {
         let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
         fs::write(folder.join("internal-ca.pem"), certificate.pem()).unwrap();
     }
+    // The certificate that blocks with `tls` name.
+    let site = rcgen::generate_simple_self_signed(vec!["app.example.com".to_owned()]).unwrap();
+    fs::write(folder.join("site.pem"), site.cert.pem()).unwrap();
+    fs::write(folder.join("site-key.pem"), site.signing_key.serialize_pem()).unwrap();
     folder
 }
 
@@ -116,8 +120,12 @@ fn every_configuration_block_holds() {
         let folder = folder(&format!("readme-block-{index}"), block);
         let (code, said, problems) = run(&folder, &["check"]);
         assert_eq!((code, problems.as_str()), (0, ""), "{block}");
+        let (certificates, keys): (Vec<&str>, Vec<&str>) =
+            said.split_inclusive('\n').partition(|line| line.starts_with("certificate "));
+        assert_eq!(certificates.len(), usize::from(block.contains("tls = [")), "{said}");
         // Keys that others know by name are listed first.
-        let keys = said.strip_suffix("ok\n").unwrap();
+        let keys = keys.concat();
+        let keys = keys.strip_suffix("ok\n").unwrap();
         assert!(keys.is_empty() || self::blocks("text").iter().any(|text| text == keys), "{said}");
     }
 }

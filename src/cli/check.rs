@@ -7,7 +7,9 @@ use clap::Args;
 
 use super::file::File;
 use super::{CONFIGURATION, complain, online, print};
+use crate::clock::Clock;
 use crate::config::Config;
+use crate::edge::Tls;
 use crate::policy::Policy;
 
 #[derive(Args)]
@@ -25,10 +27,12 @@ pub(super) fn check(path: &Path, options: &Options) -> ExitCode {
     match Config::read(&file.text, &file.secrets) {
         Ok(config) if options.online => {
             warn(&config.policy);
+            config.edge.tls.iter().for_each(tell_expiry);
             contact(&config.policy)
         }
         Ok(config) => {
             warn(&config.policy);
+            config.edge.tls.iter().for_each(tell_expiry);
             keys(&config.policy).iter().for_each(print);
             print("ok");
             ExitCode::SUCCESS
@@ -66,6 +70,16 @@ fn keys(policy: &Policy) -> Vec<String> {
 /// What is allowed but dangerous does not fail the check, but is not silent.
 fn warn(policy: &Policy) {
     policy.warnings().iter().for_each(|warning| complain(format_args!("warning: {warning}")));
+}
+
+/// How long each certificate lasts; those that have expired are problems already.
+fn tell_expiry(tls: &Tls) {
+    const DAY: u64 = 24 * 60 * 60;
+    let now = Clock::system().now().unix();
+    for certificate in &tls.certificates {
+        let days = certificate.expires_at.saturating_sub(now) / DAY;
+        print(format_args!("certificate {}: {days} days left", certificate.names.join(" ")));
+    }
 }
 
 fn contact(policy: &Policy) -> ExitCode {

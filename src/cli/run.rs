@@ -21,14 +21,17 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Err(code) => return code,
     };
     match Config::read(&file.text, &file.secrets) {
-        Ok(config) => start(config, Some(path)),
+        Ok(config) => {
+            let reload = Reload::new(path, &config.server, config.log.clone(), &file.secrets);
+            start(config, reload)
+        }
         Err(problems) => file.refuse(&problems),
     }
 }
 
-fn start(config: Config, reload_from: Option<&Path>) -> ExitCode {
+fn start(config: Config, reload: Reload) -> ExitCode {
     match Listeners::bind(&config.server) {
-        Ok(listeners) => serve_on(listeners, config, reload_from),
+        Ok(listeners) => serve_on(listeners, config, Some(reload)),
         Err(errors) => {
             errors.iter().for_each(complain);
             ExitCode::from(CONFIGURATION)
@@ -37,11 +40,7 @@ fn start(config: Config, reload_from: Option<&Path>) -> ExitCode {
 }
 
 /// Serves until a signal says to stop.
-pub(super) fn serve_on(
-    listeners: Listeners,
-    config: Config,
-    reload_from: Option<&Path>,
-) -> ExitCode {
+pub(super) fn serve_on(listeners: Listeners, config: Config, reload: Option<Reload>) -> ExitCode {
     start_diagnostics(&config.log);
     keep_memory_private();
     let server = config.server.clone();
@@ -59,7 +58,6 @@ pub(super) fn serve_on(
             return ExitCode::from(CONFIGURATION);
         }
     };
-    let reload = reload_from.map(|path| Reload::new(path, &server, config.log.clone()));
     let live = Arc::new(Live::new(config, Clock::system(), access).audited(audit));
     serve(&live, &server, listeners, Shutdown::Signals, reload);
     ExitCode::SUCCESS

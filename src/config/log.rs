@@ -98,7 +98,7 @@ fn destination(at: &At<'_>) -> Option<Destination> {
         }
         path => Some(Destination::File(match at.secrets {
             Secrets::Literal => PathBuf::from(path),
-            Secrets::Process { folder } => folder.join(path),
+            Secrets::Process { folder, .. } => folder.join(path),
         })),
     }
 }

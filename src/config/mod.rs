@@ -11,6 +11,7 @@ use std::path::Path;
 
 use crate::client::Trusted;
 use crate::document::{At, Node, Problem, Problems, Table, Value};
+use crate::edge::Edge;
 use crate::policy::Policy;
 use crate::secret::Secrets;
 
@@ -21,6 +22,7 @@ pub use server::{Listen, Server};
 pub struct Config {
     pub server: Server,
     pub log: Log,
+    pub edge: Edge,
     pub policy: Policy,
 }
 
@@ -42,13 +44,14 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
     let mut trusted = Trusted::default();
     let server = Server::read(top.take("server"), &mut trusted);
     let log = Log::read(top.take("log"));
-    let max_header = server.as_ref().map_or(server::MAX_HEADER, |server| server.max_header);
+    let max_header = server.as_ref().map_or(server::MAX_HEADER, |(server, _)| server.max_header);
     if log.as_ref().is_some_and(|log| log.audit.is_none()) {
         check_audit(&top);
     }
     let policy = Policy::read(&mut top, trusted, max_header);
     top.finish();
-    Some(Config { server: server?, log: log?, policy: policy? })
+    let (server, edge) = server?;
+    Some(Config { server, log: log?, edge, policy: policy? })
 }
 
 /// A token that may not go unnoticed needs a place to be noted.
@@ -65,7 +68,7 @@ fn check_audit(top: &Table<'_>) {
 /// The folder that relative `file:` references start from: the file's own.
 pub fn secrets_beside(path: &Path) -> Secrets {
     let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
-    Secrets::Process { folder }
+    Secrets::of_process(folder)
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::client::Trusted;
-use crate::document::{At, FromNode, OneOrMany};
+use crate::clock::Clock;
+use crate::document::{At, FromNode, OneOrMany, Table};
+use crate::edge::{Edge, Offer, PerAddress, Tls};
 use crate::units;
 
 pub(super) const MAX_HEADER: usize = 32 * 1024;
@@ -16,17 +18,26 @@ pub struct Server {
     pub listen: Vec<Listen>,
     /// Health, readiness and metrics; `None` is off.
     pub admin: Option<Listen>,
+    /// Plain HTTP, answered with the way to HTTPS.
+    pub redirect: Vec<Listen>,
+    /// The port that way leads to; `None` is that of the first TLS listener.
+    pub redirect_port: Option<u16>,
     /// Worker threads; zero is one per core.
     pub threads: usize,
-    /// HTTP/2 with prior knowledge beside HTTP/1.1 on the same port.
+    /// HTTP/2: offered over TLS, with prior knowledge beside HTTP/1.1 elsewhere.
     pub http2: bool,
+    /// Requests one HTTP/2 connection may have open.
+    pub max_streams: u32,
+    /// Streams an HTTP/2 client may cancel before they were looked at.
+    pub max_resets: usize,
     /// Octets a request's head may take.
     pub max_header: usize,
     /// Until the whole head of a request has arrived.
     pub header_timeout: Duration,
     /// How long an idle client connection is kept.
     pub idle_timeout: Duration,
-    pub max_connections: usize,
+    /// How often files are looked at for changes; `None` is never.
+    pub watch: Option<Duration>,
     /// After SIGTERM: not ready, but still serving.
     pub lame_duck: Duration,
     /// After that: how long requests in flight may take.
@@ -36,16 +47,58 @@ pub struct Server {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Listen {
     Tcp(SocketAddr),
+    Tls(SocketAddr),
     Unix(PathBuf),
 }
 
 impl Server {
-    pub(super) fn read(at: Option<At<'_>>, trusted: &mut Trusted) -> Option<Self> {
+    /// The settings in which another one differs.
+    pub fn changed(&self, other: &Self) -> Vec<&'static str> {
+        let all = [
+            ("server.listen", self.listen != other.listen),
+            ("server.admin", self.admin != other.admin),
+            ("server.redirect", self.redirect != other.redirect),
+            ("server.redirect_port", self.redirect_port != other.redirect_port),
+            ("server.threads", self.threads != other.threads),
+            ("server.http2", self.http2 != other.http2),
+            ("server.max_streams", self.max_streams != other.max_streams),
+            ("server.max_resets", self.max_resets != other.max_resets),
+            ("server.max_header", self.max_header != other.max_header),
+            ("server.header_timeout", self.header_timeout != other.header_timeout),
+            ("server.idle_timeout", self.idle_timeout != other.idle_timeout),
+            ("server.watch", self.watch != other.watch),
+            ("server.lame_duck", self.lame_duck != other.lame_duck),
+            ("server.drain", self.drain != other.drain),
+        ];
+        all.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect()
+    }
+
+    /// Reads the table: settings of the process, and those a reload may change.
+    pub(super) fn read(at: Option<At<'_>>, trusted: &mut Trusted) -> Option<(Self, Edge)> {
         let mut server = Self::default();
-        let Some(at) = at else { return Some(server) };
+        let Some(at) = at else { return Some((server, Edge::default())) };
         let mut table = at.table()?;
-        if let Some(OneOrMany(listen)) = table.get("listen") {
-            server.listen = listen;
+        set(&mut server.http2, table.get("http2"));
+        let listen = table.take("listen");
+        let tls_at = table.take("tls");
+        let read = listen.as_ref().map(OneOrMany::<Written>::read);
+        let tls = tls_at.as_ref().map(|at| read_tls(at, &mut table, server.http2));
+        if let Some(Some(OneOrMany(written))) = read {
+            let default = if tls_at.is_some() { Speaks::Tls } else { Speaks::Plain };
+            server.listen = written.into_iter().map(|written| written.listen(default)).collect();
+        } else if tls_at.is_some() && listen.is_none() {
+            at.problem("with `tls` there must be `listen` too; write listen = \"0.0.0.0:443\"");
+        }
+        server.read_redirect(&mut table);
+        if let (Some(listen), None) = (&listen, &tls_at)
+            && server.listen.iter().chain(&server.redirect).any(Listen::is_tls)
+        {
+            listen.problem("https:// needs `tls`; write tls = [{ cert = \"site.pem\", key = \"site-key.pem\" }]");
+        }
+        if let Some(tls_at) = &tls_at
+            && !server.listen.iter().any(Listen::is_tls)
+        {
+            tls_at.problem("no address of `listen` speaks TLS; unix sockets and http:// do not");
         }
         if let Some(admin) = table.take("admin") {
             server.admin = read_admin(&admin);
@@ -53,19 +106,82 @@ impl Server {
         if let Some(networks) = table.get("trusted_proxies") {
             *trusted = networks;
         }
+        let edge = Edge {
+            tls: tls.flatten(),
+            senders: table.get("proxy_protocol").unwrap_or_default(),
+            proxies: trusted.clone(),
+            max_connections: positive(&mut table, "max_connections")
+                .unwrap_or_else(|| Edge::default().max_connections),
+            per_address: positive(&mut table, "max_connections_per_address")
+                .map_or(PerAddress::Default, PerAddress::Written),
+        };
         set(&mut server.threads, table.get("threads"));
-        set(&mut server.http2, table.get("http2"));
         set(&mut server.max_header, table.get::<Size>("max_header").map(|size| size.0));
         set(&mut server.header_timeout, table.get("header_timeout"));
         set(&mut server.idle_timeout, table.get("idle_timeout"));
-        set(&mut server.max_connections, table.get("max_connections"));
+        set(&mut server.max_streams, positive(&mut table, "max_streams").map(saturated));
+        set(&mut server.max_resets, table.get("max_resets"));
+        set(&mut server.watch, table.take("watch").and_then(|at| read_watch(&at)));
         set(&mut server.lame_duck, table.get("lame_duck"));
         set(&mut server.drain, table.get("drain"));
         if server.max_header > 256 * 1024 {
             at.problem("`max_header` is above 256KiB, more than any browser sends");
         }
         table.finish();
-        Some(server)
+        Some((server, edge))
+    }
+
+    fn read_redirect(&mut self, table: &mut Table<'_>) {
+        let port_at = table.take("redirect_port");
+        let at = table.take("redirect");
+        if let Some(port_at) = &port_at {
+            self.redirect_port = port_at
+                .read::<u64>()
+                .and_then(|port| u16::try_from(port).ok().filter(|&port| port > 0));
+            if self.redirect_port.is_none() {
+                port_at.wrong("a port, 1 to 65535");
+            } else if at.is_none() {
+                port_at.problem("there is no `redirect` it could be for");
+            }
+        }
+        let Some(at) = at else { return };
+        if let Some(OneOrMany(written)) = at.read::<OneOrMany<Written>>() {
+            self.redirect = written.into_iter().map(|w| w.listen(Speaks::Plain)).collect();
+        }
+        if self.redirect.iter().any(Listen::is_tls) {
+            at.problem("found https://, but this listener is the one for plain HTTP");
+        } else if !self.listen.iter().any(Listen::is_tls) {
+            at.problem("there is no TLS listener to send anybody to; write `tls` as well");
+        }
+    }
+}
+
+/// `tls` with the keys that belong to it.
+fn read_tls(at: &At<'_>, table: &mut Table<'_>, http2: bool) -> Option<Tls> {
+    let client_ca = table.take("client_ca");
+    let offer = if http2 { Offer::Http2 } else { Offer::Http1 };
+    Tls::read(at, client_ca.as_ref(), offer, Clock::system().now())
+}
+
+/// A number where zero would shut everybody out.
+fn positive(table: &mut Table<'_>, key: &'static str) -> Option<usize> {
+    let at = table.take(key)?;
+    let number = at.read::<usize>()?;
+    if number == 0 {
+        at.wrong("a whole number, one or more");
+    }
+    Some(number)
+}
+
+fn saturated(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn read_watch(at: &At<'_>) -> Option<Option<Duration>> {
+    match at.node.value {
+        crate::document::Value::Boolean(false) => Some(None),
+        crate::document::Value::Boolean(true) => Some(Server::default().watch),
+        _ => at.read::<Duration>().map(Some),
     }
 }
 
@@ -88,12 +204,16 @@ impl Default for Server {
         Self {
             listen: vec![local(8080)],
             admin: Some(local(9090)),
+            redirect: Vec::new(),
+            redirect_port: None,
             threads: 0,
             http2: true,
+            max_streams: 100,
+            max_resets: 20,
             max_header: MAX_HEADER,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
-            max_connections: 16_384,
+            watch: Some(Duration::from_secs(2)),
             lame_duck: Duration::ZERO,
             drain: Duration::from_secs(30),
         }
@@ -109,18 +229,59 @@ impl FromNode for Size {
     }
 }
 
+impl Listen {
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+}
+
 impl FromNode for Listen {
+    fn read(at: &At<'_>) -> Option<Self> {
+        Written::read(at).map(|written| written.listen(Speaks::Plain))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Speaks {
+    Plain,
+    Tls,
+}
+
+/// An address as it is written: what it speaks may be said in front.
+enum Written {
+    Tcp(SocketAddr, Option<Speaks>),
+    Unix(PathBuf),
+}
+
+impl Written {
+    fn listen(self, default: Speaks) -> Listen {
+        match self {
+            Self::Tcp(address, speaks) => match speaks.unwrap_or(default) {
+                Speaks::Plain => Listen::Tcp(address),
+                Speaks::Tls => Listen::Tls(address),
+            },
+            Self::Unix(path) => Listen::Unix(path),
+        }
+    }
+}
+
+impl FromNode for Written {
     fn read(at: &At<'_>) -> Option<Self> {
         const EXPECTED: &str =
             r#"an address such as "127.0.0.1:8080", "[::]:80" or "unix:/run/portcullis.sock""#;
         let text = at.text(EXPECTED)?;
-        let listen = match text.strip_prefix("unix:") {
-            Some(path) => path.starts_with('/').then(|| Self::Unix(PathBuf::from(path))),
-            None => text.parse().ok().map(Self::Tcp),
+        let (speaks, rest) = match text.split_once("://") {
+            Some(("http", rest)) => (Some(Speaks::Plain), rest),
+            Some(("https", rest)) => (Some(Speaks::Tls), rest),
+            _ => (None, text),
         };
-        if listen.is_none() {
+        let written = match text.strip_prefix("unix:") {
+            Some(path) => path.starts_with('/').then(|| Self::Unix(PathBuf::from(path))),
+            None => rest.parse().ok().map(|address| Self::Tcp(address, speaks)),
+        };
+        if written.is_none() {
             at.wrong(EXPECTED);
         }
-        listen
+        written
     }
 }

@@ -104,7 +104,7 @@ fn secrets_in_the_wrong_place_are_not_repeated() {
 
 #[test]
 fn a_secret_in_the_file_is_refused() {
-    let secrets = Secrets::Process { folder: ".".into() };
+    let secrets = Secrets::of_process(".");
     let Err(problems) = Config::read(TEN_LINES, &secrets) else { panic!("literal secrets passed") };
     let all: Vec<_> = problems.iter().map(|p| (p.path.as_str(), p.text.as_str())).collect();
     assert!(all.iter().any(|(path, _)| *path == "session.secret"), "{all:?}");
@@ -148,7 +148,21 @@ fn settings_that_contradict_each_other_are_problems() {
 
 #[test]
 fn the_annotated_example_holds_and_mentions_every_setting() {
+    let folder = std::env::temp_dir().join(format!("portcullis-example-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let site = rcgen::generate_simple_self_signed(vec!["app.example".to_owned()]).unwrap();
+    for (name, pem) in [
+        ("site.pem", site.cert.pem()),
+        ("ca.pem", site.cert.pem()),
+        ("site-key.pem", site.signing_key.serialize_pem()),
+    ] {
+        std::fs::write(folder.join(name), pem).unwrap();
+    }
+    let there = |name: &str| format!("\"{}\"", folder.join(name).display());
     let example = include_str!("../../gateway.toml")
+        .replace("\"site.pem\"", &there("site.pem"))
+        .replace("\"site-key.pem\"", &there("site-key.pem"))
+        .replace("\"ca.pem\"", &there("ca.pem"))
         .replace("env:NEXTAUTH_SECRET", "a-secret-of-at-least-thirty-two-bytes")
         .replace("env:PORTIVE_API_KEY", "PRTV_kid_secret");
     assert_eq!(problems(&example), Vec::<String>::new());
@@ -161,7 +175,9 @@ fn the_annotated_example_holds_and_mentions_every_setting() {
             _ => format!("{line}\n"),
         })
         .collect();
-    assert_eq!(problems(&uncommented), Vec::<String>::new());
+    let found = problems(&uncommented);
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(found, Vec::<String>::new());
 }
 
 #[test]

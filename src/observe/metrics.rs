@@ -2,8 +2,8 @@
 //! never a user, a path or an address.
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use super::upstream::UpstreamMetrics;
@@ -25,8 +25,13 @@ pub struct Metrics {
     exchange_seconds: HistogramVec,
     circuits: IntGaugeVec,
     pub upstream: UpstreamMetrics,
-    pub connections: IntGauge,
+    connections: IntGauge,
     pub connections_refused: IntCounter,
+    pub addresses_refused: IntCounter,
+    pub proxy_headers_refused: IntCounter,
+    handshakes: IntCounterVec,
+    http2_ended: IntCounterVec,
+    certificates: GaugeVec,
     in_flight: IntGauge,
     buckets: IntGauge,
     cached: IntGauge,
@@ -36,7 +41,10 @@ pub struct Metrics {
 
 /// Numbers that are read when somebody asks.
 pub struct Gauges {
+    pub connections: usize,
     pub in_flight: usize,
+    /// Names of certificates, and the seconds they have left.
+    pub certificates: Vec<(String, f64)>,
     pub buckets: usize,
     pub cached: u64,
     /// How the issuers of tokens are doing that others make.
@@ -60,6 +68,7 @@ impl Metrics {
             register(&registry, IntCounterVec::new(Opts::new(name, help), labels))
         };
         let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
+        let counter = |name: &str, help: &str| register(&registry, IntCounter::new(name, help));
         let seconds = |name: &str, help: &str, buckets: &[f64]| {
             let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
             register(&registry, Histogram::with_opts(options))
@@ -129,22 +138,44 @@ impl Metrics {
             ),
             upstream: UpstreamMetrics::new(&registry),
             connections: gauge("portcullis_connections", "Open client connections."),
-            connections_refused: register(
+            connections_refused: counter(
+                "portcullis_connections_refused_total",
+                "Connections over `max_connections`.",
+            ),
+            addresses_refused: counter(
+                "portcullis_address_connections_refused_total",
+                "Connections over `max_connections_per_address`.",
+            ),
+            proxy_headers_refused: counter(
+                "portcullis_proxy_headers_refused_total",
+                "Connections without the PROXY protocol header they must begin with.",
+            ),
+            handshakes: counters(
+                "portcullis_tls_handshakes_total",
+                "TLS handshakes of clients, by result.",
+                &["result"],
+            ),
+            http2_ended: counters(
+                "portcullis_http2_refused_total",
+                "HTTP/2 streams refused, and connections ended for floods or errors.",
+                &["reason"],
+            ),
+            certificates: register(
                 &registry,
-                IntCounter::new(
-                    "portcullis_connections_refused_total",
-                    "Connections over `max_connections`.",
+                GaugeVec::new(
+                    Opts::new(
+                        "portcullis_certificate_expiry_seconds",
+                        "Time until a certificate expires, by its first name.",
+                    ),
+                    &["name"],
                 ),
             ),
             in_flight: gauge("portcullis_requests_in_flight", "Requests begun and not ended."),
             buckets: gauge("portcullis_limit_buckets", "Users and addresses with a counter."),
             cached: gauge("portcullis_cached_tokens", "Tokens in the cache."),
-            session_errors: register(
-                &registry,
-                IntCounter::new(
-                    "portcullis_session_errors_total",
-                    "Questions about sessions that stores or the app did not answer.",
-                ),
+            session_errors: counter(
+                "portcullis_session_errors_total",
+                "Questions about sessions that stores or the app did not answer.",
             ),
             audit_failures: register(
                 &registry,
@@ -191,6 +222,14 @@ impl Metrics {
         self.reloads.with_label_values(&[result]).inc();
     }
 
+    pub fn handshake(&self, result: &str) {
+        self.handshakes.with_label_values(&[result]).inc();
+    }
+
+    pub fn http2_refused(&self, reason: &str) {
+        self.http2_ended.with_label_values(&[reason]).inc();
+    }
+
     pub fn token_took(&self, seconds: f64) {
         self.token_seconds.observe(seconds);
     }
@@ -207,6 +246,12 @@ impl Metrics {
     /// The Prometheus text exposition format.
     pub fn render(&self, gauges: &Gauges) -> String {
         let set = |gauge: &IntGauge, value: i64| gauge.set(value);
+        set(&self.connections, i64::try_from(gauges.connections).unwrap_or(i64::MAX));
+        // Those a reload has taken away must not stay.
+        self.certificates.reset();
+        for (name, seconds) in &gauges.certificates {
+            self.certificates.with_label_values(&[name.as_str()]).set(*seconds);
+        }
         set(&self.in_flight, i64::try_from(gauges.in_flight).unwrap_or(i64::MAX));
         set(&self.buckets, i64::try_from(gauges.buckets).unwrap_or(i64::MAX));
         set(&self.cached, i64::try_from(gauges.cached).unwrap_or(i64::MAX));
@@ -261,7 +306,9 @@ mod tests {
         metrics.reloaded("ok");
         metrics.exchanged("openai", "answered", 0.3);
         let text = metrics.render(&Gauges {
+            connections: 1,
             in_flight: 2,
+            certificates: vec![("app.example".into(), 60.0)],
             buckets: 3,
             cached: 4,
             circuits: vec![("openai".to_owned(), State::Open)],
@@ -274,6 +321,8 @@ mod tests {
             text.contains("portcullis_requests_total{route=\"token.portive\",status=\"200\"} 1")
         );
         assert!(text.contains("portcullis_mints_total{token=\"portive\"} 1"));
+        assert!(text.contains("portcullis_connections 1"));
+        assert!(text.contains("portcullis_certificate_expiry_seconds{name=\"app.example\"} 60"));
         assert!(text.contains("portcullis_requests_in_flight 2"));
         assert!(text.contains("portcullis_session_errors_total 5"));
     }

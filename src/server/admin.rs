@@ -11,6 +11,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::services::listening::Service;
 
 use super::listen::{Bound, PreBound};
+use crate::edge::Certificate;
 use crate::live::Live;
 use crate::observe::Gauges;
 
@@ -67,7 +68,15 @@ impl Admin {
             remote.map(|token| (token.name.clone(), self.0.circuits.state(&token.name))).collect();
         let upstreams = policy.upstreams.iter().map(|upstream| &**upstream);
         self.0.metrics.upstream.survey(upstreams, self.0.clock.now());
+        let (edge, now) = (self.0.edge(), self.0.clock.now().unix());
+        let certificates = edge.tls.iter().flat_map(|tls| &tls.certificates);
+        let left = |certificate: &Certificate| {
+            let seconds = certificate.expires_at.saturating_sub(now);
+            (certificate.label().to_owned(), seconds as f64)
+        };
         self.0.metrics.render(&Gauges {
+            connections: self.0.crowd.open(),
+            certificates: certificates.map(left).collect(),
             circuits,
             in_flight: self.0.in_flight(),
             buckets: self.0.limits.len(),

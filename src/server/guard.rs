@@ -1,66 +1,149 @@
 //! What a connection may cost before it has sent a request.
 //!
 //! The framework bounds each read of a request's head but not the head as a
-//! whole, and not the number of connections. `Guarded` wraps the proxy: a
-//! connection over the limit is closed at once, and a head that has not arrived
-//! in time ends its connection (slow loris).
+//! whole, and not the number of connections. `Guarded` wraps what is served: a
+//! connection over a limit is closed at once, one that is not opened properly or
+//! in time ends, and so does one whose head does not arrive (slow loris).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::apps::ServerApp;
-use pingora::protocols::Stream;
+use pingora::apps::http_app::HttpServer;
+use pingora::protocols::{ALPN, Stream};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 
+use super::http2_io::{Http2Io, PREFACE};
+use super::opening;
+use super::redirect::Redirect;
 use crate::config::Server;
+use crate::edge::{Edge, Open, Place};
 use crate::gateway::{Gateway, deadline};
 use crate::live::Live;
 
-/// The proxy behind a connection limit and a deadline for request heads.
-pub struct Guarded {
+/// What a listener serves, and to whom it listens.
+pub(super) enum Serves {
+    Plain(Proxies),
+    /// Plain HTTP, sent to the TLS listener.
+    Redirect(Arc<HttpServer<Redirect>>),
+    Tls(Proxies),
+}
+
+/// The gateway as the framework runs it. HTTP/2 has an instance of its own,
+/// because its streams run in tasks the deadline does not know.
+#[derive(Clone)]
+pub(super) struct Proxies {
+    pub(super) http1: Arc<HttpProxy<Gateway>>,
+    pub(super) http2: Option<Arc<HttpProxy<Gateway>>>,
+}
+
+/// A listener behind the limits of the edge and a deadline for request heads.
+pub(super) struct Guarded {
     live: Arc<Live>,
-    plain: Arc<HttpProxy<Gateway>>,
-    /// HTTP/2 with prior knowledge has an instance of its own, because its
-    /// streams run in tasks the deadline does not know.
-    prior_knowledge: Option<Arc<HttpProxy<Gateway>>>,
-    open: AtomicUsize,
-    max_connections: usize,
+    serves: Serves,
     header_timeout: Duration,
     idle_timeout: Duration,
 }
 
 impl Guarded {
-    pub(super) fn new(
-        live: &Arc<Live>,
-        plain: HttpProxy<Gateway>,
-        prior_knowledge: Option<HttpProxy<Gateway>>,
-        server: &Server,
-    ) -> Self {
+    pub(super) fn new(live: &Arc<Live>, serves: Serves, server: &Server) -> Self {
         Self {
             live: live.clone(),
-            plain: Arc::new(plain),
-            prior_knowledge: prior_knowledge.map(Arc::new),
-            open: AtomicUsize::new(0),
-            max_connections: server.max_connections,
+            serves,
             header_timeout: server.header_timeout,
             idle_timeout: server.idle_timeout,
         }
     }
 
-    async fn handle(&self, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        if let Some(http2) = &self.prior_knowledge {
-            let preface = tokio::time::timeout(self.header_timeout, starts_as_http2(&mut stream));
-            if preface.await.ok().flatten()? {
-                return http2.process_new(stream, shutdown).await;
-            }
+    /// What must hold before anybody looks for a request: a place among all, the
+    /// header of those who send one, a place among those of the same address, and
+    /// the handshake.
+    async fn open(&self, stream: Stream) -> Option<(Stream, Admitted)> {
+        let (live, edge) = (&self.live, self.live.edge());
+        let Some(open) = live.crowd.enter(edge.max_connections) else {
+            live.metrics.connections_refused.inc();
+            return None;
+        };
+        let stream = self.take_proxy_header(&edge, stream).await?;
+        let place =
+            match peer(&stream).and_then(|address| Some((address, edge.places_for(address)?))) {
+                Some((address, limit)) => {
+                    let place = live.crowd.admit(address, limit);
+                    if place.is_none() {
+                        live.metrics.addresses_refused.inc();
+                        return None;
+                    }
+                    place
+                }
+                None => None,
+            };
+        let admitted = Admitted { _open: open, _place: place };
+        let Serves::Tls(_) = self.serves else { return Some((stream, admitted)) };
+        let tls = edge.tls.as_ref()?;
+        let secured = opening::secure(stream, tls, self.header_timeout).await;
+        live.metrics.handshake(secured.as_ref().map_or_else(|error| error.as_str(), |_| "done"));
+        secured.ok().map(|stream| (stream, admitted))
+    }
+
+    async fn take_proxy_header(&self, edge: &Edge, stream: Stream) -> Option<Stream> {
+        if !edge.senders.trusts_peer(peer(&stream)) {
+            return Some(stream);
         }
+        let taken = opening::take_proxy_header(stream, self.header_timeout).await;
+        if taken.is_err() {
+            self.live.metrics.proxy_headers_refused.inc();
+        }
+        taken.ok()
+    }
+
+    async fn handle(&self, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let proxies = match &self.serves {
+            Serves::Plain(proxies) => {
+                if let Some(http2) = &proxies.http2 {
+                    let start = starts_as_http2(&mut stream);
+                    if tokio::time::timeout(self.header_timeout, start).await.ok().flatten()? {
+                        let io = Http2Io::new(stream, &self.live);
+                        return http2.process_new(Box::new(io), shutdown).await;
+                    }
+                }
+                proxies
+            }
+            Serves::Redirect(app) => {
+                let serving = app.process_new(stream, shutdown);
+                return deadline::watch(self.header_timeout, self.header_timeout, serving)
+                    .await
+                    .flatten();
+            }
+            Serves::Tls(proxies) => {
+                if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+                    let mut io = Http2Io::new(stream, &self.live);
+                    let http2 = proxies.http2.as_ref()?;
+                    if !io.has_preface(self.header_timeout).await {
+                        return None;
+                    }
+                    return http2.process_new(Box::new(io), shutdown).await;
+                }
+                proxies
+            }
+        };
         let next_head = self.idle_timeout + self.header_timeout;
-        let serving = self.plain.process_new(stream, shutdown);
+        let serving = proxies.http1.process_new(stream, shutdown);
         deadline::watch(self.header_timeout, next_head, serving).await.flatten()
     }
+}
+
+/// What a connection holds while it is open.
+struct Admitted {
+    _open: Open,
+    _place: Option<Place>,
+}
+
+/// Where a connection comes from; `None` is a unix socket.
+fn peer(stream: &Stream) -> Option<std::net::IpAddr> {
+    let digest = stream.get_socket_digest()?;
+    digest.peer_addr()?.as_inet().map(|address| address.ip().to_canonical())
 }
 
 /// Whether the connection begins with the preface of HTTP/2 (RFC 9113 section
@@ -68,7 +151,6 @@ impl Guarded {
 /// rest is waited for here, because the framework would wait for ever. `None` if
 /// the client went away.
 async fn starts_as_http2(stream: &mut Stream) -> Option<bool> {
-    const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     let mut start = [0; 3];
     stream.try_peek(&mut start).await.ok()?;
     if !PREFACE.starts_with(&start) {
@@ -86,36 +168,18 @@ impl ServerApp for Guarded {
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        let open = Open::one_more(self)?;
+        let (stream, admitted) = self.open(stream).await?;
         let reused = self.handle(stream, shutdown).await;
-        drop(open);
+        drop(admitted);
         reused
     }
 
     async fn cleanup(&self) {
-        self.plain.cleanup().await;
-    }
-}
-
-/// Counts a connection as open until dropped.
-struct Open<'g>(&'g Guarded);
-
-impl<'g> Open<'g> {
-    fn one_more(guarded: &'g Guarded) -> Option<Self> {
-        let before = guarded.open.fetch_add(1, Ordering::AcqRel);
-        guarded.live.metrics.connections.inc();
-        let open = Self(guarded);
-        if before >= guarded.max_connections {
-            guarded.live.metrics.connections_refused.inc();
-            return None;
+        match &self.serves {
+            Serves::Plain(proxies) | Serves::Tls(proxies) => {
+                proxies.http1.cleanup().await;
+            }
+            Serves::Redirect(_) => {}
         }
-        Some(open)
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::AcqRel);
-        self.0.live.metrics.connections.dec();
     }
 }

@@ -23,6 +23,7 @@ const READ_BUFFER: usize = 8 * 1024;
 /// A bound socket and the label it is handed over under.
 pub struct Bound {
     label: String,
+    listen: Listen,
     socket: Socket,
 }
 
@@ -41,7 +42,7 @@ pub struct BindError {
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = match &self.listen {
-            Listen::Tcp(address) => address.to_string(),
+            Listen::Tcp(address) | Listen::Tls(address) => address.to_string(),
             Listen::Unix(path) => format!("unix:{}", path.display()),
         };
         let hint = match self.source.kind() {
@@ -66,14 +67,15 @@ impl Bound {
     pub(super) fn new(listen: &Listen) -> Result<Self, BindError> {
         let failed = |source| BindError { listen: listen.clone(), source };
         let bound = match listen {
-            Listen::Tcp(address) => {
+            Listen::Tcp(address) | Listen::Tls(address) => {
                 let socket = TcpListener::bind(address).map_err(failed)?;
                 let label = socket.local_addr().map_err(failed)?.to_string();
-                Self { label, socket: Socket::Tcp(socket) }
+                Self { label, listen: listen.clone(), socket: Socket::Tcp(socket) }
             }
             Listen::Unix(path) => {
                 let socket = bind_unix(path).map_err(failed)?;
-                Self { label: path.display().to_string(), socket: Socket::Unix(socket) }
+                let label = path.display().to_string();
+                Self { label, listen: listen.clone(), socket: Socket::Unix(socket) }
             }
         };
         bound.set_nonblocking().map_err(failed)?;
@@ -89,6 +91,18 @@ impl Bound {
 
     pub(super) fn address(&self) -> String {
         self.label.clone()
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.listen.is_tls()
+    }
+
+    /// The port that is listened on, where there is one.
+    pub(super) fn port(&self) -> Option<u16> {
+        match &self.socket {
+            Socket::Tcp(socket) => socket.local_addr().ok().map(|address| address.port()),
+            Socket::Unix(_) => None,
+        }
     }
 
     fn config(&self) -> ListenerConfig {

@@ -5,13 +5,17 @@
 //! listener.
 
 mod admin;
-pub mod guard;
+mod guard;
+mod http2_io;
 mod listen;
 mod names;
+mod opening;
+mod redirect;
 mod signals;
 
 use std::sync::Arc;
 
+use pingora::apps::http_app::HttpServer;
 use pingora::prelude::{Opt, Server as PingoraServer};
 use pingora::proxy::http_proxy;
 use pingora::server::RunArgs;
@@ -22,7 +26,11 @@ use pingora::services::listening::Service;
 use crate::config::{Listen, Server};
 use crate::gateway::{Gateway, Probes};
 use crate::live::Live;
-use crate::reload::{Reload, ReloadOnHangup};
+use crate::reload::{Reload, Reloader};
+
+use guard::{Guarded, Proxies, Serves};
+use listen::PreBound;
+use redirect::Redirect;
 
 pub use listen::{BindError, Bound};
 pub use signals::{Shutdown, Stop};
@@ -30,6 +38,7 @@ pub use signals::{Shutdown, Stop};
 /// Sockets bound and ready to be served.
 pub struct Listeners {
     public: Vec<Bound>,
+    redirect: Vec<Bound>,
     admin: Option<Bound>,
 }
 
@@ -39,17 +48,19 @@ impl Listeners {
         let mut errors = Vec::new();
         let mut bind =
             |listen: &Listen| Bound::new(listen).map_err(|error| errors.push(error)).ok();
-        let public: Vec<Option<Bound>> = server.listen.iter().map(&mut bind).collect();
-        let admin = server.admin.as_ref().map(&mut bind);
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        Ok(Self { public: public.into_iter().flatten().collect(), admin: admin.flatten() })
+        let public = server.listen.iter().filter_map(&mut bind).collect();
+        let redirect = server.redirect.iter().filter_map(&mut bind).collect();
+        let admin = server.admin.as_ref().and_then(&mut bind);
+        if errors.is_empty() { Ok(Self { public, redirect, admin }) } else { Err(errors) }
     }
 
     /// The addresses as bound: the real ports where the file says port 0.
     pub fn addresses(&self) -> impl Iterator<Item = String> {
         self.public.iter().map(Bound::address)
+    }
+
+    pub fn redirect_addresses(&self) -> impl Iterator<Item = String> {
+        self.redirect.iter().map(Bound::address)
     }
 
     pub fn admin_address(&self) -> Option<String> {
@@ -89,6 +100,9 @@ pub fn serve(
     for address in listeners.addresses() {
         tracing::info!(address, "listening");
     }
+    for address in listeners.redirect_addresses() {
+        tracing::info!(address, "redirect listening");
+    }
     if let Some(address) = listeners.admin_address() {
         tracing::info!(address, "admin listening");
     }
@@ -98,14 +112,32 @@ pub fn serve(
     }
     live.start();
     let conf = pingora.configuration.clone();
-    pingora.add_service(public_service(live, server, &conf, listeners.public));
+    let https = listeners.public.iter().filter(|bound| bound.is_tls()).find_map(Bound::port);
+    let proxies = proxies(live, server, &conf);
+    let (secured, plain): (Vec<_>, Vec<_>) = listeners.public.into_iter().partition(Bound::is_tls);
+    for (name, sockets, serves) in
+        [("public", plain, Serves::Plain(proxies.clone())), ("tls", secured, Serves::Tls(proxies))]
+    {
+        if !sockets.is_empty() {
+            let service = Service::new(name.to_owned(), Guarded::new(live, serves, server));
+            pingora.add_service(PreBound::new(service, sockets));
+        }
+    }
+    if !listeners.redirect.is_empty() {
+        let port = server.redirect_port.or(https).unwrap_or(443);
+        let app = HttpServer::new_app(Redirect { live: live.clone(), port });
+        let guarded = Guarded::new(live, Serves::Redirect(Arc::new(app)), server);
+        let mut service = Service::new("redirect".to_owned(), guarded);
+        service.threads = Some(1);
+        pingora.add_service(PreBound::new(service, listeners.redirect));
+    }
     if let Some(admin) = listeners.admin {
         pingora.add_service(admin::service(live, admin));
     }
     pingora.add_service(background_service("health", Probes::new(live)));
     match (reload, hangups) {
         (Some(reload), Some(Ok(hangups))) => {
-            let reload = ReloadOnHangup::new(reload, live, hangups);
+            let reload = Reloader::new(reload, live, hangups);
             pingora.add_service(background_service("reload", reload));
         }
         (_, Some(Err(error))) => {
@@ -119,22 +151,22 @@ pub fn serve(
     drained.finish(live);
 }
 
-fn public_service(
-    live: &Arc<Live>,
-    server: &Server,
-    conf: &Arc<ServerConf>,
-    sockets: Vec<Bound>,
-) -> listen::PreBound<Service<guard::Guarded>> {
-    let plain = http_proxy(conf, Gateway(live.clone()));
-    let mut prior_knowledge = http_proxy(conf, Gateway(live.clone()));
+/// The gateway as the framework runs it, shared by every listener that serves it.
+fn proxies(live: &Arc<Live>, server: &Server, conf: &Arc<ServerConf>) -> Proxies {
+    let http1 = http_proxy(conf, Gateway(live.clone()));
+    let mut http2 = http_proxy(conf, Gateway(live.clone()));
     let mut options = pingora::apps::HttpServerOptions::default();
     options.h2c = true;
     options.h2_idle_timeout = Some(server.idle_timeout);
-    prior_knowledge.server_options = Some(options);
-    prior_knowledge.h2_options = Some(pingora::protocols::http::v2::server::default_h2_options());
-    let guarded = guard::Guarded::new(live, plain, server.http2.then_some(prior_knowledge), server);
-    let service = Service::new("public".to_owned(), guarded);
-    listen::PreBound::new(service, sockets)
+    http2.server_options = Some(options);
+    let mut limits = pingora::protocols::http::v2::server::default_h2_options();
+    // The framework's limit bounds floods of CONTINUATION frames too.
+    let header_list = u32::try_from(server.max_header * 2).unwrap_or(u32::MAX);
+    limits.max_header_list_size(header_list.max(64 * 1024));
+    limits.max_concurrent_streams(server.max_streams);
+    limits.max_pending_accept_reset_streams(server.max_resets);
+    http2.h2_options = Some(limits);
+    Proxies { http1: Arc::new(http1), http2: server.http2.then(|| Arc::new(http2)) }
 }
 
 /// Serves another application of this process on threads of its own, as long as
@@ -148,7 +180,7 @@ where
     std::thread::spawn(move || {
         let mut pingora = PingoraServer::new_with_opt_and_conf(None::<Opt>, ServerConf::default());
         pingora.bootstrap();
-        pingora.add_service(listen::PreBound::new(service, vec![bound]));
+        pingora.add_service(PreBound::new(service, vec![bound]));
         pingora.run(RunArgs { shutdown_signal: Box::new(signals::Never) });
     });
     Ok(address)

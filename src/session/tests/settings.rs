@@ -72,7 +72,7 @@ fn a_real_store_has_an_address() {
     let text = "kind = \"express-session\"\n[store]\nengine = \"redis\"\n";
     let problems = Problems::default();
     let node = Node::parse(text, &problems);
-    let secrets = Secrets::Process { folder: "/nonexistent".into() };
+    let secrets = Secrets::of_process("/nonexistent");
     let mut table = At::new(&node, "session", &problems, &secrets).table().unwrap();
     assert!(Source::read(&mut table).is_none());
     let found = problems.into_sorted();

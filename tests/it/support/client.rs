@@ -5,6 +5,8 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use rustls::{ClientConnection, StreamOwned};
+
 use super::{PATIENCE, Request, Response};
 
 trait Socket: Read + Write {
@@ -41,6 +43,20 @@ impl Socket for UnixStream {
     }
 }
 
+impl Socket for StreamOwned<ClientConnection, TcpStream> {
+    fn set_patience(&self, patience: Duration) {
+        self.sock.set_patience(patience);
+    }
+
+    fn set_write_patience(&self, patience: Option<Duration>) {
+        self.sock.set_write_patience(patience);
+    }
+
+    fn try_finish(&self) -> bool {
+        self.sock.try_finish()
+    }
+}
+
 /// One connection to the gateway.
 pub(crate) struct Conn {
     socket: Box<dyn Socket + Send>,
@@ -59,6 +75,12 @@ impl Conn {
         };
         socket.set_patience(PATIENCE);
         Self { socket, buffer: Vec::new() }
+    }
+
+    /// On top of TLS; the handshake is done when something is written.
+    pub(crate) fn over_tls(stream: StreamOwned<ClientConnection, TcpStream>) -> Self {
+        stream.set_patience(PATIENCE);
+        Self { socket: Box::new(stream), buffer: Vec::new() }
     }
 
     pub(crate) fn patience(&self, patience: Duration) {

@@ -150,7 +150,8 @@ headers = {{ {identity} }}
         let config = read(&text);
         let server = config.server.clone();
         let listeners = Listeners::bind(&server).unwrap();
-        let address = listeners.addresses().next().unwrap();
+        let addresses: Vec<String> = listeners.addresses().collect();
+        let redirect = listeners.redirect_addresses().next();
         let admin = listeners.admin_address().unwrap();
         let memory = Arc::new(Mutex::new(Vec::new()));
         let access = AccessLog::start(Format::Json, Sink::Memory(memory.clone())).unwrap();
@@ -161,7 +162,8 @@ headers = {{ {identity} }}
         let serving = live.clone();
         let thread =
             std::thread::spawn(move || serve(&serving, &server, listeners, shutdown, None));
-        Gateway { address, admin, live, memory, stop, thread: Some(thread) }
+        let address = addresses[0].clone();
+        Gateway { address, addresses, redirect, admin, live, memory, stop, thread: Some(thread) }
     }
 }
 
@@ -175,7 +177,10 @@ fn read(text: &str) -> Config {
 }
 
 pub(crate) struct Gateway {
+    /// The first of the addresses.
     pub(crate) address: String,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) redirect: Option<String>,
     pub(crate) admin: String,
     pub(crate) live: Arc<Live>,
     memory: Arc<Mutex<Vec<u8>>>,
@@ -202,7 +207,9 @@ impl Gateway {
 
     /// Another configuration from the next request on.
     pub(crate) fn reload(&self, setup: &Setup) {
-        self.live.replace(read(&setup.text()).policy);
+        let config = read(&setup.text());
+        self.live.replace_edge(config.edge);
+        self.live.replace(config.policy);
     }
 
     /// The metrics as a scraper gets them.
@@ -226,6 +233,13 @@ impl Gateway {
         let metrics = self.metrics();
         let value = metrics.lines().find_map(|l| l.strip_prefix(line)?.trim().parse().ok());
         value.unwrap_or(0)
+    }
+
+    /// Waits until a line of the metrics has this value: what ended with its
+    /// connection is counted a moment later.
+    #[track_caller]
+    pub(crate) fn counts(&self, line: &str, value: u64) {
+        eventually(line, || self.metric(line) == value);
     }
 
     /// The access log so far, one object per line.

@@ -24,6 +24,17 @@ pub(crate) async fn open(address: &str) -> SendRequest<Bytes> {
     client
 }
 
+/// As `open`, over TLS.
+pub(crate) async fn open_tls(address: &str, config: rustls::ClientConfig) -> SendRequest<Bytes> {
+    let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let name = rustls::pki_types::ServerName::try_from("app.test").unwrap();
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    let stream = connector.connect(name, socket).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
 pub(crate) fn request(method: &str, path: &str) -> http::request::Builder {
     http::Request::builder().method(method).uri(format!("http://app.test{path}"))
 }
@@ -61,16 +72,24 @@ pub(crate) async fn ask(
     Ok(answer)
 }
 
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+/// The preface, and settings that change nothing.
+pub(crate) const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RESET: u8 = 3;
+pub(crate) const CONTINUATION: u8 = 9;
+pub(crate) const END_HEADERS: u8 = 4;
+
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut frame = length[1..].to_vec();
-    frame.extend_from_slice(&[kind, flags, 0, 0, 0, stream]);
+    frame.extend_from_slice(&[kind, flags]);
+    frame.extend_from_slice(&stream.to_be_bytes());
     frame.extend_from_slice(payload);
     frame
 }
 
 /// A literal field that is never indexed (RFC 7541 section 6.2.3).
-fn field(block: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+pub(crate) fn field(block: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     block.push(0x10);
     for text in [name, value] {
         assert!(text.len() < 127, "longer lengths need more than one byte");
@@ -83,18 +102,13 @@ fn field(block: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 /// answered the stream or ended the connection.
 pub(crate) fn send_raw(address: &str, fields: &[(&[u8], &[u8])], body: Option<&[u8]>) {
     const DATA: u8 = 0;
-    const HEADERS: u8 = 1;
-    const RESET: u8 = 3;
-    const SETTINGS: u8 = 4;
     const GOAWAY: u8 = 7;
     const END_STREAM: u8 = 1;
-    const END_HEADERS: u8 = 4;
     let mut block = Vec::new();
     for (name, value) in fields {
         field(&mut block, name, value);
     }
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    bytes.extend(frame(SETTINGS, 0, 0, &[]));
+    let mut bytes = HELLO.to_vec();
     let end = if body.is_none() { END_STREAM } else { 0 };
     bytes.extend(frame(HEADERS, END_HEADERS | end, 1, &block));
     if let Some(body) = body {

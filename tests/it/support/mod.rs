@@ -14,6 +14,7 @@ mod raw;
 mod request;
 mod response;
 mod session;
+pub(crate) mod tls;
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,152 @@
+//! How many connections are open, in all and for each address: IPv4 each, IPv6 by
+//! its /64, because one subscriber has at least that many.
+//!
+//! Bounded by the number of open connections: an address without any is
+//! forgotten.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+const SHARDS: usize = 16;
+
+/// The open connections.
+#[derive(Default)]
+pub struct Crowd {
+    open: AtomicUsize,
+    shards: [Mutex<HashMap<Origin, usize>>; SHARDS],
+    hasher: RandomState,
+}
+
+/// Whom a connection is counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Origin {
+    V4(u32),
+    V6Network(u64),
+}
+
+impl Origin {
+    fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address.into()),
+            IpAddr::V6(address) => {
+                Self::V6Network(u64::try_from(u128::from(address) >> 64).unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl Crowd {
+    /// One more connection; `None` if there are `limit` already.
+    pub fn enter(self: &Arc<Self>, limit: usize) -> Option<Open> {
+        let before = self.open.fetch_add(1, Ordering::AcqRel);
+        // Dropped at once if it is one too many, which takes it back.
+        let open = Open(self.clone());
+        (before < limit).then_some(open)
+    }
+
+    /// Connections open now.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Acquire)
+    }
+
+    /// One more connection of this address; `None` if it holds `limit` already.
+    pub fn admit(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<Place> {
+        let origin = Origin::of(address);
+        let mut counts = self.shard(origin).lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(origin).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(Place { crowd: self.clone(), origin })
+    }
+
+    /// Addresses that hold a connection now.
+    pub fn addresses(&self) -> usize {
+        let count = |shard: &Mutex<HashMap<_, _>>| {
+            shard.lock().unwrap_or_else(PoisonError::into_inner).len()
+        };
+        self.shards.iter().map(count).sum()
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the remainder is smaller than the number of shards"
+    )]
+    #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
+    fn shard(&self, origin: Origin) -> &Mutex<HashMap<Origin, usize>> {
+        &self.shards[self.hasher.hash_one(origin) as usize % SHARDS]
+    }
+}
+
+/// A connection that is open until this is dropped.
+pub struct Open(Arc<Crowd>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A connection's place among those of its address, given back when dropped.
+pub struct Place {
+    crowd: Arc<Crowd>,
+    origin: Origin,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts =
+            self.crowd.shard(self.origin).lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut count) = counts.entry(self.origin) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_address_has_so_many_places_and_gets_them_back() {
+        let crowd = Arc::new(Crowd::default());
+        let first = crowd.admit(ip("192.0.2.1"), 2).unwrap();
+        let second = crowd.admit(ip("::ffff:192.0.2.1"), 2).unwrap();
+        assert!(crowd.admit(ip("192.0.2.1"), 2).is_none());
+        assert!(crowd.admit(ip("192.0.2.2"), 2).is_some(), "somebody else");
+        drop(first);
+        assert!(crowd.admit(ip("192.0.2.1"), 2).is_some());
+        drop(second);
+        assert_eq!(crowd.addresses(), 0, "nothing is kept of who has left");
+    }
+
+    #[test]
+    fn so_many_connections_are_open_and_no_more() {
+        let crowd = Arc::new(Crowd::default());
+        let first = crowd.enter(1).unwrap();
+        assert!(crowd.enter(1).is_none());
+        assert_eq!(crowd.open(), 1);
+        drop(first);
+        assert!(crowd.enter(1).is_some());
+    }
+
+    #[test]
+    fn a_subscriber_of_ipv6_is_one_address() {
+        let crowd = Arc::new(Crowd::default());
+        let _first = crowd.admit(ip("2001:db8::1"), 1).unwrap();
+        assert!(crowd.admit(ip("2001:db8::ffff:1"), 1).is_none());
+        assert!(crowd.admit(ip("2001:db8:0:1::1"), 1).is_some());
+    }
+}

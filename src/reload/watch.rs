@@ -1,0 +1,117 @@
+//! Which files the configuration consists of, and whether they are still the
+//! same.
+//!
+//! Looked at from time to time instead of being told by the system: that works on
+//! every file system, and where a directory is replaced by another through a
+//! link, as container platforms do with mounted secrets.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::secret::Secrets;
+
+/// How files stood at one moment.
+pub(super) type Look = BTreeMap<PathBuf, Option<Stamp>>;
+
+/// Another file, or another content, has another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// The files, as they were read and as they were last seen.
+pub(super) struct Watched {
+    read: Look,
+    seen: Option<Look>,
+}
+
+impl Watched {
+    pub(super) fn new(path: &Path, secrets: &Secrets) -> Self {
+        Self { read: look(files(path, secrets)), seen: None }
+    }
+
+    /// The files as they are now.
+    pub(super) fn look(&self) -> Look {
+        look(self.read.keys().cloned())
+    }
+
+    /// The files have been read, `before` being how they stood until then.
+    pub(super) fn have_read(&mut self, before: Look, path: &Path, secrets: &Secrets) {
+        self.read = look(files(path, secrets));
+        for (path, stamp) in before {
+            if let Some(read) = self.read.get_mut(&path) {
+                *read = stamp;
+            }
+        }
+        self.seen = None;
+    }
+
+    /// Whether the files are others than were read, and the same as the last time
+    /// this was asked.
+    pub(super) fn have_settled(&mut self) -> bool {
+        let now = self.look();
+        if now == self.read {
+            self.seen = None;
+            return false;
+        }
+        let settled = self.seen.as_ref() == Some(&now);
+        self.seen = Some(now);
+        settled
+    }
+}
+
+/// The file itself, and those it names.
+fn files(path: &Path, secrets: &Secrets) -> impl Iterator<Item = PathBuf> {
+    std::iter::once(path.to_owned()).chain(secrets.files())
+}
+
+fn look(paths: impl Iterator<Item = PathBuf>) -> Look {
+    paths.map(|path| (path.clone(), stamp(&path))).collect()
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some(Stamp {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        size: metadata.size(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_counts_once_it_stands_still() {
+        let folder = std::env::temp_dir().join(format!("portcullis-watch-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (path, secret) = (folder.join("gateway.toml"), folder.join("secret"));
+        std::fs::write(&path, "a").unwrap();
+        let secrets = Secrets::of_process(&folder);
+        // Named and not there yet: that it appears is a change.
+        assert!(secrets.resolve("file:secret").is_err());
+        let mut watched = Watched::new(&path, &secrets);
+        assert!(!watched.have_settled());
+        std::fs::write(&secret, "one").unwrap();
+        assert!(!watched.have_settled(), "perhaps it is still being written");
+        std::fs::write(&secret, "more").unwrap();
+        assert!(!watched.have_settled());
+        assert!(watched.have_settled());
+        watched.have_read(watched.look(), &path, &secrets);
+        assert!(!watched.have_settled());
+        // Replaced by another of the same size.
+        std::fs::write(folder.join("other"), "b").unwrap();
+        std::fs::rename(folder.join("other"), &path).unwrap();
+        assert!(!watched.have_settled());
+        assert!(watched.have_settled());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

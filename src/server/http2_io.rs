@@ -1,0 +1,263 @@
+//! The socket below an HTTP/2 connection: looks ahead for the preface, and at the
+//! frames that go out.
+//!
+//! The framework waits for the preface as long as it takes, and keeps to itself
+//! why it ends a connection. The reason is in the GOAWAY frame it sends, so
+//! that is where the metrics have it from.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::{SslDigest, TlsRef};
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    Stream, TimingDigest, UniqueID, UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+
+use crate::live::Live;
+
+/// How every connection begins (RFC 9113 section 3.4).
+pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A connection that speaks HTTP/2.
+pub(super) struct Http2Io {
+    io: Stream,
+    /// Read before anybody asked for it, in reverse order.
+    ahead: Vec<u8>,
+    sent: Frames,
+    live: Arc<Live>,
+}
+
+impl std::fmt::Debug for Http2Io {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Http2Io").field(&self.io).finish()
+    }
+}
+
+impl Http2Io {
+    pub(super) fn new(io: Stream, live: &Arc<Live>) -> Self {
+        Self { io, ahead: Vec::new(), sent: Frames::default(), live: live.clone() }
+    }
+
+    /// Whether the preface comes within `limit`.
+    pub(super) async fn has_preface(&mut self, limit: Duration) -> bool {
+        let mut start = [0; PREFACE.len()];
+        let read = tokio::time::timeout(limit, self.try_peek(&mut start)).await;
+        matches!(read, Ok(Ok(true))) && &start == PREFACE
+    }
+
+    fn note(&mut self, sent: &[u8]) {
+        let live = &self.live;
+        self.sent.look_at(sent, |reason| live.metrics.http2_refused(reason));
+    }
+}
+
+#[async_trait]
+impl Peek for Http2Io {
+    async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        self.read_exact(buffer).await?;
+        self.ahead.extend(buffer.iter().rev());
+        Ok(true)
+    }
+}
+
+impl AsyncRead for Http2Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.io).poll_read(context, buffer);
+        }
+        while buffer.remaining() > 0
+            && let Some(byte) = self.ahead.pop()
+        {
+            buffer.put_slice(&[byte]);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Http2Io {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.io).poll_write(context, bytes);
+        if let Poll::Ready(Ok(length)) = wrote {
+            self.note(bytes.get(..length).unwrap_or_default());
+        }
+        wrote
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        if let Poll::Ready(Ok(mut length)) = wrote {
+            for slice in slices {
+                let part = slice.get(..length.min(slice.len())).unwrap_or_default();
+                length -= part.len();
+                self.note(part);
+            }
+        }
+        wrote
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+#[async_trait]
+impl Shutdown for Http2Io {
+    async fn shutdown(&mut self) {
+        self.io.shutdown().await;
+    }
+}
+
+impl UniqueID for Http2Io {
+    fn id(&self) -> UniqueIDType {
+        self.io.id()
+    }
+}
+
+impl Ssl for Http2Io {
+    fn get_ssl(&self) -> Option<&TlsRef> {
+        self.io.get_ssl()
+    }
+
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.io.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.io.selected_alpn_proto()
+    }
+}
+
+impl GetTimingDigest for Http2Io {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.io.get_timing_digest()
+    }
+}
+
+impl GetProxyDigest for Http2Io {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.io.get_proxy_digest()
+    }
+}
+
+impl GetSocketDigest for Http2Io {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.io.get_socket_digest()
+    }
+}
+
+/// Where in the frames that go out the next octet is.
+#[derive(Debug, Default)]
+struct Frames {
+    /// The head of a frame, and of two kinds of frames the code they carry.
+    head: Vec<u8>,
+    /// Octets of the frame still to come that do not matter.
+    skip: usize,
+}
+
+impl Frames {
+    const HEAD: usize = 9;
+    const RESET: u8 = 3;
+    const GO_AWAY: u8 = 7;
+
+    /// Passes over `sent`, telling what was refused.
+    fn look_at(&mut self, mut sent: &[u8], refused: impl Fn(&'static str)) {
+        while !sent.is_empty() {
+            if self.skip > 0 {
+                let skipped = self.skip.min(sent.len());
+                self.skip -= skipped;
+                sent = sent.get(skipped..).unwrap_or_default();
+                continue;
+            }
+            let wanted = self.wanted();
+            let (part, rest) = sent.split_at(sent.len().min(wanted - self.head.len()));
+            self.head.extend_from_slice(part);
+            sent = rest;
+            if self.head.len() == wanted && self.wanted() == wanted {
+                if let Some(reason) = self.reason() {
+                    refused(reason);
+                }
+                self.skip = self.length().saturating_sub(wanted - Self::HEAD);
+                self.head.clear();
+            }
+        }
+    }
+
+    /// How many octets are to be looked at, as far as is known.
+    fn wanted(&self) -> usize {
+        let code = match self.head.get(3) {
+            Some(&Self::RESET) => 4,
+            Some(&Self::GO_AWAY) => 8,
+            _ => 0,
+        };
+        Self::HEAD + if self.head.len() >= Self::HEAD { code } else { 0 }
+    }
+
+    fn length(&self) -> usize {
+        let octet = |index| usize::from(self.head.get(index).copied().unwrap_or_default());
+        octet(0) << 16 | octet(1) << 8 | octet(2)
+    }
+
+    fn reason(&self) -> Option<&'static str> {
+        const REFUSED_STREAM: u32 = 7;
+        const ENHANCE_YOUR_CALM: u32 = 11;
+        let (_, code) = self.head.split_last_chunk::<4>()?;
+        match (*self.head.get(3)?, u32::from_be_bytes(*code)) {
+            (Self::RESET, REFUSED_STREAM) => Some("too_many_streams"),
+            (Self::GO_AWAY, ENHANCE_YOUR_CALM) => Some("flood"),
+            (Self::GO_AWAY, code) if code != 0 => Some("protocol_error"),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn reasons_are_found_however_the_frames_are_cut() {
+        let settings = [0, 0, 6, 4, 0, 0, 0, 0, 0, 7, 7, 7, 7, 7, 11];
+        let data = [0, 0, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 11];
+        let reset = [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 7];
+        let cancel = [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 8];
+        let calm = [0, 0, 10, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 11, b'x', b'y'];
+        let fine = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+        let all: Vec<u8> = [&settings[..], &data, &reset, &cancel, &calm, &fine].concat();
+        for size in 1..all.len() {
+            let (mut frames, reasons) = (Frames::default(), RefCell::new(Vec::new()));
+            for part in all.chunks(size) {
+                frames.look_at(part, |reason| reasons.borrow_mut().push(reason));
+            }
+            assert_eq!(reasons.into_inner(), ["too_many_streams", "flood"], "parts of {size}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The listener for plain HTTP: says where the same page is over HTTPS.
+//!
+//! Only for hosts that the certificates are for: with any other, whoever writes
+//! the `Host` header would decide where people end up. Nothing is ever forwarded
+//! from here, and no cookie is looked at.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::{HeaderValue, Response, StatusCode, Version, header};
+use pingora::apps::http_app::ServeHttp;
+use pingora::protocols::http::ServerSession;
+
+use crate::gateway::deadline;
+use crate::live::Live;
+use crate::request::{self, Head};
+use crate::respond::{Audience, PLAIN_TEXT, Refusal, Reply};
+
+pub(super) struct Redirect {
+    pub(super) live: Arc<Live>,
+    /// Where HTTPS listens, as clients see it.
+    pub(super) port: u16,
+}
+
+#[async_trait]
+impl ServeHttp for Redirect {
+    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        deadline::head_has_arrived();
+        // Whoever is sent elsewhere does not come back here.
+        session.set_keepalive(None);
+        let reply = self.reply(session).unwrap_or_else(|refusal| refusal.reply(Audience::Script));
+        let is_head = session.req_header().method == http::Method::HEAD;
+        let mut response = Response::new(Vec::new());
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.headers;
+        response.headers_mut().insert(header::CONTENT_LENGTH, reply.body.len().into());
+        if !is_head {
+            *response.body_mut() = reply.body.to_vec();
+        }
+        self.live.metrics.request("redirect", reply.status.as_u16());
+        response
+    }
+}
+
+impl Redirect {
+    fn reply(&self, session: &ServerSession) -> Result<Reply, Refusal> {
+        const NOT_OURS: Refusal = Refusal::BadRequest("no certificate is for this host");
+        let raw = (session.req_header().version != Version::HTTP_2).then(|| session.to_h1_raw());
+        let head = session.req_header();
+        let tidy = request::admit(&Head {
+            parts: head,
+            target: head.raw_path(),
+            raw: raw.as_deref(),
+            max_header: self.live.policy().max_header,
+        })?;
+        let host = head.headers.get(header::HOST).or(tidy.host.as_ref());
+        let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let target = tidy.target.as_deref().unwrap_or_else(|| head.raw_path());
+        let target = std::str::from_utf8(target).unwrap_or_default();
+        let location = self.live.edge().https(host, self.port, target).ok_or(NOT_OURS)?;
+        let location = HeaderValue::try_from(location).map_err(|_| NOT_OURS)?;
+        let mut reply = Reply::new(
+            StatusCode::PERMANENT_REDIRECT,
+            PLAIN_TEXT,
+            "this site speaks HTTPS\n".into(),
+        );
+        reply.headers.insert(header::LOCATION, location);
+        Ok(reply)
+    }
+}
