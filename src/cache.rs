@@ -10,6 +10,9 @@
 //! other's failures either; if the token before it is still valid, that one is
 //! served meanwhile. If the caller doing the work is cancelled, another one
 //! takes over.
+//!
+//! What is kept is replaced before it must be, each entry by a little of its own,
+//! so that what was made at one instant is not made again at one instant.
 
 use std::future::Future;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -36,11 +39,19 @@ const FAILURE_KEPT: Duration = Duration::from_secs(1);
 /// An entry: a token, or what came of the last attempt to make one.
 #[derive(Clone)]
 pub enum Held {
-    Failed(Refusal, Retry),
+    /// Boxed: every entry is charged for the room of the largest.
+    Failed(Box<Refusal>, Retry),
     /// The attempt failed, but the token before it is still valid.
     Kept(Arc<Token>, Retry),
-    /// The token, and how long it may stay here.
-    Token(Arc<Token>, Duration),
+    Token(Arc<Token>, Stay),
+}
+
+/// How long a token stays here.
+#[derive(Clone, Copy)]
+pub struct Stay {
+    lifetime: Duration,
+    /// Seconds by which it is replaced before it must be.
+    early: u64,
 }
 
 /// When the next attempt is due, on the monotonic clock.
@@ -58,18 +69,19 @@ pub enum Origin {
 }
 
 impl Held {
-    fn new(made: Result<Token, Refusal>, before: Option<Arc<Token>>, now: Now) -> Self {
+    fn new(made: Result<Token, Refusal>, before: Option<Arc<Token>>, key: &Key, now: Now) -> Self {
         let retry = Retry(now.plus(FAILURE_KEPT));
         match (made, before) {
-            (Ok(token), _) => Self::token(Arc::new(token), now),
+            (Ok(token), _) => Self::token(Arc::new(token), key, now),
             (Err(_), Some(before)) => Self::Kept(before, retry),
-            (Err(refusal), None) => Self::Failed(refusal, retry),
+            (Err(refusal), None) => Self::Failed(Box::new(refusal), retry),
         }
     }
 
-    fn token(token: Arc<Token>, now: Now) -> Self {
-        let lifetime = Duration::from_secs(token.expires_at.saturating_sub(now.unix()));
-        Self::Token(token, lifetime)
+    fn token(token: Arc<Token>, key: &Key, now: Now) -> Self {
+        let seconds = token.expires_at.saturating_sub(now.unix());
+        let stay = Stay { lifetime: Duration::from_secs(seconds), early: early(key, seconds) };
+        Self::Token(token, stay)
     }
 
     /// Whether this answers a request of this session at `now`.
@@ -79,7 +91,7 @@ impl Held {
             Self::Kept(token, retry) => {
                 now.ticks() < retry.0.ticks() && is_valid(token, identity, now)
             }
-            Self::Token(token, _) => token.fits(identity, now),
+            Self::Token(token, stay) => stay.serves(token, identity, now),
         }
     }
 
@@ -100,6 +112,26 @@ impl Held {
         };
         u32::try_from(bytes + OVERHEAD).unwrap_or(u32::MAX)
     }
+}
+
+impl Stay {
+    fn serves(self, token: &Token, identity: &Identity, now: Now) -> bool {
+        now.unix().saturating_add(self.early) < token.usable_until && token.fits(identity, now)
+    }
+}
+
+/// How much sooner than it must a token is replaced: up to a twentieth of its
+/// life and no more than a minute, by its key, so that the tokens of a thousand
+/// users who all came at once are not all replaced at once. A life of less than
+/// two minutes is scattered enough by the users themselves.
+fn early(key: &Key, life: u64) -> u64 {
+    const SHORT: u64 = 120;
+    if life < SHORT {
+        return 0;
+    }
+    let (_, [.., high, low]) = key.split_at(key.len() / 2) else { return 0 };
+    let most = (life / 20).min(60);
+    ((most + 1) * u64::from(u16::from_be_bytes([*high, *low]))) >> 16
 }
 
 fn is_valid(token: &Token, identity: &Identity, now: Now) -> bool {
@@ -128,13 +160,13 @@ impl Tokens {
         mint: impl Future<Output = Result<Token, Refusal>>,
     ) -> Result<(Arc<Token>, Origin), Refusal> {
         let held = self.0.get(&key).await;
-        if let Some(Held::Token(token, _)) = &held
-            && token.fits(identity, now)
+        if let Some(Held::Token(token, stay)) = &held
+            && stay.serves(token, identity, now)
         {
             return Ok((token.clone(), Origin::Cached));
         }
         let before = held.and_then(|held| held.still_valid(identity, now));
-        let make = async { Held::new(mint.await, before, now) };
+        let make = async { Held::new(mint.await, before, &key, now) };
         // Boxed, because every request would be charged for the room this takes.
         let entry = Box::pin(
             self.0.entry(key).or_insert_with_if(make, |held| !held.answers(identity, now)),
@@ -142,7 +174,7 @@ impl Tokens {
         let entry = entry.await;
         let fresh = entry.is_fresh();
         match entry.into_value() {
-            Held::Failed(refusal, _) => Err(refusal),
+            Held::Failed(refusal, _) => Err(*refusal),
             Held::Kept(token, _) => Ok((token, Origin::Cached)),
             Held::Token(token, _) => {
                 Ok((token, if fresh { Origin::Minted } else { Origin::Cached }))
@@ -152,7 +184,7 @@ impl Tokens {
 
     /// Replaces what is under `key`: for a caller who asked for a fresh token.
     pub async fn put(&self, key: Key, token: Arc<Token>, now: Now) {
-        self.0.insert(key, Held::token(token, now)).await;
+        self.0.insert(key, Held::token(token, &key, now)).await;
     }
 
     /// Entries held, for the metrics.
@@ -173,7 +205,7 @@ impl moka::Expiry<Key, Held> for Expiry {
         match held {
             Held::Failed(..) => Some(FAILURE_KEPT),
             Held::Kept(..) => None,
-            Held::Token(_, lifetime) => Some(*lifetime),
+            Held::Token(_, stay) => Some(stay.lifetime),
         }
     }
 
@@ -210,3 +242,6 @@ impl Hasher for DigestHasher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use http::header::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
 use crate::document::{At, FromNode};
+use crate::mark::{Kind, Mark};
 
 /// The client as far as it could be verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,15 +122,16 @@ impl Client {
 
     /// What an anonymous limit counts by: the address, IPv6 by its /64, because
     /// one subscriber holds at least that many.
-    pub fn limit_key(&self) -> String {
-        match self.address {
+    pub fn mark(&self) -> Mark {
+        let name = match self.address {
             Some(IpAddr::V4(address)) => address.to_string(),
             Some(IpAddr::V6(address)) => {
                 let network = u128::from(address) & (u128::MAX << 64);
                 format!("{}/64", Ipv6Addr::from(network))
             }
             None => "unix".to_owned(),
-        }
+        };
+        Mark::of(Kind::Address, &name)
     }
 }
 
@@ -167,14 +169,28 @@ pub fn is_host(host: &[u8]) -> bool {
             (address.parse::<Ipv6Addr>().is_ok(), rest)
         } else {
             let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
-            let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
-            (plain && !name.is_empty() && !name.starts_with('.') && !name.contains(".."), rest)
+            (is_name(name.as_bytes()), rest)
         };
     let port_is_fine = match rest.strip_prefix(':') {
         Some(port) => port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok(),
         None => rest.is_empty(),
     };
     name_is_fine && port_is_fine
+}
+
+/// Letters, digits, `-` and `_`, with single dots between and one behind.
+fn is_name(name: &[u8]) -> bool {
+    let mut after_dot = true;
+    for &byte in name {
+        match byte {
+            b'.' if after_dot => return false,
+            b'.' => after_dot = true,
+            b'-' | b'_' => after_dot = false,
+            _ if byte.is_ascii_alphanumeric() => after_dot = false,
+            _ => return false,
+        }
+    }
+    !name.is_empty()
 }
 
 fn parse_hop(entry: &[u8]) -> Option<IpAddr> {
@@ -240,7 +256,7 @@ mod tests {
 
     #[test]
     fn anonymous_limits_count_ipv6_by_network() {
-        let key = |peer| client(peer, &[], &[]).limit_key();
+        let key = |peer| client(peer, &[], &[]).mark();
         assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:1"));
         assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
         assert_ne!(key("192.0.2.1"), key("192.0.2.2"));

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::ask::{Refused, Unanswered};
+use crate::discovery::Published;
 use crate::policy::{Origin, Policy, Route, Rule, SessionRule, TokenRoute, rule_for};
 use crate::request::{RequestView, SEC_FETCH_SITE};
 use crate::respond::{Audience, PLAIN_TEXT, Refusal, Reply};
@@ -21,6 +22,8 @@ pub enum Plan<'p> {
     Answer(Reply),
     Forward(Option<&'p Arc<Route>>),
     Issue(&'p Arc<TokenRoute>),
+    /// Everybody may read it.
+    Publish(&'p Published),
     Refuse(Refusal),
 }
 
@@ -36,6 +39,7 @@ pub enum Decision<'p> {
         token: &'p Arc<TokenRoute>,
         identity: Arc<Identity>,
     },
+    Publish(&'p Published),
     Refuse(Refusal, Option<Rejected>),
 }
 
@@ -98,7 +102,7 @@ impl Plan<'_> {
     /// Whether `decide` needs a verdict.
     pub fn needs_session(&self) -> bool {
         match self {
-            Self::Answer(_) | Self::Refuse(_) => false,
+            Self::Answer(_) | Self::Publish(_) | Self::Refuse(_) => false,
             Self::Forward(Some(route)) => route.session != SessionRule::Off,
             Self::Forward(None) | Self::Issue(_) => true,
         }
@@ -113,11 +117,19 @@ pub fn plan<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Option
     };
     let plan = match rule {
         None => Plan::Forward(None),
+        Some(Rule::Published(what, ..)) if [Method::GET, Method::HEAD].contains(view.method) => {
+            Plan::Publish(what)
+        }
+        Some(Rule::Published(..)) => Plan::Refuse(Refusal::MethodNotAllowed("GET, HEAD".into())),
         Some(Rule::Route(route))
             if !route.methods.is_empty() && !route.methods.contains(view.method) =>
         {
             let allow = route.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
             Plan::Refuse(Refusal::MethodNotAllowed(allow))
+        }
+        // Another site must not spend the key in the name of who is signed in here.
+        Some(Rule::Route(route)) if route.vendor.is_some() && is_from_elsewhere(view, &[]) => {
+            Plan::Refuse(Refusal::CrossSite)
         }
         Some(Rule::Route(route)) => Plan::Forward(Some(route)),
         Some(Rule::Token(token, _)) => plan_token(token, view),
@@ -138,21 +150,21 @@ fn plan_token<'p>(token: &'p Arc<TokenRoute>, view: &RequestView<'_>) -> Plan<'p
     if !token.answers(view.method) {
         return Plan::Refuse(Refusal::MethodNotAllowed(token.allow.clone()));
     }
-    if is_cross_site(token, view) {
+    if is_from_elsewhere(view, &token.origins) {
         return Plan::Refuse(Refusal::CrossSite);
     }
     Plan::Issue(token)
 }
 
-/// Whether another site is asking. `Origin` decides where browsers send it;
+/// Whether a site is asking that is neither our own nor allowed. `Origin` decides where browsers send it;
 /// Fetch metadata covers the rest (plain GETs, old forms).
-fn is_cross_site(token: &TokenRoute, view: &RequestView<'_>) -> bool {
+fn is_from_elsewhere(view: &RequestView<'_>, allowed: &[Origin]) -> bool {
     // No browser sends either twice; the second could contradict the first.
     if view.is_repeated(&header::ORIGIN) || view.is_repeated(&SEC_FETCH_SITE) {
         return true;
     }
     let origin = view.header(&header::ORIGIN);
-    if origin.is_some_and(|origin| token.origin(origin).is_some()) {
+    if origin.is_some_and(|origin| allowed.iter().any(|allowed| allowed.is(origin))) {
         return false;
     }
     let foreign_origin = origin.is_some_and(|origin| !is_own(origin, view.host));
@@ -206,6 +218,7 @@ pub fn decide<'p>(
 ) -> Decision<'p> {
     match plan {
         Plan::Answer(reply) => Decision::Answer(reply, none_asked()),
+        Plan::Publish(what) => Decision::Publish(what),
         Plan::Refuse(refusal) => Decision::Refuse(refusal, None),
         Plan::Issue(token) => match verdict.unwrap_or_else(|| Verdict::Nobody(none_asked())) {
             Verdict::Known(identity, _) => Decision::Issue { token, identity },

@@ -16,6 +16,25 @@ pub fn push_below(out: &mut String, number: u64, unit: u64) {
     out.push_str(text.get(1..).unwrap_or_default());
 }
 
+/// Sixteen hexadecimal digits.
+#[derive(Clone, Copy, Debug)]
+pub struct Hex([u8; 16]);
+
+impl Hex {
+    pub fn new(number: u64) -> Self {
+        let mut text = [0; 16];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(number.to_be_bytes()) {
+            let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        }
+        Self(text)
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 /// An address; the old kind is nearly every one in a log.
 pub fn push_address(out: &mut String, address: IpAddr) {
     match address {
@@ -41,6 +60,13 @@ mod tests {
             let mut out = String::new();
             push_below(&mut out, number, unit);
             assert_eq!(out, text);
+        }
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_sixteen() {
+        for number in [0, 10, 0x0123_4567_89ab_cdef, u64::MAX] {
+            assert_eq!(Hex::new(number).as_str(), format!("{number:016x}"));
         }
     }
 

@@ -10,6 +10,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::client::Client;
 use crate::digits;
+use crate::trace::{TRACEPARENT, TRACESTATE, Trace};
 
 /// The names the configuration gives a meaning to, folded.
 #[derive(Clone, Debug, Default)]
@@ -32,10 +33,11 @@ const FAMILIES: [&str; 7] = [
     "x-ssl-client-",
     "x-envoy-",
 ];
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "forwarded",
     "x-forwarded",
     "x-real-ip",
+    "x-request-id",
     "x-client-ip",
     "x-cluster-client-ip",
     "true-client-ip",
@@ -45,8 +47,8 @@ const NAMES: [&str; 9] = [
     "proxy",
 ];
 
-/// Room for these four and a few verified ones.
-const USUAL_EDITS: usize = 8;
+/// Room for these six and a few verified ones.
+const USUAL_EDITS: usize = 10;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -94,12 +96,13 @@ fn fold(name: &str) -> String {
     name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }
 
-/// The headers the app gets about the connection, after everything similar was
+/// The headers the app gets about the connection and the request, after everything similar was
 /// removed. `verified` are the identity and route headers that have a value.
 pub fn edit(
     headers: &HeaderMap,
     client: &Client,
     host: &str,
+    trace: &Trace,
     managed: &Managed,
     verified: impl Iterator<Item = (HeaderName, HeaderValue)>,
 ) -> Edits {
@@ -119,6 +122,13 @@ pub fn edit(
     edits.set.push((X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme.as_str())));
     if !host.is_empty() {
         push(&mut edits, X_FORWARDED_HOST, host);
+    }
+    edits.set.push(trace.request_id_field());
+    if let Some(context) = trace.made_traceparent() {
+        if headers.contains_key(TRACESTATE) {
+            edits.remove.push(TRACESTATE);
+        }
+        edits.set.push((TRACEPARENT, context));
     }
     edits.set.extend(verified);
     edits
@@ -175,6 +185,7 @@ mod tests {
             "X.Forwarded.Proto",
             "Forwarded",
             "X-Real-IP",
+            "X.Request.Id",
             "X-Original-URL",
             "X-Rewrite-Url",
             "X-Middleware-Subrequest",
@@ -210,10 +221,15 @@ mod tests {
             hops: vec!["10.0.0.1".parse().unwrap()],
             via_trusted: true,
         };
-        let edits = edit(&headers, &client, "app.example", &managed(), std::iter::empty());
+        let mut trace = Trace::new();
+        let context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        headers.insert(TRACEPARENT, HeaderValue::from_static(context));
+        trace.adopt(&headers, false);
+        let edits = edit(&headers, &client, "app.example", &trace, &managed(), std::iter::empty());
         assert_eq!(edits.remove.len(), 2);
         let set: Vec<_> =
             edits.set.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
+        let request_id = format!("x-request-id: {}", trace.request_id());
         assert_eq!(
             set,
             [
@@ -221,7 +237,22 @@ mod tests {
                 "x-forwarded-for: 192.0.2.1, 10.0.0.1",
                 "x-forwarded-proto: https",
                 "x-forwarded-host: app.example",
+                &request_id,
             ]
         );
+    }
+
+    #[test]
+    fn without_a_valid_trace_context_the_app_gets_a_new_one() {
+        let mut headers = HeaderMap::new();
+        headers.insert(TRACEPARENT, HeaderValue::from_static("00-not-valid-00"));
+        headers.insert(TRACESTATE, HeaderValue::from_static("vendor=1"));
+        let client =
+            Client { address: None, scheme: Scheme::Http, hops: Vec::new(), via_trusted: false };
+        let mut trace = Trace::new();
+        trace.adopt(&headers, false);
+        let edits = edit(&headers, &client, "", &trace, &managed(), std::iter::empty());
+        assert_eq!(edits.remove, [TRACESTATE]);
+        assert_eq!(edits.set.last(), Some(&(TRACEPARENT, trace.made_traceparent().unwrap())));
     }
 }

@@ -95,7 +95,7 @@ pub fn take(
     now: Now,
 ) -> Result<Option<Admitted>, Refusal> {
     let Some(limit) = &route.limit else { return Ok(None) };
-    let admitted = live.limits.take(limit, limit.bucket(identity.user_id()), now);
+    let admitted = live.limits.take(limit, limit.bucket(identity.mark()), now);
     admitted.map(Some).map_err(|exceeded| {
         live.metrics.limited(&route.label);
         Refusal::TooMany {

@@ -22,7 +22,10 @@
 //! A module may use what stands below it in this list, never what stands above.
 
 pub mod ask;
+pub mod assertion;
+pub mod audit;
 pub mod cache;
+pub mod circuit;
 pub mod cli;
 pub mod client;
 pub mod clock;
@@ -30,6 +33,7 @@ pub mod config;
 pub mod decide;
 pub mod demo;
 pub mod digits;
+pub mod discovery;
 pub mod document;
 pub mod edge;
 pub mod forward;
@@ -38,10 +42,12 @@ pub mod issue;
 pub mod keys;
 pub mod limit;
 pub mod live;
+pub mod mark;
 pub mod memo;
 pub mod mint;
 pub mod observe;
 pub mod outbound;
+pub mod placeholder;
 pub mod policy;
 pub mod process;
 pub mod reload;
@@ -53,5 +59,6 @@ pub mod secret;
 pub mod server;
 pub mod session;
 pub mod store;
+pub mod trace;
 pub mod units;
 pub mod upstream;

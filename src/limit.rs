@@ -17,11 +17,11 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::digest::{self, SHA256};
 use http::HeaderValue;
 
 use crate::clock::Now;
 use crate::digits;
+use crate::mark::{Kind, Mark};
 use crate::units::Rate;
 
 /// Entries in all; at about 64 bytes each, some 32 MiB when full.
@@ -36,6 +36,7 @@ pub const MAX_RATES: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
     name: String,
+    mark: Mark,
     cells: Vec<Cell>,
     policy_header: HeaderValue,
 }
@@ -68,7 +69,7 @@ struct Left {
     until_full: Duration,
 }
 
-/// Whose bucket: one 128-bit digest over limit and user, so that no spelling of
+/// Whose bucket: the marks of limit and user together, so that no spelling of
 /// either runs into the other.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BucketKey(u128);
@@ -88,7 +89,12 @@ impl Limit {
             format!("\"{}\";q={};w={window}", cell.label, rate.count)
         };
         let policy_header = cells.iter().zip(rates).map(policy).collect::<Vec<_>>().join(", ");
-        Self { name: name.to_owned(), cells, policy_header: header_value(policy_header) }
+        Self {
+            name: name.to_owned(),
+            mark: Mark::of(Kind::Limit, name),
+            cells,
+            policy_header: header_value(policy_header),
+        }
     }
 
     /// The `RateLimit-Policy` field (draft-ietf-httpapi-ratelimit-headers).
@@ -97,12 +103,8 @@ impl Limit {
     }
 
     /// The bucket of one user (or, for anonymous limits, one address).
-    pub fn bucket(&self, subject: &str) -> BucketKey {
-        let length = (self.name.len() as u64).to_le_bytes();
-        let whose = [&length, self.name.as_bytes(), subject.as_bytes()].concat();
-        let digest = digest::digest(&SHA256, &whose);
-        let (head, _) = digest.as_ref().split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
-        BucketKey(u128::from_le_bytes(*head))
+    pub fn bucket(&self, whose: Mark) -> BucketKey {
+        BucketKey(self.mark.and(whose).bits())
     }
 
     fn render(&self, left: &[Left; MAX_RATES]) -> HeaderValue {
@@ -288,6 +290,10 @@ mod tests {
         Limit::new("portive", &rates)
     }
 
+    fn user(id: &str) -> Mark {
+        Mark::of(Kind::User, id)
+    }
+
     fn at(milliseconds: u64) -> Now {
         Now::at(0).plus(Duration::from_millis(1_000_000 + milliseconds))
     }
@@ -295,7 +301,7 @@ mod tests {
     #[test]
     fn thirty_a_minute_admits_thirty_at_once_and_then_one_every_two_seconds() {
         let (limits, limit) = (Limits::default(), limit(&["30/minute"]));
-        let key = limit.bucket("u1");
+        let key = limit.bucket(user("u1"));
         for _ in 0..30 {
             assert!(limits.take(&limit, key, at(0)).is_ok());
         }
@@ -310,7 +316,7 @@ mod tests {
     #[test]
     fn headers_say_what_is_left_and_when_all_of_it_is_back() {
         let (limits, limit) = (Limits::default(), limit(&["30/minute"]));
-        let first = limits.take(&limit, limit.bucket("u1"), at(0)).unwrap();
+        let first = limits.take(&limit, limit.bucket(user("u1")), at(0)).unwrap();
         assert_eq!(limit.policy_header(), r#""portive";q=30;w=60"#);
         assert_eq!(first.header(&limit), r#""portive";r=29;t=2"#);
     }
@@ -318,7 +324,7 @@ mod tests {
     #[test]
     fn a_request_refused_by_one_rate_takes_nothing_from_the_others() {
         let (limits, limit) = (Limits::default(), limit(&["2/s", "3/minute"]));
-        let key = limit.bucket("u1");
+        let key = limit.bucket(user("u1"));
         assert!(limits.take(&limit, key, at(0)).is_ok());
         assert!(limits.take(&limit, key, at(0)).is_ok());
         for _ in 0..100 {
@@ -333,10 +339,10 @@ mod tests {
     fn users_and_limits_do_not_share_buckets() {
         let (limits, one) = (Limits::default(), limit(&["1/hour"]));
         let other = Limit::new("other", &[units::rate("1/hour").unwrap()]);
-        assert!(limits.take(&one, one.bucket("a"), at(0)).is_ok());
-        assert!(limits.take(&one, one.bucket("b"), at(0)).is_ok());
-        assert!(limits.take(&other, other.bucket("a"), at(0)).is_ok());
-        assert!(limits.take(&one, one.bucket("a"), at(0)).is_err());
+        assert!(limits.take(&one, one.bucket(user("a")), at(0)).is_ok());
+        assert!(limits.take(&one, one.bucket(user("b")), at(0)).is_ok());
+        assert!(limits.take(&other, other.bucket(user("a")), at(0)).is_ok());
+        assert!(limits.take(&one, one.bucket(user("a")), at(0)).is_err());
     }
 
     #[test]
@@ -347,7 +353,7 @@ mod tests {
             .map(|_| {
                 let (limits, limit) = (limits.clone(), limit.clone());
                 std::thread::spawn(move || {
-                    let key = limit.bucket("u1");
+                    let key = limit.bucket(user("u1"));
                     (0..125).filter(|_| limits.take(&limit, key, at(0)).is_ok()).count()
                 })
             })
@@ -359,10 +365,10 @@ mod tests {
     #[test]
     fn a_full_table_never_frees_a_user_who_used_up_the_allowance() {
         let (limits, limit) = (Limits::with_capacity(SHARDS), limit(&["1/hour"]));
-        let attacker = limit.bucket("attacker");
+        let attacker = limit.bucket(user("attacker"));
         assert!(limits.take(&limit, attacker, at(0)).is_ok());
-        for user in 0..10_000 {
-            let _ = limits.take(&limit, limit.bucket(&user.to_string()), at(1));
+        for number in 0..10_000 {
+            let _ = limits.take(&limit, limit.bucket(user(&number.to_string())), at(1));
         }
         assert!(limits.take(&limit, attacker, at(2)).is_err());
         assert!(limits.len() <= SHARDS);
@@ -371,12 +377,13 @@ mod tests {
     #[test]
     fn entries_that_are_full_again_make_room() {
         let (limits, limit) = (Limits::with_capacity(SHARDS), limit(&["1/s"]));
-        for user in 0..10_000 {
-            let _ = limits.take(&limit, limit.bucket(&user.to_string()), at(0));
+        for number in 0..10_000 {
+            let _ = limits.take(&limit, limit.bucket(user(&number.to_string())), at(0));
         }
         let later = at(60_000);
-        let admitted = (0..50)
-            .filter(|user| limits.take(&limit, limit.bucket(&format!("n{user}")), later).is_ok());
+        let admitted = (0..50).filter(|number| {
+            limits.take(&limit, limit.bucket(user(&format!("n{number}"))), later).is_ok()
+        });
         assert!(admitted.count() >= 25, "most newcomers find a bucket of their own");
     }
 }

@@ -6,6 +6,7 @@
 //! cells are swapped, which need not agree: a connection loads the settings of
 //! the edge once, a request the policy.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,18 +16,25 @@ use arc_swap::ArcSwap;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::ask::Servers;
+use crate::assertion::Assertions;
+use crate::audit::AuditLog;
 use crate::cache::Tokens;
+use crate::circuit::Circuits;
 use crate::clock::{Clock, Now};
 use crate::config::{Config, UserField};
 use crate::decide::Verdict;
+use crate::digits::Hex;
+use crate::discovery::Retired;
 use crate::edge::{Crowd, Edge};
 use crate::keys::CurrentPolicy;
 use crate::limit::Limits;
+use crate::mark::Mark;
 use crate::memo::Sessions;
 use crate::observe::{AccessLog, Metrics};
 use crate::policy::{Policy, SessionSource};
-use crate::revoke::Revoked;
+use crate::revoke::{By, Revoked};
 use crate::session::{Cookies, Identity};
+use crate::upstream::Upstream;
 
 /// Everything requests share.
 pub struct Live {
@@ -35,16 +43,21 @@ pub struct Live {
     pub crowd: Arc<Crowd>,
     pub limits: Limits,
     pub tokens: Tokens,
+    pub assertions: Assertions,
+    pub circuits: Circuits,
     sessions: Sessions,
     pub revoked: Revoked,
+    /// Published keys that are no longer in the settings.
+    pub retired: Retired,
     pub servers: Servers,
     pub clock: Clock,
     pub metrics: Metrics,
     pub access: AccessLog,
+    pub audit: AuditLog,
     pub user_field: UserField,
     /// How long an idle client connection is kept, in seconds.
     pub idle_seconds: u64,
-    user_hash_key: [u8; 32],
+    user_hash: RandomState,
     ready: AtomicBool,
     in_flight: AtomicUsize,
     background: Background,
@@ -53,9 +66,6 @@ pub struct Live {
 impl Live {
     pub fn new(config: Config, clock: Clock, access: AccessLog) -> Self {
         let Config { server, log, edge, policy } = config;
-        let mut user_hash_key = [0; 32];
-        // Without randomness the hash is merely unkeyed.
-        let _ = aws_lc_rs::rand::fill(&mut user_hash_key);
         let background = Background::start();
         let servers = Servers::new(&background.handle(), clock.clone());
         Self {
@@ -64,19 +74,35 @@ impl Live {
             crowd: Arc::default(),
             limits: Limits::default(),
             tokens: Tokens::default(),
+            assertions: Assertions::default(),
+            circuits: Circuits::default(),
             sessions: Sessions::default(),
             revoked: Revoked::default(),
+            retired: Retired::default(),
             servers,
             clock,
             metrics: Metrics::new(),
             access,
+            audit: AuditLog::default(),
             user_field: log.user,
             idle_seconds: server.idle_timeout.as_secs().max(1),
-            user_hash_key,
+            user_hash: RandomState::new(),
             ready: AtomicBool::new(true),
             in_flight: AtomicUsize::new(0),
             background,
         }
+    }
+
+    /// With a log of the tokens issued and refused.
+    #[must_use]
+    pub fn audited(self, audit: AuditLog) -> Self {
+        Self { audit, ..self }
+    }
+
+    /// Writes out what the logs hold: for the end of the process.
+    pub fn flush(&self) {
+        self.access.flush();
+        self.audit.flush();
     }
 
     /// Begins to fetch what the policy needs from elsewhere. Nothing waits for
@@ -88,10 +114,11 @@ impl Live {
     /// What the policy needs and does not have now, a line each.
     pub async fn missing(&self) -> Vec<String> {
         let policy = self.policy();
-        let unresolved = policy.upstreams.iter().filter(|upstream| upstream.next().is_none());
-        let mut missing: Vec<_> = unresolved
-            .map(|upstream| format!("upstream {} has no address", upstream.name))
-            .collect();
+        let now = self.clock.now();
+        let problem = |upstream: &Arc<Upstream>| {
+            Some(format!("{} {}", upstream.label(), upstream.problem(now)?))
+        };
+        let mut missing: Vec<_> = policy.upstreams.iter().filter_map(problem).collect();
         for source in &policy.sources {
             let label = &source.label;
             if let Some(keys) = source.remote_keys().filter(|keys| !keys.is_supplied()) {
@@ -132,11 +159,19 @@ impl Live {
         self.policy.load_full()
     }
 
-    /// Replaces the policy for requests that start from now on. Published keys
-    /// and connections to stores go on serving it.
+    /// Replaces the policy for requests that start from now on. Published keys,
+    /// connections to stores and what is known of the app's servers go on serving
+    /// it.
     pub fn replace(self: &Arc<Self>, policy: Policy) {
+        let before = self.policy();
+        for upstream in &policy.upstreams {
+            let same = before.upstreams.iter().find(|before| before.name == upstream.name);
+            same.into_iter().for_each(|before| upstream.inherit(before));
+        }
         self.servers.keys.supply(&policy);
+        self.retired.replace(&self.policy().discovery, &policy.discovery, self.clock.now());
         self.policy.store(Arc::new(policy));
+        self.circuits.forget();
         let policy = self.policy();
         self.servers.stores.keep_only(policy.sources.iter().filter_map(|source| source.store()));
         self.start();
@@ -157,25 +192,23 @@ impl Live {
         self.sessions.verify(policy, &self.servers, &self.revoked, cookies, now).await
     }
 
-    /// The app has ended this session: it is not accepted any more, nor is
-    /// anything remembered of it.
+    /// This session has been ended: it is not accepted any more, nor is anything
+    /// remembered of it.
     pub async fn end_session(
         &self,
         source: &SessionSource,
         cookies: Cookies<'_>,
         identity: &Identity,
+        by: By,
     ) {
-        self.revoked.end_session(source, cookies, identity);
+        self.revoked.end_session(source, cookies, identity, by, self.clock.now());
         self.sessions.forget(source, cookies).await;
     }
 
-    /// A user's id for the log: tells users apart while the process runs, and
-    /// says nothing to whoever reads the log.
-    pub fn user_hash(&self, user_id: &str) -> String {
-        let keyed = [&self.user_hash_key, user_id.as_bytes()].concat();
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &keyed);
-        let (head, _) = digest.as_ref().split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
-        format!("{:016x}", u64::from_be_bytes(*head))
+    /// A user's id for the log, by a keyed hash: tells users apart while the
+    /// process runs, and says nothing to whoever reads the log.
+    pub fn user_hash(&self, user: Mark) -> Hex {
+        Hex::new(self.user_hash.hash_one(user))
     }
 
     /// Whether new requests are welcome: false from the first moment of

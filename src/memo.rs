@@ -21,7 +21,7 @@ use crate::clock::Now;
 use crate::decide::{Tally, Verdict};
 use crate::policy::Policy;
 use crate::revoke::Revoked;
-use crate::session::{Check, Cookies, Identity, Source};
+use crate::session::{Check, Cookies, Identity, Reason, Source};
 
 /// Bytes of sessions kept at most, in each of the two tables.
 const CAPACITY: u64 = 32 * 1024 * 1024;
@@ -80,8 +80,13 @@ impl Sessions {
         let mut tally = Tally::default();
         for (index, source) in policy.sources.iter().enumerate() {
             let checked = self.check(source, servers, cookies, now).await;
+            if let Err(Refused::Rejected(rejected)) = &checked
+                && matches!(rejected.reason, Reason::NoUser | Reason::StoreMiss)
+            {
+                revoked.settled(source, cookies, now);
+            }
             let checked = checked.and_then(|identity| {
-                revoked.check(source, cookies, &identity)?;
+                revoked.check(source, cookies, &identity, now)?;
                 Ok(identity)
             });
             tally.add(index, checked);

@@ -130,7 +130,14 @@ impl Reloader {
     async fn once(&self) {
         let (reload, live) = (self.reload.clone(), self.live.clone());
         // Files, and names of upstreams, are read blocking.
-        let done = tokio::task::spawn_blocking(move || reload.reload(&live)).await;
+        let done = tokio::task::spawn_blocking(move || {
+            // Whatever the settings say: the file may have been moved away.
+            if let Err(error) = live.audit.reopen() {
+                tracing::error!(%error, "the audit log cannot be opened again; it goes on where it was");
+            }
+            reload.reload(&live)
+        })
+        .await;
         match done {
             Ok(Ok(())) => {
                 self.live.metrics.reloaded("ok");

@@ -20,6 +20,8 @@ pub enum Refusal {
     /// Whoever must be asked wants to be asked again later.
     Busy(Duration),
     CrossSite,
+    /// The app has as many requests as it is to have.
+    Full,
     IssuerFailed,
     MethodNotAllowed(String),
     NotAllowed,
@@ -80,6 +82,11 @@ impl Refusal {
                 "cross_site",
                 "requests from another site are not answered here",
             ),
+            Self::Full => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "the app is busy; wait as long as Retry-After says",
+            ),
             Self::IssuerFailed => (
                 StatusCode::BAD_GATEWAY,
                 "issuer_failed",
@@ -138,7 +145,12 @@ impl Refusal {
 
     /// The refusal as an answer; pages being opened get HTML, scripts JSON.
     pub fn reply(&self, audience: Audience) -> Reply {
-        let face = self.face();
+        self.reply_as(self.status(), audience)
+    }
+
+    /// As `reply`, with a status somebody chose for this code.
+    pub fn reply_as(&self, status: StatusCode, audience: Audience) -> Reply {
+        let face = Face { status, ..self.face() };
         let (content_type, body) = match audience {
             Audience::Navigation => ("text/html; charset=utf-8", face.html()),
             Audience::Script => ("application/problem+json", face.json()),
@@ -149,8 +161,12 @@ impl Refusal {
             Self::Busy(retry_after) => {
                 reply.push(header::RETRY_AFTER, &whole_seconds(*retry_after).max(1).to_string());
             }
+            Self::Full => reply.push(header::RETRY_AFTER, "1"),
             Self::MethodNotAllowed(allow) => reply.push(header::ALLOW, allow),
-            Self::NotSignedIn(cookie) | Self::SessionExpired(cookie) => {
+            // A challenge belongs to 401 alone (RFC 9110 section 11.6.1).
+            Self::NotSignedIn(cookie) | Self::SessionExpired(cookie)
+                if status == StatusCode::UNAUTHORIZED =>
+            {
                 reply.push(header::WWW_AUTHENTICATE, &format!("Cookie cookie-name=\"{cookie}\""));
             }
             Self::TooMany { retry_after, policy, left } => {
@@ -162,6 +178,8 @@ impl Refusal {
             | Self::CrossSite
             | Self::IssuerFailed
             | Self::NotAllowed
+            | Self::NotSignedIn(_)
+            | Self::SessionExpired(_)
             | Self::Timeout
             | Self::TooLarge(_)
             | Self::Unavailable
@@ -209,6 +227,14 @@ impl Reply {
         headers.insert(header::VARY, HeaderValue::from_static("Cookie"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         Self { status, headers, body }
+    }
+
+    /// A text that is everybody's and may be stored.
+    pub fn public(status: StatusCode, kind: HeaderValue, cache: HeaderValue, body: Bytes) -> Self {
+        let mut reply = Self::new(status, kind, body);
+        reply.headers.insert(header::CACHE_CONTROL, cache);
+        reply.headers.remove(header::VARY);
+        reply
     }
 
     /// Adds a field; a value that cannot stand in a header is left out.

@@ -1,11 +1,17 @@
 //! Sessions that are over although their cookie still verifies: signed out at
 //! the app, or revoked by the operator.
 //!
-//! Kept in memory, bounded, oldest forgotten first; a reload keeps it. A signed
-//! out session is known by its cookies and by what they hold, so that neither
-//! another spelling of the cookie nor another order of chunks brings it back. A
-//! revoked user's sessions are refused if they were issued before; a session that
-//! does not say when it was issued counts as issued before.
+//! Kept in memory, bounded, oldest forgotten first; a reload keeps it. A session
+//! is known by its handle (`Source::handle`), so that neither another spelling of
+//! the cookie nor another order of chunks brings it back, and another session of
+//! the same user is not taken for it. A revoked user's sessions are refused if
+//! they were issued before; a session that does not say when it was issued counts
+//! as issued before.
+//!
+//! Some frameworks use a session again that was signed out: the very same cookie,
+//! or the same id. Such a session is good again once the app has set its cookie
+//! anew, or has itself said in between that the id is nobody's. What the operator
+//! revoked is not.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,7 +21,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::clock::Now;
-use crate::session::{Cookies, Identity, Reason, Rejected, Source};
+use crate::session::{Check, Cookies, Identity, Reason, Rejected, Source};
 
 /// Sessions and users remembered at most, each about 100 octets.
 const MAX_ENTRIES: u64 = 100_000;
@@ -24,9 +30,16 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 type Mark = [u8; 32];
 
+/// Who ended a session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    App,
+    Operator,
+}
+
 /// Everything revoked in this process.
 pub struct Revoked {
-    sessions: Cache<Mark, ()>,
+    sessions: Cache<Mark, By>,
     /// Unix seconds from which the user's new sessions count again.
     users: Cache<Mark, u64>,
     /// Whether there is anything at all: usually not, and then nobody computes
@@ -51,10 +64,54 @@ fn bounded<V: Clone + Send + Sync + 'static>() -> Cache<Mark, V> {
 
 impl Revoked {
     /// This session is over.
-    pub fn end_session(&self, source: &Source, cookies: Cookies<'_>, identity: &Identity) {
-        self.sessions.insert(cookie_mark(source, cookies), ());
-        self.sessions.insert(session_mark(source, identity), ());
+    pub fn end_session(
+        &self,
+        source: &Source,
+        cookies: Cookies<'_>,
+        identity: &Identity,
+        by: By,
+        now: Now,
+    ) {
+        let handle = source.handle(cookies, identity, now.unix());
+        self.sessions.insert(session_mark(source, &handle), by);
         self.any.store(true, Ordering::Release);
+    }
+
+    /// The app's answer to a request with `cookies` sets cookies: if they make a
+    /// session that was signed out, somebody has signed in again.
+    pub fn reissued<'c>(
+        &self,
+        source: &Source,
+        cookies: Cookies<'_>,
+        set: impl Iterator<Item = &'c [u8]>,
+        now: Now,
+    ) {
+        if !self.any.load(Ordering::Acquire) {
+            return;
+        }
+        let Some(cookies) = source.own_cookies_after(cookies, set) else { return };
+        let cookies = Cookies::new(&cookies);
+        if let Ok(Check::Known(identity)) = source.look(cookies, now.unix()) {
+            self.readmit(source, &source.handle(cookies, &identity, now.unix()));
+        }
+    }
+
+    /// Whoever keeps the sessions says that this one is nobody's: should it be
+    /// somebody's later, then because somebody has signed in.
+    pub fn settled(&self, source: &Source, cookies: Cookies<'_>, now: Now) {
+        if !self.any.load(Ordering::Acquire) {
+            return;
+        }
+        if let Some(handle) = source.asked_handle(cookies, now.unix()) {
+            self.readmit(source, &handle);
+        }
+    }
+
+    fn readmit(&self, source: &Source, handle: &[u8]) {
+        let mark = session_mark(source, handle);
+        if self.sessions.get(&mark) == Some(By::App) {
+            self.sessions.invalidate(&mark);
+        }
     }
 
     /// Sessions the user got before `now` are over.
@@ -74,6 +131,7 @@ impl Revoked {
         source: &Source,
         cookies: Cookies<'_>,
         identity: &Identity,
+        now: Now,
     ) -> Result<(), Rejected> {
         if !self.any.load(Ordering::Acquire) {
             return Ok(());
@@ -82,9 +140,8 @@ impl Revoked {
         if since.is_some_and(|since| !issued_after(identity, since)) {
             return Err(Rejected::new(Reason::SignedOut, "the user's sessions were revoked"));
         }
-        if self.sessions.contains_key(&cookie_mark(source, cookies))
-            || self.sessions.contains_key(&session_mark(source, identity))
-        {
+        let handle = source.handle(cookies, identity, now.unix());
+        if self.sessions.contains_key(&session_mark(source, &handle)) {
             return Err(Rejected::new(Reason::SignedOut, "the session was signed out"));
         }
         Ok(())
@@ -100,15 +157,8 @@ fn issued_after(identity: &Identity, since: u64) -> bool {
     })
 }
 
-fn cookie_mark(source: &Source, cookies: Cookies<'_>) -> Mark {
-    mark(&[b"cookies", source.kind().as_bytes(), &source.own_cookies(cookies)])
-}
-
-fn session_mark(source: &Source, identity: &Identity) -> Mark {
-    let session = identity.session().to_string();
-    let parts =
-        [b"session", source.kind().as_bytes(), identity.user_id().as_bytes(), session.as_bytes()];
-    mark(&parts)
+fn session_mark(source: &Source, handle: &[u8]) -> Mark {
+    mark(&[b"session", source.kind().as_bytes(), handle])
 }
 
 /// One digest over parts, each with its length.

@@ -25,16 +25,51 @@ pub(super) fn check(path: &Path, options: &Options) -> ExitCode {
         Err(code) => return code,
     };
     match Config::read(&file.text, &file.secrets) {
-        Ok(config) => {
+        Ok(config) if options.online => {
+            warn(&config.policy);
             config.edge.tls.iter().for_each(tell_expiry);
-            if options.online {
-                return contact(&config.policy);
-            }
+            contact(&config.policy)
+        }
+        Ok(config) => {
+            warn(&config.policy);
+            config.edge.tls.iter().for_each(tell_expiry);
+            keys(&config.policy).iter().for_each(print);
             print("ok");
             ExitCode::SUCCESS
         }
         Err(problems) => file.refuse(&problems),
     }
+}
+
+/// The keys others have to know by name: those of a rotation, and those that are
+/// published. A line each.
+fn keys(policy: &Policy) -> Vec<String> {
+    let mut lines = Vec::new();
+    for token in &policy.tokens {
+        let (kids, published) = (token.minter.kids(), &token.minter.published().keys);
+        if published.is_empty() && kids.len() < 2 {
+            continue;
+        }
+        for (index, kid) in kids.iter().enumerate() {
+            let public = published.iter().find(|key| Some(key.kid()) == kid.as_deref());
+            let name =
+                kid.as_ref().map_or_else(|| (index + 1).to_string(), |kid| format!("{kid:?}"));
+            let algorithm = public.map(|key| format!(" ({})", key.algorithm())).unwrap_or_default();
+            let role = match (index, public) {
+                (0, Some(_)) => "signs, published",
+                (0, None) => "signs",
+                (_, Some(_)) => "published",
+                (_, None) => "not used",
+            };
+            lines.push(format!("{}: key {name}{algorithm}: {role}", token.label));
+        }
+    }
+    lines
+}
+
+/// What is allowed but dangerous does not fail the check, but is not silent.
+fn warn(policy: &Policy) {
+    policy.warnings().iter().for_each(|warning| complain(format_args!("warning: {warning}")));
 }
 
 /// How long each certificate lasts; those that have expired are problems already.

@@ -10,6 +10,7 @@ mod file;
 mod online;
 mod presets;
 mod run;
+mod schema;
 mod session;
 mod token;
 
@@ -47,6 +48,8 @@ enum Command {
     Presets { name: Option<String> },
     /// Run the gateway (the default).
     Run,
+    /// Print the JSON Schema of the configuration file, for editors.
+    Schema,
     /// Say what the gateway sees in a `Cookie` header.
     Session(session::Options),
     /// Mint a token offline, as the endpoint would.
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Demo => demo::demo(),
         Command::Presets { name } => presets::presets(name.as_deref()),
         Command::Run => run::run(&config, sockets),
+        Command::Schema => schema::schema(),
         Command::Session(options) => session::session(&config, &options),
         Command::Token(options) => token::token(&config, &options),
     }

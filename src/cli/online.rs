@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::keys;
 use crate::outbound::{Call, Url};
 use crate::policy::{Policy, SessionSource};
-use crate::upstream::{Address, Upstream};
+use crate::upstream::Address;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -34,9 +34,9 @@ pub(super) fn with_servers<T>(work: impl AsyncFnOnce(&Servers) -> T) -> Option<T
 pub(super) async fn problems(servers: &Servers, policy: &Policy) -> Vec<String> {
     let mut problems = Vec::new();
     for upstream in &policy.upstreams {
-        for address in upstream.addresses() {
+        for address in upstream.servers() {
             if let Err(why) = connect(address).await {
-                problems.push(format!("{}: {address}: {why}", upstream_name(upstream)));
+                problems.push(format!("{}: {address}: {why}", upstream.label()));
             }
         }
     }
@@ -82,13 +82,6 @@ async fn ask_app(servers: &Servers, url: &str) -> Option<String> {
             status.as_u16()
         )),
         Err(error) => Some(format!("{shown}: {error}")),
-    }
-}
-
-fn upstream_name(upstream: &Upstream) -> String {
-    match upstream.name.as_str() {
-        "" => "upstream".to_owned(),
-        name => format!("upstream.{name}"),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::file::File;
 use super::{CONFIGURATION, complain};
+use crate::audit::AuditLog;
 use crate::clock::Clock;
 use crate::config::{Config, Format, Log};
 use crate::live::Live;
@@ -21,7 +22,7 @@ pub(super) fn run(path: &Path, sockets: Sockets) -> ExitCode {
     };
     match Config::read(&file.text, &file.secrets) {
         Ok(config) => {
-            let reload = Reload::new(path, &config.server, config.log, &file.secrets);
+            let reload = Reload::new(path, &config.server, config.log.clone(), &file.secrets);
             start(config, reload, sockets)
         }
         Err(problems) => file.refuse(&problems),
@@ -56,25 +57,32 @@ fn start(config: Config, reload: Reload, sockets: Sockets) -> ExitCode {
 
 /// Serves until a signal says to stop.
 pub(super) fn serve_on(listeners: Listeners, config: Config, reload: Option<Reload>) -> ExitCode {
-    start_diagnostics(config.log);
+    start_diagnostics(&config.log);
     keep_memory_private();
     allow_many_connections();
     let server = config.server.clone();
-    let access = match AccessLog::start(format_of(config.log), Sink::Stdout) {
+    let access = match AccessLog::start(format_of(&config.log), Sink::Stdout) {
         Ok(access) => access,
         Err(error) => {
             complain(format_args!("the access log cannot be started: {error}"));
             return ExitCode::FAILURE;
         }
     };
-    let live = Arc::new(Live::new(config, Clock::system(), access));
+    let audit = match AuditLog::of(&config.log.audit) {
+        Ok(audit) => audit,
+        Err(error) => {
+            complain(format_args!("log.audit: cannot be opened: {error}"));
+            return ExitCode::from(CONFIGURATION);
+        }
+    };
+    let live = Arc::new(Live::new(config, Clock::system(), access).audited(audit));
     // The demo has nothing to be replaced by.
     let program = reload.is_some().then(|| Program::of_this_process().ok()).flatten();
     serve(&live, &server, listeners, Shutdown::Signals(program), reload);
     ExitCode::SUCCESS
 }
 
-fn format_of(log: Log) -> Format {
+fn format_of(log: &Log) -> Format {
     use std::io::IsTerminal as _;
     log.format.unwrap_or_else(|| {
         if std::io::stdout().is_terminal() { Format::Text } else { Format::Json }

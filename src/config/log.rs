@@ -1,14 +1,20 @@
 //! `[log]`: how the process tells what it does.
 
-use crate::document::{At, FromNode};
+use std::path::PathBuf;
+
+use crate::audit::{Destination, Need};
+use crate::document::{At, FromNode, Value};
+use crate::secret::Secrets;
 
 /// Logging settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
     /// Absent: text on a terminal, JSON elsewhere.
     pub format: Option<Format>,
     pub level: tracing::Level,
     pub user: UserField,
+    /// Where tokens issued and refused are written down, if anywhere.
+    pub audit: Option<(Destination, Need)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +33,7 @@ pub enum UserField {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: None, level: tracing::Level::INFO, user: UserField::Hash }
+        Self { format: None, level: tracing::Level::INFO, user: UserField::Hash, audit: None }
     }
 }
 
@@ -57,13 +63,43 @@ impl Log {
                 &[("hash", UserField::Hash), ("plain", UserField::Plain), ("off", UserField::Off)],
             )
         });
+        let audit = table.take("audit").and_then(|at| read_audit(&at));
         table.finish();
         let default = Self::default();
         Some(Self {
             format,
             level: level.unwrap_or(default.level),
             user: user.unwrap_or(default.user),
+            audit,
         })
+    }
+}
+
+/// `"stdout"`, a path, or either of them with `required`.
+fn read_audit(at: &At<'_>) -> Option<(Destination, Need)> {
+    if !matches!(at.node.value, Value::Table(_)) {
+        return Some((destination(at)?, Need::Wanted));
+    }
+    let mut table = at.table()?;
+    let to = table.take_needed("to", r#"to = "stdout" or the path of a file"#);
+    let required = table.get::<bool>("required").unwrap_or(false);
+    table.finish();
+    Some((destination(&to?)?, if required { Need::Required } else { Need::Wanted }))
+}
+
+/// A relative path starts from the folder of the settings, as `file:` does.
+fn destination(at: &At<'_>) -> Option<Destination> {
+    const EXPECTED: &str = r#""stdout" or a path such as "/var/log/portcullis/audit.jsonl""#;
+    match at.text(EXPECTED)? {
+        "stdout" => Some(Destination::Stdout),
+        "" => {
+            at.wrong(EXPECTED);
+            None
+        }
+        path => Some(Destination::File(match at.secrets {
+            Secrets::Literal => PathBuf::from(path),
+            Secrets::Process { folder, .. } => folder.join(path),
+        })),
     }
 }
 

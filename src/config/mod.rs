@@ -10,7 +10,7 @@ mod server;
 use std::path::Path;
 
 use crate::client::Trusted;
-use crate::document::{At, Node, Problem, Problems};
+use crate::document::{At, Node, Problem, Problems, Table, Value};
 use crate::edge::Edge;
 use crate::policy::Policy;
 use crate::secret::Secrets;
@@ -45,10 +45,24 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
     let server = Server::read(top.take("server"), &mut trusted);
     let log = Log::read(top.take("log"));
     let max_header = server.as_ref().map_or(server::MAX_HEADER, |(server, _)| server.max_header);
+    if log.as_ref().is_some_and(|log| log.audit.is_none()) {
+        check_audit(&top);
+    }
     let policy = Policy::read(&mut top, trusted, max_header);
     top.finish();
     let (server, edge) = server?;
     Some(Config { server, log: log?, edge, policy: policy? })
+}
+
+/// A token that may not go unnoticed needs a place to be noted.
+fn check_audit(top: &Table<'_>) {
+    let tokens = top.peek("token").filter(|at| matches!(at.node.value, Value::Table(_)));
+    for (_, token) in tokens.as_ref().map(At::members).unwrap_or_default() {
+        let Value::Table(entries) = &token.node.value else { continue };
+        if entries.iter().any(|(key, _)| key.name == "audit") {
+            token.problem("`audit` needs a log; add [log] with audit = \"stdout\" or a path");
+        }
+    }
 }
 
 /// The folder that relative `file:` references start from: the file's own.

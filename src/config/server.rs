@@ -83,7 +83,12 @@ impl Server {
         let listen = table.take("listen");
         let tls_at = table.take("tls");
         let read = listen.as_ref().map(OneOrMany::<Written>::read);
-        let tls = tls_at.as_ref().map(|at| read_tls(at, &mut table, server.http2));
+        let client_ca = table.take("client_ca");
+        if let (Some(client_ca), None) = (&client_ca, &tls_at) {
+            client_ca
+                .problem("clients show certificates to TLS listeners only; write `tls` as well");
+        }
+        let tls = tls_at.as_ref().map(|at| read_tls(at, client_ca.as_ref(), server.http2));
         if let Some(Some(OneOrMany(written))) = read {
             let default = if tls_at.is_some() { Speaks::Tls } else { Speaks::Plain };
             server.listen = written.into_iter().map(|written| written.listen(default)).collect();
@@ -157,11 +162,9 @@ impl Server {
     }
 }
 
-/// `tls` with the keys that belong to it.
-fn read_tls(at: &At<'_>, table: &mut Table<'_>, http2: bool) -> Option<Tls> {
-    let client_ca = table.take("client_ca");
+fn read_tls(at: &At<'_>, client_ca: Option<&At<'_>>, http2: bool) -> Option<Tls> {
     let offer = if http2 { Offer::Http2 } else { Offer::Http1 };
-    Tls::read(at, client_ca.as_ref(), offer, Clock::system().now())
+    Tls::read(at, client_ca, offer, Clock::system().now())
 }
 
 /// A number where zero would shut everybody out.

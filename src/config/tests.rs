@@ -179,3 +179,12 @@ fn the_annotated_example_holds_and_mentions_every_setting() {
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(found, Vec::<String>::new());
 }
+
+#[test]
+fn a_key_of_the_users_own_choice_never_breaks_the_line() {
+    for key in [r#""a\nb""#, r#""\u001b[2J""#, &"k".repeat(101)] {
+        let found = problems(&format!("{TEN_LINES}[identity.headers]\n{key} = \"{{x}}\"\n"));
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].contains("identity.headers.…: "), "{found:?}");
+    }
+}

@@ -68,11 +68,8 @@ impl<'a> At<'a> {
     }
 
     fn child(&self, key: &Key, node: &'a Node) -> Self {
-        let path = if self.path.is_empty() {
-            key.name.clone()
-        } else {
-            format!("{}.{}", self.path, key.name)
-        };
+        let name = readable(&key.name);
+        let path = if self.path.is_empty() { name } else { format!("{}.{name}", self.path) };
         Self { node, path, ..*self }
     }
 
@@ -156,8 +153,7 @@ impl<'a> Table<'a> {
                 if self.at.path.is_empty() { "" } else { "." },
                 printable(&key.name)
             );
-            let near = self.asked.iter().copied().find(|known| near(known, &key.name));
-            let text = match near {
+            let text = match nearest(&self.asked, &key.name) {
                 Some(known) => format!("unknown key, did you mean `{known}`?"),
                 None => format!("unknown key, expected one of {}", self.known()),
             };
@@ -173,6 +169,16 @@ impl<'a> Table<'a> {
     }
 }
 
+/// A key of the user's own choice as part of a path: whatever is in it, a problem
+/// stays one line.
+fn readable(key: &str) -> String {
+    const LONGEST: usize = 100;
+    if key.len() > LONGEST || key.chars().any(char::is_control) {
+        return "…".to_owned();
+    }
+    key.to_owned()
+}
+
 fn printable(key: &str) -> String {
     let quoted = shown(key);
     if quoted.trim_matches('"') == key { key.to_owned() } else { "…".to_owned() }
@@ -183,17 +189,29 @@ fn printable(key: &str) -> String {
 pub fn one_of(written: &str, choices: &[&str]) -> String {
     let all: Vec<_> = choices.iter().map(|choice| format!("{choice:?}")).collect();
     let all = format!("one of {}", all.join(", "));
-    match choices.iter().find(|choice| near(choice, written)) {
+    match nearest(choices, written) {
         Some(nearest) => format!("{all}; did you mean {nearest:?}?"),
         None => all,
     }
 }
 
-/// Whether two keys are at most two edits apart (optimal string alignment).
+/// The word that was probably meant; of several equally near ones the first.
+fn nearest<'w>(words: &[&'w str], written: &str) -> Option<&'w str> {
+    let distances = words.iter().filter_map(|word| Some((distance(word, written)?, *word)));
+    distances.min_by_key(|(distance, _)| *distance).map(|(_, word)| word)
+}
+
+/// Whether one of two keys could be a slip of the pen for the other.
 pub fn near(known: &str, written: &str) -> bool {
+    distance(known, written).is_some()
+}
+
+/// By how many edits two keys differ (optimal string alignment), if by two at
+/// most.
+fn distance(known: &str, written: &str) -> Option<usize> {
     let (known, written) = (known.as_bytes(), written.as_bytes());
     if known.len().abs_diff(written.len()) > 2 || known.len() < 3 || written.len() > 64 {
-        return false;
+        return None;
     }
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=written.len()).collect();
@@ -213,5 +231,5 @@ pub fn near(known: &str, written: &str) -> bool {
         }
         before = std::mem::replace(&mut last, row);
     }
-    last.last().is_some_and(|&distance| distance <= 2)
+    last.last().copied().filter(|&distance| distance <= 2)
 }

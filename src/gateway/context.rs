@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, header};
-use pingora::http::RequestHeader;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use pingora::http::{RequestHeader, ResponseHeader};
 
 use crate::cache::Origin;
 use crate::client::{Client, Scheme, forwarded_host};
@@ -14,36 +14,52 @@ use crate::decide::{Plan, Verdict};
 use crate::live::{InFlight, Live};
 use crate::mint::Token;
 use crate::observe::Line;
-use crate::policy::{Policy, Route};
+use crate::placeholder::Replacer;
+use crate::policy::{HeaderTemplate, Policy, Route, TokenRoute};
 use crate::request::RequestView;
 use crate::respond::{Audience, Refusal, Reply};
+use crate::revoke::By;
 use crate::session::{Cookies, Identity, Reason, Rejected};
-use crate::upstream::Upstream;
+use crate::trace::Trace;
+use crate::upstream::{InUse, Unreachable, Upstream};
 
 /// A client that takes none of the answer for this long is given up.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The context of one request.
 pub struct Ctx {
-    live: Arc<Live>,
+    pub(super) live: Arc<Live>,
     pub(super) policy: Arc<Policy>,
     pub(super) now: Now,
     pub(super) idle_seconds: u64,
+    /// The request's id and trace context, known from its first byte.
+    pub(super) trace: Trace,
     pub(super) client: Client,
     pub(super) host: Arc<str>,
     pub(super) audience: Audience,
     pub(super) rule: Option<Arc<str>>,
     pub(super) route: Option<Arc<Route>>,
+    /// The token this is about, at its own path.
+    pub(super) token: Option<Arc<TokenRoute>>,
     pub(super) identity: Option<Arc<Identity>>,
     /// The source that knew somebody, by its place in the policy.
     source: Option<usize>,
     /// Whose session ends if the app answers this request.
     leaving: Option<Arc<Identity>>,
     pub(super) page_tokens: Vec<(String, Arc<Token>)>,
+    /// The page on its way, if its placeholders are being replaced.
+    pub(super) page: Option<Box<Replacer>>,
     pub(super) upstream: Option<Arc<Upstream>>,
+    /// The request's place at one of its endpoints.
+    pub(super) place: Option<InUse>,
+    pub(super) unreachable: Option<Unreachable>,
+    /// Whether that endpoint has begun to answer.
+    pub(super) app_spoke: bool,
     pub(super) attempts: usize,
     pub(super) outcome: &'static str,
     pub(super) reason: &'static str,
+    /// The code of the refusal, if it came to one.
+    pub(super) code: &'static str,
     pub(super) status: u16,
     _in_flight: InFlight,
 }
@@ -55,6 +71,7 @@ impl Ctx {
             policy: live.policy(),
             now: live.clock.now(),
             idle_seconds: live.idle_seconds,
+            trace: Trace::new(),
             client: Client {
                 address: None,
                 scheme: Scheme::Http,
@@ -65,14 +82,20 @@ impl Ctx {
             audience: Audience::Script,
             rule: None,
             route: None,
+            token: None,
             identity: None,
             source: None,
             leaving: None,
             page_tokens: Vec::new(),
+            page: None,
             upstream: None,
+            place: None,
+            unreachable: None,
+            app_spoke: false,
             attempts: 0,
             outcome: "aborted",
             reason: "",
+            code: "",
             status: 0,
             _in_flight: InFlight::begin(live),
         }
@@ -88,7 +111,10 @@ impl Ctx {
         self.live.metrics.refused(refusal.code());
         self.outcome = "refused";
         self.reason = refusal.code();
-        refusal.reply(audience)
+        self.code = refusal.code();
+        let chosen = self.token.as_ref();
+        let chosen = chosen.and_then(|token| token.minter.statuses().of(refusal.code()));
+        refusal.reply_as(chosen.unwrap_or_else(|| refusal.status()), audience)
     }
 
     /// Who is asking, where the plan needs to know. Where the app is about to end
@@ -137,14 +163,48 @@ impl Ctx {
         source.map_or("", |source| &source.label)
     }
 
-    /// The app has answered a request that ends the session.
-    pub(super) async fn end_session(&mut self, request: &RequestHeader) {
+    /// The app's answer has begun.
+    pub(super) fn app_answers(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+        self.app_spoke = true;
+        if let Some(place) = &self.place {
+            place.answered();
+        }
+    }
+
+    /// The server did not take the request, or hung up on it.
+    pub(super) fn server_failed(&self) {
+        let (Some(upstream), Some(place)) = (&self.upstream, &self.place) else { return };
+        self.live.metrics.upstream.failed(upstream);
+        if let Some(time) = place.failed(self.live.clock.now()) {
+            self.live.metrics.upstream.ejected(upstream);
+            let (server, seconds) = (place.endpoint.server.to_string(), time.as_secs());
+            tracing::warn!(upstream = upstream.name, server, seconds, "server is left out");
+        }
+    }
+
+    /// The app has answered: it may have signed somebody in again, or out.
+    pub(super) async fn follow_session(
+        &mut self,
+        request: &RequestHeader,
+        response: &ResponseHeader,
+    ) {
+        let cookies = request.headers.get(header::COOKIE).map_or(&b""[..], HeaderValue::as_bytes);
+        let cookies = Cookies::new(cookies);
+        for source in self.policy.sources.iter().filter(|source| source.signs_out()) {
+            let set = response.headers.get_all(header::SET_COOKIE).iter();
+            let set = set.map(HeaderValue::as_bytes);
+            self.live.revoked.reissued(source, cookies, set, self.now);
+        }
+        self.end_session(cookies).await;
+    }
+
+    async fn end_session(&mut self, cookies: Cookies<'_>) {
         let answered = (200..400).contains(&self.status);
         let Some(identity) = self.leaving.take().filter(|_| answered) else { return };
         let source = self.source.and_then(|index| self.policy.sources.get(index));
-        let cookies = request.headers.get(header::COOKIE);
-        if let (Some(source), Some(cookies)) = (source, cookies) {
-            self.live.end_session(source, Cookies::new(cookies.as_bytes()), &identity).await;
+        if let Some(source) = source {
+            self.live.end_session(source, cookies, &identity, By::App).await;
         }
     }
 
@@ -170,17 +230,29 @@ impl Ctx {
         };
     }
 
-    /// Identity and route headers that have a value for this request.
+    /// Assertion, identity and route headers that have a value for this request.
     pub(super) fn verified_headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let assertion = self.policy.identity.assertion.as_ref().zip(self.identity.as_deref());
+        let assertion = assertion.and_then(|(assertion, identity)| {
+            self.live.assertions.of(assertion, identity, self.now)
+        });
+        let told = self.policy.identity.headers.iter();
+        let told = told.filter_map(|header| self.rendered(header));
+        told.chain(self.route_headers()).chain(assertion)
+    }
+
+    /// The route's headers that have a value for this request.
+    pub(super) fn route_headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let of_route = self.route.iter().flat_map(|route| &route.set_headers);
-        let identity = self.identity.as_deref();
-        self.policy.identity.iter().chain(of_route).filter_map(move |header| {
-            let token = |name: &str| {
-                let (_, token) = self.page_tokens.iter().find(|(token, _)| token == name)?;
-                HeaderValue::from_bytes(&token.value).ok()
-            };
-            Some((header.name.clone(), header.value.render(identity, &token)?))
-        })
+        of_route.filter_map(|header| self.rendered(header))
+    }
+
+    fn rendered(&self, header: &HeaderTemplate) -> Option<(HeaderName, HeaderValue)> {
+        let token = |name: &str| {
+            let (_, token) = self.page_tokens.iter().find(|(token, _)| token == name)?;
+            HeaderValue::from_bytes(&token.value).ok()
+        };
+        Some((header.name.clone(), header.value.render(self.identity.as_deref(), &token)?))
     }
 
     /// The one line and the counters of this request.
@@ -193,29 +265,31 @@ impl Ctx {
             "issued" => self.live.metrics.token_took(took.as_secs_f64()),
             _ => {}
         }
-        let user = self.identity.as_ref().and_then(|identity| self.user(identity));
+        let hash;
+        let user = match (&self.identity, self.live.user_field) {
+            (None, _) | (_, UserField::Off) => None,
+            (Some(identity), UserField::Hash) => {
+                hash = self.live.user_hash(identity.mark());
+                Some(hash.as_str())
+            }
+            (Some(identity), UserField::Plain) => Some(identity.user_id()),
+        };
         self.live.access.write(&Line {
             unix_ms: self.now.unix_ms(),
+            request_id: self.trace.request_id(),
+            trace_id: self.trace.trace_id(),
             method: request.method.as_str(),
             host: &self.host,
             path: request.uri.path(),
             route: label,
             client: self.client.address,
-            user: user.as_deref(),
+            user,
             source: self.source_label(),
             outcome: self.outcome,
             reason: self.reason,
             status: self.status,
             micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         });
-    }
-
-    fn user(&self, identity: &Identity) -> Option<String> {
-        match self.live.user_field {
-            UserField::Hash => Some(self.live.user_hash(identity.user_id())),
-            UserField::Off => None,
-            UserField::Plain => Some(identity.user_id().to_owned()),
-        }
     }
 }
 

@@ -4,13 +4,26 @@ use pingora::prelude::Error;
 use pingora::{ErrorSource, ErrorType};
 
 use crate::respond::{Part, Refusal};
+use crate::upstream::Unreachable;
+
+/// Whether the app ended a connection instead of answering on it.
+pub(super) fn hung_up(error: &Error) -> bool {
+    use ErrorType::{ConnectionClosed, H2Error, ReadError, WriteError};
+    *error.esource() == ErrorSource::Upstream
+        && matches!(error.etype(), ConnectionClosed | H2Error | ReadError | WriteError)
+}
 
 /// What a transport failure means to the client; `None` if it is gone.
-pub(super) fn refusal_for(error: &Error) -> Option<Refusal> {
+pub(super) fn refusal_for(error: &Error, unreachable: Option<Unreachable>) -> Option<Refusal> {
     use ErrorType::{
         ConnectTimedout, ConnectionClosed, HTTPStatus, ReadError, ReadTimedout,
         TLSHandshakeTimedout, WriteError, WriteTimedout,
     };
+    match unreachable {
+        Some(Unreachable::Full) => return Some(Refusal::Full),
+        Some(Unreachable::Unresolved) => return Some(Refusal::UpstreamFailed),
+        None => {}
+    }
     match (error.esource(), error.etype()) {
         (_, HTTPStatus(413)) => Some(Refusal::TooLarge(Part::Body)),
         (_, HTTPStatus(400)) => Some(Refusal::BadRequest("the request could not be understood")),

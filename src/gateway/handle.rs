@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use pingora::prelude::{Result, Session};
 
+use super::audit::Place;
 use super::context::{Ctx, host_of};
 use super::pass;
 use super::send::{self, Body, push_limit, with_cors};
 use crate::client::{Client, Scheme};
-use crate::decide::{self, Decision, Plan};
+use crate::decide::{self, Decision};
 use crate::issue::{self, Asked, Request};
 use crate::live::Live;
 use crate::policy::{Rule, TokenRoute};
@@ -57,6 +58,7 @@ pub(super) fn admit(session: &mut Session, ctx: &mut Ctx) -> Result<(), Refusal>
     let peer = session.client_addr().and_then(|address| address.as_inet()).copied();
     let headers = &session.req_header().headers;
     ctx.client = Client::new(peer, scheme, headers, &ctx.policy.trusted);
+    ctx.trace.adopt(headers, ctx.client.via_trusted);
     ctx.host = host_of(session.req_header(), &ctx.client);
     Ok(())
 }
@@ -82,7 +84,8 @@ pub(super) async fn handle(
     ctx.audience = view.audience();
     let (plan, rule) = decide::plan(&policy, &view);
     ctx.rule = rule.map(|rule| rule.label().clone());
-    if matches!(plan, Plan::Issue(_)) || rule.is_some_and(Rule::is_token) {
+    if let Some(Rule::Token(token, _)) = rule {
+        ctx.token = Some(token.clone());
         ctx.audience = Audience::Script;
     }
     let verdict = ctx.verdict(&plan, &view).await;
@@ -94,6 +97,10 @@ pub(super) async fn handle(
             ctx.outcome = "answered";
             ctx.reason = rejected.reason.as_str();
             reply
+        }
+        Decision::Publish(what) => {
+            ctx.outcome = "answered";
+            policy.discovery.reply(what, &live.retired, &host, ctx.now)
         }
         Decision::Refuse(refusal, rejected) => ctx.refuse_session(&refusal, rejected.as_ref()),
         Decision::Forward { route, identity } => {
@@ -116,6 +123,9 @@ pub(super) async fn handle(
             }
         }
     };
+    if let (Some(token), "refused") = (&ctx.token, ctx.outcome) {
+        ctx.note_refused(token, ctx.code, Place::Endpoint);
+    }
     Ok(Outcome::Reply(with_cors(reply, origin)))
 }
 
@@ -132,12 +142,15 @@ async fn issue_token(
     };
     match issue::token(live, route, request).await {
         Ok(issued) => {
+            if let Err(refusal) = ctx.note_issued(route, &issued, Place::Endpoint).await {
+                return ctx.refuse(&refusal, Audience::Script);
+            }
             ctx.issued(issued.origin);
             let token = &issued.token;
             let mut reply =
                 Reply::new(StatusCode::OK, token.content_type.clone(), token.body.clone());
             if let Some(cookie) = &token.set_cookie {
-                reply.headers.insert(header::SET_COOKIE, cookie.clone());
+                reply.headers.insert(header::SET_COOKIE, HeaderValue::clone(cookie));
             }
             push_limit(&mut reply, route, admitted.as_ref());
             reply

@@ -4,16 +4,21 @@
 //! before it is forwarded is in `handle.rs`, what the app is then given in
 //! `pass.rs`. What decides lives elsewhere and knows nothing of this folder.
 
+mod audit;
 mod context;
 pub mod deadline;
 mod dial;
 mod failure;
 mod handle;
+mod page;
 mod pass;
 mod peer;
+mod probe;
 mod send;
+mod vendor;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -28,8 +33,11 @@ use crate::live::Live;
 use crate::respond::Audience;
 
 use context::Ctx;
-use failure::refusal_for;
+use failure::{hung_up, refusal_for};
 use handle::Outcome;
+use peer::Purpose;
+
+pub use probe::Probes;
 
 /// The gateway as the framework sees it.
 pub struct Gateway(pub Arc<Live>);
@@ -67,7 +75,7 @@ impl ProxyHttp for Gateway {
             Outcome::Forward => Ok(false),
             Outcome::Reply(reply) => {
                 ctx.status = reply.status.as_u16();
-                send::reply(session, reply).await?;
+                send::reply(session, reply, &ctx.trace).await?;
                 Ok(true)
             }
         }
@@ -76,8 +84,17 @@ impl ProxyHttp for Gateway {
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
         let upstream =
             ctx.upstream.as_ref().ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
-        let target = upstream.next().ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
-        peer::build(upstream, &target, session.is_upgrade_req()).map(Box::new)
+        let purpose = if session.is_upgrade_req() { Purpose::Upgrade } else { Purpose::Request };
+        // A place of an earlier attempt is given back first.
+        ctx.place = None;
+        ctx.unreachable = None;
+        let place = upstream.acquire(ctx.live.clock.now()).map_err(|why| {
+            ctx.unreachable = Some(why);
+            Error::new_up(ErrorType::ConnectNoRoute)
+        })?;
+        let peer = peer::build(upstream, &place.endpoint.target, purpose);
+        ctx.place = Some(place);
+        peer.map(Box::new)
     }
 
     async fn upstream_request_filter(
@@ -88,14 +105,25 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let original = session.req_header();
         let verified = ctx.verified_headers();
-        let edits =
-            forward::edit(&original.headers, &ctx.client, &ctx.host, &ctx.policy.managed, verified);
+        let edits = forward::edit(
+            &original.headers,
+            &ctx.client,
+            &ctx.host,
+            &ctx.trace,
+            &ctx.policy.managed,
+            verified,
+        );
         for name in &edits.remove {
             request.remove_header(name);
         }
-        for (name, value) in edits.set {
-            request.insert_header(name, value)?;
+        if ctx.vendor().is_some() {
+            ctx.leave_for_vendor(request)?;
+        } else {
+            for (name, value) in edits.set {
+                request.insert_header(name, value)?;
+            }
         }
+        ctx.ask_for_page(request)?;
         let host = ctx.upstream.as_ref().and_then(|upstream| upstream.host.clone());
         if let Some(host) = host {
             request.insert_header(header::HOST, host)?;
@@ -126,17 +154,32 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
+        ctx.clean_after_vendor(response)?;
         if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS
         {
             return Ok(());
         }
-        ctx.status = response.status.as_u16();
-        ctx.end_session(session.req_header()).await;
+        ctx.app_answers(response.status);
+        ctx.follow_session(session.req_header(), response).await;
+        let (name, id) = ctx.trace.request_id_field();
+        response.insert_header(name, id)?;
+        ctx.begin_page(session.req_header(), response).await?;
         // HTTP/1.0 knows no chunks: such a body ends with the connection.
         if session.req_header().version == Version::HTTP_10 {
             response.remove_header(&header::TRANSFER_ENCODING);
         }
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Duration>> {
+        ctx.page_piece(body, end_of_stream);
+        Ok(None)
     }
 
     fn fail_to_connect(
@@ -147,8 +190,31 @@ impl ProxyHttp for Gateway {
         mut error: Box<Error>,
     ) -> Box<Error> {
         ctx.attempts += 1;
+        ctx.server_failed();
         let retries = ctx.upstream.as_ref().map_or(0, |upstream| upstream.retries);
         error.set_retry(ctx.attempts <= retries);
+        error
+    }
+
+    /// Retried only if the app cannot have acted on it: the connection was an old
+    /// one the app had closed, the method may be repeated, and no body was sent.
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        ctx: &mut Ctx,
+        reused: bool,
+    ) -> Box<Error> {
+        if !reused && !ctx.app_spoke && hung_up(&error) {
+            ctx.server_failed();
+        }
+        let repeatable = session.req_header().method.is_idempotent() && session.is_body_empty();
+        if repeatable {
+            error.retry.decide_reuse(reused);
+        } else {
+            error.set_retry(false);
+        }
         error
     }
 
@@ -158,7 +224,7 @@ impl ProxyHttp for Gateway {
         error: &Error,
         ctx: &mut Ctx,
     ) -> FailToProxy {
-        let Some(refusal) = refusal_for(error) else {
+        let Some(refusal) = refusal_for(error, ctx.unreachable) else {
             ctx.outcome = "aborted";
             ctx.reason = "client_gone";
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
@@ -172,7 +238,9 @@ impl ProxyHttp for Gateway {
         let reply = ctx.refuse(&refusal, ctx.audience);
         ctx.status = reply.status.as_u16();
         session.set_keepalive(None);
-        if session.response_written().is_none() && send::reply(session, reply).await.is_err() {
+        if session.response_written().is_none()
+            && send::reply(session, reply, &ctx.trace).await.is_err()
+        {
             ctx.reason = "client_gone";
         }
         FailToProxy { error_code: ctx.status, can_reuse_downstream: false }

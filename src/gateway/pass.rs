@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::audit::Place;
 use super::context::Ctx;
 use crate::issue::{self, Fresh, Request};
 use crate::live::Live;
-use crate::policy::{HeaderTemplate, Route};
+use crate::policy::{Route, TokenRoute};
 use crate::respond::{Refusal, Reply};
 use crate::session::Identity;
 
@@ -22,8 +23,8 @@ pub(super) async fn prepare(
     ctx.identity = identity;
     if let Some(limit) = route.and_then(|route| route.limit.as_ref()) {
         let subject = match &ctx.identity {
-            Some(identity) => limit.bucket(identity.user_id()),
-            None => limit.bucket(&ctx.client.limit_key()),
+            Some(identity) => limit.bucket(identity.mark()),
+            None => limit.bucket(ctx.client.mark()),
         };
         if let Err(exceeded) = live.limits.take(limit, subject, ctx.now) {
             live.metrics.limited(ctx.route_label());
@@ -36,23 +37,36 @@ pub(super) async fn prepare(
         }
     }
     if let Some(route) = route.filter(|route| !route.set_headers.is_empty()) {
-        Box::pin(page_tokens(live, ctx, &route.set_headers)).await;
+        let tokens = route.set_headers.iter().flat_map(|header| header.value.tokens());
+        Box::pin(page_tokens(ctx, tokens)).await;
     }
-    let upstream =
-        route.and_then(|route| route.upstream.as_ref()).or_else(|| ctx.policy.default_upstream());
-    ctx.upstream = upstream.cloned();
+    let upstream = route.and_then(|route| route.upstream.as_ref());
+    ctx.upstream = upstream.or_else(|| ctx.policy.upstream_for(&ctx.host)).cloned();
     ctx.route = route.cloned();
     ctx.outcome = "forwarded";
     Ok(())
 }
 
-/// Tokens for the headers of a page. A page is not refused because a token
-/// cannot be had: its header is then missing, and the log says why.
-async fn page_tokens(live: &Arc<Live>, ctx: &mut Ctx, headers: &[HeaderTemplate]) {
+/// Tokens for the placeholders of the page that has come.
+pub(super) async fn placeholder_tokens(ctx: &mut Ctx) {
+    let Some(route) = ctx.route.clone() else { return };
+    let tokens = route.placeholders.iter().map(|placeholder| &placeholder.token);
+    page_tokens(ctx, tokens).await;
+}
+
+/// Tokens for a page. A page is not refused because a token cannot be had: it
+/// comes without, and the log says why.
+async fn page_tokens(ctx: &mut Ctx, tokens: impl Iterator<Item = &Arc<TokenRoute>>) {
     let Some(identity) = ctx.identity.clone() else { return };
-    for token in headers.iter().flat_map(|header| header.value.tokens()) {
-        if issue::take(live, token, &identity, ctx.now).is_err() {
+    for token in tokens {
+        let is_there = ctx.page_tokens.iter().any(|(name, _)| *name == token.name);
+        if is_there {
+            continue;
+        }
+        let live = ctx.live.clone();
+        if issue::take(&live, token, &identity, ctx.now).is_err() {
             ctx.reason = "page_token_limited";
+            ctx.note_refused(token, "too_many_requests", Place::Page);
             continue;
         }
         let request = Request {
@@ -63,9 +77,15 @@ async fn page_tokens(live: &Arc<Live>, ctx: &mut Ctx, headers: &[HeaderTemplate]
             fresh: Fresh::Any,
             now: ctx.now,
         };
-        match issue::token(live, token, &request).await {
-            Ok(issued) => ctx.page_tokens.push((token.name.clone(), issued.token)),
-            Err(refusal) => ctx.reason = refusal.code(),
+        match issue::token(&live, token, &request).await {
+            Ok(issued) => match ctx.note_issued(token, &issued, Place::Page).await {
+                Ok(()) => ctx.page_tokens.push((token.name.clone(), issued.token)),
+                Err(refusal) => ctx.reason = refusal.code(),
+            },
+            Err(refusal) => {
+                ctx.reason = refusal.code();
+                ctx.note_refused(token, refusal.code(), Place::Page);
+            }
         }
     }
 }

@@ -1,21 +1,55 @@
-//! A target as the framework's peer, every timeout set.
+//! An endpoint as the framework's peer, every timeout set.
 
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use pingora::prelude::{HttpPeer, Result};
+use pingora::protocols::tls::CaType;
+use pingora::utils::tls::{WrappedX509, parse_x509};
 
 use super::dial::UpgradeDial;
-use crate::upstream::{Target, Upstream, Verify};
+use crate::upstream::{Target, Upstream, Verify, Version};
 
 /// Given up if the app takes none of the request for this long.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections dialled for upgrades are pooled apart from ordinary ones.
 const UPGRADE_GROUP: u64 = 1;
+/// Requests that share an HTTP/2 connection to the app.
+const STREAMS: usize = 100;
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Request,
+    /// A tunnel, which HTTP/2 has no room for.
+    Upgrade,
+}
+
+/// What the framework needs to have made of an upstream's settings, once.
+struct Derived {
+    ca: Option<Arc<CaType>>,
+    /// The framework's pool tells connections apart by neither of authorities
+    /// and version, so that a connection made under other ones would be used.
+    group: u64,
+}
+
+impl Derived {
+    fn of(upstream: &Upstream) -> Self {
+        let certificates = &upstream.tls.ca;
+        // Parsed before, when the settings were read: this panics if it cannot.
+        let parsed = certificates.iter().map(|der| WrappedX509::new(der.clone(), parse_x509));
+        let ca = (!certificates.is_empty()).then(|| parsed.collect());
+        let mut hasher = DefaultHasher::new();
+        (certificates, upstream.version == Version::Http2).hash(&mut hasher);
+        Self { ca, group: hasher.finish() & !UPGRADE_GROUP }
+    }
+}
 
 /// The peer for one attempt. Names were resolved before: the framework would
 /// resolve them blocking, and panic if it cannot.
-pub(super) fn build(upstream: &Upstream, target: &Target, upgrade: bool) -> Result<HttpPeer> {
+pub(super) fn build(upstream: &Upstream, target: &Target, purpose: Purpose) -> Result<HttpPeer> {
     let mut peer = match target {
         Target::Tcp { address, server_name } => {
             let name = server_name.clone().unwrap_or_default();
@@ -32,14 +66,26 @@ pub(super) fn build(upstream: &Upstream, target: &Target, upgrade: bool) -> Resu
     options.read_timeout = Some(timeouts.read);
     options.write_timeout = Some(WRITE_TIMEOUT);
     options.idle_timeout = Some(timeouts.idle);
-    let verify = upstream.verify == Verify::Certificate;
+    let verify = upstream.tls.verify == Verify::Certificate;
     options.verify_cert = verify;
     options.verify_hostname = verify;
-    if upgrade {
-        options.read_timeout = None;
-        options.write_timeout = None;
-        options.custom_l4 = Some(Arc::new(UpgradeDial { timeout: timeouts.connect }));
-        peer.group_key = UPGRADE_GROUP;
+    let derived = upstream.derived.get_or_init(|| Arc::new(Derived::of(upstream)));
+    if let Some(derived) = derived.downcast_ref::<Derived>() {
+        options.ca.clone_from(&derived.ca);
+        peer.group_key = derived.group;
+    }
+    match (purpose, upstream.version) {
+        (Purpose::Request, Version::Http1) => {}
+        (Purpose::Request, Version::Http2) => {
+            peer.options.set_http_version(2, 2);
+            peer.options.max_h2_streams = STREAMS;
+        }
+        (Purpose::Upgrade, Version::Http1 | Version::Http2) => {
+            peer.options.read_timeout = None;
+            peer.options.write_timeout = None;
+            peer.options.custom_l4 = Some(Arc::new(UpgradeDial { timeout: timeouts.connect }));
+            peer.group_key |= UPGRADE_GROUP;
+        }
     }
     Ok(peer)
 }

@@ -11,13 +11,16 @@ use crate::decide;
 use crate::limit::Admitted;
 use crate::policy::{Origin, TokenRoute};
 use crate::respond::{Part, RATELIMIT, RATELIMIT_POLICY, Refusal, Reply};
+use crate::trace::Trace;
 
 /// A token request's body that takes longer is given up.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Writes a reply. The length is always known, so the connection can be kept.
-pub(super) async fn reply(session: &mut Session, reply: Reply) -> Result<()> {
+pub(super) async fn reply(session: &mut Session, reply: Reply, trace: &Trace) -> Result<()> {
     let Reply { status, mut headers, body } = reply;
+    let (name, id) = trace.request_id_field();
+    headers.insert(name, id);
     let is_head = session.req_header().method == http::Method::HEAD;
     let has_body = !body.is_empty();
     if status != StatusCode::NO_CONTENT && (has_body || !is_head) {

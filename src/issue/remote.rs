@@ -5,11 +5,14 @@
 //! that could not be connected to is tried again: it cannot have acted on
 //! anything. No answer never becomes a token.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 
 use super::refusal;
+use crate::circuit::Outcome;
 use crate::live::Live;
 use crate::mint::{self, GrantHook, MintError};
 use crate::outbound::{Answer, Call, OutboundError, Url};
@@ -54,7 +57,7 @@ pub(super) async fn grant(
     })
 }
 
-/// Makes the issuer's call.
+/// Makes the issuer's call, unless it has failed too often of late.
 pub(super) async fn issuer(
     live: &Live,
     route: &TokenRoute,
@@ -64,11 +67,42 @@ pub(super) async fn issuer(
     let url = Url::parse(&url).ok_or(Refusal::IssuerFailed)?;
     let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let call = Call { method, url, headers, body, timeout, max_size: MAX_ANSWER };
-    match send(live, route, &call).await {
-        Ok(answer) => Ok((answer.status, answer.body)),
-        Err(OutboundError::TimedOut) => Err(Refusal::Timeout),
-        Err(_) => Err(Refusal::IssuerFailed),
-    }
+    let began = live.clock.now();
+    let permit = live.circuits.enter(&route.name, began)?;
+    let answer = send(live, route, &call).await.map_err(|error| match error {
+        OutboundError::TimedOut => Refusal::Timeout,
+        OutboundError::BadAnswer
+        | OutboundError::BadCertificate
+        | OutboundError::Refused
+        | OutboundError::TooLarge
+        | OutboundError::Unresolved => Refusal::IssuerFailed,
+    });
+    let outcome = judged(&answer);
+    let result = match &outcome {
+        Outcome::Answered => "answered",
+        Outcome::Failed(..) => "failed",
+    };
+    let now = live.clock.now();
+    live.metrics.exchanged(&route.name, result, now.since(began).as_secs_f64());
+    permit.ended(outcome, now);
+    answer.map(|answer| (answer.status, answer.body))
+}
+
+/// Whether the issuer is in trouble, which is not to say that it gave a token: it
+/// may have good reasons to refuse one user.
+fn judged(answer: &Result<Answer, Refusal>) -> Outcome {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(refusal) => return Outcome::Failed(refusal.clone(), None),
+    };
+    let refusal = match answer.status {
+        StatusCode::TOO_MANY_REQUESTS => Refusal::Unavailable,
+        status if status.is_server_error() => Refusal::IssuerFailed,
+        _ => return Outcome::Answered,
+    };
+    let wish = answer.headers.get(header::RETRY_AFTER);
+    let wish = wish.and_then(|wish| wish.to_str().ok()?.trim().parse().ok());
+    Outcome::Failed(refusal, wish.map(Duration::from_secs))
 }
 
 async fn send(live: &Live, route: &TokenRoute, call: &Call) -> Result<Answer, OutboundError> {

@@ -6,6 +6,7 @@ use crate::config::{Config, Format};
 use crate::live::Live;
 use crate::observe::{AccessLog, Sink};
 use crate::outbound::testing::{Habit, Server, ok, serve};
+use crate::revoke::By;
 use crate::secret::Secrets;
 use crate::session::Reason;
 use std::sync::Mutex;
@@ -152,7 +153,25 @@ async fn a_session_the_app_ended_is_forgotten() {
     assert_eq!(setting.see("sid=abc").await, known("u1"));
     let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
     let cookies = Cookies::new(b"sid=abc");
-    setting.live.end_session(&policy.sources[0], cookies, &identity).await;
+    setting.live.end_session(&policy.sources[0], cookies, &identity, By::App).await;
     assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
     assert_eq!(setting.server.requests().len(), 2, "what was remembered is gone");
+}
+
+#[tokio::test]
+async fn an_ended_session_whose_id_the_app_uses_again_counts_once_it_was_nobodys() {
+    let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
+    assert_eq!(setting.see("sid=abc").await, known("u1"));
+    let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
+    let policy = setting.live.policy();
+    let cookies = Cookies::new(b"sid=abc");
+    setting.live.end_session(&policy.sources[0], cookies, &identity, By::App).await;
+    assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
+    assert_eq!(setting.see("sid=abd").await, known("u1"), "another session");
+    setting.clock.advance(Duration::from_secs(11));
+    setting.say("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::StoreMiss));
+    setting.clock.advance(Duration::from_secs(2));
+    setting.say(&ok(r#"{"id":"u1"}"#));
+    assert_eq!(setting.see("sid=abc").await, known("u1"), "she has signed in again");
 }

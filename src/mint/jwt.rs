@@ -26,8 +26,8 @@ pub(super) struct Jwt {
 }
 
 enum Header {
-    /// The same in every token: encoded once.
-    Fixed(String),
+    /// The same in every token: encoded once; and the `kid` it holds.
+    Fixed(String, Option<String>),
     Template {
         start: Map<String, Value>,
         rest: Template,
@@ -73,16 +73,34 @@ impl Jwt {
             start.insert("typ".to_owned(), typ.into());
         }
         let header = match header.fixed() {
-            Some(rest) => Header::Fixed(encoded_header(start, rest)),
+            Some(rest) => {
+                let kid = rest.get("kid").and_then(Value::as_str).map(str::to_owned);
+                Header::Fixed(encoded_header(start, rest), kid)
+            }
             None => Header::Template { start, rest: header },
         };
         Some(Self { signer: signer?, header, claims: claims? })
     }
 
+    /// Whether every token says that the key of this name signed it, as far as the
+    /// settings tell.
+    pub(super) fn names_key(&self, kid: &str) -> bool {
+        match &self.header {
+            Header::Fixed(_, named) => named.as_deref() == Some(kid),
+            Header::Template { rest, .. } => rest.descend(&["kid".to_owned()]).is_some(),
+        }
+    }
+
+    /// Who the tokens say issued them, where they all say the same.
+    pub(super) fn issuer(&self) -> Option<String> {
+        let claim = self.claims.descend(&["iss".to_owned()])?;
+        Some(claim.fixed()?.as_str()?.to_owned())
+    }
+
     /// The token's text.
     pub(super) fn token(&self, scope: &Scope<'_>) -> Result<String, MintError> {
         let mut token = match &self.header {
-            Header::Fixed(encoded) => encoded.clone(),
+            Header::Fixed(encoded, _) => encoded.clone(),
             Header::Template { start, rest } => {
                 encoded_header(start.clone(), &*rest.needed(scope)?)
             }

@@ -21,6 +21,7 @@ pub(super) struct KeyShape {
     /// Members that only the issuer may see.
     shown_to_issuer: BTreeSet<String>,
     split: Option<Split>,
+    kind: Kind,
 }
 
 /// How a combined key is cut: `PRTV_{kid}_{secret}`.
@@ -38,6 +39,8 @@ pub(super) struct KeyTable {
     members: Vec<(String, Held)>,
     signing: Option<(String, Secret)>,
     used: RefCell<BTreeSet<String>>,
+    /// What this key says about being published, if it does.
+    pub(super) publish: Option<bool>,
 }
 
 pub(super) enum Held {
@@ -60,7 +63,7 @@ impl KeyShape {
             let key = references.iter().filter(|reference| reference.root() == "key");
             shown_to_issuer.extend(key.filter_map(|reference| reference.rest().first().cloned()));
         }
-        Self { signing: signing.unwrap_or_default(), shown_to_issuer, split }
+        Self { signing: signing.unwrap_or_default(), shown_to_issuer, split, kind }
     }
 
     /// The one member a bare reference stands for, if there is just one.
@@ -104,6 +107,10 @@ impl KeyShape {
         let mut table = KeyTable::default();
         if let Value::Table(_) = &at.node.value {
             for (key, at) in at.members() {
+                if key.name == "publish" && self.kind == Kind::Jwt {
+                    table.publish = at.read();
+                    continue;
+                }
                 let held = if self.is_secret(&key.name) {
                     Held::Secret(at.secret()?)
                 } else {
@@ -238,6 +245,20 @@ impl KeyTable {
     /// The name and value of the member that signs.
     pub(super) fn signing(&self) -> Option<(&str, &Secret)> {
         self.signing.as_ref().map(|(name, secret)| (name.as_str(), secret))
+    }
+
+    /// Its name, as its tokens and key sets give it.
+    pub(super) fn kid(&self) -> Option<&str> {
+        let named = |wanted: &str| match self.members.iter().find(|(name, _)| name == wanted)? {
+            (_, Held::Public(text)) => Some(text.as_str()),
+            (_, Held::Secret(_)) => None,
+        };
+        named("kid").or_else(|| named("key_id"))
+    }
+
+    /// Gives a name to a key that has none.
+    pub(super) fn call(&mut self, kid: &str) {
+        self.members.push(("kid".to_owned(), Held::Public(kid.to_owned())));
     }
 
     /// Digests of all secrets, for the fingerprint.

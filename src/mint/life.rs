@@ -70,6 +70,11 @@ impl Life {
         self.ttl.is_some()
     }
 
+    /// No token lives longer.
+    pub(super) fn longest(&self) -> Duration {
+        Duration::from_secs(self.ttl.unwrap_or(WITHOUT_END))
+    }
+
     /// The times for a token made now in this session.
     pub(super) fn times(&self, identity: &Identity, now: Now) -> Result<Times, MintError> {
         let (unix, session_end) = (now.unix(), identity.expires_at());

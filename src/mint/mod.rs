@@ -19,14 +19,18 @@ mod life;
 mod members;
 mod pattern;
 mod preset;
+mod published;
 mod read;
 mod response;
 mod seal;
 mod signer;
+mod statuses;
 mod template;
 #[cfg(test)]
 mod tests;
 mod token;
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
@@ -40,6 +44,9 @@ pub use error::MintError;
 pub use grant::GrantHook;
 pub use inputs::Inputs;
 pub use preset::Presets;
+pub use published::PublicKey;
+pub use signer::Signer;
+pub use statuses::Statuses;
 pub use token::{Call, Minting, Token};
 
 use cache_key::Fingerprint;
@@ -66,8 +73,20 @@ pub struct Minter {
     draws: Vec<String>,
     /// Session fields the templates and patterns read.
     fields: Vec<Vec<String>>,
-    published: Vec<Value>,
+    /// The names of its keys; the first one signs.
+    keys: Vec<Option<String>>,
+    published: Published,
+    statuses: Statuses,
     fingerprint: Fingerprint,
+}
+
+/// What others may know of a token's keys.
+#[derive(Default)]
+pub struct Published {
+    /// The signing one first, if it is published.
+    pub keys: Vec<PublicKey>,
+    /// How long a key is listed that the settings no longer have.
+    pub overlap: Option<Duration>,
 }
 
 enum Mechanism {
@@ -127,6 +146,11 @@ impl Minter {
         self.cache
     }
 
+    /// Whether somebody else makes the token.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.mechanism, Mechanism::Exchange(_))
+    }
+
     /// The media type of the endpoint's answers.
     pub fn content_type(&self) -> HeaderValue {
         match &self.mechanism {
@@ -147,9 +171,35 @@ impl Minter {
         self.grant.as_ref()
     }
 
-    /// Public keys to publish, as JWKs: the signing one and its predecessors.
-    pub fn jwks(&self) -> &[Value] {
+    /// What may be published of its keys.
+    pub fn published(&self) -> &Published {
         &self.published
+    }
+
+    /// How long a key that is no longer used stays published: as long as anybody
+    /// may hold a token of it, and verifiers an old list (they keep one for up to
+    /// half an hour).
+    pub fn overlap(&self) -> Duration {
+        const LISTS_KEPT: Duration = Duration::from_secs(30 * 60);
+        self.published.overlap.unwrap_or_else(|| self.life.longest().saturating_add(LISTS_KEPT))
+    }
+
+    /// The `iss` of its tokens, where it is always the same.
+    pub fn issuer(&self) -> Option<String> {
+        match &self.mechanism {
+            Mechanism::Jwt(jwt, _) => jwt.issuer(),
+            Mechanism::Exchange(_) | Mechanism::Hmac(_) => None,
+        }
+    }
+
+    /// Which refusals have a status of their own.
+    pub fn statuses(&self) -> &Statuses {
+        &self.statuses
+    }
+
+    /// The names of its keys, where they have one; the first one signs.
+    pub fn kids(&self) -> &[Option<String>] {
+        &self.keys
     }
 
     /// A digest over everything that can change the token.

@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 
 use http::Method;
-use serde_json::Value;
 
 use super::cache_key::Fingerprint;
 use super::exchange::Exchange;
@@ -16,12 +15,13 @@ use super::members::Members;
 use super::pattern::CharSet;
 use super::response::Response;
 use super::signer::Signer;
+use super::statuses::Statuses;
 use super::template::{Names, Params, Reads, SecretUse};
-use super::{CachePolicy, GrantHook, Inputs, Mechanism, Minter};
+use super::{CachePolicy, GrantHook, Inputs, Mechanism, Minter, PublicKey, Published};
 use crate::document::{At, FromNode, Node, OneOrMany};
 
 /// Every member of a token or preset that is read here.
-pub(super) const KNOWN: [&str; 46] = [
+pub(super) const KNOWN: [&str; 48] = [
     "alg",
     "alg_from",
     "backdate",
@@ -45,6 +45,7 @@ pub(super) const KNOWN: [&str; 46] = [
     "methods",
     "min_left",
     "mode",
+    "overlap",
     "params",
     "preset",
     "publish",
@@ -56,6 +57,7 @@ pub(super) const KNOWN: [&str; 46] = [
     "secret_encoding",
     "sign",
     "spare",
+    "statuses",
     "take",
     "timeout",
     "token",
@@ -84,13 +86,18 @@ pub(super) fn minter(
 ) -> Option<Minter> {
     let token = members.token().clone();
     let kind = members.need("kind", "kind = \"jwt\"")?.read()?;
-    let keys = KeyShape::read(members, kind).resolve(members);
+    let mut keys = KeyShape::read(members, kind).resolve(members);
+    let published = match kind {
+        Kind::Jwt => published(members, &mut keys),
+        Kind::Exchange | Kind::Hmac => Published::default(),
+    };
     let has_grant = members.own("grant").is_some();
     let grant = GrantHook::read(members);
     let inputs = Inputs::read(members, has_grant);
     let life = Life::read(members);
     let user_id_chars: Option<CharSet> = members.get("user_id_chars");
     let methods = methods(members);
+    let statuses = Statuses::read(members);
     let cache = members.get("cache").unwrap_or(CachePolicy::Never);
     let reads = RefCell::new(Reads::default());
     let names = Names {
@@ -106,7 +113,10 @@ pub(super) fn minter(
         secrets: SecretUse::Forbidden,
         reads: &reads,
     };
-    let (mechanism, published) = mechanism(kind, members, &keys, &names)?;
+    let mechanism = mechanism(kind, members, &names)?;
+    if let Mechanism::Jwt(jwt, _) = &mechanism {
+        check_names_key(jwt, &keys, &published, &token);
+    }
     let mut reads = reads.into_inner();
     reads.session.extend(inputs.fields().map(<[String]>::to_vec));
     if cache == CachePolicy::Global && (reads.user_id || !reads.session.is_empty()) {
@@ -127,22 +137,23 @@ pub(super) fn minter(
         user_id_chars,
         draws: reads.draws,
         fields: reads.session.into_iter().collect(),
+        keys: keys.iter().map(|key| key.kid().map(str::to_owned)).collect(),
         published,
+        statuses,
         fingerprint,
     })
 }
 
-/// The mechanism with the operator's parameters put in, and the keys to publish.
+/// The mechanism with the operator's parameters put in.
 fn mechanism(
     kind: Kind,
     members: &mut Members<'_, '_, '_>,
-    keys: &[KeyTable],
     names: &Names<'_>,
-) -> Option<(Mechanism, Vec<Value>)> {
+) -> Option<Mechanism> {
     let own = members.own("params");
     let params = Params::read(own.as_ref(), members.inherited("params").as_ref(), names);
     let names = Names { params: Some(&params), ..*names };
-    let read = Mechanism::read(kind, members, keys, &names)?;
+    let read = Mechanism::read(kind, members, &names)?;
     tolerate(members, names.keys, &params);
     params.report_unused(own.as_ref());
     if let Some(at) = members.own("key") {
@@ -152,26 +163,19 @@ fn mechanism(
 }
 
 impl Mechanism {
-    fn read(
-        kind: Kind,
-        members: &mut Members<'_, '_, '_>,
-        keys: &[KeyTable],
-        names: &Names<'_>,
-    ) -> Option<(Self, Vec<Value>)> {
-        let mechanism = match kind {
+    fn read(kind: Kind, members: &mut Members<'_, '_, '_>, names: &Names<'_>) -> Option<Self> {
+        Some(match kind {
             Kind::Exchange => Self::Exchange(Box::new(Exchange::read(members, names)?)),
             Kind::Hmac => Self::Hmac(Box::new(Hmac::read(members, names)?)),
-            Kind::Jwt => return jwt(members, keys, names),
-        };
-        Some((mechanism, Vec::new()))
+            Kind::Jwt => {
+                let (jwt, response) = jwt(members, names)?;
+                Self::Jwt(Box::new(jwt), response)
+            }
+        })
     }
 }
 
-fn jwt(
-    members: &mut Members<'_, '_, '_>,
-    keys: &[KeyTable],
-    names: &Names<'_>,
-) -> Option<(Mechanism, Vec<Value>)> {
+fn jwt(members: &mut Members<'_, '_, '_>, names: &Names<'_>) -> Option<(Jwt, Response)> {
     let signing = Signing::read(members);
     let jwt = Jwt::read(members, &signing, names);
     if !names.has_ttl {
@@ -181,31 +185,55 @@ fn jwt(
     let answered = Names { made: &["token"], ..*names };
     let response = members.need("response", "response = { token = \"{token}\" }");
     let response = response.and_then(|at| Response::read(&at, cookie_path.as_deref(), &answered));
-    let published = match members.get("publish") {
-        Some(true) => published(&signing, keys, names.token)?,
-        Some(false) | None => Vec::new(),
-    };
-    Some((Mechanism::Jwt(Box::new(jwt?), response?), published))
+    Some((jwt?, response?))
 }
 
-/// The public halves of all keys. A shared secret has none.
-fn published(signing: &Signing, keys: &[KeyTable], token: &At<'_>) -> Option<Vec<Value>> {
-    let mut jwks = Vec::new();
-    for keys in keys {
-        let algorithm = signing.algorithm(keys, token)?;
-        let Signer::Private(private) = signing.signer(algorithm, keys, token)? else {
-            token.problem(
-                "`publish = true` needs a private key; a shared secret is never published",
-            );
-            return None;
-        };
-        let Some(kid) = keys.public("kid").or_else(|| keys.public("key_id")) else {
-            token.problem("`key.kid` is missing; a published key needs a name");
-            return None;
-        };
-        jwks.push(private.public_jwk(kid));
+/// The public halves of the keys marked `publish`, on the token or on the key. A
+/// key without a name gets one here, before templates ask for `{key.kid}`.
+fn published(members: &mut Members<'_, '_, '_>, keys: &mut [KeyTable]) -> Published {
+    let every = members.get("publish").unwrap_or(false);
+    keys.iter().for_each(|key| key.tolerate("publish"));
+    let overlap = members.take("overlap");
+    let mut published =
+        Published { keys: Vec::new(), overlap: overlap.as_ref().and_then(|at| at.read()) };
+    if !keys.iter().any(|key| key.publish.unwrap_or(every)) {
+        if let Some(at) = overlap {
+            at.problem("`overlap` is for published keys; add `publish = true`");
+        }
+        return published;
     }
-    Some(jwks)
+    let (signing, token) = (Signing::read(members), members.token().clone());
+    for key in keys.iter_mut().filter(|key| key.publish.unwrap_or(every)) {
+        let algorithm = signing.algorithm(key, &token);
+        let signer = algorithm.and_then(|algorithm| signing.signer(algorithm, key, &token));
+        match signer {
+            Some(Signer::Private(private)) => {
+                let public = PublicKey::of(&private, key.kid());
+                if key.kid().is_none() {
+                    key.call(public.kid());
+                }
+                key.tolerate("kid");
+                published.keys.push(public);
+            }
+            Some(Signer::Shared(_)) => token.problem(
+                "`publish = true` needs a private key; a shared secret is never published",
+            ),
+            None => {}
+        }
+    }
+    published
+}
+
+/// Whoever reads several published keys must be told which one signed.
+fn check_names_key(jwt: &Jwt, keys: &[KeyTable], published: &Published, token: &At<'_>) {
+    let Some(kid) = keys.first().and_then(KeyTable::kid) else { return };
+    let is_published = published.keys.iter().any(|key| key.kid() == kid);
+    if is_published && !jwt.names_key(kid) {
+        token.problem(
+            "the key is published, but tokens do not say which key signed them; write \
+             header = { kid = \"{key.kid}\" }",
+        );
+    }
 }
 
 /// `spare = ["key.api_key"]`: what vendors hand out together with the key, so

@@ -78,12 +78,14 @@ impl Response {
         let mut set_cookie = None;
         let (body, content_type) = match self {
             Self::Cookie { name, path } => {
-                set_cookie = Some(cookie(name, &value, path, expires_at)?);
+                set_cookie = Some(Box::new(cookie(name, &value, path, expires_at)?));
                 (Bytes::from_static(b"{}"), json)
             }
             Self::Json(template) => {
                 let scope = Scope { token: Some(&value), ..*scope };
-                (Bytes::from(template.needed(&scope)?.to_string()), json)
+                // Boxed, so that what is kept has no room to grow.
+                let body = template.needed(&scope)?.to_string().into_boxed_str();
+                (Bytes::from(body.into_boxed_bytes()), json)
             }
             Self::Passthrough => (answer, json),
             Self::Text(kind) => (Bytes::copy_from_slice(value.as_bytes()), kind.clone()),

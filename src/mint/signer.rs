@@ -10,20 +10,20 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::MintError;
 use super::key_text::{self, KeyText};
 use crate::secret::Secret;
 
 /// A key for one algorithm.
-pub(super) enum Signer {
+pub enum Signer {
     Private(PrivateKey),
     Shared(Box<hmac::Key>),
 }
 
 /// A key whose public half may be published. A shared secret is no such key.
-pub(super) struct PrivateKey {
+pub struct PrivateKey {
     algorithm: Algorithm,
     pair: Pair,
 }
@@ -36,7 +36,7 @@ enum Pair {
 
 impl Signer {
     /// Builds the key for `algorithm`; `None` if the secret is no such key.
-    pub(super) fn new(algorithm: Algorithm, secret: &Secret) -> Option<Self> {
+    pub fn new(algorithm: Algorithm, secret: &Secret) -> Option<Self> {
         let shared = |hash| Some(Self::Shared(Box::new(hmac::Key::new(hash, secret.bytes()))));
         let pair = match algorithm {
             Algorithm::HS256 => return shared(hmac::HMAC_SHA256),
@@ -56,7 +56,7 @@ impl Signer {
         pair.map(|pair| Self::Private(PrivateKey { algorithm, pair }))
     }
 
-    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, MintError> {
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, MintError> {
         match self {
             Self::Private(key) => key.sign(message),
             Self::Shared(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
@@ -80,30 +80,37 @@ impl PrivateKey {
         signed.map_err(|_| MintError::Unavailable("signing failed".into()))
     }
 
-    /// The public half as a JWK (RFC 7517) for `/.well-known/jwks.json`.
-    pub(super) fn public_jwk(&self, kid: &str) -> Value {
-        let algorithm = format!("{:?}", self.algorithm);
-        let mut jwk = json!({ "kid": kid, "use": "sig", "alg": algorithm });
-        let members = match &self.pair {
+    /// What it is called in headers and key sets (RFC 7518 section 3.1).
+    pub(super) fn algorithm(&self) -> String {
+        format!("{:?}", self.algorithm)
+    }
+
+    /// The members of its public half (RFC 7518 section 6), no others.
+    pub(super) fn public_members(&self) -> Map<String, Value> {
+        let member = |(name, value): (&str, String)| (name.to_owned(), Value::String(value));
+        match &self.pair {
             Pair::Ecdsa(pair) => {
                 // SEC 1: 4, then x and y of equal length.
                 let point = pair.public_key().as_ref().get(1..).unwrap_or_default();
                 let (x, y) = point.split_at(point.len() / 2);
                 let curve = if x.len() == 32 { "P-256" } else { "P-384" };
-                json!({ "kty": "EC", "crv": curve, "x": encoded(x), "y": encoded(y) })
+                let (kty, crv) = ("EC".to_owned(), curve.to_owned());
+                [("kty", kty), ("crv", crv), ("x", encoded(x)), ("y", encoded(y))]
+                    .map(member)
+                    .into_iter()
+                    .collect()
             }
             Pair::Ed25519(pair) => {
-                json!({ "kty": "OKP", "crv": "Ed25519", "x": encoded(pair.public_key().as_ref()) })
+                let (kty, crv) = ("OKP".to_owned(), "Ed25519".to_owned());
+                let x = encoded(pair.public_key().as_ref());
+                [("kty", kty), ("crv", crv), ("x", x)].map(member).into_iter().collect()
             }
             Pair::Rsa(pair, _) => {
                 let public = PublicKeyComponents::<Vec<u8>>::from(pair.public_key());
-                json!({ "kty": "RSA", "n": encoded(&public.n), "e": encoded(&public.e) })
+                let (n, e) = (encoded(&public.n), encoded(&public.e));
+                [("kty", "RSA".to_owned()), ("n", n), ("e", e)].map(member).into_iter().collect()
             }
-        };
-        if let (Value::Object(jwk), Value::Object(members)) = (&mut jwk, members) {
-            jwk.extend(members);
         }
-        jwk
     }
 }
 

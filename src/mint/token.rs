@@ -26,7 +26,7 @@ pub struct Token {
     pub body: Bytes,
     pub content_type: HeaderValue,
     /// For presets whose answer is a cookie.
-    pub set_cookie: Option<HeaderValue>,
+    pub set_cookie: Option<Box<HeaderValue>>,
     /// Unix seconds at which the token ends; for a token without an end of its
     /// own, until when the gateway stands by it. Never later than the session.
     pub expires_at: u64,

@@ -31,6 +31,8 @@ pub enum Sink {
 /// constant, or written escaped.
 pub struct Line<'a> {
     pub unix_ms: u64,
+    pub request_id: &'a str,
+    pub trace_id: &'a str,
     pub method: &'a str,
     pub host: &'a str,
     /// Without its query.
@@ -51,10 +53,24 @@ pub struct Line<'a> {
 pub struct AccessLog(Arc<Shared>);
 
 struct Shared {
-    shards: [Mutex<String>; SHARDS],
+    shards: [Mutex<Buffer>; SHARDS],
     format: Format,
     sink: Sink,
     dropped: AtomicU64,
+}
+
+/// Lines not yet written out.
+#[derive(Default)]
+struct Buffer {
+    text: String,
+    stamp: Stamp,
+}
+
+/// The time of the last line: those of one second differ in its fraction only.
+#[derive(Default)]
+struct Stamp {
+    second: u64,
+    text: String,
 }
 
 impl AccessLog {
@@ -86,13 +102,14 @@ impl AccessLog {
         }
         let Some(shard) = self.0.shards.get(self.0.shard()) else { return };
         let mut buffer = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffer.len() > BACKLOG {
+        let Buffer { text, stamp } = &mut *buffer;
+        if text.len() > BACKLOG {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
         match self.0.format {
-            Format::Json => line.json(&mut buffer),
-            Format::Text => line.text(&mut buffer),
+            Format::Json => line.json(text, stamp),
+            Format::Text => line.text(text, stamp),
         }
     }
 
@@ -115,7 +132,9 @@ impl Shared {
 
     fn flush(&self) {
         for shard in &self.shards {
-            let lines = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut buffer = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let lines = std::mem::take(&mut buffer.text);
+            drop(buffer);
             if lines.is_empty() {
                 continue;
             }
@@ -152,10 +171,30 @@ fn shard_of_thread() -> usize {
     SHARD.with(|shard| *shard)
 }
 
+impl Stamp {
+    fn push(&mut self, out: &mut String, unix_ms: u64) {
+        let second = unix_ms / 1000;
+        if self.second != second || self.text.is_empty() {
+            self.second = second;
+            self.text.clear();
+            push_rfc3339(&mut self.text, second * 1000);
+            // Up to the fraction.
+            self.text.truncate(self.text.len().saturating_sub("000Z".len()));
+        }
+        out.push_str(&self.text);
+        digits::push_below(out, unix_ms, 1000);
+        out.push('Z');
+    }
+}
+
 impl Line<'_> {
-    fn json(&self, out: &mut String) {
+    fn json(&self, out: &mut String, stamp: &mut Stamp) {
         out.push_str("{\"time\":\"");
-        push_rfc3339(out, self.unix_ms);
+        stamp.push(out, self.unix_ms);
+        out.push_str("\",\"request_id\":\"");
+        escape(out, self.request_id);
+        out.push_str("\",\"trace_id\":\"");
+        out.push_str(self.trace_id);
         out.push_str("\",\"method\":\"");
         escape(out, self.method);
         out.push_str("\",\"host\":\"");
@@ -189,8 +228,8 @@ impl Line<'_> {
         out.push_str("}\n");
     }
 
-    fn text(&self, out: &mut String) {
-        push_rfc3339(out, self.unix_ms);
+    fn text(&self, out: &mut String, stamp: &mut Stamp) {
+        stamp.push(out, self.unix_ms);
         push(out, format_args!(" {} ", self.status));
         escape(out, self.method);
         out.push(' ');
@@ -208,7 +247,7 @@ impl Line<'_> {
         }
         out.push(' ');
         push_milliseconds(out, self.micros);
-        out.push_str("ms\n");
+        push(out, format_args!("ms {}\n", self.request_id));
     }
 }
 
@@ -248,6 +287,8 @@ mod tests {
 
     const LINE: Line<'_> = Line {
         unix_ms: 1_767_225_600_042,
+        request_id: "r\"1",
+        trace_id: "0af7651916cd43dd8448eb211c80319c",
         method: "GET",
         host: "app.example",
         path: "/a\"\u{1b}[31m\n",
@@ -264,18 +305,30 @@ mod tests {
     #[test]
     fn a_line_is_one_json_object_whatever_the_path() {
         let mut out = String::new();
-        LINE.json(&mut out);
+        LINE.json(&mut out, &mut Stamp::default());
         assert_eq!(out.matches('\n').count(), 1);
         let line: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(line["path"], "/a\"\u{1b}[31m\n");
         assert_eq!(line["time"], "2026-01-01T00:00:00.042Z");
         assert_eq!(line["ms"], 1.234);
+        assert_eq!(line["request_id"], "r\"1");
+    }
+
+    #[test]
+    fn the_time_is_that_of_each_line() {
+        let mut stamp = Stamp::default();
+        for unix_ms in [0, 999, 1_767_225_600_042, 1_767_225_600_999, 1_767_225_601_000] {
+            let (mut kept, mut anew) = (String::new(), String::new());
+            stamp.push(&mut kept, unix_ms);
+            push_rfc3339(&mut anew, unix_ms);
+            assert_eq!(kept, anew);
+        }
     }
 
     #[test]
     fn text_lines_carry_no_control_characters() {
         let mut out = String::new();
-        LINE.text(&mut out);
+        LINE.text(&mut out, &mut Stamp::default());
         assert!(out.trim_end().chars().all(|c| !c.is_control()));
     }
 }

@@ -2,11 +2,13 @@
 //! never a user, a path or an address.
 
 use prometheus::{
-    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use super::upstream::UpstreamMetrics;
 use crate::cache::Origin;
+use crate::circuit::State;
 
 /// All metrics of the process.
 pub struct Metrics {
@@ -20,6 +22,9 @@ pub struct Metrics {
     reloads: IntCounterVec,
     upstream_seconds: Histogram,
     token_seconds: Histogram,
+    exchange_seconds: HistogramVec,
+    circuits: IntGaugeVec,
+    pub upstream: UpstreamMetrics,
     connections: IntGauge,
     pub connections_refused: IntCounter,
     pub addresses_refused: IntCounter,
@@ -31,6 +36,7 @@ pub struct Metrics {
     buckets: IntGauge,
     cached: IntGauge,
     session_errors: IntCounter,
+    audit_failures: IntCounter,
 }
 
 /// Numbers that are read when somebody asks.
@@ -41,8 +47,12 @@ pub struct Gauges {
     pub certificates: Vec<(String, f64)>,
     pub buckets: usize,
     pub cached: u64,
+    /// How the issuers of tokens are doing that others make.
+    pub circuits: Vec<(String, State)>,
     /// Of the whole time the process runs.
     pub session_errors: u64,
+    /// As above.
+    pub audit_failures: u64,
 }
 
 impl Default for Metrics {
@@ -105,6 +115,28 @@ impl Metrics {
                 "Time of token requests.",
                 &[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 1.0],
             ),
+            exchange_seconds: register(
+                &registry,
+                HistogramVec::new(
+                    HistogramOpts::new(
+                        "portcullis_exchange_seconds",
+                        "Time of calls to remote issuers, by whether they answered.",
+                    )
+                    .buckets(vec![0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
+                    &["token", "result"],
+                ),
+            ),
+            circuits: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "portcullis_issuer_circuit",
+                        "Remote issuers: 0 called, 1 left alone after failures, 2 being tried.",
+                    ),
+                    &["token"],
+                ),
+            ),
+            upstream: UpstreamMetrics::new(&registry),
             connections: gauge("portcullis_connections", "Open client connections."),
             connections_refused: counter(
                 "portcullis_connections_refused_total",
@@ -144,6 +176,13 @@ impl Metrics {
             session_errors: counter(
                 "portcullis_session_errors_total",
                 "Questions about sessions that stores or the app did not answer.",
+            ),
+            audit_failures: register(
+                &registry,
+                IntCounter::new(
+                    "portcullis_audit_failures_total",
+                    "Lines of the audit log that could not be written.",
+                ),
             ),
             registry,
         }
@@ -199,6 +238,11 @@ impl Metrics {
         self.upstream_seconds.observe(seconds);
     }
 
+    /// A call to a remote issuer has ended.
+    pub fn exchanged(&self, token: &str, result: &str, seconds: f64) {
+        self.exchange_seconds.with_label_values(&[token, result]).observe(seconds);
+    }
+
     /// The Prometheus text exposition format.
     pub fn render(&self, gauges: &Gauges) -> String {
         let set = |gauge: &IntGauge, value: i64| gauge.set(value);
@@ -211,6 +255,17 @@ impl Metrics {
         set(&self.in_flight, i64::try_from(gauges.in_flight).unwrap_or(i64::MAX));
         set(&self.buckets, i64::try_from(gauges.buckets).unwrap_or(i64::MAX));
         set(&self.cached, i64::try_from(gauges.cached).unwrap_or(i64::MAX));
+        self.circuits.reset();
+        for (token, state) in &gauges.circuits {
+            let number = match state {
+                State::Closed => 0,
+                State::Open => 1,
+                State::Trying => 2,
+            };
+            self.circuits.with_label_values(&[token.as_str()]).set(number);
+        }
+        let seen = self.audit_failures.get();
+        self.audit_failures.inc_by(gauges.audit_failures.saturating_sub(seen));
         let seen = self.session_errors.get();
         self.session_errors.inc_by(gauges.session_errors.saturating_sub(seen));
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
@@ -220,7 +275,7 @@ impl Metrics {
 /// Names are constants of this file, valid and used once each, so neither step
 /// can fail; a test renders every metric.
 #[expect(clippy::expect_used, reason = "constants of this file, covered by a test")]
-fn register<C: prometheus::core::Collector + Clone + 'static>(
+pub(super) fn register<C: prometheus::core::Collector + Clone + 'static>(
     registry: &Registry,
     metric: prometheus::Result<C>,
 ) -> C {
@@ -249,14 +304,19 @@ mod tests {
         metrics.issued("portive", Origin::Cached);
         metrics.limited("token.portive");
         metrics.reloaded("ok");
+        metrics.exchanged("openai", "answered", 0.3);
         let text = metrics.render(&Gauges {
             connections: 1,
             in_flight: 2,
             certificates: vec![("app.example".into(), 60.0)],
             buckets: 3,
             cached: 4,
+            circuits: vec![("openai".to_owned(), State::Open)],
             session_errors: 5,
+            audit_failures: 6,
         });
+        assert!(text.contains("portcullis_issuer_circuit{token=\"openai\"} 1"));
+        assert!(text.contains("result=\"answered\",token=\"openai\",le=\"0.5\"} 1"), "{text}");
         assert!(
             text.contains("portcullis_requests_total{route=\"token.portive\",status=\"200\"} 1")
         );

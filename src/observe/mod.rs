@@ -7,7 +7,9 @@
 mod access;
 mod diagnostics;
 mod metrics;
+mod upstream;
 
 pub use access::{AccessLog, Line, Sink};
 pub use diagnostics::start as start_diagnostics;
 pub use metrics::{Gauges, Metrics};
+pub use upstream::UpstreamMetrics;

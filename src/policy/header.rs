@@ -10,9 +10,10 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use serde_json::Value as Json;
 
-use super::TokenRoute;
+use super::{TokenRoute, Vendor};
 use crate::document::{At, FromNode as _};
 use crate::forward;
+use crate::secret::Secret;
 use crate::session::Identity;
 
 /// One configured header.
@@ -25,6 +26,8 @@ pub struct HeaderTemplate {
 pub struct HeaderValueTemplate(Vec<Piece>);
 
 enum Piece {
+    /// A key of the upstream the route leads to.
+    Key(Secret),
     Literal(String),
     /// Path into the session; empty segments never occur.
     Session(Vec<String>),
@@ -40,13 +43,13 @@ impl HeaderValueTemplate {
     pub fn tokens(&self) -> impl Iterator<Item = &Arc<TokenRoute>> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Token(token) => Some(token),
-            Piece::Literal(_) | Piece::Session(_) | Piece::UserId => None,
+            Piece::Key(_) | Piece::Literal(_) | Piece::Session(_) | Piece::UserId => None,
         })
     }
 
     /// Whether the value depends on who is signed in.
     pub fn needs_session(&self) -> bool {
-        !self.0.iter().all(|piece| matches!(piece, Piece::Literal(_)))
+        !self.0.iter().all(|piece| matches!(piece, Piece::Key(_) | Piece::Literal(_)))
     }
 
     /// The value for this request; `None` if any part of it is missing.
@@ -59,7 +62,9 @@ impl HeaderValueTemplate {
                 HeaderValue::from_bytes(&parts.collect::<Option<Vec<_>>>()?.concat())
             }
         };
-        value.ok().filter(|value| !value.is_empty())
+        let mut value = value.ok().filter(|value| !value.is_empty())?;
+        value.set_sensitive(self.0.iter().any(|piece| matches!(piece, Piece::Key(_))));
+        Some(value)
     }
 }
 
@@ -70,6 +75,7 @@ fn part<'a>(
     token: PageToken<'_>,
 ) -> Option<Cow<'a, [u8]>> {
     Some(match piece {
+        Piece::Key(key) => Cow::Borrowed(key.bytes()),
         Piece::Literal(literal) => Cow::Borrowed(literal.as_bytes()),
         Piece::Session(path) => scalar(identity?.session(), path)?,
         Piece::Token(route) => Cow::Owned(token(&route.name)?.as_bytes().to_vec()),
@@ -89,11 +95,20 @@ fn scalar<'s>(session: &'s Json, path: &[String]) -> Option<Cow<'s, [u8]>> {
 }
 
 /// Reads a table of headers.
-pub(super) fn read_all(at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Vec<HeaderTemplate> {
-    at.members().iter().filter_map(|(key, at)| read(&key.name, at, tokens)).collect()
+pub(super) fn read_all(
+    at: &At<'_>,
+    tokens: &[Arc<TokenRoute>],
+    vendor: Option<&Vendor>,
+) -> Vec<HeaderTemplate> {
+    at.members().iter().filter_map(|(key, at)| read(&key.name, at, tokens, vendor)).collect()
 }
 
-fn read(name: &str, at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Option<HeaderTemplate> {
+fn read(
+    name: &str,
+    at: &At<'_>,
+    tokens: &[Arc<TokenRoute>],
+    vendor: Option<&Vendor>,
+) -> Option<HeaderTemplate> {
     let Ok(header) = HeaderName::try_from(name) else {
         at.problem("this is not a header name");
         return None;
@@ -105,24 +120,28 @@ fn read(name: &str, at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Option<HeaderTem
         return None;
     }
     let text = String::read(at)?;
-    let value = parse(&text, tokens).map_err(|problem| at.problem(problem)).ok()?;
+    let value = parse(&text, tokens, vendor).map_err(|problem| at.problem(problem)).ok()?;
     Some(HeaderTemplate { name: header, value })
 }
 
-fn parse(text: &str, tokens: &[Arc<TokenRoute>]) -> Result<HeaderValueTemplate, String> {
+fn parse(
+    text: &str,
+    tokens: &[Arc<TokenRoute>],
+    vendor: Option<&Vendor>,
+) -> Result<HeaderValueTemplate, String> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some((literal, after)) = rest.split_once('{') {
         pieces.push(Piece::Literal(literal.to_owned()));
         let (path, after) = after.split_once('}').ok_or("found a `{` without its `}`")?;
-        pieces.push(placeholder(path, tokens)?);
+        pieces.push(placeholder(path, tokens, vendor)?);
         rest = after;
     }
     pieces.push(Piece::Literal(rest.to_owned()));
     pieces.retain(|piece| !matches!(piece, Piece::Literal(literal) if literal.is_empty()));
     let literals_are_fine = pieces.iter().all(|piece| match piece {
         Piece::Literal(literal) => HeaderValue::from_str(literal).is_ok(),
-        Piece::Session(_) | Piece::Token(_) | Piece::UserId => true,
+        Piece::Key(_) | Piece::Session(_) | Piece::Token(_) | Piece::UserId => true,
     });
     if pieces.is_empty() || !literals_are_fine {
         return Err("found a text that cannot stand in a header".to_owned());
@@ -130,7 +149,21 @@ fn parse(text: &str, tokens: &[Arc<TokenRoute>]) -> Result<HeaderValueTemplate, 
     Ok(HeaderValueTemplate(pieces))
 }
 
-fn placeholder(path: &str, tokens: &[Arc<TokenRoute>]) -> Result<Piece, String> {
+fn placeholder(
+    path: &str,
+    tokens: &[Arc<TokenRoute>],
+    vendor: Option<&Vendor>,
+) -> Result<Piece, String> {
+    if let Some(name) = path.strip_prefix("key.") {
+        let vendor = vendor.ok_or(
+            "a key can only be sent to the upstream it belongs to; write upstream = \"NAME\" in \
+             this route and the key under `keys` of [upstream.NAME]",
+        )?;
+        return vendor.key(name).cloned().map(Piece::Key).ok_or_else(|| {
+            let known: Vec<_> = vendor.names().map(|name| format!("`{name}`")).collect();
+            format!("there is no such key, expected one of {}", known.join(", "))
+        });
+    }
     if path == "session.user_id" {
         return Ok(Piece::UserId);
     }
@@ -146,15 +179,20 @@ fn placeholder(path: &str, tokens: &[Arc<TokenRoute>]) -> Result<Piece, String> 
             let known: Vec<_> = tokens.iter().map(|token| format!("`{}`", token.name)).collect();
             format!("there is no such token, expected one of {}", known.join(", "))
         })?;
-        if !token.minter.inputs().is_empty() || token.minter.grant().is_some() {
-            return Err("this token has request inputs or a grant, so it can only be asked for \
-                        at its own path"
-                .to_owned());
-        }
+        endpoint_only(token)?;
         return Ok(Piece::Token(token.clone()));
     }
     Err("found an unknown placeholder, expected {session.user_id}, {session.PATH} or {token.NAME}"
         .to_owned())
+}
+
+/// A token that needs to be asked for cannot be put anywhere unasked.
+pub(super) fn endpoint_only(token: &TokenRoute) -> Result<(), &'static str> {
+    if !token.minter.inputs().is_empty() || token.minter.grant().is_some() {
+        return Err("this token has request inputs or a grant, so it can only be asked for at \
+                    its own path");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -166,7 +204,7 @@ mod tests {
     fn render(template: &str, user: &str) -> Option<String> {
         let session = json!({"role": "admin", "n": 3, "list": [1], "a": {"b": "{session.role}"}, "bad": "x\r\ny"});
         let identity = Identity::assumed(user.to_owned(), session, None);
-        let value = parse(template, &[]).unwrap().render(Some(&identity), &|_| None)?;
+        let value = parse(template, &[], None).unwrap().render(Some(&identity), &|_| None)?;
         Some(String::from_utf8(value.as_bytes().to_vec()).unwrap())
     }
 
@@ -191,7 +229,7 @@ mod tests {
             assert_eq!(render(template, "u1"), None, "{template}");
         }
         assert_eq!(render("{session.user_id}", "u\n1"), None);
-        let template = parse("{session.user_id}", &[]).unwrap();
+        let template = parse("{session.user_id}", &[], None).unwrap();
         assert_eq!(template.render(None, &|_| None), None);
     }
 
@@ -200,7 +238,7 @@ mod tests {
         for template in
             ["{x}", "{session.}", "{token.nope}", "{session.a", "{env.HOME}", "", "a\nb"]
         {
-            assert!(parse(template, &[]).is_err(), "{template}");
+            assert!(parse(template, &[], None).is_err(), "{template}");
         }
     }
 }

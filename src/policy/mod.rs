@@ -5,39 +5,50 @@
 //! sorted here, once; nothing is looked up by name on the request path.
 
 mod header;
+mod identity;
+mod placeholder;
 mod route;
 mod session;
 mod token;
+mod vendor;
 
 use std::sync::Arc;
 
 use crate::client::Trusted;
+use crate::discovery::{Discovery, Published};
 use crate::document::{At, Node, Problems, Table, Value};
 use crate::forward::Managed;
 use crate::mint::Presets;
 use crate::route::Pattern;
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, Verify};
 
 pub use header::{HeaderTemplate, HeaderValueTemplate, PageToken};
+pub use identity::Told;
+pub use placeholder::Placeholder;
 pub use route::{Claims, Route, SessionRule, SignIn};
 pub use session::SessionSource;
 pub use token::{Origin, TokenRoute, named};
+pub use vendor::Vendor;
 
 /// All rules of one configuration.
 pub struct Policy {
     pub sources: Vec<SessionSource>,
     pub tokens: Vec<Arc<TokenRoute>>,
     pub rules: Vec<Rule>,
-    /// Identity headers, set or removed on every forwarded request.
-    pub identity: Vec<HeaderTemplate>,
+    pub identity: Told,
     pub managed: Managed,
     pub trusted: Trusted,
     pub upstreams: Vec<Arc<Upstream>>,
+    /// Which of them are no apps.
+    vendors: Vec<Arc<Vendor>>,
+    pub discovery: Discovery,
     pub max_header: usize,
 }
 
-/// One rule of the table paths are looked up in; token paths come first.
+/// One rule of the table paths are looked up in; token paths come first, then
+/// what is published.
 pub enum Rule {
+    Published(Published, Pattern, Arc<str>),
     Route(Arc<Route>),
     Token(Arc<TokenRoute>, Pattern),
 }
@@ -45,13 +56,14 @@ pub enum Rule {
 impl crate::route::Rule for Rule {
     fn pattern(&self) -> &Pattern {
         match self {
+            Self::Published(_, pattern, _) | Self::Token(_, pattern) => pattern,
             Self::Route(route) => &route.pattern,
-            Self::Token(_, pattern) => pattern,
         }
     }
 
     fn guards(&self) -> bool {
         match self {
+            Self::Published(..) => false,
             Self::Route(route) => route.guards(),
             Self::Token(..) => true,
         }
@@ -64,20 +76,27 @@ impl Policy {
         let sources = session::read(top);
         let presets = read_presets(top);
         let tokens = read_tokens(top, &presets);
-        let upstreams = read_upstreams(top);
-        let routes = read_routes(top, &tokens, &upstreams);
-        let identity = read_identity(top);
+        let mut vendors = Vec::new();
+        let upstreams = read_upstreams(top, &mut vendors);
+        let routes = read_routes(top, &tokens, &upstreams, &vendors);
+        let identity = identity::read(top);
         if let (true, Some(token)) = (sources.as_ref().is_some_and(Vec::is_empty), tokens.first()) {
             top.at().problem(format!(
                 "`session` is missing, but token.{} needs to know who is signed in; add a [session] table",
                 token.name
             ));
         }
-        let managed = routes.iter().flat_map(|route| &route.set_headers).chain(&identity);
-        let managed = Managed::new(managed.map(|header| &header.name));
+        let managed = routes.iter().flat_map(|route| &route.set_headers).chain(&identity.headers);
+        let asserted = identity.assertion.iter().map(|assertion| &assertion.header);
+        let managed = Managed::new(managed.map(|header| &header.name).chain(asserted));
         let token_rule =
             |token: &Arc<TokenRoute>| Some(Rule::Token(token.clone(), token.path.clone()?));
         let mut rules: Vec<Rule> = tokens.iter().filter_map(token_rule).collect();
+        let discovery = read_discovery(top, &tokens);
+        rules.extend(discovery.paths().into_iter().filter_map(|(path, what)| {
+            let label = path.as_str().into();
+            Some(Rule::Published(what, Pattern::parse(&path)?, label))
+        }));
         rules.extend(routes.into_iter().map(|route| Rule::Route(Arc::new(route))));
         Some(Self {
             sources: sources?,
@@ -87,16 +106,46 @@ impl Policy {
             managed,
             trusted,
             upstreams: upstreams?,
+            vendors,
+            discovery,
             max_header,
         })
     }
 
-    /// The upstream of requests no route sends elsewhere.
-    pub fn default_upstream(&self) -> Option<&Arc<Upstream>> {
-        self.upstreams
-            .iter()
-            .find(|upstream| upstream.name.is_empty())
-            .or_else(|| self.upstreams.first())
+    /// The upstreams that are no vendor's.
+    fn apps(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        let is_app = |upstream: &&Arc<Upstream>| !self.vendors.iter().any(|v| v.is(upstream));
+        self.upstreams.iter().filter(is_app)
+    }
+
+    /// The upstream of requests no route sends elsewhere: by the host asked for,
+    /// else the default one.
+    pub fn upstream_for(&self, host: &str) -> Option<&Arc<Upstream>> {
+        let mut named = self.apps().filter(|upstream| !upstream.hosts.is_empty());
+        named
+            .find(|upstream| upstream.hosts.iter().any(|known| known.is(host)))
+            .or_else(|| self.default_upstream())
+    }
+
+    /// What is allowed but dangerous, a line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let unverified =
+            self.upstreams.iter().filter(|upstream| upstream.tls.verify == Verify::Nothing);
+        let warning = |upstream: &Arc<Upstream>| {
+            let label = upstream.label();
+            format!(
+                "{label}.tls: verify = false: whoever stands between gateway and app can read and change everything; give `ca` instead"
+            )
+        };
+        unverified.map(warning).collect()
+    }
+
+    /// The unnamed upstream, else the first one that names no hosts, else the
+    /// first one.
+    fn default_upstream(&self) -> Option<&Arc<Upstream>> {
+        self.apps()
+            .find(|upstream| upstream.name.is_empty() || upstream.hosts.is_empty())
+            .or_else(|| self.apps().next())
     }
 }
 
@@ -120,8 +169,14 @@ pub fn read_tokens(top: &mut Table<'_>, presets: &Presets) -> Vec<Arc<TokenRoute
     tokens
 }
 
+/// Tables of one upstream, which are no names of several.
+const IN_UPSTREAM: [&str; 3] = ["health", "keys", "tls"];
+
 /// `[upstream]`, or `[upstream.NAME]` tables; the unnamed one has no name.
-fn read_upstreams(top: &mut Table<'_>) -> Option<Vec<Arc<Upstream>>> {
+fn read_upstreams(
+    top: &mut Table<'_>,
+    vendors: &mut Vec<Arc<Vendor>>,
+) -> Option<Vec<Arc<Upstream>>> {
     let at =
         top.take_needed("upstream", "[upstream] with servers = [\"http://127.0.0.1:3000\"]")?;
     let is_table = |node: &Node| matches!(node.value, Value::Table(_));
@@ -129,10 +184,15 @@ fn read_upstreams(top: &mut Table<'_>) -> Option<Vec<Arc<Upstream>>> {
     let named = !members.is_empty()
         && members
             .iter()
-            .all(|(key, at)| key.name != "tls" && key.name != "health" && is_table(at.node));
-    let read = |name: &str, at: &At<'_>| {
+            .all(|(key, at)| !IN_UPSTREAM.contains(&key.name.as_str()) && is_table(at.node));
+    let mut read = |name: &str, at: &At<'_>| {
         let mut table = at.table()?;
-        let upstream = Upstream::read(name, &mut table);
+        let mut upstream = Upstream::read(name, &mut table);
+        if let Some(upstream) = &mut upstream {
+            vendors.extend(Vendor::read(&mut table, upstream).map(Arc::new));
+        }
+        // Where `servers` is wrong, `keys` has not been looked at.
+        table.take("keys");
         table.finish();
         upstream.map(Arc::new)
     };
@@ -140,25 +200,36 @@ fn read_upstreams(top: &mut Table<'_>) -> Option<Vec<Arc<Upstream>>> {
         return read("", &at).map(|upstream| vec![upstream]);
     }
     let read: Vec<_> = members.iter().map(|(key, at)| read(&key.name, at)).collect();
-    read.into_iter().collect()
+    let upstreams: Vec<Arc<Upstream>> = read.into_iter().collect::<Option<_>>()?;
+    for (index, upstream) in upstreams.iter().enumerate() {
+        let before = upstreams.iter().take(index);
+        let shared = before.filter(|other| upstream.hosts.iter().any(|h| other.hosts.contains(h)));
+        for other in shared {
+            at.problem(format!("`{}` and `{}` name the same host", other.name, upstream.name));
+        }
+    }
+    Some(upstreams)
 }
 
 fn read_routes(
     top: &mut Table<'_>,
     tokens: &[Arc<TokenRoute>],
     upstreams: &Option<Vec<Arc<Upstream>>>,
+    vendors: &[Arc<Vendor>],
 ) -> Vec<Route> {
     let Some(at) = top.take("route") else { return Vec::new() };
     let none = Vec::new();
     let upstreams = upstreams.as_ref().unwrap_or(&none);
-    at.items().iter().filter_map(|item| Route::read(item, tokens, upstreams)).collect()
+    at.items().iter().filter_map(|item| Route::read(item, tokens, upstreams, vendors)).collect()
 }
 
-fn read_identity(top: &mut Table<'_>) -> Vec<HeaderTemplate> {
-    let Some(mut table) = top.take("identity").and_then(|at| at.table()) else { return Vec::new() };
-    let headers = table.take("headers").map(|at| header::read_all(&at, &[]));
-    table.finish();
-    headers.unwrap_or_default()
+/// What the tokens publish: nothing, unless one of their keys says so.
+fn read_discovery(top: &Table<'_>, tokens: &[Arc<TokenRoute>]) -> Discovery {
+    let minters = tokens.iter().map(|token| (token.name.as_str(), &token.minter));
+    Discovery::of(minters).unwrap_or_else(|problem| {
+        top.at().problem(problem);
+        Discovery::default()
+    })
 }
 
 /// Reads `[session]` alone, for `portcullis session`.
@@ -184,6 +255,7 @@ impl Rule {
     /// the client chose.
     pub fn label(&self) -> &Arc<str> {
         match self {
+            Self::Published(_, _, label) => label,
             Self::Route(route) => &route.label,
             Self::Token(token, _) => &token.label,
         }
@@ -192,15 +264,8 @@ impl Rule {
     /// The allowed origin a token is asked for from, if it is another site's.
     pub fn origin(&self, origin: &[u8]) -> Option<&Origin> {
         match self {
-            Self::Route(_) => None,
+            Self::Published(..) | Self::Route(_) => None,
             Self::Token(token, _) => token.origin(origin),
-        }
-    }
-
-    pub fn is_token(&self) -> bool {
-        match self {
-            Self::Route(_) => false,
-            Self::Token(..) => true,
         }
     }
 }

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::Value as Json;
 
 use super::token::read_limit;
-use super::{HeaderTemplate, TokenRoute, header};
+use super::{HeaderTemplate, Placeholder, TokenRoute, Vendor, header, placeholder};
 use crate::document::{At, FromNode, OneOrMany};
 use crate::limit::Limit;
 use crate::route::Pattern;
@@ -25,7 +25,11 @@ pub struct Route {
     pub allow: Claims,
     pub limit: Option<Limit>,
     pub upstream: Option<Arc<Upstream>>,
+    /// Set if that is not the app.
+    pub vendor: Option<Arc<Vendor>>,
     pub set_headers: Vec<HeaderTemplate>,
+    /// Texts of its pages that become tokens.
+    pub placeholders: Vec<Placeholder>,
 }
 
 /// Whether a route looks at the session.
@@ -53,20 +57,33 @@ impl Route {
         at: &At<'_>,
         tokens: &[Arc<TokenRoute>],
         upstreams: &[Arc<Upstream>],
+        vendors: &[Arc<Vendor>],
     ) -> Option<Self> {
         let mut table = at.table()?;
         let label = table.peek("path").and_then(|at| at.text("a path").map(str::to_owned));
         let pattern = table.need::<Pattern>("path", r#"path = "/admin/**""#);
         let methods = table.get::<OneOrMany<MethodName>>("methods");
-        let session = table.get::<SessionRule>("session").unwrap_or(SessionRule::Optional);
+        let upstream = table.take("upstream").and_then(|at| find_upstream(&at, upstreams));
+        let vendor = upstream.as_ref().and_then(|to| vendors.iter().find(|vendor| vendor.is(to)));
+        let usual = if vendor.is_some() { SessionRule::Required } else { SessionRule::Optional };
+        let session = table.get::<SessionRule>("session").unwrap_or(usual);
+        let public = table.get::<bool>("public").unwrap_or(false);
+        check_vendor(at, vendor, session, public);
         let sign_in = table.get::<SignIn>("sign_in");
         let allow = table.get::<Claims>("allow").unwrap_or_default();
         let limit_name = label.clone().unwrap_or_default();
         let limit = table.take("limit").and_then(|at| read_limit(&limit_name, &at));
-        let upstream = table.take("upstream").and_then(|at| find_upstream(&at, upstreams));
-        let set_headers = table.take("set_headers").map(|at| header::read_all(&at, tokens));
+        let vendor = vendor.cloned();
+        let keys = vendor.as_deref();
+        let set_headers = table.take("set_headers").map(|at| header::read_all(&at, tokens, keys));
         let set_headers = set_headers.unwrap_or_default();
+        let placeholders = table.take("placeholders");
+        let placeholders = placeholders.map(|at| placeholder::read_all(&at, tokens));
+        let placeholders = placeholders.unwrap_or_default();
         check(at, session, &allow, sign_in.as_ref(), &set_headers);
+        if !placeholders.is_empty() && (session == SessionRule::Off || vendor.is_some()) {
+            at.problem("`placeholders` are for pages of the app, seen with a session");
+        }
         table.finish();
         Some(Self {
             label: label?.into(),
@@ -79,7 +96,9 @@ impl Route {
             allow,
             limit,
             upstream,
+            vendor,
             set_headers,
+            placeholders,
         })
     }
 
@@ -90,6 +109,19 @@ impl Route {
             || self.limit.is_some()
             || !self.methods.is_empty()
             || self.upstream.is_some()
+    }
+}
+
+/// Whose key is spent must be known, unless somebody has said that it may be
+/// anybody.
+fn check_vendor(at: &At<'_>, vendor: Option<&Arc<Vendor>>, session: SessionRule, public: bool) {
+    match vendor {
+        Some(_) if session != SessionRule::Required && !public => at.problem(
+            "anybody could use the keys of this upstream; write session = \"required\", or \
+             public = true if that is meant",
+        ),
+        None if public => at.problem("`public` is for routes to an upstream with `keys`"),
+        Some(_) | None => {}
     }
 }
 

@@ -34,6 +34,11 @@ impl Deref for SessionSource {
 }
 
 impl SessionSource {
+    /// Whether the app's sign-outs are known at all.
+    pub fn signs_out(&self) -> bool {
+        !self.sign_out.is_empty()
+    }
+
     /// Whether the app ends this session when it answers such a request. A path
     /// the app might read as one of ours counts: forgetting a session too often
     /// costs nothing.
@@ -68,9 +73,7 @@ fn read_one(at: &At<'_>) -> Option<SessionSource> {
     let mut table = at.table()?;
     let sign_out = table.get::<OneOrMany<SignOut>>("logout_paths").map(|many| many.0);
     let source = Source::read(&mut table);
-    if source.is_some() {
-        table.finish();
-    }
+    table.finish();
     let source = source?;
     let literal = matches!(at.secrets, crate::secret::Secrets::Literal);
     if let Some(Err(error)) = source.store().map(store::check)

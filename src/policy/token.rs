@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::Method;
 
+use crate::audit::Need;
 use crate::document::{At, FromNode, OneOrMany};
 use crate::limit::{Limit, MAX_RATES};
 use crate::mint::{Minter, Presets};
@@ -23,6 +24,8 @@ pub struct TokenRoute {
     pub limit: Option<Limit>,
     /// Origins besides the app's own that may ask from a browser.
     pub origins: Vec<Origin>,
+    /// Whether a line in the audit log is a condition of handing it out.
+    pub audit: Need,
     /// The `Allow` header of a refusal.
     pub allow: String,
 }
@@ -71,12 +74,9 @@ impl TokenRoute {
             by.wrong(r#""user""#);
         }
         let origins = table.get::<OneOrMany<Origin>>("origins").map(|many| many.0);
+        let audit = table.take("audit").and_then(|at| at.choose(&[("required", Need::Required)]));
         let minter = Minter::read(name, &mut table, presets);
-        // A misread preset leaves its members unasked; reporting them as unknown
-        // would only bury the cause.
-        if minter.is_some() {
-            table.finish();
-        }
+        table.finish();
         let minter = minter?;
         let allow = minter.methods().iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         Some(Self {
@@ -86,6 +86,7 @@ impl TokenRoute {
             minter,
             limit,
             origins: origins.unwrap_or_default(),
+            audit: audit.unwrap_or(Need::Wanted),
             allow,
         })
     }

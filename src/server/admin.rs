@@ -62,6 +62,12 @@ impl Admin {
     }
 
     fn metrics(&self) -> String {
+        let policy = self.0.policy();
+        let remote = policy.tokens.iter().filter(|token| token.minter.is_remote());
+        let circuits =
+            remote.map(|token| (token.name.clone(), self.0.circuits.state(&token.name))).collect();
+        let upstreams = policy.upstreams.iter().map(|upstream| &**upstream);
+        self.0.metrics.upstream.survey(upstreams, self.0.clock.now());
         let (edge, now) = (self.0.edge(), self.0.clock.now().unix());
         let certificates = edge.tls.iter().flat_map(|tls| &tls.certificates);
         let left = |certificate: &Certificate| {
@@ -71,9 +77,11 @@ impl Admin {
         self.0.metrics.render(&Gauges {
             connections: self.0.crowd.open(),
             certificates: certificates.map(left).collect(),
+            circuits,
             in_flight: self.0.in_flight(),
             buckets: self.0.limits.len(),
             cached: self.0.tokens.len(),
+            audit_failures: self.0.audit.failed(),
             session_errors: self.0.servers.failures(),
         })
     }

@@ -8,6 +8,7 @@ mod admin;
 mod guard;
 mod http2_io;
 mod listen;
+mod names;
 mod opening;
 mod redirect;
 mod signals;
@@ -26,7 +27,7 @@ use pingora::services::background::background_service;
 use pingora::services::listening::Service;
 
 use crate::config::{Listen, Server};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Probes};
 use crate::live::Live;
 use crate::reload::{Reload, Reloader};
 
@@ -38,9 +39,6 @@ use upgrade::{Predecessor, Sockets};
 pub use listen::{BindError, Bound};
 pub use signals::{Shutdown, Stop};
 pub use upgrade::{Program, TAKE_OVER};
-
-/// How often names of upstreams are resolved again.
-const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 
 /// A process that takes over waits so long for what its sessions need.
 const COMPLETE_WITHIN: Duration = Duration::from_secs(10);
@@ -138,7 +136,10 @@ pub fn serve(
     if let Some(address) = listeners.admin_address() {
         tracing::info!(address, "admin listening");
     }
-    resolve_names(live);
+    names::keep_resolved(live);
+    for warning in live.policy().warnings() {
+        tracing::warn!(warning, "dangerous setting");
+    }
     live.start();
     if listeners.predecessor.is_some() {
         // It serves as well as ever; there is time.
@@ -167,6 +168,7 @@ pub fn serve(
     if let Some(admin) = listeners.admin {
         pingora.add_service(admin::service(live, admin));
     }
+    pingora.add_service(background_service("health", Probes::new(live)));
     match (reload, hangups) {
         (Some(reload), Some(Ok(hangups))) => {
             let reload = Reloader::new(reload, live, hangups);
@@ -199,34 +201,6 @@ fn proxies(live: &Arc<Live>, server: &Server, conf: &Arc<ServerConf>) -> Proxies
     limits.max_pending_accept_reset_streams(server.max_resets);
     http2.h2_options = Some(limits);
     Proxies { http1: Arc::new(http1), http2: server.http2.then(|| Arc::new(http2)) }
-}
-
-/// Resolves upstream names now, and again from time to time on a thread of its
-/// own: a slow resolver must not hold up requests.
-fn resolve_names(live: &Arc<Live>) {
-    let resolve = |live: &Live| {
-        for upstream in &live.policy().upstreams {
-            for host in upstream.resolve() {
-                tracing::warn!(
-                    upstream = upstream.name,
-                    host,
-                    "name cannot be resolved; keeping what was known"
-                );
-            }
-        }
-    };
-    resolve(live);
-    let weak = Arc::downgrade(live);
-    let spawned = std::thread::Builder::new().name("resolver".into()).spawn(move || {
-        loop {
-            std::thread::sleep(RESOLVE_EVERY);
-            let Some(live) = weak.upgrade() else { return };
-            resolve(&live);
-        }
-    });
-    if let Err(error) = spawned {
-        tracing::warn!(%error, "upstream names will not be resolved again");
-    }
 }
 
 /// Serves another application of this process on threads of its own, as long as

@@ -112,7 +112,7 @@ impl Drained {
         if let Some(finished) = self.0 {
             drop(finished);
         }
-        live.access.flush();
+        live.flush();
     }
 }
 
@@ -135,7 +135,7 @@ fn wait_until_drained(live: &Live, limit: Duration, linger: Duration) {
 
 #[expect(clippy::exit, reason = "the framework would sleep through its whole grace period")]
 fn end(live: &Live, code: i32) -> ! {
-    live.access.flush();
+    live.flush();
     std::process::exit(code)
 }
 

@@ -27,6 +27,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::mark::{Kind, Mark};
+
 pub use codec::keys::RemoteKeys;
 pub use cookie::Cookies;
 pub use pointer::Pointer;
@@ -38,20 +40,30 @@ pub use store::{Answer, Cell, Check, Engine, Query, Question, Row, Store};
 #[derive(Clone, PartialEq)]
 pub struct Identity {
     user_id: String,
+    mark: Mark,
     session: Value,
     expires_at: Option<u64>,
 }
 
 impl Identity {
+    fn new(user_id: String, session: Value, expires_at: Option<u64>) -> Self {
+        Self { mark: Mark::of(Kind::User, &user_id), user_id, session, expires_at }
+    }
+
     /// For `portcullis token`, which mints offline from a session the operator
     /// spells out; never on the request path.
     pub fn assumed(user_id: String, session: Value, expires_at: Option<u64>) -> Self {
-        Self { user_id, session, expires_at }
+        Self::new(user_id, session, expires_at)
     }
 
     /// The user's id: a text, or an integer in decimal. Never empty.
     pub fn user_id(&self) -> &str {
         &self.user_id
+    }
+
+    /// The user, where only sameness matters.
+    pub fn mark(&self) -> Mark {
+        self.mark
     }
 
     /// Bytes this takes in memory, about: what a cache charges for it.

@@ -2,7 +2,7 @@
 //! identity.
 
 use aws_lc_rs::digest;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::explain;
 use super::kind::{self, Format};
@@ -142,6 +142,42 @@ impl Source {
         pairs.join(&b"; "[..])
     }
 
+    /// What names this session and no other, not even one of the same user:
+    /// the same however its cookies are spelled. An id, if the cookie holds one;
+    /// else all that the session says, and its end, which tells one sign-in from
+    /// the next where frameworks date their cookies.
+    pub fn handle(&self, cookies: Cookies<'_>, identity: &Identity, now: u64) -> Vec<u8> {
+        self.asked_handle(cookies, now).unwrap_or_else(|| {
+            let end = identity.expires_at.unwrap_or_default();
+            format!("{end} {} {}", identity.user_id, identity.session).into_bytes()
+        })
+    }
+
+    /// As `handle`, where it takes no identity: for sessions that others keep.
+    pub fn asked_handle(&self, cookies: Cookies<'_>, now: u64) -> Option<Vec<u8>> {
+        if self.asked_url().is_some() {
+            return Some(self.own_cookies(cookies));
+        }
+        self.format.session_id(cookies, now).map(String::into_bytes)
+    }
+
+    /// The cookies as they will be once the browser has taken those of a
+    /// response (`Set-Cookie`); `None` if none of them is this source's.
+    pub fn own_cookies_after<'c>(
+        &self,
+        cookies: Cookies<'_>,
+        set: impl Iterator<Item = &'c [u8]>,
+    ) -> Option<Vec<u8>> {
+        let pair = |set: &'c [u8]| set.split(|&b| b == b';').next().unwrap_or_default();
+        let set = set.map(pair).collect::<Vec<_>>().join(&b"; "[..]);
+        let set = self.own_cookies(Cookies::new(&set));
+        let is_set = |name: &[u8]| Cookies::new(&set).iter().any(|(other, _)| other == name);
+        let kept = cookies.iter().filter(|(name, _)| self.format.looks_at(name) && !is_set(name));
+        let kept =
+            kept.map(|(name, value)| [b"; ", name, b"=", value].concat()).collect::<Vec<_>>();
+        (!set.is_empty()).then(|| [set.clone(), kept.concat()].concat())
+    }
+
     /// For how many seconds a result may be remembered under its digest: `None`
     /// as long as it is valid, 0 not at all. What the cookie alone decides stays
     /// decided; a store may have changed its mind.
@@ -168,7 +204,20 @@ impl Source {
             );
             Rejected::new(Reason::NoUser, detail)
         })?;
-        Ok(Identity { user_id, session, expires_at })
+        Ok(Identity::new(user_id, fitted(session), expires_at))
+    }
+}
+
+/// The same value without room to grow: sessions are read once and kept long.
+fn fitted(value: Value) -> Value {
+    match value {
+        Value::Array(items) => Value::Array(items.into_iter().map(fitted).collect()),
+        Value::Object(members) => {
+            let mut exact = Map::with_capacity(members.len());
+            exact.extend(members.into_iter().map(|(name, value)| (name, fitted(value))));
+            Value::Object(exact)
+        }
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => value,
     }
 }
 

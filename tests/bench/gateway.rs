@@ -25,9 +25,11 @@
 
 mod cookies;
 mod cost;
+mod kinds;
 mod load;
 mod process;
 mod servers;
+mod sign;
 
 use cookies::{Kind, Visitor};
 use load::{Connections, get};
@@ -69,6 +71,12 @@ fn main() {
     }
     if wanted("cost") {
         cost::print();
+    }
+    if wanted("kinds") {
+        kinds::print();
+    }
+    if wanted("sign") {
+        sign::print(&effort);
     }
     if cfg!(feature = "count-allocations") && wanted("allocations") {
         allocations();

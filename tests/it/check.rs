@@ -45,7 +45,7 @@ fn the_ten_lines_are_fine() {
 
 /// What to replace in the good file, by what, and where the problem is then:
 /// line, column, setting.
-const CASES: [(&str, &str, &str, &str); 28] = [
+const CASES: [(&str, &str, &str, &str); 30] = [
     ("127.0.0.1:8080", "here", ":2:", "server.listen"),
     ("listen = \"127.0.0.1:8080\"", "listen = 8080", ":2:10:", "server.listen"),
     ("listen =", "lisen =", ":2:1:", "server.lisen"),
@@ -60,6 +60,8 @@ const CASES: [(&str, &str, &str, &str); 28] = [
     ("env:NEXTAUTH_SECRET", "credential:none", ":9:10:", "session.secret"),
     ("secret = \"env:NEXTAUTH_SECRET\"", "", ":7:", "session"),
     ("secret =", "secrte =", ":7:", "session"),
+    ("secret =", "secrte =", ":9:1:", "session.secrte: unknown key, did you mean `secret`?"),
+    ("key =", "kye =", ":14:1:", "token.portive.kye: unknown key, did you mean `key`?"),
     ("/api/get-auth-token", "api/get-auth-token", ":12:8:", "token.portive.path"),
     ("/api/get-auth-token", "/api/**", ":12:8:", "token.portive.path"),
     ("/api/get-auth-token", "/api/../token", ":12:8:", "token.portive.path"),

@@ -195,3 +195,47 @@ params.allowedDocumentNames = "{{grant.documents}}""#,
     grants.answers(200, &json!({}));
     ask(&gateway, "/api/docs").assert_refused(403, "not_allowed");
 }
+
+/// The circuit of the token as the metrics tell it.
+fn circuit(gateway: &Gateway) -> u64 {
+    gateway.metric("portcullis_issuer_circuit{token=\"realtime\"}")
+}
+
+#[test]
+fn an_issuer_that_fails_for_everybody_is_left_alone() {
+    let vendor = Other::start(503, &json!({}));
+    let (app, clock) = (App::start(), clock());
+    let gateway = Setup::new(&app).with(&kept(&vendor.address)).clock(&clock).start();
+    let ask = |user: &str| gateway.ask(&get("/api/realtime").user(user));
+    assert!(gateway.metrics().contains("portcullis_issuer_circuit{token=\"realtime\"} 0"));
+    for number in 0..20 {
+        ask(&format!("user-{number}")).assert_refused(502, "issuer_failed");
+    }
+    assert_eq!((vendor.seen().len(), circuit(&gateway)), (5, 1));
+    ask("ada").assert_refused(502, "issuer_failed");
+    let fresh = get("/api/realtime").user("ada").header("Cache-Control", "no-cache");
+    gateway.ask(&fresh).assert_refused(502, "issuer_failed");
+    assert_eq!(vendor.seen().len(), 5, "asking for a fresh token does not get around it");
+    vendor.answers(200, &json!({"value": "ek_1", "expires_at": START + 600}));
+    clock.advance(seconds(1));
+    assert_eq!(ask("ada").json()["value"], "ek_1");
+    assert_eq!((vendor.seen().len(), circuit(&gateway)), (6, 0));
+    let count = |result: &str| {
+        let line =
+            format!("portcullis_exchange_seconds_count{{result=\"{result}\",token=\"realtime\"}}");
+        gateway.metric(&line)
+    };
+    assert_eq!((count("answered"), count("failed")), (1, 5));
+}
+
+#[test]
+fn what_an_issuer_refuses_to_one_user_is_nobody_elses_trouble() {
+    let vendor = Other::start(400, &json!({"error": "no such user"}));
+    let (app, clock) = (App::start(), clock());
+    let gateway = Setup::new(&app).with(&kept(&vendor.address)).clock(&clock).start();
+    for number in 0..20 {
+        let user = format!("user-{number}");
+        gateway.ask(&get("/api/realtime").user(&user)).assert_refused(502, "issuer_failed");
+    }
+    assert_eq!((vendor.seen().len(), circuit(&gateway)), (20, 0));
+}

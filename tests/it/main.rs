@@ -16,6 +16,8 @@
 
 mod support;
 
+mod assertion;
+mod audit;
 mod cache;
 mod check;
 mod connections;
@@ -27,10 +29,12 @@ mod framing;
 mod heads;
 mod http2;
 mod issuer;
+mod jwks;
 mod jwt_abuse;
 mod lifecycle;
 mod limit;
 mod limits_evasion;
+mod page;
 mod paths;
 mod pipelining;
 mod proxy_protocol;
@@ -40,10 +44,16 @@ mod session;
 mod sign_out;
 mod slow;
 mod spelling;
+mod statuses;
 mod streaming;
 mod tls;
 mod tls_settings;
 mod token;
+mod trace;
+mod trailers;
 mod upgrade;
+mod upstream_tls;
+mod upstreams;
+mod vendor;
 mod watch;
 mod websocket;

@@ -132,7 +132,7 @@ impl Template {
     }
 
     /// The part of it that `path` names, while it is still a template.
-    fn descend(&self, path: &[String]) -> Option<Self> {
+    pub(super) fn descend(&self, path: &[String]) -> Option<Self> {
         let Some((first, rest)) = path.split_first() else { return Some(self.clone()) };
         match self {
             Self::Fixed(value) => walk(value, path).cloned().map(Self::Fixed),

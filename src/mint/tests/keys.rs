@@ -125,7 +125,8 @@ fn the_first_of_several_keys_signs_and_all_are_published() {
     let made = mint(&minter, &alice(), &Value::Null).unwrap();
     let token = body(&made)["token"].as_str().unwrap().to_owned();
     assert_eq!(part(&token, 0)["kid"], "new");
-    let jwks = minter.jwks();
+    let keys = &minter.published().keys;
+    let jwks: Vec<_> = keys.iter().map(|key| key.jwk()).collect();
     assert_eq!(jwks.iter().map(|jwk| &jwk["kid"]).collect::<Vec<_>>(), ["new", "old", "older"]);
     let jwk: Jwk = serde_json::from_value(jwks[0].clone()).unwrap();
     assert!(verifies(&token, &DecodingKey::from_jwk(&jwk).unwrap(), "RS256"));
@@ -143,7 +144,7 @@ fn published_keys_verify_what_their_private_halves_sign() {
     {
         let mut table = table(algorithm, &file(&format!("{name}-pkcs8.pem")));
         table["publish"] = true.into();
-        let jwk = read(&table).unwrap().jwks()[0].clone();
+        let jwk = read(&table).unwrap().published().keys[0].jwk().clone();
         let jwk: Jwk = serde_json::from_value(jwk).unwrap();
         let key = DecodingKey::from_jwk(&jwk).unwrap();
         assert!(verifies(&token(&table), &key, algorithm), "{algorithm}");
@@ -157,5 +158,73 @@ fn a_shared_secret_is_never_published() {
     let text = wrong(&table);
     assert!(text.contains("a shared secret is never published"), "{text}");
     assert!(!text.contains("hunter2"));
-    assert!(read(&self::table("RS256", &file("rsa-pkcs8.pem"))).unwrap().jwks().is_empty());
+    assert!(
+        read(&self::table("RS256", &file("rsa-pkcs8.pem"))).unwrap().published().keys.is_empty()
+    );
+}
+
+#[test]
+fn a_key_is_published_if_its_token_or_the_key_itself_says_so() {
+    let mut table = table("RS256", "");
+    table["alg_from"] = "key.alg".into();
+    let keys = |new: Option<bool>, old: Option<bool>| {
+        json!([
+            { "private_key": file("rsa-pkcs8.pem"), "kid": "new", "publish": new },
+            { "private_key": file("ed25519-pkcs8.pem"), "kid": "old", "alg": "EdDSA", "publish": old }
+        ])
+    };
+    for (token, new, old, expected) in [
+        (None, None, None, vec![]),
+        (None, None, Some(true), vec!["old"]),
+        (Some(true), None, None, vec!["new", "old"]),
+        (Some(true), None, Some(false), vec!["new"]),
+        (Some(false), Some(true), None, vec!["new"]),
+    ] {
+        table["key"] = keys(new, old);
+        table["publish"] = token.into();
+        let minter = read(&table).map_err(|problems| format!("{problems:?}")).unwrap();
+        let kids: Vec<_> = minter.published().keys.iter().map(|key| key.kid()).collect();
+        assert_eq!(kids, expected, "{token:?} {new:?} {old:?}");
+        assert_eq!(minter.kids(), [Some("new".to_owned()), Some("old".to_owned())]);
+    }
+}
+
+/// The thumbprint of RFC 8037, appendix A.3.
+#[test]
+fn a_published_key_without_a_name_is_called_by_its_thumbprint() {
+    let jwk = json!({
+        "kty": "OKP", "crv": "Ed25519", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+    });
+    let mut table = table("EdDSA", &jwk.to_string());
+    table["publish"] = true.into();
+    table["key"] = json!({ "private_key": jwk.to_string() });
+    let minter = read(&table).map_err(|problems| format!("{problems:?}")).unwrap();
+    let thumbprint = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+    assert_eq!(minter.published().keys[0].kid(), thumbprint);
+    assert_eq!(part(&token(&table), 0)["kid"], thumbprint);
+}
+
+#[test]
+fn tokens_of_a_published_key_must_name_it() {
+    let mut table = table("RS256", &file("rsa-pkcs8.pem"));
+    table["publish"] = true.into();
+    for header in [json!({}), json!({ "kid": "another" }), Value::Null] {
+        table["header"] = header;
+        let text = wrong(&table);
+        assert!(text.contains("do not say which key signed"), "{text}");
+    }
+    table["publish"] = false.into();
+    table["overlap"] = "1h".into();
+    assert!(wrong(&table).contains("`overlap` is for published keys"));
+}
+
+#[test]
+fn an_old_key_stays_published_as_long_as_its_tokens_and_old_lists_live() {
+    let mut table = table("RS256", &file("rsa-pkcs8.pem"));
+    table["publish"] = true.into();
+    let overlap = |table: &Value| read(table).unwrap().overlap().as_secs();
+    assert_eq!(overlap(&table), 60 + 30 * 60);
+    table["overlap"] = "2h".into();
+    assert_eq!(overlap(&table), 2 * 3600);
 }

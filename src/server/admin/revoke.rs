@@ -10,7 +10,10 @@ use pingora::protocols::http::ServerSession;
 use serde_json::{Value, json};
 
 use crate::decide::Verdict;
+use crate::digits::Hex;
 use crate::live::Live;
+use crate::mark::{Kind, Mark};
+use crate::revoke::By;
 use crate::session::Cookies;
 
 const MAX_BODY: usize = 64 * 1024;
@@ -31,12 +34,12 @@ pub(super) async fn answer(live: &Live, session: &mut ServerSession) -> Reply {
     match (method, member("user"), member("cookie")) {
         (Method::POST, Some(user), None) => {
             live.revoked.end_user(user, live.clock.now());
-            tracing::info!(user = live.user_hash(user), "user's sessions revoked");
+            tracing::info!(user = hash_of(live, user).as_str(), "user's sessions revoked");
             done()
         }
         (Method::DELETE, Some(user), None) => {
             live.revoked.pardon_user(user);
-            tracing::info!(user = live.user_hash(user), "user's sessions admitted again");
+            tracing::info!(user = hash_of(live, user).as_str(), "user's sessions admitted again");
             done()
         }
         (Method::POST, None, Some(cookie)) => end_session(live, cookie).await,
@@ -48,6 +51,10 @@ pub(super) async fn answer(live: &Live, session: &mut ServerSession) -> Reply {
     }
 }
 
+fn hash_of(live: &Live, user: &str) -> Hex {
+    live.user_hash(Mark::of(Kind::User, user))
+}
+
 /// The cookie is the value of a `Cookie` header.
 async fn end_session(live: &Live, cookie: &str) -> Reply {
     let policy = live.policy();
@@ -55,8 +62,8 @@ async fn end_session(live: &Live, cookie: &str) -> Reply {
     match live.verify(&policy, cookies, live.clock.now()).await {
         Verdict::Known(identity, index) => {
             if let Some(source) = policy.sources.get(index) {
-                live.end_session(source, cookies, &identity).await;
-                tracing::info!(user = live.user_hash(identity.user_id()), "session revoked");
+                live.end_session(source, cookies, &identity, By::Operator).await;
+                tracing::info!(user = live.user_hash(identity.mark()).as_str(), "session revoked");
             }
             done()
         }

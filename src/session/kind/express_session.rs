@@ -19,17 +19,14 @@ struct ExpressSession {
 
 pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     let jar = settings.jar(HABITS);
-    let store = settings.needed_store(&[Engine::Redis]);
+    let store = settings.needed_store(&[Engine::Redis]).map(|mut store| {
+        let prefix = store.text("prefix", "sess:");
+        (store.finish(), prefix)
+    });
     let secrets = settings.secrets()?;
     let keys = secrets.iter().map(|secret| MacKey::new(Hash::Sha256, secret.bytes()));
-    let mut store = store?;
-    let prefix = store.text("prefix", "sess:");
-    Some(Box::new(ExpressSession {
-        keys: keys.collect(),
-        jar: jar?,
-        store: store.finish(),
-        prefix,
-    }))
+    let (store, prefix) = store?;
+    Some(Box::new(ExpressSession { keys: keys.collect(), jar: jar?, store, prefix }))
 }
 
 impl Format for ExpressSession {

@@ -40,14 +40,16 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
 /// `certs` as one JSON document or as a table of certificates by id; without it
 /// Google's own list is fetched.
 fn read_certificates(settings: &mut Settings<'_, '_>) -> Option<Keys> {
-    let url = if settings.table().peek("certs_url").is_some() {
-        settings.url("certs_url", "")?
-    } else {
-        CERTIFICATES.to_owned()
+    let url = match settings.table().take("certs_url") {
+        Some(_) => settings.url("certs_url", ""),
+        None => Some(CERTIFICATES.to_owned()),
     };
     let Some(at) = settings.table().take("certs") else {
-        return Some(Keys::Remote(RemoteKeys::new(url, KeySet::from_certificates)));
+        return Some(Keys::Remote(RemoteKeys::new(url?, KeySet::from_certificates)));
     };
+    if settings.table().peek("certs_url").is_some() {
+        settings.problem("`certs` and `certs_url` are both set; keep one of them");
+    }
     let secrets = settings.secrets_in(&at)?;
     let set = match (&at.node.value, secrets.as_slice()) {
         (Setting::Text(_), [(_, document)]) => {

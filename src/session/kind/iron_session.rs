@@ -36,8 +36,9 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
 }
 
 fn read_token(settings: &mut Settings<'_, '_>) -> Option<Token> {
-    let at: Pointer = settings.get("access_token")?;
-    key_settings::public(settings).map(|keys| Token { at, keys })
+    let at = settings.table().take("access_token")?;
+    let keys = key_settings::public(settings);
+    Some(Token { at: at.read()?, keys: keys? })
 }
 
 impl Format for IronSession {

@@ -84,6 +84,16 @@ pub(crate) trait Format: Send + Sync {
     fn remote_keys(&self) -> Option<&RemoteKeys> {
         None
     }
+
+    /// The session's id, where the cookie holds one: the same however the cookie
+    /// is spelled, and whatever the session holds.
+    fn session_id(&self, cookies: Cookies<'_>, now: u64) -> Option<String> {
+        self.store()?;
+        match self.open(cookies, now) {
+            Ok(Check::Ask(question)) => Some(format!("{:?}", question.query)),
+            Ok(Check::Known(_)) | Err(_) => None,
+        }
+    }
 }
 
 pub(crate) struct Kind {

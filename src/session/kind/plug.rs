@@ -41,13 +41,21 @@ struct Tokens {
 
 pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     let jar = settings.jar(HABITS);
-    let tokens = settings.store(&[Engine::Sql]).map(|mut store| {
-        let table = store.identifier("table", "users_tokens");
-        let max_age = settings.seconds("max_age").unwrap_or(MAX_AGE);
-        Tokens { table, max_age, store: store.finish() }
-    });
+    let tokens = read_tokens(settings);
     let protection = read_protection(settings)?;
     Some(Box::new(Plug { jar: jar?, protection, tokens }))
+}
+
+fn read_tokens(settings: &mut Settings<'_, '_>) -> Option<Tokens> {
+    let max_age = settings.seconds("max_age");
+    let Some(mut store) = settings.store(&[Engine::Sql]) else {
+        if max_age.is_some() && settings.table().peek("store").is_none() {
+            settings.problem("`max_age` is the age of a row, so it needs [session.store]");
+        }
+        return None;
+    };
+    let table = store.identifier("table", "users_tokens");
+    Some(Tokens { table, max_age: max_age.unwrap_or(MAX_AGE), store: store.finish() })
 }
 
 fn read_protection(settings: &mut Settings<'_, '_>) -> Option<Protection> {

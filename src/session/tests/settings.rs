@@ -121,3 +121,48 @@ fn problems_never_repeat_key_material() {
         assert!(!problem.contains("MIGHAgEAMBMG"), "{problem}");
     }
 }
+
+/// Every distinct `[session]` table of the vectors.
+fn tables() -> Vec<Json> {
+    let mut tables: Vec<Json> = Vec::new();
+    for vector in kinds().chain(["own"]).flat_map(vectors) {
+        let table = vector["config"].clone();
+        // Stretching a secret takes seconds.
+        let slow = table["kind"] == "fastify-secure-session" && table.get("keys").is_none();
+        if !slow && !tables.contains(&table) {
+            tables.push(table);
+        }
+    }
+    tables
+}
+
+#[test]
+fn a_misspelt_key_is_named_even_where_the_right_one_is_needed() {
+    for table in tables() {
+        for key in table.as_object().unwrap().keys().filter(|key| *key != "kind") {
+            let mut misspelt = table.clone();
+            let value = misspelt.as_object_mut().unwrap().remove(key).unwrap();
+            let slip = format!("{}{key}", key.chars().next().unwrap());
+            misspelt[&slip] = value;
+            let found = problems(&misspelt).join("\n");
+            let expected = format!("session.{slip}: unknown key, did you mean `{key}`?");
+            assert!(found.contains(&expected), "{key} of {table}\n{found}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_value_makes_no_other_key_unknown() {
+    for table in tables() {
+        for key in table.as_object().unwrap().keys().filter(|key| *key != "kind") {
+            let mut wrong = table.clone();
+            wrong[key] = json!([{ "not": ["this"] }]);
+            let found = problems(&wrong);
+            assert!(!found.is_empty(), "{key} of {table}");
+            assert!(
+                !found.iter().any(|p| p.contains("unknown key")),
+                "{key} of {table}\n{found:#?}"
+            );
+        }
+    }
+}

@@ -79,8 +79,8 @@ export class Child {
   }
 
   /** Asks it to stop, as a service manager would, and tells how it ended. */
-  async stop(within = WITHIN) {
-    this.#process.kill("SIGTERM");
+  async stop(within = WITHIN, signal = "SIGTERM") {
+    this.#process.kill(signal);
     try {
       return await this.ended(within);
     } finally {

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 use super::client::find;
 use super::{PATIENCE, eventually, handlers};
 
@@ -83,6 +85,10 @@ impl Shared {
         let gate = self.gate.lock().unwrap();
         let _ = self.opened.wait_timeout_while(gate, PATIENCE, |open| !*open).unwrap();
     }
+
+    pub(super) fn is_gate_open(&self) -> bool {
+        *self.gate.lock().unwrap()
+    }
 }
 
 pub(crate) struct App {
@@ -109,6 +115,24 @@ impl App {
                 }
                 socket.set_nodelay(true).unwrap();
                 serve(&shared, Box::new(socket));
+            }
+        });
+        app
+    }
+
+    /// Speaking TLS.
+    pub(crate) fn over_tls(config: Arc<ServerConfig>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let app = Self { url: format!("https://{address}"), address, shared: Arc::default() };
+        let shared = app.shared.clone();
+        std::thread::spawn(move || {
+            for socket in listener.incoming().flatten() {
+                if shared.stopped.load(Ordering::SeqCst) {
+                    return;
+                }
+                let session = ServerConnection::new(config.clone()).unwrap();
+                serve(&shared, Box::new(StreamOwned::new(session, socket)));
             }
         });
         app
@@ -167,6 +191,10 @@ impl App {
         self.shared.opened.notify_all();
     }
 
+    pub(crate) fn close_gate(&self) {
+        *self.shared.gate.lock().unwrap() = false;
+    }
+
     /// Bytes the app has written in all.
     pub(crate) fn written(&self) -> usize {
         self.shared.written.load(Ordering::SeqCst)
@@ -203,6 +231,12 @@ pub(super) trait Socket: Read + Write + Send {
 impl Socket for TcpStream {
     fn set_patience(&self) {
         self.set_read_timeout(Some(PATIENCE * 2)).unwrap();
+    }
+}
+
+impl Socket for StreamOwned<ServerConnection, TcpStream> {
+    fn set_patience(&self) {
+        self.sock.set_patience();
     }
 }
 

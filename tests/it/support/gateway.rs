@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use portcullis::audit::AuditLog;
 use portcullis::clock::{Clock, ManualClock};
 use portcullis::config::{Config, Format};
 use portcullis::live::Live;
@@ -55,6 +56,12 @@ impl Setup {
             whole: None,
             clock: None,
         }
+    }
+
+    /// In front of several apps.
+    pub(crate) fn balanced(apps: &[&App]) -> Self {
+        let urls: Vec<_> = apps.iter().map(|app| format!("{:?}", app.url())).collect();
+        Self { servers: urls.join(", "), ..Self::towards("") }
     }
 
     pub(crate) fn listen(mut self, listen: &str) -> Self {
@@ -149,7 +156,8 @@ headers = {{ {identity} }}
         let memory = Arc::new(Mutex::new(Vec::new()));
         let access = AccessLog::start(Format::Json, Sink::Memory(memory.clone())).unwrap();
         let clock = self.clock.map_or_else(Clock::system, Clock::Manual);
-        let live = Arc::new(Live::new(config, clock, access));
+        let audit = AuditLog::of(&config.log.audit).unwrap();
+        let live = Arc::new(Live::new(config, clock, access).audited(audit));
         let (stop, shutdown) = Stop::pair();
         let serving = live.clone();
         let thread =

@@ -73,6 +73,10 @@ pub(super) fn answer(peer: &mut Peer, seen: &Seen) -> io::Result<bool> {
              X-Auth-User: app\r\n",
             "plain",
         ),
+        "healthz" if peer.shared.is_gate_open() => {
+            peer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")?;
+            Ok(true)
+        }
         "http10" => peer.write(b"HTTP/1.0 200 OK\r\nX-App: 1\r\n\r\nold body").map(|()| false),
         "late-upload" => fixed(peer, "", &length.to_string()),
         "length-and-chunked" => {
@@ -87,6 +91,7 @@ pub(super) fn answer(peer: &mut Peer, seen: &Seen) -> io::Result<bool> {
         "not-modified" => peer
             .write(b"HTTP/1.1 304 Not Modified\r\nX-App: 1\r\nETag: \"x\"\r\n\r\n")
             .map(|()| true),
+        "own-id" => fixed(peer, "X-Request-Id: of-the-app\r\n", "plain"),
         "range" => {
             let range = seen.one("range").unwrap_or_default();
             peer.write(

@@ -2,6 +2,7 @@
 
 mod app;
 pub(crate) mod bench;
+mod certificates;
 mod client;
 mod diagnostics;
 mod gateway;
@@ -9,6 +10,7 @@ mod handlers;
 pub(crate) mod http2;
 pub(crate) mod paths;
 mod process;
+mod raw;
 mod request;
 mod response;
 mod session;
@@ -17,9 +19,11 @@ pub(crate) mod tls;
 use std::time::{Duration, Instant};
 
 pub(crate) use app::App;
+pub(crate) use certificates::Signer;
 pub(crate) use client::{Conn, find};
 pub(crate) use gateway::{Gateway, START, Setup, clock, seconds};
 pub(crate) use process::{Process, folder};
+pub(crate) use raw::Raw;
 pub(crate) use request::{Request, get, post};
 pub(crate) use response::Response;
 pub(crate) use session::{Claims, SESSION_SECRET, cookie_of, token_of};

@@ -105,6 +105,12 @@ impl Format for BetterAuth {
         let data = |own: &String| Jar::new(vec![data_name(own)], HABITS).looks_at(name);
         self.jar.looks_at(name) || self.jar.names().iter().any(data)
     }
+
+    /// The token: what the app caches beside it changes every few minutes.
+    fn session_id(&self, cookies: Cookies<'_>, _now: u64) -> Option<String> {
+        let found = self.jar.find(cookies).ok()?;
+        self.verify_token(&found).ok().map(str::to_owned)
+    }
 }
 
 impl BetterAuth {

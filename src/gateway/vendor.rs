@@ -1,0 +1,82 @@
+//! Requests to a vendor's API, with the vendor's key: what goes there from a
+//! browser that is signed in to somebody else, and what comes back.
+
+use http::{HeaderName, HeaderValue, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::prelude::Result;
+
+use super::context::Ctx;
+use crate::policy::Vendor;
+
+/// The app's business, and the browser's view of the app.
+const NOT_FOR_VENDORS: [HeaderName; 9] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::FORWARDED,
+    header::ORIGIN,
+    header::PROXY_AUTHORIZATION,
+    header::REFERER,
+    HeaderName::from_static("x-csrf-token"),
+    HeaderName::from_static("x-csrftoken"),
+    HeaderName::from_static("x-xsrf-token"),
+];
+
+/// What a vendor says to a browser about a site that is not the vendor's.
+const NOT_FOR_OUR_SITE: [HeaderName; 18] = [
+    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    header::ACCESS_CONTROL_ALLOW_HEADERS,
+    header::ACCESS_CONTROL_ALLOW_METHODS,
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    header::ACCESS_CONTROL_EXPOSE_HEADERS,
+    header::ACCESS_CONTROL_MAX_AGE,
+    header::ALT_SVC,
+    header::AUTHORIZATION,
+    header::PROXY_AUTHENTICATE,
+    header::REFRESH,
+    header::SET_COOKIE,
+    header::STRICT_TRANSPORT_SECURITY,
+    header::WWW_AUTHENTICATE,
+    HeaderName::from_static("clear-site-data"),
+    HeaderName::from_static("nel"),
+    HeaderName::from_static("report-to"),
+    HeaderName::from_static("reporting-endpoints"),
+    HeaderName::from_static("service-worker-allowed"),
+];
+
+impl Ctx {
+    /// The vendor this request goes to, if it goes to one.
+    pub(super) fn vendor(&self) -> Option<&Vendor> {
+        self.route.as_ref()?.vendor.as_deref()
+    }
+
+    /// Leaves nothing of the app's in the request, and puts in what the route says.
+    pub(super) fn leave_for_vendor(&self, request: &mut RequestHeader) -> Result<()> {
+        for name in &NOT_FOR_VENDORS {
+            request.remove_header(name);
+        }
+        for (name, value) in self.route_headers() {
+            request.insert_header(name, value)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves nothing in the answer that tells the key or acts on our site.
+    pub(super) fn clean_after_vendor(&self, response: &mut ResponseHeader) -> Result<()> {
+        let Some(vendor) = self.vendor() else { return Ok(()) };
+        for name in &NOT_FOR_OUR_SITE {
+            response.remove_header(name);
+        }
+        let fields = response.headers.iter();
+        let telling = fields.filter(|(_, value)| vendor.is_told_by(value.as_bytes()));
+        let telling: Vec<HeaderName> = telling.map(|(name, _)| name.clone()).collect();
+        for name in &telling {
+            response.remove_header(name);
+        }
+        // What a vendor sends is data: it must not become a page of our site.
+        response.insert_header(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("sandbox; default-src 'none'"),
+        )?;
+        response.insert_header(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
+    }
+}

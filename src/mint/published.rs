@@ -1,0 +1,57 @@
+//! Public keys the gateway stands for, as `/.well-known/jwks.json` lists them.
+//!
+//! A `PublicKey` can only be made from a private key, so a shared secret cannot
+//! be published whatever the settings say.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use super::signer::PrivateKey;
+
+/// The public half of a signing key, with its name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PublicKey {
+    kid: String,
+    algorithm: String,
+    jwk: Value,
+}
+
+impl PublicKey {
+    /// Without a name of its own the key is called by its thumbprint, which is
+    /// the same wherever and whenever it is computed.
+    pub(super) fn of(key: &PrivateKey, kid: Option<&str>) -> Self {
+        let (algorithm, members) = (key.algorithm(), key.public_members());
+        let kid = kid.map_or_else(|| thumbprint(&members), str::to_owned);
+        let mut jwk = Map::new();
+        for (name, value) in [("kid", kid.as_str()), ("use", "sig"), ("alg", &algorithm)] {
+            jwk.insert(name.to_owned(), value.into());
+        }
+        jwk.extend(members);
+        Self { kid, algorithm, jwk: Value::Object(jwk) }
+    }
+
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    pub fn algorithm(&self) -> &str {
+        &self.algorithm
+    }
+
+    /// As it stands in a key set (RFC 7517).
+    pub fn jwk(&self) -> &Value {
+        &self.jwk
+    }
+}
+
+/// RFC 7638: a digest over the members a key cannot do without, in the order of
+/// their names and without spaces.
+fn thumbprint(members: &Map<String, Value>) -> String {
+    let mut ordered: Vec<_> =
+        members.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    ordered.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let text = Value::Object(ordered.into_iter().collect()).to_string();
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
+}

@@ -1,0 +1,49 @@
+//! Which status a refusal has, where a vendor's client makes something of it:
+//! some give up for good on one and try again on another.
+
+use http::StatusCode;
+
+use super::members::Members;
+use crate::document::At;
+
+/// `statuses` of a preset or a token: codes of refusals that get another status.
+#[derive(Default)]
+pub struct Statuses(Vec<(&'static str, StatusCode)>);
+
+/// Refusals whose status may be chosen. The others are about HTTP itself.
+const CODES: [&str; 9] = [
+    "bad_request",
+    "cross_site",
+    "issuer_failed",
+    "not_allowed",
+    "not_signed_in",
+    "session_expired",
+    "timeout",
+    "too_many_requests",
+    "unavailable",
+];
+
+impl Statuses {
+    pub(super) fn read(members: &mut Members<'_, '_, '_>) -> Self {
+        let Some(at) = members.take("statuses") else { return Self::default() };
+        Self(at.members().iter().filter_map(|(key, at)| one(&key.name, at)).collect())
+    }
+
+    pub fn of(&self, code: &str) -> Option<StatusCode> {
+        self.0.iter().find(|(known, _)| *known == code).map(|&(_, status)| status)
+    }
+}
+
+fn one(name: &str, at: &At<'_>) -> Option<(&'static str, StatusCode)> {
+    let Some(code) = CODES.into_iter().find(|code| *code == name) else {
+        at.problem(format!("unknown code, expected one of {}", CODES.join(", ")));
+        return None;
+    };
+    let number = at.read::<u64>()?;
+    let status = u16::try_from(number).ok().and_then(|number| StatusCode::from_u16(number).ok());
+    let status = status.filter(|status| status.is_client_error() || status.is_server_error());
+    if status.is_none() {
+        at.wrong("a status from 400 to 599, such as 403");
+    }
+    Some((code, status?))
+}

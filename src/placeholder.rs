@@ -1,0 +1,101 @@
+//! Texts of a page replaced while it streams by, wherever its pieces are cut.
+//!
+//! Pure. Of what has come no more is held back than could be the beginning of a
+//! text to be replaced; what is put in is not looked at again. Pieces without
+//! such a text pass through without being copied.
+
+use bytes::{Bytes, BytesMut};
+use memchr::memmem;
+
+/// Octets a text must have: a shorter one might stand in a page by chance.
+const SHORTEST: usize = 8;
+const LONGEST: usize = 128;
+
+/// Whether this may be a text to be replaced: nothing that HTML or a script would
+/// write differently.
+pub fn is_placeholder(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.:@%$#{}[]".contains(&b);
+    (SHORTEST..=LONGEST).contains(&text.len()) && text.bytes().all(plain)
+}
+
+/// Whether this may be put into a page, be it in text, an attribute in quotes or
+/// a string of a script: no such place ends at any of these characters. Tokens are
+/// made of them.
+pub fn is_safe_in_a_page(value: &[u8]) -> bool {
+    value.iter().all(|b| b.is_ascii_alphanumeric() || b"._-~+/=:".contains(b))
+}
+
+/// One text and what stands in its place.
+struct Pair {
+    finder: memmem::Finder<'static>,
+    value: Bytes,
+}
+
+/// The replacing of one page.
+#[derive(Default)]
+pub struct Replacer {
+    pairs: Vec<Pair>,
+    /// The beginning of a text, perhaps.
+    held: Bytes,
+}
+
+impl Replacer {
+    /// No text may be a part of another one.
+    pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, Bytes)>) -> Self {
+        let pair = |(text, value): (&str, Bytes)| Pair {
+            finder: memmem::Finder::new(text).into_owned(),
+            value,
+        };
+        Self { pairs: pairs.into_iter().map(pair).collect(), held: Bytes::new() }
+    }
+
+    /// What can go on now that `piece` has come.
+    pub fn push(&mut self, piece: Bytes) -> Bytes {
+        let mut rest = std::mem::take(&mut self.held);
+        if rest.is_empty() {
+            rest = piece;
+        } else {
+            let mut joined = BytesMut::with_capacity(rest.len() + piece.len());
+            joined.extend_from_slice(&rest);
+            joined.extend_from_slice(&piece);
+            rest = joined.freeze();
+        }
+        let mut replaced = BytesMut::new();
+        while let Some((start, pair)) = self.first(&rest) {
+            replaced.extend_from_slice(&rest.split_to(start));
+            replaced.extend_from_slice(&pair.value);
+            drop(rest.split_to(pair.finder.needle().len()));
+        }
+        self.held = rest.split_off(rest.len() - self.begun(&rest));
+        if replaced.is_empty() {
+            return rest;
+        }
+        replaced.extend_from_slice(&rest);
+        replaced.freeze()
+    }
+
+    /// What is left at the end of the page.
+    pub fn finish(&mut self) -> Bytes {
+        std::mem::take(&mut self.held)
+    }
+
+    fn first(&self, text: &[u8]) -> Option<(usize, &Pair)> {
+        let found = self.pairs.iter().filter_map(|pair| Some((pair.finder.find(text)?, pair)));
+        found.min_by_key(|(start, _)| *start)
+    }
+
+    /// Octets at the end that may be the beginning of a text.
+    fn begun(&self, text: &[u8]) -> usize {
+        let begun = |pair: &Pair| {
+            let needle = pair.finder.needle();
+            let most = (needle.len() - 1).min(text.len());
+            (1..=most)
+                .rev()
+                .find(|&length| needle.get(..length).is_some_and(|start| text.ends_with(start)))
+        };
+        self.pairs.iter().filter_map(begun).max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

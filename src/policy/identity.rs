@@ -1,0 +1,57 @@
+//! `[identity]`: how the app learns who is signed in.
+
+use super::{HeaderTemplate, header};
+use crate::assertion::Assertion;
+use crate::document::{At, Node, Table, Value};
+use crate::secret::Secret;
+
+/// Set or removed on every forwarded request, never left as the client sent it.
+#[derive(Default)]
+pub struct Told {
+    pub headers: Vec<HeaderTemplate>,
+    pub assertion: Option<Assertion>,
+}
+
+pub(super) fn read(top: &mut Table<'_>) -> Told {
+    // The signing key must be nobody else's: what one of them signs would pass
+    // for the other's.
+    let others: Vec<At<'_>> = ["session", "token"].iter().filter_map(|key| top.peek(key)).collect();
+    let Some(mut table) = top.take("identity").and_then(|at| at.table()) else {
+        return Told::default();
+    };
+    let headers =
+        table.take("headers").map(|at| header::read_all(&at, &[], None)).unwrap_or_default();
+    let assertion = table.take("assertion").and_then(|at| {
+        let key = at.table()?.peek("key").and_then(|key| Some((key.clone(), resolve(&key)?)));
+        if let Some((key, secret)) = key {
+            let used = |other: &At<'_>| holds(other, other.node, &secret);
+            if others.iter().any(used) {
+                key.problem("this key is used by a session or a token too; an assertion needs one of its own");
+            }
+        }
+        let assertion: Assertion = at.read()?;
+        if headers.iter().any(|header| header.name == assertion.header) {
+            at.problem("`headers` sets the assertion's header too");
+        }
+        Some(assertion)
+    });
+    table.finish();
+    Told { headers, assertion }
+}
+
+fn resolve(at: &At<'_>) -> Option<Secret> {
+    let Value::Text(reference) = &at.node.value else { return None };
+    at.secrets.resolve(reference).ok()
+}
+
+/// Whether `secret` stands behind any text of a table.
+fn holds(at: &At<'_>, node: &Node, secret: &Secret) -> bool {
+    match &node.value {
+        Value::Array(items) => items.iter().any(|item| holds(at, item, secret)),
+        Value::Table(members) => members.iter().any(|(_, member)| holds(at, member, secret)),
+        Value::Text(reference) => {
+            at.secrets.resolve(reference).is_ok_and(|other| other.digest() == secret.digest())
+        }
+        Value::Boolean(_) | Value::Datetime | Value::Float(_) | Value::Integer(_) => false,
+    }
+}

@@ -1,0 +1,115 @@
+//! `keys` of an upstream: a vendor's API behind the gateway, with the vendor's
+//! key.
+//!
+//! The key belongs to the upstream. Only a route that leads there can name it, so
+//! it has no way to any other server; and it travels encrypted, to a server whose
+//! certificate is checked, or not further than this machine.
+
+use std::net::IpAddr;
+
+use http::HeaderValue;
+
+use crate::document::{At, Table};
+use crate::secret::Secret;
+use crate::upstream::{Address, Upstream, Verify};
+
+/// An upstream that is not the app.
+pub struct Vendor {
+    upstream: String,
+    keys: Vec<(String, Secret)>,
+}
+
+impl Vendor {
+    /// Reads `keys`, if the upstream has any, and lets it be called by its own
+    /// name: a vendor does not know ours.
+    pub(super) fn read(table: &mut Table<'_>, upstream: &mut Upstream) -> Option<Self> {
+        let at = table.take("keys")?;
+        if upstream.name.is_empty() {
+            at.problem("keys are for vendors, and this is the app; write [upstream.NAME]");
+        }
+        let keys: Vec<_> = at
+            .members()
+            .iter()
+            .filter_map(|(key, at)| Some((key.name.clone(), readable(at)?)))
+            .collect();
+        if keys.is_empty() && at.members().is_empty() {
+            at.problem(
+                "expected at least one key, such as keys = { openai = \"env:OPENAI_API_KEY\" }",
+            );
+        }
+        check_way(&at, upstream);
+        if !upstream.hosts.is_empty() {
+            at.problem("an upstream with keys serves no `hosts`: routes alone lead to it");
+        }
+        if upstream.host.is_none() {
+            upstream.host = own_name(&at, upstream);
+        }
+        Some(Self { upstream: upstream.name.clone(), keys })
+    }
+
+    pub fn is(&self, upstream: &Upstream) -> bool {
+        self.upstream == upstream.name
+    }
+
+    pub(super) fn key(&self, name: &str) -> Option<&Secret> {
+        self.keys.iter().find(|(known, _)| known == name).map(|(_, secret)| secret)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Whether a key, or most of one, stands in this text.
+    pub fn is_told_by(&self, text: &[u8]) -> bool {
+        self.keys.iter().any(|(_, key)| memchr::memmem::find(text, key.bytes()).is_some())
+    }
+}
+
+/// A key that can stand in a header.
+fn readable(at: &At<'_>) -> Option<Secret> {
+    let secret = at.secret()?;
+    if !secret.bytes().iter().all(u8::is_ascii_graphic) {
+        at.problem("the value cannot stand in a header (it is not repeated here)");
+        return None;
+    }
+    Some(secret)
+}
+
+/// Nobody on the way may read the key.
+fn check_way(at: &At<'_>, upstream: &Upstream) {
+    let is_readable = |address: &Address| match address {
+        Address::Tcp { host, tls, .. } => {
+            let is_here = host.parse::<IpAddr>().map_or(host == "localhost", |ip| ip.is_loopback());
+            !tls && !is_here
+        }
+        Address::Unix(_) => false,
+    };
+    if upstream.servers().iter().any(|server| is_readable(server)) {
+        at.problem("the keys would be sent unencrypted; write https:// in `servers`");
+    }
+    if upstream.tls.verify == Verify::Nothing {
+        at.problem("the keys would be sent to whoever answers; remove `verify = false`");
+    }
+}
+
+/// What the server calls itself.
+fn own_name(at: &At<'_>, upstream: &Upstream) -> Option<HeaderValue> {
+    let mut names: Vec<String> = upstream.servers().iter().map(|server| name_of(server)).collect();
+    names.dedup();
+    let [name] = names.as_slice() else {
+        at.problem("the servers have different names; write which one is asked for: host = \"…\"");
+        return None;
+    };
+    HeaderValue::from_str(name).ok()
+}
+
+fn name_of(address: &Address) -> String {
+    match address {
+        Address::Tcp { host, port, tls } => {
+            let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+            let usual = if *tls { 443 } else { 80 };
+            if *port == usual { host } else { format!("{host}:{port}") }
+        }
+        Address::Unix(_) => "localhost".to_owned(),
+    }
+}

@@ -1,0 +1,107 @@
+//! Cookie decoders, all kinds in three families. Whatever is sent, nobody is
+//! let in but those whom a cookie signed with the app's key makes known: no
+//! fuzzer knows the key, so an identity that no vector's cookie holds is a
+//! forgery. A cookie may be written in several ways (base64, escapes, chunks);
+//! therefore identities are compared, not bytes.
+
+use std::sync::OnceLock;
+
+use portcullis::session::Cookies;
+
+use super::vectors::{Case, cases};
+use super::{numbered, with_number};
+
+/// Kinds that share their primitives.
+pub(crate) struct Family {
+    pub(crate) kinds: &'static [&'static str],
+    cases: OnceLock<Vec<Case>>,
+}
+
+/// Signed and encrypted tokens (JOSE).
+pub(crate) static JOSE: Family = Family::new(&[
+    "auth0",
+    "authjs",
+    "better-auth",
+    "clerk",
+    "firebase",
+    "jwt",
+    "next-auth",
+    "supabase",
+]);
+
+/// Seals, boxes and signatures of the Node.js world.
+pub(crate) static NODE: Family = Family::new(&[
+    "cookie-session",
+    "express-session",
+    "fastify-secure-session",
+    "h3-session",
+    "iron-session",
+    "koa-session",
+    "react-router",
+    "yar",
+]);
+
+/// Everybody else's.
+pub(crate) static REST: Family =
+    Family::new(&["django", "flask", "laravel", "lookup", "plug", "rails", "starlette"]);
+
+/// A value this long is no name, and must not be in a message.
+const TELLING: usize = 20;
+
+/// Whether a value could be anything but words of our own messages, which a
+/// fuzzer that watches comparisons soon sends as cookies.
+fn is_telling(value: &str) -> bool {
+    value.len() >= TELLING && !value.contains(' ') && value.bytes().any(|b| b.is_ascii_digit())
+}
+
+impl Family {
+    const fn new(kinds: &'static [&'static str]) -> Self {
+        Self { kinds, cases: OnceLock::new() }
+    }
+
+    fn cases(&self) -> &[Case] {
+        self.cases.get_or_init(|| cases(self.kinds))
+    }
+
+    pub(crate) fn seeds(&self) -> Vec<Vec<u8>> {
+        let seed = |(index, case): (usize, &Case)| with_number(index, &case.header);
+        self.cases().iter().enumerate().map(seed).collect()
+    }
+
+    pub(crate) fn run(&self, data: &[u8]) {
+        let Some((number, header)) = numbered(data) else { return };
+        let cases = self.cases();
+        let case = &cases[number % cases.len()];
+        let cookies = Cookies::new(header);
+        match case.verdict(header) {
+            Ok(identity) => {
+                assert!(case.is_authentic(&identity, cases), "{}: a forged session", case.id);
+                assert!(case.source().digest(cookies).is_some(), "{}: not remembered", case.id);
+                assert!(identity.is_valid_at(case.now), "{}: an expired session", case.id);
+            }
+            Err(rejected) => {
+                let mut said = case.source().hints(cookies, &rejected);
+                said.push(rejected.detail.into_owned());
+                let said = said.join("\n");
+                for (name, value) in cookies.iter() {
+                    let value = String::from_utf8_lossy(value);
+                    let told = is_telling(&value)
+                        && said.contains(&*value)
+                        && !String::from_utf8_lossy(name).contains(&*value);
+                    assert!(!told, "{}: a message repeats a cookie", case.id);
+                }
+            }
+        }
+        same_digest_same_answer(case, header);
+    }
+}
+
+/// Results are remembered under a digest: cookies with the digest of the
+/// vector's own must fare as they do.
+fn same_digest_same_answer(case: &Case, header: &[u8]) {
+    let digest = |header| case.source().digest(Cookies::new(header));
+    if header != case.header && digest(header).is_some() && digest(header) == digest(&case.header) {
+        let (ours, theirs) = (case.verdict(header).ok(), case.verdict(&case.header).ok());
+        assert!(ours == theirs, "{}: remembered under one digest", case.id);
+    }
+}

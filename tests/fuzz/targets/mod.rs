@@ -1,0 +1,50 @@
+//! What is fuzzed: each target is a plain function over bytes, with seeds.
+//!
+//! libFuzzer drives them (`tests/fuzz/run`), and so does the smoke test of the
+//! main package (`main.rs` beside this folder), with the same mutations on every
+//! run. A target panics where a promise is broken.
+
+pub(crate) mod cookies;
+pub(crate) mod heads;
+pub(crate) mod settings;
+pub(crate) mod signed;
+pub(crate) mod splitter;
+pub(crate) mod stored;
+pub(crate) mod templates;
+pub(crate) mod vectors;
+
+/// One target: what it is called, its seeds, and what it does with an input.
+pub(crate) struct Target {
+    pub(crate) name: &'static str,
+    pub(crate) seeds: fn() -> Vec<Vec<u8>>,
+    pub(crate) run: fn(&[u8]),
+}
+
+pub(crate) const ALL: [Target; 9] = [
+    Target { name: "cookies_jose", seeds: || cookies::JOSE.seeds(), run: |d| cookies::JOSE.run(d) },
+    Target { name: "cookies_node", seeds: || cookies::NODE.seeds(), run: |d| cookies::NODE.run(d) },
+    Target { name: "cookies_rest", seeds: || cookies::REST.seeds(), run: |d| cookies::REST.run(d) },
+    Target { name: "heads", seeds: heads::seeds, run: heads::run },
+    Target { name: "settings", seeds: settings::seeds, run: settings::run },
+    Target { name: "signed", seeds: signed::seeds, run: signed::run },
+    Target { name: "splitter", seeds: splitter::seeds, run: splitter::run },
+    Target { name: "stored", seeds: stored::seeds, run: stored::run },
+    Target { name: "templates", seeds: templates::seeds, run: templates::run },
+];
+
+/// The target of this name.
+pub(crate) fn named(name: &str) -> &'static Target {
+    ALL.iter().find(|target| target.name == name).expect("a target of that name")
+}
+
+/// A number from the first two bytes, and the rest.
+fn numbered(data: &[u8]) -> Option<(usize, &[u8])> {
+    let (number, rest) = data.split_first_chunk::<2>()?;
+    Some((usize::from(u16::from_le_bytes(*number)), rest))
+}
+
+/// The opposite of `numbered`.
+fn with_number(number: usize, rest: &[u8]) -> Vec<u8> {
+    let number = u16::try_from(number).expect("fewer seeds than that").to_le_bytes();
+    [&number, rest].concat()
+}

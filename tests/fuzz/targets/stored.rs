@@ -1,0 +1,104 @@
+//! What a store answers: JSON, pickle, PHP-serialized, compressed. A store is
+//! not the client's, but what is in it often is; it must stay inert.
+
+use std::sync::OnceLock;
+
+use portcullis::session::{Answer, Cell, Check, Cookies, Question};
+
+use super::vectors::{Case, answer, cases};
+use super::{numbered, with_number};
+
+const KINDS: [&str; 9] = [
+    "better-auth",
+    "django",
+    "express-session",
+    "koa-session",
+    "laravel",
+    "lookup",
+    "plug",
+    "rails",
+    "yar",
+];
+
+/// What a session takes in memory must be in proportion to what was stored:
+/// compressed text grows a thousandfold at most, and is cut off before.
+const MOST: usize = 64 * 1024 * 1024;
+
+/// Cases that ask, each with its question.
+fn asking() -> &'static [(Case, Question)] {
+    static ASKING: OnceLock<Vec<(Case, Question)>> = OnceLock::new();
+    ASKING.get_or_init(|| {
+        let asks = |case: Case| {
+            let question = match case.source().look(Cookies::new(&case.header), case.now) {
+                Ok(Check::Ask(question)) => question,
+                Ok(Check::Known(_)) | Err(_) => return None,
+            };
+            Some((case, question))
+        };
+        cases(&KINDS).into_iter().filter_map(asks).collect()
+    })
+}
+
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for (index, (case, question)) in asking().iter().enumerate() {
+        match answer(&case.store, &question.query) {
+            Some(Answer::File { content: value, .. } | Answer::Redis { value, .. }) => {
+                seeds.push(with_number(index, &value));
+            }
+            Some(Answer::Row(row)) => {
+                for (column, (_, cell)) in row.0.iter().enumerate() {
+                    let (Cell::Bytes(_) | Cell::Text(_)) = cell else { continue };
+                    let column = u8::try_from(column).unwrap();
+                    let value = [&[column], bytes(cell)].concat();
+                    seeds.push(with_number(index, &value));
+                }
+            }
+            Some(Answer::App { .. }) | None => {}
+        }
+    }
+    seeds
+}
+
+fn bytes(cell: &Cell) -> &[u8] {
+    match cell {
+        Cell::Bytes(bytes) => bytes,
+        Cell::Text(text) => text.as_bytes(),
+        Cell::Integer(_) | Cell::Null | Cell::Time(_) => &[],
+    }
+}
+
+pub(crate) fn run(data: &[u8]) {
+    let Some((number, value)) = numbered(data) else { return };
+    let (case, question) = &asking()[number % asking().len()];
+    let Some(changed) = changed(case, question, value) else { return };
+    let found = case.source().answered(question, Some(changed), case.now);
+    let Ok(Check::Known(identity)) = found else { return };
+    assert!(identity.size() <= MOST, "{}: {} bytes", case.id, identity.size());
+    // Django signs the rows of its database: what they say is as hard to forge as
+    // a cookie. Only when they end stands beside it.
+    let signed = case.kind == "django"
+        && case.config["backend"].as_str().is_none_or(|backend| backend == "db");
+    if signed && let Ok(authentic) = case.verdict(&case.header) {
+        assert!(identity.session() == authentic.session(), "{}: a forged row", case.id);
+    }
+}
+
+/// The vector's answer with `value` in it.
+fn changed(case: &Case, question: &Question, value: &[u8]) -> Option<Answer> {
+    Some(match answer(&case.store, &question.query)? {
+        Answer::App { .. } => return None,
+        Answer::File { modified, .. } => Answer::File { content: value.to_vec(), modified },
+        Answer::Redis { seconds_left, .. } => Answer::Redis { value: value.to_vec(), seconds_left },
+        Answer::Row(mut row) => {
+            let (&column, value) = value.split_first()?;
+            let count = row.0.len();
+            let (_, cell) = row.0.get_mut(usize::from(column) % count)?;
+            *cell = match std::str::from_utf8(value) {
+                Ok(text) => Cell::Text(text.to_owned()),
+                Err(_) => Cell::Bytes(value.to_vec()),
+            };
+            Answer::Row(row)
+        }
+    })
+}

@@ -1,0 +1,2 @@
+User.create!(id: 17, username: "ada", password: "analytical engine")
+User.create!(id: 18, username: "bob", password: "tabulating machine")

@@ -1,0 +1,123 @@
+// What the README's gallery mints, judged by the vendors' own libraries and by verifiers of other authors.
+
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { once } from "node:events";
+import { after, before, test } from "node:test";
+import { USER, blocks, openGateway, secrets, signedIn } from "./vendors/gallery.mjs";
+import { Issuer } from "./vendors/issuer.mjs";
+import { verified } from "./vendors/jose.mjs";
+import { Python } from "./vendors/python.mjs";
+import { rows as exchanges } from "./vendors/rows/exchange.mjs";
+import { rows as jwts } from "./vendors/rows/jwt.mjs";
+import { rows as signatures } from "./vendors/rows/signature.mjs";
+
+let app, gateway, issuer, python, cookie;
+
+before(async () => {
+  app = createServer((_, response) => response.end("the app")).listen(0, "127.0.0.1");
+  await once(app, "listening");
+  issuer = await Issuer.open();
+  gateway = await openGateway({ app: `http://127.0.0.1:${app.address().port}`, issuer: issuer.url });
+  cookie = await signedIn();
+  gateway.keepSecret(cookie.slice(cookie.indexOf("=") + 1));
+  python = new Python();
+}, { timeout: 60_000 });
+
+after(() => {
+  gateway?.kill();
+  [app, issuer, python].forEach((server) => server?.close());
+});
+
+const promise = (sentence, work) => test(sentence, { timeout: 60_000 }, work);
+
+promise("every block of the gallery has its judge", () => {
+  const judged = [exchanges, jwts, signatures].flatMap(Object.keys);
+  assert.deepEqual(judged.sort(), blocks.map((block) => block.name).sort());
+});
+
+for (const [name, row] of Object.entries(jwts)) {
+  promise(`${name}: ${row.says ? "the vendor's library, jose and PyJWT take" : "jose and PyJWT take"} the token`, async () => {
+    const asked = Math.floor(Date.now() / 1000);
+    const { response, body } = await ask(name, row.ask);
+    const token = where(row, response, body);
+    gateway.keepSecret(token);
+    const { algorithm, key, audience, issuer } = row;
+    const { protectedHeader, payload: claims } = await verified(token, row);
+    assert.deepEqual(await python.claims("pyjwt", { token, algorithm, key, audience, issuer }), claims);
+    assert.deepEqual(protectedHeader, header(algorithm, name, row.header));
+    const { iat, nbf, exp, jti, ...others } = claims;
+    assert.deepEqual(others, row.claims, "nothing is missing, nothing is added");
+    assert.ok(Math.abs(exp - asked - row.life) <= 35, `it lives ${exp - asked} s, not ${row.life} s`);
+    await row.says?.({ token, claims, body, python });
+  });
+}
+
+for (const [name, row] of Object.entries(signatures)) {
+  promise(`${name}: ${row.sentence}`, async () => {
+    const { body } = await ask(name, row.ask);
+    await row.says({ body, secrets, user: USER, ask: (other) => ask(name, other) });
+  });
+}
+
+for (const [name, row] of Object.entries(exchanges)) {
+  promise(`${name}: ${row.sentence ?? "the vendor is asked as its documentation says, and its answer handed on"}`, async () => {
+    issuer.answer = row.answers;
+    const { body } = await ask(name, row.ask);
+    const [ours, ...more] = issuer.taken();
+    assert.deepEqual(more, [], "the vendor is asked once");
+    await row.says({ asked: ours, body, issuer, secrets });
+  });
+}
+
+promise("without a session none of the blocks answers", async () => {
+  for (const { name, path } of blocks) {
+    const method = name.startsWith("pusher") ? "POST" : "GET";
+    const response = await fetch(gateway.url + path, { method });
+    assert.equal(response.status, 401, name);
+  }
+});
+
+promise("the gateway stops when asked, and printed no key, cookie or token", () => gateway.stop());
+
+/** The answer to a signed-in user; `json` and `form` are posted. */
+async function ask(name, { query = "", json, form, status = 200 } = {}) {
+  const { path } = blocks.find((block) => block.name === name);
+  const headers = { cookie };
+  let body;
+  if (json) {
+    headers["content-type"] = "application/json";
+    body = JSON.stringify(json);
+  }
+  if (form) body = new URLSearchParams(form);
+  const response = await fetch(gateway.url + path + query, { method: body ? "POST" : "GET", headers, body });
+  const text = await response.text();
+  assert.equal(response.status, status, `${name}: ${text}`);
+  assert.equal(response.headers.get("cache-control"), "no-store");
+  const isJson = /^application\/(problem\+)?json\b/.test(response.headers.get("content-type"));
+  return { response, body: isJson ? JSON.parse(text) : text };
+}
+
+/** The token, where the vendor's client looks for it; the rest of the answer is as it should be. */
+function where(row, response, body) {
+  if (row.cookie) {
+    const [pair] = response.headers.get("set-cookie").split(";");
+    assert.ok(pair.startsWith(`${row.cookie}=`), pair);
+    return pair.slice(row.cookie.length + 1);
+  }
+  if (row.type) {
+    assert.equal(response.headers.get("content-type").split(";")[0], row.type);
+    return body;
+  }
+  if (row.find) return row.find(body);
+  const { [row.at]: token, ...others } = body;
+  assert.deepEqual(others, row.body ?? {});
+  return token;
+}
+
+function header(alg, name, own = {}) {
+  // LiveKit's own library writes no `typ`.
+  const usual = name === "livekit" ? {} : { typ: "JWT" };
+  const special = name === "twilio" ? { cty: "twilio-fpa;v=1" } : {};
+  return { alg, ...usual, ...special, ...own };
+}

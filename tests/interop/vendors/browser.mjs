@@ -1,0 +1,100 @@
+// What runs in the browser: each vendor's own client, pointed at the gateway as its documentation says.
+//
+// The vendors' servers are stand-ins behind the same address as the page.
+
+import { Token } from "@ckeditor/ckeditor5-cloud-services";
+import { createClient } from "@liveblocks/client";
+import * as Ably from "ably";
+import { TokenSource } from "livekit-client";
+import Pusher from "pusher-js";
+
+const { hostname, port, origin } = location;
+
+/** How `work` ended, as a value that can leave the page. */
+async function outcome(work) {
+  try {
+    return await work;
+  } catch (error) {
+    const { message, statusCode, code } = error;
+    return { refused: String(message), statusCode, code };
+  }
+}
+
+globalThis.clients = {
+  livekit(roomName) {
+    const source = TokenSource.endpoint("/api/livekit-token");
+    const options = { roomName, participantIdentity: "somebody-else", participantName: "Mallory" };
+    return outcome(source.fetch(options));
+  },
+
+  /** Publishes with a token of its own; `authUrl` answers with a JWT or with a request for a token. */
+  ably(authUrl, authMethod) {
+    const client = new Ably.Rest({
+      authUrl,
+      authMethod,
+      restHost: hostname,
+      port: Number(port),
+      tls: false,
+      useBinaryProtocol: false,
+      fallbackHosts: [],
+    });
+    const publish = async () => {
+      const { token, clientId } = await client.auth.authorize();
+      await client.channels.get("user:user_42").publish("greeting", "hello");
+      return { token, clientId };
+    };
+    return outcome(publish());
+  },
+
+  pusher(channel) {
+    const client = new Pusher("your-app-key", {
+      cluster: "interop",
+      wsHost: hostname,
+      wsPort: Number(port),
+      forceTLS: false,
+      enabledTransports: ["ws"],
+      disableStats: true,
+      channelAuthorization: { endpoint: "/pusher/auth" },
+      userAuthentication: { endpoint: "/pusher/user-auth" },
+    });
+    const subscribed = new Promise((resolve, reject) => {
+      const joined = client.subscribe(channel);
+      joined.bind("pusher:subscription_succeeded", () => resolve(joined.members?.myID ?? "subscribed"));
+      joined.bind("pusher:subscription_error", ({ status, error }) => reject({ message: error, statusCode: status }));
+    });
+    return outcome(subscribed).finally(() => client.disconnect());
+  },
+
+  pusherUser() {
+    const client = new Pusher("your-app-key", {
+      cluster: "interop",
+      wsHost: hostname,
+      wsPort: Number(port),
+      forceTLS: false,
+      enabledTransports: ["ws"],
+      disableStats: true,
+      userAuthentication: { endpoint: "/pusher/user-auth" },
+    });
+    client.signin();
+    const signedIn = client.user.signinDonePromise.then(() => client.user.user_data);
+    return outcome(signedIn).finally(() => client.disconnect());
+  },
+
+  async ckeditor() {
+    const fetched = await outcome(Token.create("/api/ckeditor-token", { autoRefresh: false }));
+    return fetched.refused ? fetched : { token: fetched.value, refresh: fetched._getTokenRefreshTimeoutTime() };
+  },
+
+  /** Enters a room; says how the room's connection went. */
+  liveblocks(authEndpoint, name) {
+    const client = createClient({ authEndpoint, baseUrl: origin });
+    const { room, leave } = client.enterRoom(name);
+    const entered = new Promise((resolve, reject) => {
+      room.events.status.subscribe((status) => {
+        if (status === "connected") resolve({ status, self: room.getSelf()?.id });
+        if (status === "disconnected") reject({ message: status });
+      });
+    });
+    return outcome(entered).finally(leave);
+  },
+};

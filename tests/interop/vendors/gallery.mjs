@@ -1,0 +1,70 @@
+// The README's gallery, run as its reader would run it: all blocks in one file, secrets that open nothing, and a
+// stand-in where the blocks would call a vendor.
+
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { Gateway, binary } from "../harness.mjs";
+import { NEXTAUTH_SECRET, cookieOf } from "../support/session.mjs";
+
+const ROOT = new URL("../../../", import.meta.url);
+const FIXTURES = new URL("tests/fixtures/", ROOT);
+
+const fixture = JSON.parse(readFileSync(new URL("gallery.json", FIXTURES)));
+
+/** Who is signed in. */
+export const { user_id: USER, ...SESSION } = fixture.session;
+
+/** The secrets of all blocks, by environment variable. */
+export const secrets = Object.fromEntries(
+  Object.entries(fixture.secrets).map(([name, value]) => [name, content(value)]),
+);
+
+export const RSA_PUBLIC = readFileSync(new URL("tokens/keys/rsa-public.pem", FIXTURES), "utf8");
+export const EC_PUBLIC = readFileSync(new URL("tokens/keys/ec-p256-public.pem", FIXTURES), "utf8");
+
+function content(value) {
+  const [, encoding, file] = value.match(/^(base64 of )?(keys\/.*)$/) ?? [];
+  if (!file) return value;
+  const bytes = readFileSync(new URL(`tokens/${file}`, FIXTURES));
+  return bytes.toString(encoding ? "base64" : "utf8");
+}
+
+/** Every block: its name, preset, path and text. */
+export const blocks = (() => {
+  const readme = readFileSync(new URL("README.md", ROOT), "utf8");
+  const [section] = readme.split("\n## Gallery\n")[1].split("\n## ");
+  const toml = [...section.matchAll(/```toml\n(.*?)```/gs)].map(([, text]) => text).join("\n");
+  return toml.split(/^(?=\[token\.)/m).map((text) => ({
+    name: text.match(/^\[token\.(.*?)\]/)[1],
+    preset: text.match(/^preset = "(.*?)"/m)[1],
+    path: text.match(/^path = "(.*?)"/m)[1],
+    text,
+  }));
+})();
+
+/**
+ * A gateway with every block of the gallery in front of `app`. Calls to `https://HOST/…` go to `/HOST/…` of `issuer`.
+ */
+export function openGateway({ app, issuer }) {
+  const settings = `
+[upstream]
+servers = ["${app}"]
+
+[session]
+kind = "next-auth"
+secret = "env:NEXTAUTH_SECRET"
+
+${blocks.map((block) => nextDoor(block, issuer)).join("\n")}`;
+  return Gateway.start(settings, { NEXTAUTH_SECRET, ...secrets });
+}
+
+function nextDoor({ preset, text }, issuer) {
+  const members = execFileSync(binary(), ["presets", preset], { encoding: "utf8" });
+  const url = members.match(/^url = "https:\/\/(.*)"/m)?.[1];
+  return url ? text.replace(/^(\[.*?\]).*/, `$1\nurl = "${issuer}/${url}"`) : text;
+}
+
+/** The `Cookie` header of somebody who is signed in. */
+export function signedIn(user = USER, claims = {}) {
+  return cookieOf(user, { ...SESSION, ...claims });
+}
