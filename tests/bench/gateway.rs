@@ -25,6 +25,7 @@
 
 mod cookies;
 mod cost;
+mod idle;
 mod kinds;
 mod load;
 mod process;
@@ -44,10 +45,11 @@ struct Effort {
     requests: usize,
     rounds: usize,
     users: usize,
+    idle: usize,
 }
 
-const FULL: Effort = Effort { requests: 10_000, rounds: 31, users: 100_000 };
-const QUICK: Effort = Effort { requests: 5_000, rounds: 9, users: 20_000 };
+const FULL: Effort = Effort { requests: 10_000, rounds: 31, users: 100_000, idle: 10_000 };
+const QUICK: Effort = Effort { requests: 5_000, rounds: 9, users: 20_000, idle: 2_000 };
 
 const TOKEN_PATH: &str = "/api/get-auth-token";
 const MEGABYTE: f64 = 1_000_000.0;
@@ -68,6 +70,9 @@ fn main() {
     }
     if wanted("memory") {
         memory(&effort);
+    }
+    if wanted("idle") {
+        idle::print(&effort);
     }
     if wanted("cost") {
         cost::print();

@@ -39,6 +39,7 @@ pub(crate) fn serves(arguments: &[String]) -> bool {
 /// The gateway as an operator would run it: limits, metrics, access log and
 /// identity headers on.
 fn run_gateway(kind: &str, app: &str) {
+    portcullis::process::allow_many_connections();
     let config = Config::read(&gateway_toml(kind, app), &Secrets::Literal).unwrap();
     let server = config.server.clone();
     let listeners = Listeners::bind(&server).unwrap();
