@@ -7,6 +7,7 @@
 //! the gateway having nothing to say.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use memchr::memchr;
 
 use crate::client::Client;
 use crate::digits;
@@ -15,13 +16,6 @@ use crate::trace::{TRACEPARENT, TRACESTATE, Trace};
 /// The names the configuration gives a meaning to, folded.
 #[derive(Clone, Debug, Default)]
 pub struct Managed(Vec<String>);
-
-/// Changes to the request's headers, in this order: remove, then set.
-#[derive(Debug, Default)]
-pub struct Edits {
-    pub remove: Vec<HeaderName>,
-    pub set: Vec<(HeaderName, HeaderValue)>,
-}
 
 /// Families that say who the client is or what it asked for.
 const FAMILIES: [&str; 7] = [
@@ -47,8 +41,8 @@ const NAMES: [&str; 10] = [
     "proxy",
 ];
 
-/// Room for these six and a few verified ones.
-const USUAL_EDITS: usize = 10;
+/// Room for the six that are always set and a few verified ones.
+const USUAL_ADDITIONS: usize = 10;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -63,29 +57,30 @@ impl Managed {
         Self(names)
     }
 
-    /// Whether a client's header of this name must not reach the app.
+    /// Whether a client's header of this name must not reach the app. Names in a
+    /// map are in lower case.
     fn claims(&self, name: &str) -> bool {
-        let mut is_folded = true;
-        for byte in name.bytes() {
-            match byte {
-                // Apps that fold `_` into `-` would see it twice; none is sent
-                // by browsers.
-                b'_' => return true,
-                b'a'..=b'z' | b'0'..=b'9' | b'-' => {}
-                _ => is_folded = false,
-            }
+        // Apps that fold `_` into `-` would see it twice; none is sent by browsers.
+        if memchr(b'_', name.as_bytes()).is_some() {
+            return true;
         }
+        // No spelling changes where a name starts, and few start like these.
+        let known = match name.as_bytes().first() {
+            Some(b'c' | b'f' | b'p' | b't' | b'x') => true,
+            Some(first) => self.0.iter().any(|managed| managed.as_bytes().first() == Some(first)),
+            None => false,
+        };
+        known && self.claims_spelled(name)
+    }
+
+    fn claims_spelled(&self, name: &str) -> bool {
+        let is_folded = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if is_folded { self.claims_folded(name) } else { self.claims_folded(&fold(name)) }
     }
 
     fn claims_folded(&self, name: &str) -> bool {
-        let reserved = match name.as_bytes().first() {
-            Some(b'x') => {
-                FAMILIES.iter().any(|family| name.starts_with(family)) || NAMES.contains(&name)
-            }
-            Some(b'c' | b'f' | b'p' | b't') => NAMES.contains(&name),
-            _ => false,
-        };
+        let reserved =
+            NAMES.contains(&name) || FAMILIES.iter().any(|start| name.starts_with(start));
         reserved || self.0.iter().any(|managed| managed == name)
     }
 }
@@ -96,47 +91,57 @@ fn fold(name: &str) -> String {
     name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }
 
-/// The headers the app gets about the connection and the request, after everything similar was
-/// removed. `verified` are the identity and route headers that have a value.
-pub fn edit(
-    headers: &HeaderMap,
+/// Leaves in a request what may pass to the app: what the gateway says itself is
+/// removed in every spelling. What a framework makes of an invalid trace context is
+/// its own affair, so the state that came with one goes too.
+pub fn clean(headers: &mut HeaderMap, trace: &Trace, managed: &Managed) {
+    let claimed = headers.keys().filter(|name| managed.claims(name.as_str()));
+    let claimed: Vec<HeaderName> = claimed.cloned().collect();
+    for name in &claimed {
+        headers.remove(name);
+    }
+    if trace.made_traceparent().is_some() {
+        headers.remove(TRACESTATE);
+    }
+}
+
+/// Tells the app about the connection and the request; `verified` are the identity
+/// and route headers that have a value.
+pub fn tell(
+    headers: &mut HeaderMap,
     client: &Client,
     host: &str,
     trace: &Trace,
-    managed: &Managed,
     verified: impl Iterator<Item = (HeaderName, HeaderValue)>,
-) -> Edits {
-    let claimed = headers.keys().filter(|name| managed.claims(name.as_str()));
-    let mut edits =
-        Edits { remove: claimed.cloned().collect(), set: Vec::with_capacity(USUAL_EDITS) };
+) {
+    headers.reserve(USUAL_ADDITIONS);
     if let Some(address) = client.address {
         let mut chain = String::with_capacity(40);
         digits::push_address(&mut chain, address);
-        push(&mut edits, X_REAL_IP, &chain);
+        set(headers, X_REAL_IP, &chain);
         for &hop in &client.hops {
             chain.push_str(", ");
             digits::push_address(&mut chain, hop);
         }
-        push(&mut edits, X_FORWARDED_FOR, &chain);
+        set(headers, X_FORWARDED_FOR, &chain);
     }
-    edits.set.push((X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme.as_str())));
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme.as_str()));
     if !host.is_empty() {
-        push(&mut edits, X_FORWARDED_HOST, host);
+        set(headers, X_FORWARDED_HOST, host);
     }
-    edits.set.push(trace.request_id_field());
+    let (name, id) = trace.request_id_field();
+    headers.insert(name, id);
     if let Some(context) = trace.made_traceparent() {
-        if headers.contains_key(TRACESTATE) {
-            edits.remove.push(TRACESTATE);
-        }
-        edits.set.push((TRACEPARENT, context));
+        headers.insert(TRACEPARENT, context);
     }
-    edits.set.extend(verified);
-    edits
+    for (name, value) in verified {
+        headers.insert(name, value);
+    }
 }
 
-fn push(edits: &mut Edits, name: HeaderName, value: &str) {
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
-        edits.set.push((name, value));
+        headers.insert(name, value);
     }
 }
 
@@ -225,14 +230,15 @@ mod tests {
         let context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         headers.insert(TRACEPARENT, HeaderValue::from_static(context));
         trace.adopt(&headers, false);
-        let edits = edit(&headers, &client, "app.example", &trace, &managed(), std::iter::empty());
-        assert_eq!(edits.remove.len(), 2);
-        let set: Vec<_> =
-            edits.set.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
+        clean(&mut headers, &trace, &managed());
+        tell(&mut headers, &client, "app.example", &trace, std::iter::empty());
+        let told: Vec<_> =
+            headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
         let request_id = format!("x-request-id: {}", trace.request_id());
         assert_eq!(
-            set,
+            told,
             [
+                &format!("traceparent: {context}"),
                 "x-real-ip: 192.0.2.1",
                 "x-forwarded-for: 192.0.2.1, 10.0.0.1",
                 "x-forwarded-proto: https",
@@ -251,8 +257,9 @@ mod tests {
             Client { address: None, scheme: Scheme::Http, hops: Vec::new(), via_trusted: false };
         let mut trace = Trace::new();
         trace.adopt(&headers, false);
-        let edits = edit(&headers, &client, "", &trace, &managed(), std::iter::empty());
-        assert_eq!(edits.remove, [TRACESTATE]);
-        assert_eq!(edits.set.last(), Some(&(TRACEPARENT, trace.made_traceparent().unwrap())));
+        clean(&mut headers, &trace, &managed());
+        tell(&mut headers, &client, "", &trace, std::iter::empty());
+        assert!(!headers.contains_key(TRACESTATE));
+        assert_eq!(headers.get(TRACEPARENT), trace.made_traceparent().as_ref());
     }
 }

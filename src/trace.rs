@@ -12,6 +12,8 @@ use std::cell::RefCell;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::digits::Hex;
+
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -162,14 +164,13 @@ impl Source {
     /// decision against recording anything.
     fn fill(&mut self) -> Bytes {
         let mut block = BytesMut::with_capacity(BLOCK * TRACEPARENT_LENGTH);
+        let prefix = Hex::new(self.prefix);
         for _ in 0..BLOCK {
             self.next = self.next.wrapping_add(1);
-            block.extend_from_slice(b"00-");
-            push_hex(&mut block, self.prefix);
-            push_hex(&mut block, mix(self.next));
-            block.extend_from_slice(b"-");
-            push_hex(&mut block, mix(!self.next) | 1);
-            block.extend_from_slice(b"-01");
+            let (trace, parent) = (Hex::new(mix(self.next)), Hex::new(mix(!self.next) | 1));
+            for part in ["00-", prefix.as_str(), trace.as_str(), "-", parent.as_str(), "-01"] {
+                block.extend_from_slice(part.as_bytes());
+            }
         }
         block.freeze()
     }
@@ -182,14 +183,6 @@ fn mix(number: u64) -> u64 {
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
-}
-
-fn push_hex(out: &mut BytesMut, number: u64) {
-    for byte in number.to_be_bytes() {
-        for half in [byte >> 4, byte & 15] {
-            out.extend_from_slice(&[if half < 10 { b'0' + half } else { b'a' + half - 10 }]);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{StatusCode, Version, header};
+use http::{HeaderValue, StatusCode, Version, header};
 use pingora::ErrorType;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
@@ -72,7 +72,10 @@ impl ProxyHttp for Gateway {
             Err(refusal) => Outcome::Reply(ctx.refuse(&refusal, Audience::Script)),
         };
         match outcome {
-            Outcome::Forward => Ok(false),
+            Outcome::Forward => {
+                pass::forget_spelling(session.req_header_mut())?;
+                Ok(false)
+            }
             Outcome::Reply(reply) => {
                 ctx.status = reply.status.as_u16();
                 send::reply(session, reply, &ctx.trace).await?;
@@ -99,37 +102,29 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_request_filter(
         &self,
-        session: &mut Session,
+        _: &mut Session,
         request: &mut RequestHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
-        let original = session.req_header();
-        let verified = ctx.verified_headers();
-        let edits = forward::edit(
-            &original.headers,
-            &ctx.client,
-            &ctx.host,
-            &ctx.trace,
-            &ctx.policy.managed,
-            verified,
-        );
-        for name in &edits.remove {
-            request.remove_header(name);
-        }
+        let mut parts = pass::take_parts(request)?;
+        let headers = &mut parts.headers;
+        forward::clean(headers, &ctx.trace, &ctx.policy.managed);
         if ctx.vendor().is_some() {
-            ctx.leave_for_vendor(request)?;
+            ctx.leave_for_vendor(headers);
         } else {
-            for (name, value) in edits.set {
-                request.insert_header(name, value)?;
-            }
+            forward::tell(headers, &ctx.client, &ctx.host, &ctx.trace, ctx.verified_headers());
         }
-        ctx.ask_for_page(request)?;
-        let host = ctx.upstream.as_ref().and_then(|upstream| upstream.host.clone());
-        if let Some(host) = host {
-            request.insert_header(header::HOST, host)?;
-        } else if !request.headers.contains_key(header::HOST) && !ctx.host.is_empty() {
-            request.insert_header(header::HOST, &*ctx.host)?;
+        ctx.ask_for_page(&parts.method, headers);
+        let upstream = ctx.upstream.as_ref();
+        if let Some(host) = upstream.and_then(|upstream| upstream.host.clone()) {
+            headers.insert(header::HOST, host);
+        } else if !headers.contains_key(header::HOST)
+            && let Ok(host) = HeaderValue::from_str(&ctx.host)
+            && !host.is_empty()
+        {
+            headers.insert(header::HOST, host);
         }
+        *request = parts.into();
         Ok(())
     }
 

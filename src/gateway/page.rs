@@ -2,7 +2,7 @@
 //! put into what it answers.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Result;
 
@@ -46,15 +46,15 @@ impl Ctx {
     }
 
     /// Asks for a whole page that can be read.
-    pub(super) fn ask_for_page(&self, request: &mut RequestHeader) -> Result<()> {
-        let may_be_page = [Method::GET, Method::HEAD, Method::POST].contains(&request.method);
+    pub(super) fn ask_for_page(&self, method: &Method, headers: &mut HeaderMap) {
+        let may_be_page = [Method::GET, Method::HEAD, Method::POST].contains(method);
         if self.placeholders().is_empty() || !may_be_page {
-            return Ok(());
+            return;
         }
         for name in &NOT_FOR_PAGES {
-            request.remove_header(name);
+            headers.remove(name);
         }
-        request.insert_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
 
     /// If this is a page with placeholders: gets the tokens ready and says of the

@@ -1,8 +1,8 @@
 //! Requests to a vendor's API, with the vendor's key: what goes there from a
 //! browser that is signed in to somebody else, and what comes back.
 
-use http::{HeaderName, HeaderValue, header};
-use pingora::http::{RequestHeader, ResponseHeader};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
 
 use super::context::Ctx;
@@ -50,14 +50,13 @@ impl Ctx {
     }
 
     /// Leaves nothing of the app's in the request, and puts in what the route says.
-    pub(super) fn leave_for_vendor(&self, request: &mut RequestHeader) -> Result<()> {
+    pub(super) fn leave_for_vendor(&self, headers: &mut HeaderMap) {
         for name in &NOT_FOR_VENDORS {
-            request.remove_header(name);
+            headers.remove(name);
         }
         for (name, value) in self.route_headers() {
-            request.insert_header(name, value)?;
+            headers.insert(name, value);
         }
-        Ok(())
     }
 
     /// Leaves nothing in the answer that tells the key or acts on our site.
