@@ -7,9 +7,10 @@
 //! cargo bench --bench gateway --features count-allocations -- allocations
 //! ```
 //!
-//! Every server is this program started again in a process of its own, with one
-//! proxy thread: the gateway, a bare Pingora server that writes a fixed body of
-//! the same size, and a bare Pingora forwarder to the same app. They are driven
+//! The gateway is the program itself; the others are this one started again, each
+//! in a process of its own with one proxy thread: a bare Pingora server that writes
+//! a fixed body of the same size, and a bare Pingora forwarder to the same app, with
+//! the system's allocator or, with `--features bench-mimalloc`, the gateway's. They are driven
 //! in turn, over the same number of kept connections, and compared by requests
 //! per second of processor time, because the wall clock of a shared machine says
 //! little. What counts is the median ratio of neighbouring slices.
@@ -35,6 +36,10 @@ mod sign;
 use cookies::{Kind, Visitor};
 use load::{Connections, get};
 use process::Process;
+
+#[cfg(all(feature = "bench-mimalloc", not(feature = "count-allocations")))]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[cfg(feature = "count-allocations")]
 #[global_allocator]
@@ -92,7 +97,7 @@ fn main() {
 fn cached(effort: &Effort) {
     let app = Process::start("fixed", &[]);
     for kind in Kind::ALL {
-        let gateway = Process::start("gateway", &[kind.name(), &app.address]);
+        let gateway = Process::gateway(kind.name(), &app.address);
         let request = get(TOKEN_PATH, &kind.cookies(&Visitor::number(1)));
         let size = Connections::open(&gateway.address, 1).body_of(&request).len();
         let bare = get(&format!("/bytes/{size}"), &kind.cookies(&Visitor::number(1)));
@@ -102,21 +107,33 @@ fn cached(effort: &Effort) {
 }
 
 /// A forwarded page with a checked session and identity headers, against a
-/// forwarder with the same timeouts on both sides and against one without any.
+/// forwarder with the same timeouts on both sides, one without any, and nginx.
 fn forwarded(effort: &Effort) {
     const SECONDS: &str = "60";
     let app = Process::start("fixed", &[]);
     let forwarder = Process::start("forwarder", &[&app.address, SECONDS]);
     let patient = Process::start("forwarder", &[&app.address]);
-    let gateway = Process::start("gateway", &[Kind::Jwt.name(), &app.address]);
-    for (name, path, against, bare) in [
-        ("1 KiB", "/bytes/1024", "forwarder", &forwarder),
-        ("1 KiB", "/bytes/1024", "no timeouts", &patient),
-        ("100 KiB", "/bytes/102400", "forwarder", &forwarder),
+    let gateway = Process::gateway(Kind::Jwt.name(), &app.address);
+    let nginx = Process::nginx(&app.address);
+    if nginx.is_none() {
+        println!("forwarded: nginx is not installed and left out");
+    }
+    for (name, path, share) in [
+        ("1 KiB", "/bytes/1024", 1),
+        ("100 KiB", "/bytes/102400", 5),
+        ("10 MiB", "/bytes/10485760", 100),
     ] {
         let request = get(path, &Kind::Jwt.cookies(&Visitor::number(1)));
         let name = format!("forwarded, {name}");
-        compare(&name, effort, (&gateway, &request), (against, bare, &request));
+        let effort = Effort { requests: effort.requests / share, ..*effort };
+        let patient = Some(&patient).filter(|_| share == 1);
+        for (against, other) in
+            [("forwarder", Some(&forwarder)), ("no timeouts", patient), ("nginx", nginx.as_ref())]
+        {
+            if let Some(other) = other {
+                compare(&name, &effort, (&gateway, &request), (against, other, &request));
+            }
+        }
     }
 }
 
@@ -154,7 +171,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// What many users, each with a session and a cached token, add to the process.
 fn memory(effort: &Effort) {
     let app = Process::start("fixed", &[]);
-    let gateway = Process::start("gateway", &[Kind::Jwt.name(), &app.address]);
+    let gateway = Process::gateway(Kind::Jwt.name(), &app.address);
     let mut connections = Connections::open(&gateway.address, load::CONNECTIONS);
     let request = |user| get(TOKEN_PATH, &Kind::Jwt.cookies(&Visitor::number(user)));
     connections.repeat(&request(0), 20_000);

@@ -14,7 +14,7 @@ use crate::{Effort, MEGABYTE, median};
 pub(crate) fn print(effort: &Effort) {
     allow_many_connections();
     let app = Process::start("fixed", &[]);
-    let gateway = Process::start("gateway", &[Kind::Jwt.name(), &app.address]);
+    let gateway = Process::gateway(Kind::Jwt.name(), &app.address);
     let request = get("/bytes/1024", &Kind::Jwt.cookies(&Visitor::number(1)));
     let mut busy = Connections::open(&gateway.address, CONNECTIONS);
     busy.repeat(&request, 1_000);

@@ -85,6 +85,9 @@ impl Connection {
         let mut filled = 0;
         let mut whole: Option<(usize, usize)> = None;
         loop {
+            if filled == self.buffer.len() {
+                self.buffer.resize(filled * 2, 0);
+            }
             let read = self.stream.read(&mut self.buffer[filled..]).unwrap();
             assert_ne!(read, 0, "the server closed the connection");
             filled += read;

@@ -1,8 +1,15 @@
 //! A server in a process of its own, and what it uses up.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::servers::gateway_toml;
 
 /// Ends with this value: a server stops when its standard input closes.
 pub(crate) struct Process {
@@ -14,20 +21,57 @@ pub(crate) struct Process {
 impl Process {
     /// Starts this program in another role and waits until it listens.
     pub(crate) fn start(role: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .arg(role)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        Self::spawn(command.arg(role).args(arguments), |line| Some(line.trim().to_owned()))
+    }
+
+    /// Starts the gateway as it is installed, in front of `app`.
+    pub(crate) fn gateway(kind: &str, app: &str) -> Self {
+        let file = folder().join(format!("{kind}.toml"));
+        std::fs::write(&file, gateway_toml(kind, app, "env:")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command.arg("run").arg("--config").arg(file);
+        command.envs(crate::servers::SECRETS);
+        Self::spawn(&mut command, |line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            (line["message"] == "listening").then(|| line["address"].as_str().unwrap().to_owned())
+        })
+    }
+
+    /// Starts nginx with one worker in front of `app`; `None` if it is not installed.
+    pub(crate) fn nginx(app: &str) -> Option<Self> {
+        // It cannot choose a port itself.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let (folder, text) = (folder(), include_str!("nginx.conf"));
+        let text = text.replace("LISTEN", &address).replace("APP", app);
+        let text = text.replace("FOLDER", folder.to_str().unwrap());
+        std::fs::write(folder.join("nginx.conf"), text).unwrap();
+        let mut command = Command::new("/usr/sbin/nginx");
+        command.arg("-e").arg("stderr").arg("-c").arg(folder.join("nginx.conf"));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().ok()?;
+        let pipes = (child.stdin.take().unwrap(), BufReader::new(child.stderr.take().unwrap()));
+        while TcpStream::connect(&address).is_err() {
+            assert!(child.try_wait().unwrap().is_none(), "nginx did not start");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Some(Self { address, child, pipes: Mutex::new(pipes) })
+    }
+
+    /// Waits for the line of standard error that tells the address.
+    fn spawn(command: &mut Command, find: fn(&str) -> Option<String>) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut address = String::new();
-        stderr.read_line(&mut address).unwrap();
-        let pipes = Mutex::new((stdin, stderr));
-        Self { address: address.trim().to_owned(), child, pipes }
+        let address = loop {
+            let mut line = String::new();
+            assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "the server did not start");
+            if let Some(address) = find(&line) {
+                break address;
+            }
+        };
+        Self { address, child, pipes: Mutex::new((stdin, stderr)) }
     }
 
     /// The processor time that `work` makes this process spend.
@@ -64,6 +108,13 @@ impl Process {
         stderr.read_line(&mut line).unwrap();
         line.trim().parse().unwrap()
     }
+}
+
+/// Where configurations are written.
+fn folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
 }
 
 impl Drop for Process {

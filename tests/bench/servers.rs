@@ -21,10 +21,19 @@ use portcullis::server::{Listeners, Shutdown, serve, serve_alone};
 use crate::TOKEN_PATH;
 use crate::cookies::SECRET;
 
+/// The longest answer asked for.
+const LARGEST: usize = 10 * 1024 * 1024;
+
+const PORTIVE_KEY: &str = "PRTV_bench_0123456789abcdef0123456789abcdef";
+
+/// The environment of a gateway whose secrets are there.
+pub(crate) const SECRETS: [(&str, &str); 2] =
+    [("SESSION_SECRET", SECRET), ("PORTIVE_KEY", PORTIVE_KEY)];
+
 /// Serves until the process is ended, if the arguments name a server.
 pub(crate) fn serves(arguments: &[String]) -> bool {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["fixed"] => run_bare(Fixed { body: Bytes::from(vec![b'x'; 128 * 1024]) }),
+        ["fixed"] => run_bare(Fixed { body: Bytes::from(vec![b'x'; LARGEST]) }),
         ["forwarder", app] => run_bare(Forwarder { app: app.parse().unwrap(), timeout: None }),
         ["forwarder", app, seconds] => {
             let timeout = Some(Duration::from_secs(seconds.parse().unwrap()));
@@ -36,11 +45,9 @@ pub(crate) fn serves(arguments: &[String]) -> bool {
     true
 }
 
-/// The gateway as an operator would run it: limits, metrics, access log and
-/// identity headers on.
+/// The gateway within this program, which can count its allocations.
 fn run_gateway(kind: &str, app: &str) {
-    portcullis::process::allow_many_connections();
-    let config = Config::read(&gateway_toml(kind, app), &Secrets::Literal).unwrap();
+    let config = Config::read(&gateway_toml(kind, app, ""), &Secrets::Literal).unwrap();
     let server = config.server.clone();
     let listeners = Listeners::bind(&server).unwrap();
     let address = listeners.addresses().next().unwrap();
@@ -50,7 +57,14 @@ fn run_gateway(kind: &str, app: &str) {
     report(&address);
 }
 
-pub(crate) fn gateway_toml(kind: &str, app: &str) -> String {
+/// As an operator would run it: limits, metrics, access log and identity headers
+/// on. Secrets are from the environment, or literal where `source` is empty.
+pub(crate) fn gateway_toml(kind: &str, app: &str, source: &str) -> String {
+    let secret = |(name, value): (&str, &str)| match source {
+        "" => value.to_owned(),
+        source => format!("{source}{name}"),
+    };
+    let [session_secret, portive_key] = SECRETS.map(secret);
     format!(
         r#"
         [server]
@@ -61,12 +75,12 @@ pub(crate) fn gateway_toml(kind: &str, app: &str) -> String {
         servers = ["http://{app}"]
         [session]
         kind = "{kind}"
-        secret = "{SECRET}"
+        secret = "{session_secret}"
         {cookie}
         [token.portive]
         path = "{TOKEN_PATH}"
         preset = "portive"
-        key = "PRTV_bench_0123456789abcdef0123456789abcdef"
+        key = "{portive_key}"
         ttl = "1h"
         limit = ["1000000/s", "4000000000/day"]
         [identity]
