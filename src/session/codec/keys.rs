@@ -55,6 +55,11 @@ impl Family {
     }
 }
 
+/// The algorithm of this name. RFC 9864 calls EdDSA by the name of its curve.
+pub(crate) fn algorithm_of(name: &str) -> Option<Algorithm> {
+    if name == "Ed25519" { Some(Algorithm::EdDSA) } else { name.parse().ok() }
+}
+
 pub(crate) struct Key {
     id: Option<String>,
     /// The one algorithm the key's document allows, if it names one.
@@ -127,7 +132,7 @@ impl Key {
             _ => return None,
         };
         let only = match member("alg") {
-            Some(name) => Some(name.parse().ok()?),
+            Some(name) => Some(algorithm_of(name)?),
             None => None,
         };
         Some(Self { id: member("kid").map(str::to_owned), only, family, decoding })

@@ -31,7 +31,7 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     let keys = read_certificates(settings)?;
     let project = project?;
     let expected = Expected {
-        issuer: Some(format!("https://session.firebase.google.com/{project}")),
+        issuer: Some(vec![format!("https://session.firebase.google.com/{project}")]),
         audience: Some(vec![project]),
     };
     Some(Box::new(Firebase { jar: jar?, keys, expected }))

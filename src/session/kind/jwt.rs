@@ -31,7 +31,7 @@ enum Expiry {
 pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     let jar = settings.jar(Habits::NODE);
     let expected = Expected {
-        issuer: settings.get("issuer"),
+        issuer: settings.get::<OneOrMany<String>>("issuer").map(|list| list.0),
         audience: settings.get::<OneOrMany<String>>("audience").map(|list| list.0),
     };
     let expiry = match settings.get("require_exp") {

@@ -36,7 +36,7 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     };
     let audience = settings.get::<OneOrMany<String>>("audience").map(|list| list.0);
     let expected = Expected {
-        issuer: settings.get("issuer"),
+        issuer: settings.get::<OneOrMany<String>>("issuer").map(|list| list.0),
         audience: Some(audience.unwrap_or_else(|| vec!["authenticated".to_owned()])),
     };
     let (keys, algorithms) = key_settings::any(settings)?;
