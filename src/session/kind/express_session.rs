@@ -40,11 +40,11 @@ impl Format for ExpressSession {
         let (id, signature) = signed
             .rsplit_once('.')
             .ok_or_else(|| Rejected::malformed("the value has no signature after `.`"))?;
-        let signature = base64::decode(signature).unwrap_or_default();
+        let signature = base64::decode_unpadded(signature).unwrap_or_default();
         if !self.keys.iter().any(|key| key.verifies(id.as_bytes(), &signature)) {
             return Err(Rejected::bad_signature(self.keys.len()));
         }
-        store::check_id(id)?;
+        store::check_signed_id(id)?;
         Ok(Question::redis(&self.prefix, id))
     }
 

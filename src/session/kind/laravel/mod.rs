@@ -192,7 +192,8 @@ impl Payload {
         }
         match self.serialization {
             Serialization::Json => json::parse(content),
-            Serialization::Php => php::parse(content),
+            Serialization::Php if content.starts_with(b"a:") => php::parse(content),
+            Serialization::Php => Err(Rejected::malformed("the session is not a PHP array")),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use crate::document::{At, FromNode};
-use crate::secret::{Secret, from_hex};
+use crate::secret::Secret;
 use crate::session::Rejected;
 use crate::session::codec::base64;
 use crate::session::codec::crypto::{Hash, MacKey, open_cbc, open_gcm, pbkdf2};
@@ -131,14 +131,20 @@ fn verify<'k>(
     signature: &str,
 ) -> Result<usize, Rejected> {
     let tried = keys.len();
-    let signature = from_hex(signature.as_bytes()).unwrap_or_default();
+    let signature = base64::hex_decode(signature.as_bytes()).unwrap_or_default();
     let mut keys = keys;
     keys.position(|key| key.verifies(signed.as_bytes(), &signature))
         .ok_or_else(|| Rejected::bad_signature(tried))
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, Rejected> {
-    base64::decode(text).ok_or_else(|| Rejected::malformed("a part of the value is not base64"))
+    base64::decode_padded(text).ok_or_else(|| {
+        Rejected::malformed(if text.contains(' ') {
+            "a part of the value has spaces; to Rack a `+` in a cookie is one, so Rails sends `%2B`"
+        } else {
+            "a part of the value is not base64"
+        })
+    })
 }
 
 impl FromNode for Which {
