@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use super::bytes::{Bytes, MAX_DEPTH, list_or_object, shown};
 use crate::session::Rejected;
 
-/// One serialized value and nothing behind it.
+/// One serialized array, which is what a session is, and nothing behind it.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
     let mut input = Bytes(bytes);
-    let value = value(&mut input, 0).filter(|_| input.0.is_empty());
-    value.ok_or_else(|| Rejected::malformed("the session is not PHP-serialized data"))
+    let value = value(&mut input, 0).filter(|_| input.0.is_empty() && bytes.starts_with(b"a:"));
+    value.ok_or_else(|| Rejected::malformed("the session is not a PHP-serialized array"))
 }
 
 /// The bytes of a serialized string: how caches wrap what they are given.
@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn lies_about_lengths_and_endless_nesting_are_refused() {
         let nested = "a:1:{i:0;".repeat(100_000);
-        for text in ["a:999999999:{", "s:99:\"x\";", "s:1:\"xy\";", "i:1", "i:1;i:2;", "x", &nested]
+        for text in
+            ["a:999999999:{", "s:99:\"x\";", "s:1:\"xy\";", "i:1", "i:1;i:2;", "x", "i:1;", &nested]
         {
             assert!(parse(text.as_bytes()).is_err());
         }

@@ -192,8 +192,7 @@ impl Payload {
         }
         match self.serialization {
             Serialization::Json => json::parse(content),
-            Serialization::Php if content.starts_with(b"a:") => php::parse(content),
-            Serialization::Php => Err(Rejected::malformed("the session is not a PHP array")),
+            Serialization::Php => php::parse(content),
         }
     }
 }
