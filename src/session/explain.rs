@@ -3,6 +3,8 @@
 //!
 //! Hints name cookies and kinds, never values.
 
+use std::collections::BTreeSet;
+
 use super::cookie::percent_decode;
 use super::jar::Jar;
 use super::shape;
@@ -11,6 +13,8 @@ use crate::document::{near, shown};
 
 /// Enough to name every cookie of an ordinary site.
 const MAX_NAMES: usize = 12;
+/// The rest would be guesses.
+const MAX_HINTS: usize = 5;
 
 /// What would explain the refusal, the likeliest first.
 pub(super) fn hints(
@@ -19,38 +23,55 @@ pub(super) fn hints(
     cookies: Cookies<'_>,
     rejected: &Rejected,
 ) -> Vec<String> {
-    let mut hints = match rejected.reason {
-        Reason::Missing => missing(kind, jar, cookies),
-        Reason::AlgNotAllowed | Reason::BadSignature | Reason::Malformed => {
-            unreadable(kind, jar, cookies)
-        }
-        Reason::Expired => vec![
-            "the app renews its session when the user next opens a page; the gateway never does"
-                .to_owned(),
-        ],
-        Reason::NoUser => vec![
-            "signed out; or, if one of the members named above is the user, `user_id` \
-             points to the wrong place"
-                .to_owned(),
-        ],
-        Reason::Ambiguous
+    let mut hints = if rejected.reason == Reason::Missing {
+        missing(kind, jar, cookies)
+    } else {
+        unreadable(kind, jar, cookies, rejected.reason)
+    };
+    hints.extend(advice(kind, rejected.reason).map(str::to_owned));
+    hints.extend(sent_twice(jar, cookies));
+    hints
+}
+
+/// What to look at when a cookie was read and still refused.
+fn advice(kind: &str, reason: Reason) -> Option<&'static str> {
+    match reason {
+        Reason::Expired => Some(
+            "the app renews its session when the user next opens a page; the gateway never does",
+        ),
+        Reason::NotYetValid => Some("compare the clock of this machine with that of the app"),
+        Reason::NoUser => Some(
+            "signed out; or, if one of the members named above is the user, `user_id` points to \
+             the wrong place",
+        ),
+        Reason::StoreMiss if kind == "introspect" => Some(
+            "the app itself does not know this session; `url` must be a page that answers 200 \
+             with JSON to whoever is signed in",
+        ),
+        Reason::StoreMiss => Some(
+            "if the user is signed in, the app keeps its sessions elsewhere: compare the prefix, \
+             database number or table in [session.store] with the app's",
+        ),
+        Reason::UnknownKid => Some(
+            "the token is another issuer's, or its issuer changed keys since they were set here",
+        ),
+        Reason::AlgNotAllowed
+        | Reason::Ambiguous
+        | Reason::BadSignature
+        | Reason::Malformed
+        | Reason::Missing
         | Reason::MissingExp
-        | Reason::NotYetValid
         | Reason::Oversized
         | Reason::SignedOut
-        | Reason::StoreMiss
         | Reason::TokenMismatch
         | Reason::Unavailable
         | Reason::UnknownCrit
-        | Reason::UnknownKid
         | Reason::UnsupportedSerializer
         | Reason::WrongAudience
         | Reason::WrongIssuer
         | Reason::WrongPurpose
-        | Reason::WrongVersion => Vec::new(),
-    };
-    hints.extend(sent_twice(jar, cookies));
-    hints
+        | Reason::WrongVersion => None,
+    }
 }
 
 /// The cookie is not there: is it there under another name?
@@ -60,23 +81,35 @@ fn missing(kind: &str, jar: &Jar, cookies: Cookies<'_>) -> Vec<String> {
     if sent.is_empty() {
         return vec!["the request has no cookies at all".to_owned()];
     }
-    let mut hints = Vec::new();
-    for (name, value) in &sent {
-        let own = jar.names().iter().find_map(|own| misspelt(own, name));
-        if let Some(hint) = own {
-            hints.push(hint);
-        } else if let Some(other) = shape::kind_of_name(name).filter(|other| *other != kind) {
-            hints.push(format!("cookie `{name}` is what kind = {other:?} reads"));
-        } else if let Some(shape) = shape::of_value(&percent_decode(value)) {
-            let looks = shape.looks;
-            hints.push(format!("cookie {} looks like {looks}", shown(name)));
-        }
-    }
+    let mut hints: Vec<_> = sent
+        .iter()
+        .filter_map(|(name, value)| named_otherwise(kind, jar, name, value))
+        .take(MAX_HINTS)
+        .collect();
     if hints.is_empty() {
         let names: Vec<_> = sent.iter().take(MAX_NAMES).map(|(name, _)| shown(name)).collect();
         hints.push(format!("cookies that were sent: {}", names.join(", ")));
     }
     hints
+}
+
+/// What a cookie that was sent may be, if it may be a session.
+fn named_otherwise(kind: &str, jar: &Jar, name: &str, value: &[u8]) -> Option<String> {
+    if let Some(hint) = jar.names().iter().find_map(|own| misspelt(own, name)) {
+        return Some(hint);
+    }
+    if let Some(other) = shape::kind_of_name(name).filter(|other| *other != kind) {
+        return Some(format!("cookie `{name}` is what kind = {other:?} reads"));
+    }
+    let shape = shape::of_value(&percent_decode(value))?;
+    let (looks, name) = (shape.looks, shown(name));
+    Some(match shape.kinds.first() {
+        _ if shape.kinds.contains(&kind) => {
+            format!("cookie {name} looks like {looks}; if it is the session, name it in `cookie`")
+        }
+        Some(other) => format!("cookie {name} looks like {looks}: kind = {other:?}"),
+        None => format!("cookie {name} looks like {looks}"),
+    })
 }
 
 /// How a cookie's name misses one of ours.
@@ -102,19 +135,68 @@ fn misspelt(own: &str, sent: &str) -> Option<String> {
     near(own, sent).then(|| format!("did you mean cookie `{name}`? {write}"))
 }
 
-/// The cookie is there but does not open: does it look like another kind's?
-fn unreadable(kind: &str, jar: &Jar, cookies: Cookies<'_>) -> Vec<String> {
-    let Ok(Some(found)) = jar.find_optional(cookies) else { return Vec::new() };
-    match shape::of_value(&found.value) {
-        Some(shape) if shape.kind == kind => vec![
-            "the value has the right form, so the secret is probably not the one the app uses"
-                .to_owned(),
-        ],
-        Some(shape) => {
-            vec![format!("the value looks like {}: kind = {:?}", shape.looks, shape.kind)]
-        }
-        None => Vec::new(),
+/// The cookie is there but does not open: is it whole, and is it of this kind?
+fn unreadable(kind: &str, jar: &Jar, cookies: Cookies<'_>, reason: Reason) -> Vec<String> {
+    if ![Reason::AlgNotAllowed, Reason::BadSignature, Reason::Malformed].contains(&reason) {
+        return Vec::new();
     }
+    if let Some(gap) = missing_part(jar, cookies) {
+        return vec![gap];
+    }
+    let Ok(Some(found)) = jar.find_optional(cookies) else { return Vec::new() };
+    let Some(shape) = shape::of_value(&percent_decode(&found.value)) else { return Vec::new() };
+    if !shape.kinds.contains(&kind) {
+        let kind = shape.kinds.first().map(|kind| format!(": kind = {kind:?}"));
+        return vec![format!("the value looks like {}{}", shape.looks, kind.unwrap_or_default())];
+    }
+    if reason == Reason::BadSignature {
+        let key = if ["clerk", "firebase"].contains(&kind) { "key" } else { "secret" };
+        let also = also(kind);
+        return vec![format!(
+            "the value has the right form, so the {key} is probably not the one the app uses{also}"
+        )];
+    }
+    if reason == Reason::Malformed {
+        let detail = "the value has the right form but is damaged, perhaps cut: browsers drop \
+                      cookies of more than 4096 bytes";
+        return vec![detail.to_owned()];
+    }
+    Vec::new()
+}
+
+/// What else than the secret a signature depends on.
+fn also(kind: &str) -> &'static str {
+    match kind {
+        "authjs" => "; the key also depends on the name under which the app sets the cookie",
+        "cookie-session" | "koa-session" => "; or `digest` is not that of the app's Keygrip",
+        "fastify-secure-session" => "; or `salt` is not the app's",
+        "flask" => "; or the app is one of Starlette (FastAPI), whose sessions can look the same",
+        "starlette" => "; or the app is one of Flask, whose sessions can look the same",
+        "iron-session" => "; or `secrets` names it by another id",
+        "laravel" => "; or `cipher` is not the app's",
+        "plug" => "; or the salt is not the one in the app's endpoint.ex",
+        "rails" => "; or `key_digest` is not the app's (left out, both are tried)",
+        _ => "",
+    }
+}
+
+/// Which part of a cookie in parts was not sent, though a later one was.
+fn missing_part(jar: &Jar, cookies: Cookies<'_>) -> Option<String> {
+    let separator = jar.separator()?;
+    jar.names().iter().filter(|own| !cookies.iter().any(|(name, _)| name == own.as_bytes())).find_map(
+        |own| {
+            let parts: BTreeSet<usize> = cookies
+                .iter()
+                .filter_map(|(name, _)| std::str::from_utf8(name).ok())
+                .filter_map(|name| name.strip_prefix(own.as_str())?.strip_prefix(separator))
+                .filter_map(|number| number.parse().ok())
+                .collect();
+            let gap = (0..).find(|number| !parts.contains(number))?;
+            (parts.last()? > &gap).then(|| {
+                format!("cookie `{own}` came in parts, and part {gap} (`{own}{separator}{gap}`) is missing")
+            })
+        },
+    )
 }
 
 fn sent_twice(jar: &Jar, cookies: Cookies<'_>) -> Option<String> {

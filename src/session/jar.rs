@@ -57,6 +57,11 @@ impl Jar {
         self.names.last().map_or("", String::as_str)
     }
 
+    /// What stands between the name and the number of a part.
+    pub(crate) fn separator(&self) -> Option<&'static str> {
+        self.habits.chunks
+    }
+
     /// The same jar with other names.
     pub(crate) fn renamed(self, names: Vec<String>) -> Self {
         Self { names, ..self }
