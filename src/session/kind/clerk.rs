@@ -6,11 +6,11 @@ use std::cmp::Reverse;
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
-use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use super::Format;
 use crate::document::OneOrMany;
+use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::keys::{Keys, RemoteKeys};
 use crate::session::codec::{claims, jws};
 use crate::session::jar::{Habits, Jar};

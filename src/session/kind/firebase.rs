@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use jsonwebtoken::Algorithm;
-
 use super::Format;
 use crate::document::Value as Setting;
+use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
 use crate::session::codec::keys::{Key, KeySet, Keys, RemoteKeys};
 use crate::session::codec::{claims, jws};

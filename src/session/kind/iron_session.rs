@@ -1,10 +1,10 @@
 //! iron-session 8 and 9: the app's own object under a seal. WorkOS AuthKit seals
 //! a token inside it.
 
-use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use super::Format;
+use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::keys::{Keys, RemoteKeys};
 use crate::session::codec::{iron, json, jws};
 use crate::session::jar::{Habits, Jar};

@@ -1,9 +1,8 @@
 //! A plain signed token in a cookie: home-grown logins and their many presets.
 
-use jsonwebtoken::Algorithm;
-
 use super::Format;
 use crate::document::OneOrMany;
+use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
 use crate::session::codec::jws;
 use crate::session::codec::keys::{Keys, RemoteKeys};

@@ -1,11 +1,11 @@
 //! Supabase SSR: a JSON envelope in chunks. Only the access token inside it is
 //! signed; the user beside it is whatever the browser says.
 
-use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use super::Format;
 use crate::document::OneOrMany;
+use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
 use crate::session::codec::keys::{Keys, RemoteKeys};
 use crate::session::codec::{base64, json, jws};
