@@ -26,7 +26,7 @@ pub(super) fn hints(
     let mut hints = if rejected.reason == Reason::Missing {
         missing(kind, jar, cookies)
     } else {
-        unreadable(kind, jar, cookies, rejected.reason)
+        unreadable(kind, jar, cookies, rejected)
     };
     hints.extend(advice(kind, rejected.reason).map(str::to_owned));
     hints.extend(sent_twice(jar, cookies));
@@ -98,21 +98,40 @@ fn named_otherwise(kind: &str, jar: &Jar, name: &str, value: &[u8]) -> Option<St
     if let Some(hint) = jar.names().iter().find_map(|own| misspelt(own, name)) {
         return Some(hint);
     }
-    if let Some(other) = shape::kind_of_name(name).filter(|other| *other != kind) {
-        return Some(format!("cookie `{name}` is what kind = {other:?} reads"));
+    let shape = shape::of_value(&percent_decode(value));
+    let usual = shape::kind_of_name(name);
+    if let Some(other) = usual.filter(|other| *other != kind) {
+        let looks = shape.filter(|shape| shape.kinds.contains(&other));
+        let looks = looks.map(|shape| format!("; it looks like {}", shape.looks));
+        let looks = looks.unwrap_or_default();
+        return Some(format!("cookie `{name}` is what kind = {other:?} reads{looks}"));
     }
-    let shape = shape::of_value(&percent_decode(value))?;
-    let (looks, name) = (shape.looks, shown(name));
+    if name.contains("session_data") {
+        return Some(format!(
+            "cookie `{name}` is what the app caches of a session; which session, only the cookie \
+             with its token tells"
+        ));
+    }
+    let own = usual.is_some() || shape.as_ref().is_some_and(|shape| shape.kinds.contains(&kind));
+    let meant = jar.names().iter().any(|own| near(own, name));
+    if meant && (own || shape.is_none()) {
+        let write = name_it(name);
+        return Some(format!("did you mean cookie `{}`? {write}", name.escape_debug()));
+    }
+    let (shape, shown) = (shape?, shown(name));
+    let looks = shape.looks;
     Some(match shape.kinds.first() {
-        _ if shape.kinds.contains(&kind) => {
-            format!("cookie {name} looks like {looks}; if it is the session, name it in `cookie`")
-        }
-        Some(other) => format!("cookie {name} looks like {looks}: kind = {other:?}"),
-        None => format!("cookie {name} looks like {looks}"),
+        _ if own => format!("cookie {shown} looks like {looks}; {}", name_it(name)),
+        Some(other) => format!("cookie {shown} looks like {looks}: kind = {other:?}"),
+        None => format!("cookie {shown} looks like {looks}"),
     })
 }
 
-/// How a cookie's name misses one of ours.
+fn name_it(name: &str) -> String {
+    format!("write cookie = {name:?}")
+}
+
+/// How a cookie's name misses one of ours by little that is easily told.
 fn misspelt(own: &str, sent: &str) -> Option<String> {
     let plain = |name: &str| {
         ["__Secure-", "__Host-"]
@@ -120,7 +139,7 @@ fn misspelt(own: &str, sent: &str) -> Option<String> {
             .find_map(|prefix| name.strip_prefix(prefix))
             .map(str::to_owned)
     };
-    let write = format!("write cookie = {sent:?}");
+    let write = name_it(sent);
     let name = sent.escape_debug();
     if sent.eq_ignore_ascii_case(own) {
         return Some(format!("cookie `{name}` differs in upper and lower case only; {write}"));
@@ -129,15 +148,14 @@ fn misspelt(own: &str, sent: &str) -> Option<String> {
         return Some(format!("cookie `{name}` differs in its prefix only; {write}"));
     }
     let part = sent.strip_prefix(own).map(|rest| rest.trim_start_matches(['.', '_']));
-    if part.is_some_and(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())) {
-        return Some(format!("cookie `{name}` is a part of it, but the first part (0) is missing"));
-    }
-    near(own, sent).then(|| format!("did you mean cookie `{name}`? {write}"))
+    let is_part = part.is_some_and(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()));
+    is_part.then(|| format!("cookie `{name}` is a part of it, but the first part (0) is missing"))
 }
 
 /// The cookie is there but does not open: is it whole, and is it of this kind?
-fn unreadable(kind: &str, jar: &Jar, cookies: Cookies<'_>, reason: Reason) -> Vec<String> {
-    if ![Reason::AlgNotAllowed, Reason::BadSignature, Reason::Malformed].contains(&reason) {
+fn unreadable(kind: &str, jar: &Jar, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
+    let unread = [Reason::AlgNotAllowed, Reason::BadSignature, Reason::Malformed];
+    if !unread.contains(&rejected.reason) {
         return Vec::new();
     }
     if let Some(gap) = missing_part(jar, cookies) {
@@ -145,23 +163,42 @@ fn unreadable(kind: &str, jar: &Jar, cookies: Cookies<'_>, reason: Reason) -> Ve
     }
     let Ok(Some(found)) = jar.find_optional(cookies) else { return Vec::new() };
     let Some(shape) = shape::of_value(&percent_decode(&found.value)) else { return Vec::new() };
-    if !shape.kinds.contains(&kind) {
+    let is_unsigned = kind == "react-router" && shape.looks.starts_with("JSON");
+    if !shape.kinds.contains(&kind) && !is_unsigned {
         let kind = shape.kinds.first().map(|kind| format!(": kind = {kind:?}"));
         return vec![format!("the value looks like {}{}", shape.looks, kind.unwrap_or_default())];
     }
-    if reason == Reason::BadSignature {
-        let key = if ["clerk", "firebase"].contains(&kind) { "key" } else { "secret" };
-        let also = also(kind);
-        return vec![format!(
-            "the value has the right form, so the {key} is probably not the one the app uses{also}"
-        )];
+    if rejected.reason == Reason::BadSignature {
+        return Vec::from_iter(wrong_key(kind, shape.looks, found.name, cookies));
     }
-    if reason == Reason::Malformed {
-        let detail = "the value has the right form but is damaged, perhaps cut: browsers drop \
-                      cookies of more than 4096 bytes";
-        return vec![detail.to_owned()];
+    // Where a kind has several forms, the refusal says what to write for this one.
+    let advised = ["leave out", "write "].iter().any(|word| rejected.detail.contains(word));
+    if rejected.reason == Reason::AlgNotAllowed || advised {
+        return Vec::new();
     }
-    Vec::new()
+    let damaged = "the value has the right form but is damaged: cut, or not all of its parts were \
+                   sent (browsers drop cookies of more than 4096 bytes)";
+    vec![damaged.to_owned()]
+}
+
+/// The form is right and the signature wrong.
+fn wrong_key(kind: &str, looks: &str, name: &str, cookies: Cookies<'_>) -> Option<String> {
+    let companion = format!("{name}.sig");
+    let is_sent = || cookies.iter().any(|(name, _)| name == companion.as_bytes());
+    match kind {
+        "cookie-session" | "koa-session" if !is_sent() => return None,
+        "react-router" if looks.starts_with("JSON") => return None,
+        _ => {}
+    }
+    let key = if ["clerk", "firebase"].contains(&kind) { "key" } else { "secret" };
+    let also = if looks == "a signed Rails cookie" {
+        "; or jar = \"signed\" is missing"
+    } else {
+        also(kind)
+    };
+    Some(format!(
+        "the value has the right form, so the {key} is probably not the one the app uses{also}"
+    ))
 }
 
 /// What else than the secret a signature depends on.

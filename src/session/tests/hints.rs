@@ -23,6 +23,7 @@ fn names_that_nearly_match_are_pointed_out() {
         ("", "no cookies at all"),
         ("connect.sid=s%3Aabc.def", "is what kind = \"express-session\" reads"),
         ("auth=SFMyNTY.g3QAAAAA.abc", "looks like a Phoenix (Plug) session"),
+        ("tokens=Fe26.2**a", "looks like an iron seal"),
     ] {
         let found = hints(&config, header);
         assert!(found.contains(hint), "{header}: {found}");
@@ -132,7 +133,7 @@ fn a_right_session_under_another_name_and_a_missing_part_are_pointed_out() {
     let header = String::from_utf8(cookie_header(vector)).unwrap();
     let config = json!({ "kind": "flask", "cookie": "my_app", "secret": "s" });
     let found = hints(&config, &header);
-    assert!(found.contains("looks like a Flask session; if it is the session, name it"), "{found}");
+    assert!(found.contains("looks like a Flask session; write cookie = \"session\""), "{found}");
     let config = json!({ "kind": "next-auth", "secret": "s" });
     let parts = "next-auth.session-token.0=a; next-auth.session-token.2=c";
     let found = hints(&config, parts);
@@ -149,4 +150,52 @@ fn a_row_that_is_not_there_may_be_elsewhere() {
     let refused = verdict(&source, vector, cookies, vector["now"].as_u64().unwrap()).unwrap_err();
     let found = source.hints(cookies, &refused).join("\n");
     assert!(found.contains("compare the prefix"), "{found}");
+}
+
+#[test]
+fn forms_of_one_kind_are_told_apart() {
+    let told = |id: &str, change: &[(&str, Json)]| {
+        let kind = id.split('/').next().unwrap();
+        let vectors = vectors(kind);
+        let vector = vectors.iter().find(|v| v["id"] == id).unwrap();
+        let mut config = vector["config"].clone();
+        for (key, value) in change {
+            config[*key] = value.clone();
+        }
+        config.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        let source = compile(&config).ok().unwrap();
+        let header = cookie_header(vector);
+        let cookies = Cookies::new(&header);
+        let refused = source.check(cookies, 1_800_000_000).unwrap_err();
+        [vec![refused.detail.to_string()], source.hints(cookies, &refused)].concat().join("\n")
+    };
+    let store = json!({ "engine": "sql" });
+    for (id, change, hint) in [
+        ("plug/encrypted", vec![("encryption_salt", Json::Null)], "write the `encryption_salt`"),
+        ("plug/signed-int", vec![("encryption_salt", json!("x"))], "leave out `encryption_salt`"),
+        (
+            "django/db",
+            vec![("backend", json!("signed_cookies")), ("store", Json::Null)],
+            "write it as `backend`",
+        ),
+        (
+            "django/signed-cookies",
+            vec![("backend", json!("db")), ("store", store)],
+            "backend = \"signed_cookies\"",
+        ),
+        ("rails/signed-user-id", vec![("jar", Json::Null)], "jar = \"signed\" is missing"),
+        ("rails/session-user-id", vec![("jar", json!("signed"))], "leave out `jar`"),
+        (
+            "rails/session-user-id~wrong-secret",
+            vec![("key_digest", Json::Null)],
+            "match the secret",
+        ),
+        ("laravel/cookie-driver-gcm", vec![("cipher", Json::Null)], "cipher = \"aes-256-gcm\""),
+        ("react-router/unsigned", vec![], "give the app's session storage `secrets`"),
+        ("better-auth/cache-without-token", vec![], "is what the app caches of a session"),
+    ] {
+        let found = told(id, &change);
+        assert!(found.contains(hint), "{id}: {found}");
+        assert!(!found.contains("damaged") && !found.contains("cookie-session"), "{id}: {found}");
+    }
 }

@@ -101,8 +101,14 @@ impl Format for Django {
         let value = found.text()?;
         match &self.place {
             Place::Cache(cache, _) => {
-                store::check_plain_id(value)?;
+                check_id(value)?;
                 Ok(Question::redis(&cache.prefix, value))
+            }
+            Place::Cookie { .. } if store::check_plain_id(value).is_ok() => {
+                Err(Rejected::malformed(
+                    "the cookie holds only a session's id, so the app's SESSION_ENGINE is db, \
+                     cache or cached_db; write it as `backend`",
+                ))
             }
             Place::Cookie { signer, max_age } => {
                 let (session, issued) = signer.open(value)?;
@@ -111,7 +117,7 @@ impl Format for Django {
                 Ok(Check::Known(Opened { session, expires_at }))
             }
             Place::Database(database) => {
-                store::check_plain_id(value)?;
+                check_id(value)?;
                 Ok(database.question(value))
             }
         }
@@ -153,6 +159,15 @@ impl Format for Django {
     fn user_id(&self) -> Option<&str> {
         Some("/_auth_user_id")
     }
+}
+
+fn check_id(value: &str) -> Result<(), Rejected> {
+    if value.contains(':') {
+        return Err(Rejected::malformed(
+            "the cookie holds a whole session, not its id; write backend = \"signed_cookies\"",
+        ));
+    }
+    store::check_plain_id(value)
 }
 
 impl FromNode for Backend {

@@ -67,7 +67,9 @@ impl Encrypter {
         let (iv, value) = (member("iv")?, member("value")?);
         match self.cipher {
             Cipher::Cbc if claims::text(&envelope, "tag").is_some_and(|tag| !tag.is_empty()) => {
-                Err(Rejected::malformed("the envelope has a `tag`, which AES-CBC never has"))
+                Err(Rejected::malformed(
+                    "the envelope has a `tag`; write cipher = \"aes-256-gcm\" if that is the app's",
+                ))
             }
             Cipher::Cbc => self.decrypt_cbc(iv, value, member("mac")?),
             Cipher::Gcm => self.decrypt_gcm(iv, value, &envelope),
@@ -91,7 +93,9 @@ impl Encrypter {
     fn decrypt_gcm(&self, iv: &str, value: &str, envelope: &Value) -> Result<Vec<u8>, Rejected> {
         let tag = decode(claims::text(envelope, "tag").unwrap_or_default())?;
         if tag.len() != 16 {
-            return Err(Rejected::malformed("the tag is not 16 bytes"));
+            return Err(Rejected::malformed(
+                "the tag is not 16 bytes; leave out `cipher` if the app's is AES-CBC",
+            ));
         }
         let (iv, value) = (decode(iv)?, decode(value)?);
         let opened = self.keys.iter().find_map(|key| open_gcm(key.bytes(), &iv, b"", &value, &tag));
