@@ -32,6 +32,8 @@ pub enum Duplicate {
 /// Whether the framework percent-decodes cookie values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
+    /// As the fields of a form, where `+` is a space: Rack.
+    Form,
     Percent,
     Raw,
 }
@@ -101,6 +103,23 @@ impl<'a> Cookies<'a> {
             }
         }
         Ok(if joined.is_empty() { None } else { Some(Cow::Owned(joined)) })
+    }
+}
+
+impl Encoding {
+    /// The value as the framework hands it to the app.
+    pub fn decode(self, value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+        match self {
+            Self::Form if value.contains(&b'+') => {
+                let spaced = value.iter().map(|&b| if b == b'+' { b' ' } else { b });
+                Cow::Owned(percent_decode(&spaced.collect::<Vec<_>>()).into_owned())
+            }
+            Self::Form | Self::Percent => match percent_decode(&value) {
+                Cow::Borrowed(_) => value,
+                Cow::Owned(decoded) => Cow::Owned(decoded),
+            },
+            Self::Raw => value,
+        }
     }
 }
 
@@ -197,5 +216,7 @@ mod tests {
     #[test]
     fn percent_decoding_leaves_plus_and_stray_percent_alone() {
         assert_eq!(&*percent_decode(b"s%3Aab%2Bc+d%zz%4"), b"s:ab+c+d%zz%4");
+        assert_eq!(&*Encoding::Form.decode(b"ab%2Bc+d"[..].into()), b"ab+c d");
+        assert_eq!(&*Encoding::Raw.decode(b"ab%2Bc+d"[..].into()), b"ab%2Bc+d");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::cookie::{Cookies, Duplicate, Encoding, percent_decode};
+use super::cookie::{Cookies, Duplicate, Encoding};
 use super::{Reason, Rejected};
 
 /// How one framework names, splits and escapes its cookie.
@@ -57,6 +57,11 @@ impl Jar {
         self.names.last().map_or("", String::as_str)
     }
 
+    /// What stands between the name and the number of a part.
+    pub(crate) fn separator(&self) -> Option<&'static str> {
+        self.habits.chunks
+    }
+
     /// The same jar with other names.
     pub(crate) fn renamed(self, names: Vec<String>) -> Self {
         Self { names, ..self }
@@ -90,13 +95,7 @@ impl Jar {
             Some(separator) => cookies.get_chunked(name.as_bytes(), separator, duplicate)?,
             None => cookies.get(name.as_bytes(), duplicate)?.map(Cow::Borrowed),
         };
-        Ok(found.map(|value| match encoding {
-            Encoding::Percent => match percent_decode(&value) {
-                Cow::Borrowed(_) => value,
-                Cow::Owned(decoded) => Cow::Owned(decoded),
-            },
-            Encoding::Raw => value,
-        }))
+        Ok(found.map(|value| encoding.decode(value)))
     }
 
     pub(crate) fn missing(&self) -> Rejected {

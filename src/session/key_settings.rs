@@ -3,16 +3,15 @@
 
 use std::sync::Arc;
 
-use jsonwebtoken::Algorithm;
-
+use super::codec::algorithm::Algorithm;
 use super::codec::jws::Algorithms;
 use super::codec::keys::{Key, KeySet, Keys, RemoteKeys};
 use super::settings::Settings;
 
 /// What a JWK set that is not there yet may be used with, if the settings do not
 /// say: never a shared secret.
-const REMOTE: [Algorithm; 4] =
-    [Algorithm::RS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+const REMOTE: [Algorithm; 5] =
+    [Algorithm::RS256, Algorithm::ES256, Algorithm::ES384, Algorithm::ES512, Algorithm::EdDSA];
 
 /// Keys of any type, and what they may be used with.
 pub(crate) fn any(settings: &mut Settings<'_, '_>) -> Option<(Keys, Vec<Algorithm>)> {
@@ -77,7 +76,7 @@ fn read_one(settings: &mut Settings<'_, '_>, way: &'static str) -> Option<Keys> 
             if keys.is_none() {
                 at.problem(
                     "its content is not a public key in PEM form (-----BEGIN PUBLIC KEY-----) \
-                     of type RSA, EC P-256, EC P-384 or Ed25519",
+                     of type RSA, EC P-256, P-384 or P-521, or Ed25519",
                 );
             }
             keys.map(KeySet::new)

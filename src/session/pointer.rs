@@ -35,12 +35,16 @@ impl Pointer {
     /// Anything else is no user.
     pub fn user_id(&self, session: &Value) -> Option<String> {
         match self.find(session)? {
-            Value::String(text) if !text.is_empty() => Some(text.clone()),
+            Value::String(text) if is_telling(text) => Some(text.clone()),
             Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
-            Value::Number(number) => whole(number.as_f64()?),
             _ => None,
         }
     }
+}
+
+/// U+FFFD stands for what could not be read: two users might share such an id.
+fn is_telling(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::REPLACEMENT_CHARACTER)
 }
 
 /// Digits without a leading zero; `+1` and `01` are no index.
@@ -56,13 +60,6 @@ impl fmt::Display for Pointer {
         }
         Ok(())
     }
-}
-
-/// JavaScript and PHP write some integers as `1.0` or `1e3`; within the range in
-/// which a double is exact they are the integer they look like.
-fn whole(number: f64) -> Option<String> {
-    const EXACT: f64 = 9_007_199_254_740_991.0;
-    (number.fract() == 0.0 && number.abs() <= EXACT).then(|| format!("{number:.0}"))
 }
 
 impl FromNode for Pointer {
@@ -102,8 +99,10 @@ mod tests {
         assert_eq!(id(json!("u1")), Some("u1".into()));
         assert_eq!(id(json!(12)), Some("12".into()));
         assert_eq!(id(json!(18_446_744_073_709_551_615_u64)), Some("18446744073709551615".into()));
-        assert_eq!(id(json!(7.0)), Some("7".into()));
-        for nobody in [json!(""), json!(null), json!(true), json!(1.5), json!({}), json!(["x"])] {
+        assert_eq!(id(json!(-7)), Some("-7".into()));
+        let nobody =
+            [json!(""), json!("\u{fffd}"), json!(null), json!(true), json!({}), json!(["x"])];
+        for nobody in nobody.into_iter().chain([json!(1.5), json!(7.0), json!(1e3)]) {
             assert_eq!(id(nobody), None);
         }
     }

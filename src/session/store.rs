@@ -228,10 +228,20 @@ impl Cell {
     }
 }
 
-/// Refuses what no framework uses as a session id. The id has been verified
-/// where the format signs it; it becomes a key or a parameter either way.
+/// Refuses what no framework uses as a session id; it becomes a key or a
+/// parameter. What is shorter could be guessed.
 pub(super) fn check_id(id: &str) -> Result<(), Rejected> {
-    const LENGTH: std::ops::RangeInclusive<usize> = 8..=256;
+    const SHORTEST: usize = 8;
+    if id.len() < SHORTEST {
+        return Err(Rejected::malformed("the session id is shorter than any framework's"));
+    }
+    check_signed_id(id)
+}
+
+/// As `check_id`, for an id the app has signed: it may be as short as the app
+/// likes.
+pub(super) fn check_signed_id(id: &str) -> Result<(), Rejected> {
+    const LENGTH: std::ops::RangeInclusive<usize> = 1..=256;
     if LENGTH.contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()) {
         return Ok(());
     }

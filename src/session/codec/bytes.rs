@@ -38,13 +38,17 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// Text as text. Other bytes as an object, which can never be taken for a
-/// user id; `raw` gets them back.
+/// Text as text, other bytes as `binary`; `raw` gets them back.
 pub(crate) fn shown(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
         Ok(text) => Value::String(text.to_owned()),
-        Err(_) => json!({ "base64": super::base64::encode(bytes) }),
+        Err(_) => binary(bytes),
     }
+}
+
+/// Bytes as an object, which can never be taken for a user id.
+pub(crate) fn binary(bytes: &[u8]) -> Value {
+    json!({ "base64": super::base64::encode(bytes) })
 }
 
 /// The bytes behind what `shown` made of them.

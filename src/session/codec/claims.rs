@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::json;
 use crate::session::rejected::in_words;
 use crate::session::{Opened, Reason, Rejected};
 
@@ -11,8 +12,8 @@ const LEEWAY: u64 = 5;
 
 /// The payload as a JSON object.
 pub(crate) fn object(payload: &[u8]) -> Result<Value, Rejected> {
-    let claims: Value = serde_json::from_slice(payload)
-        .map_err(|_| Rejected::malformed("the payload is not JSON"))?;
+    let claims =
+        json::parse(payload).map_err(|_| Rejected::malformed("the payload is not JSON"))?;
     if !claims.is_object() {
         return Err(Rejected::malformed("the payload is not a JSON object"));
     }
@@ -78,15 +79,18 @@ pub(crate) fn session(payload: &[u8], now: u64) -> Result<Opened, Rejected> {
 /// Who must have issued a token, and for whom. What is configured must be there
 /// and equal; several audiences mean any of them.
 pub(crate) struct Expected {
-    pub issuer: Option<String>,
+    pub issuer: Option<Vec<String>>,
     pub audience: Option<Vec<String>>,
 }
 
 impl Expected {
     pub(crate) fn check(&self, claims: &Value) -> Result<(), Rejected> {
-        if self.issuer.is_some() && text(claims, "iss") != self.issuer.as_deref() {
-            let detail = "`iss` is missing or not the configured `issuer`";
-            return Err(Rejected::new(Reason::WrongIssuer, detail));
+        if let Some(wanted) = &self.issuer {
+            let issuer = text(claims, "iss");
+            if !issuer.is_some_and(|issuer| wanted.iter().any(|wanted| wanted == issuer)) {
+                let detail = "`iss` is missing or not the configured `issuer`";
+                return Err(Rejected::new(Reason::WrongIssuer, detail));
+            }
         }
         let Some(wanted) = &self.audience else { return Ok(()) };
         let is_wanted = |value: &Value| {

@@ -37,9 +37,10 @@ fn term(input: &mut Bytes<'_>, depth: usize) -> Option<Value> {
         }
         108 => {
             let count = length(input)?;
-            let items = terms(input, count, depth)?;
-            // An improper list has a tail that is not NIL; sessions have none.
-            term(input, depth + 1).filter(|tail| tail.as_array().is_some_and(Vec::is_empty))?;
+            let mut items = terms(input, count, depth)?;
+            // The tail is NIL, but for the rare improper list (text in pieces).
+            let tail = term(input, depth + 1)?;
+            items.extend(Some(tail).filter(|tail| tail.as_array().is_none_or(|it| !it.is_empty())));
             Some(Value::Array(items))
         }
         // MAP
@@ -53,8 +54,12 @@ fn term(input: &mut Bytes<'_>, depth: usize) -> Option<Value> {
 
 fn scalar(tag: u8, input: &mut Bytes<'_>) -> Option<Value> {
     match tag {
-        // NEW_FLOAT
+        // NEW_FLOAT, FLOAT
         70 => Some(Value::from(f64::from_be_bytes(input.array()?))),
+        99 => {
+            let digits = std::str::from_utf8(input.take(31)?).ok()?;
+            digits.trim_end_matches('\0').parse::<f64>().ok().map(Value::from)
+        }
         // SMALL_INTEGER, INTEGER
         97 => Some(Value::from(input.byte()?)),
         98 => Some(Value::from(i32::from_be_bytes(input.array()?))),
@@ -119,8 +124,7 @@ fn atom(name: &[u8]) -> Value {
     }
 }
 
-/// A sign and little-endian digits. What does not fit 64 bits is no user id, and
-/// nobody needs it exact.
+/// A sign and little-endian digits.
 fn big(input: &mut Bytes<'_>, length: usize) -> Option<Value> {
     let negative = input.byte()? != 0;
     let digits = input.take(length)?;
@@ -140,5 +144,20 @@ mod tests {
             assert!(parse(bytes).is_err());
         }
         assert_eq!(parse(&[VERSION, 97, 7]).unwrap(), Value::from(7));
+    }
+
+    #[test]
+    fn uncommon_terms_beside_the_user_cost_nobody_the_session() {
+        let float = [b"c2.50000000000000000000e+00".as_slice(), &[0; 5]].concat();
+        let big = [&[110, 9, 0][..], &[0; 8], &[1]].concat();
+        let improper = [108, 0, 0, 0, 1, 97, 1, 97, 2];
+        let cases: [(&[u8], Value); 3] = [
+            (&float, 2.5.into()),
+            (&big, "18446744073709551616".into()),
+            (&improper, vec![1, 2].into()),
+        ];
+        for (term, expected) in cases {
+            assert_eq!(parse(&[&[VERSION], term].concat()).unwrap(), expected);
+        }
     }
 }

@@ -5,7 +5,9 @@ use std::num::NonZeroU32;
 
 use super::base64;
 use super::crypto::{Hash, MacKey, open_cbc, pbkdf2};
+use crate::document::{At, Value as Setting};
 use crate::secret::Secret;
+use crate::session::settings::Settings;
 use crate::session::{Reason, Rejected};
 
 /// What was sealed, and until when (Unix milliseconds).
@@ -21,9 +23,39 @@ impl Unsealed {
     }
 }
 
-/// Opens a seal. `passwords` come with the ids seals name them by; a seal
-/// without an id is tried with all of them.
-pub(crate) fn unseal(seal: &str, passwords: &[(String, Secret)]) -> Result<Unsealed, Rejected> {
+/// The passwords of an app, each under the id by which seals name it. `None`
+/// opens seals of any id.
+pub(crate) struct Passwords(Vec<(Option<String>, Secret)>);
+
+impl Passwords {
+    /// A table names its passwords. One password alone has the id `alone`, if
+    /// the framework gives it one; those in a list may have any.
+    pub(crate) fn read(settings: &mut Settings<'_, '_>, alone: Option<&str>) -> Option<Self> {
+        let table = settings.table();
+        let is_table =
+            |at: Option<At<'_>>| at.is_some_and(|at| matches!(at.node.value, Setting::Table(_)));
+        let named = is_table(table.peek("secret")) || is_table(table.peek("secrets"));
+        let is_alone = table.peek("secrets").is_none();
+        let id = |id: String| match (named, is_alone) {
+            (true, _) => Some(id),
+            (false, true) => alone.map(str::to_owned),
+            (false, false) => None,
+        };
+        let secrets = settings.secrets_by_id()?;
+        Some(Self(secrets.into_iter().map(|(own, secret)| (id(own), secret)).collect()))
+    }
+
+    /// The passwords a seal with this id may be under. Without one, iron looks
+    /// for `default`.
+    fn named(&self, id: &str) -> Vec<&Secret> {
+        let id = if id.is_empty() { "default" } else { id };
+        let named = self.0.iter().filter(|(own, _)| own.as_deref().is_none_or(|own| own == id));
+        named.map(|(_, password)| password).collect()
+    }
+}
+
+/// Opens a seal.
+pub(crate) fn unseal(seal: &str, passwords: &Passwords) -> Result<Unsealed, Rejected> {
     let parts: Vec<_> = seal.split('*').collect();
     let &[prefix, id, cipher_salt, iv, ciphertext, expiry, mac_salt, mac] = parts.as_slice() else {
         return Err(Rejected::malformed(format!("{} parts, a seal has 8", parts.len())));
@@ -38,11 +70,7 @@ pub(crate) fn unseal(seal: &str, passwords: &[(String, Secret)]) -> Result<Unsea
     };
     let (iv, ciphertext, mac) = (decode(iv)?, decode(ciphertext)?, decode(mac)?);
     let authenticated = parts.get(..6).unwrap_or_default().join("*");
-    let candidates: Vec<_> = passwords
-        .iter()
-        .filter(|(own, _)| id.is_empty() || own == id)
-        .map(|(_, password)| password)
-        .collect();
+    let candidates = passwords.named(id);
     if candidates.is_empty() {
         let detail = "the seal names a password id that is not in `secrets`";
         return Err(Rejected::new(Reason::BadSignature, detail));

@@ -36,7 +36,7 @@ pub(crate) fn verify<'v>(
 }
 
 /// When a value signed at `issued` ends. What is signed in the future was not
-/// signed by the app, or by a clock nobody should trust.
+/// signed by the app, or by a clock nobody should trust. (Django does not look.)
 pub(crate) fn expires_at(
     issued: u64,
     max_age: Option<u64>,

@@ -8,10 +8,12 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use jsonwebtoken::{Algorithm, DecodingKey};
+use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
+use jsonwebtoken::DecodingKey;
 use serde_json::Value;
 
 use crate::secret::Secret;
+use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::{base64, claims};
 use crate::session::{Reason, Rejected};
 
@@ -22,25 +24,25 @@ enum Family {
     Hmac,
     P256,
     P384,
+    P521,
     Rsa,
 }
 
 impl Family {
-    /// `None` for an algorithm a later `jsonwebtoken` may bring.
-    const fn of(algorithm: Algorithm) -> Option<Self> {
-        Some(match algorithm {
+    const fn of(algorithm: Algorithm) -> Self {
+        match algorithm {
             Algorithm::EdDSA => Self::Ed25519,
-            Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => Self::Hmac,
             Algorithm::ES256 => Self::P256,
             Algorithm::ES384 => Self::P384,
+            Algorithm::ES512 => Self::P521,
+            Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => Self::Hmac,
             Algorithm::PS256
             | Algorithm::PS384
             | Algorithm::PS512
             | Algorithm::RS256
             | Algorithm::RS384
             | Algorithm::RS512 => Self::Rsa,
-            _ => return None,
-        })
+        }
     }
 
     /// What is allowed if the settings name no algorithm.
@@ -50,6 +52,7 @@ impl Family {
             Self::Hmac => Algorithm::HS256,
             Self::P256 => Algorithm::ES256,
             Self::P384 => Algorithm::ES384,
+            Self::P521 => Algorithm::ES512,
             Self::Rsa => Algorithm::RS256,
         }
     }
@@ -60,17 +63,39 @@ pub(crate) struct Key {
     /// The one algorithm the key's document allows, if it names one.
     only: Option<Algorithm>,
     family: Family,
-    pub decoding: DecodingKey,
+    material: Material,
+}
+
+enum Material {
+    /// Everything but P-521, which `jsonwebtoken` does not know.
+    Library(DecodingKey),
+    /// An uncompressed point.
+    P521(Vec<u8>),
 }
 
 impl Key {
     pub(crate) fn fits(&self, algorithm: Algorithm) -> bool {
-        Family::of(algorithm) == Some(self.family) && self.only.is_none_or(|only| only == algorithm)
+        Family::of(algorithm) == self.family && self.only.is_none_or(|only| only == algorithm)
+    }
+
+    /// Whether `signature` (base64url) is this key's under the message.
+    pub(crate) fn verifies(&self, message: &[u8], signature: &str, algorithm: Algorithm) -> bool {
+        match (&self.material, algorithm.library()) {
+            (Material::Library(key), Some(algorithm)) => {
+                jsonwebtoken::crypto::verify(signature, message, key, algorithm)
+                    .is_ok_and(|verified| verified)
+            }
+            (Material::P521(point), None) => {
+                let key = UnparsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, point);
+                base64::url_decode(signature).is_some_and(|it| key.verify(message, &it).is_ok())
+            }
+            (Material::Library(_), None) | (Material::P521(_), Some(_)) => false,
+        }
     }
 
     pub(crate) fn from_secret(secret: &Secret) -> Self {
-        let decoding = DecodingKey::from_secret(secret.bytes());
-        Self { id: None, only: None, family: Family::Hmac, decoding }
+        let material = Material::Library(DecodingKey::from_secret(secret.bytes()));
+        Self { id: None, only: None, family: Family::Hmac, material }
     }
 
     /// A public key or a certificate.
@@ -79,20 +104,25 @@ impl Key {
         if pem.windows(private.len()).any(|window| window == private) {
             return None;
         }
-        let (family, decoding) = if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
+        let (family, key) = if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
             (Family::Rsa, key)
         } else if let Ok(key) = DecodingKey::from_ed_pem(pem) {
             (Family::Ed25519, key)
         } else {
             let key = DecodingKey::from_ec_pem(pem).ok()?;
-            let family = match key.try_get_as_bytes().ok()?.len() {
+            let point = key.try_get_as_bytes().ok()?;
+            let family = match point.len() {
                 65 => Family::P256,
                 97 => Family::P384,
+                133 => {
+                    let material = Material::P521(point.to_vec());
+                    return Some(Self { id, only: None, family: Family::P521, material });
+                }
                 _ => return None,
             };
             (family, key)
         };
-        Some(Self { id, only: None, family, decoding })
+        Some(Self { id, only: None, family, material: Material::Library(key) })
     }
 
     /// One member of a JWK set (RFC 7517); `None` if it cannot verify here.
@@ -105,32 +135,42 @@ impl Key {
         if operations.is_some_and(|all| !all.iter().any(|operation| operation == "verify")) {
             return None;
         }
-        let point = |length| {
-            let coordinate = |name| {
-                let text = member(name)?;
-                (base64::url_decode(text)?.len() == length).then_some(text)
-            };
-            DecodingKey::from_ec_components(coordinate("x")?, coordinate("y")?).ok()
+        let coordinate = |name, length| {
+            let text = member(name)?;
+            base64::url_decode(text)
+                .filter(|bytes| bytes.len() == length)
+                .map(|bytes| (text, bytes))
         };
-        let (family, decoding) = match (member("kty")?, member("crv")) {
+        let point = |length| {
+            let (x, y) = (coordinate("x", length)?.0, coordinate("y", length)?.0);
+            DecodingKey::from_ec_components(x, y).ok().map(Material::Library)
+        };
+        let library = |key: jsonwebtoken::errors::Result<_>| key.ok().map(Material::Library);
+        let (family, material) = match (member("kty")?, member("crv")) {
             ("EC", Some("P-256")) => (Family::P256, point(32)?),
             ("EC", Some("P-384")) => (Family::P384, point(48)?),
+            ("EC", Some("P-521")) => {
+                let (x, y) = (coordinate("x", 66)?.1, coordinate("y", 66)?.1);
+                (Family::P521, Material::P521([vec![4], x, y].concat()))
+            }
             ("OKP", Some("Ed25519")) => {
-                (Family::Ed25519, DecodingKey::from_ed_components(member("x")?).ok()?)
+                (Family::Ed25519, library(DecodingKey::from_ed_components(member("x")?))?)
             }
             ("RSA", _) => {
-                (Family::Rsa, DecodingKey::from_rsa_components(member("n")?, member("e")?).ok()?)
+                let key = DecodingKey::from_rsa_components(member("n")?, member("e")?);
+                (Family::Rsa, library(key)?)
             }
             ("oct", _) => {
-                (Family::Hmac, DecodingKey::from_secret(&base64::url_decode(member("k")?)?))
+                let key = DecodingKey::from_secret(&base64::url_decode(member("k")?)?);
+                (Family::Hmac, Material::Library(key))
             }
             _ => return None,
         };
         let only = match member("alg") {
-            Some(name) => Some(name.parse().ok()?),
+            Some(name) => Some(Algorithm::named(name)?),
             None => None,
         };
-        Some(Self { id: member("kid").map(str::to_owned), only, family, decoding })
+        Some(Self { id: member("kid").map(str::to_owned), only, family, material })
     }
 }
 

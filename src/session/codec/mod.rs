@@ -1,5 +1,6 @@
 //! What several formats share: encodings, keys, envelopes.
 
+pub(crate) mod algorithm;
 pub(crate) mod base64;
 pub(crate) mod bytes;
 pub(crate) mod claims;

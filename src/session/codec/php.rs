@@ -1,16 +1,16 @@
 //! PHP's `serialize` format, read as data: objects are stepped over property by
 //! property, no class is ever known.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::bytes::{Bytes, MAX_DEPTH, list_or_object, shown};
 use crate::session::Rejected;
 
-/// One serialized value and nothing behind it.
+/// One serialized array, which is what a session is, and nothing behind it.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
     let mut input = Bytes(bytes);
-    let value = value(&mut input, 0).filter(|_| input.0.is_empty());
-    value.ok_or_else(|| Rejected::malformed("the session is not PHP-serialized data"))
+    let value = value(&mut input, 0).filter(|_| input.0.is_empty() && bytes.starts_with(b"a:"));
+    value.ok_or_else(|| Rejected::malformed("the session is not a PHP-serialized array"))
 }
 
 /// The bytes of a serialized string: how caches wrap what they are given.
@@ -66,7 +66,8 @@ fn value(input: &mut Bytes<'_>, depth: usize) -> Option<Value> {
         b'E' => {
             let case = text(input)?;
             input.expect(b';')?;
-            Some(shown(case))
+            // No text to the app, so it is nobody's id.
+            Some(json!({ "enum": shown(case) }))
         }
         b'i' => ascii(input.until(b';')?)?.parse::<i64>().ok().map(Value::from),
         b'O' => {
@@ -129,8 +130,6 @@ fn ascii(bytes: &[u8]) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -140,14 +139,16 @@ mod tests {
             "\0*\0y",
             r#"";b:1;}s:1:"l";a:2:{i:0;d:0.5;i:1;N;}s:1:"r";R:2;i:7;E:7:"A:Heart";}"#
         );
-        let expected = json!({"e": {"x": 1}, "l": [0.5, null], "r": null, "7": "A:Heart"});
+        let expected =
+            json!({"e": {"x": 1}, "l": [0.5, null], "r": null, "7": {"enum": "A:Heart"}});
         assert_eq!(parse(text.as_bytes()).unwrap(), expected);
     }
 
     #[test]
     fn lies_about_lengths_and_endless_nesting_are_refused() {
         let nested = "a:1:{i:0;".repeat(100_000);
-        for text in ["a:999999999:{", "s:99:\"x\";", "s:1:\"xy\";", "i:1", "i:1;i:2;", "x", &nested]
+        for text in
+            ["a:999999999:{", "s:99:\"x\";", "s:1:\"xy\";", "i:1", "i:1;i:2;", "x", "i:1;", &nested]
         {
             assert!(parse(text.as_bytes()).is_err());
         }

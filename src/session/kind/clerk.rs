@@ -1,14 +1,16 @@
 //! Clerk: a token of about a minute that the browser renews, beside a cookie
 //! that says since when anybody is signed in.
 
+use std::cmp::Reverse;
+
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
-use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use super::Format;
 use crate::document::OneOrMany;
+use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::keys::{Keys, RemoteKeys};
 use crate::session::codec::{claims, jws};
 use crate::session::jar::{Habits, Jar};
@@ -40,6 +42,9 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     let plain = settings.jar(HABITS);
     let publishable_key = settings.secret("publishable_key");
     let authorized_parties = settings.get::<OneOrMany<String>>("authorized_parties");
+    if authorized_parties.as_ref().is_some_and(|list| list.0.is_empty()) {
+        settings.problem("`authorized_parties` is empty; leave it out to allow every origin");
+    }
     let keys = key_settings::public(settings)?;
     let plain = plain?;
     let mut pairs = vec![Pair { session: plain.name().to_owned(), since: "__client_uat".into() }];
@@ -65,8 +70,11 @@ fn suffix(publishable_key: &[u8]) -> String {
 
 impl Format for Clerk {
     fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Check<Opened>, Rejected> {
+        let mut pairs: Vec<_> = self.pairs.iter().collect();
+        // Of two sessions Clerk takes the later one, else the one with the suffix.
+        pairs.sort_by_cached_key(|pair| Reverse(self.issued(pair, cookies)));
         let mut rejected = None;
-        for pair in &self.pairs {
+        for pair in pairs {
             match self.open_pair(pair, cookies, now) {
                 Ok(Some(opened)) => return Ok(Check::Known(opened)),
                 Ok(None) => {}
@@ -94,6 +102,14 @@ impl Format for Clerk {
 }
 
 impl Clerk {
+    /// When the token of a pair says it was issued, unless its user signed out.
+    /// Nothing is verified yet: this is the order in which they are tried.
+    fn issued(&self, pair: &Pair, cookies: Cookies<'_>) -> Option<u64> {
+        let since = self.jar.value(&pair.since, cookies).ok()??;
+        let token = self.jar.value(&pair.session, cookies).ok()??;
+        if *since == *b"0" { None } else { jws::unverified_seconds(&token, "iat") }
+    }
+
     fn open_pair(
         &self,
         pair: &Pair,
@@ -107,6 +123,9 @@ impl Clerk {
         if opened.expires_at.is_none() {
             return Err(Rejected::new(Reason::MissingExp, "the token has no `exp`"));
         }
+        if claims::text(&opened.session, "sub").is_none() {
+            return Err(Rejected::new(Reason::NoUser, "`sub` is missing or not a text"));
+        }
         claims::begun(&opened.session, "iat", now)?;
         self.check_party(&opened.session)?;
         check_pending(&opened.session)?;
@@ -114,16 +133,13 @@ impl Clerk {
         Ok(Some(opened))
     }
 
-    /// A token without `azp` was not issued to a browser origin; Clerk lets it
-    /// pass.
     fn check_party(&self, session: &Value) -> Result<(), Rejected> {
-        let (Some(allowed), Some(party)) = (&self.authorized_parties, session.get("azp")) else {
-            return Ok(());
-        };
-        if allowed.iter().any(|own| party == own.as_str()) {
+        let Some(allowed) = &self.authorized_parties else { return Ok(()) };
+        let party = claims::text(session, "azp");
+        if party.is_some_and(|party| allowed.iter().any(|own| own == party)) {
             return Ok(());
         }
-        let detail = "`azp` is not one of `authorized_parties`";
+        let detail = "`azp` is missing or not one of `authorized_parties`";
         Err(Rejected::new(Reason::WrongAudience, detail))
     }
 
@@ -151,7 +167,12 @@ impl Clerk {
     }
 }
 
+/// Machine tokens and OAuth access tokens are signed with the same key.
 fn check_category(header: &Value) -> Result<(), Rejected> {
+    if header.get("typ").is_some_and(|kind| kind != "JWT") {
+        let detail = "the token's type (`typ`) is not that of a session";
+        return Err(Rejected::new(Reason::WrongPurpose, detail));
+    }
     match header.get("cat") {
         Some(category) if !CATEGORIES.iter().any(|own| category == own) => {
             let detail = "the token's category (`cat`) is not that of a session";

@@ -1,11 +1,12 @@
-//! express-session: a signed session id; the session itself is in Redis.
+//! express-session: a signed session id; the session itself is in Redis, or in
+//! a table.
 
 use super::Format;
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::{base64, json};
 use crate::session::jar::{Habits, Jar};
-use crate::session::settings::Settings;
-use crate::session::store::{self, Answer, Check, Engine, Question, Store};
+use crate::session::settings::{Settings, StoreSettings};
+use crate::session::store::{self, Answer, Cell, Check, Engine, Question, Store};
 use crate::session::{Cookies, Opened, Reason, Rejected};
 
 const HABITS: Habits = Habits { names: &["connect.sid"], ..Habits::NODE };
@@ -14,19 +15,40 @@ struct ExpressSession {
     jar: Jar,
     keys: Vec<MacKey>,
     store: Store,
-    prefix: String,
+    place: Place,
+}
+
+/// How the app's session store keeps sessions: as connect-redis, or as
+/// connect-pg-simple and its like.
+enum Place {
+    Redis { prefix: String },
+    Row { table: String, id: String, session: String, expires: String },
 }
 
 pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     let jar = settings.jar(HABITS);
-    let store = settings.needed_store(&[Engine::Redis]).map(|mut store| {
-        let prefix = store.text("prefix", "sess:");
-        (store.finish(), prefix)
+    let store = settings.needed_store(&[Engine::Redis, Engine::Sql]).map(|mut store| {
+        let place = Place::read(&mut store);
+        (store.finish(), place)
     });
     let secrets = settings.secrets()?;
     let keys = secrets.iter().map(|secret| MacKey::new(Hash::Sha256, secret.bytes()));
-    let (store, prefix) = store?;
-    Some(Box::new(ExpressSession { keys: keys.collect(), jar: jar?, store, prefix }))
+    let (store, place) = store?;
+    Some(Box::new(ExpressSession { keys: keys.collect(), jar: jar?, store, place }))
+}
+
+impl Place {
+    fn read(store: &mut StoreSettings<'_>) -> Self {
+        if store.engine() == Engine::Redis {
+            return Self::Redis { prefix: store.text("prefix", "sess:") };
+        }
+        Self::Row {
+            table: store.identifier("table", "session"),
+            id: store.identifier("id_column", "sid"),
+            session: store.identifier("session_column", "sess"),
+            expires: store.identifier("expires_column", "expire"),
+        }
+    }
 }
 
 impl Format for ExpressSession {
@@ -40,23 +62,35 @@ impl Format for ExpressSession {
         let (id, signature) = signed
             .rsplit_once('.')
             .ok_or_else(|| Rejected::malformed("the value has no signature after `.`"))?;
-        let signature = base64::decode(signature).unwrap_or_default();
+        let signature = base64::decode_unpadded(signature).unwrap_or_default();
         if !self.keys.iter().any(|key| key.verifies(id.as_bytes(), &signature)) {
             return Err(Rejected::bad_signature(self.keys.len()));
         }
-        store::check_id(id)?;
-        Ok(Question::redis(&self.prefix, id))
+        store::check_signed_id(id)?;
+        Ok(match &self.place {
+            Place::Redis { prefix } => Question::redis(prefix, id),
+            Place::Row { table, id: column, .. } => {
+                Question::row(table, &[(column, Cell::Text(id.to_owned()))])
+            }
+        })
     }
 
-    /// The key's life decides, not `cookie.expires` in the JSON: an active
-    /// session's life is extended without rewriting it.
+    /// The life of the key or row decides, not `cookie.expires` in the JSON: an
+    /// active session's life is extended without rewriting it.
     fn answered(
         &self,
         _question: &Question,
         answer: Answer,
         now: u64,
     ) -> Result<Check<Opened>, Rejected> {
-        let (value, expires_at) = answer.redis(now)?;
+        let (value, expires_at) = match &self.place {
+            Place::Redis { .. } => answer.redis(now)?,
+            Place::Row { session, expires, .. } => {
+                let row = answer.row()?;
+                let value = row.get(session)?.bytes().unwrap_or_default().to_vec();
+                (value, Some(row.time(expires)?))
+            }
+        };
         Ok(Check::Known(Opened { session: json::parse(&value)?, expires_at }))
     }
 

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use jsonwebtoken::Algorithm;
-
 use super::Format;
 use crate::document::Value as Setting;
+use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
 use crate::session::codec::keys::{Key, KeySet, Keys, RemoteKeys};
 use crate::session::codec::{claims, jws};
@@ -31,7 +30,7 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     let keys = read_certificates(settings)?;
     let project = project?;
     let expected = Expected {
-        issuer: Some(format!("https://session.firebase.google.com/{project}")),
+        issuer: Some(vec![format!("https://session.firebase.google.com/{project}")]),
         audience: Some(vec![project]),
     };
     Some(Box::new(Firebase { jar: jar?, keys, expected }))

@@ -95,8 +95,9 @@ fn untag_one(tag: &str, content: Value) -> Value {
                 .collect(),
         ),
         (" t", content) => untag(content),
-        // Bytes, dates and markup stay the texts they were written as.
-        (" b" | " d" | " m", content) => content,
+        (" m", content) => content,
+        // Bytes and dates are no texts to the app, so they keep their tags here
+        // and are nobody's id.
         (tag, content) => serde_json::json!({ tag: untag(content) }),
     }
 }

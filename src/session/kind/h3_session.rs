@@ -2,7 +2,6 @@
 //! around the session's id, its birth and the app's data.
 
 use super::Format;
-use crate::secret::Secret;
 use crate::session::codec::{iron, json};
 use crate::session::jar::{Habits, Jar};
 use crate::session::settings::Settings;
@@ -13,14 +12,15 @@ const HABITS: Habits = Habits { names: &["nuxt-session", "h3"], ..Habits::NODE }
 
 struct H3Session {
     jar: Jar,
-    passwords: Vec<(String, Secret)>,
+    passwords: iron::Passwords,
     max_age: Option<u64>,
 }
 
 pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     let jar = settings.jar(HABITS);
-    let max_age = settings.seconds("max_age");
-    let passwords = settings.secrets_by_id()?;
+    // h3 takes 0 for no `maxAge`.
+    let max_age = settings.seconds("max_age").filter(|&max_age| max_age > 0);
+    let passwords = iron::Passwords::read(settings, None)?;
     Some(Box::new(H3Session { jar: jar?, passwords, max_age }))
 }
 

@@ -1,11 +1,10 @@
 //! iron-session 8 and 9: the app's own object under a seal. WorkOS AuthKit seals
 //! a token inside it.
 
-use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use super::Format;
-use crate::secret::Secret;
+use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::keys::{Keys, RemoteKeys};
 use crate::session::codec::{iron, json, jws};
 use crate::session::jar::{Habits, Jar};
@@ -18,7 +17,7 @@ const HABITS: Habits = Habits { chunks: Some("."), ..Habits::NODE };
 
 struct IronSession {
     jar: Jar,
-    passwords: Vec<(String, Secret)>,
+    passwords: iron::Passwords,
     token: Option<Token>,
 }
 
@@ -31,7 +30,7 @@ struct Token {
 pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     let jar = settings.jar(HABITS);
     let token = read_token(settings);
-    let passwords = settings.secrets_by_id()?;
+    let passwords = iron::Passwords::read(settings, Some("1"))?;
     Some(Box::new(IronSession { jar: jar?, passwords, token }))
 }
 

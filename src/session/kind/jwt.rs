@@ -1,9 +1,8 @@
 //! A plain signed token in a cookie: home-grown logins and their many presets.
 
-use jsonwebtoken::Algorithm;
-
 use super::Format;
 use crate::document::OneOrMany;
+use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
 use crate::session::codec::jws;
 use crate::session::codec::keys::{Keys, RemoteKeys};
@@ -31,7 +30,7 @@ enum Expiry {
 pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     let jar = settings.jar(Habits::NODE);
     let expected = Expected {
-        issuer: settings.get("issuer"),
+        issuer: settings.get::<OneOrMany<String>>("issuer").map(|list| list.0),
         audience: settings.get::<OneOrMany<String>>("audience").map(|list| list.0),
     };
     let expiry = match settings.get("require_exp") {

@@ -33,7 +33,7 @@ impl Format for KoaSession {
         let found = self.keys.find(&self.jar, cookies)?;
         if let Some((_, prefix)) = &self.external {
             let id = found.text()?;
-            store::check_id(id)?;
+            store::check_signed_id(id)?;
             return Ok(Question::redis(prefix, id));
         }
         let text = base64::decode(&found.value)

@@ -143,7 +143,11 @@ fn verify(value: &str, keys: &[Secret]) -> Result<Vec<u8>, Rejected> {
         Some((signed, mac, header, term))
     });
     let Some((signed, mac, header, term)) = parts else {
-        return Err(Rejected::malformed("the value does not have three parts"));
+        return Err(Rejected::malformed(if value.starts_with("XCP.") {
+            "the value is encrypted; write the `encryption_salt` of the app's endpoint.ex"
+        } else {
+            "the value does not have three parts"
+        }));
     };
     let hash = match base64::url_decode(header).as_deref() {
         Some(b"HS256") => Hash::Sha256,
@@ -168,7 +172,11 @@ fn decrypt(value: &str, boxes: &[XChaCha20Poly1305]) -> Result<Vec<u8>, Rejected
         Some((nonce, [ciphertext, tag].concat()))
     });
     let Some((nonce, message)) = parts else {
-        return Err(Rejected::malformed("the value is not `XCP.` and an encrypted term"));
+        return Err(Rejected::malformed(if value.starts_with("SFM") {
+            "the value is signed, not encrypted; leave out `encryption_salt`"
+        } else {
+            "the value is not `XCP.` and an encrypted term"
+        }));
     };
     let opened = boxes.iter().find_map(|key| {
         // The label is a historic one; the cipher is XChaCha20-Poly1305.

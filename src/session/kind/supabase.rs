@@ -1,11 +1,11 @@
 //! Supabase SSR: a JSON envelope in chunks. Only the access token inside it is
 //! signed; the user beside it is whatever the browser says.
 
-use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use super::Format;
 use crate::document::OneOrMany;
+use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
 use crate::session::codec::keys::{Keys, RemoteKeys};
 use crate::session::codec::{base64, json, jws};
@@ -36,7 +36,7 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     };
     let audience = settings.get::<OneOrMany<String>>("audience").map(|list| list.0);
     let expected = Expected {
-        issuer: settings.get("issuer"),
+        issuer: settings.get::<OneOrMany<String>>("issuer").map(|list| list.0),
         audience: Some(audience.unwrap_or_else(|| vec!["authenticated".to_owned()])),
     };
     let (keys, algorithms) = key_settings::any(settings)?;

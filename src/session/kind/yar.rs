@@ -1,8 +1,9 @@
 //! yar (hapi): a seal around the session while it is small, around its id
 //! otherwise.
 
+use serde_json::Value;
+
 use super::Format;
-use crate::secret::Secret;
 use crate::session::codec::{claims, iron, json};
 use crate::session::cookie::{Duplicate, Encoding};
 use crate::session::jar::{Habits, Jar};
@@ -20,18 +21,18 @@ const HABITS: Habits = Habits {
 
 struct Yar {
     jar: Jar,
-    passwords: Vec<(String, Secret)>,
+    passwords: iron::Passwords,
     cache: Option<(Store, String)>,
 }
 
 pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     let jar = settings.jar(HABITS);
     let cache = settings.store(&[Engine::Redis]).map(|mut store| {
-        // catbox-redis: partition, segment, id.
-        let prefix = store.text("prefix", "hapi-cache:!yar:");
+        // catbox-redis: partition, segment (the plugin's name), id, each escaped.
+        let prefix = store.text("prefix", "hapi-cache:!%40hapi%2Fyar:");
         (store.finish(), prefix)
     });
-    let passwords = settings.secrets_by_id()?;
+    let passwords = iron::Passwords::read(settings, None)?;
     Some(Box::new(Yar { jar: jar?, passwords, cache }))
 }
 
@@ -40,17 +41,18 @@ impl Format for Yar {
         let found = self.jar.find(cookies)?;
         let unsealed = iron::unseal(found.text()?, &self.passwords)?;
         let mut whole = json::parse(&unsealed.plaintext)?;
-        if let Some(session) = whole.get_mut("_store").map(serde_json::Value::take) {
+        let session = whole.get_mut("_store").map(Value::take).filter(|session| !session.is_null());
+        let id = claims::text(&whole, "id").filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| Rejected::malformed("the cookie holds no session id"))?;
+        if let Some(session) = session {
             return Ok(Check::Known(Opened { session, expires_at: unsealed.expires_at() }));
         }
-        let id = claims::text(&whole, "id")
-            .ok_or_else(|| Rejected::malformed("the cookie holds neither a session nor its id"))?;
         let Some((_, prefix)) = &self.cache else {
             let detail = "the cookie holds only the session's id: the session outgrew \
                           `maxCookieSize` and is in the server's cache";
             return Err(Rejected::new(Reason::StoreMiss, detail));
         };
-        store::check_id(id)?;
+        store::check_signed_id(id)?;
         Ok(Question::redis(prefix, id))
     }
 
@@ -65,7 +67,7 @@ impl Format for Yar {
         let mut envelope = json::parse(&value)?;
         let session = envelope
             .get_mut("item")
-            .map(serde_json::Value::take)
+            .map(Value::take)
             .ok_or_else(|| Rejected::malformed("the cached value has no `item`"))?;
         Ok(Check::Known(Opened { session, expires_at }))
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::session::codec::bytes::{Bytes, shown};
+use crate::session::codec::bytes::{Bytes, binary, shown};
 use crate::session::codec::number;
 
 /// What a pickle builds. Lists, dicts and tuples hold indices into the arena.
@@ -179,11 +179,11 @@ impl<'a> Machine<'a> {
             b'I' => match input.until(b'\n')? {
                 b"00" => Value::Bool(false),
                 b"01" => Value::Bool(true),
-                digits => text(digits)?.parse::<i64>().map_or(Value::Null, Value::from),
+                digits => number::from_decimal(text(digits)?).unwrap_or_default(),
             },
             b'L' => {
                 let digits = text(input.until(b'\n')?)?.trim_end_matches('L');
-                digits.parse::<i64>().map_or(Value::Null, Value::from)
+                number::from_decimal(digits).unwrap_or_default()
             }
             0x8a => {
                 let length = usize::from(input.byte()?);
@@ -195,22 +195,24 @@ impl<'a> Machine<'a> {
             }
             b'G' => Value::from(f64::from_be_bytes(input.array()?)),
             b'F' => Value::from(text(input.until(b'\n')?)?.parse::<f64>().ok()?),
-            b'V' => shown(input.until(b'\n')?),
+            b'V' => Value::String(raw_unicode_escape(input.until(b'\n')?)?),
             b'S' => shown(quoted(input.until(b'\n')?)?),
-            b'U' | b'C' | 0x8c => {
-                let length = usize::from(input.byte()?);
-                shown(input.take(length)?)
-            }
-            b'T' | b'B' | b'X' => {
-                let length = self.length()?;
-                shown(self.input.take(length)?)
-            }
-            0x8d | 0x8e | 0x96 => {
-                let length = usize::try_from(u64::from_le_bytes(input.array()?)).ok()?;
-                shown(input.take(length)?)
-            }
+            b'U' | b'T' | b'X' | 0x8c | 0x8d => shown(self.counted(operation)?),
+            // Bytes are no text in Python: an app that finds them where an id
+            // should be finds nobody.
+            b'B' | b'C' | 0x8e | 0x96 => binary(self.counted(operation)?),
             _ => return None,
         })
+    }
+
+    /// What follows a length of one byte, of eight, or of four.
+    fn counted(&mut self, operation: u8) -> Option<&'a [u8]> {
+        let length = match operation {
+            b'C' | b'U' | 0x8c => usize::from(self.input.byte()?),
+            0x8d | 0x8e | 0x96 => usize::try_from(u64::from_le_bytes(self.input.array()?)).ok()?,
+            _ => self.length()?,
+        };
+        self.input.take(length)
     }
 
     fn push(&mut self, item: Item) {
@@ -242,4 +244,24 @@ fn text(bytes: &[u8]) -> Option<&str> {
 fn quoted(bytes: &[u8]) -> Option<&[u8]> {
     let inner = |quote: &[u8]| bytes.strip_prefix(quote)?.strip_suffix(quote);
     inner(b"'").or_else(|| inner(b"\""))
+}
+
+/// Python's codec of that name: Latin-1, and `\uXXXX` or `\UXXXXXXXX` for the rest.
+fn raw_unicode_escape(mut bytes: &[u8]) -> Option<String> {
+    let mut decoded = String::new();
+    while let Some((&byte, rest)) = bytes.split_first() {
+        let digits = match rest.first() {
+            Some(b'u') if byte == b'\\' => rest.get(1..5)?,
+            Some(b'U') if byte == b'\\' => rest.get(1..9)?,
+            _ => {
+                decoded.push(char::from(byte));
+                bytes = rest;
+                continue;
+            }
+        };
+        let number = u32::from_str_radix(text(digits)?, 16).ok()?;
+        decoded.push(char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER));
+        bytes = rest.get(digits.len() + 1..)?;
+    }
+    Some(decoded)
 }

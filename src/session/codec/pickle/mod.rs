@@ -17,8 +17,9 @@ use machine::{Item, Machine};
 const MAX_VALUES: usize = 100_000;
 
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
-    let read = Machine::run(bytes)
-        .and_then(|(arena, root)| Writer { arena: &arena, left: MAX_VALUES }.json(root, 0));
+    let read = Machine::run(bytes).and_then(|(arena, root)| {
+        Writer { arena: &arena, left: MAX_VALUES, path: Vec::new() }.json(root)
+    });
     read.ok_or_else(|| Rejected::malformed("the session is not a pickle of plain data"))
 }
 
@@ -26,29 +27,42 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
 struct Writer<'a> {
     arena: &'a [Item],
     left: usize,
+    /// The lists and dicts around the value being written.
+    path: Vec<usize>,
 }
 
 impl Writer<'_> {
-    fn json(&mut self, index: usize, depth: usize) -> Option<Value> {
+    /// A value; inside itself it is `null`.
+    fn json(&mut self, index: usize) -> Option<Value> {
         self.left = self.left.checked_sub(1)?;
-        if depth > MAX_DEPTH {
+        if self.path.contains(&index) {
+            return Some(Value::Null);
+        }
+        if self.path.len() > MAX_DEPTH {
             return None;
         }
+        self.path.push(index);
+        let written = self.write(index);
+        self.path.pop();
+        written
+    }
+
+    fn write(&mut self, index: usize) -> Option<Value> {
         match self.arena.get(index)? {
             Item::Dict(entries) => {
                 let mut members = Map::new();
                 for &(key, value) in entries {
-                    let key = match self.json(key, depth + 1)? {
+                    let key = match self.json(key)? {
                         Value::String(text) => text,
                         other => other.to_string(),
                     };
-                    members.insert(key, self.json(value, depth + 1)?);
+                    members.insert(key, self.json(value)?);
                 }
                 Some(Value::Object(members))
             }
             Item::List(items) => items
                 .iter()
-                .map(|&item| self.json(item, depth + 1))
+                .map(|&item| self.json(item))
                 .collect::<Option<Vec<_>>>()
                 .map(Value::Array),
             Item::Opaque => Some(Value::Null),
@@ -65,7 +79,7 @@ mod tests {
 
     #[test]
     fn plain_values_of_every_protocol_are_read() {
-        let cases: [(&[u8], Value); 5] = [
+        let cases: [(&[u8], Value); 7] = [
             (b"(dp0\nVa\np1\nI5\nsVb\nI01\ns.", json!({"a": 5, "b": true})),
             (
                 b"\x80\x02}q\x00(X\x01\x00\x00\x00aK\x05X\x01\x00\x00\x00bNu.",
@@ -77,6 +91,8 @@ mod tests {
             ),
             (b"\x80\x04]\x94(K\x01\x88G?\xf8\x00\x00\x00\x00\x00\x00e.", json!([1, true, 1.5])),
             (b"cposix\nsystem\n(S'id'\ntR.", Value::Null),
+            (b"V\xe9\\u4e2d\\U0001f600\\u005c\n.", json!("\u{e9}\u{4e2d}\u{1f600}\\")),
+            (b"\x80\x03C\x017.", json!({"base64": "Nw=="})),
         ];
         for (pickle, expected) in cases {
             assert_eq!(parse(pickle).unwrap(), expected);
@@ -95,11 +111,17 @@ mod tests {
             laughs.extend_from_slice(&[b'e', b'q', level + 1]);
         }
         laughs.push(b'.');
-        let circle = b"]q\x00h\x00a.".to_vec();
+        let deep = [b"]".repeat(100), b"a".repeat(99), b".".to_vec()].concat();
         let cut = b"X\xff\xff\xff\x7fa.".to_vec();
-        for bytes in [laughs, circle, cut, b".".to_vec(), b"(".to_vec(), b"(t".to_vec()] {
+        for bytes in [laughs, deep, cut, b".".to_vec(), b"(".to_vec(), b"(t".to_vec()] {
             assert!(parse(&bytes).is_err());
         }
         assert!(parse(b"Pid\n.").is_err(), "persistent ids are not data");
+    }
+
+    #[test]
+    fn what_holds_itself_is_left_out_and_the_rest_is_read() {
+        let session = b"\x80\x02}q\x00(U\x01ah\x00U\x01bK\x07U\x01c]q\x01h\x01au.";
+        assert_eq!(parse(session).unwrap(), json!({"a": null, "b": 7, "c": [null]}));
     }
 }

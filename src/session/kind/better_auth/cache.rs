@@ -1,6 +1,5 @@
 //! better-auth's cookie cache, in its three notations.
 
-use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -8,6 +7,7 @@ use serde_json::value::RawValue;
 use super::stored::session_end;
 use crate::document::{At, FromNode, Table};
 use crate::secret::Secret;
+use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::crypto::{self, Hash, MacKey};
 use crate::session::codec::keys::{Key, KeySet};
 use crate::session::codec::{base64, claims, json, jwe, jws};

@@ -72,7 +72,7 @@ impl Format for BetterAuth {
         match (cached, &self.stored) {
             (Ok(opened), _) => Ok(Check::Known(opened)),
             (Err(_), Some(stored)) => {
-                store::check_id(token)?;
+                store::check_signed_id(token)?;
                 Ok(stored.question(token))
             }
             (Err(rejected), None) => Err(rejected),

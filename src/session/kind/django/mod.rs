@@ -5,7 +5,6 @@ mod stored;
 
 use super::Format;
 use crate::document::{At, FromNode};
-use crate::session::codec::itsdangerous;
 use crate::session::cookie::{Duplicate, Encoding};
 use crate::session::jar::{Habits, Jar};
 use crate::session::settings::Settings;
@@ -97,21 +96,28 @@ fn read_cached_db(settings: &mut Settings<'_, '_>) -> Option<(Option<Store>, Pla
 }
 
 impl Format for Django {
-    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Check<Opened>, Rejected> {
+    fn open(&self, cookies: Cookies<'_>, _now: u64) -> Result<Check<Opened>, Rejected> {
         let found = self.jar.find(cookies)?;
         let value = found.text()?;
         match &self.place {
             Place::Cache(cache, _) => {
-                store::check_plain_id(value)?;
+                check_id(value)?;
                 Ok(Question::redis(&cache.prefix, value))
+            }
+            Place::Cookie { .. } if store::check_plain_id(value).is_ok() => {
+                Err(Rejected::malformed(
+                    "the cookie holds only a session's id, so the app's SESSION_ENGINE is db, \
+                     cache or cached_db; write it as `backend`",
+                ))
             }
             Place::Cookie { signer, max_age } => {
                 let (session, issued) = signer.open(value)?;
-                let expires_at = itsdangerous::expires_at(issued, Some(*max_age), now)?;
+                // Django asks for the age only: it takes a time ahead of its own.
+                let expires_at = Some(issued.saturating_add(*max_age));
                 Ok(Check::Known(Opened { session, expires_at }))
             }
             Place::Database(database) => {
-                store::check_plain_id(value)?;
+                check_id(value)?;
                 Ok(database.question(value))
             }
         }
@@ -153,6 +159,15 @@ impl Format for Django {
     fn user_id(&self) -> Option<&str> {
         Some("/_auth_user_id")
     }
+}
+
+fn check_id(value: &str) -> Result<(), Rejected> {
+    if value.contains(':') {
+        return Err(Rejected::malformed(
+            "the cookie holds a whole session, not its id; write backend = \"signed_cookies\"",
+        ));
+    }
+    store::check_plain_id(value)
 }
 
 impl FromNode for Backend {

@@ -1,6 +1,8 @@
 //! Django sessions in the cache and in the database: how keys are made and values
 //! written.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::signing::Signer;
@@ -9,7 +11,7 @@ use crate::secret::Secret;
 use crate::session::codec::{json, pickle, zlib};
 use crate::session::settings::StoreSettings;
 use crate::session::store::{Cell, Check, Question, Row};
-use crate::session::{Opened, Rejected};
+use crate::session::{Opened, Reason, Rejected};
 
 /// One of the two cache engines on one cache.
 pub(super) struct Cache {
@@ -44,17 +46,18 @@ impl Cache {
     }
 
     pub(super) fn open(&self, value: &[u8]) -> Result<Value, Rejected> {
-        let inflated;
         let plain = match self.compressor {
-            Compressor::None => value,
-            Compressor::Zlib => {
-                inflated = zlib::inflate(value)?;
-                &inflated
-            }
+            Compressor::None => Cow::Borrowed(value),
+            Compressor::Zlib => match zlib::inflate(value) {
+                Ok(inflated) => Cow::Owned(inflated),
+                // The shortest values are left as they are.
+                Err(rejected) if rejected.reason == Reason::Malformed => Cow::Borrowed(value),
+                Err(rejected) => return Err(rejected),
+            },
         };
         let session = match self.serializer {
-            Serializer::Json => json::parse(plain)?,
-            Serializer::Pickle => pickle::parse(plain)?,
+            Serializer::Json => json::parse(&plain)?,
+            Serializer::Pickle => pickle::parse(&plain)?,
         };
         if session.is_object() {
             return Ok(session);

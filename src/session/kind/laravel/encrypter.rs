@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::document::{At, FromNode};
-use crate::secret::{Secret, from_hex, same_bytes};
+use crate::secret::{Secret, same_bytes};
 use crate::session::codec::crypto::{Hash, MacKey, open_cbc, open_gcm};
 use crate::session::codec::{base64, claims, json};
 use crate::session::settings::Settings;
@@ -42,7 +42,7 @@ impl Encrypter {
         let plaintext = self.decrypt(value)?;
         let named = format!("{name}v2");
         let parts = plaintext.split_at_checked(40).and_then(|(prefix, rest)| {
-            Some((from_hex(prefix)?, rest.strip_prefix(b"|")?.to_vec()))
+            Some((base64::hex_decode(prefix)?, rest.strip_prefix(b"|")?.to_vec()))
         });
         let content = parts.and_then(|(prefix, content)| {
             let written_for = |key: &Secret| {
@@ -66,6 +66,11 @@ impl Encrypter {
         };
         let (iv, value) = (member("iv")?, member("value")?);
         match self.cipher {
+            Cipher::Cbc if claims::text(&envelope, "tag").is_some_and(|tag| !tag.is_empty()) => {
+                Err(Rejected::malformed(
+                    "the envelope has a `tag`; write cipher = \"aes-256-gcm\" if that is the app's",
+                ))
+            }
             Cipher::Cbc => self.decrypt_cbc(iv, value, member("mac")?),
             Cipher::Gcm => self.decrypt_gcm(iv, value, &envelope),
         }
@@ -73,7 +78,7 @@ impl Encrypter {
 
     fn decrypt_cbc(&self, iv: &str, value: &str, mac: &str) -> Result<Vec<u8>, Rejected> {
         let authenticated = [iv.as_bytes(), value.as_bytes()].concat();
-        let mac = from_hex(mac.as_bytes()).unwrap_or_default();
+        let mac = base64::hex_decode(mac.as_bytes()).unwrap_or_default();
         let signed =
             |key: &&Secret| MacKey::new(Hash::Sha256, key.bytes()).verifies(&authenticated, &mac);
         let key = self
@@ -88,7 +93,9 @@ impl Encrypter {
     fn decrypt_gcm(&self, iv: &str, value: &str, envelope: &Value) -> Result<Vec<u8>, Rejected> {
         let tag = decode(claims::text(envelope, "tag").unwrap_or_default())?;
         if tag.len() != 16 {
-            return Err(Rejected::malformed("the tag is not 16 bytes"));
+            return Err(Rejected::malformed(
+                "the tag is not 16 bytes; leave out `cipher` if the app's is AES-CBC",
+            ));
         }
         let (iv, value) = (decode(iv)?, decode(value)?);
         let opened = self.keys.iter().find_map(|key| open_gcm(key.bytes(), &iv, b"", &value, &tag));

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use crate::document::{At, FromNode};
-use crate::secret::{Secret, from_hex};
+use crate::secret::Secret;
 use crate::session::Rejected;
 use crate::session::codec::base64;
 use crate::session::codec::crypto::{Hash, MacKey, open_cbc, open_gcm, pbkdf2};
@@ -12,13 +12,19 @@ use crate::session::settings::Settings;
 /// Key digests by `load_defaults`: 7.0 and later, and before.
 const DIGESTS: [Hash; 2] = [Hash::Sha256, Hash::Sha1];
 
-pub(super) enum JarKeys {
+pub(super) struct JarKeys {
+    keys: Keys,
+    /// Each secret makes a key for each digest.
+    secrets: usize,
+}
+
+enum Keys {
     Encrypted(Vec<Encrypted>),
     Signed(Vec<MacKey>),
 }
 
 /// What `secret_key_base` becomes for the encrypted jar.
-pub(super) struct Encrypted {
+struct Encrypted {
     gcm: Secret,
     /// Cookies from before Rails 5.2: CBC, and a signature around it.
     cbc: Secret,
@@ -51,8 +57,8 @@ impl JarKeys {
         let derive = |(secret, digest): (&Secret, Hash), salt: &str, length| {
             pbkdf2(digest, secret.bytes(), salt.as_bytes(), rounds, length)
         };
-        Some(match which {
-            Which::Encrypted => Self::Encrypted(
+        let keys = match which {
+            Which::Encrypted => Keys::Encrypted(
                 pairs
                     .into_iter()
                     .map(|pair| Encrypted {
@@ -65,7 +71,7 @@ impl JarKeys {
                     })
                     .collect(),
             ),
-            Which::Signed => Self::Signed(
+            Which::Signed => Keys::Signed(
                 pairs
                     .into_iter()
                     .map(|pair| {
@@ -73,72 +79,96 @@ impl JarKeys {
                     })
                     .collect(),
             ),
-        })
+        };
+        Some(Self { keys, secrets: secrets.len() })
     }
 
     pub(super) fn is_signed(&self) -> bool {
-        matches!(self, Self::Signed(_))
+        matches!(self.keys, Keys::Signed(_))
     }
 
     /// The verified text inside a cookie.
     pub(super) fn open(&self, value: &str) -> Result<Vec<u8>, Rejected> {
         let parts: Vec<_> = value.split("--").collect();
-        match (self, parts.as_slice()) {
-            (Self::Encrypted(keys), &[ciphertext, iv, tag]) => {
+        let opened = match (&self.keys, parts.as_slice()) {
+            (Keys::Encrypted(keys), &[ciphertext, iv, tag]) => {
                 let sealed = [decode(ciphertext)?, decode(iv)?, decode(tag)?];
+                check_lengths(&sealed)?;
                 decrypt(keys, &sealed)
             }
-            (Self::Encrypted(keys), &[signed, signature]) => decrypt_older(keys, signed, signature),
-            (Self::Encrypted(_), _) => Err(Rejected::malformed(
-                "the value is not ciphertext, vector and tag with `--` between",
-            )),
-            (Self::Signed(keys), &[signed, signature]) => {
-                verify(keys.iter(), signed, signature)?;
-                decode(signed)
+            (Keys::Encrypted(keys), &[signed, mac]) => decrypt_older(keys, signed, mac)?,
+            (Keys::Encrypted(_), _) => {
+                return Err(Rejected::malformed(
+                    "the value is not ciphertext, vector and tag with `--` between",
+                ));
             }
-            (Self::Signed(_), _) => {
-                Err(Rejected::malformed("the value is not text and signature with `--` between"))
+            (Keys::Signed(keys), &[signed, mac]) => match verify(keys.iter(), signed, mac) {
+                Some(_) => Some(decode(signed)?),
+                None => None,
+            },
+            (Keys::Signed(_), &[_, _, _]) => {
+                return Err(Rejected::malformed(
+                    "the value is encrypted, not signed; leave out `jar`",
+                ));
             }
-        }
+            (Keys::Signed(_), _) => {
+                return Err(Rejected::malformed(
+                    "the value is not text and signature with `--` between",
+                ));
+            }
+        };
+        opened.ok_or_else(|| Rejected::bad_signature(self.secrets))
     }
 }
 
-fn decrypt(keys: &[Encrypted], [ciphertext, iv, tag]: &[Vec<u8>; 3]) -> Result<Vec<u8>, Rejected> {
-    // OpenSSL would accept a shorter tag, which is easier to guess.
-    if iv.len() != 12 || tag.len() != 16 {
-        return Err(Rejected::malformed("the vector is not 12 bytes or the tag not 16"));
+/// OpenSSL would accept a shorter tag, which is easier to guess.
+fn check_lengths([_, iv, tag]: &[Vec<u8>; 3]) -> Result<(), Rejected> {
+    if iv.len() == 12 && tag.len() == 16 {
+        return Ok(());
     }
-    let opened = keys.iter().find_map(|key| open_gcm(key.gcm.bytes(), iv, b"", ciphertext, tag));
-    opened.ok_or_else(|| Rejected::bad_signature(keys.len()))
+    Err(Rejected::malformed("the vector is not 12 bytes or the tag not 16"))
 }
 
-fn decrypt_older(keys: &[Encrypted], signed: &str, signature: &str) -> Result<Vec<u8>, Rejected> {
-    let at = verify(keys.iter().map(|key| &key.mac), signed, signature)?;
+fn decrypt(keys: &[Encrypted], [ciphertext, iv, tag]: &[Vec<u8>; 3]) -> Option<Vec<u8>> {
+    keys.iter().find_map(|key| open_gcm(key.gcm.bytes(), iv, b"", ciphertext, tag))
+}
+
+/// `None` if none of the keys signed.
+fn decrypt_older(
+    keys: &[Encrypted],
+    signed: &str,
+    signature: &str,
+) -> Result<Option<Vec<u8>>, Rejected> {
+    let at = verify(keys.iter().map(|key| &key.mac), signed, signature);
+    let Some(key) = at.and_then(|at| keys.get(at)) else { return Ok(None) };
     let sealed = decode(signed)?;
     let parts = std::str::from_utf8(&sealed).ok().and_then(|text| text.split_once("--"));
     let Some((ciphertext, iv)) = parts else {
         return Err(Rejected::malformed("the signed text is not ciphertext and vector"));
     };
     let (ciphertext, iv) = (decode(ciphertext)?, decode(iv)?);
-    let opened = keys.get(at).and_then(|key| open_cbc(key.cbc.bytes(), &iv, &ciphertext));
-    opened.ok_or_else(|| Rejected::malformed("the signed text cannot be decrypted"))
+    let opened = open_cbc(key.cbc.bytes(), &iv, &ciphertext);
+    opened.map(Some).ok_or_else(|| Rejected::malformed("the signed text cannot be decrypted"))
 }
 
 /// Which of the keys signed.
 fn verify<'k>(
-    keys: impl ExactSizeIterator<Item = &'k MacKey>,
+    mut keys: impl Iterator<Item = &'k MacKey>,
     signed: &str,
     signature: &str,
-) -> Result<usize, Rejected> {
-    let tried = keys.len();
-    let signature = from_hex(signature.as_bytes()).unwrap_or_default();
-    let mut keys = keys;
+) -> Option<usize> {
+    let signature = base64::hex_decode(signature.as_bytes())?;
     keys.position(|key| key.verifies(signed.as_bytes(), &signature))
-        .ok_or_else(|| Rejected::bad_signature(tried))
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, Rejected> {
-    base64::decode(text).ok_or_else(|| Rejected::malformed("a part of the value is not base64"))
+    base64::decode_padded(text).ok_or_else(|| {
+        Rejected::malformed(if text.contains(' ') {
+            "a part of the value has spaces; to Rack a `+` in a cookie is one, so Rails sends `%2B`"
+        } else {
+            "a part of the value is not base64"
+        })
+    })
 }
 
 impl FromNode for Which {

@@ -7,11 +7,14 @@ mod jar_keys;
 use serde_json::Value;
 
 use super::Format;
+use crate::session::cookie::Encoding;
 use crate::session::jar::{Habits, Jar};
 use crate::session::settings::Settings;
 use crate::session::store::{self, Answer, Cell, Check, Engine, Question, Store};
 use crate::session::{Cookies, Opened, Reason, Rejected};
 use jar_keys::JarKeys;
+
+const HABITS: Habits = Habits { encoding: Encoding::Form, ..Habits::NODE };
 
 struct Rails {
     jar: Jar,
@@ -28,7 +31,7 @@ struct Rows {
 }
 
 pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(Habits::NODE);
+    let jar = settings.jar(HABITS);
     let rows = settings.store(&[Engine::Sql]).map(|mut store| {
         let table = store.identifier("table", "sessions");
         let id = store.identifier("id_column", "id");
