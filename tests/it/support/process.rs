@@ -11,7 +11,10 @@ use serde_json::Value;
 
 use super::{PATIENCE, eventually};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_portcullis");
+/// The build under test, unless `PORTCULLIS` names another one.
+fn program() -> String {
+    std::env::var("PORTCULLIS").unwrap_or_else(|_| env!("CARGO_BIN_EXE_portcullis").to_owned())
+}
 
 /// An empty folder of this test's own.
 pub(crate) fn folder() -> PathBuf {
@@ -124,7 +127,7 @@ pub(crate) fn kill(signal: &str, pid: &str) -> bool {
 }
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(program());
     command.args(arguments).env_clear().stdin(Stdio::null());
     command
 }
