@@ -4,6 +4,8 @@
 //! host) and says what to tidy; `RequestView` is then the only request the
 //! deciding code knows. Neither knows the proxy framework.
 
+use std::time::Duration;
+
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Version};
@@ -17,6 +19,41 @@ use crate::session::Cookies;
 pub static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 pub static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
+/// What one request may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Octets of the whole head.
+    pub header: usize,
+    /// Fields in it.
+    pub headers: usize,
+    /// Octets of the target.
+    pub uri: usize,
+    /// Octets of a body that is read here.
+    pub token_body: usize,
+    /// How long the next piece of a body may take to come.
+    pub body_timeout: Duration,
+    /// How long a body may take as a whole if it is read here.
+    pub token_body_timeout: Duration,
+}
+
+impl Limits {
+    /// The framework does not read more.
+    pub const MOST_HEADERS: usize = 256;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header: 32 * 1024,
+            headers: 128,
+            uri: 8 * 1024,
+            token_body: 64 * 1024,
+            body_timeout: Duration::from_secs(60),
+            token_body_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
 /// The head of a request as received.
 pub struct Head<'a> {
     pub parts: &'a Parts,
@@ -24,8 +61,7 @@ pub struct Head<'a> {
     pub target: &'a [u8],
     /// The HTTP/1 head as it came over the wire; absent for HTTP/2.
     pub raw: Option<&'a [u8]>,
-    /// Octets the fields may take in all.
-    pub max_header: usize,
+    pub limits: Limits,
 }
 
 /// What the shell changes before anything else looks at the request.
@@ -71,7 +107,10 @@ fn check_size(head: &Head<'_>) -> Result<(), Refusal> {
     let fields =
         || head.parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     let size = head.raw.map_or_else(|| head.target.len() + fields().sum::<usize>(), <[u8]>::len);
-    if size > head.max_header {
+    if head.target.len() > head.limits.uri {
+        return Err(Refusal::TooLarge(Part::Target));
+    }
+    if size > head.limits.header || head.parts.headers.len() > head.limits.headers {
         return Err(Refusal::TooLarge(Part::Headers));
     }
     Ok(())

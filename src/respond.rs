@@ -44,6 +44,7 @@ pub enum Refusal {
 pub enum Part {
     Body,
     Headers,
+    Target,
 }
 
 /// The public face of a refusal.
@@ -117,6 +118,9 @@ impl Refusal {
                 "too_large",
                 "the request headers are too large",
             ),
+            Self::TooLarge(Part::Target) => {
+                (StatusCode::URI_TOO_LONG, "too_large", "the request target is too long")
+            }
             Self::TooMany { .. } => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "too_many_requests",
@@ -268,6 +272,7 @@ mod tests {
             Refusal::Timeout,
             Refusal::TooLarge(Part::Body),
             Refusal::TooLarge(Part::Headers),
+            Refusal::TooLarge(Part::Target),
             Refusal::TooMany {
                 retry_after: Duration::from_millis(1_200),
                 policy: HeaderValue::from_static(""),
@@ -297,7 +302,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_whole_seconds_rounded_up() {
-        let reply = all()[10].reply(Audience::Script);
+        let reply = all()[11].reply(Audience::Script);
         assert_eq!(field(&reply, "retry-after").as_deref(), Some("2"));
     }
 

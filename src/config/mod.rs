@@ -13,6 +13,7 @@ use crate::client::Trusted;
 use crate::document::{At, Node, Problem, Problems, Table, Value};
 use crate::edge::Edge;
 use crate::policy::Policy;
+use crate::request::Limits;
 use crate::secret::Secrets;
 
 pub use log::{Format, Log, UserField};
@@ -42,13 +43,13 @@ impl Config {
 fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Config> {
     let mut top = At::new(document, "", problems, secrets).table()?;
     let mut trusted = Trusted::default();
-    let server = Server::read(top.take("server"), &mut trusted);
+    let mut limits = Limits::default();
+    let server = Server::read(top.take("server"), &mut trusted, &mut limits);
     let log = Log::read(top.take("log"));
-    let max_header = server.as_ref().map_or(server::MAX_HEADER, |(server, _)| server.max_header);
     if log.as_ref().is_some_and(|log| log.audit.is_none()) {
         check_audit(&top);
     }
-    let policy = Policy::read(&mut top, trusted, max_header);
+    let policy = Policy::read(&mut top, trusted, limits);
     top.finish();
     let (server, edge) = server?;
     Some(Config { server, log: log?, edge, policy: policy? })

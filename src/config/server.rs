@@ -9,9 +9,8 @@ use crate::client::Trusted;
 use crate::clock::Clock;
 use crate::document::{At, FromNode, OneOrMany, Table};
 use crate::edge::{Edge, Offer, PerAddress, Tls};
+use crate::request::Limits;
 use crate::units;
-
-pub(super) const MAX_HEADER: usize = 32 * 1024;
 
 /// Settings of the process. A change needs a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +74,11 @@ impl Server {
     }
 
     /// Reads the table: settings of the process, and those a reload may change.
-    pub(super) fn read(at: Option<At<'_>>, trusted: &mut Trusted) -> Option<(Self, Edge)> {
+    pub(super) fn read(
+        at: Option<At<'_>>,
+        trusted: &mut Trusted,
+        limits: &mut Limits,
+    ) -> Option<(Self, Edge)> {
         let mut server = Self::default();
         let Some(at) = at else { return Some((server, Edge::default())) };
         let mut table = at.table()?;
@@ -133,8 +136,29 @@ impl Server {
         if server.max_header > 256 * 1024 {
             at.problem("`max_header` is above 256KiB, more than any browser sends");
         }
+        *limits = server.read_limits(&mut table);
         table.finish();
         Some((server, edge))
+    }
+
+    /// What one request may take.
+    fn read_limits(&self, table: &mut Table<'_>) -> Limits {
+        let mut limits = Limits {
+            header: self.max_header,
+            token_body_timeout: self.header_timeout,
+            ..Limits::default()
+        };
+        let headers_at = table.take("max_headers");
+        set(&mut limits.headers, headers_at.as_ref().and_then(At::read));
+        if let Some(at) =
+            headers_at.filter(|_| !(1..=Limits::MOST_HEADERS).contains(&limits.headers))
+        {
+            at.wrong("a whole number, 1 to 256");
+        }
+        set(&mut limits.uri, table.get::<Size>("max_uri").map(|size| size.0));
+        set(&mut limits.token_body, table.get::<Size>("max_token_body").map(|size| size.0));
+        set(&mut limits.body_timeout, table.get("body_timeout"));
+        limits
     }
 
     fn read_redirect(&mut self, table: &mut Table<'_>) {
@@ -214,7 +238,7 @@ impl Default for Server {
             http2: true,
             max_streams: 100,
             max_resets: 20,
-            max_header: MAX_HEADER,
+            max_header: Limits::default().header,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             watch: Some(Duration::from_secs(2)),

@@ -15,13 +15,11 @@ use crate::client::{Client, Scheme};
 use crate::decide::{self, Decision};
 use crate::issue::{self, Asked, Request};
 use crate::live::Live;
+use crate::observe::Slow;
 use crate::policy::{Rule, TokenRoute};
 use crate::request::{self, Head, RequestView};
 use crate::respond::{Audience, Refusal, Reply};
 use crate::session::Identity;
-
-/// Octets of a token request's body that are read and passed over.
-const MAX_TOKEN_BODY: usize = 64 * 1024;
 
 /// What becomes of a request once it is understood.
 pub(super) enum Outcome {
@@ -37,7 +35,7 @@ pub(super) fn admit(session: &mut Session, ctx: &mut Ctx) -> Result<(), Refusal>
         parts: head,
         target: head.raw_path(),
         raw: raw.as_deref(),
-        max_header: ctx.policy.max_header,
+        limits: ctx.policy.limits,
     })?;
     let request = session.req_header_mut();
     let failed = |_| Refusal::BadRequest("the request cannot be forwarded as it is");
@@ -113,13 +111,18 @@ pub(super) async fn handle(
             let is_head = view.method == http::Method::HEAD;
             let reads_body = token.minter.inputs().reads_body();
             let use_of = if reads_body { Body::Kept } else { Body::Forgotten };
-            match send::read_body(session, use_of, MAX_TOKEN_BODY).await? {
+            match send::read_body(session, use_of, &policy.limits).await? {
                 Ok(_) if is_head => head(live, ctx, token, &identity),
                 Ok(body) => match asked.request(live, token, &identity, &body).await {
                     Ok(request) => issue_token(live, ctx, token, &request).await,
                     Err(refusal) => ctx.refuse(&refusal, Audience::Script),
                 },
-                Err(refusal) => ctx.refuse(&refusal, Audience::Script),
+                Err(refusal) => {
+                    if let Refusal::BadRequest(_) = refusal {
+                        live.metrics.slow_client(Slow::Body);
+                    }
+                    ctx.refuse(&refusal, Audience::Script)
+                }
             }
         }
     };

@@ -23,13 +23,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, Version, header};
-use pingora::ErrorType;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
 use pingora::proxy::FailToProxy;
+use pingora::{ErrorSource, ErrorType};
 
 use crate::forward;
 use crate::live::Live;
+use crate::observe::Slow;
 use crate::respond::Audience;
 
 use context::Ctx;
@@ -60,9 +61,8 @@ impl ProxyHttp for Gateway {
             session.set_keepalive(Some(ctx.idle_seconds));
         }
         session.set_write_timeout(Some(context::WRITE_TIMEOUT));
-        if session.is_upgrade_req() {
-            session.set_read_timeout(None);
-        }
+        let upgrades = session.is_upgrade_req();
+        session.set_read_timeout((!upgrades).then_some(ctx.policy.limits.body_timeout));
         Ok(())
     }
 
@@ -222,6 +222,12 @@ impl ProxyHttp for Gateway {
         let Some(refusal) = refusal_for(error, ctx.unreachable) else {
             ctx.outcome = "aborted";
             ctx.reason = "client_gone";
+            if let (ErrorSource::Downstream, ErrorType::ReadTimedout) =
+                (error.esource(), error.etype())
+            {
+                ctx.reason = "slow_client";
+                ctx.live.metrics.slow_client(Slow::Body);
+            }
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
         tracing::warn!(

@@ -1,7 +1,5 @@
 //! Sending our own answers, and reading bodies we have no use for.
 
-use std::time::Duration;
-
 use http::{HeaderMap, Response, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::{Result, Session};
@@ -10,11 +8,9 @@ use pingora::protocols::http::ServerSession;
 use crate::decide;
 use crate::limit::Admitted;
 use crate::policy::{Origin, TokenRoute};
+use crate::request::Limits;
 use crate::respond::{Part, RATELIMIT, RATELIMIT_POLICY, Refusal, Reply};
 use crate::trace::Trace;
-
-/// A token request's body that takes longer is given up.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Writes a reply. The length is always known, so the connection can be kept.
 pub(super) async fn reply(session: &mut Session, reply: Reply, trace: &Trace) -> Result<()> {
@@ -55,19 +51,19 @@ pub(super) enum Body {
 pub(super) async fn read_body(
     session: &mut Session,
     use_of: Body,
-    limit: usize,
+    limits: &Limits,
 ) -> Result<Result<Vec<u8>, Refusal>> {
     if session.is_body_empty() {
         return Ok(Ok(Vec::new()));
     }
     // Boxed, because requests without a body would be charged for the room.
-    Box::pin(read_all(session, use_of, limit)).await
+    Box::pin(read_all(session, use_of, limits)).await
 }
 
 async fn read_all(
     session: &mut Session,
     use_of: Body,
-    limit: usize,
+    limits: &Limits,
 ) -> Result<Result<Vec<u8>, Refusal>> {
     let expects = session.get_header(header::EXPECT).is_some();
     if let (true, ServerSession::H1(h1)) = (expects, session.as_downstream_mut()) {
@@ -79,7 +75,7 @@ async fn read_all(
             session.read_request_body().await.map_err(|error| error.into_down())?
         {
             length += chunk.len();
-            if length > limit {
+            if length > limits.token_body {
                 return Ok(Err(Refusal::TooLarge(Part::Body)));
             }
             if use_of == Body::Kept {
@@ -88,7 +84,7 @@ async fn read_all(
         }
         Ok(Ok(body))
     };
-    match tokio::time::timeout(BODY_TIMEOUT, read).await {
+    match tokio::time::timeout(limits.token_body_timeout, read).await {
         Ok(read) => read,
         Err(_) => Ok(Err(Refusal::BadRequest("the request body took too long"))),
     }

@@ -29,6 +29,7 @@ pub struct Metrics {
     pub connections_refused: IntCounter,
     pub addresses_refused: IntCounter,
     pub proxy_headers_refused: IntCounter,
+    slow_clients: IntCounterVec,
     handshakes: IntCounterVec,
     http2_ended: IntCounterVec,
     certificates: GaugeVec,
@@ -37,6 +38,13 @@ pub struct Metrics {
     cached: IntGauge,
     session_errors: IntCounter,
     audit_failures: IntCounter,
+}
+
+/// What a client did not send in time.
+#[derive(Clone, Copy, Debug)]
+pub enum Slow {
+    Body,
+    Head,
 }
 
 /// Numbers that are read when somebody asks.
@@ -150,6 +158,11 @@ impl Metrics {
                 "portcullis_proxy_headers_refused_total",
                 "Connections without the PROXY protocol header they must begin with.",
             ),
+            slow_clients: counters(
+                "portcullis_slow_clients_total",
+                "Connections ended because the rest of a head or body did not come.",
+                &["part"],
+            ),
             handshakes: counters(
                 "portcullis_tls_handshakes_total",
                 "TLS handshakes of clients, by result.",
@@ -220,6 +233,14 @@ impl Metrics {
 
     pub fn reloaded(&self, result: &str) {
         self.reloads.with_label_values(&[result]).inc();
+    }
+
+    pub fn slow_client(&self, part: Slow) {
+        let part = match part {
+            Slow::Body => "body",
+            Slow::Head => "head",
+        };
+        self.slow_clients.with_label_values(&[part]).inc();
     }
 
     pub fn handshake(&self, result: &str) {

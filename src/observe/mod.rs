@@ -11,5 +11,5 @@ mod upstream;
 
 pub use access::{AccessLog, Line, Sink};
 pub use diagnostics::start as start_diagnostics;
-pub use metrics::{Gauges, Metrics};
+pub use metrics::{Gauges, Metrics, Slow};
 pub use upstream::UpstreamMetrics;

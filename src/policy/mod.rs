@@ -19,6 +19,7 @@ use crate::discovery::{Discovery, Published};
 use crate::document::{At, Node, Problems, Table, Value};
 use crate::forward::Managed;
 use crate::mint::Presets;
+use crate::request::Limits;
 use crate::route::Pattern;
 use crate::upstream::{Upstream, Verify};
 
@@ -42,7 +43,7 @@ pub struct Policy {
     /// Which of them are no apps.
     vendors: Vec<Arc<Vendor>>,
     pub discovery: Discovery,
-    pub max_header: usize,
+    pub limits: Limits,
 }
 
 /// One rule of the table paths are looked up in; token paths come first, then
@@ -72,7 +73,7 @@ impl crate::route::Rule for Rule {
 
 impl Policy {
     /// Reads the tables that make up the policy from the top-level table.
-    pub fn read(top: &mut Table<'_>, trusted: Trusted, max_header: usize) -> Option<Self> {
+    pub fn read(top: &mut Table<'_>, trusted: Trusted, limits: Limits) -> Option<Self> {
         let sources = session::read(top);
         let presets = read_presets(top);
         let tokens = read_tokens(top, &presets);
@@ -108,7 +109,7 @@ impl Policy {
             upstreams: upstreams?,
             vendors,
             discovery,
-            max_header,
+            limits,
         })
     }
 

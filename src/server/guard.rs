@@ -22,6 +22,7 @@ use crate::config::Server;
 use crate::edge::{Edge, Open, Place};
 use crate::gateway::{Gateway, deadline};
 use crate::live::Live;
+use crate::observe::Slow;
 
 /// How long a connection that is kept is waited for at the most.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
@@ -106,7 +107,8 @@ impl Guarded {
             Serves::Plain(proxies) => {
                 if let Some(http2) = &proxies.http2 {
                     let start = starts_as_http2(&mut stream);
-                    if tokio::time::timeout(self.header_timeout, start).await.ok().flatten()? {
+                    let start = tokio::time::timeout(self.header_timeout, start).await.ok();
+                    if self.in_time(start).flatten()? {
                         let io = Http2Io::new(stream, &self.live);
                         return http2.process_new(Box::new(io), shutdown).await;
                     }
@@ -115,15 +117,14 @@ impl Guarded {
             }
             Serves::Redirect(app) => {
                 let serving = app.process_new(stream, shutdown);
-                return deadline::watch(self.header_timeout, self.header_timeout, serving)
-                    .await
-                    .flatten();
+                let served = deadline::watch(self.header_timeout, self.header_timeout, serving);
+                return self.in_time(served.await).flatten();
             }
             Serves::Tls(proxies) => {
                 if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
                     let mut io = Http2Io::new(stream, &self.live);
                     let http2 = proxies.http2.as_ref()?;
-                    if !io.has_preface(self.header_timeout).await {
+                    if !self.in_time(io.has_preface(self.header_timeout).await)? {
                         return None;
                     }
                     return http2.process_new(Box::new(io), shutdown).await;
@@ -133,7 +134,16 @@ impl Guarded {
         };
         let next_head = self.idle_timeout + self.header_timeout;
         let serving = proxies.http1.process_new(stream, shutdown);
-        deadline::watch(self.header_timeout, next_head, serving).await.flatten()
+        let served = deadline::watch(self.header_timeout, next_head, serving);
+        self.in_time(served.await).flatten()
+    }
+
+    /// Counts what is `None` because it took too long.
+    fn in_time<T>(&self, done: Option<T>) -> Option<T> {
+        if done.is_none() {
+            self.live.metrics.slow_client(Slow::Head);
+        }
+        done
     }
 }
 

@@ -45,11 +45,11 @@ impl Http2Io {
         Self { io, ahead: Vec::new(), sent: Frames::default(), live: live.clone() }
     }
 
-    /// Whether the preface comes within `limit`.
-    pub(super) async fn has_preface(&mut self, limit: Duration) -> bool {
+    /// Whether the preface comes; `None` if nothing decides it within `limit`.
+    pub(super) async fn has_preface(&mut self, limit: Duration) -> Option<bool> {
         let mut start = [0; PREFACE.len()];
-        let read = tokio::time::timeout(limit, self.try_peek(&mut start)).await;
-        matches!(read, Ok(Ok(true))) && &start == PREFACE
+        let read = tokio::time::timeout(limit, self.try_peek(&mut start)).await.ok()?;
+        Some(matches!(read, Ok(true)) && &start == PREFACE)
     }
 
     fn note(&mut self, sent: &[u8]) {

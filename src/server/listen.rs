@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{IntoRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, IntoRawFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -13,6 +13,7 @@ use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::listening::Service;
 use pingora::services::{ServiceReadyNotifier, ServiceWithDependents};
+use socket2::{SockFilter, SockRef};
 
 use crate::config::Listen;
 
@@ -154,6 +155,25 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     }
 }
 
+/// From now on nobody can begin to connect; whoever has begun is still accepted.
+/// Closing a listening socket resets every connection that waits in its queue,
+/// and with it requests their clients have sent already.
+pub(super) fn turn_away(socket: &impl AsFd) -> io::Result<()> {
+    const LOAD_OCTET: u16 = 0x30;
+    const JUMP_IF_ANY: u16 = 0x45;
+    const RETURN: u16 = 0x06;
+    /// The flags in a TCP header (RFC 9293 section 3.1), and the one of packets
+    /// that open a connection.
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 2;
+    SockRef::from(socket).attach_filter(&[
+        SockFilter::new(LOAD_OCTET, 0, 0, FLAGS),
+        SockFilter::new(JUMP_IF_ANY, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ])
+}
+
 /// A service whose sockets are bound already: puts them where the framework
 /// looks for inherited ones.
 pub(super) struct PreBound<S> {
@@ -200,5 +220,34 @@ impl<S: ServiceWithDependents> ServiceWithDependents for PreBound<S> {
 
     fn listen_addresses(&self) -> Option<Vec<String>> {
         self.service.listen_addresses()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn whoever_has_connected_is_accepted_and_nobody_else() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = TcpListener::bind(address) else { continue };
+            let address = listener.local_addr().unwrap();
+            let mut first = TcpStream::connect(address).unwrap();
+            turn_away(&listener).unwrap();
+            assert!(TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_err());
+            first.write_all(b"hello").unwrap();
+            let (mut accepted, _) = listener.accept().unwrap();
+            let mut said = [0; 5];
+            accepted.read_exact(&mut said).unwrap();
+            accepted.write_all(b"hello").unwrap();
+            first.read_exact(&mut said).unwrap();
+            assert_eq!(&said, b"hello");
+            listener.set_nonblocking(true).unwrap();
+            assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        }
     }
 }

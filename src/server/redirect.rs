@@ -51,7 +51,7 @@ impl Redirect {
             parts: head,
             target: head.raw_path(),
             raw: raw.as_deref(),
-            max_header: self.live.policy().max_header,
+            limits: self.live.policy().limits,
         })?;
         let host = head.headers.get(header::HOST).or(tidy.host.as_ref());
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();

@@ -19,11 +19,13 @@ use tokio::sync::{broadcast, watch};
 
 use super::Listeners;
 use super::guard::LINGER;
-use super::listen::Bound;
+use super::listen::{self, Bound};
 use super::upgrade::{Predecessor, Program, Sockets};
 use crate::config::Server;
 use crate::live::Live;
 
+/// Who has connected is accepted by then.
+const LAST_CONNECTIONS: Duration = Duration::from_millis(100);
 /// After the last request, HTTP/2 frames may still be in buffers.
 const LAST_FRAMES: Duration = Duration::from_millis(100);
 
@@ -99,6 +101,16 @@ impl Upgrade {
             Err(error) => {
                 tracing::warn!(%error, "the sockets cannot be handed over");
                 None
+            }
+        }
+    }
+
+    /// Nobody else connects to these sockets, whoever else holds them.
+    fn turn_away(&self) {
+        for (address, socket) in &self.sockets {
+            // A unix socket has no packets to look into.
+            if let Err(error) = listen::turn_away(socket) {
+                tracing::debug!(address, %error, "new connections cannot be held off");
             }
         }
     }
@@ -237,17 +249,24 @@ impl Watch {
                 }
             }
         };
-        upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
         *self.linger.lock().unwrap_or_else(PoisonError::into_inner) = because.linger();
         tracing::info!(in_flight = self.live.in_flight(), "stopping; again to stop at once");
         if matches!(because, Because::Told) {
             tell_manager(&[NotifyState::Stopping]);
             self.live.set_unready();
+            let serve_on = async {
+                tokio::time::sleep(self.lame_duck).await;
+                if let Some(upgrade) = program() {
+                    upgrade.turn_away();
+                    tokio::time::sleep(LAST_CONNECTIONS).await;
+                }
+            };
             tokio::select! {
-                () = tokio::time::sleep(self.lame_duck) => {}
+                () = serve_on => {}
                 () = signals.stop() => end(&self.live, 130),
             }
         }
+        upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
         let live = self.live.clone();
         tokio::spawn(async move {
             signals.stop().await;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::support::running::{ENVIRONMENT, file_of};
 use crate::support::{
     App, Conn, Gateway, Process, Request, START, Setup, clock, eventually, folder, get, seconds,
 };
@@ -125,19 +126,10 @@ fn one_token_can_require_it_for_itself() {
 }
 
 /// A process of its own, with its settings outside the test's memory.
-fn start(app: &App, audit: &str) -> (Process, PathBuf, String) {
+fn start(app: &App, audit: &str) -> (Process, PathBuf) {
     let folder = folder();
-    let (file, secret) = (folder.join("gateway.toml"), "\"env:SESSION_SECRET\"");
-    let setup = Setup::new(app).with(&log(audit)).text();
-    let text = setup
-        .replace("\"canary-of-the-session-0123456789abcdef\"", secret)
-        .replace("\"PRTV_keyOne_canaryOfTheKey0123456789abcdef\"", "\"env:PORTIVE_API_KEY\"");
-    let environment = [
-        ("SESSION_SECRET", "canary-of-the-session-0123456789abcdef"),
-        ("PORTIVE_API_KEY", "PRTV_keyOne_canaryOfTheKey0123456789abcdef"),
-    ];
-    let process = Process::run(&file, &text, &environment);
-    (process, folder, text)
+    let text = file_of(&Setup::new(app).with(&log(audit)));
+    (Process::run(&folder.join("gateway.toml"), &text, &ENVIRONMENT), folder)
 }
 
 fn token(process: &Process) -> u16 {
@@ -161,7 +153,7 @@ fn standard_output_carries_both_logs() {
 #[test]
 fn a_file_moved_away_is_opened_again_on_sighup() {
     let app = App::start();
-    let (process, folder, _) = start(&app, "{ to = \"audit.jsonl\", required = true }");
+    let (process, folder) = start(&app, "{ to = \"audit.jsonl\", required = true }");
     let (path, moved) = (folder.join("audit.jsonl"), folder.join("audit.jsonl.1"));
     assert_eq!((token(&process), lines(&path, 1).len()), (200, 1));
     std::fs::rename(&path, &moved).unwrap();

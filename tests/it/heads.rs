@@ -5,7 +5,7 @@ use crate::support::bench::{
     Expect::{Escaped, Passed, Refused},
     head,
 };
-use crate::support::{App, Setup};
+use crate::support::{App, Setup, get};
 
 #[test]
 fn the_request_line_has_three_words() {
@@ -110,17 +110,20 @@ fn there_is_one_host_and_it_is_a_host() {
 #[test]
 fn heads_have_a_size() {
     let app = App::start();
-    let gateway = Setup::new(&app).server("max_header = \"16KiB\"").start();
+    let gateway = Setup::new(&app).server("max_header = \"16KiB\"\nmax_headers = 100").start();
     let large = |fields: &str| head("GET", "/f", fields.as_bytes());
-    let cases: [(&str, Vec<u8>, &[u16]); 7] = [
+    let cases: [(&str, Vec<u8>, &[u16]); 9] = [
         ("one large field", large(&format!("X: {}\r\n", "x".repeat(20_000))), &[431]),
         ("many cookies", large(&"Cookie: a=b\r\n".repeat(2_000)), &[400, 431]),
         ("many fields", large(&"X: y\r\n".repeat(300)), &[400, 431]),
-        ("a long target", head("GET", &format!("/{}", "x".repeat(20_000)), b""), &[431]),
-        ("a very long target", head("GET", &format!("/{}", "x".repeat(80_000)), b""), &[400, 431]),
+        ("fields beyond the limit", large(&"X: y\r\n".repeat(100)), &[431]),
+        ("as many fields as there may be", large(&"X: y\r\n".repeat(99)), &[200]),
+        ("a long target", head("GET", &format!("/{}", "x".repeat(20_000)), b""), &[414]),
+        ("a very long target", head("GET", &format!("/{}", "x".repeat(80_000)), b""), &[400, 414]),
         ("a megabyte", large(&format!("X: {}\r\n", "x".repeat(1_200_000))), &[400, 431]),
         ("within the limit", large(&format!("X: {}\r\n", "x".repeat(15_000))), &[200]),
     ];
+    let mut refused = 0;
     for (name, bytes, statuses) in cases {
         app.forget();
         let mut conn = gateway.connect();
@@ -128,8 +131,12 @@ fn heads_have_a_size() {
         let answer = conn.response_to("GET");
         assert!(statuses.contains(&answer.status), "{name}: {answer:?}");
         assert_eq!(app.seen().is_empty(), answer.status != 200, "{name}");
-        if answer.status == 431 {
-            answer.assert_refused(431, "too_large");
+        if let 414 | 431 = answer.status {
+            answer.assert_refused(answer.status, "too_large");
+            refused += 1;
         }
     }
+    gateway.counts("portcullis_refusals_total{code=\"too_large\"}", refused);
+    gateway.reload(&Setup::new(&app).server("max_uri = \"32KiB\""));
+    assert_eq!(gateway.ask(&get(&format!("/{}", "x".repeat(20_000)))).status, 200, "from now on");
 }

@@ -1,51 +1,8 @@
 //! The process: starting, reloading, draining, ending; and the admin listener.
 
-use std::net::TcpListener;
-use std::path::PathBuf;
-
+use crate::support::running::{ENVIRONMENT, Running, file_of};
 use crate::support::{App, Conn, Process, Setup, assert_no_secret, eventually, folder, get};
-
-const ENVIRONMENT: [(&str, &str); 2] = [
-    ("SESSION_SECRET", "canary-of-the-session-0123456789abcdef"),
-    ("PORTIVE_API_KEY", "PRTV_keyOne_canaryOfTheKey0123456789abcdef"),
-];
-
-/// A configuration as an operator writes it: secrets outside the file.
-fn text(setup: &Setup) -> String {
-    setup
-        .text()
-        .replace("\"canary-of-the-session-0123456789abcdef\"", "\"env:SESSION_SECRET\"")
-        .replace("\"PRTV_keyOne_canaryOfTheKey0123456789abcdef\"", "\"env:PORTIVE_API_KEY\"")
-}
-
-struct Running {
-    process: Process,
-    file: PathBuf,
-    address: String,
-    admin: String,
-}
-
-fn start(setup: &Setup) -> Running {
-    let file = folder().join("gateway.toml");
-    let process = Process::run(&file, &text(setup), &ENVIRONMENT);
-    let (address, admin) = process.addresses();
-    Running { process, file, address, admin }
-}
-
-impl Running {
-    fn admin(&self, path: &str) -> (u16, String) {
-        let mut conn = Conn::open(&self.admin);
-        conn.write(
-            format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes(),
-        );
-        let head = conn.next_head().unwrap();
-        (head.status, String::from_utf8(conn.rest()).unwrap())
-    }
-
-    fn token(&self, user: &str) -> u16 {
-        Conn::open(&self.address).ask(&get("/api/get-auth-token").user(user)).status
-    }
-}
+use std::net::TcpListener;
 
 #[test]
 fn a_taken_port_is_a_clear_error_and_exit_2() {
@@ -53,7 +10,7 @@ fn a_taken_port_is_a_clear_error_and_exit_2() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let file = folder().join("gateway.toml");
-    std::fs::write(&file, text(&Setup::new(&app).listen(&address))).unwrap();
+    std::fs::write(&file, file_of(&Setup::new(&app).listen(&address))).unwrap();
     let (code, _, errors) =
         Process::finish(&["run", "--config", file.to_str().unwrap()], &ENVIRONMENT);
     assert_eq!(code, 2, "{errors}");
@@ -80,11 +37,11 @@ fn a_bad_file_does_not_start_and_exits_2() {
 #[test]
 fn sigterm_lets_requests_in_flight_finish_and_exits_0() {
     let app = App::start();
-    let mut running = start(&Setup::new(&app));
+    let mut running = Running::start(&Setup::new(&app));
     let mut conn = Conn::open(&running.address);
     conn.write(&get("/do/slow").user("ada").bytes());
     app.wait_for(1);
-    running.process.signal("TERM");
+    running.signal("TERM");
     eventually("no new connections", || std::net::TcpStream::connect(&running.address).is_err());
     assert!(running.process.is_running(), "a request is in flight");
     app.open_gate();
@@ -96,9 +53,9 @@ fn sigterm_lets_requests_in_flight_finish_and_exits_0() {
 fn an_idle_process_ends_at_once_on_sigterm_and_sigint() {
     let app = App::start();
     for signal in ["TERM", "INT"] {
-        let mut running = start(&Setup::new(&app).server("drain = \"1h\""));
+        let mut running = Running::start(&Setup::new(&app).server("drain = \"1h\""));
         let idle = Conn::open(&running.address);
-        running.process.signal(signal);
+        running.signal(signal);
         assert_eq!(running.process.wait().code(), Some(0), "{signal}");
         drop(idle);
     }
@@ -107,13 +64,13 @@ fn an_idle_process_ends_at_once_on_sigterm_and_sigint() {
 #[test]
 fn a_second_signal_ends_the_process_at_once() {
     let app = App::start();
-    let mut running = start(&Setup::new(&app).server("drain = \"1h\""));
+    let mut running = Running::start(&Setup::new(&app).server("drain = \"1h\""));
     let mut conn = Conn::open(&running.address);
     conn.write(&get("/do/slow").bytes());
     app.wait_for(1);
-    running.process.signal("TERM");
+    running.signal("TERM");
     eventually("the drain", || running.process.errors().contains("stopping"));
-    running.process.signal("TERM");
+    running.signal("TERM");
     assert_eq!(running.process.wait().code(), Some(130));
     assert!(conn.try_response_to("GET").is_none(), "the request in flight was dropped");
 }
@@ -121,32 +78,33 @@ fn a_second_signal_ends_the_process_at_once() {
 #[test]
 fn a_drain_has_an_end() {
     let app = App::start();
-    let mut running = start(&Setup::new(&app).server("drain = \"300ms\""));
+    let mut running = Running::start(&Setup::new(&app).server("drain = \"300ms\""));
     let mut conn = Conn::open(&running.address);
     conn.write(&get("/do/slow").bytes());
     app.wait_for(1);
-    running.process.signal("TERM");
+    running.signal("TERM");
     assert_eq!(running.process.wait().code(), Some(0));
 }
 
 #[test]
 fn readiness_goes_first_while_serving_goes_on() {
     let app = App::start();
-    let mut running = start(&Setup::new(&app).server("lame_duck = \"1h\"\ndrain = \"1h\""));
+    let mut running =
+        Running::start(&Setup::new(&app).server("lame_duck = \"1h\"\ndrain = \"1h\""));
     assert_eq!(running.admin("/readyz").0, 200);
-    running.process.signal("TERM");
+    running.signal("TERM");
     eventually("the lame duck", || running.admin("/readyz").0 == 503);
     assert_eq!(running.admin("/healthz").0, 200);
     assert_eq!(running.token("ada"), 200);
-    running.process.signal("TERM");
+    running.signal("TERM");
     assert_eq!(running.process.wait().code(), Some(130));
 }
 
 #[test]
 fn signals_that_mean_something_else_do_not_end_the_process() {
     let app = App::start();
-    let mut running = start(&Setup::new(&app));
-    running.process.signal("QUIT");
+    let mut running = Running::start(&Setup::new(&app));
+    running.signal("QUIT");
     eventually("a warning", || running.process.errors().contains("SIGQUIT"));
     assert_eq!(running.token("ada"), 200);
     assert!(running.process.is_running());
@@ -156,11 +114,11 @@ fn signals_that_mean_something_else_do_not_end_the_process() {
 fn sighup_swaps_the_policy_and_keeps_the_counters() {
     let app = App::start();
     let setup = |rest: &str| Setup::new(&app).token("limit = \"3/hour\"").with(rest);
-    let running = start(&setup(""));
+    let running = Running::start(&setup(""));
     assert_eq!([running.token("ada"), running.token("ada")], [200, 200]);
     let route = "[[route]]\npath = \"/new/**\"\nsession = \"required\"\n";
-    std::fs::write(&running.file, text(&setup(route))).unwrap();
-    running.process.signal("HUP");
+    std::fs::write(&running.file, file_of(&setup(route))).unwrap();
+    running.signal("HUP");
     let page = || Conn::open(&running.address).ask(&get("/new/x")).status;
     eventually("the new policy", || page() == 401);
     assert_eq!([running.token("ada"), running.token("ada")], [200, 429], "counted on");
@@ -170,12 +128,8 @@ fn sighup_swaps_the_policy_and_keeps_the_counters() {
 #[test]
 fn a_bad_file_changes_nothing() {
     let app = App::start();
-    let running = start(&Setup::new(&app));
-    let refused = || {
-        let metrics = running.admin("/metrics").1;
-        let line = "portcullis_reloads_total{result=\"refused\"} ";
-        metrics.lines().find_map(|l| l.strip_prefix(line)?.parse::<usize>().ok()).unwrap_or(0)
-    };
+    let running = Running::start(&Setup::new(&app));
+    let refused = || running.reloads("refused");
     let good = std::fs::read_to_string(&running.file).unwrap();
     let bad = [
         "not toml [".to_owned(),
@@ -188,12 +142,12 @@ fn a_bad_file_changes_nothing() {
     ];
     for (count, text) in bad.iter().enumerate() {
         std::fs::write(&running.file, text).unwrap();
-        running.process.signal("HUP");
+        running.signal("HUP");
         eventually("the refusal", || refused() == count + 1);
         assert_eq!(running.token("ada"), 200, "{text}");
     }
     std::fs::remove_file(&running.file).unwrap();
-    running.process.signal("HUP");
+    running.signal("HUP");
     eventually("the refusal", || refused() == bad.len() + 1);
     assert_eq!(running.token("ada"), 200);
     assert_no_secret("standard error", running.process.errors().as_bytes());
@@ -202,7 +156,7 @@ fn a_bad_file_changes_nothing() {
 #[test]
 fn the_admin_listener_tells_health_readiness_and_metrics() {
     let app = App::start();
-    let running = start(&Setup::new(&app));
+    let running = Running::start(&Setup::new(&app));
     running.token("ada");
     assert_eq!(running.admin("/healthz").0, 200);
     assert_eq!(running.admin("/readyz").0, 200);
@@ -229,7 +183,7 @@ fn the_admin_listener_tells_health_readiness_and_metrics() {
 fn the_most_talkative_process_says_no_secret() {
     let app = App::start();
     let mut running =
-        start(&Setup::new(&app).with("[log]\nlevel = \"trace\"\nformat = \"json\"\n"));
+        Running::start(&Setup::new(&app).with("[log]\nlevel = \"trace\"\nformat = \"json\"\n"));
     let token = crate::support::token_of("ada");
     for request in [
         get("/api/get-auth-token").user("ada"),
@@ -243,7 +197,7 @@ fn the_most_talkative_process_says_no_secret() {
     ] {
         drop(Conn::open(&running.address).ask(&request));
     }
-    running.process.signal("TERM");
+    running.signal("TERM");
     assert_eq!(running.process.wait().code(), Some(0));
     // The framework itself refuses the last one, without a line.
     eventually("the access log", || running.process.output().lines().count() >= 7);

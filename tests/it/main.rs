@@ -51,6 +51,7 @@ mod tls_settings;
 mod token;
 mod trace;
 mod trailers;
+mod under_load;
 mod upgrade;
 mod upstream_tls;
 mod upstreams;

@@ -4,13 +4,9 @@
 use std::fs;
 use std::path::Path;
 
+use crate::support::running::{ENVIRONMENT, Running, file_of};
 use crate::support::tls::{Authority, certificate};
 use crate::support::{App, Conn, Process, Setup, assert_no_secret, eventually, folder, get};
-
-const ENVIRONMENT: [(&str, &str); 2] = [
-    ("SESSION_SECRET", "canary-of-the-session-0123456789abcdef"),
-    ("PORTIVE_API_KEY", "PRTV_keyOne_canaryOfTheKey0123456789abcdef"),
-];
 
 fn check(server: &str) -> (i32, String) {
     let text = format!(
@@ -117,13 +113,6 @@ fn settings_that_do_not_fit_together_are_told() {
     }
 }
 
-fn text(setup: &Setup) -> String {
-    setup
-        .text()
-        .replace("\"canary-of-the-session-0123456789abcdef\"", "\"env:SESSION_SECRET\"")
-        .replace("\"PRTV_keyOne_canaryOfTheKey0123456789abcdef\"", "\"env:PORTIVE_API_KEY\"")
-}
-
 #[test]
 fn a_reload_changes_certificates_and_no_connection_notices() {
     let (app, authority) = (App::start(), Authority::new());
@@ -131,38 +120,38 @@ fn a_reload_changes_certificates_and_no_connection_notices() {
     let old = certificate(&files.cert);
     let client = authority.client();
     let setup = |items: &str| Setup::new(&app).server(&format!("watch = false\ntls = [{items}]"));
-    let file = folder().join("gateway.toml");
-    let process = Process::run(&file, &text(&setup(&files.item())), &ENVIRONMENT);
-    let (address, admin) = process.addresses();
-    let mut kept = client.open(&address, "app.test");
+    let running = Running::start(&setup(&files.item()));
+    let address = &running.address;
+    let mut kept = client.open(address, "app.test");
     assert_eq!(kept.ask(&get("/x")).status, 200);
-    assert_eq!(client.shown(&address, "app.test"), old);
+    assert_eq!(client.shown(address, "app.test"), old);
     // A key that does not belong to its certificate: half of a renewal.
     fs::copy(&renewed.cert, &files.cert).unwrap();
-    process.signal("HUP");
-    eventually("the refusal", || process.errors().contains("belongs to another certificate"));
-    assert_eq!(client.shown(&address, "app.test"), old);
+    running.signal("HUP");
+    eventually("the refusal", || {
+        running.process.errors().contains("belongs to another certificate")
+    });
+    assert_eq!(client.shown(address, "app.test"), old);
     files.become_like(&renewed);
     let more = authority.issue(&["new.test"]);
-    fs::write(&file, text(&setup(&format!("{}, {}", files.item(), more.item())))).unwrap();
-    process.signal("HUP");
+    fs::write(&running.file, file_of(&setup(&format!("{}, {}", files.item(), more.item()))))
+        .unwrap();
+    running.signal("HUP");
     eventually("the new certificate", || {
-        client.shown(&address, "app.test") == certificate(&renewed.cert)
+        client.shown(address, "app.test") == certificate(&renewed.cert)
     });
-    assert_eq!(client.shown(&address, "new.test"), certificate(&more.cert));
+    assert_eq!(client.shown(address, "new.test"), certificate(&more.cert));
     assert_eq!(kept.ask(&get("/x")).status, 200, "on the connection from before");
-    let mut conn = Conn::open(&admin);
-    conn.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    let metrics = String::from_utf8(conn.rest()).unwrap();
+    let metrics = running.admin("/metrics").1;
     assert!(
         metrics.contains("portcullis_certificate_expiry_seconds{name=\"new.test\"}"),
         "{metrics}"
     );
     // Going back to plain HTTP is another matter.
-    let plain = text(&Setup::new(&app).server("watch = false"));
-    fs::write(&file, plain).unwrap();
-    process.signal("HUP");
-    eventually("the refusal", || process.errors().contains("`server.listen` was changed"));
+    let plain = file_of(&Setup::new(&app).server("watch = false"));
+    fs::write(&running.file, plain).unwrap();
+    running.signal("HUP");
+    eventually("the refusal", || running.process.errors().contains("`server.listen` was changed"));
     assert_eq!(kept.ask(&get("/x")).status, 200);
 }
 

@@ -125,7 +125,8 @@ fn bodies_are_read_up_to_a_limit_and_never_taken_for_a_request() {
         assert_eq!(conn.ask(&post(PATH, &body).user("ada")).status, 200, "{length}");
         assert_eq!(conn.ask(&get(PATH).user("ada")).status, 200, "kept alive after {length}");
     }
-    for length in [64 * 1024 + 1, 200_000] {
+    let small = Setup::new(&app).server("max_token_body = \"1KiB\"").start();
+    for (gateway, length) in [(&gateway, 64 * 1024 + 1), (&gateway, 200_000), (&small, 1025)] {
         let mut conn = gateway.connect();
         drop(conn.try_write(&post(PATH, &vec![b'x'; length]).user("ada").bytes()));
         conn.response_to("POST").assert_refused(413, "too_large");
@@ -134,6 +135,7 @@ fn bodies_are_read_up_to_a_limit_and_never_taken_for_a_request() {
         let next = conn.try_response_to("GET").map(|answer| answer.status);
         assert!(matches!(next, None | Some(200)), "{length}: {next:?}");
     }
+    small.counts("portcullis_refusals_total{code=\"too_large\"}", 1);
     assert!(app.seen().is_empty());
 }
 

@@ -3,30 +3,14 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
 
+use crate::support::running::{Running, file_of};
 use crate::support::tls::{Authority, certificate};
-use crate::support::{
-    App, Conn, Process, SESSION_SECRET, Setup, assert_no_secret, eventually, folder, get,
-};
+use crate::support::{App, Conn, SESSION_SECRET, Setup, assert_no_secret, eventually, folder, get};
 
-const ENVIRONMENT: [(&str, &str); 1] =
-    [("PORTIVE_API_KEY", "PRTV_keyOne_canaryOfTheKey0123456789abcdef")];
-
-struct Running {
-    process: Process,
-    folder: PathBuf,
-    file: PathBuf,
-    address: String,
-    admin: String,
-}
-
-/// A configuration as an operator writes it: the session's secret in a file.
+/// The session's secret in a file, where containers mount it.
 fn text(setup: &Setup) -> String {
-    setup
-        .text()
-        .replace(&format!("\"{SESSION_SECRET}\""), "\"file:secrets/session\"")
-        .replace("\"PRTV_keyOne_canaryOfTheKey0123456789abcdef\"", "\"env:PORTIVE_API_KEY\"")
+    file_of(setup).replace("env:SESSION_SECRET", "file:secrets/session")
 }
 
 fn start(setup: &Setup) -> Running {
@@ -34,28 +18,7 @@ fn start(setup: &Setup) -> Running {
     fs::create_dir(folder.join("first")).unwrap();
     fs::write(folder.join("first/session"), SESSION_SECRET).unwrap();
     symlink("first", folder.join("secrets")).unwrap();
-    let file = folder.join("gateway.toml");
-    let process = Process::run(&file, &text(setup), &ENVIRONMENT);
-    let (address, admin) = process.addresses();
-    Running { process, folder, file, address, admin }
-}
-
-impl Running {
-    fn page(&self, path: &str) -> u16 {
-        Conn::open(&self.address).ask(&get(path)).status
-    }
-
-    fn token(&self) -> u16 {
-        Conn::open(&self.address).ask(&get("/api/get-auth-token").user("ada")).status
-    }
-
-    fn reloads(&self, result: &str) -> u64 {
-        let mut conn = Conn::open(&self.admin);
-        conn.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        let metrics = String::from_utf8(conn.rest()).unwrap();
-        let line = format!("portcullis_reloads_total{{result=\"{result}\"}} ");
-        metrics.lines().find_map(|l| l.strip_prefix(&line)?.parse().ok()).unwrap_or(0)
-    }
+    Running::start_as(&folder.join("gateway.toml"), &text(setup), &[])
 }
 
 fn setup(app: &App, lines: &str) -> Setup {
@@ -90,18 +53,19 @@ fn a_changed_file_is_read_and_a_bad_one_changes_nothing() {
 fn a_secret_that_is_swapped_by_a_link_is_read_again() {
     let app = App::start();
     let running = start(&setup(&app, ""));
-    assert_eq!(running.token(), 200);
+    let beside = |name| running.file.with_file_name(name);
+    assert_eq!(running.token("ada"), 200);
     // As container platforms mount a new version of a secret.
-    fs::create_dir(running.folder.join("second")).unwrap();
-    fs::write(running.folder.join("second/session"), "canary-of-another-session-secret").unwrap();
-    symlink("second", running.folder.join("next")).unwrap();
-    fs::rename(running.folder.join("next"), running.folder.join("secrets")).unwrap();
-    eventually("the new secret", || running.token() == 401);
-    fs::remove_file(running.folder.join("secrets")).unwrap();
+    fs::create_dir(beside("second")).unwrap();
+    fs::write(beside("second/session"), "canary-of-another-session-secret").unwrap();
+    symlink("second", beside("next")).unwrap();
+    fs::rename(beside("next"), beside("secrets")).unwrap();
+    eventually("the new secret", || running.token("ada") == 401);
+    fs::remove_file(beside("secrets")).unwrap();
     eventually("the refusal", || running.reloads("refused") == 1);
-    assert_eq!(running.token(), 401);
-    symlink("first", running.folder.join("secrets")).unwrap();
-    eventually("the old secret", || running.token() == 200);
+    assert_eq!(running.token("ada"), 401);
+    symlink("first", beside("secrets")).unwrap();
+    eventually("the old secret", || running.token("ada") == 200);
 }
 
 #[test]
@@ -128,6 +92,6 @@ fn without_watching_only_the_signal_counts() {
     fs::write(&running.file, text(&off().with(route))).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(300));
     assert_eq!(running.page("/new/x"), 200);
-    running.process.signal("HUP");
+    running.signal("HUP");
     eventually("the new policy", || running.page("/new/x") == 401);
 }

@@ -1,7 +1,7 @@
 //! Database servers as child processes, on loopback ports the system picks, with
 //! their data in a temporary folder.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -174,8 +174,15 @@ pub(crate) fn folder(name: &str) -> PathBuf {
     folder
 }
 
+/// A port that stays this process's own, also while the server is killed: bound,
+/// but not listened on, which is no obstacle for the server.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    std::mem::forget(socket);
+    port
 }
 
 /// Servers that refuse to run as root run as their own user, who then owns the

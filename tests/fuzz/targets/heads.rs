@@ -4,9 +4,7 @@ use http::header::{CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 use portcullis::client::{Client, Scheme};
-use portcullis::request::{Head, RequestView, admit};
-
-const MAX_HEADER: usize = 32 * 1024;
+use portcullis::request::{Head, Limits, RequestView, admit};
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     [
@@ -31,7 +29,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
 pub(crate) fn run(raw: &[u8]) {
     let Some((mut parts, target)) = parse(raw) else { return };
     for raw in [Some(raw), None] {
-        let head = Head { parts: &parts, target: &target, raw, max_header: MAX_HEADER };
+        let head = Head { parts: &parts, target: &target, raw, limits: Limits::default() };
         let Ok(tidy) = admit(&head) else { continue };
         let sent = tidy.target.as_deref().unwrap_or(&target);
         check_target(sent);

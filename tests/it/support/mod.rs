@@ -13,6 +13,7 @@ mod process;
 mod raw;
 mod request;
 mod response;
+pub(crate) mod running;
 mod session;
 pub(crate) mod tls;
 

@@ -11,7 +11,10 @@ use serde_json::Value;
 
 use super::{PATIENCE, eventually};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_portcullis");
+/// The build under test, unless `PORTCULLIS` names another one.
+fn program() -> String {
+    std::env::var("PORTCULLIS").unwrap_or_else(|_| env!("CARGO_BIN_EXE_portcullis").to_owned())
+}
 
 /// An empty folder of this test's own.
 pub(crate) fn folder() -> PathBuf {
@@ -27,7 +30,8 @@ pub(crate) fn folder() -> PathBuf {
 /// A running `portcullis`; killed when dropped.
 pub(crate) struct Process {
     child: Child,
-    output: Arc<Mutex<String>>,
+    /// What it has written, for those who ask often to take away.
+    pub(crate) output: Arc<Mutex<String>>,
     errors: Arc<Mutex<String>>,
 }
 
@@ -64,18 +68,24 @@ impl Process {
         self.errors.lock().unwrap().clone()
     }
 
-    /// Where the public and the admin listener are.
+    /// Where the (first) public and the admin listener are.
     #[track_caller]
     pub(crate) fn addresses(&self) -> (String, String) {
-        eventually("the listeners", || self.address("admin listening").is_some());
-        (self.address("listening").unwrap(), self.address("admin listening").unwrap())
+        let admin = || self.said_addresses("admin listening").pop();
+        eventually("the listeners", || admin().is_some());
+        (self.listeners().remove(0), admin().unwrap())
     }
 
-    fn address(&self, message: &str) -> Option<String> {
-        self.errors().lines().find_map(|line| {
-            let line: Value = serde_json::from_str(line).ok()?;
-            (line["message"] == message).then(|| line["address"].as_str().unwrap().to_owned())
-        })
+    /// Where the public listeners are, as the file lists them.
+    pub(crate) fn listeners(&self) -> Vec<String> {
+        self.said_addresses("listening")
+    }
+
+    fn said_addresses(&self, message: &str) -> Vec<String> {
+        let said = self.errors();
+        let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let lines = lines.filter(|line| line["message"] == message);
+        lines.map(|line| line["address"].as_str().unwrap().to_owned()).collect()
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -83,8 +93,7 @@ impl Process {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        assert!(kill(name, &self.id().to_string()));
     }
 
     /// Waits for the end of the process.
@@ -112,8 +121,13 @@ impl Drop for Process {
     }
 }
 
+/// Sends a signal to whichever process; whether there is one.
+pub(crate) fn kill(signal: &str, pid: &str) -> bool {
+    Command::new("kill").args([&format!("-{signal}"), pid]).output().unwrap().status.success()
+}
+
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(program());
     command.args(arguments).env_clear().stdin(Stdio::null());
     command
 }
