@@ -74,7 +74,11 @@ impl<'a> Asked<'a> {
         let inputs = route.minter.inputs().collect(query.as_deref(), body, identity);
         let inputs = inputs.map_err(|error| refusal(&error, route, cookie))?;
         let grant = match route.minter.grant() {
-            Some(hook) => remote::grant(live, route, hook, forwarded, cookie).await?,
+            Some(hook) => {
+                let subject = Subject { identity, inputs: &inputs, grant: &Value::Null };
+                let url = hook.url(&subject).map_err(|error| refusal(&error, route, cookie))?;
+                remote::grant(live, route, (hook, &url), forwarded, cookie).await?
+            }
             None => Value::Null,
         };
         Ok(Request { identity, inputs, grant, cookie, fresh, now })

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::file::File;
 use super::{CONFIGURATION, complain, print};
@@ -23,7 +23,8 @@ pub(super) struct Options {
     /// `expires_at` (Unix seconds) if it ends.
     #[arg(long, value_name = "JSON")]
     session: String,
-    /// Values of the token's request inputs, as a JSON object.
+    /// The token's request inputs, by name or as the request has them, as a JSON
+    /// object.
     #[arg(long, value_name = "JSON", default_value = "{}")]
     request: String,
     /// What the app would answer to the grant hook.
@@ -40,7 +41,7 @@ pub(super) struct Options {
 /// What the token is minted for, as the arguments say.
 struct Offline {
     identity: Identity,
-    inputs: Map<String, Value>,
+    request: Value,
     grant: Value,
     now: Now,
 }
@@ -103,12 +104,13 @@ impl Options {
             return Err("--session: `user_id` is missing; write '{\"user_id\": \"u1\"}'".to_owned());
         };
         let expires_at = session.get("expires_at").and_then(Value::as_u64);
-        let Value::Object(inputs) = parse("--request", &self.request)? else {
+        let request = parse("--request", &self.request)?;
+        if !request.is_object() {
             return Err("--request: expected a JSON object".to_owned());
-        };
+        }
         Ok(Offline {
             identity: Identity::assumed(user_id, session, expires_at),
-            inputs,
+            request,
             grant: parse("--grant", &self.grant)?,
             now: self.now.map_or_else(|| Clock::system().now(), Now::at),
         })
@@ -132,8 +134,8 @@ fn user_id(value: &Value) -> Option<String> {
 
 impl Offline {
     fn mint(&self, route: &TokenRoute) -> Result<Token, Refused> {
-        let subject =
-            Subject { identity: &self.identity, inputs: &self.inputs, grant: &self.grant };
+        let inputs = route.minter.inputs().from_object(&self.request);
+        let subject = Subject { identity: &self.identity, inputs: &inputs, grant: &self.grant };
         match route.minter.mint(&subject, self.now) {
             Ok(Minting::Ready(token)) => Ok(token),
             Ok(Minting::Call(_)) => Err(Refused {

@@ -33,12 +33,12 @@ pub(super) fn forwarded(hook: &GrantHook, headers: &HeaderMap) -> Vec<(HeaderNam
 pub(super) async fn grant(
     live: &Live,
     route: &TokenRoute,
-    hook: &GrantHook,
+    (hook, url): (&GrantHook, &str),
     mut headers: Vec<(HeaderName, HeaderValue)>,
     cookie: &str,
 ) -> Result<Value, Refusal> {
     headers.push((header::ACCEPT, HeaderValue::from_static("application/json")));
-    let url = Url::parse(&hook.url).ok_or(Refusal::Unavailable)?;
+    let url = Url::parse(url).ok_or(Refusal::Unavailable)?;
     let call = Call {
         method: Method::GET,
         url,

@@ -1,21 +1,28 @@
 //! Asking the app what this user may do, with the user's own cookie.
 //!
 //! Pure: the shell performs the request; here stand its settings and the
-//! reading of its answer, which templates see as `{grant.…}`.
+//! reading of its answer, which templates see as `{grant.…}`. What the browser
+//! asks for without a pattern that allows it goes along in the address: nobody
+//! else could decide about it.
 
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 use serde_json::Value;
 
-use super::MintError;
 use super::members::Members;
-use crate::document::OneOrMany;
+use super::template::filter::{percent_encoded, text_of};
+use super::template::parse::references;
+use super::template::{self, Names, Scope, Text};
+use super::{MintError, Subject};
+use crate::document::{At, OneOrMany};
+use crate::outbound::Url;
 
 /// The `grant` of a token: a GET to the app.
-#[derive(Debug)]
 pub struct GrantHook {
-    pub url: String,
+    url: Text,
+    /// Inputs the app decides about alone, which the address does not name itself.
+    told: Vec<String>,
     /// Headers of the browser's request that go along.
     pub forward: Vec<HeaderName>,
     pub timeout: Duration,
@@ -24,28 +31,45 @@ pub struct GrantHook {
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 impl GrantHook {
-    pub(super) fn read(members: &mut Members<'_, '_, '_>) -> Option<Self> {
+    /// `None` without one, or if problems were noted.
+    pub(super) fn read(members: &mut Members<'_, '_, '_>, names: &Names<'_>) -> Option<Self> {
         let at = members.own("grant")?;
         let mut table = at.table()?;
-        let url: Option<String> = table.need("url", "url = \"http://127.0.0.1:3000/grants\"");
+        let url = table.take_needed("url", "url = \"http://127.0.0.1:3000/grants\"");
         let forward = table.take("forward");
         let timeout = table.get("timeout").unwrap_or(TIMEOUT);
         table.finish();
-        let url = url?;
-        if !url.starts_with("http://") && !url.starts_with("https://") {
-            at.problem("`url` must start with http:// or https://");
-        }
         let mut headers = vec![http::header::COOKIE];
         if let Some(at) = forward {
-            let names = at.read::<OneOrMany<String>>()?.0;
+            let listed = at.read::<OneOrMany<String>>()?.0;
             let parsed: Result<_, _> =
-                names.iter().map(|name| HeaderName::from_bytes(name.as_bytes())).collect();
+                listed.iter().map(|name| HeaderName::from_bytes(name.as_bytes())).collect();
             match parsed {
                 Ok(parsed) => headers = parsed,
                 Err(_) => at.problem("`forward` lists names of headers such as \"cookie\""),
             }
         }
-        Some(Self { url, forward: headers, timeout })
+        let (url, told) = address(&url?, names)?;
+        Some(Self { url, told, forward: headers, timeout })
+    }
+
+    /// Where this user's grants are asked for.
+    pub fn url(&self, subject: &Subject<'_>) -> Result<String, MintError> {
+        let absent = || MintError::bad_request("a part of the grant hook's address has no value");
+        let scope = Scope::before_minting(subject);
+        let mut url = self.url.encoded(&scope, percent_encoded)?.ok_or_else(absent)?;
+        let path = url.split('?').next().unwrap_or_default();
+        if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return Err(MintError::bad_request(
+                "a part of the grant hook's address is a dot segment",
+            ));
+        }
+        for name in &self.told {
+            let Some(value) = subject.inputs.get(name).and_then(text_of) else { continue };
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(&format!("{}={}", percent_encoded(name), percent_encoded(&value)));
+        }
+        Ok(url)
     }
 
     /// Reads the app's answer: its JSON, or its refusal.
@@ -65,4 +89,32 @@ impl GrantHook {
             )),
         }
     }
+}
+
+/// The address as a template, and the inputs that are added to it.
+fn address(at: &At<'_>, names: &Names<'_>) -> Option<(Text, Vec<String>)> {
+    const EXPECTED: &str = r#"a URL such as "http://127.0.0.1:3000/grants?room={request.room}""#;
+    let text = at.text(EXPECTED)?;
+    let references = references(at.node);
+    let is_known = |root: &str| matches!(root, "request" | "session");
+    if references.iter().any(|reference| !is_known(reference.root())) {
+        at.problem("the address may name {request.…} and {session.…} only");
+        return None;
+    }
+    // What a user may choose must not choose the server.
+    let server = text.split_once("://").map_or("", |(_, rest)| rest);
+    let server = server.split(['/', '?']).next().unwrap_or_default();
+    let literal = text.split('{').next().unwrap_or_default();
+    if server.contains('{') || Url::parse(literal).is_none() {
+        at.wrong(EXPECTED);
+        return None;
+    }
+    let named: Vec<&str> = references
+        .iter()
+        .filter(|reference| reference.root() == "request")
+        .filter_map(|reference| reference.rest().first().map(String::as_str))
+        .collect();
+    let told = names.inputs.left_to_the_app().filter(|name| !named.contains(name));
+    let told = told.map(str::to_owned).collect();
+    Some((template::text(at, names)?, told))
 }

@@ -90,7 +90,12 @@ impl Hmac {
             variables.push(text);
         }
         let scope = Scope { input: input.as_deref(), variables: &variables, ..*scope };
-        let signature = self.seal.over(&way.sign.needed(&scope)?);
+        let text = way.sign.needed(&scope)?;
+        if text.is_empty() {
+            // It would be everybody's who has no name either.
+            return Err(MintError::not_allowed("there is nothing to sign"));
+        }
+        let signature = self.seal.over(&text);
         let scope = Scope { signature: Some(&signature), ..scope };
         let token = match &way.token {
             Some(token) => token.needed(&scope)?,

@@ -4,11 +4,10 @@
 //! come from here. Each input has a size, a character set or shape, and patterns
 //! over the session: being signed in is not being allowed into every room.
 
-use std::borrow::Cow;
-
 use serde_json::{Map, Value};
 
 use super::MintError;
+use super::body::{document, form_field};
 use super::members::Members;
 use super::pattern::{CharSet, Pattern, Shape};
 use crate::document::{At, FromNode, OneOrMany, Table};
@@ -63,6 +62,12 @@ impl Inputs {
         self.0.is_empty()
     }
 
+    /// Inputs nothing here restricts: the app, which is asked, decides about them.
+    pub(super) fn left_to_the_app(&self) -> impl Iterator<Item = &str> {
+        let open = |input: &&Input| input.allow.is_empty() && input.shape.is_none();
+        self.0.iter().filter(open).map(|input| input.name.as_str())
+    }
+
     /// Whether the request's body has to be read.
     pub fn reads_body(&self) -> bool {
         self.0.iter().any(|input| match input.origin {
@@ -106,6 +111,20 @@ impl Inputs {
         }
         self.check(&found, identity)?;
         Ok(found)
+    }
+
+    /// The declared inputs out of a JSON object that has them by name, or as the
+    /// request would have them.
+    pub fn from_object(&self, given: &Value) -> Map<String, Value> {
+        let field = |input: &Input| match &input.origin {
+            Origin::Form(field) | Origin::Query(field) => given.get(field).cloned(),
+            Origin::Json(path) => super::template::walk(given, path).cloned(),
+        };
+        let one = |input: &Input| {
+            let value = given.get(&input.name).cloned().or_else(|| field(input));
+            Some((input.name.clone(), value.filter(|value| !value.is_null())?))
+        };
+        self.0.iter().filter_map(one).collect()
     }
 
     /// Whether these values are allowed in this session.
@@ -244,48 +263,4 @@ impl FromNode for Origin {
         }
         origin
     }
-}
-
-fn document(body: &[u8]) -> Result<Value, MintError> {
-    if body.is_empty() {
-        return Ok(Value::Null);
-    }
-    serde_json::from_slice(body).map_err(|_| MintError::bad_request("the body is not JSON"))
-}
-
-/// The one field called `name`; twice is ambiguous.
-fn form_field(text: &str, name: &str) -> Result<Option<String>, MintError> {
-    let mut found = None;
-    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if decoded(key)? != name {
-            continue;
-        }
-        if found.replace(decoded(value)?.into_owned()).is_some() {
-            return Err(MintError::bad_request("a request input is given twice"));
-        }
-    }
-    Ok(found)
-}
-
-/// `application/x-www-form-urlencoded`, strictly: what does not decode is refused.
-fn decoded(text: &str) -> Result<Cow<'_, str>, MintError> {
-    if !text.contains(['%', '+']) {
-        return Ok(text.into());
-    }
-    let malformed = || MintError::bad_request("a request input is not percent-encoded text");
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let pair: Vec<u8> = rest.by_ref().take(2).collect();
-                let decoded = crate::secret::from_hex(&pair);
-                *decoded.as_deref().and_then(<[u8]>::first).ok_or_else(malformed)?
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| malformed())
 }

@@ -15,7 +15,7 @@ use super::keys::KeyTable;
 use super::members::Members;
 use super::signer::Signer;
 use super::template::{self, Names, Scope, Template};
-use super::{MintError, json};
+use super::{MintError, json, key_text};
 use crate::document::{At, FromNode};
 use crate::secret::{Secret, from_hex};
 
@@ -23,6 +23,8 @@ pub(super) struct Jwt {
     signer: Signer,
     header: Header,
     claims: Template,
+    /// Claims the vendor keeps for itself.
+    reserved: Vec<Vec<String>>,
 }
 
 enum Header {
@@ -62,6 +64,7 @@ impl Jwt {
         let header = members.take("header").map(|at| template::value(&at, names));
         let claims = members.need("claims", "claims = { sub = \"{session.user_id}\", … }");
         let claims = claims.and_then(|at| template::value(&at, names));
+        let reserved = reserved(members, claims.as_ref(), names.token);
         let header = match header {
             Some(header) => header?,
             None => Template::Fixed(Value::Object(Map::new())),
@@ -79,7 +82,7 @@ impl Jwt {
             }
             None => Header::Template { start, rest: header },
         };
-        Some(Self { signer: signer?, header, claims: claims? })
+        Some(Self { signer: signer?, header, claims: claims?, reserved })
     }
 
     /// Whether every token says that the key of this name signed it, as far as the
@@ -106,12 +109,35 @@ impl Jwt {
             }
         };
         token.push('.');
-        URL_SAFE_NO_PAD.encode_string(json::atob_safe(&*self.claims.needed(scope)?), &mut token);
+        let claims = self.claims.needed(scope)?;
+        if self.reserved.iter().any(|path| template::walk(&claims, path).is_some()) {
+            return Err(MintError::not_allowed("a claim is set that the vendor keeps for itself"));
+        }
+        URL_SAFE_NO_PAD.encode_string(json::atob_safe(&claims), &mut token);
         let signature = self.signer.sign(token.as_bytes())?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         Ok(token)
     }
+}
+
+/// `reserved = ["claims.aud"]`: paths in the claims that a token may not have.
+fn reserved(
+    members: &mut Members<'_, '_, '_>,
+    claims: Option<&Template>,
+    token: &At<'_>,
+) -> Vec<Vec<String>> {
+    let listed: Vec<String> = members.get("reserved").unwrap_or_default();
+    let path = |text: &String| text.split('.').map(str::to_owned).collect::<Vec<_>>();
+    let paths: Vec<_> = listed.iter().map(path).collect();
+    for (path, text) in paths.iter().zip(&listed) {
+        if claims.is_some_and(|claims| claims.writes(path)) {
+            token.problem(format!(
+                "the claim `{text}` is one the vendor keeps for itself; remove it"
+            ));
+        }
+    }
+    paths
 }
 
 fn encoded_header(mut header: Map<String, Value>, rest: &Value) -> String {
@@ -136,10 +162,15 @@ impl Signing {
         Self { fallback, from_key, encoding }
     }
 
-    /// The algorithm of this key.
+    /// The algorithm of this key: what it says itself where that counts, else the
+    /// preset's, else the first one that a private key is made for.
     pub(super) fn algorithm(&self, keys: &KeyTable, token: &At<'_>) -> Option<Algorithm> {
-        let Some(name) = keys.public("alg").filter(|_| self.from_key) else {
+        if !self.from_key {
             return self.fallback;
+        }
+        let Some(name) = keys.public("alg") else {
+            let (_, secret) = keys.signing()?;
+            return fitting(secret, self.fallback?);
         };
         let algorithm = Algorithm::from_str(name).ok();
         if algorithm.is_none() {
@@ -155,10 +186,11 @@ impl Signing {
         token: &At<'_>,
     ) -> Option<Signer> {
         let (name, secret) = keys.signing()?;
-        let secret = if algorithm.family() == AlgorithmFamily::Hmac {
-            self.encoding.decode(secret)
-        } else {
-            Some(secret.clone())
+        let secret = match algorithm.family() {
+            // Whoever has the public half would make tokens with it.
+            AlgorithmFamily::Hmac if key_text::is_pem(secret) => None,
+            AlgorithmFamily::Hmac => self.encoding.decode(secret),
+            _ => Some(secret.clone()),
         };
         let signer = secret.and_then(|secret| Signer::new(algorithm, &secret));
         if signer.is_none() {
@@ -170,6 +202,18 @@ impl Signing {
         }
         signer
     }
+}
+
+/// `usual`, unless the secret is a private key of another kind.
+fn fitting(secret: &Secret, usual: Algorithm) -> Option<Algorithm> {
+    const OTHERS: [Algorithm; 4] =
+        [Algorithm::RS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+    if key_text::unwrap(secret).is_none() {
+        return Some(usual);
+    }
+    let usual_first = std::iter::once(usual).chain(OTHERS);
+    let mut private = usual_first.filter(|chosen| chosen.family() != AlgorithmFamily::Hmac);
+    private.find(|&chosen| Signer::new(chosen, secret).is_some()).or(Some(usual))
 }
 
 impl Encoding {
@@ -215,7 +259,10 @@ fn named(at: &At<'_>) -> Option<Algorithm> {
 
 fn expected(algorithm: Algorithm) -> &'static str {
     match algorithm.family() {
-        AlgorithmFamily::Hmac => "a shared secret in the encoding the preset names",
+        AlgorithmFamily::Hmac => {
+            "a shared secret in the encoding the preset names; a PEM key signs with `alg` \
+             \"RS256\", \"ES256\" or \"EdDSA\""
+        }
         AlgorithmFamily::Ec => "an EC private key of its curve, as PEM or JWK",
         AlgorithmFamily::Ed => "an Ed25519 private key, as PEM or JWK",
         AlgorithmFamily::Rsa => {

@@ -1,11 +1,12 @@
 //! Private keys in every wrapping vendors hand them out in.
 //!
-//! PEM (PKCS#8, PKCS#1, SEC 1), PEM with literal `\n`, base64 of a PEM, a JWK,
-//! and Google's service-account JSON. Whatever the wrapping, what comes out is
-//! DER or a JWK; messages never repeat any of it.
+//! PEM (PKCS#8, PKCS#1, SEC 1), PEM with literal `\n`, base64 of a PEM or of what
+//! a PEM holds, a JWK, and Google's service-account JSON. Whatever the wrapping,
+//! what comes out is DER or a JWK; messages never repeat any of it.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -16,14 +17,29 @@ pub(super) enum KeyText {
     Jwk(Map<String, Value>),
 }
 
+/// With padding or without: it is often lost on the way.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+/// What every DER key begins with: a sequence.
+const SEQUENCE: u8 = 0x30;
+
 /// Finds the key inside its wrapping.
 pub(super) fn unwrap(secret: &Secret) -> Option<KeyText> {
     let text = secret.text()?.trim();
     found(text).or_else(|| {
-        let packed: String = text.split_whitespace().collect();
-        let inner = Zeroizing::new(String::from_utf8(STANDARD.decode(packed).ok()?).ok()?);
-        found(inner.trim())
+        let inner = unpacked(text)?;
+        if inner.first() == Some(&SEQUENCE) {
+            return Some(KeyText::Der(inner));
+        }
+        found(std::str::from_utf8(&inner).ok()?.trim())
     })
+}
+
+/// Whether the text is a key file of its own kind, which no shared secret is.
+pub(super) fn is_pem(secret: &Secret) -> bool {
+    secret.text().is_some_and(|text| text.contains("-----BEGIN "))
 }
 
 fn found(text: &str) -> Option<KeyText> {
@@ -37,23 +53,39 @@ fn found(text: &str) -> Option<KeyText> {
     der(text).map(KeyText::Der)
 }
 
+/// The private key of a PEM file, which may hold other things before it: a
+/// curve's parameters, the public half, a certificate.
 fn der(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let text = Zeroizing::new(text.replace("\\n", "\n"));
-    let (_, after) = text.split_once("-----BEGIN ")?;
-    let (label, after) = after.split_once("-----")?;
-    let (body, _) = after.split_once("-----END ")?;
-    if !label.ends_with("PRIVATE KEY") || label.contains("ENCRYPTED") {
+    let text = Zeroizing::new(text.replace("\\r", "").replace("\\n", "\n"));
+    let (label, body) = text.split("-----BEGIN ").skip(1).find_map(|block| {
+        let (label, after) = block.split_once("-----")?;
+        label.ends_with("PRIVATE KEY").then_some((label, after))
+    })?;
+    let (body, _) = body.split_once("-----END ")?;
+    if label.contains("ENCRYPTED") {
         return None;
     }
-    let packed = Zeroizing::new(body.split_whitespace().collect::<String>());
-    STANDARD.decode(packed.as_bytes()).ok().map(Zeroizing::new)
+    unpacked(body)
+}
+
+/// The octets of base64 in either alphabet, across lines.
+fn unpacked(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let standard = |c| match c {
+        '-' => '+',
+        '_' => '/',
+        other => other,
+    };
+    let packed: String = text.split_whitespace().flat_map(str::chars).map(standard).collect();
+    BASE64.decode(Zeroizing::new(packed).as_bytes()).ok().map(Zeroizing::new)
 }
 
 /// What a key file says beside the key: `client_email` of a service account,
 /// `kid` and `alg` of a JWK.
 pub(super) fn described(secret: &Secret) -> Vec<(String, String)> {
     let text = secret.text().unwrap_or_default().trim();
-    let Ok(Value::Object(members)) = serde_json::from_str(text) else { return Vec::new() };
+    let unpacked = if text.starts_with('{') { None } else { unpacked(text) };
+    let json = unpacked.as_ref().map_or(text.as_bytes(), |inner| inner.as_slice());
+    let Ok(Value::Object(members)) = serde_json::from_slice(json) else { return Vec::new() };
     const PUBLIC: [&str; 5] = ["alg", "client_email", "kid", "private_key_id", "project_id"];
     let public = |name: &str| Some((name.to_owned(), members.get(name)?.as_str()?.to_owned()));
     PUBLIC.into_iter().filter_map(public).collect()

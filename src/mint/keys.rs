@@ -21,6 +21,8 @@ pub(super) struct KeyShape {
     /// Members that only the issuer may see.
     shown_to_issuer: BTreeSet<String>,
     split: Option<Split>,
+    /// Members that are UUIDs.
+    uuids: Vec<String>,
     kind: Kind,
 }
 
@@ -53,6 +55,7 @@ impl KeyShape {
         let from: Option<String> = members.get("key_from");
         let split = members.take("key_split").and_then(|at| Split::read(&at, from));
         let signing = members.get::<OneOrMany<String>>("secret").map(|names| names.0);
+        let uuids = members.get("uuids").unwrap_or_default();
         let mut shown_to_issuer = BTreeSet::new();
         let sent: &[&'static str] = match kind {
             Kind::Exchange => &["headers", "query", "body"],
@@ -63,7 +66,7 @@ impl KeyShape {
             let key = references.iter().filter(|reference| reference.root() == "key");
             shown_to_issuer.extend(key.filter_map(|reference| reference.rest().first().cloned()));
         }
-        Self { signing: signing.unwrap_or_default(), shown_to_issuer, split, kind }
+        Self { signing: signing.unwrap_or_default(), shown_to_issuer, split, uuids, kind }
     }
 
     /// The one member a bare reference stands for, if there is just one.
@@ -114,7 +117,7 @@ impl KeyShape {
                 let held = if self.is_secret(&key.name) {
                     Held::Secret(at.secret()?)
                 } else {
-                    Held::Public(public(&at)?)
+                    Held::Public(self.public(&key.name, &at)?)
                 };
                 table.members.push((key.name.clone(), held));
             }
@@ -126,6 +129,19 @@ impl KeyShape {
         }
         self.complete(&mut table, at)?;
         Some(table)
+    }
+
+    fn public(&self, name: &str, at: &At<'_>) -> Option<String> {
+        let text = public(at)?;
+        if self.uuids.iter().any(|uuid| uuid == name) && !is_uuid(&text) {
+            // It may be the key itself, put where its name belongs.
+            at.problem(
+                "found no UUID (the value is not repeated here); copy the key's `uid`, such as \
+                 76cf8b87-fd12-4688-ad34-260d930ca4f4",
+            );
+            return None;
+        }
+        Some(text)
     }
 
     /// Cuts combined keys and takes what a key file says about itself.
@@ -287,6 +303,12 @@ impl KeyTable {
     pub(super) fn tolerate(&self, name: &str) {
         self.used.borrow_mut().insert(name.to_owned());
     }
+}
+
+/// Eight, four, four, four and twelve hexadecimal digits.
+fn is_uuid(text: &str) -> bool {
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }
 
 /// A public member: a reference, or the text itself.

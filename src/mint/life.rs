@@ -16,7 +16,7 @@ use crate::units;
 const WITHOUT_END: u64 = 3600;
 
 /// The times one token is made with, in Unix seconds.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Times {
     pub now: u64,
     pub now_ms: u64,

@@ -5,6 +5,7 @@
 //! grants and the time in; a token, a refusal, or the description of one HTTP
 //! call out. Vendors are data (`presets.toml`); only three mechanisms are code.
 
+mod body;
 mod cache_key;
 mod error;
 mod exchange;
@@ -55,7 +56,7 @@ use hmac::Hmac;
 use jwt::Jwt;
 use life::{Life, Times};
 use members::Members;
-use pattern::CharSet;
+use pattern::UserIds;
 use read::KNOWN;
 use response::{Made, Response};
 use template::Scope;
@@ -68,7 +69,7 @@ pub struct Minter {
     grant: Option<GrantHook>,
     methods: Vec<Method>,
     cache: CachePolicy,
-    user_id_chars: Option<CharSet>,
+    user_ids: UserIds,
     /// Names of the random texts each token draws.
     draws: Vec<String>,
     /// Session fields the templates and patterns read.
@@ -244,7 +245,7 @@ impl Minter {
         draws: &[String],
     ) -> Result<Minting, MintError> {
         self.inputs.check(subject.inputs, subject.identity)?;
-        pattern::check_user_id(self.user_id_chars.as_ref(), subject.identity)?;
+        self.user_ids.check(subject.identity)?;
         let times = self.life.times(subject.identity, now)?;
         let scope = Scope::new(subject, times, draws);
         let (expires_at, usable_until) = self.life.ends(&times, None, subject.identity);

@@ -192,12 +192,27 @@ impl FromNode for Pattern {
     }
 }
 
-/// Refuses a user id the vendor would not take.
-pub(crate) fn check_user_id(chars: Option<&CharSet>, identity: &Identity) -> Result<(), MintError> {
-    if chars.is_none_or(|chars| chars.holds(identity.user_id())) {
-        return Ok(());
+/// Which user ids a vendor takes.
+pub(crate) struct UserIds {
+    pub chars: Option<CharSet>,
+    /// Characters at most.
+    pub longest: usize,
+}
+
+impl UserIds {
+    /// Refuses a user id the vendor would not take, or would take for everybody's.
+    pub(crate) fn check(&self, identity: &Identity) -> Result<(), MintError> {
+        let user = identity.user_id();
+        if user.chars().count() > self.longest {
+            return Err(MintError::not_allowed("the user id is longer than `user_id_max`"));
+        }
+        if self.chars.as_ref().is_some_and(|chars| !chars.holds(user)) {
+            return Err(MintError::not_allowed(
+                "the user id has characters outside `user_id_chars`",
+            ));
+        }
+        Ok(())
     }
-    Err(MintError::not_allowed("the user id has characters outside `user_id_chars`"))
 }
 
 #[cfg(test)]

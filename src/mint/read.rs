@@ -12,7 +12,7 @@ use super::jwt::{Jwt, Signing};
 use super::keys::{KeyShape, KeyTable};
 use super::life::Life;
 use super::members::Members;
-use super::pattern::CharSet;
+use super::pattern::{CharSet, UserIds};
 use super::response::Response;
 use super::signer::Signer;
 use super::statuses::Statuses;
@@ -21,7 +21,7 @@ use super::{CachePolicy, GrantHook, Inputs, Mechanism, Minter, PublicKey, Publis
 use crate::document::{At, FromNode, Node, OneOrMany};
 
 /// Every member of a token or preset that is read here.
-pub(super) const KNOWN: [&str; 48] = [
+pub(super) const KNOWN: [&str; 51] = [
     "alg",
     "alg_from",
     "backdate",
@@ -52,6 +52,7 @@ pub(super) const KNOWN: [&str; 48] = [
     "query",
     "request",
     "require",
+    "reserved",
     "response",
     "secret",
     "secret_encoding",
@@ -67,6 +68,8 @@ pub(super) const KNOWN: [&str; 48] = [
     "typ",
     "url",
     "user_id_chars",
+    "user_id_max",
+    "uuids",
     "variants",
     "vars",
     "wrap",
@@ -92,10 +95,12 @@ pub(super) fn minter(
         Kind::Exchange | Kind::Hmac => Published::default(),
     };
     let has_grant = members.own("grant").is_some();
-    let grant = GrantHook::read(members);
     let inputs = Inputs::read(members, has_grant);
     let life = Life::read(members);
-    let user_id_chars: Option<CharSet> = members.get("user_id_chars");
+    let user_ids = UserIds {
+        chars: members.get("user_id_chars"),
+        longest: members.get("user_id_max").unwrap_or(usize::MAX),
+    };
     let methods = methods(members);
     let statuses = Statuses::read(members);
     let cache = members.get("cache").unwrap_or(CachePolicy::Never);
@@ -106,13 +111,14 @@ pub(super) fn minter(
         inputs: &inputs,
         has_grant,
         has_ttl: life.has_ttl(),
-        safe_user_id: user_id_chars.as_ref().is_some_and(CharSet::is_safe),
+        safe_user_id: user_ids.chars.as_ref().is_some_and(CharSet::is_safe),
         params: None,
         variables: &[],
         made: &[],
         secrets: SecretUse::Forbidden,
         reads: &reads,
     };
+    let grant = GrantHook::read(members, &Names { has_grant: false, ..names });
     let mechanism = mechanism(kind, members, &names)?;
     if let Mechanism::Jwt(jwt, _) = &mechanism {
         check_names_key(jwt, &keys, &published, &token);
@@ -134,7 +140,7 @@ pub(super) fn minter(
         grant,
         methods: methods?,
         cache,
-        user_id_chars,
+        user_ids,
         draws: reads.draws,
         fields: reads.session.into_iter().collect(),
         keys: keys.iter().map(|key| key.kid().map(str::to_owned)).collect(),

@@ -156,5 +156,5 @@ fn encoded(bytes: &[u8]) -> String {
 }
 
 fn decoded(jwk: &Map<String, Value>, member: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(jwk.get(member)?.as_str()?).ok()
+    URL_SAFE_NO_PAD.decode(jwk.get(member)?.as_str()?.trim_end_matches('=')).ok()
 }

@@ -22,10 +22,13 @@ pub(super) const NOW: u64 = 1_767_225_600;
 
 /// Reads a token's table written as JSON, where keys stand in plain sight.
 pub(super) fn read(table: &Value) -> Result<Minter, Vec<Problem>> {
-    let node = Node::from_json(table);
+    read_node(&Node::from_json(table))
+}
+
+pub(super) fn read_node(node: &Node) -> Result<Minter, Vec<Problem>> {
     let (problems, secrets) = (Problems::default(), Secrets::Literal);
     let minter = {
-        let at = At::new(&node, "token.x", &problems, &secrets);
+        let at = At::new(node, "token.x", &problems, &secrets);
         let mut table = at.table().unwrap();
         for policy in ["path", "limit", "limit_by", "origins"] {
             table.take(policy);

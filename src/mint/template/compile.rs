@@ -51,13 +51,17 @@ pub(crate) fn text(at: &At<'_>, names: &Names<'_>) -> Option<Text> {
 pub(super) fn value_in(at: &At<'_>, names: &Names<'_>, place: Place) -> Option<Template> {
     match &at.node.value {
         Value::Array(_) => {
-            let items: Vec<_> =
-                at.items().iter().map(|item| value_in(item, names, place)).collect();
+            let items: Vec<_> = at.items().iter().map(|at| item(at, names, place)).collect();
             let items: Vec<_> = items.into_iter().collect::<Option<_>>()?;
             Some(folded_list(items))
         }
         Value::Boolean(_) | Value::Float(_) | Value::Integer(_) => {
-            Some(Template::Fixed(at.node.to_json()))
+            let value = at.node.to_json();
+            if value.is_null() {
+                at.problem("found a number that JSON cannot write");
+                return None;
+            }
+            Some(Template::Fixed(value))
         }
         Value::Datetime => {
             at.problem("found a date, expected a text, number, list or table");
@@ -71,6 +75,18 @@ pub(super) fn value_in(at: &At<'_>, names: &Names<'_>, place: Place) -> Option<T
         }
         Value::Text(text) => text_value(text, at, names, place),
     }
+}
+
+/// Lists name rooms, documents, topics: what is put into one stands beside others
+/// and must not mean all of them.
+fn item(at: &At<'_>, names: &Names<'_>, place: Place) -> Option<Template> {
+    let mut template = value_in(at, names, place)?;
+    if let Template::Value(placeholder) = &mut template
+        && placeholder.is_raw()
+    {
+        placeholder.guard = Guard::Item;
+    }
+    Some(template)
 }
 
 fn entry(key: &Key, at: &At<'_>, names: &Names<'_>, place: Place) -> Option<Option<Entry>> {

@@ -75,8 +75,20 @@ pub(crate) enum Presence {
 /// Whether a value stands where a vendor might read wildcards.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Guard {
+    /// As an item of a list: if it is a text, it must be a plain one.
+    Item,
     Literal,
     Off,
+}
+
+impl Guard {
+    fn admits(self, value: &Value) -> bool {
+        match (self, text_of(value)) {
+            (Self::Off, _) | (Self::Item, None) => true,
+            (Self::Literal, None) => false,
+            (Self::Item | Self::Literal, Some(text)) => Safe::Literal.holds(&text),
+        }
+    }
 }
 
 /// Where a value comes from.
@@ -145,6 +157,22 @@ impl Template {
                 Some(Self::Value(Placeholder { source, ..placeholder.clone() }))
             }
             Self::Absent | Self::List(_) | Self::Text(_) | Self::Value(_) => None,
+        }
+    }
+
+    /// Whether the settings themselves write what `path` names.
+    pub(super) fn writes(&self, path: &[String]) -> bool {
+        let Some((first, rest)) = path.split_first() else { return true };
+        match self {
+            Self::Fixed(value) => walk(value, path).is_some(),
+            Self::Object(entries) => entries.iter().any(|entry| match entry {
+                Entry::Merge(template) => template.writes(path),
+                Entry::Named { name, value } => name.is(first) && value.writes(rest),
+            }),
+            Self::Value(Placeholder { source: Source::Inline(template), filters, .. }) => {
+                filters.is_empty() && template.writes(path)
+            }
+            Self::Absent | Self::List(_) | Self::Text(_) | Self::Value(_) => false,
         }
     }
 
@@ -261,9 +289,7 @@ impl Placeholder {
             (Some(value), Presence::Optional) if empty(&value) => return Ok(None),
             (Some(value), Presence::Needed | Presence::Optional) => value,
         };
-        if self.guard == Guard::Literal
-            && !text_of(&value).is_some_and(|text| Safe::Literal.holds(&text))
-        {
+        if !self.guard.admits(&value) {
             return Err(MintError::not_allowed(format!(
                 "{} is empty or holds a character that could act as a wildcard",
                 self.source
@@ -271,7 +297,7 @@ impl Placeholder {
         }
         let mut value = value;
         for filter in &self.filters {
-            value = Cow::Owned(Value::String(filter.apply(&value)?));
+            value = Cow::Owned(filter.apply(&value)?);
         }
         Ok(Some(value))
     }

@@ -28,6 +28,13 @@ impl<'a> Scope<'a> {
     }
 }
 
+impl<'a> Scope<'a> {
+    /// For texts that need to know only who asks for what.
+    pub(crate) fn before_minting(subject: &'a Subject<'a>) -> Self {
+        Self::new(subject, Times::default(), &[])
+    }
+}
+
 impl Source {
     pub(super) fn value<'a>(
         &'a self,

@@ -11,6 +11,8 @@ fn portive(key: &str) -> Value {
     json!({ "preset": "portive", "key": key, "ttl": "1m" })
 }
 
+const UID: &str = "76cf8b87-fd12-4688-ad34-260d930ca4f4";
+
 #[test]
 fn the_seed_table_needs_one_reference_and_a_ttl() {
     let minter = read(&portive(PORTIVE)).unwrap();
@@ -137,7 +139,7 @@ fn a_user_called_star_is_refused_where_a_vendor_reads_wildcards() {
 fn session_text_in_a_filter_needs_quote_or_a_character_set() {
     let meili = |filter: &str, chars: Option<&str>| {
         let mut table = json!({
-            "preset": "meilisearch", "key": { "api_key": "k", "api_key_uid": "u" },
+            "preset": "meilisearch", "key": { "api_key": "k", "api_key_uid": UID },
             "params": { "searchRules": { "docs": { "filter": filter } } }
         });
         if let Some(chars) = chars {
@@ -195,6 +197,7 @@ fn the_examples_for_the_ten_most_used_vendors_are_accepted() {
                 ("private_key", _) => pem.into(),
                 (_, "env:PORTIVE_API_KEY") => PORTIVE.into(),
                 (_, "env:ABLY_API_KEY") => "app.key:secret".into(),
+                ("api_key_uid", _) => UID.into(),
                 (_, text) => text.replace(':', "-").into(),
             };
         }
@@ -219,4 +222,92 @@ fn presets_can_be_listed_and_printed() {
         assert!(problems.is_empty() && parsed[name]["kind"].is_string(), "{name}");
     }
     assert_eq!(Presets::text("nonesuch"), None);
+}
+
+#[test]
+fn the_uid_of_a_meilisearch_key_is_one() {
+    let table = |uid: &str| {
+        json!({
+            "preset": "meilisearch", "key": { "api_key": "k", "api_key_uid": uid },
+            "params": { "searchRules": ["docs"] }
+        })
+    };
+    assert!(read(&table(UID)).is_ok());
+    let text = wrong(&table("hunter2-is-the-key-itself"));
+    assert!(text.contains("token.x.key.api_key_uid: found no UUID"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn what_firebase_refuses_is_refused_here() {
+    let table = |claims: &Value| {
+        json!({
+            "preset": "firebase", "params": { "claims": claims },
+            "grant": { "url": "http://127.0.0.1/grants" },
+            "key": {
+                "client_email": "bot@demo.test",
+                "private_key": include_str!("../../../tests/fixtures/tokens/keys/rsa-pkcs8.pem")
+            }
+        })
+    };
+    let minter = read(&table(&json!({ "role": "admin" }))).unwrap();
+    assert!(mint(&minter, &user(&"x".repeat(128)), &Value::Null).is_ok());
+    let long = mint(&minter, &user(&"x".repeat(129)), &Value::Null).unwrap_err();
+    assert!(long.to_string().contains("`user_id_max`"), "{long}");
+    let text = wrong(&table(&json!({ "aud": "x", "role": "admin" })));
+    assert!(text.contains("the claim `claims.aud` is one the vendor keeps"), "{text}");
+    // What the app adds is only known when it is asked.
+    let minter = read(&table(&"{grant.claims}".into())).unwrap();
+    let identity = alice();
+    let inputs = serde_json::Map::new();
+    for (claims, allowed) in [(json!({ "plan": "pro" }), true), (json!({ "nonce": 1 }), false)] {
+        let grant = json!({ "claims": claims });
+        let subject = crate::mint::Subject { identity: &identity, inputs: &inputs, grant: &grant };
+        assert_eq!(minter.mint(&subject, crate::clock::Now::at(super::NOW)).is_ok(), allowed);
+    }
+}
+
+#[test]
+fn a_user_called_star_is_not_everybody_at_ably() {
+    for preset in ["ably-jwt", "ably-token-request"] {
+        let ably = json!({
+            "preset": preset, "key": "app.key:secret", "params": { "capability": { "a": ["*"] } }
+        });
+        let ably = read(&ably).unwrap();
+        assert!(mint(&ably, &user("Zo\u{eb} \u{674e}+()-,"), &Value::Null).is_ok());
+        assert_eq!(mint(&ably, &user("*"), &Value::Null).unwrap_err().code(), "not_allowed");
+    }
+}
+
+#[test]
+fn an_item_of_a_list_cannot_mean_all_of_them() {
+    let tiptap = read(&json!({
+        "preset": "tiptap-collab", "key": "s",
+        "params": { "allowedDocumentNames": ["{session.user_id}", "{session.roles}"] }
+    }))
+    .unwrap();
+    let token = mint(&tiptap, &alice(), &Value::Null).unwrap();
+    assert_eq!(claims(&token)["allowedDocumentNames"], json!(["user_42", ["editor"]]));
+    for name in ["*", "user_*", "{x}"] {
+        let error = mint(&tiptap, &user(name), &Value::Null).unwrap_err();
+        assert_eq!(error.code(), "not_allowed", "{name}");
+    }
+}
+
+#[test]
+fn a_number_that_json_cannot_write_is_refused() {
+    for number in ["inf", "nan"] {
+        let text =
+            format!("preset = \"portive\"\nkey = \"{PORTIVE}\"\nparams.claims.n = {number}\n");
+        let file = crate::document::Node::parse(&text, &crate::document::Problems::default());
+        let problems = super::read_node(&file).err().expect("a problem");
+        assert!(problems[0].text.contains("a number that JSON cannot write"), "{problems:?}");
+    }
+}
+
+#[test]
+fn without_a_name_there_is_no_signature_over_nothing() {
+    let crisp = read(&json!({ "preset": "crisp", "key": "s" })).unwrap();
+    let nobody = crate::session::Identity::assumed("1".into(), json!({ "email": "" }), None);
+    assert_eq!(mint(&crisp, &nobody, &Value::Null).unwrap_err().code(), "not_allowed");
 }

@@ -124,7 +124,10 @@ fn the_app_answers_the_grant_hook_with_json_or_a_refusal() {
     }))
     .unwrap();
     let hook = minter.grant().unwrap();
-    assert_eq!((hook.url.as_str(), hook.timeout.as_millis()), ("http://127.0.0.1:3000/g", 500));
+    let (identity, inputs) = (alice(), Map::new());
+    let subject = Subject { identity: &identity, inputs: &inputs, grant: &Value::Null };
+    assert_eq!(hook.url(&subject).unwrap(), "http://127.0.0.1:3000/g");
+    assert_eq!(hook.timeout.as_millis(), 500);
     assert_eq!(hook.forward, [http::header::COOKIE]);
     assert_eq!(hook.answered(OK, b"{\"documents\":[]}"), Ok(json!({ "documents": [] })));
     let code = |status, body: &[u8]| hook.answered(status, body).unwrap_err().code();

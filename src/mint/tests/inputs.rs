@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{alice, body, mint, read, user};
-use crate::mint::Minter;
+use crate::mint::{Minter, Subject};
 
 fn pusher() -> Minter {
     read(&json!({
@@ -82,9 +82,17 @@ fn json_inputs_are_texts_at_a_path_and_queries_are_decoded() {
         inputs.map(Value::Object).map_err(|error| error.code())
     };
     assert_eq!(collect(r#"{"where":{"room":"acme å"}}"#), Ok(json!({ "room": "acme å" })));
-    for body in
-        ["{}", "[]", "", "{", r#"{"where":{"room":7}}"#, r#"{"where":{"room":["acme"]}}"#, "null"]
-    {
+    for body in [
+        "{}",
+        "[]",
+        "",
+        "{",
+        r#"{"where":{"room":7}}"#,
+        r#"{"where":{"room":["acme"]}}"#,
+        "null",
+        r#"{"where":{"room":"acme","room":"acme"}}"#,
+        r#"{"where":{},"where":{"room":"acme"}}"#,
+    ] {
         assert_eq!(collect(body), Err("bad_request"), "{body}");
     }
     assert_eq!(collect(r#"{"where":{"room":"acme-too-long"}}"#), Err("bad_request"));
@@ -97,4 +105,36 @@ fn json_inputs_are_texts_at_a_path_and_queries_are_decoded() {
     assert!(!minter.inputs().reads_body());
     let inputs = minter.inputs().collect(Some("x=1&room=a+b%2Fc"), b"", &alice()).unwrap();
     assert_eq!(inputs["room"], "a b/c");
+}
+
+#[test]
+fn what_nothing_here_allows_the_app_is_told() {
+    let table = |url: &str, allow: Value| {
+        let mut room = json!({ "from": "json:room" });
+        if !allow.is_null() {
+            room["allow"] = allow;
+        }
+        json!({
+            "preset": "daily", "key": { "api_key": "k", "domain_id": "d" },
+            "params": { "is_owner": false }, "grant": { "url": url }, "request": { "room": room }
+        })
+    };
+    let url = |template: &str, allow: Value, room: &str| {
+        let minter = read(&table(template, allow)).unwrap();
+        let (identity, inputs) = (alice(), json!({ "room": room }));
+        let inputs = inputs.as_object().unwrap();
+        let subject = Subject { identity: &identity, inputs, grant: &Value::Null };
+        minter.grant().unwrap().url(&subject).map_err(|error| error.code())
+    };
+    let plain = "http://127.0.0.1/grants";
+    let told = |more: &str| Ok(format!("{plain}{more}"));
+    assert_eq!(url(plain, Value::Null, "a&b c"), told("?room=a%26b%20c"));
+    assert_eq!(url(&format!("{plain}?x=1"), Value::Null, "*"), told("?x=1&room=*"));
+    assert_eq!(url(plain, json!("acme-*"), "acme-1"), told(""), "a pattern has decided");
+    let named = format!("{plain}/{{session.org_id}}/{{request.room}}");
+    assert_eq!(url(&named, Value::Null, "a/b"), told("/acme/a%2Fb"), "it is not told twice");
+    assert_eq!(url(&named, Value::Null, ".."), Err("bad_request"));
+    for wrong in ["http://{request.room}/", "http://h{session.org_id}.test", "http://h/{key.k}"] {
+        assert!(read(&table(wrong, Value::Null)).is_err(), "{wrong}");
+    }
 }

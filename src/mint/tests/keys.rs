@@ -1,7 +1,7 @@
 //! Keys of every kind and wrapping, rotation, and what may be published.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Value, json};
@@ -71,6 +71,12 @@ fn a_private_key_is_read_in_every_wrapping() {
         file("rsa.jwk"),
         STANDARD.encode(file("rsa.jwk")),
         account.to_string(),
+        STANDARD.encode(account.to_string()),
+        pkcs8.replace('\n', "\\r\\n"),
+        STANDARD.encode(&pkcs1).trim_end_matches('=').to_owned(),
+        URL_SAFE_NO_PAD.encode(&pkcs8),
+        pkcs8.lines().filter(|line| !line.starts_with('-')).collect(),
+        format!("{}{pkcs8}", file("rsa-public.pem")),
     ] {
         assert!(verifies(&token(&table("RS256", &key)), &rsa, "RS256"), "{} bytes", key.len());
     }
@@ -78,8 +84,45 @@ fn a_private_key_is_read_in_every_wrapping() {
     for name in ["ec-p256-pkcs8.pem", "ec-p256-sec1.pem", "ec-p256.jwk"] {
         assert!(verifies(&token(&table("ES256", &file(name))), &ec, "ES256"), "{name}");
     }
+    // What `openssl ecparam -genkey` writes.
+    let parameters =
+        "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+    let key = format!("{parameters}{}", file("ec-p256-sec1.pem"));
+    assert!(verifies(&token(&table("ES256", &key)), &ec, "ES256"));
     let ed = DecodingKey::from_ed_pem(file("ed25519-public.pem").as_bytes()).unwrap();
     assert!(verifies(&token(&table("EdDSA", &file("ed25519.jwk"))), &ed, "EdDSA"));
+}
+
+#[test]
+fn a_private_key_chooses_its_algorithm_where_none_is_named() {
+    for (name, algorithm) in [
+        ("rsa-pkcs8.pem", "RS256"),
+        ("ec-p256-pkcs8.pem", "ES256"),
+        ("ec-p384-pkcs8.pem", "ES384"),
+        ("ed25519-pkcs8.pem", "EdDSA"),
+        ("ed25519.jwk", "EdDSA"),
+    ] {
+        let hasura = json!({
+            "preset": "hasura", "key": { "private_key": file(name) }, "params": { "hasura": {} }
+        });
+        assert_eq!(part(&token(&hasura), 0)["alg"], algorithm, "{name}");
+    }
+    let shared = json!({
+        "preset": "hasura", "key": { "secret": "MAECAQAwDQYJ" }, "params": { "hasura": {} }
+    });
+    assert_eq!(part(&token(&shared), 0)["alg"], "HS256");
+}
+
+#[test]
+fn a_key_file_is_no_shared_secret() {
+    for key in ["rsa-pkcs8.pem", "rsa-public.pem"] {
+        let text = wrong(&json!({
+            "preset": "hasura", "key": { "secret": file(key), "alg": "HS256" },
+            "params": { "hasura": {} }
+        }));
+        assert!(text.contains("is no key for HS256") && text.contains("RS256"), "{text}");
+        assert!(wrong(&table("HS256", &file(key))).contains("is no key for HS256"));
+    }
 }
 
 #[test]

@@ -86,6 +86,19 @@ fn filters_write_what_vendors_expect() {
     assert_eq!(filtered("query"), "a=%C3%A5%20b&b=2%2Cx%26y");
     assert_eq!(filtered("pairs"), "a=å b&b=2,x%26y");
     assert_eq!(filtered("cjson"), r#"{"a":"å b","b":["x&y",2]}"#);
+    assert_eq!(filtered("joined|json"), r#"{"b":"2,x&y","a":"å b"}"#);
+}
+
+#[test]
+fn lists_and_what_is_empty_are_written_as_the_vendors_libraries_do() {
+    let grant =
+        json!({ "a": "", "b": [], "c": [["x", "y"], "z"], "d": 1.0, "e": 1.5, "f": [null] });
+    let filtered = |filter: &str| {
+        made(&json!({ "x": format!("{{grant|{filter}}}") }), &grant).unwrap()["x"].clone()
+    };
+    // Algolia's keeps empty values, Cloudinary's leaves them out.
+    assert_eq!(filtered("query"), "a=&b=&c=x%2Cy%2Cz&d=1&e=1.5&f=");
+    assert_eq!(filtered("pairs"), "c=x,y,z&d=1&e=1.5");
 }
 
 #[test]
