@@ -129,7 +129,7 @@ pub(crate) fn text_of(value: &Value) -> Option<Cow<'_, str>> {
 /// As JavaScript writes a number that is whole: without a point.
 fn number_text(number: &serde_json::Number) -> String {
     let text = number.to_string();
-    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+    text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
 }
 
 fn needed_text(value: &Value) -> Result<Cow<'_, str>, MintError> {
