@@ -119,11 +119,16 @@ impl Ctx {
     }
 }
 
-/// A whole page, as a browser would show it.
+/// A whole page, as a browser would show it: a form that comes back with its
+/// mistakes (422) needs its token as well.
 fn is_page(response: &ResponseHeader) -> bool {
-    let is_whole = response.status.is_success()
-        && ![StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::PARTIAL_CONTENT]
-            .contains(&response.status);
+    const NOT_WHOLE: [StatusCode; 4] = [
+        StatusCode::NO_CONTENT,
+        StatusCode::RESET_CONTENT,
+        StatusCode::PARTIAL_CONTENT,
+        StatusCode::NOT_MODIFIED,
+    ];
+    let is_whole = !response.status.is_informational() && !NOT_WHOLE.contains(&response.status);
     let kind = response.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     let kind = kind.and_then(|kind| kind.split(|&b| b == b';').next()).map(<[u8]>::trim_ascii);
     is_whole && kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/html"))

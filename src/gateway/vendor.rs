@@ -6,7 +6,7 @@ use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
 
 use super::context::Ctx;
-use crate::policy::Vendor;
+use crate::policy::{SessionRule, Vendor};
 
 /// The app's business, and the browser's view of the app.
 const NOT_FOR_VENDORS: [HeaderName; 9] = [
@@ -71,6 +71,9 @@ impl Ctx {
         for name in &telling {
             response.remove_header(name);
         }
+        if self.route.as_ref().is_some_and(|route| route.session == SessionRule::Required) {
+            keep_private(response)?;
+        }
         // What a vendor sends is data: it must not become a page of our site.
         response.insert_header(
             header::CONTENT_SECURITY_POLICY,
@@ -78,4 +81,25 @@ impl Ctx {
         )?;
         response.insert_header(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
     }
+}
+
+/// The vendor answered a key, and may say that everybody with it is to have the
+/// answer; a cache before the gateway sees no key and would give it to anyone.
+fn keep_private(response: &mut ResponseHeader) -> Result<()> {
+    let fields = response.headers.get_all(header::CACHE_CONTROL);
+    let said: Vec<u8> =
+        fields.iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b", "[..]);
+    let said = String::from_utf8_lossy(&said).to_ascii_lowercase();
+    let is_shared = |rule: &&str| {
+        let name = rule.split('=').next().unwrap_or_default().trim();
+        ["", "private", "public", "s-maxage"].contains(&name)
+    };
+    let others = said.split(',').map(str::trim).filter(|rule| !is_shared(rule));
+    let rules = std::iter::once("private").chain(others).collect::<Vec<_>>().join(", ");
+    for name in ["cdn-cache-control", "surrogate-control", "x-accel-expires"] {
+        response.remove_header(name);
+    }
+    response.insert_header(header::CACHE_CONTROL, rules)?;
+    response.append_header(header::VARY, HeaderValue::from_static("Cookie"))?;
+    Ok(())
 }

@@ -148,9 +148,8 @@ fn what_is_no_page_passes_as_it_is() {
     let gateway = start(&app);
     let length = format!("Content-Length: {}\r\nETag: \"x\"\r\n", PAGE.len());
     for (status, fields) in [
-        ("404 Not Found", ""),
-        ("500 Internal Server Error", ""),
         ("200 OK", "Content-Encoding: gzip\r\n"),
+        ("206 Partial Content", "Content-Range: bytes 0-9/99\r\n"),
     ] {
         let answer = head(status, &format!("{fields}{length}")) + PAGE;
         app.answers(&[answer.as_bytes()]);
@@ -168,6 +167,19 @@ fn what_is_no_page_passes_as_it_is() {
     let unchanged = open(&gateway);
     assert_eq!((unchanged.status, unchanged.header("etag")), (304, Some("\"x\"")));
     assert_eq!(gateway.metric("portcullis_mints_total{token=\"page\"}"), 0, "no token was needed");
+}
+
+#[test]
+fn a_page_that_says_what_went_wrong_gets_its_token_too() {
+    let app = Raw::start(&[]);
+    let gateway = start(&app);
+    for status in ["422 Unprocessable Content", "404 Not Found", "500 Internal Server Error"] {
+        let length = format!("Content-Length: {}\r\n", PAGE.len());
+        app.answers(&[(head(status, &length) + PAGE).as_bytes()]);
+        let answer = open(&gateway);
+        assert!(status.starts_with(&answer.status.to_string()));
+        assert!(!token_in(&answer.text()).is_empty(), "{status}");
+    }
 }
 
 #[test]

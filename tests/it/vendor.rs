@@ -135,6 +135,28 @@ fn nothing_the_vendor_says_tells_the_key_or_acts_on_our_site() {
 }
 
 #[test]
+fn what_a_vendor_answers_to_somebody_signed_in_is_kept_by_no_shared_cache() {
+    let app = App::start();
+    for (said, kept) in [
+        ("", "private"),
+        ("Cache-Control: public, max-age=60, s-maxage=600\r\n", "private, max-age=60"),
+        ("Cache-Control: no-store\r\n", "private, no-store"),
+        ("CDN-Cache-Control: max-age=60\r\n", "private"),
+    ] {
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nX-App: 1\r\n{said}Content-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+        );
+        let vendor = Raw::start(&[answer.as_bytes()]);
+        let answer = start(&app, &vendor, "").ask(&get("/v1/models").user("ada"));
+        assert_eq!(answer.header("cache-control"), Some(kept));
+        assert_eq!(
+            (answer.header("vary"), answer.header("cdn-cache-control")),
+            (Some("Cookie"), None)
+        );
+    }
+}
+
+#[test]
 fn a_vendor_for_everybody_has_to_be_meant() {
     let (app, vendor) = (App::start(), Raw::start(&[ANSWER]));
     for session in ["off", "optional"] {

@@ -128,8 +128,11 @@ pub(crate) fn text_of(value: &Value) -> Option<Cow<'_, str>> {
 
 /// As JavaScript writes a number that is whole: without a point.
 fn number_text(number: &serde_json::Number) -> String {
-    let text = number.to_string();
-    text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
+    let mut text = number.to_string();
+    if text.ends_with(".0") {
+        text.truncate(text.len() - 2);
+    }
+    text
 }
 
 fn needed_text(value: &Value) -> Result<Cow<'_, str>, MintError> {
