@@ -24,6 +24,7 @@ mod connections;
 mod cookies;
 mod cross_site;
 mod errors;
+mod flow;
 mod forward;
 mod framing;
 mod heads;
