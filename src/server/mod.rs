@@ -6,7 +6,9 @@
 
 mod admin;
 mod guard;
+mod http1_io;
 mod http2_io;
+mod layer;
 mod listen;
 mod names;
 mod opening;
