@@ -24,6 +24,8 @@ mod connections;
 mod cookies;
 mod cross_site;
 mod errors;
+mod faults;
+mod faults_http2;
 mod flow;
 mod forward;
 mod framing;
