@@ -174,6 +174,15 @@ fn cycle(uses: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     uses.keys().find_map(|module| walk(module, uses, &mut Vec::new(), &mut done))
 }
 
+/// What goes wrong with one request must not end all of them.
+#[test]
+fn a_panic_ends_one_connection_and_not_the_process() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let manifest = std::fs::read_to_string(manifest).unwrap();
+    assert!(manifest.contains("[profile.release]\n"));
+    assert!(manifest.contains("\npanic = \"unwind\"\n") && !manifest.contains("\"abort\""));
+}
+
 #[test]
 fn modules_do_not_import_each_other_in_circles() {
     if let Some(cycle) = cycle(&uses()) {

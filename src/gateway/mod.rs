@@ -63,6 +63,11 @@ impl ProxyHttp for Gateway {
         session.set_write_timeout(Some(context::WRITE_TIMEOUT));
         let upgrades = session.is_upgrade_req();
         session.set_read_timeout((!upgrades).then_some(ctx.policy.limits.body_timeout));
+        if !upgrades {
+            // Otherwise whatever a client sends while it waits for an answer is an
+            // error of the request that is being answered.
+            session.as_downstream_mut().set_pipelining_enabled(true);
+        }
         Ok(())
     }
 
@@ -150,6 +155,11 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> Result<()> {
         ctx.clean_after_vendor(response)?;
+        if response.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+            // The framework would pass it on: what the client sends next, and what
+            // it is sent, would be nobody's requests and answers.
+            return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
+        }
         if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS
         {
             return Ok(());
@@ -239,9 +249,10 @@ impl ProxyHttp for Gateway {
         let reply = ctx.refuse(&refusal, ctx.audience);
         ctx.status = reply.status.as_u16();
         session.set_keepalive(None);
-        if session.response_written().is_none()
-            && send::reply(session, reply, &ctx.trace).await.is_err()
-        {
+        // Early hints of the app are no answer yet.
+        let has_answered =
+            session.response_written().is_some_and(|head| !head.status.is_informational());
+        if !has_answered && send::reply(session, reply, &ctx.trace).await.is_err() {
             ctx.reason = "client_gone";
         }
         FailToProxy { error_code: ctx.status, can_reuse_downstream: false }
@@ -250,6 +261,12 @@ impl ProxyHttp for Gateway {
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Ctx) {
         deadline::request_has_ended();
         ctx.finish(session.req_header());
+    }
+
+    /// Of a head it cannot read the framework would print the start, which is the
+    /// app's answer to somebody: their cookies, their names.
+    fn suppress_error_log(&self, _: &Session, _: &Ctx, error: &Error) -> bool {
+        *error.etype() == ErrorType::InvalidHTTPHeader
     }
 
     fn request_summary(&self, _: &Session, ctx: &Ctx) -> String {

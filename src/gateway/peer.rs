@@ -18,6 +18,13 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 const UPGRADE_GROUP: u64 = 1;
 /// Requests that share an HTTP/2 connection to the app.
 const STREAMS: usize = 100;
+/// Octets of one answer that wait for a client who does not read. By default one
+/// such client would use up what the whole connection may hold, and stop everybody
+/// else's answers.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// The streams' own windows are the limit. Half of this is also what the frames
+/// that wait may weigh before the connection, with all its streams, is given up.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +86,8 @@ pub(super) fn build(upstream: &Upstream, target: &Target, purpose: Purpose) -> R
         (Purpose::Request, Version::Http2) => {
             peer.options.set_http_version(2, 2);
             peer.options.max_h2_streams = STREAMS;
+            peer.options.h2_stream_window_size = Some(STREAM_WINDOW);
+            peer.options.h2_connection_window_size = Some(CONNECTION_WINDOW);
         }
         (Purpose::Upgrade, Version::Http1 | Version::Http2) => {
             peer.options.read_timeout = None;

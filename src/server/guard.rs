@@ -15,6 +15,7 @@ use pingora::protocols::{ALPN, Stream};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 
+use super::http1_io::Http1Io;
 use super::http2_io::{Http2Io, PREFACE};
 use super::opening;
 use super::redirect::Redirect;
@@ -133,7 +134,7 @@ impl Guarded {
             }
         };
         let next_head = self.idle_timeout + self.header_timeout;
-        let serving = proxies.http1.process_new(stream, shutdown);
+        let serving = proxies.http1.process_new(Box::new(Http1Io::new(stream)), shutdown);
         let served = deadline::watch(self.header_timeout, next_head, serving);
         self.in_time(served.await).flatten()
     }

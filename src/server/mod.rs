@@ -6,7 +6,9 @@
 
 mod admin;
 mod guard;
+mod http1_io;
 mod http2_io;
+mod layer;
 mod listen;
 mod names;
 mod opening;
@@ -42,6 +44,17 @@ pub use upgrade::{Program, TAKE_OVER};
 
 /// A process that takes over waits so long for what its sessions need.
 const COMPLETE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Octets of one HTTP/2 upload that wait for an app that does not read. A client far
+/// away sends no more than this in the time of one round trip.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+/// Of all uploads of one connection. Were it no more than one may have, an upload
+/// that nobody reads would stop all others.
+const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
+/// What frames that wait may weigh beside their content, about 256 octets each,
+/// before a client counts as flooding: some 20,000. Small messages that come at
+/// once (gRPC) are frames of their own, and a hundred are soon reached.
+const FRAMES_WEIGH: usize = 5 * 1024 * 1024;
 
 /// Sockets bound and ready to be served.
 pub struct Listeners {
@@ -199,6 +212,9 @@ fn proxies(live: &Arc<Live>, server: &Server, conf: &Arc<ServerConf>) -> Proxies
     limits.max_header_list_size(header_list.max(64 * 1024));
     limits.max_concurrent_streams(server.max_streams);
     limits.max_pending_accept_reset_streams(server.max_resets);
+    limits.initial_window_size(STREAM_WINDOW);
+    limits.initial_connection_window_size(CONNECTION_WINDOW);
+    limits.data_frame_budget(FRAMES_WEIGH);
     http2.h2_options = Some(limits);
     Proxies { http1: Arc::new(http1), http2: server.http2.then(|| Arc::new(http2)) }
 }

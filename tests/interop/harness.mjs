@@ -50,6 +50,10 @@ export class Gateway {
     return this.#child.output;
   }
 
+  get pid() {
+    return this.#child.pid;
+  }
+
   /** From now until it stops, none of these may appear in what the gateway prints. */
   keepSecret(...values) {
     for (const value of values) {

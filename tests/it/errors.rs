@@ -54,6 +54,8 @@ fn an_app_that_does_not_accept_in_time_is_504() {
         .upstream("connect_timeout = \"200ms\"\nretries = 0")
         .start();
     gateway.ask(&get("/x")).assert_refused(504, "timeout");
+    let upgrade = get("/x").header("Connection", "Upgrade").header("Upgrade", "websocket");
+    gateway.ask(&upgrade).assert_refused(504, "timeout");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What reaches the app, and what comes back: nothing lost, nothing added that
 //! was not verified.
 
+use std::time::Duration;
+
 use crate::support::{App, Conn, Request, Setup, folder, get, post};
 
 #[test]
@@ -266,6 +268,29 @@ fn http_1_0_clients_get_no_chunks() {
 }
 
 #[test]
+fn a_connection_is_kept_only_for_who_can_keep_it() {
+    let app = App::start();
+    let gateway = Setup::new(&app).start();
+    for target in ["/x", "/do/chunked", "/api/get-auth-token"] {
+        for (request, is_kept) in [
+            (get(target), true),
+            (get(target).header("Connection", "close"), false),
+            (get(target).http10(), false),
+        ] {
+            let mut conn = gateway.connect();
+            let answer = conn.ask(&request);
+            let said = if is_kept { "keep-alive" } else { "close" };
+            assert_eq!(answer.header("connection"), Some(said), "{target}");
+            if is_kept {
+                assert_eq!(conn.ask(&request).status, answer.status, "{target}");
+            } else {
+                assert!(conn.is_closed(), "{target}");
+            }
+        }
+    }
+}
+
+#[test]
 fn apps_that_speak_http_1_0_or_close_are_understood() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
@@ -285,6 +310,17 @@ fn connections_to_the_app_are_reused() {
     }
     let connections: Vec<usize> = app.seen().iter().map(|seen| seen.connection).collect();
     assert!(connections.iter().any(|number| *number != 4) && connections[4] < 4, "{connections:?}");
+}
+
+#[test]
+fn a_connection_to_the_app_that_was_idle_too_long_is_not_used_again() {
+    let app = App::start();
+    let gateway = Setup::new(&app).upstream("idle_timeout = \"200ms\"").start();
+    assert_eq!(gateway.ask(&get("/x")).status, 200);
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(gateway.ask(&post("/x", b"abc")).status, 200);
+    let connections: Vec<usize> = app.seen().iter().map(|seen| seen.connection).collect();
+    assert_eq!(connections, [0, 1]);
 }
 
 #[test]

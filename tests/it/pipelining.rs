@@ -140,3 +140,63 @@ fn a_session_belongs_to_its_request_not_to_its_connection() {
         assert_eq!(token.status, if user.is_some() { 200 } else { 401 });
     }
 }
+
+#[test]
+fn a_request_that_comes_while_another_is_answered_waits_its_turn() {
+    let app = App::start();
+    let gateway = Setup::new(&app).start();
+    for (first, rest) in [
+        (get("/do/slow"), get("/two")),
+        (post("/do/slow", b"abc"), post("/two", b"defg")),
+        (get("/do/slow"), get(PATH)),
+    ] {
+        app.forget();
+        app.close_gate();
+        let mut conn = gateway.connect();
+        conn.write(&first.user("ada").bytes());
+        app.wait_for(1);
+        conn.write(&rest.bytes());
+        // Read by now, with nowhere to go.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        app.open_gate();
+        assert_eq!(conn.response_to("GET").text(), "slow but sure");
+        let second = conn.response_to("GET");
+        if second.status == 401 {
+            second.assert_refused(401, "not_signed_in");
+        } else {
+            assert_eq!(second.json()["target"], "/two");
+            assert_eq!(app.last().one("x-auth-user"), None, "the session is not this one's");
+        }
+        assert_eq!(conn.ask(&get("/three")).json()["target"], "/three");
+    }
+}
+
+#[test]
+fn a_whole_batch_of_requests_is_answered_in_order() {
+    let app = App::start();
+    let gateway = Setup::new(&app).token("limit = \"100/minute\"").start();
+    let mut batch = Vec::new();
+    for number in 0..30 {
+        let target = format!("/{number}");
+        batch.extend(match number % 3 {
+            0 => get(&target).user("ada").bytes(),
+            1 => post(&target, b"GET /smuggled HTTP/1.1\r\n\r\n").bytes(),
+            _ => get(PATH).user("ada").bytes(),
+        });
+    }
+    for size in [batch.len(), 1_000, 700, 101] {
+        app.forget();
+        let mut conn = gateway.connect();
+        for part in batch.chunks(size) {
+            conn.write(part);
+        }
+        for number in 0..30 {
+            let answer = conn.response_to("GET");
+            assert_eq!(answer.status, 200, "{number}");
+            if number % 3 < 2 {
+                assert_eq!(answer.json()["target"], format!("/{number}"));
+            }
+        }
+        assert_eq!(app.seen().len(), 20, "{:?}", app.seen());
+    }
+}

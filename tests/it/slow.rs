@@ -3,7 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{App, Conn, Gateway, Request, Setup, eventually, get, http2, post, seconds};
+use crate::support::http2::{self, block_on};
+use crate::support::{
+    App, Conn, Gateway, Request, Setup, cookie_of, eventually, get, post, seconds,
+};
 
 const LATE_HEADS: &str = "portcullis_slow_clients_total{part=\"head\"}";
 const LATE_BODIES: &str = "portcullis_slow_clients_total{part=\"body\"}";
@@ -96,6 +99,26 @@ fn a_kept_connection_is_closed_when_idle_and_no_sooner() {
 }
 
 #[test]
+fn an_http_2_connection_is_closed_when_idle_and_not_while_it_is_used() {
+    let app = App::start();
+    let gateway = gateway(&app);
+    block_on(async {
+        let socket = tokio::net::TcpStream::connect(&gateway.address).await.unwrap();
+        let (mut client, mut connection) = h2::client::handshake(socket).await.unwrap();
+        let slow = http2::request("GET", "/do/slow").body(()).unwrap();
+        let (answer, _) = client.send_request(slow, true).unwrap();
+        let waiting = tokio::time::timeout(seconds(2), &mut connection).await;
+        assert!(waiting.is_err(), "a stream is open");
+        app.open_gate();
+        let began = Instant::now();
+        let (answer, ended) = tokio::join!(answer, connection);
+        assert_eq!(answer.unwrap().status(), 200);
+        ended.unwrap();
+        assert!(began.elapsed() < seconds(5), "{:?}", began.elapsed());
+    });
+}
+
+#[test]
 fn a_second_head_may_not_drip_either() {
     let app = App::start();
     let gateway = gateway(&app);
@@ -134,6 +157,22 @@ fn a_body_may_take_longer_than_a_head() {
     assert_eq!(app.only().length, 10);
 }
 
+/// The status of a token request over HTTP/2 whose body never ends.
+fn stalled_token_request(address: &str) -> std::thread::JoinHandle<u16> {
+    let address = address.to_owned();
+    let ask = async move {
+        let mut client = http2::open(&address).await.ready().await.unwrap();
+        let request =
+            http2::request("POST", "/api/get-auth-token").header("cookie", cookie_of("ada"));
+        let (answer, _body) = client.send_request(request.body(()).unwrap(), false).unwrap();
+        answer.await.unwrap().status().as_u16()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    std::thread::spawn(move || {
+        runtime.block_on(async { tokio::time::timeout(seconds(20), ask).await.unwrap() })
+    })
+}
+
 #[test]
 fn a_dripped_body_of_a_token_request_is_given_up() {
     let app = App::start();
@@ -142,10 +181,12 @@ fn a_dripped_body_of_a_token_request_is_given_up() {
     let request = Request::new("POST", "/api/get-auth-token").user("ada");
     conn.write(&request.header("Content-Length", "1000").bytes());
     let began = Instant::now();
+    let over_http2 = stalled_token_request(&gateway.address);
     conn.response_to("POST").assert_refused(400, "bad_request");
     assert!(began.elapsed() < seconds(5), "{:?}", began.elapsed());
     assert!(conn.is_closed());
-    gateway.counts(LATE_BODIES, 1);
+    assert_eq!(over_http2.join().unwrap(), 400);
+    gateway.counts(LATE_BODIES, 2);
 }
 
 #[test]

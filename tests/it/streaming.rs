@@ -10,13 +10,36 @@ fn the_first_event_arrives_before_the_last_is_sent() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
     let mut conn = gateway.connect();
-    conn.write(&get("/do/sse").user("ada").bytes());
+    // Compressing it would hold it back.
+    conn.write(&get("/do/sse").user("ada").header("Accept-Encoding", "gzip, br").bytes());
     let head = conn.next_head().unwrap();
     assert_eq!(head.header("content-type"), Some("text/event-stream"));
     assert_eq!(conn.chunk(), b"data: 1\n\n", "while the app waits at the gate");
     app.open_gate();
     assert_eq!(conn.chunk(), b"data: 2\n\n");
     assert_eq!(conn.chunk(), b"");
+}
+
+#[test]
+fn a_slow_answer_of_known_length_arrives_as_it_is_written() {
+    let app = App::start();
+    let gateway = Setup::new(&app).start();
+    for (path, before, after) in
+        [("/do/halves", &b"first"[..], &b"second"[..]), ("/do/late-body", b"", b"body")]
+    {
+        app.close_gate();
+        let mut conn = gateway.connect();
+        conn.write(&get(path).bytes());
+        let head = conn.next_head().unwrap();
+        assert_eq!(
+            head.header("content-length"),
+            Some((before.len() + after.len()).to_string().as_str())
+        );
+        assert_eq!(conn.exactly(before.len()), before, "while the app waits at the gate");
+        app.open_gate();
+        assert_eq!(conn.exactly(after.len()), after);
+        assert_eq!(conn.ask(&get("/x")).status, 200);
+    }
 }
 
 #[test]

@@ -163,7 +163,8 @@ fn plain_http_is_told_where_it_is() {
         );
     }
     assert!(app.seen().is_empty());
-    assert!(gateway.metric("portcullis_tls_handshakes_total{result=\"plain_http\"}") >= 1);
+    let line = "portcullis_tls_handshakes_total{result=\"plain_http\"}";
+    eventually(line, || gateway.metric(line) >= 1);
 }
 
 #[test]

@@ -67,6 +67,11 @@ pub(super) fn answer(peer: &mut Peer, seen: &Seen) -> io::Result<bool> {
         }
         "empty-204" => peer.write(b"HTTP/1.1 204 No Content\r\nX-App: 1\r\n\r\n").map(|()| true),
         "garbage" => peer.write(b"\x00\x01 this is no HTTP\r\n\r\n").map(|()| false),
+        "halves" => {
+            peer.write(format!("{OK}Content-Length: 11\r\n\r\nfirst").as_bytes())?;
+            peer.shared.clone().wait_at_gate();
+            peer.write(b"second").map(|()| true)
+        }
         "headers" => fixed(
             peer,
             "ETag: \"x\"\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nCache-Control: public\r\n\
@@ -78,6 +83,11 @@ pub(super) fn answer(peer: &mut Peer, seen: &Seen) -> io::Result<bool> {
             Ok(true)
         }
         "http10" => peer.write(b"HTTP/1.0 200 OK\r\nX-App: 1\r\n\r\nold body").map(|()| false),
+        "late-body" => {
+            peer.write(format!("{OK}Content-Length: 4\r\n\r\n").as_bytes())?;
+            peer.shared.clone().wait_at_gate();
+            peer.write(b"body").map(|()| true)
+        }
         "late-upload" => fixed(peer, "", &length.to_string()),
         "length-and-chunked" => {
             peer.write(

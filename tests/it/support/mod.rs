@@ -5,6 +5,7 @@ pub(crate) mod bench;
 mod certificates;
 mod client;
 mod diagnostics;
+pub(crate) mod faults;
 mod gateway;
 mod handlers;
 pub(crate) mod http2;
@@ -14,6 +15,7 @@ mod raw;
 mod request;
 mod response;
 pub(crate) mod running;
+mod scripted;
 mod session;
 pub(crate) mod tls;
 
@@ -27,6 +29,7 @@ pub(crate) use process::{Process, folder};
 pub(crate) use raw::Raw;
 pub(crate) use request::{Request, get, post};
 pub(crate) use response::Response;
+pub(crate) use scripted::{Script, Scripted, numbered};
 pub(crate) use session::{Claims, SESSION_SECRET, cookie_of, token_of};
 
 /// Stands in every secret the tests configure, so that one search finds them.
