@@ -18,8 +18,10 @@ use pingora::server::ShutdownWatch;
 use super::http2_io::{Http2Io, PREFACE};
 use super::opening;
 use super::redirect::Redirect;
+use super::watched_io::{Watch, WatchedIo};
 use crate::config::Server;
 use crate::edge::{Edge, Open, Place};
+use crate::gateway::line::{LineReader, RequestLine};
 use crate::gateway::{Gateway, deadline};
 use crate::live::Live;
 
@@ -107,7 +109,7 @@ impl Guarded {
                 if let Some(http2) = &proxies.http2 {
                     let start = starts_as_http2(&mut stream);
                     if tokio::time::timeout(self.header_timeout, start).await.ok().flatten()? {
-                        let io = Http2Io::new(stream, &self.live);
+                        let io = Http2Io::of(stream, &self.live);
                         return http2.process_new(Box::new(io), shutdown).await;
                     }
                 }
@@ -121,7 +123,7 @@ impl Guarded {
             }
             Serves::Tls(proxies) => {
                 if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
-                    let mut io = Http2Io::new(stream, &self.live);
+                    let mut io = Http2Io::of(stream, &self.live);
                     let http2 = proxies.http2.as_ref()?;
                     if !io.has_preface(self.header_timeout).await {
                         return None;
@@ -132,8 +134,16 @@ impl Guarded {
             }
         };
         let next_head = self.idle_timeout + self.header_timeout;
-        let serving = proxies.http1.process_new(stream, shutdown);
+        let line = RequestLine::default();
+        let io = WatchedIo::new(stream, line.reader());
+        let serving = line.watch(proxies.http1.process_new(Box::new(io), shutdown));
         deadline::watch(self.header_timeout, next_head, serving).await.flatten()
+    }
+}
+
+impl Watch for LineReader {
+    fn received(&mut self, bytes: &[u8]) {
+        Self::received(self, bytes);
     }
 }
 

@@ -1,48 +1,26 @@
-//! The socket below an HTTP/2 connection: looks ahead for the preface, and at the
-//! frames that go out.
+//! What an HTTP/2 connection begins with and how it ends.
 //!
 //! The framework waits for the preface as long as it takes, and keeps to itself
 //! why it ends a connection. The reason is in the GOAWAY frame it sends, so
 //! that is where the metrics have it from.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::tls::{SslDigest, TlsRef};
-use pingora::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
-    Stream, TimingDigest, UniqueID, UniqueIDType,
-};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use pingora::protocols::{Peek as _, Stream};
 
+use super::watched_io::{Watch, WatchedIo};
 use crate::live::Live;
 
 /// How every connection begins (RFC 9113 section 3.4).
 pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A connection that speaks HTTP/2.
-pub(super) struct Http2Io {
-    io: Stream,
-    /// Read before anybody asked for it, in reverse order.
-    ahead: Vec<u8>,
-    sent: Frames,
-    live: Arc<Live>,
-}
-
-impl std::fmt::Debug for Http2Io {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Http2Io").field(&self.io).finish()
-    }
-}
+pub(super) type Http2Io = WatchedIo<Refusals>;
 
 impl Http2Io {
-    pub(super) fn new(io: Stream, live: &Arc<Live>) -> Self {
-        Self { io, ahead: Vec::new(), sent: Frames::default(), live: live.clone() }
+    pub(super) fn of(io: Stream, live: &Arc<Live>) -> Self {
+        Self::new(io, Refusals { sent: Frames::default(), live: live.clone() })
     }
 
     /// Whether the preface comes within `limit`.
@@ -51,124 +29,24 @@ impl Http2Io {
         let read = tokio::time::timeout(limit, self.try_peek(&mut start)).await;
         matches!(read, Ok(Ok(true))) && &start == PREFACE
     }
+}
 
-    fn note(&mut self, sent: &[u8]) {
+/// Counts what is refused, by the frames that say so.
+pub(super) struct Refusals {
+    sent: Frames,
+    live: Arc<Live>,
+}
+
+impl std::fmt::Debug for Refusals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.sent.fmt(f)
+    }
+}
+
+impl Watch for Refusals {
+    fn sent(&mut self, bytes: &[u8]) {
         let live = &self.live;
-        self.sent.look_at(sent, |reason| live.metrics.http2_refused(reason));
-    }
-}
-
-#[async_trait]
-impl Peek for Http2Io {
-    async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
-        self.read_exact(buffer).await?;
-        self.ahead.extend(buffer.iter().rev());
-        Ok(true)
-    }
-}
-
-impl AsyncRead for Http2Io {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.ahead.is_empty() {
-            return Pin::new(&mut self.io).poll_read(context, buffer);
-        }
-        while buffer.remaining() > 0
-            && let Some(byte) = self.ahead.pop()
-        {
-            buffer.put_slice(&[byte]);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Http2Io {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.io).poll_write(context, bytes);
-        if let Poll::Ready(Ok(length)) = wrote {
-            self.note(bytes.get(..length).unwrap_or_default());
-        }
-        wrote
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.io).poll_write_vectored(context, slices);
-        if let Poll::Ready(Ok(mut length)) = wrote {
-            for slice in slices {
-                let part = slice.get(..length.min(slice.len())).unwrap_or_default();
-                length -= part.len();
-                self.note(part);
-            }
-        }
-        wrote
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
-    }
-}
-
-#[async_trait]
-impl Shutdown for Http2Io {
-    async fn shutdown(&mut self) {
-        self.io.shutdown().await;
-    }
-}
-
-impl UniqueID for Http2Io {
-    fn id(&self) -> UniqueIDType {
-        self.io.id()
-    }
-}
-
-impl Ssl for Http2Io {
-    fn get_ssl(&self) -> Option<&TlsRef> {
-        self.io.get_ssl()
-    }
-
-    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.io.get_ssl_digest()
-    }
-
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.io.selected_alpn_proto()
-    }
-}
-
-impl GetTimingDigest for Http2Io {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.io.get_timing_digest()
-    }
-}
-
-impl GetProxyDigest for Http2Io {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        self.io.get_proxy_digest()
-    }
-}
-
-impl GetSocketDigest for Http2Io {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.io.get_socket_digest()
+        self.sent.look_at(bytes, |reason| live.metrics.http2_refused(reason));
     }
 }
 

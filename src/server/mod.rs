@@ -13,6 +13,7 @@ mod opening;
 mod redirect;
 mod signals;
 mod upgrade;
+mod watched_io;
 
 use std::io;
 use std::sync::Arc;
