@@ -24,7 +24,7 @@ pub struct Edits {
 }
 
 /// Families that say who the client is or what it asked for.
-const FAMILIES: [&str; 7] = [
+const FAMILIES: [&str; 8] = [
     "x-forwarded-",
     "x-original-",
     "x-rewrite-",
@@ -32,7 +32,11 @@ const FAMILIES: [&str; 7] = [
     "x-client-cert",
     "x-ssl-client-",
     "x-envoy-",
+    // The gateway's own word, whether or not it has anything to say.
+    "x-portcullis-",
 ];
+/// What the proxies of Kubernetes say about a client's certificate.
+const CERTIFICATE: &str = "ssl-client-";
 const NAMES: [&str; 10] = [
     "forwarded",
     "x-forwarded",
@@ -84,6 +88,7 @@ impl Managed {
                 FAMILIES.iter().any(|family| name.starts_with(family)) || NAMES.contains(&name)
             }
             Some(b'c' | b'f' | b'p' | b't') => NAMES.contains(&name),
+            Some(b's') => name.starts_with(CERTIFICATE),
             _ => false,
         };
         reserved || self.0.iter().any(|managed| managed == name)
@@ -193,6 +198,8 @@ mod tests {
             "X-Forwarded-Prefix",
             "X-Forwarded",
             "Client-Cert",
+            "SSL-Client-Subject-DN",
+            "X.Portcullis.Assertion",
             "any_thing",
         ] {
             assert!(managed().claims(&name.to_ascii_lowercase()), "{name}");
