@@ -83,8 +83,14 @@ impl Process {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        self.signal_when(name, "true");
+    }
+
+    /// Sends a signal at the moment a condition of the shell holds.
+    pub(crate) fn signal_when(&self, name: &str, condition: &str) {
+        let id = self.id();
+        let wait = format!("while kill -0 {id} && ! {condition}; do :; done; kill -{name} {id}");
+        assert!(Command::new("sh").args(["-c", &wait]).status().unwrap().success());
     }
 
     /// Waits for the end of the process.
