@@ -154,10 +154,7 @@ fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
 /// The host a trusted proxy says the client asked for.
 pub fn forwarded_host<'a>(client: &Client, headers: &'a HeaderMap) -> Option<&'a str> {
     let host = client.via_trusted.then(|| last(headers, "x-forwarded-host")).flatten()?;
-    let host = std::str::from_utf8(host).ok()?;
-    host.parse::<http::uri::Authority>()
-        .is_ok_and(|a| !host.contains('@') && !a.host().is_empty())
-        .then_some(host)
+    std::str::from_utf8(host).ok().filter(|host| is_host(host.as_bytes()))
 }
 
 /// `uri-host [ ":" port ]` (RFC 9110 section 7.2) with a host name as DNS and

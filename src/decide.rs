@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::ask::{Refused, Unanswered};
+use crate::client::Scheme;
 use crate::discovery::Published;
 use crate::policy::{Origin, Policy, Route, Rule, SessionRule, TokenRoute, rule_for};
 use crate::request::{RequestView, SEC_FETCH_SITE};
@@ -141,8 +142,7 @@ fn plan_token<'p>(token: &'p Arc<TokenRoute>, view: &RequestView<'_>) -> Plan<'p
     let preflight = view.method == Method::OPTIONS
         && view.header(&header::ACCESS_CONTROL_REQUEST_METHOD).is_some();
     if preflight {
-        let origin = view.header(&header::ORIGIN).filter(|_| !view.is_repeated(&header::ORIGIN));
-        let origin = origin.and_then(|origin| token.origin(origin));
+        let origin = view.origin().and_then(|origin| token.origin(origin));
         return origin.map_or(Plan::Refuse(Refusal::CrossSite), |origin| {
             Plan::Answer(preflight_reply(token, origin, view))
         });
@@ -167,19 +167,21 @@ fn is_from_elsewhere(view: &RequestView<'_>, allowed: &[Origin]) -> bool {
     if origin.is_some_and(|origin| allowed.iter().any(|allowed| allowed.is(origin))) {
         return false;
     }
-    let foreign_origin = origin.is_some_and(|origin| !is_own(origin, view.host));
+    let foreign_origin = origin.is_some_and(|origin| !is_own(origin, view));
     let foreign_fetch =
         view.header(&SEC_FETCH_SITE).is_some_and(|site| site != b"same-origin" && site != b"none");
     foreign_origin || foreign_fetch
 }
 
-/// Whether an origin names the host the request was sent to. The scheme is not
-/// compared: behind a TLS terminator the gateway sees plain HTTP.
-fn is_own(origin: &[u8], host: &str) -> bool {
+/// Whether an origin names the host the request was sent to. Behind a TLS
+/// terminator the gateway sees plain HTTP, so that says nothing about the page;
+/// but a page that came in the clear is no part of a site known to be https.
+fn is_own(origin: &[u8], view: &RequestView<'_>) -> bool {
+    let host = view.host;
     let Ok(origin) = std::str::from_utf8(origin) else { return false };
-    let (authority, default_port) = match origin.split_once("://") {
-        Some(("https", authority)) => (authority, ":443"),
-        Some(("http", authority)) => (authority, ":80"),
+    let (authority, default_port) = match (origin.split_once("://"), view.client.scheme) {
+        (Some(("https", authority)), _) => (authority, ":443"),
+        (Some(("http", authority)), Scheme::Http) => (authority, ":80"),
         _ => return false,
     };
     let bare = |text: &str| text.strip_suffix(default_port).unwrap_or(text).to_ascii_lowercase();

@@ -18,7 +18,7 @@ use crate::trace::{TRACEPARENT, TRACESTATE, Trace};
 pub struct Managed(Vec<String>);
 
 /// Families that say who the client is or what it asked for.
-const FAMILIES: [&str; 7] = [
+const FAMILIES: [&str; 9] = [
     "x-forwarded-",
     "x-original-",
     "x-rewrite-",
@@ -26,6 +26,10 @@ const FAMILIES: [&str; 7] = [
     "x-client-cert",
     "x-ssl-client-",
     "x-envoy-",
+    // The gateway's own word, whether or not it has anything to say.
+    "x-portcullis-",
+    // What the proxies of Kubernetes say about a client's certificate.
+    "ssl-client-",
 ];
 const NAMES: [&str; 10] = [
     "forwarded",
@@ -66,7 +70,7 @@ impl Managed {
         }
         // No spelling changes where a name starts, and few start like these.
         let known = match name.as_bytes().first() {
-            Some(b'c' | b'f' | b'p' | b't' | b'x') => true,
+            Some(b'c' | b'f' | b'p' | b's' | b't' | b'x') => true,
             Some(first) => self.0.iter().any(|managed| managed.as_bytes().first() == Some(first)),
             None => false,
         };
@@ -198,6 +202,8 @@ mod tests {
             "X-Forwarded-Prefix",
             "X-Forwarded",
             "Client-Cert",
+            "SSL-Client-Subject-DN",
+            "X.Portcullis.Assertion",
             "any_thing",
         ] {
             assert!(managed().claims(&name.to_ascii_lowercase()), "{name}");

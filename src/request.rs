@@ -19,6 +19,9 @@ use crate::session::Cookies;
 pub static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 pub static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
+pub const NO_REQUEST_LINE: Refusal =
+    Refusal::BadRequest("the request line is not a method, a target and a version");
+
 /// What one request may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -82,10 +85,13 @@ pub fn admit(head: &Head<'_>) -> Result<Tidy, Refusal> {
     check_method(&head.parts.method)?;
     check_framing(head)?;
     check_raw(head)?;
-    if !head.target.iter().all(u8::is_ascii_graphic) {
+    if !head.target.iter().all(|b| b.is_ascii_graphic() && !b"\"<>".contains(b)) {
         return Err(Refusal::BadRequest(
             "the request target contains a character that must be escaped",
         ));
+    }
+    if head.parts.uri.scheme().is_some_and(|scheme| !["http", "https"].contains(&scheme.as_str())) {
+        return Err(Refusal::BadRequest("the request is for another scheme than http and https"));
     }
     if !head.target.starts_with(b"/") {
         let (authority, path) = absolute_form(head.target)?;
@@ -165,9 +171,7 @@ fn check_raw(head: &Head<'_>) -> Result<(), Refusal> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let words = line.split(|&b| b == b' ').count();
     if words != 3 || !line.iter().all(|&b| b.is_ascii_graphic() || b == b' ') {
-        return Err(Refusal::BadRequest(
-            "the request line is not a method, a target and a version",
-        ));
+        return Err(NO_REQUEST_LINE);
     }
     if line.contains(&b'#') {
         return Err(Refusal::BadRequest("the request target contains a fragment"));
@@ -238,6 +242,11 @@ impl<'a> RequestView<'a> {
 
     pub fn header(&self, name: &HeaderName) -> Option<&'a [u8]> {
         self.headers.get(name).map(HeaderValue::as_bytes)
+    }
+
+    /// The origin that is asking, if it is one.
+    pub fn origin(&self) -> Option<&'a [u8]> {
+        self.header(&header::ORIGIN).filter(|_| !self.is_repeated(&header::ORIGIN))
     }
 
     /// Whether a header that has one value came in several fields.

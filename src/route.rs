@@ -152,6 +152,24 @@ fn decode(path: &[u8]) -> Vec<u8> {
     crate::session::cookie::percent_decode(path).into_owned()
 }
 
+/// Whether two hexadecimal digits follow every `%`: decoders make different things
+/// of `%zz` and `%u002f`, or give up.
+fn escapes_are_whole(path: &str) -> bool {
+    path.split('%').skip(1).all(|rest| {
+        rest.as_bytes()
+            .first_chunk()
+            .is_some_and(|digits: &[u8; 2]| digits.iter().all(u8::is_ascii_hexdigit))
+    })
+}
+
+/// Whether a careless UTF-8 decoder would find characters that a careful one
+/// refuses (RFC 3629 section 10): `%c0%af` was a slash to some servers.
+fn is_overlong(reading: &[u8]) -> bool {
+    reading.windows(2).any(|pair| {
+        matches!(pair, [0xc0 | 0xc1, 0x80..=0xbf] | [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f])
+    })
+}
+
 /// Why a path is refused whatever the rules are: apps are known to disagree
 /// about what it means.
 pub fn refuse(path: &str) -> Result<(), &'static str> {
@@ -163,6 +181,9 @@ pub fn refuse(path: &str) -> Result<(), &'static str> {
     }
     if !path.contains(['%', '.']) {
         return Ok(());
+    }
+    if !escapes_are_whole(path) {
+        return Err("the path contains a `%` that is no escape");
     }
     let decoded = decode(path.as_bytes());
     if decoded.iter().any(|b| b.is_ascii_control() || *b == b'\\') {
@@ -176,6 +197,9 @@ pub fn refuse(path: &str) -> Result<(), &'static str> {
         };
         if reading.split(|&b| b == b'/' || b == b'\\').any(is_dots) {
             return Err("the path contains a dot segment");
+        }
+        if is_overlong(reading) {
+            return Err("the path contains a character in more octets than it has");
         }
     }
     Ok(())
@@ -268,10 +292,21 @@ mod tests {
             "/x%5cy",
             "/a#b",
             "/..",
+            "/a%",
+            "/a%2",
+            "/a%zz",
+            "/a%u002f",
+            "/a%+1b",
+            "/%c0%ae%c0%ae/admin",
+            "/x/%c0%af/admin",
+            "/x/%25c0%25af",
+            "/x/%e0%80%af",
+            "/x/%f0%80%80%af",
         ] {
             assert!(refuse(path).is_err(), "{path}");
         }
-        for path in ["/", "/a.b/c..d", "/...", "/.well-known/x", "/a%20b", "/%E2%82%AC"] {
+        for path in ["/", "/a.b/c..d", "/...", "/.well-known/x", "/a%20b", "/%E2%82%AC", "/caf%E9"]
+        {
             assert_eq!(refuse(path), Ok(()), "{path}");
         }
     }

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Format, Listen, Server};
 use crate::demo::{self, API_KEY, SESSION_SECRET, SampleApp};
 use crate::secret::{Secret, Secrets};
-use crate::server::{BindError, Listeners, serve_alone};
+use crate::server::{BindError, Caught, Listeners, serve_alone};
 
 /// Where the demo is found, if nothing else listens there.
 const USUAL_ADDRESS: &str = "127.0.0.1:8080";
@@ -46,6 +46,7 @@ pub(super) fn demo() -> ExitCode {
     config.server.admin = None;
     config.log.format = Some(Format::Text);
     config.log.level = tracing::Level::WARN;
+    let caught = Caught::but_hangups();
     let listeners = match bind(&mut config.server) {
         Ok(listeners) => listeners,
         Err(errors) => {
@@ -56,7 +57,7 @@ pub(super) fn demo() -> ExitCode {
     // Only now: whoever reads the address may open it at once.
     let listen: String = listeners.addresses().collect();
     print(introduction(&settings(&listen), &listen));
-    run::serve_on(listeners, config, None)
+    run::serve_on(listeners, caught, config, None)
 }
 
 /// The usual port, or any other that is free.

@@ -13,7 +13,7 @@ use crate::live::Live;
 use crate::observe::{AccessLog, Sink, start_diagnostics};
 use crate::process::{allow_many_connections, keep_memory_private};
 use crate::reload::Reload;
-use crate::server::{Listeners, Program, Shutdown, TAKE_OVER, serve};
+use crate::server::{Caught, Listeners, Program, Shutdown, TAKE_OVER, serve};
 
 pub(super) fn run(path: &Path, sockets: Sockets) -> ExitCode {
     let file = match File::read(path) {
@@ -38,12 +38,13 @@ pub(super) enum Sockets {
 }
 
 fn start(config: Config, reload: Reload, sockets: Sockets) -> ExitCode {
+    let caught = Caught::all();
     let listeners = match sockets {
         Sockets::Bound => Ok(Listeners::bind(&config.server)),
         Sockets::TakenOver => Listeners::take_over(&config.server),
     };
     match listeners {
-        Ok(Ok(listeners)) => serve_on(listeners, config, Some(reload)),
+        Ok(Ok(listeners)) => serve_on(listeners, caught, config, Some(reload)),
         Ok(Err(errors)) => {
             errors.iter().for_each(complain);
             ExitCode::from(CONFIGURATION)
@@ -56,7 +57,12 @@ fn start(config: Config, reload: Reload, sockets: Sockets) -> ExitCode {
 }
 
 /// Serves until a signal says to stop.
-pub(super) fn serve_on(listeners: Listeners, config: Config, reload: Option<Reload>) -> ExitCode {
+pub(super) fn serve_on(
+    listeners: Listeners,
+    caught: Caught,
+    config: Config,
+    reload: Option<Reload>,
+) -> ExitCode {
     start_diagnostics(&config.log);
     keep_memory_private();
     allow_many_connections();
@@ -78,7 +84,7 @@ pub(super) fn serve_on(listeners: Listeners, config: Config, reload: Option<Relo
     let live = Arc::new(Live::new(config, Clock::system(), access).audited(audit));
     // The demo has nothing to be replaced by.
     let program = reload.is_some().then(|| Program::of_this_process().ok()).flatten();
-    serve(&live, &server, listeners, Shutdown::Signals(program), reload);
+    serve(&live, &server, listeners, Shutdown::Signals(caught, program), reload);
     ExitCode::SUCCESS
 }
 

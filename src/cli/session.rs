@@ -100,22 +100,23 @@ async fn see(servers: &Servers, sources: &[SessionSource], cookies: Cookies<'_>,
 impl Input {
     /// The header as bytes; several lines are several header fields.
     fn header(&self) -> Result<Vec<u8>, String> {
-        let Some(path) = &self.cookie_file else {
-            return Ok(self.cookie.clone().unwrap_or_default().into_bytes());
+        let bytes = match &self.cookie_file {
+            Some(path) => std::fs::read(path)
+                .map_err(|error| format!("{}: cannot be read: {error}", path.display()))?,
+            None => self.cookie.clone().unwrap_or_default().into_bytes(),
         };
-        let bytes = std::fs::read(path)
-            .map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
         let lines =
             bytes.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        let without_name = |line: &[u8]| match line.split_at_checked(7) {
-            Some((name, value)) if name.eq_ignore_ascii_case(b"cookie:") => {
-                value.trim_ascii_start().to_vec()
-            }
-            _ => line.to_vec(),
-        };
-        let fields: Vec<Vec<u8>> =
-            lines.filter(|line| !line.is_empty()).map(without_name).collect();
+        let fields: Vec<&[u8]> = lines.filter(|line| !line.is_empty()).map(value).collect();
         Ok(fields.join(&b"; "[..]))
+    }
+}
+
+/// What stands behind `Cookie:`, if the name was copied along.
+fn value(line: &[u8]) -> &[u8] {
+    match line.split_at_checked(7) {
+        Some((name, value)) if name.eq_ignore_ascii_case(b"cookie:") => value.trim_ascii_start(),
+        _ => line,
     }
 }
 
@@ -144,16 +145,19 @@ fn as_json(verdict: &Verdict, hints: &[String]) -> serde_json::Value {
         Verdict::Nobody(rejected) => json!({
             "outcome": "reject",
             "reason": rejected.reason.as_str(),
-            "detail": rejected.detail,
-            "hints": hints,
+            "detail": with_hints(&rejected.detail, hints),
         }),
         Verdict::Unknown(unanswered) => json!({
             "outcome": "reject",
             "reason": Reason::Unavailable.as_str(),
-            "detail": unanswered.detail,
-            "hints": hints,
+            "detail": with_hints(&unanswered.detail, hints),
         }),
     }
+}
+
+fn with_hints(detail: &str, hints: &[String]) -> String {
+    let hints = hints.iter().map(String::as_str);
+    std::iter::once(detail).chain(hints).collect::<Vec<_>>().join("; ")
 }
 
 fn as_text(verdict: &Verdict, now: u64) -> String {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::client::Trusted;
 use crate::clock::Clock;
-use crate::document::{At, FromNode, OneOrMany, Table};
+use crate::document::{At, FromNode, OneOrMany, Table, Wait};
 use crate::edge::{Edge, Offer, PerAddress, Tls};
 use crate::request::Limits;
 use crate::units;
@@ -126,15 +126,15 @@ impl Server {
         };
         set(&mut server.threads, table.get("threads"));
         set(&mut server.max_header, table.get::<Size>("max_header").map(|size| size.0));
-        set(&mut server.header_timeout, table.get("header_timeout"));
-        set(&mut server.idle_timeout, table.get("idle_timeout"));
+        set(&mut server.header_timeout, table.get::<Wait>("header_timeout").map(|wait| wait.0));
+        set(&mut server.idle_timeout, table.get::<Wait>("idle_timeout").map(|wait| wait.0));
         set(&mut server.max_streams, positive(&mut table, "max_streams").map(saturated));
         set(&mut server.max_resets, table.get("max_resets"));
         set(&mut server.watch, table.take("watch").and_then(|at| read_watch(&at)));
         set(&mut server.lame_duck, table.get("lame_duck"));
         set(&mut server.drain, table.get("drain"));
-        if server.max_header > 256 * 1024 {
-            at.problem("`max_header` is above 256KiB, more than any browser sends");
+        if !(1024..=256 * 1024).contains(&server.max_header) {
+            at.problem("`max_header` is not between 1KiB, less than any browser sends, and 256KiB, more than any");
         }
         *limits = server.read_limits(&mut table);
         table.finish();

@@ -16,7 +16,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 pub use problem::{Problem, Problems};
-pub use read::{FromNode, Located, OneOrMany};
+pub use read::{FromNode, Located, OneOrMany, Wait};
 pub use table::{At, Table, near, one_of};
 
 /// One value and the bytes of the file it stands in.

@@ -61,6 +61,19 @@ impl FromNode for Duration {
     }
 }
 
+/// A time to wait for others, who cannot do anything in none.
+pub struct Wait(pub Duration);
+
+impl FromNode for Wait {
+    fn read(at: &At<'_>) -> Option<Self> {
+        let wait = Duration::read(at)?;
+        if wait.is_zero() {
+            at.wrong("a duration above zero");
+        }
+        Some(Self(wait))
+    }
+}
+
 impl FromNode for Rate {
     fn read(at: &At<'_>) -> Option<Self> {
         let text = at.text(r#"a rate such as "30/minute""#)?;

@@ -130,9 +130,16 @@ impl<'a> Table<'a> {
     pub fn take_needed(&mut self, key: &'static str, hint: &str) -> Option<At<'a>> {
         let taken = self.take(key);
         if taken.is_none() {
-            self.at.problem(format!("`{key}` is missing; write {hint}"));
+            self.missing(key, &format!("; write {hint}"));
         }
         taken
+    }
+
+    /// Notes that a key is missing, at the table it is missing from or, where that
+    /// is the file, under the key's own name; `what` goes on from there.
+    pub fn missing(&self, key: &str, what: &str) {
+        let path = if self.at.path.is_empty() { key } else { &self.at.path };
+        self.at.problems.add(self.at.node.span.start, path, format!("`{key}` is missing{what}"));
     }
 
     /// Leaves keys that were not asked for unreported: after a wrong `kind` nobody

@@ -9,8 +9,8 @@ use pingora::prelude::{Result, Session};
 
 use super::audit::Place;
 use super::context::{Ctx, host_of};
-use super::pass;
 use super::send::{self, Body, push_limit, with_cors};
+use super::{line, pass};
 use crate::client::{Client, Scheme};
 use crate::decide::{self, Decision};
 use crate::issue::{self, Asked, Request};
@@ -30,6 +30,9 @@ pub(super) enum Outcome {
 /// Refuses what is ambiguous and tidies what is left.
 pub(super) fn admit(session: &mut Session, ctx: &mut Ctx) -> Result<(), Refusal> {
     let raw = (!session.is_http2()).then(|| session.to_h1_raw());
+    if line::is_odd() {
+        return Err(request::NO_REQUEST_LINE);
+    }
     let head = session.req_header();
     let tidy = request::admit(&Head {
         parts: head,
@@ -89,7 +92,7 @@ pub(super) async fn handle(
     let verdict = ctx.verdict(&plan, &view).await;
     let cookie = policy.sources.first().map_or("", |source| source.cookie_name());
     let decision = decide::decide(plan, verdict, &view, cookie);
-    let origin = view.header(&header::ORIGIN).and_then(|origin| rule?.origin(origin));
+    let origin = view.origin().and_then(|origin| rule?.origin(origin));
     let reply = match decision {
         Decision::Answer(reply, rejected) => {
             ctx.outcome = "answered";

@@ -10,6 +10,7 @@ pub mod deadline;
 mod dial;
 mod failure;
 mod handle;
+pub mod line;
 mod page;
 mod pass;
 mod peer;
@@ -260,6 +261,7 @@ impl ProxyHttp for Gateway {
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Ctx) {
         deadline::request_has_ended();
+        line::request_has_ended();
         ctx.finish(session.req_header());
     }
 

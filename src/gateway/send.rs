@@ -56,8 +56,16 @@ pub(super) async fn read_body(
     if session.is_body_empty() {
         return Ok(Ok(Vec::new()));
     }
+    // Who says that it is too long need not send it first.
+    if announced(session).is_some_and(|length| length > limits.token_body) {
+        return Ok(Err(Refusal::TooLarge(Part::Body)));
+    }
     // Boxed, because requests without a body would be charged for the room.
     Box::pin(read_all(session, use_of, limits)).await
+}
+
+fn announced(session: &Session) -> Option<usize> {
+    session.get_header(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 async fn read_all(

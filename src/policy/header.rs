@@ -2,7 +2,7 @@
 //!
 //! A header whose value is missing is removed, never left as the client sent
 //! it. Substituted text is not scanned again, and a value that cannot stand in a
-//! header (line breaks, control characters) counts as missing.
+//! header (line breaks, control characters, blanks around it) counts as missing.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -62,10 +62,16 @@ impl HeaderValueTemplate {
                 HeaderValue::from_bytes(&parts.collect::<Option<Vec<_>>>()?.concat())
             }
         };
-        let mut value = value.ok().filter(|value| !value.is_empty())?;
+        let mut value = value.ok().filter(|value| stands_as_it_is(value.as_bytes()))?;
         value.set_sensitive(self.0.iter().any(|piece| matches!(piece, Piece::Key(_))));
         Some(value)
     }
+}
+
+/// Whether the app reads what is written: blanks around a value are no part of it
+/// (RFC 9110 section 5.5), so that the user ` admin` would arrive as `admin`.
+fn stands_as_it_is(value: &[u8]) -> bool {
+    !value.is_empty() && value.trim_ascii().len() == value.len()
 }
 
 /// What one piece stands for in this request.
@@ -168,6 +174,8 @@ fn placeholder(
         return Ok(Piece::UserId);
     }
     if let Some(path) = path.strip_prefix("session.") {
+        // Every value may be missing here, so the `?` of token templates says nothing new.
+        let path = path.strip_suffix('?').unwrap_or(path);
         let path: Vec<String> = path.split('.').map(str::to_owned).collect();
         if !path.iter().any(String::is_empty) {
             return Ok(Piece::Session(path));
@@ -216,6 +224,7 @@ mod tests {
             Some("id=u1; role=admin")
         );
         assert_eq!(render("{session.n}", "u1").as_deref(), Some("3"));
+        assert_eq!(render("{session.n?}", "u1").as_deref(), Some("3"));
         assert_eq!(render("{session.a.b}", "u1").as_deref(), Some("{session.role}"));
         assert_eq!(
             render("{session.user_id}", "{session.role}").as_deref(),
@@ -228,7 +237,9 @@ mod tests {
         for template in ["{session.x}", "a{session.list}", "{session.bad}", "{session.a}"] {
             assert_eq!(render(template, "u1"), None, "{template}");
         }
-        assert_eq!(render("{session.user_id}", "u\n1"), None);
+        for user in ["u\n1", " u1", "u1 ", "u1\t", " "] {
+            assert_eq!(render("{session.user_id}", user), None, "{user:?}");
+        }
         let template = parse("{session.user_id}", &[], None).unwrap();
         assert_eq!(template.render(None, &|_| None), None);
     }

@@ -82,10 +82,8 @@ impl Policy {
         let routes = read_routes(top, &tokens, &upstreams, &vendors);
         let identity = identity::read(top);
         if let (true, Some(token)) = (sources.as_ref().is_some_and(Vec::is_empty), tokens.first()) {
-            top.at().problem(format!(
-                "`session` is missing, but token.{} needs to know who is signed in; add a [session] table",
-                token.name
-            ));
+            let token = &token.name;
+            top.missing("session", &format!(", but token.{token} needs to know who is signed in; write [session] with its `kind`"));
         }
         let managed = routes.iter().flat_map(|route| &route.set_headers).chain(&identity.headers);
         let asserted = identity.assertion.iter().map(|assertion| &assertion.header);

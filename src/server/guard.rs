@@ -21,6 +21,7 @@ use super::opening;
 use super::redirect::Redirect;
 use crate::config::Server;
 use crate::edge::{Edge, Open, Place};
+use crate::gateway::line::RequestLine;
 use crate::gateway::{Gateway, deadline};
 use crate::live::Live;
 use crate::observe::Slow;
@@ -134,7 +135,9 @@ impl Guarded {
             }
         };
         let next_head = self.idle_timeout + self.header_timeout;
-        let serving = proxies.http1.process_new(Box::new(Http1Io::new(stream)), shutdown);
+        let line = RequestLine::default();
+        let io = Http1Io::new(stream, line.reader());
+        let serving = line.watch(proxies.http1.process_new(Box::new(io), shutdown));
         let served = deadline::watch(self.header_timeout, next_head, serving);
         self.in_time(served.await).flatten()
     }

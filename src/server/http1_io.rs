@@ -4,6 +4,8 @@
 //! The framework keeps an answer of known length back until 1460 octets of it
 //! are there or its end is, however long the app takes. While it waits for the
 //! app it also listens to the client, so whoever reads first sends what is left.
+//!
+//! Request lines are looked at here, because nobody sees them later as they came.
 
 use std::io;
 use std::pin::Pin;
@@ -14,17 +16,19 @@ use pingora::protocols::{Peek, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::layer::pass_on;
+use crate::gateway::line::LineReader;
 
 /// A connection that speaks HTTP/1.1.
 pub(super) struct Http1Io {
     io: Stream,
     /// Whether something was written since the last flush.
     holds_back: bool,
+    lines: LineReader,
 }
 
 impl Http1Io {
-    pub(super) fn new(io: Stream) -> Self {
-        Self { io, holds_back: false }
+    pub(super) fn new(io: Stream, lines: LineReader) -> Self {
+        Self { io, holds_back: false, lines }
     }
 }
 
@@ -48,7 +52,10 @@ impl AsyncRead for Http1Io {
             // own bytes from being read: the next write will tell.
             let _ = self.as_mut().poll_flush(context);
         }
-        Pin::new(&mut self.io).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(context, buffer);
+        self.lines.received(buffer.filled().get(before..).unwrap_or_default());
+        read
     }
 }
 

@@ -39,7 +39,7 @@ use redirect::Redirect;
 use upgrade::{Predecessor, Sockets};
 
 pub use listen::{BindError, Bound};
-pub use signals::{Shutdown, Stop};
+pub use signals::{Caught, Shutdown, Stop};
 pub use upgrade::{Program, TAKE_OVER};
 
 /// A process that takes over waits so long for what its sessions need.
@@ -118,12 +118,11 @@ pub fn serve(
     live: &Arc<Live>,
     server: &Server,
     listeners: Listeners,
-    shutdown: Shutdown,
+    mut shutdown: Shutdown,
     reload: Option<Reload>,
 ) {
-    // Before anybody is told that the process is there.
+    let hangups = shutdown.hangups();
     let signals = shutdown.listen(live, server, &listeners);
-    let hangups = reload.is_some().then(signals::hangups);
     let threads = match server.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,

@@ -33,7 +33,7 @@ const LAST_FRAMES: Duration = Duration::from_millis(100);
 pub enum Shutdown {
     /// SIGTERM and SIGINT, for a process of its own; SIGUSR2 where there is a
     /// program to take its place.
-    Signals(Option<Program>),
+    Signals(Caught, Option<Program>),
     /// A `Stop` held by whoever started the server, for tests and the demo.
     Stop(watch::Receiver<bool>),
 }
@@ -52,14 +52,40 @@ impl Stop {
     }
 }
 
+/// Signals that no longer take their default action; what arrives is kept until
+/// somebody asks. Caught before sockets are bound, because whoever finds that the
+/// process can be reached may send it one at once.
+pub struct Caught {
+    signals: io::Result<Signals>,
+    hangups: Option<io::Result<Signal>>,
+}
+
+impl Caught {
+    pub fn all() -> Self {
+        let hangups = before_runtime(|| signal(SignalKind::hangup()));
+        Self { hangups: Some(hangups), ..Self::but_hangups() }
+    }
+
+    /// For what ends with its terminal.
+    pub fn but_hangups() -> Self {
+        Self { signals: before_runtime(Signals::listen), hangups: None }
+    }
+}
+
 impl Shutdown {
-    /// From here on signals no longer take their default action; what arrives
-    /// before the framework asks is kept until then.
+    /// SIGHUP, if it was caught.
+    pub(super) fn hangups(&mut self) -> Option<io::Result<Signal>> {
+        match self {
+            Self::Signals(caught, _) => caught.hangups.take(),
+            Self::Stop(_) => None,
+        }
+    }
+
     pub(super) fn listen(self, live: &Arc<Live>, server: &Server, sockets: &Listeners) -> Watch {
         let source = match self {
-            Self::Signals(program) => {
+            Self::Signals(caught, program) => {
                 let upgrade = program.and_then(|program| Upgrade::new(program, sockets));
-                let signals = Mutex::new(Some(before_runtime(Signals::listen)));
+                let signals = Mutex::new(Some(caught.signals));
                 Source::Signals { signals, upgrade: Mutex::new(upgrade) }
             }
             Self::Stop(stop) => Source::Stop(stop),
@@ -333,11 +359,6 @@ fn before_runtime<T>(listen: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _entered = runtime.enter();
     listen()
-}
-
-/// SIGHUP, listened to as early as the others.
-pub(super) fn hangups() -> io::Result<Signal> {
-    before_runtime(|| signal(SignalKind::hangup()))
 }
 
 /// The signals that end or replace the process.

@@ -11,7 +11,7 @@ use aws_lc_rs::digest;
 use super::cookie::Duplicate;
 use super::jar::{Habits, Jar};
 use super::store::{Engine, Store};
-use crate::document::{At, FromNode, Table, Value, one_of};
+use crate::document::{At, FromNode, Table, Value, Wait, one_of};
 use crate::secret::{Secret, Secrets};
 
 pub(crate) struct Settings<'s, 'a> {
@@ -179,7 +179,8 @@ impl<'s, 'a> Settings<'s, 'a> {
         let url = table.take("url").and_then(|at| self.resolve(&at));
         let path = table.get("path");
         let cache_seconds = table.get::<Seconds>("cache_seconds").map_or(5, |seconds| seconds.0);
-        let timeout = table.get("timeout").unwrap_or(Duration::from_millis(250));
+        let timeout =
+            table.get("timeout").map_or(Duration::from_millis(250), |Wait(timeout)| timeout);
         // Test vectors bring their rows along; a real store has an address.
         let addressed = matches!(table.at().secrets, Secrets::Literal)
             || if engine == Engine::File { path.is_some() } else { table.peek("url").is_some() };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::document::{At, FromNode, Table};
+use crate::document::{At, FromNode, Table, Wait};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -19,11 +19,15 @@ pub struct Timeouts {
 impl Timeouts {
     pub(super) fn read(table: &mut Table<'_>) -> Self {
         Self {
-            connect: table.get("connect_timeout").unwrap_or(Duration::from_secs(2)),
-            read: table.get("read_timeout").unwrap_or(Duration::from_secs(60)),
+            connect: wait(table, "connect_timeout").unwrap_or(Duration::from_secs(2)),
+            read: wait(table, "read_timeout").unwrap_or(Duration::from_secs(60)),
             idle: table.get("idle_timeout").unwrap_or(Duration::from_secs(4)),
         }
     }
+}
+
+fn wait(table: &mut Table<'_>, key: &'static str) -> Option<Duration> {
+    table.get::<Wait>(key).map(|wait| wait.0)
 }
 
 /// Whose turn it is.

@@ -16,7 +16,7 @@ use portcullis::config::{Config, Format, Listen};
 use portcullis::live::Live;
 use portcullis::observe::{AccessLog, Sink};
 use portcullis::secret::Secrets;
-use portcullis::server::{Listeners, Shutdown, serve, serve_alone};
+use portcullis::server::{Caught, Listeners, Shutdown, serve, serve_alone};
 
 use crate::TOKEN_PATH;
 use crate::cookies::SECRET;
@@ -53,7 +53,9 @@ fn run_gateway(kind: &str, app: &str) {
     let address = listeners.addresses().next().unwrap();
     let access = AccessLog::start(Format::Json, Sink::Stdout).unwrap();
     let live = Arc::new(Live::new(config, Clock::system(), access));
-    std::thread::spawn(move || serve(&live, &server, listeners, Shutdown::Signals(None), None));
+    std::thread::spawn(move || {
+        serve(&live, &server, listeners, Shutdown::Signals(Caught::but_hangups(), None), None)
+    });
     report(&address);
 }
 

@@ -45,7 +45,7 @@ fn the_ten_lines_are_fine() {
 
 /// What to replace in the good file, by what, and where the problem is then:
 /// line, column, setting.
-const CASES: [(&str, &str, &str, &str); 30] = [
+const CASES: [(&str, &str, &str, &str); 37] = [
     ("127.0.0.1:8080", "here", ":2:", "server.listen"),
     ("listen = \"127.0.0.1:8080\"", "listen = 8080", ":2:10:", "server.listen"),
     ("listen =", "lisen =", ":2:1:", "server.lisen"),
@@ -74,6 +74,13 @@ const CASES: [(&str, &str, &str, &str); 30] = [
     ("\"1m\"", "\"1 fortnight\"", ":15:7:", "token.portive.ttl"),
     ("limit =", "limits =", ":16:1:", "token.portive.limits"),
     ("[upstream]", "[upstraem]", ":4:", "upstraem"),
+    ("[upstream]", "[upstraem]", ":1:1: upstream: ", "`upstream` is missing; write [upstream]"),
+    ("[session]", "[sessoin]", ":1:1: session: ", "`session` is missing, but token.portive"),
+    ("[server]", "[server]\nmax_header = \"0KiB\"", ":1:", "server"),
+    ("[server]", "[server]\nheader_timeout = \"0s\"", ":2:18:", "server.header_timeout"),
+    ("[server]", "[server]\nidle_timeout = \"0ms\"", ":2:16:", "server.idle_timeout"),
+    ("[upstream]", "[upstream]\nread_timeout = \"0s\"", ":5:16:", "upstream.read_timeout"),
+    ("[upstream]", "[upstream]\nconnect_timeout = \"0s\"", ":5:19:", "upstream.connect_timeout"),
     ("ttl = \"1m\"", "ttl = \"1m", ":15:", ""),
     ("[session]", "[session", ":7:", ""),
 ];

@@ -1,7 +1,10 @@
 //! How many connections one address holds, and what one HTTP/2 connection may
 //! ask of the gateway.
 
-use crate::support::http2::{CONTINUATION, END_HEADERS, HEADERS, HELLO, RESET, field, frame};
+use crate::support::http2::{
+    CONTINUATION, DATA, END_HEADERS, HEADERS, HELLO, PADDED, PRIORITY, RESET, WINDOW_UPDATE, field,
+    frame,
+};
 use crate::support::tls::Authority;
 use crate::support::{App, Conn, Gateway, Setup, eventually, get};
 
@@ -150,6 +153,46 @@ fn a_flood_of_continuations_ends_the_connection() {
     gateway.counts("portcullis_http2_refused_total{reason=\"flood\"}", 3);
     assert!(app.seen().is_empty());
     assert_eq!(gateway.ask(&get("/x")).status, 200);
+}
+
+/// Whether the connection ended with a GOAWAY that says what was wrong.
+fn is_accused(answer: &[u8]) -> bool {
+    let goaway = |w: &[u8]| w[3..9] == [7, 0, 0, 0, 0, 0] && w[13..17] != [0; 4];
+    answer.windows(17).any(goaway)
+}
+
+#[test]
+fn a_flood_of_frames_that_ask_for_nothing_ends_the_connection() {
+    let app = App::start();
+    let gateway = Setup::new(&app).start();
+    let open = |stream| frame(HEADERS, END_HEADERS, stream, &block(b"/do/slow"));
+    let padding = [&[255][..], &[0; 255]].concat();
+    let (nothing, all) = ([0; 4], [0x7f, 0xff, 0xff, 0xff]);
+    type Frame<'a> = &'a dyn Fn(u32) -> Vec<u8>;
+    let cases: [(&str, Frame<'_>); 6] = [
+        ("empty DATA", &|_| frame(DATA, 0, 1, b"")),
+        ("DATA that is padding", &|_| frame(DATA, PADDED, 1, &padding)),
+        ("a window that grows by nothing", &|_| frame(WINDOW_UPDATE, 0, 1, &nothing)),
+        ("a window that grows beyond bounds", &|_| frame(WINDOW_UPDATE, 0, 0, &all)),
+        // The gateway itself is made to reset each of them (CVE-2025-8671).
+        ("streams made to be reset by windows", &|number| {
+            let stream = number * 2 + 3;
+            [open(stream), frame(WINDOW_UPDATE, 0, stream, &nothing)].concat()
+        }),
+        ("streams made to be reset by priorities", &|number| {
+            let stream = number * 2 + 3;
+            let itself = [&stream.to_be_bytes()[..], &[0]].concat();
+            [open(stream), frame(PRIORITY, 0, stream, &itself)].concat()
+        }),
+    ];
+    for (name, flood) in cases {
+        let mut bytes = [HELLO, &open(1)].concat();
+        (0..5_000).for_each(|number| bytes.extend(flood(number)));
+        assert!(is_accused(&answer_to(&mut gateway.connect(), &bytes)), "{name}");
+        assert_eq!(gateway.ask(&get("/x")).status, 200, "{name}");
+    }
+    app.open_gate();
+    eventually("nothing in flight", || gateway.live.in_flight() == 0);
 }
 
 #[test]

@@ -57,6 +57,17 @@ fn a_second_origin_does_not_hide_behind_the_first() {
         .header("Origin", "http://app.test")
         .header("Origin", "http://evil.test");
     gateway.ask(&request).assert_refused(403, "cross_site");
+    let allowing = Setup::new(&app).token("origins = [\"https://admin.example.com\"]").start();
+    for method in ["GET", "OPTIONS"] {
+        let request = Request::new(method, PATH)
+            .user("ada")
+            .header("Access-Control-Request-Method", "GET")
+            .header("Origin", "https://admin.example.com")
+            .header("Origin", "https://evil.test");
+        let answer = allowing.ask(&request);
+        answer.assert_refused(403, "cross_site");
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{method}");
+    }
     let request = get(PATH)
         .user("ada")
         .header("Sec-Fetch-Site", "same-origin")
@@ -140,6 +151,10 @@ fn an_allowed_origin_may_read_answers_and_refusals() {
         "https://xadmin.example.com",
         "http://localhost:3001",
         "http://localhost",
+        "https://ADMIN.example.com",
+        "HTTPS://admin.example.com",
+        "https://admin.example.com/",
+        "https://admin.example.com, https://admin.example.com",
         "null",
         "*",
     ] {
@@ -175,6 +190,20 @@ fn preflights_are_answered_here_for_allowed_origins_only() {
         assert_eq!(answer.header("access-control-allow-origin"), None, "{origin}");
     }
     assert!(app.seen().is_empty());
+}
+
+#[test]
+fn a_page_that_came_in_the_clear_is_no_part_of_an_https_site() {
+    let app = App::start();
+    let gateway = Setup::new(&app).server("trusted_proxies = [\"127.0.0.1\"]").start();
+    let ask = |proto: &str, origin: &str| {
+        let request = get(PATH).user("ada").header("X-Forwarded-Proto", proto);
+        gateway.ask(&request.header("Origin", origin)).status
+    };
+    assert_eq!(ask("https", "https://app.test"), 200);
+    assert_eq!(ask("https", "http://app.test"), 403);
+    assert_eq!(ask("https", "http://app.test:443"), 403);
+    assert_eq!(ask("http", "http://app.test"), 200);
 }
 
 #[test]

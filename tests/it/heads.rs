@@ -2,7 +2,7 @@
 
 use crate::support::bench::{
     Bench,
-    Expect::{Escaped, Passed, Refused},
+    Expect::{Passed, Refused},
     head,
 };
 use crate::support::{App, Setup, get};
@@ -13,15 +13,22 @@ fn the_request_line_has_three_words() {
     let line = |line: &[u8]| [line, REST].concat();
     Bench::new().whole(&[
         ("two blanks before the target", &line(b"GET  /f HTTP/1.1"), Refused),
-        ("two blanks after the target", &line(b"GET /f  HTTP/1.1"), Escaped),
+        ("two blanks after the target", &line(b"GET /f  HTTP/1.1"), Refused),
         ("a tab", &line(b"GET\t/f HTTP/1.1"), Refused),
         ("a blank in front", &line(b" GET /f HTTP/1.1"), Refused),
-        ("a blank at the end", &line(b"GET /f HTTP/1.1 "), Escaped),
-        ("a blank in the target", &line(b"GET /f g HTTP/1.1"), Escaped),
+        ("a blank at the end", &line(b"GET /f HTTP/1.1 "), Refused),
+        ("a blank in the target", &line(b"GET /f g HTTP/1.1"), Refused),
+        ("a quote in the target", &line(b"GET /f\"g HTTP/1.1"), Refused),
+        ("a quote in the query", &line(b"GET /f?a=\"g\" HTTP/1.1"), Refused),
+        ("angle brackets in the query", &line(b"GET /f?<a> HTTP/1.1"), Refused),
+        ("a blank in the query", &line(b"GET /f?a b HTTP/1.1"), Refused),
+        ("a tab in the target", &line(b"GET /f\tg HTTP/1.1"), Refused),
+        ("NUL in the target", &line(b"GET /f\x00g HTTP/1.1"), Refused),
+        ("two bare CRs", &line(b"GET /f HTTP/1.1\r\r"), Refused),
         ("no version", &line(b"GET /f"), Refused),
         ("no target", &line(b"GET HTTP/1.1"), Refused),
         ("one word", &line(b"GET"), Refused),
-        ("a second version", &line(b"GET /f HTTP/1.1 HTTP/1.1"), Escaped),
+        ("a second version", &line(b"GET /f HTTP/1.1 HTTP/1.1"), Refused),
         ("HTTP/0.9", &line(b"GET /f HTTP/0.9"), Refused),
         ("HTTP/1.2", &line(b"GET /f HTTP/1.2"), Refused),
         ("HTTP/2.0", &line(b"GET /f HTTP/2.0"), Refused),
@@ -29,7 +36,7 @@ fn the_request_line_has_three_words() {
         ("NUL in front", &line(b"\x00GET /f HTTP/1.1"), Refused),
         ("a method with a colon", &line(b"GET: /f HTTP/1.1"), Refused),
         ("a method with NUL", &line(b"GE\x00T /f HTTP/1.1"), Refused),
-        ("a bare CR", &line(b"GET /f\rX HTTP/1.1"), Escaped),
+        ("a bare CR", &line(b"GET /f\rX HTTP/1.1"), Refused),
         ("a fragment", &line(b"GET /f#g HTTP/1.1"), Refused),
         ("a fragment after the query", &line(b"GET /f?a#g HTTP/1.1"), Refused),
         ("no slash", &line(b"GET f HTTP/1.1"), Refused),
@@ -46,6 +53,7 @@ fn the_request_line_has_three_words() {
         ("DEL", &line(b"GET /f\x7f HTTP/1.1"), Refused),
         ("CONNECT", &line(b"CONNECT app.test:443 HTTP/1.1"), Refused),
         ("TRACE", &line(b"TRACE /f HTTP/1.1"), Refused),
+        ("an escaped blank", &line(b"GET /f%20g HTTP/1.1"), Passed),
         ("an empty line in front", &[b"\r\n", &line(b"GET /f HTTP/1.1")[..]].concat(), Passed),
     ]);
 }

@@ -121,10 +121,30 @@ fn times_are_numbers_and_are_kept() {
         ("exp a fraction ago", claims(&format!(r#"{{"sub":"ada","exp":{START}.5}}"#))),
         ("exp minus huge", claims(r#"{"sub":"ada","exp":-1e300}"#)),
         ("exp beyond numbers", claims(r#"{"sub":"ada","exp":1e999}"#)),
+        ("exp huge", claims(r#"{"sub":"ada","exp":1e300}"#)),
+        ("exp beyond the year 9999", claims(r#"{"sub":"ada","exp":253402300800}"#)),
+        ("exp in 64 bits", claims(r#"{"sub":"ada","exp":18446744073709551615}"#)),
+        ("exp beyond 64 bits", claims(r#"{"sub":"ada","exp":99999999999999999999999}"#)),
         ("exp not a number", claims(r#"{"sub":"ada","exp":NaN}"#)),
         ("nbf ahead", claims(&format!(r#"{{"sub":"ada","exp":4000000000,"nbf":{}}}"#, START + 60))),
         ("nbf text", claims(r#"{"sub":"ada","exp":4000000000,"nbf":"99999999999"}"#)),
         ("nbf huge", claims(r#"{"sub":"ada","exp":4000000000,"nbf":1e300}"#)),
+    ]);
+}
+
+#[test]
+fn no_member_has_two_values() {
+    let claims = |json: &str| signed(HS256, json);
+    assert_refused(&[
+        ("two users", claims(r#"{"sub":"ada","sub":"root","exp":4000000000}"#)),
+        ("two users apart", claims(r#"{"sub":"root","exp":4000000000,"sub":"ada"}"#)),
+        ("one user twice", claims(r#"{"sub":"ada","sub":"ada","exp":4000000000}"#)),
+        ("two spellings", claims(r#"{"sub":"ada","\u0073ub":"root","exp":4000000000}"#)),
+        ("two ends", claims(r#"{"sub":"ada","exp":1,"exp":4000000000}"#)),
+        ("two beginnings", claims(r#"{"sub":"ada","exp":4000000000,"nbf":4000000000,"nbf":1}"#)),
+        ("two algorithms", signed(r#"{"alg":"none","alg":"HS256"}"#, &payload())),
+        ("two algorithms swapped", signed(r#"{"alg":"HS256","alg":"none"}"#, &payload())),
+        ("two demands", signed(r#"{"alg":"HS256","crit":["x"],"crit":null}"#, &payload())),
     ]);
 }
 

@@ -20,6 +20,18 @@ fn a_taken_port_is_a_clear_error_and_exit_2() {
 }
 
 #[test]
+fn a_signal_is_kept_from_the_moment_the_socket_is_there() {
+    let app = App::start();
+    let folder = folder();
+    let socket = folder.join("http.sock");
+    let setup = Setup::new(&app).listen(&format!("unix:{}", socket.display()));
+    let mut process = Process::run(&folder.join("gateway.toml"), &file_of(&setup), &ENVIRONMENT);
+    process.signal_when("HUP", &format!("[ -S {} ]", socket.display()));
+    eventually("the reload", || process.errors().contains("configuration reloaded"));
+    assert!(process.is_running());
+}
+
+#[test]
 fn a_bad_file_does_not_start_and_exits_2() {
     let file = folder().join("gateway.toml");
     for text in ["[server", "", "[server]\nlisten = 1\n"] {

@@ -20,6 +20,7 @@ mod assertion;
 mod audit;
 mod cache;
 mod check;
+mod command_line;
 mod connections;
 mod cookies;
 mod cross_site;

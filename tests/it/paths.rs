@@ -175,6 +175,31 @@ fn well_known_ways_past_a_guard_are_closed() {
 }
 
 #[test]
+fn escapes_that_decoders_disagree_about_are_refused_everywhere() {
+    let app = App::start();
+    let gateway = gateway(&app);
+    for path in [
+        "/x%",
+        "/x%2",
+        "/x%zz",
+        "/x%2x",
+        "/x%u002f",
+        "/x%%2f",
+        "/x%+41",
+        "/x%c0%af..",
+        "/%c0%ae%c0%ae/admin",
+        "/public/%c0%af/admin",
+        "/public/%C1%9C/admin",
+        "/public/%e0%80%af/admin",
+        "/public/%f0%80%80%af/admin",
+        "/public/%25c0%25af/admin",
+    ] {
+        gateway.ask(&get(path).user("ada")).assert_refused(400, "bad_request");
+        assert!(app.seen().is_empty(), "{path} reached the app");
+    }
+}
+
+#[test]
 fn paths_nobody_could_take_for_a_guarded_one_pass_as_they_are() {
     let app = App::start();
     let gateway = gateway(&app);
@@ -213,6 +238,8 @@ fn paths_nobody_could_take_for_a_guarded_one_pass_as_they_are() {
         "/public/Admin",
         "/wiki/C%2B%2B",
         "/100%25",
+        "/caf%e9",
+        "/x%c3%a9",
     ];
     for (count, path) in cases.into_iter().enumerate() {
         app.forget();

@@ -213,7 +213,7 @@ fn a_body_that_stops_ends_the_connection_and_one_that_goes_on_does_not() {
 fn over_http_2_a_body_that_stops_is_given_up_with_the_app() {
     let app = App::start();
     let gateway = Setup::new(&app).upstream("read_timeout = \"400ms\"").start();
-    http2::block_on(async {
+    block_on(async {
         let mut client = http2::open(&gateway.address).await.ready().await.unwrap();
         let request = http2::request("POST", "/x").body(()).unwrap();
         let (answer, mut body) = client.send_request(request, false).unwrap();

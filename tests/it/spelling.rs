@@ -8,7 +8,7 @@ use crate::support::{App, Gateway, Setup, get};
 const SPOOF: &str = "spoofed-by-the-client";
 
 /// Names the gateway sets or an app might believe.
-const NAMES: [&str; 30] = [
+const NAMES: [&str; 33] = [
     "X-Auth-User",
     "X-Auth-Role",
     "X-Page-Token",
@@ -37,6 +37,9 @@ const NAMES: [&str; 30] = [
     "X-Middleware-Subrequest",
     "X-Envoy-Original-Path",
     "X-SSL-Client-Verify",
+    "SSL-Client-Cert",
+    "SSL-Client-Subject-DN",
+    "X-Portcullis-Assertion",
     "Client-Cert",
     "Proxy",
 ];

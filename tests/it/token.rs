@@ -140,6 +140,26 @@ fn bodies_are_read_up_to_a_limit_and_never_taken_for_a_request() {
 }
 
 #[test]
+fn a_body_that_is_announced_as_too_long_is_not_waited_for() {
+    let app = App::start();
+    let gateway = Setup::new(&app).start();
+    for length in ["65537", "100000000000", "999999999999999999"] {
+        for expect in [None, Some("100-continue")] {
+            let request = Request::new("POST", PATH).user("ada").header("Content-Length", length);
+            let request = match expect {
+                Some(expect) => request.header("Expect", expect),
+                None => request,
+            };
+            let mut conn = gateway.connect();
+            conn.write(&request.bytes());
+            conn.response_to("POST").assert_refused(413, "too_large");
+            assert!(conn.is_closed(), "{length}");
+        }
+    }
+    assert!(app.seen().is_empty());
+}
+
+#[test]
 fn chunked_bodies_are_bounded_alike() {
     let app = App::start();
     let gateway = Setup::new(&app).start();

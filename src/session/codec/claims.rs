@@ -1,6 +1,7 @@
 //! JWT claims (RFC 7519): an object, with times that are numbers.
 
-use serde_json::Value;
+use serde::de::{Deserializer as _, Error as _, MapAccess, Visitor};
+use serde_json::{Map, Value};
 
 use super::json;
 use crate::session::rejected::in_words;
@@ -10,20 +11,49 @@ use crate::session::{Opened, Reason, Rejected};
 /// never stretched.
 const LEEWAY: u64 = 5;
 
-/// The payload as a JSON object.
+/// Midnight after the year 9999. What ends later was never meant as a time.
+const END_OF_TIME: u64 = 253_402_300_800;
+
+/// The payload as a JSON object that names no member twice: parsers differ in
+/// which of the two they believe (RFC 7519 section 4).
 pub(crate) fn object(payload: &[u8]) -> Result<Value, Rejected> {
-    let claims =
-        json::parse(payload).map_err(|_| Rejected::malformed("the payload is not JSON"))?;
-    if !claims.is_object() {
-        return Err(Rejected::malformed("the payload is not a JSON object"));
+    let payload = json::tidy(payload);
+    let mut json = serde_json::Deserializer::from_slice(&payload);
+    let members = json.deserialize_map(Members).and_then(|members| json.end().map(|()| members));
+    members.map(Value::Object).map_err(|error| {
+        Rejected::malformed(if error.is_data() {
+            "the payload is not a JSON object, or names a member twice"
+        } else {
+            "the payload is not JSON"
+        })
+    })
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
     }
-    Ok(claims)
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Map::new();
+        while let Some((name, value)) = map.next_entry()? {
+            if members.insert(name, value).is_some() {
+                return Err(A::Error::custom("a member twice"));
+            }
+        }
+        Ok(members)
+    }
 }
 
 /// `exp`, checked against `now` here because a wrong type is a refusal too.
 pub(crate) fn expires_at(claims: &Value, now: u64) -> Result<Option<u64>, Rejected> {
     let end = seconds(claims, "exp")?;
     match end {
+        Some(END_OF_TIME..) => Err(Rejected::malformed("`exp` lies beyond the year 9999")),
         Some(end) if end <= now => Err(Rejected::expired(end, now)),
         _ => Ok(end),
     }

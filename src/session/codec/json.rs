@@ -23,7 +23,7 @@ pub(crate) fn milliseconds(session: &Value, member: &str) -> Option<u64> {
 /// integers beyond 64 bits, which become texts so that no digit is lost, and
 /// half of a surrogate pair (an emoji cut by a length limit), which becomes
 /// U+FFFD. What is not JSON stays so.
-fn tidy(source: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn tidy(source: &[u8]) -> Cow<'_, [u8]> {
     let mut edited = Edited { source, copied: 0, text: Vec::new() };
     let mut at = 0;
     while let Some(&byte) = source.get(at) {

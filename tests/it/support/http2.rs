@@ -74,10 +74,14 @@ pub(crate) async fn ask(
 
 /// The preface, and settings that change nothing.
 pub(crate) const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
+pub(crate) const PRIORITY: u8 = 2;
 pub(crate) const RESET: u8 = 3;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 pub(crate) const END_HEADERS: u8 = 4;
+pub(crate) const PADDED: u8 = 8;
 
 pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -101,7 +105,6 @@ pub(crate) fn field(block: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 /// Sends these fields, as they are, and a body; waits until the gateway has
 /// answered the stream or ended the connection.
 pub(crate) fn send_raw(address: &str, fields: &[(&[u8], &[u8])], body: Option<&[u8]>) {
-    const DATA: u8 = 0;
     const GOAWAY: u8 = 7;
     const END_STREAM: u8 = 1;
     let mut block = Vec::new();

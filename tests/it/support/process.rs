@@ -96,6 +96,13 @@ impl Process {
         assert!(kill(name, &self.id().to_string()));
     }
 
+    /// Sends a signal at the moment a condition of the shell holds.
+    pub(crate) fn signal_when(&self, name: &str, condition: &str) {
+        let id = self.id();
+        let wait = format!("while kill -0 {id} && ! {condition}; do :; done; kill -{name} {id}");
+        assert!(Command::new("sh").args(["-c", &wait]).status().unwrap().success());
+    }
+
     /// Waits for the end of the process.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {

@@ -1,0 +1,127 @@
+//! `portcullis session` and `portcullis token`: one JSON object, one exit code.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::support::{Claims, Process, SESSION_SECRET, START, cookie_of, folder};
+
+const KEY: &str = "PRTV_keyOne_secretOfTheKey0123456789abcdef";
+
+const FILE: &str = r#"
+[server]
+listen = "127.0.0.1:8080"
+[upstream]
+servers = ["http://127.0.0.1:3000"]
+[session]
+kind = "jwt"
+cookie = "session"
+algorithms = ["HS256"]
+secret = "env:SECRET"
+[token.portive]
+path = "/api/get-auth-token"
+preset = "portive"
+key = "env:KEY"
+ttl = "1m"
+"#;
+
+/// Exit code and what was printed as JSON, `Null` if that was none.
+fn run(command: &str, arguments: &[&str]) -> (i32, Value) {
+    let file = folder().join("gateway.toml");
+    std::fs::write(&file, FILE).unwrap();
+    let now = START.to_string();
+    let all = [&[command, "--config", file.to_str().unwrap(), "--json", "--now", &now], arguments];
+    let environment = [("SECRET", SESSION_SECRET), ("KEY", KEY)];
+    let (code, output, _) = Process::finish(&all.concat(), &environment);
+    (code, serde_json::from_str(&output).unwrap_or(Value::Null))
+}
+
+fn members(object: &Value) -> BTreeSet<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn a_session_is_accepted_with_these_members_and_no_others() {
+    let cookie = cookie_of("ada");
+    for header in [cookie.clone(), format!("a=1; {cookie}"), format!("Cookie: {cookie}")] {
+        let (code, said) = run("session", &["--cookie", &header]);
+        assert_eq!(
+            (code, &said["outcome"], &said["user_id"]),
+            (0, &"accept".into(), &"ada".into())
+        );
+        assert!(said["expires_at"].is_u64() && said["session"]["sub"] == "ada", "{said}");
+        assert_eq!(members(&said), BTreeSet::from(["outcome", "user_id", "expires_at", "session"]));
+    }
+}
+
+#[test]
+fn a_session_is_refused_with_its_reason() {
+    let claims = |name: &str, value: Value| Claims::of("ada").with(name, value).cookie();
+    let good = cookie_of("ada");
+    let touched = format!("{}AAAA", good.get(..good.len() - 4).unwrap());
+    for (cookie, reason) in [
+        (String::new(), "missing"),
+        ("sessions=x".to_owned(), "missing"),
+        ("session=x".to_owned(), "malformed"),
+        (touched, "bad_signature"),
+        (claims("exp", (START - 240).into()), "expired"),
+        (claims("nbf", (START + 600).into()), "not_yet_valid"),
+        (claims("sub", Value::Null), "no_user"),
+    ] {
+        let (code, said) = run("session", &["--cookie", &cookie]);
+        assert_eq!((code, &said["outcome"]), (1, &"reject".into()), "{said}");
+        assert_eq!(said["reason"], reason, "{said}");
+        assert_eq!(members(&said), BTreeSet::from(["outcome", "reason", "detail"]));
+    }
+}
+
+#[test]
+fn a_file_of_cookies_has_a_header_line_per_line_and_any_bytes() {
+    let file = folder().join("cookies");
+    let cookie = cookie_of("ada");
+    for (text, code) in [
+        (format!("{cookie}\n").into_bytes(), 0),
+        (format!("a=1\r\n{cookie}\r\n").into_bytes(), 0),
+        (format!("cookie: a=1\nCOOKIE:{cookie}").into_bytes(), 0),
+        ([b"a=\xff\xfe\n", cookie.as_bytes()].concat(), 0),
+        (b"session=\xff\xfe".to_vec(), 1),
+        (Vec::new(), 1),
+    ] {
+        std::fs::write(&file, &text).unwrap();
+        let (found, said) = run("session", &["--cookie-file", file.to_str().unwrap()]);
+        assert_eq!(found, code, "{:?}: {said}", String::from_utf8_lossy(&text));
+    }
+    assert_eq!(run("session", &["--cookie-file", "/nowhere/cookies"]).0, 2);
+}
+
+#[test]
+fn a_token_is_minted_as_the_endpoint_would() {
+    let (code, said) = run("token", &["portive", "--session", r#"{"user_id":"ada"}"#]);
+    assert_eq!((code, &said["outcome"]), (0, &"minted".into()), "{said}");
+    assert_eq!(
+        members(&said),
+        BTreeSet::from(["outcome", "token", "expires_at", "content_type", "body"])
+    );
+    assert_eq!(said["expires_at"], START + 60);
+    let body: Value = serde_json::from_str(said["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body["authToken"], said["token"]);
+}
+
+#[test]
+fn what_cannot_be_understood_is_exit_code_2() {
+    for arguments in [
+        &["token", "none", "--session", r#"{"user_id":"ada"}"#][..],
+        &["token", "portive", "--session", "{user"],
+        &["token", "portive", "--session", "[]"],
+        &["token", "portive", "--session", "{}"],
+        &["token", "portive"],
+        &["session"],
+        &["session", "--cookie", "a=b", "--cookie-file", "x"],
+        &["session", "--cookie", "a=b", "--bogus"],
+        &["presets", "none"],
+        &["bogus"],
+    ] {
+        let (command, rest) = arguments.split_first().unwrap();
+        assert_eq!(run(command, rest).0, 2, "{arguments:?}");
+    }
+}
