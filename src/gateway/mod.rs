@@ -62,10 +62,6 @@ impl ProxyHttp for Gateway {
         session.set_write_timeout(Some(context::WRITE_TIMEOUT));
         if session.is_upgrade_req() {
             session.set_read_timeout(None);
-        } else {
-            // Otherwise whatever a client sends while it waits for an answer is an
-            // error of the request that is being answered.
-            session.as_downstream_mut().set_pipelining_enabled(true);
         }
         Ok(())
     }
