@@ -64,11 +64,6 @@ impl ProxyHttp for Gateway {
         session.set_write_timeout(Some(context::WRITE_TIMEOUT));
         let upgrades = session.is_upgrade_req();
         session.set_read_timeout((!upgrades).then_some(ctx.policy.limits.body_timeout));
-        if !upgrades {
-            // Otherwise whatever a client sends while it waits for an answer is an
-            // error of the request that is being answered.
-            session.as_downstream_mut().set_pipelining_enabled(true);
-        }
         Ok(())
     }
 
