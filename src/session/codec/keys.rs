@@ -98,8 +98,11 @@ impl Key {
         Self { id: None, only: None, family: Family::Hmac, material }
     }
 
-    /// A public key or a certificate.
+    /// A public key or a certificate. In the environment lines often end in the
+    /// two characters `\n`.
     pub(crate) fn from_pem(id: Option<String>, pem: &[u8]) -> Option<Self> {
+        let pem = std::str::from_utf8(pem).ok()?.replace("\\n", "\n");
+        let pem = pem.as_bytes();
         let private = b"PRIVATE KEY-----";
         if pem.windows(private.len()).any(|window| window == private) {
             return None;
@@ -135,43 +138,47 @@ impl Key {
         if operations.is_some_and(|all| !all.iter().any(|operation| operation == "verify")) {
             return None;
         }
-        let coordinate = |name, length| {
-            let text = member(name)?;
-            base64::url_decode(text)
-                .filter(|bytes| bytes.len() == length)
-                .map(|bytes| (text, bytes))
-        };
-        let point = |length| {
-            let (x, y) = (coordinate("x", length)?.0, coordinate("y", length)?.0);
-            DecodingKey::from_ec_components(x, y).ok().map(Material::Library)
-        };
-        let library = |key: jsonwebtoken::errors::Result<_>| key.ok().map(Material::Library);
-        let (family, material) = match (member("kty")?, member("crv")) {
-            ("EC", Some("P-256")) => (Family::P256, point(32)?),
-            ("EC", Some("P-384")) => (Family::P384, point(48)?),
-            ("EC", Some("P-521")) => {
-                let (x, y) = (coordinate("x", 66)?.1, coordinate("y", 66)?.1);
-                (Family::P521, Material::P521([vec![4], x, y].concat()))
-            }
-            ("OKP", Some("Ed25519")) => {
-                (Family::Ed25519, library(DecodingKey::from_ed_components(member("x")?))?)
-            }
-            ("RSA", _) => {
-                let key = DecodingKey::from_rsa_components(member("n")?, member("e")?);
-                (Family::Rsa, library(key)?)
-            }
-            ("oct", _) => {
-                let key = DecodingKey::from_secret(&base64::url_decode(member("k")?)?);
-                (Family::Hmac, Material::Library(key))
-            }
-            _ => return None,
-        };
+        let (family, material) = material(jwk)?;
         let only = match member("alg") {
             Some(name) => Some(Algorithm::named(name)?),
             None => None,
         };
         Some(Self { id: member("kid").map(str::to_owned), only, family, material })
     }
+}
+
+/// What a JWK is, and its key (RFC 7518 section 6, RFC 8037 section 2).
+fn material(jwk: &Value) -> Option<(Family, Material)> {
+    let member = |name| claims::text(jwk, name);
+    let coordinate = |name, length| {
+        let text = member(name)?;
+        base64::url_decode(text).filter(|bytes| bytes.len() == length).map(|bytes| (text, bytes))
+    };
+    let point = |length| {
+        let (x, y) = (coordinate("x", length)?.0, coordinate("y", length)?.0);
+        DecodingKey::from_ec_components(x, y).ok().map(Material::Library)
+    };
+    let library = |key: jsonwebtoken::errors::Result<_>| key.ok().map(Material::Library);
+    Some(match (member("kty")?, member("crv")) {
+        ("EC", Some("P-256")) => (Family::P256, point(32)?),
+        ("EC", Some("P-384")) => (Family::P384, point(48)?),
+        ("EC", Some("P-521")) => {
+            let (x, y) = (coordinate("x", 66)?.1, coordinate("y", 66)?.1);
+            (Family::P521, Material::P521([vec![4], x, y].concat()))
+        }
+        ("OKP", Some("Ed25519")) => {
+            (Family::Ed25519, library(DecodingKey::from_ed_components(member("x")?))?)
+        }
+        ("RSA", _) => {
+            let key = DecodingKey::from_rsa_components(member("n")?, member("e")?);
+            (Family::Rsa, library(key)?)
+        }
+        ("oct", _) => {
+            let key = DecodingKey::from_secret(&base64::url_decode(member("k")?)?);
+            (Family::Hmac, Material::Library(key))
+        }
+        _ => return None,
+    })
 }
 
 /// All keys a token may have been signed with.

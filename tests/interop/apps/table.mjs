@@ -114,6 +114,16 @@ const rows = [
     cookie: "shop_session",
     signOut: "at once",
   },
+  {
+    title: "React Router with cookie sessions",
+    folder: "react-router",
+    command: [...node, "app.mjs"],
+    listening: /listening on (http:\S+)/,
+    secrets: { SESSION_SECRET: "interop-react-router-secret-0123456789" },
+    foreign: { SESSION_SECRET: "another-react-router-secret-0123456789" },
+    cookie: "__session",
+    signOut: "at once",
+  },
   { title: "better-auth, sessions in PostgreSQL", ...betterAuth, signOut: "in the store" },
   {
     title: "better-auth, sessions cached in a cookie",
