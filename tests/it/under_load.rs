@@ -1,6 +1,6 @@
 //! Reloads, upgrades and the end of the process under load: clients that keep a
-//! connection, that open one for each request, and that hold a tunnel meet no
-//! failure.
+//! connection, that open one for each request, that share one among requests, and
+//! that hold a tunnel meet no failure.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,8 +8,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use h2::Reason;
+use h2::client::SendRequest;
+
 use crate::support::running::{Running, is_running};
-use crate::support::{App, PATIENCE, Setup, assert_no_secret, cookie_of, eventually, find, get};
+use crate::support::{
+    App, PATIENCE, Setup, assert_no_secret, cookie_of, eventually, find, get, http2,
+};
 
 const LAME_DUCK: Duration = Duration::from_millis(500);
 
@@ -102,6 +108,44 @@ fn opens_connections(address: &str, tally: &Tally) {
     while tally.note("new", turn()) == Next::GoOn {}
 }
 
+/// Over HTTP/2, two requests at a time on one connection, until that is told to be
+/// the last.
+fn multiplexes(address: &str, tally: &Tally) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut kept = None;
+    let mut turn = || {
+        runtime.block_on(async {
+            let client = match kept.take() {
+                Some(client) => client,
+                None => open_http2(address).await?,
+            };
+            let Ok(client) = client.ready().await else { return Ok(()) };
+            let ask = || http2::ask(&client, http2::request("GET", "/multiplexed"), &[]);
+            let (one, two) = tokio::join!(ask(), ask());
+            for answer in [one, two] {
+                match answer {
+                    Ok(answer) if answer.status == 200 => {}
+                    Ok(answer) => return Err(io::Error::other(answer.text())),
+                    // Between the two requests; it was not looked at.
+                    Err(error)
+                        if error.is_go_away() && error.reason() == Some(Reason::NO_ERROR) => {}
+                    Err(error) => return Err(io::Error::other(error)),
+                }
+            }
+            kept = Some(client);
+            Ok(())
+        })
+    };
+    while tally.note("multiplexed", turn()) == Next::GoOn {}
+}
+
+async fn open_http2(address: &str) -> io::Result<SendRequest<Bytes>> {
+    let socket = tokio::net::TcpStream::connect(address).await?;
+    let (client, connection) = h2::client::handshake(socket).await.map_err(io::Error::other)?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
 const FRAME: &[u8] = b"\x81\x85\x01\x02\x03\x04ijojn";
 
 fn open_tunnel(address: &str) -> io::Result<TcpStream> {
@@ -160,11 +204,12 @@ fn nobody_notices_reloads_upgrades_and_the_end() {
     let mut running = Running::start(&Setup::new(&app).server(&lines));
     let (tally, total) = (Tally::default(), requests());
     std::thread::scope(|scope| {
-        let clients: [fn(&str, &Tally); 5] = [
+        let clients: [fn(&str, &Tally); 6] = [
             keeps_a_connection,
             keeps_a_connection,
             opens_connections,
             opens_connections,
+            multiplexes,
             opens_tunnels,
         ];
         for client in clients {
