@@ -12,6 +12,7 @@ mod layer;
 mod listen;
 mod names;
 mod opening;
+mod received;
 mod redirect;
 mod signals;
 mod upgrade;

@@ -20,6 +20,7 @@ use tokio::sync::{broadcast, watch};
 use super::Listeners;
 use super::guard::LINGER;
 use super::listen::{self, Bound};
+use super::received::{Asked, Signals, before_runtime};
 use super::upgrade::{Predecessor, Program, Sockets};
 use crate::config::Server;
 use crate::live::Live;
@@ -350,58 +351,6 @@ async fn replace(upgrade: Option<Arc<Upgrade>>, signals: &mut Signals) -> Option
 fn tell_manager(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the service manager cannot be told");
-    }
-}
-
-/// Starts listening before the runtime that will wait exists: tokio needs one at
-/// hand, and keeps what arrives for whichever waits first.
-fn before_runtime<T>(listen: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let _entered = runtime.enter();
-    listen()
-}
-
-/// The signals that end or replace the process.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-    user: Signal,
-}
-
-/// What a signal asks for.
-enum Asked {
-    Stop,
-    Upgrade,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            // Taken, so that the default action (a core file with the keys in
-            // it) does not happen.
-            quit: signal(SignalKind::quit())?,
-            user: signal(SignalKind::user_defined2())?,
-        })
-    }
-
-    /// SIGTERM or SIGINT, or SIGUSR2; SIGQUIT is noted and ignored.
-    async fn next(&mut self) -> Asked {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return Asked::Stop,
-                _ = self.interrupt.recv() => return Asked::Stop,
-                _ = self.user.recv() => return Asked::Upgrade,
-                _ = self.quit.recv() => tracing::warn!("SIGQUIT ignored; send SIGTERM to stop"),
-            }
-        }
-    }
-
-    /// Completes on SIGTERM or SIGINT.
-    async fn stop(&mut self) {
-        while matches!(self.next().await, Asked::Upgrade) {}
     }
 }
 

@@ -1,0 +1,57 @@
+//! The signals of the system that end or replace the process.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Starts listening before the runtime that will wait exists: tokio needs one at
+/// hand, and keeps what arrives for whichever waits first.
+pub(super) fn before_runtime<T>(listen: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    listen()
+}
+
+/// The signals that end or replace the process.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    quit: Signal,
+    user: Signal,
+}
+
+/// What a signal asks for.
+pub(super) enum Asked {
+    Stop,
+    Upgrade,
+}
+
+impl Signals {
+    pub(super) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            // Taken, so that the default action (a core file with the keys in
+            // it) does not happen.
+            quit: signal(SignalKind::quit())?,
+            user: signal(SignalKind::user_defined2())?,
+        })
+    }
+
+    /// SIGTERM or SIGINT, or SIGUSR2; SIGQUIT is noted and ignored.
+    pub(super) async fn next(&mut self) -> Asked {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return Asked::Stop,
+                _ = self.interrupt.recv() => return Asked::Stop,
+                _ = self.user.recv() => return Asked::Upgrade,
+                _ = self.quit.recv() => tracing::warn!("SIGQUIT ignored; send SIGTERM to stop"),
+            }
+        }
+    }
+
+    /// Completes on SIGTERM or SIGINT.
+    pub(super) async fn stop(&mut self) {
+        while matches!(self.next().await, Asked::Upgrade) {}
+    }
+}
