@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// A request is some hundred small allocations, which the system's allocator takes
-/// three times as long for; and it keeps what many connections have fragmented.
+/// A request is many small allocations, which cost the system's allocator more
+/// instructions; `cargo bench` compares with servers that use either.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
