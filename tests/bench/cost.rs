@@ -53,7 +53,8 @@ fn verify(vector: &Value) -> Option<(&str, f64)> {
 }
 
 fn sign() -> f64 {
-    let config = Config::read(&gateway_toml("jwt", "127.0.0.1:1", ""), &Secrets::Literal).unwrap();
+    let config =
+        Config::read(&gateway_toml("jwt", "127.0.0.1:1", "", ""), &Secrets::Literal).unwrap();
     let identity = Identity::assumed("user-1".to_owned(), json!({"sub": "user-1"}), None);
     let inputs = Map::new();
     let subject = Subject { identity: &identity, inputs: &inputs, grant: &Value::Null };

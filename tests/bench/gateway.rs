@@ -1,7 +1,7 @@
 //! What the gateway costs, beside the framework it is built on.
 //!
 //! ```text
-//! cargo bench --bench gateway              all of it, about three minutes
+//! cargo bench --bench gateway              all of it, about five minutes
 //! cargo bench --bench gateway -- --quick   fewer rounds, less exact
 //! cargo bench --bench gateway -- cached    only the parts whose name contains it
 //! cargo bench --bench gateway --features count-allocations -- allocations
@@ -24,8 +24,10 @@
     reason = "a program for developers: it may stop at the first surprise, and it measures time"
 )]
 
+mod certificate;
 mod cookies;
 mod cost;
+mod http2;
 mod idle;
 mod kinds;
 mod load;
@@ -56,6 +58,12 @@ struct Effort {
 const FULL: Effort = Effort { requests: 10_000, rounds: 31, users: 100_000, idle: 10_000 };
 const QUICK: Effort = Effort { requests: 5_000, rounds: 9, users: 20_000, idle: 2_000 };
 
+impl Effort {
+    fn share(&self, share: usize) -> Self {
+        Self { requests: self.requests / share, ..*self }
+    }
+}
+
 const TOKEN_PATH: &str = "/api/get-auth-token";
 const MEGABYTE: f64 = 1_000_000.0;
 
@@ -72,6 +80,9 @@ fn main() {
     }
     if wanted("forwarded") {
         forwarded(&effort);
+    }
+    if wanted("encrypted") {
+        encrypted(&effort);
     }
     if wanted("memory") {
         memory(&effort);
@@ -102,38 +113,94 @@ fn cached(effort: &Effort) {
         let size = Connections::open(&gateway.address, 1).body_of(&request).len();
         let bare = get(&format!("/bytes/{size}"), &kind.cookies(&Visitor::number(1)));
         let name = format!("cached token, {}", kind.name());
-        compare(&name, effort, (&gateway, &request), ("fixed reply", &app, &bare));
+        let fixed = Load::new(&app, &bare);
+        compare(&name, effort, Load::new(&gateway, &request), ("fixed reply", fixed));
     }
 }
+
+/// Sizes of pages, and how many times fewer of them are asked for.
+const PAGES: [(&str, &str, usize); 3] = [
+    ("1 KiB", "/bytes/1024", 1),
+    ("100 KiB", "/bytes/102400", 5),
+    ("10 MiB", "/bytes/10485760", 100),
+];
+
+/// What the gateway and the forwarder next to it are patient for.
+const SECONDS: &str = "60";
 
 /// A forwarded page with a checked session and identity headers, against a
 /// forwarder with the same timeouts on both sides, one without any, and nginx.
 fn forwarded(effort: &Effort) {
-    const SECONDS: &str = "60";
     let app = Process::start("fixed", &[]);
     let forwarder = Process::start("forwarder", &[&app.address, SECONDS]);
     let patient = Process::start("forwarder", &[&app.address]);
     let gateway = Process::gateway(Kind::Jwt.name(), &app.address);
     let nginx = Process::nginx(&app.address);
-    if nginx.is_none() {
-        println!("forwarded: nginx is not installed and left out");
-    }
-    for (name, path, share) in [
-        ("1 KiB", "/bytes/1024", 1),
-        ("100 KiB", "/bytes/102400", 5),
-        ("10 MiB", "/bytes/10485760", 100),
-    ] {
+    for (name, path, share) in PAGES {
         let request = get(path, &Kind::Jwt.cookies(&Visitor::number(1)));
         let name = format!("forwarded, {name}");
-        let effort = Effort { requests: effort.requests / share, ..*effort };
+        let effort = effort.share(share);
         let patient = Some(&patient).filter(|_| share == 1);
         for (against, other) in
             [("forwarder", Some(&forwarder)), ("no timeouts", patient), ("nginx", nginx.as_ref())]
         {
             if let Some(other) = other {
-                compare(&name, &effort, (&gateway, &request), (against, other, &request));
+                let other = Load::new(other, &request);
+                compare(&name, &effort, Load::new(&gateway, &request), (against, other));
             }
         }
+    }
+}
+
+/// As `forwarded`, with clients that speak TLS: HTTP/1.1 and HTTP/2.
+fn encrypted(effort: &Effort) {
+    certificate::write();
+    let app = Process::start("fixed", &[]);
+    let forwarder = Process::start("forwarder-tls", &[&app.address, SECONDS]);
+    let gateway = Process::gateway_tls(Kind::Jwt.name(), &app.address);
+    let nginx = Process::nginx_tls(&app.address);
+    let cookies = Kind::Jwt.cookies(&Visitor::number(1));
+    for (protocol, load) in [("TLS", Load::tls as fn(_, _, _) -> _), ("HTTP/2", Load::http2)] {
+        for (name, path, share) in PAGES {
+            let name = format!("{protocol}, {name}");
+            let effort = effort.share(share);
+            for (against, other) in [("forwarder", Some(&forwarder)), ("nginx", nginx.as_ref())] {
+                if let Some(other) = other {
+                    let other = load(other, path, &cookies);
+                    compare(&name, &effort, load(&gateway, path, &cookies), (against, other));
+                }
+            }
+        }
+    }
+}
+
+/// A server, and connections on which it is asked as often as said.
+struct Load<'a> {
+    server: &'a Process,
+    repeat: Box<dyn FnMut(usize) + 'a>,
+}
+
+impl<'a> Load<'a> {
+    fn new(server: &'a Process, request: &'a [u8]) -> Self {
+        let mut connections = Connections::open(&server.address, load::CONNECTIONS);
+        Self { server, repeat: Box::new(move |times| connections.repeat(request, times)) }
+    }
+
+    fn tls(server: &'a Process, path: &str, cookies: &str) -> Self {
+        let mut connections = Connections::open_tls(&server.address, load::CONNECTIONS);
+        let request = get(path, cookies);
+        Self { server, repeat: Box::new(move |times| connections.repeat(&request, times)) }
+    }
+
+    fn http2(server: &'a Process, path: &str, cookies: &str) -> Self {
+        let mut connections = http2::Connections::open(&server.address);
+        let request = http2::get(path, cookies);
+        Self { server, repeat: Box::new(move |times| connections.repeat(&request, times)) }
+    }
+
+    /// The processor time that many answers take.
+    fn seconds_for(&mut self, times: usize) -> f64 {
+        self.server.seconds_for(|| (self.repeat)(times))
     }
 }
 
@@ -141,17 +208,12 @@ fn forwarded(effort: &Effort) {
 fn compare(
     name: &str,
     effort: &Effort,
-    (gateway, request): (&Process, &[u8]),
-    (bare_name, bare, bare_request): (&str, &Process, &[u8]),
+    mut gateway: Load<'_>,
+    (bare_name, mut bare): (&str, Load<'_>),
 ) {
-    let mut ours = Connections::open(&gateway.address, load::CONNECTIONS);
-    let mut theirs = Connections::open(&bare.address, load::CONNECTIONS);
     let mut rounds = Vec::new();
     for round in 0..=effort.rounds {
-        let seconds = (
-            gateway.seconds_for(|| ours.repeat(request, effort.requests)),
-            bare.seconds_for(|| theirs.repeat(bare_request, effort.requests)),
-        );
+        let seconds = (gateway.seconds_for(effort.requests), bare.seconds_for(effort.requests));
         // The first round warms up.
         if round > 0 {
             rounds.push(seconds);

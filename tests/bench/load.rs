@@ -1,28 +1,38 @@
-//! The clients: kept HTTP/1.1 connections without pipelining.
+//! The clients of HTTP/1.1: kept connections without pipelining.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::certificate;
+
 pub(crate) const CONNECTIONS: usize = 32;
+pub(crate) const HOST: &str = "app.example.com";
 const THREADS: usize = 2;
+
+/// What a browser sends with every request, and its cookies.
+pub(crate) fn headers(cookies: &str) -> [(&'static str, &str); 9] {
+    [
+        ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+        ("accept", "application/json"),
+        ("accept-language", "en-US,en;q=0.5"),
+        ("accept-encoding", "gzip, deflate, br, zstd"),
+        ("referer", "https://app.example.com/upload"),
+        ("sec-fetch-dest", "empty"),
+        ("sec-fetch-mode", "cors"),
+        ("sec-fetch-site", "same-origin"),
+        ("cookie", cookies),
+    ]
+}
 
 /// A request as a browser sends it.
 pub(crate) fn get(path: &str, cookies: &str) -> Vec<u8> {
-    format!(
-        "GET {path} HTTP/1.1\r\n\
-         Host: app.example.com\r\n\
-         User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
-         Accept: application/json\r\n\
-         Accept-Language: en-US,en;q=0.5\r\n\
-         Accept-Encoding: gzip, deflate, br, zstd\r\n\
-         Referer: https://app.example.com/upload\r\n\
-         Sec-Fetch-Dest: empty\r\n\
-         Sec-Fetch-Mode: cors\r\n\
-         Sec-Fetch-Site: same-origin\r\n\
-         Cookie: {cookies}\r\n\r\n"
-    )
-    .into_bytes()
+    let mut text = format!("GET {path} HTTP/1.1\r\nhost: {HOST}\r\n");
+    for (name, value) in headers(cookies) {
+        text.extend([name, ": ", value, "\r\n"]);
+    }
+    text.push_str("\r\n");
+    text.into_bytes()
 }
 
 /// Connections to one server.
@@ -30,7 +40,13 @@ pub(crate) struct Connections(Vec<Connection>);
 
 impl Connections {
     pub(crate) fn open(address: &str, count: usize) -> Self {
-        Self((0..count).map(|_| Connection::open(address)).collect())
+        Self((0..count).map(|_| Connection::new(connect(address))).collect())
+    }
+
+    /// As `open`, over TLS.
+    pub(crate) fn open_tls(address: &str, count: usize) -> Self {
+        let open = |_| Connection::new(certificate::shake_hands(connect(address)));
+        Self((0..count).map(open).collect())
     }
 
     /// Sends `request` as often as said, on all connections alike.
@@ -63,21 +79,29 @@ impl Connections {
     }
 }
 
+fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+}
+
+trait Stream: Read + Write + Send {}
+impl<S: Read + Write + Send> Stream for S {}
+
 struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    fn open(address: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        Self { stream, buffer: vec![0; 256 * 1024] }
+    fn new(stream: impl Stream + 'static) -> Self {
+        Self { stream: Box::new(stream), buffer: vec![0; 256 * 1024] }
     }
 
     fn send(&mut self, request: &[u8]) {
         self.stream.write_all(request).unwrap();
+        self.stream.flush().unwrap();
     }
 
     /// Reads one answer and returns its body.

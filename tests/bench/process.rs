@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::certificate;
 use crate::servers::gateway_toml;
 
 /// Ends with this value: a server stops when its standard input closes.
@@ -27,8 +28,22 @@ impl Process {
 
     /// Starts the gateway as it is installed, in front of `app`.
     pub(crate) fn gateway(kind: &str, app: &str) -> Self {
+        Self::gateway_with(kind, app, "")
+    }
+
+    /// As `gateway`, over TLS.
+    pub(crate) fn gateway_tls(kind: &str, app: &str) -> Self {
+        let files = (certificate::chain_file(), certificate::key_file());
+        Self::gateway_with(
+            kind,
+            app,
+            &format!("tls = [{{ cert = {:?}, key = {:?} }}]", files.0, files.1),
+        )
+    }
+
+    fn gateway_with(kind: &str, app: &str, more: &str) -> Self {
         let file = folder().join(format!("{kind}.toml"));
-        std::fs::write(&file, gateway_toml(kind, app, "env:")).unwrap();
+        std::fs::write(&file, gateway_toml(kind, app, "env:", more)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
         command.arg("run").arg("--config").arg(file);
         command.envs(crate::servers::SECRETS);
@@ -40,10 +55,22 @@ impl Process {
 
     /// Starts nginx with one worker in front of `app`; `None` if it is not installed.
     pub(crate) fn nginx(app: &str) -> Option<Self> {
+        Self::nginx_with(app, "", "")
+    }
+
+    /// As `nginx`, over TLS.
+    pub(crate) fn nginx_tls(app: &str) -> Option<Self> {
+        let settings =
+            "ssl_certificate FOLDER/certificate.pem; ssl_certificate_key FOLDER/key.pem;";
+        Self::nginx_with(app, " ssl http2", settings)
+    }
+
+    fn nginx_with(app: &str, listen: &str, more: &str) -> Option<Self> {
         // It cannot choose a port itself.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let address = free_address();
         let (folder, text) = (folder(), include_str!("nginx.conf"));
-        let text = text.replace("LISTEN", &address).replace("APP", app);
+        let text = text.replace("LISTEN", &format!("{address}{listen}"));
+        let text = text.replace("MORE", more).replace("APP", app);
         let text = text.replace("FOLDER", folder.to_str().unwrap());
         std::fs::write(folder.join("nginx.conf"), text).unwrap();
         let mut command = Command::new("/usr/sbin/nginx");
@@ -110,8 +137,13 @@ impl Process {
     }
 }
 
+/// An address that nobody listens on, for those who cannot say what they got.
+pub(crate) fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
 /// Where configurations are written.
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
     std::fs::create_dir_all(&folder).unwrap();
     folder

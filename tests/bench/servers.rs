@@ -1,15 +1,18 @@
 //! The servers that are compared: the gateway, and the framework left bare.
 
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use pingora::http::ResponseHeader;
+use pingora::listeners::tls::TlsSettings;
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{HttpPeer, ProxyHttp, Result, Session};
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
+use pingora::server::{RunArgs, Server};
 use pingora::services::listening::Service;
 use portcullis::clock::Clock;
 use portcullis::config::{Config, Format, Listen};
@@ -18,8 +21,9 @@ use portcullis::observe::{AccessLog, Sink};
 use portcullis::secret::Secrets;
 use portcullis::server::{Caught, Listeners, Shutdown, serve, serve_alone};
 
-use crate::TOKEN_PATH;
 use crate::cookies::SECRET;
+use crate::process::free_address;
+use crate::{TOKEN_PATH, certificate};
 
 /// The longest answer asked for.
 const LARGEST: usize = 10 * 1024 * 1024;
@@ -33,12 +37,11 @@ pub(crate) const SECRETS: [(&str, &str); 2] =
 /// Serves until the process is ended, if the arguments name a server.
 pub(crate) fn serves(arguments: &[String]) -> bool {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["fixed"] => run_bare(Fixed { body: Bytes::from(vec![b'x'; LARGEST]) }),
+        ["fixed"] => run_bare(Fixed::new()),
+        ["fixed-tls"] => run_bare_tls(Fixed::new()),
         ["forwarder", app] => run_bare(Forwarder { app: app.parse().unwrap(), timeout: None }),
-        ["forwarder", app, seconds] => {
-            let timeout = Some(Duration::from_secs(seconds.parse().unwrap()));
-            run_bare(Forwarder { app: app.parse().unwrap(), timeout });
-        }
+        ["forwarder", app, seconds] => run_bare(Forwarder::new(app, seconds)),
+        ["forwarder-tls", app, seconds] => run_bare_tls(Forwarder::new(app, seconds)),
         ["gateway", kind, app] => run_gateway(kind, app),
         _ => return false,
     }
@@ -47,7 +50,7 @@ pub(crate) fn serves(arguments: &[String]) -> bool {
 
 /// The gateway within this program, which can count its allocations.
 fn run_gateway(kind: &str, app: &str) {
-    let config = Config::read(&gateway_toml(kind, app, ""), &Secrets::Literal).unwrap();
+    let config = Config::read(&gateway_toml(kind, app, "", ""), &Secrets::Literal).unwrap();
     let server = config.server.clone();
     let listeners = Listeners::bind(&server).unwrap();
     let address = listeners.addresses().next().unwrap();
@@ -61,7 +64,8 @@ fn run_gateway(kind: &str, app: &str) {
 
 /// As an operator would run it: limits, metrics, access log and identity headers
 /// on. Secrets are from the environment, or literal where `source` is empty.
-pub(crate) fn gateway_toml(kind: &str, app: &str, source: &str) -> String {
+/// `more` goes into `[server]`.
+pub(crate) fn gateway_toml(kind: &str, app: &str, source: &str, more: &str) -> String {
     let secret = |(name, value): (&str, &str)| match source {
         "" => value.to_owned(),
         source => format!("{source}{name}"),
@@ -73,6 +77,7 @@ pub(crate) fn gateway_toml(kind: &str, app: &str, source: &str) -> String {
         listen = "127.0.0.1:0"
         admin = false
         threads = 1
+        {more}
         [upstream]
         servers = ["http://{app}"]
         [session]
@@ -97,10 +102,38 @@ where
     P: ProxyHttp + Send + Sync + 'static,
     P::CTX: Send + Sync,
 {
-    let conf = Arc::new(ServerConf { upstream_keepalive_pool_size: 1024, ..ServerConf::default() });
-    let service = Service::new("bare".to_owned(), http_proxy(&conf, proxy));
+    let service = Service::new("bare".to_owned(), http_proxy(&conf(), proxy));
     let any_port = Listen::Tcp(([127, 0, 0, 1], 0).into());
     report(&serve_alone(service, &any_port).unwrap());
+}
+
+/// The framework's own TLS, with HTTP/2 for clients that want it.
+fn run_bare_tls<P>(proxy: P)
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    let files = [certificate::chain_file(), certificate::key_file()];
+    let [chain, key] = files.map(|file| file.into_os_string().into_string().unwrap());
+    let mut tls = TlsSettings::intermediate(&chain, &key).unwrap();
+    tls.enable_h2();
+    let mut service = Service::new("bare".to_owned(), http_proxy(&conf(), proxy));
+    let address = free_address();
+    service.add_tls_with_settings(&address, None, tls);
+    std::thread::spawn(move || {
+        let mut server = Server::new_with_opt_and_conf(None, ServerConf::default());
+        server.bootstrap();
+        server.add_service(service);
+        server.run(RunArgs::default());
+    });
+    while TcpStream::connect(&address).is_err() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    report(&address);
+}
+
+fn conf() -> Arc<ServerConf> {
+    Arc::new(ServerConf { upstream_keepalive_pool_size: 1024, ..ServerConf::default() })
 }
 
 /// Tells where the server listens, then its allocations whenever it is asked,
@@ -116,6 +149,12 @@ fn report(address: &str) {
 /// Answers `/bytes/N` with N bytes.
 struct Fixed {
     body: Bytes,
+}
+
+impl Fixed {
+    fn new() -> Self {
+        Self { body: Bytes::from(vec![b'x'; LARGEST]) }
+    }
 }
 
 #[async_trait]
@@ -148,6 +187,13 @@ impl ProxyHttp for Fixed {
 struct Forwarder {
     app: std::net::SocketAddr,
     timeout: Option<Duration>,
+}
+
+impl Forwarder {
+    fn new(app: &str, seconds: &str) -> Self {
+        let timeout = Some(Duration::from_secs(seconds.parse().unwrap()));
+        Self { app: app.parse().unwrap(), timeout }
+    }
 }
 
 #[async_trait]
