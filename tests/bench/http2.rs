@@ -18,7 +18,7 @@ const AT_ONCE: usize = 8;
 const WINDOW: u32 = 12 * 1024 * 1024;
 /// Of all answers. They are read one after the other, so those that wait must not
 /// use up what the first one needs.
-const WINDOW_OF_ALL: u32 = 2 * WINDOW * AT_ONCE as u32;
+const WINDOW_OF_ALL: u32 = 1024 * 1024 * 1024;
 
 /// The request of `load::get`.
 pub(crate) fn get(path: &str, cookies: &str) -> Request<()> {

@@ -122,7 +122,7 @@ fn many_who_ask_at_once_cost_one_call() {
     let gateway = Setup::new(&app).with(&kept(&vendor.address)).clock(&clock).start();
     std::thread::scope(|scope| {
         let asking: Vec<_> =
-            (0..50).map(|_| scope.spawn(|| ask(&gateway, "/api/realtime"))).collect();
+            (0..1_000).map(|_| scope.spawn(|| ask(&gateway, "/api/realtime"))).collect();
         for answer in asking {
             assert_eq!(answer.join().unwrap().json()["value"], "ek_1");
         }
