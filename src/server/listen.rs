@@ -18,8 +18,8 @@ use socket2::{SockFilter, SockRef};
 use crate::config::Listen;
 
 /// Idle connections hold this much; the framework's own 64 KiB fragment the heap
-/// under many connections. It reads heads in pieces of the same size, which
-/// therefore go where they are wanted without being copied.
+/// under many connections. The framework asks for a head in pieces of this size,
+/// which a buffer no larger leaves to be read straight to where they are wanted.
 const READ_BUFFER: usize = 4 * 1024;
 
 /// A bound socket and the label it is handed over under.

@@ -13,7 +13,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use crate::load::HOST;
 use crate::process::folder;
 
-pub(crate) const HTTP1: &str = "http/1.1";
+const HTTP1: &str = "http/1.1";
 pub(crate) const HTTP2: &str = "h2";
 
 /// Writes a new one to the files named below.

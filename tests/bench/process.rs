@@ -76,7 +76,10 @@ impl Process {
         let mut command = Command::new("/usr/sbin/nginx");
         command.arg("-e").arg("stderr").arg("-c").arg(folder.join("nginx.conf"));
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().ok()?;
+        let Ok(mut child) = command.spawn() else {
+            println!("nginx is not installed and left out");
+            return None;
+        };
         let pipes = (child.stdin.take().unwrap(), BufReader::new(child.stderr.take().unwrap()));
         while TcpStream::connect(&address).is_err() {
             assert!(child.try_wait().unwrap().is_none(), "nginx did not start");

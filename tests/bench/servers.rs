@@ -37,8 +37,7 @@ pub(crate) const SECRETS: [(&str, &str); 2] =
 /// Serves until the process is ended, if the arguments name a server.
 pub(crate) fn serves(arguments: &[String]) -> bool {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["fixed"] => run_bare(Fixed::new()),
-        ["fixed-tls"] => run_bare_tls(Fixed::new()),
+        ["fixed"] => run_bare(Fixed { body: Bytes::from(vec![b'x'; LARGEST]) }),
         ["forwarder", app] => run_bare(Forwarder { app: app.parse().unwrap(), timeout: None }),
         ["forwarder", app, seconds] => run_bare(Forwarder::new(app, seconds)),
         ["forwarder-tls", app, seconds] => run_bare_tls(Forwarder::new(app, seconds)),
@@ -149,12 +148,6 @@ fn report(address: &str) {
 /// Answers `/bytes/N` with N bytes.
 struct Fixed {
     body: Bytes,
-}
-
-impl Fixed {
-    fn new() -> Self {
-        Self { body: Bytes::from(vec![b'x'; LARGEST]) }
-    }
 }
 
 #[async_trait]
