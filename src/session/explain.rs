@@ -13,6 +13,8 @@ use crate::document::{near, shown};
 
 /// Enough to name every cookie of an ordinary site.
 const MAX_NAMES: usize = 12;
+/// Of the names that apps give, the longest are those with a project's id in them.
+const MAX_NAME: usize = 100;
 /// The rest would be guesses.
 const MAX_HINTS: usize = 5;
 
@@ -104,12 +106,13 @@ fn named_otherwise(kind: &str, jar: &Jar, name: &str, value: &[u8]) -> Option<St
         let looks = shape.filter(|shape| shape.kinds.contains(&other));
         let looks = looks.map(|shape| format!("; it looks like {}", shape.looks));
         let looks = looks.unwrap_or_default();
-        return Some(format!("cookie `{name}` is what kind = {other:?} reads{looks}"));
+        return Some(format!("cookie {} is what kind = {other:?} reads{looks}", quoted(name)));
     }
-    if name.contains("session_data") {
+    if name.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit()).ends_with("session_data") {
         return Some(format!(
-            "cookie `{name}` is what the app caches of a session; which session, only the cookie \
-             with its token tells"
+            "cookie {} is what the app caches of a session; which session, only the cookie with \
+             its token tells",
+            quoted(name)
         ));
     }
     let own = usual.is_some() || shape.as_ref().is_some_and(|shape| shape.kinds.contains(&kind));
@@ -125,6 +128,14 @@ fn named_otherwise(kind: &str, jar: &Jar, name: &str, value: &[u8]) -> Option<St
         Some(other) => format!("cookie {shown} looks like {looks}: kind = {other:?}"),
         None => format!("cookie {shown} looks like {looks}"),
     })
+}
+
+/// A name as it was sent, unless it is longer than any that apps give.
+fn quoted(name: &str) -> String {
+    match name.chars().count() {
+        0..=MAX_NAME => format!("`{}`", name.escape_debug()),
+        length => format!("with a name of {length} characters"),
+    }
 }
 
 fn name_it(name: &str) -> String {

@@ -31,6 +31,25 @@ fn names_that_nearly_match_are_pointed_out() {
 }
 
 #[test]
+fn a_name_is_shown_as_harmless_as_it_can_be() {
+    let config = json!({ "kind": "jwt", "cookie": "token", "secret": "s" });
+    let long = format!("shop.{}session_data", "x".repeat(200));
+    for (name, hint) in [
+        ("shop.session_data.1", "cookie `shop.session_data.1` is what the app caches"),
+        (&long, "cookie with a name of 217 characters is what the app caches"),
+        (
+            "sb-\u{1b}[31m-auth-token",
+            "cookie `sb-\\u{1b}[31m-auth-token` is what kind = \"supabase\"",
+        ),
+        ("shop.session_data-eyJh", "cookies that were sent: \"shop.session_data-eyJh\""),
+    ] {
+        let found = hints(&config, &format!("{name}=x"));
+        assert!(found.contains(hint), "{name}: {found}");
+        assert!(!found.contains('\u{1b}'));
+    }
+}
+
+#[test]
 fn a_session_without_a_user_names_its_members() {
     let vectors = vectors("cookie-session");
     let vector = vectors.iter().find(|v| v["id"] == "cookie-session/logged-out").unwrap();
