@@ -1,13 +1,16 @@
 //! One line per request.
 //!
 //! Lines are written into buffers and flushed by a thread of their own, at the
-//! latest after `FLUSH_EVERY`: a request never waits for the disk. If the reader
-//! of the log stands still, lines are dropped and counted, not held for ever.
+//! latest after `FLUSH_EVERY`: a request never waits for the disk. Under load it
+//! is woken before, so that the buffers stay small and their memory in the
+//! processor's caches. If the reader of the log stands still, lines are dropped
+//! and counted, not held for ever.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::Thread;
 use std::time::Duration;
 
 use crate::clock::push_rfc3339;
@@ -16,6 +19,10 @@ use crate::digits;
 
 const SHARDS: usize = 8;
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
+/// So much text of a shard is flushed at once.
+const FLUSH_AT: usize = 64 * 1024;
+/// A buffer that had to grow beyond this is given back.
+const KEPT: usize = 4 * FLUSH_AT;
 /// Beyond this much unwritten text per shard, lines are dropped.
 const BACKLOG: usize = 4 * 1024 * 1024;
 
@@ -54,6 +61,9 @@ pub struct AccessLog(Arc<Shared>);
 
 struct Shared {
     shards: [Mutex<Buffer>; SHARDS],
+    /// Takes the place of a buffer while that is written out.
+    spare: Mutex<String>,
+    flusher: OnceLock<Thread>,
     format: Format,
     sink: Sink,
     dropped: AtomicU64,
@@ -79,19 +89,23 @@ impl AccessLog {
         let writes = !matches!(sink, Sink::Off);
         let shared = Arc::new(Shared {
             shards: Default::default(),
+            spare: Mutex::default(),
+            flusher: OnceLock::new(),
             format,
             sink,
             dropped: AtomicU64::new(0),
         });
         if writes {
             let weak = Arc::downgrade(&shared);
-            std::thread::Builder::new().name("access-log".into()).spawn(move || {
-                while let Some(shared) = weak.upgrade() {
-                    shared.flush();
-                    drop(shared);
-                    std::thread::sleep(FLUSH_EVERY);
-                }
-            })?;
+            let flusher =
+                std::thread::Builder::new().name("access-log".into()).spawn(move || {
+                    while let Some(shared) = weak.upgrade() {
+                        shared.flush();
+                        drop(shared);
+                        std::thread::park_timeout(FLUSH_EVERY);
+                    }
+                })?;
+            shared.flusher.get_or_init(|| flusher.thread().clone());
         }
         Ok(Self(shared))
     }
@@ -107,9 +121,15 @@ impl AccessLog {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        let before = text.len();
         match self.0.format {
             Format::Json => line.json(text, stamp),
             Format::Text => line.text(text, stamp),
+        }
+        let is_due = before < FLUSH_AT && text.len() >= FLUSH_AT;
+        drop(buffer);
+        if is_due && let Some(flusher) = self.0.flusher.get() {
+            flusher.unpark();
         }
     }
 
@@ -131,13 +151,14 @@ impl Shared {
     }
 
     fn flush(&self) {
+        let mut lines = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         for shard in &self.shards {
             let mut buffer = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let lines = std::mem::take(&mut buffer.text);
-            drop(buffer);
-            if lines.is_empty() {
+            if buffer.text.is_empty() {
                 continue;
             }
+            std::mem::swap(&mut buffer.text, &mut lines);
+            drop(buffer);
             match &self.sink {
                 Sink::Memory(memory) => {
                     memory
@@ -151,6 +172,10 @@ impl Shared {
                     // Nobody is left to tell if standard output is gone.
                     drop(stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush()));
                 }
+            }
+            lines.clear();
+            if lines.capacity() > KEPT {
+                *lines = String::new();
             }
         }
     }
