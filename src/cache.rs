@@ -150,8 +150,16 @@ impl Default for Tokens {
 }
 
 impl Tokens {
-    /// The token under `key`: cached if it has enough life left and no more
-    /// than the session has, else made by `mint`, once for all who ask meanwhile.
+    /// The token under `key`, if it has enough life left and no more than the
+    /// session has.
+    pub async fn find(&self, key: &Key, identity: &Identity, now: Now) -> Option<Arc<Token>> {
+        match self.0.get(key).await? {
+            Held::Token(token, stay) if stay.serves(&token, identity, now) => Some(token),
+            _ => None,
+        }
+    }
+
+    /// As `find`, else made by `mint`, once for all who ask meanwhile.
     pub async fn get(
         &self,
         key: Key,
@@ -159,19 +167,10 @@ impl Tokens {
         now: Now,
         mint: impl Future<Output = Result<Token, Refusal>>,
     ) -> Result<(Arc<Token>, Origin), Refusal> {
-        let held = self.0.get(&key).await;
-        if let Some(Held::Token(token, stay)) = &held
-            && stay.serves(token, identity, now)
-        {
-            return Ok((token.clone(), Origin::Cached));
-        }
-        let before = held.and_then(|held| held.still_valid(identity, now));
+        let before = self.0.get(&key).await.and_then(|held| held.still_valid(identity, now));
         let make = async { Held::new(mint.await, before, &key, now) };
-        // Boxed, because every request would be charged for the room this takes.
-        let entry = Box::pin(
-            self.0.entry(key).or_insert_with_if(make, |held| !held.answers(identity, now)),
-        );
-        let entry = entry.await;
+        let entry = self.0.entry(key);
+        let entry = entry.or_insert_with_if(make, |held| !held.answers(identity, now)).await;
         let fresh = entry.is_fresh();
         match entry.into_value() {
             Held::Failed(refusal, _) => Err(*refusal),

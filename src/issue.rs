@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
-use crate::cache::Origin;
+use crate::cache::{Key, Origin};
 use crate::clock::Now;
 use crate::limit::Admitted;
 use crate::live::Live;
@@ -77,7 +77,7 @@ impl<'a> Asked<'a> {
             Some(hook) => {
                 let subject = Subject { identity, inputs: &inputs, grant: &Value::Null };
                 let url = hook.url(&subject).map_err(|error| refusal(&error, route, cookie))?;
-                remote::grant(live, route, (hook, &url), forwarded, cookie).await?
+                Box::pin(remote::grant(live, route, (hook, &url), forwarded, cookie)).await?
             }
             None => Value::Null,
         };
@@ -118,22 +118,45 @@ pub async fn token(
 ) -> Result<Issued, Refusal> {
     let subject =
         Subject { identity: request.identity, inputs: &request.inputs, grant: &request.grant };
-    let make = mint(live, route, &subject, request);
-    let issued = match (route.minter.cache(), request.fresh) {
-        (CachePolicy::Never, _) => Issued { token: Arc::new(make.await?), origin: Origin::Minted },
-        (CachePolicy::Global | CachePolicy::User, Fresh::New) => {
-            let token = Arc::new(make.await?);
-            live.tokens.put(route.minter.cache_key(&subject), token.clone(), request.now).await;
-            Issued { token, origin: Origin::Minted }
-        }
-        (CachePolicy::Global | CachePolicy::User, Fresh::Any) => {
-            let key = route.minter.cache_key(&subject);
-            let (token, origin) = live.tokens.get(key, request.identity, request.now, make).await?;
-            Issued { token, origin }
-        }
+    let key = match route.minter.cache() {
+        CachePolicy::Never => None,
+        CachePolicy::Global | CachePolicy::User => Some(route.minter.cache_key(&subject)),
+    };
+    let cached = match (&key, request.fresh) {
+        (Some(key), Fresh::Any) => live.tokens.find(key, request.identity, request.now).await,
+        (None, _) | (_, Fresh::New) => None,
+    };
+    let issued = match cached {
+        Some(token) => Issued { token, origin: Origin::Cached },
+        // Boxed, because every request would be charged for the room this takes.
+        None => Box::pin(made(live, route, &subject, key, request)).await?,
     };
     live.metrics.issued(&route.name, issued.origin);
     Ok(issued)
+}
+
+/// A token that is not there yet, and is kept under `key`.
+async fn made(
+    live: &Live,
+    route: &TokenRoute,
+    subject: &Subject<'_>,
+    key: Option<Key>,
+    request: &Request<'_>,
+) -> Result<Issued, Refusal> {
+    let make = mint(live, route, subject, request);
+    match (key, request.fresh) {
+        (Some(key), Fresh::Any) => {
+            let (token, origin) = live.tokens.get(key, request.identity, request.now, make).await?;
+            Ok(Issued { token, origin })
+        }
+        (key, _) => {
+            let token = Arc::new(make.await?);
+            if let Some(key) = key {
+                live.tokens.put(key, token.clone(), request.now).await;
+            }
+            Ok(Issued { token, origin: Origin::Minted })
+        }
+    }
 }
 
 async fn mint(

@@ -51,7 +51,7 @@ impl Trace {
 
     /// Takes over what the request says about itself, as far as it is believed.
     pub fn adopt(&mut self, headers: &HeaderMap, via_trusted: bool) {
-        if let Some(id) = only(headers, &X_REQUEST_ID).filter(|id| via_trusted && is_id(id)) {
+        if via_trusted && let Some(id) = only(headers, &X_REQUEST_ID).filter(|id| is_id(id)) {
             self.request_id = id.clone();
         }
         if let Some(context) = only(headers, &TRACEPARENT).filter(|context| is_context(context)) {
