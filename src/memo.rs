@@ -25,8 +25,9 @@ use crate::session::{Check, Cookies, Identity, Reason, Source};
 
 /// Bytes of sessions kept at most, in each of the two tables.
 const CAPACITY: u64 = 32 * 1024 * 1024;
-/// What an entry costs beside the session's own bytes.
-const OVERHEAD: usize = 256;
+/// What an entry costs beside the session's own bytes: measured, with what the
+/// allocator rounds up.
+const OVERHEAD: usize = 640;
 /// A session is opened anew after this long in any case.
 const KEPT: Duration = Duration::from_secs(300);
 const REFUSAL_KEPT: Duration = Duration::from_secs(1);
