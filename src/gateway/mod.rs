@@ -261,9 +261,11 @@ impl ProxyHttp for Gateway {
     }
 
     /// Of a head it cannot read the framework would print the start, which is the
-    /// app's answer to somebody: their cookies, their names.
+    /// app's answer to somebody: their cookies, their names. And clients that hang up
+    /// are nobody's error; the access log has them.
     fn suppress_error_log(&self, _: &Session, _: &Ctx, error: &Error) -> bool {
         *error.etype() == ErrorType::InvalidHTTPHeader
+            || *error.esource() == ErrorSource::Downstream
     }
 
     fn request_summary(&self, _: &Session, ctx: &Ctx) -> String {

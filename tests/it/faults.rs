@@ -3,9 +3,10 @@
 
 use crate::support::faults::{Fault, HEAD, before_the_head, in_the_body, ok, with_a_surplus};
 use crate::support::http2::{ask, block_on, open, request};
+use crate::support::running::Running;
 use crate::support::{
-    Gateway, Request, Response, Script, Scripted, Setup, eventually, find, get, numbered, post,
-    seconds, token_of,
+    App, Conn, Gateway, Request, Response, Script, Scripted, Setup, eventually, find, get,
+    numbered, post, seconds, token_of,
 };
 
 /// An app with these faults, each at a path of its own.
@@ -306,4 +307,19 @@ fn among_many_faults_at_once_everybody_gets_what_is_theirs() {
     }
     assert_recovered(&gateway, "all of it");
     eventually("nothing in flight", || gateway.live.in_flight() == 0);
+}
+
+#[test]
+fn a_client_that_hangs_up_is_a_line_of_the_access_log_and_no_error() {
+    let app = App::start();
+    let running = Running::start(&Setup::new(&app));
+    let mut conn = Conn::open(&running.address);
+    conn.write(&get("/do/halves").user("ada").bytes());
+    app.wait_for(1);
+    // What was sent and is not read makes it a reset.
+    drop(conn);
+    eventually("the line", || running.process.output().contains("client_gone"));
+    app.open_gate();
+    let errors = running.process.errors();
+    assert!(!errors.contains("\"level\":\"ERROR\""), "{errors}");
 }
