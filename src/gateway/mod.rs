@@ -64,6 +64,9 @@ impl ProxyHttp for Gateway {
         session.set_write_timeout(Some(context::WRITE_TIMEOUT));
         let upgrades = session.is_upgrade_req();
         session.set_read_timeout((!upgrades).then_some(ctx.policy.limits.body_timeout));
+        // Otherwise what a client sends too early is an error of the request that is
+        // being answered.
+        session.as_downstream_mut().set_pipelining_enabled(!upgrades);
         Ok(())
     }
 
@@ -258,6 +261,9 @@ impl ProxyHttp for Gateway {
         deadline::request_has_ended();
         line::request_has_ended();
         ctx.finish(session.req_header());
+        // What came too early is not served: nobody has looked at its request line.
+        // The connection ends, and its client asks again (RFC 9112 section 9.3.2).
+        session.as_downstream_mut().set_pipelining_enabled(false);
     }
 
     /// Of a head it cannot read the framework would print the start, which is the

@@ -140,3 +140,27 @@ fn a_session_belongs_to_its_request_not_to_its_connection() {
         assert_eq!(token.status, if user.is_some() { 200 } else { 401 });
     }
 }
+
+#[test]
+fn a_request_that_comes_too_early_is_no_fault_of_the_one_before() {
+    let app = App::start();
+    let gateway = Setup::new(&app).start();
+    for (first, second) in [
+        (get("/do/slow"), get("/two")),
+        (post("/do/slow", b"abc"), post("/two", b"defg")),
+        (get("/do/slow"), get("/a b")),
+    ] {
+        app.forget();
+        app.close_gate();
+        let mut conn = gateway.connect();
+        conn.write(&first.user("ada").bytes());
+        app.wait_for(1);
+        conn.write(&second.bytes());
+        // Read by now, with nowhere to go.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        app.open_gate();
+        assert_eq!(conn.response_to("GET").text(), "slow but sure");
+        assert!(conn.try_response_to("GET").is_none(), "the connection ends here");
+        assert_eq!(app.seen().len(), 1);
+    }
+}
