@@ -239,6 +239,25 @@ fn the_uid_of_a_meilisearch_key_is_one() {
 }
 
 #[test]
+fn a_user_id_is_no_longer_than_the_vendor_takes() {
+    for (preset, key, more, longest) in [
+        ("zoom-video", json!({ "sdk_key": "k", "sdk_secret": "s" }), Some("session_name"), 35),
+        ("zendesk", json!({ "key_id": "k", "shared_secret": "s" }), None, 255),
+    ] {
+        let mut table = json!({ "preset": preset, "key": key });
+        if let Some(input) = more {
+            table["params"] = json!({ "role_type": 1 });
+            table["request"] = json!({ input: { "from": "json:name", "allow": ["*"] } });
+        }
+        let minter = read(&table).unwrap();
+        let inputs = || more.map_or(Value::Null, |input| json!({ input: "lesson" }));
+        assert!(mint(&minter, &user(&"x".repeat(longest)), &inputs()).is_ok(), "{preset}");
+        let long = mint(&minter, &user(&"x".repeat(longest + 1)), &inputs()).unwrap_err();
+        assert!(long.to_string().contains("`user_id_max`"), "{preset}: {long}");
+    }
+}
+
+#[test]
 fn what_firebase_refuses_is_refused_here() {
     let table = |claims: &Value| {
         json!({

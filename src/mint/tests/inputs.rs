@@ -35,6 +35,20 @@ fn only_allowed_channels_are_signed() {
 }
 
 #[test]
+fn an_operator_spells_inputs_by_name_or_as_a_request_has_them() {
+    let minter = read(&json!({
+        "preset": "zoom-video", "key": { "sdk_key": "k", "sdk_secret": "s" },
+        "params": { "role_type": 1 },
+        "request": { "session_name": { "from": "json:meeting.topic", "allow": ["*"] } }
+    }))
+    .unwrap();
+    for given in [json!({ "session_name": "a" }), json!({ "meeting": { "topic": "a" } })] {
+        let inputs = minter.inputs().from_object(&given);
+        assert_eq!(Value::Object(inputs), json!({ "session_name": "a" }), "{given}");
+    }
+}
+
+#[test]
 fn a_channel_name_cannot_be_a_users_signature() {
     let attack = "socket_id=1.2&channel_name=%3Auser%3A%3A%7B%22id%22%3A%22victim%22%7D";
     assert_eq!(asked(attack), Err("bad_request"));

@@ -90,7 +90,14 @@ fn a_private_key_is_read_in_every_wrapping() {
     let key = format!("{parameters}{}", file("ec-p256-sec1.pem"));
     assert!(verifies(&token(&table("ES256", &key)), &ec, "ES256"));
     let ed = DecodingKey::from_ed_pem(file("ed25519-public.pem").as_bytes()).unwrap();
-    assert!(verifies(&token(&table("EdDSA", &file("ed25519.jwk"))), &ed, "EdDSA"));
+    let jwk = file("ed25519.jwk");
+    let mut padded: Value = serde_json::from_str(&jwk).unwrap();
+    for member in ["d", "x"] {
+        padded[member] = format!("{}=", padded[member].as_str().unwrap()).into();
+    }
+    for jwk in [jwk, padded.to_string()] {
+        assert!(verifies(&token(&table("EdDSA", &jwk)), &ed, "EdDSA"), "{} bytes", jwk.len());
+    }
 }
 
 #[test]
