@@ -4,8 +4,11 @@
 //! accepts connections runs them under `watch`; the gateway reports when a head
 //! has arrived and when its request has ended.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 tokio::task_local! {
@@ -19,6 +22,11 @@ struct Deadline {
     at_ms: AtomicU64,
     first_head: Duration,
     next_head: Duration,
+    /// Whether the time is to be looked at: a connection is woken for its own sake
+    /// far more often, and asking the runtime's clock each time is not for free.
+    has_rung: AtomicBool,
+    /// The task that serves the connection.
+    task: OnceLock<Waker>,
 }
 
 /// Serves a connection until `serving` ends or a head is late, which is `None`.
@@ -32,16 +40,41 @@ pub fn watch<T>(
         at_ms: AtomicU64::new(0),
         first_head,
         next_head,
+        has_rung: AtomicBool::new(true),
+        task: OnceLock::new(),
     });
     deadline.set(Some(first_head));
     let watched = deadline.clone();
     DEADLINE.scope(deadline, async move {
-        tokio::select! {
-            biased;
-            served = serving => Some(served),
-            () = watched.passed() => None,
-        }
+        let (mut serving, mut passed) = (pin!(serving), pin!(watched.passed()));
+        let alarm = Waker::from(watched.clone());
+        poll_fn(|context| {
+            if let Poll::Ready(served) = serving.as_mut().poll(context) {
+                return Poll::Ready(Some(served));
+            }
+            watched.task.get_or_init(|| context.waker().clone());
+            if watched.has_rung.swap(false, Ordering::AcqRel)
+                && passed.as_mut().poll(&mut Context::from_waker(&alarm)).is_ready()
+            {
+                return Poll::Ready(None);
+            }
+            Poll::Pending
+        })
+        .await
     })
+}
+
+impl Wake for Deadline {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.has_rung.store(true, Ordering::Release);
+        if let Some(task) = self.task.get() {
+            task.wake_by_ref();
+        }
+    }
 }
 
 /// Called when a request's head is complete.

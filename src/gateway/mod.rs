@@ -77,7 +77,7 @@ impl ProxyHttp for Gateway {
         };
         match outcome {
             Outcome::Forward => {
-                pass::forget_spelling(session.req_header_mut())?;
+                pass::forget_spelling(session.req_header_mut());
                 Ok(false)
             }
             Outcome::Reply(reply) => {
@@ -110,7 +110,7 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
-        let mut parts = pass::take_parts(request)?;
+        let mut parts = pass::take_parts(request);
         let headers = &mut parts.headers;
         forward::clean(headers, &ctx.trace, &ctx.policy.managed);
         if ctx.vendor().is_some() {

@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use http::Method;
 use http::request::Parts;
 use pingora::http::RequestHeader;
-use pingora::prelude::Error;
 use serde_json::{Map, Value};
 
 use super::audit::Place;
@@ -20,18 +18,17 @@ use crate::session::Identity;
 /// Forgets in which letters the client wrote the names of its fields, which mean the
 /// same in any (RFC 9110 section 5.1). The framework would keep, copy and edit a
 /// second map of them for every request.
-pub(super) fn forget_spelling(request: &mut RequestHeader) -> Result<(), Box<Error>> {
+pub(super) fn forget_spelling(request: &mut RequestHeader) {
     if request.has_case() {
-        *request = take_parts(request)?.into();
+        *request = take_parts(request).into();
     }
-    Ok(())
 }
 
 /// What the framework lets nobody change in place; to be put back. The target is a
 /// path, or the request would not have been admitted, so nothing of it is lost.
-pub(super) fn take_parts(request: &mut RequestHeader) -> Result<Parts, Box<Error>> {
-    let nothing = RequestHeader::build_no_case(Method::GET, b"/", Some(0))?;
-    Ok(std::mem::replace(request, nothing).into())
+pub(super) fn take_parts(request: &mut RequestHeader) -> Parts {
+    let (nothing, ()) = http::Request::new(()).into_parts();
+    std::mem::replace(request, nothing.into()).into()
 }
 
 /// Prepares what the app gets; a reply if it gets nothing.
