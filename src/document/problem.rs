@@ -1,5 +1,6 @@
 //! Everything that is wrong with a file, each with its place.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
 
@@ -58,8 +59,34 @@ impl fmt::Display for Placed<'_> {
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
         write!(f, "{}:{line}:{column}: ", self.file)?;
         if !self.problem.path.is_empty() {
-            write!(f, "{}: ", self.problem.path)?;
+            write!(f, "{}: ", on_one_line(&self.problem.path))?;
         }
-        f.write_str(&self.problem.text)
+        f.write_str(&on_one_line(&self.problem.text))
+    }
+}
+
+/// A key of the file may be named anything, and messages repeat it: nothing may break
+/// the line, or paint over it.
+fn on_one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let plain = |c: char| {
+        if c.is_control() { c.escape_default().to_string() } else { c.to_string() }
+    };
+    text.chars().map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_one_line_whatever_a_key_is_called() {
+        let path = "token.a\nb".to_owned();
+        let problem =
+            Problem { offset: 0, path, text: "`\u{1b}[31m` \u{e9} is unknown".to_owned() };
+        let line = problem.display("gateway.toml", "").to_string();
+        assert_eq!(line, "gateway.toml:1:1: token.a\\nb: `\\u{1b}[31m` \u{e9} is unknown");
     }
 }
