@@ -13,12 +13,13 @@ use super::bytes::MAX_DEPTH;
 use crate::session::Rejected;
 use machine::{Item, Machine};
 
-/// More values than any session has.
+/// More values than any session has, and more text.
 const MAX_VALUES: usize = 100_000;
+const MAX_TEXT: usize = 16 * 1024 * 1024;
 
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
     let read = Machine::run(bytes).and_then(|(arena, root)| {
-        Writer { arena: &arena, left: MAX_VALUES, path: Vec::new() }.json(root)
+        Writer { arena: &arena, left: MAX_VALUES, room: MAX_TEXT, path: Vec::new() }.json(root)
     });
     read.ok_or_else(|| Rejected::malformed("the session is not a pickle of plain data"))
 }
@@ -27,6 +28,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
 struct Writer<'a> {
     arena: &'a [Item],
     left: usize,
+    room: usize,
     /// The lists and dicts around the value being written.
     path: Vec<usize>,
 }
@@ -52,11 +54,9 @@ impl Writer<'_> {
             Item::Dict(entries) => {
                 let mut members = Map::new();
                 for &(key, value) in entries {
-                    let key = match self.json(key)? {
-                        Value::String(text) => text,
-                        other => other.to_string(),
-                    };
-                    members.insert(key, self.json(value)?);
+                    if let Some(key) = self.name(key)? {
+                        members.insert(key, self.json(value)?);
+                    }
                 }
                 Some(Value::Object(members))
             }
@@ -66,8 +66,27 @@ impl Writer<'_> {
                 .collect::<Option<Vec<_>>>()
                 .map(Value::Array),
             Item::Opaque => Some(Value::Null),
-            Item::Plain(value) => Some(value.clone()),
+            Item::Plain(value) => self.plain(value).cloned(),
         }
+    }
+
+    /// A key as JSON has them. What has a tuple for a key is left out, for no pointer
+    /// finds it; were it written as text, quotes within quotes would double its length
+    /// with each level.
+    fn name(&mut self, key: usize) -> Option<Option<String>> {
+        let Item::Plain(key) = self.arena.get(key)? else { return Some(None) };
+        Some(match self.plain(key)? {
+            Value::String(text) => Some(text.clone()),
+            key @ (Value::Bool(_) | Value::Null | Value::Number(_)) => Some(key.to_string()),
+            Value::Array(_) | Value::Object(_) => None,
+        })
+    }
+
+    /// A value that is written out once more, if there is room for it.
+    fn plain<'v>(&mut self, value: &'v Value) -> Option<&'v Value> {
+        let text = value.get("base64").unwrap_or(value).as_str().map_or(0, str::len);
+        self.room = self.room.checked_sub(text)?;
+        Some(value)
     }
 }
 
@@ -111,12 +130,30 @@ mod tests {
             laughs.extend_from_slice(&[b'e', b'q', level + 1]);
         }
         laughs.push(b'.');
+        // One long text, again and again.
+        let mut echo = [b"\x80\x02](X\x00\x00\x10\x00".to_vec(), vec![b'x'; 1 << 20]].concat();
+        echo.extend_from_slice(b"q\x00");
+        echo.extend_from_slice(&b"h\x00".repeat(16));
+        echo.extend_from_slice(b"e.");
         let deep = [b"]".repeat(100), b"a".repeat(99), b".".to_vec()].concat();
         let cut = b"X\xff\xff\xff\x7fa.".to_vec();
-        for bytes in [laughs, deep, cut, b".".to_vec(), b"(".to_vec(), b"(t".to_vec()] {
+        for bytes in [laughs, echo, deep, cut, b".".to_vec(), b"(".to_vec(), b"(t".to_vec()] {
             assert!(parse(&bytes).is_err());
         }
         assert!(parse(b"Pid\n.").is_err(), "persistent ids are not data");
+    }
+
+    #[test]
+    fn what_has_no_name_in_json_is_left_out() {
+        // {("t",): 1, None: 2, 7: 3, b"b": 4}
+        let keys = b"\x80\x03}(U\x01t\x85K\x01NK\x02K\x07K\x03C\x01bK\x04u.";
+        assert_eq!(parse(keys).unwrap(), json!({"null": 2, "7": 3}));
+        // Dicts as keys of dicts, which no Python writes.
+        let mut nested = b"U\x01\"".to_vec();
+        for _ in 0..60 {
+            nested = [b"}", nested.as_slice(), b"K\x01s"].concat();
+        }
+        assert_eq!(parse(&[nested, b".".to_vec()].concat()).unwrap(), json!({}));
     }
 
     #[test]
