@@ -11,14 +11,11 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-tokio::task_local! {
-    static DEADLINE: Arc<Deadline>;
-}
-
-/// When the connection at hand is to be closed, in milliseconds after it was
-/// accepted; zero while a request is being handled.
-struct Deadline {
+/// When a connection is to be closed.
+#[derive(Debug)]
+pub(super) struct Deadline {
     started: tokio::time::Instant,
+    /// In milliseconds after it was accepted; zero while a request is being handled.
     at_ms: AtomicU64,
     first_head: Duration,
     next_head: Duration,
@@ -27,41 +24,6 @@ struct Deadline {
     has_rung: AtomicBool,
     /// The task that serves the connection.
     task: OnceLock<Waker>,
-}
-
-/// Serves a connection until `serving` ends or a head is late, which is `None`.
-pub fn watch<T>(
-    first_head: Duration,
-    next_head: Duration,
-    serving: impl Future<Output = T>,
-) -> impl Future<Output = Option<T>> {
-    let deadline = Arc::new(Deadline {
-        started: tokio::time::Instant::now(),
-        at_ms: AtomicU64::new(0),
-        first_head,
-        next_head,
-        has_rung: AtomicBool::new(true),
-        task: OnceLock::new(),
-    });
-    deadline.set(Some(first_head));
-    let watched = deadline.clone();
-    DEADLINE.scope(deadline, async move {
-        let (mut serving, mut passed) = (pin!(serving), pin!(watched.passed()));
-        let alarm = Waker::from(watched.clone());
-        poll_fn(|context| {
-            if let Poll::Ready(served) = serving.as_mut().poll(context) {
-                return Poll::Ready(Some(served));
-            }
-            watched.task.get_or_init(|| context.waker().clone());
-            if watched.has_rung.swap(false, Ordering::AcqRel)
-                && passed.as_mut().poll(&mut Context::from_waker(&alarm)).is_ready()
-            {
-                return Poll::Ready(None);
-            }
-            Poll::Pending
-        })
-        .await
-    })
 }
 
 impl Wake for Deadline {
@@ -77,19 +39,50 @@ impl Wake for Deadline {
     }
 }
 
-/// Called when a request's head is complete.
-pub fn head_has_arrived() {
-    // Absent for HTTP/2: nothing to do there.
-    let _ = DEADLINE.try_with(|deadline| deadline.set(None));
-}
-
-/// Called when a request has ended: the next head may take the idle time and
-/// then its own.
-pub fn request_has_ended() {
-    let _ = DEADLINE.try_with(|deadline| deadline.set(Some(deadline.next_head)));
-}
-
 impl Deadline {
+    pub(super) fn new(first_head: Duration, next_head: Duration) -> Arc<Self> {
+        let deadline = Self {
+            started: tokio::time::Instant::now(),
+            at_ms: AtomicU64::new(0),
+            first_head,
+            next_head,
+            has_rung: AtomicBool::new(true),
+            task: OnceLock::new(),
+        };
+        deadline.set(Some(first_head));
+        Arc::new(deadline)
+    }
+
+    /// Serves a connection until `serving` ends or a head is late, which is `None`.
+    pub(super) async fn watch<T>(self: Arc<Self>, serving: impl Future<Output = T>) -> Option<T> {
+        let (mut serving, mut passed) = (pin!(serving), pin!(self.passed()));
+        let alarm = Waker::from(self.clone());
+        poll_fn(|context| {
+            if let Poll::Ready(served) = serving.as_mut().poll(context) {
+                return Poll::Ready(Some(served));
+            }
+            self.task.get_or_init(|| context.waker().clone());
+            if self.has_rung.swap(false, Ordering::AcqRel)
+                && passed.as_mut().poll(&mut Context::from_waker(&alarm)).is_ready()
+            {
+                return Poll::Ready(None);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Called when a request's head is complete.
+    pub(super) fn head_has_arrived(&self) {
+        self.set(None);
+    }
+
+    /// Called when a request has ended: the next head may take the idle time and
+    /// then its own.
+    pub(super) fn request_has_ended(&self) {
+        self.set(Some(self.next_head));
+    }
+
     fn set(&self, after: Option<Duration>) {
         let at = after.map_or(0, |after| {
             u64::try_from((self.started.elapsed() + after).as_millis()).unwrap_or(u64::MAX).max(1)

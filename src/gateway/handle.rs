@@ -8,9 +8,10 @@ use http::{HeaderValue, StatusCode, header};
 use pingora::prelude::{Result, Session};
 
 use super::audit::Place;
+use super::connection::Connection;
 use super::context::{Ctx, host_of};
+use super::pass;
 use super::send::{self, Body, push_limit, with_cors};
-use super::{line, pass};
 use crate::client::{Client, Scheme};
 use crate::decide::{self, Decision};
 use crate::issue::{self, Asked, Request};
@@ -30,7 +31,7 @@ pub(super) enum Outcome {
 /// Refuses what is ambiguous and tidies what is left.
 pub(super) fn admit(session: &mut Session, ctx: &mut Ctx) -> Result<(), Refusal> {
     let raw = (!session.is_http2()).then(|| session.to_h1_raw());
-    if line::is_odd() {
+    if Connection::of(session.digest()).is_some_and(Connection::has_odd_line) {
         return Err(request::NO_REQUEST_LINE);
     }
     let head = session.req_header();

@@ -3,16 +3,12 @@
 //! The framework escapes what does not belong in a target (`GET /a b HTTP/1.1`
 //! asks for `/a%20b`) before it shows the request to anybody. Two programs could
 //! read such a line differently, so whoever serves an HTTP/1 connection lets
-//! `RequestLine` see what arrives, and the gateway asks it afterwards.
+//! `LineReader` see what arrives, and the gateway asks `RequestLine` afterwards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use memchr::memchr;
-
-tokio::task_local! {
-    static LINE: RequestLine;
-}
 
 /// The request line of the connection at hand.
 #[derive(Clone, Debug, Default)]
@@ -36,25 +32,20 @@ pub struct LineReader {
 }
 
 impl RequestLine {
-    /// Serves a connection whose lines are being read.
-    pub fn watch<T>(&self, serving: impl Future<Output = T>) -> impl Future<Output = T> {
-        LINE.scope(self.clone(), serving)
-    }
-
-    pub fn reader(&self) -> LineReader {
+    pub(super) fn reader(&self) -> LineReader {
         LineReader { line: self.clone(), ..LineReader::default() }
     }
-}
 
-/// Whether the line of the request at hand is not a method, a target and a
-/// version with one blank between them.
-pub fn is_odd() -> bool {
-    LINE.try_with(|line| line.0.is_odd.load(Ordering::Relaxed)).unwrap_or(false)
-}
+    /// Whether the line of the request at hand is not a method, a target and a
+    /// version with one blank between them.
+    pub(super) fn is_odd(&self) -> bool {
+        self.0.is_odd.load(Ordering::Relaxed)
+    }
 
-/// Called when a request has ended: the next line may come.
-pub fn request_has_ended() {
-    let _ = LINE.try_with(|line| line.0.is_over.store(false, Ordering::Relaxed));
+    /// Called when a request has ended: the next line may come.
+    pub(super) fn request_has_ended(&self) {
+        self.0.is_over.store(false, Ordering::Relaxed);
+    }
 }
 
 impl LineReader {

@@ -5,8 +5,9 @@
 //! `pass.rs`. What decides lives elsewhere and knows nothing of this folder.
 
 mod audit;
+pub mod connection;
 mod context;
-pub mod deadline;
+mod deadline;
 mod dial;
 mod failure;
 mod handle;
@@ -34,6 +35,7 @@ use crate::live::Live;
 use crate::observe::Slow;
 use crate::respond::Audience;
 
+use connection::Connection;
 use context::Ctx;
 use failure::{hung_up, refusal_for};
 use handle::Outcome;
@@ -55,7 +57,9 @@ impl ProxyHttp for Gateway {
     fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
-        deadline::head_has_arrived();
+        if let Some(connection) = Connection::of(session.digest()) {
+            connection.head_has_arrived();
+        }
         // Only where keep-alive is on already: setting it blindly would switch
         // it back on for HTTP/1.0 and while shutting down.
         if session.get_keepalive().is_some() {
@@ -258,8 +262,9 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Ctx) {
-        deadline::request_has_ended();
-        line::request_has_ended();
+        if let Some(connection) = Connection::of(session.digest()) {
+            connection.request_has_ended();
+        }
         ctx.finish(session.req_header());
         // What came too early is not served: nobody has looked at its request line.
         // The connection ends, and its client asks again (RFC 9112 section 9.3.2).

@@ -21,8 +21,8 @@ use super::opening;
 use super::redirect::Redirect;
 use crate::config::Server;
 use crate::edge::{Edge, Open, Place};
-use crate::gateway::line::RequestLine;
-use crate::gateway::{Gateway, deadline};
+use crate::gateway::Gateway;
+use crate::gateway::connection::Connection;
 use crate::live::Live;
 use crate::observe::Slow;
 
@@ -118,9 +118,8 @@ impl Guarded {
                 proxies
             }
             Serves::Redirect(app) => {
-                let serving = app.process_new(stream, shutdown);
-                let served = deadline::watch(self.header_timeout, self.header_timeout, serving);
-                return self.in_time(served.await).flatten();
+                let connection = Connection::new(self.header_timeout, self.header_timeout);
+                return self.serve(app, stream, connection, shutdown).await;
             }
             Serves::Tls(proxies) => {
                 if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
@@ -135,10 +134,20 @@ impl Guarded {
             }
         };
         let next_head = self.idle_timeout + self.header_timeout;
-        let line = RequestLine::default();
-        let io = Http1Io::new(stream, line.reader());
-        let serving = line.watch(proxies.http1.process_new(Box::new(io), shutdown));
-        let served = deadline::watch(self.header_timeout, next_head, serving);
+        let connection = Connection::new(self.header_timeout, next_head);
+        self.serve(&proxies.http1, stream, connection, shutdown).await
+    }
+
+    /// HTTP/1.1, as long as heads come in time.
+    async fn serve<A: ServerApp>(
+        &self,
+        app: &Arc<A>,
+        stream: Stream,
+        connection: Connection,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
+        let io = Http1Io::new(stream, connection.clone());
+        let served = connection.serve(app.process_new(Box::new(io), shutdown));
         self.in_time(served.await).flatten()
     }
 

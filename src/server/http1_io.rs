@@ -9,13 +9,16 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use pingora::protocols::{Peek, Stream};
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{GetProxyDigest, Peek, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::layer::pass_on;
+use crate::gateway::connection::Connection;
 use crate::gateway::line::LineReader;
 
 /// A connection that speaks HTTP/1.1.
@@ -24,15 +27,23 @@ pub(super) struct Http1Io {
     /// Whether something was written since the last flush.
     holds_back: bool,
     lines: LineReader,
+    connection: Arc<ProxyDigest>,
 }
 
 impl Http1Io {
-    pub(super) fn new(io: Stream, lines: LineReader) -> Self {
-        Self { io, holds_back: false, lines }
+    pub(super) fn new(io: Stream, connection: Connection) -> Self {
+        let lines = connection.reader();
+        Self { io, holds_back: false, lines, connection: connection.into_digest() }
     }
 }
 
 pass_on!(Http1Io);
+
+impl GetProxyDigest for Http1Io {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        Some(self.connection.clone())
+    }
+}
 
 #[async_trait]
 impl Peek for Http1Io {

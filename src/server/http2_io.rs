@@ -12,7 +12,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::protocols::{Peek, Stream};
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{GetProxyDigest, Peek, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use super::layer::pass_on;
@@ -49,6 +50,12 @@ impl Http2Io {
 }
 
 pass_on!(Http2Io);
+
+impl GetProxyDigest for Http2Io {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.io.get_proxy_digest()
+    }
+}
 
 #[async_trait]
 impl Peek for Http2Io {

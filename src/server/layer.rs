@@ -1,6 +1,7 @@
 //! A layer between the framework and a connection: what it leaves as it is.
 
-/// Passes on all that is asked about the connection itself to `io`.
+/// Passes on to `io` what is asked about the connection itself, except for
+/// `GetProxyDigest`.
 macro_rules! pass_on {
     ($layer:ty) => {
         impl std::fmt::Debug for $layer {
@@ -39,14 +40,6 @@ macro_rules! pass_on {
         impl pingora::protocols::GetTimingDigest for $layer {
             fn get_timing_digest(&self) -> Vec<Option<pingora::protocols::TimingDigest>> {
                 self.io.get_timing_digest()
-            }
-        }
-
-        impl pingora::protocols::GetProxyDigest for $layer {
-            fn get_proxy_digest(
-                &self,
-            ) -> Option<std::sync::Arc<pingora::protocols::raw_connect::ProxyDigest>> {
-                self.io.get_proxy_digest()
             }
         }
 

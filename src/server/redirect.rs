@@ -11,7 +11,7 @@ use http::{HeaderValue, Response, StatusCode, Version, header};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
-use crate::gateway::deadline;
+use crate::gateway::connection::Connection;
 use crate::live::Live;
 use crate::request::{self, Head};
 use crate::respond::{Audience, PLAIN_TEXT, Refusal, Reply};
@@ -25,7 +25,9 @@ pub(super) struct Redirect {
 #[async_trait]
 impl ServeHttp for Redirect {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        deadline::head_has_arrived();
+        if let Some(connection) = Connection::of(session.digest()) {
+            connection.head_has_arrived();
+        }
         // Whoever is sent elsewhere does not come back here.
         session.set_keepalive(None);
         let reply = self.reply(session).unwrap_or_else(|refusal| refusal.reply(Audience::Script));
@@ -45,6 +47,9 @@ impl ServeHttp for Redirect {
 impl Redirect {
     fn reply(&self, session: &ServerSession) -> Result<Reply, Refusal> {
         const NOT_OURS: Refusal = Refusal::BadRequest("no certificate is for this host");
+        if Connection::of(session.digest()).is_some_and(Connection::has_odd_line) {
+            return Err(request::NO_REQUEST_LINE);
+        }
         let raw = (session.req_header().version != Version::HTTP_2).then(|| session.to_h1_raw());
         let head = session.req_header();
         let tidy = request::admit(&Head {

@@ -1,0 +1,68 @@
+//! The HTTP/1.1 connection a request came over: how long its heads may take, and
+//! its request lines as they came.
+//!
+//! It travels with its stream, in the slot the framework has for what the user of a
+//! stream knows about it; a task-local variable would be put in place and taken away
+//! again each time the connection is woken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Response;
+use pingora::protocols::Digest;
+use pingora::protocols::raw_connect::ProxyDigest;
+
+use super::deadline::Deadline;
+use super::line::{LineReader, RequestLine};
+
+/// What is known of one connection.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    deadline: Arc<Deadline>,
+    line: RequestLine,
+}
+
+impl Connection {
+    /// The first head, and each one after it, may take this long.
+    pub fn new(first_head: Duration, next_head: Duration) -> Self {
+        Self { deadline: Deadline::new(first_head, next_head), line: RequestLine::default() }
+    }
+
+    /// What has to see all that is received.
+    pub fn reader(&self) -> LineReader {
+        self.line.reader()
+    }
+
+    /// Serves the connection until `serving` ends or a head is late, which is `None`.
+    pub async fn serve<T>(self, serving: impl Future<Output = T>) -> Option<T> {
+        self.deadline.watch(serving).await
+    }
+
+    /// For the stream to carry.
+    pub fn into_digest(self) -> Arc<ProxyDigest> {
+        let (nothing, ()) = Response::new(()).into_parts();
+        Arc::new(ProxyDigest::new(Box::new(nothing.into()), Some(Box::new(self))))
+    }
+
+    /// The one a request came over; HTTP/2 has none.
+    pub fn of(digest: Option<&Digest>) -> Option<&Self> {
+        digest?.proxy_digest.as_ref()?.user_data.as_ref()?.downcast_ref()
+    }
+
+    /// Called when a request's head is complete.
+    pub fn head_has_arrived(&self) {
+        self.deadline.head_has_arrived();
+    }
+
+    /// Called when a request has ended.
+    pub fn request_has_ended(&self) {
+        self.deadline.request_has_ended();
+        self.line.request_has_ended();
+    }
+
+    /// Whether the line of the request at hand is not a method, a target and a version
+    /// with one blank between them.
+    pub fn has_odd_line(&self) -> bool {
+        self.line.is_odd()
+    }
+}
