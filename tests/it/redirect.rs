@@ -84,6 +84,7 @@ fn nobody_is_sent_anywhere_else() {
         get("http://evil.test/x"),
         get("//evil.test/x"),
         get("/\\evil.test"),
+        get("/x y"),
         get("/x/../y"),
         get("/%0d%0aSet-Cookie:%20a=b"),
         get("@evil.test/"),
