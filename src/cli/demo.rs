@@ -20,8 +20,8 @@ const ANY_PORT: Listen = Listen::Tcp(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::
 
 pub(super) fn demo() -> ExitCode {
     let secret = random(32);
-    let app = demo::service(SampleApp::new(Secret::new(secret.clone()), Clock::system()), "app");
-    let app_address = match serve_alone(app, &ANY_PORT) {
+    let app = demo::server(SampleApp::new(Secret::new(secret.clone()), Clock::system()));
+    let app_address = match serve_alone("app", app, &ANY_PORT) {
         Ok(address) => address,
         Err(error) => {
             complain(error);

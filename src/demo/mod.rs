@@ -18,7 +18,6 @@ use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use pingora::apps::http_app::{HttpServer, ServeHttp};
 use pingora::protocols::http::ServerSession;
-use pingora::services::listening::Service;
 use serde_json::{Map, Value, json};
 
 use self::sign_in::{Sessions, Visitor};
@@ -51,11 +50,9 @@ pub struct SampleApp {
     clock: Clock,
 }
 
-/// The app as a Pingora service; the caller adds the listener.
-pub fn service(app: SampleApp, name: &str) -> Service<HttpServer<SampleApp>> {
-    let mut service = Service::new(name.to_owned(), HttpServer::new_app(app));
-    service.threads = Some(1);
-    service
+/// The app as Pingora serves it.
+pub fn server(app: SampleApp) -> HttpServer<SampleApp> {
+    HttpServer::new_app(app)
 }
 
 impl SampleApp {

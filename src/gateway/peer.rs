@@ -3,6 +3,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pingora::prelude::{HttpPeer, Result};
@@ -25,6 +26,15 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 /// The streams' own windows are the limit. Half of this is also what the frames
 /// that wait may weigh before the connection, with all its streams, is given up.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+
+thread_local! {
+    /// Connections are kept for the thread that made them: only there are they waited
+    /// for without another thread being woken. Even, like groups.
+    static THREAD: u64 = {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        NEXT.fetch_add(2, Ordering::Relaxed)
+    };
+}
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +89,7 @@ pub(super) fn build(upstream: &Upstream, target: &Target, purpose: Purpose) -> R
     let derived = upstream.derived.get_or_init(|| Arc::new(Derived::of(upstream)));
     if let Some(derived) = derived.downcast_ref::<Derived>() {
         options.ca.clone_from(&derived.ca);
-        peer.group_key = derived.group;
+        peer.group_key = derived.group.wrapping_add(THREAD.with(|thread| *thread));
     }
     match (purpose, upstream.version) {
         (Purpose::Request, Version::Http1) => {}

@@ -8,19 +8,18 @@ use async_trait::async_trait;
 use http::{Method, Response, StatusCode, header};
 use pingora::apps::http_app::{HttpServer, ServeHttp};
 use pingora::protocols::http::ServerSession;
-use pingora::services::listening::Service;
 
-use super::listen::{Bound, PreBound};
+use super::accept::Accept;
+use super::listen::Bound;
 use crate::edge::Certificate;
 use crate::live::Live;
 use crate::observe::Gauges;
 
 pub(super) struct Admin(Arc<Live>);
 
-pub(super) fn service(live: &Arc<Live>, socket: Bound) -> PreBound<Service<HttpServer<Admin>>> {
-    let mut service = Service::new("admin".to_owned(), HttpServer::new_app(Admin(live.clone())));
-    service.threads = Some(1);
-    PreBound::new(service, vec![socket])
+/// On a thread of its own, which answers when the others are busy.
+pub(super) fn service(live: &Arc<Live>, socket: Bound) -> Accept<HttpServer<Admin>> {
+    Accept::new("admin", HttpServer::new_app(Admin(live.clone())), vec![socket])
 }
 
 #[async_trait]

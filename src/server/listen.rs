@@ -1,30 +1,26 @@
 //! Listening sockets, bound before the framework starts and handed over to it.
 
 use std::fmt;
+use std::fs::Permissions;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, IntoRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use async_trait::async_trait;
-use pingora::listeners::{L4BufferSettings, ListenerConfig};
-use pingora::server::{ListenFds, ShutdownWatch};
-use pingora::services::listening::Service;
-use pingora::services::{ServiceReadyNotifier, ServiceWithDependents};
 use socket2::{SockFilter, SockRef};
 
+use super::socket::Accepted;
 use crate::config::Listen;
 
-/// Idle connections hold this much; the framework's own 64 KiB fragment the heap
-/// under many connections. The framework asks for a head in pieces of this size,
-/// which a buffer no larger leaves to be read straight to where they are wanted.
-const READ_BUFFER: usize = 4 * 1024;
+/// Connections that wait to be accepted; the system allows no more than
+/// `net.core.somaxconn`.
+const BACKLOG: i32 = 65_535;
 
-/// A bound socket and the label it is handed over under.
+/// A bound socket and where it is found.
 pub struct Bound {
-    label: String,
+    address: String,
     listen: Listen,
     socket: Socket,
 }
@@ -72,31 +68,33 @@ impl Bound {
                     Some(socket) => TcpListener::from(socket),
                     None => TcpListener::bind(address).map_err(failed)?,
                 };
-                let label = socket.local_addr().map_err(failed)?.to_string();
-                Self { label, listen: listen.clone(), socket: Socket::Tcp(socket) }
+                let address = socket.local_addr().map_err(failed)?.to_string();
+                Self { address, listen: listen.clone(), socket: Socket::Tcp(socket) }
             }
             Listen::Unix(path) => {
                 let socket = match inherited {
                     Some(socket) => UnixListener::from(socket),
                     None => bind_unix(path).map_err(failed)?,
                 };
-                let label = path.display().to_string();
-                Self { label, listen: listen.clone(), socket: Socket::Unix(socket) }
+                let address = path.display().to_string();
+                Self { address, listen: listen.clone(), socket: Socket::Unix(socket) }
             }
         };
-        bound.set_nonblocking().map_err(failed)?;
+        bound.prepare().map_err(failed)?;
         Ok(bound)
     }
 
-    fn set_nonblocking(&self) -> io::Result<()> {
-        match &self.socket {
-            Socket::Tcp(socket) => socket.set_nonblocking(true),
-            Socket::Unix(socket) => socket.set_nonblocking(true),
-        }
+    fn prepare(&self) -> io::Result<()> {
+        let socket = match &self.socket {
+            Socket::Tcp(socket) => SockRef::from(socket),
+            Socket::Unix(socket) => SockRef::from(socket),
+        };
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)
     }
 
     pub(super) fn address(&self) -> String {
-        self.label.clone()
+        self.address.clone()
     }
 
     /// The socket once more, under the address it is written under.
@@ -120,18 +118,30 @@ impl Bound {
         }
     }
 
-    fn config(&self) -> ListenerConfig {
-        let config = match &self.socket {
-            Socket::Tcp(_) => ListenerConfig::tcp(self.label.clone()),
-            Socket::Unix(_) => ListenerConfig::uds(self.label.clone()),
-        };
-        config.l4_buffer(L4BufferSettings::default().read(READ_BUFFER))
+    /// Waited for by the runtime of this thread.
+    pub(super) fn listen(self) -> io::Result<Listener> {
+        Ok(match self.socket {
+            Socket::Tcp(socket) => Listener::Tcp(tokio::net::TcpListener::from_std(socket)?),
+            Socket::Unix(socket) => Listener::Unix(tokio::net::UnixListener::from_std(socket)?),
+        })
     }
+}
 
-    fn into_raw_fd(self) -> i32 {
-        match self.socket {
-            Socket::Tcp(socket) => socket.into_raw_fd(),
-            Socket::Unix(socket) => socket.into_raw_fd(),
+/// A socket that is listened on.
+pub(super) enum Listener {
+    Tcp(tokio::net::TcpListener),
+    Unix(tokio::net::UnixListener),
+}
+
+impl Listener {
+    /// The next connection, for whatever thread will serve it.
+    pub(super) async fn accept(&self) -> io::Result<Accepted> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok(Accepted::Tcp(stream.into_std()?, peer))
+            }
+            Self::Unix(listener) => Ok(Accepted::Unix(listener.accept().await?.0.into_std()?)),
         }
     }
 }
@@ -141,7 +151,7 @@ impl Bound {
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     let bind = || -> io::Result<UnixListener> {
         let socket = UnixListener::bind(path)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+        std::fs::set_permissions(path, Permissions::from_mode(0o660))?;
         Ok(socket)
     };
     match bind() {
@@ -173,55 +183,6 @@ pub(super) fn turn_away(socket: &impl AsFd) -> io::Result<()> {
         SockFilter::new(RETURN, 0, 0, 0),
         SockFilter::new(RETURN, 0, 0, u32::MAX),
     ])
-}
-
-/// A service whose sockets are bound already: puts them where the framework
-/// looks for inherited ones.
-pub(super) struct PreBound<S> {
-    service: S,
-    sockets: Vec<Bound>,
-}
-
-impl<A> PreBound<Service<A>> {
-    pub(super) fn new(mut service: Service<A>, sockets: Vec<Bound>) -> Self {
-        for socket in &sockets {
-            service.add_listener(socket.config());
-        }
-        Self { service, sockets }
-    }
-}
-
-#[async_trait]
-impl<S: ServiceWithDependents> ServiceWithDependents for PreBound<S> {
-    async fn start_service(
-        &mut self,
-        fds: Option<ListenFds>,
-        shutdown: ShutdownWatch,
-        listeners_per_fd: usize,
-        ready: ServiceReadyNotifier,
-    ) {
-        if let Some(table) = &fds {
-            let mut table = table.lock();
-            for socket in self.sockets.drain(..) {
-                if table.get(&socket.label).is_none() {
-                    table.add(socket.label.clone(), socket.into_raw_fd());
-                }
-            }
-        }
-        self.service.start_service(fds, shutdown, listeners_per_fd, ready).await;
-    }
-
-    fn name(&self) -> &str {
-        self.service.name()
-    }
-
-    fn threads(&self) -> Option<usize> {
-        self.service.threads()
-    }
-
-    fn listen_addresses(&self) -> Option<Vec<String>> {
-        self.service.listen_addresses()
-    }
 }
 
 #[cfg(test)]

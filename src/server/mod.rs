@@ -4,6 +4,7 @@
 //! port is a panic in a task, after which the process runs on without a
 //! listener.
 
+mod accept;
 mod admin;
 mod guard;
 mod http1_io;
@@ -15,6 +16,7 @@ mod opening;
 mod received;
 mod redirect;
 mod signals;
+mod socket;
 mod upgrade;
 
 use std::io;
@@ -27,15 +29,14 @@ use pingora::proxy::http_proxy;
 use pingora::server::RunArgs;
 use pingora::server::configuration::ServerConf;
 use pingora::services::background::background_service;
-use pingora::services::listening::Service;
 
 use crate::config::{Listen, Server};
 use crate::gateway::{Gateway, Probes};
 use crate::live::Live;
 use crate::reload::{Reload, Reloader};
 
+use accept::{Accept, Threads};
 use guard::{Guarded, Proxies, Serves};
-use listen::PreBound;
 use redirect::Redirect;
 use upgrade::{Predecessor, Sockets};
 
@@ -128,9 +129,14 @@ pub fn serve(
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
+    let (threads, running) = match Threads::start(threads) {
+        Ok(started) => started,
+        Err(error) => {
+            tracing::error!(%error, "no thread can be started");
+            return;
+        }
+    };
     let conf = ServerConf {
-        threads,
-        work_stealing: true,
         // More than the drain takes: `signals` ends the process before.
         grace_period_seconds: Some(server.drain.as_secs() + 5),
         graceful_shutdown_timeout_seconds: Some(1),
@@ -166,17 +172,16 @@ pub fn serve(
         [("public", plain, Serves::Plain(proxies.clone())), ("tls", secured, Serves::Tls(proxies))]
     {
         if !sockets.is_empty() {
-            let service = Service::new(name.to_owned(), Guarded::new(live, serves, server));
-            pingora.add_service(PreBound::new(service, sockets));
+            let guarded = Guarded::new(live, serves, server);
+            pingora.add_service(Accept::new(name, guarded, sockets).for_threads(&threads));
         }
     }
     if !listeners.redirect.is_empty() {
         let port = server.redirect_port.or(https).unwrap_or(443);
         let app = HttpServer::new_app(Redirect { live: live.clone(), port });
         let guarded = Guarded::new(live, Serves::Redirect(Arc::new(app)), server);
-        let mut service = Service::new("redirect".to_owned(), guarded);
-        service.threads = Some(1);
-        pingora.add_service(PreBound::new(service, listeners.redirect));
+        let accept = Accept::new("redirect", guarded, listeners.redirect);
+        pingora.add_service(accept.for_threads(&threads));
     }
     if let Some(admin) = listeners.admin {
         pingora.add_service(admin::service(live, admin));
@@ -195,6 +200,7 @@ pub fn serve(
     let phases = pingora.watch_execution_phase();
     let drained = signals.watch(phases, server.drain, listeners.predecessor);
     pingora.run(RunArgs { shutdown_signal: Box::new(signals) });
+    running.stop();
     drained.finish(live);
 }
 
@@ -221,7 +227,7 @@ fn proxies(live: &Arc<Live>, server: &Server, conf: &Arc<ServerConf>) -> Proxies
 
 /// Serves another application of this process on threads of its own, as long as
 /// the process runs; returns where it listens.
-pub fn serve_alone<A>(service: Service<A>, listen: &Listen) -> Result<String, BindError>
+pub fn serve_alone<A>(name: &'static str, app: A, listen: &Listen) -> Result<String, BindError>
 where
     A: pingora::apps::ServerApp + Send + Sync + 'static,
 {
@@ -230,7 +236,7 @@ where
     std::thread::spawn(move || {
         let mut pingora = PingoraServer::new_with_opt_and_conf(None::<Opt>, ServerConf::default());
         pingora.bootstrap();
-        pingora.add_service(PreBound::new(service, vec![bound]));
+        pingora.add_service(Accept::new(name, app, vec![bound]));
         pingora.run(RunArgs { shutdown_signal: Box::new(signals::Never) });
     });
     Ok(address)

@@ -5,15 +5,14 @@
 //! listeners would wait a minute, and could neither change their settings while
 //! running nor be told apart from plain ones in what they refuse.
 
-use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4::socket::SocketAddr;
-use pingora::protocols::l4::stream::Stream as Socket;
-use pingora::protocols::{GetSocketDigest as _, Peek as _, SocketDigest, Stream};
+use pingora::protocols::{Peek as _, Stream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 
+use super::socket::Socket;
 use crate::edge::Tls;
 use crate::edge::proxy_header::{self, Malformed, Source, Version};
 use crate::respond::{Audience, Refusal};
@@ -54,16 +53,15 @@ pub(super) async fn take_proxy_header(
         Source::Connection => return Ok(socket),
         Source::Unix => None,
     };
-    let digest = SocketDigest::from_raw_fd(socket.as_raw_fd());
-    // Empty until now, so it is taken.
-    let _ = digest.peer_addr.set(peer);
-    socket.set_socket_digest(digest);
+    socket.set_peer(peer);
     Ok(socket)
 }
 
 async fn read_proxy_header(socket: &mut Socket) -> Result<Source, Malformed> {
     let gone = |_| Malformed;
     let mut start = [0; proxy_header::START];
+    // Reads what follows too, if it is there.
+    socket.try_peek(&mut start).await.map_err(gone)?;
     socket.read_exact(&mut start).await.map_err(gone)?;
     match proxy_header::version(&start)? {
         Version::One => {

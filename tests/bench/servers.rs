@@ -15,11 +15,11 @@ use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::listening::Service;
 use portcullis::clock::Clock;
-use portcullis::config::{Config, Format, Listen};
+use portcullis::config::{Config, Format};
 use portcullis::live::Live;
 use portcullis::observe::{AccessLog, Sink};
 use portcullis::secret::Secrets;
-use portcullis::server::{Caught, Listeners, Shutdown, serve, serve_alone};
+use portcullis::server::{Caught, Listeners, Shutdown, serve};
 
 use crate::cookies::SECRET;
 use crate::process::free_address;
@@ -101,9 +101,10 @@ where
     P: ProxyHttp + Send + Sync + 'static,
     P::CTX: Send + Sync,
 {
-    let service = Service::new("bare".to_owned(), http_proxy(&conf(), proxy));
-    let any_port = Listen::Tcp(([127, 0, 0, 1], 0).into());
-    report(&serve_alone(service, &any_port).unwrap());
+    let mut service = Service::new("bare".to_owned(), http_proxy(&conf(), proxy));
+    let address = free_address();
+    service.add_tcp(&address);
+    run_alone(service, &address);
 }
 
 /// The framework's own TLS, with HTTP/2 for clients that want it.
@@ -119,16 +120,21 @@ where
     let mut service = Service::new("bare".to_owned(), http_proxy(&conf(), proxy));
     let address = free_address();
     service.add_tls_with_settings(&address, None, tls);
+    run_alone(service, &address);
+}
+
+/// One service as the framework runs it unless told otherwise.
+fn run_alone(service: impl pingora::services::Service + 'static, address: &str) {
     std::thread::spawn(move || {
         let mut server = Server::new_with_opt_and_conf(None, ServerConf::default());
         server.bootstrap();
         server.add_service(service);
         server.run(RunArgs::default());
     });
-    while TcpStream::connect(&address).is_err() {
+    while TcpStream::connect(address).is_err() {
         std::thread::sleep(Duration::from_millis(5));
     }
-    report(&address);
+    report(address);
 }
 
 fn conf() -> Arc<ServerConf> {

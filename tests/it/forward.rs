@@ -1,6 +1,7 @@
 //! What reaches the app, and what comes back: nothing lost, nothing added that
 //! was not verified.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use crate::support::{App, Conn, Request, Setup, folder, get, post};
@@ -327,8 +328,8 @@ fn a_connection_to_the_app_that_was_idle_too_long_is_not_used_again() {
 fn unix_sockets_work_on_both_sides() {
     let folder = folder();
     let app = App::on_unix_socket(&folder.join("app.sock"));
-    let listen = format!("unix:{}", folder.join("gateway.sock").display());
-    let gateway = Setup::new(&app).listen(&listen).start();
+    let socket = folder.join("gateway.sock");
+    let gateway = Setup::new(&app).listen(&format!("unix:{}", socket.display())).start();
     let mut conn = Conn::open(&gateway.address);
     assert_eq!(conn.ask(&get("/x").user("ada")).status, 200);
     let seen = app.only();
@@ -337,4 +338,6 @@ fn unix_sockets_work_on_both_sides() {
     assert_eq!(conn.ask(&get("/api/get-auth-token").user("ada")).status, 200);
     assert_eq!(conn.ask(&post("/y", b"abc")).status, 200);
     assert_eq!(app.last().wire, b"abc");
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660, "owner and group, nobody else");
 }

@@ -1,0 +1,236 @@
+//! Who serves a connection: one thread, from its first octet to its last.
+//!
+//! A thread waits for the connections it was given and for those it makes to the
+//! app, and for nobody else's: nothing it does wakes another thread. New connections
+//! go to the thread that has the fewest. (nginx and Envoy work like this; the
+//! framework's default, where idle threads take over what busy ones have left, costs
+//! half as much again for a forwarded page.)
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::apps::ServerApp;
+use pingora::server::{ListenFds, ShutdownWatch};
+use pingora::services::listening::Service;
+use pingora::services::{ServiceReadyNotifier, ServiceWithDependents};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::listen::Bound;
+use super::socket::{Accepted, Socket};
+
+/// After an error that will come again at once, such as no descriptors being left.
+const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
+
+/// The threads that serve, each with a runtime of its own.
+#[derive(Clone)]
+pub(super) struct Threads(Arc<[Thread]>);
+
+struct Thread {
+    runtime: Handle,
+    connections: Arc<AtomicUsize>,
+}
+
+/// What ends the threads.
+pub(super) struct Running {
+    stop: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Threads {
+    /// As many as can be had, at least one.
+    pub(super) fn start(count: usize) -> io::Result<(Self, Running)> {
+        let (stop, stopped) = watch::channel(false);
+        let mut started = Vec::new();
+        for number in 0..count.max(1) {
+            match start_thread(number, stopped.clone()) {
+                Ok(thread) => started.push(thread),
+                Err(error) if started.is_empty() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, started = started.len(), "no more threads");
+                    break;
+                }
+            }
+        }
+        let (runtimes, threads): (Vec<_>, Vec<_>) = started.into_iter().unzip();
+        let thread = |runtime| Thread { runtime, connections: Arc::default() };
+        Ok((Self(runtimes.into_iter().map(thread).collect()), Running { stop, threads }))
+    }
+
+    /// A place on the thread that has the fewest connections.
+    fn place(&self) -> Option<(&Handle, Place)> {
+        let connections = |thread: &&Thread| thread.connections.load(Ordering::Relaxed);
+        let thread = self.0.iter().min_by_key(connections)?;
+        thread.connections.fetch_add(1, Ordering::Relaxed);
+        Some((&thread.runtime, Place(thread.connections.clone())))
+    }
+}
+
+fn start_thread(
+    number: usize,
+    mut stopped: watch::Receiver<bool>,
+) -> io::Result<(Handle, JoinHandle<()>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    let run = move || {
+        // An error is that nobody is left to stop it, which is the same.
+        let _ = runtime.block_on(stopped.wait_for(|stop| *stop));
+        runtime.shutdown_background();
+    };
+    let thread = std::thread::Builder::new().name(format!("serve-{number}")).spawn(run)?;
+    Ok((handle, thread))
+}
+
+impl Running {
+    /// Drops what is still served.
+    pub(super) fn stop(self) {
+        self.stop.send_replace(true);
+        for thread in self.threads {
+            // One that panicked has stopped too.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One connection of a thread, as long as it lasts.
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Accepts the connections of some sockets.
+pub(super) struct Accept<A> {
+    name: &'static str,
+    app: Arc<A>,
+    sockets: Vec<Bound>,
+    /// Who serves them; without any, the thread that accepts them.
+    threads: Option<Threads>,
+}
+
+impl<A> Accept<A> {
+    /// On a thread of its own.
+    pub(super) fn new(name: &'static str, app: A, sockets: Vec<Bound>) -> Self {
+        Self { name, app: Arc::new(app), sockets, threads: None }
+    }
+
+    /// On these threads.
+    pub(super) fn for_threads(self, threads: &Threads) -> Self {
+        Self { threads: Some(threads.clone()), ..self }
+    }
+}
+
+#[async_trait]
+impl<A: ServerApp + Send + Sync + 'static> ServiceWithDependents for Accept<A> {
+    async fn start_service(
+        &mut self,
+        _: Option<ListenFds>,
+        shutdown: ShutdownWatch,
+        _: usize,
+        ready: ServiceReadyNotifier,
+    ) {
+        ready.notify_ready();
+        let mut sockets = JoinSet::new();
+        for socket in self.sockets.drain(..) {
+            let (app, threads) = (self.app.clone(), self.threads.clone());
+            sockets.spawn(accept_all(socket, app, threads, shutdown.clone()));
+        }
+        while sockets.join_next().await.is_some() {}
+        self.app.cleanup().await;
+    }
+
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+/// Accepts until the server stops. Then the socket is closed, for others that hold it
+/// to go on with.
+async fn accept_all<A: ServerApp + Send + Sync + 'static>(
+    socket: Bound,
+    app: Arc<A>,
+    threads: Option<Threads>,
+    mut shutdown: ShutdownWatch,
+) {
+    let listener = match socket.listen() {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "a listener cannot be waited for");
+            return;
+        }
+    };
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        };
+        match accepted {
+            Ok(accepted) => {
+                let served = serve(accepted, app.clone(), shutdown.clone());
+                match threads.as_ref().and_then(Threads::place) {
+                    Some((runtime, place)) => runtime.spawn(async move {
+                        served.await;
+                        drop(place);
+                    }),
+                    None => tokio::spawn(served),
+                };
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted");
+                tokio::time::sleep(AFTER_AN_ERROR).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection.
+async fn serve<A: ServerApp + Send + Sync + 'static>(
+    accepted: Accepted,
+    app: Arc<A>,
+    shutdown: ShutdownWatch,
+) {
+    match Socket::new(accepted) {
+        Ok(socket) => Service::<A>::handle_event(Box::new(socket), app, shutdown).await,
+        Err(error) => tracing::debug!(%error, "a connection was gone at once"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_go_where_there_are_fewest() {
+        let (threads, running) = Threads::start(3).unwrap();
+        let counts = || threads.0.iter().map(|thread| thread.connections.load(Ordering::Relaxed));
+        let mut places: Vec<_> = (0..7).filter_map(|_| threads.place()).collect();
+        assert_eq!(counts().collect::<Vec<_>>(), [3, 2, 2]);
+        places.remove(2);
+        drop(threads.place());
+        let kept = threads.place();
+        assert_eq!(counts().collect::<Vec<_>>(), [3, 2, 2]);
+        drop((places, kept));
+        assert_eq!(counts().collect::<Vec<_>>(), [0, 0, 0]);
+        running.stop();
+    }
+
+    #[test]
+    fn a_thread_that_stops_drops_what_it_serves() {
+        let (threads, running) = Threads::start(1).unwrap();
+        let (runtime, place) = threads.place().unwrap();
+        runtime.spawn(async move {
+            std::future::pending::<()>().await;
+            drop(place);
+        });
+        running.stop();
+        assert_eq!(threads.0[0].connections.load(Ordering::Relaxed), 0);
+    }
+}
