@@ -1,4 +1,4 @@
-//! Listening sockets, bound before the framework starts and handed over to it.
+//! Listening sockets, bound before anything else and handed over to whoever accepts.
 
 use std::fmt;
 use std::fs::Permissions;
