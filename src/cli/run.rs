@@ -84,8 +84,13 @@ pub(super) fn serve_on(
     let live = Arc::new(Live::new(config, Clock::system(), access).audited(audit));
     // The demo has nothing to be replaced by.
     let program = reload.is_some().then(|| Program::of_this_process().ok()).flatten();
-    serve(&live, &server, listeners, Shutdown::Signals(caught, program), reload);
-    ExitCode::SUCCESS
+    match serve(&live, &server, listeners, Shutdown::Signals(caught, program), reload) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(format_args!("no thread can be started: {error}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn format_of(log: &Log) -> Format {

@@ -115,27 +115,22 @@ impl Listeners {
 }
 
 /// Serves until `shutdown` says to stop and requests in flight have ended, or
-/// the drain time is over. Blocks; must not be called inside a runtime.
+/// the drain time is over. Blocks; must not be called inside a runtime. An error is
+/// that no thread can be started; nothing was served then.
 pub fn serve(
     live: &Arc<Live>,
     server: &Server,
     listeners: Listeners,
     mut shutdown: Shutdown,
     reload: Option<Reload>,
-) {
+) -> io::Result<()> {
     let hangups = shutdown.hangups();
     let signals = shutdown.listen(live, server, &listeners);
     let threads = match server.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
     };
-    let (threads, running) = match Threads::start(threads) {
-        Ok(started) => started,
-        Err(error) => {
-            tracing::error!(%error, "no thread can be started");
-            return;
-        }
-    };
+    let (threads, running) = Threads::start(threads)?;
     let conf = ServerConf {
         // More than the drain takes: `signals` ends the process before.
         grace_period_seconds: Some(server.drain.as_secs() + 5),
@@ -202,6 +197,7 @@ pub fn serve(
     pingora.run(RunArgs { shutdown_signal: Box::new(signals) });
     running.stop();
     drained.finish(live);
+    Ok(())
 }
 
 /// The gateway as the framework runs it, shared by every listener that serves it.

@@ -56,7 +56,8 @@ fn run_gateway(kind: &str, app: &str) {
     let access = AccessLog::start(Format::Json, Sink::Stdout).unwrap();
     let live = Arc::new(Live::new(config, Clock::system(), access));
     std::thread::spawn(move || {
-        serve(&live, &server, listeners, Shutdown::Signals(Caught::but_hangups(), None), None)
+        let shutdown = Shutdown::Signals(Caught::but_hangups(), None);
+        serve(&live, &server, listeners, shutdown, None).unwrap();
     });
     report(&address);
 }

@@ -160,8 +160,8 @@ headers = {{ {identity} }}
         let live = Arc::new(Live::new(config, clock, access).audited(audit));
         let (stop, shutdown) = Stop::pair();
         let serving = live.clone();
-        let thread =
-            std::thread::spawn(move || serve(&serving, &server, listeners, shutdown, None));
+        let serve = move || serve(&serving, &server, listeners, shutdown, None).unwrap();
+        let thread = std::thread::spawn(serve);
         let address = addresses[0].clone();
         Gateway { address, addresses, redirect, admin, live, memory, stop, thread: Some(thread) }
     }
