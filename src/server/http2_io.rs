@@ -1,5 +1,5 @@
 //! The socket below an HTTP/2 connection: looks ahead for the preface, and at the
-//! frames that go out.
+//! frames that go out, which leave together.
 //!
 //! The framework waits for the preface as long as it takes, and keeps to itself
 //! why it ends a connection. The reason is in the GOAWAY frame it sends, so
@@ -8,7 +8,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{GetProxyDigest, Peek, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
+use super::gather::Gathered;
 use super::layer::pass_on;
 use crate::live::Live;
 
@@ -27,13 +28,16 @@ pub(super) struct Http2Io {
     io: Stream,
     /// Read before anybody asked for it, in reverse order.
     ahead: Vec<u8>,
-    sent: Frames,
+    /// The frames that were written.
+    written: Frames,
+    gathered: Gathered,
     live: Arc<Live>,
 }
 
 impl Http2Io {
     pub(super) fn new(io: Stream, live: &Arc<Live>) -> Self {
-        Self { io, ahead: Vec::new(), sent: Frames::default(), live: live.clone() }
+        let (written, gathered) = (Frames::default(), Gathered::default());
+        Self { io, ahead: Vec::new(), written, gathered, live: live.clone() }
     }
 
     /// Whether the preface comes; `None` if nothing decides it within `limit`.
@@ -43,9 +47,13 @@ impl Http2Io {
         Some(matches!(read, Ok(true)) && &start == PREFACE)
     }
 
-    fn note(&mut self, sent: &[u8]) {
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.gathered.poll_send(&mut self.io, context)
+    }
+
+    fn note(&mut self, written: &[u8]) {
         let live = &self.live;
-        self.sent.look_at(sent, |reason| live.metrics.http2_refused(reason));
+        self.written.look_at(written, |reason| live.metrics.http2_refused(reason));
     }
 }
 
@@ -72,6 +80,11 @@ impl AsyncRead for Http2Io {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.gathered.is_empty() {
+            // Neither a client that takes nothing nor one that is gone keeps its
+            // own frames from being read.
+            let _ = self.poll_send(context);
+        }
         if self.ahead.is_empty() {
             return Pin::new(&mut self.io).poll_read(context, buffer);
         }
@@ -86,15 +99,11 @@ impl AsyncRead for Http2Io {
 
 impl AsyncWrite for Http2Io {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.io).poll_write(context, bytes);
-        if let Poll::Ready(Ok(length)) = wrote {
-            self.note(bytes.get(..length).unwrap_or_default());
-        }
-        wrote
+        self.poll_write_vectored(context, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -102,27 +111,39 @@ impl AsyncWrite for Http2Io {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.io).poll_write_vectored(context, slices);
-        if let Poll::Ready(Ok(mut length)) = wrote {
-            for slice in slices {
-                let part = slice.get(..length.min(slice.len())).unwrap_or_default();
-                length -= part.len();
-                self.note(part);
-            }
+        let Self { gathered, io, .. } = &mut *self;
+        let written = ready!(gathered.poll_write(io, context, slices))?;
+        let mut length = written;
+        for slice in slices {
+            let part = slice.get(..length).unwrap_or(slice);
+            length -= part.len();
+            self.note(part);
         }
-        wrote
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        true
     }
 
+    /// Said to be done, but done when the connection is read from again, which is soon.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        self.gathered.send_soon(context);
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(context))?;
         Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+/// What is due leaves, if it can at once.
+impl Drop for Http2Io {
+    fn drop(&mut self) {
+        if !self.gathered.is_empty() {
+            let _ = self.poll_send(&mut Context::from_waker(Waker::noop()));
+        }
     }
 }
 

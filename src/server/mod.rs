@@ -6,6 +6,7 @@
 
 mod accept;
 mod admin;
+mod gather;
 mod guard;
 mod http1_io;
 mod http2_io;
