@@ -59,6 +59,7 @@ pub mod secret;
 pub mod server;
 pub mod session;
 pub mod store;
+pub mod tls_provider;
 pub mod trace;
 pub mod units;
 pub mod upstream;

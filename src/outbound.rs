@@ -36,6 +36,8 @@ use tokio::runtime::Handle;
 
 pub use url::Url;
 
+use crate::tls_provider;
+
 /// Shorter than servers usually keep idle connections.
 const IDLE: Duration = Duration::from_secs(4);
 const IDLE_CONNECTIONS: usize = 64;
@@ -204,6 +206,7 @@ impl Shared {
 }
 
 fn connector() -> Connector {
+    tls_provider::install();
     let options = ConnectorOptions::new(IDLE_CONNECTIONS);
     Connector::new(Some(options))
 }

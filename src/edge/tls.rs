@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rustls::crypto::ring;
+use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
@@ -17,6 +17,7 @@ use rustls::{RootCertStore, ServerConfig};
 use super::certificate::{Certificate, read_chain, read_file};
 use crate::clock::Now;
 use crate::document::At;
+use crate::tls_provider;
 
 /// The certificates, and the configuration that serves them.
 #[derive(Clone, Debug)]
@@ -35,7 +36,7 @@ pub enum Offer {
 impl Tls {
     /// Reads `tls` and `client_ca`; `None` means the problems were noted.
     pub fn read(at: &At<'_>, client_ca: Option<&At<'_>>, offer: Offer, now: Now) -> Option<Self> {
-        let provider = Arc::new(ring::default_provider());
+        let provider = tls_provider::provider();
         let items = at.items();
         if items.is_empty() {
             at.problem(
@@ -70,7 +71,7 @@ impl Tls {
         };
         config.max_fragment_size = Some(RECORD);
         // Without randomness there are no tickets, and every handshake is whole.
-        if let Ok(tickets) = ring::Ticketer::new() {
+        if let Ok(tickets) = Ticketer::new() {
             config.ticketer = tickets;
         }
         Some(Self { certificates, config: Arc::new(config) })

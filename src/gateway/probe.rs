@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::peer::{self, Purpose};
 use crate::live::Live;
+use crate::tls_provider;
 use crate::upstream::{Address, Endpoint, Health, Outcome, State, Upstream};
 
 /// How long a new endpoint may go unnoticed.
@@ -43,6 +44,7 @@ struct Due {
 
 impl Probes {
     pub fn new(live: &Arc<Live>) -> Self {
+        tls_provider::install();
         Self { live: live.clone(), connector: Arc::new(Connector::new(None)) }
     }
 

@@ -35,6 +35,7 @@ use crate::config::{Listen, Server};
 use crate::gateway::{Gateway, Probes};
 use crate::live::Live;
 use crate::reload::{Reload, Reloader};
+use crate::tls_provider;
 
 use accept::{Accept, Threads};
 use guard::{Guarded, Proxies, Serves};
@@ -203,6 +204,7 @@ pub fn serve(
 
 /// The gateway as the framework runs it, shared by every listener that serves it.
 fn proxies(live: &Arc<Live>, server: &Server, conf: &Arc<ServerConf>) -> Proxies {
+    tls_provider::install();
     let http1 = http_proxy(conf, Gateway(live.clone()));
     let mut http2 = http_proxy(conf, Gateway(live.clone()));
     let mut options = pingora::apps::HttpServerOptions::default();

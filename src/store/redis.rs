@@ -8,6 +8,7 @@ use redis::{Client, ErrorKind, RedisError};
 
 use super::{MAX_SESSION, StoreError};
 use crate::session::Answer;
+use crate::tls_provider;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -25,6 +26,7 @@ impl Redis {
     /// Inside the runtime the connection is to live in.
     pub(super) fn open(url: &str) -> Result<Self, StoreError> {
         check(url)?;
+        tls_provider::install();
         let unusable = |_: RedisError| StoreError::BadAddress("the client does not accept it");
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(1)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustls::version::{TLS12, TLS13};
 
 use crate::support::http2::{ask, block_on, open_tls, request};
-use crate::support::tls::{Authority, certificate};
+use crate::support::tls::{Authority, certificate, post_quantum};
 use crate::support::{
     App, Conn, Gateway, PATIENCE, Request, Setup, cookie_of, eventually, get, seconds,
 };
@@ -103,6 +103,21 @@ fn http_2_is_chosen_where_both_can_and_nowhere_else() {
     assert_eq!(seen.one("x-forwarded-proto").as_deref(), Some("https"));
     let off = self::gateway(&app, &authority, "http2 = false");
     assert_eq!(chosen(&off, &["h2", "http/1.1"]).unwrap(), b"http/1.1");
+}
+
+#[test]
+fn keys_are_agreed_on_that_no_quantum_computer_finds_out() {
+    use rustls::NamedGroup::{X25519, X25519MLKEM768};
+    let (app, authority) = (App::start(), Authority::new());
+    let gateway = gateway(&app, &authority, "");
+    let agreed = |provider| {
+        let client = authority.client_made_of(provider);
+        let stream = client.try_open(&gateway.address, "app.test").unwrap();
+        stream.conn.negotiated_key_exchange_group().unwrap().name()
+    };
+    assert_eq!(agreed(post_quantum()), X25519MLKEM768);
+    assert_eq!(agreed(rustls::crypto::aws_lc_rs::default_provider()), X25519MLKEM768);
+    assert_eq!(agreed(rustls::crypto::ring::default_provider()), X25519, "older clients");
 }
 
 #[test]

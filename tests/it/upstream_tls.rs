@@ -1,5 +1,6 @@
 //! Apps behind `https://`: the gateway makes sure whom it talks to.
 
+use crate::support::tls::post_quantum;
 use crate::support::{App, Gateway, Process, Setup, Signer, eventually, folder, get, post};
 
 /// A gateway in front of `app`, told about TLS in the given words.
@@ -20,6 +21,13 @@ fn an_app_with_the_right_certificate_is_served() {
     assert_eq!((public.status, private.status), (200, 200), "{public:?}");
     assert_eq!(app.seen()[1].one("x-auth-user").as_deref(), Some("ada"));
     assert_eq!(app.seen()[1].wire, b"abc");
+}
+
+#[test]
+fn keys_are_agreed_on_that_no_quantum_computer_finds_out() {
+    let signer = Signer::new();
+    let app = App::over_tls(signer.server_made_of(post_quantum(), "127.0.0.1", &[]));
+    assert_eq!(gateway(&app, &ca(&signer)).ask(&get("/x")).status, 200);
 }
 
 #[test]

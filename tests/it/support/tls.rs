@@ -5,11 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::crypto::ring;
+use rustls::crypto::aws_lc_rs::kx_group::X25519MLKEM768;
+use rustls::crypto::{CryptoProvider, aws_lc_rs, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::{Conn, folder};
+
+/// Cryptography that agrees on keys no quantum computer finds out, or on none.
+pub(crate) fn post_quantum() -> CryptoProvider {
+    CryptoProvider { kx_groups: vec![X25519MLKEM768], ..aws_lc_rs::default_provider() }
+}
 
 /// An authority, and the folder its files are written to.
 pub(crate) struct Authority {
@@ -82,8 +88,12 @@ impl Authority {
 
     /// A client that believes in this authority.
     pub(crate) fn client(&self) -> Client {
-        let provider = Arc::new(ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
+        self.client_made_of(ring::default_provider())
+    }
+
+    /// As `client`, with other cryptography.
+    pub(crate) fn client_made_of(&self, provider: CryptoProvider) -> Client {
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(self.roots())
