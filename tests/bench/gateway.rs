@@ -13,7 +13,9 @@
 //! the system's allocator or, with `--features bench-mimalloc`, the gateway's. They are driven
 //! in turn, over the same number of kept connections, and compared by requests
 //! per second of processor time, because the wall clock of a shared machine says
-//! little. What counts is the median ratio of neighbouring slices.
+//! little. What counts is the median ratio of neighbouring slices. Where a process
+//! happens to get its memory makes it up to a tenth faster or slower for as long as it
+//! lives, so both are started anew several times.
 
 #![expect(
     clippy::unwrap_used,
@@ -50,17 +52,22 @@ static COUNTING: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::IN
 /// How long a run may take.
 struct Effort {
     requests: usize,
+    /// How often both servers are started.
+    starts: usize,
+    /// For each start, one more to warm up.
     rounds: usize,
     users: usize,
     idle: usize,
 }
 
-const FULL: Effort = Effort { requests: 10_000, rounds: 31, users: 100_000, idle: 10_000 };
-const QUICK: Effort = Effort { requests: 5_000, rounds: 9, users: 20_000, idle: 2_000 };
+const FULL: Effort =
+    Effort { requests: 10_000, starts: 7, rounds: 5, users: 100_000, idle: 10_000 };
+const QUICK: Effort = Effort { requests: 5_000, starts: 3, rounds: 3, users: 20_000, idle: 2_000 };
 
 impl Effort {
+    /// Fewer requests, as many on each connection as on every other.
     fn share(&self, share: usize) -> Self {
-        Self { requests: self.requests / share, ..*self }
+        Self { requests: (self.requests / share).next_multiple_of(load::CONNECTIONS), ..*self }
     }
 }
 
@@ -108,13 +115,16 @@ fn main() {
 fn cached(effort: &Effort) {
     let app = Process::start("fixed", &[]);
     for kind in Kind::ALL {
-        let gateway = Process::gateway(kind.name(), &app.address);
+        let gateway = || Some(Process::gateway(kind.name(), &app.address));
         let request = get(TOKEN_PATH, &kind.cookies(&Visitor::number(1)));
-        let size = Connections::open(&gateway.address, 1).body_of(&request).len();
+        let size =
+            gateway().map_or(0, |it| Connections::open(&it.address, 1).body_of(&request).len());
         let bare = get(&format!("/bytes/{size}"), &kind.cookies(&Visitor::number(1)));
         let name = format!("cached token, {}", kind.name());
-        let fixed = Load::new(&app, &bare);
-        compare(&name, effort, Load::new(&gateway, &request), ("fixed reply", fixed));
+        let fixed = || Some(Process::start("fixed", &[]));
+        let gateway = Side { start: &gateway, client: &|server| plain(server, &request) };
+        let fixed = Side { start: &fixed, client: &|server| plain(server, &bare) };
+        compare(&name, effort, &gateway, ("fixed reply", &fixed));
     }
 }
 
@@ -132,23 +142,24 @@ const SECONDS: &str = "60";
 /// forwarder with the same timeouts on both sides, one without any, and nginx.
 fn forwarded(effort: &Effort) {
     let app = Process::start("fixed", &[]);
-    let forwarder = Process::start("forwarder", &[&app.address, SECONDS]);
-    let patient = Process::start("forwarder", &[&app.address]);
-    let gateway = Process::gateway(Kind::Jwt.name(), &app.address);
-    let nginx = Process::nginx(&app.address);
+    let gateway = || Some(Process::gateway(Kind::Jwt.name(), &app.address));
+    let forwarder = || Some(Process::start("forwarder", &[&app.address, SECONDS]));
+    let patient = || Some(Process::start("forwarder", &[&app.address]));
+    let nginx = || Process::nginx(&app.address);
     for (name, path, share) in PAGES {
         let request = get(path, &Kind::Jwt.cookies(&Visitor::number(1)));
+        let client = |server: &Process| plain(server, &request);
         let name = format!("forwarded, {name}");
         let effort = effort.share(share);
-        let patient = Some(&patient).filter(|_| share == 1);
-        for (against, other) in
-            [("forwarder", Some(&forwarder)), ("no timeouts", patient), ("nginx", nginx.as_ref())]
-        {
-            if let Some(other) = other {
-                let other = Load::new(other, &request);
-                compare(&name, &effort, Load::new(&gateway, &request), (against, other));
-            }
+        let against = |other, start: Start<'_>| {
+            let gateway = Side { start: &gateway, client: &client };
+            compare(&name, &effort, &gateway, (other, &Side { start, client: &client }));
+        };
+        against("forwarder", &forwarder);
+        if share == 1 {
+            against("no timeouts", &patient);
         }
+        against("nginx", &nginx);
     }
 }
 
@@ -156,67 +167,69 @@ fn forwarded(effort: &Effort) {
 fn encrypted(effort: &Effort) {
     certificate::write();
     let app = Process::start("fixed", &[]);
-    let forwarder = Process::start("forwarder-tls", &[&app.address, SECONDS]);
-    let gateway = Process::gateway_tls(Kind::Jwt.name(), &app.address);
-    let nginx = Process::nginx_tls(&app.address);
+    let gateway = || Some(Process::gateway_tls(Kind::Jwt.name(), &app.address));
+    let forwarder = || Some(Process::start("forwarder-tls", &[&app.address, SECONDS]));
+    let nginx = || Process::nginx_tls(&app.address);
     let cookies = Kind::Jwt.cookies(&Visitor::number(1));
-    for (protocol, load) in [("TLS", Load::tls as fn(_, _, _) -> _), ("HTTP/2", Load::http2)] {
+    for (protocol, open) in [("TLS", tls as Open), ("HTTP/2", http2)] {
         for (name, path, share) in PAGES {
             let name = format!("{protocol}, {name}");
             let effort = effort.share(share);
-            for (against, other) in [("forwarder", Some(&forwarder)), ("nginx", nginx.as_ref())] {
-                if let Some(other) = other {
-                    let other = load(other, path, &cookies);
-                    compare(&name, &effort, load(&gateway, path, &cookies), (against, other));
-                }
-            }
+            let client = |server: &Process| open(server, path, &cookies);
+            let against = |other, start: Start<'_>| {
+                let gateway = Side { start: &gateway, client: &client };
+                compare(&name, &effort, &gateway, (other, &Side { start, client: &client }));
+            };
+            against("forwarder", &forwarder);
+            against("nginx", &nginx);
         }
     }
 }
 
-/// A server, and connections on which it is asked as often as said.
-struct Load<'a> {
-    server: &'a Process,
-    repeat: Box<dyn FnMut(usize) + 'a>,
+/// Asks a server as often as said.
+type Client = Box<dyn FnMut(usize)>;
+type Start<'a> = &'a dyn Fn() -> Option<Process>;
+type Open = fn(&Process, &str, &str) -> Client;
+
+fn plain(server: &Process, request: &[u8]) -> Client {
+    let request = request.to_vec();
+    let mut connections = Connections::open(&server.address, load::CONNECTIONS);
+    Box::new(move |times| connections.repeat(&request, times))
 }
 
-impl<'a> Load<'a> {
-    fn new(server: &'a Process, request: &'a [u8]) -> Self {
-        let mut connections = Connections::open(&server.address, load::CONNECTIONS);
-        Self { server, repeat: Box::new(move |times| connections.repeat(request, times)) }
-    }
+fn tls(server: &Process, path: &str, cookies: &str) -> Client {
+    let mut connections = Connections::open_tls(&server.address, load::CONNECTIONS);
+    let request = get(path, cookies);
+    Box::new(move |times| connections.repeat(&request, times))
+}
 
-    fn tls(server: &'a Process, path: &str, cookies: &str) -> Self {
-        let mut connections = Connections::open_tls(&server.address, load::CONNECTIONS);
-        let request = get(path, cookies);
-        Self { server, repeat: Box::new(move |times| connections.repeat(&request, times)) }
-    }
+fn http2(server: &Process, path: &str, cookies: &str) -> Client {
+    let mut connections = http2::Connections::open(&server.address);
+    let request = http2::get(path, cookies);
+    Box::new(move |times| connections.repeat(&request, times))
+}
 
-    fn http2(server: &'a Process, path: &str, cookies: &str) -> Self {
-        let mut connections = http2::Connections::open(&server.address);
-        let request = http2::get(path, cookies);
-        Self { server, repeat: Box::new(move |times| connections.repeat(&request, times)) }
-    }
-
-    /// The processor time that many answers take.
-    fn seconds_for(&mut self, times: usize) -> f64 {
-        self.server.seconds_for(|| (self.repeat)(times))
-    }
+/// One of two that are compared; what cannot be started is left out.
+struct Side<'a> {
+    start: Start<'a>,
+    client: &'a dyn Fn(&Process) -> Client,
 }
 
 /// Drives two servers in turn and prints the median of the ratios.
-fn compare(
-    name: &str,
-    effort: &Effort,
-    mut gateway: Load<'_>,
-    (bare_name, mut bare): (&str, Load<'_>),
-) {
+fn compare(name: &str, effort: &Effort, gateway: &Side<'_>, (bare_name, bare): (&str, &Side<'_>)) {
     let mut rounds = Vec::new();
-    for round in 0..=effort.rounds {
-        let seconds = (gateway.seconds_for(effort.requests), bare.seconds_for(effort.requests));
-        // The first round warms up.
-        if round > 0 {
-            rounds.push(seconds);
+    for _ in 0..effort.starts {
+        let (Some(one), Some(other)) = ((gateway.start)(), (bare.start)()) else { return };
+        let (mut ask_one, mut ask_other) = ((gateway.client)(&one), (bare.client)(&other));
+        for round in 0..=effort.rounds {
+            let seconds = (
+                one.seconds_for(|| ask_one(effort.requests)),
+                other.seconds_for(|| ask_other(effort.requests)),
+            );
+            // The first round warms up.
+            if round > 0 {
+                rounds.push(seconds);
+            }
         }
     }
     let of = |pick: fn(&(f64, f64)) -> f64| median(rounds.iter().map(pick).collect());
