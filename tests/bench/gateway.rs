@@ -1,7 +1,7 @@
 //! What the gateway costs, beside the framework it is built on.
 //!
 //! ```text
-//! cargo bench --bench gateway              all of it, about a quarter of an hour
+//! cargo bench --bench gateway              all of it, about twenty minutes
 //! cargo bench --bench gateway -- --quick   fewer rounds, less exact
 //! cargo bench --bench gateway -- cached    only the parts whose name contains it
 //! cargo bench --bench gateway --features count-allocations -- allocations
