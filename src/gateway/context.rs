@@ -1,7 +1,6 @@
 //! What one request carries from its first byte to its log line.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -22,9 +21,6 @@ use crate::revoke::By;
 use crate::session::{Cookies, Identity, Reason, Rejected};
 use crate::trace::Trace;
 use crate::upstream::{InUse, Unreachable, Upstream};
-
-/// A client that takes none of the answer for this long is given up.
-pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The context of one request.
 pub struct Ctx {

@@ -43,6 +43,9 @@ use peer::Purpose;
 
 pub use probe::Probes;
 
+/// A WebSocket client that takes nothing for this long is given up.
+const TUNNEL_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// The gateway as the framework sees it.
 pub struct Gateway(pub Arc<Live>);
 
@@ -65,9 +68,10 @@ impl ProxyHttp for Gateway {
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(ctx.idle_seconds));
         }
-        session.set_write_timeout(Some(context::WRITE_TIMEOUT));
         let upgrades = session.is_upgrade_req();
-        session.set_read_timeout((!upgrades).then_some(ctx.policy.limits.body_timeout));
+        let body_timeout = ctx.policy.limits.body_timeout;
+        session.set_write_timeout(Some(if upgrades { TUNNEL_TIMEOUT } else { body_timeout }));
+        session.set_read_timeout((!upgrades).then_some(body_timeout));
         // Otherwise what a client sends too early is an error of the request that is
         // being answered.
         session.as_downstream_mut().set_pipelining_enabled(!upgrades);
@@ -235,7 +239,7 @@ impl ProxyHttp for Gateway {
         let Some(refusal) = refusal_for(error, ctx.unreachable) else {
             ctx.outcome = "aborted";
             ctx.reason = "client_gone";
-            if let (ErrorSource::Downstream, ErrorType::ReadTimedout) =
+            if let (ErrorSource::Downstream, ErrorType::ReadTimedout | ErrorType::WriteTimedout) =
                 (error.esource(), error.etype())
             {
                 ctx.reason = "slow_client";

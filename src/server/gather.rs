@@ -7,9 +7,11 @@
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use tokio::io::AsyncWrite;
+use tokio::time::{Sleep, sleep};
 
 /// As much as TLS takes at once.
 const MOST: usize = 64 * 1024;
@@ -22,7 +24,6 @@ thread_local! {
 }
 
 /// Octets that wait to be sent, at most 64 KiB.
-#[derive(Default)]
 pub(super) struct Gathered {
     /// Without capacity while nothing waits: an idle connection holds no buffer.
     octets: Vec<u8>,
@@ -32,9 +33,17 @@ pub(super) struct Gathered {
     unflushed: bool,
     /// Whether somebody was woken to send them.
     due: bool,
+    /// How long a client may take none of them.
+    patience: Duration,
+    /// The end of it, while the client takes none.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Gathered {
+    pub(super) const fn new(patience: Duration) -> Self {
+        Self { octets: Vec::new(), sent: 0, unflushed: false, due: false, patience, stalled: None }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.octets.is_empty() && !self.unflushed
     }
@@ -70,16 +79,34 @@ impl Gathered {
         }
     }
 
-    /// Sends everything. After an error nothing waits any more.
+    /// Sends everything, to a client that takes some of it from time to time. After an
+    /// error nothing waits any more.
     pub(super) fn poll_send(
         &mut self,
         io: impl AsyncWrite + Unpin,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let sent = ready!(self.poll_leave(io, context));
+        let before = self.sent;
+        let sent = match self.poll_leave(io, context) {
+            Poll::Ready(sent) => sent,
+            Poll::Pending => {
+                if self.sent != before {
+                    self.stalled = None;
+                }
+                let patience = self.patience;
+                let end = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
+                ready!(end.as_mut().poll(context));
+                Err(io::ErrorKind::TimedOut.into())
+            }
+        };
         self.free();
-        (self.unflushed, self.due) = (false, false);
+        (self.unflushed, self.due, self.stalled) = (false, false, None);
         Poll::Ready(sent)
+    }
+
+    /// Sends what can be sent without waiting, before the end.
+    pub(super) fn send_now(&mut self, io: impl AsyncWrite + Unpin) {
+        let _ = self.poll_leave(io, &mut Context::from_waker(Waker::noop()));
     }
 
     fn poll_leave(
@@ -116,7 +143,7 @@ impl Gathered {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::{Wake, Waker};
+    use std::task::Wake;
 
     use super::*;
 
@@ -151,6 +178,10 @@ mod tests {
         }
     }
 
+    fn gathered() -> Gathered {
+        Gathered::new(Duration::from_secs(60))
+    }
+
     fn wire(room: usize) -> Wire {
         Wire { room, sent: Vec::new() }
     }
@@ -176,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_is_flushed_in_parts_leaves_in_one() {
-        let (mut gathered, mut wire) = (Gathered::default(), wire(usize::MAX));
+        let (mut gathered, mut wire) = (gathered(), wire(usize::MAX));
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(woken.clone());
         let context = Context::from_waker(&waker);
@@ -195,9 +226,9 @@ mod tests {
         assert_eq!(woken.0.load(Ordering::Relaxed), 2, "each time anew");
     }
 
-    #[test]
-    fn a_client_that_reads_slowly_gets_everything_in_order() {
-        let (mut gathered, mut wire) = (Gathered::default(), wire(0));
+    #[tokio::test]
+    async fn a_client_that_reads_slowly_gets_everything_in_order() {
+        let (mut gathered, mut wire) = (gathered(), wire(0));
         let octets: Vec<u8> = (0..=250).cycle().take(3 * MOST + 100).collect();
         let mut taken = 0;
         while taken < octets.len() {
@@ -219,8 +250,7 @@ mod tests {
 
     #[test]
     fn who_has_sent_everything_leaves_the_buffer_to_others() {
-        let (mut one, mut other, mut wire) =
-            (Gathered::default(), Gathered::default(), wire(usize::MAX));
+        let (mut one, mut other, mut wire) = (gathered(), gathered(), wire(usize::MAX));
         assert!(write(&mut one, &mut wire, &[b"one"]).is_ready());
         let buffer = one.octets.as_ptr();
         assert!(send(&mut one, &mut wire).is_ready());
@@ -233,11 +263,21 @@ mod tests {
 
     #[tokio::test]
     async fn after_an_error_nothing_waits() {
-        let (mut gathered, mut wire) = (Gathered::default(), wire(0));
+        let (mut gathered, mut wire) = (gathered(), wire(0));
         assert!(write(&mut gathered, &mut wire, &[b"lost"]).is_ready());
         let (gone, _) = tokio::io::duplex(8);
         let failed = gathered.poll_send(gone, &mut Context::from_waker(Waker::noop()));
         assert!(matches!(failed, Poll::Ready(Err(_))));
+        assert!(gathered.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_given_up() {
+        let (mut gathered, mut wire) = (Gathered::new(Duration::from_millis(20)), wire(2));
+        assert!(write(&mut gathered, &mut wire, &[b"never"]).is_ready());
+        let sent = std::future::poll_fn(|context| gathered.poll_send(&mut wire, context)).await;
+        assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(wire.sent, [b"ne"]);
         assert!(gathered.is_empty());
     }
 }

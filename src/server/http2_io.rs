@@ -8,7 +8,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -36,8 +36,9 @@ pub(super) struct Http2Io {
 
 impl Http2Io {
     pub(super) fn new(io: Stream, live: &Arc<Live>) -> Self {
-        let (written, gathered) = (Frames::default(), Gathered::default());
-        Self { io, ahead: Vec::new(), written, gathered, live: live.clone() }
+        let gathered = Gathered::new(live.policy().limits.body_timeout);
+        let (ahead, written) = (Vec::new(), Frames::default());
+        Self { io, ahead, written, gathered, live: live.clone() }
     }
 
     /// Whether the preface comes; `None` if nothing decides it within `limit`.
@@ -48,7 +49,14 @@ impl Http2Io {
     }
 
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.gathered.poll_send(&mut self.io, context)
+        let sent = ready!(self.gathered.poll_send(&mut self.io, context));
+        Poll::Ready(sent.inspect_err(|error| self.note_error(error)))
+    }
+
+    fn note_error(&self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::TimedOut {
+            self.live.metrics.http2_refused("stalled");
+        }
     }
 
     fn note(&mut self, written: &[u8]) {
@@ -81,9 +89,10 @@ impl AsyncRead for Http2Io {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if !self.gathered.is_empty() {
-            // Neither a client that takes nothing nor one that is gone keeps its
-            // own frames from being read.
-            let _ = self.poll_send(context);
+            // A client that takes nothing yet does not keep its own frames from being read.
+            if let Poll::Ready(Err(error)) = self.poll_send(context) {
+                return Poll::Ready(Err(error));
+            }
         }
         if self.ahead.is_empty() {
             return Pin::new(&mut self.io).poll_read(context, buffer);
@@ -112,7 +121,8 @@ impl AsyncWrite for Http2Io {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let Self { gathered, io, .. } = &mut *self;
-        let written = ready!(gathered.poll_write(io, context, slices))?;
+        let written = ready!(gathered.poll_write(io, context, slices))
+            .inspect_err(|error| self.note_error(error))?;
         let mut length = written;
         for slice in slices {
             let part = slice.get(..length).unwrap_or(slice);
@@ -141,8 +151,9 @@ impl AsyncWrite for Http2Io {
 /// What is due leaves, if it can at once.
 impl Drop for Http2Io {
     fn drop(&mut self) {
-        if !self.gathered.is_empty() {
-            let _ = self.poll_send(&mut Context::from_waker(Waker::noop()));
+        let Self { gathered, io, .. } = self;
+        if !gathered.is_empty() {
+            gathered.send_now(io);
         }
     }
 }

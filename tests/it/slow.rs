@@ -210,6 +210,36 @@ fn a_body_that_stops_ends_the_connection_and_one_that_goes_on_does_not() {
 }
 
 #[test]
+fn a_client_that_does_not_read_its_answer_is_given_up() {
+    let app = App::start();
+    let gateway = Setup::new(&app).server("body_timeout = \"400ms\"").start();
+    let mut conn = gateway.connect();
+    conn.write(&get("/do/download?100000000").bytes());
+    let mut fields = Vec::new();
+    for (name, value) in [
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":authority", "app.test"),
+        (":path", "/do/download?100000000"),
+    ] {
+        http2::field(&mut fields, name.as_bytes(), value.as_bytes());
+    }
+    const SETTINGS: u8 = 4;
+    const END_STREAM: u8 = 1;
+    let mut over_http2 = gateway.connect();
+    over_http2.write(http2::HELLO);
+    over_http2.write(&http2::frame(SETTINGS, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]));
+    over_http2.write(&http2::frame(http2::WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0, 0]));
+    let flags = http2::END_HEADERS | END_STREAM;
+    over_http2.write(&http2::frame(http2::HEADERS, flags, 1, &fields));
+    eventually("both are cut off", || {
+        gateway.log().len() == 2 && gateway.metric("portcullis_connections") == 0
+    });
+    assert!(gateway.log().iter().any(|line| line["reason"] == "slow_client"));
+    gateway.counts("portcullis_http2_refused_total{reason=\"stalled\"}", 1);
+}
+
+#[test]
 fn over_http_2_a_body_that_stops_is_given_up_with_the_app() {
     let app = App::start();
     let gateway = Setup::new(&app).upstream("read_timeout = \"400ms\"").start();
