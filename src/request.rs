@@ -33,7 +33,7 @@ pub struct Limits {
     pub uri: usize,
     /// Octets of a body that is read here.
     pub token_body: usize,
-    /// How long the next piece of a body may take to come.
+    /// How long the next piece of a body may take to come, and of an answer to be taken.
     pub body_timeout: Duration,
     /// How long a body may take as a whole if it is read here.
     pub token_body_timeout: Duration,
