@@ -157,7 +157,7 @@ impl Server {
         }
         set(&mut limits.uri, table.get::<Size>("max_uri").map(|size| size.0));
         set(&mut limits.token_body, table.get::<Size>("max_token_body").map(|size| size.0));
-        set(&mut limits.body_timeout, table.get("body_timeout"));
+        set(&mut limits.body_timeout, table.get::<Wait>("body_timeout").map(|wait| wait.0));
         limits
     }
 

@@ -45,7 +45,7 @@ fn the_ten_lines_are_fine() {
 
 /// What to replace in the good file, by what, and where the problem is then:
 /// line, column, setting.
-const CASES: [(&str, &str, &str, &str); 37] = [
+const CASES: [(&str, &str, &str, &str); 38] = [
     ("127.0.0.1:8080", "here", ":2:", "server.listen"),
     ("listen = \"127.0.0.1:8080\"", "listen = 8080", ":2:10:", "server.listen"),
     ("listen =", "lisen =", ":2:1:", "server.lisen"),
@@ -79,6 +79,7 @@ const CASES: [(&str, &str, &str, &str); 37] = [
     ("[server]", "[server]\nmax_header = \"0KiB\"", ":1:", "server"),
     ("[server]", "[server]\nheader_timeout = \"0s\"", ":2:18:", "server.header_timeout"),
     ("[server]", "[server]\nidle_timeout = \"0ms\"", ":2:16:", "server.idle_timeout"),
+    ("[server]", "[server]\nbody_timeout = \"0s\"", ":2:16:", "server.body_timeout"),
     ("[upstream]", "[upstream]\nread_timeout = \"0s\"", ":5:16:", "upstream.read_timeout"),
     ("[upstream]", "[upstream]\nconnect_timeout = \"0s\"", ":5:19:", "upstream.connect_timeout"),
     ("ttl = \"1m\"", "ttl = \"1m", ":15:", ""),
