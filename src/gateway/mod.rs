@@ -43,7 +43,7 @@ use peer::Purpose;
 
 pub use probe::Probes;
 
-/// A WebSocket client that takes nothing for this long is given up.
+/// The client of a tunnel that takes nothing for this long is given up.
 const TUNNEL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The gateway as the framework sees it.

@@ -33,9 +33,9 @@ pub(super) struct Gathered {
     unflushed: bool,
     /// Whether somebody was woken to send them.
     due: bool,
-    /// How long a client may take none of them.
+    /// How long a client may take for all of them.
     patience: Duration,
-    /// The end of it, while the client takes none.
+    /// The end of it, while the client has not taken them.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
@@ -79,20 +79,17 @@ impl Gathered {
         }
     }
 
-    /// Sends everything, to a client that takes some of it from time to time. After an
-    /// error nothing waits any more.
+    /// Sends everything, to a client that takes it in time. One that takes an octet now
+    /// and then does not; TLS would not tell of it anyway. After an error nothing waits
+    /// any more.
     pub(super) fn poll_send(
         &mut self,
         io: impl AsyncWrite + Unpin,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = self.sent;
         let sent = match self.poll_leave(io, context) {
             Poll::Ready(sent) => sent,
             Poll::Pending => {
-                if self.sent != before {
-                    self.stalled = None;
-                }
                 let patience = self.patience;
                 let end = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
                 ready!(end.as_mut().poll(context));
