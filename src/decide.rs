@@ -9,12 +9,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 
-use crate::ask::{Refused, Unanswered};
-use crate::client::Scheme;
-use crate::discovery::Published;
+use crate::identify::resolve::{Refused, Unanswered};
+use crate::mint::well_known::Published;
 use crate::policy::{Origin, Policy, Route, Rule, SessionRule, TokenRoute, rule_for};
-use crate::request::{RequestView, SEC_FETCH_SITE};
-use crate::respond::{Audience, PLAIN_TEXT, Refusal, Reply};
+use crate::request::client::Scheme;
+use crate::request::refusal::{Audience, PLAIN_TEXT, Refusal, Reply};
+use crate::request::view::{RequestView, SEC_FETCH_SITE};
 use crate::session::{Identity, Reason, Rejected};
 
 /// Where a request is going, before its session is looked at.

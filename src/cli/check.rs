@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::file::File;
-use super::{CONFIGURATION, complain, online, print};
-use crate::clock::Clock;
+use crate::base::clock::Clock;
+use crate::cli::{CONFIGURATION, complain, online, print};
 use crate::config::Config;
 use crate::edge::Tls;
 use crate::policy::Policy;

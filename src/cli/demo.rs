@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{CONFIGURATION, complain, print, run};
-use crate::clock::Clock;
+use crate::base::clock::Clock;
+use crate::base::secret::{Secret, Secrets};
+use crate::cli::{CONFIGURATION, complain, print, run};
 use crate::config::{Config, Format, Listen, Server};
 use crate::demo::{self, API_KEY, SESSION_SECRET, SampleApp};
-use crate::secret::{Secret, Secrets};
 use crate::server::{BindError, Caught, Listeners, serve_alone};
 
 /// Where the demo is found, if nothing else listens there.

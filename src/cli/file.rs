@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::{CONFIGURATION, complain};
+use crate::base::secret::Secrets;
+use crate::cli::{CONFIGURATION, complain};
 use crate::config::secrets_beside;
 use crate::document::Problem;
-use crate::secret::Secrets;
 
 /// A file that could be read, and where its references are looked up.
 pub(super) struct File {

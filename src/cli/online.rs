@@ -5,9 +5,9 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::complain;
-use crate::ask::Servers;
-use crate::clock::Clock;
-use crate::keys;
+use crate::base::clock::Clock;
+use crate::identify::jwks;
+use crate::identify::resolve::Servers;
 use crate::outbound::{Call, Url};
 use crate::policy::{Policy, SessionSource};
 use crate::upstream::Address;
@@ -60,7 +60,7 @@ pub(super) async fn problems(servers: &Servers, policy: &Policy) -> Vec<String> 
 /// Gives a source its published keys, or says why they cannot be had.
 pub(super) async fn fetch_keys(servers: &Servers, source: &SessionSource) -> Option<String> {
     let keys = source.remote_keys()?;
-    let outcome = match keys::fetch(&servers.outbound, keys.url()).await {
+    let outcome = match jwks::fetch(&servers.outbound, keys.url()).await {
         Ok((document, _)) => keys.supply(&document).map_err(str::to_owned),
         Err(why) => Err(why),
     };

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{CONFIGURATION, complain, print};
+use crate::cli::{CONFIGURATION, complain, print};
 use crate::mint::Presets;
 
 pub(super) fn presets(name: Option<&str>) -> ExitCode {

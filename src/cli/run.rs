@@ -5,15 +5,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::file::File;
-use super::{CONFIGURATION, complain};
-use crate::audit::AuditLog;
-use crate::clock::Clock;
+use crate::base::clock::Clock;
+use crate::base::hardening::{allow_many_connections, keep_memory_private};
+use crate::cli::{CONFIGURATION, complain};
 use crate::config::{Config, Format, Log};
-use crate::live::Live;
+use crate::observe::audit::AuditLog;
 use crate::observe::{AccessLog, Sink, start_diagnostics};
-use crate::process::{allow_many_connections, keep_memory_private};
 use crate::reload::Reload;
 use crate::server::{Caught, Listeners, Program, Shutdown, TAKE_OVER, serve};
+use crate::state::Live;
 
 pub(super) fn run(path: &Path, sockets: Sockets) -> ExitCode {
     let file = match File::read(path) {

@@ -8,11 +8,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::file::File;
-use super::{CONFIGURATION, complain, online, print};
-use crate::ask::{Refused, Servers};
-use crate::clock::{Clock, Now};
+use crate::base::clock::{Clock, Now};
+use crate::cli::{CONFIGURATION, complain, online, print};
 use crate::decide::{Tally, Verdict};
 use crate::document::{Node, Problems};
+use crate::identify::resolve::{Refused, Servers};
 use crate::policy::{SessionSource, sources_of};
 use crate::session::{Cookies, Reason};
 

@@ -8,8 +8,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::file::File;
-use super::{CONFIGURATION, complain, print};
-use crate::clock::{Clock, Now};
+use crate::base::clock::{Clock, Now};
+use crate::cli::{CONFIGURATION, complain, print};
 use crate::document::{At, Node, Problems};
 use crate::mint::{Minting, Subject, Token};
 use crate::policy::{TokenRoute, read_presets, read_tokens};

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::audit::{Destination, Need};
+use crate::base::secret::Secrets;
 use crate::document::{At, FromNode, Value};
-use crate::secret::Secrets;
+use crate::observe::audit::{Destination, Need};
 
 /// Logging settings.
 #[derive(Clone, Debug, PartialEq, Eq)]

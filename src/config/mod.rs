@@ -9,12 +9,12 @@ mod server;
 
 use std::path::Path;
 
-use crate::client::Trusted;
+use crate::base::secret::Secrets;
 use crate::document::{At, Node, Problem, Problems, Table, Value};
 use crate::edge::Edge;
 use crate::policy::Policy;
-use crate::request::Limits;
-use crate::secret::Secrets;
+use crate::request::client::Trusted;
+use crate::request::view::Limits;
 
 pub use log::{Format, Log, UserField};
 pub use server::{Listen, Server};

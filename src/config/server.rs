@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::client::Trusted;
-use crate::clock::Clock;
+use crate::base::clock::Clock;
+use crate::base::units;
 use crate::document::{At, FromNode, OneOrMany, Table, Wait};
 use crate::edge::{Edge, Offer, PerAddress, Tls};
-use crate::request::Limits;
-use crate::units;
+use crate::request::client::Trusted;
+use crate::request::view::Limits;
 
 /// Settings of the process. A change needs a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,8 +21,8 @@ use pingora::protocols::http::ServerSession;
 use serde_json::{Map, Value, json};
 
 use self::sign_in::{Sessions, Visitor};
-use crate::clock::{Clock, Now};
-use crate::secret::Secret;
+use crate::base::clock::{Clock, Now};
+use crate::base::secret::Secret;
 
 pub use self::settings::{API_KEY, SESSION_SECRET, settings};
 

@@ -10,8 +10,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
 use super::settings::COOKIE_NAME;
-use crate::clock::Now;
-use crate::secret::Secret;
+use crate::base::clock::Now;
+use crate::base::secret::Secret;
 use crate::session::cookie::{Cookies, Duplicate, percent_decode};
 
 /// One hour: longer than any demo.

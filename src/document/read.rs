@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{At, Value};
-use crate::secret::Secret;
-use crate::units::{self, Rate};
+use crate::base::secret::Secret;
+use crate::base::units::{self, Rate};
+use crate::document::{At, Value};
 
 /// A type that can stand in `gateway.toml`. `None` means the problem was noted.
 pub trait FromNode: Sized {

@@ -1,7 +1,7 @@
 //! Cursors over the tree: `At` is one value, `Table` one table being read.
 
-use super::{FromNode, Key, Node, Problems, Value, shown};
-use crate::secret::{Secret, Secrets};
+use crate::base::secret::{Secret, Secrets};
+use crate::document::{FromNode, Key, Node, Problems, Value, shown};
 
 /// One value with its path, and where problems go.
 #[derive(Clone)]

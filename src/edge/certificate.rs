@@ -13,9 +13,9 @@ use rustls::sign::CertifiedKey;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::base::secret::Secret;
 use crate::document::{At, Table};
-use crate::secret::Secret;
 
 /// What browsers are shown for some names.
 #[derive(Clone, Debug)]

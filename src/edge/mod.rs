@@ -5,16 +5,16 @@
 //! all of it for connections that come from then on.
 
 mod certificate;
-mod crowd;
+mod connection_limits;
 pub mod proxy_header;
 mod tls;
 
 use std::net::IpAddr;
 
-use crate::client::Trusted;
+use crate::request::client::Trusted;
 
 pub use certificate::Certificate;
-pub use crowd::{Crowd, Open, Place};
+pub use connection_limits::{Crowd, Open, Place};
 pub use tls::{Offer, Tls};
 
 /// The settings of the listeners that may change while they listen.

@@ -15,9 +15,9 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
 
 use super::certificate::{Certificate, read_chain, read_file};
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::base::crypto_provider;
 use crate::document::At;
-use crate::tls_provider;
 
 /// The certificates, and the configuration that serves them.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub enum Offer {
 impl Tls {
     /// Reads `tls` and `client_ca`; `None` means the problems were noted.
     pub fn read(at: &At<'_>, client_ca: Option<&At<'_>>, offer: Offer, now: Now) -> Option<Self> {
-        let provider = tls_provider::provider();
+        let provider = crypto_provider::provider();
         let items = at.items();
         if items.is_empty() {
             at.problem(

@@ -1,11 +1,11 @@
 //! What the audit log says about the tokens of one request.
 
 use super::context::Ctx;
-use crate::audit::{Entry, Event};
-use crate::cache::Origin;
 use crate::issue::Issued;
+use crate::issue::cache::Origin;
+use crate::observe::audit::{Entry, Event};
 use crate::policy::TokenRoute;
-use crate::respond::Refusal;
+use crate::request::refusal::Refusal;
 
 /// Where a token went.
 #[derive(Clone, Copy)]

@@ -13,7 +13,7 @@ use pingora::protocols::Digest;
 use pingora::protocols::raw_connect::ProxyDigest;
 
 use super::deadline::Deadline;
-use super::line::{LineReader, RequestLine};
+use super::request_line::{LineReader, RequestLine};
 
 /// What is known of one connection.
 #[derive(Clone, Debug)]

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use crate::cache::Origin;
-use crate::client::{Client, Scheme, forwarded_host};
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::config::UserField;
 use crate::decide::{Plan, Verdict};
-use crate::live::{InFlight, Live};
+use crate::identify::revocation::By;
+use crate::issue::cache::Origin;
 use crate::mint::Token;
 use crate::observe::Line;
-use crate::placeholder::Replacer;
 use crate::policy::{HeaderTemplate, Policy, Route, TokenRoute};
-use crate::request::RequestView;
-use crate::respond::{Audience, Refusal, Reply};
-use crate::revoke::By;
+use crate::request::client::{Client, Scheme, forwarded_host};
+use crate::request::html_placeholder::Replacer;
+use crate::request::refusal::{Audience, Refusal, Reply};
+use crate::request::trace::Trace;
+use crate::request::view::RequestView;
 use crate::session::{Cookies, Identity, Reason, Rejected};
-use crate::trace::Trace;
+use crate::state::{InFlight, Live};
 use crate::upstream::{InUse, Unreachable, Upstream};
 
 /// The context of one request.

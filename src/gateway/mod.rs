@@ -8,16 +8,16 @@ mod audit;
 pub mod connection;
 mod context;
 mod deadline;
-mod dial;
-mod failure;
-mod handle;
-pub mod line;
-mod page;
-mod pass;
+mod forward;
+mod health;
+mod html;
 mod peer;
-mod probe;
-mod send;
-mod vendor;
+mod reply;
+mod request;
+pub mod request_line;
+mod transport_errors;
+mod upgrade_connector;
+mod vendor_api;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,18 +30,18 @@ use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
 use pingora::proxy::FailToProxy;
 use pingora::{ErrorSource, ErrorType};
 
-use crate::forward;
-use crate::live::Live;
 use crate::observe::Slow;
-use crate::respond::Audience;
+use crate::request::headers;
+use crate::request::refusal::Audience;
+use crate::state::Live;
 
 use connection::Connection;
 use context::Ctx;
-use failure::{hung_up, refusal_for};
-use handle::Outcome;
 use peer::Purpose;
+use request::Outcome;
+use transport_errors::{hung_up, refusal_for};
 
-pub use probe::Probes;
+pub use health::Probes;
 
 /// The client of a tunnel that takes nothing for this long is given up.
 const TUNNEL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -79,18 +79,18 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
-        let outcome = match handle::admit(session, ctx) {
-            Ok(()) => handle::handle(&self.0, session, ctx).await?,
+        let outcome = match request::admit(session, ctx) {
+            Ok(()) => request::handle(&self.0, session, ctx).await?,
             Err(refusal) => Outcome::Reply(ctx.refuse(&refusal, Audience::Script)),
         };
         match outcome {
             Outcome::Forward => {
-                pass::forget_spelling(session.req_header_mut());
+                forward::forget_spelling(session.req_header_mut());
                 Ok(false)
             }
             Outcome::Reply(reply) => {
                 ctx.status = reply.status.as_u16();
-                send::reply(session, reply, &ctx.trace).await?;
+                reply::reply(session, reply, &ctx.trace).await?;
                 Ok(true)
             }
         }
@@ -118,13 +118,13 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
-        let mut parts = pass::take_parts(request);
+        let mut parts = forward::take_parts(request);
         let headers = &mut parts.headers;
-        forward::clean(headers, &ctx.trace, &ctx.policy.managed);
+        headers::clean(headers, &ctx.trace, &ctx.policy.managed);
         if ctx.vendor().is_some() {
             ctx.leave_for_vendor(headers);
         } else {
-            forward::tell(headers, &ctx.client, &ctx.host, &ctx.trace, ctx.verified_headers());
+            headers::tell(headers, &ctx.client, &ctx.host, &ctx.trace, ctx.verified_headers());
         }
         ctx.ask_for_page(&parts.method, headers);
         let upstream = ctx.upstream.as_ref();
@@ -259,7 +259,7 @@ impl ProxyHttp for Gateway {
         // Early hints of the app are no answer yet.
         let has_answered =
             session.response_written().is_some_and(|head| !head.status.is_informational());
-        if !has_answered && send::reply(session, reply, &ctx.trace).await.is_err() {
+        if !has_answered && reply::reply(session, reply, &ctx.trace).await.is_err() {
             ctx.reason = "client_gone";
         }
         FailToProxy { error_code: ctx.status, can_reuse_downstream: false }

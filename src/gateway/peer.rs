@@ -10,7 +10,7 @@ use pingora::prelude::{HttpPeer, Result};
 use pingora::protocols::tls::CaType;
 use pingora::utils::tls::{WrappedX509, parse_x509};
 
-use super::dial::UpgradeDial;
+use super::upgrade_connector::UpgradeDial;
 use crate::upstream::{Target, Upstream, Verify, Version};
 
 /// Given up if the app takes none of the request for this long.

@@ -12,12 +12,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 
 use super::refusal;
-use crate::circuit::Outcome;
-use crate::live::Live;
+use crate::issue::circuit_breaker::Outcome;
 use crate::mint::{self, GrantHook, MintError};
 use crate::outbound::{Answer, Call, OutboundError, Url};
 use crate::policy::TokenRoute;
-use crate::respond::Refusal;
+use crate::request::refusal::Refusal;
+use crate::state::Live;
 
 /// Octets an issuer's or the app's answer may take.
 const MAX_ANSWER: usize = 256 * 1024;

@@ -7,8 +7,8 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
 
-use super::{CachePolicy, Subject};
 use crate::document::Node;
+use crate::mint::{CachePolicy, Subject};
 
 /// What identifies a token's settings: any change gives other keys.
 #[derive(Clone, Copy)]

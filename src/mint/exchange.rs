@@ -8,12 +8,12 @@ use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-use super::members::Members;
+use super::layered_table::Members;
 use super::response::Response;
 use super::template::filter::{percent_encoded, text_of};
 use super::template::{self, Names, Scope, SecretUse, Template, Text};
-use super::{Call, MintError};
 use crate::document::{At, Key};
+use crate::mint::{Call, MintError};
 use crate::session::Pointer;
 
 pub(super) struct Exchange {

@@ -10,12 +10,12 @@ use std::time::Duration;
 use http::{HeaderName, StatusCode};
 use serde_json::Value;
 
-use super::members::Members;
+use super::layered_table::Members;
 use super::template::filter::{percent_encoded, text_of};
 use super::template::parse::references;
 use super::template::{self, Names, Scope, Text};
-use super::{MintError, Subject};
 use crate::document::{At, OneOrMany};
+use crate::mint::{MintError, Subject};
 use crate::outbound::Url;
 
 /// The `grant` of a token: a GET to the app.

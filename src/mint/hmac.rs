@@ -5,13 +5,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 
-use super::members::Members;
-use super::pattern::Pattern;
+use super::layered_table::Members;
+use super::mac::Seal;
+use super::request_pattern::Pattern;
 use super::response::Response;
-use super::seal::Seal;
 use super::template::{self, Names, Scope, Template, Text, parse};
-use super::{MintError, Subject};
 use crate::document::{At, Node};
+use crate::mint::{MintError, Subject};
 
 pub(super) struct Hmac {
     seal: Seal,

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::MintError;
 use super::body::{document, form_field};
-use super::members::Members;
-use super::pattern::{CharSet, Pattern, Shape};
+use super::layered_table::Members;
+use super::request_pattern::{CharSet, Pattern, Shape};
 use crate::document::{At, FromNode, OneOrMany, Table};
 use crate::session::Identity;
 

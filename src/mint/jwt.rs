@@ -12,12 +12,12 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use serde_json::{Map, Value};
 
 use super::keys::KeyTable;
-use super::members::Members;
+use super::layered_table::Members;
 use super::signer::Signer;
 use super::template::{self, Names, Scope, Template};
-use super::{MintError, json, key_text};
+use crate::base::secret::{Secret, from_hex};
 use crate::document::{At, FromNode};
-use crate::secret::{Secret, from_hex};
+use crate::mint::{MintError, json, key_text};
 
 pub(super) struct Jwt {
     signer: Signer,

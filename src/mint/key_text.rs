@@ -10,7 +10,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::secret::Secret;
+use crate::base::secret::Secret;
 
 pub(super) enum KeyText {
     Der(Zeroizing<Vec<u8>>),

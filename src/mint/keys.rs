@@ -7,12 +7,12 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use super::build::Kind;
 use super::key_text;
-use super::members::Members;
-use super::read::Kind;
+use super::layered_table::Members;
 use super::template::parse::references;
+use crate::base::secret::Secret;
 use crate::document::{At, OneOrMany, Value};
-use crate::secret::Secret;
 
 /// What a preset says about its key.
 pub(super) struct KeyShape {

@@ -6,30 +6,32 @@
 //! call out. Vendors are data (`presets.toml`); only three mechanisms are code.
 
 mod body;
+mod build;
 mod cache_key;
 mod error;
 mod exchange;
 mod grant;
 mod hmac;
+pub mod identity_assertion;
 mod inputs;
 mod json;
 mod jwt;
 mod key_text;
 mod keys;
-mod life;
-mod members;
-mod pattern;
+mod layered_table;
+mod lifetime;
+mod mac;
 mod preset;
 mod published;
-mod read;
+mod request_pattern;
 mod response;
-mod seal;
 mod signer;
 mod statuses;
 mod template;
 #[cfg(test)]
 mod tests;
 mod token;
+pub mod well_known;
 
 use std::time::Duration;
 
@@ -37,7 +39,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::document::{At, Table};
 use crate::session::Identity;
 
@@ -50,14 +52,14 @@ pub use signer::Signer;
 pub use statuses::Statuses;
 pub use token::{Call, Minting, Token};
 
+use build::KNOWN;
 use cache_key::Fingerprint;
 use exchange::Exchange;
 use hmac::Hmac;
 use jwt::Jwt;
-use life::{Life, Times};
-use members::Members;
-use pattern::UserIds;
-use read::KNOWN;
+use layered_table::Members;
+use lifetime::{Life, Times};
+use request_pattern::UserIds;
 use response::{Made, Response};
 use template::Scope;
 
@@ -129,7 +131,7 @@ impl Minter {
         let preset = chosen.node.as_ref().and_then(|node| At { node, path, ..token }.table());
         let settings = [Some(token.node), chosen.node.as_ref()];
         let mut members = Members::new(table, preset);
-        let minter = read::minter(name, &mut members, settings);
+        let minter = build::minter(name, &mut members, settings);
         if minter.is_none() {
             // What was not reached must not be reported as unknown.
             KNOWN.iter().for_each(|key| drop(members.take(key)));

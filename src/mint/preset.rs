@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::read::KNOWN;
+use super::build::KNOWN;
 use crate::document::{At, Key, Node, Problems, Table, Value};
 
 const BUILT_IN: &str = include_str!("presets.toml");

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::HeaderValue;
 
 use super::template::{self, Names, Scope, Template};
-use super::{MintError, Token};
 use crate::document::{At, Value};
+use crate::mint::{MintError, Token};
 
 #[derive(Clone)]
 pub(super) enum Response {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::MintError;
 use super::key_text::{self, KeyText};
-use crate::secret::Secret;
+use crate::base::secret::Secret;
 
 /// A key for one algorithm.
 pub enum Signer {

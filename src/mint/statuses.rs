@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 
-use super::members::Members;
+use super::layered_table::Members;
 use crate::document::At;
 
 /// `statuses` of a preset or a token: codes of refusals that get another status.

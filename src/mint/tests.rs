@@ -12,10 +12,10 @@ mod vectors;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{MintError, Minter, Minting, Presets, Subject, Token};
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::base::secret::Secrets;
 use crate::document::{At, Node, Problem, Problems};
-use crate::secret::Secrets;
+use crate::mint::{MintError, Minter, Minting, Presets, Subject, Token};
 use crate::session::Identity;
 
 pub(super) const NOW: u64 = 1_767_225_600;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::session::Identity;
 
 /// The outcome of `Minter::mint`.

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
-use crate::clock::push_rfc3339;
+use crate::base::clock::push_rfc3339;
+use crate::base::text;
 use crate::config::Format;
-use crate::digits;
 
 const SHARDS: usize = 8;
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
@@ -207,7 +207,7 @@ impl Stamp {
             self.text.truncate(self.text.len().saturating_sub("000Z".len()));
         }
         out.push_str(&self.text);
-        digits::push_below(out, unix_ms, 1000);
+        text::push_below(out, unix_ms, 1000);
         out.push('Z');
     }
 }
@@ -230,7 +230,7 @@ impl Line<'_> {
         escape(out, self.route);
         if let Some(client) = self.client {
             out.push_str("\",\"client\":\"");
-            digits::push_address(out, client);
+            text::push_address(out, client);
         }
         if let Some(user) = self.user {
             out.push_str("\",\"user\":\"");
@@ -247,7 +247,7 @@ impl Line<'_> {
             out.push_str(self.reason);
         }
         out.push_str("\",\"status\":");
-        digits::push(out, self.status.into());
+        text::push(out, self.status.into());
         out.push_str(",\"ms\":");
         push_milliseconds(out, self.micros);
         out.push_str("}\n");
@@ -277,9 +277,9 @@ impl Line<'_> {
 }
 
 fn push_milliseconds(out: &mut String, micros: u64) {
-    digits::push(out, micros / 1000);
+    text::push(out, micros / 1000);
     out.push('.');
-    digits::push_below(out, micros, 1000);
+    text::push_below(out, micros, 1000);
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {

@@ -7,8 +7,8 @@ use prometheus::{
 };
 
 use super::upstream::UpstreamMetrics;
-use crate::cache::Origin;
-use crate::circuit::State;
+use crate::issue::cache::Origin;
+use crate::issue::circuit_breaker::State;
 
 /// All metrics of the process.
 pub struct Metrics {

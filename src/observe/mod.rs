@@ -5,6 +5,7 @@
 //! appears as a keyed hash unless the operator asks for it.
 
 mod access;
+pub mod audit;
 mod diagnostics;
 mod metrics;
 mod upstream;

@@ -4,7 +4,7 @@
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use super::metrics::register;
-use crate::clock::Now;
+use crate::base::clock::Now;
 use crate::upstream::{Outcome, State, Upstream};
 
 pub struct UpstreamMetrics {

@@ -3,7 +3,7 @@
 use tokio::net::TcpListener;
 
 use super::testing::{Habit, serve};
-use super::*;
+use crate::outbound::*;
 
 fn client() -> Outbound {
     Outbound::new(Handle::current())

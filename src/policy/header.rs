@@ -10,10 +10,10 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use serde_json::Value as Json;
 
-use super::{TokenRoute, Vendor};
+use crate::base::secret::Secret;
 use crate::document::{At, FromNode as _};
-use crate::forward;
-use crate::secret::Secret;
+use crate::policy::{TokenRoute, Vendor};
+use crate::request::headers;
 use crate::session::Identity;
 
 /// One configured header.
@@ -119,7 +119,7 @@ fn read(
         at.problem("this is not a header name");
         return None;
     };
-    if forward::is_reserved(&header) {
+    if headers::is_reserved(&header) {
         at.problem(
             "this header cannot be set here: framing, routing or another spelling depends on it",
         );

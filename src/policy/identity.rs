@@ -1,9 +1,9 @@
 //! `[identity]`: how the app learns who is signed in.
 
-use super::{HeaderTemplate, header};
-use crate::assertion::Assertion;
+use crate::base::secret::Secret;
 use crate::document::{At, Node, Table, Value};
-use crate::secret::Secret;
+use crate::mint::identity_assertion::Assertion;
+use crate::policy::{HeaderTemplate, header};
 
 /// Set or removed on every forwarded request, never left as the client sent it.
 #[derive(Default)]

@@ -5,8 +5,8 @@
 //! sorted here, once; nothing is looked up by name on the request path.
 
 mod header;
+mod html_placeholder;
 mod identity;
-mod placeholder;
 mod route;
 mod session;
 mod token;
@@ -14,18 +14,18 @@ mod vendor;
 
 use std::sync::Arc;
 
-use crate::client::Trusted;
-use crate::discovery::{Discovery, Published};
 use crate::document::{At, Node, Problems, Table, Value};
-use crate::forward::Managed;
 use crate::mint::Presets;
-use crate::request::Limits;
-use crate::route::Pattern;
+use crate::mint::well_known::{Discovery, Published};
+use crate::request::client::Trusted;
+use crate::request::headers::Managed;
+use crate::request::path::Pattern;
+use crate::request::view::Limits;
 use crate::upstream::{Upstream, Verify};
 
 pub use header::{HeaderTemplate, HeaderValueTemplate, PageToken};
+pub use html_placeholder::Placeholder;
 pub use identity::Told;
-pub use placeholder::Placeholder;
 pub use route::{Claims, Route, SessionRule, SignIn};
 pub use session::SessionSource;
 pub use token::{Origin, TokenRoute, named};
@@ -54,7 +54,7 @@ pub enum Rule {
     Token(Arc<TokenRoute>, Pattern),
 }
 
-impl crate::route::Rule for Rule {
+impl crate::request::path::Rule for Rule {
     fn pattern(&self) -> &Pattern {
         match self {
             Self::Published(_, pattern, _) | Self::Token(_, pattern) => pattern,
@@ -235,7 +235,7 @@ fn read_discovery(top: &Table<'_>, tokens: &[Arc<TokenRoute>]) -> Discovery {
 pub fn sources_of(
     document: &Node,
     problems: &Problems,
-    secrets: &crate::secret::Secrets,
+    secrets: &crate::base::secret::Secrets,
 ) -> Option<Vec<SessionSource>> {
     let at = At::new(document, "", problems, secrets);
     session::read(&mut at.table()?)
@@ -245,8 +245,8 @@ pub fn sources_of(
 pub fn rule_for<'p>(
     policy: &'p Policy,
     path: &str,
-) -> Result<Option<&'p Rule>, crate::route::Ambiguous> {
-    crate::route::find(&policy.rules, path)
+) -> Result<Option<&'p Rule>, crate::request::path::Ambiguous> {
+    crate::request::path::find(&policy.rules, path)
 }
 
 impl Rule {

@@ -6,10 +6,10 @@ use http::Method;
 use serde_json::Value as Json;
 
 use super::token::read_limit;
-use super::{HeaderTemplate, Placeholder, TokenRoute, Vendor, header, placeholder};
 use crate::document::{At, FromNode, OneOrMany};
 use crate::limit::Limit;
-use crate::route::Pattern;
+use crate::policy::{HeaderTemplate, Placeholder, TokenRoute, Vendor, header, html_placeholder};
+use crate::request::path::Pattern;
 use crate::session::{Identity, Pointer};
 use crate::upstream::Upstream;
 
@@ -78,7 +78,7 @@ impl Route {
         let set_headers = table.take("set_headers").map(|at| header::read_all(&at, tokens, keys));
         let set_headers = set_headers.unwrap_or_default();
         let placeholders = table.take("placeholders");
-        let placeholders = placeholders.map(|at| placeholder::read_all(&at, tokens));
+        let placeholders = placeholders.map(|at| html_placeholder::read_all(&at, tokens));
         let placeholders = placeholders.unwrap_or_default();
         check(at, session, &allow, sign_in.as_ref(), &set_headers);
         if !placeholders.is_empty() && (session == SessionRule::Off || vendor.is_some()) {
@@ -262,8 +262,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::base::secret::Secrets;
     use crate::document::{Node, Problems};
-    use crate::secret::Secrets;
 
     fn read<T: FromNode>(json: &Json) -> Option<T> {
         let (node, problems) = (Node::from_json(json), Problems::default());

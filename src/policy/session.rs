@@ -6,10 +6,10 @@ use std::ops::Deref;
 use http::Method;
 
 use crate::document::{At, FromNode, OneOrMany, Table};
+use crate::identify::store;
 use crate::outbound::Url;
-use crate::route::Pattern;
+use crate::request::path::Pattern;
 use crate::session::Source;
-use crate::store;
 
 /// A source and what surrounds it.
 pub struct SessionSource {
@@ -75,7 +75,7 @@ fn read_one(at: &At<'_>) -> Option<SessionSource> {
     let source = Source::read(&mut table);
     table.finish();
     let source = source?;
-    let literal = matches!(at.secrets, crate::secret::Secrets::Literal);
+    let literal = matches!(at.secrets, crate::base::secret::Secrets::Literal);
     if let Some(Err(error)) = source.store().map(store::check)
         && !literal
     {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::audit::Need;
+use crate::base::units::Rate;
 use crate::document::{At, FromNode, OneOrMany};
 use crate::limit::{Limit, MAX_RATES};
 use crate::mint::{Minter, Presets};
-use crate::route::Pattern;
-use crate::units::Rate;
+use crate::observe::audit::Need;
+use crate::request::path::Pattern;
 
 /// A token that can be asked for at a path, or used in a route's headers.
 pub struct TokenRoute {
@@ -51,7 +51,8 @@ impl FromNode for Origin {
             r#"an exact origin such as "https://admin.example.com" (no path, no wildcard)"#;
         let text = at.text(EXPECTED)?;
         let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        if !authority.is_some_and(|authority| crate::client::is_host(authority.as_bytes())) {
+        if !authority.is_some_and(|authority| crate::request::client::is_host(authority.as_bytes()))
+        {
             at.wrong(EXPECTED);
             return None;
         }
@@ -110,7 +111,7 @@ fn read_path(at: &At<'_>) -> Option<Pattern> {
         at.problem(r#"found a pattern, expected one exact path such as "/api/get-auth-token""#);
         return None;
     }
-    if crate::route::refuse(pattern.as_str()).is_err() {
+    if crate::request::path::refuse(pattern.as_str()).is_err() {
         at.problem("found a path that requests are refused for; write it without `//`, dot segments and escapes");
         return None;
     }

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 
 use http::HeaderValue;
 
+use crate::base::secret::Secret;
 use crate::document::{At, Table};
-use crate::secret::Secret;
 use crate::upstream::{Address, Upstream, Verify};
 
 /// An upstream that is not the app.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::secret::Secrets;
+use crate::base::secret::Secrets;
 
 /// How files stood at one moment.
 pub(super) type Look = BTreeMap<PathBuf, Option<Stamp>>;

@@ -21,8 +21,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::io::socket::{Accepted, Socket};
 use super::listen::Bound;
-use super::socket::{Accepted, Socket};
 
 /// After an error that will come again at once, such as no descriptors being left.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(100);

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use socket2::{SockFilter, SockRef};
 
-use super::socket::Accepted;
+use super::io::socket::Accepted;
 use crate::config::Listen;
 
 /// Connections that wait to be accepted; the system allows no more than

@@ -6,21 +6,16 @@
 
 mod accept;
 mod admin;
-mod gather;
-mod guard;
-mod http1_io;
-mod http2_io;
-mod layer;
+mod connection;
+mod handover;
+mod handshake;
+mod io;
 mod listen;
-mod names;
-mod opening;
-mod received;
 mod redirect;
-mod signals;
-mod socket;
-mod upgrade;
+mod resolver;
+mod shutdown;
+mod signal_stream;
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,20 +26,20 @@ use pingora::server::RunArgs;
 use pingora::server::configuration::ServerConf;
 use pingora::services::background::background_service;
 
+use crate::base::crypto_provider;
 use crate::config::{Listen, Server};
 use crate::gateway::{Gateway, Probes};
-use crate::live::Live;
 use crate::reload::{Reload, Reloader};
-use crate::tls_provider;
+use crate::state::Live;
 
 use accept::{Accept, Threads};
-use guard::{Guarded, Proxies, Serves};
+use connection::{Guarded, Proxies, Serves};
+use handover::{Predecessor, Sockets};
 use redirect::Redirect;
-use upgrade::{Predecessor, Sockets};
 
+pub use handover::{Program, TAKE_OVER};
 pub use listen::{BindError, Bound};
-pub use signals::{Caught, Shutdown, Stop};
-pub use upgrade::{Program, TAKE_OVER};
+pub use shutdown::{Caught, Shutdown, Stop};
 
 /// A process that takes over waits so long for what its sessions need.
 const COMPLETE_WITHIN: Duration = Duration::from_secs(10);
@@ -75,7 +70,7 @@ impl Listeners {
     }
 
     /// As `bind`, going on with the sockets of the process this one replaces.
-    pub fn take_over(server: &Server) -> io::Result<Result<Self, Vec<BindError>>> {
+    pub fn take_over(server: &Server) -> std::io::Result<Result<Self, Vec<BindError>>> {
         let (predecessor, sockets) = Predecessor::of_this_process()?;
         let listeners = Self::open(server, sockets);
         Ok(listeners.map(|listeners| Self { predecessor: Some(predecessor), ..listeners }))
@@ -125,7 +120,7 @@ pub fn serve(
     listeners: Listeners,
     mut shutdown: Shutdown,
     reload: Option<Reload>,
-) -> io::Result<()> {
+) -> std::io::Result<()> {
     let hangups = shutdown.hangups();
     let signals = shutdown.listen(live, server, &listeners);
     let threads = match server.threads {
@@ -152,7 +147,7 @@ pub fn serve(
     if let Some(address) = listeners.admin_address() {
         tracing::info!(address, "admin listening");
     }
-    names::keep_resolved(live);
+    resolver::keep_resolved(live);
     for warning in live.policy().warnings() {
         tracing::warn!(warning, "dangerous setting");
     }
@@ -204,7 +199,7 @@ pub fn serve(
 
 /// The gateway as the framework runs it, shared by every listener that serves it.
 fn proxies(live: &Arc<Live>, server: &Server, conf: &Arc<ServerConf>) -> Proxies {
-    tls_provider::install();
+    crypto_provider::install();
     let http1 = http_proxy(conf, Gateway(live.clone()));
     let mut http2 = http_proxy(conf, Gateway(live.clone()));
     let mut options = pingora::apps::HttpServerOptions::default();
@@ -236,7 +231,7 @@ where
         let mut pingora = PingoraServer::new_with_opt_and_conf(None::<Opt>, ServerConf::default());
         pingora.bootstrap();
         pingora.add_service(Accept::new(name, app, vec![bound]));
-        pingora.run(RunArgs { shutdown_signal: Box::new(signals::Never) });
+        pingora.run(RunArgs { shutdown_signal: Box::new(shutdown::Never) });
     });
     Ok(address)
 }

@@ -12,9 +12,9 @@ use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
 use crate::gateway::connection::Connection;
-use crate::live::Live;
-use crate::request::{self, Head};
-use crate::respond::{Audience, PLAIN_TEXT, Refusal, Reply};
+use crate::request::refusal::{Audience, PLAIN_TEXT, Refusal, Reply};
+use crate::request::view::{self, Head};
+use crate::state::Live;
 
 pub(super) struct Redirect {
     pub(super) live: Arc<Live>,
@@ -48,11 +48,11 @@ impl Redirect {
     fn reply(&self, session: &ServerSession) -> Result<Reply, Refusal> {
         const NOT_OURS: Refusal = Refusal::BadRequest("no certificate is for this host");
         if Connection::of(session.digest()).is_some_and(Connection::has_odd_line) {
-            return Err(request::NO_REQUEST_LINE);
+            return Err(view::NO_REQUEST_LINE);
         }
         let raw = (session.req_header().version != Version::HTTP_2).then(|| session.to_h1_raw());
         let head = session.req_header();
-        let tidy = request::admit(&Head {
+        let tidy = view::admit(&Head {
             parts: head,
             target: head.raw_path(),
             raw: raw.as_deref(),

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter};
 
-use super::{Reason, Rejected};
 use crate::document::{At, FromNode};
+use crate::session::{Reason, Rejected};
 
 /// More than any browser sends for one session; the rest of a header is refused
 /// by size before it comes here.

@@ -9,17 +9,16 @@
 
 mod codec;
 pub mod cookie;
-mod explain;
-mod jar;
+mod cookie_names;
+mod diagnose;
+mod format;
 mod key_settings;
-mod kind;
 mod pointer;
 mod rejected;
 mod settings;
-mod shape;
+mod sniff;
 mod source;
 mod store;
-
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +26,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::mark::{Kind, Mark};
+use crate::base::digest::{Kind, Mark};
 
 pub use codec::keys::RemoteKeys;
 pub use cookie::Cookies;

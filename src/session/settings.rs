@@ -9,10 +9,10 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 
 use super::cookie::Duplicate;
-use super::jar::{Habits, Jar};
+use super::cookie_names::{Habits, Jar};
 use super::store::{Engine, Store};
+use crate::base::secret::{Secret, Secrets};
 use crate::document::{At, FromNode, Table, Value, Wait, one_of};
-use crate::secret::{Secret, Secrets};
 
 pub(crate) struct Settings<'s, 'a> {
     table: &'s mut Table<'a>,

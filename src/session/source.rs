@@ -4,12 +4,12 @@
 use aws_lc_rs::digest;
 use serde_json::{Map, Value};
 
-use super::explain;
-use super::kind::{self, Format};
+use super::diagnose;
+use super::format::{self, Format};
 use super::settings::Settings;
 use super::store::{Answer, Check, Question, Store};
-use super::{Cookies, Identity, Opened, Pointer, Reason, Rejected, RemoteKeys};
 use crate::document::{Table, shown};
+use crate::session::{Cookies, Identity, Opened, Pointer, Reason, Rejected, RemoteKeys};
 
 /// More than a session; less than what could keep a parser busy.
 const MAX_STORED: usize = 1024 * 1024;
@@ -29,7 +29,7 @@ impl Source {
     /// Reads and compiles a `[session]` table: keys are derived here, once.
     /// `None` means problems were noted.
     pub fn read(table: &mut Table<'_>) -> Option<Self> {
-        let kind = kind::read(table)?;
+        let kind = format::read(table)?;
         let mut settings = Settings::new(table);
         let format = (kind.read)(&mut settings);
         let user_id = read_user_id(&mut settings, format.as_deref());
@@ -90,7 +90,7 @@ impl Source {
     /// Why a refusal may have happened and what to write instead, for an
     /// operator; never repeats a cookie's value.
     pub fn hints(&self, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
-        explain::hints(self.kind, self.format.jar(), cookies, rejected)
+        diagnose::hints(self.kind, self.format.jar(), cookies, rejected)
     }
 
     /// The store to ask, if this source's sessions live in one.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::codec::{bytes, time};
-use super::{Identity, Reason, Rejected};
-use crate::secret::Secret;
+use crate::base::secret::Secret;
+use crate::session::{Identity, Reason, Rejected};
 
 /// The outcome of looking at cookies: someone is known, or the store must be
 /// asked first.

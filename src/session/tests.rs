@@ -11,13 +11,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
-use super::*;
+use crate::base::secret::Secrets;
 use crate::document::{At, Node, Problem, Problems};
-use crate::secret::Secrets;
+use crate::session::*;
 
 /// Every kind but `introspect`, which has no format of its own.
 fn kinds() -> impl Iterator<Item = &'static str> {
-    kind::names().filter(|kind| *kind != "introspect")
+    format::names().filter(|kind| *kind != "introspect")
 }
 
 fn vectors(kind: &str) -> Vec<Json> {

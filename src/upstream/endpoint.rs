@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::time::Duration;
 
 use super::settings::Health;
-use super::{Address, Limit};
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::upstream::{Address, Limit};
 
 /// Failed connections in a row until an endpoint is left out.
 const EJECT_AFTER: u32 = 3;

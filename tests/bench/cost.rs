@@ -5,11 +5,11 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use portcullis::clock::Now;
+use portcullis::base::clock::Now;
+use portcullis::base::secret::Secrets;
 use portcullis::config::Config;
 use portcullis::document::{At, Node, Problems};
 use portcullis::mint::Subject;
-use portcullis::secret::Secrets;
 use portcullis::session::{Cookies, Identity, Source};
 use serde_json::{Map, Value, json};
 

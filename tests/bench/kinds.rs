@@ -12,14 +12,14 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis::ask::Servers;
-use portcullis::clock::{Clock, Now};
+use portcullis::base::clock::{Clock, Now};
+use portcullis::base::secret::Secrets;
 use portcullis::config::Config;
 use portcullis::document::{At, Node, Problems};
-use portcullis::memo::Sessions;
+use portcullis::identify::cache::Sessions;
+use portcullis::identify::resolve::Servers;
+use portcullis::identify::revocation::Revoked;
 use portcullis::policy::Policy;
-use portcullis::revoke::Revoked;
-use portcullis::secret::Secrets;
 use portcullis::session::{Answer, Cell, Check, Cookies, Query, Row, Source};
 use serde_json::{Value, json};
 

@@ -14,12 +14,12 @@ use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::listening::Service;
-use portcullis::clock::Clock;
+use portcullis::base::clock::Clock;
+use portcullis::base::secret::Secrets;
 use portcullis::config::{Config, Format};
-use portcullis::live::Live;
 use portcullis::observe::{AccessLog, Sink};
-use portcullis::secret::Secrets;
 use portcullis::server::{Caught, Listeners, Shutdown, serve};
+use portcullis::state::Live;
 
 use crate::cookies::SECRET;
 use crate::process::free_address;

@@ -13,10 +13,10 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis::clock::Now;
+use portcullis::base::clock::Now;
+use portcullis::base::secret::Secrets;
 use portcullis::document::{At, Node, Problems};
 use portcullis::mint::{Minter, Minting, Presets, Subject};
-use portcullis::secret::Secrets;
 use portcullis::session::Identity;
 use serde_json::{Map, Value, json};
 

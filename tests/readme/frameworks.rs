@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use portcullis::base::secret::Secrets;
 use portcullis::document::{At, Node, Problems};
-use portcullis::secret::Secrets;
 use portcullis::session::{Answer, Cell, Check, Cookies, Identity, Query, Row, Source};
 use serde_json::{Value, json};
 

@@ -14,9 +14,9 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use jsonschema::Validator;
+use portcullis::base::secret::Secrets;
 use portcullis::config::Config;
 use portcullis::document::{Node, Problems};
-use portcullis::secret::Secrets;
 use serde_json::{Value, json};
 
 /// A key nobody reads.

@@ -1,9 +1,9 @@
 //! Columns of every type a session table has, in every database.
 
-use portcullis::ask::{Refused, Servers};
-use portcullis::clock::{Clock, Now};
+use portcullis::base::clock::{Clock, Now};
+use portcullis::base::secret::Secrets;
 use portcullis::config::Config;
-use portcullis::secret::Secrets;
+use portcullis::identify::resolve::{Refused, Servers};
 use portcullis::session::{Cookies, Reason};
 use sqlx::{Connection as _, Executor as _};
 

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis::ask::Servers;
-use portcullis::clock::{Clock, Now};
+use portcullis::base::clock::{Clock, Now};
+use portcullis::base::secret::Secrets;
 use portcullis::document::{At, Node, Problems};
-use portcullis::secret::Secrets;
+use portcullis::identify::resolve::Servers;
 use portcullis::session::{Cookies, Source};
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ fn differs(vector: &Value, url: &str) -> Option<String> {
         }
         Err(_) => expected["outcome"] == "reject",
     });
-    let unanswered = matches!(&found, Err(portcullis::ask::Refused::Unanswered(_)));
+    let unanswered = matches!(&found, Err(portcullis::identify::resolve::Refused::Unanswered(_)));
     (!agrees || unanswered).then(|| format!("{}: {found:?}", vector["id"]))
 }
 

@@ -4,8 +4,8 @@ use serde_json::Value as Json;
 
 use super::names::{Found, Names};
 use super::parse::{Piece, Reference, pieces};
-use super::{Entry, Guard, Part, Placeholder, Presence, Source, Template, Text};
 use crate::document::{At, Key, Value};
+use crate::mint::template::{Entry, Guard, Part, Placeholder, Presence, Source, Template, Text};
 
 /// What kind of text a vendor reads here.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::mint::MintError;
-use crate::mint::pattern::Safe;
+use crate::mint::request_pattern::Safe;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Filter {

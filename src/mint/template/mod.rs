@@ -16,8 +16,8 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::MintError;
-use super::pattern::Safe;
-use crate::secret::Secret;
+use super::request_pattern::Safe;
+use crate::base::secret::Secret;
 use filter::{Filter, text_of};
 
 pub(super) use compile::{text, value};

@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 
 use super::compile::{Place, value_in};
 use super::parse::Reference;
-use super::{Entry, Part, Placeholder, Presence, Source, Template, Text};
+use crate::base::secret::Secret;
 use crate::document::At;
 use crate::mint::inputs::Inputs;
 use crate::mint::keys::{Held, KeyTable};
-use crate::secret::Secret;
+use crate::mint::template::{Entry, Part, Placeholder, Presence, Source, Template, Text};
 
 /// The names one template may use.
 #[derive(Clone, Copy)]

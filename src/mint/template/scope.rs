@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::Source;
-use crate::mint::life::Times;
+use crate::mint::lifetime::Times;
 use crate::mint::{MintError, Subject};
 
 /// The values one token is made from.

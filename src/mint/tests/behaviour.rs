@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{NOW, alice, body, claims, mint, read, wrong};
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::mint::tests::{NOW, alice, body, claims, mint, read, wrong};
 use crate::mint::{CachePolicy, Minting, Subject};
 
 #[test]

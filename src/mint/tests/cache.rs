@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{NOW, alice, claims, read};
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::mint::tests::{NOW, alice, claims, read};
 use crate::mint::{CachePolicy, MintError, Minter, Minting, Subject, Token};
 use crate::session::Identity;
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{alice, body, claims, mint, read, user, wrong};
 use crate::mint::Presets;
+use crate::mint::tests::{alice, body, claims, mint, read, user, wrong};
 
 const PORTIVE: &str = "PRTV_RFbFVVdEvOPCN79y_nV1kpublicTestSecret00000001";
 
@@ -282,7 +282,7 @@ fn what_firebase_refuses_is_refused_here() {
     for (claims, allowed) in [(json!({ "plan": "pro" }), true), (json!({ "nonce": 1 }), false)] {
         let grant = json!({ "claims": claims });
         let subject = crate::mint::Subject { identity: &identity, inputs: &inputs, grant: &grant };
-        assert_eq!(minter.mint(&subject, crate::clock::Now::at(super::NOW)).is_ok(), allowed);
+        assert_eq!(minter.mint(&subject, crate::base::clock::Now::at(super::NOW)).is_ok(), allowed);
     }
 }
 

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{NOW, OK, alice, body, read, wrong};
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::mint::tests::{NOW, OK, alice, body, read, wrong};
 use crate::mint::{Call, MintError, Minter, Minting, Subject, Token};
 use crate::session::Identity;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{alice, body, mint, read, user};
+use crate::mint::tests::{alice, body, mint, read, user};
 use crate::mint::{Minter, Subject};
 
 fn pusher() -> Minter {

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{NOW, claims, read, wrong};
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::base::secret::Secrets;
 use crate::document::{At, Node, Problems};
+use crate::mint::tests::{NOW, claims, read, wrong};
 use crate::mint::{MintError, Minter, Minting, Presets, Subject};
-use crate::secret::Secrets;
 use crate::session::Identity;
 
 fn table(made: &Value) -> Value {

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value, json};
 
-use super::{Minter, NOW, OK, body, part, read};
-use crate::clock::Now;
+use crate::base::clock::Now;
+use crate::mint::tests::{Minter, NOW, OK, body, part, read};
 use crate::mint::{Call, MintError, Minting, Subject, Token};
 use crate::session::Identity;
 

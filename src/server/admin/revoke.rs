@@ -9,12 +9,12 @@ use http::{Method, StatusCode, header};
 use pingora::protocols::http::ServerSession;
 use serde_json::{Value, json};
 
+use crate::base::digest::{Kind, Mark};
+use crate::base::text::Hex;
 use crate::decide::Verdict;
-use crate::digits::Hex;
-use crate::live::Live;
-use crate::mark::{Kind, Mark};
-use crate::revoke::By;
+use crate::identify::revocation::By;
 use crate::session::Cookies;
+use crate::state::Live;
 
 const MAX_BODY: usize = 64 * 1024;
 

@@ -11,8 +11,8 @@ use aws_lc_rs::cipher::{
 };
 use aws_lc_rs::{hkdf, hmac, iv::FixedLength, pbkdf2};
 
+use crate::base::secret::{Secret, same_bytes};
 use crate::document::{At, FromNode};
-use crate::secret::{Secret, same_bytes};
 
 /// Hashes that appear in MACs and key derivation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

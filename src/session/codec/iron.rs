@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 
 use super::base64;
 use super::crypto::{Hash, MacKey, open_cbc, pbkdf2};
+use crate::base::secret::Secret;
 use crate::document::{At, Value as Setting};
-use crate::secret::Secret;
 use crate::session::settings::Settings;
 use crate::session::{Reason, Rejected};
 

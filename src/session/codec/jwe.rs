@@ -7,8 +7,8 @@
 use serde_json::Value;
 
 use super::crypto::{Hash, MacKey, open_cbc, open_gcm};
-use super::{base64, claims};
-use crate::secret::Secret;
+use crate::base::secret::Secret;
+use crate::session::codec::{base64, claims};
 use crate::session::{Reason, Rejected};
 
 /// Content encryption (RFC 7518 section 5).

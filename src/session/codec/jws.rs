@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::algorithm::Algorithm;
 use super::keys::KeySet;
-use super::{base64, claims};
 use crate::document::{At, FromNode, OneOrMany};
+use crate::session::codec::{base64, claims};
 use crate::session::{Opened, Reason, Rejected};
 
 /// A token whose signature was verified.

@@ -3,7 +3,7 @@
 
 use super::base64;
 use super::crypto::{Hash, MacKey};
-use crate::session::jar::{Found, Jar};
+use crate::session::cookie_names::{Found, Jar};
 use crate::session::settings::Settings;
 use crate::session::{Cookies, Reason, Rejected};
 

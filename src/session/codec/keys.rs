@@ -12,7 +12,7 @@ use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
 use jsonwebtoken::DecodingKey;
 use serde_json::Value;
 
-use crate::secret::Secret;
+use crate::base::secret::Secret;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::{base64, claims};
 use crate::session::{Reason, Rejected};

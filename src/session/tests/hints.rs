@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::*;
+use crate::session::tests::*;
 
 fn hints(config: &Json, header: &str) -> String {
     let source = compile(config).ok().unwrap();

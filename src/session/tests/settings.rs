@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::*;
+use crate::session::tests::*;
 
 fn problems(config: &Json) -> Vec<String> {
     match compile(config) {

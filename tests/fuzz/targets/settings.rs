@@ -1,9 +1,9 @@
 //! `gateway.toml`, in whatever state: every problem has a place in the file, and
 //! a configuration with problems is refused.
 
+use portcullis::base::secret::Secrets;
 use portcullis::config::Config;
 use portcullis::document::{Node, Problems};
-use portcullis::secret::Secrets;
 use serde_json::{Value, json};
 
 use super::vectors::cases;

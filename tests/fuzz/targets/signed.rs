@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use aws_lc_rs::{hmac, pbkdf2};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
+use portcullis::base::secret::Secrets;
 use portcullis::document::{At, Node, Problems};
-use portcullis::secret::Secrets;
 use portcullis::session::{Cookies, Source};
 use serde_json::{Value, json};
 

@@ -3,10 +3,10 @@
 
 use std::path::PathBuf;
 
-use portcullis::clock::Now;
+use portcullis::base::clock::Now;
+use portcullis::base::secret::Secrets;
 use portcullis::document::{At, Node, Problems};
 use portcullis::mint::{Minter, Minting, Presets, Subject};
-use portcullis::secret::Secrets;
 use portcullis::session::Identity;
 use serde_json::{Map, Value, json};
 

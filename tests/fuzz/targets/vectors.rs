@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use portcullis::base::secret::Secrets;
 use portcullis::document::{At, Node, Problems};
-use portcullis::secret::Secrets;
 use portcullis::session::{Answer, Cell, Check, Cookies, Identity, Query, Rejected, Row, Source};
 use serde_json::Value;
 

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use portcullis::audit::AuditLog;
-use portcullis::clock::{Clock, ManualClock};
+use portcullis::base::clock::{Clock, ManualClock};
+use portcullis::base::secret::Secrets;
 use portcullis::config::{Config, Format};
-use portcullis::live::Live;
+use portcullis::observe::audit::AuditLog;
 use portcullis::observe::{AccessLog, Sink};
-use portcullis::secret::Secrets;
 use portcullis::server::{Listeners, Stop, serve};
+use portcullis::state::Live;
 use serde_json::Value;
 
 use super::{

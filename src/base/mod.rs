@@ -1,0 +1,12 @@
+//! What every other module stands on: time, digests, text, units, secrets, URLs.
+//!
+//! Nothing here knows what a session, a token or a request is.
+
+pub mod clock;
+pub mod crypto_provider;
+pub mod digest;
+pub mod hardening;
+pub mod secret;
+pub mod text;
+pub mod units;
+pub mod url;

@@ -1,0 +1,99 @@
+//! An address of another server: parsed once, when the settings are read.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::document::{At, FromNode};
+
+/// An absolute `http` or `https` URL without credentials.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url {
+    is_tls: bool,
+    host: String,
+    port: u16,
+    /// As it stands in `Host`.
+    authority: String,
+    /// Path and query.
+    target: String,
+}
+
+impl Url {
+    /// Credentials in an URL are refused: they would end up in `Host`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let uri: http::Uri = text.parse().ok()?;
+        let is_tls = match uri.scheme_str()? {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        let authority = uri.authority()?;
+        if !crate::request::client::is_host(authority.as_str().as_bytes()) {
+            return None;
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        Some(Self {
+            is_tls,
+            host,
+            port: authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 }),
+            authority: authority.as_str().to_owned(),
+            target: target.to_owned(),
+        })
+    }
+
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
+        self.host.parse().ok()
+    }
+
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The same URL with another path and query, which begin with `/`.
+    #[must_use]
+    pub fn with_target(&self, target: &str) -> Self {
+        Self { target: target.to_owned(), ..self.clone() }
+    }
+}
+
+/// Without the query, which may hold what is nobody's business.
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_tls { "https" } else { "http" };
+        let path = self.target.split('?').next().unwrap_or_default();
+        write!(f, "{scheme}://{}{path}", self.authority)
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromNode for Url {
+    fn read(at: &At<'_>) -> Option<Self> {
+        const EXPECTED: &str = r#"an URL such as "https://idp.example/keys", without credentials"#;
+        let url = Self::parse(at.text(EXPECTED)?);
+        if url.is_none() {
+            at.problem(format!("found no URL that can be asked, expected {EXPECTED}"));
+        }
+        url
+    }
+}

@@ -1,0 +1,140 @@
+//! Pages with placeholders: what the app is asked for, and the tokens that are
+//! put into what it answers.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::prelude::Result;
+
+use super::context::Ctx;
+use super::forward;
+use crate::policy::Placeholder;
+use crate::request::html_placeholder::{Replacer, is_safe_in_a_page};
+
+/// Questions whose answer is no whole page, or one that was kept with somebody's
+/// token in it.
+const NOT_FOR_PAGES: [HeaderName; 6] = [
+    header::IF_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::IF_UNMODIFIED_SINCE,
+    header::RANGE,
+];
+
+/// What is no longer true of a page that was changed.
+const OF_THE_WHOLE_PAGE: [HeaderName; 14] = [
+    header::ACCEPT_RANGES,
+    header::AGE,
+    header::CONTENT_LENGTH,
+    header::ETAG,
+    header::EXPIRES,
+    header::LAST_MODIFIED,
+    header::TRANSFER_ENCODING,
+    HeaderName::from_static("cdn-cache-control"),
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("surrogate-control"),
+    HeaderName::from_static("x-accel-expires"),
+];
+
+impl Ctx {
+    fn placeholders(&self) -> &[Placeholder] {
+        self.route.as_ref().map_or(&[], |route| &route.placeholders)
+    }
+
+    /// Asks for a whole page that can be read.
+    pub(super) fn ask_for_page(&self, method: &Method, headers: &mut HeaderMap) {
+        let may_be_page = [Method::GET, Method::HEAD, Method::POST].contains(method);
+        if self.placeholders().is_empty() || !may_be_page {
+            return;
+        }
+        for name in &NOT_FOR_PAGES {
+            headers.remove(name);
+        }
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+
+    /// If this is a page with placeholders: gets the tokens ready and says of the
+    /// page what will be true of it.
+    pub(super) async fn begin_page(
+        &mut self,
+        request: &RequestHeader,
+        response: &mut ResponseHeader,
+    ) -> Result<()> {
+        if self.placeholders().is_empty() || !is_page(response) {
+            return Ok(());
+        }
+        if !is_readable(response) {
+            tracing::warn!(
+                route = self.route_label(),
+                "a page came encoded though it was asked for as it is; its placeholders stay"
+            );
+            return Ok(());
+        }
+        if request.method != Method::HEAD {
+            Box::pin(forward::placeholder_tokens(self)).await;
+            self.page = Some(Box::new(self.replacer()));
+        }
+        for name in &OF_THE_WHOLE_PAGE {
+            response.remove_header(name);
+        }
+        response
+            .insert_header(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"))?;
+        if request.version == Version::HTTP_11 && request.method != Method::HEAD {
+            let chunked = HeaderValue::from_static("chunked");
+            response.insert_header(header::TRANSFER_ENCODING, chunked)?;
+        }
+        Ok(())
+    }
+
+    /// A placeholder without its token becomes nothing.
+    fn replacer(&self) -> Replacer {
+        let value = |placeholder: &Placeholder| {
+            let name = &placeholder.token.name;
+            let found = self.page_tokens.iter().find(|(token, _)| token == name);
+            let value = found.map(|(_, token)| token.value.clone()).unwrap_or_default();
+            if is_safe_in_a_page(&value) {
+                return value;
+            }
+            tracing::warn!(token = name, "the token cannot stand in a page; it is left out");
+            Bytes::new()
+        };
+        let pairs = self.placeholders().iter().map(|one| (one.text.as_str(), value(one)));
+        Replacer::new(pairs)
+    }
+
+    /// What goes on of a piece of the page. `None` is nothing: an empty piece
+    /// would end the page where pieces are counted.
+    pub(super) fn page_piece(&mut self, body: &mut Option<Bytes>, is_last: bool) {
+        let Some(page) = &mut self.page else { return };
+        let mut piece = body.take().map_or_else(Bytes::new, |piece| page.push(piece));
+        if is_last {
+            let rest = page.finish();
+            piece = if piece.is_empty() { rest } else { Bytes::from([piece, rest].concat()) };
+        }
+        *body = Some(piece).filter(|piece| !piece.is_empty());
+    }
+}
+
+/// A whole page, as a browser would show it: a form that comes back with its
+/// mistakes (422) needs its token as well.
+fn is_page(response: &ResponseHeader) -> bool {
+    const NOT_WHOLE: [StatusCode; 4] = [
+        StatusCode::NO_CONTENT,
+        StatusCode::RESET_CONTENT,
+        StatusCode::PARTIAL_CONTENT,
+        StatusCode::NOT_MODIFIED,
+    ];
+    let is_whole = !response.status.is_informational() && !NOT_WHOLE.contains(&response.status);
+    let kind = response.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let kind = kind.and_then(|kind| kind.split(|&b| b == b';').next()).map(<[u8]>::trim_ascii);
+    is_whole && kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/html"))
+}
+
+fn is_readable(response: &ResponseHeader) -> bool {
+    let codings = response.headers.get_all(header::CONTENT_ENCODING);
+    codings.iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}

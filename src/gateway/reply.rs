@@ -1,0 +1,117 @@
+//! Sending our own answers, and reading bodies we have no use for.
+
+use http::{HeaderMap, Response, StatusCode, header};
+use pingora::http::ResponseHeader;
+use pingora::prelude::{Result, Session};
+use pingora::protocols::http::ServerSession;
+
+use crate::decide;
+use crate::limit::Admitted;
+use crate::policy::{Origin, TokenRoute};
+use crate::request::refusal::{Part, RATELIMIT, RATELIMIT_POLICY, Refusal, Reply};
+use crate::request::trace::Trace;
+use crate::request::view::Limits;
+
+/// Writes a reply. The length is always known, so the connection can be kept.
+pub(super) async fn reply(session: &mut Session, reply: Reply, trace: &Trace) -> Result<()> {
+    let Reply { status, mut headers, body } = reply;
+    let (name, id) = trace.request_id_field();
+    headers.insert(name, id);
+    let is_head = session.req_header().method == http::Method::HEAD;
+    let has_body = !body.is_empty();
+    if status != StatusCode::NO_CONTENT && (has_body || !is_head) {
+        headers.insert(header::CONTENT_LENGTH, body.len().into());
+    }
+    let ends_here = is_head || !has_body;
+    session.write_response_header(Box::new(head(status, headers)), ends_here).await?;
+    if !ends_here {
+        session.write_response_body(Some(body), true).await?;
+    }
+    Ok(())
+}
+
+/// The framework's form of a head. Adding the fields one by one would spell and
+/// parse every name once more.
+fn head(status: StatusCode, headers: HeaderMap) -> ResponseHeader {
+    let (mut parts, ()) = Response::new(()).into_parts();
+    parts.status = status;
+    parts.headers = headers;
+    parts.into()
+}
+
+/// What is done with the body that is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    Forgotten,
+    Kept,
+}
+
+/// Reads a body to its end, bounded in size and time, so that the connection can
+/// be kept whether or not the body is of any use.
+pub(super) async fn read_body(
+    session: &mut Session,
+    use_of: Body,
+    limits: &Limits,
+) -> Result<Result<Vec<u8>, Refusal>> {
+    if session.is_body_empty() {
+        return Ok(Ok(Vec::new()));
+    }
+    // Who says that it is too long need not send it first.
+    if announced(session).is_some_and(|length| length > limits.token_body) {
+        return Ok(Err(Refusal::TooLarge(Part::Body)));
+    }
+    // Boxed, because requests without a body would be charged for the room.
+    Box::pin(read_all(session, use_of, limits)).await
+}
+
+fn announced(session: &Session) -> Option<usize> {
+    session.get_header(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn read_all(
+    session: &mut Session,
+    use_of: Body,
+    limits: &Limits,
+) -> Result<Result<Vec<u8>, Refusal>> {
+    let expects = session.get_header(header::EXPECT).is_some();
+    if let (true, ServerSession::H1(h1)) = (expects, session.as_downstream_mut()) {
+        h1.write_continue_response().await?;
+    }
+    let read = async {
+        let (mut length, mut body) = (0, Vec::new());
+        while let Some(chunk) =
+            session.read_request_body().await.map_err(|error| error.into_down())?
+        {
+            length += chunk.len();
+            if length > limits.token_body {
+                return Ok(Err(Refusal::TooLarge(Part::Body)));
+            }
+            if use_of == Body::Kept {
+                body.extend_from_slice(&chunk);
+            }
+        }
+        Ok(Ok(body))
+    };
+    match tokio::time::timeout(limits.token_body_timeout, read).await {
+        Ok(read) => read,
+        Err(_) => Ok(Err(Refusal::BadRequest("the request body took too long"))),
+    }
+}
+
+/// What is left of the allowance.
+pub(super) fn push_limit(reply: &mut Reply, route: &TokenRoute, admitted: Option<&Admitted>) {
+    if let (Some(limit), Some(admitted)) = (&route.limit, admitted) {
+        reply.headers.insert(RATELIMIT_POLICY, limit.policy_header().clone());
+        reply.headers.insert(RATELIMIT, admitted.header(limit));
+    }
+}
+
+/// Lets an allowed origin read the answer, refusals included.
+pub(super) fn with_cors(mut reply: Reply, origin: Option<&Origin>) -> Reply {
+    if let Some(origin) = origin
+        && !reply.headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
+    {
+        decide::cors(&mut reply, origin);
+    }
+    reply
+}

@@ -1,0 +1,45 @@
+//! Failures of the connections on either side, as refusals.
+
+use pingora::prelude::Error;
+use pingora::{ErrorSource, ErrorType};
+
+use crate::request::refusal::{Part, Refusal};
+use crate::upstream::Unreachable;
+
+/// Whether the app ended a connection instead of answering on it.
+pub(super) fn hung_up(error: &Error) -> bool {
+    use ErrorType::{ConnectionClosed, H2Error, ReadError, WriteError};
+    *error.esource() == ErrorSource::Upstream
+        && matches!(error.etype(), ConnectionClosed | H2Error | ReadError | WriteError)
+}
+
+/// What a transport failure means to the client; `None` if it is gone.
+pub(super) fn refusal_for(error: &Error, unreachable: Option<Unreachable>) -> Option<Refusal> {
+    use ErrorType::{
+        ConnectTimedout, ConnectionClosed, HTTPStatus, ReadError, ReadTimedout,
+        TLSHandshakeTimedout, WriteError, WriteTimedout,
+    };
+    match unreachable {
+        Some(Unreachable::Full) => return Some(Refusal::Full),
+        Some(Unreachable::Unresolved) => return Some(Refusal::UpstreamFailed),
+        None => {}
+    }
+    match (error.esource(), error.etype()) {
+        (_, HTTPStatus(413)) => Some(Refusal::TooLarge(Part::Body)),
+        (_, HTTPStatus(400)) => Some(Refusal::BadRequest("the request could not be understood")),
+        (
+            ErrorSource::Upstream,
+            ConnectTimedout | ReadTimedout | WriteTimedout | TLSHandshakeTimedout,
+        ) => Some(Refusal::Timeout),
+        (
+            ErrorSource::Downstream,
+            ConnectionClosed | ReadError | WriteError | ReadTimedout | WriteTimedout,
+        ) => None,
+        (ErrorSource::Downstream, _) => {
+            Some(Refusal::BadRequest("the request could not be understood"))
+        }
+        (ErrorSource::Upstream | ErrorSource::Internal | ErrorSource::Unset, _) => {
+            Some(Refusal::UpstreamFailed)
+        }
+    }
+}

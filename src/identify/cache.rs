@@ -1,0 +1,192 @@
+//! Verified cookies remembered, so that each costs its cryptography once, and
+//! stores are not asked for the same session again and again.
+//!
+//! The key is a digest over the source's settings and every cookie it could
+//! look at (`Source::digest`), so an entry can only be found by exactly the
+//! cookies that made it. What the cookie alone decides is kept as long as it is
+//! valid; what a server said is kept for the seconds the settings allow, a
+//! refusal never longer than `REFUSAL_KEPT`, and asked for once however many
+//! requests wait for it. Refusals that cost no question are not kept: an
+//! attacker could fill the table with them.
+
+use std::hash::BuildHasherDefault;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::{future, sync};
+
+use crate::base::clock::Now;
+use crate::decide::{Tally, Verdict};
+use crate::identify::resolve::{Refused, Servers};
+use crate::identify::revocation::Revoked;
+use crate::issue::cache::DigestHasher;
+use crate::policy::Policy;
+use crate::session::{Check, Cookies, Identity, Reason, Source};
+
+/// Bytes of sessions kept at most, in each of the two tables.
+const CAPACITY: u64 = 32 * 1024 * 1024;
+/// What an entry costs beside the session's own bytes: measured, with what the
+/// allocator rounds up.
+const OVERHEAD: usize = 640;
+/// A session is opened anew after this long in any case.
+const KEPT: Duration = Duration::from_secs(300);
+const REFUSAL_KEPT: Duration = Duration::from_secs(1);
+/// Those who wait for a server that does not answer share its silence.
+const SILENCE_KEPT: Duration = Duration::from_millis(200);
+
+type Hasher = BuildHasherDefault<DigestHasher>;
+
+/// Verified sessions of the process.
+pub struct Sessions {
+    local: sync::Cache<[u8; 32], Arc<Identity>, Hasher>,
+    asked: future::Cache<[u8; 32], Asked, Hasher>,
+}
+
+/// What came of asking.
+#[derive(Clone)]
+struct Asked {
+    outcome: Result<Arc<Identity>, Refused>,
+    until: Now,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        let weight = |size: usize| u32::try_from(size.saturating_add(OVERHEAD)).unwrap_or(u32::MAX);
+        let local = sync::Cache::builder()
+            .max_capacity(CAPACITY)
+            .weigher(move |_, identity: &Arc<Identity>| weight(identity.size()))
+            .time_to_live(KEPT)
+            .build_with_hasher(BuildHasherDefault::default());
+        let asked = future::Cache::builder()
+            .max_capacity(CAPACITY)
+            .weigher(move |_, asked: &Asked| {
+                weight(asked.outcome.as_ref().map_or(0, |identity| identity.size()))
+            })
+            .time_to_live(KEPT)
+            .build_with_hasher(BuildHasherDefault::default());
+        Self { local, asked }
+    }
+}
+
+impl Sessions {
+    /// Asks each source; what they say together is `Tally`'s to judge.
+    pub async fn verify(
+        &self,
+        policy: &Policy,
+        servers: &Servers,
+        revoked: &Revoked,
+        cookies: Cookies<'_>,
+        now: Now,
+    ) -> Verdict {
+        let mut tally = Tally::default();
+        for (index, source) in policy.sources.iter().enumerate() {
+            let checked = self.check(source, servers, cookies, now).await;
+            if let Err(Refused::Rejected(rejected)) = &checked
+                && matches!(rejected.reason, Reason::NoUser | Reason::StoreMiss)
+            {
+                revoked.settled(source, cookies, now);
+            }
+            let checked = checked.and_then(|identity| {
+                revoked.check(source, cookies, &identity, now)?;
+                Ok(identity)
+            });
+            tally.add(index, checked);
+        }
+        tally.verdict()
+    }
+
+    /// Forgets what is known of these cookies: the app signed them out.
+    pub async fn forget(&self, source: &Source, cookies: Cookies<'_>) {
+        let Some(key) = source.digest(cookies) else { return };
+        self.local.invalidate(&key);
+        self.asked.invalidate(&key).await;
+    }
+
+    async fn check(
+        &self,
+        source: &Source,
+        servers: &Servers,
+        cookies: Cookies<'_>,
+        now: Now,
+    ) -> Result<Arc<Identity>, Refused> {
+        let key = source.digest(cookies);
+        let asks = source.cache_seconds();
+        let kept = match (key, asks) {
+            (None, _) | (_, Some(0)) => None,
+            (Some(key), None) => self.local.get(&key).map(Ok),
+            (Some(key), Some(_)) => {
+                let asked = Box::pin(self.asked.get(&key)).await;
+                asked.filter(|asked| asked.holds(now)).map(|asked| asked.outcome)
+            }
+        };
+        match kept {
+            Some(Ok(identity)) if identity.is_valid_at(now.unix()) => Ok(identity),
+            Some(Err(refused)) => Err(refused),
+            // Boxed: what is seldom done must not make every request's future larger.
+            Some(Ok(_)) | None => Box::pin(self.look(source, servers, key, cookies, now)).await,
+        }
+    }
+
+    /// Opens the session anew.
+    async fn look(
+        &self,
+        source: &Source,
+        servers: &Servers,
+        key: Option<[u8; 32]>,
+        cookies: Cookies<'_>,
+        now: Now,
+    ) -> Result<Arc<Identity>, Refused> {
+        let asks = source.cache_seconds();
+        let question = match servers.look(source, cookies, now).await? {
+            Check::Ask(question) => question,
+            Check::Known(identity) => {
+                let identity = Arc::new(identity);
+                if let (Some(key), None) = (key, asks) {
+                    self.local.insert(key, identity.clone());
+                }
+                return Ok(identity);
+            }
+        };
+        // Boxed: asking takes far more room than looking, and is rare.
+        let ask = Box::pin(servers.follow(source, question, cookies, now));
+        match (key, asks) {
+            (Some(key), Some(seconds)) if seconds > 0 => {
+                self.ask_once(key, Duration::from_secs(seconds), ask, now).await
+            }
+            _ => ask.await.map(Arc::new),
+        }
+    }
+
+    async fn ask_once(
+        &self,
+        key: [u8; 32],
+        kept: Duration,
+        ask: impl Future<Output = Result<Identity, Refused>>,
+        now: Now,
+    ) -> Result<Arc<Identity>, Refused> {
+        let make = async { Asked::new(ask.await, kept, now) };
+        let entry = self.asked.entry(key).or_insert_with_if(make, |asked| !asked.holds(now)).await;
+        entry.into_value().outcome
+    }
+}
+
+impl Asked {
+    fn new(outcome: Result<Identity, Refused>, kept: Duration, now: Now) -> Self {
+        let kept = match &outcome {
+            Ok(_) => kept,
+            Err(Refused::Rejected(_)) => kept.min(REFUSAL_KEPT),
+            Err(Refused::Unanswered(silence)) => {
+                silence.retry_after.map_or(SILENCE_KEPT, |asked_for| asked_for.min(kept))
+            }
+        };
+        Self { outcome: outcome.map(Arc::new), until: now.plus(kept) }
+    }
+
+    fn holds(&self, now: Now) -> bool {
+        now.ticks() < self.until.ticks()
+            && self.outcome.as_ref().ok().is_none_or(|identity| identity.is_valid_at(now.unix()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! What is remembered of an app that is asked, and for how long.
+
+use crate::base::clock::{Clock, ManualClock};
+use crate::base::secret::Secrets;
+use crate::config::{Config, Format};
+use crate::identify::cache::*;
+use crate::identify::revocation::By;
+use crate::observe::{AccessLog, Sink};
+use crate::outbound::testing::{Habit, Server, ok, serve};
+use crate::session::Reason;
+use crate::state::Live;
+use std::sync::Mutex;
+
+struct Setting {
+    server: Server,
+    says: Arc<Mutex<String>>,
+    live: Arc<Live>,
+    clock: Arc<ManualClock>,
+}
+
+/// What became of a check, for a comparison at a glance.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Known(String),
+    Nobody(Reason),
+    Unknown(Option<u64>),
+}
+
+impl Setting {
+    async fn new(first: &str) -> Self {
+        let says = Arc::new(Mutex::new(first.to_owned()));
+        let server = serve(Habit::Say(says.clone())).await;
+        let text = format!(
+            "[upstream]\nservers = [\"http://127.0.0.1:1\"]\n[session]\nkind = \"introspect\"\n\
+             cookies = [\"sid\", \"sid.sig\"]\nuser_id = \"/id\"\ncache_seconds = 10\nurl = \"http://127.0.0.1:{}/me\"\n",
+            server.url.port()
+        );
+        let config = Config::read(&text, &Secrets::Literal).unwrap();
+        let clock = ManualClock::at(1_790_000_000);
+        let access = AccessLog::start(Format::Json, Sink::Off).unwrap();
+        let live = Arc::new(Live::new(config, Clock::Manual(clock.clone()), access));
+        Self { server, says, live, clock }
+    }
+
+    async fn see(&self, cookie: &str) -> Seen {
+        let cookies = Cookies::new(cookie.as_bytes());
+        match self.live.verify(&self.live.policy(), cookies, self.live.clock.now()).await {
+            Verdict::Known(identity, 0) => Seen::Known(identity.user_id().to_owned()),
+            Verdict::Known(_, other) => panic!("source {other}"),
+            Verdict::Nobody(rejected) => Seen::Nobody(rejected.reason),
+            Verdict::Unknown(silence) => Seen::Unknown(silence.retry_after.map(|d| d.as_secs())),
+        }
+    }
+
+    fn say(&self, what: &str) {
+        *self.says.lock().unwrap() = what.to_owned();
+    }
+}
+
+fn known(user: &str) -> Seen {
+    Seen::Known(user.to_owned())
+}
+
+fn status(line: &str) -> String {
+    format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n")
+}
+
+#[tokio::test]
+async fn the_app_is_asked_with_a_bare_get_and_the_named_cookies_only() {
+    let setting = Setting::new(&ok(r#"{"id":7}"#)).await;
+    assert_eq!(setting.see("other=secret; sid=abc; more=1; sid.sig=x").await, known("7"));
+    let request = setting.server.requests().concat().to_ascii_lowercase();
+    assert!(request.starts_with("get /me http/1.1\r\n"), "{request}");
+    assert!(request.contains("\r\ncookie: sid=abc; sid.sig=x\r\n"), "{request}");
+    assert!(!request.contains("secret") && request.ends_with("\r\n\r\n"), "{request}");
+}
+
+#[tokio::test]
+async fn a_hundred_requests_at_once_are_one_question() {
+    let setting = Arc::new(Setting::new(&ok(r#"{"id":"u1"}"#)).await);
+    let tasks: Vec<_> = (0..100)
+        .map(|_| {
+            let setting = setting.clone();
+            tokio::spawn(async move { setting.see("sid=abc").await })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), known("u1"));
+    }
+    assert_eq!(setting.server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_is_remembered_for_its_seconds_and_a_refusal_for_one() {
+    let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
+    assert_eq!(setting.see("sid=abc").await, known("u1"));
+    setting.say(&status("401 Unauthorized"));
+    setting.clock.advance(Duration::from_secs(9));
+    assert_eq!(setting.see("sid=abc").await, known("u1"));
+    setting.clock.advance(Duration::from_secs(1));
+    assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::StoreMiss));
+    setting.say(&ok(r#"{"id":"u1"}"#));
+    assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::StoreMiss));
+    setting.clock.advance(Duration::from_secs(1));
+    assert_eq!(setting.see("sid=abc").await, known("u1"));
+}
+
+#[tokio::test]
+async fn different_cookies_never_share_an_answer() {
+    let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
+    assert_eq!(setting.see("sid=abc").await, known("u1"));
+    setting.say(&ok(r#"{"id":"u2"}"#));
+    assert_eq!(setting.see("sid=abd").await, known("u2"));
+    assert_eq!(setting.see("sid=abc").await, known("u1"));
+}
+
+#[tokio::test]
+async fn anything_but_a_clear_answer_leaves_open_who_is_asking() {
+    let setting = Setting::new("").await;
+    let retry = "HTTP/1.1 429 Slow down\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n";
+    let found = "HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n";
+    let (error, gone) = (status("500 Oops"), status("404 Not Found"));
+    let cases = [(retry, Some(7)), (found, None), (error.as_str(), None), (gone.as_str(), None)];
+    for (answer, retry_after) in cases {
+        setting.say(answer);
+        assert_eq!(setting.see("sid=abc").await, Seen::Unknown(retry_after), "{answer}");
+        setting.clock.advance(Duration::from_secs(10));
+    }
+    setting.say(&ok("<html>"));
+    assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::Malformed));
+    setting.clock.advance(Duration::from_secs(10));
+    setting.say(&ok("{}"));
+    assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::NoUser));
+}
+
+#[tokio::test]
+async fn silence_is_over_as_soon_as_the_app_answers_again() {
+    let setting = Setting::new(&status("503 Starting")).await;
+    assert_eq!(setting.see("sid=abc").await, Seen::Unknown(None));
+    setting.say(&ok(r#"{"id":"u1"}"#));
+    setting.clock.advance(SILENCE_KEPT);
+    assert_eq!(setting.see("sid=abc").await, known("u1"));
+}
+
+#[tokio::test]
+async fn a_session_the_app_ended_is_forgotten() {
+    let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
+    assert_eq!(setting.see("sid=abc").await, known("u1"));
+    let policy = setting.live.policy();
+    setting.live.revoked.end_user("u1", setting.live.clock.now());
+    assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
+    setting.live.revoked.pardon_user("u1");
+    assert_eq!(setting.see("sid=abc").await, known("u1"));
+    let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
+    let cookies = Cookies::new(b"sid=abc");
+    setting.live.end_session(&policy.sources[0], cookies, &identity, By::App).await;
+    assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
+    assert_eq!(setting.server.requests().len(), 2, "what was remembered is gone");
+}
+
+#[tokio::test]
+async fn an_ended_session_whose_id_the_app_uses_again_counts_once_it_was_nobodys() {
+    let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
+    assert_eq!(setting.see("sid=abc").await, known("u1"));
+    let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
+    let policy = setting.live.policy();
+    let cookies = Cookies::new(b"sid=abc");
+    setting.live.end_session(&policy.sources[0], cookies, &identity, By::App).await;
+    assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
+    assert_eq!(setting.see("sid=abd").await, known("u1"), "another session");
+    setting.clock.advance(Duration::from_secs(11));
+    setting.say("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::StoreMiss));
+    setting.clock.advance(Duration::from_secs(2));
+    setting.say(&ok(r#"{"id":"u1"}"#));
+    assert_eq!(setting.see("sid=abc").await, known("u1"), "she has signed in again");
+}

@@ -1,0 +1,224 @@
+//! Keys that identity providers publish: fetched, kept fresh, never fetched more
+//! often than they like.
+//!
+//! One task per address fetches it at start and again when its `Cache-Control`
+//! says so, within bounds. A token signed with an unknown key makes it fetch
+//! earlier, but at most once per `COOLDOWN`, whatever tokens somebody invents.
+//! If a fetch fails, the keys there are stay in use. Tasks end when no source of
+//! the policy uses their address any more.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+
+use crate::base::clock::{Clock, Now};
+use crate::outbound::{Call, Outbound, Url};
+use crate::policy::Policy;
+
+/// Between two fetches that unknown keys cause.
+const COOLDOWN: Duration = Duration::from_secs(30);
+/// How long a request waits for a fetch it caused.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The bounds of what a provider may ask for, and what holds if it says nothing.
+const FRESH_AT_LEAST: Duration = Duration::from_secs(60);
+const FRESH_AT_MOST: Duration = Duration::from_secs(24 * 3600);
+const FRESH_USUALLY: Duration = Duration::from_secs(600);
+/// After a failure: the first pause, and the longest.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_LAST: Duration = Duration::from_secs(60);
+
+/// The policy in force, as long as there is one.
+pub type CurrentPolicy = Arc<dyn Fn() -> Option<Arc<Policy>> + Send + Sync>;
+
+/// All published keys of the process.
+pub struct PublishedKeys {
+    outbound: Outbound,
+    runtime: Handle,
+    clock: Clock,
+    places: Mutex<HashMap<String, Arc<Place>>>,
+}
+
+/// One address keys are published at.
+struct Place {
+    state: Mutex<State>,
+    /// Counts finished fetches.
+    fetched: watch::Sender<u64>,
+    wanted: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    document: Option<Bytes>,
+    last_begun: Option<Now>,
+    in_flight: bool,
+    problem: Option<String>,
+}
+
+impl PublishedKeys {
+    pub fn new(outbound: Outbound, runtime: Handle, clock: Clock) -> Self {
+        Self { outbound, runtime, clock, places: Mutex::default() }
+    }
+
+    /// Gives a policy that is not in force yet the keys that are known already:
+    /// a reload must not make anybody wait.
+    pub fn supply(&self, policy: &Policy) {
+        let places = self.places();
+        for keys in policy.sources.iter().filter_map(|source| source.remote_keys()) {
+            let known = places.get(keys.url()).and_then(|place| place.state().document.clone());
+            if let Some(document) = known {
+                // Read before, by the same reader or by one that may differ.
+                let _ = keys.supply(&document);
+            }
+        }
+    }
+
+    /// Sees to it that every address of the policy is being fetched.
+    pub fn watch(self: &Arc<Self>, current: &CurrentPolicy) {
+        let Some(policy) = current() else { return };
+        for keys in policy.sources.iter().filter_map(|source| source.remote_keys()) {
+            let mut places = self.places();
+            if places.contains_key(keys.url()) {
+                continue;
+            }
+            // The task's first fetch counts from now on.
+            let begun = State { in_flight: true, ..State::default() };
+            let place = Arc::new(Place {
+                state: Mutex::new(begun),
+                fetched: watch::Sender::new(0),
+                wanted: Notify::new(),
+            });
+            places.insert(keys.url().to_owned(), place.clone());
+            let (all, url) = (self.clone(), keys.url().to_owned());
+            self.runtime.spawn(all.keep_fresh(url, place, current.clone()));
+        }
+    }
+
+    /// A token named a key nobody knows, or no keys are there yet: fetches again
+    /// unless that happened just now. True if a fetch has ended since, so that
+    /// looking again may help.
+    pub async fn refresh(&self, url: &str) -> bool {
+        let Some(place) = self.places().get(url).cloned() else { return false };
+        let now = self.clock.now();
+        let mut fetched = place.fetched.subscribe();
+        {
+            let mut state = place.state();
+            let recent = state.last_begun.is_some_and(|last| now.since(last) < COOLDOWN);
+            if !state.in_flight {
+                if recent {
+                    return false;
+                }
+                state.in_flight = true;
+                state.last_begun = Some(now);
+                place.wanted.notify_one();
+            }
+        }
+        tokio::time::timeout(PATIENCE, fetched.changed()).await.is_ok_and(|changed| changed.is_ok())
+    }
+
+    /// Why the keys at this address are not there, for `/readyz`.
+    pub fn problem(&self, url: &str) -> Option<String> {
+        self.places().get(url).and_then(|place| place.state().problem.clone())
+    }
+
+    async fn keep_fresh(self: Arc<Self>, url: String, place: Arc<Place>, current: CurrentPolicy) {
+        let mut pause = RETRY_FIRST;
+        loop {
+            {
+                let mut state = place.state();
+                state.in_flight = true;
+                state.last_begun = Some(self.clock.now());
+            }
+            let fetched = fetch(&self.outbound, &url).await;
+            let Some(policy) = current().filter(|policy| uses(policy, &url)) else { break };
+            let outcome = fetched.and_then(|(document, fresh)| {
+                supply_all(&policy, &url, &document)?;
+                Ok((document, fresh))
+            });
+            let wait = {
+                let mut state = place.state();
+                state.in_flight = false;
+                match outcome {
+                    Ok((document, fresh)) => {
+                        state.document = Some(document);
+                        state.problem = None;
+                        pause = RETRY_FIRST;
+                        fresh
+                    }
+                    Err(problem) => {
+                        tracing::warn!(%url, %problem, "published keys were not refreshed");
+                        state.problem = Some(problem);
+                        let wait = pause;
+                        pause = (pause * 2).min(RETRY_LAST);
+                        wait
+                    }
+                }
+            };
+            drop(policy);
+            place.fetched.send_modify(|count| *count += 1);
+            // Either way it is time to fetch again.
+            let _ = tokio::time::timeout(wait, place.wanted.notified()).await;
+        }
+        self.places().remove(&url);
+    }
+
+    fn places(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Place>>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn uses(policy: &Policy, url: &str) -> bool {
+    policy.sources.iter().any(|source| source.remote_keys().is_some_and(|keys| keys.url() == url))
+}
+
+fn supply_all(policy: &Policy, url: &str, document: &[u8]) -> Result<(), String> {
+    let keys = policy.sources.iter().filter_map(|source| source.remote_keys());
+    for keys in keys.filter(|keys| keys.url() == url) {
+        keys.supply(document)?;
+    }
+    Ok(())
+}
+
+/// The document and how long it may be used unasked.
+pub async fn fetch(outbound: &Outbound, url: &str) -> Result<(Bytes, Duration), String> {
+    let url = Url::parse(url).ok_or("the address is not an URL that can be asked")?;
+    let answer = outbound.send(&Call::get(url)).await.map_err(|error| error.to_string())?;
+    if answer.status != StatusCode::OK {
+        return Err(format!("the server answered with status {}", answer.status.as_u16()));
+    }
+    Ok((answer.body, freshness(&answer.headers)))
+}
+
+/// `max-age` of RFC 9111 section 5.2.2.1, within our bounds.
+fn freshness(headers: &HeaderMap) -> Duration {
+    let mut directives = headers
+        .get_all(header::CACHE_CONTROL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim);
+    let seconds = directives.find_map(|directive| {
+        let (name, value) = directive.split_once('=')?;
+        name.eq_ignore_ascii_case("max-age").then(|| value.trim_matches('"').parse().ok())?
+    });
+    let age: u64 = headers
+        .get(header::AGE)
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .unwrap_or_default();
+    seconds.map_or(FRESH_USUALLY, |seconds: u64| {
+        Duration::from_secs(seconds.saturating_sub(age)).clamp(FRESH_AT_LEAST, FRESH_AT_MOST)
+    })
+}
+
+#[cfg(test)]
+mod tests;

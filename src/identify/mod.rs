@@ -1,0 +1,8 @@
+//! Who is asking: verifies sessions, asks stores and apps where the cookie alone does
+//! not say, remembers the answers and knows what was revoked.
+
+pub mod cache;
+pub mod jwks;
+pub mod resolve;
+pub mod revocation;
+pub mod store;

@@ -1,0 +1,199 @@
+//! Who is it? A source that cannot tell from the cookie alone asks other
+//! servers: its session store, the app, whoever publishes the keys.
+//!
+//! The formats say what to ask and judge what comes back (`session`); here the
+//! question is put to the right server. Nothing here remembers answers: `memo`
+//! does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{HeaderValue, StatusCode, header};
+use tokio::runtime::Handle;
+
+use crate::base::clock::{Clock, Now};
+use crate::identify::jwks::PublishedKeys;
+use crate::identify::store::Stores;
+use crate::outbound::{Call, Outbound, Url};
+use crate::session::{Answer, Check, Cookies, Identity, Query, Question, Reason, Rejected, Source};
+
+/// A session may be asked for twice: a second store, or a second table.
+const MAX_QUESTIONS: usize = 3;
+/// For the app's own session check.
+const APP_TIMEOUT: Duration = Duration::from_secs(2);
+const APP_MAX_SIZE: usize = 256 * 1024;
+/// The longest `Retry-After` that is passed on.
+const MAX_RETRY_AFTER: u64 = 300;
+
+/// The servers a session check may need.
+pub struct Servers {
+    pub outbound: Outbound,
+    pub stores: Stores,
+    pub keys: Arc<PublishedKeys>,
+    /// Questions nobody answered, for the metrics.
+    failures: AtomicU64,
+}
+
+/// Nobody could say who is asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    /// For the operator; never what a server sent.
+    pub detail: String,
+    /// When the server that was asked wants to be asked again.
+    pub retry_after: Option<Duration>,
+}
+
+/// Why a check ended without an identity.
+#[derive(Clone, Debug)]
+pub enum Refused {
+    Rejected(Rejected),
+    Unanswered(Unanswered),
+}
+
+impl From<Rejected> for Refused {
+    fn from(rejected: Rejected) -> Self {
+        match rejected.reason {
+            Reason::Unavailable => Self::Unanswered(Unanswered {
+                detail: rejected.detail.into_owned(),
+                retry_after: None,
+            }),
+            _ => Self::Rejected(rejected),
+        }
+    }
+}
+
+impl Servers {
+    /// Connections will live in `runtime`.
+    pub fn new(runtime: &Handle, clock: Clock) -> Self {
+        let outbound = Outbound::new(runtime.clone());
+        let keys = PublishedKeys::new(outbound.clone(), runtime.clone(), clock);
+        Self {
+            outbound,
+            stores: Stores::new(runtime.clone()),
+            keys: Arc::new(keys),
+            failures: AtomicU64::new(0),
+        }
+    }
+
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Who the cookies say is asking; whoever must be asked is asked.
+    pub async fn check(
+        &self,
+        source: &Source,
+        cookies: Cookies<'_>,
+        now: Now,
+    ) -> Result<Identity, Refused> {
+        match self.look(source, cookies, now).await? {
+            Check::Known(identity) => Ok(identity),
+            Check::Ask(question) => self.follow(source, question, cookies, now).await,
+        }
+    }
+
+    /// What the cookies say by themselves. Waits only for keys that are being
+    /// fetched.
+    pub async fn look(
+        &self,
+        source: &Source,
+        cookies: Cookies<'_>,
+        now: Now,
+    ) -> Result<Check, Refused> {
+        let looked = match source.look(cookies, now.unix()) {
+            Err(rejected) if self.has_newer_keys(source, &rejected).await => {
+                source.look(cookies, now.unix())
+            }
+            looked => looked,
+        };
+        looked.map_err(Refused::from)
+    }
+
+    /// Puts the question, and the one that may follow from its answer.
+    pub async fn follow(
+        &self,
+        source: &Source,
+        mut question: Question,
+        cookies: Cookies<'_>,
+        now: Now,
+    ) -> Result<Identity, Refused> {
+        for _ in 0..MAX_QUESTIONS {
+            let answer = self.ask(source, &question, cookies).await.inspect_err(|_| {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+            })?;
+            question = match source.answered(&question, answer, now.unix())? {
+                Check::Known(identity) => return Ok(identity),
+                Check::Ask(question) => question,
+            };
+        }
+        Err(unanswered("the session check asks without end"))
+    }
+
+    /// Whether keys were fetched because of this refusal.
+    async fn has_newer_keys(&self, source: &Source, rejected: &Rejected) -> bool {
+        let Some(keys) = source.remote_keys() else { return false };
+        match rejected.reason {
+            Reason::UnknownKid => self.keys.refresh(keys.url()).await,
+            Reason::Unavailable if !keys.is_supplied() => self.keys.refresh(keys.url()).await,
+            _ => false,
+        }
+    }
+
+    async fn ask(
+        &self,
+        source: &Source,
+        question: &Question,
+        cookies: Cookies<'_>,
+    ) -> Result<Option<Answer>, Refused> {
+        if let Query::App { url } = &question.query {
+            return self.ask_app(url, &source.own_cookies(cookies)).await;
+        }
+        let Some(store) = source.store() else {
+            return Err(unanswered("this source has no store to ask"));
+        };
+        self.stores.ask(store, &question.query).await.map_err(|error| {
+            tracing::warn!(kind = source.kind(), %error, "session store not read");
+            unanswered(error.to_string())
+        })
+    }
+
+    /// The app's own verdict: always a GET without a body, with the session's
+    /// cookies and no others, and never a redirect followed.
+    async fn ask_app(&self, url: &str, cookies: &[u8]) -> Result<Option<Answer>, Refused> {
+        let url = Url::parse(url).ok_or_else(|| unanswered("`url` cannot be asked"))?;
+        let mut call = Call::get(url);
+        call.timeout = APP_TIMEOUT;
+        call.max_size = APP_MAX_SIZE;
+        let mut cookie = HeaderValue::from_bytes(cookies)
+            .map_err(|_| Rejected::new(Reason::Malformed, "the cookie cannot be sent on"))?;
+        cookie.set_sensitive(true);
+        call.headers.push((header::COOKIE, cookie));
+        let answer = self.outbound.send(&call).await.map_err(|error| {
+            tracing::warn!(%error, "the app's session check was not answered");
+            unanswered(format!("the app's session check: {error}"))
+        })?;
+        match answer.status {
+            StatusCode::OK => Ok(Some(Answer::App { body: answer.body.to_vec() })),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(None),
+            status => {
+                tracing::warn!(status = status.as_u16(), "unexpected answer to a session check");
+                let retry_after = (status == StatusCode::TOO_MANY_REQUESTS)
+                    .then(|| retry_after(answer.headers.get(header::RETRY_AFTER)));
+                let status = status.as_u16();
+                let detail = format!("the app's session check answered with status {status}");
+                Err(Refused::Unanswered(Unanswered { detail, retry_after }))
+            }
+        }
+    }
+}
+
+/// Whole seconds only: a date would need two clocks to agree.
+fn retry_after(value: Option<&HeaderValue>) -> Duration {
+    let seconds = value.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(1);
+    Duration::from_secs(seconds.clamp(1, MAX_RETRY_AFTER))
+}
+
+fn unanswered(detail: impl Into<String>) -> Refused {
+    Refused::Unanswered(Unanswered { detail: detail.into(), retry_after: None })
+}

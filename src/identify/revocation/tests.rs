@@ -1,0 +1,144 @@
+//! Revocation of signed tokens, which nobody could take back otherwise.
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+
+use crate::base::secret::Secrets;
+use crate::config::Config;
+use crate::identify::revocation::*;
+use crate::policy::Policy;
+
+const NOW: Now = Now::at(1_790_000_000);
+
+const KEY: &[u8] = b"a secret of 32 bytes for a test.";
+
+fn policy(session: &str) -> Policy {
+    let text = format!("[upstream]\nservers = [\"http://127.0.0.1:1\"]\n[session]\n{session}");
+    Config::read(&text, &Secrets::Literal).unwrap().policy
+}
+
+fn tokens() -> Policy {
+    policy(
+        "kind = \"jwt\"\ncookie = \"t\"\nsecret = \"a secret of 32 bytes for a test.\"\n\
+         require_exp = false\n",
+    )
+}
+
+fn cookie(claims: &Value) -> String {
+    format!(
+        "t={}",
+        encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(KEY)).unwrap()
+    )
+}
+
+/// What React Router sets, the same whenever the same user signs in.
+fn undated(user: &str) -> String {
+    let text = STANDARD.encode(json!({ "userId": user }).to_string());
+    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, KEY), text.as_bytes());
+    format!("__session={text}.{}", STANDARD_NO_PAD.encode(signature).replace('+', "%2B"))
+}
+
+fn undated_sessions() -> Policy {
+    policy(
+        "kind = \"react-router\"\nsecret = \"a secret of 32 bytes for a test.\"\n\
+         user_id = \"/userId\"\n",
+    )
+}
+
+fn check_in(policy: &Policy, revoked: &Revoked, cookie: &str) -> Result<(), Reason> {
+    let cookies = Cookies::new(cookie.as_bytes());
+    let identity = policy.sources[0].check(cookies, NOW.unix()).unwrap();
+    revoked.check(&policy.sources[0], cookies, &identity, NOW).map_err(|rejected| rejected.reason)
+}
+
+fn check(revoked: &Revoked, cookie: &str) -> Result<(), Reason> {
+    check_in(&tokens(), revoked, cookie)
+}
+
+fn end(policy: &Policy, revoked: &Revoked, cookie: &str, by: By) {
+    let cookies = Cookies::new(cookie.as_bytes());
+    let identity = policy.sources[0].check(cookies, NOW.unix()).unwrap();
+    revoked.end_session(&policy.sources[0], cookies, &identity, by, NOW);
+}
+
+fn reissue(policy: &Policy, revoked: &Revoked, sent: &str, set: &[&str]) {
+    let set = set.iter().map(|set| set.as_bytes());
+    revoked.reissued(&policy.sources[0], Cookies::new(sent.as_bytes()), set, NOW);
+}
+
+#[test]
+fn sessions_issued_before_the_revocation_are_refused_and_later_ones_are_not() {
+    let revoked = Revoked::default();
+    let before = cookie(&json!({ "sub": "u1", "iat": NOW.unix() }));
+    let after = cookie(&json!({ "sub": "u1", "iat": NOW.unix() + 1 }));
+    let undated = cookie(&json!({ "sub": "u1" }));
+    let other = cookie(&json!({ "sub": "u2" }));
+    assert_eq!(check(&revoked, &before), Ok(()));
+    revoked.end_user("u1", NOW);
+    assert_eq!(check(&revoked, &before), Err(Reason::SignedOut));
+    assert_eq!(check(&revoked, &undated), Err(Reason::SignedOut));
+    assert_eq!(check(&revoked, &after), Ok(()));
+    assert_eq!(check(&revoked, &other), Ok(()));
+    revoked.pardon_user("u1");
+    assert_eq!(check(&revoked, &undated), Ok(()));
+}
+
+#[test]
+fn a_signed_out_session_stays_out_in_every_spelling_of_its_cookie() {
+    let revoked = Revoked::default();
+    let claims = json!({ "sub": "u1", "jti": "1" });
+    let sent = cookie(&claims);
+    end(&tokens(), &revoked, &sent, By::App);
+    assert_eq!(check(&revoked, &sent), Err(Reason::SignedOut));
+    assert_eq!(check(&revoked, &sent.replace('.', "%2E")), Err(Reason::SignedOut));
+    assert_eq!(check(&revoked, &format!("{sent}; t=x")), Err(Reason::SignedOut));
+    assert_eq!(check(&revoked, &cookie(&json!({ "sub": "u1", "jti": "2" }))), Ok(()));
+}
+
+#[test]
+fn another_session_of_the_same_user_is_not_taken_for_the_one_signed_out() {
+    let flask = policy("kind = \"flask\"\nsecret = \"k\"\n");
+    // The same content, signed in two seconds.
+    let session = |at: u64| {
+        let sign = |key: &[u8], text: &[u8]| {
+            let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
+            hmac::sign(&key, text).as_ref().to_vec()
+        };
+        let url = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let at = at.to_be_bytes();
+        let text = format!("{}.{}", url(br#"{"_user_id":"17"}"#), url(&at[4..]));
+        let signature = sign(&sign(b"k", b"cookie-session"), text.as_bytes());
+        format!("session={text}.{}", url(&signature))
+    };
+    let revoked = Revoked::default();
+    let (first, second) = (session(NOW.unix() - 60), session(NOW.unix()));
+    end(&flask, &revoked, &first, By::App);
+    assert_eq!(check_in(&flask, &revoked, &first), Err(Reason::SignedOut));
+    assert_eq!(check_in(&flask, &revoked, &second), Ok(()));
+}
+
+#[test]
+fn the_very_cookie_that_was_signed_out_is_good_again_once_the_app_sets_it() {
+    let (sessions, revoked) = (undated_sessions(), Revoked::default());
+    let (ada, bob) = (undated("17"), undated("18"));
+    end(&sessions, &revoked, &ada, By::App);
+    end(&sessions, &revoked, &bob, By::App);
+    let other = ["__session=; Max-Age=0", "theme=dark", "x__session=1", "__session=x"];
+    reissue(&sessions, &revoked, &ada, &other);
+    assert_eq!(check_in(&sessions, &revoked, &ada), Err(Reason::SignedOut), "she only sent it");
+    reissue(&sessions, &revoked, "", &["theme=dark", &format!("{ada}; Path=/; HttpOnly")]);
+    assert_eq!(check_in(&sessions, &revoked, &ada), Ok(()));
+    assert_eq!(check_in(&sessions, &revoked, &bob), Err(Reason::SignedOut));
+}
+
+#[test]
+fn what_the_operator_revoked_stays_so_whatever_the_app_sets() {
+    let (sessions, revoked) = (undated_sessions(), Revoked::default());
+    let ada = undated("17");
+    end(&sessions, &revoked, &ada, By::Operator);
+    reissue(&sessions, &revoked, "", &[&ada]);
+    assert_eq!(check_in(&sessions, &revoked, &ada), Err(Reason::SignedOut));
+}

@@ -1,0 +1,214 @@
+//! What others read to trust the gateway's tokens by address: its public keys
+//! and who it is.
+//!
+//! `Discovery` is what the settings publish; nothing is served where no key is.
+//! A key that a reload removes is listed on for its `overlap`, because tokens it
+//! signed are still out there: that is `Retired`, kept in memory.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+use serde_json::{Value, json};
+
+use crate::base::clock::Now;
+use crate::mint::{Minter, PublicKey};
+use crate::request::refusal::Reply;
+
+/// Where the key set is read.
+pub const KEYS_PATH: &str = "/.well-known/jwks.json";
+/// Where OpenID Connect Discovery 1.0 puts its document, below the issuer's path.
+const DOCUMENT_PATH: &str = "/.well-known/openid-configuration";
+/// How long others may keep what they read.
+const MAX_AGE: &str = "public, max-age=300";
+
+/// What the settings publish.
+#[derive(Default)]
+pub struct Discovery {
+    keys: Vec<Listed>,
+    issuers: Vec<Issuer>,
+}
+
+/// A key in the settings, and how long it is listed after it has left them.
+#[derive(Clone)]
+struct Listed {
+    token: String,
+    key: PublicKey,
+    overlap: Duration,
+}
+
+/// Who tokens say issued them, by its address.
+struct Issuer {
+    /// Scheme, host and port.
+    origin: String,
+    /// The path below it, without a `/` at its end.
+    path: String,
+    /// As tokens spell it.
+    spelt: String,
+    algorithms: Vec<String>,
+}
+
+/// One of the published texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Published {
+    Keys,
+    /// The issuer at this path, without `/` at its end.
+    OpenId(String),
+}
+
+impl Discovery {
+    /// What these tokens publish; a problem if two keys share a name.
+    pub fn of<'a>(tokens: impl Iterator<Item = (&'a str, &'a Minter)>) -> Result<Self, String> {
+        let mut discovery = Self::default();
+        for (name, minter) in tokens.filter(|(_, minter)| !minter.published().keys.is_empty()) {
+            for key in &minter.published().keys {
+                discovery.list(name, key, minter.overlap())?;
+            }
+            if let Some(issuer) = minter.issuer().as_deref().and_then(Issuer::parse) {
+                discovery.name(issuer, &minter.published().keys);
+            }
+        }
+        Ok(discovery)
+    }
+
+    fn list(&mut self, token: &str, key: &PublicKey, overlap: Duration) -> Result<(), String> {
+        let same_name = |listed: &&mut Listed| listed.key.kid() == key.kid();
+        match self.keys.iter_mut().find(same_name) {
+            None => {
+                self.keys.push(Listed { token: token.to_owned(), key: key.clone(), overlap });
+                Ok(())
+            }
+            Some(listed) if listed.key.jwk() == key.jwk() => {
+                listed.overlap = listed.overlap.max(overlap);
+                Ok(())
+            }
+            Some(listed) => Err(format!(
+                "a published key has the `kid` of another one, of token.{}; give them two names",
+                listed.token
+            )),
+        }
+    }
+
+    fn name(&mut self, issuer: Issuer, keys: &[PublicKey]) {
+        let known = self.issuers.iter().position(|known| known.spelt == issuer.spelt);
+        let index = known.unwrap_or_else(|| {
+            self.issuers.push(issuer);
+            self.issuers.len() - 1
+        });
+        let Some(issuer) = self.issuers.get_mut(index) else { return };
+        for key in keys {
+            if !issuer.algorithms.iter().any(|algorithm| algorithm == key.algorithm()) {
+                issuer.algorithms.push(key.algorithm().to_owned());
+            }
+        }
+    }
+
+    /// The paths answered, with what is answered there.
+    pub fn paths(&self) -> Vec<(String, Published)> {
+        if self.keys.is_empty() {
+            return Vec::new();
+        }
+        let mut paths = vec![(KEYS_PATH.to_owned(), Published::Keys)];
+        for issuer in &self.issuers {
+            let path = format!("{}{DOCUMENT_PATH}", issuer.path);
+            if !paths.iter().any(|(known, _)| *known == path) {
+                paths.push((path, Published::OpenId(issuer.path.clone())));
+            }
+        }
+        paths
+    }
+
+    /// The answer at one of those paths. Several issuers may share a path on
+    /// different hosts; `host` then says which one is asked.
+    pub fn reply(&self, what: &Published, retired: &Retired, host: &str, now: Now) -> Reply {
+        let document = match what {
+            Published::Keys => {
+                let retired = retired.keys(self, now);
+                let keys = self.keys.iter().map(|listed| &listed.key).chain(&retired);
+                json!({ "keys": keys.map(PublicKey::jwk).collect::<Vec<_>>() })
+            }
+            Published::OpenId(path) => {
+                let mut here = self.issuers.iter().filter(|issuer| issuer.path == *path);
+                let first = here.clone().next();
+                here.find(|issuer| issuer.is_at(host)).or(first).map_or(Value::Null, Issuer::json)
+            }
+        };
+        let kind = HeaderValue::from_static("application/json");
+        let body = Bytes::from(document.to_string());
+        Reply::public(StatusCode::OK, kind, HeaderValue::from_static(MAX_AGE), body)
+    }
+
+    /// How long a key of this token is listed after it has gone.
+    fn overlap_of(&self, token: &str) -> Option<Duration> {
+        self.keys.iter().find(|listed| listed.token == token).map(|listed| listed.overlap)
+    }
+
+    fn has(&self, kid: &str) -> bool {
+        self.keys.iter().any(|listed| listed.key.kid() == kid)
+    }
+}
+
+impl Issuer {
+    /// An `iss` that is a web address; others have nothing to be read at.
+    fn parse(text: &str) -> Option<Self> {
+        let uri: http::Uri = text.parse().ok()?;
+        let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
+        let authority = uri.authority()?.as_str();
+        let path = uri.path().trim_end_matches('/');
+        if uri.query().is_some() || !crate::request::client::is_host(authority.as_bytes()) {
+            return None;
+        }
+        Some(Self {
+            origin: format!("{scheme}://{authority}"),
+            path: path.to_owned(),
+            spelt: text.to_owned(),
+            algorithms: Vec::new(),
+        })
+    }
+
+    fn is_at(&self, host: &str) -> bool {
+        self.origin.split_once("://").is_some_and(|(_, own)| own.eq_ignore_ascii_case(host))
+    }
+
+    /// The least OpenID Connect Discovery 1.0 allows for someone who signs
+    /// tokens and signs nobody in.
+    fn json(&self) -> Value {
+        json!({
+            "issuer": self.spelt,
+            "jwks_uri": format!("{}{KEYS_PATH}", self.origin),
+            "id_token_signing_alg_values_supported": self.algorithms,
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+        })
+    }
+}
+
+/// Keys the settings no longer have, and since when.
+#[derive(Default)]
+pub struct Retired(Mutex<Vec<(Listed, Now)>>);
+
+impl Retired {
+    /// A reload: what was published and is no longer stays listed for a while.
+    pub fn replace(&self, before: &Discovery, after: &Discovery, now: Now) {
+        let mut retired = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.extend(before.keys.iter().map(|listed| (listed.clone(), now)));
+        retired.retain(|(listed, since)| listed.is_needed(after, *since, now));
+    }
+
+    fn keys(&self, discovery: &Discovery, now: Now) -> Vec<PublicKey> {
+        let retired = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let needed =
+            retired.iter().filter(|(listed, since)| listed.is_needed(discovery, *since, now));
+        needed.map(|(listed, _)| listed.key.clone()).collect()
+    }
+}
+
+impl Listed {
+    /// How long, the settings in force say as long as they publish keys of the
+    /// token: `overlap = "0s"` withdraws a key at once.
+    fn is_needed(&self, discovery: &Discovery, since: Now, now: Now) -> bool {
+        let overlap = discovery.overlap_of(&self.token).unwrap_or(self.overlap);
+        now.since(since) < overlap && !discovery.has(self.key.kid())
+    }
+}

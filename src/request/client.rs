@@ -1,0 +1,261 @@
+//! Who is at the other end: the client's address and scheme, through proxies.
+//!
+//! Nothing a client says about itself is believed. Forwarding headers count only
+//! when the connection comes from `trusted_proxies`, and then they are read from
+//! the right, hop by hop, up to the first address that is not trusted.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use http::header::{HeaderMap, HeaderValue};
+use ipnet::IpNet;
+
+use crate::base::digest::{Kind, Mark};
+use crate::document::{At, FromNode};
+
+/// The client as far as it could be verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Absent on a unix socket without a trusted forwarding header.
+    pub address: Option<IpAddr>,
+    pub scheme: Scheme,
+    /// The trusted hops behind the client, outermost first, for
+    /// `X-Forwarded-For`.
+    pub hops: Vec<IpAddr>,
+    /// Whether the connection came from a trusted proxy.
+    pub via_trusted: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// `trusted_proxies` and `proxy_protocol`: networks, and `"unix"` for unix-socket
+/// peers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trusted {
+    networks: Vec<IpNet>,
+    unix: bool,
+}
+
+impl Trusted {
+    pub fn new(networks: Vec<IpNet>) -> Self {
+        Self { networks, unix: false }
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether the other end of a connection is one of these; `None` is a unix
+    /// socket.
+    pub fn trusts_peer(&self, peer: Option<IpAddr>) -> bool {
+        peer.map_or(self.unix, |address| self.trusts(canonical(address)))
+    }
+}
+
+impl FromNode for Trusted {
+    fn read(at: &At<'_>) -> Option<Self> {
+        const EXPECTED: &str = r#"an address, a network such as "10.0.0.0/8", or "unix""#;
+        let mut trusted = Self::default();
+        let mut sound = true;
+        for item in at.items() {
+            match item.text(EXPECTED) {
+                Some("unix") => trusted.unix = true,
+                Some(text) => {
+                    let network = text.parse::<IpNet>().ok();
+                    match network.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)) {
+                        Some(network) => trusted.networks.push(network),
+                        None => {
+                            item.wrong(EXPECTED);
+                            sound = false;
+                        }
+                    }
+                }
+                None => sound = false,
+            }
+        }
+        sound.then_some(trusted)
+    }
+}
+
+impl Client {
+    /// Reads the connection and, if its peer is trusted, the forwarding headers.
+    pub fn new(
+        peer: Option<SocketAddr>,
+        scheme: Scheme,
+        headers: &HeaderMap,
+        trusted: &Trusted,
+    ) -> Self {
+        let peer = peer.map(|peer| canonical(peer.ip()));
+        if !trusted.trusts_peer(peer) {
+            return Self { address: peer, scheme, hops: Vec::new(), via_trusted: false };
+        }
+        let mut client = Self { address: peer, scheme, hops: Vec::new(), via_trusted: true };
+        for entry in forwarded_for(headers) {
+            // A hop that is no address ends what can be verified.
+            let Some(address) = parse_hop(entry) else { break };
+            if let Some(hop) = client.address.replace(address) {
+                client.hops.insert(0, hop);
+            }
+            if !trusted.trusts(address) {
+                break;
+            }
+        }
+        match last(headers, "x-forwarded-proto") {
+            Some(b"https") => client.scheme = Scheme::Https,
+            Some(b"http") => client.scheme = Scheme::Http,
+            _ => {}
+        }
+        client
+    }
+
+    /// What an anonymous limit counts by: the address, IPv6 by its /64, because
+    /// one subscriber holds at least that many.
+    pub fn mark(&self) -> Mark {
+        let name = match self.address {
+            Some(IpAddr::V4(address)) => address.to_string(),
+            Some(IpAddr::V6(address)) => {
+                let network = u128::from(address) & (u128::MAX << 64);
+                format!("{}/64", Ipv6Addr::from(network))
+            }
+            None => "unix".to_owned(),
+        };
+        Mark::of(Kind::Address, &name)
+    }
+}
+
+/// `::ffff:10.0.0.1` is 10.0.0.1.
+fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+/// All entries of all `X-Forwarded-For` fields, the last one first.
+fn forwarded_for(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let fields: Vec<&HeaderValue> = headers.get_all("x-forwarded-for").iter().collect();
+    fields.into_iter().rev().flat_map(|field| field.as_bytes().rsplit(|&b| b == b','))
+}
+
+fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let field = headers.get_all(name).iter().next_back()?;
+    field.as_bytes().rsplit(|&b| b == b',').next().map(<[u8]>::trim_ascii)
+}
+
+/// The host a trusted proxy says the client asked for.
+pub fn forwarded_host<'a>(client: &Client, headers: &'a HeaderMap) -> Option<&'a str> {
+    let host = client.via_trusted.then(|| last(headers, "x-forwarded-host")).flatten()?;
+    std::str::from_utf8(host).ok().filter(|host| is_host(host.as_bytes()))
+}
+
+/// `uri-host [ ":" port ]` (RFC 9110 section 7.2) with a host name as DNS and
+/// its users write them; no user information, no list.
+pub fn is_host(host: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(host) else { return false };
+    let (name_is_fine, rest) =
+        if let Some((address, rest)) = text.strip_prefix('[').and_then(|t| t.split_once(']')) {
+            (address.parse::<Ipv6Addr>().is_ok(), rest)
+        } else {
+            let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+            (is_name(name.as_bytes()), rest)
+        };
+    let port_is_fine = match rest.strip_prefix(':') {
+        Some(port) => port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok(),
+        None => rest.is_empty(),
+    };
+    name_is_fine && port_is_fine
+}
+
+/// Letters, digits, `-` and `_`, with single dots between and one behind.
+fn is_name(name: &[u8]) -> bool {
+    let mut after_dot = true;
+    for &byte in name {
+        match byte {
+            b'.' if after_dot => return false,
+            b'.' => after_dot = true,
+            b'-' | b'_' => after_dot = false,
+            _ if byte.is_ascii_alphanumeric() => after_dot = false,
+            _ => return false,
+        }
+    }
+    !name.is_empty()
+}
+
+fn parse_hop(entry: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(entry.trim_ascii()).ok()?;
+    let address = text
+        .parse::<IpAddr>()
+        .ok()
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+        .or_else(|| {
+            text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+        })?;
+    Some(canonical(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, trusted: &[&str], forwarded: &[&str]) -> Client {
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append("x-forwarded-for", HeaderValue::from_str(value).unwrap());
+        }
+        headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+        let trusted =
+            Trusted::new(trusted.iter().map(|network| network.parse().unwrap()).collect());
+        Client::new(
+            Some(SocketAddr::new(peer.parse().unwrap(), 1)),
+            Scheme::Http,
+            &headers,
+            &trusted,
+        )
+    }
+
+    fn address(peer: &str, trusted: &[&str], forwarded: &[&str]) -> String {
+        client(peer, trusted, forwarded).address.unwrap().to_string()
+    }
+
+    #[test]
+    fn an_untrusted_peer_says_nothing_about_itself() {
+        let client = client("203.0.113.9", &["10.0.0.0/8"], &["1.2.3.4"]);
+        assert_eq!(client.address.unwrap().to_string(), "203.0.113.9");
+        assert_eq!(client.scheme, Scheme::Http);
+        assert!(client.hops.is_empty());
+    }
+
+    #[test]
+    fn trusted_hops_are_walked_from_the_right() {
+        let ten = ["10.0.0.0/8"];
+        assert_eq!(address("10.0.0.1", &ten, &["6.6.6.6, 1.2.3.4, 10.0.0.2"]), "1.2.3.4");
+        assert_eq!(address("10.0.0.1", &ten, &["6.6.6.6", "1.2.3.4"]), "1.2.3.4");
+        assert_eq!(address("10.0.0.1", &ten, &["10.0.0.3"]), "10.0.0.3");
+        assert_eq!(address("10.0.0.1", &ten, &[]), "10.0.0.1");
+        assert_eq!(address("10.0.0.1", &ten, &["1.2.3.4, junk"]), "10.0.0.1");
+        assert_eq!(address("10.0.0.1", &ten, &["[2001:db8::1]:443"]), "2001:db8::1");
+        assert_eq!(client("10.0.0.1", &ten, &["1.2.3.4"]).scheme, Scheme::Https);
+    }
+
+    #[test]
+    fn mapped_addresses_are_the_addresses_they_map() {
+        assert_eq!(address("::ffff:10.0.0.1", &["10.0.0.0/8"], &["::ffff:1.2.3.4"]), "1.2.3.4");
+    }
+
+    #[test]
+    fn anonymous_limits_count_ipv6_by_network() {
+        let key = |peer| client(peer, &[], &[]).mark();
+        assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:1"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+    }
+}

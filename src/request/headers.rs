@@ -1,0 +1,271 @@
+//! What may pass to the app: headers removed first, then set from what was
+//! verified.
+//!
+//! Every header the gateway sets or an app might trust is removed on every
+//! route, in all its spellings: CGI-style servers read `X_User`, `X.User` and
+//! `X-User` as one. Setting comes after, so a spoofed header cannot survive by
+//! the gateway having nothing to say.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use memchr::memchr;
+
+use crate::base::text;
+use crate::request::client::Client;
+use crate::request::trace::{TRACEPARENT, TRACESTATE, Trace};
+
+/// The names the configuration gives a meaning to, folded.
+#[derive(Clone, Debug, Default)]
+pub struct Managed(Vec<String>);
+
+/// Families that say who the client is or what it asked for.
+const FAMILIES: [&str; 9] = [
+    "x-forwarded-",
+    "x-original-",
+    "x-rewrite-",
+    "x-middleware-",
+    "x-client-cert",
+    "x-ssl-client-",
+    "x-envoy-",
+    // The gateway's own word, whether or not it has anything to say.
+    "x-portcullis-",
+    // What the proxies of Kubernetes say about a client's certificate.
+    "ssl-client-",
+];
+const NAMES: [&str; 10] = [
+    "forwarded",
+    "x-forwarded",
+    "x-real-ip",
+    "x-request-id",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "client-cert",
+    "client-cert-chain",
+    // httpoxy: CGI turns it into the variable that names a proxy.
+    "proxy",
+];
+
+/// Room for the six that are always set and a few verified ones.
+const USUAL_ADDITIONS: usize = 10;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+impl Managed {
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
+        let mut names: Vec<String> = names.into_iter().map(|name| fold(name.as_str())).collect();
+        names.sort();
+        names.dedup();
+        Self(names)
+    }
+
+    /// Whether a client's header of this name must not reach the app. Names in a
+    /// map are in lower case.
+    fn claims(&self, name: &str) -> bool {
+        // Apps that fold `_` into `-` would see it twice; none is sent by browsers.
+        if memchr(b'_', name.as_bytes()).is_some() {
+            return true;
+        }
+        // No spelling changes where a name starts, and few start like these.
+        let known = match name.as_bytes().first() {
+            Some(b'c' | b'f' | b'p' | b's' | b't' | b'x') => true,
+            Some(first) => self.0.iter().any(|managed| managed.as_bytes().first() == Some(first)),
+            None => false,
+        };
+        known && self.claims_spelled(name)
+    }
+
+    fn claims_spelled(&self, name: &str) -> bool {
+        let is_folded = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if is_folded { self.claims_folded(name) } else { self.claims_folded(&fold(name)) }
+    }
+
+    fn claims_folded(&self, name: &str) -> bool {
+        let reserved =
+            NAMES.contains(&name) || FAMILIES.iter().any(|start| name.starts_with(start));
+        reserved || self.0.iter().any(|managed| managed == name)
+    }
+}
+
+/// One spelling for all: lower case, `-` for whatever is no letter or digit, as
+/// some CGI servers fold `.`, `~` and the like too.
+fn fold(name: &str) -> String {
+    name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+}
+
+/// Leaves in a request what may pass to the app: what the gateway says itself is
+/// removed in every spelling. What a framework makes of an invalid trace context is
+/// its own affair, so the state that came with one goes too.
+pub fn clean(headers: &mut HeaderMap, trace: &Trace, managed: &Managed) {
+    let claimed = headers.keys().filter(|name| managed.claims(name.as_str()));
+    let claimed: Vec<HeaderName> = claimed.cloned().collect();
+    for name in &claimed {
+        headers.remove(name);
+    }
+    if trace.made_traceparent().is_some() {
+        headers.remove(TRACESTATE);
+    }
+}
+
+/// Tells the app about the connection and the request; `verified` are the identity
+/// and route headers that have a value.
+pub fn tell(
+    headers: &mut HeaderMap,
+    client: &Client,
+    host: &str,
+    trace: &Trace,
+    verified: impl Iterator<Item = (HeaderName, HeaderValue)>,
+) {
+    headers.reserve(USUAL_ADDITIONS);
+    if let Some(address) = client.address {
+        let mut chain = String::with_capacity(40);
+        text::push_address(&mut chain, address);
+        set(headers, X_REAL_IP, &chain);
+        for &hop in &client.hops {
+            chain.push_str(", ");
+            text::push_address(&mut chain, hop);
+        }
+        set(headers, X_FORWARDED_FOR, &chain);
+    }
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme.as_str()));
+    if !host.is_empty() {
+        set(headers, X_FORWARDED_HOST, host);
+    }
+    let (name, id) = trace.request_id_field();
+    headers.insert(name, id);
+    if let Some(context) = trace.made_traceparent() {
+        headers.insert(TRACEPARENT, context);
+    }
+    for (name, value) in verified {
+        headers.insert(name, value);
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// Headers a rule may not set, because framing and routing depend on them.
+pub fn is_reserved(name: &HeaderName) -> bool {
+    [
+        header::HOST,
+        header::CONNECTION,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::TE,
+        header::TRAILER,
+        header::UPGRADE,
+        header::COOKIE,
+    ]
+    .contains(name)
+        || name.as_str().contains(['_', '.'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::client::Scheme;
+
+    fn managed() -> Managed {
+        Managed::new([
+            &HeaderName::from_static("x-auth-user"),
+            &HeaderName::from_static("remote-user"),
+        ])
+    }
+
+    #[test]
+    fn every_spelling_of_a_managed_header_is_removed() {
+        for name in [
+            "X-Auth-User",
+            "x_auth_user",
+            "X.Auth.User",
+            "x-auth_user",
+            "x.auth-user",
+            "X~Auth~User",
+            "X!Auth|User",
+            "REMOTE-USER",
+            "Remote_User",
+            "X-Forwarded-For",
+            "x_forwarded_for",
+            "X.Forwarded.Proto",
+            "Forwarded",
+            "X-Real-IP",
+            "X.Request.Id",
+            "X-Original-URL",
+            "X-Rewrite-Url",
+            "X-Middleware-Subrequest",
+            "Proxy",
+            "X-Forwarded-Prefix",
+            "X-Forwarded",
+            "Client-Cert",
+            "SSL-Client-Subject-DN",
+            "X.Portcullis.Assertion",
+            "any_thing",
+        ] {
+            assert!(managed().claims(&name.to_ascii_lowercase()), "{name}");
+        }
+        for name in [
+            "accept",
+            "x-requested-with",
+            "cookie",
+            "x.y",
+            "x-auth-user2",
+            "content-type",
+            "proxy-x",
+        ] {
+            assert!(!managed().claims(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_app_learns_what_was_verified_and_nothing_else() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", HeaderValue::from_static("6.6.6.6"));
+        headers.insert("x-auth-user", HeaderValue::from_static("admin"));
+        let client = Client {
+            address: Some("192.0.2.1".parse().unwrap()),
+            scheme: Scheme::Https,
+            hops: vec!["10.0.0.1".parse().unwrap()],
+            via_trusted: true,
+        };
+        let mut trace = Trace::new();
+        let context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        headers.insert(TRACEPARENT, HeaderValue::from_static(context));
+        trace.adopt(&headers, false);
+        clean(&mut headers, &trace, &managed());
+        tell(&mut headers, &client, "app.example", &trace, std::iter::empty());
+        let told: Vec<_> =
+            headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
+        let request_id = format!("x-request-id: {}", trace.request_id());
+        assert_eq!(
+            told,
+            [
+                &format!("traceparent: {context}"),
+                "x-real-ip: 192.0.2.1",
+                "x-forwarded-for: 192.0.2.1, 10.0.0.1",
+                "x-forwarded-proto: https",
+                "x-forwarded-host: app.example",
+                &request_id,
+            ]
+        );
+    }
+
+    #[test]
+    fn without_a_valid_trace_context_the_app_gets_a_new_one() {
+        let mut headers = HeaderMap::new();
+        headers.insert(TRACEPARENT, HeaderValue::from_static("00-not-valid-00"));
+        headers.insert(TRACESTATE, HeaderValue::from_static("vendor=1"));
+        let client =
+            Client { address: None, scheme: Scheme::Http, hops: Vec::new(), via_trusted: false };
+        let mut trace = Trace::new();
+        trace.adopt(&headers, false);
+        clean(&mut headers, &trace, &managed());
+        tell(&mut headers, &client, "", &trace, std::iter::empty());
+        assert!(!headers.contains_key(TRACESTATE));
+        assert_eq!(headers.get(TRACEPARENT), trace.made_traceparent().as_ref());
+    }
+}

@@ -1,0 +1,10 @@
+//! One request and its answer as values: what arrived, from whom, what may pass on,
+//! and how a refusal looks. Pure.
+
+pub mod client;
+pub mod headers;
+pub mod html_placeholder;
+pub mod path;
+pub mod refusal;
+pub mod trace;
+pub mod view;

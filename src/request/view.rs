@@ -1,0 +1,281 @@
+//! A request as the core sees it, once nothing about it is ambiguous.
+//!
+//! `admit` refuses what two programs could read differently (framing, target,
+//! host) and says what to tidy; `RequestView` is then the only request the
+//! deciding code knows. Neither knows the proxy framework.
+
+use std::time::Duration;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Version};
+
+use crate::request::client::{Client, is_host};
+use crate::request::path;
+use crate::request::refusal::{Audience, Part, Refusal};
+use crate::session::Cookies;
+
+/// Fetch metadata (W3C), which the `http` crate does not name.
+pub static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+pub static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+pub const NO_REQUEST_LINE: Refusal =
+    Refusal::BadRequest("the request line is not a method, a target and a version");
+
+/// What one request may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Octets of the whole head.
+    pub header: usize,
+    /// Fields in it.
+    pub headers: usize,
+    /// Octets of the target.
+    pub uri: usize,
+    /// Octets of a body that is read here.
+    pub token_body: usize,
+    /// How long the next piece of a body may take to come, and of an answer to be taken.
+    pub body_timeout: Duration,
+    /// How long a body may take as a whole if it is read here.
+    pub token_body_timeout: Duration,
+}
+
+impl Limits {
+    /// The framework does not read more.
+    pub const MOST_HEADERS: usize = 256;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header: 32 * 1024,
+            headers: 128,
+            uri: 8 * 1024,
+            token_body: 64 * 1024,
+            body_timeout: Duration::from_secs(60),
+            token_body_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The head of a request as received.
+pub struct Head<'a> {
+    pub parts: &'a Parts,
+    /// The request target, byte for byte.
+    pub target: &'a [u8],
+    /// The HTTP/1 head as it came over the wire; absent for HTTP/2.
+    pub raw: Option<&'a [u8]>,
+    pub limits: Limits,
+}
+
+/// What the shell changes before anything else looks at the request.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Tidy {
+    /// Several `Cookie` fields joined into one (RFC 9113 section 8.2.3).
+    pub cookie: Option<HeaderValue>,
+    /// The authority of an absolute-form target, when there was no `Host`.
+    pub host: Option<HeaderValue>,
+    /// The origin form of an absolute-form target.
+    pub target: Option<Vec<u8>>,
+}
+
+/// Refuses a request that could be understood in two ways.
+pub fn admit(head: &Head<'_>) -> Result<Tidy, Refusal> {
+    let mut tidy = Tidy::default();
+    check_size(head)?;
+    check_method(&head.parts.method)?;
+    check_framing(head)?;
+    check_raw(head)?;
+    if !head.target.iter().all(|b| b.is_ascii_graphic() && !b"\"<>".contains(b)) {
+        return Err(Refusal::BadRequest(
+            "the request target contains a character that must be escaped",
+        ));
+    }
+    if head.parts.uri.scheme().is_some_and(|scheme| !["http", "https"].contains(&scheme.as_str())) {
+        return Err(Refusal::BadRequest("the request is for another scheme than http and https"));
+    }
+    if !head.target.starts_with(b"/") {
+        let (authority, path) = absolute_form(head.target)?;
+        if head.parts.headers.get(header::HOST).is_none() {
+            tidy.host = HeaderValue::from_bytes(authority).ok();
+        }
+        tidy.target = Some(path);
+    }
+    check_host(head, tidy.host.as_ref())?;
+    let path = tidy.target.as_deref().unwrap_or(head.target);
+    let path = path.split(|&b| b == b'?').next().unwrap_or_default();
+    // Graphic ASCII only, as checked above.
+    path::refuse(std::str::from_utf8(path).unwrap_or("//")).map_err(Refusal::BadRequest)?;
+    tidy.cookie = join_cookies(&head.parts.headers);
+    Ok(tidy)
+}
+
+fn check_size(head: &Head<'_>) -> Result<(), Refusal> {
+    let fields =
+        || head.parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let size = head.raw.map_or_else(|| head.target.len() + fields().sum::<usize>(), <[u8]>::len);
+    if head.target.len() > head.limits.uri {
+        return Err(Refusal::TooLarge(Part::Target));
+    }
+    if size > head.limits.header || head.parts.headers.len() > head.limits.headers {
+        return Err(Refusal::TooLarge(Part::Headers));
+    }
+    Ok(())
+}
+
+/// TRACE reflects what proxies must not reveal (RFC 9110 section 9.3.8); CONNECT
+/// would make the gateway a tunnel.
+fn check_method(method: &Method) -> Result<(), Refusal> {
+    if matches!(method.as_str(), "TRACE" | "TRACK" | "CONNECT" | "PRI") {
+        return Err(Refusal::MethodNotAllowed(
+            "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// One way to find the end of the body, or none (RFC 9112 section 6.3).
+fn check_framing(head: &Head<'_>) -> Result<(), Refusal> {
+    let headers = &head.parts.headers;
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    if let Some(length) = lengths.next()
+        && (lengths.next().is_some()
+            || !length.as_bytes().iter().all(u8::is_ascii_digit)
+            || length.is_empty()
+            // No body is that long; apps that count in 63 bits read it differently.
+            || length.len() > 18)
+    {
+        return Err(Refusal::BadRequest("Content-Length must be one number"));
+    }
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return Err(Refusal::BadRequest("Transfer-Encoding must be chunked and nothing else"));
+    }
+    // The framework drops Content-Length when both are present; the raw head
+    // still shows it.
+    let is_length = |line: &[u8]| {
+        line.get(..15).is_some_and(|name| name.eq_ignore_ascii_case(b"content-length:"))
+    };
+    if head.raw.is_some_and(|raw| raw.split(|&b| b == b'\n').any(is_length)) {
+        return Err(Refusal::BadRequest("Content-Length and Transfer-Encoding exclude each other"));
+    }
+    Ok(())
+}
+
+/// The request line has exactly three words, and no fragment (which the
+/// framework would drop silently).
+fn check_raw(head: &Head<'_>) -> Result<(), Refusal> {
+    let Some(raw) = head.raw else { return Ok(()) };
+    let mut lines = raw.split(|&b| b == b'\n').skip_while(|line| line.trim_ascii().is_empty());
+    let line = lines.next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let words = line.split(|&b| b == b' ').count();
+    if words != 3 || !line.iter().all(|&b| b.is_ascii_graphic() || b == b' ') {
+        return Err(NO_REQUEST_LINE);
+    }
+    if line.contains(&b'#') {
+        return Err(Refusal::BadRequest("the request target contains a fragment"));
+    }
+    Ok(())
+}
+
+/// Splits `http://host/path` (RFC 9112 section 3.2.2) into authority and the
+/// origin form that is forwarded instead.
+fn absolute_form(target: &[u8]) -> Result<(&[u8], Vec<u8>), Refusal> {
+    const NOT_ABSOLUTE: Refusal = Refusal::BadRequest("the request target is not a path");
+    let rest = [&b"http://"[..], b"https://"].iter().find_map(|scheme| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    });
+    let rest = rest.ok_or(NOT_ABSOLUTE)?;
+    let end = rest.iter().position(|&b| b == b'/' || b == b'?').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at_checked(end).ok_or(NOT_ABSOLUTE)?;
+    let path = if path.starts_with(b"/") { path.to_vec() } else { [b"/", path].concat() };
+    Ok((authority, path))
+}
+
+fn check_host(head: &Head<'_>, from_target: Option<&HeaderValue>) -> Result<(), Refusal> {
+    let mut hosts = head.parts.headers.get_all(header::HOST).iter();
+    let host = hosts.next().or(from_target).map(HeaderValue::as_bytes);
+    if hosts.next().is_some() {
+        return Err(Refusal::BadRequest("Host was sent more than once"));
+    }
+    let authority = head.parts.uri.authority().map(|authority| authority.as_str().as_bytes());
+    match host.or(authority) {
+        Some(host) if is_host(host) => Ok(()),
+        // HTTP/1.0 had no Host.
+        None if head.parts.version == Version::HTTP_10 => Ok(()),
+        Some(_) | None => {
+            Err(Refusal::BadRequest("Host must be one host name with an optional port"))
+        }
+    }
+}
+
+fn join_cookies(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut fields = headers.get_all(header::COOKIE).iter();
+    fields.next()?;
+    fields.next()?;
+    let fields: Vec<&[u8]> =
+        headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    HeaderValue::from_bytes(&fields.join(&b"; "[..])).ok()
+}
+
+/// An admitted request.
+#[derive(Clone, Copy)]
+pub struct RequestView<'a> {
+    pub method: &'a Method,
+    /// The path, exactly the bytes that are forwarded.
+    pub path: &'a str,
+    pub query: Option<&'a str>,
+    pub headers: &'a HeaderMap,
+    /// The host the client asked for, as the outermost trusted proxy saw it.
+    pub host: &'a str,
+    pub client: &'a Client,
+}
+
+impl<'a> RequestView<'a> {
+    pub fn cookies(&self) -> Cookies<'a> {
+        Cookies::new(
+            self.headers.get(header::COOKIE).map(HeaderValue::as_bytes).unwrap_or_default(),
+        )
+    }
+
+    pub fn header(&self, name: &HeaderName) -> Option<&'a [u8]> {
+        self.headers.get(name).map(HeaderValue::as_bytes)
+    }
+
+    /// The origin that is asking, if it is one.
+    pub fn origin(&self) -> Option<&'a [u8]> {
+        self.header(&header::ORIGIN).filter(|_| !self.is_repeated(&header::ORIGIN))
+    }
+
+    /// Whether a header that has one value came in several fields.
+    pub fn is_repeated(&self, name: &HeaderName) -> bool {
+        self.headers.get_all(name).iter().nth(1).is_some()
+    }
+
+    /// Whether a page is being opened (Fetch metadata, else `Accept`), as
+    /// opposed to a script asking.
+    pub fn audience(&self) -> Audience {
+        let opens = match self.header(&SEC_FETCH_MODE) {
+            Some(mode) => mode == b"navigate",
+            None => {
+                self.header(&header::ACCEPT).is_some_and(|accept| accept.starts_with(b"text/html"))
+            }
+        };
+        if opens && self.method == Method::GET { Audience::Navigation } else { Audience::Script }
+    }
+
+    /// Whether the client asks for a token that was not handed out before.
+    pub fn wants_fresh(&self) -> bool {
+        let no_cache = |value: &[u8]| {
+            value
+                .split(|&b| b == b',')
+                .any(|part| part.trim_ascii().eq_ignore_ascii_case(b"no-cache"))
+        };
+        self.headers.get_all(header::CACHE_CONTROL).iter().any(|value| no_cache(value.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! Requests as they arrive, and what `admit` makes of them.
+
+use http::Request;
+
+use crate::request::view::*;
+
+fn parts(method: &str, uri: &str, fields: &[(&str, &str)]) -> Parts {
+    let mut request = Request::builder().method(method).uri(uri);
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap().into_parts().0
+}
+
+fn admit_raw(parts: &Parts, target: &str, raw: Option<&str>) -> Result<Tidy, Refusal> {
+    let raw = raw.map(str::as_bytes);
+    admit(&Head { parts, target: target.as_bytes(), raw, limits: Limits::default() })
+}
+
+fn admitted(target: &str, fields: &[(&str, &str)]) -> Result<Tidy, Refusal> {
+    admit_raw(&parts("GET", "/", fields), target, None)
+}
+
+const HOST: (&str, &str) = ("host", "app.example");
+
+#[test]
+fn an_ordinary_request_needs_no_tidying() {
+    assert_eq!(admitted("/a?b=c", &[HOST]), Ok(Tidy::default()));
+}
+
+#[test]
+fn hosts_that_are_not_one_host_are_refused() {
+    for host in ["", "a b", "a:80:90", "user@a", "a/b", "a:99999", "a,b", "a..b", "a?b", "[::1"] {
+        assert!(admitted("/", &[("host", host)]).is_err(), "{host}");
+    }
+    assert!(admitted("/", &[]).is_err());
+    assert!(admitted("/", &[HOST, ("host", "b")]).is_err());
+    for host in ["a", "a:80", "[::1]:8080", "127.0.0.1", "A.Example."] {
+        assert!(admitted("/", &[("host", host)]).is_ok(), "{host}");
+    }
+}
+
+#[test]
+fn only_one_way_to_find_the_end_of_the_body_is_accepted() {
+    for fields in [
+        &[HOST, ("content-length", "5"), ("content-length", "5")][..],
+        &[HOST, ("content-length", "5, 5")],
+        &[HOST, ("content-length", "+5")],
+        &[HOST, ("content-length", "")],
+        &[HOST, ("transfer-encoding", "gzip, chunked")],
+        &[HOST, ("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
+        &[HOST, ("transfer-encoding", "identity")],
+    ] {
+        assert!(admitted("/", fields).is_err(), "{fields:?}");
+    }
+    let chunked = parts("POST", "/", &[HOST, ("transfer-encoding", "chunked")]);
+    let raw =
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-LENGTH: 5\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert!(admit_raw(&chunked, "/", Some(raw)).is_err());
+    let raw = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert!(admit_raw(&chunked, "/", Some(raw)).is_ok());
+}
+
+#[test]
+fn request_lines_with_extra_words_or_fragments_are_refused() {
+    let plain = parts("GET", "/", &[HOST]);
+    for line in ["GET /a b HTTP/1.1", "GET  / HTTP/1.1", "GET /a#b HTTP/1.1", "GET /\t HTTP/1.1"] {
+        let raw = format!("{line}\r\nHost: app.example\r\n\r\n");
+        assert!(admit_raw(&plain, "/a", Some(&raw)).is_err(), "{line}");
+    }
+    assert!(
+        admit_raw(&plain, "/", Some("\r\nGET / HTTP/1.1\r\nHost: app.example\r\n\r\n")).is_ok()
+    );
+}
+
+#[test]
+fn absolute_form_becomes_origin_form() {
+    let tidy = admitted("http://app.example/a?b", &[HOST]).unwrap();
+    assert_eq!(tidy.target.as_deref(), Some(&b"/a?b"[..]));
+    let tidy = admitted("HTTP://app.example?x", &[]).unwrap();
+    assert_eq!(tidy.target.as_deref(), Some(&b"/?x"[..]));
+    assert_eq!(tidy.host.unwrap(), "app.example");
+    for target in ["x", "*", "ftp://a/b", "http://", "http://u@a/"] {
+        assert!(admitted(target, &[]).is_err(), "{target}");
+    }
+}
+
+#[test]
+fn targets_with_unescaped_or_confusing_characters_are_refused() {
+    for target in [
+        "/a b",
+        "/\u{e9}",
+        "/a\u{0}",
+        "//a",
+        "/a/../b",
+        "/a\\b",
+        "/%00",
+        "/a\"b",
+        "/a?b=\"c\"",
+        "/a<b",
+    ] {
+        assert!(admitted(target, &[HOST]).is_err(), "{target}");
+    }
+}
+
+#[test]
+fn split_cookie_fields_are_joined() {
+    let tidy = admitted("/", &[HOST, ("cookie", "a=1"), ("cookie", "b=2")]).unwrap();
+    assert_eq!(tidy.cookie.unwrap(), "a=1; b=2");
+    assert_eq!(admitted("/", &[HOST, ("cookie", "a=1")]).unwrap().cookie, None);
+}
+
+#[test]
+fn methods_that_reflect_or_tunnel_are_refused() {
+    for method in ["TRACE", "TRACK", "CONNECT"] {
+        let request = parts(method, "/", &[HOST]);
+        assert!(matches!(admit_raw(&request, "/", None), Err(Refusal::MethodNotAllowed(_))));
+    }
+    assert!(admit_raw(&parts("PROPFIND", "/", &[HOST]), "/", None).is_ok());
+}
+
+#[test]
+fn a_target_over_the_limit_is_too_large() {
+    let target = |length: usize| format!("/{}", "x".repeat(length - 1));
+    assert_eq!(admitted(&target(8192), &[HOST]), Ok(Tidy::default()));
+    assert_eq!(admitted(&target(8193), &[HOST]), Err(Refusal::TooLarge(Part::Target)));
+}
+
+#[test]
+fn headers_over_the_limit_are_too_large() {
+    let large = "x".repeat(33 * 1024);
+    assert_eq!(admitted("/", &[HOST, ("x", &large)]), Err(Refusal::TooLarge(Part::Headers)));
+    let many = |count| [HOST].into_iter().chain(std::iter::repeat_n(("x", "y"), count));
+    let many = |count| admitted("/", &many(count).collect::<Vec<_>>());
+    assert_eq!(many(127), Ok(Tidy::default()));
+    assert_eq!(many(128), Err(Refusal::TooLarge(Part::Headers)));
+}

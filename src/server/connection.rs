@@ -1,0 +1,220 @@
+//! What a connection may cost before it has sent a request.
+//!
+//! The framework bounds each read of a request's head but not the head as a
+//! whole, and not the number of connections. `Guarded` wraps what is served: a
+//! connection over a limit is closed at once, one that is not opened properly or
+//! in time ends, and so does one whose head does not arrive (slow loris).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::apps::ServerApp;
+use pingora::apps::http_app::HttpServer;
+use pingora::protocols::{ALPN, Stream};
+use pingora::proxy::HttpProxy;
+use pingora::server::ShutdownWatch;
+
+use super::handshake;
+use super::io::http1::Http1Io;
+use super::io::http2::{Http2Io, PREFACE};
+use super::redirect::Redirect;
+use crate::config::Server;
+use crate::edge::{Edge, Open, Place};
+use crate::gateway::Gateway;
+use crate::gateway::connection::Connection;
+use crate::observe::Slow;
+use crate::state::Live;
+
+/// How long a connection that is kept is waited for at the most.
+pub(super) const LINGER: Duration = Duration::from_secs(5);
+
+/// What a listener serves, and to whom it listens.
+pub(super) enum Serves {
+    Plain(Proxies),
+    /// Plain HTTP, sent to the TLS listener.
+    Redirect(Arc<HttpServer<Redirect>>),
+    Tls(Proxies),
+}
+
+/// The gateway as the framework runs it. HTTP/2 has an instance of its own,
+/// because its streams run in tasks the deadline does not know.
+#[derive(Clone)]
+pub(super) struct Proxies {
+    pub(super) http1: Arc<HttpProxy<Gateway>>,
+    pub(super) http2: Option<Arc<HttpProxy<Gateway>>>,
+}
+
+/// A listener behind the limits of the edge and a deadline for request heads.
+pub(super) struct Guarded {
+    live: Arc<Live>,
+    serves: Serves,
+    header_timeout: Duration,
+    idle_timeout: Duration,
+}
+
+impl Guarded {
+    pub(super) fn new(live: &Arc<Live>, serves: Serves, server: &Server) -> Self {
+        Self {
+            live: live.clone(),
+            serves,
+            header_timeout: server.header_timeout,
+            idle_timeout: server.idle_timeout,
+        }
+    }
+
+    /// What must hold before anybody looks for a request: a place among all, the
+    /// header of those who send one, a place among those of the same address, and
+    /// the handshake.
+    async fn open(&self, stream: Stream) -> Option<(Stream, Admitted)> {
+        let (live, edge) = (&self.live, self.live.edge());
+        let Some(open) = live.crowd.enter(edge.max_connections) else {
+            live.metrics.connections_refused.inc();
+            return None;
+        };
+        let stream = self.take_proxy_header(&edge, stream).await?;
+        let place =
+            match peer(&stream).and_then(|address| Some((address, edge.places_for(address)?))) {
+                Some((address, limit)) => {
+                    let place = live.crowd.admit(address, limit);
+                    if place.is_none() {
+                        live.metrics.addresses_refused.inc();
+                        return None;
+                    }
+                    place
+                }
+                None => None,
+            };
+        let admitted = Admitted { _open: open, _place: place };
+        let Serves::Tls(_) = self.serves else { return Some((stream, admitted)) };
+        let tls = edge.tls.as_ref()?;
+        let secured = handshake::secure(stream, tls, self.header_timeout).await;
+        live.metrics.handshake(secured.as_ref().map_or_else(|error| error.as_str(), |_| "done"));
+        secured.ok().map(|stream| (stream, admitted))
+    }
+
+    async fn take_proxy_header(&self, edge: &Edge, stream: Stream) -> Option<Stream> {
+        if !edge.senders.trusts_peer(peer(&stream)) {
+            return Some(stream);
+        }
+        let taken = handshake::take_proxy_header(stream, self.header_timeout).await;
+        if taken.is_err() {
+            self.live.metrics.proxy_headers_refused.inc();
+        }
+        taken.ok()
+    }
+
+    async fn handle(&self, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let proxies = match &self.serves {
+            Serves::Plain(proxies) => {
+                if let Some(http2) = &proxies.http2 {
+                    let start = starts_as_http2(&mut stream);
+                    let start = tokio::time::timeout(self.header_timeout, start).await.ok();
+                    if self.in_time(start).flatten()? {
+                        let io = Http2Io::new(stream, &self.live);
+                        return http2.process_new(Box::new(io), shutdown).await;
+                    }
+                }
+                proxies
+            }
+            Serves::Redirect(app) => {
+                let connection = Connection::new(self.header_timeout, self.header_timeout);
+                return self.serve(app, stream, connection, shutdown).await;
+            }
+            Serves::Tls(proxies) => {
+                if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+                    let mut io = Http2Io::new(stream, &self.live);
+                    let http2 = proxies.http2.as_ref()?;
+                    if !self.in_time(io.has_preface(self.header_timeout).await)? {
+                        return None;
+                    }
+                    return http2.process_new(Box::new(io), shutdown).await;
+                }
+                proxies
+            }
+        };
+        let next_head = self.idle_timeout + self.header_timeout;
+        let connection = Connection::new(self.header_timeout, next_head);
+        self.serve(&proxies.http1, stream, connection, shutdown).await
+    }
+
+    /// HTTP/1.1, as long as heads come in time.
+    async fn serve<A: ServerApp>(
+        &self,
+        app: &Arc<A>,
+        stream: Stream,
+        connection: Connection,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
+        let io = Http1Io::new(stream, connection.clone());
+        let served = connection.serve(app.process_new(Box::new(io), shutdown));
+        self.in_time(served.await).flatten()
+    }
+
+    /// Counts what is `None` because it took too long.
+    fn in_time<T>(&self, done: Option<T>) -> Option<T> {
+        if done.is_none() {
+            self.live.metrics.slow_client(Slow::Head);
+        }
+        done
+    }
+}
+
+/// What a connection holds while it is open.
+struct Admitted {
+    _open: Open,
+    _place: Option<Place>,
+}
+
+/// Where a connection comes from; `None` is a unix socket.
+fn peer(stream: &Stream) -> Option<std::net::IpAddr> {
+    let digest = stream.get_socket_digest()?;
+    digest.peer_addr()?.as_inet().map(|address| address.ip().to_canonical())
+}
+
+/// Whether the connection begins with the preface of HTTP/2 (RFC 9113 section
+/// 3.4). No method of HTTP/1.1 starts like it, so three bytes decide for most; the
+/// rest is waited for here, because the framework would wait for ever. `None` if
+/// the client went away.
+async fn starts_as_http2(stream: &mut Stream) -> Option<bool> {
+    let mut start = [0; 3];
+    stream.try_peek(&mut start).await.ok()?;
+    if !PREFACE.starts_with(&start) {
+        return Some(false);
+    }
+    let mut whole = [0; PREFACE.len()];
+    stream.try_peek(&mut whole).await.ok()?;
+    Some(&whole == PREFACE)
+}
+
+#[async_trait]
+impl ServerApp for Guarded {
+    async fn process_new(
+        self: &Arc<Self>,
+        stream: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
+        let (stream, admitted) = self.open(stream).await?;
+        let reused = self.handle(stream, shutdown).await;
+        drop(admitted);
+        reused
+    }
+
+    /// Nobody is accepted any more. Clients that keep a connection learn with their
+    /// next answer that it is the last one; whoever still has none when the time
+    /// is over is cut off, possibly while it sends a request.
+    async fn cleanup(&self) {
+        const STEP: Duration = Duration::from_millis(20);
+        let mut waited = Duration::ZERO;
+        while self.live.crowd.open() > 0 && waited < LINGER {
+            tokio::time::sleep(STEP).await;
+            waited += STEP;
+        }
+        match &self.serves {
+            Serves::Plain(proxies) | Serves::Tls(proxies) => {
+                proxies.http1.cleanup().await;
+            }
+            Serves::Redirect(_) => {}
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The addresses of the app's servers, looked up beside the requests.
+//!
+//! A thread of its own asks the resolver, which may take its time; requests go
+//! on with the last good answer.
+
+use std::sync::mpsc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use crate::state::Live;
+
+const EVERY: Duration = Duration::from_secs(10);
+/// While there is a server no request could be sent to.
+const SOON: Duration = Duration::from_secs(1);
+/// How long the start waits for the first answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Looks names up now, and again from time to time. Returns when the first
+/// answers are there, or are late.
+pub(super) fn keep_resolved(live: &Arc<Live>) {
+    let (done, first) = mpsc::channel();
+    let live = Arc::downgrade(live);
+    let spawned =
+        std::thread::Builder::new().name("resolver".into()).spawn(move || watch(&live, &done));
+    match spawned {
+        Ok(_) => drop(first.recv_timeout(PATIENCE)),
+        Err(error) => tracing::error!(%error, "names of upstreams cannot be resolved"),
+    }
+}
+
+fn watch(live: &Weak<Live>, done: &mpsc::Sender<()>) {
+    let mut failing: Vec<(String, String)> = Vec::new();
+    while let Some(live) = live.upgrade() {
+        let mut failed = Vec::new();
+        for upstream in &live.policy().upstreams {
+            let unresolved = upstream.resolve().into_iter();
+            failed.extend(unresolved.map(|host| (upstream.name.clone(), host)));
+        }
+        // Said once, not every ten seconds.
+        for (upstream, host) in failed.iter().filter(|which| !failing.contains(which)) {
+            tracing::warn!(upstream, host, "name cannot be resolved; keeping what was known");
+        }
+        failing = failed;
+        drop(live);
+        // Nobody waits any more, if this is not the first round.
+        let _ = done.send(());
+        std::thread::sleep(if failing.is_empty() { EVERY } else { SOON });
+    }
+}

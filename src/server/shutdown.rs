@@ -1,0 +1,365 @@
+//! The end of the process: not ready, lame duck, drain, exit.
+//!
+//! The framework's own handling sleeps through its whole grace period even when
+//! idle, and ignores a second signal. Here the first SIGTERM or SIGINT begins
+//! the drain, which ends as soon as nothing is in flight; a second one ends the
+//! process at once. SIGUSR2 begins it too, once another program serves.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::server::{ExecutionPhase, ShutdownSignal, ShutdownSignalWatch};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{broadcast, watch};
+
+use super::Listeners;
+use super::connection::LINGER;
+use super::handover::{Predecessor, Program, Sockets};
+use super::listen::{self, Bound};
+use super::signal_stream::{Asked, Signals, before_runtime};
+use crate::config::Server;
+use crate::state::Live;
+
+/// Who has connected is accepted by then.
+const LAST_CONNECTIONS: Duration = Duration::from_millis(100);
+/// After the last request, HTTP/2 frames may still be in buffers.
+const LAST_FRAMES: Duration = Duration::from_millis(100);
+
+/// What makes the server stop.
+pub enum Shutdown {
+    /// SIGTERM and SIGINT, for a process of its own; SIGUSR2 where there is a
+    /// program to take its place.
+    Signals(Caught, Option<Program>),
+    /// A `Stop` held by whoever started the server, for tests and the demo.
+    Stop(watch::Receiver<bool>),
+}
+
+/// Stops the server it belongs to.
+pub struct Stop(watch::Sender<bool>);
+
+impl Stop {
+    pub fn pair() -> (Self, Shutdown) {
+        let (sender, receiver) = watch::channel(false);
+        (Self(sender), Shutdown::Stop(receiver))
+    }
+
+    pub fn now(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// Signals that no longer take their default action; what arrives is kept until
+/// somebody asks. Caught before sockets are bound, because whoever finds that the
+/// process can be reached may send it one at once.
+pub struct Caught {
+    signals: io::Result<Signals>,
+    hangups: Option<io::Result<Signal>>,
+}
+
+impl Caught {
+    pub fn all() -> Self {
+        let hangups = before_runtime(|| signal(SignalKind::hangup()));
+        Self { hangups: Some(hangups), ..Self::but_hangups() }
+    }
+
+    /// For what ends with its terminal.
+    pub fn but_hangups() -> Self {
+        Self { signals: before_runtime(Signals::listen), hangups: None }
+    }
+}
+
+impl Shutdown {
+    /// SIGHUP, if it was caught.
+    pub(super) fn hangups(&mut self) -> Option<io::Result<Signal>> {
+        match self {
+            Self::Signals(caught, _) => caught.hangups.take(),
+            Self::Stop(_) => None,
+        }
+    }
+
+    pub(super) fn listen(self, live: &Arc<Live>, server: &Server, sockets: &Listeners) -> Watch {
+        let source = match self {
+            Self::Signals(caught, program) => {
+                let upgrade = program.and_then(|program| Upgrade::new(program, sockets));
+                let signals = Mutex::new(Some(caught.signals));
+                Source::Signals { signals, upgrade: Mutex::new(upgrade) }
+            }
+            Self::Stop(stop) => Source::Stop(stop),
+        };
+        let linger = Arc::new(Mutex::new(Because::Told.linger()));
+        Watch { source, live: live.clone(), lame_duck: server.lame_duck, linger }
+    }
+}
+
+/// Why the process stops.
+#[derive(Clone, Copy)]
+enum Because {
+    Replaced,
+    Told,
+}
+
+impl Because {
+    /// How long clients that keep a connection may take to send another request,
+    /// which is then told to be the last. Nobody waits for the end of a process
+    /// that was replaced.
+    fn linger(self) -> Duration {
+        match self {
+            Self::Replaced => LINGER,
+            Self::Told => Duration::from_millis(500),
+        }
+    }
+}
+
+/// A program to take over, and the sockets for it.
+struct Upgrade {
+    program: Program,
+    sockets: Sockets,
+}
+
+impl Upgrade {
+    fn new(program: Program, listeners: &Listeners) -> Option<Arc<Self>> {
+        match listeners.all().map(Bound::handle).collect() {
+            Ok(sockets) => Some(Arc::new(Self { program, sockets })),
+            Err(error) => {
+                tracing::warn!(%error, "the sockets cannot be handed over");
+                None
+            }
+        }
+    }
+
+    /// Nobody else connects to these sockets, whoever else holds them.
+    fn turn_away(&self) {
+        for (address, socket) in &self.sockets {
+            // A unix socket has no packets to look into.
+            if let Err(error) = listen::turn_away(socket) {
+                tracing::debug!(address, %error, "new connections cannot be held off");
+            }
+        }
+    }
+}
+
+/// The thread that watches the drain, if there is one.
+pub(super) struct Drained(Option<mpsc::Receiver<()>>);
+
+impl Drained {
+    pub(super) fn finish(self, live: &Live) {
+        if let Some(finished) = self.0 {
+            drop(finished);
+        }
+        live.flush();
+    }
+}
+
+fn wait_until_drained(live: &Live, limit: Duration, linger: Duration) {
+    const STEP: Duration = Duration::from_millis(20);
+    // What was accepted a moment ago shows a moment later.
+    std::thread::sleep(STEP * 2);
+    let mut waited = Duration::ZERO;
+    let busy = |waited| live.in_flight() > 0 || (live.crowd.open() > 0 && waited < linger);
+    while busy(waited) && waited < limit {
+        std::thread::sleep(STEP);
+        waited += STEP;
+    }
+    match live.in_flight() {
+        0 => tracing::info!("drained"),
+        left => tracing::warn!(left, "drain time is over; requests in flight are dropped"),
+    }
+    std::thread::sleep(LAST_FRAMES);
+}
+
+#[expect(clippy::exit, reason = "the framework would sleep through its whole grace period")]
+fn end(live: &Live, code: i32) -> ! {
+    live.flush();
+    std::process::exit(code)
+}
+
+/// What the framework asks for the signal to stop.
+pub(super) struct Watch {
+    source: Source,
+    live: Arc<Live>,
+    lame_duck: Duration,
+    /// Known once it is known why the process stops.
+    linger: Arc<Mutex<Duration>>,
+}
+
+enum Source {
+    /// Taken by the one who waits.
+    Signals {
+        signals: Mutex<Option<io::Result<Signals>>>,
+        /// Given back to the system when the process stops: sockets that are kept
+        /// here would go on collecting connections.
+        upgrade: Mutex<Option<Arc<Upgrade>>>,
+    },
+    Stop(watch::Receiver<bool>),
+}
+
+#[async_trait]
+impl ShutdownSignalWatch for Watch {
+    async fn recv(&self) -> ShutdownSignal {
+        match &self.source {
+            Source::Signals { signals, upgrade } => {
+                let signals = signals.lock().unwrap_or_else(PoisonError::into_inner).take();
+                match signals {
+                    Some(Ok(signals)) => self.stop_on(signals, upgrade).await,
+                    Some(Err(error)) => {
+                        tracing::error!(%error, "signals cannot be handled");
+                        ShutdownSignal::GracefulTerminate
+                    }
+                    // The framework asks once.
+                    None => Never.recv().await,
+                }
+            }
+            Source::Stop(stop) => {
+                // An error means the `Stop` is gone, which also means stop.
+                drop(stop.clone().wait_for(|stop| *stop).await);
+                self.live.set_unready();
+                ShutdownSignal::FastShutdown
+            }
+        }
+    }
+}
+
+impl Watch {
+    /// Tells whoever waits for it that the process serves, and ends a process of
+    /// its own as soon as the drain is over.
+    pub(super) fn watch(
+        &self,
+        mut phases: broadcast::Receiver<ExecutionPhase>,
+        limit: Duration,
+        mut predecessor: Option<Predecessor>,
+    ) -> Drained {
+        if matches!(self.source, Source::Stop(_)) {
+            return Drained(None);
+        }
+        let (live, linger) = (self.live.clone(), self.linger.clone());
+        let (done, finished) = mpsc::channel();
+        let watch = move || {
+            while let Ok(phase) = phases.blocking_recv() {
+                if matches!(phase, ExecutionPhase::Running) {
+                    if let Some(predecessor) = predecessor.take() {
+                        predecessor.serving();
+                    }
+                    tell_manager(&[NotifyState::Ready]);
+                }
+                if matches!(phase, ExecutionPhase::ShutdownGracePeriod) {
+                    let linger = *linger.lock().unwrap_or_else(PoisonError::into_inner);
+                    wait_until_drained(&live, limit, linger);
+                    end(&live, 0);
+                }
+            }
+            drop(done);
+        };
+        if let Err(error) = std::thread::Builder::new().name("drain".into()).spawn(watch) {
+            tracing::warn!(%error, "the drain will take its whole time");
+        }
+        Drained(Some(finished))
+    }
+
+    async fn stop_on(
+        &self,
+        mut signals: Signals,
+        upgrade: &Mutex<Option<Arc<Upgrade>>>,
+    ) -> ShutdownSignal {
+        let program = || upgrade.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let because = loop {
+            match signals.next().await {
+                Asked::Stop => break Because::Told,
+                Asked::Upgrade => {
+                    if let Some(because) = replace(program(), &mut signals).await {
+                        break because;
+                    }
+                }
+            }
+        };
+        *self.linger.lock().unwrap_or_else(PoisonError::into_inner) = because.linger();
+        tracing::info!(in_flight = self.live.in_flight(), "stopping; again to stop at once");
+        if matches!(because, Because::Told) {
+            tell_manager(&[NotifyState::Stopping]);
+            self.live.set_unready();
+            let serve_on = async {
+                tokio::time::sleep(self.lame_duck).await;
+                if let Some(upgrade) = program() {
+                    upgrade.turn_away();
+                    tokio::time::sleep(LAST_CONNECTIONS).await;
+                }
+            };
+            tokio::select! {
+                () = serve_on => {}
+                () = signals.stop() => end(&self.live, 130),
+            }
+        }
+        upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let live = self.live.clone();
+        tokio::spawn(async move {
+            signals.stop().await;
+            end(&live, 130);
+        });
+        ShutdownSignal::GracefulTerminate
+    }
+}
+
+/// Starts a program in place of this one and waits until it serves. `None` means
+/// that it does not and everything stays as it is.
+async fn replace(upgrade: Option<Arc<Upgrade>>, signals: &mut Signals) -> Option<Because> {
+    let Some(upgrade) = upgrade else {
+        tracing::error!("SIGUSR2 ignored: there is no program to take over");
+        return None;
+    };
+    if std::process::id() == 1 {
+        tracing::error!(
+            "SIGUSR2 ignored: a container ends with its first process; roll it instead"
+        );
+        return None;
+    }
+    tracing::info!(program = %upgrade.program, "starting the program that takes over");
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let mut starting = tokio::task::spawn_blocking({
+        let cancelled = cancelled.clone();
+        move || {
+            let started = upgrade.program.start(&upgrade.sockets);
+            let successor = started.map_err(|error| format!("it cannot be started: {error}"))?;
+            successor.wait_until_serving(&cancelled)
+        }
+    });
+    let outcome = tokio::select! {
+        outcome = &mut starting => outcome,
+        () = signals.stop() => {
+            cancelled.store(true, Ordering::SeqCst);
+            drop(starting.await);
+            return Some(Because::Told);
+        }
+    };
+    match outcome.unwrap_or_else(|error| Err(error.to_string())) {
+        Ok(pid) => {
+            tracing::info!(pid, "replaced");
+            tell_manager(&[NotifyState::MainPid(pid)]);
+            Some(Because::Replaced)
+        }
+        Err(why) => {
+            tracing::error!(why, "not replaced; serving on");
+            None
+        }
+    }
+}
+
+/// Tells systemd, if it asked to be told.
+fn tell_manager(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
+}
+
+/// For a server that runs as long as its process.
+pub(super) struct Never;
+
+#[async_trait]
+impl ShutdownSignalWatch for Never {
+    async fn recv(&self) -> ShutdownSignal {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,49 @@
+//! `django.core.signing`: payload, timestamp and signature, joined by colons.
+
+use aws_lc_rs::digest;
+use serde_json::Value;
+
+use crate::base::secret::Secret;
+use crate::session::Rejected;
+use crate::session::codec::crypto::{Hash, MacKey};
+use crate::session::codec::{base64, itsdangerous, json, zlib};
+
+pub(super) struct Signer(Vec<MacKey>);
+
+impl Signer {
+    /// The keys under one of Django's salts: each use of the secret has its own.
+    pub(super) fn new(secrets: &[Secret], salt: &str) -> Self {
+        let keys = secrets.iter().map(|secret| {
+            let salted = [salt.as_bytes(), b"signer", secret.bytes()].concat();
+            MacKey::new(Hash::Sha256, digest::digest(&digest::SHA256, &salted).as_ref())
+        });
+        Self(keys.collect())
+    }
+
+    /// The session, and when it was signed.
+    pub(super) fn open(&self, value: &str) -> Result<(Value, u64), Rejected> {
+        let signed = itsdangerous::verify(value, ':', &self.0)?;
+        let issued = base62(signed.timestamp)
+            .ok_or_else(|| Rejected::malformed("the timestamp is not a base-62 number"))?;
+        let decode = |text: &str| {
+            base64::url_decode(text)
+                .ok_or_else(|| Rejected::malformed("the payload is not base64url"))
+        };
+        let text = match signed.payload.strip_prefix('.') {
+            Some(compressed) => zlib::inflate(&decode(compressed)?)?,
+            None => decode(signed.payload)?,
+        };
+        Ok((json::parse(&text)?, issued))
+    }
+}
+
+fn base62(text: &str) -> Option<u64> {
+    const DIGITS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    if text.is_empty() {
+        return None;
+    }
+    text.chars().try_fold(0_u64, |number, digit| {
+        let value = u64::try_from(DIGITS.find(digit)?).ok()?;
+        number.checked_mul(62)?.checked_add(value)
+    })
+}

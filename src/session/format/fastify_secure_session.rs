@@ -1,0 +1,119 @@
+//! @fastify/secure-session: JSON in a libsodium secretbox, with the time of its
+//! last write inside.
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use crypto_secretbox::aead::{Aead as _, KeyInit as _};
+use crypto_secretbox::{Key, Nonce, XSalsa20Poly1305};
+
+use super::Format;
+use crate::base::secret::{Secret, from_hex};
+use crate::session::codec::{base64, json};
+use crate::session::cookie_names::{Habits, Jar};
+use crate::session::settings::Settings;
+use crate::session::store::Check;
+use crate::session::{Cookies, Opened, Rejected};
+
+const HABITS: Habits = Habits { names: &["session"], ..Habits::NODE };
+
+/// A day and a second: the library's default.
+const MAX_AGE: u64 = 86401;
+
+/// The salt in the library's source, for apps that set none.
+const SALT: [u8; 16] = [
+    0x9a, 0xaf, 0x61, 0x0f, 0x10, 0x55, 0x0d, 0xbb, 0x29, 0x0d, 0x1e, 0xa7, 0x2d, 0xf1, 0x53, 0xd6,
+];
+
+struct SecureSession {
+    jar: Jar,
+    boxes: Vec<XSalsa20Poly1305>,
+    max_age: u64,
+}
+
+pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
+    let jar = settings.jar(HABITS);
+    let max_age = settings.seconds("max_age").unwrap_or(MAX_AGE);
+    let keys = read_keys(settings)?;
+    let boxes = keys.iter().map(|key| XSalsa20Poly1305::new(Key::from_slice(key)));
+    Some(Box::new(SecureSession { boxes: boxes.collect(), jar: jar?, max_age }))
+}
+
+/// `keys` of 32 bytes, or `secret` stretched with `salt`.
+fn read_keys(settings: &mut Settings<'_, '_>) -> Option<Vec<[u8; 32]>> {
+    let salt: Option<String> = settings.get("salt");
+    let Some(at) = settings.table().take("keys") else {
+        let secrets = settings.secrets()?;
+        let salt = match salt.as_deref().map(|salt| salt.as_bytes().try_into()) {
+            None => SALT,
+            Some(Ok(salt)) => salt,
+            Some(Err(_)) => {
+                settings.problem("`salt` must have 16 characters, as libsodium demands");
+                return None;
+            }
+        };
+        return secrets.iter().map(|secret| stretch(secret, &salt)).collect();
+    };
+    for unused in ["secret", "secrets"] {
+        if settings.table().take(unused).is_some() {
+            settings.problem(format!("`keys` and `{unused}` are both set; keep one of them"));
+        }
+    }
+    let keys = settings.secrets_in(&at)?;
+    let keys: Option<Vec<_>> = keys.iter().map(|(_, key)| key_bytes(key)).collect();
+    if keys.is_none() {
+        at.problem("found a key that is not 32 bytes (raw, base64 or hex)");
+    }
+    keys
+}
+
+fn key_bytes(key: &Secret) -> Option<[u8; 32]> {
+    let bytes = key.bytes();
+    let decoded = match bytes.len() {
+        32 => Some(bytes.to_vec()),
+        64 => from_hex(bytes),
+        _ => base64::decode(bytes),
+    };
+    decoded?.try_into().ok()
+}
+
+/// Argon2id with libsodium's MODERATE limits: 256 MiB and seconds of work, which
+/// is why it is done when the settings are read and never for a request.
+fn stretch(secret: &Secret, salt: &[u8; 16]) -> Option<[u8; 32]> {
+    let limits = Params::new(256 * 1024, 3, 1, Some(32)).ok()?;
+    let mut key = [0; 32];
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, limits)
+        .hash_password_into(secret.bytes(), salt, &mut key)
+        .ok()?;
+    Some(key)
+}
+
+impl Format for SecureSession {
+    fn open(&self, cookies: Cookies<'_>, _now: u64) -> Result<Check<Opened>, Rejected> {
+        let found = self.jar.find(cookies)?;
+        let parts = found.text()?.split_once(';');
+        let (sealed, nonce) =
+            parts.ok_or_else(|| Rejected::malformed("the value has no nonce after `;`"))?;
+        let (Some(sealed), Some(nonce)) = (base64::decode(sealed), base64::decode(nonce)) else {
+            return Err(Rejected::malformed("the value is not base64"));
+        };
+        let nonce: [u8; 24] =
+            nonce.try_into().map_err(|_| Rejected::malformed("the nonce is not 24 bytes"))?;
+        let nonce = Nonce::from(nonce);
+        let opened = self.boxes.iter().find_map(|key| key.decrypt(&nonce, &*sealed).ok());
+        let text = opened.ok_or_else(|| Rejected::bad_signature(self.boxes.len()))?;
+        let mut session = json::parse(&text)?;
+        let written = session.as_object_mut().and_then(|members| members.remove("__ts"));
+        let written = written
+            .and_then(|time| time.as_u64())
+            .ok_or_else(|| Rejected::malformed("the session has no time (`__ts`)"))?;
+        let expires_at = Some(written.saturating_add(self.max_age));
+        Ok(Check::Known(Opened { session, expires_at }))
+    }
+
+    fn jar(&self) -> &Jar {
+        &self.jar
+    }
+
+    fn user_id(&self) -> Option<&str> {
+        None
+    }
+}

@@ -1,0 +1,119 @@
+//! Flask: JSON with tags for Python's types, signed by itsdangerous.
+
+use serde_json::Value;
+
+use super::Format;
+use crate::session::codec::crypto::{Hash, MacKey};
+use crate::session::codec::{base64, itsdangerous, json, zlib};
+use crate::session::cookie::Encoding;
+use crate::session::cookie_names::{Habits, Jar};
+use crate::session::settings::Settings;
+use crate::session::store::Check;
+use crate::session::{Cookies, Opened, Rejected};
+
+const HABITS: Habits = Habits { names: &["session"], encoding: Encoding::Raw, ..Habits::NODE };
+
+/// `PERMANENT_SESSION_LIFETIME`, which limits every session, permanent or not.
+const MAX_AGE: u64 = 31 * 86400;
+
+struct Flask {
+    jar: Jar,
+    keys: Vec<MacKey>,
+    max_age: u64,
+}
+
+pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
+    let jar = settings.jar(HABITS);
+    let max_age = settings.seconds("max_age").unwrap_or(MAX_AGE);
+    let secrets = settings.secrets()?;
+    let keys = secrets.iter().map(|secret| {
+        let derived = MacKey::new(Hash::Sha1, secret.bytes()).sign(b"cookie-session");
+        MacKey::new(Hash::Sha1, &derived)
+    });
+    Some(Box::new(Flask { keys: keys.collect(), jar: jar?, max_age }))
+}
+
+impl Format for Flask {
+    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Check<Opened>, Rejected> {
+        let found = self.jar.find(cookies)?;
+        let signed = itsdangerous::verify(found.text()?, '.', &self.keys)?;
+        let issued = itsdangerous::timestamp_bytes(signed.timestamp)?;
+        let expires_at = itsdangerous::expires_at(issued, Some(self.max_age), now)?;
+        let decode = |text: &str| {
+            base64::url_decode(text)
+                .ok_or_else(|| Rejected::malformed("the payload is not base64url"))
+        };
+        let text = match signed.payload.strip_prefix('.') {
+            Some(compressed) => zlib::inflate(&decode(compressed)?)?,
+            None => decode(signed.payload)?,
+        };
+        let session = untag(json::parse(&text)?);
+        Ok(Check::Known(Opened { session, expires_at }))
+    }
+
+    fn jar(&self) -> &Jar {
+        &self.jar
+    }
+
+    fn user_id(&self) -> Option<&str> {
+        Some("/_user_id")
+    }
+}
+
+/// Takes Flask's tags off: `{" u": hex}` is a UUID, `{" t": […]}` a tuple,
+/// and so on; an object of one member that only looks tagged is `{" di": …}`
+/// with `__` behind its key.
+fn untag(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(untag).collect(),
+        Value::Object(mut members) => {
+            let tag = if members.len() == 1 { members.keys().next().cloned() } else { None };
+            let tagged = tag.filter(|tag| tag.starts_with(' ')).and_then(|tag| {
+                let content = members.remove(&tag)?;
+                Some((tag, content))
+            });
+            match tagged {
+                Some((tag, content)) => untag_one(&tag, content),
+                None => Value::Object(
+                    members.into_iter().map(|(name, value)| (name, untag(value))).collect(),
+                ),
+            }
+        }
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => value,
+    }
+}
+
+fn untag_one(tag: &str, content: Value) -> Value {
+    match (tag, content) {
+        (" u", Value::String(hex)) => hyphenated(&hex).map_or(Value::Null, Value::String),
+        (" di", Value::Object(members)) => Value::Object(
+            members
+                .into_iter()
+                .map(|(name, value)| {
+                    (name.strip_suffix("__").unwrap_or(&name).to_owned(), untag(value))
+                })
+                .collect(),
+        ),
+        (" t", content) => untag(content),
+        (" m", content) => content,
+        // Bytes and dates are no texts to the app, so they keep their tags here
+        // and are nobody's id.
+        (tag, content) => serde_json::json!({ tag: untag(content) }),
+    }
+}
+
+/// A UUID as Python prints it.
+fn hyphenated(hex: &str) -> Option<String> {
+    if hex.len() != 32 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let part = |range| hex.get(range);
+    Some(format!(
+        "{}-{}-{}-{}-{}",
+        part(0..8)?,
+        part(8..12)?,
+        part(12..16)?,
+        part(16..20)?,
+        part(20..32)?
+    ))
+}

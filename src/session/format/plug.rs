@@ -1,0 +1,198 @@
+//! Plug and Phoenix: an Erlang map, signed or encrypted. `mix phx.gen.auth`
+//! keeps a token in it that stands for a row.
+
+use std::num::NonZeroU32;
+
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+
+use super::Format;
+use crate::base::secret::Secret;
+use crate::session::codec::crypto::{Hash, MacKey, pbkdf2};
+use crate::session::codec::{base64, bytes, erlang};
+use crate::session::cookie::Encoding;
+use crate::session::cookie_names::{Habits, Jar};
+use crate::session::settings::Settings;
+use crate::session::store::{self, Answer, Cell, Check, Engine, Question, Store};
+use crate::session::{Cookies, Opened, Reason, Rejected};
+
+const HABITS: Habits = Habits { encoding: Encoding::Raw, ..Habits::NODE };
+
+/// How long phx.gen.auth accepts a row since Phoenix 1.8; 60 days before.
+const MAX_AGE: u64 = 14 * 86400;
+
+struct Plug {
+    jar: Jar,
+    protection: Protection,
+    tokens: Option<Tokens>,
+}
+
+enum Protection {
+    Encrypted(Vec<XChaCha20Poly1305>),
+    Signed(Vec<Secret>),
+}
+
+/// The table of phx.gen.auth.
+struct Tokens {
+    store: Store,
+    table: String,
+    max_age: u64,
+}
+
+pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
+    let jar = settings.jar(HABITS);
+    let tokens = read_tokens(settings);
+    let protection = read_protection(settings)?;
+    Some(Box::new(Plug { jar: jar?, protection, tokens }))
+}
+
+fn read_tokens(settings: &mut Settings<'_, '_>) -> Option<Tokens> {
+    let max_age = settings.seconds("max_age");
+    let Some(mut store) = settings.store(&[Engine::Sql]) else {
+        if max_age.is_some() && settings.table().peek("store").is_none() {
+            settings.problem("`max_age` is the age of a row, so it needs [session.store]");
+        }
+        return None;
+    };
+    let table = store.identifier("table", "users_tokens");
+    Some(Tokens { table, max_age: max_age.unwrap_or(MAX_AGE), store: store.finish() })
+}
+
+fn read_protection(settings: &mut Settings<'_, '_>) -> Option<Protection> {
+    let signing: Option<String> = settings.get("signing_salt");
+    let encryption: Option<String> = settings.get("encryption_salt");
+    let rounds = settings.get::<u64>("iterations").unwrap_or(1000);
+    let hash = settings.get("key_digest").unwrap_or(Hash::Sha256);
+    let secrets = settings.secrets()?;
+    let Some(rounds) = u32::try_from(rounds).ok().and_then(NonZeroU32::new) else {
+        settings.problem("`iterations` must be between 1 and 4294967295");
+        return None;
+    };
+    let derive = |salt: &str| {
+        let derived = |secret: &Secret| pbkdf2(hash, secret.bytes(), salt.as_bytes(), rounds, 32);
+        secrets.iter().map(derived).collect::<Vec<_>>()
+    };
+    if let Some(salt) = encryption {
+        let boxes = derive(&salt);
+        let boxes = boxes.iter().map(|key| XChaCha20Poly1305::new(Key::from_slice(key.bytes())));
+        return Some(Protection::Encrypted(boxes.collect()));
+    }
+    let Some(salt) = signing else {
+        settings.problem(
+            "`signing_salt` is missing; it stands in the app's endpoint.ex beside the \
+             cookie's `key`",
+        );
+        return None;
+    };
+    Some(Protection::Signed(derive(&salt)))
+}
+
+impl Format for Plug {
+    fn open(&self, cookies: Cookies<'_>, _now: u64) -> Result<Check<Opened>, Rejected> {
+        let found = self.jar.find(cookies)?;
+        let value = found.text()?;
+        let term = match &self.protection {
+            Protection::Encrypted(boxes) => decrypt(value, boxes)?,
+            Protection::Signed(keys) => verify(value, keys)?,
+        };
+        let session = erlang::parse(&term)?;
+        let Some(tokens) = &self.tokens else {
+            return Ok(Check::Known(Opened { session, expires_at: None }));
+        };
+        let token = session.get("user_token").and_then(bytes::raw).ok_or_else(|| {
+            Rejected::new(Reason::NoUser, "the session is valid, but has no `user_token`")
+        })?;
+        let matching = [("token", Cell::Bytes(token)), ("context", Cell::Text("session".into()))];
+        Ok(Question::row(&tokens.table, &matching))
+    }
+
+    /// The row alone is no proof: phx.gen.auth never deletes old ones.
+    fn answered(
+        &self,
+        _question: &Question,
+        answer: Answer,
+        _now: u64,
+    ) -> Result<Check<Opened>, Rejected> {
+        let tokens = self.tokens.as_ref().ok_or_else(store::not_asked)?;
+        let row = answer.row()?;
+        let expires_at = Some(row.time("inserted_at")?.saturating_add(tokens.max_age));
+        let mut session = row.into_session();
+        if let Some(members) = session.as_object_mut() {
+            members.remove("token");
+        }
+        Ok(Check::Known(Opened { session, expires_at }))
+    }
+
+    fn store(&self) -> Option<&Store> {
+        self.tokens.as_ref().map(|tokens| &tokens.store)
+    }
+
+    fn jar(&self) -> &Jar {
+        &self.jar
+    }
+
+    fn user_id(&self) -> Option<&str> {
+        self.tokens.as_ref().map(|_| "/user_id")
+    }
+}
+
+/// `<header>.<term>.<MAC>`; the header is the encoded name of the hash.
+fn verify(value: &str, keys: &[Secret]) -> Result<Vec<u8>, Rejected> {
+    let parts = value.rsplit_once('.').and_then(|(signed, mac)| {
+        let (header, term) = signed.split_once('.')?;
+        Some((signed, mac, header, term))
+    });
+    let Some((signed, mac, header, term)) = parts else {
+        return Err(Rejected::malformed(if value.starts_with("XCP.") {
+            "the value is encrypted; write the `encryption_salt` of the app's endpoint.ex"
+        } else {
+            "the value does not have three parts"
+        }));
+    };
+    let hash = match base64::url_decode(header).as_deref() {
+        Some(b"HS256") => Hash::Sha256,
+        Some(b"HS384") => Hash::Sha384,
+        Some(b"HS512") => Hash::Sha512,
+        _ => return Err(Rejected::malformed("the value does not start with `SFMyNTY`")),
+    };
+    let mac = base64::url_decode(mac).unwrap_or_default();
+    let matches = |key: &Secret| MacKey::new(hash, key.bytes()).verifies(signed.as_bytes(), &mac);
+    if !keys.iter().any(matches) {
+        return Err(Rejected::bad_signature(keys.len()));
+    }
+    base64::url_decode(term).ok_or_else(|| Rejected::malformed("the term is not base64url"))
+}
+
+/// `XCP.` and then nonce, tag and ciphertext in one piece.
+fn decrypt(value: &str, boxes: &[XChaCha20Poly1305]) -> Result<Vec<u8>, Rejected> {
+    let sealed = value.strip_prefix("XCP.").and_then(base64::url_decode);
+    let parts = sealed.as_deref().and_then(|sealed| {
+        let (nonce, rest) = sealed.split_at_checked(24)?;
+        let (tag, ciphertext) = rest.split_at_checked(16)?;
+        Some((nonce, [ciphertext, tag].concat()))
+    });
+    let Some((nonce, message)) = parts else {
+        return Err(Rejected::malformed(if value.starts_with("SFM") {
+            "the value is signed, not encrypted; leave out `encryption_salt`"
+        } else {
+            "the value is not `XCP.` and an encrypted term"
+        }));
+    };
+    let opened = boxes.iter().find_map(|key| {
+        // The label is a historic one; the cipher is XChaCha20-Poly1305.
+        let payload = Payload { msg: &message, aad: b"A128GCM" };
+        key.decrypt(XNonce::from_slice(nonce), payload).ok()
+    });
+    opened.ok_or_else(|| Rejected::bad_signature(boxes.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_of_another_kind_is_malformed_not_trusted() {
+        let refused = verify("QTEyOEdDTQ.AAAA.AAAA", &[Secret::new("k")]).unwrap_err();
+        assert_eq!(refused.reason, Reason::Malformed);
+    }
+}

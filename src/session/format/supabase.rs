@@ -1,0 +1,93 @@
+//! Supabase SSR: a JSON envelope in chunks. Only the access token inside it is
+//! signed; the user beside it is whatever the browser says.
+
+use serde_json::Value;
+
+use super::Format;
+use crate::document::OneOrMany;
+use crate::session::codec::algorithm::Algorithm;
+use crate::session::codec::claims::Expected;
+use crate::session::codec::keys::{Keys, RemoteKeys};
+use crate::session::codec::{base64, json, jws};
+use crate::session::cookie_names::{Habits, Jar};
+use crate::session::key_settings;
+use crate::session::settings::Settings;
+use crate::session::store::Check;
+use crate::session::{Cookies, Opened, Reason, Rejected};
+
+const HABITS: Habits = Habits { chunks: Some("."), ..Habits::NODE };
+
+struct Supabase {
+    jar: Jar,
+    keys: Keys,
+    algorithms: Vec<Algorithm>,
+    expected: Expected,
+}
+
+pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
+    let project: Option<String> = settings.get("project_ref");
+    let jar = match project {
+        Some(project) => settings.jar_named(&format!("sb-{project}-auth-token"), HABITS),
+        None if settings.table().peek("cookie").is_some() => settings.jar(HABITS),
+        None => {
+            settings.problem("`project_ref` is missing; write the project's id (or `cookie`)");
+            settings.jar_named("sb-auth-token", HABITS)
+        }
+    };
+    let audience = settings.get::<OneOrMany<String>>("audience").map(|list| list.0);
+    let expected = Expected {
+        issuer: settings.get::<OneOrMany<String>>("issuer").map(|list| list.0),
+        audience: Some(audience.unwrap_or_else(|| vec!["authenticated".to_owned()])),
+    };
+    let (keys, algorithms) = key_settings::any(settings)?;
+    Some(Box::new(Supabase { jar: jar?, keys, algorithms, expected }))
+}
+
+impl Format for Supabase {
+    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Check<Opened>, Rejected> {
+        let found = self.jar.find(cookies)?;
+        let envelope = read_envelope(&found.value)?;
+        let token = access_token(&envelope)
+            .ok_or_else(|| Rejected::malformed("the session has no access token"))?;
+        let token = jws::verify(token.as_bytes(), &*self.keys.current()?, &self.algorithms)?;
+        let opened = token.session(now)?;
+        if opened.session.get("sub").is_none() {
+            // The anon and service keys are validly signed, but nobody's.
+            let detail = "the access token has no `sub`";
+            return Err(Rejected::new(Reason::NoUser, detail));
+        }
+        self.expected.check(&opened.session)?;
+        if opened.expires_at.is_none() {
+            return Err(Rejected::new(Reason::MissingExp, "the access token has no `exp`"));
+        }
+        Ok(Check::Known(opened))
+    }
+
+    fn jar(&self) -> &Jar {
+        &self.jar
+    }
+
+    fn user_id(&self) -> Option<&str> {
+        Some("/sub")
+    }
+
+    fn remote_keys(&self) -> Option<&RemoteKeys> {
+        self.keys.remote()
+    }
+}
+
+fn read_envelope(value: &[u8]) -> Result<Value, Rejected> {
+    match value.strip_prefix(b"base64-") {
+        Some(encoded) => {
+            let text = base64::url_decode(encoded)
+                .ok_or_else(|| Rejected::malformed("what follows `base64-` is not base64url"))?;
+            json::parse(&text)
+        }
+        None => json::parse(value),
+    }
+}
+
+/// A member of the envelope, or the first item of the list older helpers wrote.
+fn access_token(envelope: &Value) -> Option<&str> {
+    envelope.get("access_token").or_else(|| envelope.get(0))?.as_str()
+}
