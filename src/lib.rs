@@ -22,24 +22,24 @@
 //! The modules, from the command line down to the ground. A module uses what stands
 //! below it in this list, never what stands above (`tests/house_rules.rs` holds that).
 
-pub mod base;
 pub mod cli;
-pub mod config;
-pub mod decide;
 pub mod demo;
-pub mod document;
-pub mod edge;
+pub mod server;
 pub mod gateway;
+pub mod reload;
+pub mod state;
+pub mod decide;
 pub mod identify;
 pub mod issue;
-pub mod limit;
-pub mod mint;
 pub mod observe;
-pub mod outbound;
+pub mod config;
 pub mod policy;
-pub mod reload;
+pub mod mint;
 pub mod request;
-pub mod server;
 pub mod session;
-pub mod state;
+pub mod limit;
 pub mod upstream;
+pub mod outbound;
+pub mod edge;
+pub mod document;
+pub mod base;

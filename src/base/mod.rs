@@ -6,6 +6,7 @@ pub mod clock;
 pub mod crypto_provider;
 pub mod digest;
 pub mod hardening;
+pub mod host;
 pub mod secret;
 pub mod text;
 pub mod units;

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::document::{At, FromNode};
-
 /// An absolute `http` or `https` URL without credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
@@ -27,7 +25,7 @@ impl Url {
             _ => return None,
         };
         let authority = uri.authority()?;
-        if !crate::request::client::is_host(authority.as_str().as_bytes()) {
+        if !super::host::is_host(authority.as_str().as_bytes()) {
             return None;
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -84,16 +82,5 @@ impl fmt::Display for Url {
 impl fmt::Debug for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromNode for Url {
-    fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#"an URL such as "https://idp.example/keys", without credentials"#;
-        let url = Self::parse(at.text(EXPECTED)?);
-        if url.is_none() {
-            at.problem(format!("found no URL that can be asked, expected {EXPECTED}"));
-        }
-        url
     }
 }

@@ -12,8 +12,8 @@ use std::path::Path;
 use crate::base::secret::Secrets;
 use crate::document::{At, Node, Problem, Problems, Table, Value};
 use crate::edge::Edge;
+use crate::edge::Trusted;
 use crate::policy::Policy;
-use crate::request::client::Trusted;
 use crate::request::view::Limits;
 
 pub use log::{Format, Log, UserField};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::base::clock::Clock;
 use crate::base::units;
 use crate::document::{At, FromNode, OneOrMany, Table, Wait};
+use crate::edge::Trusted;
 use crate::edge::{Edge, Offer, PerAddress, Tls};
-use crate::request::client::Trusted;
 use crate::request::view::Limits;
 
 /// Settings of the process. A change needs a restart.

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::settings::COOKIE_NAME;
 use crate::base::clock::Now;
 use crate::base::secret::Secret;
-use crate::session::cookie::{Cookies, Duplicate, percent_decode};
+use crate::base::text::percent_decode;
+use crate::session::cookie::{Cookies, Duplicate};
 
 /// One hour: longer than any demo.
 const SESSION_SECONDS: u64 = 60 * 60;

@@ -1,5 +1,6 @@
 //! How each type of setting is read from one value.
 
+use crate::base::url::Url;
 use std::time::Duration;
 
 use crate::base::secret::Secret;
@@ -122,5 +123,16 @@ impl<T: FromNode> FromNode for Located<T> {
     fn read(at: &At<'_>) -> Option<Self> {
         let value = T::read(at)?;
         Some(Self { value, offset: at.node.span.start, path: at.path.clone() })
+    }
+}
+
+impl FromNode for Url {
+    fn read(at: &At<'_>) -> Option<Self> {
+        const EXPECTED: &str = r#"an URL such as "https://idp.example/keys", without credentials"#;
+        let url = Self::parse(at.text(EXPECTED)?);
+        if url.is_none() {
+            at.problem(format!("found no URL that can be asked, expected {EXPECTED}"));
+        }
+        url
     }
 }

@@ -8,14 +8,14 @@ mod certificate;
 mod connection_limits;
 pub mod proxy_header;
 mod tls;
+mod trusted;
 
 use std::net::IpAddr;
-
-use crate::request::client::Trusted;
 
 pub use certificate::Certificate;
 pub use connection_limits::{Crowd, Open, Place};
 pub use tls::{Offer, Tls};
+pub use trusted::Trusted;
 
 /// The settings of the listeners that may change while they listen.
 #[derive(Clone, Debug)]

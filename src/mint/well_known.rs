@@ -156,7 +156,7 @@ impl Issuer {
         let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
         let authority = uri.authority()?.as_str();
         let path = uri.path().trim_end_matches('/');
-        if uri.query().is_some() || !crate::request::client::is_host(authority.as_bytes()) {
+        if uri.query().is_some() || !crate::base::host::is_host(authority.as_bytes()) {
             return None;
         }
         Some(Self {

@@ -15,9 +15,9 @@ mod vendor;
 use std::sync::Arc;
 
 use crate::document::{At, Node, Problems, Table, Value};
+use crate::edge::Trusted;
 use crate::mint::Presets;
 use crate::mint::well_known::{Discovery, Published};
-use crate::request::client::Trusted;
 use crate::request::headers::Managed;
 use crate::request::path::Pattern;
 use crate::request::view::Limits;

@@ -51,8 +51,7 @@ impl FromNode for Origin {
             r#"an exact origin such as "https://admin.example.com" (no path, no wildcard)"#;
         let text = at.text(EXPECTED)?;
         let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        if !authority.is_some_and(|authority| crate::request::client::is_host(authority.as_bytes()))
-        {
+        if !authority.is_some_and(|authority| crate::base::host::is_host(authority.as_bytes())) {
             at.wrong(EXPECTED);
             return None;
         }

@@ -6,11 +6,10 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use http::header::{HeaderMap, HeaderValue};
-use ipnet::IpNet;
-
 use crate::base::digest::{Kind, Mark};
-use crate::document::{At, FromNode};
+use crate::base::host::is_host;
+use crate::edge::Trusted;
+use http::header::{HeaderMap, HeaderValue};
 
 /// The client as far as it could be verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,55 +36,6 @@ impl Scheme {
             Self::Http => "http",
             Self::Https => "https",
         }
-    }
-}
-
-/// `trusted_proxies` and `proxy_protocol`: networks, and `"unix"` for unix-socket
-/// peers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trusted {
-    networks: Vec<IpNet>,
-    unix: bool,
-}
-
-impl Trusted {
-    pub fn new(networks: Vec<IpNet>) -> Self {
-        Self { networks, unix: false }
-    }
-
-    fn trusts(&self, address: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(&address))
-    }
-
-    /// Whether the other end of a connection is one of these; `None` is a unix
-    /// socket.
-    pub fn trusts_peer(&self, peer: Option<IpAddr>) -> bool {
-        peer.map_or(self.unix, |address| self.trusts(canonical(address)))
-    }
-}
-
-impl FromNode for Trusted {
-    fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#"an address, a network such as "10.0.0.0/8", or "unix""#;
-        let mut trusted = Self::default();
-        let mut sound = true;
-        for item in at.items() {
-            match item.text(EXPECTED) {
-                Some("unix") => trusted.unix = true,
-                Some(text) => {
-                    let network = text.parse::<IpNet>().ok();
-                    match network.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)) {
-                        Some(network) => trusted.networks.push(network),
-                        None => {
-                            item.wrong(EXPECTED);
-                            sound = false;
-                        }
-                    }
-                }
-                None => sound = false,
-            }
-        }
-        sound.then_some(trusted)
     }
 }
 
@@ -155,39 +105,6 @@ fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
 pub fn forwarded_host<'a>(client: &Client, headers: &'a HeaderMap) -> Option<&'a str> {
     let host = client.via_trusted.then(|| last(headers, "x-forwarded-host")).flatten()?;
     std::str::from_utf8(host).ok().filter(|host| is_host(host.as_bytes()))
-}
-
-/// `uri-host [ ":" port ]` (RFC 9110 section 7.2) with a host name as DNS and
-/// its users write them; no user information, no list.
-pub fn is_host(host: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(host) else { return false };
-    let (name_is_fine, rest) =
-        if let Some((address, rest)) = text.strip_prefix('[').and_then(|t| t.split_once(']')) {
-            (address.parse::<Ipv6Addr>().is_ok(), rest)
-        } else {
-            let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
-            (is_name(name.as_bytes()), rest)
-        };
-    let port_is_fine = match rest.strip_prefix(':') {
-        Some(port) => port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok(),
-        None => rest.is_empty(),
-    };
-    name_is_fine && port_is_fine
-}
-
-/// Letters, digits, `-` and `_`, with single dots between and one behind.
-fn is_name(name: &[u8]) -> bool {
-    let mut after_dot = true;
-    for &byte in name {
-        match byte {
-            b'.' if after_dot => return false,
-            b'.' => after_dot = true,
-            b'-' | b'_' => after_dot = false,
-            _ if byte.is_ascii_alphanumeric() => after_dot = false,
-            _ => return false,
-        }
-    }
-    !name.is_empty()
 }
 
 fn parse_hop(entry: &[u8]) -> Option<IpAddr> {

@@ -7,6 +7,7 @@
 //! reading falls under another rule that guards something, the request is
 //! refused as ambiguous.
 
+use crate::base::text::percent_decode;
 use crate::document::{At, FromNode};
 
 /// `path` of a rule: exact, `/x/*` (one more segment), `/x/**` (`/x` and
@@ -149,7 +150,7 @@ fn lenient(path: &str) -> String {
 }
 
 fn decode(path: &[u8]) -> Vec<u8> {
-    crate::session::cookie::percent_decode(path).into_owned()
+    percent_decode(path).into_owned()
 }
 
 /// Whether two hexadecimal digits follow every `%`: decoders make different things

@@ -10,7 +10,8 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Version};
 
-use crate::request::client::{Client, is_host};
+use crate::base::host::is_host;
+use crate::request::client::Client;
 use crate::request::path;
 use crate::request::refusal::{Audience, Part, Refusal};
 use crate::session::Cookies;

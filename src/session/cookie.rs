@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter};
 
+use crate::base::text::percent_decode;
 use crate::document::{At, FromNode};
 use crate::session::{Reason, Rejected};
 
@@ -121,31 +122,6 @@ impl Encoding {
             Self::Raw => value,
         }
     }
-}
-
-/// Percent-decodes as `decodeURIComponent` does, except that a stray `%` stays
-/// what it is: the MAC decides, not the escaping. `+` stays `+`.
-pub fn percent_decode(value: &[u8]) -> Cow<'_, [u8]> {
-    if !value.contains(&b'%') {
-        return Cow::Borrowed(value);
-    }
-    let digit = |b: Option<&u8>| {
-        b.and_then(|&b| char::from(b).to_digit(16)).and_then(|d| u8::try_from(d).ok())
-    };
-    let mut decoded = Vec::with_capacity(value.len());
-    let mut rest = value;
-    while let Some((&byte, after)) = rest.split_first() {
-        let escape =
-            (byte == b'%').then(|| digit(after.first()).zip(digit(after.get(1)))).flatten();
-        if let Some((high, low)) = escape {
-            decoded.push(high << 4 | low);
-            rest = after.get(2..).unwrap_or_default();
-        } else {
-            decoded.push(byte);
-            rest = after;
-        }
-    }
-    Cow::Owned(decoded)
 }
 
 fn oversized(name: &[u8]) -> Rejected {

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use super::cookie::percent_decode;
 use super::cookie_names::Jar;
 use super::sniff;
+use crate::base::text::percent_decode;
 use crate::document::{near, shown};
 use crate::session::{Cookies, Reason, Rejected};
 

@@ -64,7 +64,7 @@ pub(super) fn parse(text: &str) -> Option<Address> {
         _ => return None,
     };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
-    if !crate::request::client::is_host(authority.as_bytes()) {
+    if !crate::base::host::is_host(authority.as_bytes()) {
         return None;
     }
     let authority: http::uri::Authority = authority.parse().ok()?;

@@ -275,7 +275,7 @@ impl FromNode for Host {
         const EXPECTED: &str = r#"a host name without a port, such as "app.example.com""#;
         let text = at.text(EXPECTED)?;
         let name = bare(text);
-        let fits = crate::request::client::is_host(text.as_bytes()) && !name.is_empty();
+        let fits = crate::base::host::is_host(text.as_bytes()) && !name.is_empty();
         if !fits || text.len() - name.len() > 1 {
             at.wrong(EXPECTED);
             return None;
@@ -297,9 +297,7 @@ fn read_host(at: &At<'_>) -> Option<HeaderValue> {
     const EXPECTED: &str = r#""preserve" or a host name"#;
     match at.text(EXPECTED)? {
         "preserve" => None,
-        host if crate::request::client::is_host(host.as_bytes()) => {
-            HeaderValue::from_str(host).ok()
-        }
+        host if crate::base::host::is_host(host.as_bytes()) => HeaderValue::from_str(host).ok(),
         _ => {
             at.wrong(EXPECTED);
             None

@@ -140,7 +140,7 @@ impl FromNode for Tls {
 fn read_sni(at: &At<'_>) -> Option<String> {
     const EXPECTED: &str = r#"a host name such as "app.internal""#;
     let name = at.text(EXPECTED)?;
-    if name.contains([':', '[']) || !crate::request::client::is_host(name.as_bytes()) {
+    if name.contains([':', '[']) || !crate::base::host::is_host(name.as_bytes()) {
         at.wrong(EXPECTED);
         return None;
     }

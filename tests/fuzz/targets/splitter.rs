@@ -1,7 +1,8 @@
 //! The `Cookie` header, split: compared with the plainest way to do it.
 
+use portcullis::base::text::percent_decode;
 use portcullis::session::Cookies;
-use portcullis::session::cookie::{Duplicate, percent_decode};
+use portcullis::session::cookie::Duplicate;
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     [

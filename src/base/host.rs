@@ -1,0 +1,36 @@
+//! The syntax of a host with an optional port, as `Host` and URLs carry it.
+
+use std::net::Ipv6Addr;
+
+/// `uri-host [ ":" port ]` (RFC 9110 section 7.2) with a host name as DNS and
+/// its users write them; no user information, no list.
+pub fn is_host(host: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(host) else { return false };
+    let (name_is_fine, rest) =
+        if let Some((address, rest)) = text.strip_prefix('[').and_then(|t| t.split_once(']')) {
+            (address.parse::<Ipv6Addr>().is_ok(), rest)
+        } else {
+            let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+            (is_name(name.as_bytes()), rest)
+        };
+    let port_is_fine = match rest.strip_prefix(':') {
+        Some(port) => port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok(),
+        None => rest.is_empty(),
+    };
+    name_is_fine && port_is_fine
+}
+
+/// Letters, digits, `-` and `_`, with single dots between and one behind.
+fn is_name(name: &[u8]) -> bool {
+    let mut after_dot = true;
+    for &byte in name {
+        match byte {
+            b'.' if after_dot => return false,
+            b'.' => after_dot = true,
+            b'-' | b'_' => after_dot = false,
+            _ if byte.is_ascii_alphanumeric() => after_dot = false,
+            _ => return false,
+        }
+    }
+    !name.is_empty()
+}
