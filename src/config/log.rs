@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::base::secret::Secrets;
 use crate::document::{At, FromNode, Value};
-use crate::observe::audit::{Destination, Need};
+use crate::policy::AuditMode;
 
 /// Logging settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,14 @@ pub struct Log {
     pub level: tracing::Level,
     pub user: UserField,
     /// Where tokens issued and refused are written down, if anywhere.
-    pub audit: Option<(Destination, Need)>,
+    pub audit: Option<(AuditDestination, AuditMode)>,
+}
+
+/// Where the lines of the audit log go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditDestination {
+    File(PathBuf),
+    Stdout,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,27 +83,27 @@ impl Log {
 }
 
 /// `"stdout"`, a path, or either of them with `required`.
-fn read_audit(at: &At<'_>) -> Option<(Destination, Need)> {
+fn read_audit(at: &At<'_>) -> Option<(AuditDestination, AuditMode)> {
     if !matches!(at.node.value, Value::Table(_)) {
-        return Some((destination(at)?, Need::Wanted));
+        return Some((destination(at)?, AuditMode::Wanted));
     }
     let mut table = at.table()?;
     let to = table.take_needed("to", r#"to = "stdout" or the path of a file"#);
     let required = table.get::<bool>("required").unwrap_or(false);
     table.finish();
-    Some((destination(&to?)?, if required { Need::Required } else { Need::Wanted }))
+    Some((destination(&to?)?, if required { AuditMode::Required } else { AuditMode::Wanted }))
 }
 
 /// A relative path starts from the folder of the settings, as `file:` does.
-fn destination(at: &At<'_>) -> Option<Destination> {
+fn destination(at: &At<'_>) -> Option<AuditDestination> {
     const EXPECTED: &str = r#""stdout" or a path such as "/var/log/portcullis/audit.jsonl""#;
     match at.text(EXPECTED)? {
-        "stdout" => Some(Destination::Stdout),
+        "stdout" => Some(AuditDestination::Stdout),
         "" => {
             at.wrong(EXPECTED);
             None
         }
-        path => Some(Destination::File(match at.secrets {
+        path => Some(AuditDestination::File(match at.secrets {
             Secrets::Literal => PathBuf::from(path),
             Secrets::Process { folder, .. } => folder.join(path),
         })),

@@ -16,7 +16,7 @@ use crate::edge::Trusted;
 use crate::policy::Policy;
 use crate::request::view::Limits;
 
-pub use log::{Format, Log, UserField};
+pub use log::{AuditDestination, Format, Log, UserField};
 pub use server::{Listen, Server};
 
 /// A configuration that can run.

@@ -8,7 +8,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +19,8 @@ use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use crate::base::clock::push_rfc3339;
+use crate::config::AuditDestination;
+use crate::policy::AuditMode;
 
 /// Lines that may wait to be written.
 const BACKLOG: usize = 8192;
@@ -26,20 +28,6 @@ const BACKLOG: usize = 8192;
 const BATCH: usize = 512;
 /// A line that takes longer has not been written.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Where lines go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Destination {
-    File(PathBuf),
-    Stdout,
-}
-
-/// Whether tokens are given out when the line about them cannot be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    Required,
-    Wanted,
-}
 
 /// What became of the wish for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +68,7 @@ pub struct AuditLog(Option<Arc<Shared>>);
 struct Shared {
     lines: SyncSender<Line>,
     output: Arc<Output>,
-    need: Need,
+    need: AuditMode,
 }
 
 struct Line {
@@ -91,7 +79,7 @@ struct Line {
 
 /// What the thread writes to; `reopen` replaces the file under it.
 struct Output {
-    destination: Destination,
+    destination: AuditDestination,
     file: Mutex<Option<File>>,
     /// Lines sent and not yet dealt with.
     waiting: AtomicUsize,
@@ -101,10 +89,10 @@ struct Output {
 
 impl AuditLog {
     /// Opens the destination and starts the thread; it ends with the last clone.
-    pub fn start(destination: Destination, need: Need) -> io::Result<Self> {
+    pub fn start(destination: AuditDestination, need: AuditMode) -> io::Result<Self> {
         let file = match &destination {
-            Destination::File(path) => Some(open(path)?),
-            Destination::Stdout => None,
+            AuditDestination::File(path) => Some(open(path)?),
+            AuditDestination::Stdout => None,
         };
         let output = Arc::new(Output {
             destination,
@@ -121,7 +109,7 @@ impl AuditLog {
     }
 
     /// As the settings say: off without any.
-    pub fn of(settings: &Option<(Destination, Need)>) -> io::Result<Self> {
+    pub fn of(settings: &Option<(AuditDestination, AuditMode)>) -> io::Result<Self> {
         settings.clone().map_or(Ok(Self::default()), |(to, need)| Self::start(to, need))
     }
 
@@ -131,10 +119,10 @@ impl AuditLog {
 
     /// Writes one line. If the log or the token requires it, waits until it is
     /// written, or says that it could not be.
-    pub async fn write(&self, entry: &Entry<'_>, need: Need) -> Result<(), Unwritten> {
+    pub async fn write(&self, entry: &Entry<'_>, need: AuditMode) -> Result<(), Unwritten> {
         let Some(shared) = &self.0 else { return Ok(()) };
         let text = entry.json();
-        if need == Need::Wanted && shared.need == Need::Wanted {
+        if need == AuditMode::Wanted && shared.need == AuditMode::Wanted {
             shared.send(Line { text, written: None });
             return Ok(());
         }
@@ -170,7 +158,7 @@ impl AuditLog {
     /// on into the one that is open.
     pub fn reopen(&self) -> io::Result<()> {
         let Some(shared) = &self.0 else { return Ok(()) };
-        let Destination::File(path) = &shared.output.destination else { return Ok(()) };
+        let AuditDestination::File(path) = &shared.output.destination else { return Ok(()) };
         let file = open(path)?;
         *shared.output.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
         Ok(())

@@ -28,7 +28,7 @@ pub use html_placeholder::Placeholder;
 pub use identity::Told;
 pub use route::{Claims, Route, SessionRule, SignIn};
 pub use session::SessionSource;
-pub use token::{Origin, TokenRoute, named};
+pub use token::{AuditMode, Origin, TokenRoute, named};
 pub use vendor::Vendor;
 
 /// All rules of one configuration.

@@ -10,8 +10,14 @@ use crate::base::units::Rate;
 use crate::document::{At, FromNode, OneOrMany};
 use crate::limit::{Limit, MAX_RATES};
 use crate::mint::{Minter, Presets};
-use crate::observe::audit::Need;
 use crate::request::path::Pattern;
+
+/// Whether a token is given out when its line in the audit log cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditMode {
+    Required,
+    Wanted,
+}
 
 /// A token that can be asked for at a path, or used in a route's headers.
 pub struct TokenRoute {
@@ -25,7 +31,7 @@ pub struct TokenRoute {
     /// Origins besides the app's own that may ask from a browser.
     pub origins: Vec<Origin>,
     /// Whether a line in the audit log is a condition of handing it out.
-    pub audit: Need,
+    pub audit: AuditMode,
     /// The `Allow` header of a refusal.
     pub allow: String,
 }
@@ -75,7 +81,8 @@ impl TokenRoute {
             by.wrong(r#""user""#);
         }
         let origins = table.get::<OneOrMany<Origin>>("origins").map(|many| many.0);
-        let audit = table.take("audit").and_then(|at| at.choose(&[("required", Need::Required)]));
+        let audit =
+            table.take("audit").and_then(|at| at.choose(&[("required", AuditMode::Required)]));
         let minter = Minter::read(name, &mut table, presets);
         table.finish();
         let minter = minter?;
@@ -87,7 +94,7 @@ impl TokenRoute {
             minter,
             limit,
             origins: origins.unwrap_or_default(),
-            audit: audit.unwrap_or(Need::Wanted),
+            audit: audit.unwrap_or(AuditMode::Wanted),
             allow,
         })
     }

@@ -25,7 +25,7 @@ fn path() -> PathBuf {
     std::env::temp_dir().join(format!("portcullis-audit-{}-{number}", std::process::id()))
 }
 
-fn write(log: &AuditLog, event: Event<'_>, need: Need) -> Result<(), Unwritten> {
+fn write(log: &AuditLog, event: Event<'_>, need: AuditMode) -> Result<(), Unwritten> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(log.write(&entry(event), need))
 }
@@ -55,12 +55,12 @@ fn a_line_names_the_token_by_its_digest_and_holds_no_line_break_of_a_users() {
 #[test]
 fn a_required_line_is_there_when_write_returns() {
     let path = path();
-    let log = AuditLog::start(Destination::File(path.clone()), Need::Wanted).unwrap();
+    let log = AuditLog::start(AuditDestination::File(path.clone()), AuditMode::Wanted).unwrap();
     for count in 1..=3 {
-        assert_eq!(write(&log, ISSUED, Need::Required), Ok(()));
+        assert_eq!(write(&log, ISSUED, AuditMode::Required), Ok(()));
         assert_eq!(lines(&path).len(), count);
     }
-    write(&log, ISSUED, Need::Wanted).unwrap();
+    write(&log, ISSUED, AuditMode::Wanted).unwrap();
     log.flush();
     assert_eq!((lines(&path).len(), log.failed()), (4, 0));
     std::fs::remove_file(path).unwrap();
@@ -68,36 +68,40 @@ fn a_required_line_is_there_when_write_returns() {
 
 #[test]
 fn a_full_disk_refuses_what_is_required_and_counts_what_is_not() {
-    let full = Destination::File("/dev/full".into());
-    let log = AuditLog::start(full.clone(), Need::Wanted).unwrap();
-    assert_eq!(write(&log, ISSUED, Need::Wanted), Ok(()));
-    assert_eq!(write(&log, ISSUED, Need::Required), Err(Unwritten));
+    let full = AuditDestination::File("/dev/full".into());
+    let log = AuditLog::start(full.clone(), AuditMode::Wanted).unwrap();
+    assert_eq!(write(&log, ISSUED, AuditMode::Wanted), Ok(()));
+    assert_eq!(write(&log, ISSUED, AuditMode::Required), Err(Unwritten));
     log.flush();
     assert_eq!(log.failed(), 2);
-    let log = AuditLog::start(full, Need::Required).unwrap();
-    assert_eq!(write(&log, ISSUED, Need::Wanted), Err(Unwritten), "the log requires all of them");
+    let log = AuditLog::start(full, AuditMode::Required).unwrap();
+    assert_eq!(
+        write(&log, ISSUED, AuditMode::Wanted),
+        Err(Unwritten),
+        "the log requires all of them"
+    );
 }
 
 #[test]
 fn a_file_moved_away_is_opened_again_and_kept_where_it_cannot_be() {
     let (path, moved) = (path(), path());
-    let log = AuditLog::start(Destination::File(path.clone()), Need::Required).unwrap();
-    write(&log, ISSUED, Need::Required).unwrap();
+    let log = AuditLog::start(AuditDestination::File(path.clone()), AuditMode::Required).unwrap();
+    write(&log, ISSUED, AuditMode::Required).unwrap();
     std::fs::rename(&path, &moved).unwrap();
-    write(&log, ISSUED, Need::Required).unwrap();
+    write(&log, ISSUED, AuditMode::Required).unwrap();
     log.reopen().unwrap();
-    write(&log, ISSUED, Need::Required).unwrap();
+    write(&log, ISSUED, AuditMode::Required).unwrap();
     assert_eq!((lines(&moved).len(), lines(&path).len()), (2, 1));
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
     assert!(log.reopen().is_err());
-    assert_eq!(write(&log, ISSUED, Need::Required), Ok(()));
+    assert_eq!(write(&log, ISSUED, AuditMode::Required), Ok(()));
     std::fs::remove_dir(path).unwrap();
     std::fs::remove_file(moved).unwrap();
 }
 
 #[test]
 fn a_place_that_cannot_be_opened_is_an_error_at_the_start() {
-    let nowhere = Destination::File("/nonexistent/audit.jsonl".into());
-    assert!(AuditLog::start(nowhere, Need::Wanted).is_err());
+    let nowhere = AuditDestination::File("/nonexistent/audit.jsonl".into());
+    assert!(AuditLog::start(nowhere, AuditMode::Wanted).is_err());
 }
