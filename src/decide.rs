@@ -9,13 +9,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 
-use crate::identify::resolve::{Refused, Unanswered};
 use crate::mint::well_known::Published;
 use crate::policy::{Origin, Policy, Route, Rule, SessionRule, TokenRoute, rule_for};
 use crate::request::client::Scheme;
 use crate::request::refusal::{Audience, PLAIN_TEXT, Refusal, Reply};
 use crate::request::view::{RequestView, SEC_FETCH_SITE};
-use crate::session::{Identity, Reason, Rejected};
+use crate::session::{Identity, Reason, Rejected, Unanswered, Verdict, none_asked};
 
 /// Where a request is going, before its session is looked at.
 pub enum Plan<'p> {
@@ -42,61 +41,6 @@ pub enum Decision<'p> {
     },
     Publish(&'p Published),
     Refuse(Refusal, Option<Rejected>),
-}
-
-/// What the sources said about the request's cookies.
-#[derive(Clone, Debug)]
-pub enum Verdict {
-    /// Somebody, and which source knows them (its place in the policy).
-    Known(Arc<Identity>, usize),
-    Nobody(Rejected),
-    /// Nobody could be asked: there may be a session or not.
-    Unknown(Unanswered),
-}
-
-/// What several sources say, one after the other.
-#[derive(Default)]
-pub struct Tally {
-    known: Option<(Arc<Identity>, usize)>,
-    /// Another source names another user.
-    contradiction: bool,
-    refused: Option<Rejected>,
-    unanswered: Option<Unanswered>,
-}
-
-impl Tally {
-    pub fn add(&mut self, source: usize, said: Result<Arc<Identity>, Refused>) {
-        match said {
-            Ok(identity) => match &self.known {
-                Some((known, _)) => self.contradiction |= known.user_id() != identity.user_id(),
-                None => self.known = Some((identity, source)),
-            },
-            Err(Refused::Rejected(rejected)) => {
-                // A cookie that was there and wrong says more than a missing one.
-                if self.refused.as_ref().is_none_or(|r| r.reason == Reason::Missing) {
-                    self.refused = Some(rejected);
-                }
-            }
-            Err(Refused::Unanswered(unanswered)) => {
-                self.unanswered.get_or_insert(unanswered);
-            }
-        }
-    }
-
-    /// The first source that knows somebody decides, unless another one knows
-    /// somebody else: an app behind the gateway could mean either. Where nobody
-    /// is known, a source that could not be asked might have known them.
-    pub fn verdict(self) -> Verdict {
-        if self.contradiction {
-            let detail = "the cookies hold valid sessions of two different users";
-            return Verdict::Nobody(Rejected::new(Reason::Ambiguous, detail));
-        }
-        match (self.known, self.unanswered) {
-            (Some((identity, source)), _) => Verdict::Known(identity, source),
-            (None, Some(unanswered)) => Verdict::Unknown(unanswered),
-            (None, None) => Verdict::Nobody(self.refused.unwrap_or_else(none_asked)),
-        }
-    }
 }
 
 impl Plan<'_> {
@@ -281,66 +225,9 @@ fn not_signed_in(rejected: &Rejected, cookie: &str) -> Refusal {
     }
 }
 
-fn none_asked() -> Rejected {
-    Rejected::new(Reason::Missing, "no session is configured")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn known(user: &str) -> Result<Arc<Identity>, Refused> {
-        Ok(Arc::new(Identity::assumed(user.to_owned(), serde_json::Value::Null, None)))
-    }
-
-    fn refused(reason: Reason) -> Result<Arc<Identity>, Refused> {
-        Err(Refused::Rejected(Rejected::new(reason, "a test")))
-    }
-
-    fn silent() -> Result<Arc<Identity>, Refused> {
-        Err(Refused::Unanswered(Unanswered { detail: "a test".into(), retry_after: None }))
-    }
-
-    /// The verdict in a word: the user and the source, the reason, or `unknown`.
-    fn word(said: impl IntoIterator<Item = Result<Arc<Identity>, Refused>>) -> String {
-        let mut tally = Tally::default();
-        for (index, said) in said.into_iter().enumerate() {
-            tally.add(index, said);
-        }
-        match tally.verdict() {
-            Verdict::Known(identity, index) => format!("{} from {index}", identity.user_id()),
-            Verdict::Nobody(rejected) => rejected.reason.as_str().to_owned(),
-            Verdict::Unknown(_) => "unknown".to_owned(),
-        }
-    }
-
-    #[test]
-    fn the_first_source_that_knows_somebody_decides() {
-        assert_eq!(word([refused(Reason::Expired), known("u1")]), "u1 from 1");
-        assert_eq!(word([known("u1"), known("u1")]), "u1 from 0");
-        assert_eq!(word([known("u1"), silent()]), "u1 from 0");
-        assert_eq!(word([silent(), known("u1")]), "u1 from 1");
-    }
-
-    #[test]
-    fn valid_sessions_of_two_users_are_refused_as_ambiguous() {
-        assert_eq!(word([known("u1"), known("u2")]), "ambiguous");
-        assert_eq!(word([known("u1"), refused(Reason::Missing), known("u2")]), "ambiguous");
-    }
-
-    #[test]
-    fn nobody_is_only_nobody_if_everyone_was_asked() {
-        assert_eq!(word([refused(Reason::Missing), silent()]), "unknown");
-        assert_eq!(word([silent(), refused(Reason::BadSignature)]), "unknown");
-        assert_eq!(word([]), "missing");
-    }
-
-    #[test]
-    fn the_refusal_that_says_most_is_reported() {
-        let word =
-            word([refused(Reason::Missing), refused(Reason::Expired), refused(Reason::Missing)]);
-        assert_eq!(word, "expired");
-    }
 
     #[test]
     fn an_unknown_verdict_is_503_or_the_429_of_whoever_was_asked() {

@@ -19,7 +19,6 @@ use crate::base::clock::{Clock, Now};
 use crate::base::digest::Mark;
 use crate::base::text::Hex;
 use crate::config::{Config, UserField};
-use crate::decide::Verdict;
 use crate::edge::{Crowd, Edge};
 use crate::identify::cache::Sessions;
 use crate::identify::jwks::CurrentPolicy;
@@ -33,6 +32,7 @@ use crate::mint::well_known::Retired;
 use crate::observe::audit::AuditLog;
 use crate::observe::{AccessLog, Metrics};
 use crate::policy::{Policy, SessionSource};
+use crate::session::Verdict;
 use crate::session::{Cookies, Identity};
 use crate::upstream::Upstream;
 

@@ -10,11 +10,12 @@ use serde_json::json;
 use super::file::File;
 use crate::base::clock::{Clock, Now};
 use crate::cli::{CONFIGURATION, complain, online, print};
-use crate::decide::{Tally, Verdict};
 use crate::document::{Node, Problems};
-use crate::identify::resolve::{Refused, Servers};
+use crate::identify::resolve::Servers;
 use crate::policy::{SessionSource, sources_of};
+use crate::session::Refused;
 use crate::session::{Cookies, Reason};
+use crate::session::{Verdict, VerdictBuilder};
 
 #[derive(Args)]
 #[group(required = true, multiple = false, id = "cookies")]
@@ -81,7 +82,7 @@ struct Seen {
 /// Looks at the cookies as the gateway does: published keys are fetched, stores
 /// and the app are asked.
 async fn see(servers: &Servers, sources: &[SessionSource], cookies: Cookies<'_>, now: Now) -> Seen {
-    let (mut tally, mut hints) = (Tally::default(), Vec::new());
+    let (mut tally, mut hints) = (VerdictBuilder::default(), Vec::new());
     for (index, source) in sources.iter().enumerate() {
         hints.extend(online::fetch_keys(servers, source).await);
         let checked = servers.check(source, cookies, now).await;

@@ -1,6 +1,6 @@
 //! Whole files: what can run, and what is told about what cannot.
 
-use crate::config::*;
+use super::*;
 
 /// The ten lines of the README and of the contract, secrets spelled out.
 const TEN_LINES: &str = r#"

@@ -1,7 +1,7 @@
 //! The sample app, asked through `answer` with a time the test chooses, and once
 //! over a Pingora session without a socket.
 
-use crate::demo::*;
+use super::*;
 
 const START: Now = Now::at(1_790_000_000);
 const HOUR: u64 = 3600;

@@ -7,7 +7,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 use crate::base::clock::Now;
 use crate::config::UserField;
-use crate::decide::{Plan, Verdict};
+use crate::decide::Plan;
 use crate::identify::revocation::By;
 use crate::issue::cache::Origin;
 use crate::mint::Token;
@@ -18,6 +18,7 @@ use crate::request::html_placeholder::Replacer;
 use crate::request::refusal::{Audience, Refusal, Reply};
 use crate::request::trace::Trace;
 use crate::request::view::RequestView;
+use crate::session::Verdict;
 use crate::session::{Cookies, Identity, Reason, Rejected};
 use crate::state::{InFlight, Live};
 use crate::upstream::{InUse, Unreachable, Upstream};

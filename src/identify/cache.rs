@@ -16,12 +16,13 @@ use std::time::Duration;
 use moka::{future, sync};
 
 use crate::base::clock::Now;
-use crate::decide::{Tally, Verdict};
-use crate::identify::resolve::{Refused, Servers};
+use crate::identify::resolve::Servers;
 use crate::identify::revocation::Revoked;
 use crate::issue::cache::DigestHasher;
 use crate::policy::Policy;
+use crate::session::Refused;
 use crate::session::{Check, Cookies, Identity, Reason, Source};
+use crate::session::{Verdict, VerdictBuilder};
 
 /// Bytes of sessions kept at most, in each of the two tables.
 const CAPACITY: u64 = 32 * 1024 * 1024;
@@ -69,7 +70,7 @@ impl Default for Sessions {
 }
 
 impl Sessions {
-    /// Asks each source; what they say together is `Tally`'s to judge.
+    /// Asks each source; what they say together is `VerdictBuilder`'s to judge.
     pub async fn verify(
         &self,
         policy: &Policy,
@@ -78,7 +79,7 @@ impl Sessions {
         cookies: Cookies<'_>,
         now: Now,
     ) -> Verdict {
-        let mut tally = Tally::default();
+        let mut tally = VerdictBuilder::default();
         for (index, source) in policy.sources.iter().enumerate() {
             let checked = self.check(source, servers, cookies, now).await;
             if let Err(Refused::Rejected(rejected)) = &checked

@@ -2,7 +2,7 @@
 //! servers: its session store, the app, whoever publishes the keys.
 //!
 //! The formats say what to ask and judge what comes back (`session`); here the
-//! question is put to the right server. Nothing here remembers answers: `memo`
+//! question is put to the right server. Nothing here remembers answers: `cache`
 //! does.
 
 use std::sync::Arc;
@@ -16,7 +16,10 @@ use crate::base::clock::{Clock, Now};
 use crate::identify::jwks::PublishedKeys;
 use crate::identify::store::Stores;
 use crate::outbound::{Call, Outbound, Url};
-use crate::session::{Answer, Check, Cookies, Identity, Query, Question, Reason, Rejected, Source};
+use crate::session::{
+    Answer, Check, Cookies, Identity, Query, Question, Reason, Refused, Rejected, Source,
+    Unanswered,
+};
 
 /// A session may be asked for twice: a second store, or a second table.
 const MAX_QUESTIONS: usize = 3;
@@ -33,34 +36,6 @@ pub struct Servers {
     pub keys: Arc<PublishedKeys>,
     /// Questions nobody answered, for the metrics.
     failures: AtomicU64,
-}
-
-/// Nobody could say who is asking.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unanswered {
-    /// For the operator; never what a server sent.
-    pub detail: String,
-    /// When the server that was asked wants to be asked again.
-    pub retry_after: Option<Duration>,
-}
-
-/// Why a check ended without an identity.
-#[derive(Clone, Debug)]
-pub enum Refused {
-    Rejected(Rejected),
-    Unanswered(Unanswered),
-}
-
-impl From<Rejected> for Refused {
-    fn from(rejected: Rejected) -> Self {
-        match rejected.reason {
-            Reason::Unavailable => Self::Unanswered(Unanswered {
-                detail: rejected.detail.into_owned(),
-                retry_after: None,
-            }),
-            _ => Self::Rejected(rejected),
-        }
-    }
 }
 
 impl Servers {

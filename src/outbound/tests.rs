@@ -3,7 +3,7 @@
 use tokio::net::TcpListener;
 
 use super::testing::{Habit, serve};
-use crate::outbound::*;
+use super::*;
 
 fn client() -> Outbound {
     Outbound::new(Handle::current())

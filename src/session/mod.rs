@@ -19,6 +19,7 @@ mod settings;
 mod sniff;
 mod source;
 mod store;
+mod verdict;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,8 @@ pub use pointer::Pointer;
 pub use rejected::{Reason, Rejected};
 pub use source::Source;
 pub use store::{Answer, Cell, Check, Engine, Query, Question, Row, Store};
+pub(crate) use verdict::none_asked;
+pub use verdict::{Refused, Unanswered, Verdict, VerdictBuilder};
 
 /// A signed-in user, as the verified session says.
 #[derive(Clone, PartialEq)]

@@ -11,9 +11,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value as Json;
 
+use super::*;
 use crate::base::secret::Secrets;
 use crate::document::{At, Node, Problem, Problems};
-use crate::session::*;
 
 /// Every kind but `introspect`, which has no format of its own.
 fn kinds() -> impl Iterator<Item = &'static str> {

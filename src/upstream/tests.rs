@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::*;
 use crate::base::secret::Secrets;
 use crate::document::{Node, Problems};
-use crate::upstream::*;
 
 /// An upstream from `[upstream.app]`, or what is wrong with it.
 fn read(toml: &str) -> Result<Upstream, Vec<String>> {

@@ -21,7 +21,7 @@ const LAME_DUCK: Duration = Duration::from_millis(500);
 
 /// What clients met with.
 #[derive(Default)]
-struct Tally {
+struct VerdictBuilder {
     answered: AtomicUsize,
     failures: Mutex<Vec<String>>,
     /// From when on new connections may be refused.
@@ -35,7 +35,7 @@ enum Next {
     GoHome,
 }
 
-impl Tally {
+impl VerdictBuilder {
     fn note(&self, who: &str, outcome: io::Result<()>) -> Next {
         let Err(error) = outcome else {
             self.answered.fetch_add(1, Ordering::SeqCst);
@@ -91,7 +91,7 @@ fn exchange(socket: &mut TcpStream, path: &str) -> io::Result<bool> {
     }
 }
 
-fn keeps_a_connection(address: &str, tally: &Tally) {
+fn keeps_a_connection(address: &str, tally: &VerdictBuilder) {
     let mut kept: Option<TcpStream> = None;
     let mut turn = || {
         let mut socket = kept.take().map_or_else(|| connect(address), Ok)?;
@@ -103,14 +103,14 @@ fn keeps_a_connection(address: &str, tally: &Tally) {
     while tally.note("kept", turn()) == Next::GoOn {}
 }
 
-fn opens_connections(address: &str, tally: &Tally) {
+fn opens_connections(address: &str, tally: &VerdictBuilder) {
     let turn = || connect(address).and_then(|mut socket| exchange(&mut socket, "/new").map(drop));
     while tally.note("new", turn()) == Next::GoOn {}
 }
 
 /// Over HTTP/2, two requests at a time on one connection, until that is told to be
 /// the last.
-fn multiplexes(address: &str, tally: &Tally) {
+fn multiplexes(address: &str, tally: &VerdictBuilder) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut kept = None;
     let mut turn = || {
@@ -170,7 +170,7 @@ fn echoes(socket: &mut TcpStream) -> io::Result<()> {
     if echo == FRAME { Ok(()) } else { Err(io::Error::other("another frame came back")) }
 }
 
-fn opens_tunnels(address: &str, tally: &Tally) {
+fn opens_tunnels(address: &str, tally: &VerdictBuilder) {
     let turn = || {
         let mut socket = open_tunnel(address)?;
         (0..50).try_for_each(|_| {
@@ -202,9 +202,9 @@ fn nobody_notices_reloads_upgrades_and_the_end() {
     let app = App::start();
     let lines = format!("watch = false\nlame_duck = \"{}ms\"", LAME_DUCK.as_millis());
     let mut running = Running::start(&Setup::new(&app).server(&lines));
-    let (tally, total) = (Tally::default(), requests());
+    let (tally, total) = (VerdictBuilder::default(), requests());
     std::thread::scope(|scope| {
-        let clients: [fn(&str, &Tally); 6] = [
+        let clients: [fn(&str, &VerdictBuilder); 6] = [
             keeps_a_connection,
             keeps_a_connection,
             opens_connections,

@@ -25,14 +25,14 @@ pub(crate) struct Soak {
     /// that was written last.
     pub(crate) in_force: AtomicU64,
     pub(crate) written: AtomicU64,
-    pub(crate) tally: Tally,
+    pub(crate) tally: VerdictBuilder,
     number: AtomicU64,
     over: AtomicBool,
 }
 
 /// What clients met with.
 #[derive(Default)]
-pub(crate) struct Tally {
+pub(crate) struct VerdictBuilder {
     pub(crate) kinds: Mutex<BTreeMap<&'static str, Count>>,
     pub(crate) wrong: Mutex<Vec<String>>,
 }
@@ -56,7 +56,7 @@ impl Soak {
             world: World::new(),
             in_force: AtomicU64::new(0),
             written: AtomicU64::new(0),
-            tally: Tally::default(),
+            tally: VerdictBuilder::default(),
             number: AtomicU64::new(0),
             over: AtomicBool::new(false),
         }

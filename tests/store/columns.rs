@@ -3,7 +3,8 @@
 use portcullis::base::clock::{Clock, Now};
 use portcullis::base::secret::Secrets;
 use portcullis::config::Config;
-use portcullis::identify::resolve::{Refused, Servers};
+use portcullis::identify::resolve::Servers;
+use portcullis::session::Refused;
 use portcullis::session::{Cookies, Reason};
 use sqlx::{Connection as _, Executor as _};
 

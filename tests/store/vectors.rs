@@ -73,7 +73,7 @@ fn differs(vector: &Value, url: &str) -> Option<String> {
         }
         Err(_) => expected["outcome"] == "reject",
     });
-    let unanswered = matches!(&found, Err(portcullis::identify::resolve::Refused::Unanswered(_)));
+    let unanswered = matches!(&found, Err(portcullis::session::Refused::Unanswered(_)));
     (!agrees || unanswered).then(|| format!("{}: {found:?}", vector["id"]))
 }
 

@@ -1,9 +1,9 @@
 //! What is remembered of an app that is asked, and for how long.
 
+use super::*;
 use crate::base::clock::{Clock, ManualClock};
 use crate::base::secret::Secrets;
 use crate::config::{Config, Format};
-use crate::identify::cache::*;
 use crate::identify::revocation::By;
 use crate::observe::{AccessLog, Sink};
 use crate::outbound::testing::{Habit, Server, ok, serve};

@@ -2,12 +2,13 @@
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 
+use super::*;
 use crate::base::clock::ManualClock;
 use crate::base::secret::Secrets;
 use crate::config::Config;
-use crate::identify::jwks::*;
-use crate::identify::resolve::{Refused, Servers};
+use crate::identify::resolve::Servers;
 use crate::outbound::testing::{Habit, Server, ok, serve};
+use crate::session::Refused;
 use crate::session::{Cookies, Reason};
 
 const NOW: u64 = 1_790_000_000;

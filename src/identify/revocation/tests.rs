@@ -6,9 +6,9 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
+use super::*;
 use crate::base::secret::Secrets;
 use crate::config::Config;
-use crate::identify::revocation::*;
 use crate::policy::Policy;
 
 const NOW: Now = Now::at(1_790_000_000);

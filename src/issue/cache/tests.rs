@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use serde_json::json;
 
-use crate::issue::cache::*;
+use super::*;
 
 const START: u64 = 1_800_000_000;
 

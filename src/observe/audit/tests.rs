@@ -1,8 +1,9 @@
 //! Lines of the audit log, and what happens when there is no room for them.
 
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
 
-use crate::observe::audit::*;
+use super::*;
 
 fn entry(event: Event<'_>) -> Entry<'_> {
     Entry {

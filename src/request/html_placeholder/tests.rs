@@ -1,6 +1,6 @@
 //! Texts replaced at every place a page can be cut.
 
-use crate::request::html_placeholder::*;
+use super::*;
 
 fn replacer(pairs: &[(&'static str, &'static str)]) -> Replacer {
     Replacer::new(pairs.iter().map(|&(text, value)| (text, Bytes::from_static(value.as_bytes()))))

@@ -2,7 +2,7 @@
 
 use http::Request;
 
-use crate::request::view::*;
+use super::*;
 
 fn parts(method: &str, uri: &str, fields: &[(&str, &str)]) -> Parts {
     let mut request = Request::builder().method(method).uri(uri);

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::base::digest::{Kind, Mark};
 use crate::base::text::Hex;
-use crate::decide::Verdict;
 use crate::identify::revocation::By;
 use crate::session::Cookies;
+use crate::session::Verdict;
 use crate::state::Live;
 
 const MAX_BODY: usize = 64 * 1024;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::session::tests::*;
+use super::*;
 
 fn hints(config: &Json, header: &str) -> String {
     let source = compile(config).ok().unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::session::tests::*;
+use super::*;
 
 fn problems(config: &Json) -> Vec<String> {
     match compile(config) {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::session::tests::*;
+use super::*;
 
 fn first(kind: &str) -> (Source, Vec<u8>) {
     let vector = &vectors(kind)[0];

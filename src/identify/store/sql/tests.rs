@@ -1,6 +1,6 @@
 //! What needs no server: the text of statements, and SQLite.
 
-use crate::identify::store::sql::*;
+use super::*;
 
 const ID: &str = "0123456789abcdef";
 
