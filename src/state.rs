@@ -6,7 +6,6 @@
 //! cells are swapped, which need not agree: a connection loads the settings of
 //! the edge once, a request the policy.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,10 +15,8 @@ use arc_swap::ArcSwap;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::base::clock::{Clock, Now};
-use crate::base::digest::Mark;
-use crate::base::text::Hex;
-use crate::config::{Config, UserField};
-use crate::edge::{Crowd, Edge};
+use crate::config::Config;
+use crate::edge::{Certificate, Crowd, Edge};
 use crate::identify::cache::Sessions;
 use crate::identify::jwks::CurrentPolicy;
 use crate::identify::resolve::Servers;
@@ -29,12 +26,11 @@ use crate::issue::circuit_breaker::Circuits;
 use crate::limit::Limits;
 use crate::mint::identity_assertion::Assertions;
 use crate::mint::well_known::Retired;
-use crate::observe::audit::AuditLog;
-use crate::observe::{AccessLog, Metrics};
+use crate::observe::{AccessLog, AuditLog, Gauges, ServerGauge, Telemetry};
 use crate::policy::{Policy, SessionSource};
 use crate::session::Verdict;
 use crate::session::{Cookies, Identity};
-use crate::upstream::Upstream;
+use crate::upstream::{Endpoint, Upstream};
 
 /// Everything requests share.
 pub struct Live {
@@ -51,20 +47,16 @@ pub struct Live {
     pub retired: Retired,
     pub servers: Servers,
     pub clock: Clock,
-    pub metrics: Metrics,
-    pub access: AccessLog,
-    pub audit: AuditLog,
-    pub user_field: UserField,
+    pub telemetry: Telemetry,
     /// How long an idle client connection is kept, in seconds.
     pub idle_seconds: u64,
-    user_hash: RandomState,
     ready: AtomicBool,
     in_flight: AtomicUsize,
     background: Background,
 }
 
 impl Live {
-    pub fn new(config: Config, clock: Clock, access: AccessLog) -> Self {
+    pub fn new(config: Config, clock: Clock, access: AccessLog, audit: AuditLog) -> Self {
         let Config { server, log, edge, policy } = config;
         let background = Background::start();
         let servers = Servers::new(&background.handle(), clock.clone());
@@ -81,28 +73,12 @@ impl Live {
             retired: Retired::default(),
             servers,
             clock,
-            metrics: Metrics::new(),
-            access,
-            audit: AuditLog::default(),
-            user_field: log.user,
+            telemetry: Telemetry::new(access, audit, log.user),
             idle_seconds: server.idle_timeout.as_secs().max(1),
-            user_hash: RandomState::new(),
             ready: AtomicBool::new(true),
             in_flight: AtomicUsize::new(0),
             background,
         }
-    }
-
-    /// With a log of the tokens issued and refused.
-    #[must_use]
-    pub fn audited(self, audit: AuditLog) -> Self {
-        Self { audit, ..self }
-    }
-
-    /// Writes out what the logs hold: for the end of the process.
-    pub fn flush(&self) {
-        self.access.flush();
-        self.audit.flush();
     }
 
     /// Begins to fetch what the policy needs from elsewhere. Nothing waits for
@@ -205,10 +181,28 @@ impl Live {
         self.sessions.forget(source, cookies).await;
     }
 
-    /// A user's id for the log, by a keyed hash: tells users apart while the
-    /// process runs, and says nothing to whoever reads the log.
-    pub fn user_hash(&self, user: Mark) -> Hex {
-        Hex::new(self.user_hash.hash_one(user))
+    /// The metrics, with the numbers of this moment.
+    pub fn metrics(&self) -> String {
+        let (policy, edge, now) = (self.policy(), self.edge(), self.clock.now());
+        let remote = policy.tokens.iter().filter(|token| token.minter.is_remote());
+        let certificates = edge.tls.iter().flat_map(|tls| &tls.certificates);
+        let left = |certificate: &Certificate| {
+            let seconds = certificate.expires_at.saturating_sub(now.unix());
+            (certificate.label().to_owned(), seconds as f64)
+        };
+        self.telemetry.render(&Gauges {
+            connections: self.crowd.open(),
+            in_flight: self.in_flight(),
+            certificates: certificates.map(left).collect(),
+            buckets: self.limits.len(),
+            cached_tokens: self.tokens.len(),
+            circuits: remote
+                .map(|token| (token.name.clone(), self.circuits.state(&token.name)))
+                .collect(),
+            session_errors: self.servers.failures(),
+            audit_failures: self.telemetry.audit_failures(),
+            servers: servers(&policy, now),
+        })
     }
 
     /// Whether new requests are welcome: false from the first moment of
@@ -225,6 +219,20 @@ impl Live {
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::SeqCst)
     }
+}
+
+fn servers(policy: &Policy, now: Now) -> Vec<ServerGauge> {
+    let of_upstream = |upstream: &Arc<Upstream>| {
+        let endpoints = upstream.endpoints();
+        let gauge = |endpoint: &Arc<Endpoint>| ServerGauge {
+            upstream: upstream.name.clone(),
+            server: endpoint.server.to_string(),
+            state: endpoint.state(now),
+            in_use: endpoint.in_use(),
+        };
+        endpoints.iter().map(gauge).collect::<Vec<_>>()
+    };
+    policy.upstreams.iter().flat_map(of_upstream).collect()
 }
 
 /// The runtime of everything that asks other servers. The proxy framework has a

@@ -2,17 +2,9 @@
 
 use super::context::Ctx;
 use crate::issue::Issued;
-use crate::issue::cache::Origin;
-use crate::observe::audit::{Entry, Event};
+use crate::observe::{AuditEntry, Event, TokenDecision, TokenEvent, TokenPlace};
 use crate::policy::TokenRoute;
 use crate::request::refusal::Refusal;
-
-/// Where a token went.
-#[derive(Clone, Copy)]
-pub(super) enum Place {
-    Endpoint,
-    Page,
-}
 
 impl Ctx {
     /// Writes down that a token is about to be handed out. Where that is required
@@ -21,38 +13,41 @@ impl Ctx {
         &self,
         route: &TokenRoute,
         issued: &Issued,
-        place: Place,
+        place: TokenPlace,
     ) -> Result<(), Refusal> {
-        if !self.live.audit.is_on() {
+        if !self.live.telemetry.audits() {
             return Ok(());
         }
         let token = &issued.token;
-        let event = Event::Issued {
+        let decision = TokenDecision::Issued {
             token: &token.value,
             ttl: token.expires_at.saturating_sub(self.now.unix()),
-            cached: issued.origin == Origin::Cached,
+            origin: issued.origin,
         };
-        let entry = self.entry(route, event, place);
+        let entry = self.entry(route, decision, place);
         // Boxed, because most requests would be charged for the room in vain.
-        let written = Box::pin(self.live.audit.write(&entry, route.audit)).await;
+        let written = Box::pin(self.live.telemetry.audit_issued(&entry, route.audit)).await;
         written.map_err(|_| Refusal::Unavailable)
     }
 
-    pub(super) fn note_refused(&self, route: &TokenRoute, code: &'static str, place: Place) {
-        if self.live.audit.is_on() {
-            self.live.audit.note(&self.entry(route, Event::Refused(code), place));
+    pub(super) fn note_refused(&self, route: &TokenRoute, code: &'static str, place: TokenPlace) {
+        if self.live.telemetry.audits() {
+            let entry = self.entry(route, TokenDecision::Refused(code), place);
+            self.live.telemetry.emit(Event::Token(TokenEvent::Refused(&entry)));
         }
     }
 
-    fn entry<'a>(&'a self, route: &'a TokenRoute, event: Event<'a>, place: Place) -> Entry<'a> {
-        Entry {
+    fn entry<'a>(
+        &'a self,
+        route: &'a TokenRoute,
+        decision: TokenDecision<'a>,
+        place: TokenPlace,
+    ) -> AuditEntry<'a> {
+        AuditEntry {
             unix_ms: self.now.unix_ms(),
-            event,
+            decision,
             token: &route.name,
-            place: match place {
-                Place::Endpoint => "endpoint",
-                Place::Page => "page",
-            },
+            place,
             user: self.identity.as_ref().map(|identity| identity.user_id()),
             key: route.minter.kids().first().and_then(Option::as_deref),
             client: self.client.address,

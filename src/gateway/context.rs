@@ -6,12 +6,12 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use crate::base::clock::Now;
-use crate::config::UserField;
 use crate::decide::Plan;
 use crate::identify::revocation::By;
-use crate::issue::cache::Origin;
 use crate::mint::Token;
-use crate::observe::Line;
+use crate::observe::{
+    CachedOrMinted, Event, Line, Outcome, RequestEvent, SessionChecked, UpstreamEvent, UserName,
+};
 use crate::policy::{HeaderTemplate, Policy, Route, TokenRoute};
 use crate::request::client::{Client, Scheme, forwarded_host};
 use crate::request::html_placeholder::Replacer;
@@ -53,7 +53,7 @@ pub struct Ctx {
     /// Whether that endpoint has begun to answer.
     pub(super) app_spoke: bool,
     pub(super) attempts: usize,
-    pub(super) outcome: &'static str,
+    pub(super) outcome: Outcome,
     pub(super) reason: &'static str,
     /// The code of the refusal, if it came to one.
     pub(super) code: &'static str,
@@ -90,7 +90,7 @@ impl Ctx {
             unreachable: None,
             app_spoke: false,
             attempts: 0,
-            outcome: "aborted",
+            outcome: Outcome::Aborted,
             reason: "",
             code: "",
             status: 0,
@@ -105,8 +105,9 @@ impl Ctx {
 
     /// Notes a refusal and makes its reply.
     pub(super) fn refuse(&mut self, refusal: &Refusal, audience: Audience) -> Reply {
-        self.live.metrics.refused(refusal.code());
-        self.outcome = "refused";
+        let code = refusal.code();
+        self.live.telemetry.emit(Event::Request(RequestEvent::Refused { code }));
+        self.outcome = Outcome::Refused;
         self.reason = refusal.code();
         self.code = refusal.code();
         let chosen = self.token.as_ref();
@@ -136,23 +137,27 @@ impl Ctx {
         match verdict {
             Verdict::Known(identity, index) => {
                 self.source = Some(*index);
-                self.live.metrics.session(self.source_label(), "accepted");
+                self.emit_checked(self.source_label(), "accepted");
                 let source = self.policy.sources.get(*index);
                 if source.is_some_and(|source| source.ends_at(view.method, view.path)) {
                     self.leaving = Some(identity.clone());
                 }
             }
             Verdict::Nobody(rejected) => {
-                self.live.metrics.session("", rejected.reason.as_str());
+                self.emit_checked("", rejected.reason.as_str());
                 if rejected.reason != Reason::Missing {
                     self.reason = rejected.reason.as_str();
                 }
             }
             Verdict::Unknown(_) => {
                 self.reason = Reason::Unavailable.as_str();
-                self.live.metrics.session("", self.reason);
+                self.emit_checked("", self.reason);
             }
         }
+    }
+
+    fn emit_checked(&self, source: &str, result: &'static str) {
+        self.live.telemetry.emit(Event::Session(SessionChecked { source, result }));
     }
 
     fn source_label(&self) -> &str {
@@ -172,9 +177,10 @@ impl Ctx {
     /// The server did not take the request, or hung up on it.
     pub(super) fn server_failed(&self) {
         let (Some(upstream), Some(place)) = (&self.upstream, &self.place) else { return };
-        self.live.metrics.upstream.failed(upstream);
+        let name = &upstream.name;
+        self.live.telemetry.emit(Event::Upstream(UpstreamEvent::Failed { upstream: name }));
         if let Some(time) = place.failed(self.live.clock.now()) {
-            self.live.metrics.upstream.ejected(upstream);
+            self.live.telemetry.emit(Event::Upstream(UpstreamEvent::Ejected { upstream: name }));
             let (server, seconds) = (place.endpoint.server.to_string(), time.as_secs());
             tracing::warn!(upstream = upstream.name, server, seconds, "server is left out");
         }
@@ -219,12 +225,9 @@ impl Ctx {
         reply
     }
 
-    pub(super) fn issued(&mut self, origin: Origin) {
-        self.outcome = "issued";
-        self.reason = match origin {
-            Origin::Cached => "cached",
-            Origin::Minted => "minted",
-        };
+    pub(super) fn issued(&mut self, origin: CachedOrMinted) {
+        self.outcome = Outcome::Issued;
+        self.reason = origin.as_str();
     }
 
     /// Assertion, identity and route headers that have a value for this request.
@@ -256,22 +259,9 @@ impl Ctx {
     pub(super) fn finish(&mut self, request: &RequestHeader) {
         let took = self.live.clock.since(self.now);
         let label = self.rule.as_deref().unwrap_or("-");
-        self.live.metrics.request(label, self.status);
-        match self.outcome {
-            "forwarded" => self.live.metrics.upstream_took(took.as_secs_f64()),
-            "issued" => self.live.metrics.token_took(took.as_secs_f64()),
-            _ => {}
-        }
-        let hash;
-        let user = match (&self.identity, self.live.user_field) {
-            (None, _) | (_, UserField::Off) => None,
-            (Some(identity), UserField::Hash) => {
-                hash = self.live.user_hash(identity.mark());
-                Some(hash.as_str())
-            }
-            (Some(identity), UserField::Plain) => Some(identity.user_id()),
-        };
-        self.live.access.write(&Line {
+        let user = self.identity.as_ref();
+        let user = user.and_then(|identity| self.live.telemetry.user_name(identity));
+        let line = Line {
             unix_ms: self.now.unix_ms(),
             request_id: self.trace.request_id(),
             trace_id: self.trace.trace_id(),
@@ -280,13 +270,14 @@ impl Ctx {
             path: request.uri.path(),
             route: label,
             client: self.client.address,
-            user,
+            user: user.as_ref().map(UserName::as_str),
             source: self.source_label(),
             outcome: self.outcome,
             reason: self.reason,
             status: self.status,
-            micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        });
+            took,
+        };
+        self.live.telemetry.emit(Event::Request(RequestEvent::Ended(&line)));
     }
 }
 

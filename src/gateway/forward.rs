@@ -7,9 +7,9 @@ use http::request::Parts;
 use pingora::http::RequestHeader;
 use serde_json::{Map, Value};
 
-use super::audit::Place;
 use super::context::Ctx;
 use crate::issue::{self, Fresh, Request};
+use crate::observe::{Event, Outcome, RequestEvent, TokenPlace};
 use crate::policy::{Route, TokenRoute};
 use crate::request::refusal::{Refusal, Reply};
 use crate::session::Identity;
@@ -45,7 +45,8 @@ pub(super) async fn prepare(
             None => limit.bucket(ctx.client.mark()),
         };
         if let Err(exceeded) = live.limits.take(limit, subject, ctx.now) {
-            live.metrics.limited(ctx.route_label());
+            let route = ctx.route_label();
+            live.telemetry.emit(Event::Request(RequestEvent::Limited { route }));
             let refusal = Refusal::TooMany {
                 retry_after: exceeded.retry_after,
                 policy: limit.policy_header().clone(),
@@ -61,7 +62,7 @@ pub(super) async fn prepare(
     let upstream = route.and_then(|route| route.upstream.as_ref());
     ctx.upstream = upstream.or_else(|| ctx.policy.upstream_for(&ctx.host)).cloned();
     ctx.route = route.cloned();
-    ctx.outcome = "forwarded";
+    ctx.outcome = Outcome::Forwarded;
     Ok(())
 }
 
@@ -84,7 +85,7 @@ async fn page_tokens(ctx: &mut Ctx, tokens: impl Iterator<Item = &Arc<TokenRoute
         let live = ctx.live.clone();
         if issue::take(&live, token, &identity, ctx.now).is_err() {
             ctx.reason = "page_token_limited";
-            ctx.note_refused(token, "too_many_requests", Place::Page);
+            ctx.note_refused(token, "too_many_requests", TokenPlace::Page);
             continue;
         }
         let request = Request {
@@ -96,13 +97,13 @@ async fn page_tokens(ctx: &mut Ctx, tokens: impl Iterator<Item = &Arc<TokenRoute
             now: ctx.now,
         };
         match issue::token(&live, token, &request).await {
-            Ok(issued) => match ctx.note_issued(token, &issued, Place::Page).await {
+            Ok(issued) => match ctx.note_issued(token, &issued, TokenPlace::Page).await {
                 Ok(()) => ctx.page_tokens.push((token.name.clone(), issued.token)),
                 Err(refusal) => ctx.reason = refusal.code(),
             },
             Err(refusal) => {
                 ctx.reason = refusal.code();
-                ctx.note_refused(token, refusal.code(), Place::Page);
+                ctx.note_refused(token, refusal.code(), TokenPlace::Page);
             }
         }
     }

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::peer::{self, Purpose};
 use crate::base::crypto_provider;
+use crate::observe::{Event, UpstreamEvent};
 use crate::state::Live;
 use crate::upstream::{Address, Endpoint, Health, Outcome, State, Upstream};
 
@@ -77,7 +78,8 @@ impl Probes {
                 Ok(Ok(status)) if (200..400).contains(&status) => Outcome::Good,
                 Ok(Ok(_) | Err(_)) | Err(_) => Outcome::Failed,
             };
-            live.metrics.upstream.probed(&upstream, outcome);
+            let probed = UpstreamEvent::Probed { upstream: &upstream.name, outcome };
+            live.telemetry.emit(Event::Upstream(probed));
             let server = endpoint.server.to_string();
             match endpoint.probed(outcome, &health) {
                 Some(State::Up) => {

@@ -30,7 +30,7 @@ use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
 use pingora::proxy::FailToProxy;
 use pingora::{ErrorSource, ErrorType};
 
-use crate::observe::Slow;
+use crate::observe::{ConnectionEvent, Event, LatePart, Outcome as RequestOutcome};
 use crate::request::headers;
 use crate::request::refusal::Audience;
 use crate::state::Live;
@@ -237,13 +237,14 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> FailToProxy {
         let Some(refusal) = refusal_for(error, ctx.unreachable) else {
-            ctx.outcome = "aborted";
+            ctx.outcome = RequestOutcome::Aborted;
             ctx.reason = "client_gone";
             if let (ErrorSource::Downstream, ErrorType::ReadTimedout | ErrorType::WriteTimedout) =
                 (error.esource(), error.etype())
             {
                 ctx.reason = "slow_client";
-                ctx.live.metrics.slow_client(Slow::Body);
+                let late = ConnectionEvent::Late(LatePart::Body);
+                ctx.live.telemetry.emit(Event::Connection(late));
             }
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };

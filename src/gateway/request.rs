@@ -7,14 +7,13 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use pingora::prelude::{Result, Session};
 
-use super::audit::Place;
 use super::connection::Connection;
 use super::context::{Ctx, host_of};
 use super::forward;
 use super::reply::{self, Body, push_limit, with_cors};
 use crate::decide::{self, Decision};
 use crate::issue::{self, Asked, Request};
-use crate::observe::Slow;
+use crate::observe::{ConnectionEvent, Event, LatePart, Outcome as RequestOutcome, TokenPlace};
 use crate::policy::{Rule, TokenRoute};
 use crate::request::client::{Client, Scheme};
 use crate::request::refusal::{Audience, Refusal, Reply};
@@ -96,12 +95,12 @@ pub(super) async fn handle(
     let origin = view.origin().and_then(|origin| rule?.origin(origin));
     let reply = match decision {
         Decision::Answer(reply, rejected) => {
-            ctx.outcome = "answered";
+            ctx.outcome = RequestOutcome::Answered;
             ctx.reason = rejected.reason.as_str();
             reply
         }
         Decision::Publish(what) => {
-            ctx.outcome = "answered";
+            ctx.outcome = RequestOutcome::Answered;
             policy.discovery.reply(what, &live.retired, &host, ctx.now)
         }
         Decision::Refuse(refusal, rejected) => ctx.refuse_session(&refusal, rejected.as_ref()),
@@ -123,15 +122,16 @@ pub(super) async fn handle(
                 },
                 Err(refusal) => {
                     if let Refusal::BadRequest(_) = refusal {
-                        live.metrics.slow_client(Slow::Body);
+                        let late = ConnectionEvent::Late(LatePart::Body);
+                        live.telemetry.emit(Event::Connection(late));
                     }
                     ctx.refuse(&refusal, Audience::Script)
                 }
             }
         }
     };
-    if let (Some(token), "refused") = (&ctx.token, ctx.outcome) {
-        ctx.note_refused(token, ctx.code, Place::Endpoint);
+    if let (Some(token), RequestOutcome::Refused) = (&ctx.token, ctx.outcome) {
+        ctx.note_refused(token, ctx.code, TokenPlace::Endpoint);
     }
     Ok(Outcome::Reply(with_cors(reply, origin)))
 }
@@ -149,7 +149,7 @@ async fn issue_token(
     };
     match issue::token(live, route, request).await {
         Ok(issued) => {
-            if let Err(refusal) = ctx.note_issued(route, &issued, Place::Endpoint).await {
+            if let Err(refusal) = ctx.note_issued(route, &issued, TokenPlace::Endpoint).await {
                 return ctx.refuse(&refusal, Audience::Script);
             }
             ctx.issued(issued.origin);
@@ -170,7 +170,7 @@ async fn issue_token(
 fn head(live: &Live, ctx: &mut Ctx, route: &TokenRoute, identity: &Identity) -> Reply {
     match issue::take(live, route, identity, ctx.now) {
         Ok(admitted) => {
-            ctx.outcome = "answered";
+            ctx.outcome = RequestOutcome::Answered;
             let mut reply = Reply::new(StatusCode::OK, route.minter.content_type(), Bytes::new());
             push_limit(&mut reply, route, admitted.as_ref());
             reply

@@ -23,6 +23,7 @@ use moka::future::Cache;
 
 use crate::base::clock::Now;
 use crate::mint::Token;
+use crate::observe::CachedOrMinted;
 use crate::request::refusal::Refusal;
 use crate::session::Identity;
 
@@ -60,13 +61,6 @@ pub struct Retry(Now);
 
 /// All cached tokens of the process.
 pub struct Tokens(Cache<Key, Held, BuildHasherDefault<DigestHasher>>);
-
-/// How the token in an answer came to be, for logs and metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    Cached,
-    Minted,
-}
 
 impl Held {
     fn new(made: Result<Token, Refusal>, before: Option<Arc<Token>>, key: &Key, now: Now) -> Self {
@@ -166,7 +160,7 @@ impl Tokens {
         identity: &Identity,
         now: Now,
         mint: impl Future<Output = Result<Token, Refusal>>,
-    ) -> Result<(Arc<Token>, Origin), Refusal> {
+    ) -> Result<(Arc<Token>, CachedOrMinted), Refusal> {
         let before = self.0.get(&key).await.and_then(|held| held.still_valid(identity, now));
         let make = async { Held::new(mint.await, before, &key, now) };
         let entry = self.0.entry(key);
@@ -174,9 +168,9 @@ impl Tokens {
         let fresh = entry.is_fresh();
         match entry.into_value() {
             Held::Failed(refusal, _) => Err(*refusal),
-            Held::Kept(token, _) => Ok((token, Origin::Cached)),
+            Held::Kept(token, _) => Ok((token, CachedOrMinted::Cached)),
             Held::Token(token, _) => {
-                Ok((token, if fresh { Origin::Minted } else { Origin::Cached }))
+                Ok((token, if fresh { CachedOrMinted::Minted } else { CachedOrMinted::Cached }))
             }
         }
     }

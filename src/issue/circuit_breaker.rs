@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::clock::Now;
+use crate::observe::CircuitState;
 use crate::request::refusal::Refusal;
 
 /// Calls in a row that failed before the issuer is left alone.
@@ -26,16 +27,6 @@ pub enum Outcome {
     Answered,
     /// How it failed, and how long the issuer wants to be left alone, if it said.
     Failed(Refusal, Option<Duration>),
-}
-
-/// How an issuer is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    Closed,
-    /// Nobody calls it.
-    Open,
-    /// One call is on its way to see.
-    Trying,
 }
 
 /// The issuers of all tokens, by the token's name.
@@ -77,12 +68,12 @@ impl Circuits {
         Ok(Permit { circuits: self, token, is_trial: true })
     }
 
-    pub fn state(&self, token: &str) -> State {
+    pub fn state(&self, token: &str) -> CircuitState {
         let circuits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match circuits.get(token) {
-            Some(circuit) if circuit.is_trying => State::Trying,
-            Some(circuit) if circuit.open.is_some() => State::Open,
-            Some(_) | None => State::Closed,
+            Some(circuit) if circuit.is_trying => CircuitState::Trying,
+            Some(circuit) if circuit.open.is_some() => CircuitState::Open,
+            Some(_) | None => CircuitState::Closed,
         }
     }
 
@@ -150,7 +141,7 @@ mod tests {
     fn an_issuer_is_left_alone_after_five_failures_and_longer_each_time() {
         let circuits = Circuits::default();
         assert_eq!((0..9).filter(|_| fail(&circuits, 100)).count(), 5);
-        assert_eq!(circuits.state("t"), State::Open);
+        assert_eq!(circuits.state("t"), CircuitState::Open);
         assert_eq!(circuits.enter("t", at(100)).err(), Some(Refusal::Timeout));
         let called: Vec<_> = (100..200).filter(|&now| fail(&circuits, now)).collect();
         assert_eq!(called, [101, 103, 107, 115, 131, 161, 191]);
@@ -161,10 +152,10 @@ mod tests {
         let circuits = Circuits::default();
         (0..5).for_each(|_| assert!(fail(&circuits, 100)));
         let permit = circuits.enter("t", at(101)).ok().unwrap();
-        assert_eq!(circuits.state("t"), State::Trying);
+        assert_eq!(circuits.state("t"), CircuitState::Trying);
         assert!(circuits.enter("t", at(500)).is_err());
         permit.ended(Outcome::Answered, at(101));
-        assert_eq!(circuits.state("t"), State::Closed);
+        assert_eq!(circuits.state("t"), CircuitState::Closed);
         assert_eq!((0..9).filter(|_| fail(&circuits, 101)).count(), 5, "as if nothing had been");
     }
 
@@ -173,7 +164,7 @@ mod tests {
         let circuits = Circuits::default();
         (0..5).for_each(|_| assert!(fail(&circuits, 100)));
         drop(circuits.enter("t", at(101)).ok().unwrap());
-        assert_eq!(circuits.state("t"), State::Open);
+        assert_eq!(circuits.state("t"), CircuitState::Open);
         assert!(circuits.enter("t", at(101)).is_ok());
     }
 
@@ -184,7 +175,7 @@ mod tests {
             (0..4).for_each(|_| assert!(fail(&circuits, 100)));
             circuits.enter("t", at(100)).ok().unwrap().ended(Outcome::Answered, at(100));
         }
-        assert_eq!(circuits.state("t"), State::Closed);
+        assert_eq!(circuits.state("t"), CircuitState::Closed);
     }
 
     #[test]

@@ -13,9 +13,10 @@ use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 use crate::base::clock::Now;
-use crate::issue::cache::{Key, Origin};
+use crate::issue::cache::Key;
 use crate::limit::Admitted;
 use crate::mint::{CachePolicy, MintError, Minting, Subject, Token};
+use crate::observe::{CachedOrMinted, Event, RequestEvent, TokenEvent};
 use crate::policy::TokenRoute;
 use crate::request::refusal::Refusal;
 use crate::request::view::RequestView;
@@ -90,7 +91,7 @@ impl<'a> Asked<'a> {
 /// A token for one answer.
 pub struct Issued {
     pub token: Arc<Token>,
-    pub origin: Origin,
+    pub origin: CachedOrMinted,
 }
 
 /// Takes one from the user's allowance, or says how long to wait.
@@ -103,7 +104,7 @@ pub fn take(
     let Some(limit) = &route.limit else { return Ok(None) };
     let admitted = live.limits.take(limit, limit.bucket(identity.mark()), now);
     admitted.map(Some).map_err(|exceeded| {
-        live.metrics.limited(&route.label);
+        live.telemetry.emit(Event::Request(RequestEvent::Limited { route: &route.label }));
         Refusal::TooMany {
             retry_after: exceeded.retry_after,
             policy: limit.policy_header().clone(),
@@ -129,11 +130,12 @@ pub async fn token(
         (None, _) | (_, Fresh::New) => None,
     };
     let issued = match cached {
-        Some(token) => Issued { token, origin: Origin::Cached },
+        Some(token) => Issued { token, origin: CachedOrMinted::Cached },
         // Boxed, because every request would be charged for the room this takes.
         None => Box::pin(made(live, route, &subject, key, request)).await?,
     };
-    live.metrics.issued(&route.name, issued.origin);
+    let event = TokenEvent::Issued { token: &route.name, origin: issued.origin };
+    live.telemetry.emit(Event::Token(event));
     Ok(issued)
 }
 
@@ -156,7 +158,7 @@ async fn made(
             if let Some(key) = key {
                 live.tokens.put(key, token.clone(), request.now).await;
             }
-            Ok(Issued { token, origin: Origin::Minted })
+            Ok(Issued { token, origin: CachedOrMinted::Minted })
         }
     }
 }
@@ -167,7 +169,7 @@ async fn mint(
     subject: &Subject<'_>,
     request: &Request<'_>,
 ) -> Result<Token, Refusal> {
-    live.metrics.minted(&route.name);
+    live.telemetry.emit(Event::Token(TokenEvent::Minted { token: &route.name }));
     match route.minter.mint(subject, request.now) {
         Ok(Minting::Ready(token)) => Ok(token),
         Ok(Minting::Call(call)) => {

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::refusal;
 use crate::issue::circuit_breaker::Outcome;
 use crate::mint::{self, GrantHook, MintError};
+use crate::observe::{CallResult, Event, TokenEvent};
 use crate::outbound::{Answer, Call, OutboundError, Url};
 use crate::policy::TokenRoute;
 use crate::request::refusal::Refusal;
@@ -79,11 +80,12 @@ pub(super) async fn issuer(
     });
     let outcome = judged(&answer);
     let result = match &outcome {
-        Outcome::Answered => "answered",
-        Outcome::Failed(..) => "failed",
+        Outcome::Answered => CallResult::Answered,
+        Outcome::Failed(..) => CallResult::Failed,
     };
     let now = live.clock.now();
-    live.metrics.exchanged(&route.name, result, now.since(began).as_secs_f64());
+    let called = TokenEvent::Called { token: &route.name, result, took: now.since(began) };
+    live.telemetry.emit(Event::Token(called));
     permit.ended(outcome, now);
     answer.map(|answer| (answer.status, answer.body))
 }

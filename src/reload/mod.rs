@@ -18,6 +18,7 @@ use tokio::signal::unix::Signal;
 
 use crate::base::secret::Secrets;
 use crate::config::{Config, Log, Server, secrets_beside};
+use crate::observe::{Event, ReloadResult};
 use crate::state::Live;
 use watch::Watched;
 
@@ -132,7 +133,7 @@ impl Reloader {
         // Files, and names of upstreams, are read blocking.
         let done = tokio::task::spawn_blocking(move || {
             // Whatever the settings say: the file may have been moved away.
-            if let Err(error) = live.audit.reopen() {
+            if let Err(error) = live.telemetry.reopen() {
                 tracing::error!(%error, "the audit log cannot be opened again; it goes on where it was");
             }
             reload.reload(&live)
@@ -140,11 +141,11 @@ impl Reloader {
         .await;
         match done {
             Ok(Ok(())) => {
-                self.live.metrics.reloaded("ok");
+                self.live.telemetry.emit(Event::Reloaded(ReloadResult::Done));
                 tracing::info!("configuration reloaded");
             }
             Ok(Err(problems)) => {
-                self.live.metrics.reloaded("refused");
+                self.live.telemetry.emit(Event::Reloaded(ReloadResult::Refused));
                 for problem in problems {
                     tracing::error!(problem, "configuration not reloaded");
                 }

@@ -12,6 +12,7 @@ use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
 use crate::gateway::connection::Connection;
+use crate::observe::{Event, RequestEvent};
 use crate::request::refusal::{Audience, PLAIN_TEXT, Refusal, Reply};
 use crate::request::view::{self, Head};
 use crate::state::Live;
@@ -39,7 +40,8 @@ impl ServeHttp for Redirect {
         if !is_head {
             *response.body_mut() = reply.body.to_vec();
         }
-        self.live.metrics.request("redirect", reply.status.as_u16());
+        let status = reply.status.as_u16();
+        self.live.telemetry.emit(Event::Request(RequestEvent::Redirected { status }));
         response
     }
 }

@@ -151,7 +151,7 @@ impl Drained {
         if let Some(finished) = self.0 {
             drop(finished);
         }
-        live.flush();
+        live.telemetry.flush();
     }
 }
 
@@ -174,7 +174,7 @@ fn wait_until_drained(live: &Live, limit: Duration, linger: Duration) {
 
 #[expect(clippy::exit, reason = "the framework would sleep through its whole grace period")]
 fn end(live: &Live, code: i32) -> ! {
-    live.flush();
+    live.telemetry.flush();
     std::process::exit(code)
 }
 

@@ -5,7 +5,7 @@ use crate::base::clock::{Clock, ManualClock};
 use crate::base::secret::Secrets;
 use crate::config::{Config, Format};
 use crate::identify::revocation::By;
-use crate::observe::{AccessLog, Sink};
+use crate::observe::{AccessLog, AuditLog, Sink};
 use crate::outbound::testing::{Habit, Server, ok, serve};
 use crate::session::Reason;
 use crate::state::Live;
@@ -38,7 +38,8 @@ impl Setting {
         let config = Config::read(&text, &Secrets::Literal).unwrap();
         let clock = ManualClock::at(1_790_000_000);
         let access = AccessLog::start(Format::Json, Sink::Off).unwrap();
-        let live = Arc::new(Live::new(config, Clock::Manual(clock.clone()), access));
+        let live =
+            Arc::new(Live::new(config, Clock::Manual(clock.clone()), access, AuditLog::default()));
         Self { server, says, live, clock }
     }
 

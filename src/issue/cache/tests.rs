@@ -97,7 +97,7 @@ fn a_fresh_token_replaces_the_one_kept() {
         tokens.put(key(1), Arc::new(token(START, 600, 120)), now).await;
         tokens.put(key(1), Arc::new(token(START + 1, 600, 120)), now).await;
         let (kept, origin) = tokens.get(key(1), &identity, now, fail()).await.unwrap();
-        assert_eq!((kept.expires_at, origin), (START + 601, Origin::Cached));
+        assert_eq!((kept.expires_at, origin), (START + 601, CachedOrMinted::Cached));
     });
 }
 

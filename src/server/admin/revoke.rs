@@ -52,7 +52,7 @@ pub(super) async fn answer(live: &Live, session: &mut ServerSession) -> Reply {
 }
 
 fn hash_of(live: &Live, user: &str) -> Hex {
-    live.user_hash(Mark::of(Kind::User, user))
+    live.telemetry.user_hash(Mark::of(Kind::User, user))
 }
 
 /// The cookie is the value of a `Cookie` header.
@@ -63,7 +63,10 @@ async fn end_session(live: &Live, cookie: &str) -> Reply {
         Verdict::Known(identity, index) => {
             if let Some(source) = policy.sources.get(index) {
                 live.end_session(source, cookies, &identity, By::Operator).await;
-                tracing::info!(user = live.user_hash(identity.mark()).as_str(), "session revoked");
+                tracing::info!(
+                    user = live.telemetry.user_hash(identity.mark()).as_str(),
+                    "session revoked"
+                );
             }
             done()
         }

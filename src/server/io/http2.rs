@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use super::passthrough::pass_on;
 use super::write_buffer::Gathered;
+use crate::observe::{ConnectionEvent, Event};
 use crate::state::Live;
 
 /// How every connection begins (RFC 9113 section 3.4).
@@ -55,14 +56,18 @@ impl Http2Io {
 
     fn note_error(&self, error: &io::Error) {
         if error.kind() == io::ErrorKind::TimedOut {
-            self.live.metrics.http2_refused("stalled");
+            refused(&self.live, "stalled");
         }
     }
 
     fn note(&mut self, written: &[u8]) {
         let live = &self.live;
-        self.written.look_at(written, |reason| live.metrics.http2_refused(reason));
+        self.written.look_at(written, |reason| refused(live, reason));
     }
+}
+
+fn refused(live: &Live, reason: &'static str) {
+    live.telemetry.emit(Event::Connection(ConnectionEvent::Http2Refused { reason }));
 }
 
 pass_on!(Http2Io);
