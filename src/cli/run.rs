@@ -13,7 +13,7 @@ use crate::config::{Config, Format, Log};
 use crate::observe::{AccessLog, AuditLog, Sink, start_diagnostics};
 use crate::reload::Reload;
 use crate::server::{Caught, Listeners, Program, Shutdown, TAKE_OVER, serve};
-use crate::state::Live;
+use crate::state::State;
 
 pub(super) fn run(path: &Path, sockets: Sockets) -> ExitCode {
     let file = match File::read(path) {
@@ -81,7 +81,7 @@ pub(super) fn serve_on(
             return ExitCode::from(CONFIGURATION);
         }
     };
-    let live = Arc::new(Live::new(config, Clock::system(), access, audit));
+    let live = Arc::new(State::new(config, Clock::system(), access, audit));
     // The demo has nothing to be replaced by.
     let program = reload.is_some().then(|| Program::of_this_process().ok()).flatten();
     match serve(&live, &server, listeners, Shutdown::Signals(caught, program), reload) {

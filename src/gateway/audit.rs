@@ -1,20 +1,20 @@
 //! What the audit log says about the tokens of one request.
 
 use super::context::Ctx;
-use crate::issue::Issued;
+use crate::issue::{IssueError, Issued};
 use crate::observe::{AuditEntry, Event, TokenDecision, TokenEvent, TokenPlace};
 use crate::policy::TokenRoute;
-use crate::request::refusal::Refusal;
+use crate::request::code::Code;
 
 impl Ctx {
     /// Writes down that a token is about to be handed out. Where that is required
     /// and cannot be done, there is no token.
-    pub(super) async fn note_issued(
+    pub(super) async fn audit_issued(
         &self,
         route: &TokenRoute,
         issued: &Issued,
         place: TokenPlace,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), IssueError> {
         if !self.live.telemetry.audits() {
             return Ok(());
         }
@@ -26,11 +26,10 @@ impl Ctx {
         };
         let entry = self.entry(route, decision, place);
         // Boxed, because most requests would be charged for the room in vain.
-        let written = Box::pin(self.live.telemetry.audit_issued(&entry, route.audit)).await;
-        written.map_err(|_| Refusal::Unavailable)
+        Box::pin(self.live.issuer.audit_issued(route, &entry)).await
     }
 
-    pub(super) fn note_refused(&self, route: &TokenRoute, code: &'static str, place: TokenPlace) {
+    pub(super) fn audit_refused(&self, route: &TokenRoute, code: Code, place: TokenPlace) {
         if self.live.telemetry.audits() {
             let entry = self.entry(route, TokenDecision::Refused(code), place);
             self.live.telemetry.emit(Event::Token(TokenEvent::Refused(&entry)));

@@ -14,18 +14,19 @@ use crate::observe::{
 };
 use crate::policy::{HeaderTemplate, Policy, Route, TokenRoute};
 use crate::request::client::{Client, Scheme, forwarded_host};
+use crate::request::code::Code;
 use crate::request::html_placeholder::Replacer;
 use crate::request::refusal::{Audience, Refusal, Reply};
 use crate::request::trace::Trace;
 use crate::request::view::RequestView;
 use crate::session::Verdict;
 use crate::session::{Cookies, Identity, Reason, Rejected};
-use crate::state::{InFlight, Live};
+use crate::state::{InFlight, State};
 use crate::upstream::{InUse, Unreachable, Upstream};
 
 /// The context of one request.
 pub struct Ctx {
-    pub(super) live: Arc<Live>,
+    pub(super) live: Arc<State>,
     pub(super) policy: Arc<Policy>,
     pub(super) now: Now,
     pub(super) idle_seconds: u64,
@@ -56,13 +57,13 @@ pub struct Ctx {
     pub(super) outcome: Outcome,
     pub(super) reason: &'static str,
     /// The code of the refusal, if it came to one.
-    pub(super) code: &'static str,
+    pub(super) code: Option<Code>,
     pub(super) status: u16,
     _in_flight: InFlight,
 }
 
 impl Ctx {
-    pub(super) fn begin(live: &Arc<Live>) -> Self {
+    pub(super) fn begin(live: &Arc<State>) -> Self {
         Self {
             live: live.clone(),
             policy: live.policy(),
@@ -92,7 +93,7 @@ impl Ctx {
             attempts: 0,
             outcome: Outcome::Aborted,
             reason: "",
-            code: "",
+            code: None,
             status: 0,
             _in_flight: InFlight::begin(live),
         }
@@ -108,11 +109,16 @@ impl Ctx {
         let code = refusal.code();
         self.live.telemetry.emit(Event::Request(RequestEvent::Refused { code }));
         self.outcome = Outcome::Refused;
-        self.reason = refusal.code();
-        self.code = refusal.code();
+        self.reason = code.as_str();
+        self.code = Some(code);
         let chosen = self.token.as_ref();
-        let chosen = chosen.and_then(|token| token.minter.statuses().of(refusal.code()));
-        refusal.reply_as(chosen.unwrap_or_else(|| refusal.status()), audience)
+        let chosen = chosen.and_then(|token| token.minter.statuses().of(code));
+        let mut reply = refusal.reply_as(chosen.unwrap_or_else(|| refusal.status()), audience);
+        if matches!(code, Code::NotSignedIn | Code::SessionExpired) {
+            let source = self.policy.sources.first();
+            reply.challenge(source.map_or("", |source| source.cookie_name()));
+        }
+        reply
     }
 
     /// Who is asking, where the plan needs to know. Where the app is about to end
@@ -126,14 +132,14 @@ impl Ctx {
         if !ends && !plan.needs_session() {
             return None;
         }
-        let verdict = self.live.verify(&self.policy, view.cookies(), self.now).await;
-        self.saw(&verdict, view);
+        let verdict = self.live.identifier.identify(&self.policy, view.cookies(), self.now).await;
+        self.record_verdict(&verdict, view);
         plan.needs_session().then_some(verdict)
     }
 
     /// Notes what was said about the session. A missing cookie is nothing to
     /// note: most requests of a site come without one.
-    fn saw(&mut self, verdict: &Verdict, view: &RequestView<'_>) {
+    fn record_verdict(&mut self, verdict: &Verdict, view: &RequestView<'_>) {
         match verdict {
             Verdict::Known(identity, index) => {
                 self.source = Some(*index);
@@ -197,7 +203,7 @@ impl Ctx {
         for source in self.policy.sources.iter().filter(|source| source.signs_out()) {
             let set = response.headers.get_all(header::SET_COOKIE).iter();
             let set = set.map(HeaderValue::as_bytes);
-            self.live.revoked.reissued(source, cookies, set, self.now);
+            self.live.identifier.reissued(source, cookies, set, self.now);
         }
         self.end_session(cookies).await;
     }
@@ -207,7 +213,7 @@ impl Ctx {
         let Some(identity) = self.leaving.take().filter(|_| answered) else { return };
         let source = self.source.and_then(|index| self.policy.sources.get(index));
         if let Some(source) = source {
-            self.live.end_session(source, cookies, &identity, By::App).await;
+            self.live.identifier.end_session(source, cookies, &identity, By::App, self.now).await;
         }
     }
 

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use pingora::http::RequestHeader;
-use serde_json::{Map, Value};
 
 use super::context::Ctx;
-use crate::issue::{self, Fresh, Request};
-use crate::observe::{Event, Outcome, RequestEvent, TokenPlace};
+use crate::issue::Request;
+use crate::observe::{Outcome, TokenPlace};
 use crate::policy::{Route, TokenRoute};
+use crate::request::code::Code;
 use crate::request::refusal::{Refusal, Reply};
 use crate::session::Identity;
-use crate::state::Live;
+use crate::state::State;
 
 /// Forgets in which letters the client wrote the names of its fields, which mean the
 /// same in any (RFC 9110 section 5.1). The framework would keep, copy and edit a
@@ -33,26 +33,16 @@ pub(super) fn take_parts(request: &mut RequestHeader) -> Parts {
 
 /// Prepares what the app gets; a reply if it gets nothing.
 pub(super) async fn prepare(
-    live: &Arc<Live>,
+    live: &Arc<State>,
     ctx: &mut Ctx,
     route: Option<&Arc<Route>>,
     identity: Option<Arc<Identity>>,
 ) -> Result<(), Reply> {
     ctx.identity = identity;
-    if let Some(limit) = route.and_then(|route| route.limit.as_ref()) {
-        let subject = match &ctx.identity {
-            Some(identity) => limit.bucket(identity.mark()),
-            None => limit.bucket(ctx.client.mark()),
-        };
-        if let Err(exceeded) = live.limits.take(limit, subject, ctx.now) {
-            let route = ctx.route_label();
-            live.telemetry.emit(Event::Request(RequestEvent::Limited { route }));
-            let refusal = Refusal::TooMany {
-                retry_after: exceeded.retry_after,
-                policy: limit.policy_header().clone(),
-                left: exceeded.header(limit),
-            };
-            return Err(ctx.refuse(&refusal, ctx.audience));
+    if let Some((route, limit)) = route.and_then(|route| Some((route, route.limit.as_ref()?))) {
+        let whose = ctx.identity.as_ref().map_or_else(|| ctx.client.mark(), |who| who.mark());
+        if let Err(exceeded) = live.issuer.admit(&route.label, limit, whose, ctx.now) {
+            return Err(ctx.refuse(&Refusal::too_many(limit, &exceeded), ctx.audience));
         }
     }
     if let Some(route) = route.filter(|route| !route.set_headers.is_empty()) {
@@ -83,27 +73,24 @@ async fn page_tokens(ctx: &mut Ctx, tokens: impl Iterator<Item = &Arc<TokenRoute
             continue;
         }
         let live = ctx.live.clone();
-        if issue::take(&live, token, &identity, ctx.now).is_err() {
+        let admitted = token
+            .limit
+            .as_ref()
+            .map(|limit| live.issuer.admit(&token.label, limit, identity.mark(), ctx.now));
+        if let Some(Err(_)) = admitted {
             ctx.reason = "page_token_limited";
-            ctx.note_refused(token, "too_many_requests", TokenPlace::Page);
+            ctx.audit_refused(token, Code::TooManyRequests, TokenPlace::Page);
             continue;
         }
-        let request = Request {
-            identity: &identity,
-            inputs: Map::new(),
-            grant: Value::Null,
-            cookie: "",
-            fresh: Fresh::Any,
-            now: ctx.now,
-        };
-        match issue::token(&live, token, &request).await {
-            Ok(issued) => match ctx.note_issued(token, &issued, TokenPlace::Page).await {
+        match live.issuer.token(token, &Request::plain(&identity, ctx.now)).await {
+            Ok(issued) => match ctx.audit_issued(token, &issued, TokenPlace::Page).await {
                 Ok(()) => ctx.page_tokens.push((token.name.clone(), issued.token)),
-                Err(refusal) => ctx.reason = refusal.code(),
+                Err(error) => ctx.reason = Refusal::from(error).code().as_str(),
             },
-            Err(refusal) => {
-                ctx.reason = refusal.code();
-                ctx.note_refused(token, refusal.code(), TokenPlace::Page);
+            Err(error) => {
+                let code = Refusal::from(error).code();
+                ctx.reason = code.as_str();
+                ctx.audit_refused(token, code, TokenPlace::Page);
             }
         }
     }

@@ -21,15 +21,15 @@ use tokio::time::Instant;
 use super::peer::{self, Purpose};
 use crate::base::crypto_provider;
 use crate::observe::{Event, UpstreamEvent};
-use crate::state::Live;
-use crate::upstream::{Address, Endpoint, Health, Outcome, State, Upstream};
+use crate::state::State;
+use crate::upstream::{Address, Endpoint, Health, Outcome, State as EndpointState, Upstream};
 
 /// How long a new endpoint may go unnoticed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Probes every upstream that says how.
 pub struct Probes {
-    live: Arc<Live>,
+    live: Arc<State>,
     connector: Arc<Connector>,
 }
 
@@ -44,7 +44,7 @@ struct Due {
 }
 
 impl Probes {
-    pub fn new(live: &Arc<Live>) -> Self {
+    pub fn new(live: &Arc<State>) -> Self {
         crypto_provider::install();
         Self { live: live.clone(), connector: Arc::new(Connector::new(None)) }
     }
@@ -82,10 +82,10 @@ impl Probes {
             live.telemetry.emit(Event::Upstream(probed));
             let server = endpoint.server.to_string();
             match endpoint.probed(outcome, &health) {
-                Some(State::Up) => {
+                Some(EndpointState::Up) => {
                     tracing::info!(upstream = upstream.name, server, "server is healthy again");
                 }
-                Some(State::Down | State::Ejected) => {
+                Some(EndpointState::Down | EndpointState::Ejected) => {
                     tracing::warn!(upstream = upstream.name, server, "server fails its probes");
                 }
                 None => {}

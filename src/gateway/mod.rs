@@ -33,7 +33,7 @@ use pingora::{ErrorSource, ErrorType};
 use crate::observe::{ConnectionEvent, Event, LatePart, Outcome as RequestOutcome};
 use crate::request::headers;
 use crate::request::refusal::Audience;
-use crate::state::Live;
+use crate::state::State;
 
 use connection::Connection;
 use context::Ctx;
@@ -47,7 +47,7 @@ pub use health::Probes;
 const TUNNEL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The gateway as the framework sees it.
-pub struct Gateway(pub Arc<Live>);
+pub struct Gateway(pub Arc<State>);
 
 #[async_trait]
 impl ProxyHttp for Gateway {
@@ -250,7 +250,7 @@ impl ProxyHttp for Gateway {
         };
         tracing::warn!(
             route = ctx.route_label(),
-            reason = refusal.code(),
+            reason = refusal.code().as_str(),
             cause = error.etype().as_str(),
             "request failed"
         );

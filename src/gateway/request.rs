@@ -11,15 +11,17 @@ use super::connection::Connection;
 use super::context::{Ctx, host_of};
 use super::forward;
 use super::reply::{self, Body, push_limit, with_cors};
+use crate::base::clock::Now;
 use crate::decide::{self, Decision};
-use crate::issue::{self, Asked, Request};
+use crate::issue::{Query, Request};
+use crate::limit::Admitted;
 use crate::observe::{ConnectionEvent, Event, LatePart, Outcome as RequestOutcome, TokenPlace};
 use crate::policy::{Rule, TokenRoute};
 use crate::request::client::{Client, Scheme};
 use crate::request::refusal::{Audience, Refusal, Reply};
 use crate::request::view::{self, Head, RequestView};
 use crate::session::Identity;
-use crate::state::Live;
+use crate::state::State;
 
 /// What becomes of a request once it is understood.
 pub(super) enum Outcome {
@@ -66,7 +68,7 @@ pub(super) fn admit(session: &mut Session, ctx: &mut Ctx) -> Result<(), Refusal>
 
 /// Plan, session, decide, act.
 pub(super) async fn handle(
-    live: &Arc<Live>,
+    live: &Arc<State>,
     session: &mut Session,
     ctx: &mut Ctx,
 ) -> Result<Outcome> {
@@ -90,8 +92,7 @@ pub(super) async fn handle(
         ctx.audience = Audience::Script;
     }
     let verdict = ctx.verdict(&plan, &view).await;
-    let cookie = policy.sources.first().map_or("", |source| source.cookie_name());
-    let decision = decide::decide(plan, verdict, &view, cookie);
+    let decision = decide::decide(plan, verdict, &view);
     let origin = view.origin().and_then(|origin| rule?.origin(origin));
     let reply = match decision {
         Decision::Answer(reply, rejected) => {
@@ -110,15 +111,15 @@ pub(super) async fn handle(
         }
         Decision::Issue { token, identity } => {
             ctx.identity = Some(identity.clone());
-            let asked = Asked::of(token, &view, cookie, ctx.now);
+            let query = Query::new(token, &view, ctx.now);
             let is_head = view.method == http::Method::HEAD;
             let reads_body = token.minter.inputs().reads_body();
             let use_of = if reads_body { Body::Kept } else { Body::Forgotten };
             match reply::read_body(session, use_of, &policy.limits).await? {
                 Ok(_) if is_head => head(live, ctx, token, &identity),
-                Ok(body) => match asked.request(live, token, &identity, &body).await {
+                Ok(body) => match live.issuer.read(token, query, &identity, &body).await {
                     Ok(request) => issue_token(live, ctx, token, &request).await,
-                    Err(refusal) => ctx.refuse(&refusal, Audience::Script),
+                    Err(error) => ctx.refuse(&error.into(), Audience::Script),
                 },
                 Err(refusal) => {
                     if let Refusal::BadRequest(_) = refusal {
@@ -130,27 +131,27 @@ pub(super) async fn handle(
             }
         }
     };
-    if let (Some(token), RequestOutcome::Refused) = (&ctx.token, ctx.outcome) {
-        ctx.note_refused(token, ctx.code, TokenPlace::Endpoint);
+    if let (Some(token), Some(code)) = (&ctx.token, ctx.code) {
+        ctx.audit_refused(token, code, TokenPlace::Endpoint);
     }
     Ok(Outcome::Reply(with_cors(reply, origin)))
 }
 
 /// Limit, then token, then the reply the preset asks for.
 async fn issue_token(
-    live: &Arc<Live>,
+    live: &Arc<State>,
     ctx: &mut Ctx,
     route: &TokenRoute,
     request: &Request<'_>,
 ) -> Reply {
-    let admitted = match issue::take(live, route, request.identity, request.now) {
+    let admitted = match admit_token(live, route, request.identity, request.now) {
         Ok(admitted) => admitted,
         Err(refusal) => return ctx.refuse(&refusal, Audience::Script),
     };
-    match issue::token(live, route, request).await {
+    match live.issuer.token(route, request).await {
         Ok(issued) => {
-            if let Err(refusal) = ctx.note_issued(route, &issued, TokenPlace::Endpoint).await {
-                return ctx.refuse(&refusal, Audience::Script);
+            if let Err(error) = ctx.audit_issued(route, &issued, TokenPlace::Endpoint).await {
+                return ctx.refuse(&error.into(), Audience::Script);
             }
             ctx.issued(issued.origin);
             let token = &issued.token;
@@ -162,13 +163,25 @@ async fn issue_token(
             push_limit(&mut reply, route, admitted.as_ref());
             reply
         }
-        Err(refusal) => ctx.refuse(&refusal, Audience::Script),
+        Err(error) => ctx.refuse(&error.into(), Audience::Script),
     }
 }
 
+/// Takes one from the user's allowance, if the token has a limit.
+fn admit_token(
+    live: &State,
+    route: &TokenRoute,
+    identity: &Identity,
+    now: Now,
+) -> Result<Option<Admitted>, Refusal> {
+    let Some(limit) = &route.limit else { return Ok(None) };
+    let admitted = live.issuer.admit(&route.label, limit, identity.mark(), now);
+    admitted.map(Some).map_err(|exceeded| Refusal::too_many(limit, &exceeded))
+}
+
 /// HEAD: as GET, without a body and without minting.
-fn head(live: &Live, ctx: &mut Ctx, route: &TokenRoute, identity: &Identity) -> Reply {
-    match issue::take(live, route, identity, ctx.now) {
+fn head(live: &State, ctx: &mut Ctx, route: &TokenRoute, identity: &Identity) -> Reply {
+    match admit_token(live, route, identity, ctx.now) {
         Ok(admitted) => {
             ctx.outcome = RequestOutcome::Answered;
             let mut reply = Reply::new(StatusCode::OK, route.minter.content_type(), Bytes::new());

@@ -16,9 +16,9 @@ use std::time::Duration;
 use moka::{future, sync};
 
 use crate::base::clock::Now;
+use crate::base::digest::DigestHasher;
 use crate::identify::resolve::Servers;
 use crate::identify::revocation::Revoked;
-use crate::issue::cache::DigestHasher;
 use crate::policy::Policy;
 use crate::session::Refused;
 use crate::session::{Check, Cookies, Identity, Reason, Source};

@@ -245,7 +245,7 @@ fn json(entry: &AuditEntry<'_>) -> String {
             put("ttl", Some(ttl.into()));
             put("cached", Some((origin == CachedOrMinted::Cached).into()));
         }
-        TokenDecision::Refused(code) => put("code", Some(code.into())),
+        TokenDecision::Refused(code) => put("code", Some(code.as_str().into())),
     }
     put("client", entry.client.map(|client| client.to_string().into()));
     put("request_id", entry.request_id.map(Value::from));

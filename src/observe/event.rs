@@ -10,6 +10,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::request::code::Code;
 use crate::upstream;
 
 /// Something that happened.
@@ -71,7 +72,7 @@ pub enum RequestEvent<'a> {
         status: u16,
     },
     Refused {
-        code: &'static str,
+        code: Code,
     },
 }
 
@@ -194,8 +195,7 @@ pub enum TokenDecision<'a> {
         ttl: u64,
         origin: CachedOrMinted,
     },
-    /// The refusal's code.
-    Refused(&'static str),
+    Refused(Code),
 }
 
 /// Where a token went.

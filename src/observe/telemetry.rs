@@ -117,6 +117,7 @@ mod tests {
         ReloadResult, RequestEvent, SessionChecked, TokenEvent, UpstreamEvent,
     };
     use crate::observe::metrics::{CircuitState, ServerGauge};
+    use crate::request::code::Code;
     use crate::upstream;
 
     const LINE: Line<'_> = Line {
@@ -161,7 +162,7 @@ mod tests {
             Event::Request(RequestEvent::Ended(&Line { outcome: Outcome::Forwarded, ..LINE })),
             Event::Request(RequestEvent::Limited { route: "token.portive" }),
             Event::Request(RequestEvent::Redirected { status: 308 }),
-            Event::Request(RequestEvent::Refused { code: "not_signed_in" }),
+            Event::Request(RequestEvent::Refused { code: Code::NotSignedIn }),
             Event::Session(SessionChecked { source: "next-auth", result: "accepted" }),
             Event::Token(TokenEvent::Called { token, result: CallResult::Answered, took }),
             Event::Token(TokenEvent::Called { token, result: CallResult::Failed, took }),
@@ -235,7 +236,7 @@ mod tests {
     #[test]
     fn only_the_end_of_a_request_is_a_line_of_the_access_log() {
         let (telemetry, written) = telemetry(UserField::Off);
-        telemetry.emit(Event::Request(RequestEvent::Refused { code: "not_signed_in" }));
+        telemetry.emit(Event::Request(RequestEvent::Refused { code: Code::NotSignedIn }));
         telemetry.emit(Event::Token(TokenEvent::Minted { token: "portive" }));
         telemetry.emit(Event::Request(RequestEvent::Ended(&LINE)));
         telemetry.flush();

@@ -19,7 +19,7 @@ use tokio::signal::unix::Signal;
 use crate::base::secret::Secrets;
 use crate::config::{Config, Log, Server, secrets_beside};
 use crate::observe::{Event, ReloadResult};
-use crate::state::Live;
+use crate::state::State;
 use watch::Watched;
 
 /// What a reload compares with: the settings the process was started with, and
@@ -39,7 +39,7 @@ impl Reload {
     }
 
     /// The new configuration is in force, or every reason why not.
-    fn reload(&self, live: &Arc<Live>) -> Result<(), Vec<String>> {
+    fn reload(&self, live: &Arc<State>) -> Result<(), Vec<String>> {
         let secrets = secrets_beside(&self.path);
         // What changes from here on is another change.
         let before = self.watched().look();
@@ -85,7 +85,7 @@ impl Reload {
 /// The reload as a service of the process.
 pub(crate) struct Reloader {
     reload: Arc<Reload>,
-    live: Arc<Live>,
+    live: Arc<State>,
     /// Taken when the service starts.
     hangups: Mutex<Option<Signal>>,
 }
@@ -109,7 +109,7 @@ impl BackgroundService for Reloader {
 }
 
 impl Reloader {
-    pub(crate) fn new(reload: Reload, live: &Arc<Live>, hangups: Signal) -> Self {
+    pub(crate) fn new(reload: Reload, live: &Arc<State>, hangups: Signal) -> Self {
         let (reload, live) = (Arc::new(reload), live.clone());
         Self { reload, live, hangups: Mutex::new(Some(hangups)) }
     }

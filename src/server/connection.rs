@@ -24,7 +24,7 @@ use crate::edge::{Edge, Open, Place};
 use crate::gateway::Gateway;
 use crate::gateway::connection::Connection;
 use crate::observe::{ConnectionEvent, ConnectionRefusal, Event, LatePart};
-use crate::state::Live;
+use crate::state::State;
 
 /// How long a connection that is kept is waited for at the most.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
@@ -47,14 +47,14 @@ pub(super) struct Proxies {
 
 /// A listener behind the limits of the edge and a deadline for request heads.
 pub(super) struct Guarded {
-    live: Arc<Live>,
+    live: Arc<State>,
     serves: Serves,
     header_timeout: Duration,
     idle_timeout: Duration,
 }
 
 impl Guarded {
-    pub(super) fn new(live: &Arc<Live>, serves: Serves, server: &Server) -> Self {
+    pub(super) fn new(live: &Arc<State>, serves: Serves, server: &Server) -> Self {
         Self {
             live: live.clone(),
             serves,

@@ -15,10 +15,10 @@ use crate::gateway::connection::Connection;
 use crate::observe::{Event, RequestEvent};
 use crate::request::refusal::{Audience, PLAIN_TEXT, Refusal, Reply};
 use crate::request::view::{self, Head};
-use crate::state::Live;
+use crate::state::State;
 
 pub(super) struct Redirect {
-    pub(super) live: Arc<Live>,
+    pub(super) live: Arc<State>,
     /// Where HTTPS listens, as clients see it.
     pub(super) port: u16,
 }

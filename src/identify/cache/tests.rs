@@ -8,13 +8,13 @@ use crate::identify::revocation::By;
 use crate::observe::{AccessLog, AuditLog, Sink};
 use crate::outbound::testing::{Habit, Server, ok, serve};
 use crate::session::Reason;
-use crate::state::Live;
+use crate::state::State;
 use std::sync::Mutex;
 
 struct Setting {
     server: Server,
     says: Arc<Mutex<String>>,
-    live: Arc<Live>,
+    live: Arc<State>,
     clock: Arc<ManualClock>,
 }
 
@@ -39,18 +39,30 @@ impl Setting {
         let clock = ManualClock::at(1_790_000_000);
         let access = AccessLog::start(Format::Json, Sink::Off).unwrap();
         let live =
-            Arc::new(Live::new(config, Clock::Manual(clock.clone()), access, AuditLog::default()));
+            Arc::new(State::new(config, Clock::Manual(clock.clone()), access, AuditLog::default()));
         Self { server, says, live, clock }
     }
 
     async fn see(&self, cookie: &str) -> Seen {
         let cookies = Cookies::new(cookie.as_bytes());
-        match self.live.verify(&self.live.policy(), cookies, self.live.clock.now()).await {
+        match self
+            .live
+            .identifier
+            .identify(&self.live.policy(), cookies, self.live.clock.now())
+            .await
+        {
             Verdict::Known(identity, 0) => Seen::Known(identity.user_id().to_owned()),
             Verdict::Known(_, other) => panic!("source {other}"),
             Verdict::Nobody(rejected) => Seen::Nobody(rejected.reason),
             Verdict::Unknown(silence) => Seen::Unknown(silence.retry_after.map(|d| d.as_secs())),
         }
+    }
+
+    async fn end_session(&self, identity: &Identity) {
+        let (policy, now) = (self.live.policy(), self.live.clock.now());
+        let cookies = Cookies::new(b"sid=abc");
+        let source = &policy.sources[0];
+        self.live.identifier.end_session(source, cookies, identity, By::App, now).await;
     }
 
     fn say(&self, what: &str) {
@@ -147,14 +159,12 @@ async fn silence_is_over_as_soon_as_the_app_answers_again() {
 async fn a_session_the_app_ended_is_forgotten() {
     let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
     assert_eq!(setting.see("sid=abc").await, known("u1"));
-    let policy = setting.live.policy();
-    setting.live.revoked.end_user("u1", setting.live.clock.now());
+    setting.live.identifier.revoke_user("u1", setting.live.clock.now());
     assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
-    setting.live.revoked.pardon_user("u1");
+    setting.live.identifier.pardon_user("u1");
     assert_eq!(setting.see("sid=abc").await, known("u1"));
     let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
-    let cookies = Cookies::new(b"sid=abc");
-    setting.live.end_session(&policy.sources[0], cookies, &identity, By::App).await;
+    setting.end_session(&identity).await;
     assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
     assert_eq!(setting.server.requests().len(), 2, "what was remembered is gone");
 }
@@ -164,9 +174,7 @@ async fn an_ended_session_whose_id_the_app_uses_again_counts_once_it_was_nobodys
     let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
     assert_eq!(setting.see("sid=abc").await, known("u1"));
     let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
-    let policy = setting.live.policy();
-    let cookies = Cookies::new(b"sid=abc");
-    setting.live.end_session(&policy.sources[0], cookies, &identity, By::App).await;
+    setting.end_session(&identity).await;
     assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
     assert_eq!(setting.see("sid=abd").await, known("u1"), "another session");
     setting.clock.advance(Duration::from_secs(11));

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU32;
 
 use super::*;
 use crate::observe::event::TokenPlace;
+use crate::request::code::Code;
 
 fn entry(decision: TokenDecision<'_>) -> AuditEntry<'_> {
     AuditEntry {
@@ -50,7 +51,7 @@ fn a_line_names_the_token_by_its_digest_and_holds_no_line_break_of_a_users() {
         "ttl": 60, "cached": false, "client": "192.0.2.1"
     });
     assert_eq!(line, expected);
-    let refused = json(&entry(TokenDecision::Refused("not_allowed")));
+    let refused = json(&entry(TokenDecision::Refused(Code::NotAllowed)));
     let line: Value = serde_json::from_str(&refused).unwrap();
     assert_eq!((&line["audit"], &line["code"]), (&"refused".into(), &"not_allowed".into()));
     assert_eq!(line.get("sha256"), None);

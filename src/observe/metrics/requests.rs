@@ -67,7 +67,9 @@ impl Requests {
             RequestEvent::Ended(line) => self.ended(line),
             RequestEvent::Limited { route } => self.limited.with_label_values(&[route]).inc(),
             RequestEvent::Redirected { status } => self.answered("redirect", status),
-            RequestEvent::Refused { code } => self.refused.with_label_values(&[code]).inc(),
+            RequestEvent::Refused { code } => {
+                self.refused.with_label_values(&[code.as_str()]).inc()
+            }
         }
     }
 

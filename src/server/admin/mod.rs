@@ -11,12 +11,12 @@ use pingora::protocols::http::ServerSession;
 
 use super::accept::Accept;
 use super::listen::Bound;
-use crate::state::Live;
+use crate::state::State;
 
-pub(super) struct Admin(Arc<Live>);
+pub(super) struct Admin(Arc<State>);
 
 /// On a thread of its own, which answers when the others are busy.
-pub(super) fn service(live: &Arc<Live>, socket: Bound) -> Accept<HttpServer<Admin>> {
+pub(super) fn service(live: &Arc<State>, socket: Bound) -> Accept<HttpServer<Admin>> {
     Accept::new("admin", HttpServer::new_app(Admin(live.clone())), vec![socket])
 }
 
@@ -51,7 +51,7 @@ impl Admin {
         if !self.0.is_ready() {
             return (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "shutting down\n".to_owned());
         }
-        let missing = self.0.missing().await;
+        let missing = self.0.unready().await;
         if missing.is_empty() {
             return (StatusCode::OK, "text/plain", "ready\n".to_owned());
         }

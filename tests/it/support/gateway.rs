@@ -9,7 +9,7 @@ use portcullis::base::secret::Secrets;
 use portcullis::config::{Config, Format};
 use portcullis::observe::{AccessLog, AuditLog, Sink};
 use portcullis::server::{Listeners, Stop, serve};
-use portcullis::state::Live;
+use portcullis::state::State;
 use serde_json::Value;
 
 use super::{
@@ -156,7 +156,7 @@ headers = {{ {identity} }}
         let access = AccessLog::start(Format::Json, Sink::Memory(memory.clone())).unwrap();
         let clock = self.clock.map_or_else(Clock::system, Clock::Manual);
         let audit = AuditLog::from_settings(&config.log.audit).unwrap();
-        let live = Arc::new(Live::new(config, clock, access, audit));
+        let live = Arc::new(State::new(config, clock, access, audit));
         let (stop, shutdown) = Stop::pair();
         let serving = live.clone();
         let serve = move || serve(&serving, &server, listeners, shutdown, None).unwrap();
@@ -181,7 +181,7 @@ pub(crate) struct Gateway {
     pub(crate) addresses: Vec<String>,
     pub(crate) redirect: Option<String>,
     pub(crate) admin: String,
-    pub(crate) live: Arc<Live>,
+    pub(crate) live: Arc<State>,
     memory: Arc<Mutex<Vec<u8>>>,
     stop: Stop,
     thread: Option<JoinHandle<()>>,
