@@ -1,21 +1,23 @@
 //! What the audit log says about the tokens of one request.
 
-use super::context::Ctx;
+use super::incoming::Incoming;
+use super::who::Who;
 use crate::issue::{IssueError, Issued};
 use crate::observe::{AuditEntry, Event, TokenDecision, TokenEvent, TokenPlace};
 use crate::policy::TokenRoute;
 use crate::request::code::Code;
 
-impl Ctx {
+impl Incoming {
     /// Writes down that a token is about to be handed out. Where that is required
-    /// and cannot be done, there is no token.
+    /// and fails, there is no token.
     pub(super) async fn audit_issued(
         &self,
+        who: &Who,
         route: &TokenRoute,
         issued: &Issued,
         place: TokenPlace,
     ) -> Result<(), IssueError> {
-        if !self.live.telemetry.audits() {
+        if !self.state.telemetry.audits() {
             return Ok(());
         }
         let token = &issued.token;
@@ -24,20 +26,27 @@ impl Ctx {
             ttl: token.expires_at.saturating_sub(self.now.unix()),
             origin: issued.origin,
         };
-        let entry = self.entry(route, decision, place);
+        let entry = self.entry(who, route, decision, place);
         // Boxed, because most requests would be charged for the room in vain.
-        Box::pin(self.live.issuer.audit_issued(route, &entry)).await
+        Box::pin(self.state.issuer.audit_issued(route, &entry)).await
     }
 
-    pub(super) fn audit_refused(&self, route: &TokenRoute, code: Code, place: TokenPlace) {
-        if self.live.telemetry.audits() {
-            let entry = self.entry(route, TokenDecision::Refused(code), place);
-            self.live.telemetry.emit(Event::Token(TokenEvent::Refused(&entry)));
+    pub(super) fn audit_refused(
+        &self,
+        who: &Who,
+        route: &TokenRoute,
+        code: Code,
+        place: TokenPlace,
+    ) {
+        if self.state.telemetry.audits() {
+            let entry = self.entry(who, route, TokenDecision::Refused(code), place);
+            self.state.telemetry.emit(Event::Token(TokenEvent::Refused(&entry)));
         }
     }
 
     fn entry<'a>(
         &'a self,
+        who: &'a Who,
         route: &'a TokenRoute,
         decision: TokenDecision<'a>,
         place: TokenPlace,
@@ -47,9 +56,9 @@ impl Ctx {
             decision,
             token: &route.name,
             place,
-            user: self.identity.as_ref().map(|identity| identity.user_id()),
+            user: who.identity.as_ref().map(|identity| identity.user_id()),
             key: route.minter.kids().first().and_then(Option::as_deref),
-            client: self.client.address,
+            client: self.admitted.client.address,
             request_id: Some(self.trace.request_id()),
         }
     }

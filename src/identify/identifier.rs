@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use super::cache::Sessions;
 use super::jwks::CurrentPolicy;
 use super::resolve::Servers;
-use super::revocation::{By, Revoked};
+use super::revocation::{Revoked, RevokedBy};
 use crate::base::clock::{Clock, Now};
 use crate::policy::{Policy, SessionSource};
 use crate::session::{Cookies, Identity, Verdict};
@@ -39,7 +39,7 @@ impl Identifier {
         source: &SessionSource,
         cookies: Cookies<'_>,
         identity: &Identity,
-        by: By,
+        by: RevokedBy,
         now: Now,
     ) {
         self.revoked.end_session(source, cookies, identity, by, now);

@@ -32,14 +32,14 @@ type Mark = [u8; 32];
 
 /// Who ended a session.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub enum RevokedBy {
     App,
     Operator,
 }
 
 /// Everything revoked in this process.
 pub struct Revoked {
-    sessions: Cache<Mark, By>,
+    sessions: Cache<Mark, RevokedBy>,
     /// Unix seconds from which the user's new sessions count again.
     users: Cache<Mark, u64>,
     /// Whether there is anything at all: usually not, and then nobody computes
@@ -69,7 +69,7 @@ impl Revoked {
         source: &Source,
         cookies: Cookies<'_>,
         identity: &Identity,
-        by: By,
+        by: RevokedBy,
         now: Now,
     ) {
         let handle = source.handle(cookies, identity, now.unix());
@@ -109,7 +109,7 @@ impl Revoked {
 
     fn readmit(&self, source: &Source, handle: &[u8]) {
         let mark = session_mark(source, handle);
-        if self.sessions.get(&mark) == Some(By::App) {
+        if self.sessions.get(&mark) == Some(RevokedBy::App) {
             self.sessions.invalidate(&mark);
         }
     }

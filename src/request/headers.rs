@@ -98,7 +98,7 @@ fn fold(name: &str) -> String {
 /// Leaves in a request what may pass to the app: what the gateway says itself is
 /// removed in every spelling. What a framework makes of an invalid trace context is
 /// its own affair, so the state that came with one goes too.
-pub fn clean(headers: &mut HeaderMap, trace: &Trace, managed: &Managed) {
+pub fn strip_untrusted(headers: &mut HeaderMap, trace: &Trace, managed: &Managed) {
     let claimed = headers.keys().filter(|name| managed.claims(name.as_str()));
     let claimed: Vec<HeaderName> = claimed.cloned().collect();
     for name in &claimed {
@@ -111,7 +111,7 @@ pub fn clean(headers: &mut HeaderMap, trace: &Trace, managed: &Managed) {
 
 /// Tells the app about the connection and the request; `verified` are the identity
 /// and route headers that have a value.
-pub fn tell(
+pub fn set_forwarding_headers(
     headers: &mut HeaderMap,
     client: &Client,
     host: &str,
@@ -236,8 +236,8 @@ mod tests {
         let context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         headers.insert(TRACEPARENT, HeaderValue::from_static(context));
         trace.adopt(&headers, false);
-        clean(&mut headers, &trace, &managed());
-        tell(&mut headers, &client, "app.example", &trace, std::iter::empty());
+        strip_untrusted(&mut headers, &trace, &managed());
+        set_forwarding_headers(&mut headers, &client, "app.example", &trace, std::iter::empty());
         let told: Vec<_> =
             headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
         let request_id = format!("x-request-id: {}", trace.request_id());
@@ -263,8 +263,8 @@ mod tests {
             Client { address: None, scheme: Scheme::Http, hops: Vec::new(), via_trusted: false };
         let mut trace = Trace::new();
         trace.adopt(&headers, false);
-        clean(&mut headers, &trace, &managed());
-        tell(&mut headers, &client, "", &trace, std::iter::empty());
+        strip_untrusted(&mut headers, &trace, &managed());
+        set_forwarding_headers(&mut headers, &client, "", &trace, std::iter::empty());
         assert!(!headers.contains_key(TRACESTATE));
         assert_eq!(headers.get(TRACEPARENT), trace.made_traceparent().as_ref());
     }

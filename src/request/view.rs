@@ -1,7 +1,7 @@
 //! A request as the core sees it, once nothing about it is ambiguous.
 //!
 //! `admit` refuses what two programs could read differently (framing, target,
-//! host) and says what to tidy; `RequestView` is then the only request the
+//! host) and says what to normalised; `RequestView` is then the only request the
 //! deciding code knows. Neither knows the proxy framework.
 
 use std::time::Duration;
@@ -70,7 +70,7 @@ pub struct Head<'a> {
 
 /// What the shell changes before anything else looks at the request.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Tidy {
+pub struct Normalised {
     /// Several `Cookie` fields joined into one (RFC 9113 section 8.2.3).
     pub cookie: Option<HeaderValue>,
     /// The authority of an absolute-form target, when there was no `Host`.
@@ -80,8 +80,8 @@ pub struct Tidy {
 }
 
 /// Refuses a request that could be understood in two ways.
-pub fn admit(head: &Head<'_>) -> Result<Tidy, Refusal> {
-    let mut tidy = Tidy::default();
+pub fn admit(head: &Head<'_>) -> Result<Normalised, Refusal> {
+    let mut normalised = Normalised::default();
     check_size(head)?;
     check_method(&head.parts.method)?;
     check_framing(head)?;
@@ -97,17 +97,17 @@ pub fn admit(head: &Head<'_>) -> Result<Tidy, Refusal> {
     if !head.target.starts_with(b"/") {
         let (authority, path) = absolute_form(head.target)?;
         if head.parts.headers.get(header::HOST).is_none() {
-            tidy.host = HeaderValue::from_bytes(authority).ok();
+            normalised.host = HeaderValue::from_bytes(authority).ok();
         }
-        tidy.target = Some(path);
+        normalised.target = Some(path);
     }
-    check_host(head, tidy.host.as_ref())?;
-    let path = tidy.target.as_deref().unwrap_or(head.target);
+    check_host(head, normalised.host.as_ref())?;
+    let path = normalised.target.as_deref().unwrap_or(head.target);
     let path = path.split(|&b| b == b'?').next().unwrap_or_default();
     // Graphic ASCII only, as checked above.
     path::refuse(std::str::from_utf8(path).unwrap_or("//")).map_err(Refusal::BadRequest)?;
-    tidy.cookie = join_cookies(&head.parts.headers);
-    Ok(tidy)
+    normalised.cookie = join_cookies(&head.parts.headers);
+    Ok(normalised)
 }
 
 fn check_size(head: &Head<'_>) -> Result<(), Refusal> {

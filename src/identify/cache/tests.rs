@@ -4,7 +4,7 @@ use super::*;
 use crate::base::clock::{Clock, ManualClock};
 use crate::base::secret::Secrets;
 use crate::config::{Config, Format};
-use crate::identify::revocation::By;
+use crate::identify::revocation::RevokedBy;
 use crate::observe::{AccessLog, AuditLog, Sink};
 use crate::outbound::testing::{Habit, Server, ok, serve};
 use crate::session::Reason;
@@ -62,7 +62,7 @@ impl Setting {
         let (policy, now) = (self.live.policy(), self.live.clock.now());
         let cookies = Cookies::new(b"sid=abc");
         let source = &policy.sources[0];
-        self.live.identifier.end_session(source, cookies, identity, By::App, now).await;
+        self.live.identifier.end_session(source, cookies, identity, RevokedBy::App, now).await;
     }
 
     fn say(&self, what: &str) {

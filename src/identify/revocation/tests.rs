@@ -58,7 +58,7 @@ fn check(revoked: &Revoked, cookie: &str) -> Result<(), Reason> {
     check_in(&tokens(), revoked, cookie)
 }
 
-fn end(policy: &Policy, revoked: &Revoked, cookie: &str, by: By) {
+fn end(policy: &Policy, revoked: &Revoked, cookie: &str, by: RevokedBy) {
     let cookies = Cookies::new(cookie.as_bytes());
     let identity = policy.sources[0].check(cookies, NOW.unix()).unwrap();
     revoked.end_session(&policy.sources[0], cookies, &identity, by, NOW);
@@ -91,7 +91,7 @@ fn a_signed_out_session_stays_out_in_every_spelling_of_its_cookie() {
     let revoked = Revoked::default();
     let claims = json!({ "sub": "u1", "jti": "1" });
     let sent = cookie(&claims);
-    end(&tokens(), &revoked, &sent, By::App);
+    end(&tokens(), &revoked, &sent, RevokedBy::App);
     assert_eq!(check(&revoked, &sent), Err(Reason::SignedOut));
     assert_eq!(check(&revoked, &sent.replace('.', "%2E")), Err(Reason::SignedOut));
     assert_eq!(check(&revoked, &format!("{sent}; t=x")), Err(Reason::SignedOut));
@@ -115,7 +115,7 @@ fn another_session_of_the_same_user_is_not_taken_for_the_one_signed_out() {
     };
     let revoked = Revoked::default();
     let (first, second) = (session(NOW.unix() - 60), session(NOW.unix()));
-    end(&flask, &revoked, &first, By::App);
+    end(&flask, &revoked, &first, RevokedBy::App);
     assert_eq!(check_in(&flask, &revoked, &first), Err(Reason::SignedOut));
     assert_eq!(check_in(&flask, &revoked, &second), Ok(()));
 }
@@ -124,8 +124,8 @@ fn another_session_of_the_same_user_is_not_taken_for_the_one_signed_out() {
 fn the_very_cookie_that_was_signed_out_is_good_again_once_the_app_sets_it() {
     let (sessions, revoked) = (undated_sessions(), Revoked::default());
     let (ada, bob) = (undated("17"), undated("18"));
-    end(&sessions, &revoked, &ada, By::App);
-    end(&sessions, &revoked, &bob, By::App);
+    end(&sessions, &revoked, &ada, RevokedBy::App);
+    end(&sessions, &revoked, &bob, RevokedBy::App);
     let other = ["__session=; Max-Age=0", "theme=dark", "x__session=1", "__session=x"];
     reissue(&sessions, &revoked, &ada, &other);
     assert_eq!(check_in(&sessions, &revoked, &ada), Err(Reason::SignedOut), "she only sent it");
@@ -138,7 +138,7 @@ fn the_very_cookie_that_was_signed_out_is_good_again_once_the_app_sets_it() {
 fn what_the_operator_revoked_stays_so_whatever_the_app_sets() {
     let (sessions, revoked) = (undated_sessions(), Revoked::default());
     let ada = undated("17");
-    end(&sessions, &revoked, &ada, By::Operator);
+    end(&sessions, &revoked, &ada, RevokedBy::Operator);
     reissue(&sessions, &revoked, "", &[&ada]);
     assert_eq!(check_in(&sessions, &revoked, &ada), Err(Reason::SignedOut));
 }

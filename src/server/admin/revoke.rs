@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::base::digest::{Kind, Mark};
 use crate::base::text::Hex;
-use crate::identify::revocation::By;
+use crate::identify::revocation::RevokedBy;
 use crate::session::Cookies;
 use crate::session::Verdict;
 use crate::state::State;
@@ -62,7 +62,9 @@ async fn end_session(live: &State, cookie: &str) -> Reply {
     match live.identifier.identify(&policy, cookies, now).await {
         Verdict::Known(identity, index) => {
             if let Some(source) = policy.sources.get(index) {
-                live.identifier.end_session(source, cookies, &identity, By::Operator, now).await;
+                live.identifier
+                    .end_session(source, cookies, &identity, RevokedBy::Operator, now)
+                    .await;
                 tracing::info!(
                     user = live.telemetry.user_hash(identity.mark()).as_str(),
                     "session revoked"

@@ -1,0 +1,321 @@
+//! The framework's hooks, in the order it calls them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, Version, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
+use pingora::proxy::FailToProxy;
+use pingora::{ErrorSource, ErrorType};
+
+use super::connection::Connection;
+use super::context::Ctx;
+use super::forward;
+use super::html::Page;
+use super::peer::{self, Purpose};
+use super::reply::{self, Body};
+use super::request::{self, Handled};
+use super::transport_errors::{hung_up, refusal_for};
+use crate::observe::{ConnectionEvent, Event, LatePart, Outcome};
+use crate::request::headers;
+use crate::request::refusal::Refusal;
+use crate::state::State;
+
+/// The client of a tunnel that takes nothing for this long is given up.
+const TUNNEL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The gateway as the framework sees it.
+pub struct Gateway(pub Arc<State>);
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Ctx;
+
+    fn new_ctx(&self) -> Ctx {
+        Ctx::begin(&self.0)
+    }
+
+    fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+        if let Some(connection) = Connection::of(session.digest()) {
+            connection.head_has_arrived();
+        }
+        // Only where keep-alive is on already: setting it blindly would switch
+        // it back on for HTTP/1.0 and while shutting down.
+        if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(ctx.incoming.state.idle_seconds));
+        }
+        let upgrades = session.is_upgrade_req();
+        let body_timeout = ctx.incoming.policy.limits.body_timeout;
+        session.set_write_timeout(Some(if upgrades { TUNNEL_TIMEOUT } else { body_timeout }));
+        session.set_read_timeout((!upgrades).then_some(body_timeout));
+        // Otherwise what a client sends too early is an error of the request that is
+        // being answered.
+        session.as_downstream_mut().set_pipelining_enabled(!upgrades);
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        let handled = match ctx.incoming.admit(session) {
+            Ok(()) => handle(session, ctx).await?,
+            Err(refusal) => Handled::Reply(ctx.refuse(&refusal)),
+        };
+        match handled {
+            Handled::Forward(forwarding) => {
+                ctx.forwarding = Some(forwarding);
+                forward::lowercase_names(session.req_header_mut());
+                Ok(false)
+            }
+            Handled::Reply(reply) => {
+                ctx.record.status = reply.status.as_u16();
+                reply::reply(session, reply, &ctx.incoming.trace).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        let forwarding = ctx.forwarding.as_mut();
+        let forwarding = forwarding.ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
+        let upstream = forwarding.upstream.as_ref();
+        let upstream = upstream.ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
+        let purpose = if session.is_upgrade_req() { Purpose::Upgrade } else { Purpose::Request };
+        // The place of an earlier attempt is given back first.
+        forwarding.place = None;
+        forwarding.unreachable = None;
+        let place = upstream.acquire(ctx.incoming.state.clock.now()).map_err(|why| {
+            forwarding.unreachable = Some(why);
+            Error::new_up(ErrorType::ConnectNoRoute)
+        })?;
+        let peer = peer::build(upstream, &place.endpoint.target, purpose);
+        forwarding.place = Some(place);
+        peer.map(Box::new)
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        let Ctx { incoming, who, forwarding: Some(forwarding), .. } = ctx else { return Ok(()) };
+        let mut parts = forward::take_parts(request);
+        let headers = &mut parts.headers;
+        headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed);
+        let (client, host) = (&incoming.admitted.client, &incoming.admitted.host);
+        if forwarding.vendor().is_some() {
+            forwarding.leave_for_vendor(who, headers);
+        } else {
+            let verified = forwarding.verified_headers(incoming, who);
+            headers::set_forwarding_headers(headers, client, host, &incoming.trace, verified);
+        }
+        forwarding.ask_for_page(&parts.method, headers);
+        let upstream = forwarding.upstream.as_ref();
+        if let Some(host) = upstream.and_then(|upstream| upstream.host.clone()) {
+            headers.insert(header::HOST, host);
+        } else if !headers.contains_key(header::HOST)
+            && let Ok(host) = HeaderValue::from_str(host)
+            && !host.is_empty()
+        {
+            headers.insert(header::HOST, host);
+        }
+        *request = parts.into();
+        Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        _: &mut Ctx,
+    ) -> Result<()> {
+        // An empty last DATA frame of an HTTP/2 upload would be written as a
+        // second chunk terminator and poison the connection (pingora #935).
+        if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        let Ctx { incoming, who, forwarding: Some(forwarding), record, .. } = ctx else {
+            return Ok(());
+        };
+        forwarding.clean_after_vendor(response)?;
+        if response.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+            // The framework would pass it on, and what either side sends next would
+            // belong to no request.
+            return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
+        }
+        if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS
+        {
+            return Ok(());
+        }
+        record.status = response.status.as_u16();
+        forwarding.app_answers();
+        who.follow_session(incoming, session.req_header(), response).await;
+        let (name, id) = incoming.trace.request_id_field();
+        response.insert_header(name, id)?;
+        let is_readable_page = forwarding.begin_page(session.req_header(), response)?;
+        if is_readable_page == Page::Filled {
+            let tokens = forward::placeholder_tokens(incoming, who, record, forwarding);
+            Box::pin(tokens).await;
+            forwarding.page = Some(Box::new(forwarding.replacer()));
+        }
+        // HTTP/1.0 knows no chunks: such a body ends with the connection.
+        if session.req_header().version == Version::HTTP_10 {
+            response.remove_header(&header::TRANSFER_ENCODING);
+        }
+        Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Duration>> {
+        if let Some(forwarding) = &mut ctx.forwarding {
+            forwarding.page_piece(body, end_of_stream);
+        }
+        Ok(None)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        ctx: &mut Ctx,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        if let Some(forwarding) = &mut ctx.forwarding {
+            forwarding.attempts += 1;
+            forwarding.server_failed(&ctx.incoming);
+            let retries = forwarding.upstream.as_ref().map_or(0, |upstream| upstream.retries);
+            error.set_retry(forwarding.attempts <= retries);
+        }
+        error
+    }
+
+    /// Retried only if the app cannot have acted on it: the connection was an old
+    /// one the app had closed, the method may be repeated, and no body was sent.
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        ctx: &mut Ctx,
+        reused: bool,
+    ) -> Box<Error> {
+        if let Some(forwarding) = &ctx.forwarding
+            && !reused
+            && !forwarding.app_spoke
+            && hung_up(&error)
+        {
+            forwarding.server_failed(&ctx.incoming);
+        }
+        let repeatable = session.req_header().method.is_idempotent() && session.is_body_empty();
+        if repeatable {
+            error.retry.decide_reuse(reused);
+        } else {
+            error.set_retry(false);
+        }
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Ctx,
+    ) -> FailToProxy {
+        let unreachable = ctx.forwarding.as_ref().and_then(|forwarding| forwarding.unreachable);
+        let Some(refusal) = refusal_for(error, unreachable) else {
+            ctx.record.end(Outcome::Aborted, "client_gone");
+            if let (ErrorSource::Downstream, ErrorType::ReadTimedout | ErrorType::WriteTimedout) =
+                (error.esource(), error.etype())
+            {
+                ctx.record.explain("slow_client");
+                emit_late_body(ctx);
+            }
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        };
+        tracing::warn!(
+            route = ctx.route_label(),
+            reason = refusal.code().as_str(),
+            cause = error.etype().as_str(),
+            "request failed"
+        );
+        let reply = ctx.refuse(&refusal);
+        ctx.record.status = reply.status.as_u16();
+        session.set_keepalive(None);
+        // Early hints of the app are no answer yet.
+        let has_answered =
+            session.response_written().is_some_and(|head| !head.status.is_informational());
+        if !has_answered && reply::reply(session, reply, &ctx.incoming.trace).await.is_err() {
+            ctx.record.explain("client_gone");
+        }
+        FailToProxy { error_code: ctx.record.status, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Ctx) {
+        if let Some(connection) = Connection::of(session.digest()) {
+            connection.request_has_ended();
+        }
+        ctx.finish(session.req_header());
+        // What came too early is not served: nobody has looked at its request line.
+        // The connection ends, and its client asks again (RFC 9112 section 9.3.2).
+        session.as_downstream_mut().set_pipelining_enabled(false);
+    }
+
+    /// Of a head it cannot read the framework would print the start, which is the
+    /// app's answer to somebody: their cookies, their names. And clients that hang up
+    /// are nobody's error; the access log has them.
+    fn suppress_error_log(&self, _: &Session, _: &Ctx, error: &Error) -> bool {
+        *error.etype() == ErrorType::InvalidHTTPHeader
+            || *error.esource() == ErrorSource::Downstream
+    }
+
+    fn request_summary(&self, _: &Session, ctx: &Ctx) -> String {
+        format!("route {}", ctx.route_label())
+    }
+}
+
+/// Plan, session, decide; the body, if a token needs it; act.
+async fn handle(session: &mut Session, ctx: &mut Ctx) -> Result<Handled> {
+    let Ctx { incoming, rule, who, record, .. } = ctx;
+    let policy = incoming.policy.clone();
+    let view = incoming.view(session.req_header());
+    let decided = request::decide(incoming, &policy, who, record, &view).await;
+    *rule = decided.rule();
+    let body = match decided.token() {
+        Some(token) => {
+            let reads_body = token.minter.inputs().reads_body();
+            let use_of = if reads_body { Body::Kept } else { Body::Forgotten };
+            reply::read_body(session, use_of, &policy.limits).await?
+        }
+        None => Ok(Vec::new()),
+    };
+    let is_late = matches!(&body, Err(Refusal::BadRequest(_)));
+    let handled = decided.act(incoming, who, record, body).await;
+    if is_late {
+        emit_late_body(ctx);
+    }
+    Ok(handled)
+}
+
+fn emit_late_body(ctx: &Ctx) {
+    let late = ConnectionEvent::Late(LatePart::Body);
+    ctx.incoming.state.telemetry.emit(Event::Connection(late));
+}
