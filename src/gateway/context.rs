@@ -41,6 +41,11 @@ impl Ctx {
         self.rule.as_deref().unwrap_or("-")
     }
 
+    /// Whether the connection to the app was ended because the app took too long.
+    pub(super) fn app_is_late(&self) -> bool {
+        self.forwarding.as_ref().is_some_and(|forwarding| forwarding.wait.is_late())
+    }
+
     /// Records a refusal of a request that no token rule applies to, and makes its
     /// reply.
     pub(super) fn refuse(&mut self, refusal: &Refusal) -> Reply {
@@ -49,7 +54,7 @@ impl Ctx {
 
     /// The one line and the counters of this request.
     pub(super) fn finish(&mut self, request: &RequestHeader) {
-        let Incoming { state, policy, now, trace, admitted } = &self.incoming;
+        let Incoming { state, policy, now, trace, admitted, .. } = &self.incoming;
         let identity = self.who.identity.as_deref();
         let user = identity.and_then(|identity| state.telemetry.user_name(identity));
         let line = Line {

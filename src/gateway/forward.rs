@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
+use http::header;
 use http::request::Parts;
 use pingora::http::RequestHeader;
+use pingora::prelude::Session;
 
 use super::forwarding::Forwarding;
 use super::incoming::Incoming;
+use super::purpose::Purpose;
 use super::record::Record;
 use super::who::Who;
 use crate::issue::Request;
@@ -15,6 +18,7 @@ use crate::observe::{Outcome, TokenPlace};
 use crate::policy::{Route, TokenRoute};
 use crate::request::code::Code;
 use crate::request::refusal::Refusal;
+use crate::request::view;
 
 /// Drops the spelling of the field names, which mean the same in any case (RFC 9110
 /// section 5.1). The framework would keep, copy and edit a second map of them for
@@ -23,6 +27,20 @@ pub(super) fn lowercase_names(request: &mut RequestHeader) {
     if request.has_case() {
         *request = take_parts(request).into();
     }
+}
+
+/// Whether a request is an upgrade. If not, its `Upgrade` field is removed: to the
+/// framework any such field makes it one.
+pub(super) fn purpose_of(session: &mut Session) -> Purpose {
+    let head = session.req_header();
+    if !head.headers.contains_key(header::UPGRADE) {
+        return Purpose::Request;
+    }
+    if view::is_upgrade(&head.method, head.version, &head.headers) {
+        return Purpose::Upgrade;
+    }
+    session.req_header_mut().remove_header(&header::UPGRADE);
+    Purpose::Request
 }
 
 /// The parts of a head, which the framework does not let anyone change in place; to

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 
+use super::app_wait::AppWait;
 use super::incoming::Incoming;
 use super::who::Who;
 use crate::mint::Token;
@@ -20,8 +21,7 @@ pub(super) struct Forwarding {
     pub(super) place: Option<InUse>,
     pub(super) unreachable: Option<Unreachable>,
     pub(super) attempts: usize,
-    /// Whether the endpoint has begun to answer.
-    pub(super) app_spoke: bool,
+    pub(super) wait: AppWait,
     /// Tokens for the route's headers and the page's placeholders, by name.
     pub(super) page_tokens: Vec<(String, Arc<Token>)>,
     /// The page being answered, if its placeholders are replaced.
@@ -36,7 +36,7 @@ impl Forwarding {
             place: None,
             unreachable: None,
             attempts: 0,
-            app_spoke: false,
+            wait: AppWait::default(),
             page_tokens: Vec::new(),
             page: None,
         }
@@ -44,14 +44,6 @@ impl Forwarding {
 
     pub(super) fn placeholders(&self) -> &[Placeholder] {
         self.route.as_ref().map_or(&[], |route| &route.placeholders)
-    }
-
-    /// The app's answer has begun.
-    pub(super) fn app_answers(&mut self) {
-        self.app_spoke = true;
-        if let Some(place) = &self.place {
-            place.answered();
-        }
     }
 
     /// The server did not take the request, or hung up on it.

@@ -18,7 +18,8 @@ use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use tokio::time::Instant;
 
-use super::peer::{self, Purpose};
+use super::peer;
+use super::purpose::Purpose;
 use crate::base::crypto_provider;
 use crate::observe::{Event, UpstreamEvent};
 use crate::state::State;

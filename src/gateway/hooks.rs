@@ -1,5 +1,6 @@
 //! The framework's hooks, in the order it calls them.
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +9,17 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
+use pingora::protocols::Digest;
 use pingora::proxy::FailToProxy;
 use pingora::{ErrorSource, ErrorType};
 
+use super::app_deadline::AppDeadline;
 use super::connection::Connection;
 use super::context::Ctx;
 use super::forward;
 use super::html::Page;
-use super::peer::{self, Purpose};
+use super::peer;
+use super::purpose::Purpose;
 use super::reply::{self, Body};
 use super::request::{self, Handled};
 use super::transport_errors::{hung_up, refusal_for};
@@ -49,13 +53,14 @@ impl ProxyHttp for Gateway {
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(ctx.incoming.state.idle_seconds));
         }
-        let upgrades = session.is_upgrade_req();
+        ctx.incoming.purpose = forward::purpose_of(session);
         let body_timeout = ctx.incoming.policy.limits.body_timeout;
-        session.set_write_timeout(Some(if upgrades { TUNNEL_TIMEOUT } else { body_timeout }));
-        session.set_read_timeout((!upgrades).then_some(body_timeout));
+        session.set_write_timeout(Some(body_timeout));
+        session.set_read_timeout(Some(body_timeout));
         // Otherwise what a client sends too early is an error of the request that is
         // being answered.
-        session.as_downstream_mut().set_pipelining_enabled(!upgrades);
+        let pipelines = ctx.incoming.purpose == Purpose::Request;
+        session.as_downstream_mut().set_pipelining_enabled(pipelines);
         Ok(())
     }
 
@@ -78,12 +83,11 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
         let forwarding = ctx.forwarding.as_mut();
         let forwarding = forwarding.ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
         let upstream = forwarding.upstream.as_ref();
         let upstream = upstream.ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
-        let purpose = if session.is_upgrade_req() { Purpose::Upgrade } else { Purpose::Request };
         // The place of an earlier attempt is given back first.
         forwarding.place = None;
         forwarding.unreachable = None;
@@ -91,9 +95,27 @@ impl ProxyHttp for Gateway {
             forwarding.unreachable = Some(why);
             Error::new_up(ErrorType::ConnectNoRoute)
         })?;
-        let peer = peer::build(upstream, &place.endpoint.target, purpose);
+        let peer = peer::build(upstream, &place.endpoint.target, ctx.incoming.purpose);
         forwarding.place = Some(place);
         peer.map(Box::new)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        session: &mut Session,
+        _: bool,
+        _: &HttpPeer,
+        _: RawFd,
+        digest: Option<&Digest>,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        if let Some(forwarding) = &mut ctx.forwarding {
+            let upstream = forwarding.upstream.as_ref();
+            let limit = upstream.map_or(Duration::ZERO, |upstream| upstream.timeouts.read);
+            let deadline = AppDeadline::of(digest);
+            forwarding.wait.expect_head(deadline, limit, !session.is_body_empty());
+        }
+        Ok(())
     }
 
     async fn upstream_request_filter(
@@ -132,8 +154,11 @@ impl ProxyHttp for Gateway {
         _: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
-        _: &mut Ctx,
+        ctx: &mut Ctx,
     ) -> Result<()> {
+        if let Some(forwarding) = &mut ctx.forwarding {
+            forwarding.wait.uploaded(end_of_stream);
+        }
         // An empty last DATA frame of an HTTP/2 upload would be written as a
         // second chunk terminator and poison the connection (pingora #935).
         if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
@@ -152,17 +177,28 @@ impl ProxyHttp for Gateway {
             return Ok(());
         };
         forwarding.clean_after_vendor(response)?;
-        if response.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+        let switches = response.status == StatusCode::SWITCHING_PROTOCOLS;
+        if switches && incoming.purpose != Purpose::Upgrade {
             // The framework would pass it on, and what either side sends next would
             // belong to no request.
             return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
         }
-        if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS
-        {
+        if response.status.is_informational() && !switches {
+            forwarding.wait.expect_next_head();
             return Ok(());
         }
         record.status = response.status.as_u16();
-        forwarding.app_answers();
+        forwarding.wait.answer_begins(incoming.purpose, response.status);
+        if let Some(place) = &forwarding.place {
+            place.answered();
+        }
+        if forwarding.wait.is_late() {
+            return Err(Error::new_up(ErrorType::ReadTimedout));
+        }
+        if switches {
+            session.set_read_timeout(None);
+            session.set_write_timeout(Some(TUNNEL_TIMEOUT));
+        }
         who.follow_session(incoming, session.req_header(), response).await;
         let (name, id) = incoming.trace.request_id_field();
         response.insert_header(name, id)?;
@@ -187,6 +223,8 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
         if let Some(forwarding) = &mut ctx.forwarding {
+            let (purpose, status) = (ctx.incoming.purpose, ctx.record.status);
+            forwarding.wait.goes_on(purpose, status, end_of_stream);
             forwarding.page_piece(body, end_of_stream);
         }
         Ok(None)
@@ -218,15 +256,17 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
         reused: bool,
     ) -> Box<Error> {
+        let is_late = ctx.app_is_late();
         if let Some(forwarding) = &ctx.forwarding
             && !reused
-            && !forwarding.app_spoke
+            && !forwarding.wait.has_answer()
+            && !is_late
             && hung_up(&error)
         {
             forwarding.server_failed(&ctx.incoming);
         }
         let repeatable = session.req_header().method.is_idempotent() && session.is_body_empty();
-        if repeatable {
+        if repeatable && !is_late {
             error.retry.decide_reuse(reused);
         } else {
             error.set_retry(false);
@@ -241,7 +281,10 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> FailToProxy {
         let unreachable = ctx.forwarding.as_ref().and_then(|forwarding| forwarding.unreachable);
-        let Some(refusal) = refusal_for(error, unreachable) else {
+        let is_late = ctx.app_is_late() && *error.esource() == ErrorSource::Upstream;
+        let refusal =
+            if is_late { Some(Refusal::Timeout) } else { refusal_for(error, unreachable) };
+        let Some(refusal) = refusal else {
             ctx.record.end(Outcome::Aborted, "client_gone");
             if let (ErrorSource::Downstream, ErrorType::ReadTimedout | ErrorType::WriteTimedout) =
                 (error.esource(), error.etype())

@@ -7,6 +7,7 @@ use pingora::http::RequestHeader;
 use pingora::prelude::Session;
 
 use super::connection::Connection;
+use super::purpose::Purpose;
 use super::record::Record;
 use crate::base::clock::Now;
 use crate::observe::{Event, RequestEvent};
@@ -26,6 +27,7 @@ pub(super) struct Incoming {
     /// The request's id and trace context, known from its first byte.
     pub(super) trace: Trace,
     pub(super) admitted: Admitted,
+    pub(super) purpose: Purpose,
 }
 
 /// What is known of an admitted request and its sender.
@@ -58,6 +60,7 @@ impl Incoming {
             now: state.clock.now(),
             trace: Trace::new(),
             admitted: Admitted::default(),
+            purpose: Purpose::Request,
         }
     }
 

@@ -4,6 +4,8 @@
 //! what happens to a request before it is forwarded, `forward` what the app then
 //! gets. The decisions are made elsewhere and know nothing of this folder.
 
+mod app_deadline;
+mod app_wait;
 mod audit;
 pub mod connection;
 mod context;
@@ -15,6 +17,7 @@ mod hooks;
 mod html;
 mod incoming;
 mod peer;
+mod purpose;
 mod record;
 mod reply;
 mod request;
