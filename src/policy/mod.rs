@@ -18,7 +18,7 @@ use crate::document::{At, Node, Problems, Table, Value};
 use crate::edge::Trusted;
 use crate::mint::Presets;
 use crate::mint::well_known::{Discovery, Published};
-use crate::request::headers::Managed;
+use crate::request::headers::ReservedHeaders;
 use crate::request::path::Pattern;
 use crate::request::view::Limits;
 use crate::upstream::{Upstream, Verify};
@@ -37,7 +37,7 @@ pub struct Policy {
     pub tokens: Vec<Arc<TokenRoute>>,
     pub rules: Vec<Rule>,
     pub identity: Told,
-    pub managed: Managed,
+    pub managed: ReservedHeaders,
     pub trusted: Trusted,
     pub upstreams: Vec<Arc<Upstream>>,
     /// Which of them are no apps.
@@ -87,7 +87,7 @@ impl Policy {
         }
         let managed = routes.iter().flat_map(|route| &route.set_headers).chain(&identity.headers);
         let asserted = identity.assertion.iter().map(|assertion| &assertion.header);
-        let managed = Managed::new(managed.map(|header| &header.name).chain(asserted));
+        let managed = ReservedHeaders::new(managed.map(|header| &header.name).chain(asserted));
         let token_rule =
             |token: &Arc<TokenRoute>| Some(Rule::Token(token.clone(), token.path.clone()?));
         let mut rules: Vec<Rule> = tokens.iter().filter_map(token_rule).collect();

@@ -71,7 +71,7 @@ async fn ask(state: &Arc<State>, method: Method, path: &str, cookie: &str) -> (E
     let host = "app.example.com".into();
     incoming.admitted = Sender { client, host, audience: Audience::Script };
     let policy = incoming.policy.clone();
-    let cookie = http::HeaderValue::from_str(cookie).unwrap();
+    let cookie = HeaderValue::from_str(cookie).unwrap();
     let headers = HeaderMap::from_iter([(header::COOKIE, cookie)]);
     let view = RequestView {
         method: &method,
