@@ -14,6 +14,9 @@ use crate::document::{Table, shown};
 /// More than a session; less than what could keep a parser busy.
 const MAX_STORED: usize = 1024 * 1024;
 
+/// Token, header and cache of a session.
+const MAX_ENDS: usize = 3;
+
 /// Room for the session cookies of most apps.
 const USUAL_COOKIES: usize = 1024;
 
@@ -87,6 +90,25 @@ impl Source {
         self.known(opened, now)
     }
 
+    /// Who the cookies said was asking just before their session `ended`.
+    pub fn check_before(&self, cookies: Cookies<'_>, mut ended: u64) -> Option<Identity> {
+        // Several parts of a session may end, each at its own time.
+        for _ in 0..MAX_ENDS {
+            match self.look(cookies, ended.checked_sub(1)?) {
+                Ok(Check::Known(identity)) => return Some(identity),
+                Ok(Check::Ask(_)) => return None,
+                Err(rejected) => ended = rejected.ended.filter(|&earlier| earlier < ended)?,
+            }
+        }
+        None
+    }
+
+    /// Whether the session is plainly of a sign-in later than `since`, whose own
+    /// second counts as before.
+    pub fn signed_in_after(&self, identity: &Identity, since: u64) -> bool {
+        self.format.signed_in_at(identity.session()).is_some_and(|at| at > since)
+    }
+
     /// Why a refusal may have happened and what to write instead, for an
     /// operator; never repeats a cookie's value.
     pub fn hints(&self, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
@@ -140,6 +162,28 @@ impl Source {
         let own = cookies.iter().filter(|(name, _)| self.format.looks_at(name));
         let pairs: Vec<_> = own.map(|(name, value)| [name, b"=", value].concat()).collect();
         pairs.join(&b"; "[..])
+    }
+
+    /// Whether a cookie of this name can change what `look` returns.
+    pub(super) fn looks_at(&self, name: &[u8]) -> bool {
+        self.format.looks_at(name)
+    }
+
+    /// Whether a parser could take a name, folded, for that of one of its cookies.
+    pub(super) fn resembles(&self, folded: &[u8]) -> bool {
+        self.format.resembles(folded)
+    }
+
+    /// Which of its names the verdict rests on; companions of the session's cookies
+    /// always count.
+    pub(super) fn picks(&self, cookies: Cookies<'_>) -> impl Fn(&[u8]) -> bool {
+        let picked = self.format.picked(cookies);
+        move |name| !self.format.is_judged(name) || picked.iter().any(|own| own.as_bytes() == name)
+    }
+
+    /// Whether the last of several cookies of one name is the session's.
+    pub(super) fn takes_the_last(&self) -> bool {
+        self.format.jar().takes_the_last()
     }
 
     /// What names this session and no other, not even one of the same user:

@@ -96,6 +96,11 @@ impl Format for Clerk {
         self.jar.looks_at(name) || self.pairs.iter().any(|pair| name == pair.since.as_bytes())
     }
 
+    /// Clerk sets both, and takes the later one as `open` does.
+    fn picked(&self, _cookies: Cookies<'_>) -> Vec<String> {
+        self.jar.names().to_vec()
+    }
+
     fn remote_keys(&self) -> Option<&RemoteKeys> {
         self.keys.remote()
     }

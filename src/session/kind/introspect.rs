@@ -48,6 +48,11 @@ impl Format for Introspect {
         Some(self.cache_seconds)
     }
 
+    /// The session is whatever the app makes of all of them.
+    fn picked(&self, _cookies: Cookies<'_>) -> Vec<String> {
+        self.jar.names().to_vec()
+    }
+
     fn jar(&self) -> &Jar {
         &self.jar
     }

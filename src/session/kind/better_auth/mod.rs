@@ -106,6 +106,11 @@ impl Format for BetterAuth {
         self.jar.looks_at(name) || self.jar.names().iter().any(data)
     }
 
+    fn resembles(&self, folded: &[u8]) -> bool {
+        let data = |own: &String| Jar::new(vec![data_name(own)], HABITS).resembles(folded);
+        self.jar.resembles(folded) || self.jar.names().iter().any(data)
+    }
+
     /// The token: what the app caches beside it changes every few minutes.
     fn session_id(&self, cookies: Cookies<'_>, _now: u64) -> Option<String> {
         let found = self.jar.find(cookies).ok()?;
