@@ -161,6 +161,30 @@ async fn a_session_the_app_ended_is_forgotten() {
 }
 
 #[tokio::test]
+async fn no_other_spelling_of_the_cookies_brings_an_ended_session_back() {
+    let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
+    assert_eq!(setting.see("sid=abc%2F; sid=zzz; sid.sig=x; sid.sig=y").await, known("u1"));
+    let asked = setting.server.requests().concat().to_ascii_lowercase();
+    assert!(asked.contains("\r\ncookie: sid=abc%2f; sid.sig=x\r\n"), "{asked}");
+    let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
+    let policy = setting.live.policy();
+    let cookies = Cookies::new(b"sid=abc%2F; sid.sig=x");
+    setting.live.end_session(&policy.sources[0], cookies, &identity, By::Operator).await;
+    for spelling in [
+        "sid=abc%2F; sid.sig=x",
+        "sid.sig=x; sid=abc%2F",
+        "sid=abc%2F; sid=zzz; sid.sig=x",
+        "sid=abc%2F; sid.sig=x; sid.sig=; a=1",
+        "sid=abc/; sid.sig=%78",
+        "sid=abc%252F; sid.sig=x",
+        "sid=\"abc%2F\"; sid.sig=x",
+    ] {
+        assert_eq!(setting.see(spelling).await, Seen::Nobody(Reason::SignedOut), "{spelling}");
+    }
+    assert_eq!(setting.see("sid=zzz; sid=abc%2F; sid.sig=x").await, known("u1"), "another");
+}
+
+#[tokio::test]
 async fn a_session_that_was_signed_out_is_not_good_again_because_it_was_nobodys() {
     let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
     assert_eq!(setting.see("sid=abc").await, known("u1"));

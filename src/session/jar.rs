@@ -124,6 +124,11 @@ impl Jar {
         }
     }
 
+    /// The value under one name, as it came.
+    pub(crate) fn raw<'c>(&self, name: &str, cookies: Cookies<'c>) -> Option<&'c [u8]> {
+        cookies.get(name.as_bytes(), self.habits.duplicate).ok().flatten()
+    }
+
     /// Whether the framework takes the last of several cookies of one name.
     pub(crate) fn takes_the_last(&self) -> bool {
         self.habits.duplicate == Duplicate::Last
