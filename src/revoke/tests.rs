@@ -158,6 +158,40 @@ fn an_answer_on_its_way_when_the_session_ended_brings_nothing_back() {
 }
 
 #[test]
+fn no_part_of_a_cached_session_lifts_its_sign_out() {
+    let vectors = include_str!("../../tests/fixtures/sessions/better-auth.json");
+    let vectors: Value = serde_json::from_str(vectors).unwrap();
+    let vector = &vectors["vectors"][0];
+    let secret = &vector["config"]["secrets"][0];
+    let sessions = policy(&format!(
+        "kind = \"better-auth\"\nsecret = {secret}\nsecure_prefix = false\n\
+         [session.cookie_cache]\n[session.store]\nengine = \"redis\"\n"
+    ));
+    let both = vector["cookie_header"].as_str().unwrap();
+    let token = both.split("; ").find(|part| part.contains("session_token=")).unwrap();
+    let revoked = Revoked::default();
+    end(&sessions, &revoked, both, By::App);
+    for sent in [token, both, &format!("{both}; {token}")] {
+        let over = revoked.check_id(&sessions.sources[0], Cookies::new(sent.as_bytes()), NOW);
+        assert_eq!(over.unwrap_err().reason, Reason::SignedOut, "{sent}");
+        reissue(&sessions, &revoked, sent, &[both]);
+    }
+    let other = Revoked::default();
+    other.end_user(vector["expect"]["user_id"].as_str().unwrap(), Now::at(2_000_000_000));
+    assert_eq!(check_in(&sessions, &other, both), Ok(()), "signed in, in 2044, after that");
+}
+
+#[test]
+fn a_renewed_token_says_when_its_user_signed_in_and_not_when_it_was_renewed() {
+    let revoked = Revoked::default();
+    revoked.end_user("u1", NOW);
+    let renewed = json!({ "sub": "u1", "iat": NOW.unix() + 60, "auth_time": NOW.unix() - 60 });
+    assert_eq!(check(&revoked, &cookie(&renewed)), Err(Reason::SignedOut));
+    let anew = json!({ "sub": "u1", "iat": NOW.unix() + 60, "auth_time": NOW.unix() + 60 });
+    assert_eq!(check(&revoked, &cookie(&anew)), Ok(()));
+}
+
+#[test]
 fn what_the_operator_revoked_stays_so_whatever_the_app_sets() {
     let (sessions, revoked) = (undated_sessions(), Revoked::default());
     let ada = undated("17");

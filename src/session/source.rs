@@ -156,9 +156,19 @@ impl Source {
         any.then(|| digest().as_ref().try_into().unwrap_or_default())
     }
 
-    /// The cookies this source could look at, as a `Cookie` header of their own:
-    /// all that whoever is asked about them needs to see.
-    pub fn own_cookies(&self, cookies: Cookies<'_>) -> Vec<u8> {
+    /// The cookies the app is asked with (`Query::App`), as a `Cookie` header of
+    /// their own: of each name the one its framework picks, and no other.
+    pub fn asked_cookies(&self, cookies: Cookies<'_>) -> Vec<u8> {
+        let jar = self.format.jar();
+        let pairs = self.format.picked(cookies).into_iter().filter_map(|name| {
+            let value = jar.raw(&name, cookies)?;
+            Some([name.as_bytes(), b"=", value].concat())
+        });
+        pairs.collect::<Vec<_>>().join(&b"; "[..])
+    }
+
+    /// The cookies this source could look at, as a `Cookie` header of their own.
+    fn own_cookies(&self, cookies: Cookies<'_>) -> Vec<u8> {
         let own = cookies.iter().filter(|(name, _)| self.format.looks_at(name));
         let pairs: Vec<_> = own.map(|(name, value)| [name, b"=", value].concat()).collect();
         pairs.join(&b"; "[..])
@@ -192,6 +202,9 @@ impl Source {
     /// the next where frameworks date their cookies.
     pub fn handle(&self, cookies: Cookies<'_>, identity: &Identity, now: u64) -> Vec<u8> {
         self.asked_handle(cookies, now).unwrap_or_else(|| {
+            if let Some(id) = self.format.renewed_id(&identity.session) {
+                return id.as_bytes().to_vec();
+            }
             let end = identity.expires_at.unwrap_or_default();
             format!("{end} {} {}", identity.user_id, identity.session).into_bytes()
         })
@@ -199,9 +212,6 @@ impl Source {
 
     /// As `handle`, where it takes no identity: for sessions that others keep.
     pub fn asked_handle(&self, cookies: Cookies<'_>, now: u64) -> Option<Vec<u8>> {
-        if self.asked_url().is_some() {
-            return Some(self.own_cookies(cookies));
-        }
         self.format.session_id(cookies, now).map(String::into_bytes)
     }
 

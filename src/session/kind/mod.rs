@@ -101,6 +101,11 @@ pub(crate) trait Format: Send + Sync {
         self.jar().picked(cookies)
     }
 
+    /// The session's id in what it says, where the browser has the rest renewed.
+    fn renewed_id<'s>(&self, _session: &'s Value) -> Option<&'s str> {
+        None
+    }
+
     fn remote_keys(&self) -> Option<&RemoteKeys> {
         None
     }

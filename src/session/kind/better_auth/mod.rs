@@ -4,6 +4,8 @@
 mod cache;
 mod stored;
 
+use serde_json::Value;
+
 use super::Format;
 use crate::session::codec::base64;
 use crate::session::codec::crypto::{Hash, MacKey};
@@ -109,6 +111,11 @@ impl Format for BetterAuth {
     fn resembles(&self, folded: &[u8]) -> bool {
         let data = |own: &String| Jar::new(vec![data_name(own)], HABITS).resembles(folded);
         self.jar.resembles(folded) || self.jar.names().iter().any(data)
+    }
+
+    /// `iat` is when the cache was written.
+    fn signed_in_at(&self, session: &Value) -> Option<u64> {
+        stored::session_time(session, "createdAt").ok().flatten()
     }
 
     /// The token: what the app caches beside it changes every few minutes.
