@@ -184,7 +184,7 @@ impl Revoked {
             return Ok(());
         }
         let since = self.users.get(&mark(&[b"user", identity.user_id().as_bytes()]));
-        if since.is_some_and(|since| !source.signed_in_after(identity, since)) {
+        if since.is_some_and(|since| !source.signed_in_after(identity, since, now.unix())) {
             return Err(Rejected::new(Reason::SignedOut, "the user's sessions were revoked"));
         }
         let handle = source.handle(cookies, identity, now.unix());

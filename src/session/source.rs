@@ -14,6 +14,9 @@ use crate::document::{Table, shown};
 /// More than a session; less than what could keep a parser busy.
 const MAX_STORED: usize = 1024 * 1024;
 
+/// How far the app's clock may be ahead, in seconds.
+const CLOCKS_DISAGREE: u64 = 5;
+
 /// Token, header and cache of a session.
 const MAX_ENDS: usize = 3;
 
@@ -104,9 +107,11 @@ impl Source {
     }
 
     /// Whether the session is plainly of a sign-in later than `since`, whose own
-    /// second counts as before.
-    pub fn signed_in_after(&self, identity: &Identity, since: u64) -> bool {
-        self.format.signed_in_at(identity.session()).is_some_and(|at| at > since)
+    /// second counts as before. What is still to come says nothing plainly.
+    pub fn signed_in_after(&self, identity: &Identity, since: u64, now: u64) -> bool {
+        let latest = now.saturating_add(CLOCKS_DISAGREE);
+        let signed_in = self.format.signed_in_at(identity.session());
+        signed_in.is_some_and(|at| at > since && at <= latest)
     }
 
     /// Why a refusal may have happened and what to write instead, for an
