@@ -54,6 +54,15 @@ pub enum Verdict {
     Unknown(Unanswered),
 }
 
+/// A verdict, and what must not reach the app whatever it says.
+#[derive(Debug)]
+pub struct Judged {
+    pub verdict: Verdict,
+    /// The sources whose session is revoked or signed out, by their places in the
+    /// policy.
+    pub over: Vec<usize>,
+}
+
 /// What several sources say, one after the other.
 #[derive(Default)]
 pub struct Tally {
@@ -62,6 +71,7 @@ pub struct Tally {
     contradiction: bool,
     refused: Option<Rejected>,
     unanswered: Option<Unanswered>,
+    over: Vec<usize>,
 }
 
 impl Tally {
@@ -83,10 +93,22 @@ impl Tally {
         }
     }
 
+    /// This source's session verifies, and is over all the same.
+    pub fn add_over(&mut self, source: usize, rejected: Rejected) {
+        self.over.push(source);
+        self.add(source, Err(Refused::Rejected(rejected)));
+    }
+
+    /// What is to be done with all of it.
+    pub fn judge(mut self) -> Judged {
+        let over = std::mem::take(&mut self.over);
+        Judged { verdict: self.verdict(), over }
+    }
+
     /// The first source that knows somebody decides, unless another one knows
     /// somebody else: an app behind the gateway could mean either. Where nobody
     /// is known, a source that could not be asked might have known them.
-    pub fn verdict(self) -> Verdict {
+    fn verdict(self) -> Verdict {
         if self.contradiction {
             let detail = "the cookies hold valid sessions of two different users";
             return Verdict::Nobody(Rejected::new(Reason::Ambiguous, detail));
@@ -100,6 +122,14 @@ impl Tally {
 }
 
 impl Plan<'_> {
+    /// Whether the app, or whoever the route names, gets to see the request.
+    pub fn forwards(&self) -> bool {
+        match self {
+            Self::Forward(_) => true,
+            Self::Answer(_) | Self::Issue(_) | Self::Publish(_) | Self::Refuse(_) => false,
+        }
+    }
+
     /// Whether `decide` needs a verdict.
     pub fn needs_session(&self) -> bool {
         match self {
@@ -307,7 +337,7 @@ mod tests {
         for (index, said) in said.into_iter().enumerate() {
             tally.add(index, said);
         }
-        match tally.verdict() {
+        match tally.judge().verdict {
             Verdict::Known(identity, index) => format!("{} from {index}", identity.user_id()),
             Verdict::Nobody(rejected) => rejected.reason.as_str().to_owned(),
             Verdict::Unknown(_) => "unknown".to_owned(),

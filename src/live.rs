@@ -22,7 +22,7 @@ use crate::cache::Tokens;
 use crate::circuit::Circuits;
 use crate::clock::{Clock, Now};
 use crate::config::{Config, UserField};
-use crate::decide::Verdict;
+use crate::decide::Judged;
 use crate::digits::Hex;
 use crate::discovery::Retired;
 use crate::edge::{Crowd, Edge};
@@ -188,7 +188,7 @@ impl Live {
     }
 
     /// Who the cookies say is asking.
-    pub async fn verify(&self, policy: &Policy, cookies: Cookies<'_>, now: Now) -> Verdict {
+    pub async fn verify(&self, policy: &Policy, cookies: Cookies<'_>, now: Now) -> Judged {
         self.sessions.verify(policy, &self.servers, &self.revoked, cookies, now).await
     }
 

@@ -18,10 +18,10 @@ use moka::{future, sync};
 use crate::ask::{Refused, Servers};
 use crate::cache::DigestHasher;
 use crate::clock::Now;
-use crate::decide::{Tally, Verdict};
+use crate::decide::{Judged, Tally};
 use crate::policy::Policy;
 use crate::revoke::Revoked;
-use crate::session::{Check, Cookies, Identity, Reason, Source};
+use crate::session::{Check, Cookies, Identity, Source};
 
 /// Bytes of sessions kept at most, in each of the two tables.
 const CAPACITY: u64 = 32 * 1024 * 1024;
@@ -77,22 +77,27 @@ impl Sessions {
         revoked: &Revoked,
         cookies: Cookies<'_>,
         now: Now,
-    ) -> Verdict {
+    ) -> Judged {
         let mut tally = Tally::default();
         for (index, source) in policy.sources.iter().enumerate() {
-            let checked = self.check(source, servers, cookies, now).await;
-            if let Err(Refused::Rejected(rejected)) = &checked
-                && matches!(rejected.reason, Reason::NoUser | Reason::StoreMiss)
-            {
-                revoked.settled(source, cookies, now);
+            // Whoever keeps the sessions is not asked about one that is over: their
+            // answer, or their silence, could only make it count again.
+            if let Err(over) = revoked.check_id(source, cookies, now) {
+                tally.add_over(index, over);
+                continue;
             }
-            let checked = checked.and_then(|identity| {
-                revoked.check(source, cookies, &identity, now)?;
-                Ok(identity)
-            });
-            tally.add(index, checked);
+            let checked = self.check(source, servers, cookies, now).await;
+            let over = match &checked {
+                Ok(identity) => revoked.check(source, cookies, identity, now),
+                Err(Refused::Rejected(why)) => revoked.check_ended(source, cookies, why, now),
+                Err(Refused::Unanswered(_)) => Ok(()),
+            };
+            match over {
+                Ok(()) => tally.add(index, checked),
+                Err(over) => tally.add_over(index, over),
+            }
         }
-        tally.verdict()
+        tally.judge()
     }
 
     /// Forgets what is known of these cookies: the app signed them out.

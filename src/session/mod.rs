@@ -13,6 +13,7 @@ mod explain;
 mod jar;
 mod key_settings;
 mod kind;
+mod passing;
 mod pointer;
 mod rejected;
 mod settings;
@@ -31,6 +32,7 @@ use crate::mark::{Kind, Mark};
 
 pub use codec::keys::RemoteKeys;
 pub use cookie::Cookies;
+pub use passing::{Passing, passing};
 pub use pointer::Pointer;
 pub use rejected::{Reason, Rejected};
 pub use source::Source;
