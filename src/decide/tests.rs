@@ -276,8 +276,8 @@ const ROWS: &[Row] = &[
     ),
     ("POST", "/vendor/v1", OTHER, "cross-site", "cors", "empty", Missing, "refuse 403 cross_site"),
     // Paths that two programs could read differently.
-    ("GET", "/account/../public/a", "-", "-", "-", "-", Ada, "refuse 400 bad_request"),
-    ("GET", "/public//a", "-", "-", "-", "-", Ada, "refuse 400 bad_request"),
+    ("GET", "/Account/a", "-", "-", "-", "-", Ada, "refuse 400 bad_request"),
+    ("GET", "/private%2fa", "-", "-", "-", "-", Ada, "refuse 400 bad_request"),
 ];
 
 fn policy() -> Policy {

@@ -127,6 +127,7 @@ impl ProxyHttp for Gateway {
         let Ctx { incoming, who, forwarding: Some(forwarding), .. } = ctx else { return Ok(()) };
         let mut parts = forward::take_parts(request);
         let headers = &mut parts.headers;
+        who.pass_cookies(headers);
         headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed);
         let (client, host) = (&incoming.admitted.client, &incoming.admitted.host);
         if forwarding.vendor().is_some() {

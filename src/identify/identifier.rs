@@ -9,7 +9,7 @@ use super::resolve::Servers;
 use super::revocation::{Revoked, RevokedBy};
 use crate::base::clock::{Clock, Now};
 use crate::policy::{Policy, SessionSource};
-use crate::session::{Cookies, Identity, Verdict};
+use crate::session::{Cookies, Identity, Judged};
 
 /// Tells who is asking.
 pub struct Identifier {
@@ -28,8 +28,13 @@ impl Identifier {
         }
     }
 
+    /// Whether any session is revoked or signed out.
+    pub fn any_revoked(&self) -> bool {
+        self.revoked.any()
+    }
+
     /// Who the cookies say is asking.
-    pub async fn identify(&self, policy: &Policy, cookies: Cookies<'_>, now: Now) -> Verdict {
+    pub async fn identify(&self, policy: &Policy, cookies: Cookies<'_>, now: Now) -> Judged {
         self.sessions.verify(policy, &self.servers, &self.revoked, cookies, now).await
     }
 
@@ -116,7 +121,7 @@ mod tests {
     use crate::base::clock::ManualClock;
     use crate::base::secret::Secrets;
     use crate::config::Config;
-    use crate::session::Reason;
+    use crate::session::{Reason, Verdict};
 
     const SETTINGS: &str = "[upstream]\nservers = [\"http://127.0.0.1:1\"]\n\
         [session]\nkind = \"jwt\"\ncookie = \"sid\"\n\
@@ -128,7 +133,7 @@ mod tests {
         let clock = ManualClock::at(1_790_000_000);
         let identifier = Identifier::new(&Handle::current(), Clock::Manual(clock));
         let now = Now::at(1_790_000_000);
-        let verdict = identifier.identify(&policy, Cookies::new(b"other=1"), now).await;
+        let verdict = identifier.identify(&policy, Cookies::new(b"other=1"), now).await.verdict;
         let Verdict::Nobody(rejected) = verdict else { panic!("{verdict:?}") };
         assert_eq!(rejected.reason, Reason::Missing);
         assert!(identifier.unready(&policy).await.is_empty());

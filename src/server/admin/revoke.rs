@@ -59,11 +59,11 @@ fn hash_of(live: &State, user: &str) -> Hex {
 async fn end_session(live: &State, cookie: &str) -> Reply {
     let (policy, now) = (live.policy(), live.clock.now());
     let cookies = Cookies::new(cookie.as_bytes());
-    match live.identifier.identify(&policy, cookies, now).await {
+    match live.identifier.identify(&policy, cookies, now).await.verdict {
         Verdict::Known(identity, index) => {
             if let Some(source) = policy.sources.get(index) {
                 live.identifier
-                    .end_session(source, cookies, &identity, RevokedBy::Operator, now)
+                    .end_session(source, cookies, &identity, RevokedBy::Operator, live.clock.now())
                     .await;
                 tracing::info!(
                     user = live.telemetry.user_hash(identity.mark()).as_str(),
