@@ -55,11 +55,11 @@ impl Setting {
         }
     }
 
-    async fn end_session(&self, identity: &Identity) {
+    async fn end_session(&self, cookie: &str, identity: &Identity, by: RevokedBy) {
         let (policy, now) = (self.live.policy(), self.live.clock.now());
-        let cookies = Cookies::new(b"sid=abc");
+        let cookies = Cookies::new(cookie.as_bytes());
         let source = &policy.sources[0];
-        self.live.identifier.end_session(source, cookies, identity, RevokedBy::App, now).await;
+        self.live.identifier.end_session(source, cookies, identity, by, now).await;
     }
 
     fn say(&self, what: &str) {
@@ -161,7 +161,7 @@ async fn a_session_the_app_ended_is_forgotten() {
     setting.live.identifier.pardon_user("u1");
     assert_eq!(setting.see("sid=abc").await, known("u1"));
     let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
-    setting.end_session(&identity).await;
+    setting.end_session("sid=abc", &identity, RevokedBy::App).await;
     assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
     assert_eq!(setting.server.requests().len(), 1, "nor is anybody asked about it");
 }
@@ -173,9 +173,7 @@ async fn no_other_spelling_of_the_cookies_brings_an_ended_session_back() {
     let asked = setting.server.requests().concat().to_ascii_lowercase();
     assert!(asked.contains("\r\ncookie: sid=abc%2f; sid.sig=x\r\n"), "{asked}");
     let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
-    let policy = setting.live.policy();
-    let cookies = Cookies::new(b"sid=abc%2F; sid.sig=x");
-    setting.live.end_session(&policy.sources[0], cookies, &identity, RevokedBy::Operator).await;
+    setting.end_session("sid=abc%2F; sid.sig=x", &identity, RevokedBy::Operator).await;
     for spelling in [
         "sid=abc%2F; sid.sig=x",
         "sid.sig=x; sid=abc%2F",
@@ -195,7 +193,7 @@ async fn a_session_that_was_signed_out_is_not_good_again_because_it_was_nobodys(
     let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
     assert_eq!(setting.see("sid=abc").await, known("u1"));
     let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
-    setting.end_session(&identity).await;
+    setting.end_session("sid=abc", &identity, RevokedBy::App).await;
     assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
     assert_eq!(setting.see("sid=abd").await, known("u1"), "another session");
     setting.clock.advance(Duration::from_secs(11));
