@@ -25,6 +25,8 @@ use pages::{all_blocks, ten_lines, texts};
 mod gallery;
 #[path = "readme/pages.rs"]
 mod pages;
+#[path = "readme/reference.rs"]
+mod reference;
 
 /// Pages whose TOML blocks are parts of a file, which their own tests complete.
 const PARTS: [&str; 2] = [frameworks::PAGE, gallery::PAGE];
@@ -106,6 +108,16 @@ impl Running {
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
         self.0.wait().unwrap().code().unwrap_or(-1)
     }
+}
+
+/// Where a gateway that was just started listens.
+fn listening(gateway: &mut Running) -> String {
+    let mut lines = BufReader::new(gateway.0.stderr.take().unwrap()).lines();
+    let listening = lines.find_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(&line.ok()?).ok()?;
+        (line["message"] == "listening").then(|| line["address"].as_str().unwrap().to_owned())
+    });
+    listening.expect("the gateway says where it listens")
 }
 
 /// The status line of `GET path`, asked until something answers there.
@@ -199,12 +211,7 @@ fn the_ten_lines_run_and_stop() {
     let config = ten_lines().replace("127.0.0.1:8080\"", "127.0.0.1:0\"\nadmin = false");
     let folder = folder("readme-run", &config);
     let mut gateway = Running::start(portcullis(&folder, &["run"]));
-    let mut lines = BufReader::new(gateway.0.stderr.take().unwrap()).lines();
-    let listening = lines.find_map(|line| {
-        let line: serde_json::Value = serde_json::from_str(&line.ok()?).ok()?;
-        (line["message"] == "listening").then(|| line["address"].as_str().unwrap().to_owned())
-    });
-    let address = listening.expect("the gateway says where it listens");
+    let address = listening(&mut gateway);
     assert_eq!(get(&address, "/api/get-auth-token"), "HTTP/1.1 401 Unauthorized");
     assert_eq!(get(&address, "/"), "HTTP/1.1 502 Bad Gateway", "there is no app in this test");
     assert_eq!(gateway.terminate(), 0);
