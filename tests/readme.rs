@@ -27,6 +27,8 @@ mod gallery;
 mod pages;
 #[path = "readme/reference.rs"]
 mod reference;
+#[path = "readme/security.rs"]
+mod security;
 
 /// Pages whose TOML blocks are parts of a file, which their own tests complete.
 const PARTS: [&str; 2] = [frameworks::PAGE, gallery::PAGE];
