@@ -9,6 +9,8 @@
     reason = "helpers of tests may fail the test they serve"
 )]
 
+#[path = "readme/example.rs"]
+mod example;
 #[path = "readme/frameworks.rs"]
 mod frameworks;
 
@@ -182,12 +184,6 @@ fn every_configuration_block_holds() {
 fn texts_of<'b>(blocks: &'b [pages::Block], language: &str) -> Vec<&'b str> {
     let of_language = blocks.iter().filter(|block| block.language == language);
     of_language.map(|block| block.text.as_str()).collect()
-}
-
-#[test]
-fn the_annotated_example_holds() {
-    let folder = folder("readme-example", include_str!("../gateway.toml"));
-    assert_eq!(run(&folder, &["check"]), (0, "ok\n".into(), String::new()));
 }
 
 #[test]
