@@ -25,6 +25,8 @@ use pages::{all_blocks, ten_lines, texts};
 
 #[path = "readme/gallery.rs"]
 mod gallery;
+#[path = "readme/links.rs"]
+mod links;
 #[path = "readme/pages.rs"]
 mod pages;
 #[path = "readme/reference.rs"]
