@@ -13,7 +13,6 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use http::HeaderValue;
 use crate::base::clock::Now;
 use crate::base::digest::{Kind, Mark};
 use crate::base::text;
-use crate::base::units::Rate;
+use crate::base::units::{Rate, whole_seconds};
 
 /// Entries in all; at about 64 bytes each, some 32 MiB when full.
 const CAPACITY: usize = 512 * 1024;
@@ -137,11 +136,6 @@ impl Exceeded {
     pub fn header(&self, limit: &Limit) -> HeaderValue {
         limit.render(&self.left)
     }
-}
-
-/// Seconds, rounded up: a client that waits that long is admitted.
-pub fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
 /// Theoretical arrival times, one per rate of the limit.
@@ -271,11 +265,6 @@ impl Hasher for KeyHasher {
         let (high, low) = (half(key >> 64), half(key));
         self.0 = high ^ low.rotate_left(32);
     }
-}
-
-/// A rate of `count` per `window`, for tests and defaults.
-pub const fn per(count: NonZeroU32, window: Duration) -> Rate {
-    Rate { count, window }
 }
 
 #[cfg(test)]

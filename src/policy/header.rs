@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use crate::base::secret::Secret;
 use crate::document::{At, FromNode as _};
-use crate::policy::{TokenRoute, Vendor};
+use crate::policy::{TokenRoute, VendorApi};
 use crate::request::headers;
 use crate::session::Identity;
 
@@ -104,16 +104,16 @@ fn scalar<'s>(session: &'s Json, path: &[String]) -> Option<Cow<'s, [u8]>> {
 pub(super) fn read_all(
     at: &At<'_>,
     tokens: &[Arc<TokenRoute>],
-    vendor: Option<&Vendor>,
+    vendor_api: Option<&VendorApi>,
 ) -> Vec<HeaderTemplate> {
-    at.members().iter().filter_map(|(key, at)| read(&key.name, at, tokens, vendor)).collect()
+    at.members().iter().filter_map(|(key, at)| read(&key.name, at, tokens, vendor_api)).collect()
 }
 
 fn read(
     name: &str,
     at: &At<'_>,
     tokens: &[Arc<TokenRoute>],
-    vendor: Option<&Vendor>,
+    vendor_api: Option<&VendorApi>,
 ) -> Option<HeaderTemplate> {
     let Ok(header) = HeaderName::try_from(name) else {
         at.problem("this is not a header name");
@@ -126,21 +126,21 @@ fn read(
         return None;
     }
     let text = String::read(at)?;
-    let value = parse(&text, tokens, vendor).map_err(|problem| at.problem(problem)).ok()?;
+    let value = parse(&text, tokens, vendor_api).map_err(|problem| at.problem(problem)).ok()?;
     Some(HeaderTemplate { name: header, value })
 }
 
 fn parse(
     text: &str,
     tokens: &[Arc<TokenRoute>],
-    vendor: Option<&Vendor>,
+    vendor_api: Option<&VendorApi>,
 ) -> Result<HeaderValueTemplate, String> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some((literal, after)) = rest.split_once('{') {
         pieces.push(Piece::Literal(literal.to_owned()));
         let (path, after) = after.split_once('}').ok_or("found a `{` without its `}`")?;
-        pieces.push(placeholder(path, tokens, vendor)?);
+        pieces.push(placeholder(path, tokens, vendor_api)?);
         rest = after;
     }
     pieces.push(Piece::Literal(rest.to_owned()));
@@ -158,15 +158,15 @@ fn parse(
 fn placeholder(
     path: &str,
     tokens: &[Arc<TokenRoute>],
-    vendor: Option<&Vendor>,
+    vendor_api: Option<&VendorApi>,
 ) -> Result<Piece, String> {
     if let Some(name) = path.strip_prefix("key.") {
-        let vendor = vendor.ok_or(
+        let vendor_api = vendor_api.ok_or(
             "a key can only be sent to the upstream it belongs to; write upstream = \"NAME\" in \
              this route and the key under `keys` of [upstream.NAME]",
         )?;
-        return vendor.key(name).cloned().map(Piece::Key).ok_or_else(|| {
-            let known: Vec<_> = vendor.names().map(|name| format!("`{name}`")).collect();
+        return vendor_api.key(name).cloned().map(Piece::Key).ok_or_else(|| {
+            let known: Vec<_> = vendor_api.names().map(|name| format!("`{name}`")).collect();
             format!("there is no such key, expected one of {}", known.join(", "))
         });
     }

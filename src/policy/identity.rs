@@ -7,17 +7,17 @@ use crate::policy::{HeaderTemplate, header};
 
 /// Set or removed on every forwarded request, never left as the client sent it.
 #[derive(Default)]
-pub struct Told {
+pub struct IdentityHeaders {
     pub headers: Vec<HeaderTemplate>,
     pub assertion: Option<Assertion>,
 }
 
-pub(super) fn read(top: &mut Table<'_>) -> Told {
+pub(super) fn read(top: &mut Table<'_>) -> IdentityHeaders {
     // The signing key must be nobody else's: what one of them signs would pass
     // for the other's.
     let others: Vec<At<'_>> = ["session", "token"].iter().filter_map(|key| top.peek(key)).collect();
     let Some(mut table) = top.take("identity").and_then(|at| at.table()) else {
-        return Told::default();
+        return IdentityHeaders::default();
     };
     let headers =
         table.take("headers").map(|at| header::read_all(&at, &[], None)).unwrap_or_default();
@@ -36,7 +36,7 @@ pub(super) fn read(top: &mut Table<'_>) -> Told {
         Some(assertion)
     });
     table.finish();
-    Told { headers, assertion }
+    IdentityHeaders { headers, assertion }
 }
 
 fn resolve(at: &At<'_>) -> Option<Secret> {

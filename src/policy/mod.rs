@@ -10,7 +10,7 @@ mod identity;
 mod route;
 mod session;
 mod token;
-mod vendor;
+mod vendor_api;
 
 use std::sync::Arc;
 
@@ -25,23 +25,23 @@ use crate::upstream::{Upstream, Verify};
 
 pub use header::{HeaderTemplate, HeaderValueTemplate, PageToken};
 pub use html_placeholder::Placeholder;
-pub use identity::Told;
+pub use identity::IdentityHeaders;
 pub use route::{Claims, Route, SessionRule, SignIn};
 pub use session::SessionSource;
-pub use token::{AuditMode, Origin, TokenRoute, named};
-pub use vendor::Vendor;
+pub use token::{AuditMode, TokenRoute, WebOrigin, named};
+pub use vendor_api::VendorApi;
 
 /// All rules of one configuration.
 pub struct Policy {
     pub sources: Vec<SessionSource>,
     pub tokens: Vec<Arc<TokenRoute>>,
     pub rules: Vec<Rule>,
-    pub identity: Told,
+    pub identity: IdentityHeaders,
     pub managed: Managed,
     pub trusted: Trusted,
     pub upstreams: Vec<Arc<Upstream>>,
     /// Which of them are no apps.
-    vendors: Vec<Arc<Vendor>>,
+    vendor_apis: Vec<Arc<VendorApi>>,
     pub discovery: Discovery,
     pub limits: Limits,
 }
@@ -77,9 +77,9 @@ impl Policy {
         let sources = session::read(top);
         let presets = read_presets(top);
         let tokens = read_tokens(top, &presets);
-        let mut vendors = Vec::new();
-        let upstreams = read_upstreams(top, &mut vendors);
-        let routes = read_routes(top, &tokens, &upstreams, &vendors);
+        let mut vendor_apis = Vec::new();
+        let upstreams = read_upstreams(top, &mut vendor_apis);
+        let routes = read_routes(top, &tokens, &upstreams, &vendor_apis);
         let identity = identity::read(top);
         if let (true, Some(token)) = (sources.as_ref().is_some_and(Vec::is_empty), tokens.first()) {
             let token = &token.name;
@@ -105,7 +105,7 @@ impl Policy {
             managed,
             trusted,
             upstreams: upstreams?,
-            vendors,
+            vendor_apis,
             discovery,
             limits,
         })
@@ -113,7 +113,8 @@ impl Policy {
 
     /// The upstreams that are no vendor's.
     fn apps(&self) -> impl Iterator<Item = &Arc<Upstream>> {
-        let is_app = |upstream: &&Arc<Upstream>| !self.vendors.iter().any(|v| v.is(upstream));
+        let is_app =
+            |upstream: &&Arc<Upstream>| !self.vendor_apis.iter().any(|api| api.is(upstream));
         self.upstreams.iter().filter(is_app)
     }
 
@@ -174,7 +175,7 @@ const IN_UPSTREAM: [&str; 3] = ["health", "keys", "tls"];
 /// `[upstream]`, or `[upstream.NAME]` tables; the unnamed one has no name.
 fn read_upstreams(
     top: &mut Table<'_>,
-    vendors: &mut Vec<Arc<Vendor>>,
+    vendor_apis: &mut Vec<Arc<VendorApi>>,
 ) -> Option<Vec<Arc<Upstream>>> {
     let at =
         top.take_needed("upstream", "[upstream] with servers = [\"http://127.0.0.1:3000\"]")?;
@@ -188,7 +189,7 @@ fn read_upstreams(
         let mut table = at.table()?;
         let mut upstream = Upstream::read(name, &mut table);
         if let Some(upstream) = &mut upstream {
-            vendors.extend(Vendor::read(&mut table, upstream).map(Arc::new));
+            vendor_apis.extend(VendorApi::read(&mut table, upstream).map(Arc::new));
         }
         // Where `servers` is wrong, `keys` has not been looked at.
         table.take("keys");
@@ -214,12 +215,12 @@ fn read_routes(
     top: &mut Table<'_>,
     tokens: &[Arc<TokenRoute>],
     upstreams: &Option<Vec<Arc<Upstream>>>,
-    vendors: &[Arc<Vendor>],
+    vendor_apis: &[Arc<VendorApi>],
 ) -> Vec<Route> {
     let Some(at) = top.take("route") else { return Vec::new() };
     let none = Vec::new();
     let upstreams = upstreams.as_ref().unwrap_or(&none);
-    at.items().iter().filter_map(|item| Route::read(item, tokens, upstreams, vendors)).collect()
+    at.items().iter().filter_map(|item| Route::read(item, tokens, upstreams, vendor_apis)).collect()
 }
 
 /// What the tokens publish: nothing, unless one of their keys says so.
@@ -261,7 +262,7 @@ impl Rule {
     }
 
     /// The allowed origin a token is asked for from, if it is another site's.
-    pub fn origin(&self, origin: &[u8]) -> Option<&Origin> {
+    pub fn origin(&self, origin: &[u8]) -> Option<&WebOrigin> {
         match self {
             Self::Published(..) | Self::Route(_) => None,
             Self::Token(token, _) => token.origin(origin),

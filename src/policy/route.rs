@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::token::read_limit;
 use crate::document::{At, FromNode, OneOrMany};
 use crate::limit::Limit;
-use crate::policy::{HeaderTemplate, Placeholder, TokenRoute, Vendor, header, html_placeholder};
+use crate::policy::{HeaderTemplate, Placeholder, TokenRoute, VendorApi, header, html_placeholder};
 use crate::request::path::Pattern;
 use crate::session::{Identity, Pointer};
 use crate::upstream::Upstream;
@@ -26,7 +26,7 @@ pub struct Route {
     pub limit: Option<Limit>,
     pub upstream: Option<Arc<Upstream>>,
     /// Set if that is not the app.
-    pub vendor: Option<Arc<Vendor>>,
+    pub vendor_api: Option<Arc<VendorApi>>,
     pub set_headers: Vec<HeaderTemplate>,
     /// Texts of its pages that become tokens.
     pub placeholders: Vec<Placeholder>,
@@ -57,31 +57,32 @@ impl Route {
         at: &At<'_>,
         tokens: &[Arc<TokenRoute>],
         upstreams: &[Arc<Upstream>],
-        vendors: &[Arc<Vendor>],
+        vendor_apis: &[Arc<VendorApi>],
     ) -> Option<Self> {
         let mut table = at.table()?;
         let label = table.peek("path").and_then(|at| at.text("a path").map(str::to_owned));
         let pattern = table.need::<Pattern>("path", r#"path = "/admin/**""#);
         let methods = table.get::<OneOrMany<MethodName>>("methods");
         let upstream = table.take("upstream").and_then(|at| find_upstream(&at, upstreams));
-        let vendor = upstream.as_ref().and_then(|to| vendors.iter().find(|vendor| vendor.is(to)));
-        let usual = if vendor.is_some() { SessionRule::Required } else { SessionRule::Optional };
+        let vendor_api = upstream.as_ref().and_then(|to| vendor_apis.iter().find(|api| api.is(to)));
+        let usual =
+            if vendor_api.is_some() { SessionRule::Required } else { SessionRule::Optional };
         let session = table.get::<SessionRule>("session").unwrap_or(usual);
         let public = table.get::<bool>("public").unwrap_or(false);
-        check_vendor(at, vendor, session, public);
+        check_vendor_api(at, vendor_api, session, public);
         let sign_in = table.get::<SignIn>("sign_in");
         let allow = table.get::<Claims>("allow").unwrap_or_default();
         let limit_name = label.clone().unwrap_or_default();
         let limit = table.take("limit").and_then(|at| read_limit(&limit_name, &at));
-        let vendor = vendor.cloned();
-        let keys = vendor.as_deref();
+        let vendor_api = vendor_api.cloned();
+        let keys = vendor_api.as_deref();
         let set_headers = table.take("set_headers").map(|at| header::read_all(&at, tokens, keys));
         let set_headers = set_headers.unwrap_or_default();
         let placeholders = table.take("placeholders");
         let placeholders = placeholders.map(|at| html_placeholder::read_all(&at, tokens));
         let placeholders = placeholders.unwrap_or_default();
         check(at, session, &allow, sign_in.as_ref(), &set_headers);
-        if !placeholders.is_empty() && (session == SessionRule::Off || vendor.is_some()) {
+        if !placeholders.is_empty() && (session == SessionRule::Off || vendor_api.is_some()) {
             at.problem("`placeholders` are for pages of the app, seen with a session");
         }
         table.finish();
@@ -96,7 +97,7 @@ impl Route {
             allow,
             limit,
             upstream,
-            vendor,
+            vendor_api,
             set_headers,
             placeholders,
         })
@@ -114,8 +115,13 @@ impl Route {
 
 /// Whose key is spent must be known, unless somebody has said that it may be
 /// anybody.
-fn check_vendor(at: &At<'_>, vendor: Option<&Arc<Vendor>>, session: SessionRule, public: bool) {
-    match vendor {
+fn check_vendor_api(
+    at: &At<'_>,
+    vendor_api: Option<&Arc<VendorApi>>,
+    session: SessionRule,
+    public: bool,
+) {
+    match vendor_api {
         Some(_) if session != SessionRule::Required && !public => at.problem(
             "anybody could use the keys of this upstream; write session = \"required\", or \
              public = true if that is meant",

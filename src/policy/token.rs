@@ -29,7 +29,7 @@ pub struct TokenRoute {
     pub minter: Minter,
     pub limit: Option<Limit>,
     /// Origins besides the app's own that may ask from a browser.
-    pub origins: Vec<Origin>,
+    pub origins: Vec<WebOrigin>,
     /// Whether a line in the audit log is a condition of handing it out.
     pub audit: AuditMode,
     /// The `Allow` header of a refusal.
@@ -38,9 +38,9 @@ pub struct TokenRoute {
 
 /// An exact web origin (RFC 6454): scheme, host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin(String);
+pub struct WebOrigin(String);
 
-impl Origin {
+impl WebOrigin {
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -51,7 +51,7 @@ impl Origin {
     }
 }
 
-impl FromNode for Origin {
+impl FromNode for WebOrigin {
     fn read(at: &At<'_>) -> Option<Self> {
         const EXPECTED: &str =
             r#"an exact origin such as "https://admin.example.com" (no path, no wildcard)"#;
@@ -80,7 +80,7 @@ impl TokenRoute {
         {
             by.wrong(r#""user""#);
         }
-        let origins = table.get::<OneOrMany<Origin>>("origins").map(|many| many.0);
+        let origins = table.get::<OneOrMany<WebOrigin>>("origins").map(|many| many.0);
         let audit =
             table.take("audit").and_then(|at| at.choose(&[("required", AuditMode::Required)]));
         let minter = Minter::read(name, &mut table, presets);
@@ -100,7 +100,7 @@ impl TokenRoute {
     }
 
     /// The origin of `origins` this request comes from, if any.
-    pub fn origin(&self, origin: &[u8]) -> Option<&Origin> {
+    pub fn origin(&self, origin: &[u8]) -> Option<&WebOrigin> {
         self.origins.iter().find(|allowed| allowed.is(origin))
     }
 

@@ -14,12 +14,12 @@ use crate::document::{At, Table};
 use crate::upstream::{Address, Upstream, Verify};
 
 /// An upstream that is not the app.
-pub struct Vendor {
+pub struct VendorApi {
     upstream: String,
     keys: Vec<(String, Secret)>,
 }
 
-impl Vendor {
+impl VendorApi {
     /// Reads `keys`, if the upstream has any, and lets it be called by its own
     /// name: a vendor does not know ours.
     pub(super) fn read(table: &mut Table<'_>, upstream: &mut Upstream) -> Option<Self> {
@@ -60,7 +60,7 @@ impl Vendor {
     }
 
     /// Whether a key, or most of one, stands in this text.
-    pub fn is_told_by(&self, text: &[u8]) -> bool {
+    pub fn leaks_in(&self, text: &[u8]) -> bool {
         self.keys.iter().any(|(_, key)| memchr::memmem::find(text, key.bytes()).is_some())
     }
 }
