@@ -226,7 +226,7 @@ fn read_routes(
 /// What the tokens publish: nothing, unless one of their keys says so.
 fn read_discovery(top: &Table<'_>, tokens: &[Arc<TokenRoute>]) -> Discovery {
     let minters = tokens.iter().map(|token| (token.name.as_str(), &token.minter));
-    Discovery::of(minters).unwrap_or_else(|problem| {
+    Discovery::from_tokens(minters).unwrap_or_else(|problem| {
         top.at().problem(problem);
         Discovery::default()
     })

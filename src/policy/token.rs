@@ -83,7 +83,7 @@ impl TokenRoute {
         let origins = table.get::<OneOrMany<WebOrigin>>("origins").map(|many| many.0);
         let audit =
             table.take("audit").and_then(|at| at.choose(&[("required", AuditMode::Required)]));
-        let minter = Minter::read(name, &mut table, presets);
+        let minter = Minter::from_table(name, &mut table, presets);
         table.finish();
         let minter = minter?;
         let allow = minter.methods().iter().map(Method::as_str).collect::<Vec<_>>().join(", ");

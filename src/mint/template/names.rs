@@ -1,4 +1,4 @@
-//! What placeholders may refer to, settled when settings are read.
+//! The names placeholders may use, settled when settings are read.
 //!
 //! A name that does not exist is a problem with its place, not a surprise in a
 //! token; parameters and public key members are put in on the spot.
@@ -6,29 +6,35 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
-use super::compile::{Place, value_in};
-use super::parse::Reference;
+use super::expression::Expressions;
+use super::filter::Filter;
+use super::tree::{Entry, Part, Source, Template, Text};
+use crate::base::json_path::JsonPath;
 use crate::base::secret::Secret;
-use crate::document::At;
+use crate::document::template_syntax::{Presence, Reference};
+use crate::document::{At, shown};
 use crate::mint::inputs::Inputs;
-use crate::mint::keys::{Held, KeyTable};
-use crate::mint::template::{Entry, Part, Placeholder, Presence, Source, Template, Text};
+use crate::mint::key::{KeyTable, Member};
+
+/// Characters of a secret that a token may show.
+const SHOWN_OF_A_SECRET: usize = 4;
 
 /// The names one template may use.
 #[derive(Clone, Copy)]
-pub(crate) struct Names<'n> {
+pub(in crate::mint) struct Names<'n> {
     /// The token's table, for problems that have no better place.
     pub token: &'n At<'n>,
     pub keys: &'n KeyTable,
     pub inputs: &'n Inputs,
     pub has_grant: bool,
     pub has_ttl: bool,
-    /// The vendor's rule for user ids makes them safe inside filters.
+    /// Whether the vendor's rule for user ids makes them safe inside expressions.
     pub safe_user_id: bool,
+    pub expressions: &'n Expressions,
     /// `None` while the parameters themselves are read.
     pub params: Option<&'n Params>,
     pub variables: &'n [String],
-    /// `input`, `sig`, `token`: what the mechanism has made by then.
+    /// `input`, `sig`, `token`: values the mechanism has made by then.
     pub made: &'n [&'static str],
     pub secrets: SecretUse,
     pub reads: &'n RefCell<Reads>,
@@ -36,21 +42,21 @@ pub(crate) struct Names<'n> {
 
 /// Whether secret key members may be put in.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SecretUse {
-    /// In what is sent to the issuer itself.
+pub(in crate::mint) enum SecretUse {
+    /// In a request to the issuer itself.
     Allowed,
     Forbidden,
 }
 
-/// What the templates of one token read.
+/// Everything the templates of one token read.
 #[derive(Default)]
-pub(crate) struct Reads {
-    pub session: BTreeSet<Vec<String>>,
+pub(in crate::mint) struct Reads {
+    pub session: BTreeSet<JsonPath>,
     pub user_id: bool,
     pub draws: Vec<String>,
 }
 
-/// What a reference turned out to be.
+/// The meaning of a reference.
 pub(super) enum Found {
     Nothing,
     Secret(Secret),
@@ -60,29 +66,20 @@ pub(super) enum Found {
 
 /// The operator's `params`, each a template.
 #[derive(Default)]
-pub(crate) struct Params {
+pub(in crate::mint) struct Params {
     entries: Vec<(String, Template)>,
     used: RefCell<BTreeSet<String>>,
     whole: Cell<bool>,
 }
 
 impl Params {
-    /// The operator's parameters, over the preset's defaults.
-    pub(crate) fn read(own: Option<&At<'_>>, preset: Option<&At<'_>>, names: &Names<'_>) -> Self {
-        let mut entries: Vec<(String, Template)> = Vec::new();
-        for (key, at) in own.into_iter().chain(preset).flat_map(At::members) {
-            if entries.iter().any(|(name, _)| *name == key.name) {
-                continue;
-            }
-            if let Some(template) = value_in(&at, names, Place::of(&key.name)) {
-                entries.push((key.name.clone(), template));
-            }
-        }
+    /// Every parameter with its template; no name twice.
+    pub(super) fn new(entries: Vec<(String, Template)>) -> Self {
         Self { entries, ..Self::default() }
     }
 
     /// Whether `{param.NAME…}` has something to put in.
-    pub(crate) fn has(&self, path: &[String]) -> bool {
+    pub(in crate::mint) fn has(&self, path: &[String]) -> bool {
         self.find(path).is_some()
     }
 
@@ -99,8 +96,8 @@ impl Params {
         self.entries.iter().find(|(name, _)| name == first)?.1.descend(rest)
     }
 
-    /// Notes parameters no template uses.
-    pub(crate) fn report_unused(&self, at: Option<&At<'_>>) {
+    /// Reports parameters that no template uses.
+    pub(in crate::mint) fn report_unused(&self, at: Option<&At<'_>>) {
         if self.whole.get() {
             return;
         }
@@ -119,18 +116,22 @@ impl Params {
     }
 
     /// Marks a parameter as known although no template reads it.
-    pub(crate) fn tolerate(&self, name: &str) {
+    pub(in crate::mint) fn mark_used(&self, name: &str) {
         self.used.borrow_mut().insert(name.to_owned());
     }
 }
 
 impl Names<'_> {
-    /// What `reference`, which stands at `at`, refers to; `None` if the problem
-    /// was noted.
-    pub(super) fn find(&self, reference: &Reference, at: &At<'_>) -> Option<Found> {
+    /// The meaning of `reference`, found at `at`; `None` if a problem was noted.
+    pub(super) fn find(
+        &self,
+        reference: &Reference,
+        filters: &[Filter],
+        at: &At<'_>,
+    ) -> Option<Found> {
         match (reference.root(), reference.rest()) {
             ("grant", path) => self.grant(path, at),
-            ("key", [name]) => self.key(name, reference, at),
+            ("key", [name]) => self.key(name, reference, filters, at),
             ("param", path) if self.params.is_some() => self.param(path, reference),
             ("rand", [name]) => Some(Found::Source(self.draw(name))),
             ("request", [name]) => self.request(name, reference),
@@ -139,8 +140,8 @@ impl Names<'_> {
                 Some(Found::Source(Source::UserId))
             }
             ("session", path) if !path.is_empty() => {
-                self.reads.borrow_mut().session.insert(path.to_vec());
-                Some(Found::Source(Source::Session(path.to_vec())))
+                self.reads.borrow_mut().session.insert(JsonPath::new(path.to_vec()));
+                Some(Found::Source(Source::Session(JsonPath::new(path.to_vec()))))
             }
             ("var", [name]) => self.variable(name, at),
             ("iat", []) => Some(Found::Source(Source::Iat)),
@@ -158,7 +159,7 @@ impl Names<'_> {
                 at.problem(format!(
                     "unknown placeholder {}, expected one that starts with session., request., \
                      grant., key., rand.{} or is now, iat, exp, ttl",
-                    crate::document::shown(&reference.path.join(".")),
+                    shown(&reference.path.join(".")),
                     if self.params.is_some() { ", param." } else { "" }
                 ));
                 None
@@ -171,15 +172,21 @@ impl Names<'_> {
             at.problem("`grant` is used but not set; write grant = { url = \"http://…\" }");
             return None;
         }
-        Some(Found::Source(Source::Grant(path.to_vec())))
+        Some(Found::Source(Source::Grant(JsonPath::new(path.to_vec()))))
     }
 
-    fn key(&self, name: &str, reference: &Reference, at: &At<'_>) -> Option<Found> {
+    fn key(
+        &self,
+        name: &str,
+        reference: &Reference,
+        filters: &[Filter],
+        at: &At<'_>,
+    ) -> Option<Found> {
         match self.keys.member(name) {
-            Some(Held::Public(text)) => {
+            Some(Member::Public(text)) => {
                 Some(Found::Template(Template::Fixed(text.as_str().into())))
             }
-            Some(Held::Secret(secret)) => self.secret(name, secret, reference, at),
+            Some(Member::Secret(secret)) => self.secret(name, secret, filters, at),
             None if reference.presence == Presence::Optional => Some(Found::Nothing),
             None => {
                 self.token.problem(format!("`key.{name}` is missing; add it to `key`"));
@@ -188,21 +195,23 @@ impl Names<'_> {
         }
     }
 
-    /// A secret goes to its issuer only. The one exception is the format of
-    /// Typesense, whose tokens begin with four characters of the key.
+    /// A secret goes to its issuer only, except for its first few characters, which
+    /// some vendors put into tokens to say which key signed.
     fn secret(
         &self,
         name: &str,
         secret: &Secret,
-        reference: &Reference,
+        filters: &[Filter],
         at: &At<'_>,
     ) -> Option<Found> {
-        if secret.text().is_none() {
+        let Some(text) = secret.text() else {
             self.token.problem(format!("`key.{name}` is not text"));
             return None;
-        }
-        if let [super::Filter::First4] = reference.filters.as_slice() {
-            let start: String = secret.text().unwrap_or_default().chars().take(4).collect();
+        };
+        if let &[Filter::First(count)] = filters
+            && count <= SHOWN_OF_A_SECRET
+        {
+            let start: String = text.chars().take(count).collect();
             return Some(Found::Template(Template::Fixed(start.into())));
         }
         if self.secrets == SecretUse::Forbidden {
@@ -271,27 +280,12 @@ impl Names<'_> {
         known.map(|index| Found::Source(Source::Variable(index)))
     }
 
-    /// Whether text of `source` cannot break out of a filter expression.
+    /// Whether text of `source` cannot break out of an expression.
     pub(super) fn is_safe(&self, source: &Source) -> bool {
         match source {
             Source::Request(name) => self.inputs.is_safe(name),
             Source::UserId => self.safe_user_id,
             _ => false,
-        }
-    }
-}
-
-impl Placeholder {
-    pub(super) fn is_unsafe_in_filter(&self, names: &Names<'_>) -> bool {
-        if !self.is_raw() {
-            return false;
-        }
-        match &self.source {
-            Source::Inline(template) => match template.as_ref() {
-                Template::Value(inner) => inner.is_unsafe_in_filter(names),
-                _ => false,
-            },
-            source => !names.is_safe(source),
         }
     }
 }
