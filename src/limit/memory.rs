@@ -51,8 +51,8 @@ impl Limits {
     /// Takes one from the bucket, or nothing.
     pub fn take(&self, limit: &Limit, key: BucketKey, now: Now) -> Result<Admitted, Exceeded> {
         let now = u64::try_from(now.ticks().as_nanos()).unwrap_or(u64::MAX);
-        let Some(shard) = self.shards.get(key.shard(self.shards.len())) else {
-            // The index is below the length of `shards`.
+        let Some(shard) = self.shards.get(key.shard::<SHARDS>()) else {
+            // The index is below SHARDS, the length of `shards`.
             return Err(Exceeded::default());
         };
         // Nothing below can panic half-way, so a poisoned lock guards sound data.

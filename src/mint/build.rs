@@ -12,7 +12,7 @@ use super::key::{KeyShape, KeyTable};
 use super::known_members::known_members;
 use super::layered_table::LayeredTable;
 use super::lifetime::Lifetime;
-use super::mechanism::{Kind, Mechanism};
+use super::mechanism::{Mechanism, MechanismKind};
 use super::minter::Minter;
 use super::preset::Presets;
 use super::statuses::Statuses;
@@ -48,7 +48,7 @@ fn build(
     settings: [Option<&Node>; 2],
 ) -> Option<Minter> {
     let token = members.token().clone();
-    let kind: Kind = members.need("kind", "kind = \"jwt\"")?.read()?;
+    let kind: MechanismKind = members.need("kind", "kind = \"jwt\"")?.read()?;
     let mut keys = KeyShape::from_members(members, kind.key_use()).resolve(members);
     let published = kind.published(members, &mut keys);
     let has_grant = members.own("grant").is_some();
@@ -106,7 +106,7 @@ fn build(
 
 /// The mechanism with the operator's parameters put in.
 fn mechanism(
-    kind: Kind,
+    kind: MechanismKind,
     members: &mut LayeredTable<'_, '_, '_>,
     names: &Names<'_>,
 ) -> Option<Mechanism> {

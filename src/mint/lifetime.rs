@@ -116,14 +116,14 @@ impl Lifetime {
         // A session about to end shortens the life.
         let session_end = identity.expires_at().unwrap_or(u64::MAX);
         let life = end.min(session_end).saturating_sub(times.now);
-        let usable = end.saturating_sub(self.min_left.of(life));
+        let usable = end.saturating_sub(self.min_left.seconds_of(life));
         (end.min(session_end), usable.min(session_end))
     }
 }
 
 impl MinLeft {
     /// Never more than half the life, or nothing would ever be kept.
-    fn of(self, life: u64) -> u64 {
+    fn seconds_of(self, life: u64) -> u64 {
         let wanted = match self {
             Self::Default => (life / 5).clamp(10, 300),
             Self::Percent(percent) => life.saturating_mul(percent) / 100,

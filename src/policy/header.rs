@@ -120,11 +120,11 @@ pub(super) fn read_all(
     tokens: &[Arc<TokenRoute>],
     vendor_api: Option<&VendorApi>,
 ) -> Vec<HeaderTemplate> {
-    let names = Names { tokens, vendor_api };
+    let names = HeaderNames { tokens, vendor_api };
     at.members().iter().filter_map(|(key, at)| read(&key.name, at, names)).collect()
 }
 
-fn read(name: &str, at: &At<'_>, names: Names<'_>) -> Option<HeaderTemplate> {
+fn read(name: &str, at: &At<'_>, names: HeaderNames<'_>) -> Option<HeaderTemplate> {
     let Ok(header) = HeaderName::try_from(name) else {
         at.problem("this is not a header name");
         return None;
@@ -142,12 +142,12 @@ fn read(name: &str, at: &At<'_>, names: Names<'_>) -> Option<HeaderTemplate> {
 
 /// The names placeholders of a header may use.
 #[derive(Clone, Copy)]
-struct Names<'n> {
+struct HeaderNames<'n> {
     tokens: &'n [Arc<TokenRoute>],
     vendor_api: Option<&'n VendorApi>,
 }
 
-fn parse(text: &str, names: Names<'_>) -> Result<HeaderValueTemplate, String> {
+fn parse(text: &str, names: HeaderNames<'_>) -> Result<HeaderValueTemplate, String> {
     let mut parts = Vec::new();
     // A `}` alone has always stood for itself in a header.
     for piece in cut(text, StrayBrace::Literal)? {
@@ -167,7 +167,7 @@ fn parse(text: &str, names: Names<'_>) -> Result<HeaderValueTemplate, String> {
 
 const NO_HEADER_TEXT: &str = "found a text that cannot stand in a header";
 
-impl Names<'_> {
+impl HeaderNames<'_> {
     fn part(self, reference: &Reference) -> Result<Part, String> {
         let name = || reference.rest().join(".");
         match (reference.root(), reference.rest()) {
@@ -225,7 +225,7 @@ mod tests {
 
     use super::*;
 
-    const NOTHING: Names<'static> = Names { tokens: &[], vendor_api: None };
+    const NOTHING: HeaderNames<'static> = HeaderNames { tokens: &[], vendor_api: None };
 
     fn render(template: &str, user: &str) -> Option<String> {
         let session = json!({"role": "admin", "n": 3, "list": [1], "a": {"b": "{session.role}"}, "bad": "x\r\ny"});

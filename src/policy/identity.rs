@@ -13,7 +13,7 @@ pub struct IdentityHeaders {
     pub assertion: Option<Assertion>,
 }
 
-pub(super) fn read(top: &mut Table<'_>) -> IdentityHeaders {
+pub(super) fn read_identity(top: &mut Table<'_>) -> IdentityHeaders {
     // The signing key must have no other use: a token or session signed with it would
     // pass for an assertion.
     let others: Vec<At<'_>> = ["session", "token"].iter().filter_map(|key| top.peek(key)).collect();

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::identity::{self, IdentityHeaders};
+use super::identity::{IdentityHeaders, read_identity};
 use super::route::{self, Route};
 use super::session::{self, SessionSource};
 use super::token::{self, TokenRoute, WebOrigin, read_presets, read_tokens};
@@ -74,7 +74,7 @@ impl Policy {
             upstreams.as_deref().unwrap_or_default(),
             &vendor_apis,
         );
-        let identity = identity::read(top);
+        let identity = read_identity(top);
         if let (true, Some(token)) = (sources.as_ref().is_some_and(Vec::is_empty), tokens.first()) {
             let token = &token.name;
             top.missing("session", &format!(", but token.{token} needs to know who is signed in; write [session] with its `kind`"));

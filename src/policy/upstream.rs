@@ -26,7 +26,7 @@ pub(super) fn read_upstreams(
         let mut table = at.table()?;
         let mut upstream = Upstream::read(name, &mut table);
         if let Some(upstream) = &mut upstream {
-            vendor_apis.extend(VendorApi::read(&mut table, upstream).map(Arc::new));
+            vendor_apis.extend(VendorApi::from_table(&mut table, upstream).map(Arc::new));
         }
         // Where `servers` is wrong, `keys` has not been looked at.
         table.take("keys");

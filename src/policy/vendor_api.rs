@@ -22,7 +22,7 @@ pub struct VendorApi {
 impl VendorApi {
     /// Reads `keys`, if the upstream has any. `Host` becomes the vendor's own name: it
     /// does not know ours.
-    pub(super) fn read(table: &mut Table<'_>, upstream: &mut Upstream) -> Option<Self> {
+    pub(super) fn from_table(table: &mut Table<'_>, upstream: &mut Upstream) -> Option<Self> {
         let at = table.take("keys")?;
         if upstream.name.is_empty() {
             at.problem("keys are for vendors, and this is the app; write [upstream.NAME]");

@@ -16,7 +16,7 @@ use crate::mint::template::Names;
 
 /// The `kind` of a preset.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::mint) enum Kind {
+pub(in crate::mint) enum MechanismKind {
     Exchange,
     Hmac,
     Jwt,
@@ -33,7 +33,7 @@ pub(in crate::mint) enum Mechanism {
 pub(in crate::mint) const KEYS: [&[&str]; 6] =
     [&Exchange::KEYS, &Hmac::KEYS, &Jwt::KEYS, &Mac::KEYS, &publish::KEYS, &Signing::KEYS];
 
-impl Kind {
+impl MechanismKind {
     /// The use this mechanism makes of its key.
     pub(in crate::mint) fn key_use(self) -> KeyUse {
         match self {
@@ -58,14 +58,16 @@ impl Kind {
 
 impl Mechanism {
     pub(in crate::mint) fn from_members(
-        kind: Kind,
+        kind: MechanismKind,
         members: &mut LayeredTable<'_, '_, '_>,
         names: &Names<'_>,
     ) -> Option<Self> {
         Some(match kind {
-            Kind::Exchange => Self::Exchange(Box::new(Exchange::from_members(members, names)?)),
-            Kind::Hmac => Self::Hmac(Box::new(Hmac::from_members(members, names)?)),
-            Kind::Jwt => Self::Jwt(Box::new(Jwt::from_members(members, names)?)),
+            MechanismKind::Exchange => {
+                Self::Exchange(Box::new(Exchange::from_members(members, names)?))
+            }
+            MechanismKind::Hmac => Self::Hmac(Box::new(Hmac::from_members(members, names)?)),
+            MechanismKind::Jwt => Self::Jwt(Box::new(Jwt::from_members(members, names)?)),
         })
     }
 
@@ -109,7 +111,7 @@ impl Mechanism {
     }
 }
 
-impl FromNode for Kind {
+impl FromNode for MechanismKind {
     fn read(at: &At<'_>) -> Option<Self> {
         const EXPECTED: &str = r#""jwt", "hmac" or "exchange""#;
         match at.text(EXPECTED)? {

@@ -13,4 +13,4 @@ mod signing;
 
 pub use publish::PublishedKeys;
 
-pub(super) use dispatch::{KEYS, Kind, Mechanism};
+pub(super) use dispatch::{KEYS, Mechanism, MechanismKind};

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::expression::Position;
 use super::filter::Filter;
 use super::names::{Found, Names, Params};
-use super::tree::{Entry, Guard, Part, Placeholder, Source, Template, Text};
+use super::tree::{Entry, Guard, Part, Placeholder, Template, Text, ValueSource};
 use crate::document::template_syntax::{self, Presence, Reference};
 use crate::document::{At, Key, Value};
 
@@ -142,8 +142,8 @@ fn single(
         Found::Nothing => return Some(Template::Absent),
         Found::Secret(secret) => return Some(Template::Text(Text(vec![Part::Secret(secret)]))),
         Found::Template(template) if plain && !template.is_raw() => return Some(template),
-        Found::Template(template) => Source::Inline(Box::new(template)),
-        Found::Source(source) => source,
+        Found::Template(template) => ValueSource::Inline(Box::new(template)),
+        Found::ValueSource(source) => source,
     };
     let placeholder = placeholder(source, reference.presence, filters, Guard::Off);
     check_expression(&placeholder, at, names, position)?;
@@ -177,8 +177,8 @@ fn parts(
                 parts.push(Part::Secret(secret));
                 continue;
             }
-            Found::Source(source) => source,
-            Found::Template(template) => Source::Inline(Box::new(template)),
+            Found::ValueSource(source) => source,
+            Found::Template(template) => ValueSource::Inline(Box::new(template)),
         };
         let placeholder = placeholder(source, reference.presence, filters, guard);
         check_expression(&placeholder, at, names, position)?;
@@ -188,7 +188,7 @@ fn parts(
 }
 
 fn placeholder(
-    source: Source,
+    source: ValueSource,
     presence: Presence,
     filters: Vec<Filter>,
     guard: Guard,
@@ -223,7 +223,7 @@ fn is_unsafe_in_expression(placeholder: &Placeholder, names: &Names<'_>) -> bool
         return false;
     }
     match &placeholder.source {
-        Source::Inline(template) => match template.as_ref() {
+        ValueSource::Inline(template) => match template.as_ref() {
             Template::Value(inner) => is_unsafe_in_expression(inner, names),
             _ => false,
         },

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::expression::Expressions;
 use super::filter::Filter;
-use super::tree::{Entry, Part, Source, Template, Text};
+use super::tree::{Entry, Part, Template, Text, ValueSource};
 use crate::base::json_path::JsonPath;
 use crate::base::secret::Secret;
 use crate::document::template_syntax::{Presence, Reference};
@@ -60,7 +60,7 @@ pub(in crate::mint) struct Reads {
 pub(super) enum Found {
     Nothing,
     Secret(Secret),
-    Source(Source),
+    ValueSource(ValueSource),
     Template(Template),
 }
 
@@ -133,28 +133,34 @@ impl Names<'_> {
             ("grant", path) => self.grant(path, at),
             ("key", [name]) => self.key(name, reference, filters, at),
             ("param", path) if self.params.is_some() => self.param(path, reference),
-            ("rand", [name]) => Some(Found::Source(self.draw(name))),
+            ("rand", [name]) => Some(Found::ValueSource(self.draw(name))),
             ("request", [name]) => self.request(name, reference),
             ("session", [field]) if field == "user_id" => {
                 self.reads.borrow_mut().user_id = true;
-                Some(Found::Source(Source::UserId))
+                Some(Found::ValueSource(ValueSource::UserId))
             }
             ("session", path) if !path.is_empty() => {
                 self.reads.borrow_mut().session.insert(JsonPath::new(path.to_vec()));
-                Some(Found::Source(Source::Session(JsonPath::new(path.to_vec()))))
+                Some(Found::ValueSource(ValueSource::Session(JsonPath::new(path.to_vec()))))
             }
             ("var", [name]) => self.variable(name, at),
-            ("iat", []) => Some(Found::Source(Source::Iat)),
-            ("now", []) => Some(Found::Source(Source::Now)),
-            ("now_ms", []) => Some(Found::Source(Source::NowMs)),
-            ("exp", []) => self.timed(Source::Exp, reference),
-            ("exp_iso", []) => self.timed(Source::ExpIso, reference),
-            ("exp_ms", []) => self.timed(Source::ExpMs, reference),
-            ("ttl", []) => self.timed(Source::Ttl, reference),
-            ("ttl_ms", []) => self.timed(Source::TtlMs, reference),
-            ("input", []) if self.made.contains(&"input") => Some(Found::Source(Source::Input)),
-            ("sig", []) if self.made.contains(&"sig") => Some(Found::Source(Source::Signature)),
-            ("token", []) if self.made.contains(&"token") => Some(Found::Source(Source::Token)),
+            ("iat", []) => Some(Found::ValueSource(ValueSource::Iat)),
+            ("now", []) => Some(Found::ValueSource(ValueSource::Now)),
+            ("now_ms", []) => Some(Found::ValueSource(ValueSource::NowMs)),
+            ("exp", []) => self.timed(ValueSource::Exp, reference),
+            ("exp_iso", []) => self.timed(ValueSource::ExpIso, reference),
+            ("exp_ms", []) => self.timed(ValueSource::ExpMs, reference),
+            ("ttl", []) => self.timed(ValueSource::Ttl, reference),
+            ("ttl_ms", []) => self.timed(ValueSource::TtlMs, reference),
+            ("input", []) if self.made.contains(&"input") => {
+                Some(Found::ValueSource(ValueSource::Input))
+            }
+            ("sig", []) if self.made.contains(&"sig") => {
+                Some(Found::ValueSource(ValueSource::Signature))
+            }
+            ("token", []) if self.made.contains(&"token") => {
+                Some(Found::ValueSource(ValueSource::Token))
+            }
             _ => {
                 at.problem(format!(
                     "unknown placeholder {}, expected one that starts with session., request., \
@@ -172,7 +178,7 @@ impl Names<'_> {
             at.problem("`grant` is used but not set; write grant = { url = \"http://…\" }");
             return None;
         }
-        Some(Found::Source(Source::Grant(JsonPath::new(path.to_vec()))))
+        Some(Found::ValueSource(ValueSource::Grant(JsonPath::new(path.to_vec()))))
     }
 
     fn key(
@@ -238,10 +244,10 @@ impl Names<'_> {
         }
     }
 
-    fn draw(&self, name: &str) -> Source {
+    fn draw(&self, name: &str) -> ValueSource {
         let mut reads = self.reads.borrow_mut();
         let known = reads.draws.iter().position(|draw| draw == name);
-        Source::Random(known.unwrap_or_else(|| {
+        ValueSource::Random(known.unwrap_or_else(|| {
             reads.draws.push(name.to_owned());
             reads.draws.len() - 1
         }))
@@ -249,7 +255,7 @@ impl Names<'_> {
 
     fn request(&self, name: &str, reference: &Reference) -> Option<Found> {
         if self.inputs.declares(name) {
-            return Some(Found::Source(Source::Request(name.to_owned())));
+            return Some(Found::ValueSource(ValueSource::Request(name.to_owned())));
         }
         if reference.presence == Presence::Optional {
             return Some(Found::Nothing);
@@ -261,9 +267,9 @@ impl Names<'_> {
         None
     }
 
-    fn timed(&self, source: Source, reference: &Reference) -> Option<Found> {
+    fn timed(&self, source: ValueSource, reference: &Reference) -> Option<Found> {
         if self.has_ttl {
-            return Some(Found::Source(source));
+            return Some(Found::ValueSource(source));
         }
         if reference.presence == Presence::Optional {
             return Some(Found::Nothing);
@@ -277,14 +283,14 @@ impl Names<'_> {
         if known.is_none() {
             at.problem(format!("`var.{name}` is not one of `vars` that stand before it"));
         }
-        known.map(|index| Found::Source(Source::Variable(index)))
+        known.map(|index| Found::ValueSource(ValueSource::Variable(index)))
     }
 
     /// Whether text of `source` cannot break out of an expression.
-    pub(super) fn is_safe(&self, source: &Source) -> bool {
+    pub(super) fn is_safe(&self, source: &ValueSource) -> bool {
         match source {
-            Source::Request(name) => self.inputs.is_safe(name),
-            Source::UserId => self.safe_user_id,
+            ValueSource::Request(name) => self.inputs.is_safe(name),
+            ValueSource::UserId => self.safe_user_id,
             _ => false,
         }
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::scope::Scope;
-use super::tree::{Entry, Part, Placeholder, Source, Template, Text};
+use super::tree::{Entry, Part, Placeholder, Template, Text, ValueSource};
 use crate::base::clock::push_rfc3339;
 use crate::document::template_syntax::Presence;
 use crate::mint::error::MintError;
@@ -147,7 +147,7 @@ impl Placeholder {
     }
 }
 
-impl Source {
+impl ValueSource {
     fn value<'a>(&'a self, scope: &Scope<'a>) -> Result<Option<Cow<'a, Value>>, MintError> {
         let text = |text: &str| Cow::Owned(Value::from(text));
         let number = |number: u64| Cow::Owned(Value::from(number));

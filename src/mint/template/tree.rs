@@ -54,7 +54,7 @@ pub(super) enum Part {
 /// One value put in, with its filters and checks.
 #[derive(Clone)]
 pub(in crate::mint) struct Placeholder {
-    pub(super) source: Source,
+    pub(super) source: ValueSource,
     pub(super) presence: Presence,
     pub(super) filters: Vec<Filter>,
     pub(super) guard: Guard,
@@ -82,7 +82,7 @@ impl Guard {
 
 /// Where a value comes from.
 #[derive(Clone)]
-pub(super) enum Source {
+pub(super) enum ValueSource {
     Exp,
     ExpIso,
     ExpMs,
@@ -131,7 +131,7 @@ impl Template {
                 Entry::Merge(template) => template.writes(path),
                 Entry::Named { name, value } => name.is(first) && value.writes(rest),
             }),
-            Self::Value(Placeholder { source: Source::Inline(template), filters, .. }) => {
+            Self::Value(Placeholder { source: ValueSource::Inline(template), filters, .. }) => {
                 filters.is_empty() && template.writes(path)
             }
             Self::Absent | Self::List(_) | Self::Text(_) | Self::Value(_) => false,
@@ -175,7 +175,7 @@ impl Placeholder {
     }
 }
 
-impl Source {
+impl ValueSource {
     /// The member `path` of it, for sources that have members.
     pub(super) fn descend(&self, path: &[String]) -> Option<Self> {
         let longer = |start: &JsonPath| JsonPath::new([start, path].concat());
@@ -209,7 +209,7 @@ impl Source {
 }
 
 /// Names the source, never its value.
-impl fmt::Display for Source {
+impl fmt::Display for ValueSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Grant(path) => write!(f, "`grant.{}`", path.join(".")),
