@@ -6,9 +6,9 @@ use std::ops::Deref;
 use http::Method;
 
 use crate::base::secret::Secrets;
+use crate::base::url::Url;
 use crate::document::{At, FromNode, Node, OneOrMany, Problems, Table};
 use crate::identify::store;
-use crate::outbound::Url;
 use crate::request::path::Pattern;
 use crate::session::Source;
 
@@ -35,11 +35,6 @@ impl Deref for SessionSource {
 }
 
 impl SessionSource {
-    /// Whether any sign-out path is known.
-    pub fn signs_out(&self) -> bool {
-        !self.sign_out.is_empty()
-    }
-
     /// Whether the app ends this session when it answers such a request. A path the app
     /// might read as a sign-out path counts: forgetting a session too often costs
     /// nothing.
