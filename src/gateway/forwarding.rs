@@ -68,7 +68,7 @@ impl Forwarding {
         let settings = &incoming.policy.identity;
         let assertion = settings.assertion.as_ref().zip(identity);
         let assertion = assertion.and_then(|(assertion, identity)| {
-            incoming.state.assertions.of(assertion, identity, incoming.now)
+            incoming.state.assertions.header_for(assertion, identity, incoming.now)
         });
         let headers = settings.headers.iter();
         let headers = headers.filter_map(move |header| self.rendered(header, identity));

@@ -19,7 +19,7 @@ use crate::decide::{self, Decision};
 use crate::issue::Query;
 use crate::limit::Admitted;
 use crate::observe::{Outcome, TokenPlace};
-use crate::policy::{Origin, Policy, Rule, TokenRoute};
+use crate::policy::{Policy, Rule, TokenRoute, WebOrigin};
 use crate::request::refusal::{Refusal, Reply};
 use crate::request::view::RequestView;
 use crate::session::Identity;
@@ -30,7 +30,7 @@ pub(super) struct Decided<'p> {
     decision: Decision<'p>,
     rule: Option<&'p Rule>,
     /// An origin that may read the answer.
-    origin: Option<&'p Origin>,
+    origin: Option<&'p WebOrigin>,
     /// For a token: what the request says about it.
     query: Option<Query>,
     is_head: bool,

@@ -7,7 +7,7 @@ use pingora::prelude::Result;
 
 use super::forwarding::Forwarding;
 use super::who::Who;
-use crate::policy::{SessionRule, Vendor};
+use crate::policy::{SessionRule, VendorApi};
 
 /// Headers that concern only the app, or reveal the browser's view of it.
 const NOT_FOR_VENDORS: [HeaderName; 9] = [
@@ -46,8 +46,8 @@ const NOT_FOR_OUR_SITE: [HeaderName; 18] = [
 
 impl Forwarding {
     /// The vendor this request goes to, if any.
-    pub(super) fn vendor(&self) -> Option<&Vendor> {
-        self.route.as_ref()?.vendor.as_deref()
+    pub(super) fn vendor(&self) -> Option<&VendorApi> {
+        self.route.as_ref()?.vendor_api.as_deref()
     }
 
     /// Removes the app's headers from the request and sets the route's.
@@ -67,7 +67,7 @@ impl Forwarding {
             response.remove_header(name);
         }
         let fields = response.headers.iter();
-        let telling = fields.filter(|(_, value)| vendor.is_told_by(value.as_bytes()));
+        let telling = fields.filter(|(_, value)| vendor.leaks_in(value.as_bytes()));
         let telling: Vec<HeaderName> = telling.map(|(name, _)| name.clone()).collect();
         for name in &telling {
             response.remove_header(name);

@@ -180,7 +180,7 @@ impl Issuer {
 
     /// Users and addresses with a counter.
     pub fn buckets(&self) -> usize {
-        self.limits.len()
+        self.limits.buckets()
     }
 
     pub fn cached_tokens(&self) -> u64 {

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::code::Code;
-use crate::limit::{Exceeded, Limit, whole_seconds};
+use crate::base::units::whole_seconds;
+use crate::limit::{Exceeded, Limit};
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
