@@ -23,6 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// How a call ended.
+#[derive(Clone, Copy)]
 pub(super) enum Outcome {
     Answered,
     /// The error, and the pause that the issuer asked for, if any.
