@@ -4,51 +4,41 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use pingora::prelude::{HttpPeer, Result};
 use pingora::protocols::tls::CaType;
 use pingora::utils::tls::{WrappedX509, parse_x509};
 
+use super::purpose::{Purpose, WRITE_TIMEOUT};
 use super::upgrade_connector::Dial;
 use crate::upstream::{Target, Upstream, Verify, Version};
 
-/// Given up if the app takes none of the request for this long.
-pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections dialled for upgrades are pooled apart from ordinary ones.
 const UPGRADE_GROUP: u64 = 1;
 /// Requests that share an HTTP/2 connection to the app.
 const STREAMS: usize = 100;
-/// Octets of one answer that wait for a client who does not read. By default one
-/// such client would use up what the whole connection may hold, and stop everybody
-/// else's answers.
+/// Bytes of one answer that may wait for a client that does not read. By default one
+/// such client would use up the window of the whole connection and stop all other
+/// answers.
 const STREAM_WINDOW: u32 = 256 * 1024;
-/// The streams' own windows are the limit. Half of this is also what the frames
-/// that wait may weigh before the connection, with all its streams, is given up.
+/// The streams' own windows are the limit. Half of this is also the budget for
+/// queued frames, beyond which the connection is closed with all its streams.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 thread_local! {
-    /// Connections are kept for the thread that made them: only there are they waited
-    /// for without another thread being woken. Even, like groups.
+    /// Connections are pooled per thread: on another thread, waiting for one would wake
+    /// the thread that made it. Even, like groups.
     static THREAD: u64 = {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         NEXT.fetch_add(2, Ordering::Relaxed)
     };
 }
 
-/// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    Request,
-    /// A tunnel, which HTTP/2 has no room for.
-    Upgrade,
-}
-
-/// What the framework needs to have made of an upstream's settings, once.
+/// An upstream's settings in the framework's form, made once.
 struct Derived {
     ca: Option<Arc<CaType>>,
-    /// The framework's pool tells connections apart by neither of authorities
-    /// and version, so that a connection made under other ones would be used.
+    /// The framework's pool tells connections apart neither by authorities nor by
+    /// version; without this it would reuse one made under other settings.
     group: u64,
     dial: Arc<Dial>,
     dial_upgrade: Arc<Dial>,

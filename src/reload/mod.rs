@@ -18,7 +18,8 @@ use tokio::signal::unix::Signal;
 
 use crate::base::secret::Secrets;
 use crate::config::{Config, Log, Server, secrets_beside};
-use crate::state::Live;
+use crate::observe::{Event, ReloadResult};
+use crate::state::State;
 use watch::Watched;
 
 /// What a reload compares with: the settings the process was started with, and
@@ -38,7 +39,7 @@ impl Reload {
     }
 
     /// The new configuration is in force, or every reason why not.
-    fn reload(&self, live: &Arc<Live>) -> Result<(), Vec<String>> {
+    fn reload(&self, live: &Arc<State>) -> Result<(), Vec<String>> {
         let secrets = secrets_beside(&self.path);
         // What changes from here on is another change.
         let before = self.watched().look();
@@ -84,7 +85,7 @@ impl Reload {
 /// The reload as a service of the process.
 pub(crate) struct Reloader {
     reload: Arc<Reload>,
-    live: Arc<Live>,
+    live: Arc<State>,
     /// Taken when the service starts.
     hangups: Mutex<Option<Signal>>,
 }
@@ -108,7 +109,7 @@ impl BackgroundService for Reloader {
 }
 
 impl Reloader {
-    pub(crate) fn new(reload: Reload, live: &Arc<Live>, hangups: Signal) -> Self {
+    pub(crate) fn new(reload: Reload, live: &Arc<State>, hangups: Signal) -> Self {
         let (reload, live) = (Arc::new(reload), live.clone());
         Self { reload, live, hangups: Mutex::new(Some(hangups)) }
     }
@@ -132,7 +133,7 @@ impl Reloader {
         // Files, and names of upstreams, are read blocking.
         let done = tokio::task::spawn_blocking(move || {
             // Whatever the settings say: the file may have been moved away.
-            if let Err(error) = live.audit.reopen() {
+            if let Err(error) = live.telemetry.reopen() {
                 tracing::error!(%error, "the audit log cannot be opened again; it goes on where it was");
             }
             reload.reload(&live)
@@ -140,11 +141,11 @@ impl Reloader {
         .await;
         match done {
             Ok(Ok(())) => {
-                self.live.metrics.reloaded("ok");
+                self.live.telemetry.emit(Event::Reloaded(ReloadResult::Done));
                 tracing::info!("configuration reloaded");
             }
             Ok(Err(problems)) => {
-                self.live.metrics.reloaded("refused");
+                self.live.telemetry.emit(Event::Reloaded(ReloadResult::Refused));
                 for problem in problems {
                     tracing::error!(problem, "configuration not reloaded");
                 }

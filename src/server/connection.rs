@@ -23,8 +23,8 @@ use crate::config::Server;
 use crate::edge::{Edge, Open, Place};
 use crate::gateway::Gateway;
 use crate::gateway::connection::Connection;
-use crate::observe::Slow;
-use crate::state::Live;
+use crate::observe::{ConnectionEvent, ConnectionRefusal, Event, LatePart};
+use crate::state::State;
 
 /// How long a connection that is kept is waited for at the most.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
@@ -47,14 +47,14 @@ pub(super) struct Proxies {
 
 /// A listener behind the limits of the edge and a deadline for request heads.
 pub(super) struct Guarded {
-    live: Arc<Live>,
+    live: Arc<State>,
     serves: Serves,
     header_timeout: Duration,
     idle_timeout: Duration,
 }
 
 impl Guarded {
-    pub(super) fn new(live: &Arc<Live>, serves: Serves, server: &Server) -> Self {
+    pub(super) fn new(live: &Arc<State>, serves: Serves, server: &Server) -> Self {
         Self {
             live: live.clone(),
             serves,
@@ -69,7 +69,7 @@ impl Guarded {
     async fn open(&self, stream: Stream) -> Option<(Stream, Admitted)> {
         let (live, edge) = (&self.live, self.live.edge());
         let Some(open) = live.crowd.enter(edge.max_connections) else {
-            live.metrics.connections_refused.inc();
+            self.emit(ConnectionEvent::Refused(ConnectionRefusal::Full));
             return None;
         };
         let stream = self.take_proxy_header(&edge, stream).await?;
@@ -78,7 +78,7 @@ impl Guarded {
                 Some((address, limit)) => {
                     let place = live.crowd.admit(address, limit);
                     if place.is_none() {
-                        live.metrics.addresses_refused.inc();
+                        self.emit(ConnectionEvent::Refused(ConnectionRefusal::AddressFull));
                         return None;
                     }
                     place
@@ -89,7 +89,8 @@ impl Guarded {
         let Serves::Tls(_) = self.serves else { return Some((stream, admitted)) };
         let tls = edge.tls.as_ref()?;
         let secured = handshake::secure(stream, tls, self.header_timeout).await;
-        live.metrics.handshake(secured.as_ref().map_or_else(|error| error.as_str(), |_| "done"));
+        let result = secured.as_ref().map_or_else(|error| error.as_str(), |_| "done");
+        self.emit(ConnectionEvent::Handshake { result });
         secured.ok().map(|stream| (stream, admitted))
     }
 
@@ -99,7 +100,7 @@ impl Guarded {
         }
         let taken = handshake::take_proxy_header(stream, self.header_timeout).await;
         if taken.is_err() {
-            self.live.metrics.proxy_headers_refused.inc();
+            self.emit(ConnectionEvent::Refused(ConnectionRefusal::ProxyHeader));
         }
         taken.ok()
     }
@@ -155,9 +156,13 @@ impl Guarded {
     /// Counts what is `None` because it took too long.
     fn in_time<T>(&self, done: Option<T>) -> Option<T> {
         if done.is_none() {
-            self.live.metrics.slow_client(Slow::Head);
+            self.emit(ConnectionEvent::Late(LatePart::Head));
         }
         done
+    }
+
+    fn emit(&self, event: ConnectionEvent) {
+        self.live.telemetry.emit(Event::Connection(event));
     }
 }
 

@@ -30,7 +30,7 @@ use crate::base::crypto_provider;
 use crate::config::{Listen, Server};
 use crate::gateway::{Gateway, Probes};
 use crate::reload::{Reload, Reloader};
-use crate::state::Live;
+use crate::state::State;
 
 use accept::{Accept, Threads};
 use connection::{Guarded, Proxies, Serves};
@@ -115,7 +115,7 @@ impl Listeners {
 /// the drain time is over. Blocks; must not be called inside a runtime. An error is
 /// that no thread can be started; nothing was served then.
 pub fn serve(
-    live: &Arc<Live>,
+    live: &Arc<State>,
     server: &Server,
     listeners: Listeners,
     mut shutdown: Shutdown,
@@ -151,7 +151,7 @@ pub fn serve(
     for warning in live.policy().warnings() {
         tracing::warn!(warning, "dangerous setting");
     }
-    live.start();
+    live.watch_keys();
     if listeners.predecessor.is_some() {
         // It serves as well as ever; there is time.
         live.wait_until_complete(COMPLETE_WITHIN);
@@ -198,7 +198,7 @@ pub fn serve(
 }
 
 /// The gateway as the framework runs it, shared by every listener that serves it.
-fn proxies(live: &Arc<Live>, server: &Server, conf: &Arc<ServerConf>) -> Proxies {
+fn proxies(live: &Arc<State>, server: &Server, conf: &Arc<ServerConf>) -> Proxies {
     crypto_provider::install();
     let http1 = http_proxy(conf, Gateway(live.clone()));
     let mut http2 = http_proxy(conf, Gateway(live.clone()));

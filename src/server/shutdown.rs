@@ -23,7 +23,7 @@ use super::handover::{Predecessor, Program, Sockets};
 use super::listen::{self, Bound};
 use super::signal_stream::{Asked, Signals, before_runtime};
 use crate::config::Server;
-use crate::state::Live;
+use crate::state::State;
 
 /// Who has connected is accepted by then.
 const LAST_CONNECTIONS: Duration = Duration::from_millis(100);
@@ -82,7 +82,7 @@ impl Shutdown {
         }
     }
 
-    pub(super) fn listen(self, live: &Arc<Live>, server: &Server, sockets: &Listeners) -> Watch {
+    pub(super) fn listen(self, live: &Arc<State>, server: &Server, sockets: &Listeners) -> Watch {
         let source = match self {
             Self::Signals(caught, program) => {
                 let upgrade = program.and_then(|program| Upgrade::new(program, sockets));
@@ -147,15 +147,15 @@ impl Upgrade {
 pub(super) struct Drained(Option<mpsc::Receiver<()>>);
 
 impl Drained {
-    pub(super) fn finish(self, live: &Live) {
+    pub(super) fn finish(self, live: &State) {
         if let Some(finished) = self.0 {
             drop(finished);
         }
-        live.flush();
+        live.telemetry.flush();
     }
 }
 
-fn wait_until_drained(live: &Live, limit: Duration, linger: Duration) {
+fn wait_until_drained(live: &State, limit: Duration, linger: Duration) {
     const STEP: Duration = Duration::from_millis(20);
     // What was accepted a moment ago shows a moment later.
     std::thread::sleep(STEP * 2);
@@ -173,15 +173,15 @@ fn wait_until_drained(live: &Live, limit: Duration, linger: Duration) {
 }
 
 #[expect(clippy::exit, reason = "the framework would sleep through its whole grace period")]
-fn end(live: &Live, code: i32) -> ! {
-    live.flush();
+fn end(live: &State, code: i32) -> ! {
+    live.telemetry.flush();
     std::process::exit(code)
 }
 
 /// What the framework asks for the signal to stop.
 pub(super) struct Watch {
     source: Source,
-    live: Arc<Live>,
+    live: Arc<State>,
     lame_duck: Duration,
     /// Known once it is known why the process stops.
     linger: Arc<Mutex<Duration>>,

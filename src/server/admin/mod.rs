@@ -11,14 +11,12 @@ use pingora::protocols::http::ServerSession;
 
 use super::accept::Accept;
 use super::listen::Bound;
-use crate::edge::Certificate;
-use crate::observe::Gauges;
-use crate::state::Live;
+use crate::state::State;
 
-pub(super) struct Admin(Arc<Live>);
+pub(super) struct Admin(Arc<State>);
 
 /// On a thread of its own, which answers when the others are busy.
-pub(super) fn service(live: &Arc<Live>, socket: Bound) -> Accept<HttpServer<Admin>> {
+pub(super) fn service(live: &Arc<State>, socket: Bound) -> Accept<HttpServer<Admin>> {
     Accept::new("admin", HttpServer::new_app(Admin(live.clone())), vec![socket])
 }
 
@@ -35,12 +33,13 @@ impl ServeHttp for Admin {
             }
             (false, _) => (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "read only\n".to_owned()),
             (true, "/healthz") => (StatusCode::OK, "text/plain", "alive\n".to_owned()),
-            (true, "/metrics") => (StatusCode::OK, "text/plain; version=0.0.4", self.metrics()),
+            (true, "/metrics") => (StatusCode::OK, "text/plain; version=0.0.4", self.0.metrics()),
             (true, "/readyz") => self.readiness().await,
             (true, _) => (
                 StatusCode::NOT_FOUND,
                 "text/plain",
-                "here are /healthz, /readyz, /metrics and POST /revoke\n".to_owned(),
+                "not found; this listener serves /healthz, /readyz, /metrics and POST /revoke\n"
+                    .to_owned(),
             ),
         };
         answer(status, content_type, body.into_bytes(), method == Method::HEAD)
@@ -52,37 +51,12 @@ impl Admin {
         if !self.0.is_ready() {
             return (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "shutting down\n".to_owned());
         }
-        let missing = self.0.missing().await;
+        let missing = self.0.unready().await;
         if missing.is_empty() {
             return (StatusCode::OK, "text/plain", "ready\n".to_owned());
         }
         let lines = missing.into_iter().map(|line| line + "\n").collect();
         (StatusCode::SERVICE_UNAVAILABLE, "text/plain", lines)
-    }
-
-    fn metrics(&self) -> String {
-        let policy = self.0.policy();
-        let remote = policy.tokens.iter().filter(|token| token.minter.is_remote());
-        let circuits =
-            remote.map(|token| (token.name.clone(), self.0.circuits.state(&token.name))).collect();
-        let upstreams = policy.upstreams.iter().map(|upstream| &**upstream);
-        self.0.metrics.upstream.survey(upstreams, self.0.clock.now());
-        let (edge, now) = (self.0.edge(), self.0.clock.now().unix());
-        let certificates = edge.tls.iter().flat_map(|tls| &tls.certificates);
-        let left = |certificate: &Certificate| {
-            let seconds = certificate.expires_at.saturating_sub(now);
-            (certificate.label().to_owned(), seconds as f64)
-        };
-        self.0.metrics.render(&Gauges {
-            connections: self.0.crowd.open(),
-            certificates: certificates.map(left).collect(),
-            circuits,
-            in_flight: self.0.in_flight(),
-            buckets: self.0.limits.buckets(),
-            cached: self.0.tokens.len(),
-            audit_failures: self.0.audit.failed(),
-            session_errors: self.0.servers.failures(),
-        })
     }
 }
 

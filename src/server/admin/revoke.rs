@@ -11,17 +11,17 @@ use serde_json::{Value, json};
 
 use crate::base::digest::{Kind, Mark};
 use crate::base::text::Hex;
-use crate::identify::revocation::By;
+use crate::identify::revocation::RevokedBy;
 use crate::session::Cookies;
 use crate::session::Verdict;
-use crate::state::Live;
+use crate::state::State;
 
 const MAX_BODY: usize = 64 * 1024;
 
 type Reply = (StatusCode, String);
 
 /// What `POST` and `DELETE` do.
-pub(super) async fn answer(live: &Live, session: &mut ServerSession) -> Reply {
+pub(super) async fn answer(live: &State, session: &mut ServerSession) -> Reply {
     if let Err(reply) = admit(session) {
         return reply;
     }
@@ -33,12 +33,12 @@ pub(super) async fn answer(live: &Live, session: &mut ServerSession) -> Reply {
     let member = |name: &str| body.get(name).and_then(Value::as_str);
     match (method, member("user"), member("cookie")) {
         (Method::POST, Some(user), None) => {
-            live.revoked.end_user(user, live.clock.now());
+            live.identifier.revoke_user(user, live.clock.now());
             tracing::info!(user = hash_of(live, user).as_str(), "user's sessions revoked");
             done()
         }
         (Method::DELETE, Some(user), None) => {
-            live.revoked.pardon_user(user);
+            live.identifier.pardon_user(user);
             tracing::info!(user = hash_of(live, user).as_str(), "user's sessions admitted again");
             done()
         }
@@ -51,28 +51,34 @@ pub(super) async fn answer(live: &Live, session: &mut ServerSession) -> Reply {
     }
 }
 
-fn hash_of(live: &Live, user: &str) -> Hex {
-    live.user_hash(Mark::of(Kind::User, user))
+fn hash_of(live: &State, user: &str) -> Hex {
+    live.telemetry.user_hash(Mark::of(Kind::User, user))
 }
 
 /// The cookie is the value of a `Cookie` header.
-async fn end_session(live: &Live, cookie: &str) -> Reply {
-    let policy = live.policy();
+async fn end_session(live: &State, cookie: &str) -> Reply {
+    let (policy, now) = (live.policy(), live.clock.now());
     let cookies = Cookies::new(cookie.as_bytes());
-    match live.verify(&policy, cookies, live.clock.now()).await.verdict {
+    match live.identifier.identify(&policy, cookies, now).await.verdict {
         Verdict::Known(identity, index) => {
             if let Some(source) = policy.sources.get(index) {
-                live.end_session(source, cookies, &identity, By::Operator).await;
-                tracing::info!(user = live.user_hash(identity.mark()).as_str(), "session revoked");
+                live.identifier
+                    .end_session(source, cookies, &identity, RevokedBy::Operator, live.clock.now())
+                    .await;
+                tracing::info!(
+                    user = live.telemetry.user_hash(identity.mark()).as_str(),
+                    "session revoked"
+                );
             }
             done()
         }
         Verdict::Nobody(_) => {
             refuse(StatusCode::NOT_FOUND, "the cookie is no valid session: nothing to revoke")
         }
-        Verdict::Unknown(_) => {
-            refuse(StatusCode::SERVICE_UNAVAILABLE, "whose session this is cannot be asked now")
-        }
+        Verdict::Unknown(_) => refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the session store cannot be reached; try again",
+        ),
     }
 }
 

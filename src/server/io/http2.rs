@@ -18,7 +18,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use super::passthrough::pass_on;
 use super::write_buffer::Gathered;
-use crate::state::Live;
+use crate::observe::{ConnectionEvent, Event};
+use crate::state::State;
 
 /// How every connection begins (RFC 9113 section 3.4).
 pub(in crate::server) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -31,11 +32,11 @@ pub(in crate::server) struct Http2Io {
     /// The frames that were written.
     written: Frames,
     gathered: Gathered,
-    live: Arc<Live>,
+    live: Arc<State>,
 }
 
 impl Http2Io {
-    pub(in crate::server) fn new(io: Stream, live: &Arc<Live>) -> Self {
+    pub(in crate::server) fn new(io: Stream, live: &Arc<State>) -> Self {
         let gathered = Gathered::new(live.policy().limits.body_timeout);
         let (ahead, written) = (Vec::new(), Frames::default());
         Self { io, ahead, written, gathered, live: live.clone() }
@@ -55,14 +56,18 @@ impl Http2Io {
 
     fn note_error(&self, error: &io::Error) {
         if error.kind() == io::ErrorKind::TimedOut {
-            self.live.metrics.http2_refused("stalled");
+            refused(&self.live, "stalled");
         }
     }
 
     fn note(&mut self, written: &[u8]) {
         let live = &self.live;
-        self.written.look_at(written, |reason| live.metrics.http2_refused(reason));
+        self.written.look_at(written, |reason| refused(live, reason));
     }
+}
+
+fn refused(live: &State, reason: &'static str) {
+    live.telemetry.emit(Event::Connection(ConnectionEvent::Http2Refused { reason }));
 }
 
 pass_on!(Http2Io);
