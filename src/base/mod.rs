@@ -8,6 +8,7 @@ pub mod digest;
 pub mod hardening;
 pub mod host;
 pub mod secret;
+pub mod store_url;
 pub mod text;
 pub mod units;
 pub mod url;

@@ -6,10 +6,9 @@ use std::ops::Deref;
 use http::Method;
 
 use crate::document::{At, FromNode, OneOrMany, Table};
-use crate::identify::store;
 use crate::outbound::Url;
 use crate::request::path::Pattern;
-use crate::session::Source;
+use crate::session::{Source, Store};
 
 /// A source and what surrounds it.
 pub struct SessionSource {
@@ -76,7 +75,7 @@ fn read_one(at: &At<'_>) -> Option<SessionSource> {
     table.finish();
     let source = source?;
     let literal = matches!(at.secrets, crate::base::secret::Secrets::Literal);
-    if let Some(Err(error)) = source.store().map(store::check)
+    if let Some(Err(error)) = source.store().map(Store::check_addresses)
         && !literal
     {
         at.problem(error.to_string());

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::codec::{bytes, time};
 use crate::base::secret::Secret;
+use crate::base::store_url::{BadStoreUrl, StoreUrl};
 use crate::session::{Identity, Reason, Rejected};
 
 /// The outcome of looking at cookies: someone is known, or the store must be
@@ -100,6 +101,26 @@ pub struct Store {
     pub cache_seconds: u64,
     /// How long a request waits for the store.
     pub timeout: Duration,
+}
+
+impl Store {
+    /// Checks the addresses without connecting, so that a wrong one is a problem
+    /// of the file and not of the first user.
+    pub fn check_addresses(&self) -> Result<(), BadStoreUrl> {
+        let fits = |address: &Secret, engine: Engine| match (StoreUrl::parse(address)?, engine) {
+            (StoreUrl::Redis(_), Engine::Redis) | (StoreUrl::Sql(_), Engine::Sql) => Ok(()),
+            (StoreUrl::Redis(_), Engine::File | Engine::Sql) => {
+                Err(BadStoreUrl("it is that of a Redis server, expected a database"))
+            }
+            (StoreUrl::Sql(_), Engine::File | Engine::Redis) => {
+                Err(BadStoreUrl("it is that of a database, expected a Redis server"))
+            }
+        };
+        if let Some(url) = &self.url {
+            fits(url, self.engine)?;
+        }
+        self.database.as_ref().map_or(Ok(()), |database| fits(database, Engine::Sql))
+    }
 }
 
 impl Question {

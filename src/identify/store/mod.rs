@@ -18,6 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::runtime::Handle;
 
 use crate::base::secret::Secret;
+use crate::base::store_url::{BadStoreUrl, StoreUrl};
 use crate::session::{Answer, Engine, Query, Store};
 
 /// Octets of one session at most; the verifier refuses what reaches this size.
@@ -27,7 +28,7 @@ const MAX_SESSION: usize = 1024 * 1024 + 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {
     /// The address cannot be used at all; says why.
-    BadAddress(&'static str),
+    BadAddress(BadStoreUrl),
     /// The store answered with an error; a code of its own, never its message.
     Failed(String),
     /// The store knows us but does not let us in.
@@ -39,7 +40,7 @@ pub enum StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadAddress(why) => write!(f, "the store's `url` cannot be used: {why}"),
+            Self::BadAddress(why) => why.fmt(f),
             Self::Failed(code) => write!(f, "the store answered with error {code}"),
             Self::NotAllowed => f.write_str("the store does not accept the user or password"),
             Self::TimedOut => f.write_str("the store did not answer in time"),
@@ -49,6 +50,12 @@ impl fmt::Display for StoreError {
 }
 
 impl std::error::Error for StoreError {}
+
+impl From<BadStoreUrl> for StoreError {
+    fn from(bad: BadStoreUrl) -> Self {
+        Self::BadAddress(bad)
+    }
+}
 
 /// Every store the process is connected to. Sources with the same address share
 /// connections, and a reload keeps them.
@@ -153,16 +160,16 @@ impl Stores {
 impl Connection {
     /// Connects to nothing yet.
     fn open(address: &Secret) -> Result<Self, StoreError> {
-        match scheme(address)? {
-            Scheme::Redis(url) => redis::Redis::open(url).map(Self::Redis),
-            Scheme::Sql(url) => sql::Database::open(url).map(Self::Sql),
+        match StoreUrl::parse(address)? {
+            StoreUrl::Redis(client) => redis::Redis::open(&client).map(Self::Redis),
+            StoreUrl::Sql(url) => Ok(Self::Sql(sql::Database::open(url))),
         }
     }
 
     async fn get(&self, key: &str) -> Result<Option<Answer>, StoreError> {
         match self {
             Self::Redis(redis) => redis.get(key).await,
-            Self::Sql(_) => Err(StoreError::BadAddress("it is not that of a Redis server")),
+            Self::Sql(_) => Err(BadStoreUrl("it is not that of a Redis server").into()),
         }
     }
 
@@ -172,7 +179,7 @@ impl Connection {
         matching: &[(String, crate::session::Cell)],
     ) -> Result<Option<Answer>, StoreError> {
         match self {
-            Self::Redis(_) => Err(StoreError::BadAddress("it is not that of a database")),
+            Self::Redis(_) => Err(BadStoreUrl("it is not that of a database").into()),
             Self::Sql(database) => database.row(table, matching).await,
         }
     }
@@ -183,41 +190,6 @@ impl Connection {
             Self::Sql(database) => database.ping().await,
         }
     }
-}
-
-enum Scheme<'a> {
-    Redis(&'a str),
-    Sql(&'a str),
-}
-
-fn scheme(address: &Secret) -> Result<Scheme<'_>, StoreError> {
-    const EXPECTED: &str = "it must start with redis://, rediss://, postgres://, mysql://, \
-                            mariadb:// or sqlite://";
-    let text = address.text().ok_or(StoreError::BadAddress("it is not text"))?;
-    match text.split_once("://").map_or("", |(scheme, _)| scheme) {
-        "redis" | "rediss" | "redis+unix" => Ok(Scheme::Redis(text)),
-        "mariadb" | "mysql" | "postgres" | "postgresql" | "sqlite" => Ok(Scheme::Sql(text)),
-        _ => Err(StoreError::BadAddress(EXPECTED)),
-    }
-}
-
-/// Checks what can be seen of a store's settings without connecting, so that a
-/// wrong address is a problem of the file and not of the first user.
-pub fn check(store: &Store) -> Result<(), StoreError> {
-    let fits = |address: &Secret, engine: Engine| match (scheme(address)?, engine) {
-        (Scheme::Redis(url), Engine::Redis) => redis::check(url),
-        (Scheme::Sql(url), Engine::Sql) => sql::check(url),
-        (Scheme::Redis(_), _) => {
-            Err(StoreError::BadAddress("it is that of a Redis server, expected a database"))
-        }
-        (Scheme::Sql(_), _) => {
-            Err(StoreError::BadAddress("it is that of a database, expected a Redis server"))
-        }
-    };
-    if let Some(url) = &store.url {
-        fits(url, store.engine)?;
-    }
-    store.database.as_ref().map_or(Ok(()), |database| fits(database, Engine::Sql))
 }
 
 async fn within<T>(

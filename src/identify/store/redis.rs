@@ -7,6 +7,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, ErrorKind, RedisError};
 
 use crate::base::crypto_provider;
+use crate::base::store_url::BadStoreUrl;
 use crate::identify::store::{MAX_SESSION, StoreError};
 use crate::session::Answer;
 
@@ -15,26 +16,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(super) struct Redis(ConnectionManager);
 
-/// Whether the address can be read; it is not connected to.
-pub(super) fn check(url: &str) -> Result<(), StoreError> {
-    Client::open(url).map(drop).map_err(|_| {
-        StoreError::BadAddress("expected redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]")
-    })
-}
-
 impl Redis {
     /// Inside the runtime the connection is to live in.
-    pub(super) fn open(url: &str) -> Result<Self, StoreError> {
-        check(url)?;
+    pub(super) fn open(client: &Client) -> Result<Self, StoreError> {
         crypto_provider::install();
-        let unusable = |_: RedisError| StoreError::BadAddress("the client does not accept it");
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(1)
             .set_min_delay(Duration::from_millis(20))
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(CONNECT_TIMEOUT));
-        let client = Client::open(url).map_err(unusable)?;
-        client.get_connection_manager_lazy(config).map(Self).map_err(unusable)
+        let manager = client.get_connection_manager_lazy(config);
+        manager.map(Self).map_err(|_| BadStoreUrl("the client does not accept it").into())
     }
 
     /// The value and its remaining life. `GETRANGE` bounds what one key can cost;

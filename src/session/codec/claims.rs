@@ -3,7 +3,7 @@
 use serde::de::{Deserializer as _, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::json;
+use super::{json, number};
 use crate::session::rejected::in_words;
 use crate::session::{Opened, Reason, Rejected};
 
@@ -78,19 +78,7 @@ pub(crate) fn seconds(claims: &Value, name: &str) -> Result<Option<u64>, Rejecte
     }
     let number =
         value.as_f64().ok_or_else(|| Rejected::malformed(format!("`{name}` is not a number")))?;
-    Ok(Some(clamp(number)))
-}
-
-/// A time as whole seconds: before 1970 is 1970, beyond reckoning is the end of
-/// time.
-pub(crate) fn clamp(seconds: f64) -> u64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the cast saturates, which is what is wanted"
-    )]
-    let whole = seconds as u64;
-    whole
+    Ok(Some(number::clamp(number)))
 }
 
 /// A text claim, if it is there and a text.

@@ -16,7 +16,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
 /// Milliseconds since 1970 in a member, as JavaScript writes them.
 pub(crate) fn milliseconds(session: &Value, member: &str) -> Option<u64> {
     let value = session.get(member)?;
-    value.as_u64().or_else(|| value.as_f64().map(super::claims::clamp))
+    value.as_u64().or_else(|| value.as_f64().map(number::clamp))
 }
 
 /// The document for a parser that takes neither of two things frameworks write:

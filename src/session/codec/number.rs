@@ -51,6 +51,18 @@ pub(crate) fn from_decimal(text: &str) -> Option<Value> {
     (digits.len() <= MAX_DIGITS).then(|| Value::String(text.to_owned()))
 }
 
+/// A time as whole seconds: one before 1970 becomes 0, one beyond 64 bits the
+/// largest number.
+pub(crate) fn clamp(seconds: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates, as it should"
+    )]
+    let whole = seconds as u64;
+    whole
+}
+
 /// Decimal digits of a little-endian number, by dividing it down.
 fn decimal(magnitude: &[u8]) -> String {
     let mut rest = magnitude.to_vec();

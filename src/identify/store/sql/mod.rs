@@ -8,18 +8,18 @@
 mod cell;
 
 use std::collections::HashMap;
-use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::mysql::{MySql, MySqlConnectOptions};
+use sqlx::mysql::MySql;
 use sqlx::pool::{PoolConnection, PoolOptions};
-use sqlx::postgres::{PgConnectOptions, Postgres};
-use sqlx::sqlite::{Sqlite, SqliteConnectOptions};
+use sqlx::postgres::Postgres;
+use sqlx::sqlite::Sqlite;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Executor, IntoArguments, Pool};
 
 use self::cell::{Decoded, Encoded};
 use super::StoreError;
+use crate::base::store_url::SqlUrl;
 use crate::session::{Answer, Cell, Row};
 
 const CONNECTIONS: u32 = 8;
@@ -39,55 +39,16 @@ pub(super) enum Database {
 /// an `uuid` only if told to.
 type ColumnTypes = Arc<Mutex<HashMap<String, Arc<Vec<(String, String)>>>>>;
 
-enum Options {
-    MySql(MySqlConnectOptions),
-    Postgres(PgConnectOptions),
-    Sqlite(SqliteConnectOptions),
-}
-
-/// Whether the address can be read; it is not connected to.
-pub(super) fn check(url: &str) -> Result<(), StoreError> {
-    Options::read(url).map(drop)
-}
-
-impl Options {
-    fn read(url: &str) -> Result<Self, StoreError> {
-        let unusable = |_| {
-            StoreError::BadAddress(
-                "expected SCHEME://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE or sqlite:///PATH",
-            )
-        };
-        // Statements are not logged: a log at `debug` would fill with them.
-        Ok(match url.split_once("://").map_or("", |(scheme, _)| scheme) {
-            "sqlite" => {
-                let options = SqliteConnectOptions::from_str(url).map_err(unusable)?;
-                let options = options.read_only(true).create_if_missing(false);
-                Self::Sqlite(options.disable_statement_logging())
-            }
-            "mariadb" | "mysql" => {
-                let options = MySqlConnectOptions::from_str(url).map_err(unusable)?;
-                let options = options.pipes_as_concat(false).no_engine_substitution(false);
-                Self::MySql(options.disable_statement_logging())
-            }
-            _ => {
-                let options = PgConnectOptions::from_str(url).map_err(unusable)?;
-                let options = options.application_name("portcullis");
-                Self::Postgres(options.disable_statement_logging())
-            }
-        })
-    }
-}
-
 impl Database {
     /// Inside the runtime the connections are to live in.
-    pub(super) fn open(url: &str) -> Result<Self, StoreError> {
-        Ok(match Options::read(url)? {
-            Options::MySql(options) => Self::MySql(pool().connect_lazy_with(options)),
-            Options::Postgres(options) => {
-                Self::Postgres(pool().connect_lazy_with(options), ColumnTypes::default())
+    pub(super) fn open(url: SqlUrl) -> Self {
+        match url {
+            SqlUrl::MySql(options) => Self::MySql(pool().connect_lazy_with(*options)),
+            SqlUrl::Postgres(options) => {
+                Self::Postgres(pool().connect_lazy_with(*options), ColumnTypes::default())
             }
-            Options::Sqlite(options) => Self::Sqlite(pool().connect_lazy_with(options)),
-        })
+            SqlUrl::Sqlite(options) => Self::Sqlite(pool().connect_lazy_with(*options)),
+        }
     }
 
     /// The one row in which every column has its value.
