@@ -10,11 +10,11 @@ use pingora::prelude::{HttpPeer, Result};
 use pingora::protocols::tls::CaType;
 use pingora::utils::tls::{WrappedX509, parse_x509};
 
-use super::upgrade_connector::UpgradeDial;
+use super::upgrade_connector::Dial;
 use crate::upstream::{Target, Upstream, Verify, Version};
 
 /// Given up if the app takes none of the request for this long.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections dialled for upgrades are pooled apart from ordinary ones.
 const UPGRADE_GROUP: u64 = 1;
 /// Requests that share an HTTP/2 connection to the app.
@@ -50,6 +50,8 @@ struct Derived {
     /// The framework's pool tells connections apart by neither of authorities
     /// and version, so that a connection made under other ones would be used.
     group: u64,
+    dial: Arc<Dial>,
+    dial_upgrade: Arc<Dial>,
 }
 
 impl Derived {
@@ -60,7 +62,16 @@ impl Derived {
         let ca = (!certificates.is_empty()).then(|| parsed.collect());
         let mut hasher = DefaultHasher::new();
         (certificates, upstream.version == Version::Http2).hash(&mut hasher);
-        Self { ca, group: hasher.finish() & !UPGRADE_GROUP }
+        let dial = |purpose| {
+            let timeouts = upstream.timeouts;
+            Arc::new(Dial { connect: timeouts.connect, read: timeouts.read, purpose })
+        };
+        Self {
+            ca,
+            group: hasher.finish() & !UPGRADE_GROUP,
+            dial: dial(Purpose::Request),
+            dial_upgrade: dial(Purpose::Upgrade),
+        }
     }
 }
 
@@ -87,12 +98,15 @@ pub(super) fn build(upstream: &Upstream, target: &Target, purpose: Purpose) -> R
     options.verify_cert = verify;
     options.verify_hostname = verify;
     let derived = upstream.derived.get_or_init(|| Arc::new(Derived::of(upstream)));
-    if let Some(derived) = derived.downcast_ref::<Derived>() {
+    let derived = derived.downcast_ref::<Derived>();
+    if let Some(derived) = derived {
         options.ca.clone_from(&derived.ca);
         peer.group_key = derived.group.wrapping_add(THREAD.with(|thread| *thread));
     }
     match (purpose, upstream.version) {
-        (Purpose::Request, Version::Http1) => {}
+        (Purpose::Request, Version::Http1) => {
+            peer.options.custom_l4 = derived.map(|derived| derived.dial.clone() as _);
+        }
         (Purpose::Request, Version::Http2) => {
             peer.options.set_http_version(2, 2);
             peer.options.max_h2_streams = STREAMS;
@@ -100,9 +114,11 @@ pub(super) fn build(upstream: &Upstream, target: &Target, purpose: Purpose) -> R
             peer.options.h2_connection_window_size = Some(CONNECTION_WINDOW);
         }
         (Purpose::Upgrade, Version::Http1 | Version::Http2) => {
+            // Nothing could lift these once there is a tunnel; until then the
+            // `AppDeadline` is the limit.
             peer.options.read_timeout = None;
             peer.options.write_timeout = None;
-            peer.options.custom_l4 = Some(Arc::new(UpgradeDial { timeout: timeouts.connect }));
+            peer.options.custom_l4 = derived.map(|derived| derived.dial_upgrade.clone() as _);
             peer.group_key |= UPGRADE_GROUP;
         }
     }

@@ -18,22 +18,21 @@ use pingora::protocols::{GetProxyDigest, Peek, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::passthrough::pass_on;
-use crate::gateway::connection::Connection;
-use crate::gateway::request_line::LineReader;
+use crate::gateway::connection::{Connection, Reader};
 
 /// A connection that speaks HTTP/1.1.
 pub(in crate::server) struct Http1Io {
     io: Stream,
     /// Whether something was written since the last flush.
     holds_back: bool,
-    lines: LineReader,
+    reader: Reader,
     connection: Arc<ProxyDigest>,
 }
 
 impl Http1Io {
     pub(in crate::server) fn new(io: Stream, connection: Connection) -> Self {
-        let lines = connection.reader();
-        Self { io, holds_back: false, lines, connection: connection.into_digest() }
+        let reader = connection.reader();
+        Self { io, holds_back: false, reader, connection: connection.into_digest() }
     }
 }
 
@@ -65,7 +64,7 @@ impl AsyncRead for Http1Io {
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
-        self.lines.received(buffer.filled().get(before..).unwrap_or_default());
+        self.reader.received(buffer.filled().get(before..).unwrap_or_default());
         read
     }
 }
