@@ -8,7 +8,7 @@ use http::Method;
 use crate::document::{At, FromNode, OneOrMany, Table};
 use crate::outbound::Url;
 use crate::request::path::Pattern;
-use crate::session::{Source, Store};
+use crate::session::{Source, StoreSettings};
 
 /// A source and what surrounds it.
 pub struct SessionSource {
@@ -75,7 +75,7 @@ fn read_one(at: &At<'_>) -> Option<SessionSource> {
     table.finish();
     let source = source?;
     let literal = matches!(at.secrets, crate::base::secret::Secrets::Literal);
-    if let Some(Err(error)) = source.store().map(Store::check_addresses)
+    if let Some(Err(error)) = source.store().map(StoreSettings::check_addresses)
         && !literal
     {
         at.problem(error.to_string());

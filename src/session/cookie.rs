@@ -9,7 +9,7 @@ use memchr::{memchr, memchr_iter};
 
 use crate::base::text::percent_decode;
 use crate::document::{At, FromNode};
-use crate::session::{Reason, Rejected};
+use crate::session::rejected::{Reason, Rejected};
 
 /// More than any browser sends for one session; the rest of a header is refused
 /// by size before it comes here.

@@ -1,41 +1,57 @@
-//! Which cookies a format reads, and how it finds its value in them.
+//! The names of the cookies a source reads, and its value among them.
 
 use std::borrow::Cow;
 
 use super::cookie::{Cookies, Duplicate, Encoding};
-use crate::session::{Reason, Rejected};
+use super::rejected::{Reason, Rejected};
 
 /// How one framework names, splits and escapes its cookie.
 #[derive(Clone, Copy)]
-pub(crate) struct Habits {
+pub(crate) struct CookieConventions {
     /// Names looked for when `cookie` is not set, in order of preference.
     pub names: &'static [&'static str],
     pub duplicate: Duplicate,
     pub encoding: Encoding,
-    /// What stands between the name and the number of a chunk.
+    /// The text between the name and the number of a chunk.
     pub chunks: Option<&'static str>,
 }
 
-impl Habits {
+impl CookieConventions {
     /// The npm package `cookie` and those that follow it: first of several,
     /// percent-decoded, in one piece.
     pub(crate) const NODE: Self =
         Self { names: &[], duplicate: Duplicate::First, encoding: Encoding::Percent, chunks: None };
 }
 
-/// The cookies of one compiled source. Never without a name.
+/// The cookies one compiled source reads. Never without a name.
 pub(crate) struct Jar {
     names: Vec<String>,
-    habits: Habits,
+    conventions: CookieConventions,
+    companions: Vec<Companion>,
+}
+
+/// A cookie beside the session's own that can change what is read.
+pub(crate) enum Companion {
+    /// A cookie of this name, whole or in numbered chunks.
+    Named { name: String, chunks: Option<&'static str> },
+    /// Every cookie whose name has this form.
+    Shaped(fn(&[u8]) -> bool),
 }
 
 /// A cookie that was sent: under which name, with what value.
-pub(crate) struct Found<'j, 'c> {
-    pub name: &'j str,
-    pub value: Cow<'c, [u8]>,
+pub(crate) struct FoundCookie<'r> {
+    pub name: &'r str,
+    pub value: Cow<'r, [u8]>,
 }
 
-impl Found<'_, '_> {
+/// A request's cookies as one jar reads them.
+#[derive(Clone, Copy)]
+pub(crate) struct SentCookies<'r> {
+    pub jar: &'r Jar,
+    pub cookies: Cookies<'r>,
+}
+
+impl FoundCookie<'_> {
     /// The value as text; every format but one is plain ASCII.
     pub(crate) fn text(&self) -> Result<&str, Rejected> {
         std::str::from_utf8(&self.value)
@@ -44,8 +60,8 @@ impl Found<'_, '_> {
 }
 
 impl Jar {
-    pub(crate) fn new(names: Vec<String>, habits: Habits) -> Self {
-        Self { names, habits }
+    pub(crate) fn new(names: Vec<String>, conventions: CookieConventions) -> Self {
+        Self { names, conventions, companions: Vec::new() }
     }
 
     pub(crate) fn names(&self) -> &[String] {
@@ -57,9 +73,9 @@ impl Jar {
         self.names.last().map_or("", String::as_str)
     }
 
-    /// What stands between the name and the number of a part.
+    /// The text between the name and the number of a part.
     pub(crate) fn separator(&self) -> Option<&'static str> {
-        self.habits.chunks
+        self.conventions.chunks
     }
 
     /// The same jar with other names.
@@ -67,51 +83,70 @@ impl Jar {
         Self { names, ..self }
     }
 
-    /// The first of the names that was sent.
-    pub(crate) fn find<'c>(&self, cookies: Cookies<'c>) -> Result<Found<'_, 'c>, Rejected> {
-        self.find_optional(cookies)?.ok_or_else(|| self.missing())
+    /// The same jar, with cookies to read beside its own.
+    pub(crate) fn with_companions(self, companions: impl IntoIterator<Item = Companion>) -> Self {
+        Self { companions: companions.into_iter().collect(), ..self }
     }
 
-    pub(crate) fn find_optional<'c>(
-        &self,
-        cookies: Cookies<'c>,
-    ) -> Result<Option<Found<'_, 'c>>, Rejected> {
-        for name in &self.names {
-            if let Some(value) = self.value(name, cookies)? {
-                return Ok(Some(Found { name, value }));
+    /// Whether a cookie of this name can change what the source reads.
+    pub(crate) fn reads_cookie(&self, name: &[u8]) -> bool {
+        let chunks = self.conventions.chunks;
+        self.names.iter().any(|own| is_named(name, own, chunks))
+            || self.companions.iter().any(|companion| companion.is_named(name))
+    }
+}
+
+impl Companion {
+    fn is_named(&self, name: &[u8]) -> bool {
+        match self {
+            Self::Named { name: own, chunks } => is_named(name, own, *chunks),
+            Self::Shaped(has_form) => has_form(name),
+        }
+    }
+}
+
+/// Whether `name` is `own`, or that of one of its numbered chunks.
+fn is_named(name: &[u8], own: &str, chunks: Option<&str>) -> bool {
+    let Some(rest) = name.strip_prefix(own.as_bytes()) else { return false };
+    let Some(separator) = chunks else { return rest.is_empty() };
+    rest.is_empty()
+        || rest
+            .strip_prefix(separator.as_bytes())
+            .is_some_and(|number| !number.is_empty() && number.iter().all(u8::is_ascii_digit))
+}
+
+impl<'r> SentCookies<'r> {
+    /// The same cookies as another jar reads them.
+    pub(crate) fn with_jar(self, jar: &'r Jar) -> Self {
+        Self { jar, ..self }
+    }
+
+    /// The first of the jar's names that was sent.
+    pub(crate) fn find(self) -> Result<FoundCookie<'r>, Rejected> {
+        self.find_optional()?.ok_or_else(|| self.missing())
+    }
+
+    pub(crate) fn find_optional(self) -> Result<Option<FoundCookie<'r>>, Rejected> {
+        for name in &self.jar.names {
+            if let Some(value) = self.value(name)? {
+                return Ok(Some(FoundCookie { name, value }));
             }
         }
         Ok(None)
     }
 
     /// The value under one name, whole or from chunks, decoded.
-    pub(crate) fn value<'c>(
-        &self,
-        name: &str,
-        cookies: Cookies<'c>,
-    ) -> Result<Option<Cow<'c, [u8]>>, Rejected> {
-        let Habits { duplicate, encoding, chunks, .. } = self.habits;
+    pub(crate) fn value(self, name: &str) -> Result<Option<Cow<'r, [u8]>>, Rejected> {
+        let CookieConventions { duplicate, encoding, chunks, .. } = self.jar.conventions;
         let found = match chunks {
-            Some(separator) => cookies.get_chunked(name.as_bytes(), separator, duplicate)?,
-            None => cookies.get(name.as_bytes(), duplicate)?.map(Cow::Borrowed),
+            Some(separator) => self.cookies.get_chunked(name.as_bytes(), separator, duplicate)?,
+            None => self.cookies.get(name.as_bytes(), duplicate)?.map(Cow::Borrowed),
         };
         Ok(found.map(|value| encoding.decode(value)))
     }
 
-    pub(crate) fn missing(&self) -> Rejected {
-        let names: Vec<_> = self.names.iter().map(|name| format!("`{name}`")).collect();
+    pub(crate) fn missing(self) -> Rejected {
+        let names: Vec<_> = self.jar.names.iter().map(|name| format!("`{name}`")).collect();
         Rejected::new(Reason::Missing, format!("no cookie {}", names.join(" or ")))
-    }
-
-    /// Whether a cookie of this name can change what `find` returns.
-    pub(crate) fn looks_at(&self, name: &[u8]) -> bool {
-        self.names.iter().any(|own| {
-            let Some(rest) = name.strip_prefix(own.as_bytes()) else { return false };
-            let Some(separator) = self.habits.chunks else { return rest.is_empty() };
-            rest.is_empty()
-                || rest.strip_prefix(separator.as_bytes()).is_some_and(|number| {
-                    !number.is_empty() && number.iter().all(u8::is_ascii_digit)
-                })
-        })
     }
 }

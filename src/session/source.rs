@@ -4,12 +4,17 @@
 use aws_lc_rs::digest;
 use serde_json::{Map, Value};
 
-use super::diagnose;
-use super::format::{self, Format};
+use super::codec::verifying_keys::RemoteKeys;
+use super::cookie::Cookies;
+use super::cookie_names::SentCookies;
+use super::diagnose::{self, Refusal};
+use super::format::{self, Compiled, SessionKind};
+use super::identity::{Identity, OpenedSession};
+use super::pointer::Pointer;
+use super::rejected::{Reason, Rejected};
 use super::settings::Settings;
-use super::store::{Answer, Check, Question, Store};
+use super::store::{Check, Question, StoreAnswer, StoreSettings};
 use crate::document::{Table, shown};
-use crate::session::{Cookies, Identity, Opened, Pointer, Reason, Rejected, RemoteKeys};
 
 /// More than a session; less than what could keep a parser busy.
 const MAX_STORED: usize = 1024 * 1024;
@@ -19,8 +24,8 @@ const USUAL_COOKIES: usize = 1024;
 
 /// A compiled session source. Cheap to ask, safe to share.
 pub struct Source {
-    kind: &'static str,
-    format: Box<dyn Format>,
+    kind: &'static SessionKind,
+    compiled: Compiled,
     user_id: Pointer,
     fingerprint: [u8; 32],
 }
@@ -31,19 +36,19 @@ impl Source {
     pub fn read(table: &mut Table<'_>) -> Option<Self> {
         let kind = format::read(table)?;
         let mut settings = Settings::new(table);
-        let format = (kind.read)(&mut settings);
-        let user_id = read_user_id(&mut settings, format.as_deref());
-        let (format, user_id) = (format?, user_id?);
-        Some(Self { kind: kind.name, format, user_id, fingerprint: settings.fingerprint() })
+        let compiled = (kind.read)(&mut settings);
+        let user_id = read_user_id(&mut settings, compiled.as_ref());
+        let (compiled, user_id) = (compiled?, user_id?);
+        Some(Self { kind, compiled, user_id, fingerprint: settings.fingerprint() })
     }
 
     pub fn kind(&self) -> &'static str {
-        self.kind
+        self.kind.name
     }
 
     /// The cookie's name, for `WWW-Authenticate` and messages.
     pub fn cookie_name(&self) -> &str {
-        self.format.jar().name()
+        self.compiled.jar.name()
     }
 
     /// Who the cookies say is asking, at `now`.
@@ -60,7 +65,7 @@ impl Source {
     /// As `check`, for sources whose sessions live in a store: either someone is
     /// known already, or there is something to fetch first.
     pub fn look(&self, cookies: Cookies<'_>, now: u64) -> Result<Check, Rejected> {
-        let opened = self.format.open(cookies, now)?;
+        let opened = self.compiled.verifier.open(self.sent(cookies), now)?;
         self.known(opened, now)
     }
 
@@ -69,11 +74,11 @@ impl Source {
     pub fn answered(
         &self,
         question: &Question,
-        answer: Option<Answer>,
+        answer: Option<StoreAnswer>,
         now: u64,
     ) -> Result<Check, Rejected> {
         let Some(answer) = answer else {
-            if let Some(Check::Ask(elsewhere)) = self.format.missed(question) {
+            if let Some(Check::Ask(elsewhere)) = self.compiled.verifier.missed(question) {
                 return Ok(Check::Ask(elsewhere));
             }
             let detail = "the session is not in the store: signed out, or expired";
@@ -83,27 +88,29 @@ impl Source {
             let detail = format!("the stored session is larger than {MAX_STORED} bytes");
             return Err(Rejected::new(Reason::Oversized, detail));
         }
-        let opened = self.format.answered(question, answer, now)?;
+        let opened = self.compiled.verifier.answered(question, answer, now)?;
         self.known(opened, now)
     }
 
     /// Why a refusal may have happened and what to write instead, for an
     /// operator; never repeats a cookie's value.
     pub fn hints(&self, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
-        diagnose::hints(self.kind, self.format.jar(), cookies, rejected)
+        let sent = self.sent(cookies);
+        let asks_app = self.asked_url().is_some();
+        diagnose::hints(Refusal { kind: self.kind, sent, rejected, asks_app })
     }
 
     /// The store to ask, if this source's sessions live in one.
-    pub fn store(&self) -> Option<&Store> {
-        self.format.store()
+    pub fn store(&self) -> Option<&StoreSettings> {
+        self.compiled.store.as_ref()
     }
 
     /// The address at which the app itself is asked.
     pub fn asked_url(&self) -> Option<&str> {
-        self.format.asked_url()
+        self.compiled.app_url.as_deref()
     }
 
-    fn known(&self, opened: Check<Opened>, now: u64) -> Result<Check, Rejected> {
+    fn known(&self, opened: Check<OpenedSession>, now: u64) -> Result<Check, Rejected> {
         match opened {
             Check::Ask(question) => Ok(Check::Ask(question)),
             Check::Known(opened) => self.identity(opened, now).map(Check::Known),
@@ -124,7 +131,8 @@ impl Source {
             add(&keys.fingerprint());
         }
         let mut any = false;
-        for (name, value) in cookies.iter().filter(|(name, _)| self.format.looks_at(name)) {
+        for (name, value) in cookies.iter().filter(|(name, _)| self.compiled.jar.reads_cookie(name))
+        {
             add(name);
             add(value);
             any = true;
@@ -137,7 +145,7 @@ impl Source {
     /// The cookies this source could look at, as a `Cookie` header of their own:
     /// all that whoever is asked about them needs to see.
     pub fn own_cookies(&self, cookies: Cookies<'_>) -> Vec<u8> {
-        let own = cookies.iter().filter(|(name, _)| self.format.looks_at(name));
+        let own = cookies.iter().filter(|(name, _)| self.compiled.jar.reads_cookie(name));
         let pairs: Vec<_> = own.map(|(name, value)| [name, b"=", value].concat()).collect();
         pairs.join(&b"; "[..])
     }
@@ -148,8 +156,8 @@ impl Source {
     /// the next where frameworks date their cookies.
     pub fn handle(&self, cookies: Cookies<'_>, identity: &Identity, now: u64) -> Vec<u8> {
         self.asked_handle(cookies, now).unwrap_or_else(|| {
-            let end = identity.expires_at.unwrap_or_default();
-            format!("{end} {} {}", identity.user_id, identity.session).into_bytes()
+            let end = identity.expires_at().unwrap_or_default();
+            format!("{end} {} {}", identity.user_id(), identity.session()).into_bytes()
         })
     }
 
@@ -158,7 +166,15 @@ impl Source {
         if self.asked_url().is_some() {
             return Some(self.own_cookies(cookies));
         }
-        self.format.session_id(cookies, now).map(String::into_bytes)
+        let sent = self.sent(cookies);
+        let id = self.compiled.verifier.session_id(sent).or_else(|| {
+            self.store()?;
+            match self.compiled.verifier.open(sent, now) {
+                Ok(Check::Ask(question)) => Some(format!("{:?}", question.query)),
+                Ok(Check::Known(_)) | Err(_) => None,
+            }
+        });
+        id.map(String::into_bytes)
     }
 
     /// The cookies as they will be once the browser has taken those of a
@@ -172,7 +188,9 @@ impl Source {
         let set = set.map(pair).collect::<Vec<_>>().join(&b"; "[..]);
         let set = self.own_cookies(Cookies::new(&set));
         let is_set = |name: &[u8]| Cookies::new(&set).iter().any(|(other, _)| other == name);
-        let kept = cookies.iter().filter(|(name, _)| self.format.looks_at(name) && !is_set(name));
+        let kept = cookies
+            .iter()
+            .filter(|(name, _)| self.compiled.jar.reads_cookie(name) && !is_set(name));
         let kept =
             kept.map(|(name, value)| [b"; ", name, b"=", value].concat()).collect::<Vec<_>>();
         (!set.is_empty()).then(|| [set.clone(), kept.concat()].concat())
@@ -182,17 +200,21 @@ impl Source {
     /// as long as it is valid, 0 not at all. What the cookie alone decides stays
     /// decided; a store may have changed its mind.
     pub fn cache_seconds(&self) -> Option<u64> {
-        self.format.cache_seconds()
+        self.compiled.cache_seconds
     }
 
     /// Keys that are fetched from an URL instead of standing in the settings.
     /// The caller fetches and supplies them.
     pub fn remote_keys(&self) -> Option<&RemoteKeys> {
-        self.format.remote_keys()
+        self.compiled.remote_keys.as_deref()
     }
 
-    fn identity(&self, opened: Opened, now: u64) -> Result<Identity, Rejected> {
-        let Opened { session, expires_at } = opened;
+    fn sent<'r>(&'r self, cookies: Cookies<'r>) -> SentCookies<'r> {
+        SentCookies { jar: &self.compiled.jar, cookies }
+    }
+
+    fn identity(&self, opened: OpenedSession, now: u64) -> Result<Identity, Rejected> {
+        let OpenedSession { session, expires_at } = opened;
         if let Some(end) = expires_at.filter(|&end| end <= now) {
             return Err(Rejected::expired(end, now));
         }
@@ -239,12 +261,12 @@ fn members(session: &Value) -> String {
 }
 
 /// `user_id`, or the place where the kind itself keeps it.
-fn read_user_id(settings: &mut Settings<'_, '_>, format: Option<&dyn Format>) -> Option<Pointer> {
+fn read_user_id(settings: &mut Settings<'_, '_>, compiled: Option<&Compiled>) -> Option<Pointer> {
     if settings.table().peek("user_id").is_some() {
         return settings.get("user_id");
     }
     settings.table().take("user_id");
-    let default = format?.user_id();
+    let default = compiled?.user_id.as_deref();
     if default.is_none() {
         settings.problem(
             "`user_id` is missing; write where the session keeps the user's id, \

@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::codec::{bytes, time};
 use crate::base::secret::Secret;
 use crate::base::store_url::{BadStoreUrl, StoreUrl};
-use crate::session::{Identity, Reason, Rejected};
+use crate::session::identity::Identity;
+use crate::session::rejected::{Reason, Rejected};
 
 /// The outcome of looking at cookies: someone is known, or the store must be
 /// asked first.
@@ -45,7 +46,7 @@ pub enum Query {
 
 /// What the store holds. `None` in place of an answer is a miss.
 #[derive(Clone, Debug)]
-pub enum Answer {
+pub enum StoreAnswer {
     App { body: Vec<u8> },
     File { content: Vec<u8>, modified: u64 },
     Redis { value: Vec<u8>, seconds_left: Option<u64> },
@@ -87,7 +88,7 @@ impl Engine {
 
 /// A store as `[session.store]` names it; whoever connects reads it.
 #[derive(Clone, Debug)]
-pub struct Store {
+pub struct StoreSettings {
     pub engine: Engine,
     /// `redis://…`, `postgres://…` and so on; a secret, because it may hold a
     /// password.
@@ -103,7 +104,7 @@ pub struct Store {
     pub timeout: Duration,
 }
 
-impl Store {
+impl StoreSettings {
     /// Checks the addresses without connecting, so that a wrong one is a problem
     /// of the file and not of the first user.
     pub fn check_addresses(&self) -> Result<(), BadStoreUrl> {
@@ -149,7 +150,7 @@ impl<T> Check<T> {
     }
 }
 
-impl Answer {
+impl StoreAnswer {
     /// Bytes the answer takes: what is larger than any session is not read.
     pub(super) fn size(&self) -> usize {
         match self {

@@ -105,26 +105,26 @@ fn verdict(
     }
 }
 
-fn answer(store: &Json, query: &Query) -> Option<Answer> {
+fn answer(store: &Json, query: &Query) -> Option<StoreAnswer> {
     let entries = store.as_array()?;
     match query {
         Query::App { url } => entries
             .iter()
             .find(|entry| entry["url"] == **url)
-            .map(|entry| Answer::App { body: content(entry) }),
+            .map(|entry| StoreAnswer::App { body: content(entry) }),
         Query::File { name } => entries.iter().find(|entry| entry["key"] == **name).map(|entry| {
             let modified = entry["mtime"].as_u64().unwrap();
-            Answer::File { content: content(entry), modified }
+            StoreAnswer::File { content: content(entry), modified }
         }),
         Query::Redis { key } => entries.iter().find(|entry| entry["key"] == **key).map(|entry| {
-            Answer::Redis { value: content(entry), seconds_left: entry["ttl"].as_u64() }
+            StoreAnswer::Redis { value: content(entry), seconds_left: entry["ttl"].as_u64() }
         }),
         Query::Row { table, matching } => entries
             .iter()
             .filter(|entry| entry["table"] == **table)
             .map(|entry| row(&entry["row"]))
             .find(|row| matching.iter().all(|condition| row.0.contains(condition)))
-            .map(Answer::Row),
+            .map(StoreAnswer::Row),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Identity, Reason, Rejected};
+use crate::session::identity::Identity;
+use crate::session::rejected::{Reason, Rejected};
 
 /// Nobody could say who is asking.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use portcullis::base::secret::Secrets;
 use portcullis::document::{At, Node, Problems};
-use portcullis::session::{Answer, Cell, Check, Cookies, Identity, Query, Row, Source};
+use portcullis::session::{Cell, Check, Cookies, Identity, Query, Row, Source, StoreAnswer};
 use serde_json::{Value, json};
 
 use super::{blocks, folder, portcullis};
@@ -151,10 +151,10 @@ fn known(table: &Value, vector: &Value, now: u64) -> Result<Identity, String> {
 }
 
 /// What the vector's store holds.
-fn answer(store: &Value, query: &Query) -> Option<Answer> {
+fn answer(store: &Value, query: &Query) -> Option<StoreAnswer> {
     let mut entries = store.as_array()?.iter();
     match query {
-        Query::App { .. } => Some(Answer::App { body: store[0].to_string().into_bytes() }),
+        Query::App { .. } => Some(StoreAnswer::App { body: store[0].to_string().into_bytes() }),
         Query::File { .. } => None,
         Query::Redis { key } => {
             let entry = entries.find(|entry| entry["key"] == **key)?;
@@ -162,13 +162,13 @@ fn answer(store: &Value, query: &Query) -> Option<Answer> {
                 Some(text) => text.as_bytes().to_vec(),
                 None => decoded(entry["value_b64"].as_str()?),
             };
-            Some(Answer::Redis { value, seconds_left: entry["ttl"].as_u64() })
+            Some(StoreAnswer::Redis { value, seconds_left: entry["ttl"].as_u64() })
         }
         Query::Row { table, matching } => entries
             .filter(|entry| entry["table"] == **table)
             .map(|entry| row(&entry["row"]))
             .find(|row| matching.iter().all(|condition| row.0.contains(condition)))
-            .map(Answer::Row),
+            .map(StoreAnswer::Row),
     }
 }
 

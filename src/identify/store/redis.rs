@@ -8,8 +8,8 @@ use redis::{Client, ErrorKind, RedisError};
 
 use crate::base::crypto_provider;
 use crate::base::store_url::BadStoreUrl;
-use crate::identify::store::{MAX_SESSION, StoreError};
-use crate::session::Answer;
+use crate::identify::store::error::{MAX_SESSION, StoreError};
+use crate::session::StoreAnswer;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -31,7 +31,7 @@ impl Redis {
 
     /// The value and its remaining life. `GETRANGE` bounds what one key can cost;
     /// whether the key is there, its life says.
-    pub(super) async fn get(&self, key: &str) -> Result<Option<Answer>, StoreError> {
+    pub(super) async fn get(&self, key: &str) -> Result<Option<StoreAnswer>, StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.cmd("GETRANGE").arg(key).arg(0).arg(MAX_SESSION - 1);
         pipeline.cmd("PTTL").arg(key);
@@ -49,10 +49,10 @@ impl Redis {
         };
         Ok(match left {
             // Without an end.
-            -1 => Some(Answer::Redis { value, seconds_left: None }),
+            -1 => Some(StoreAnswer::Redis { value, seconds_left: None }),
             0.. => {
                 let seconds_left = u64::try_from(left / 1000).ok();
-                Some(Answer::Redis { value, seconds_left })
+                Some(StoreAnswer::Redis { value, seconds_left })
             }
             _ => None,
         })

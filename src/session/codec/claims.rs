@@ -4,8 +4,8 @@ use serde::de::{Deserializer as _, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{json, number};
-use crate::session::rejected::in_words;
-use crate::session::{Opened, Reason, Rejected};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::{Reason, Rejected, in_words};
 
 /// How far clocks may disagree about the beginning of a session. Its end is
 /// never stretched.
@@ -87,11 +87,11 @@ pub(crate) fn text<'c>(claims: &'c Value, name: &str) -> Option<&'c str> {
 }
 
 /// The claims of a verified token as a session, within its times.
-pub(crate) fn session(payload: &[u8], now: u64) -> Result<Opened, Rejected> {
+pub(crate) fn session(payload: &[u8], now: u64) -> Result<OpenedSession, Rejected> {
     let session = object(payload)?;
     let expires_at = expires_at(&session, now)?;
     begun(&session, "nbf", now)?;
-    Ok(Opened { session, expires_at })
+    Ok(OpenedSession { session, expires_at })
 }
 
 /// Who must have issued a token, and for whom. What is configured must be there

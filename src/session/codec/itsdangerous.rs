@@ -3,8 +3,7 @@
 
 use super::base64;
 use super::crypto::MacKey;
-use crate::session::rejected::in_words;
-use crate::session::{Reason, Rejected};
+use crate::session::rejected::{Reason, Rejected, in_words};
 
 /// How far the app's clock may be ahead of ours.
 const LEEWAY: u64 = 5;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::crypto::{Hash, MacKey, open_cbc, open_gcm};
 use crate::base::secret::Secret;
 use crate::session::codec::{base64, claims};
-use crate::session::{Reason, Rejected};
+use crate::session::rejected::{Reason, Rejected};
 
 /// Content encryption (RFC 7518 section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::algorithm::Algorithm;
-use super::keys::KeySet;
+use super::verifying_keys::KeySet;
 use crate::document::{At, FromNode, OneOrMany};
 use crate::session::codec::{base64, claims};
-use crate::session::{Opened, Reason, Rejected};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::{Reason, Rejected};
 
 /// A token whose signature was verified.
 pub(crate) struct Token {
@@ -16,10 +17,10 @@ pub(crate) struct Token {
 
 impl Token {
     /// The claims as a session, within their times.
-    pub(crate) fn session(self, now: u64) -> Result<Opened, Rejected> {
+    pub(crate) fn session(self, now: u64) -> Result<OpenedSession, Rejected> {
         let expires_at = claims::expires_at(&self.claims, now)?;
         claims::begun(&self.claims, "nbf", now)?;
-        Ok(Opened { session: self.claims, expires_at })
+        Ok(OpenedSession { session: self.claims, expires_at })
     }
 }
 

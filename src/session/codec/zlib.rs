@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use crate::session::{Reason, Rejected};
+use crate::session::rejected::{Reason, Rejected};
 
 /// More than any session that arrived in a cookie; less than a bomb.
 const MAX_INFLATED: u64 = 256 * 1024;

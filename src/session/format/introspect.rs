@@ -1,31 +1,39 @@
 //! Apps whose cookie nobody else can read: the app itself is asked who it is.
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::json;
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
-use crate::session::store::{self, Answer, Check, Query, Question};
-use crate::session::{Cookies, Opened, Rejected};
+use crate::session::store::{self, Check, Query, Question, StoreAnswer};
 
 /// A sign-out goes unnoticed for so long.
 const CACHE_SECONDS: u64 = 10;
 
 struct Introspect {
-    jar: Jar,
     url: String,
-    cache_seconds: u64,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar_of_several(Habits::NODE);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "introspect",
+    read,
+    hints: Hints::NONE,
+    schema: include_str!("introspect.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar_of_several(CookieConventions::NODE);
     let cache_seconds = settings.seconds("cache_seconds").unwrap_or(CACHE_SECONDS);
     let url = settings.url("url", "url = \"http://app:8080/api/me\"");
-    Some(Box::new(Introspect { jar: jar?, url: url?, cache_seconds }))
+    let url = url?;
+    let compiled = Compiled::new(jar?, Introspect { url: url.clone() });
+    Some(Compiled { app_url: Some(url), cache_seconds: Some(cache_seconds), ..compiled })
 }
 
-impl Format for Introspect {
-    fn open(&self, cookies: Cookies<'_>, _now: u64) -> Result<Check<Opened>, Rejected> {
-        self.jar.find(cookies)?;
+impl Verify for Introspect {
+    fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        sent.find()?;
         Ok(Check::Ask(Question::new(Query::App { url: self.url.clone() })))
     }
 
@@ -33,26 +41,10 @@ impl Format for Introspect {
     fn answered(
         &self,
         _question: &Question,
-        answer: Answer,
+        answer: StoreAnswer,
         _now: u64,
-    ) -> Result<Check<Opened>, Rejected> {
-        let Answer::App { body } = answer else { return Err(store::mismatch()) };
-        Ok(Check::Known(Opened { session: json::parse(&body)?, expires_at: None }))
-    }
-
-    fn asked_url(&self) -> Option<&str> {
-        Some(&self.url)
-    }
-
-    fn cache_seconds(&self) -> Option<u64> {
-        Some(self.cache_seconds)
-    }
-
-    fn jar(&self) -> &Jar {
-        &self.jar
-    }
-
-    fn user_id(&self) -> Option<&str> {
-        None
+    ) -> Result<Check<OpenedSession>, Rejected> {
+        let StoreAnswer::App { body } = answer else { return Err(store::mismatch()) };
+        Ok(Check::Known(OpenedSession { session: json::parse(&body)?, expires_at: None }))
     }
 }

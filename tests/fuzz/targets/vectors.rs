@@ -8,7 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis::base::secret::Secrets;
 use portcullis::document::{At, Node, Problems};
-use portcullis::session::{Answer, Cell, Check, Cookies, Identity, Query, Rejected, Row, Source};
+use portcullis::session::{
+    Cell, Check, Cookies, Identity, Query, Rejected, Row, Source, StoreAnswer,
+};
 use serde_json::Value;
 
 /// One vector.
@@ -136,16 +138,16 @@ fn parts(header: &[u8]) -> Vec<Vec<u8>> {
     parts
 }
 
-pub(crate) fn answer(store: &Value, query: &Query) -> Option<Answer> {
+pub(crate) fn answer(store: &Value, query: &Query) -> Option<StoreAnswer> {
     let entries = store.as_array()?;
     let keyed = |key: &str| entries.iter().find(|entry| entry["key"] == *key);
     match query {
         Query::App { .. } => None,
         Query::File { name } => keyed(name).map(|entry| {
             let modified = entry["mtime"].as_u64().unwrap();
-            Answer::File { content: content(entry), modified }
+            StoreAnswer::File { content: content(entry), modified }
         }),
-        Query::Redis { key } => keyed(key).map(|entry| Answer::Redis {
+        Query::Redis { key } => keyed(key).map(|entry| StoreAnswer::Redis {
             value: content(entry),
             seconds_left: entry["ttl"].as_u64(),
         }),
@@ -154,7 +156,7 @@ pub(crate) fn answer(store: &Value, query: &Query) -> Option<Answer> {
             .filter(|entry| entry["table"] == **table)
             .map(|entry| row(&entry["row"]))
             .find(|row| matching.iter().all(|condition| row.0.contains(condition)))
-            .map(Answer::Row),
+            .map(StoreAnswer::Row),
     }
 }
 

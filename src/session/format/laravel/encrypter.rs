@@ -7,8 +7,8 @@ use crate::base::secret::{Secret, same_bytes};
 use crate::document::{At, FromNode};
 use crate::session::codec::crypto::{Hash, MacKey, open_cbc, open_gcm};
 use crate::session::codec::{base64, claims, json};
+use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
-use crate::session::{Reason, Rejected};
 
 pub(super) struct Encrypter {
     keys: Vec<Secret>,

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::base::secret::Secret;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::{base64, claims};
-use crate::session::{Reason, Rejected};
+use crate::session::rejected::{Reason, Rejected};
 
 /// What a key is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,7 +265,7 @@ impl KeySet {
 /// Keys from the settings, or from a document that is fetched now and then.
 pub(crate) enum Keys {
     Fixed(Arc<KeySet>),
-    Remote(RemoteKeys),
+    Remote(Arc<RemoteKeys>),
 }
 
 impl Keys {
@@ -283,10 +283,10 @@ impl Keys {
         }
     }
 
-    pub(crate) fn remote(&self) -> Option<&RemoteKeys> {
+    pub(crate) fn remote(&self) -> Option<Arc<RemoteKeys>> {
         match self {
             Self::Fixed(_) => None,
-            Self::Remote(remote) => Some(remote),
+            Self::Remote(remote) => Some(Arc::clone(remote)),
         }
     }
 }

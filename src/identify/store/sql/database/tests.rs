@@ -45,7 +45,7 @@ async fn a_row_is_found_by_its_exact_id_only() {
     let database = sqlite(&file).await;
     database.ping().await.unwrap();
     let found = database.row("sessions", &asked(Cell::Text(ID.into()))).await.unwrap();
-    let Some(Answer::Row(Row(cells))) = found else { panic!("no row") };
+    let Some(StoreAnswer::Row(Row(cells))) = found else { panic!("no row") };
     let expected = [
         ("id", Cell::Text(ID.into())),
         ("number", Cell::Integer(7)),
