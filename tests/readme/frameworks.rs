@@ -218,7 +218,6 @@ fn every_framework_block_reads_a_cookie_of_that_framework() {
     let all: BTreeSet<_> =
         all.filter(|kind| kind != "own").chain(["introspect".to_owned()]).collect();
     assert_eq!(kinds, all);
-    assert_eq!(kinds.len(), 24);
 }
 
 /// The block in place of the ten lines' `[session]` is a configuration that can

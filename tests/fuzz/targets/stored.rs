@@ -1,30 +1,18 @@
-//! What a store answers: JSON, pickle, PHP-serialized, compressed. A store is
+//! Answers of a store: JSON, pickle, PHP-serialized, compressed. A store is
 //! not the client's, but what is in it often is; it must stay inert.
 
 use std::sync::OnceLock;
 
 use portcullis::session::{Cell, Check, Cookies, Question, StoreAnswer};
 
-use super::vectors::{Case, answer, cases};
+use super::vectors::{Case, answer, cases, kinds};
 use super::{numbered, with_number};
 
-const KINDS: [&str; 9] = [
-    "better-auth",
-    "django",
-    "express-session",
-    "koa-session",
-    "laravel",
-    "lookup",
-    "plug",
-    "rails",
-    "yar",
-];
-
-/// What a session takes in memory must be in proportion to what was stored:
-/// compressed text grows a thousandfold at most, and is cut off before.
+/// Longest session in memory, in bytes. It stays in proportion to what was
+/// stored: compressed text grows a thousandfold at most, and is cut off before.
 const MOST: usize = 64 * 1024 * 1024;
 
-/// Cases that ask, each with its question.
+/// Cases that ask a store, each with its question.
 fn asking() -> &'static [(Case, Question)] {
     static ASKING: OnceLock<Vec<(Case, Question)>> = OnceLock::new();
     ASKING.get_or_init(|| {
@@ -35,7 +23,8 @@ fn asking() -> &'static [(Case, Question)] {
             };
             Some((case, question))
         };
-        cases(&KINDS).into_iter().filter_map(asks).collect()
+        let stored = cases(&kinds()).into_iter().filter(|case| case.store.is_array());
+        stored.filter_map(asks).collect()
     })
 }
 

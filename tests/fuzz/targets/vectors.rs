@@ -1,5 +1,5 @@
 //! Session vectors as fuzz targets use them: a compiled source, the cookies that
-//! were sent, what the store holds, and who may come of it.
+//! were sent, the store's content, and the identities they may yield.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -22,20 +22,30 @@ pub(crate) struct Case {
     pub(crate) now: u64,
     pub(crate) store: Value,
     source: OnceLock<Source>,
-    /// Everyone whom a cookie of this kind's vectors, whole or in parts, makes
-    /// known under this case's settings.
+    /// The identities that cookies of this kind's vectors, whole or in parts, hold
+    /// under this case's settings.
     authentic: OnceLock<Vec<Identity>>,
 }
 
-/// The vectors of some kinds, in a settled order.
-pub(crate) fn cases(kinds: &[&str]) -> Vec<Case> {
+/// The kinds there are fixtures for, by name.
+pub(crate) fn kinds() -> Vec<String> {
+    let files = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let stems = files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
+    let mut kinds: Vec<_> = stems.filter(|kind| kind != "own").collect();
+    kinds.sort();
+    kinds
+}
+
+/// The vectors of some kinds, in a fixed order.
+pub(crate) fn cases(kinds: &[String]) -> Vec<Case> {
     let mut cases = Vec::new();
-    for file in kinds.iter().copied().chain(["own"]) {
+    for file in kinds.iter().map(String::as_str).chain(["own"]) {
         let path = folder().join(format!("{file}.json"));
         let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         for vector in file["vectors"].as_array().unwrap() {
             let kind = vector["config"]["kind"].as_str().unwrap();
-            if kinds.contains(&kind) {
+            if kinds.iter().any(|wanted| wanted == kind) {
                 cases.push(case(kind, vector));
             }
         }
@@ -96,7 +106,7 @@ impl Case {
         })
     }
 
-    /// From cookies to an identity, the vector's store asked on the way.
+    /// From cookies to an identity, asking the vector's store in between.
     pub(crate) fn verdict(&self, header: &[u8]) -> Result<Identity, Rejected> {
         let mut check = self.source().look(Cookies::new(header), self.now)?;
         for _ in 0..2 {
