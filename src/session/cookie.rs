@@ -1,4 +1,4 @@
-//! Cookie lines to values: what a framework would find under a name.
+//! From a `Cookie` header to the value a framework would find under a name.
 //!
 //! Works on bytes, because junk in a neighbouring cookie must not matter. Names
 //! are compared whole and case-sensitively (RFC 6265 section 5.4).
@@ -11,17 +11,17 @@ use crate::base::text::percent_decode;
 use crate::document::{At, FromNode};
 use crate::session::rejected::{Reason, Rejected};
 
-/// More than any browser sends for one session; the rest of a header is refused
-/// by size before it comes here.
+/// Longest value, in bytes: more than any browser sends for one session. The header
+/// as a whole is limited before it comes here.
 const MAX_JOINED: usize = 32 * 1024;
-/// Frameworks write five chunks at most; twenty leaves room.
+/// Frameworks write at most five chunks; twenty leaves room.
 const MAX_CHUNKS: usize = 20;
 
 /// The `Cookie` header of one request, several fields joined with `; `.
 #[derive(Clone, Copy)]
 pub struct Cookies<'a>(&'a [u8]);
 
-/// Which of several same-named cookies the framework picks.
+/// The cookie a framework picks among several of one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duplicate {
     First,
@@ -30,7 +30,7 @@ pub enum Duplicate {
     Reject,
 }
 
-/// Whether the framework percent-decodes cookie values.
+/// The escaping of cookie values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// As the fields of a form, where `+` is a space: Rack.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::cookie::{Cookies, Duplicate, Encoding};
 use super::rejected::{Reason, Rejected};
 
-/// How one framework names, splits and escapes its cookie.
+/// A framework's way of naming, splitting and escaping its cookie.
 #[derive(Clone, Copy)]
 pub(crate) struct CookieConventions {
     /// Names looked for when `cookie` is not set, in order of preference.

@@ -54,7 +54,7 @@ fn advice(refusal: Refusal<'_>) -> Option<&'static str> {
         ),
         Reason::StoreMiss if refusal.asks_app => Some(
             "the app itself does not know this session; `url` must be a page that answers 200 \
-             with JSON to whoever is signed in",
+             with JSON to a user who is signed in",
         ),
         Reason::StoreMiss => Some(
             "if the user is signed in, the app keeps its sessions elsewhere: compare the prefix, \

@@ -23,8 +23,8 @@ impl Identity {
         Self { mark: Mark::of(Kind::User, &user_id), user_id, session, expires_at }
     }
 
-    /// For `portcullis token`, which mints offline from a session the operator
-    /// spells out; never on the request path.
+    /// For `portcullis token`, which mints offline from a session given on the
+    /// command line; never on the request path.
     pub fn assumed(user_id: String, session: Value, expires_at: Option<u64>) -> Self {
         Self::new(user_id, session, expires_at)
     }
@@ -39,7 +39,7 @@ impl Identity {
         self.mark
     }
 
-    /// Bytes this takes in memory, about: what a cache charges for it.
+    /// Approximate bytes in memory: what a cache charges for it.
     pub fn size(&self) -> usize {
         fn of(value: &Value) -> usize {
             let inner = match value {
@@ -65,8 +65,7 @@ impl Identity {
         self.expires_at
     }
 
-    /// Whether the session still holds: all that a remembered identity must be
-    /// asked again.
+    /// Whether the session still holds: the one check a remembered identity needs.
     pub fn is_valid_at(&self, now: u64) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }

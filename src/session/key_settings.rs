@@ -35,7 +35,7 @@ pub(crate) fn any(settings: &mut Settings<'_, '_>) -> Option<(Keys, Vec<Algorith
     Some((keys, algorithms))
 }
 
-/// Public keys only, for kinds whose algorithm is settled.
+/// Public keys only, for kinds with a fixed algorithm.
 pub(crate) fn public(settings: &mut Settings<'_, '_>) -> Option<Keys> {
     read(settings, &["public_key", "jwks", "jwks_url"])
 }

@@ -1,6 +1,6 @@
 //! A `[session]` table while it is compiled.
 //!
-//! Adds to `Table` what all formats share (secrets, cookie names, spans of time)
+//! Adds to `Table` the settings all formats share (secrets, cookie names, durations)
 //! and keeps a fingerprint of every secret it hands out, so that a changed
 //! secret never meets a result remembered under the old one.
 
@@ -19,8 +19,8 @@ pub(crate) struct Settings<'s, 'a> {
     fingerprint: digest::Context,
 }
 
-/// A span of time in seconds: `604800`, or a text such as `"7d"`. The formats'
-/// own frameworks count these in seconds, so here a bare number is no riddle.
+/// A duration in seconds: `604800`, or a text such as `"7d"`. The formats'
+/// own frameworks count these in seconds, so a bare number is clear here.
 pub(crate) struct Seconds(pub u64);
 
 impl FromNode for Seconds {
@@ -69,12 +69,12 @@ impl<'s, 'a> Settings<'s, 'a> {
         chosen
     }
 
-    /// An URL that someone will fetch; absence is a problem.
+    /// A URL to fetch from; absence is a problem.
     pub(crate) fn url(&mut self, key: &'static str, hint: &str) -> Option<String> {
         let at = self.table.take_needed(key, hint)?;
-        let url = at.text("an URL")?;
+        let url = at.text("a URL")?;
         if !url.starts_with("https://") && !url.starts_with("http://") {
-            at.wrong("an URL that starts with https:// or http://");
+            at.wrong("a URL that starts with https:// or http://");
             return None;
         }
         Some(url.to_owned())
@@ -117,8 +117,7 @@ impl<'s, 'a> Settings<'s, 'a> {
         self.secrets_in(&one.or(many)?)
     }
 
-    /// The secrets with their ids: what they are called in a table, their
-    /// number from 1 in a list.
+    /// The secrets with their ids: the key in a table, the number from 1 in a list.
     pub(crate) fn secrets_by_id(&mut self) -> Option<Vec<(String, Secret)>> {
         if self.table.peek("secret").is_none() && self.table.peek("secrets").is_none() {
             self.table.take("secrets");
@@ -133,8 +132,8 @@ impl<'s, 'a> Settings<'s, 'a> {
         Some(secrets.into_iter().map(|(_, secret)| secret).collect())
     }
 
-    /// The cookie by the framework's habits, as far as `cookie` and `duplicate`
-    /// do not say otherwise.
+    /// The cookie by the framework's conventions, unless `cookie` or `duplicate` say
+    /// otherwise.
     pub(crate) fn jar(&mut self, conventions: CookieConventions) -> Option<Jar> {
         let duplicate = self.get::<Duplicate>("duplicate").unwrap_or(conventions.duplicate);
         let names = match self.table.take("cookie") {

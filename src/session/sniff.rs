@@ -1,10 +1,10 @@
-//! Which kind a cookie looks like, asked of every kind in turn. For hints to an
+//! Guesses the kind of a cookie from its name and value, asking every kind in turn. For hints to an
 //! operator only; nothing is decided by looks.
 
 use super::format::{self, SessionKind};
 use super::value_notation::{Fit, Notation, Sample};
 
-/// How a value looks.
+/// The looks of a value.
 pub(super) struct Shape {
     /// The kinds that read such a value, the likeliest first.
     pub kinds: Vec<&'static SessionKind>,
@@ -34,7 +34,7 @@ fn is_named(name: &str, usual: &str) -> bool {
     })
 }
 
-/// How the (decoded) value looks.
+/// The looks of a (decoded) value.
 pub(super) fn of_value(value: &[u8]) -> Option<Shape> {
     let sample = Sample::new(value)?;
     let mut looks: Vec<_> = format::all()

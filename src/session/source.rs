@@ -16,7 +16,8 @@ use super::settings::Settings;
 use super::store::{Check, Question, StoreAnswer, StoreSettings};
 use crate::document::{Table, shown};
 
-/// More than a session; less than what could keep a parser busy.
+/// Largest stored session, in bytes: more than any app keeps, too little to keep a
+/// parser busy.
 const MAX_STORED: usize = 1024 * 1024;
 
 /// Room for the session cookies of most apps.
@@ -51,7 +52,7 @@ impl Source {
         self.compiled.jar.name()
     }
 
-    /// Who the cookies say is asking, at `now`.
+    /// The user the cookies name, at `now`.
     pub fn check(&self, cookies: Cookies<'_>, now: u64) -> Result<Identity, Rejected> {
         match self.look(cookies, now)? {
             Check::Known(identity) => Ok(identity),
@@ -62,15 +63,14 @@ impl Source {
         }
     }
 
-    /// As `check`, for sources whose sessions live in a store: either someone is
+    /// As `check`, for sources whose sessions live in a store: either the user is
     /// known already, or there is something to fetch first.
     pub fn look(&self, cookies: Cookies<'_>, now: u64) -> Result<Check, Rejected> {
         let opened = self.compiled.verifier.open(self.sent(cookies), now)?;
         self.known(opened, now)
     }
 
-    /// Goes on with what the store answered; `None` is a miss. May ask again,
-    /// but never more than once.
+    /// Continues with the store's answer; `None` is a miss. Asks again at most once.
     pub fn answered(
         &self,
         question: &Question,
@@ -92,8 +92,8 @@ impl Source {
         self.known(opened, now)
     }
 
-    /// Why a refusal may have happened and what to write instead, for an
-    /// operator; never repeats a cookie's value.
+    /// Likely causes of a refusal and what to write instead, for an operator. Never
+    /// repeats a cookie's value.
     pub fn hints(&self, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
         let sent = self.sent(cookies);
         let asks_app = self.asked_url().is_some();
@@ -117,8 +117,8 @@ impl Source {
         }
     }
 
-    /// A digest of all that `check` reads, time aside: the settings, the secrets
-    /// and every cookie this source could look at, each with its length. `None`
+    /// A digest of all that `check` reads except the time: the settings, the secrets
+    /// and every cookie this source reads, each with its length. `None`
     /// if there is no such cookie.
     pub fn digest(&self, cookies: Cookies<'_>) -> Option<[u8; 32]> {
         let mut read = Vec::with_capacity(USUAL_COOKIES);
@@ -142,18 +142,18 @@ impl Source {
         any.then(|| digest().as_ref().try_into().unwrap_or_default())
     }
 
-    /// The cookies this source could look at, as a `Cookie` header of their own:
-    /// all that whoever is asked about them needs to see.
+    /// The cookies this source reads, as a `Cookie` header of their own: all that a
+    /// server asked about them needs to see.
     pub fn own_cookies(&self, cookies: Cookies<'_>) -> Vec<u8> {
         let own = cookies.iter().filter(|(name, _)| self.compiled.jar.reads_cookie(name));
         let pairs: Vec<_> = own.map(|(name, value)| [name, b"=", value].concat()).collect();
         pairs.join(&b"; "[..])
     }
 
-    /// What names this session and no other, not even one of the same user:
-    /// the same however its cookies are spelled. An id, if the cookie holds one;
-    /// else all that the session says, and its end, which tells one sign-in from
-    /// the next where frameworks date their cookies.
+    /// A name for this session and no other, not even one of the same user, however
+    /// its cookies are spelled: an id, if the cookie holds one; else all that the
+    /// session says, and its end, which tells one sign-in from the next where
+    /// frameworks date their cookies.
     pub fn handle(&self, cookies: Cookies<'_>, identity: &Identity, now: u64) -> Vec<u8> {
         self.asked_handle(cookies, now).unwrap_or_else(|| {
             let end = identity.expires_at().unwrap_or_default();
@@ -161,7 +161,7 @@ impl Source {
         })
     }
 
-    /// As `handle`, where it takes no identity: for sessions that others keep.
+    /// As `handle`, where it takes no identity: for sessions kept elsewhere.
     pub fn asked_handle(&self, cookies: Cookies<'_>, now: u64) -> Option<Vec<u8>> {
         if self.asked_url().is_some() {
             return Some(self.own_cookies(cookies));
@@ -196,15 +196,15 @@ impl Source {
         (!set.is_empty()).then(|| [set.clone(), kept.concat()].concat())
     }
 
-    /// For how many seconds a result may be remembered under its digest: `None`
-    /// as long as it is valid, 0 not at all. What the cookie alone decides stays
-    /// decided; a store may have changed its mind.
+    /// Seconds a result may be remembered under its digest: `None` means as long as
+    /// it is valid, 0 not at all. A result of the cookie alone cannot change; that
+    /// of a store can.
     pub fn cache_seconds(&self) -> Option<u64> {
         self.compiled.cache_seconds
     }
 
-    /// Keys that are fetched from an URL instead of standing in the settings.
-    /// The caller fetches and supplies them.
+    /// Keys to fetch from a URL, if they do not stand in the settings. The caller
+    /// fetches and supplies them.
     pub fn remote_keys(&self) -> Option<&RemoteKeys> {
         self.compiled.remote_keys.as_deref()
     }

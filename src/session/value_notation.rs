@@ -43,7 +43,7 @@ pub(super) enum Notation<'v> {
     Token(Value),
 }
 
-/// How a value looks to one kind.
+/// The looks of a value to one kind.
 #[derive(Clone, Copy)]
 pub(super) struct Look {
     /// Completes "the value looks like …".
@@ -53,7 +53,7 @@ pub(super) struct Look {
     pub also_check: Option<&'static str>,
 }
 
-/// How well a value fits a kind, the best first.
+/// Degrees of likeness, the best first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fit {
     /// No other kind writes such a value.

@@ -1,9 +1,9 @@
 //! The app's own session stores: Redis, SQL databases, folders.
 //!
 //! Read-only. A store is connected to when it is first asked, inside one
-//! runtime that outlives every connection, and found again by itself after it
-//! was gone. Every question has a deadline; whoever stops waiting does not stop
-//! the work. Settings hold addresses with passwords, and databases repeat ids in
+//! runtime that outlives every connection, and reconnected after it was gone.
+//! Every question has a deadline; a request that stops waiting does not stop the
+//! work. Settings hold addresses with passwords, and databases repeat ids in
 //! their messages: an error here says what kind of thing went wrong and nothing
 //! else.
 
@@ -38,7 +38,7 @@ impl StoreConnections {
         Self { runtime, open: Mutex::default() }
     }
 
-    /// What the store holds; `None` is a miss.
+    /// The content of the store; `None` is a miss.
     pub async fn ask(
         &self,
         store: &StoreSettings,
@@ -71,7 +71,7 @@ impl StoreConnections {
         }
     }
 
-    /// Whether the store answers now, for readiness and `check --online`.
+    /// Succeeds if the store answers now, for readiness and `check --online`.
     pub async fn probe(&self, store: &StoreSettings) -> Result<(), StoreError> {
         if let (Engine::File, Some(folder)) = (store.engine, &store.path) {
             return file::probe(folder);
@@ -83,14 +83,14 @@ impl StoreConnections {
         Ok(())
     }
 
-    /// Lets go of connections no store of `stores` uses.
+    /// Closes the connections that no store of `stores` uses.
     pub fn keep_only<'s>(&self, stores: impl Iterator<Item = &'s StoreSettings>) {
         let used: Vec<_> =
             stores.flat_map(|s| s.url.iter().chain(&s.database)).map(Secret::digest).collect();
         self.open().retain(|address, _| used.contains(address));
     }
 
-    /// Work on connections is done in their runtime, and ends there in time.
+    /// Runs work on connections in their runtime, with the store's deadline.
     async fn run<T: Send + 'static>(
         &self,
         store: &StoreSettings,
@@ -100,7 +100,7 @@ impl StoreConnections {
         let task = async move {
             tokio::time::timeout(timeout, work).await.unwrap_or(Err(StoreError::TimedOut))
         };
-        // A task that does not end normally was cut off with its runtime.
+        // A task that does not end normally was dropped with its runtime.
         self.runtime.spawn(task).await.unwrap_or(Err(StoreError::Unreachable))
     }
 

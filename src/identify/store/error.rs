@@ -7,17 +7,17 @@ use std::fmt;
 
 use crate::base::store_url::BadStoreUrl;
 
-/// Octets of one session at most; the verifier refuses what reaches this size.
+/// Largest session read, in bytes; the verifier refuses one of this size.
 pub(super) const MAX_SESSION: usize = 1024 * 1024 + 1;
 
-/// Why a store gave no answer.
+/// The reason a store gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {
-    /// The address cannot be used at all; says why.
+    /// The address cannot be used at all, with the reason.
     BadAddress(BadStoreUrl),
-    /// The store answered with an error; a code of its own, never its message.
+    /// The store answered with an error: its own code, never its message.
     Failed(String),
-    /// The store knows us but does not let us in.
+    /// The store refuses the user or password.
     NotAllowed,
     TimedOut,
     Unreachable,

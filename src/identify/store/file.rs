@@ -1,4 +1,4 @@
-//! Sessions in files: one per session in a folder the app and the gateway share.
+//! Sessions in files: one per session, in a folder the app and the gateway share.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -7,10 +7,10 @@ use std::time::UNIX_EPOCH;
 use crate::identify::store::error::{MAX_SESSION, StoreError};
 use crate::session::StoreAnswer;
 
-/// Blocking: for a thread that may block.
+/// Blocks: for a thread that may.
 pub(super) fn read(folder: &str, name: &str) -> Result<Option<StoreAnswer>, StoreError> {
-    // The question's maker has checked the name; a separator here would be worse
-    // than a check too many.
+    // The format has checked the name already; a separator here would be worse than
+    // a second check.
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
         return Ok(None);
     }

@@ -1,5 +1,5 @@
 //! Sessions in Redis (and what speaks its protocol): one shared connection,
-//! re-established by itself.
+//! which the client re-establishes.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Redis(ConnectionManager);
 
 impl Redis {
-    /// Inside the runtime the connection is to live in.
+    /// Must run inside the runtime of the connection.
     pub(super) fn open(client: &Client) -> Result<Self, StoreError> {
         crypto_provider::install();
         let config = ConnectionManagerConfig::new()
@@ -29,8 +29,8 @@ impl Redis {
         manager.map(Self).map_err(|_| BadStoreUrl("the client does not accept it").into())
     }
 
-    /// The value and its remaining life. `GETRANGE` bounds what one key can cost;
-    /// whether the key is there, its life says.
+    /// The value and its remaining life. `GETRANGE` bounds the size read; the
+    /// remaining life tells whether the key exists.
     pub(super) async fn get(&self, key: &str) -> Result<Option<StoreAnswer>, StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.cmd("GETRANGE").arg(key).arg(0).arg(MAX_SESSION - 1);
@@ -88,7 +88,7 @@ fn failed(error: &RedisError) -> StoreError {
     }
 }
 
-/// What the server calls the error, or the first of several commands' errors.
+/// The server's code for the error, or for the first of several commands' errors.
 fn code(error: &RedisError) -> Option<String> {
     let errors = error.clone().into_server_errors();
     let first = errors.as_deref().and_then(<[_]>::first).map(|(_, error)| error.code());

@@ -1,6 +1,6 @@
 //! Encrypted tokens (JWE compact, RFC 7516) under a key both sides know.
 //!
-//! Only `dir` with the one encryption a format uses is opened: whatever else the
+//! Only `dir` with the one encryption a format uses is opened: anything else the
 //! header asks for (password-based keys, compression) is refused before any work
 //! is done for it.
 

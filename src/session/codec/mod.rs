@@ -1,4 +1,4 @@
-//! What several formats share: encodings, keys, envelopes.
+//! Encodings, keys and envelopes that several kinds share.
 
 pub(crate) mod algorithm;
 pub(crate) mod base64;

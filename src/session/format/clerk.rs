@@ -1,5 +1,5 @@
-//! Clerk: a token of about a minute that the browser renews, beside a cookie
-//! that says since when anybody is signed in.
+//! Clerk: a token valid for about a minute that the browser renews, and a cookie
+//! with the time of the sign-in beside it.
 
 use std::cmp::Reverse;
 
@@ -34,7 +34,7 @@ struct Clerk {
     authorized_parties: Option<Vec<String>>,
 }
 
-/// A session cookie and the cookie that tells since when it may be used.
+/// A session cookie and the cookie with the time from which it may be used.
 struct Pair {
     session: String,
     since: String,
@@ -71,7 +71,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     Some(compiled.with_user_id("/sub").with_remote_keys(remote))
 }
 
-/// What tells the cookies of several Clerk instances on one site apart.
+/// The suffix that tells the cookies of several Clerk instances on one site apart.
 fn suffix(publishable_key: &[u8]) -> String {
     let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, publishable_key);
     URL_SAFE.encode(digest).chars().take(8).collect()
@@ -140,7 +140,7 @@ impl Clerk {
 
 /// The time at which the token of a pair claims to be issued, unless its user
 /// signed out.
-/// Nothing is verified yet: this is the order in which they are tried.
+/// Nothing is verified yet: it only orders the pairs.
 fn issued(pair: &Pair, sent: SentCookies<'_>) -> Option<u64> {
     let since = sent.value(&pair.since).ok()??;
     let token = sent.value(&pair.session).ok()??;

@@ -111,8 +111,8 @@ fn untag_one(tag: &str, content: Value) -> Value {
         ),
         (" t", content) => untag(content),
         (" m", content) => content,
-        // Bytes and dates are no texts to the app, so they keep their tags here
-        // and are nobody's id.
+        // Bytes and dates are not texts to the app. They keep their tags here, so
+        // that they never pass for an id.
         (tag, content) => serde_json::json!({ tag: untag(content) }),
     }
 }

@@ -1,4 +1,4 @@
-//! Apps whose cookie nobody else can read: the app itself is asked who it is.
+//! Apps whose cookie only they can read: the app itself is asked who the user is.
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::json;
@@ -8,7 +8,7 @@ use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
 use crate::session::store::{self, Check, Query, Question, StoreAnswer};
 
-/// A sign-out goes unnoticed for so long.
+/// Longest time a sign-out goes unnoticed, in seconds.
 const CACHE_SECONDS: u64 = 10;
 
 struct Introspect {

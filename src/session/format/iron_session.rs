@@ -79,7 +79,7 @@ fn look(sample: &Sample<'_>) -> Option<Look> {
 }
 
 impl Token {
-    /// When the token ends, once it is verified.
+    /// Verifies the token and returns its end.
     fn expires_at(&self, session: &Value, now: u64) -> Result<u64, Rejected> {
         let token = self.at.find(session).and_then(Value::as_str).ok_or_else(|| {
             let detail = format!("the session is valid, but has no token at `{}`", self.at);

@@ -21,7 +21,7 @@ struct Jwt {
     expiry: Expiry,
 }
 
-/// Whether a token without `exp` is a session.
+/// The rule for tokens without `exp`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Expiry {
     Optional,

@@ -34,7 +34,7 @@ pub(in crate::session) struct Hints {
     pub look: fn(&Sample<'_>) -> Option<Look>,
     /// The word for what signs: `secret` or `key`.
     pub key: &'static str,
-    /// What a signature depends on besides the key; starts with `; `.
+    /// Other settings a signature depends on; starts with `; `.
     pub also_check: &'static str,
 }
 
@@ -46,13 +46,13 @@ impl Hints {
 /// A `[session]` table, compiled: keys and rules, no state.
 pub(in crate::session) struct Compiled {
     pub jar: Jar,
-    /// Where sessions of this kind keep the user's id, if they agree on a place.
+    /// The pointer to the user's id, if sessions of this kind agree on one.
     pub user_id: Option<Cow<'static, str>>,
     /// The store this source's sessions live in.
     pub store: Option<StoreSettings>,
     /// The address at which the app itself is asked.
     pub app_url: Option<String>,
-    /// How long a result may be remembered; `None` means as long as it is valid.
+    /// Seconds a result may be remembered; `None` means as long as it is valid.
     pub cache_seconds: Option<u64>,
     /// Keys that are fetched; the verifier shares them.
     pub remote_keys: Option<Arc<RemoteKeys>>,
@@ -101,7 +101,7 @@ pub(in crate::session) trait Verify: Send + Sync {
         Err(store::not_asked())
     }
 
-    /// Where else to look for what the store does not hold.
+    /// A second question for a session that the store does not hold.
     fn missed(&self, _question: &Question) -> Option<Check<OpenedSession>> {
         None
     }

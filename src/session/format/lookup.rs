@@ -19,20 +19,20 @@ struct Lookup {
     records: Records,
 }
 
-/// What of the cookie's value is the id in the store.
+/// The way from the cookie's value to the id in the store.
 #[derive(Clone, Copy)]
 enum Hashing {
     Plain,
     Sha256Hex,
 }
 
-/// Where in the store the sessions are.
+/// The place of the sessions in the store.
 enum Records {
     Redis { prefix: String, layout: Layout },
     Row { table: String, id: String, user: String, expires: Option<String> },
 }
 
-/// How a session in Redis is written.
+/// The notation of a session in Redis.
 #[derive(Clone, Copy)]
 enum Layout {
     Json,

@@ -21,7 +21,7 @@ use crate::session::value_notation::{Fit, Look, Sample};
 const CONVENTIONS: CookieConventions =
     CookieConventions { encoding: Encoding::Raw, ..CookieConventions::NODE };
 
-/// How long phx.gen.auth accepts a row since Phoenix 1.8; 60 days before.
+/// Longest age of a row in phx.gen.auth since Phoenix 1.8; it was 60 days before.
 const MAX_AGE: u64 = 14 * 86400;
 
 struct Plug {

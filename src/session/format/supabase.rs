@@ -63,7 +63,7 @@ impl Verify for Supabase {
         let token = jws::verify(token.as_bytes(), &*self.keys.current()?, &self.algorithms)?;
         let opened = token.session(now)?;
         if opened.session.get("sub").is_none() {
-            // The anon and service keys are validly signed, but nobody's.
+            // The anon and service keys are validly signed, but no user's.
             let detail = "the access token has no `sub`";
             return Err(Rejected::new(Reason::NoUser, detail));
         }

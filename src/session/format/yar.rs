@@ -14,7 +14,7 @@ use crate::session::settings::Settings;
 use crate::session::store::{self, Check, Engine, Question, StoreAnswer};
 use crate::session::value_notation::{Fit, Look, Sample};
 
-/// hapi makes a list of several cookies, and yar then sees nobody.
+/// hapi makes a list of several cookies, and yar then sees no session.
 const CONVENTIONS: CookieConventions = CookieConventions {
     names: &["session"],
     duplicate: Duplicate::Reject,

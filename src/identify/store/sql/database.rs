@@ -1,9 +1,9 @@
 //! Sessions in PostgreSQL, MySQL, MariaDB and SQLite: one row by its columns.
 //!
 //! Values reach a statement as parameters only; names come from the settings,
-//! where they were checked to be identifiers, and are quoted. What comes back is
-//! compared with what was asked for once more: MySQL finds `5abc` in a column of
-//! numbers that holds 5, and `ABC` where `abc` is.
+//! where they were checked to be identifiers, and are quoted. The row found is
+//! compared with the row asked for: MySQL finds `5abc` in a column of numbers that
+//! holds 5, and `ABC` where `abc` is.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ use crate::identify::store::error::StoreError;
 use crate::session::{Cell, Row, StoreAnswer};
 
 const CONNECTIONS: u32 = 8;
-/// Above every question's own deadline.
+/// Longer than every question's own deadline.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -33,12 +33,12 @@ pub(in crate::identify::store) enum Database {
     Sqlite(Pool<Sqlite>),
 }
 
-/// What PostgreSQL calls the types of a table's columns: it compares a text with
-/// an `uuid` only if told to.
+/// PostgreSQL's names for the types of a table's columns: it compares a text with
+/// a `uuid` only after a cast.
 type ColumnTypes = Arc<Mutex<HashMap<String, Arc<Vec<(String, String)>>>>>;
 
 impl Database {
-    /// Inside the runtime the connections are to live in.
+    /// Must run inside the runtime of the connections.
     pub(in crate::identify::store) fn open(url: SqlUrl) -> Self {
         match url {
             SqlUrl::MySql(options) => Self::MySql(pool().connect_lazy_with(*options)),
@@ -74,7 +74,7 @@ impl Database {
         Ok(row.filter(|row| cell::is_as_asked(row, matching)).map(StoreAnswer::Row))
     }
 
-    /// Whether the database answers; says precisely why not.
+    /// Succeeds if the database answers; the error says precisely why not.
     pub(in crate::identify::store) async fn ping(&self) -> Result<(), StoreError> {
         match self {
             Self::MySql(pool) => ping(pool).await,
@@ -92,8 +92,8 @@ fn pool<D: sqlx::Database>() -> PoolOptions<D> {
         .idle_timeout(IDLE_TIMEOUT)
 }
 
-/// An idle connection, or a new one: the pool would go on trying where the
-/// reason is wanted.
+/// Uses an idle connection or a new one: the pool would retry instead of returning
+/// the reason.
 async fn ping<D: sqlx::Database>(pool: &Pool<D>) -> Result<(), sqlx::Error> {
     if let Some(connection) = pool.try_acquire() {
         let mut lease = Lease(Some(connection));
@@ -138,8 +138,8 @@ async fn postgres_row(
     Ok(found)
 }
 
-/// The catalogue's own spelling of each type, which is fit to stand in a
-/// statement; without lengths, to which a value would be cut.
+/// The catalogue's own spelling of each type, which is safe in a statement;
+/// without lengths, to which a value would be cut.
 async fn column_types(
     pool: &Pool<Postgres>,
     table: &str,
@@ -199,8 +199,8 @@ where
     Ok(row.map(|row| cell::read(&row)))
 }
 
-/// A connection in use. Given back only when its work is done: one that was
-/// abandoned half-way is closed, since nobody knows what it still waits for.
+/// A connection in use. Returned to the pool only when its work is done: one
+/// abandoned half-way is closed, because an answer may still arrive on it.
 struct Lease<D: sqlx::Database>(Option<PoolConnection<D>>);
 
 impl<D: sqlx::Database> Lease<D> {

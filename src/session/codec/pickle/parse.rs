@@ -1,5 +1,5 @@
-//! Python pickles, read as data and never executed: whatever a pickle would
-//! call or import becomes an opaque value that holds nothing.
+//! Python pickles, read as data and never executed: the result of a call or an
+//! import becomes an opaque value that holds nothing.
 //!
 //! Values live in an arena and are shared by index, so a pickle that repeats one
 //! list a million times costs a million indices, not a million lists; turning
@@ -11,7 +11,7 @@ use super::machine::{Item, Machine};
 use crate::session::Rejected;
 use crate::session::codec::bytes::MAX_DEPTH;
 
-/// More values than any session has, and more text.
+/// Budget for values and for text: more than any session has.
 const MAX_VALUES: usize = 100_000;
 const MAX_TEXT: usize = 16 * 1024 * 1024;
 
@@ -68,9 +68,9 @@ impl Writer<'_> {
         }
     }
 
-    /// A key as JSON has them. What has a tuple for a key is left out, for no pointer
-    /// finds it; were it written as text, quotes within quotes would double its length
-    /// with each level.
+    /// A key as JSON has them. A member with a tuple for a key is left out: no pointer
+    /// finds it, and as text its quotes within quotes would double its length with
+    /// each level.
     fn name(&mut self, key: usize) -> Option<Option<String>> {
         let Item::Plain(key) = self.arena.get(key)? else { return Some(None) };
         Some(match self.plain(key)? {
@@ -80,7 +80,7 @@ impl Writer<'_> {
         })
     }
 
-    /// A value that is written out once more, if there is room for it.
+    /// A value to write out, if the budget for text allows.
     fn plain<'v>(&mut self, value: &'v Value) -> Option<&'v Value> {
         let text = value.get("base64").unwrap_or(value).as_str().map_or(0, str::len);
         self.room = self.room.checked_sub(text)?;

@@ -74,8 +74,8 @@ fn ask_for_user(table: &str, session: Value, now: u64) -> Result<Check<OpenedSes
     Ok(Question::row(table, &[("id", id)]).carrying(session))
 }
 
-/// When the session itself ends, whatever the cache says: ISO text from JSON,
-/// a number from some databases.
+/// The end of the session itself, which a cache may not outlive: ISO text in JSON,
+/// a number in some databases.
 pub(super) fn session_end(whole: &Value) -> Result<u64, Rejected> {
     let session = whole.get("session").unwrap_or(&Value::Null);
     let end = match session.get("expiresAt") {

@@ -21,8 +21,8 @@ use crate::session::value_notation::{Fit, Look, Sample};
 const CONVENTIONS: CookieConventions =
     CookieConventions { names: &["laravel_session"], ..CookieConventions::NODE };
 
-/// Where the default guard keeps the user's id: the name ends in the SHA-1 of
-/// its class.
+/// The member in which the default guard keeps the user's id; it ends in the SHA-1
+/// of the guard's class.
 const LOGIN: &str = "/login_web_59ba36addc2b2f9401580f014c7f58ea4e30989d";
 
 /// `SESSION_LIFETIME`: two hours.
@@ -43,7 +43,7 @@ enum Driver {
     Redis { prefix: String },
 }
 
-/// How the session's content is written.
+/// The notation of the session's content.
 struct Payload {
     serialization: Serialization,
     /// `SESSION_ENCRYPT`: one more layer of encryption.

@@ -1,5 +1,5 @@
-//! What Rails writes around a cookie's value: the cookie's name as purpose, and
-//! an end.
+//! The envelope Rails puts around a cookie's value: the cookie's name as purpose,
+//! and an end.
 
 use serde_json::Value;
 
@@ -44,7 +44,7 @@ fn expires_at(envelope: &Value) -> Result<Option<u64>, Rejected> {
     }
 }
 
-/// JSON, and nothing that would have to be instantiated.
+/// JSON; serializers that instantiate objects are refused.
 fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
     let unsupported = |which| {
         let detail = format!(

@@ -1,4 +1,4 @@
-//! What needs no server: the text of statements, and SQLite.
+//! Tests without a server: the text of statements, and SQLite.
 
 use sqlx::sqlite::SqliteConnectOptions;
 
