@@ -71,7 +71,7 @@ pub(super) fn read(top: &mut Table<'_>) -> Option<Vec<SessionSource>> {
 fn read_one(at: &At<'_>) -> Option<SessionSource> {
     let mut table = at.table()?;
     let sign_out = table.get::<OneOrMany<SignOut>>("logout_paths").map(|many| many.0);
-    let source = Source::read(&mut table);
+    let source = Source::from_table(&mut table);
     table.finish();
     let source = source?;
     let literal = matches!(at.secrets, crate::base::secret::Secrets::Literal);

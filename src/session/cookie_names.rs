@@ -31,7 +31,7 @@ pub(crate) struct Jar {
 }
 
 /// A cookie beside the session's own that can change what is read.
-pub(crate) enum Companion {
+enum Companion {
     /// A cookie of this name, whole or in numbered chunks.
     Named { name: String, chunks: Option<&'static str> },
     /// Every cookie whose name has this form.
@@ -83,9 +83,20 @@ impl Jar {
         Self { names, ..self }
     }
 
-    /// The same jar, with cookies to read beside its own.
-    pub(crate) fn with_companions(self, companions: impl IntoIterator<Item = Companion>) -> Self {
-        Self { companions: companions.into_iter().collect(), ..self }
+    /// The same jar, with cookies of these names beside its own.
+    pub(crate) fn with_companions(
+        mut self,
+        names: Vec<String>,
+        chunks: Option<&'static str>,
+    ) -> Self {
+        self.companions = names.into_iter().map(|name| Companion::Named { name, chunks }).collect();
+        self
+    }
+
+    /// The same jar, with every cookie whose name has this form beside its own.
+    pub(crate) fn with_companions_shaped(mut self, has_form: fn(&[u8]) -> bool) -> Self {
+        self.companions = vec![Companion::Shaped(has_form)];
+        self
     }
 
     /// Whether a cookie of this name can change what the source reads.

@@ -34,7 +34,7 @@ pub struct Source {
 impl Source {
     /// Reads and compiles a `[session]` table: keys are derived here, once.
     /// `None` means problems were noted.
-    pub fn read(table: &mut Table<'_>) -> Option<Self> {
+    pub fn from_table(table: &mut Table<'_>) -> Option<Self> {
         let kind = format::read(table)?;
         let mut settings = Settings::new(table);
         let compiled = (kind.read)(&mut settings);

@@ -95,7 +95,7 @@ impl Case {
         let file = json!({ "session": config, "upstream": { "servers": ["http://127.0.0.1:1"] } });
         let policy = Config::read(&toml::to_string(&file).unwrap(), &Secrets::Literal);
         let case = Self {
-            source: Source::read(&mut at.table()?)?,
+            source: Source::from_table(&mut at.table()?)?,
             header: vector["cookie_header"].as_str()?.as_bytes().to_vec(),
             now: vector["now"].as_u64()?,
             store: vector["store"].clone(),

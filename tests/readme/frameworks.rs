@@ -125,7 +125,7 @@ fn fill(value: &mut Value, secrets: &mut Vec<String>, names: &mut Vec<(String, S
 fn known(table: &Value, vector: &Value, now: u64) -> Result<Identity, String> {
     let (node, problems) = (Node::from_json(table), Problems::default());
     let mut cursor = At::new(&node, "session", &problems, &Secrets::Literal).table().unwrap();
-    let source = Source::read(&mut cursor);
+    let source = Source::from_table(&mut cursor);
     cursor.finish();
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
     let source = source.unwrap();

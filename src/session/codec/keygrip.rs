@@ -3,7 +3,7 @@
 
 use super::base64;
 use super::crypto::MacKey;
-use crate::session::cookie_names::{Companion, FoundCookie, Jar, SentCookies};
+use crate::session::cookie_names::{FoundCookie, Jar, SentCookies};
 use crate::session::rejected::{Reason, Rejected};
 
 /// The keys of a Keygrip instance; any of them may have signed.
@@ -33,9 +33,8 @@ impl Keygrip {
 
 /// The jar with the cookies that sign its own.
 pub(crate) fn with_signatures(jar: Jar) -> Jar {
-    let name = |own: &String| Companion::Named { name: companion(own), chunks: None };
-    let companions: Vec<_> = jar.names().iter().map(name).collect();
-    jar.with_companions(companions)
+    let names = jar.names().iter().map(|own| companion(own)).collect();
+    jar.with_companions(names, None)
 }
 
 fn companion(name: &str) -> String {

@@ -4,7 +4,7 @@
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::{claims, crypto, json, jwe};
 use crate::session::cookie::Duplicate;
-use crate::session::cookie_names::{Companion, CookieConventions, Jar, SentCookies};
+use crate::session::cookie_names::{CookieConventions, Jar, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
@@ -43,10 +43,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
         Some(jwe::Key { encryption, secret })
     });
     let (jar, older) = (jar?, older?);
-    let chunks = OLDER.chunks;
-    let older_names =
-        older.names().iter().map(|name| Companion::Named { name: name.clone(), chunks });
-    let jar = jar.with_companions(older_names.collect::<Vec<_>>());
+    let jar = jar.with_companions(older.names().to_vec(), OLDER.chunks);
     Some(Compiled::new(jar, Auth0 { keys: keys.collect(), older }).with_user_id("/user/sub"))
 }
 

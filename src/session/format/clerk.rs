@@ -13,7 +13,7 @@ use crate::document::OneOrMany;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::verifying_keys::Keys;
 use crate::session::codec::{claims, jws};
-use crate::session::cookie_names::{Companion, CookieConventions, SentCookies};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::key_settings;
 use crate::session::rejected::{Reason, Rejected};
@@ -63,8 +63,8 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
         pairs.insert(0, Pair { session, since: format!("__client_uat_{suffix}") });
     }
     let names = pairs.iter().map(|pair| pair.session.clone()).collect();
-    let since = |pair: &Pair| Companion::Named { name: pair.since.clone(), chunks: None };
-    let jar = plain.renamed(names).with_companions(pairs.iter().map(since).collect::<Vec<_>>());
+    let since = pairs.iter().map(|pair| pair.since.clone()).collect();
+    let jar = plain.renamed(names).with_companions(since, None);
     let remote = keys.remote();
     let authorized_parties = authorized_parties.map(|list| list.0);
     let compiled = Compiled::new(jar, Clerk { pairs, keys, authorized_parties });

@@ -36,7 +36,7 @@ pub(super) const KIND: SessionKind = SessionKind {
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let jar = settings.jar(CONVENTIONS);
     let store = settings.needed_store(&[Engine::Redis, Engine::Sql]).map(|mut store| {
-        let records = Records::read(&mut store);
+        let records = Records::from_store(&mut store);
         (store.finish(), records)
     });
     let secrets = settings.secrets()?;
@@ -48,7 +48,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
 }
 
 impl Records {
-    fn read(store: &mut StoreTable<'_>) -> Self {
+    fn from_store(store: &mut StoreTable<'_>) -> Self {
         if store.engine() == Engine::Redis {
             return Self::Redis { prefix: store.text("prefix", "sess:") };
         }

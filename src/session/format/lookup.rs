@@ -51,7 +51,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let jar = settings.jar(CookieConventions::NODE);
     let hash = settings.get("hash").unwrap_or(Hashing::Plain);
     let mut store = settings.needed_store(&[Engine::Sql, Engine::Redis])?;
-    let records = Records::read(&mut store);
+    let records = Records::from_store(&mut store);
     let user_id = match &records {
         Records::Redis { .. } => None,
         Records::Row { user, .. } => Some(Cow::Owned(user.clone())),
@@ -62,7 +62,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
 }
 
 impl Records {
-    fn read(store: &mut StoreTable<'_>) -> Self {
+    fn from_store(store: &mut StoreTable<'_>) -> Self {
         if store.engine() == Engine::Redis {
             let prefix = store.text("prefix", "");
             return Self::Redis { prefix, layout: store.get("format").unwrap_or(Layout::Json) };

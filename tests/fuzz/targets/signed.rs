@@ -145,7 +145,7 @@ fn sources() -> &'static [Source] {
             let (node, problems) = (Node::from_json(&(signed.config)()), Problems::default());
             let mut table =
                 At::new(&node, "session", &problems, &Secrets::Literal).table().unwrap();
-            let source = Source::read(&mut table);
+            let source = Source::from_table(&mut table);
             assert!(problems.is_empty(), "{:?}", problems.into_sorted());
             source.unwrap()
         };

@@ -47,7 +47,10 @@ struct Compact<'a> {
 
 impl Cache {
     /// `None` if the app does not cache (or a problem was noted).
-    pub(super) fn read(settings: &mut Settings<'_, '_>, secrets: &[Secret]) -> Option<Self> {
+    pub(super) fn from_settings(
+        settings: &mut Settings<'_, '_>,
+        secrets: &[Secret],
+    ) -> Option<Self> {
         let mut table: Table<'_> = settings.table().take("cookie_cache")?.table()?;
         let strategy = table.get("strategy").unwrap_or(Strategy::Compact);
         let version = table.get("version").unwrap_or_else(|| "1".to_owned());

@@ -5,7 +5,7 @@ use super::cache::Cache;
 use super::stored::Stored;
 use crate::session::codec::base64;
 use crate::session::codec::crypto::{Hash, MacKey};
-use crate::session::cookie_names::{Companion, CookieConventions, FoundCookie, Jar, SentCookies};
+use crate::session::cookie_names::{CookieConventions, FoundCookie, Jar, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
@@ -35,9 +35,9 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
 
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let jar = read_jar(settings);
-    let stored = Stored::read(settings);
+    let stored = Stored::from_settings(settings);
     let secrets = settings.secrets();
-    let cache = Cache::read(settings, secrets.as_deref().unwrap_or_default());
+    let cache = Cache::from_settings(settings, secrets.as_deref().unwrap_or_default());
     if settings.table().peek("store").is_none() && cache.is_none() {
         settings.problem(
             "write [session.cookie_cache] if the app has `cookieCache` enabled, or \
@@ -46,11 +46,10 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     }
     let keys = secrets?.iter().map(|secret| MacKey::new(Hash::Sha256, secret.bytes())).collect();
     let jar = jar?;
-    let chunks = CONVENTIONS.chunks;
-    let data = jar.names().iter().map(|own| Companion::Named { name: data_name(own), chunks });
-    let data: Vec<_> = data.collect();
+    let data = jar.names().iter().map(|own| data_name(own)).collect();
+    let jar = jar.with_companions(data, CONVENTIONS.chunks);
     let (store, stored) = stored.unzip();
-    let compiled = Compiled::new(jar.with_companions(data), BetterAuth { keys, cache, stored });
+    let compiled = Compiled::new(jar, BetterAuth { keys, cache, stored });
     Some(compiled.with_user_id("/user/id").with_store(store))
 }
 

@@ -14,7 +14,7 @@ pub(super) enum Stored {
 }
 
 impl Stored {
-    pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<(StoreSettings, Self)> {
+    pub(super) fn from_settings(settings: &mut Settings<'_, '_>) -> Option<(StoreSettings, Self)> {
         let mut store = settings.store(&[Engine::Redis, Engine::Sql])?;
         let stored = if store.engine() == Engine::Redis {
             Self::Redis { prefix: store.text("prefix", "") }

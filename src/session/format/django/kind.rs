@@ -67,7 +67,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
             let store = settings.needed_store(&[Engine::Sql]);
             let secrets = settings.secrets()?;
             let mut store = store?;
-            let database = Database::read(&mut store, &secrets);
+            let database = Database::from_store(&mut store, &secrets);
             (Some(store.finish()), SessionEngine::Database(database))
         }
         Backend::Cache => {
@@ -75,7 +75,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
             // Nothing in the cache is signed, but the key is often set.
             settings.optional_secrets();
             let mut store = store?;
-            let cache = Cache::read(&mut store, "cache");
+            let cache = Cache::from_store(&mut store, "cache");
             (Some(store.finish()), SessionEngine::Cache(cache, None))
         }
         Backend::CachedDb => read_cached_db(settings)?,
@@ -92,11 +92,11 @@ fn read_cached_db(
     let store = settings.needed_store(&[Engine::Redis]);
     let secrets = settings.optional_secrets();
     let mut store = store?;
-    let cache = Cache::read(&mut store, "cached_db");
+    let cache = Cache::from_store(&mut store, "cached_db");
     let url = settings.store_secret(&mut store, "database");
     let database = secrets.map(|secrets| {
         let secrets: Vec<_> = secrets.into_iter().map(|(_, secret)| secret).collect();
-        Database::read(&mut store, &secrets)
+        Database::from_store(&mut store, &secrets)
     });
     let store = StoreSettings { database: url, ..store.finish() };
     Some((Some(store), SessionEngine::Cache(cache, database)))

@@ -36,7 +36,7 @@ enum Compressor {
 }
 
 impl Cache {
-    pub(super) fn read(store: &mut StoreTable<'_>, engine: &str) -> Self {
+    pub(super) fn from_store(store: &mut StoreTable<'_>, engine: &str) -> Self {
         let prefix = store.text("key_prefix", "");
         let version = store.get::<u64>("version").unwrap_or(1);
         Self {
@@ -74,7 +74,7 @@ pub(super) struct Database {
 }
 
 impl Database {
-    pub(super) fn read(store: &mut StoreTable<'_>, secrets: &[Secret]) -> Self {
+    pub(super) fn from_store(store: &mut StoreTable<'_>, secrets: &[Secret]) -> Self {
         Self {
             signer: Signer::new(secrets, "django.contrib.sessions.SessionStore"),
             table: store.identifier("table", "django_session"),

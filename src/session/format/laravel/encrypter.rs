@@ -23,7 +23,7 @@ enum Cipher {
 }
 
 impl Encrypter {
-    pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Self> {
+    pub(super) fn from_settings(settings: &mut Settings<'_, '_>) -> Option<Self> {
         let cipher = settings.get("cipher").unwrap_or(Cipher::Cbc);
         let keys = settings.secrets()?;
         if keys.iter().any(|key| ![16, 32].contains(&key.bytes().len())) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::encrypter::Encrypter;
 use crate::document::{At, FromNode, Value as Setting};
 use crate::session::codec::{base64, claims, json, php};
-use crate::session::cookie_names::{Companion, CookieConventions, SentCookies};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
@@ -82,11 +82,11 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let serialization = settings.get("serialization").unwrap_or(Serialization::Php);
     let encrypted = settings.get("encrypt").unwrap_or(false);
     let driver = read_driver(settings);
-    let encrypter = Arc::new(Encrypter::read(settings)?);
+    let encrypter = Arc::new(Encrypter::from_settings(settings)?);
     let (driver, store) = driver?;
     let payload = Payload { serialization, encrypter: encrypted.then(|| Arc::clone(&encrypter)) };
     let jar = match driver {
-        Driver::Cookie => jar?.with_companions([Companion::Shaped(is_session_id)]),
+        Driver::Cookie => jar?.with_companions_shaped(is_session_id),
         Driver::Database { .. } | Driver::File | Driver::Redis { .. } => jar?,
     };
     let compiled = Compiled::new(jar, Laravel { encrypter, driver, lifetime, payload });

@@ -39,7 +39,7 @@ enum Which {
 
 impl JarKeys {
     /// Derives the keys once: a thousand rounds are too many for each request.
-    pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Self> {
+    pub(super) fn from_settings(settings: &mut Settings<'_, '_>) -> Option<Self> {
         let which = settings.choice("jar", Which::Encrypted)?;
         let digests = settings.get("key_digest").map_or_else(|| DIGESTS.to_vec(), |one| vec![one]);
         let signed_digest = match which {

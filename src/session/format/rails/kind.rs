@@ -48,7 +48,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
         let user = format!("/{}", store.identifier("user_column", "user_id"));
         (store.finish(), Rows { table, id, user })
     });
-    let keys = JarKeys::read(settings)?;
+    let keys = JarKeys::from_settings(settings)?;
     if rows.is_some() && !keys.is_signed() {
         settings.problem(
             "[session.store] goes with jar = \"signed\": an encrypted session cookie \
