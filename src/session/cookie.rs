@@ -105,6 +105,17 @@ impl<'a> Cookies<'a> {
         }
         Ok(if joined.is_empty() { None } else { Some(Cow::Owned(joined)) })
     }
+
+    /// The names of the chunks that `get_chunked` joins.
+    pub fn chunk_names(
+        self,
+        name: &str,
+        separator: &str,
+        duplicate: Duplicate,
+    ) -> impl Iterator<Item = String> {
+        let names = (0..MAX_CHUNKS).map(move |index| format!("{name}{separator}{index}"));
+        names.take_while(move |chunk| matches!(self.get(chunk.as_bytes(), duplicate), Ok(Some(_))))
+    }
 }
 
 impl Encoding {
@@ -122,6 +133,20 @@ impl Encoding {
             Self::Raw => value,
         }
     }
+}
+
+/// One spelling for all of a cookie's name: unescaped, in lower case, without
+/// surrounding junk.
+pub(super) fn fold(name: &[u8]) -> Vec<u8> {
+    let mut name: Cow<'_, [u8]> = Cow::Borrowed(name);
+    for _ in 0..2 {
+        name = Cow::Owned(percent_decode(&name).into_owned());
+    }
+    let junk = |b: &u8| !b.is_ascii_graphic() || *b == b'"';
+    let start = name.iter().position(|b| !junk(b)).unwrap_or(name.len());
+    let end = name.iter().rposition(|b| !junk(b)).map_or(start, |last| last + 1);
+    let inner = name.get(start..end).unwrap_or_default().iter();
+    inner.map(u8::to_ascii_lowercase).collect()
 }
 
 fn oversized(name: &[u8]) -> Rejected {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::cookie::{Cookies, Duplicate, Encoding};
+use super::cookie::{Cookies, Duplicate, Encoding, fold};
 use super::rejected::{Reason, Rejected};
 
 /// A framework's way of naming, splitting and escaping its cookie.
@@ -14,13 +14,20 @@ pub(crate) struct CookieConventions {
     pub encoding: Encoding,
     /// The text between the name and the number of a chunk.
     pub chunks: Option<&'static str>,
+    /// Whether the framework reads every cookie whose name begins like its own.
+    pub reads_prefix: bool,
 }
 
 impl CookieConventions {
     /// The npm package `cookie` and those that follow it: first of several,
     /// percent-decoded, in one piece.
-    pub(crate) const NODE: Self =
-        Self { names: &[], duplicate: Duplicate::First, encoding: Encoding::Percent, chunks: None };
+    pub(crate) const NODE: Self = Self {
+        names: &[],
+        duplicate: Duplicate::First,
+        encoding: Encoding::Percent,
+        chunks: None,
+        reads_prefix: false,
+    };
 }
 
 /// The cookies one compiled source reads. Never without a name.
@@ -99,11 +106,60 @@ impl Jar {
         self
     }
 
+    /// Whether the framework takes the last of several cookies of one name.
+    pub(crate) fn takes_the_last(&self) -> bool {
+        self.conventions.duplicate == Duplicate::Last
+    }
+
+    /// Whether a cookie of this name is the session's own or a part of it.
+    pub(crate) fn is_own(&self, name: &[u8]) -> bool {
+        self.names.iter().any(|own| is_named(name, own, self.conventions.chunks))
+    }
+
+    /// Whether a parser could take a folded name (`cookie::fold`) for that of a cookie
+    /// the source reads.
+    pub(crate) fn resembles(&self, folded: &[u8]) -> bool {
+        let CookieConventions { chunks, reads_prefix, .. } = self.conventions;
+        let rest = if reads_prefix { Rest::Any } else { Rest::Number(chunks) };
+        let is_alike_companion = |companion: &Companion| match companion {
+            Companion::Named { name, chunks } => is_alike(folded, name, Rest::Number(*chunks)),
+            Companion::Shaped(_) => false,
+        };
+        self.names.iter().any(|own| is_alike(folded, own, rest))
+            || self.companions.iter().any(is_alike_companion)
+    }
+
     /// Whether a cookie of this name can change what the source reads.
     pub(crate) fn reads_cookie(&self, name: &[u8]) -> bool {
-        let chunks = self.conventions.chunks;
-        self.names.iter().any(|own| is_named(name, own, chunks))
-            || self.companions.iter().any(|companion| companion.is_named(name))
+        self.is_own(name) || self.companions.iter().any(|companion| companion.is_named(name))
+    }
+}
+
+/// With `_` for characters that PHP's variables cannot hold.
+fn php(name: &[u8]) -> Vec<u8> {
+    let letter = |&b: &u8| if matches!(b, b'.' | b' ' | b'+' | b'[') { b'_' } else { b };
+    name.iter().map(letter).collect()
+}
+
+/// What may follow a name in another name that resembles it.
+#[derive(Clone, Copy)]
+enum Rest {
+    Any,
+    Number(Option<&'static str>),
+}
+
+/// Whether a folded name could be taken for `own`, or for one of its chunks.
+fn is_alike(folded: &[u8], own: &str, allowed: Rest) -> bool {
+    let Some((start, rest)) = folded.split_at_checked(own.len()) else { return false };
+    if php(start) != php(&fold(own.as_bytes())) {
+        return false;
+    }
+    match allowed {
+        Rest::Any => true,
+        Rest::Number(chunks) => {
+            let number = chunks.and_then(|it| rest.strip_prefix(it.as_bytes()));
+            rest.is_empty() || number.and_then(<[u8]>::first).is_some_and(u8::is_ascii_digit)
+        }
     }
 }
 
@@ -154,6 +210,23 @@ impl<'r> SentCookies<'r> {
             None => self.cookies.get(name.as_bytes(), duplicate)?.map(Cow::Borrowed),
         };
         Ok(found.map(|value| encoding.decode(value)))
+    }
+
+    /// The names under which `find` finds its value: one, or those of its chunks.
+    pub(crate) fn picked(self) -> Vec<String> {
+        let Ok(Some(found)) = self.find_optional() else { return Vec::new() };
+        let CookieConventions { duplicate, chunks, .. } = self.jar.conventions;
+        match (chunks, self.cookies.get(found.name.as_bytes(), duplicate)) {
+            (Some(separator), Ok(None)) => {
+                self.cookies.chunk_names(found.name, separator, duplicate).collect()
+            }
+            _ => vec![found.name.to_owned()],
+        }
+    }
+
+    /// The value under one name, as it came.
+    pub(crate) fn raw(self, name: &str) -> Option<&'r [u8]> {
+        self.cookies.get(name.as_bytes(), self.jar.conventions.duplicate).ok().flatten()
     }
 
     pub(crate) fn missing(self) -> Rejected {

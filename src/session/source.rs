@@ -20,6 +20,12 @@ use crate::document::{Table, shown};
 /// parser busy.
 const MAX_STORED: usize = 1024 * 1024;
 
+/// Seconds by which the app's clock may be ahead.
+const CLOCKS_DISAGREE: u64 = 5;
+
+/// Most ends in one session: of its token, header and cache.
+const MAX_ENDS: usize = 3;
+
 /// Room for the session cookies of most apps.
 const USUAL_COOKIES: usize = 1024;
 
@@ -92,6 +98,27 @@ impl Source {
         self.known(opened, now)
     }
 
+    /// The user the cookies named just before their session `ended`.
+    pub fn check_before(&self, cookies: Cookies<'_>, mut ended: u64) -> Option<Identity> {
+        // Several parts of a session may end, each at its own time.
+        for _ in 0..MAX_ENDS {
+            match self.look(cookies, ended.checked_sub(1)?) {
+                Ok(Check::Known(identity)) => return Some(identity),
+                Ok(Check::Ask(_)) => return None,
+                Err(rejected) => ended = rejected.ended.filter(|&earlier| earlier < ended)?,
+            }
+        }
+        None
+    }
+
+    /// Whether the session is plainly of a sign-in later than `since`, whose own
+    /// second counts as before. A time in the future says nothing plainly.
+    pub fn signed_in_after(&self, identity: &Identity, since: u64, now: u64) -> bool {
+        let latest = now.saturating_add(CLOCKS_DISAGREE);
+        let signed_in = self.compiled.verifier.signed_in_at(identity.session());
+        signed_in.is_some_and(|at| at > since && at <= latest)
+    }
+
     /// Likely causes of a refusal and what to write instead, for an operator. Never
     /// repeats a cookie's value.
     pub fn hints(&self, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
@@ -142,12 +169,47 @@ impl Source {
         any.then(|| digest().as_ref().try_into().unwrap_or_default())
     }
 
-    /// The cookies this source reads, as a `Cookie` header of their own: all that a
-    /// server asked about them needs to see.
-    pub fn own_cookies(&self, cookies: Cookies<'_>) -> Vec<u8> {
+    /// The cookies the app is asked with (`Query::App`), as a `Cookie` header of
+    /// their own: of each name the one its framework picks, and no other.
+    pub fn asked_cookies(&self, cookies: Cookies<'_>) -> Vec<u8> {
+        let sent = self.sent(cookies);
+        let pairs = self.compiled.verifier.picked(sent).into_iter().filter_map(|name| {
+            let value = sent.raw(&name)?;
+            Some([name.as_bytes(), b"=", value].concat())
+        });
+        pairs.collect::<Vec<_>>().join(&b"; "[..])
+    }
+
+    /// The cookies this source reads, as a `Cookie` header of their own.
+    fn own_cookies(&self, cookies: Cookies<'_>) -> Vec<u8> {
         let own = cookies.iter().filter(|(name, _)| self.compiled.jar.reads_cookie(name));
         let pairs: Vec<_> = own.map(|(name, value)| [name, b"=", value].concat()).collect();
         pairs.join(&b"; "[..])
+    }
+
+    /// Whether a cookie of this name can change what `look` returns.
+    pub(super) fn reads_cookie(&self, name: &[u8]) -> bool {
+        self.compiled.jar.reads_cookie(name)
+    }
+
+    /// Whether a parser could take a name, folded, for that of one of its cookies.
+    pub(super) fn resembles(&self, folded: &[u8]) -> bool {
+        self.compiled.jar.resembles(folded)
+    }
+
+    /// Tells the names the verdict rests on; companions of the session's cookies
+    /// always count.
+    pub(super) fn picks(&self, cookies: Cookies<'_>) -> impl Fn(&[u8]) -> bool {
+        let Compiled { jar, verifier, .. } = &self.compiled;
+        let picked = verifier.picked(self.sent(cookies));
+        move |name| {
+            !verifier.is_judged(jar, name) || picked.iter().any(|own| own.as_bytes() == name)
+        }
+    }
+
+    /// Whether the last of several cookies of one name is the session's.
+    pub(super) fn takes_the_last(&self) -> bool {
+        self.compiled.jar.takes_the_last()
     }
 
     /// A name for this session and no other, not even one of the same user, however
@@ -156,6 +218,9 @@ impl Source {
     /// frameworks date their cookies.
     pub fn handle(&self, cookies: Cookies<'_>, identity: &Identity, now: u64) -> Vec<u8> {
         self.asked_handle(cookies, now).unwrap_or_else(|| {
+            if let Some(id) = self.compiled.verifier.renewed_id(identity.session()) {
+                return id.as_bytes().to_vec();
+            }
             let end = identity.expires_at().unwrap_or_default();
             format!("{end} {} {}", identity.user_id(), identity.session()).into_bytes()
         })
@@ -163,9 +228,6 @@ impl Source {
 
     /// As `handle`, where it takes no identity: for sessions kept elsewhere.
     pub fn asked_handle(&self, cookies: Cookies<'_>, now: u64) -> Option<Vec<u8>> {
-        if self.asked_url().is_some() {
-            return Some(self.own_cookies(cookies));
-        }
         let sent = self.sent(cookies);
         let id = self.compiled.verifier.session_id(sent).or_else(|| {
             self.store()?;

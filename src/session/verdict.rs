@@ -44,6 +44,15 @@ pub enum Verdict {
     Unknown(Unanswered),
 }
 
+/// A verdict, and the sources whose cookies must not reach the app.
+#[derive(Debug)]
+pub struct Judged {
+    pub verdict: Verdict,
+    /// The sources whose session is revoked or signed out, by their index in the
+    /// policy.
+    pub over: Vec<usize>,
+}
+
 /// Collects what the sources say, one after the other.
 #[derive(Default)]
 pub struct VerdictBuilder {
@@ -52,6 +61,7 @@ pub struct VerdictBuilder {
     contradiction: bool,
     refused: Option<Rejected>,
     unanswered: Option<Unanswered>,
+    over: Vec<usize>,
 }
 
 impl VerdictBuilder {
@@ -73,10 +83,22 @@ impl VerdictBuilder {
         }
     }
 
+    /// This source's session verifies, but is revoked or signed out.
+    pub fn add_over(&mut self, source: usize, rejected: Rejected) {
+        self.over.push(source);
+        self.add(source, Err(Refused::Rejected(rejected)));
+    }
+
+    /// The verdict, and the sources whose sessions are over.
+    pub fn judge(mut self) -> Judged {
+        let over = std::mem::take(&mut self.over);
+        Judged { verdict: self.verdict(), over }
+    }
+
     /// The first source that knows a user decides, unless another one knows another
     /// user: an app behind the gateway could mean either. If no source knows a user,
     /// one that could not be asked might have.
-    pub fn verdict(self) -> Verdict {
+    fn verdict(self) -> Verdict {
         if self.contradiction {
             let detail = "the cookies hold valid sessions of two different users";
             return Verdict::Nobody(Rejected::new(Reason::Ambiguous, detail));
@@ -116,7 +138,7 @@ mod tests {
         for (index, said) in said.into_iter().enumerate() {
             tally.add(index, said);
         }
-        match tally.verdict() {
+        match tally.judge().verdict {
             Verdict::Known(identity, index) => format!("{} from {index}", identity.user_id()),
             Verdict::Nobody(rejected) => rejected.reason.as_str().to_owned(),
             Verdict::Unknown(_) => "unknown".to_owned(),

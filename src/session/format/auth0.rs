@@ -62,6 +62,15 @@ impl Verify for Auth0 {
         let expires_at = ends.into_iter().flatten().min();
         Ok(Check::Known(OpenedSession { session, expires_at }))
     }
+
+    fn picked(&self, sent: SentCookies<'_>) -> Vec<String> {
+        let picked = sent.picked();
+        if picked.is_empty() { sent.with_jar(&self.older).picked() } else { picked }
+    }
+
+    fn is_judged(&self, jar: &Jar, name: &[u8]) -> bool {
+        jar.reads_cookie(name)
+    }
 }
 
 fn look(sample: &Sample<'_>) -> Option<Look> {

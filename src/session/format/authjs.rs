@@ -12,6 +12,7 @@ use crate::session::value_notation::{Fit, Look, Sample};
 const CONVENTIONS: CookieConventions = CookieConventions {
     names: &["__Secure-authjs.session-token", "authjs.session-token"],
     chunks: Some("."),
+    reads_prefix: true,
     ..CookieConventions::NODE
 };
 

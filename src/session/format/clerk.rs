@@ -92,6 +92,23 @@ impl Verify for Clerk {
         }
         Err(rejected.unwrap_or_else(|| sent.missing()))
     }
+
+    /// Clerk sets both, and takes the later one as `open` does.
+    fn picked(&self, sent: SentCookies<'_>) -> Vec<String> {
+        sent.jar.names().to_vec()
+    }
+
+    /// A new token comes every minute. `fva` holds the minutes since its user
+    /// proved who they are.
+    fn signed_in_at(&self, session: &Value) -> Option<u64> {
+        let minutes = session.pointer("/fva/0")?.as_u64()?;
+        let issued = claims::seconds(session, "iat").ok()??;
+        issued.checked_sub(minutes.checked_mul(60)?)
+    }
+
+    fn renewed_id<'s>(&self, session: &'s Value) -> Option<&'s str> {
+        claims::text(session, "sid")
+    }
 }
 
 fn look(sample: &Sample<'_>) -> Option<Look> {

@@ -1,6 +1,9 @@
 //! Apps whose cookie only they can read: the app itself is asked who the user is.
 
+use std::borrow::Cow;
+
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::base::text::percent_decode;
 use crate::session::codec::json;
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -31,9 +34,26 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     Some(Compiled { app_url: Some(url), cache_seconds: Some(cache_seconds), ..compiled })
 }
 
+/// Unescaped to the end: the app may unescape once or twice.
+fn unescaped(mut value: Vec<u8>) -> Vec<u8> {
+    while let Cow::Owned(decoded) = percent_decode(&value) {
+        if decoded == value {
+            break;
+        }
+        value = decoded;
+    }
+    value
+}
+
 impl Verify for Introspect {
     fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
-        sent.find()?;
+        let mut any = false;
+        for name in sent.jar.names() {
+            any |= sent.value(name)?.is_some();
+        }
+        if !any {
+            return Err(sent.missing());
+        }
         Ok(Check::Ask(Question::new(Query::App { url: self.url.clone() })))
     }
 
@@ -46,5 +66,20 @@ impl Verify for Introspect {
     ) -> Result<Check<OpenedSession>, Rejected> {
         let StoreAnswer::App { body } = answer else { return Err(store::mismatch()) };
         Ok(Check::Known(OpenedSession { session: json::parse(&body)?, expires_at: None }))
+    }
+
+    /// The values picked for each name, however they are escaped.
+    fn session_id(&self, sent: SentCookies<'_>) -> Option<String> {
+        let values = sent.jar.names().iter().map(|name| {
+            let value = sent.value(name).ok()??;
+            Some(unescaped(value.into_owned()))
+        });
+        let values: Vec<_> = values.collect();
+        values.iter().any(Option::is_some).then(|| format!("{values:?}"))
+    }
+
+    /// The session is whatever the app makes of all of them.
+    fn picked(&self, sent: SentCookies<'_>) -> Vec<String> {
+        sent.jar.names().to_vec()
     }
 }

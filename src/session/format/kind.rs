@@ -7,6 +7,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use crate::session::codec::claims;
 use crate::session::codec::verifying_keys::RemoteKeys;
 use crate::session::cookie_names::{Jar, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -111,5 +114,30 @@ pub(in crate::session) trait Verify: Send + Sync {
     /// holds.
     fn session_id(&self, _sent: SentCookies<'_>) -> Option<String> {
         None
+    }
+
+    /// The session's id in its content, where the browser has the rest renewed.
+    fn renewed_id<'s>(&self, _session: &'s Value) -> Option<&'s str> {
+        None
+    }
+
+    /// The time of the sign-in in Unix seconds, if the session tells it. A time that
+    /// moves on when the session is renewed does not count, unless only the app can
+    /// renew it, from this very cookie. `auth_time`, else `iat` (OpenID Connect
+    /// Core section 2).
+    fn signed_in_at(&self, session: &Value) -> Option<u64> {
+        let name = if session.get("auth_time").is_some() { "auth_time" } else { "iat" };
+        claims::seconds(session, name).ok().flatten()
+    }
+
+    /// The names of the cookies that `open` picks.
+    fn picked(&self, sent: SentCookies<'_>) -> Vec<String> {
+        sent.picked()
+    }
+
+    /// Whether `picked` says which cookies of this name count; the source's other
+    /// cookies belong to them.
+    fn is_judged(&self, jar: &Jar, name: &[u8]) -> bool {
+        jar.is_own(name)
     }
 }

@@ -12,6 +12,7 @@ use crate::session::value_notation::{Fit, Look, Sample};
 const CONVENTIONS: CookieConventions = CookieConventions {
     names: &["__Secure-next-auth.session-token", "next-auth.session-token"],
     chunks: Some("."),
+    reads_prefix: true,
     ..CookieConventions::NODE
 };
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::document::OneOrMany;
 use crate::session::codec::algorithm::Algorithm;
-use crate::session::codec::claims::Expected;
+use crate::session::codec::claims::{self, Expected};
 use crate::session::codec::verifying_keys::Keys;
 use crate::session::codec::{base64, json, jws};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
@@ -72,6 +72,16 @@ impl Verify for Supabase {
             return Err(Rejected::new(Reason::MissingExp, "the access token has no `exp`"));
         }
         Ok(Check::Known(opened))
+    }
+
+    /// The token is renewed every hour; `amr` holds the times of the sign-ins.
+    fn signed_in_at(&self, session: &Value) -> Option<u64> {
+        let methods = session.get("amr")?.as_array()?.iter();
+        methods.filter_map(|method| claims::seconds(method, "timestamp").ok()?).max()
+    }
+
+    fn renewed_id<'s>(&self, session: &'s Value) -> Option<&'s str> {
+        claims::text(session, "session_id")
     }
 }
 

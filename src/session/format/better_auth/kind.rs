@@ -1,8 +1,10 @@
 //! better-auth: a signed session token, and beside it, if the app caches, the
 //! session itself for a few minutes.
 
+use serde_json::Value;
+
 use super::cache::Cache;
-use super::stored::Stored;
+use super::stored::{self, Stored};
 use crate::session::codec::base64;
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::cookie_names::{CookieConventions, FoundCookie, Jar, SentCookies};
@@ -108,6 +110,11 @@ impl Verify for BetterAuth {
     fn session_id(&self, sent: SentCookies<'_>) -> Option<String> {
         let found = sent.find().ok()?;
         self.verify_token(&found).ok().map(str::to_owned)
+    }
+
+    /// `iat` is the time at which the cache was written.
+    fn signed_in_at(&self, session: &Value) -> Option<u64> {
+        stored::session_time(session, "createdAt").ok().flatten()
     }
 }
 

@@ -1,0 +1,113 @@
+//! Selects the cookies that go on to the app once any session is revoked.
+//!
+//! The app could renew a session that the gateway refuses, and what it sets would
+//! count. So the app is to see no session but the one that was judged: of a
+//! source's cookies only those go on that its verdict rests on, and none at all if
+//! that session is over. Anything some parser could take for one of them (another
+//! letter case, an escaped name, a second cookie of the same name, a chunk without
+//! a beginning) is not told apart from it. Other cookies stay as they came.
+
+use std::collections::{HashMap, HashSet};
+
+use memchr::memchr;
+
+use super::cookie::{Cookies, fold};
+use super::source::Source;
+
+/// The `Cookie` header for the app.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Passing {
+    #[default]
+    AsCame,
+    Nothing,
+    Only(Vec<u8>),
+}
+
+/// One source's claim on one part of the header.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    /// Its verdict rests on it.
+    Kept,
+    /// None of its cookies, nor like one.
+    None,
+    /// Of a session that is over.
+    Over,
+    /// Like one of its cookies, but its verdict does not rest on it.
+    Stray,
+}
+
+/// The `Cookie` header for the app; each source with whether its session is over.
+pub fn passing<'s>(header: &[u8], sources: impl Iterator<Item = (&'s Source, bool)>) -> Passing {
+    let parts: Vec<&[u8]> = header.split(|&b| b == b';').collect();
+    let spelled: Vec<Vec<Vec<u8>>> = parts.iter().map(|part| spellings(part)).collect();
+    let mut kept = vec![Claim::None; parts.len()];
+    for (source, is_over) in sources {
+        let picked = picked_parts(source, header, &parts);
+        for (index, (claim, spelled)) in kept.iter_mut().zip(&spelled).enumerate() {
+            let said = match (picked.contains(&index), is_over) {
+                (true, false) => Claim::Kept,
+                (true, true) => Claim::Over,
+                (false, _) if !spelled.iter().any(|name| source.resembles(name)) => Claim::None,
+                (false, true) => Claim::Over,
+                (false, false) => Claim::Stray,
+            };
+            *claim = claim.and(said);
+        }
+    }
+    let passes = |claim: &Claim| matches!(claim, Claim::Kept | Claim::None);
+    if kept.iter().all(passes) {
+        return Passing::AsCame;
+    }
+    let left = parts.iter().zip(&kept).filter(|(_, claim)| passes(claim));
+    let left: Vec<&[u8]> = left.map(|(part, _)| *part).collect();
+    let joined = left.join(&b";"[..]);
+    let joined = joined.trim_ascii();
+    if joined.is_empty() { Passing::Nothing } else { Passing::Only(joined.to_vec()) }
+}
+
+impl Claim {
+    /// The claims of two sources together: a session that is over takes its cookies
+    /// along, and a cookie is astray only if no source claims it.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Over, _) | (_, Self::Over) => Self::Over,
+            (Self::Kept, _) | (_, Self::Kept) => Self::Kept,
+            (Self::Stray, _) | (_, Self::Stray) => Self::Stray,
+            (Self::None, Self::None) => Self::None,
+        }
+    }
+}
+
+/// The parts the source's verdict rests on: of each name it picks, the one its
+/// framework picks.
+fn picked_parts(source: &Source, header: &[u8], parts: &[&[u8]]) -> HashSet<usize> {
+    let is_picked = source.picks(Cookies::new(header));
+    let mut by_name: HashMap<&[u8], usize> = HashMap::new();
+    for (index, part) in parts.iter().enumerate() {
+        let Some((name, _)) = Cookies::new(part).iter().next() else { continue };
+        if !source.reads_cookie(name) || !is_picked(name) {
+            continue;
+        }
+        if source.takes_the_last() {
+            by_name.insert(name, index);
+        } else {
+            by_name.entry(name).or_insert(index);
+        }
+    }
+    by_name.into_values().collect()
+}
+
+/// The names some parser could read in one part, folded. Parsers disagree about
+/// blanks, quotes, escapes, a name that is empty, and commas.
+fn spellings(part: &[u8]) -> Vec<Vec<u8>> {
+    let names = part.split(|&b| b == b',').filter_map(|piece| {
+        let piece = piece.trim_ascii_start();
+        let start = piece.iter().position(|&b| b != b'=')?;
+        let piece = piece.get(start..)?;
+        Some(fold(piece.get(..memchr(b'=', piece)?)?))
+    });
+    names.collect()
+}
+
+#[cfg(test)]
+mod tests;
