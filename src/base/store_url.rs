@@ -16,7 +16,7 @@ use super::secret::Secret;
 
 /// What a client needs in order to connect.
 pub enum StoreUrl {
-    Redis(redis::Client),
+    Redis(Box<redis::Client>),
     Sql(SqlUrl),
 }
 
@@ -46,9 +46,10 @@ impl StoreUrl {
         let url = address.text().ok_or(BadStoreUrl("it is not text"))?;
         match url.split_once("://").map_or("", |(scheme, _)| scheme) {
             "redis" | "rediss" | "redis+unix" => {
-                redis::Client::open(url).map(Self::Redis).map_err(|_| {
+                let client = redis::Client::open(url).map(Box::new).map_err(|_| {
                     BadStoreUrl("expected redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]")
-                })
+                });
+                client.map(Self::Redis)
             }
             "mariadb" | "mysql" => SqlUrl::mysql(url).map(Self::Sql),
             "postgres" | "postgresql" => SqlUrl::postgres(url).map(Self::Sql),
