@@ -7,6 +7,7 @@ pub mod crypto_provider;
 pub mod digest;
 pub mod hardening;
 pub mod host;
+pub mod json_path;
 pub mod secret;
 pub mod store_url;
 pub mod text;

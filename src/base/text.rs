@@ -76,6 +76,26 @@ pub fn percent_decode(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(decoded)
 }
 
+/// Appends `text` percent-encoded; letters, digits and the octets of `kept` stay.
+pub fn push_percent_encoded(out: &mut String, text: &str, kept: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).map_or('0', |&d| char::from(d));
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || kept.contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+}
+
+/// `text` as JavaScript's `encodeURIComponent` writes it.
+pub fn encode_uri_component(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    push_percent_encoded(&mut encoded, text, b"-_.!~*'()");
+    encoded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +114,14 @@ mod tests {
         for number in [0, 10, 0x0123_4567_89ab_cdef, u64::MAX] {
             assert_eq!(Hex::new(number).as_str(), format!("{number:016x}"));
         }
+    }
+
+    #[test]
+    fn what_is_percent_encoded_reads_as_javascript_writes_it() {
+        assert_eq!(encode_uri_component("å b&c=d/-_.!~*'()"), "%C3%A5%20b%26c%3Dd%2F-_.!~*'()");
+        let mut out = "/login?next=".to_owned();
+        push_percent_encoded(&mut out, "/a?b", b"/");
+        assert_eq!(out, "/login?next=/a%3Fb");
     }
 
     #[test]

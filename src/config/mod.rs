@@ -49,7 +49,7 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
     if log.as_ref().is_some_and(|log| log.audit.is_none()) {
         check_audit(&top);
     }
-    let policy = Policy::read(&mut top, trusted, limits);
+    let policy = Policy::from_table(&mut top, trusted, limits);
     top.finish();
     let (server, edge) = server?;
     Some(Config { server, log: log?, edge, policy: policy? })

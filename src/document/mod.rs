@@ -10,6 +10,7 @@
 mod problem;
 mod read;
 mod table;
+pub mod template_syntax;
 
 use std::ops::Range;
 
