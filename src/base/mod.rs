@@ -9,6 +9,7 @@ pub mod hardening;
 pub mod host;
 pub mod json_path;
 pub mod secret;
+pub mod store_url;
 pub mod text;
 pub mod units;
 pub mod url;

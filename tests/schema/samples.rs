@@ -82,7 +82,7 @@ pub(crate) fn valid() -> Vec<(String, Value)> {
     samples
 }
 
-/// What no example shows.
+/// Settings that no example shows.
 fn everything_else() -> Value {
     parsed(
         r#"

@@ -1,5 +1,5 @@
 //! Base64 and hexadecimal as each framework writes them. Decoding is strict:
-//! what the framework would not have written is not a session.
+//! a text the framework would not have written is not a session.
 
 use base64::Engine as _;
 use base64::alphabet;
