@@ -2,11 +2,13 @@
 //!
 //! Nothing here knows what a session, a token or a request is.
 
+pub mod calendar;
 pub mod clock;
 pub mod crypto_provider;
 pub mod digest;
 pub mod hardening;
 pub mod host;
+pub mod lock;
 pub mod secret;
 pub mod text;
 pub mod units;

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::file::File;
 use crate::base::clock::{Clock, Now};
+use crate::base::text;
 use crate::cli::{CONFIGURATION, complain, online, print};
 use crate::document::{Node, Problems};
 use crate::identify::resolve::Servers;
@@ -165,7 +166,7 @@ fn as_text(verdict: &Verdict, now: u64) -> String {
     match verdict {
         Verdict::Known(identity, _) => {
             let end = match identity.expires_at() {
-                Some(end) => format!("expires in {}", words(end.saturating_sub(now))),
+                Some(end) => format!("expires in {}", text::span(end.saturating_sub(now))),
                 None => "the cookie itself says no end".to_owned(),
             };
             let session = serde_json::to_string_pretty(identity.session()).unwrap_or_default();
@@ -177,15 +178,5 @@ fn as_text(verdict: &Verdict, now: u64) -> String {
         Verdict::Unknown(unanswered) => {
             format!("refused: {}: {}", Reason::Unavailable.as_str(), unanswered.detail)
         }
-    }
-}
-
-/// A span of time as people say it.
-fn words(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
     }
 }

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::COOKIE_NAME;
 use crate::base::clock::Now;
+use crate::base::digest::Digest;
 use crate::base::secret::Secret;
-use crate::base::text::percent_decode;
+use crate::base::text::{hex, percent_decode};
 use crate::session::cookie::{Cookies, Duplicate};
 
 /// One hour: longer than any demo.
@@ -63,9 +64,9 @@ fn id_for(name: &str) -> String {
     if !words.is_empty() && name.chars().all(plain) {
         return words.join("-");
     }
-    let digest = Secret::new(name).digest();
-    let mark: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
-    [words, vec![mark.as_str()]].concat().join("-")
+    let digest = hex(Digest::new(name.as_bytes()).bytes());
+    let mark = digest.get(..6).unwrap_or_default();
+    [words, vec![mark]].concat().join("-")
 }
 
 impl Sessions {

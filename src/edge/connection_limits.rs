@@ -8,8 +8,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::base::lock::Lock;
 
 const SHARDS: usize = 16;
 
@@ -17,7 +19,7 @@ const SHARDS: usize = 16;
 #[derive(Default)]
 pub struct Crowd {
     open: AtomicUsize,
-    shards: [Mutex<HashMap<Origin, usize>>; SHARDS],
+    shards: [Lock<HashMap<Origin, usize>>; SHARDS],
     hasher: RandomState,
 }
 
@@ -56,7 +58,7 @@ impl Crowd {
     /// One more connection of this address; `None` if it holds `limit` already.
     pub fn admit(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<Place> {
         let origin = Origin::of(address);
-        let mut counts = self.shard(origin).lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.shard(origin).lock();
         let count = counts.entry(origin).or_default();
         if *count >= limit {
             return None;
@@ -67,9 +69,7 @@ impl Crowd {
 
     /// Addresses that hold a connection now.
     pub fn addresses(&self) -> usize {
-        let count = |shard: &Mutex<HashMap<_, _>>| {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).len()
-        };
+        let count = |shard: &Lock<HashMap<_, _>>| shard.lock().len();
         self.shards.iter().map(count).sum()
     }
 
@@ -78,7 +78,7 @@ impl Crowd {
         reason = "the remainder is smaller than the number of shards"
     )]
     #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
-    fn shard(&self, origin: Origin) -> &Mutex<HashMap<Origin, usize>> {
+    fn shard(&self, origin: Origin) -> &Lock<HashMap<Origin, usize>> {
         &self.shards[self.hasher.hash_one(origin) as usize % SHARDS]
     }
 }
@@ -100,8 +100,7 @@ pub struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut counts =
-            self.crowd.shard(self.origin).lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.crowd.shard(self.origin).lock();
         if let Entry::Occupied(mut count) = counts.entry(self.origin) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {

@@ -9,16 +9,15 @@
 //! requests wait for it. Refusals that cost no question are not kept: an
 //! attacker could fill the table with them.
 
-use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::Duration;
 
 use moka::{future, sync};
 
 use crate::base::clock::Now;
+use crate::base::digest::{Digest, DigestBuildHasher};
 use crate::identify::resolve::Servers;
 use crate::identify::revocation::Revoked;
-use crate::issue::cache::DigestHasher;
 use crate::policy::Policy;
 use crate::session::Refused;
 use crate::session::{Check, Cookies, Identity, Reason, Source};
@@ -35,12 +34,10 @@ const REFUSAL_KEPT: Duration = Duration::from_secs(1);
 /// Those who wait for a server that does not answer share its silence.
 const SILENCE_KEPT: Duration = Duration::from_millis(200);
 
-type Hasher = BuildHasherDefault<DigestHasher>;
-
 /// Verified sessions of the process.
 pub struct Sessions {
-    local: sync::Cache<[u8; 32], Arc<Identity>, Hasher>,
-    asked: future::Cache<[u8; 32], Asked, Hasher>,
+    local: sync::Cache<Digest, Arc<Identity>, DigestBuildHasher>,
+    asked: future::Cache<Digest, Asked, DigestBuildHasher>,
 }
 
 /// What came of asking.
@@ -57,14 +54,14 @@ impl Default for Sessions {
             .max_capacity(CAPACITY)
             .weigher(move |_, identity: &Arc<Identity>| weight(identity.size()))
             .time_to_live(KEPT)
-            .build_with_hasher(BuildHasherDefault::default());
+            .build_with_hasher(DigestBuildHasher::default());
         let asked = future::Cache::builder()
             .max_capacity(CAPACITY)
             .weigher(move |_, asked: &Asked| {
                 weight(asked.outcome.as_ref().map_or(0, |identity| identity.size()))
             })
             .time_to_live(KEPT)
-            .build_with_hasher(BuildHasherDefault::default());
+            .build_with_hasher(DigestBuildHasher::default());
         Self { local, asked }
     }
 }
@@ -133,7 +130,7 @@ impl Sessions {
         &self,
         source: &Source,
         servers: &Servers,
-        key: Option<[u8; 32]>,
+        key: Option<Digest>,
         cookies: Cookies<'_>,
         now: Now,
     ) -> Result<Arc<Identity>, Refused> {
@@ -160,7 +157,7 @@ impl Sessions {
 
     async fn ask_once(
         &self,
-        key: [u8; 32],
+        key: Digest,
         kept: Duration,
         ask: impl Future<Output = Result<Identity, Refused>>,
         now: Now,

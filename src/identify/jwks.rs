@@ -8,7 +8,7 @@
 //! the policy uses their address any more.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::base::clock::{Clock, Now};
+use crate::base::lock::Lock;
 use crate::outbound::{Call, Outbound, Url};
 use crate::policy::Policy;
 
@@ -40,12 +41,12 @@ pub struct PublishedKeys {
     outbound: Outbound,
     runtime: Handle,
     clock: Clock,
-    places: Mutex<HashMap<String, Arc<Place>>>,
+    places: Lock<HashMap<String, Arc<Place>>>,
 }
 
 /// One address keys are published at.
 struct Place {
-    state: Mutex<State>,
+    state: Lock<State>,
     /// Counts finished fetches.
     fetched: watch::Sender<u64>,
     wanted: Notify,
@@ -61,15 +62,16 @@ struct State {
 
 impl PublishedKeys {
     pub fn new(outbound: Outbound, runtime: Handle, clock: Clock) -> Self {
-        Self { outbound, runtime, clock, places: Mutex::default() }
+        Self { outbound, runtime, clock, places: Lock::default() }
     }
 
     /// Gives a policy that is not in force yet the keys that are known already:
     /// a reload must not make anybody wait.
     pub fn supply(&self, policy: &Policy) {
-        let places = self.places();
+        let places = self.places.lock();
         for keys in policy.sources.iter().filter_map(|source| source.remote_keys()) {
-            let known = places.get(keys.url()).and_then(|place| place.state().document.clone());
+            let known =
+                places.get(keys.url()).and_then(|place| place.state.lock().document.clone());
             if let Some(document) = known {
                 // Read before, by the same reader or by one that may differ.
                 let _ = keys.supply(&document);
@@ -81,14 +83,14 @@ impl PublishedKeys {
     pub fn watch(self: &Arc<Self>, current: &CurrentPolicy) {
         let Some(policy) = current() else { return };
         for keys in policy.sources.iter().filter_map(|source| source.remote_keys()) {
-            let mut places = self.places();
+            let mut places = self.places.lock();
             if places.contains_key(keys.url()) {
                 continue;
             }
             // The task's first fetch counts from now on.
             let begun = State { in_flight: true, ..State::default() };
             let place = Arc::new(Place {
-                state: Mutex::new(begun),
+                state: Lock::new(begun),
                 fetched: watch::Sender::new(0),
                 wanted: Notify::new(),
             });
@@ -102,11 +104,11 @@ impl PublishedKeys {
     /// unless that happened just now. True if a fetch has ended since, so that
     /// looking again may help.
     pub async fn refresh(&self, url: &str) -> bool {
-        let Some(place) = self.places().get(url).cloned() else { return false };
+        let Some(place) = self.places.lock().get(url).cloned() else { return false };
         let now = self.clock.now();
         let mut fetched = place.fetched.subscribe();
         {
-            let mut state = place.state();
+            let mut state = place.state.lock();
             let recent = state.last_begun.is_some_and(|last| now.since(last) < COOLDOWN);
             if !state.in_flight {
                 if recent {
@@ -122,14 +124,14 @@ impl PublishedKeys {
 
     /// Why the keys at this address are not there, for `/readyz`.
     pub fn problem(&self, url: &str) -> Option<String> {
-        self.places().get(url).and_then(|place| place.state().problem.clone())
+        self.places.lock().get(url).and_then(|place| place.state.lock().problem.clone())
     }
 
     async fn keep_fresh(self: Arc<Self>, url: String, place: Arc<Place>, current: CurrentPolicy) {
         let mut pause = RETRY_FIRST;
         loop {
             {
-                let mut state = place.state();
+                let mut state = place.state.lock();
                 state.in_flight = true;
                 state.last_begun = Some(self.clock.now());
             }
@@ -140,7 +142,7 @@ impl PublishedKeys {
                 Ok((document, fresh))
             });
             let wait = {
-                let mut state = place.state();
+                let mut state = place.state.lock();
                 state.in_flight = false;
                 match outcome {
                     Ok((document, fresh)) => {
@@ -163,17 +165,7 @@ impl PublishedKeys {
             // Either way it is time to fetch again.
             let _ = tokio::time::timeout(wait, place.wanted.notified()).await;
         }
-        self.places().remove(&url);
-    }
-
-    fn places(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Place>>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Place {
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.lock().remove(&url);
     }
 }
 

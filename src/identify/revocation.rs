@@ -16,19 +16,17 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::base::clock::Now;
+use crate::base::digest::{Digest, Digester};
 use crate::session::{Check, Cookies, Identity, Reason, Rejected, Source};
 
 /// Sessions and users remembered at most, each about 100 octets.
 const MAX_ENTRIES: u64 = 100_000;
 /// Longer than cookies usually live.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
-
-type Mark = [u8; 32];
 
 /// Who ended a session.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,9 +37,9 @@ pub enum By {
 
 /// Everything revoked in this process.
 pub struct Revoked {
-    sessions: Cache<Mark, By>,
+    sessions: Cache<Digest, By>,
     /// Unix seconds from which the user's new sessions count again.
-    users: Cache<Mark, u64>,
+    users: Cache<Digest, u64>,
     /// Whether there is anything at all: usually not, and then nobody computes
     /// a mark.
     any: AtomicBool,
@@ -54,7 +52,7 @@ impl Default for Revoked {
     }
 }
 
-fn bounded<V: Clone + Send + Sync + 'static>() -> Cache<Mark, V> {
+fn bounded<V: Clone + Send + Sync + 'static>() -> Cache<Digest, V> {
     Cache::builder()
         .max_capacity(MAX_ENTRIES)
         .eviction_policy(EvictionPolicy::lru())
@@ -157,18 +155,15 @@ fn issued_after(identity: &Identity, since: u64) -> bool {
     })
 }
 
-fn session_mark(source: &Source, handle: &[u8]) -> Mark {
+fn session_mark(source: &Source, handle: &[u8]) -> Digest {
     mark(&[b"session", source.kind().as_bytes(), handle])
 }
 
 /// One digest over parts, each with its length.
-fn mark(parts: &[&[u8]]) -> Mark {
-    let mut digest = digest::Context::new(&digest::SHA256);
-    for part in parts {
-        digest.update(&part.len().to_be_bytes());
-        digest.update(part);
-    }
-    digest.finish().as_ref().try_into().unwrap_or_default()
+fn mark(parts: &[&[u8]]) -> Digest {
+    let mut digester = Digester::default();
+    parts.iter().for_each(|part| digester.add_sized(part));
+    digester.finish()
 }
 
 #[cfg(test)]

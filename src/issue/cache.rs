@@ -15,19 +15,16 @@
 //! so that what was made at one instant is not made again at one instant.
 
 use std::future::Future;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 
 use crate::base::clock::Now;
+use crate::base::digest::{Digest, DigestBuildHasher};
 use crate::mint::Token;
 use crate::request::refusal::Refusal;
 use crate::session::Identity;
-
-/// What one user's token may be found under.
-pub type Key = [u8; 32];
 
 /// Bytes of tokens and bookkeeping kept at most.
 const CAPACITY: u64 = 128 * 1024 * 1024;
@@ -59,7 +56,7 @@ pub struct Stay {
 pub struct Retry(Now);
 
 /// All cached tokens of the process.
-pub struct Tokens(Cache<Key, Held, BuildHasherDefault<DigestHasher>>);
+pub struct Tokens(Cache<Digest, Held, DigestBuildHasher>);
 
 /// How the token in an answer came to be, for logs and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +66,12 @@ pub enum Origin {
 }
 
 impl Held {
-    fn new(made: Result<Token, Refusal>, before: Option<Arc<Token>>, key: &Key, now: Now) -> Self {
+    fn new(
+        made: Result<Token, Refusal>,
+        before: Option<Arc<Token>>,
+        key: &Digest,
+        now: Now,
+    ) -> Self {
         let retry = Retry(now.plus(FAILURE_KEPT));
         match (made, before) {
             (Ok(token), _) => Self::token(Arc::new(token), key, now),
@@ -78,7 +80,7 @@ impl Held {
         }
     }
 
-    fn token(token: Arc<Token>, key: &Key, now: Now) -> Self {
+    fn token(token: Arc<Token>, key: &Digest, now: Now) -> Self {
         let seconds = token.expires_at.saturating_sub(now.unix());
         let stay = Stay { lifetime: Duration::from_secs(seconds), early: early(key, seconds) };
         Self::Token(token, stay)
@@ -124,12 +126,12 @@ impl Stay {
 /// life and no more than a minute, by its key, so that the tokens of a thousand
 /// users who all came at once are not all replaced at once. A life of less than
 /// two minutes is scattered enough by the users themselves.
-fn early(key: &Key, life: u64) -> u64 {
+fn early(key: &Digest, life: u64) -> u64 {
     const SHORT: u64 = 120;
     if life < SHORT {
         return 0;
     }
-    let (_, [.., high, low]) = key.split_at(key.len() / 2) else { return 0 };
+    let (_, [.., high, low]) = key.bytes().split_at(16) else { return 0 };
     let most = (life / 20).min(60);
     ((most + 1) * u64::from(u16::from_be_bytes([*high, *low]))) >> 16
 }
@@ -142,9 +144,9 @@ impl Default for Tokens {
     fn default() -> Self {
         let cache = Cache::builder()
             .max_capacity(CAPACITY)
-            .weigher(|_: &Key, held: &Held| held.weight())
+            .weigher(|_: &Digest, held: &Held| held.weight())
             .expire_after(Expiry)
-            .build_with_hasher(BuildHasherDefault::default());
+            .build_with_hasher(DigestBuildHasher::default());
         Self(cache)
     }
 }
@@ -152,7 +154,7 @@ impl Default for Tokens {
 impl Tokens {
     /// The token under `key`, if it has enough life left and no more than the
     /// session has.
-    pub async fn find(&self, key: &Key, identity: &Identity, now: Now) -> Option<Arc<Token>> {
+    pub async fn find(&self, key: &Digest, identity: &Identity, now: Now) -> Option<Arc<Token>> {
         match self.0.get(key).await? {
             Held::Token(token, stay) if stay.serves(&token, identity, now) => Some(token),
             _ => None,
@@ -162,7 +164,7 @@ impl Tokens {
     /// As `find`, else made by `mint`, once for all who ask meanwhile.
     pub async fn get(
         &self,
-        key: Key,
+        key: Digest,
         identity: &Identity,
         now: Now,
         mint: impl Future<Output = Result<Token, Refusal>>,
@@ -182,7 +184,7 @@ impl Tokens {
     }
 
     /// Replaces what is under `key`: for a caller who asked for a fresh token.
-    pub async fn put(&self, key: Key, token: Arc<Token>, now: Now) {
+    pub async fn put(&self, key: Digest, token: Arc<Token>, now: Now) {
         self.0.insert(key, Held::token(token, &key, now)).await;
     }
 
@@ -199,8 +201,8 @@ impl Tokens {
 /// Drops entries nobody can be served any more.
 struct Expiry;
 
-impl moka::Expiry<Key, Held> for Expiry {
-    fn expire_after_create(&self, _: &Key, held: &Held, _: Instant) -> Option<Duration> {
+impl moka::Expiry<Digest, Held> for Expiry {
+    fn expire_after_create(&self, _: &Digest, held: &Held, _: Instant) -> Option<Duration> {
         match held {
             Held::Failed(..) => Some(FAILURE_KEPT),
             Held::Kept(..) => None,
@@ -210,7 +212,7 @@ impl moka::Expiry<Key, Held> for Expiry {
 
     fn expire_after_update(
         &self,
-        key: &Key,
+        key: &Digest,
         held: &Held,
         at: Instant,
         left: Option<Duration>,
@@ -219,25 +221,6 @@ impl moka::Expiry<Key, Held> for Expiry {
             // A token that is kept ends when it would have ended.
             Held::Kept(..) => left,
             Held::Failed(..) | Held::Token(..) => self.expire_after_create(key, held, at),
-        }
-    }
-}
-
-/// Keys are digests already: any eight of their bytes are the best hash.
-#[derive(Default)]
-pub struct DigestHasher(u64);
-
-impl Hasher for DigestHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        // An array writes its length first, which says nothing here.
-        if let Some((head, _)) = bytes.split_first_chunk::<8>()
-            && bytes.len() > 8
-        {
-            self.0 = u64::from_le_bytes(*head);
         }
     }
 }

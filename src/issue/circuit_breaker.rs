@@ -8,10 +8,10 @@
 //! Pure but for the table's lock: time is an argument.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::clock::Now;
+use crate::base::lock::Lock;
 use crate::request::refusal::Refusal;
 
 /// Calls in a row that failed before the issuer is left alone.
@@ -40,7 +40,7 @@ pub enum State {
 
 /// The issuers of all tokens, by the token's name.
 #[derive(Default)]
-pub struct Circuits(Mutex<HashMap<String, Circuit>>);
+pub struct Circuits(Lock<HashMap<String, Circuit>>);
 
 #[derive(Default)]
 struct Circuit {
@@ -65,7 +65,7 @@ pub struct Permit<'c> {
 impl Circuits {
     /// Whether the issuer may be called now; if not, what its last failure was.
     pub fn enter<'c>(&'c self, token: &'c str, now: Now) -> Result<Permit<'c>, Refusal> {
-        let mut circuits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut circuits = self.0.lock();
         let circuit = circuits.entry(token.to_owned()).or_default();
         let Some(pause) = &circuit.open else {
             return Ok(Permit { circuits: self, token, is_trial: false });
@@ -78,7 +78,7 @@ impl Circuits {
     }
 
     pub fn state(&self, token: &str) -> State {
-        let circuits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let circuits = self.0.lock();
         match circuits.get(token) {
             Some(circuit) if circuit.is_trying => State::Trying,
             Some(circuit) if circuit.open.is_some() => State::Open,
@@ -88,11 +88,11 @@ impl Circuits {
 
     /// Everything is forgotten: the settings have changed, perhaps for that.
     pub fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.lock().clear();
     }
 
     fn with(&self, token: &str, change: impl FnOnce(&mut Circuit)) {
-        let mut circuits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut circuits = self.0.lock();
         if let Some(circuit) = circuits.get_mut(token) {
             change(circuit);
         }

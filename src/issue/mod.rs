@@ -13,7 +13,8 @@ use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 use crate::base::clock::Now;
-use crate::issue::cache::{Key, Origin};
+use crate::base::digest::Digest;
+use crate::issue::cache::Origin;
 use crate::limit::Admitted;
 use crate::mint::{CachePolicy, MintError, Minting, Subject, Token};
 use crate::policy::TokenRoute;
@@ -142,7 +143,7 @@ async fn made(
     live: &Live,
     route: &TokenRoute,
     subject: &Subject<'_>,
-    key: Option<Key>,
+    key: Option<Digest>,
     request: &Request<'_>,
 ) -> Result<Issued, Refusal> {
     let make = mint(live, route, subject, request);

@@ -14,13 +14,13 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::HeaderValue;
 
 use crate::base::clock::Now;
 use crate::base::digest::{Kind, Mark};
+use crate::base::lock::Lock;
 use crate::base::text;
 use crate::base::units::Rate;
 
@@ -91,7 +91,7 @@ impl Limit {
         let policy_header = cells.iter().zip(rates).map(policy).collect::<Vec<_>>().join(", ");
         Self {
             name: name.to_owned(),
-            mark: Mark::of(Kind::Limit, name),
+            mark: Mark::new(Kind::Limit, name),
             cells,
             policy_header: header_value(policy_header),
         }
@@ -104,7 +104,7 @@ impl Limit {
 
     /// The bucket of one user (or, for anonymous limits, one address).
     pub fn bucket(&self, whose: Mark) -> BucketKey {
-        BucketKey(self.mark.and(whose).bits())
+        BucketKey(self.mark.combine(whose).bits())
     }
 
     fn render(&self, left: &[Left; MAX_RATES]) -> HeaderValue {
@@ -177,7 +177,7 @@ impl Limit {
 
 /// All counters of the process.
 pub struct Limits {
-    shards: Vec<Mutex<Shard>>,
+    shards: Vec<Lock<Shard>>,
     per_shard: usize,
 }
 
@@ -197,7 +197,7 @@ impl Default for Limits {
 
 impl Limits {
     fn with_capacity(capacity: usize) -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        let shards = (0..SHARDS).map(|_| Lock::default()).collect();
         Self { shards, per_shard: (capacity / SHARDS).max(1) }
     }
 
@@ -210,16 +210,14 @@ impl Limits {
             return Err(Exceeded { retry_after: Duration::ZERO, left: Default::default() });
         };
         // Nothing below can panic half-way, so a poisoned lock guards sound data.
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = shard.lock();
         let arrivals = shard.bucket(key, limit, self.per_shard, now);
         limit.take(arrivals, now)
     }
 
     /// How many buckets are held, for the metrics.
     pub fn len(&self) -> usize {
-        let count = |shard: &Mutex<Shard>| {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).buckets.len()
-        };
+        let count = |shard: &Lock<Shard>| shard.lock().buckets.len();
         self.shards.iter().map(count).sum()
     }
 
@@ -291,7 +289,7 @@ mod tests {
     }
 
     fn user(id: &str) -> Mark {
-        Mark::of(Kind::User, id)
+        Mark::new(Kind::User, id)
     }
 
     fn at(milliseconds: u64) -> Now {

@@ -15,7 +15,8 @@ use super::keys::KeyTable;
 use super::layered_table::Members;
 use super::signer::Signer;
 use super::template::{self, Names, Scope, Template};
-use crate::base::secret::{Secret, from_hex};
+use crate::base::secret::Secret;
+use crate::base::text::from_hex;
 use crate::document::{At, FromNode};
 use crate::mint::{MintError, json, key_text};
 

@@ -11,6 +11,7 @@ use super::build::Kind;
 use super::key_text;
 use super::layered_table::Members;
 use super::template::parse::references;
+use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::document::{At, OneOrMany, Value};
 
@@ -278,10 +279,10 @@ impl KeyTable {
     }
 
     /// Digests of all secrets, for the fingerprint.
-    pub(super) fn digests(&self) -> impl Iterator<Item = [u8; 32]> {
+    pub(super) fn digests(&self) -> impl Iterator<Item = Digest> {
         let signing = self.signing.iter().map(|(_, secret)| secret.digest());
         signing.chain(self.members.iter().map(|(_, held)| match held {
-            Held::Public(text) => Secret::new(text.as_bytes()).digest(),
+            Held::Public(text) => Digest::new(text.as_bytes()),
             Held::Secret(secret) => secret.digest(),
         }))
     }

@@ -9,6 +9,7 @@ use super::keys::KeyTable;
 use super::layered_table::Members;
 use super::template::{self, Names};
 use crate::base::secret::Secret;
+use crate::base::text::hex;
 use crate::document::{At, FromNode, Node};
 
 /// Hash, key and the encoding of the result.
@@ -79,14 +80,7 @@ impl Encode {
     fn apply(self, bytes: &[u8]) -> String {
         match self {
             Self::Base64 => STANDARD.encode(bytes),
-            Self::Hex => {
-                bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, b| {
-                    for half in [b >> 4, b & 15] {
-                        text.extend(char::from_digit(half.into(), 16));
-                    }
-                    text
-                })
-            }
+            Self::Hex => hex(bytes),
         }
     }
 }

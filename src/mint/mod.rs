@@ -40,6 +40,7 @@ use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::base::clock::Now;
+use crate::base::digest::Digest;
 use crate::document::{At, Table};
 use crate::session::Identity;
 
@@ -206,7 +207,7 @@ impl Minter {
     }
 
     /// A digest over everything that can change the token.
-    pub fn cache_key(&self, subject: &Subject<'_>) -> [u8; 32] {
+    pub fn cache_key(&self, subject: &Subject<'_>) -> Digest {
         let session = subject.identity.session();
         let fields = self.fields.iter().map(|path| template::walk(session, path));
         let parts = self.inputs.values(subject.inputs).chain(fields);

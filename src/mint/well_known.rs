@@ -5,7 +5,6 @@
 //! A key that a reload removes is listed on for its `overlap`, because tokens it
 //! signed are still out there: that is `Retired`, kept in memory.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +12,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use crate::base::clock::Now;
+use crate::base::lock::Lock;
 use crate::mint::{Minter, PublicKey};
 use crate::request::refusal::Reply;
 
@@ -186,18 +186,18 @@ impl Issuer {
 
 /// Keys the settings no longer have, and since when.
 #[derive(Default)]
-pub struct Retired(Mutex<Vec<(Listed, Now)>>);
+pub struct Retired(Lock<Vec<(Listed, Now)>>);
 
 impl Retired {
     /// A reload: what was published and is no longer stays listed for a while.
     pub fn replace(&self, before: &Discovery, after: &Discovery, now: Now) {
-        let mut retired = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut retired = self.0.lock();
         retired.extend(before.keys.iter().map(|listed| (listed.clone(), now)));
         retired.retain(|(listed, since)| listed.is_needed(after, *since, now));
     }
 
     fn keys(&self, discovery: &Discovery, now: Now) -> Vec<PublicKey> {
-        let retired = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let retired = self.0.lock();
         let needed =
             retired.iter().filter(|(listed, since)| listed.is_needed(discovery, *since, now));
         needed.map(|(listed, _)| listed.key.clone()).collect()

@@ -9,16 +9,18 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
-use crate::base::clock::push_rfc3339;
+use crate::base::calendar::push_rfc3339;
+use crate::base::digest::Digest;
+use crate::base::lock::Lock;
+use crate::base::text::hex;
 use crate::config::AuditDestination;
 use crate::policy::AuditMode;
 
@@ -80,7 +82,7 @@ struct Line {
 /// What the thread writes to; `reopen` replaces the file under it.
 struct Output {
     destination: AuditDestination,
-    file: Mutex<Option<File>>,
+    file: Lock<Option<File>>,
     /// Lines sent and not yet dealt with.
     waiting: AtomicUsize,
     /// Lines that could not be written.
@@ -96,7 +98,7 @@ impl AuditLog {
         };
         let output = Arc::new(Output {
             destination,
-            file: Mutex::new(file),
+            file: Lock::new(file),
             waiting: AtomicUsize::new(0),
             failed: AtomicU64::new(0),
         });
@@ -160,7 +162,7 @@ impl AuditLog {
         let Some(shared) = &self.0 else { return Ok(()) };
         let AuditDestination::File(path) = &shared.output.destination else { return Ok(()) };
         let file = open(path)?;
-        *shared.output.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+        *shared.output.file.lock() = Some(file);
         Ok(())
     }
 
@@ -211,7 +213,7 @@ impl Output {
     }
 
     fn write(&self, text: &[u8]) -> io::Result<()> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.file.lock();
         match &mut *file {
             Some(file) => file.write_all(text),
             None => {
@@ -250,7 +252,7 @@ impl Entry<'_> {
         match self.event {
             Event::Issued { token, ttl, cached } => {
                 put("key", self.key.map(Value::from));
-                put("sha256", Some(hex(digest(&SHA256, token).as_ref()).into()));
+                put("sha256", Some(hex(Digest::new(token).bytes()).into()));
                 put("ttl", Some(ttl.into()));
                 put("cached", Some(cached.into()));
             }
@@ -262,10 +264,6 @@ impl Entry<'_> {
         line.push('\n');
         line
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use http::Method;
 use serde_json::Value as Json;
 
 use super::token::read_limit;
+use crate::base::text::push_percent_encoded;
 use crate::document::{At, FromNode, OneOrMany};
 use crate::limit::Limit;
 use crate::policy::{HeaderTemplate, Placeholder, TokenRoute, Vendor, header, html_placeholder};
@@ -193,13 +194,7 @@ impl SignIn {
     pub fn location(&self, target: &str) -> String {
         let Some(after) = &self.after else { return self.before.clone() };
         let mut location = self.before.clone();
-        for byte in target.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-                location.push(char::from(byte));
-            } else {
-                location.push_str(&format!("%{byte:02X}"));
-            }
-        }
+        push_percent_encoded(&mut location, target, b"-._~/");
         location.push_str(after);
         location
     }

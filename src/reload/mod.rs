@@ -8,7 +8,7 @@
 mod watch;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use tokio::signal::unix::Signal;
 
+use crate::base::lock::Lock;
 use crate::base::secret::Secrets;
 use crate::config::{Config, Log, Server, secrets_beside};
 use crate::state::Live;
@@ -27,13 +28,13 @@ pub struct Reload {
     path: PathBuf,
     server: Server,
     log: Log,
-    watched: Mutex<Watched>,
+    watched: Lock<Watched>,
 }
 
 impl Reload {
     /// `secrets` have been asked for everything the file names.
     pub fn new(path: &Path, server: &Server, log: Log, secrets: &Secrets) -> Self {
-        let watched = Mutex::new(Watched::new(path, secrets));
+        let watched = Lock::new(Watched::new(path, secrets));
         Self { path: path.to_owned(), server: server.clone(), log, watched }
     }
 
@@ -41,9 +42,9 @@ impl Reload {
     fn reload(&self, live: &Arc<Live>) -> Result<(), Vec<String>> {
         let secrets = secrets_beside(&self.path);
         // What changes from here on is another change.
-        let before = self.watched().look();
+        let before = self.watched.lock().look();
         let read = self.read(&secrets);
-        self.watched().have_read(before, &self.path, &secrets);
+        self.watched.lock().have_read(before, &self.path, &secrets);
         let config = read?;
         for upstream in &config.policy.upstreams {
             for host in upstream.resolve() {
@@ -75,10 +76,6 @@ impl Reload {
         let restart = |key| format!("`{key}` was changed, which needs a restart or an upgrade");
         Err(changed.into_iter().map(restart).collect())
     }
-
-    fn watched(&self) -> std::sync::MutexGuard<'_, Watched> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The reload as a service of the process.
@@ -86,13 +83,13 @@ pub(crate) struct Reloader {
     reload: Arc<Reload>,
     live: Arc<Live>,
     /// Taken when the service starts.
-    hangups: Mutex<Option<Signal>>,
+    hangups: Lock<Option<Signal>>,
 }
 
 #[async_trait]
 impl BackgroundService for Reloader {
     async fn start(&self, mut shutdown: ShutdownWatch) {
-        let hangups = self.hangups.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let hangups = self.hangups.lock().take();
         let Some(mut hangups) = hangups else { return };
         loop {
             tokio::select! {
@@ -110,7 +107,7 @@ impl BackgroundService for Reloader {
 impl Reloader {
     pub(crate) fn new(reload: Reload, live: &Arc<Live>, hangups: Signal) -> Self {
         let (reload, live) = (Arc::new(reload), live.clone());
-        Self { reload, live, hangups: Mutex::new(Some(hangups)) }
+        Self { reload, live, hangups: Lock::new(Some(hangups)) }
     }
 
     /// Completes when files have changed and then stood still for a while: an
@@ -120,7 +117,7 @@ impl Reloader {
         loop {
             tokio::time::sleep(every.max(Duration::from_millis(10))).await;
             let reload = self.reload.clone();
-            let changed = tokio::task::spawn_blocking(move || reload.watched().have_settled());
+            let changed = tokio::task::spawn_blocking(move || reload.watched.lock().have_settled());
             if changed.await.unwrap_or(false) {
                 return;
             }

@@ -6,9 +6,9 @@
 //! process at once. SIGUSR2 begins it too, once another program serves.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,6 +22,7 @@ use super::connection::LINGER;
 use super::handover::{Predecessor, Program, Sockets};
 use super::listen::{self, Bound};
 use super::signal_stream::{Asked, Signals, before_runtime};
+use crate::base::lock::Lock;
 use crate::config::Server;
 use crate::state::Live;
 
@@ -86,12 +87,12 @@ impl Shutdown {
         let source = match self {
             Self::Signals(caught, program) => {
                 let upgrade = program.and_then(|program| Upgrade::new(program, sockets));
-                let signals = Mutex::new(Some(caught.signals));
-                Source::Signals { signals, upgrade: Mutex::new(upgrade) }
+                let signals = Lock::new(Some(caught.signals));
+                Source::Signals { signals, upgrade: Lock::new(upgrade) }
             }
             Self::Stop(stop) => Source::Stop(stop),
         };
-        let linger = Arc::new(Mutex::new(Because::Told.linger()));
+        let linger = Arc::new(Lock::new(Because::Told.linger()));
         Watch { source, live: live.clone(), lame_duck: server.lame_duck, linger }
     }
 }
@@ -184,16 +185,16 @@ pub(super) struct Watch {
     live: Arc<Live>,
     lame_duck: Duration,
     /// Known once it is known why the process stops.
-    linger: Arc<Mutex<Duration>>,
+    linger: Arc<Lock<Duration>>,
 }
 
 enum Source {
     /// Taken by the one who waits.
     Signals {
-        signals: Mutex<Option<io::Result<Signals>>>,
+        signals: Lock<Option<io::Result<Signals>>>,
         /// Given back to the system when the process stops: sockets that are kept
         /// here would go on collecting connections.
-        upgrade: Mutex<Option<Arc<Upgrade>>>,
+        upgrade: Lock<Option<Arc<Upgrade>>>,
     },
     Stop(watch::Receiver<bool>),
 }
@@ -203,7 +204,7 @@ impl ShutdownSignalWatch for Watch {
     async fn recv(&self) -> ShutdownSignal {
         match &self.source {
             Source::Signals { signals, upgrade } => {
-                let signals = signals.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let signals = signals.lock().take();
                 match signals {
                     Some(Ok(signals)) => self.stop_on(signals, upgrade).await,
                     Some(Err(error)) => {
@@ -247,7 +248,7 @@ impl Watch {
                     tell_manager(&[NotifyState::Ready]);
                 }
                 if matches!(phase, ExecutionPhase::ShutdownGracePeriod) {
-                    let linger = *linger.lock().unwrap_or_else(PoisonError::into_inner);
+                    let linger = *linger.lock();
                     wait_until_drained(&live, limit, linger);
                     end(&live, 0);
                 }
@@ -263,9 +264,9 @@ impl Watch {
     async fn stop_on(
         &self,
         mut signals: Signals,
-        upgrade: &Mutex<Option<Arc<Upgrade>>>,
+        upgrade: &Lock<Option<Arc<Upgrade>>>,
     ) -> ShutdownSignal {
-        let program = || upgrade.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let program = || upgrade.lock().clone();
         let because = loop {
             match signals.next().await {
                 Asked::Stop => break Because::Told,
@@ -276,7 +277,7 @@ impl Watch {
                 }
             }
         };
-        *self.linger.lock().unwrap_or_else(PoisonError::into_inner) = because.linger();
+        *self.linger.lock() = because.linger();
         tracing::info!(in_flight = self.live.in_flight(), "stopping; again to stop at once");
         if matches!(because, Because::Told) {
             tell_manager(&[NotifyState::Stopping]);
@@ -293,7 +294,7 @@ impl Watch {
                 () = signals.stop() => end(&self.live, 130),
             }
         }
-        upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
+        upgrade.lock().take();
         let live = self.live.clone();
         tokio::spawn(async move {
             signals.stop().await;

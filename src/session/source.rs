@@ -1,13 +1,13 @@
 //! One `[session]` table, compiled: the way from a `Cookie` header to an
 //! identity.
 
-use aws_lc_rs::digest;
 use serde_json::{Map, Value};
 
 use super::diagnose;
 use super::format::{self, Format};
 use super::settings::Settings;
 use super::store::{Answer, Check, Question, Store};
+use crate::base::digest::Digest;
 use crate::document::{Table, shown};
 use crate::session::{Cookies, Identity, Opened, Pointer, Reason, Rejected, RemoteKeys};
 
@@ -22,7 +22,7 @@ pub struct Source {
     kind: &'static str,
     format: Box<dyn Format>,
     user_id: Pointer,
-    fingerprint: [u8; 32],
+    fingerprint: Digest,
 }
 
 impl Source {
@@ -113,15 +113,15 @@ impl Source {
     /// A digest of all that `check` reads, time aside: the settings, the secrets
     /// and every cookie this source could look at, each with its length. `None`
     /// if there is no such cookie.
-    pub fn digest(&self, cookies: Cookies<'_>) -> Option<[u8; 32]> {
+    pub fn digest(&self, cookies: Cookies<'_>) -> Option<Digest> {
         let mut read = Vec::with_capacity(USUAL_COOKIES);
         let mut add = |bytes: &[u8]| {
             read.extend_from_slice(&bytes.len().to_be_bytes());
             read.extend_from_slice(bytes);
         };
-        add(&self.fingerprint);
+        add(self.fingerprint.bytes());
         if let Some(keys) = self.remote_keys() {
-            add(&keys.fingerprint());
+            add(keys.fingerprint().bytes());
         }
         let mut any = false;
         for (name, value) in cookies.iter().filter(|(name, _)| self.format.looks_at(name)) {
@@ -130,8 +130,7 @@ impl Source {
             any = true;
         }
         // In one go: taking a digest piece by piece costs more than the copy.
-        let digest = || digest::digest(&digest::SHA256, &read);
-        any.then(|| digest().as_ref().try_into().unwrap_or_default())
+        any.then(|| Digest::new(&read))
     }
 
     /// The cookies this source could look at, as a `Cookie` header of their own:

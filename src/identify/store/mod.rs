@@ -13,10 +13,11 @@ mod sql;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 
+use crate::base::digest::Digest;
+use crate::base::lock::Lock;
 use crate::base::secret::Secret;
 use crate::session::{Answer, Engine, Query, Store};
 
@@ -54,7 +55,7 @@ impl std::error::Error for StoreError {}
 /// connections, and a reload keeps them.
 pub struct Stores {
     runtime: Handle,
-    open: Mutex<HashMap<[u8; 32], Connection>>,
+    open: Lock<HashMap<Digest, Connection>>,
 }
 
 /// A handle on connections; cheap to clone.
@@ -67,7 +68,7 @@ enum Connection {
 impl Stores {
     /// Connections will live in `runtime`.
     pub fn new(runtime: Handle) -> Self {
-        Self { runtime, open: Mutex::default() }
+        Self { runtime, open: Lock::default() }
     }
 
     /// What the store holds; `None` is a miss.
@@ -115,7 +116,7 @@ impl Stores {
     pub fn keep_only<'s>(&self, stores: impl Iterator<Item = &'s Store>) {
         let used: Vec<_> =
             stores.flat_map(|s| s.url.iter().chain(&s.database)).map(Secret::digest).collect();
-        self.open().retain(|address, _| used.contains(address));
+        self.open.lock().retain(|address, _| used.contains(address));
     }
 
     /// Work on connections is done in their runtime, and ends there in time.
@@ -133,7 +134,7 @@ impl Stores {
     }
 
     fn connect(&self, address: &Secret) -> Result<Connection, StoreError> {
-        let mut open = self.open();
+        let mut open = self.open.lock();
         let key = address.digest();
         if let Some(connection) = open.get(&key) {
             return Ok(connection.clone());
@@ -143,10 +144,6 @@ impl Stores {
         let connection = Connection::open(address)?;
         open.insert(key, connection.clone());
         Ok(connection)
-    }
-
-    fn open(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Connection>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

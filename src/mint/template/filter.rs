@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::base::text::push_percent_encoded;
 use crate::mint::MintError;
 use crate::mint::request_pattern::Safe;
 
@@ -183,12 +184,6 @@ fn pairs(value: &Value, escape: fn(&str) -> String, empty: Empty) -> Result<Stri
 /// As JavaScript's `encodeURIComponent`.
 pub(crate) fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
+    push_percent_encoded(&mut encoded, text, b"-_.!~*'()");
     encoded
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::Source;
+use crate::base::calendar::push_rfc3339;
 use crate::mint::lifetime::Times;
 use crate::mint::{MintError, Subject};
 
@@ -122,19 +123,9 @@ pub(crate) fn walk<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
 
 /// Unix seconds as JavaScript's `toISOString` writes them.
 fn iso(unix: u64) -> String {
-    let (days, second) = (unix / 86400, unix % 86400);
-    // Days since 1 March of year 0, in eras of 400 years: Howard Hinnant's
-    // `civil_from_days`, for dates after 1970.
-    let days = days.saturating_add(719_468);
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.000Z")
+    let mut text = String::new();
+    push_rfc3339(&mut text, unix.saturating_mul(1000));
+    text
 }
 
 #[cfg(test)]

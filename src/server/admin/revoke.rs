@@ -52,7 +52,7 @@ pub(super) async fn answer(live: &Live, session: &mut ServerSession) -> Reply {
 }
 
 fn hash_of(live: &Live, user: &str) -> Hex {
-    live.user_hash(Mark::of(Kind::User, user))
+    live.user_hash(Mark::new(Kind::User, user))
 }
 
 /// The cookie is the value of a `Cookie` header.

@@ -3,7 +3,7 @@
 
 use super::base64;
 use super::crypto::MacKey;
-use crate::session::rejected::in_words;
+use crate::base::text::span;
 use crate::session::{Reason, Rejected};
 
 /// How far the app's clock may be ahead of ours.
@@ -44,7 +44,7 @@ pub(crate) fn expires_at(
 ) -> Result<Option<u64>, Rejected> {
     let Some(max_age) = max_age else { return Ok(None) };
     if issued > now.saturating_add(LEEWAY) {
-        let detail = format!("signed {} in the future", in_words(issued - now));
+        let detail = format!("signed {} in the future", span(issued - now));
         return Err(Rejected::new(Reason::NotYetValid, detail));
     }
     Ok(Some(issued.saturating_add(max_age)))

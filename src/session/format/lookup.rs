@@ -1,9 +1,9 @@
 //! Opaque ids in a shared store: Lucia, hand-made session tables, Auth.js with
 //! the database strategy, PHP's own sessions.
 
-use aws_lc_rs::digest;
-
 use super::Format;
+use crate::base::digest::Digest;
+use crate::base::text;
 use crate::document::{At, FromNode};
 use crate::session::codec::{json, php};
 use crate::session::cookie_names::{Habits, Jar};
@@ -72,7 +72,7 @@ impl Format for Lookup {
         store::check_id(sent)?;
         let id = match self.hash {
             Hashing::Plain => sent.to_owned(),
-            Hashing::Sha256Hex => hex(digest::digest(&digest::SHA256, sent.as_bytes()).as_ref()),
+            Hashing::Sha256Hex => text::hex(Digest::new(sent.as_bytes()).bytes()),
         };
         Ok(match &self.place {
             Place::Redis { prefix, .. } => Question::redis(prefix, &id),
@@ -121,10 +121,6 @@ impl Format for Lookup {
             Place::Row { user, .. } => Some(user),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl FromNode for Hashing {

@@ -9,7 +9,7 @@ mod cell;
 
 use std::collections::HashMap;
 use std::str::FromStr as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::mysql::{MySql, MySqlConnectOptions};
@@ -20,6 +20,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Executor, IntoArgumen
 
 use self::cell::{Decoded, Encoded};
 use super::StoreError;
+use crate::base::lock::Lock;
 use crate::session::{Answer, Cell, Row};
 
 const CONNECTIONS: u32 = 8;
@@ -37,7 +38,7 @@ pub(super) enum Database {
 
 /// What PostgreSQL calls the types of a table's columns: it compares a text with
 /// an `uuid` only if told to.
-type ColumnTypes = Arc<Mutex<HashMap<String, Arc<Vec<(String, String)>>>>>;
+type ColumnTypes = Arc<Lock<HashMap<String, Arc<Vec<(String, String)>>>>>;
 
 enum Options {
     MySql(MySqlConnectOptions),
@@ -152,10 +153,8 @@ async fn postgres_row(
     table: &str,
     matching: &[(String, Cell)],
 ) -> Result<Result<Option<Row>, sqlx::Error>, StoreError> {
-    let types = {
-        let known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(table).cloned()
-    };
+    // A statement of its own, so that the lock is not held over the query.
+    let types = known.lock().get(table).cloned();
     let types = match types {
         Some(types) => types,
         None => {
@@ -163,7 +162,7 @@ async fn postgres_row(
             if read.is_empty() {
                 return Err(StoreError::Failed("42P01".to_owned()));
             }
-            known.lock().unwrap_or_else(PoisonError::into_inner).insert(table.into(), read.clone());
+            known.lock().insert(table.into(), read.clone());
             read
         }
     };
@@ -174,7 +173,7 @@ async fn postgres_row(
     let found = fetch(pool, select('"', table, matching, place), matching).await;
     if found.is_err() {
         // The table may have changed.
-        known.lock().unwrap_or_else(PoisonError::into_inner).remove(table);
+        known.lock().remove(table);
     }
     Ok(found)
 }
