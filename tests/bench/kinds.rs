@@ -126,7 +126,9 @@ impl Case {
         let now = Now::at(self.now);
         let verify = self.sessions.verify(&self.policy, &self.servers, &self.revoked, cookies, now);
         match pin!(verify).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(verdict) => Some(matches!(verdict, portcullis::session::Verdict::Known(..))),
+            Poll::Ready(verdict) => {
+                Some(matches!(verdict, portcullis::session::Verdict::Known(..)))
+            }
             Poll::Pending => None,
         }
     }
