@@ -19,7 +19,7 @@ use crate::base::clock::{Clock, Now};
 use crate::base::digest::Mark;
 use crate::base::text::Hex;
 use crate::config::{Config, UserField};
-use crate::edge::{Crowd, Edge};
+use crate::edge::{ConnectionCounts, Edge};
 use crate::identify::cache::Sessions;
 use crate::identify::jwks::CurrentPolicy;
 use crate::identify::resolve::Servers;
@@ -40,7 +40,7 @@ use crate::upstream::Upstream;
 pub struct Live {
     policy: ArcSwap<Policy>,
     edge: ArcSwap<Edge>,
-    pub crowd: Arc<Crowd>,
+    pub crowd: Arc<ConnectionCounts>,
     pub limits: Limits,
     pub tokens: Tokens,
     pub assertions: Assertions,

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::file::File;
+use super::online;
+use super::output::{CONFIGURATION, eprint, print};
 use crate::base::clock::Clock;
-use crate::cli::{CONFIGURATION, complain, online, print};
 use crate::config::Config;
 use crate::edge::Tls;
 use crate::policy::Policy;
@@ -69,7 +70,7 @@ fn keys(policy: &Policy) -> Vec<String> {
 
 /// What is allowed but dangerous does not fail the check, but is not silent.
 fn warn(policy: &Policy) {
-    policy.warnings().iter().for_each(|warning| complain(format_args!("warning: {warning}")));
+    policy.warnings().iter().for_each(|warning| eprint(format_args!("warning: {warning}")));
 }
 
 /// How long each certificate lasts; those that have expired are problems already.
@@ -90,7 +91,7 @@ fn contact(policy: &Policy) -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(problems) => {
-            problems.iter().for_each(complain);
+            problems.iter().for_each(eprint);
             ExitCode::from(CONFIGURATION)
         }
         None => ExitCode::FAILURE,

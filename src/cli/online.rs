@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::complain;
+use super::output::eprint;
 use crate::base::clock::Clock;
 use crate::identify::jwks;
 use crate::identify::resolve::Servers;
@@ -24,7 +24,7 @@ pub(super) fn with_servers<T>(work: impl AsyncFnOnce(&Servers) -> T) -> Option<T
             Some(runtime.block_on(work(&servers)))
         }
         Err(error) => {
-            complain(format_args!("no threads to ask servers with: {error}"));
+            eprint(format_args!("no threads to ask servers with: {error}"));
             None
         }
     }

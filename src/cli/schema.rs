@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use super::print;
+use super::output::print;
 
 const SCHEMA: &str = include_str!("schema.json");
 

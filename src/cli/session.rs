@@ -8,9 +8,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::file::File;
+use super::online;
+use super::output::{CONFIGURATION, eprint, print};
 use crate::base::clock::{Clock, Now};
 use crate::base::text;
-use crate::cli::{CONFIGURATION, complain, online, print};
 use crate::document::{Node, Problems};
 use crate::identify::resolve::Servers;
 use crate::policy::{SessionSource, sources_of};
@@ -49,7 +50,7 @@ pub(super) fn session(path: &Path, options: &Options) -> ExitCode {
     let header = match options.input.header() {
         Ok(header) => header,
         Err(error) => {
-            complain(error);
+            eprint(error);
             return ExitCode::from(CONFIGURATION);
         }
     };

@@ -9,7 +9,7 @@ use crate::base::clock::Clock;
 use crate::base::units;
 use crate::document::{At, FromNode, OneOrMany, Table, Wait};
 use crate::edge::Trusted;
-use crate::edge::{Edge, Offer, PerAddress, Tls};
+use crate::edge::{Alpn, Edge, PerAddress, Tls};
 use crate::request::view::Limits;
 
 /// Settings of the process. A change needs a restart.
@@ -54,21 +54,38 @@ pub enum Listen {
 impl Server {
     /// The settings in which another one differs.
     pub fn changed(&self, other: &Self) -> Vec<&'static str> {
+        // Whole, so that a new setting cannot be forgotten here.
+        let Self {
+            listen,
+            admin,
+            redirect,
+            redirect_port,
+            threads,
+            http2,
+            max_streams,
+            max_resets,
+            max_header,
+            header_timeout,
+            idle_timeout,
+            watch,
+            lame_duck,
+            drain,
+        } = self;
         let all = [
-            ("server.listen", self.listen != other.listen),
-            ("server.admin", self.admin != other.admin),
-            ("server.redirect", self.redirect != other.redirect),
-            ("server.redirect_port", self.redirect_port != other.redirect_port),
-            ("server.threads", self.threads != other.threads),
-            ("server.http2", self.http2 != other.http2),
-            ("server.max_streams", self.max_streams != other.max_streams),
-            ("server.max_resets", self.max_resets != other.max_resets),
-            ("server.max_header", self.max_header != other.max_header),
-            ("server.header_timeout", self.header_timeout != other.header_timeout),
-            ("server.idle_timeout", self.idle_timeout != other.idle_timeout),
-            ("server.watch", self.watch != other.watch),
-            ("server.lame_duck", self.lame_duck != other.lame_duck),
-            ("server.drain", self.drain != other.drain),
+            ("server.listen", *listen != other.listen),
+            ("server.admin", *admin != other.admin),
+            ("server.redirect", *redirect != other.redirect),
+            ("server.redirect_port", *redirect_port != other.redirect_port),
+            ("server.threads", *threads != other.threads),
+            ("server.http2", *http2 != other.http2),
+            ("server.max_streams", *max_streams != other.max_streams),
+            ("server.max_resets", *max_resets != other.max_resets),
+            ("server.max_header", *max_header != other.max_header),
+            ("server.header_timeout", *header_timeout != other.header_timeout),
+            ("server.idle_timeout", *idle_timeout != other.idle_timeout),
+            ("server.watch", *watch != other.watch),
+            ("server.lame_duck", *lame_duck != other.lame_duck),
+            ("server.drain", *drain != other.drain),
         ];
         all.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect()
     }
@@ -85,7 +102,7 @@ impl Server {
         set(&mut server.http2, table.get("http2"));
         let listen = table.take("listen");
         let tls_at = table.take("tls");
-        let read = listen.as_ref().map(OneOrMany::<Written>::read);
+        let read = listen.as_ref().map(OneOrMany::<ListenText>::read);
         let client_ca = table.take("client_ca");
         if let (Some(client_ca), None) = (&client_ca, &tls_at) {
             client_ca
@@ -93,7 +110,7 @@ impl Server {
         }
         let tls = tls_at.as_ref().map(|at| read_tls(at, client_ca.as_ref(), server.http2));
         if let Some(Some(OneOrMany(written))) = read {
-            let default = if tls_at.is_some() { Speaks::Tls } else { Speaks::Plain };
+            let default = if tls_at.is_some() { Protocol::Tls } else { Protocol::Plain };
             server.listen = written.into_iter().map(|written| written.listen(default)).collect();
         } else if tls_at.is_some() && listen.is_none() {
             at.problem("with `tls` there must be `listen` too; write listen = \"0.0.0.0:443\"");
@@ -175,8 +192,8 @@ impl Server {
             }
         }
         let Some(at) = at else { return };
-        if let Some(OneOrMany(written)) = at.read::<OneOrMany<Written>>() {
-            self.redirect = written.into_iter().map(|w| w.listen(Speaks::Plain)).collect();
+        if let Some(OneOrMany(written)) = at.read::<OneOrMany<ListenText>>() {
+            self.redirect = written.into_iter().map(|w| w.listen(Protocol::Plain)).collect();
         }
         if self.redirect.iter().any(Listen::is_tls) {
             at.problem("found https://, but this listener is the one for plain HTTP");
@@ -187,7 +204,7 @@ impl Server {
 }
 
 fn read_tls(at: &At<'_>, client_ca: Option<&At<'_>>, http2: bool) -> Option<Tls> {
-    let offer = if http2 { Offer::Http2 } else { Offer::Http1 };
+    let offer = if http2 { Alpn::Http2 } else { Alpn::Http1 };
     Tls::read(at, client_ca, offer, Clock::system().now())
 }
 
@@ -275,47 +292,47 @@ impl fmt::Display for Listen {
 
 impl FromNode for Listen {
     fn read(at: &At<'_>) -> Option<Self> {
-        Written::read(at).map(|written| written.listen(Speaks::Plain))
+        ListenText::read(at).map(|written| written.listen(Protocol::Plain))
     }
 }
 
 #[derive(Clone, Copy)]
-enum Speaks {
+enum Protocol {
     Plain,
     Tls,
 }
 
 /// An address as it is written: what it speaks may be said in front.
-enum Written {
-    Tcp(SocketAddr, Option<Speaks>),
+enum ListenText {
+    Tcp(SocketAddr, Option<Protocol>),
     Unix(PathBuf),
 }
 
-impl Written {
-    fn listen(self, default: Speaks) -> Listen {
+impl ListenText {
+    fn listen(self, default: Protocol) -> Listen {
         match self {
-            Self::Tcp(address, speaks) => match speaks.unwrap_or(default) {
-                Speaks::Plain => Listen::Tcp(address),
-                Speaks::Tls => Listen::Tls(address),
+            Self::Tcp(address, protocol) => match protocol.unwrap_or(default) {
+                Protocol::Plain => Listen::Tcp(address),
+                Protocol::Tls => Listen::Tls(address),
             },
             Self::Unix(path) => Listen::Unix(path),
         }
     }
 }
 
-impl FromNode for Written {
+impl FromNode for ListenText {
     fn read(at: &At<'_>) -> Option<Self> {
         const EXPECTED: &str =
             r#"an address such as "127.0.0.1:8080", "[::]:80" or "unix:/run/portcullis.sock""#;
         let text = at.text(EXPECTED)?;
-        let (speaks, rest) = match text.split_once("://") {
-            Some(("http", rest)) => (Some(Speaks::Plain), rest),
-            Some(("https", rest)) => (Some(Speaks::Tls), rest),
+        let (protocol, rest) = match text.split_once("://") {
+            Some(("http", rest)) => (Some(Protocol::Plain), rest),
+            Some(("https", rest)) => (Some(Protocol::Tls), rest),
             _ => (None, text),
         };
         let written = match text.strip_prefix("unix:") {
             Some(path) => path.starts_with('/').then(|| Self::Unix(PathBuf::from(path))),
-            None => rest.parse().ok().map(|address| Self::Tcp(address, speaks)),
+            None => rest.parse().ok().map(|address| Self::Tcp(address, protocol)),
         };
         if written.is_none() {
             at.wrong(EXPECTED);

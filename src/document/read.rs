@@ -1,16 +1,12 @@
 //! How each type of setting is read from one value.
 
-use crate::base::url::Url;
 use std::time::Duration;
 
+use super::node::Value;
+use super::table::{At, FromNode};
 use crate::base::secret::Secret;
 use crate::base::units::{self, Rate};
-use crate::document::{At, Value};
-
-/// A type that can stand in `gateway.toml`. `None` means the problem was noted.
-pub trait FromNode: Sized {
-    fn read(at: &At<'_>) -> Option<Self>;
-}
+use crate::base::url::Url;
 
 impl FromNode for bool {
     fn read(at: &At<'_>) -> Option<Self> {

@@ -1,7 +1,13 @@
 //! Cursors over the tree: `At` is one value, `Table` one table being read.
 
+use super::node::{Key, Node, Value, shown};
+use super::problem::Problems;
 use crate::base::secret::{Secret, Secrets};
-use crate::document::{FromNode, Key, Node, Problems, Value, shown};
+
+/// A type that can stand in `gateway.toml`. `None` means the problem was noted.
+pub trait FromNode: Sized {
+    fn read(at: &At<'_>) -> Option<Self>;
+}
 
 /// One value with its path, and where problems go.
 #[derive(Clone)]

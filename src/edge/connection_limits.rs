@@ -17,20 +17,20 @@ const SHARDS: usize = 16;
 
 /// The open connections.
 #[derive(Default)]
-pub struct Crowd {
+pub struct ConnectionCounts {
     open: AtomicUsize,
-    shards: [Lock<HashMap<Origin, usize>>; SHARDS],
+    shards: [Lock<HashMap<Subscriber, usize>>; SHARDS],
     hasher: RandomState,
 }
 
 /// Whom a connection is counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Origin {
+enum Subscriber {
     V4(u32),
     V6Network(u64),
 }
 
-impl Origin {
+impl Subscriber {
     fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address.into()),
@@ -41,12 +41,12 @@ impl Origin {
     }
 }
 
-impl Crowd {
+impl ConnectionCounts {
     /// One more connection; `None` if there are `limit` already.
-    pub fn enter(self: &Arc<Self>, limit: usize) -> Option<Open> {
+    pub fn enter(self: &Arc<Self>, limit: usize) -> Option<ConnectionPermit> {
         let before = self.open.fetch_add(1, Ordering::AcqRel);
         // Dropped at once if it is one too many, which takes it back.
-        let open = Open(self.clone());
+        let open = ConnectionPermit(self.clone());
         (before < limit).then_some(open)
     }
 
@@ -56,15 +56,15 @@ impl Crowd {
     }
 
     /// One more connection of this address; `None` if it holds `limit` already.
-    pub fn admit(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<Place> {
-        let origin = Origin::of(address);
+    pub fn admit(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<AddressPermit> {
+        let origin = Subscriber::of(address);
         let mut counts = self.shard(origin).lock();
         let count = counts.entry(origin).or_default();
         if *count >= limit {
             return None;
         }
         *count += 1;
-        Some(Place { crowd: self.clone(), origin })
+        Some(AddressPermit { crowd: self.clone(), origin })
     }
 
     /// Addresses that hold a connection now.
@@ -78,27 +78,27 @@ impl Crowd {
         reason = "the remainder is smaller than the number of shards"
     )]
     #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
-    fn shard(&self, origin: Origin) -> &Lock<HashMap<Origin, usize>> {
+    fn shard(&self, origin: Subscriber) -> &Lock<HashMap<Subscriber, usize>> {
         &self.shards[self.hasher.hash_one(origin) as usize % SHARDS]
     }
 }
 
 /// A connection that is open until this is dropped.
-pub struct Open(Arc<Crowd>);
+pub struct ConnectionPermit(Arc<ConnectionCounts>);
 
-impl Drop for Open {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 /// A connection's place among those of its address, given back when dropped.
-pub struct Place {
-    crowd: Arc<Crowd>,
-    origin: Origin,
+pub struct AddressPermit {
+    crowd: Arc<ConnectionCounts>,
+    origin: Subscriber,
 }
 
-impl Drop for Place {
+impl Drop for AddressPermit {
     fn drop(&mut self) {
         let mut counts = self.crowd.shard(self.origin).lock();
         if let Entry::Occupied(mut count) = counts.entry(self.origin) {
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn an_address_has_so_many_places_and_gets_them_back() {
-        let crowd = Arc::new(Crowd::default());
+        let crowd = Arc::new(ConnectionCounts::default());
         let first = crowd.admit(ip("192.0.2.1"), 2).unwrap();
         let second = crowd.admit(ip("::ffff:192.0.2.1"), 2).unwrap();
         assert!(crowd.admit(ip("192.0.2.1"), 2).is_none());
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn so_many_connections_are_open_and_no_more() {
-        let crowd = Arc::new(Crowd::default());
+        let crowd = Arc::new(ConnectionCounts::default());
         let first = crowd.enter(1).unwrap();
         assert!(crowd.enter(1).is_none());
         assert_eq!(crowd.open(), 1);
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_subscriber_of_ipv6_is_one_address() {
-        let crowd = Arc::new(Crowd::default());
+        let crowd = Arc::new(ConnectionCounts::default());
         let _first = crowd.admit(ip("2001:db8::1"), 1).unwrap();
         assert!(crowd.admit(ip("2001:db8::ffff:1"), 1).is_none());
         assert!(crowd.admit(ip("2001:db8:0:1::1"), 1).is_some());

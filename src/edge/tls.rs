@@ -28,14 +28,14 @@ pub struct Tls {
 
 /// Whether HTTP/2 is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Offer {
+pub enum Alpn {
     Http1,
     Http2,
 }
 
 impl Tls {
     /// Reads `tls` and `client_ca`; `None` means the problems were noted.
-    pub fn read(at: &At<'_>, client_ca: Option<&At<'_>>, offer: Offer, now: Now) -> Option<Self> {
+    pub fn read(at: &At<'_>, client_ca: Option<&At<'_>>, offer: Alpn, now: Now) -> Option<Self> {
         let provider = crypto_provider::provider();
         let items = at.items();
         if items.is_empty() {
@@ -66,8 +66,8 @@ impl Tls {
         let names = Names::new(&certificates)?;
         let mut config = builder.with_cert_resolver(Arc::new(names));
         config.alpn_protocols = match offer {
-            Offer::Http1 => vec![b"http/1.1".to_vec()],
-            Offer::Http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            Alpn::Http1 => vec![b"http/1.1".to_vec()],
+            Alpn::Http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         };
         config.max_fragment_size = Some(RECORD);
         // Without randomness there are no tickets, and every handshake is whole.

@@ -1,7 +1,7 @@
 //! What a connection may cost before it has sent a request.
 //!
 //! The framework bounds each read of a request's head but not the head as a
-//! whole, and not the number of connections. `Guarded` wraps what is served: a
+//! whole, and not the number of connections. `LimitedApp` wraps what is served: a
 //! connection over a limit is closed at once, one that is not opened properly or
 //! in time ends, and so does one whose head does not arrive (slow loris).
 
@@ -20,7 +20,7 @@ use super::io::http1::Http1Io;
 use super::io::http2::{Http2Io, PREFACE};
 use super::redirect::Redirect;
 use crate::config::Server;
-use crate::edge::{Edge, Open, Place};
+use crate::edge::{AddressPermit, ConnectionPermit, Edge};
 use crate::gateway::Gateway;
 use crate::gateway::connection::Connection;
 use crate::observe::Slow;
@@ -30,7 +30,7 @@ use crate::state::Live;
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 
 /// What a listener serves, and to whom it listens.
-pub(super) enum Serves {
+pub(super) enum ListenerKind {
     Plain(Proxies),
     /// Plain HTTP, sent to the TLS listener.
     Redirect(Arc<HttpServer<Redirect>>),
@@ -46,15 +46,15 @@ pub(super) struct Proxies {
 }
 
 /// A listener behind the limits of the edge and a deadline for request heads.
-pub(super) struct Guarded {
+pub(super) struct LimitedApp {
     live: Arc<Live>,
-    serves: Serves,
+    serves: ListenerKind,
     header_timeout: Duration,
     idle_timeout: Duration,
 }
 
-impl Guarded {
-    pub(super) fn new(live: &Arc<Live>, serves: Serves, server: &Server) -> Self {
+impl LimitedApp {
+    pub(super) fn new(live: &Arc<Live>, serves: ListenerKind, server: &Server) -> Self {
         Self {
             live: live.clone(),
             serves,
@@ -86,7 +86,7 @@ impl Guarded {
                 None => None,
             };
         let admitted = Admitted { _open: open, _place: place };
-        let Serves::Tls(_) = self.serves else { return Some((stream, admitted)) };
+        let ListenerKind::Tls(_) = self.serves else { return Some((stream, admitted)) };
         let tls = edge.tls.as_ref()?;
         let secured = handshake::secure(stream, tls, self.header_timeout).await;
         live.metrics.handshake(secured.as_ref().map_or_else(|error| error.as_str(), |_| "done"));
@@ -106,7 +106,7 @@ impl Guarded {
 
     async fn handle(&self, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let proxies = match &self.serves {
-            Serves::Plain(proxies) => {
+            ListenerKind::Plain(proxies) => {
                 if let Some(http2) = &proxies.http2 {
                     let start = starts_as_http2(&mut stream);
                     let start = tokio::time::timeout(self.header_timeout, start).await.ok();
@@ -117,11 +117,11 @@ impl Guarded {
                 }
                 proxies
             }
-            Serves::Redirect(app) => {
+            ListenerKind::Redirect(app) => {
                 let connection = Connection::new(self.header_timeout, self.header_timeout);
                 return self.serve(app, stream, connection, shutdown).await;
             }
-            Serves::Tls(proxies) => {
+            ListenerKind::Tls(proxies) => {
                 if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
                     let mut io = Http2Io::new(stream, &self.live);
                     let http2 = proxies.http2.as_ref()?;
@@ -162,8 +162,8 @@ impl Guarded {
 
 /// What a connection holds while it is open.
 struct Admitted {
-    _open: Open,
-    _place: Option<Place>,
+    _open: ConnectionPermit,
+    _place: Option<AddressPermit>,
 }
 
 /// Where a connection comes from; `None` is a unix socket.
@@ -188,7 +188,7 @@ async fn starts_as_http2(stream: &mut Stream) -> Option<bool> {
 }
 
 #[async_trait]
-impl ServerApp for Guarded {
+impl ServerApp for LimitedApp {
     async fn process_new(
         self: &Arc<Self>,
         stream: Stream,
@@ -211,10 +211,10 @@ impl ServerApp for Guarded {
             waited += STEP;
         }
         match &self.serves {
-            Serves::Plain(proxies) | Serves::Tls(proxies) => {
+            ListenerKind::Plain(proxies) | ListenerKind::Tls(proxies) => {
                 proxies.http1.cleanup().await;
             }
-            Serves::Redirect(_) => {}
+            ListenerKind::Redirect(_) => {}
         }
     }
 }

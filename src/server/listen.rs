@@ -169,7 +169,7 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
 /// From now on nobody can begin to connect; whoever has begun is still accepted.
 /// Closing a listening socket resets every connection that waits in its queue,
 /// and with it requests their clients have sent already.
-pub(super) fn turn_away(socket: &impl AsFd) -> io::Result<()> {
+pub(super) fn refuse_new_connections(socket: &impl AsFd) -> io::Result<()> {
     const LOAD_OCTET: u16 = 0x30;
     const JUMP_IF_ANY: u16 = 0x45;
     const RETURN: u16 = 0x06;
@@ -199,7 +199,7 @@ mod tests {
             let Ok(listener) = TcpListener::bind(address) else { continue };
             let address = listener.local_addr().unwrap();
             let mut first = TcpStream::connect(address).unwrap();
-            turn_away(&listener).unwrap();
+            refuse_new_connections(&listener).unwrap();
             assert!(TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_err());
             first.write_all(b"hello").unwrap();
             let (mut accepted, _) = listener.accept().unwrap();

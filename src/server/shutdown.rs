@@ -17,10 +17,10 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{broadcast, watch};
 
-use super::Listeners;
 use super::connection::LINGER;
 use super::handover::{Predecessor, Program, Sockets};
 use super::listen::{self, Bound};
+use super::listeners::Listeners;
 use super::signal_stream::{Asked, Signals, before_runtime};
 use crate::base::lock::Lock;
 use crate::config::Server;
@@ -35,7 +35,7 @@ const LAST_FRAMES: Duration = Duration::from_millis(100);
 pub enum Shutdown {
     /// SIGTERM and SIGINT, for a process of its own; SIGUSR2 where there is a
     /// program to take its place.
-    Signals(Caught, Option<Program>),
+    Signals(SignalHandlers, Option<Program>),
     /// A `Stop` held by whoever started the server, for tests and the demo.
     Stop(watch::Receiver<bool>),
 }
@@ -57,12 +57,12 @@ impl Stop {
 /// Signals that no longer take their default action; what arrives is kept until
 /// somebody asks. Caught before sockets are bound, because whoever finds that the
 /// process can be reached may send it one at once.
-pub struct Caught {
+pub struct SignalHandlers {
     signals: io::Result<Signals>,
     hangups: Option<io::Result<Signal>>,
 }
 
-impl Caught {
+impl SignalHandlers {
     pub fn all() -> Self {
         let hangups = before_runtime(|| signal(SignalKind::hangup()));
         Self { hangups: Some(hangups), ..Self::but_hangups() }
@@ -92,19 +92,19 @@ impl Shutdown {
             }
             Self::Stop(stop) => Source::Stop(stop),
         };
-        let linger = Arc::new(Lock::new(Because::Told.linger()));
+        let linger = Arc::new(Lock::new(StopReason::Told.linger()));
         Watch { source, live: live.clone(), lame_duck: server.lame_duck, linger }
     }
 }
 
 /// Why the process stops.
 #[derive(Clone, Copy)]
-enum Because {
+enum StopReason {
     Replaced,
     Told,
 }
 
-impl Because {
+impl StopReason {
     /// How long clients that keep a connection may take to send another request,
     /// which is then told to be the last. Nobody waits for the end of a process
     /// that was replaced.
@@ -134,10 +134,10 @@ impl Upgrade {
     }
 
     /// Nobody else connects to these sockets, whoever else holds them.
-    fn turn_away(&self) {
+    fn refuse_new_connections(&self) {
         for (address, socket) in &self.sockets {
             // A unix socket has no packets to look into.
-            if let Err(error) = listen::turn_away(socket) {
+            if let Err(error) = listen::refuse_new_connections(socket) {
                 tracing::debug!(address, %error, "new connections cannot be held off");
             }
         }
@@ -269,7 +269,7 @@ impl Watch {
         let program = || upgrade.lock().clone();
         let because = loop {
             match signals.next().await {
-                Asked::Stop => break Because::Told,
+                Asked::Stop => break StopReason::Told,
                 Asked::Upgrade => {
                     if let Some(because) = replace(program(), &mut signals).await {
                         break because;
@@ -279,13 +279,13 @@ impl Watch {
         };
         *self.linger.lock() = because.linger();
         tracing::info!(in_flight = self.live.in_flight(), "stopping; again to stop at once");
-        if matches!(because, Because::Told) {
+        if matches!(because, StopReason::Told) {
             tell_manager(&[NotifyState::Stopping]);
             self.live.set_unready();
             let serve_on = async {
                 tokio::time::sleep(self.lame_duck).await;
                 if let Some(upgrade) = program() {
-                    upgrade.turn_away();
+                    upgrade.refuse_new_connections();
                     tokio::time::sleep(LAST_CONNECTIONS).await;
                 }
             };
@@ -306,7 +306,7 @@ impl Watch {
 
 /// Starts a program in place of this one and waits until it serves. `None` means
 /// that it does not and everything stays as it is.
-async fn replace(upgrade: Option<Arc<Upgrade>>, signals: &mut Signals) -> Option<Because> {
+async fn replace(upgrade: Option<Arc<Upgrade>>, signals: &mut Signals) -> Option<StopReason> {
     let Some(upgrade) = upgrade else {
         tracing::error!("SIGUSR2 ignored: there is no program to take over");
         return None;
@@ -332,14 +332,14 @@ async fn replace(upgrade: Option<Arc<Upgrade>>, signals: &mut Signals) -> Option
         () = signals.stop() => {
             cancelled.store(true, Ordering::SeqCst);
             drop(starting.await);
-            return Some(Because::Told);
+            return Some(StopReason::Told);
         }
     };
     match outcome.unwrap_or_else(|error| Err(error.to_string())) {
         Ok(pid) => {
             tracing::info!(pid, "replaced");
             tell_manager(&[NotifyState::MainPid(pid)]);
-            Some(Because::Replaced)
+            Some(StopReason::Replaced)
         }
         Err(why) => {
             tracing::error!(why, "not replaced; serving on");

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::base::digest::{Kind, Mark};
 use crate::base::text::Hex;
 use crate::identify::revocation::By;
+use crate::server::plain_app::{BodyError, read_body};
 use crate::session::Cookies;
 use crate::session::Verdict;
 use crate::state::Live;
@@ -26,7 +27,7 @@ pub(super) async fn answer(live: &Live, session: &mut ServerSession) -> Reply {
         return reply;
     }
     let method = session.req_header().method.clone();
-    let body = match read_body(session).await {
+    let body = match read_json(session).await {
         Ok(body) => body,
         Err(reply) => return reply,
     };
@@ -93,16 +94,14 @@ fn admit(session: &ServerSession) -> Result<(), Reply> {
     Ok(())
 }
 
-async fn read_body(session: &mut ServerSession) -> Result<Value, Reply> {
-    let mut body = Vec::new();
-    loop {
-        match session.read_request_body().await {
-            Ok(Some(part)) if body.len() + part.len() <= MAX_BODY => body.extend_from_slice(&part),
-            Ok(Some(_)) => return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "too large")),
-            Ok(None) => break,
-            Err(_) => return Err(refuse(StatusCode::BAD_REQUEST, "the body did not arrive")),
-        }
-    }
+async fn read_json(session: &mut ServerSession) -> Result<Value, Reply> {
+    let body = read_body(session, MAX_BODY).await.map_err(|error| {
+        let detail = match error {
+            BodyError::Incomplete => "the body did not arrive",
+            BodyError::TooLarge => "too large",
+        };
+        refuse(error.status(), detail)
+    })?;
     serde_json::from_slice(&body).map_err(|_| refuse(StatusCode::BAD_REQUEST, "not JSON"))
 }
 
