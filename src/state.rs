@@ -34,7 +34,7 @@ use crate::observe::{AccessLog, Metrics};
 use crate::policy::{Policy, SessionSource};
 use crate::session::Verdict;
 use crate::session::{Cookies, Identity};
-use crate::upstream::Upstream;
+use crate::upstream::{Pools, Upstream};
 
 /// Everything requests share.
 pub struct Live {
@@ -49,6 +49,8 @@ pub struct Live {
     pub revoked: Revoked,
     /// Published keys that are no longer in the settings.
     pub retired: Retired,
+    /// What is known of the app's servers.
+    pub pools: Pools,
     pub servers: Servers,
     pub clock: Clock,
     pub metrics: Metrics,
@@ -79,6 +81,7 @@ impl Live {
             sessions: Sessions::default(),
             revoked: Revoked::default(),
             retired: Retired::default(),
+            pools: Pools::default(),
             servers,
             clock,
             metrics: Metrics::new(),
@@ -116,7 +119,7 @@ impl Live {
         let policy = self.policy();
         let now = self.clock.now();
         let problem = |upstream: &Arc<Upstream>| {
-            Some(format!("{} {}", upstream.label(), upstream.problem(now)?))
+            Some(format!("{} {}", upstream.label(), self.pools.of(upstream).problem(now)?))
         };
         let mut missing: Vec<_> = policy.upstreams.iter().filter_map(problem).collect();
         for source in &policy.sources {
@@ -163,14 +166,10 @@ impl Live {
     /// connections to stores and what is known of the app's servers go on serving
     /// it.
     pub fn replace(self: &Arc<Self>, policy: Policy) {
-        let before = self.policy();
-        for upstream in &policy.upstreams {
-            let same = before.upstreams.iter().find(|before| before.name == upstream.name);
-            same.into_iter().for_each(|before| upstream.inherit(before));
-        }
         self.servers.keys.supply(&policy);
         self.retired.replace(&self.policy().discovery, &policy.discovery, self.clock.now());
         self.policy.store(Arc::new(policy));
+        self.pools.retain_used();
         self.circuits.forget();
         let policy = self.policy();
         self.servers.stores.keep_only(policy.sources.iter().filter_map(|source| source.store()));

@@ -34,7 +34,7 @@ impl Digest {
     }
 
     /// The first eight bytes: as good as any.
-    fn head(&self) -> u64 {
+    pub fn head(&self) -> u64 {
         let (head, _) = self.0.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
         u64::from_le_bytes(*head)
     }

@@ -9,6 +9,7 @@ pub mod digest;
 pub mod hardening;
 pub mod host;
 pub mod lock;
+pub mod pem;
 pub mod secret;
 pub mod text;
 pub mod units;

@@ -1,4 +1,4 @@
-//! Key material: where it is kept and how it is kept out of sight.
+//! Key material: read by reference, kept out of sight.
 //!
 //! A `Secret` cannot be printed, compares in constant time and is wiped when
 //! dropped. `gateway.toml` holds references only (`env:NAME`, `file:PATH`,
@@ -18,7 +18,7 @@ use crate::base::digest::Digest;
 use crate::base::lock::Lock;
 use crate::base::text::from_hex;
 
-/// Bytes that must not be seen: no `Display`, a `Debug` that prints nothing.
+/// Secret bytes: no `Display`, a `Debug` that prints nothing.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
@@ -56,12 +56,12 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Compares without telling, by its duration, where two values differ.
+/// Compares in a time that does not depend on where the values differ.
 pub fn same_bytes(left: &[u8], right: &[u8]) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(left, right).is_ok()
 }
 
-/// Where references are looked up.
+/// The source of references.
 #[derive(Clone, Debug)]
 pub enum Secrets {
     /// Every text is the secret itself. For test vectors; no command uses it.
@@ -81,7 +81,7 @@ impl Files {
         self.0.lock().insert(path.to_owned());
     }
 
-    /// Every one so far.
+    /// All files so far.
     pub fn all(&self) -> BTreeSet<PathBuf> {
         self.0.lock().clone()
     }
@@ -140,8 +140,8 @@ impl Secrets {
         }
     }
 
-    /// What stands at a path, or behind a reference: for settings that are files
-    /// by nature.
+    /// The content at a path, or behind a reference: for settings that are files by
+    /// nature.
     pub fn resolve_file(&self, text: &str) -> Result<Secret, SecretError> {
         let has_scheme =
             ["credential:", "env:", "file:"].iter().any(|scheme| text.starts_with(scheme));

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::peer::{self, Purpose};
 use crate::base::crypto_provider;
 use crate::state::Live;
-use crate::upstream::{Address, Endpoint, Health, Outcome, State, Upstream};
+use crate::upstream::{Address, Endpoint, EndpointState, Health, ProbeResult, Upstream};
 
 /// How long a new endpoint may go unnoticed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -34,10 +34,10 @@ pub struct Probes {
 
 /// By the endpoint's place in memory, which is not given to another one while
 /// there is a weak pointer to it.
-type Plan = HashMap<usize, Due>;
+type Plan = HashMap<usize, ProbeSchedule>;
 
 /// When an endpoint is asked next.
-struct Due {
+struct ProbeSchedule {
     endpoint: Weak<Endpoint>,
     at: Instant,
 }
@@ -55,8 +55,8 @@ impl Probes {
         plan.retain(|_, due| due.endpoint.strong_count() > 0);
         for upstream in &self.live.policy().upstreams {
             let Some(health) = &upstream.health else { continue };
-            for endpoint in upstream.endpoints().iter() {
-                let new = || Due { endpoint: Arc::downgrade(endpoint), at: now };
+            for endpoint in self.live.pools.of(upstream).endpoints().iter() {
+                let new = || ProbeSchedule { endpoint: Arc::downgrade(endpoint), at: now };
                 let due = plan.entry(Arc::as_ptr(endpoint).addr()).or_insert_with(new);
                 if due.at <= now {
                     due.at = now + health.every;
@@ -74,16 +74,16 @@ impl Probes {
         tokio::spawn(async move {
             let asked = status(&connector, &upstream, &endpoint, &health);
             let outcome = match tokio::time::timeout(health.timeout, asked).await {
-                Ok(Ok(status)) if (200..400).contains(&status) => Outcome::Good,
-                Ok(Ok(_) | Err(_)) | Err(_) => Outcome::Failed,
+                Ok(Ok(status)) if (200..400).contains(&status) => ProbeResult::Good,
+                Ok(Ok(_) | Err(_)) | Err(_) => ProbeResult::Failed,
             };
             live.metrics.upstream.probed(&upstream, outcome);
             let server = endpoint.server.to_string();
             match endpoint.probed(outcome, &health) {
-                Some(State::Up) => {
+                Some(EndpointState::Up) => {
                     tracing::info!(upstream = upstream.name, server, "server is healthy again");
                 }
-                Some(State::Down | State::Ejected) => {
+                Some(EndpointState::Down | EndpointState::Ejected) => {
                     tracing::warn!(upstream = upstream.name, server, "server fails its probes");
                 }
                 None => {}

@@ -103,7 +103,7 @@ impl ProxyHttp for Gateway {
         // A place of an earlier attempt is given back first.
         ctx.place = None;
         ctx.unreachable = None;
-        let place = upstream.acquire(ctx.live.clock.now()).map_err(|why| {
+        let place = ctx.live.pools.of(upstream).acquire(ctx.live.clock.now()).map_err(|why| {
             ctx.unreachable = Some(why);
             Error::new_up(ErrorType::ConnectNoRoute)
         })?;

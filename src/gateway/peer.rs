@@ -1,7 +1,6 @@
 //! An endpoint as the framework's peer, every timeout set.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash as _, Hasher as _};
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use pingora::protocols::tls::CaType;
 use pingora::utils::tls::{WrappedX509, parse_x509};
 
 use super::upgrade_connector::UpgradeDial;
+use crate::base::digest::Digest;
 use crate::upstream::{Target, Upstream, Verify, Version};
 
 /// Given up if the app takes none of the request for this long.
@@ -19,6 +19,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 const UPGRADE_GROUP: u64 = 1;
 /// Requests that share an HTTP/2 connection to the app.
 const STREAMS: usize = 100;
+/// Sets of authorities a thread keeps parsed; more than apps of one gateway have.
+const MOST_AUTHORITIES: usize = 64;
 /// Octets of one answer that wait for a client who does not read. By default one
 /// such client would use up what the whole connection may hold, and stop everybody
 /// else's answers.
@@ -34,6 +36,9 @@ thread_local! {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         NEXT.fetch_add(2, Ordering::Relaxed)
     };
+    /// Authorities parsed for the framework, by what identifies them; the last used
+    /// settings only, so that reloads do not add up.
+    static AUTHORITIES: RefCell<Vec<(Digest, Arc<CaType>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What a connection is for.
@@ -44,24 +49,23 @@ pub(super) enum Purpose {
     Upgrade,
 }
 
-/// What the framework needs to have made of an upstream's settings, once.
-struct Derived {
-    ca: Option<Arc<CaType>>,
-    /// The framework's pool tells connections apart by neither of authorities
-    /// and version, so that a connection made under other ones would be used.
-    group: u64,
-}
-
-impl Derived {
-    fn of(upstream: &Upstream) -> Self {
-        let certificates = &upstream.tls.ca;
+/// The authorities of an upstream as the framework takes them, if it names any.
+fn authorities(upstream: &Upstream) -> Option<Arc<CaType>> {
+    let certificates = &upstream.tls.ca;
+    if certificates.is_empty() {
+        return None;
+    }
+    AUTHORITIES.with_borrow_mut(|known| {
+        if let Some((_, found)) = known.iter().find(|(key, _)| *key == upstream.connections) {
+            return Some(found.clone());
+        }
         // Parsed before, when the settings were read: this panics if it cannot.
         let parsed = certificates.iter().map(|der| WrappedX509::new(der.clone(), parse_x509));
-        let ca = (!certificates.is_empty()).then(|| parsed.collect());
-        let mut hasher = DefaultHasher::new();
-        (certificates, upstream.version == Version::Http2).hash(&mut hasher);
-        Self { ca, group: hasher.finish() & !UPGRADE_GROUP }
-    }
+        let found: Arc<CaType> = parsed.collect();
+        known.truncate(MOST_AUTHORITIES - 1);
+        known.insert(0, (upstream.connections, found.clone()));
+        Some(found)
+    })
 }
 
 /// The peer for one attempt. Names were resolved before: the framework would
@@ -86,11 +90,11 @@ pub(super) fn build(upstream: &Upstream, target: &Target, purpose: Purpose) -> R
     let verify = upstream.tls.verify == Verify::Certificate;
     options.verify_cert = verify;
     options.verify_hostname = verify;
-    let derived = upstream.derived.get_or_init(|| Arc::new(Derived::of(upstream)));
-    if let Some(derived) = derived.downcast_ref::<Derived>() {
-        options.ca.clone_from(&derived.ca);
-        peer.group_key = derived.group.wrapping_add(THREAD.with(|thread| *thread));
-    }
+    options.ca = authorities(upstream);
+    // The framework's pool tells connections apart by neither authorities nor version, so
+    // one made under other settings would be used.
+    let group = upstream.connections.head() & !UPGRADE_GROUP;
+    peer.group_key = group.wrapping_add(THREAD.with(|thread| *thread));
     match (purpose, upstream.version) {
         (Purpose::Request, Version::Http1) => {}
         (Purpose::Request, Version::Http2) => {

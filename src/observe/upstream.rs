@@ -1,11 +1,13 @@
 //! How the app's servers are doing, in numbers. Labels are names of the
 //! configuration; an address the resolver found is never one.
 
+use std::sync::Arc;
+
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use super::metrics::register;
 use crate::base::clock::Now;
-use crate::upstream::{Outcome, State, Upstream};
+use crate::upstream::{EndpointState, Pool, ProbeResult, Upstream};
 
 pub struct UpstreamMetrics {
     servers: IntGaugeVec,
@@ -60,26 +62,32 @@ impl UpstreamMetrics {
         self.ejections.with_label_values(&[label(upstream)]).inc();
     }
 
-    pub fn probed(&self, upstream: &Upstream, outcome: Outcome) {
+    pub fn probed(&self, upstream: &Upstream, outcome: ProbeResult) {
         let result = match outcome {
-            Outcome::Failed => "failed",
-            Outcome::Good => "ok",
+            ProbeResult::Failed => "failed",
+            ProbeResult::Good => "ok",
         };
         self.probes.with_label_values(&[label(upstream), result]).inc();
     }
 
     /// Counts the servers as they are now.
-    pub fn survey<'u>(&self, upstreams: impl IntoIterator<Item = &'u Upstream>, now: Now) {
+    pub fn survey<'u>(
+        &self,
+        upstreams: impl IntoIterator<Item = (&'u Upstream, Arc<Pool>)>,
+        now: Now,
+    ) {
         self.servers.reset();
         self.in_use.reset();
-        for upstream in upstreams {
+        for (upstream, pool) in upstreams {
             let name = label(upstream);
-            for endpoint in upstream.endpoints().iter() {
+            for endpoint in pool.endpoints().iter() {
                 let server = endpoint.server.to_string();
                 let state = endpoint.state(now);
-                for (kind, word) in
-                    [(State::Up, "up"), (State::Down, "down"), (State::Ejected, "ejected")]
-                {
+                for (kind, word) in [
+                    (EndpointState::Up, "up"),
+                    (EndpointState::Down, "down"),
+                    (EndpointState::Ejected, "ejected"),
+                ] {
                     let gauge = self.servers.with_label_values(&[name, &server, word]);
                     gauge.add(i64::from(kind == state));
                 }

@@ -1,9 +1,9 @@
-//! `POST /revoke`: the operator ends sessions; `DELETE /revoke` takes back what
-//! was said about a user.
+//! `POST /revoke`: the operator ends sessions; `DELETE /revoke` takes a user's
+//! revocation back.
 //!
-//! Only for whoever is on the machine, and not for a browser that happens to be:
-//! a page of another site could send such a request, but not with this content
-//! type and without `Origin`.
+//! Only for programs on the same machine, and not for a browser on it: a page of
+//! another site could send such a request, but not with this content type and without
+//! `Origin`.
 
 use http::{Method, StatusCode, header};
 use pingora::protocols::http::ServerSession;
@@ -21,7 +21,7 @@ const MAX_BODY: usize = 64 * 1024;
 
 type Reply = (StatusCode, String);
 
-/// What `POST` and `DELETE` do.
+/// Answers `POST` and `DELETE`.
 pub(super) async fn answer(live: &Live, session: &mut ServerSession) -> Reply {
     if let Err(reply) = admit(session) {
         return reply;
@@ -69,16 +69,17 @@ async fn end_session(live: &Live, cookie: &str) -> Reply {
             done()
         }
         Verdict::Nobody(_) => {
-            refuse(StatusCode::NOT_FOUND, "the cookie is no valid session: nothing to revoke")
+            refuse(StatusCode::NOT_FOUND, "the cookie is not a valid session: nothing to revoke")
         }
-        Verdict::Unknown(_) => {
-            refuse(StatusCode::SERVICE_UNAVAILABLE, "whose session this is cannot be asked now")
-        }
+        Verdict::Unknown(_) => refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the session store cannot be reached; try again",
+        ),
     }
 }
 
 fn admit(session: &ServerSession) -> Result<(), Reply> {
-    // A Unix socket has no address: who may use it, the file system says.
+    // A unix socket has no address; the file system decides who may use it.
     let peer = session.client_addr().and_then(|address| address.as_inet());
     if peer.is_some_and(|peer| !peer.ip().to_canonical().is_loopback()) {
         return Err(refuse(StatusCode::FORBIDDEN, "only from this machine"));

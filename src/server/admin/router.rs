@@ -39,7 +39,8 @@ impl ServeHttp for Admin {
             (true, _) => (
                 StatusCode::NOT_FOUND,
                 "text/plain",
-                "here are /healthz, /readyz, /metrics and POST /revoke\n".to_owned(),
+                "not found; this listener serves /healthz, /readyz, /metrics and POST /revoke\n"
+                    .to_owned(),
             ),
         };
         answer(status, content_type, body.into_bytes(), method == Method::HEAD)
@@ -64,7 +65,8 @@ impl Admin {
         let remote = policy.tokens.iter().filter(|token| token.minter.is_remote());
         let circuits =
             remote.map(|token| (token.name.clone(), self.0.circuits.state(&token.name))).collect();
-        let upstreams = policy.upstreams.iter().map(|upstream| &**upstream);
+        let upstreams =
+            policy.upstreams.iter().map(|upstream| (&**upstream, self.0.pools.of(upstream)));
         self.0.metrics.upstream.survey(upstreams, self.0.clock.now());
         let (edge, now) = (self.0.edge(), self.0.clock.now().unix());
         let certificates = edge.tls.iter().flat_map(|tls| &tls.certificates);
