@@ -46,7 +46,7 @@ pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Printing fails only if nobody is there to read.
+            // Printing fails only if the reader is gone.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { CONFIGURATION } else { 0 });
         }

@@ -15,7 +15,7 @@ use crate::config::{Config, Format, Listen, Server};
 use crate::demo::{self, API_KEY, MAX_BODY, SESSION_SECRET, SampleApp};
 use crate::server::{BindError, Listeners, SignalHandlers, serve_alone};
 
-/// Where the demo is found, if nothing else listens there.
+/// The demo's address, unless another process listens there.
 const USUAL_ADDRESS: &str = "127.0.0.1:8080";
 const ANY_PORT: Listen = Listen::Tcp(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)));
 
@@ -56,7 +56,7 @@ pub(super) fn demo() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    // Only now: whoever reads the address may open it at once.
+    // Only now: the reader may open the address at once.
     let listen: String = listeners.addresses().collect();
     print(introduction(&settings(&listen), &listen));
     run::serve_on(listeners, caught, config, None)
@@ -81,8 +81,8 @@ fn introduction(settings: &str, listen: &str) -> String {
 /// Random text that carries `bytes` bytes of randomness.
 fn random(bytes: usize) -> String {
     let mut buffer = vec![0; bytes];
-    // The generator fails only where the system has no randomness at all; a
-    // zero secret then harms nobody but the demo.
+    // The generator fails only where the system has no randomness at all; a zero secret
+    // then harms only the demo.
     let _ = aws_lc_rs::rand::fill(&mut buffer);
     URL_SAFE_NO_PAD.encode(buffer)
 }

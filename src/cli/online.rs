@@ -1,4 +1,4 @@
-//! What only the network can tell: whether everything the file names answers.
+//! `check --online`: whether everything the file names answers.
 
 use std::time::Duration;
 
@@ -68,10 +68,10 @@ pub(super) async fn fetch_keys(servers: &Servers, source: &SessionSource) -> Opt
     outcome.err().map(|why| format!("the keys{shown}: {why}"))
 }
 
-/// Nobody is signed in here, so the app should say just that.
+/// Asks without a session, so the app should say that no one is signed in.
 async fn ask_app(servers: &Servers, url: &str) -> Option<String> {
     let Some(url) = Url::parse(url) else {
-        return Some("`url` is not an URL that can be asked".to_owned());
+        return Some("`url` is not a URL that can be asked".to_owned());
     };
     let shown = url.to_string();
     let call = Call { timeout: TIMEOUT, ..Call::get(url) };

@@ -8,7 +8,7 @@ pub(super) const CONFIGURATION: u8 = 2;
 
 /// Prints a line to standard output.
 pub(super) fn print(line: impl Display) {
-    // Nobody is left to tell if standard output is gone.
+    // If standard output is gone, there is nowhere to say so.
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 

@@ -1,4 +1,4 @@
-//! `portcullis session`: what the gateway sees in a `Cookie` header.
+//! `portcullis session`: shows what the gateway sees in a `Cookie` header.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -115,7 +115,7 @@ impl Input {
     }
 }
 
-/// What stands behind `Cookie:`, if the name was copied along.
+/// The value after `Cookie:`, if the name was copied along.
 fn value(line: &[u8]) -> &[u8] {
     match line.split_at_checked(7) {
         Some((name, value)) if name.eq_ignore_ascii_case(b"cookie:") => value.trim_ascii_start(),

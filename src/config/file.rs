@@ -8,12 +8,11 @@ use std::path::Path;
 
 use super::log::Log;
 use super::server::Server;
+use super::server_table::ServerTable;
 use crate::base::secret::Secrets;
 use crate::document::{At, Node, Problem, Problems, Table, Value};
 use crate::edge::Edge;
-use crate::edge::Trusted;
 use crate::policy::Policy;
-use crate::request::view::Limits;
 
 /// A configuration that can run.
 pub struct Config {
@@ -38,16 +37,17 @@ impl Config {
 
 fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Config> {
     let mut top = At::new(document, "", problems, secrets).table()?;
-    let mut trusted = Trusted::default();
-    let mut limits = Limits::default();
-    let server = Server::read(top.take("server"), &mut trusted, &mut limits);
-    let log = Log::read(top.take("log"));
+    let table = ServerTable::from_node(top.take("server"));
+    let log = Log::from_node(top.take("log"));
     if log.as_ref().is_some_and(|log| log.audit.is_none()) {
         check_audit(&top);
     }
-    let policy = Policy::read(&mut top, trusted, limits);
+    // Where `[server]` is wrong, the rest is still read for its problems.
+    let trusted = table.as_ref().map(|table| table.edge.proxies.clone());
+    let limits = table.as_ref().map(|table| table.limits);
+    let policy = Policy::read(&mut top, trusted.unwrap_or_default(), limits.unwrap_or_default());
     top.finish();
-    let (server, edge) = server?;
+    let ServerTable { server, edge, limits: _ } = table?;
     Some(Config { server, log: log?, edge, policy: policy? })
 }
 

@@ -1,4 +1,4 @@
-//! `[log]`: how the process tells what it does.
+//! `[log]`: diagnostics, access log, audit log.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub struct Log {
     pub format: Option<Format>,
     pub level: tracing::Level,
     pub user: UserField,
-    /// Where tokens issued and refused are written down, if anywhere.
+    /// The audit log of tokens issued and refused, if any.
     pub audit: Option<(AuditDestination, AuditMode)>,
 }
 
@@ -30,7 +30,7 @@ pub enum Format {
     Text,
 }
 
-/// What the access log says about who asked.
+/// How the access log names the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserField {
     Hash,
@@ -45,7 +45,7 @@ impl Default for Log {
 }
 
 impl Log {
-    pub(super) fn read(at: Option<At<'_>>) -> Option<Self> {
+    pub(super) fn from_node(at: Option<At<'_>>) -> Option<Self> {
         let Some(at) = at else { return Some(Self::default()) };
         let mut table = at.table()?;
         let format = table

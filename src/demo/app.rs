@@ -22,7 +22,7 @@ pub const MAX_BODY: usize = 4 * 1024;
 pub(super) const CONTENT_SECURITY_POLICY: &str =
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// What the gateway may tell the app about a request; `/whoami` shows them.
+/// Headers by which the gateway tells the app about a request; `/whoami` shows them.
 const IDENTITY_HEADERS: [&str; 3] = ["X-Auth-User", "X-Forwarded-For", "X-Forwarded-Proto"];
 
 const CSS: &str = "text/css; charset=utf-8";

@@ -20,7 +20,7 @@ use crate::session::cookie::{Cookies, Duplicate};
 const SESSION_SECONDS: u64 = 60 * 60;
 const MAX_NAME: usize = 40;
 
-/// Somebody who signed in.
+/// A visitor who has signed in.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Visitor {
     pub(super) id: String,
@@ -42,7 +42,7 @@ struct Claims {
 }
 
 impl Visitor {
-    /// The visitor a login form names; `None` if it names nobody.
+    /// The visitor a login form names, if it names one.
     pub(super) fn from_form(form: &[u8]) -> Option<Self> {
         let value = form.split(|&b| b == b'&').find_map(|field| field.strip_prefix(b"name="))?;
         let spaced: Vec<u8> = value.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect();
@@ -88,7 +88,7 @@ impl Sessions {
     }
 
     /// The visitor whose unexpired session the request carries. Two different
-    /// session cookies are nobody's: the gateway might have picked the other.
+    /// session cookies count as none: the gateway might have picked the other.
     pub(super) fn visitor(&self, headers: &HeaderMap, now: Now) -> Option<Visitor> {
         let fields: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(|f| f.as_bytes()).collect();
         let line = fields.join(b"; ".as_slice());

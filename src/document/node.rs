@@ -31,8 +31,8 @@ pub struct Key {
 }
 
 impl Node {
-    /// Parses a whole file. Syntax errors become problems; what could be read is
-    /// returned all the same.
+    /// Parses a whole file. Syntax errors become problems; the readable rest is
+    /// still returned.
     pub fn parse(text: &str, problems: &Problems) -> Self {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in errors {
@@ -86,7 +86,7 @@ impl Node {
         }
     }
 
-    /// What kind of value this is, for messages.
+    /// The kind of value, for messages.
     pub fn kind(&self) -> &'static str {
         match &self.value {
             Value::Array(_) => "a list",
@@ -98,7 +98,7 @@ impl Node {
         }
     }
 
-    /// The value for a message: repeated if it plainly is no secret.
+    /// The value for a message: repeated only if it plainly is not a secret.
     pub fn shown(&self) -> String {
         match &self.value {
             Value::Boolean(value) => value.to_string(),

@@ -1,8 +1,7 @@
-//! How many connections are open, in all and for each address: IPv4 each, IPv6 by
-//! its /64, because one subscriber has at least that many.
+//! Counts open connections, in all and per address: each IPv4 address, and each IPv6
+//! /64, because one subscriber has at least that much.
 //!
-//! Bounded by the number of open connections: an address without any is
-//! forgotten.
+//! Bounded by the number of open connections: an address without one is forgotten.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,7 +14,7 @@ use crate::base::lock::Lock;
 
 const SHARDS: usize = 16;
 
-/// The open connections.
+/// Open connections, counted.
 #[derive(Default)]
 pub struct ConnectionCounts {
     open: AtomicUsize,
@@ -23,7 +22,7 @@ pub struct ConnectionCounts {
     hasher: RandomState,
 }
 
-/// Whom a connection is counted for.
+/// The subscriber a connection is counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Subscriber {
     V4(u32),
@@ -31,7 +30,7 @@ enum Subscriber {
 }
 
 impl Subscriber {
-    fn of(address: IpAddr) -> Self {
+    fn from_address(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address.into()),
             IpAddr::V6(address) => {
@@ -57,7 +56,7 @@ impl ConnectionCounts {
 
     /// One more connection of this address; `None` if it holds `limit` already.
     pub fn admit(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<AddressPermit> {
-        let origin = Subscriber::of(address);
+        let origin = Subscriber::from_address(address);
         let mut counts = self.shard(origin).lock();
         let count = counts.entry(origin).or_default();
         if *count >= limit {
@@ -65,12 +64,6 @@ impl ConnectionCounts {
         }
         *count += 1;
         Some(AddressPermit { crowd: self.clone(), origin })
-    }
-
-    /// Addresses that hold a connection now.
-    pub fn addresses(&self) -> usize {
-        let count = |shard: &Lock<HashMap<_, _>>| shard.lock().len();
-        self.shards.iter().map(count).sum()
     }
 
     #[expect(
@@ -119,20 +112,21 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_so_many_places_and_gets_them_back() {
+    fn an_address_holds_at_most_its_limit_and_gets_places_back() {
         let crowd = Arc::new(ConnectionCounts::default());
         let first = crowd.admit(ip("192.0.2.1"), 2).unwrap();
         let second = crowd.admit(ip("::ffff:192.0.2.1"), 2).unwrap();
         assert!(crowd.admit(ip("192.0.2.1"), 2).is_none());
-        assert!(crowd.admit(ip("192.0.2.2"), 2).is_some(), "somebody else");
+        assert!(crowd.admit(ip("192.0.2.2"), 2).is_some(), "another address");
         drop(first);
         assert!(crowd.admit(ip("192.0.2.1"), 2).is_some());
         drop(second);
-        assert_eq!(crowd.addresses(), 0, "nothing is kept of who has left");
+        let kept: usize = crowd.shards.iter().map(|shard| shard.lock().len()).sum();
+        assert_eq!(kept, 0, "nothing is kept of addresses that have left");
     }
 
     #[test]
-    fn so_many_connections_are_open_and_no_more() {
+    fn no_more_connections_are_open_than_the_limit() {
         let crowd = Arc::new(ConnectionCounts::default());
         let first = crowd.enter(1).unwrap();
         assert!(crowd.enter(1).is_none());

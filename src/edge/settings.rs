@@ -10,7 +10,7 @@ use super::trusted::Trusted;
 #[derive(Clone, Debug)]
 pub struct Edge {
     pub tls: Option<Tls>,
-    /// Who must begin connections with a PROXY protocol header. Nobody else may.
+    /// Peers that must begin connections with a PROXY protocol header; no others may.
     pub senders: Trusted,
     /// `trusted_proxies`: many clients come over each of them.
     pub proxies: Trusted,
@@ -18,11 +18,11 @@ pub struct Edge {
     pub per_address: PerAddress,
 }
 
-/// How many connections one address may hold.
+/// Most connections one address may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PerAddress {
-    /// `DEFAULT_PER_ADDRESS`, and none for the machine itself, where a proxy may
-    /// run that nobody has told us about.
+    /// `DEFAULT_PER_ADDRESS`; unlimited for the machine itself, where a proxy may run
+    /// that the settings do not name.
     Default,
     Written(usize),
 }
@@ -42,7 +42,7 @@ impl Default for Edge {
 }
 
 impl Edge {
-    /// How many connections this address may hold; `None` is any number.
+    /// Most connections this address may hold; `None` is unlimited.
     pub fn places_for(&self, address: IpAddr) -> Option<usize> {
         if self.proxies.trusts_peer(Some(address)) {
             return None;
@@ -55,9 +55,9 @@ impl Edge {
         }
     }
 
-    /// Where a request over plain HTTP is sent instead; `None` if the host is none
-    /// of those the certificates are for, because whoever writes that header would
-    /// then decide where people end up.
+    /// The HTTPS address of a request over plain HTTP; `None` if no certificate covers
+    /// the host, because the author of that header would then decide where people end
+    /// up.
     pub fn https(&self, host: &str, port: u16, target: &str) -> Option<String> {
         let name = host.split(':').next().unwrap_or_default();
         let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();

@@ -1,16 +1,13 @@
-//! The one HTTP client: whatever the gateway itself asks other servers over HTTP
-//! goes through here (published keys, the app's own session check, token
-//! issuers).
+//! The one HTTP client, for everything the gateway itself asks other servers.
 //!
-//! One call is one request: no redirects, no decoding, no retries of anything a
-//! server may have acted on. Every call has a total timeout and a size its answer
-//! may not exceed. Names are resolved without blocking. Nothing of a request or
-//! an answer is ever logged or put into an error: headers and bodies carry
-//! secrets.
+//! One call is one request: no redirects, no decoding, no retry of anything a server
+//! may have acted on. Every call has a total timeout and a maximum size for its
+//! answer. Names are resolved without blocking. Headers and bodies carry secrets, so
+//! nothing of a request or an answer appears in a log or an error.
 //!
 //! Connections belong to the runtime the client was made with; calls run there,
-//! so they may be made from any runtime, and one that is no longer awaited still
-//! leaves its connection in order.
+//! so they may be made from any runtime, and a call that is no longer awaited still
+//! leaves its connection usable.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -33,9 +30,9 @@ use crate::base::url::Url;
 /// Shorter than servers usually keep idle connections.
 const IDLE: Duration = Duration::from_secs(4);
 const IDLE_CONNECTIONS: usize = 64;
-/// Addresses of one name that are tried.
+/// Most addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 4;
-/// Interim answers (1xx) that are passed over.
+/// Most interim answers (1xx) that are skipped.
 const MAX_INTERIM: usize = 8;
 
 /// One request to another server.
@@ -46,13 +43,13 @@ pub struct Call {
     /// `Host` and `Content-Length` are added.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub body: Bytes,
-    /// For everything: resolving, connecting, the whole answer.
+    /// Budget for resolving, connecting and the whole answer.
     pub timeout: Duration,
-    /// Octets the answer's body may take.
+    /// Most octets of the answer's body.
     pub max_size: usize,
 }
 
-/// What the server answered, whatever its status.
+/// The server's answer, whatever its status.
 #[derive(Clone)]
 pub struct Answer {
     pub status: StatusCode,
@@ -63,11 +60,11 @@ pub struct Answer {
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutboundError {
-    /// What came back is not HTTP, or ended in the middle.
+    /// The answer is not HTTP, or ended early.
     BadAnswer,
-    /// The certificate does not hold for this server.
+    /// The certificate is not valid for this server.
     BadCertificate,
-    /// Nobody answers at that address.
+    /// Nothing answers at that address.
     Refused,
     TimedOut,
     TooLarge,
@@ -133,9 +130,9 @@ impl Outbound {
     }
 }
 
-/// An attempt that led nowhere.
+/// Why an attempt failed.
 enum Failed {
-    /// A kept connection turned out to be closed; the server saw nothing.
+    /// An idle connection turned out to be closed; the server saw nothing.
     Stale,
     With(OutboundError),
 }
@@ -155,7 +152,7 @@ impl Shared {
         Err(last)
     }
 
-    /// One address: kept connections first, then a new one.
+    /// One address: idle connections first, then a new one.
     async fn attempt(&self, peer: &HttpPeer, call: &Call) -> Result<Answer, OutboundError> {
         let connector = self.connector.get_or_init(connector);
         for _ in 0..IDLE_CONNECTIONS {

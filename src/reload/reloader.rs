@@ -1,9 +1,8 @@
-//! Reading the file again: on SIGHUP, and when it or a file it names has changed.
+//! Puts a changed file in force, or refuses it as a whole.
 //!
-//! The new file must hold as a whole. A problem, a secret that cannot be read or
-//! a changed setting that needs a restart refuses all of it: every reason is
-//! logged and counted, and requests go on under the old policy. Sockets,
-//! counters and cached tokens are never touched.
+//! A problem, a secret that cannot be read or a changed setting that needs a restart
+//! refuses all of it: every reason is logged and counted, and requests go on under the
+//! old policy. Sockets, counters and cached tokens are never touched.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,8 +17,8 @@ use crate::base::secret::Secrets;
 use crate::config::{Config, Log, Server, secrets_beside};
 use crate::state::Live;
 
-/// What a reload compares with: the settings the process was started with, and
-/// the files they came from.
+/// The settings the process was started with and the files they came from: a reload
+/// is compared with them.
 pub struct Reload {
     path: PathBuf,
     server: Server,
@@ -28,22 +27,22 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// `secrets` have been asked for everything the file names.
+    /// `secrets` have already resolved everything the file names.
     pub fn new(path: &Path, server: &Server, log: Log, secrets: &Secrets) -> Self {
         let watched = Lock::new(Watched::new(path, secrets));
         Self { path: path.to_owned(), server: server.clone(), log, watched }
     }
 
-    /// The new configuration is in force, or every reason why not.
+    /// Puts the new configuration in force, or returns every reason why not.
     fn reload(&self, live: &Arc<Live>) -> Result<(), Vec<String>> {
         let secrets = secrets_beside(&self.path);
-        // What changes from here on is another change.
+        // A file that changes after this counts as another change.
         let before = self.watched.lock().look();
         let read = self.read(&secrets);
         self.watched.lock().have_read(before, &self.path, &secrets);
         let config = read?;
         for upstream in &config.policy.upstreams {
-            for host in upstream.resolve() {
+            for host in live.pools.of(upstream).resolve() {
                 tracing::warn!(upstream = upstream.name, host, "name cannot be resolved yet");
             }
         }
@@ -104,8 +103,8 @@ impl Reloader {
         Self { reload, live, hangups: Lock::new(Some(hangups)) }
     }
 
-    /// Completes when files have changed and then stood still for a while: an
-    /// editor, or a renewal, writes more than once.
+    /// Completes when files have changed and then stayed the same for one interval: an
+    /// editor, or a certificate renewal, writes more than once.
     async fn files_have_changed(&self) {
         let Some(every) = self.reload.server.watch else { return std::future::pending().await };
         loop {
@@ -122,9 +121,9 @@ impl Reloader {
         let (reload, live) = (self.reload.clone(), self.live.clone());
         // Files, and names of upstreams, are read blocking.
         let done = tokio::task::spawn_blocking(move || {
-            // Whatever the settings say: the file may have been moved away.
+            // First and in any case: log rotation moves the file and sends SIGHUP.
             if let Err(error) = live.audit.reopen() {
-                tracing::error!(%error, "the audit log cannot be opened again; it goes on where it was");
+                tracing::error!(%error, "the audit log cannot be reopened; writing on to the open file");
             }
             reload.reload(&live)
         })

@@ -24,10 +24,10 @@ use rustix::net::{
 /// The argument that tells a program where its sockets come from.
 pub const TAKE_OVER: &str = "--take-over";
 
-/// Sockets that can be handed over; more listeners than anybody has.
+/// Most sockets that can be handed over; no configuration has that many listeners.
 const MOST_SOCKETS: usize = 64;
 const LONGEST_MESSAGE: usize = 16 * 1024;
-/// A program that does not serve by then is given up.
+/// A successor that does not serve within this time is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(50);
 const SERVING: u8 = b'!';
@@ -35,8 +35,8 @@ const SERVING: u8 = b'!';
 /// Listening sockets by the address they are written under.
 pub(super) type Sockets = Vec<(String, OwnedFd)>;
 
-/// What is to be started in place of this process: the file it was started
-/// from, which may be another one by then, with the same arguments.
+/// The program to start in place of this process: the path it was started from, which
+/// may hold a new version by then, with the same arguments.
 #[derive(Clone, Debug)]
 pub struct Program {
     path: PathBuf,
@@ -44,8 +44,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// To be asked early: once its file is replaced, the system no longer knows
-    /// where a program came from.
+    /// Ask early: once its file is replaced, the system no longer knows where a program
+    /// came from.
     pub fn of_this_process() -> io::Result<Self> {
         let mut arguments = std::env::args_os();
         let name = PathBuf::from(arguments.next().unwrap_or_default());
@@ -66,7 +66,7 @@ impl Program {
         let mut command = Command::new(&self.path);
         command.args(&self.arguments).arg(TAKE_OVER).stdin(Stdio::from(OwnedFd::from(its_end)));
         let child = command.spawn()?;
-        // With it goes our copy of the other end: from now on its end is known.
+        // Drops our copy of the other end, so that reading ends when the program does.
         drop(command);
         let mut successor = Successor { child, link };
         if let Err(error) = send(&successor.link, sockets) {
@@ -90,7 +90,7 @@ pub(super) struct Successor {
 }
 
 impl Successor {
-    /// Its process id once it serves, or what became of it. Blocks.
+    /// Its process id once it serves, or why it does not. Blocks.
     pub(super) fn wait_until_serving(mut self, cancelled: &AtomicBool) -> Result<u32, String> {
         let outcome = self.wait(cancelled);
         if outcome.is_err() {
@@ -100,7 +100,7 @@ impl Successor {
     }
 
     fn wait(&mut self, cancelled: &AtomicBool) -> Result<u32, String> {
-        let failed = |error: io::Error| format!("it cannot be listened to: {error}");
+        let failed = |error: io::Error| format!("its answer cannot be read: {error}");
         self.link.set_read_timeout(Some(STEP)).map_err(failed)?;
         let mut waited = Duration::ZERO;
         while waited < PATIENCE && !cancelled.load(Ordering::SeqCst) {
@@ -119,7 +119,7 @@ impl Successor {
         Err(format!("it did not serve within {} seconds", PATIENCE.as_secs()))
     }
 
-    /// Nothing may be left of it that still accepts connections.
+    /// Ends the program, so that nothing of it goes on accepting connections.
     fn give_up(&mut self) {
         // It may have ended already.
         let _ = self.child.kill();
@@ -142,7 +142,7 @@ impl Predecessor {
     /// Tells it that it is no longer needed.
     pub(super) fn serving(mut self) {
         if let Err(error) = self.0.write_all(&[SERVING]) {
-            tracing::warn!(%error, "the process before this one does not listen any more");
+            tracing::warn!(%error, "the process before this one cannot be told that this one serves");
         }
     }
 }

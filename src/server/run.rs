@@ -25,23 +25,23 @@ use crate::gateway::{Gateway, Probes};
 use crate::reload::{Reload, Reloader};
 use crate::state::Live;
 
-/// A process that takes over waits so long for what its sessions need.
+/// How long a successor waits for keys and stores before it serves.
 const COMPLETE_WITHIN: Duration = Duration::from_secs(10);
 
-/// Octets of one HTTP/2 upload that wait for an app that does not read. A client far
-/// away sends no more than this in the time of one round trip.
+/// Most octets of one HTTP/2 upload buffered for an app that does not read; also the
+/// most a client sends within one round trip.
 const STREAM_WINDOW: u32 = 1024 * 1024;
-/// Of all uploads of one connection. Were it no more than one may have, an upload
-/// that nobody reads would stop all others.
+/// The same for all uploads of a connection: larger, so that one upload the app does
+/// not read cannot stop the others.
 const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
-/// What frames that wait may weigh beside their content, about 256 octets each,
-/// before a client counts as flooding: some 20,000. Small messages that come at
-/// once (gRPC) are frames of their own, and a hundred are soon reached.
+/// Budget for queued HTTP/2 frames (about 256 octets of overhead each, so some 20,000);
+/// beyond it the client counts as flooding. Small messages sent at once, as gRPC does,
+/// are frames of their own, and the framework's budget of a hundred is soon reached.
 const FRAMES_WEIGH: usize = 5 * 1024 * 1024;
 
 /// Serves until `shutdown` says to stop and requests in flight have ended, or
-/// the drain time is over. Blocks; must not be called inside a runtime. An error is
-/// that no thread can be started; nothing was served then.
+/// the drain time is over. Blocks; must not be called inside a runtime. An error means
+/// that no thread could be started and nothing was served.
 pub fn serve(
     live: &Arc<Live>,
     server: &Server,
@@ -57,7 +57,7 @@ pub fn serve(
     };
     let (threads, running) = Threads::start(threads)?;
     let conf = ServerConf {
-        // More than the drain takes: `signals` ends the process before.
+        // Longer than the drain, which ends the process first.
         grace_period_seconds: Some(server.drain.as_secs() + 5),
         graceful_shutdown_timeout_seconds: Some(1),
         max_retries: 8,
@@ -81,7 +81,7 @@ pub fn serve(
     }
     live.start();
     if listeners.predecessor.is_some() {
-        // It serves as well as ever; there is time.
+        // The predecessor still serves, so there is time.
         live.wait_until_complete(COMPLETE_WITHIN);
     }
     let conf = pingora.configuration.clone();

@@ -26,17 +26,17 @@ use crate::base::lock::Lock;
 use crate::config::Server;
 use crate::state::Live;
 
-/// Who has connected is accepted by then.
+/// By then every pending connection has been accepted.
 const LAST_CONNECTIONS: Duration = Duration::from_millis(100);
 /// After the last request, HTTP/2 frames may still be in buffers.
 const LAST_FRAMES: Duration = Duration::from_millis(100);
 
-/// What makes the server stop.
+/// The way a server is told to stop.
 pub enum Shutdown {
     /// SIGTERM and SIGINT, for a process of its own; SIGUSR2 where there is a
     /// program to take its place.
     Signals(SignalHandlers, Option<Program>),
-    /// A `Stop` held by whoever started the server, for tests and the demo.
+    /// A `Stop` held by the code that started the server, for tests and the demo.
     Stop(watch::Receiver<bool>),
 }
 
@@ -54,9 +54,9 @@ impl Stop {
     }
 }
 
-/// Signals that no longer take their default action; what arrives is kept until
-/// somebody asks. Caught before sockets are bound, because whoever finds that the
-/// process can be reached may send it one at once.
+/// Signals that no longer take their default action; those that arrive are kept until
+/// they are read. Caught before sockets are bound, because a supervisor may send one as
+/// soon as the process can be reached.
 pub struct SignalHandlers {
     signals: io::Result<Signals>,
     hangups: Option<io::Result<Signal>>,
@@ -68,7 +68,7 @@ impl SignalHandlers {
         Self { hangups: Some(hangups), ..Self::but_hangups() }
     }
 
-    /// For what ends with its terminal.
+    /// Without SIGHUP, for a process that ends with its terminal.
     pub fn but_hangups() -> Self {
         Self { signals: before_runtime(Signals::listen), hangups: None }
     }
@@ -105,9 +105,9 @@ enum StopReason {
 }
 
 impl StopReason {
-    /// How long clients that keep a connection may take to send another request,
-    /// which is then told to be the last. Nobody waits for the end of a process
-    /// that was replaced.
+    /// How long clients with an idle connection may take to send one more request,
+    /// whose answer then closes the connection. A replaced process is in no hurry:
+    /// nothing waits for its end.
     fn linger(self) -> Duration {
         match self {
             Self::Replaced => LINGER,
@@ -133,12 +133,12 @@ impl Upgrade {
         }
     }
 
-    /// Nobody else connects to these sockets, whoever else holds them.
+    /// Refuses new connections on these sockets, in every process that holds them.
     fn refuse_new_connections(&self) {
         for (address, socket) in &self.sockets {
             // A unix socket has no packets to look into.
             if let Err(error) = listen::refuse_new_connections(socket) {
-                tracing::debug!(address, %error, "new connections cannot be held off");
+                tracing::debug!(address, %error, "new connections cannot be refused");
             }
         }
     }
@@ -158,7 +158,7 @@ impl Drained {
 
 fn wait_until_drained(live: &Live, limit: Duration, linger: Duration) {
     const STEP: Duration = Duration::from_millis(20);
-    // What was accepted a moment ago shows a moment later.
+    // A connection accepted just now is counted a moment later.
     std::thread::sleep(STEP * 2);
     let mut waited = Duration::ZERO;
     let busy = |waited| live.in_flight() > 0 || (live.crowd.open() > 0 && waited < linger);
@@ -179,17 +179,17 @@ fn end(live: &Live, code: i32) -> ! {
     std::process::exit(code)
 }
 
-/// What the framework asks for the signal to stop.
+/// Gives the framework its signal to stop.
 pub(super) struct Watch {
     source: Source,
     live: Arc<Live>,
     lame_duck: Duration,
-    /// Known once it is known why the process stops.
+    /// Set once the reason for stopping is known.
     linger: Arc<Lock<Duration>>,
 }
 
 enum Source {
-    /// Taken by the one who waits.
+    /// `signals` is taken by the task that waits for them.
     Signals {
         signals: Lock<Option<io::Result<Signals>>>,
         /// Given back to the system when the process stops: sockets that are kept
@@ -226,8 +226,8 @@ impl ShutdownSignalWatch for Watch {
 }
 
 impl Watch {
-    /// Tells whoever waits for it that the process serves, and ends a process of
-    /// its own as soon as the drain is over.
+    /// Tells the predecessor and the service manager that the process serves, and ends
+    /// the process as soon as the drain is over.
     pub(super) fn watch(
         &self,
         mut phases: broadcast::Receiver<ExecutionPhase>,
