@@ -40,7 +40,7 @@ use crate::upstream::{Pools, Upstream};
 pub struct Live {
     policy: ArcSwap<Policy>,
     edge: ArcSwap<Edge>,
-    pub crowd: Arc<ConnectionCounts>,
+    pub connections: Arc<ConnectionCounts>,
     pub limits: Limits,
     pub tokens: Tokens,
     pub assertions: Assertions,
@@ -73,7 +73,7 @@ impl Live {
         Self {
             policy: ArcSwap::from_pointee(policy),
             edge: ArcSwap::from_pointee(edge),
-            crowd: Arc::default(),
+            connections: Arc::default(),
             limits: Limits::default(),
             tokens: Tokens::default(),
             assertions: Assertions::default(),

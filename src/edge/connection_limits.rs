@@ -56,14 +56,14 @@ impl ConnectionCounts {
 
     /// One more connection of this address; `None` if it holds `limit` already.
     pub fn admit(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<AddressPermit> {
-        let origin = Subscriber::from_address(address);
-        let mut counts = self.shard(origin).lock();
-        let count = counts.entry(origin).or_default();
+        let subscriber = Subscriber::from_address(address);
+        let mut shard = self.shard(subscriber).lock();
+        let count = shard.entry(subscriber).or_default();
         if *count >= limit {
             return None;
         }
         *count += 1;
-        Some(AddressPermit { crowd: self.clone(), origin })
+        Some(AddressPermit { counts: self.clone(), subscriber })
     }
 
     #[expect(
@@ -71,8 +71,8 @@ impl ConnectionCounts {
         reason = "the remainder is smaller than the number of shards"
     )]
     #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
-    fn shard(&self, origin: Subscriber) -> &Lock<HashMap<Subscriber, usize>> {
-        &self.shards[self.hasher.hash_one(origin) as usize % SHARDS]
+    fn shard(&self, subscriber: Subscriber) -> &Lock<HashMap<Subscriber, usize>> {
+        &self.shards[self.hasher.hash_one(subscriber) as usize % SHARDS]
     }
 }
 
@@ -87,14 +87,14 @@ impl Drop for ConnectionPermit {
 
 /// A connection's place among those of its address, given back when dropped.
 pub struct AddressPermit {
-    crowd: Arc<ConnectionCounts>,
-    origin: Subscriber,
+    counts: Arc<ConnectionCounts>,
+    subscriber: Subscriber,
 }
 
 impl Drop for AddressPermit {
     fn drop(&mut self) {
-        let mut counts = self.crowd.shard(self.origin).lock();
-        if let Entry::Occupied(mut count) = counts.entry(self.origin) {
+        let mut counts = self.counts.shard(self.subscriber).lock();
+        if let Entry::Occupied(mut count) = counts.entry(self.subscriber) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
@@ -113,33 +113,33 @@ mod tests {
 
     #[test]
     fn an_address_holds_at_most_its_limit_and_gets_places_back() {
-        let crowd = Arc::new(ConnectionCounts::default());
-        let first = crowd.admit(ip("192.0.2.1"), 2).unwrap();
-        let second = crowd.admit(ip("::ffff:192.0.2.1"), 2).unwrap();
-        assert!(crowd.admit(ip("192.0.2.1"), 2).is_none());
-        assert!(crowd.admit(ip("192.0.2.2"), 2).is_some(), "another address");
+        let counts = Arc::new(ConnectionCounts::default());
+        let first = counts.admit(ip("192.0.2.1"), 2).unwrap();
+        let second = counts.admit(ip("::ffff:192.0.2.1"), 2).unwrap();
+        assert!(counts.admit(ip("192.0.2.1"), 2).is_none());
+        assert!(counts.admit(ip("192.0.2.2"), 2).is_some(), "another address");
         drop(first);
-        assert!(crowd.admit(ip("192.0.2.1"), 2).is_some());
+        assert!(counts.admit(ip("192.0.2.1"), 2).is_some());
         drop(second);
-        let kept: usize = crowd.shards.iter().map(|shard| shard.lock().len()).sum();
+        let kept: usize = counts.shards.iter().map(|shard| shard.lock().len()).sum();
         assert_eq!(kept, 0, "nothing is kept of addresses that have left");
     }
 
     #[test]
     fn no_more_connections_are_open_than_the_limit() {
-        let crowd = Arc::new(ConnectionCounts::default());
-        let first = crowd.enter(1).unwrap();
-        assert!(crowd.enter(1).is_none());
-        assert_eq!(crowd.open(), 1);
+        let counts = Arc::new(ConnectionCounts::default());
+        let first = counts.enter(1).unwrap();
+        assert!(counts.enter(1).is_none());
+        assert_eq!(counts.open(), 1);
         drop(first);
-        assert!(crowd.enter(1).is_some());
+        assert!(counts.enter(1).is_some());
     }
 
     #[test]
     fn a_subscriber_of_ipv6_is_one_address() {
-        let crowd = Arc::new(ConnectionCounts::default());
-        let _first = crowd.admit(ip("2001:db8::1"), 1).unwrap();
-        assert!(crowd.admit(ip("2001:db8::ffff:1"), 1).is_none());
-        assert!(crowd.admit(ip("2001:db8:0:1::1"), 1).is_some());
+        let counts = Arc::new(ConnectionCounts::default());
+        let _first = counts.admit(ip("2001:db8::1"), 1).unwrap();
+        assert!(counts.admit(ip("2001:db8::ffff:1"), 1).is_none());
+        assert!(counts.admit(ip("2001:db8:0:1::1"), 1).is_some());
     }
 }

@@ -121,10 +121,8 @@ impl Reloader {
         let (reload, live) = (self.reload.clone(), self.live.clone());
         // Files, and names of upstreams, are read blocking.
         let done = tokio::task::spawn_blocking(move || {
-            // First and in any case: log rotation moves the file and sends SIGHUP.
-            if let Err(error) = live.audit.reopen() {
-                tracing::error!(%error, "the audit log cannot be reopened; writing on to the open file");
-            }
+            // First, and even if the reload is refused.
+            reopen_audit_log(&live);
             reload.reload(&live)
         })
         .await;
@@ -141,5 +139,12 @@ impl Reloader {
             }
             Err(error) => tracing::error!(%error, "configuration not reloaded"),
         }
+    }
+}
+
+/// Log rotation moves the file away and sends SIGHUP.
+fn reopen_audit_log(live: &Live) {
+    if let Err(error) = live.audit.reopen() {
+        tracing::error!(%error, "the audit log cannot be reopened; writing on to the open file");
     }
 }

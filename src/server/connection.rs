@@ -1,9 +1,9 @@
-//! What a connection may cost before it has sent a request.
+//! Limits a connection before it has sent a request.
 //!
 //! The framework bounds each read of a request's head but not the head as a
-//! whole, and not the number of connections. `LimitedApp` wraps what is served: a
-//! connection over a limit is closed at once, one that is not opened properly or
-//! in time ends, and so does one whose head does not arrive (slow loris).
+//! whole, and not the number of connections. `LimitedApp` wraps the application: a
+//! connection over a limit is closed at once, and so is one whose handshake or head
+//! does not arrive in time (slow loris).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,13 +26,13 @@ use crate::gateway::connection::Connection;
 use crate::observe::Slow;
 use crate::state::Live;
 
-/// How long a connection that is kept is waited for at the most.
+/// Longest wait for an idle keep-alive connection while draining.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 
-/// What a listener serves, and to whom it listens.
+/// The protocol of a listener, and the application behind it.
 pub(super) enum ListenerKind {
     Plain(Proxies),
-    /// Plain HTTP, sent to the TLS listener.
+    /// Plain HTTP, redirected to the TLS listener.
     Redirect(Arc<HttpServer<Redirect>>),
     Tls(Proxies),
 }
@@ -63,12 +63,12 @@ impl LimitedApp {
         }
     }
 
-    /// What must hold before anybody looks for a request: a place among all, the
-    /// header of those who send one, a place among those of the same address, and
-    /// the handshake.
+    /// Everything a connection must pass before its first request: the limit of all
+    /// connections, the PROXY protocol header where one is due, the limit of its address,
+    /// and the TLS handshake.
     async fn open(&self, stream: Stream) -> Option<(Stream, Admitted)> {
         let (live, edge) = (&self.live, self.live.edge());
-        let Some(open) = live.crowd.enter(edge.max_connections) else {
+        let Some(open) = live.connections.enter(edge.max_connections) else {
             live.metrics.connections_refused.inc();
             return None;
         };
@@ -76,7 +76,7 @@ impl LimitedApp {
         let place =
             match peer(&stream).and_then(|address| Some((address, edge.places_for(address)?))) {
                 Some((address, limit)) => {
-                    let place = live.crowd.admit(address, limit);
+                    let place = live.connections.admit(address, limit);
                     if place.is_none() {
                         live.metrics.addresses_refused.inc();
                         return None;
@@ -138,7 +138,7 @@ impl LimitedApp {
         self.serve(&proxies.http1, stream, connection, shutdown).await
     }
 
-    /// HTTP/1.1, as long as heads come in time.
+    /// HTTP/1.1, as long as heads arrive in time.
     async fn serve<A: ServerApp>(
         &self,
         app: &Arc<A>,
@@ -151,7 +151,7 @@ impl LimitedApp {
         self.in_time(served.await).flatten()
     }
 
-    /// Counts what is `None` because it took too long.
+    /// Counts a `None`, which means that a head took too long.
     fn in_time<T>(&self, done: Option<T>) -> Option<T> {
         if done.is_none() {
             self.live.metrics.slow_client(Slow::Head);
@@ -160,13 +160,13 @@ impl LimitedApp {
     }
 }
 
-/// What a connection holds while it is open.
+/// The permits of a connection, held while it is open.
 struct Admitted {
     _open: ConnectionPermit,
     _place: Option<AddressPermit>,
 }
 
-/// Where a connection comes from; `None` is a unix socket.
+/// The peer's address; `None` is a unix socket.
 fn peer(stream: &Stream) -> Option<std::net::IpAddr> {
     let digest = stream.get_socket_digest()?;
     digest.peer_addr()?.as_inet().map(|address| address.ip().to_canonical())
@@ -174,8 +174,8 @@ fn peer(stream: &Stream) -> Option<std::net::IpAddr> {
 
 /// Whether the connection begins with the preface of HTTP/2 (RFC 9113 section
 /// 3.4). No method of HTTP/1.1 starts like it, so three bytes decide for most; the
-/// rest is waited for here, because the framework would wait for ever. `None` if
-/// the client went away.
+/// rest is awaited here, because the framework would wait without a limit. `None` if the
+/// client went away.
 async fn starts_as_http2(stream: &mut Stream) -> Option<bool> {
     let mut start = [0; 3];
     stream.try_peek(&mut start).await.ok()?;
@@ -200,13 +200,13 @@ impl ServerApp for LimitedApp {
         reused
     }
 
-    /// Nobody is accepted any more. Clients that keep a connection learn with their
-    /// next answer that it is the last one; whoever still has none when the time
-    /// is over is cut off, possibly while it sends a request.
+    /// Waits for open connections after the last one was accepted. Clients learn with
+    /// their next answer that the connection closes; those still idle when the time is
+    /// over are cut off, possibly while sending a request.
     async fn cleanup(&self) {
         const STEP: Duration = Duration::from_millis(20);
         let mut waited = Duration::ZERO;
-        while self.live.crowd.open() > 0 && waited < LINGER {
+        while self.live.connections.open() > 0 && waited < LINGER {
             tokio::time::sleep(STEP).await;
             waited += STEP;
         }

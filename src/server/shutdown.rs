@@ -161,7 +161,7 @@ fn wait_until_drained(live: &Live, limit: Duration, linger: Duration) {
     // A connection accepted just now is counted a moment later.
     std::thread::sleep(STEP * 2);
     let mut waited = Duration::ZERO;
-    let busy = |waited| live.in_flight() > 0 || (live.crowd.open() > 0 && waited < linger);
+    let busy = |waited| live.in_flight() > 0 || (live.connections.open() > 0 && waited < linger);
     while busy(waited) && waited < limit {
         std::thread::sleep(STEP);
         waited += STEP;

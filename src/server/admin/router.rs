@@ -75,7 +75,7 @@ impl Admin {
             (certificate.label().to_owned(), seconds as f64)
         };
         self.0.metrics.render(&Gauges {
-            connections: self.0.crowd.open(),
+            connections: self.0.connections.open(),
             certificates: certificates.map(left).collect(),
             circuits,
             in_flight: self.0.in_flight(),

@@ -1,9 +1,8 @@
-//! The socket below an HTTP/2 connection: looks ahead for the preface, and at the
-//! frames that go out, which leave together.
+//! The socket below an HTTP/2 connection: looks ahead for the preface, and collects and
+//! inspects the frames sent.
 //!
-//! The framework waits for the preface as long as it takes, and keeps to itself
-//! why it ends a connection. The reason is in the GOAWAY frame it sends, so
-//! that is where the metrics have it from.
+//! The framework waits for the preface without a limit, and does not say why it ends a
+//! connection. The metrics read the reason from the GOAWAY frame it sends.
 
 use std::io;
 use std::pin::Pin;
@@ -17,31 +16,32 @@ use pingora::protocols::{GetProxyDigest, Peek, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use super::passthrough::pass_on;
-use super::write_buffer::Gathered;
+use super::write_buffer::WriteBuffer;
 use crate::state::Live;
 
-/// How every connection begins (RFC 9113 section 3.4).
+/// The first octets of every connection (RFC 9113 section 3.4).
 pub(in crate::server) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A connection that speaks HTTP/2.
 pub(in crate::server) struct Http2Io {
     io: Stream,
-    /// Read before anybody asked for it, in reverse order.
+    /// Octets read ahead, in reverse order.
     ahead: Vec<u8>,
-    /// The frames that were written.
+    /// Follows the frames written.
     written: Frames,
-    gathered: Gathered,
+    gathered: WriteBuffer,
     live: Arc<Live>,
 }
 
 impl Http2Io {
     pub(in crate::server) fn new(io: Stream, live: &Arc<Live>) -> Self {
-        let gathered = Gathered::new(live.policy().limits.body_timeout);
+        let gathered = WriteBuffer::new(live.policy().limits.body_timeout);
         let (ahead, written) = (Vec::new(), Frames::default());
         Self { io, ahead, written, gathered, live: live.clone() }
     }
 
-    /// Whether the preface comes; `None` if nothing decides it within `limit`.
+    /// Whether the connection starts with the preface; `None` if that is not known within
+    /// `limit`.
     pub(in crate::server) async fn has_preface(&mut self, limit: Duration) -> Option<bool> {
         let mut start = [0; PREFACE.len()];
         let read = tokio::time::timeout(limit, self.try_peek(&mut start)).await.ok()?;
@@ -89,7 +89,7 @@ impl AsyncRead for Http2Io {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if !self.gathered.is_empty() {
-            // A client that takes nothing yet does not keep its own frames from being read.
+            // A client that does not read yet must not keep its own frames from being read.
             if let Poll::Ready(Err(error)) = self.poll_send(context) {
                 return Poll::Ready(Err(error));
             }
@@ -136,7 +136,8 @@ impl AsyncWrite for Http2Io {
         true
     }
 
-    /// Said to be done, but done when the connection is read from again, which is soon.
+    /// Reports success at once; the octets leave at the next read poll, which this
+    /// schedules.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.gathered.send_soon(context);
         Poll::Ready(Ok(()))
@@ -148,7 +149,7 @@ impl AsyncWrite for Http2Io {
     }
 }
 
-/// What is due leaves, if it can at once.
+/// Sends what is due, if that needs no waiting.
 impl Drop for Http2Io {
     fn drop(&mut self) {
         let Self { gathered, io, .. } = self;
@@ -158,12 +159,12 @@ impl Drop for Http2Io {
     }
 }
 
-/// Where in the frames that go out the next octet is.
+/// The place of the next octet in the frames sent.
 #[derive(Debug, Default)]
 struct Frames {
-    /// The head of a frame, and of two kinds of frames the code they carry.
+    /// The head of a frame, and the code that two kinds of frames carry.
     head: Vec<u8>,
-    /// Octets of the frame still to come that do not matter.
+    /// Octets left of the frame, which do not matter.
     skip: usize,
 }
 
@@ -172,7 +173,7 @@ impl Frames {
     const RESET: u8 = 3;
     const GO_AWAY: u8 = 7;
 
-    /// Passes over `sent`, telling what was refused.
+    /// Follows the octets `sent` and reports refusals.
     fn look_at(&mut self, mut sent: &[u8], refused: impl Fn(&'static str)) {
         while !sent.is_empty() {
             if self.skip > 0 {
@@ -195,7 +196,7 @@ impl Frames {
         }
     }
 
-    /// How many octets are to be looked at, as far as is known.
+    /// The number of octets to inspect, as far as is known.
     fn wanted(&self) -> usize {
         let code = match self.head.get(3) {
             Some(&Self::RESET) => 4,
