@@ -22,15 +22,31 @@ pub struct Connection {
     line: RequestLine,
 }
 
+/// Sees all that is received.
+#[derive(Debug)]
+pub struct Reader {
+    deadline: Arc<Deadline>,
+    line: LineReader,
+}
+
+impl Reader {
+    pub fn received(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.deadline.received();
+            self.line.received(bytes);
+        }
+    }
+}
+
 impl Connection {
-    /// The first head, and each one after it, may take this long.
-    pub fn new(first_head: Duration, next_head: Duration) -> Self {
-        Self { deadline: Deadline::new(first_head, next_head), line: RequestLine::default() }
+    /// Each head may take the time `head`; `next_head` is that and the idle time before.
+    pub fn new(head: Duration, next_head: Duration) -> Self {
+        Self { deadline: Deadline::new(head, next_head), line: RequestLine::default() }
     }
 
     /// What has to see all that is received.
-    pub fn reader(&self) -> LineReader {
-        self.line.reader()
+    pub fn reader(&self) -> Reader {
+        Reader { deadline: self.deadline.clone(), line: self.line.reader() }
     }
 
     /// Serves the connection until `serving` ends or a head is late, which is `None`.

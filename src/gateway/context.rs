@@ -1,10 +1,13 @@
 //! What one request carries from its first byte to its log line.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 
+use super::app_deadline::AppDeadline;
+use super::peer::{Purpose, WRITE_TIMEOUT};
 use crate::base::clock::Now;
 use crate::config::UserField;
 use crate::decide::Plan;
@@ -52,6 +55,13 @@ pub struct Ctx {
     pub(super) unreachable: Option<Unreachable>,
     /// Whether that endpoint has begun to answer.
     pub(super) app_spoke: bool,
+    pub(super) purpose: Purpose,
+    /// The deadline of the connection the request went out on.
+    app_deadline: Option<Arc<AppDeadline>>,
+    /// The app's `read_timeout`.
+    read_timeout: Duration,
+    /// Whether the app is still being sent a body.
+    uploads: bool,
     pub(super) attempts: usize,
     pub(super) outcome: &'static str,
     pub(super) reason: &'static str,
@@ -89,6 +99,10 @@ impl Ctx {
             place: None,
             unreachable: None,
             app_spoke: false,
+            purpose: Purpose::Request,
+            app_deadline: None,
+            read_timeout: Duration::ZERO,
+            uploads: false,
             attempts: 0,
             outcome: "aborted",
             reason: "",
@@ -160,10 +174,56 @@ impl Ctx {
         source.map_or("", |source| &source.label)
     }
 
+    /// The request goes out: from here on the app has its time for the head.
+    pub(super) fn expect_head(&mut self, deadline: Option<Arc<AppDeadline>>, uploads: bool) {
+        let upstream = self.upstream.as_ref();
+        self.read_timeout = upstream.map_or(Duration::ZERO, |upstream| upstream.timeouts.read);
+        self.app_deadline = deadline;
+        self.uploads = uploads;
+        self.expect_next_head();
+    }
+
+    /// A piece of the request's body goes out, or the last one.
+    pub(super) fn uploaded(&mut self, is_last: bool) {
+        if self.uploads {
+            self.uploads = !is_last;
+            self.expect_next_head();
+        }
+    }
+
+    /// The time for a head starts, or starts again. While it is sent a body, the app
+    /// may also take its time to read what waits for it.
+    pub(super) fn expect_next_head(&self) {
+        if let (Some(deadline), false) = (&self.app_deadline, self.app_spoke) {
+            let reading = if self.uploads { WRITE_TIMEOUT } else { Duration::ZERO };
+            deadline.begin(self.read_timeout + reading);
+        }
+    }
+
+    /// A piece of the answer has come. For an upgrade the framework has no read
+    /// timeout, so a body that comes instead of a tunnel is watched here.
+    pub(super) fn app_goes_on(&self, is_over: bool) {
+        if self.purpose == Purpose::Request || self.status == StatusCode::SWITCHING_PROTOCOLS {
+            return;
+        }
+        if let Some(deadline) = &self.app_deadline {
+            if is_over { deadline.end() } else { deadline.begin(self.read_timeout) }
+        }
+    }
+
+    /// Whether the connection to the app was ended because the app took too long.
+    pub(super) fn app_is_late(&self) -> bool {
+        self.app_deadline.as_ref().is_some_and(|deadline| deadline.has_passed())
+    }
+
     /// The app's answer has begun.
     pub(super) fn app_answers(&mut self, status: StatusCode) {
         self.status = status.as_u16();
         self.app_spoke = true;
+        if let Some(deadline) = &self.app_deadline {
+            deadline.end();
+        }
+        self.app_goes_on(false);
         if let Some(place) = &self.place {
             place.answered();
         }

@@ -1,24 +1,33 @@
 //! The time a request's head may take, kept per connection.
 //!
 //! The framework bounds each read of a head but not the head as a whole. Whoever
-//! accepts connections runs them under `watch`; the gateway reports when a head
-//! has arrived and when its request has ended.
+//! accepts connections runs them under `watch` and reports the octets that arrive;
+//! the gateway reports when a head has arrived and when its request has ended.
+//!
+//! The time of a head starts with its first octet. That of a connection's first one
+//! starts before, when the connection is accepted.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use tokio::time::{Instant, Sleep};
+
 /// When a connection is to be closed.
 #[derive(Debug)]
 pub(super) struct Deadline {
-    started: tokio::time::Instant,
+    started: Instant,
     /// In milliseconds after it was accepted; zero while a request is being handled.
     at_ms: AtomicU64,
-    first_head: Duration,
+    head: Duration,
     next_head: Duration,
+    /// Whether a request has ended and the time of the next head has not been set.
+    is_idle: AtomicBool,
+    /// Whether octets have arrived since.
+    has_begun: AtomicBool,
     /// Whether the time is to be looked at: a connection is woken for its own sake
     /// far more often, and asking the runtime's clock each time is not for free.
     has_rung: AtomicBool,
@@ -40,30 +49,35 @@ impl Wake for Deadline {
 }
 
 impl Deadline {
-    pub(super) fn new(first_head: Duration, next_head: Duration) -> Arc<Self> {
+    /// Each head may take the time `head`; `next_head` is that and the idle time before.
+    pub(super) fn new(head: Duration, next_head: Duration) -> Arc<Self> {
         let deadline = Self {
-            started: tokio::time::Instant::now(),
+            started: Instant::now(),
             at_ms: AtomicU64::new(0),
-            first_head,
+            head,
             next_head,
+            is_idle: AtomicBool::new(false),
+            has_begun: AtomicBool::new(false),
             has_rung: AtomicBool::new(true),
             task: OnceLock::new(),
         };
-        deadline.set(Some(first_head));
+        deadline.set(Some(head));
         Arc::new(deadline)
     }
 
     /// Serves a connection until `serving` ends or a head is late, which is `None`.
     pub(super) async fn watch<T>(self: Arc<Self>, serving: impl Future<Output = T>) -> Option<T> {
-        let (mut serving, mut passed) = (pin!(serving), pin!(self.passed()));
+        let mut serving = pin!(serving);
+        let mut sleep = pin!(tokio::time::sleep(self.head));
         let alarm = Waker::from(self.clone());
         poll_fn(|context| {
             if let Poll::Ready(served) = serving.as_mut().poll(context) {
                 return Poll::Ready(Some(served));
             }
             self.task.get_or_init(|| context.waker().clone());
-            if self.has_rung.swap(false, Ordering::AcqRel)
-                && passed.as_mut().poll(&mut Context::from_waker(&alarm)).is_ready()
+            let has_begun = self.begin_head();
+            if (self.has_rung.swap(false, Ordering::AcqRel) || has_begun)
+                && self.poll_passed(sleep.as_mut(), &alarm).is_ready()
             {
                 return Poll::Ready(None);
             }
@@ -72,14 +86,33 @@ impl Deadline {
         .await
     }
 
+    /// Called when octets arrive.
+    pub(super) fn received(&self) {
+        self.has_begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Sets the time of a head whose first octets have just come without the rest; most
+    /// come whole and cost no look at the clock. Whether it did.
+    fn begin_head(&self) -> bool {
+        let begins =
+            self.has_begun.load(Ordering::Relaxed) && self.is_idle.swap(false, Ordering::Relaxed);
+        if begins {
+            self.set(Some(self.head));
+        }
+        begins
+    }
+
     /// Called when a request's head is complete.
     pub(super) fn head_has_arrived(&self) {
+        self.is_idle.store(false, Ordering::Relaxed);
         self.set(None);
     }
 
-    /// Called when a request has ended: the next head may take the idle time and
-    /// then its own.
+    /// Called when a request has ended: the next head may take the idle time, and from
+    /// its first octet on its own.
     pub(super) fn request_has_ended(&self) {
+        self.has_begun.store(false, Ordering::Relaxed);
+        self.is_idle.store(true, Ordering::Relaxed);
         self.set(Some(self.next_head));
     }
 
@@ -90,22 +123,63 @@ impl Deadline {
         self.at_ms.store(at, Ordering::Release);
     }
 
-    /// Completes when the deadline has passed. Nobody wakes it when the deadline
-    /// moves, which would cost every request two turns of its task: a deadline
-    /// is never set less than `first_head` ahead, so looking again after that
-    /// long is soon enough.
-    async fn passed(&self) {
+    /// Ready when the deadline has passed. Nothing wakes it when the deadline moves,
+    /// which would cost every request two turns of its task: a deadline is never set
+    /// less than `head` ahead, so while a request is handled, looking again after that
+    /// long is soon enough. A deadline that comes nearer, because a head begins, is
+    /// looked at in the turn that brings it nearer.
+    fn poll_passed(&self, mut sleep: Pin<&mut Sleep>, alarm: &Waker) -> Poll<()> {
         loop {
-            match self.at_ms.load(Ordering::Acquire) {
-                0 => tokio::time::sleep(self.first_head).await,
-                at => {
-                    let at = self.started + Duration::from_millis(at);
-                    if tokio::time::Instant::now() >= at {
-                        return;
-                    }
-                    tokio::time::sleep_until(at).await;
-                }
+            let now = Instant::now();
+            let at = match self.at_ms.load(Ordering::Acquire) {
+                0 => now + self.head,
+                at => self.started + Duration::from_millis(at),
+            };
+            if now >= at {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(at);
+            if sleep.as_mut().poll(&mut Context::from_waker(alarm)).is_pending() {
+                return Poll::Pending;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_secs(60);
+
+    /// How long a connection lasts that waits `pause` after its first request, then
+    /// sends the first octet of another head and no more.
+    async fn lasts(pause: Duration) -> Duration {
+        let deadline = Deadline::new(HEAD, IDLE + HEAD);
+        let began = Instant::now();
+        let serving = async {
+            deadline.received();
+            tokio::time::sleep(HEAD / 2).await;
+            deadline.head_has_arrived();
+            tokio::time::sleep(IDLE * 2).await;
+            deadline.request_has_ended();
+            tokio::time::sleep(pause).await;
+            deadline.received();
+            std::future::pending::<()>().await;
+        };
+        assert!(deadline.clone().watch(serving).await.is_none());
+        began.elapsed() - HEAD / 2 - IDLE * 2
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_heads_time_starts_with_its_first_octet() {
+        let slack = Duration::from_millis(5);
+        for pause in [0, 1, 9, 30, 59].map(Duration::from_secs) {
+            let took = lasts(pause).await;
+            assert!(took >= pause + HEAD && took < pause + HEAD + slack, "{pause:?}: {took:?}");
+        }
+        let took = lasts(IDLE * 2).await;
+        assert!(took >= IDLE + HEAD && took < IDLE + HEAD + slack, "no octet: {took:?}");
     }
 }

@@ -3,15 +3,19 @@
 
 use std::sync::Arc;
 
+use http::header;
 use http::request::Parts;
 use pingora::http::RequestHeader;
+use pingora::prelude::Session;
 use serde_json::{Map, Value};
 
 use super::audit::Place;
 use super::context::Ctx;
+use super::peer::Purpose;
 use crate::issue::{self, Fresh, Request};
 use crate::policy::{Route, TokenRoute};
 use crate::request::refusal::{Refusal, Reply};
+use crate::request::view;
 use crate::session::Identity;
 use crate::state::Live;
 
@@ -22,6 +26,20 @@ pub(super) fn forget_spelling(request: &mut RequestHeader) {
     if request.has_case() {
         *request = take_parts(request).into();
     }
+}
+
+/// Whether a request is an upgrade. If not, its `Upgrade` field goes: to the framework
+/// any such field makes it one.
+pub(super) fn purpose_of(session: &mut Session) -> Purpose {
+    let head = session.req_header();
+    if !head.headers.contains_key(header::UPGRADE) {
+        return Purpose::Request;
+    }
+    if view::is_upgrade(&head.method, head.version, &head.headers) {
+        return Purpose::Upgrade;
+    }
+    session.req_header_mut().remove_header(&header::UPGRADE);
+    Purpose::Request
 }
 
 /// What the framework lets nobody change in place; to be put back. The target is a

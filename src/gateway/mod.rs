@@ -4,6 +4,7 @@
 //! before it is forwarded is in `handle.rs`, what the app is then given in
 //! `pass.rs`. What decides lives elsewhere and knows nothing of this folder.
 
+mod app_deadline;
 mod audit;
 pub mod connection;
 mod context;
@@ -19,6 +20,7 @@ mod transport_errors;
 mod upgrade_connector;
 mod vendor_api;
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,14 +29,16 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
+use pingora::protocols::Digest;
 use pingora::proxy::FailToProxy;
 use pingora::{ErrorSource, ErrorType};
 
 use crate::observe::Slow;
 use crate::request::headers;
-use crate::request::refusal::Audience;
+use crate::request::refusal::{Audience, Refusal};
 use crate::state::Live;
 
+use app_deadline::AppDeadline;
 use connection::Connection;
 use context::Ctx;
 use peer::Purpose;
@@ -68,13 +72,13 @@ impl ProxyHttp for Gateway {
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(ctx.idle_seconds));
         }
-        let upgrades = session.is_upgrade_req();
+        ctx.purpose = forward::purpose_of(session);
         let body_timeout = ctx.policy.limits.body_timeout;
-        session.set_write_timeout(Some(if upgrades { TUNNEL_TIMEOUT } else { body_timeout }));
-        session.set_read_timeout((!upgrades).then_some(body_timeout));
+        session.set_write_timeout(Some(body_timeout));
+        session.set_read_timeout(Some(body_timeout));
         // Otherwise what a client sends too early is an error of the request that is
         // being answered.
-        session.as_downstream_mut().set_pipelining_enabled(!upgrades);
+        session.as_downstream_mut().set_pipelining_enabled(ctx.purpose == Purpose::Request);
         Ok(())
     }
 
@@ -96,10 +100,9 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
         let upstream =
             ctx.upstream.as_ref().ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
-        let purpose = if session.is_upgrade_req() { Purpose::Upgrade } else { Purpose::Request };
         // A place of an earlier attempt is given back first.
         ctx.place = None;
         ctx.unreachable = None;
@@ -107,9 +110,22 @@ impl ProxyHttp for Gateway {
             ctx.unreachable = Some(why);
             Error::new_up(ErrorType::ConnectNoRoute)
         })?;
-        let peer = peer::build(upstream, &place.endpoint.target, purpose);
+        let peer = peer::build(upstream, &place.endpoint.target, ctx.purpose);
         ctx.place = Some(place);
         peer.map(Box::new)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        session: &mut Session,
+        _: bool,
+        _: &HttpPeer,
+        _: RawFd,
+        digest: Option<&Digest>,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        ctx.expect_head(AppDeadline::of(digest), !session.is_body_empty());
+        Ok(())
     }
 
     async fn upstream_request_filter(
@@ -145,8 +161,9 @@ impl ProxyHttp for Gateway {
         _: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
-        _: &mut Ctx,
+        ctx: &mut Ctx,
     ) -> Result<()> {
+        ctx.uploaded(end_of_stream);
         // An empty last DATA frame of an HTTP/2 upload would be written as a
         // second chunk terminator and poison the connection (pingora #935).
         if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
@@ -162,16 +179,24 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> Result<()> {
         ctx.clean_after_vendor(response)?;
-        if response.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+        let switches = response.status == StatusCode::SWITCHING_PROTOCOLS;
+        if switches && ctx.purpose != Purpose::Upgrade {
             // The framework would pass it on: what the client sends next, and what
             // it is sent, would be nobody's requests and answers.
             return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
         }
-        if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS
-        {
+        if response.status.is_informational() && !switches {
+            ctx.expect_next_head();
             return Ok(());
         }
         ctx.app_answers(response.status);
+        if ctx.app_is_late() {
+            return Err(Error::new_up(ErrorType::ReadTimedout));
+        }
+        if switches {
+            session.set_read_timeout(None);
+            session.set_write_timeout(Some(TUNNEL_TIMEOUT));
+        }
         ctx.follow_session(session.req_header(), response).await;
         let (name, id) = ctx.trace.request_id_field();
         response.insert_header(name, id)?;
@@ -190,6 +215,7 @@ impl ProxyHttp for Gateway {
         end_of_stream: bool,
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
+        ctx.app_goes_on(end_of_stream);
         ctx.page_piece(body, end_of_stream);
         Ok(None)
     }
@@ -218,11 +244,12 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
         reused: bool,
     ) -> Box<Error> {
-        if !reused && !ctx.app_spoke && hung_up(&error) {
+        let is_late = ctx.app_is_late();
+        if !reused && !ctx.app_spoke && !is_late && hung_up(&error) {
             ctx.server_failed();
         }
         let repeatable = session.req_header().method.is_idempotent() && session.is_body_empty();
-        if repeatable {
+        if repeatable && !is_late {
             error.retry.decide_reuse(reused);
         } else {
             error.set_retry(false);
@@ -236,7 +263,10 @@ impl ProxyHttp for Gateway {
         error: &Error,
         ctx: &mut Ctx,
     ) -> FailToProxy {
-        let Some(refusal) = refusal_for(error, ctx.unreachable) else {
+        let is_late = ctx.app_is_late() && *error.esource() == ErrorSource::Upstream;
+        let refusal =
+            if is_late { Some(Refusal::Timeout) } else { refusal_for(error, ctx.unreachable) };
+        let Some(refusal) = refusal else {
             ctx.outcome = "aborted";
             ctx.reason = "client_gone";
             if let (ErrorSource::Downstream, ErrorType::ReadTimedout | ErrorType::WriteTimedout) =

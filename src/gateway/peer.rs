@@ -1,6 +1,8 @@
 //! An endpoint as the framework's peer, every timeout set.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,18 +11,18 @@ use pingora::prelude::{HttpPeer, Result};
 use pingora::protocols::tls::CaType;
 use pingora::utils::tls::{WrappedX509, parse_x509};
 
-use super::upgrade_connector::UpgradeDial;
-use crate::base::digest::Digest;
+use super::upgrade_connector::Dial;
+use crate::base::digest::{Digest, DigestBuildHasher};
 use crate::upstream::{Target, Upstream, Verify, Version};
 
 /// Given up if the app takes none of the request for this long.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections dialled for upgrades are pooled apart from ordinary ones.
 const UPGRADE_GROUP: u64 = 1;
 /// Requests that share an HTTP/2 connection to the app.
 const STREAMS: usize = 100;
-/// Sets of authorities a thread keeps parsed; more than apps of one gateway have.
-const MOST_AUTHORITIES: usize = 64;
+/// Settings whose derived values a thread keeps; beyond it, those of earlier reloads go.
+const MOST_DERIVED: usize = 1024;
 /// Octets of one answer that wait for a client who does not read. By default one
 /// such client would use up what the whole connection may hold, and stop everybody
 /// else's answers.
@@ -36,9 +38,9 @@ thread_local! {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         NEXT.fetch_add(2, Ordering::Relaxed)
     };
-    /// Authorities parsed for the framework, by what identifies them; the last used
-    /// settings only, so that reloads do not add up.
-    static AUTHORITIES: RefCell<Vec<(Digest, Arc<CaType>)>> = const { RefCell::new(Vec::new()) };
+    /// By `Upstream::key`, so that a reload that changes nothing parses nothing.
+    static DERIVED: RefCell<HashMap<Digest, Rc<Derived>, DigestBuildHasher>> =
+        RefCell::default();
 }
 
 /// What a connection is for.
@@ -49,23 +51,35 @@ pub(super) enum Purpose {
     Upgrade,
 }
 
-/// The authorities of an upstream as the framework takes them, if it names any.
-fn authorities(upstream: &Upstream) -> Option<Arc<CaType>> {
-    let certificates = &upstream.tls.ca;
-    if certificates.is_empty() {
-        return None;
-    }
-    AUTHORITIES.with_borrow_mut(|known| {
-        if let Some((_, found)) = known.iter().find(|(key, _)| *key == upstream.connections) {
-            return Some(found.clone());
-        }
+/// What the framework needs to have made of an upstream's settings.
+struct Derived {
+    authorities: Option<Arc<CaType>>,
+    dial: Arc<Dial>,
+    dial_upgrade: Arc<Dial>,
+}
+
+impl Derived {
+    fn new(upstream: &Upstream) -> Self {
+        let certificates = &upstream.tls.ca;
         // Parsed before, when the settings were read: this panics if it cannot.
         let parsed = certificates.iter().map(|der| WrappedX509::new(der.clone(), parse_x509));
-        let found: Arc<CaType> = parsed.collect();
-        known.truncate(MOST_AUTHORITIES - 1);
-        known.insert(0, (upstream.connections, found.clone()));
-        Some(found)
-    })
+        let authorities = (!certificates.is_empty()).then(|| parsed.collect());
+        let dial = |purpose| {
+            let timeouts = upstream.timeouts;
+            Arc::new(Dial { connect: timeouts.connect, read: timeouts.read, purpose })
+        };
+        Self { authorities, dial: dial(Purpose::Request), dial_upgrade: dial(Purpose::Upgrade) }
+    }
+
+    /// What this thread made of the same settings before, or makes now.
+    fn find(upstream: &Upstream) -> Rc<Self> {
+        DERIVED.with_borrow_mut(|known| {
+            if known.len() >= MOST_DERIVED && !known.contains_key(&upstream.key) {
+                known.clear();
+            }
+            known.entry(upstream.key).or_insert_with(|| Rc::new(Self::new(upstream))).clone()
+        })
+    }
 }
 
 /// The peer for one attempt. Names were resolved before: the framework would
@@ -90,13 +104,16 @@ pub(super) fn build(upstream: &Upstream, target: &Target, purpose: Purpose) -> R
     let verify = upstream.tls.verify == Verify::Certificate;
     options.verify_cert = verify;
     options.verify_hostname = verify;
-    options.ca = authorities(upstream);
+    let derived = Derived::find(upstream);
+    options.ca.clone_from(&derived.authorities);
     // The framework's pool tells connections apart by neither authorities nor version, so
     // one made under other settings would be used.
-    let group = upstream.connections.head() & !UPGRADE_GROUP;
+    let group = upstream.key.head() & !UPGRADE_GROUP;
     peer.group_key = group.wrapping_add(THREAD.with(|thread| *thread));
     match (purpose, upstream.version) {
-        (Purpose::Request, Version::Http1) => {}
+        (Purpose::Request, Version::Http1) => {
+            peer.options.custom_l4 = Some(derived.dial.clone());
+        }
         (Purpose::Request, Version::Http2) => {
             peer.options.set_http_version(2, 2);
             peer.options.max_h2_streams = STREAMS;
@@ -104,9 +121,11 @@ pub(super) fn build(upstream: &Upstream, target: &Target, purpose: Purpose) -> R
             peer.options.h2_connection_window_size = Some(CONNECTION_WINDOW);
         }
         (Purpose::Upgrade, Version::Http1 | Version::Http2) => {
+            // Nothing could lift these once there is a tunnel; until then the
+            // `AppDeadline` is the limit.
             peer.options.read_timeout = None;
             peer.options.write_timeout = None;
-            peer.options.custom_l4 = Some(Arc::new(UpgradeDial { timeout: timeouts.connect }));
+            peer.options.custom_l4 = Some(derived.dial_upgrade.clone());
             peer.group_key |= UPGRADE_GROUP;
         }
     }

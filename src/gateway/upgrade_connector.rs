@@ -1,20 +1,21 @@
-//! The dialer for upgraded connections (WebSocket).
+//! The dialer for HTTP/1 connections to an app, which gives each its `AppDeadline`.
 //!
-//! Pingora 0.9.1 loses about one upgrade in a hundred when the app answers 101
-//! so fast that it is read before the request's empty body has been noted
+//! Pingora 0.9.1 loses about one upgrade (WebSocket) in a hundred when the app
+//! answers 101 so fast that it is read before the request's empty body has been noted
 //! (pingora #946). A socket whose first read after a write is pending once gives
 //! the framework that turn. To be removed when the fix (#947) is released; the
 //! test `no_upgrade_is_lost` shows it.
 
 use std::fmt::Debug;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::connectors::L4Connect;
-use pingora::prelude::Result;
+use pingora::prelude::{Error, Result};
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::protocols::l4::stream::Stream;
 use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream};
@@ -22,45 +23,73 @@ use pingora::{ErrorType, OkOrErr as _, OrErr};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::app_deadline::AppDeadline;
+use super::peer::Purpose;
+
 #[derive(Debug)]
-pub(super) struct UpgradeDial {
+pub(super) struct Dial {
     /// The framework's own connect timeout does not apply to custom dialers.
-    pub(super) timeout: Duration,
+    pub(super) connect: Duration,
+    /// The shortest time the app is ever given for a head.
+    pub(super) read: Duration,
+    pub(super) purpose: Purpose,
 }
 
 #[async_trait]
-impl L4Connect for UpgradeDial {
+impl L4Connect for Dial {
     async fn connect(&self, address: &SocketAddr) -> Result<Stream> {
         match address {
             SocketAddr::Inet(address) => {
                 let socket = self.in_time(TcpStream::connect(address)).await?;
-                socket.set_nodelay(true).or_err(ErrorType::ConnectError, "upgrade")?;
-                Ok(stream(socket))
+                socket.set_nodelay(true).or_err(ErrorType::ConnectError, "socket option")?;
+                Ok(self.stream(socket))
             }
             SocketAddr::Unix(address) => {
                 let path = address.as_pathname();
                 let path = path.or_err(ErrorType::ConnectError, "a unix socket without a path")?;
-                Ok(stream(self.in_time(UnixStream::connect(path)).await?))
+                Ok(self.stream(self.in_time(UnixStream::connect(path)).await?))
             }
         }
     }
 }
 
-impl UpgradeDial {
+impl Dial {
     async fn in_time<S>(&self, connecting: impl Future<Output = io::Result<S>>) -> Result<S> {
-        tokio::time::timeout(self.timeout, connecting)
-            .await
-            .or_err(ErrorType::ConnectTimedout, "upgrade")?
-            .or_err(ErrorType::ConnectError, "upgrade")
+        let connected = tokio::time::timeout(self.connect, connecting).await;
+        connected
+            .or_err(ErrorType::ConnectTimedout, "dialling the app")?
+            .map_err(|error| Error::because(kind(&error), "dialling the app", error))
+    }
+
+    fn stream<S: Socket>(&self, socket: S) -> Stream {
+        let number = socket.as_raw_fd();
+        let mut stream = match self.purpose {
+            Purpose::Request => socket.into(),
+            Purpose::Upgrade => {
+                let socket = YieldAfterWrite { socket, wrote: false };
+                VirtualSocketStream::new(Box::new(socket)).into()
+            }
+        };
+        AppDeadline::attach(&mut stream, number, self.read);
+        stream
     }
 }
 
-fn stream<S: Socket>(socket: S) -> Stream {
-    VirtualSocketStream::new(Box::new(YieldAfterWrite { socket, wrote: false })).into()
+/// As the framework's own dialer calls it.
+fn kind(error: &io::Error) -> ErrorType {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => ErrorType::ConnectRefused,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            ErrorType::ConnectNoRoute
+        }
+        _ => ErrorType::ConnectError,
+    }
 }
 
 /// What both kinds of sockets can do.
-trait Socket: AsyncRead + AsyncWrite + Unpin + Send + Sync + Debug + 'static {
+trait Socket:
+    AsyncRead + AsyncWrite + AsRawFd + Into<Stream> + Unpin + Send + Sync + Debug + 'static
+{
     fn set_nodelay(&self) -> io::Result<()>;
 }
 

@@ -58,6 +58,31 @@ impl Default for Limits {
     }
 }
 
+/// Protocols a client may switch to, in lower case. The framework forwards no other.
+const UPGRADES: [&str; 1] = ["websocket"];
+
+/// Whether a request asks for a tunnel: a GET of HTTP/1.1 without a body that names
+/// exactly one protocol, an allowed one, and lists `upgrade` in `Connection` (RFC 9110
+/// section 7.8). A request with any other `Upgrade` field is an ordinary one.
+pub fn is_upgrade(method: &Method, version: Version, headers: &HeaderMap) -> bool {
+    let mut protocols = headers.get_all(header::UPGRADE).iter();
+    let (Some(protocol), None) = (protocols.next(), protocols.next()) else { return false };
+    let protocol = protocol.as_bytes().trim_ascii();
+    UPGRADES.iter().any(|allowed| protocol.eq_ignore_ascii_case(allowed.as_bytes()))
+        && *method == Method::GET
+        && version == Version::HTTP_11
+        && lists(headers, &header::CONNECTION, "upgrade")
+        && !headers.contains_key(header::TRANSFER_ENCODING)
+        && headers.get_all(header::CONTENT_LENGTH).iter().all(|length| length == "0")
+}
+
+/// Whether a list, which may stand in several fields, has this member.
+fn lists(headers: &HeaderMap, name: &HeaderName, member: &str) -> bool {
+    let fields = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let mut members = fields.flat_map(|field| field.split(|&b| b == b','));
+    members.any(|found| found.trim_ascii().eq_ignore_ascii_case(member.as_bytes()))
+}
+
 /// The head of a request as received.
 pub struct Head<'a> {
     pub parts: &'a Parts,

@@ -105,6 +105,9 @@ impl LimitedApp {
     }
 
     async fn handle(&self, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        // Made first: the time of the first head starts before anything is looked at.
+        let next_head = self.idle_timeout + self.header_timeout;
+        let connection = Connection::new(self.header_timeout, next_head);
         let proxies = match &self.serves {
             ListenerKind::Plain(proxies) => {
                 if let Some(http2) = &proxies.http2 {
@@ -133,8 +136,6 @@ impl LimitedApp {
                 proxies
             }
         };
-        let next_head = self.idle_timeout + self.header_timeout;
-        let connection = Connection::new(self.header_timeout, next_head);
         self.serve(&proxies.http1, stream, connection, shutdown).await
     }
 

@@ -26,9 +26,9 @@ pub struct Upstream {
     pub health: Option<Health>,
     pub tls: Tls,
     pub version: Version,
-    /// Tells apart connections that must not be shared although they lead to the same
-    /// server: the authorities that checked it, and the version.
-    pub connections: Digest,
+    /// Identifies the settings that connections are made under: those made under others
+    /// are not used.
+    pub key: Digest,
 }
 
 /// The HTTP version spoken with the servers.
@@ -65,6 +65,7 @@ impl Upstream {
         });
         let http2 = table.get::<bool>("http2").unwrap_or(false);
         let tls: Tls = tls.and_then(|at| at.read()).unwrap_or_default();
+        let timeouts = Timeouts::from_table(table);
         let version = if http2 { Version::Http2 } else { Version::Http1 };
         let upstream = Self {
             name: name.to_owned(),
@@ -72,11 +73,11 @@ impl Upstream {
             servers: servers.unwrap_or_default().into_iter().map(Arc::new).collect(),
             balance: table.get("balance").unwrap_or(Balance::RoundRobin),
             limit: limit.unwrap_or(Limit(usize::MAX)),
-            timeouts: Timeouts::from_table(table),
+            timeouts,
             host: table.take("host").and_then(|at| read_host(&at)),
             retries: table.get("retries").unwrap_or(1),
             health: table.get("health"),
-            connections: connections(&tls, version),
+            key: connection_key(&tls, version, timeouts),
             tls,
             version,
         };
@@ -96,12 +97,15 @@ impl Upstream {
     }
 }
 
-fn connections(tls: &Tls, version: Version) -> Digest {
+fn connection_key(tls: &Tls, version: Version, timeouts: Timeouts) -> Digest {
     let mut digester = Digester::default();
     digester.add(match version {
         Version::Http1 => b"1",
         Version::Http2 => b"2",
     });
+    for timeout in [timeouts.connect, timeouts.read] {
+        digester.add(&timeout.as_nanos().to_be_bytes());
+    }
     tls.ca.iter().for_each(|certificate| digester.add_sized(certificate));
     digester.finish()
 }

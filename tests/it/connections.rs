@@ -1,12 +1,14 @@
-//! How many connections one address holds, and what one HTTP/2 connection may
-//! ask of the gateway.
+//! How many connections one address holds, how long a second head on one may take,
+//! and what one HTTP/2 connection may ask of the gateway.
+
+use std::time::{Duration, Instant};
 
 use crate::support::http2::{
     CONTINUATION, DATA, END_HEADERS, HEADERS, HELLO, PADDED, PRIORITY, RESET, WINDOW_UPDATE, field,
     frame,
 };
 use crate::support::tls::Authority;
-use crate::support::{App, Conn, Gateway, Setup, eventually, get};
+use crate::support::{App, Conn, Gateway, Setup, eventually, get, seconds};
 
 /// A connection that was closed without an answer.
 fn is_refused(gateway: &Gateway) -> bool {
@@ -203,4 +205,29 @@ fn a_frame_that_makes_no_sense_ends_the_connection() {
     answer_to(&mut gateway.connect(), &bytes);
     gateway.counts("portcullis_http2_refused_total{reason=\"protocol_error\"}", 1);
     assert!(app.seen().is_empty());
+}
+
+#[test]
+fn a_second_head_has_its_own_time_however_long_a_connection_may_be_idle() {
+    let app = App::start();
+    let gateway =
+        Setup::new(&app).server("header_timeout = \"400ms\"\nidle_timeout = \"60s\"").start();
+    let mut conn = gateway.connect();
+    assert_eq!(conn.ask(&get("/x")).status, 200);
+    std::thread::sleep(Duration::from_millis(900));
+    assert_eq!(conn.ask(&get("/x")).status, 200, "idle time is not the head's");
+    let mut silent = gateway.connect();
+    assert_eq!(silent.ask(&get("/x")).status, 200);
+    silent.write(b"GET /y HT");
+    let began = Instant::now();
+    conn.write(b"GET /y HTTP/1.1\r\nX: ");
+    while conn.try_write(b"y").is_ok() {
+        assert!(began.elapsed() < seconds(5), "still open");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(began.elapsed() > Duration::from_millis(200), "{:?}", began.elapsed());
+    silent.rest();
+    assert!(began.elapsed() < seconds(5), "a head that stops is not an idle connection");
+    assert_eq!(app.seen().len(), 3);
+    gateway.counts("portcullis_slow_clients_total{part=\"head\"}", 2);
 }

@@ -57,6 +57,7 @@ mod trace;
 mod trailers;
 mod under_load;
 mod upgrade;
+mod upgrade_limits;
 mod upstream_tls;
 mod upstreams;
 mod vendor;

@@ -7,7 +7,7 @@ use crate::support::{App, Conn, Request, Setup, get, seconds};
 /// Frames are opaque here: the tunnel must not care.
 const FRAME: &[u8] = b"\x81\x85\x01\x02\x03\x04ijojn";
 
-fn upgrade(path: &str) -> Request {
+pub(crate) fn upgrade(path: &str) -> Request {
     get(path)
         .header("Connection", "Upgrade")
         .header("Upgrade", "websocket")
@@ -87,7 +87,7 @@ fn large_and_many_frames_pass_both_ways() {
 fn an_idle_tunnel_outlives_every_timeout() {
     let app = App::start();
     let gateway = Setup::new(&app)
-        .server("header_timeout = \"300ms\"\nidle_timeout = \"1s\"")
+        .server("header_timeout = \"300ms\"\nbody_timeout = \"300ms\"\nidle_timeout = \"1s\"")
         .upstream("read_timeout = \"300ms\"\nidle_timeout = \"300ms\"")
         .start();
     let mut conn = gateway.connect();

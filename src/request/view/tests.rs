@@ -135,3 +135,47 @@ fn headers_over_the_limit_are_too_large() {
     assert_eq!(many(127), Ok(Tidy::default()));
     assert_eq!(many(128), Err(Refusal::TooLarge(Part::Headers)));
 }
+
+#[test]
+fn an_upgrade_is_a_bodiless_get_for_one_allowed_protocol() {
+    const CONNECTION: (&str, &str) = ("connection", "upgrade");
+    const WEBSOCKET: (&str, &str) = ("upgrade", "websocket");
+    let asks = |method: &str, version, fields: &[(&str, &str)]| {
+        let request = parts(method, "/", fields);
+        is_upgrade(&request.method, version, &request.headers)
+    };
+    for fields in [
+        &[CONNECTION, WEBSOCKET][..],
+        &[("connection", "Upgrade"), ("upgrade", "WebSocket")],
+        &[("connection", "keep-alive, UPGRADE"), WEBSOCKET],
+        &[("connection", "keep-alive"), ("connection", "x ,\tupgrade\t, y"), WEBSOCKET],
+        &[CONNECTION, WEBSOCKET, ("content-length", "0")],
+    ] {
+        assert!(asks("GET", Version::HTTP_11, fields), "{fields:?}");
+        assert!(!asks("POST", Version::HTTP_11, fields), "POST {fields:?}");
+        assert!(!asks("HEAD", Version::HTTP_11, fields), "HEAD {fields:?}");
+        assert!(!asks("GET", Version::HTTP_10, fields), "HTTP/1.0 {fields:?}");
+        assert!(!asks("GET", Version::HTTP_2, fields), "HTTP/2 {fields:?}");
+    }
+    for fields in [
+        &[][..],
+        &[CONNECTION],
+        &[WEBSOCKET],
+        &[("connection", "close"), WEBSOCKET],
+        &[("connection", "upgrades"), WEBSOCKET],
+        &[CONNECTION, ("upgrade", "")],
+        &[CONNECTION, ("upgrade", "foo")],
+        &[CONNECTION, ("upgrade", "h2c")],
+        &[CONNECTION, ("upgrade", "websocket/13")],
+        &[CONNECTION, ("upgrade", "websocket, foo")],
+        &[CONNECTION, ("upgrade", "foo, websocket")],
+        &[CONNECTION, WEBSOCKET, WEBSOCKET],
+        &[CONNECTION, WEBSOCKET, ("upgrade", "foo")],
+        &[CONNECTION, WEBSOCKET, ("content-length", "1")],
+        &[CONNECTION, WEBSOCKET, ("content-length", "00")],
+        &[CONNECTION, WEBSOCKET, ("content-length", "0"), ("content-length", "7")],
+        &[CONNECTION, WEBSOCKET, ("transfer-encoding", "chunked")],
+    ] {
+        assert!(!asks("GET", Version::HTTP_11, fields), "{fields:?}");
+    }
+}

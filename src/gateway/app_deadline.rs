@@ -1,0 +1,201 @@
+//! The total time an app may take for the head of its answer.
+//!
+//! The framework's read timeout starts again with each octet, so an app that drips
+//! its head is never late; and for a tunnel it must stay off, because nothing can
+//! switch it off once the app has answered 101. So each HTTP/1 connection to an app
+//! carries an `AppDeadline`. When it passes, the socket is shut down, which the
+//! framework sees as the end of the connection.
+//!
+//! A request that is answered in time costs a few stores into an atomic: the task
+//! that watches the deadline wakes once per `read_timeout`, not once per request.
+
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use http::Response;
+use nix::sys::socket::{Shutdown, shutdown};
+use pingora::protocols::l4::stream::Stream;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{Digest, GetProxyDigest as _};
+use pingora::upstreams::peer::{Tracer, Tracing};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+/// Nothing is awaited.
+const NONE: u64 = 0;
+/// The deadline has passed; the connection is of no more use.
+const PASSED: u64 = u64::MAX;
+
+/// When a connection to the app is to be shut down.
+#[derive(Debug)]
+pub(super) struct AppDeadline {
+    started: Instant,
+    /// In milliseconds after `started`, or `NONE`, or `PASSED`.
+    at_ms: AtomicU64,
+    /// Taken out before the connection is closed: afterwards the number may stand for
+    /// another connection.
+    socket: Mutex<Option<RawFd>>,
+    watch: OnceLock<AbortHandle>,
+}
+
+impl AppDeadline {
+    /// Attaches a deadline to a new connection over `socket`. No deadline is ever set
+    /// less than `shortest` ahead.
+    pub(super) fn attach(stream: &mut Stream, socket: RawFd, shortest: Duration) {
+        let deadline = Arc::new(Self {
+            started: Instant::now(),
+            at_ms: AtomicU64::new(NONE),
+            socket: Mutex::new(Some(socket)),
+            watch: OnceLock::new(),
+        });
+        let watch = tokio::spawn(deadline.clone().pass(shortest));
+        let _ = deadline.watch.set(watch.abort_handle());
+        stream.tracer = Some(Tracer(Box::new(UntilClosed(deadline.clone()))));
+        let (nothing, ()) = Response::new(()).into_parts();
+        stream
+            .set_proxy_digest(ProxyDigest::new(Box::new(nothing.into()), Some(Box::new(deadline))));
+    }
+
+    /// The deadline of the connection a request goes out on; HTTP/2 has none.
+    pub(super) fn of(digest: Option<&Digest>) -> Option<Arc<Self>> {
+        let data = digest?.proxy_digest.as_ref()?.user_data.as_ref()?;
+        data.downcast_ref::<Arc<Self>>().cloned()
+    }
+
+    /// Starts the time, or starts it again.
+    pub(super) fn begin(&self, time: Duration) {
+        self.set(millis(self.started.elapsed() + time).max(1));
+    }
+
+    /// Nothing is awaited any more.
+    pub(super) fn end(&self) {
+        self.set(NONE);
+    }
+
+    pub(super) fn has_passed(&self) -> bool {
+        self.at_ms.load(Ordering::Acquire) == PASSED
+    }
+
+    fn set(&self, at_ms: u64) {
+        let set = |before| (before != PASSED).then_some(at_ms);
+        // It stays passed, if it has.
+        let _ = self.at_ms.fetch_update(Ordering::AcqRel, Ordering::Acquire, set);
+    }
+
+    /// Shuts the socket down once the deadline has passed. Nothing wakes this when the
+    /// deadline moves, which would cost each request a turn of the runtime; sleeping
+    /// for the shortest time at most is enough.
+    async fn pass(self: Arc<Self>, shortest: Duration) {
+        let longest_sleep = millis(shortest).max(1);
+        loop {
+            let at = self.at_ms.load(Ordering::Acquire);
+            let left = at.saturating_sub(millis(self.started.elapsed()));
+            let sleep = match (at, left) {
+                (NONE, _) => longest_sleep,
+                (_, 0) if self.close(at) => return,
+                (_, left) => left.min(longest_sleep),
+            };
+            tokio::time::sleep(Duration::from_millis(sleep)).await;
+        }
+    }
+
+    /// Whether the deadline was still `at`, and so has passed.
+    fn close(&self, at: u64) -> bool {
+        let passes =
+            self.at_ms.compare_exchange(at, PASSED, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (true, Some(socket)) = (passes, *socket)
+            && let Err(error) = shutdown(socket, Shutdown::Both)
+        {
+            tracing::debug!(%error, "a connection to the app was gone before its deadline");
+        }
+        passes
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    // One less than `PASSED` is half a billion years.
+    u64::try_from(time.as_millis()).unwrap_or(PASSED - 1)
+}
+
+/// Learns from the framework when the connection is about to be closed.
+#[derive(Debug)]
+struct UntilClosed(Arc<AppDeadline>);
+
+impl Tracing for UntilClosed {
+    fn on_connected(&self) {}
+
+    fn on_disconnected(&self) {
+        *self.0.socket.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if let Some(watch) = self.0.watch.get() {
+            watch.abort();
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Tracing> {
+        Box::new(Self(self.0.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd as _;
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    const SHORTEST: Duration = Duration::from_millis(50);
+
+    /// A connection with a deadline, and its other end.
+    fn pair() -> (Stream, Arc<AppDeadline>, UnixStream) {
+        let (near, far) = UnixStream::pair().unwrap();
+        let socket = near.as_raw_fd();
+        let mut stream = Stream::from(near);
+        AppDeadline::attach(&mut stream, socket, SHORTEST);
+        let digest = Digest { proxy_digest: stream.get_proxy_digest(), ..Digest::default() };
+        let deadline = AppDeadline::of(Some(&digest)).unwrap();
+        (stream, deadline, far)
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_deadline_passes_is_shut_down() {
+        let (mut stream, deadline, _far) = pair();
+        deadline.begin(SHORTEST);
+        assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0, "it has ended");
+        assert!(deadline.has_passed());
+        deadline.end();
+        deadline.begin(SHORTEST);
+        assert!(deadline.has_passed(), "nothing brings it back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_kept_while_nothing_is_awaited() {
+        let (_stream, deadline, _far) = pair();
+        deadline.begin(SHORTEST);
+        deadline.end();
+        tokio::time::sleep(SHORTEST * 100).await;
+        assert!(!deadline.has_passed());
+        deadline.begin(SHORTEST * 2);
+        tokio::time::sleep(SHORTEST).await;
+        assert!(!deadline.has_passed());
+        deadline.begin(SHORTEST * 2);
+        tokio::time::sleep(SHORTEST).await;
+        assert!(!deadline.has_passed(), "the time has started again");
+        tokio::time::sleep(SHORTEST * 2).await;
+        assert!(deadline.has_passed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closed_connection_is_left_alone() {
+        let (stream, deadline, _far) = pair();
+        deadline.begin(SHORTEST);
+        drop(stream);
+        tokio::time::sleep(SHORTEST * 3).await;
+        assert!(!deadline.has_passed(), "its watch has ended");
+        assert_eq!(*deadline.socket.lock().unwrap(), None);
+    }
+}
