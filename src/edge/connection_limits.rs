@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::base::host::subscriber;
 use crate::base::lock::Lock;
 
 const SHARDS: usize = 16;
@@ -18,26 +19,8 @@ const SHARDS: usize = 16;
 #[derive(Default)]
 pub struct ConnectionCounts {
     open: AtomicUsize,
-    shards: [Lock<HashMap<Subscriber, usize>>; SHARDS],
+    shards: [Lock<HashMap<IpAddr, usize>>; SHARDS],
     hasher: RandomState,
-}
-
-/// The subscriber a connection is counted for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Subscriber {
-    V4(u32),
-    V6Network(u64),
-}
-
-impl Subscriber {
-    fn from_address(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address.into()),
-            IpAddr::V6(address) => {
-                Self::V6Network(u64::try_from(u128::from(address) >> 64).unwrap_or_default())
-            }
-        }
-    }
 }
 
 impl ConnectionCounts {
@@ -56,7 +39,7 @@ impl ConnectionCounts {
 
     /// One more connection of this address; `None` if it holds `limit` already.
     pub fn admit(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<AddressPermit> {
-        let subscriber = Subscriber::from_address(address);
+        let subscriber = subscriber(address);
         let mut shard = self.shard(subscriber).lock();
         let count = shard.entry(subscriber).or_default();
         if *count >= limit {
@@ -71,7 +54,7 @@ impl ConnectionCounts {
         reason = "the remainder is smaller than the number of shards"
     )]
     #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
-    fn shard(&self, subscriber: Subscriber) -> &Lock<HashMap<Subscriber, usize>> {
+    fn shard(&self, subscriber: IpAddr) -> &Lock<HashMap<IpAddr, usize>> {
         &self.shards[self.hasher.hash_one(subscriber) as usize % SHARDS]
     }
 }
@@ -88,7 +71,7 @@ impl Drop for ConnectionPermit {
 /// A connection's place among those of its address, given back when dropped.
 pub struct AddressPermit {
     counts: Arc<ConnectionCounts>,
-    subscriber: Subscriber,
+    subscriber: IpAddr,
 }
 
 impl Drop for AddressPermit {

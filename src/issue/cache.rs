@@ -189,12 +189,8 @@ impl Tokens {
     }
 
     /// Entries held, for the metrics.
-    pub fn len(&self) -> u64 {
+    pub fn held(&self) -> u64 {
         self.0.entry_count()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 

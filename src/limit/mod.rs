@@ -215,14 +215,10 @@ impl Limits {
         limit.take(arrivals, now)
     }
 
-    /// How many buckets are held, for the metrics.
-    pub fn len(&self) -> usize {
+    /// Buckets held, for the metrics.
+    pub fn held(&self) -> usize {
         let count = |shard: &Lock<Shard>| shard.lock().buckets.len();
         self.shards.iter().map(count).sum()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
@@ -369,7 +365,7 @@ mod tests {
             let _ = limits.take(&limit, limit.bucket(user(&number.to_string())), at(1));
         }
         assert!(limits.take(&limit, attacker, at(2)).is_err());
-        assert!(limits.len() <= SHARDS);
+        assert!(limits.held() <= SHARDS);
     }
 
     #[test]

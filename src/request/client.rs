@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::base::digest::{Kind, Mark};
 use crate::base::host::is_host;
+use crate::base::host::subscriber;
 use crate::edge::Trusted;
 use http::header::{HeaderMap, HeaderValue};
 
@@ -70,15 +71,11 @@ impl Client {
         client
     }
 
-    /// What an anonymous limit counts by: the address, IPv6 by its /64, because
-    /// one subscriber holds at least that many.
+    /// What an anonymous limit counts by: the subscriber.
     pub fn mark(&self) -> Mark {
-        let name = match self.address {
+        let name = match self.address.map(subscriber) {
             Some(IpAddr::V4(address)) => address.to_string(),
-            Some(IpAddr::V6(address)) => {
-                let network = u128::from(address) & (u128::MAX << 64);
-                format!("{}/64", Ipv6Addr::from(network))
-            }
+            Some(IpAddr::V6(network)) => format!("{network}/64"),
             None => "unix".to_owned(),
         };
         Mark::new(Kind::Address, &name)

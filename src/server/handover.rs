@@ -12,7 +12,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -83,6 +83,39 @@ impl std::fmt::Display for Program {
     }
 }
 
+/// Why a program did not take over.
+#[derive(Debug)]
+pub(super) enum HandoverError {
+    /// It ended before it served.
+    Ended(ExitStatus),
+    Late,
+    /// The task that waited for it was cut off.
+    Lost,
+    NotStarted(io::Error),
+    Unreadable(io::Error),
+}
+
+impl std::fmt::Display for HandoverError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ended(status) => write!(f, "it ended before it served: {status}"),
+            Self::Late => write!(f, "it did not serve within {} seconds", PATIENCE.as_secs()),
+            Self::Lost => f.write_str("it was no longer waited for"),
+            Self::NotStarted(error) => write!(f, "it cannot be started: {error}"),
+            Self::Unreadable(error) => write!(f, "its answer cannot be read: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for HandoverError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NotStarted(error) | Self::Unreadable(error) => Some(error),
+            Self::Ended(_) | Self::Late | Self::Lost => None,
+        }
+    }
+}
+
 /// A program that was started and does not serve yet.
 pub(super) struct Successor {
     child: Child,
@@ -90,8 +123,11 @@ pub(super) struct Successor {
 }
 
 impl Successor {
-    /// Its process id once it serves, or why it does not. Blocks.
-    pub(super) fn wait_until_serving(mut self, cancelled: &AtomicBool) -> Result<u32, String> {
+    /// Its process id once it serves. Blocks.
+    pub(super) fn wait_until_serving(
+        mut self,
+        cancelled: &AtomicBool,
+    ) -> Result<u32, HandoverError> {
         let outcome = self.wait(cancelled);
         if outcome.is_err() {
             self.give_up();
@@ -99,24 +135,23 @@ impl Successor {
         outcome
     }
 
-    fn wait(&mut self, cancelled: &AtomicBool) -> Result<u32, String> {
-        let failed = |error: io::Error| format!("its answer cannot be read: {error}");
-        self.link.set_read_timeout(Some(STEP)).map_err(failed)?;
+    fn wait(&mut self, cancelled: &AtomicBool) -> Result<u32, HandoverError> {
+        self.link.set_read_timeout(Some(STEP)).map_err(HandoverError::Unreadable)?;
         let mut waited = Duration::ZERO;
         while waited < PATIENCE && !cancelled.load(Ordering::SeqCst) {
             let mut answer = [0];
             match self.link.read(&mut answer) {
                 Ok(1) if answer == [SERVING] => return Ok(self.child.id()),
                 Ok(_) => {
-                    let status = self.child.wait().map_err(failed)?;
-                    return Err(format!("it ended before it served: {status}"));
+                    let status = self.child.wait().map_err(HandoverError::Unreadable)?;
+                    return Err(HandoverError::Ended(status));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => waited += STEP,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed(error)),
+                Err(error) => return Err(HandoverError::Unreadable(error)),
             }
         }
-        Err(format!("it did not serve within {} seconds", PATIENCE.as_secs()))
+        Err(HandoverError::Late)
     }
 
     /// Ends the program, so that nothing of it goes on accepting connections.

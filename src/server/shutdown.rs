@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{broadcast, watch};
 
 use super::connection::LINGER;
-use super::handover::{Predecessor, Program, Sockets};
+use super::handover::{HandoverError, Predecessor, Program, Sockets};
 use super::listen::{self, Bound};
 use super::listeners::Listeners;
 use super::signal_stream::{Asked, Signals, before_runtime};
@@ -323,7 +323,7 @@ async fn replace(upgrade: Option<Arc<Upgrade>>, signals: &mut Signals) -> Option
         let cancelled = cancelled.clone();
         move || {
             let started = upgrade.program.start(&upgrade.sockets);
-            let successor = started.map_err(|error| format!("it cannot be started: {error}"))?;
+            let successor = started.map_err(HandoverError::NotStarted)?;
             successor.wait_until_serving(&cancelled)
         }
     });
@@ -335,14 +335,14 @@ async fn replace(upgrade: Option<Arc<Upgrade>>, signals: &mut Signals) -> Option
             return Some(StopReason::Told);
         }
     };
-    match outcome.unwrap_or_else(|error| Err(error.to_string())) {
+    match outcome.unwrap_or(Err(HandoverError::Lost)) {
         Ok(pid) => {
             tracing::info!(pid, "replaced");
             tell_manager(&[NotifyState::MainPid(pid)]);
             Some(StopReason::Replaced)
         }
         Err(why) => {
-            tracing::error!(why, "not replaced; serving on");
+            tracing::error!(%why, "not replaced; serving on");
             None
         }
     }

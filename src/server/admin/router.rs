@@ -79,8 +79,8 @@ impl Admin {
             certificates: certificates.map(left).collect(),
             circuits,
             in_flight: self.0.in_flight(),
-            buckets: self.0.limits.len(),
-            cached: self.0.tokens.len(),
+            buckets: self.0.limits.held(),
+            cached: self.0.tokens.held(),
             audit_failures: self.0.audit.failed(),
             session_errors: self.0.servers.failures(),
         })
