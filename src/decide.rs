@@ -44,6 +44,14 @@ pub enum Decision<'p> {
 }
 
 impl Plan<'_> {
+    /// Whether the app, or whoever the route names, gets to see the request.
+    pub fn forwards(&self) -> bool {
+        match self {
+            Self::Forward(_) => true,
+            Self::Answer(_) | Self::Issue(_) | Self::Publish(_) | Self::Refuse(_) => false,
+        }
+    }
+
     /// Whether `decide` needs a verdict.
     pub fn needs_session(&self) -> bool {
         match self {

@@ -32,7 +32,7 @@ use crate::mint::well_known::Retired;
 use crate::observe::audit::AuditLog;
 use crate::observe::{AccessLog, Metrics};
 use crate::policy::{Policy, SessionSource};
-use crate::session::Verdict;
+use crate::session::Judged;
 use crate::session::{Cookies, Identity};
 use crate::upstream::{Pools, Upstream};
 
@@ -187,7 +187,7 @@ impl Live {
     }
 
     /// Who the cookies say is asking.
-    pub async fn verify(&self, policy: &Policy, cookies: Cookies<'_>, now: Now) -> Verdict {
+    pub async fn verify(&self, policy: &Policy, cookies: Cookies<'_>, now: Now) -> Judged {
         self.sessions.verify(policy, &self.servers, &self.revoked, cookies, now).await
     }
 

@@ -93,7 +93,7 @@ async fn see(servers: &Servers, sources: &[SessionSource], cookies: Cookies<'_>,
         }
         tally.add(index, checked.map(Arc::new));
     }
-    let verdict = tally.verdict();
+    let verdict = tally.judge().verdict;
     if matches!(verdict, Verdict::Known(..)) {
         hints.clear();
     }

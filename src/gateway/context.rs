@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::app_deadline::AppDeadline;
@@ -21,8 +21,8 @@ use crate::request::html_placeholder::Replacer;
 use crate::request::refusal::{Audience, Refusal, Reply};
 use crate::request::trace::Trace;
 use crate::request::view::RequestView;
-use crate::session::Verdict;
-use crate::session::{Cookies, Identity, Reason, Rejected};
+use crate::session::{self, Cookies, Identity, Passing, Reason, Rejected};
+use crate::session::{Judged, Verdict};
 use crate::state::{InFlight, Live};
 use crate::upstream::{InUse, Unreachable, Upstream};
 
@@ -44,6 +44,10 @@ pub struct Ctx {
     pub(super) identity: Option<Arc<Identity>>,
     /// The source that knew somebody, by its place in the policy.
     source: Option<usize>,
+    /// The cookies that go on to the app, where they are not those that came.
+    passing: Passing,
+    /// Whether the request came with a session that is revoked or signed out.
+    came_with_over: bool,
     /// Whose session ends if the app answers this request.
     leaving: Option<Arc<Identity>>,
     pub(super) page_tokens: Vec<(String, Arc<Token>)>,
@@ -92,6 +96,8 @@ impl Ctx {
             token: None,
             identity: None,
             source: None,
+            passing: Passing::AsCame,
+            came_with_over: false,
             leaving: None,
             page_tokens: Vec::new(),
             page: None,
@@ -129,19 +135,48 @@ impl Ctx {
     }
 
     /// Who is asking, where the plan needs to know. Where the app is about to end
-    /// the session, it is looked at for that alone.
+    /// the session, or could renew one that is over, it is looked at for that alone.
     pub(super) async fn verdict(
         &mut self,
         plan: &Plan<'_>,
         view: &RequestView<'_>,
     ) -> Option<Verdict> {
         let ends = self.policy.sources.iter().any(|source| source.ends_at(view.method, view.path));
-        if !ends && !plan.needs_session() {
+        let any_over = plan.forwards() && self.live.revoked.any();
+        if !ends && !any_over && !plan.needs_session() {
             return None;
         }
-        let verdict = self.live.verify(&self.policy, view.cookies(), self.now).await;
-        self.saw(&verdict, view);
+        let Judged { verdict, over } =
+            self.live.verify(&self.policy, view.cookies(), self.now).await;
+        if any_over || !over.is_empty() {
+            self.withhold(view.cookies_field(), &over);
+        }
+        if ends || plan.needs_session() {
+            self.saw(&verdict, view);
+        }
         plan.needs_session().then_some(verdict)
+    }
+
+    /// The app gets no session that is over, nor what it could take for one.
+    fn withhold(&mut self, cookies: &[u8], over: &[usize]) {
+        self.came_with_over = !over.is_empty();
+        let sources = self.policy.sources.iter().enumerate();
+        let sources = sources.map(|(index, source)| (&**source, over.contains(&index)));
+        self.passing = session::passing(cookies, sources);
+    }
+
+    /// The cookies as the app may have them.
+    pub(super) fn pass_cookies(&self, headers: &mut HeaderMap) {
+        let only = match &self.passing {
+            Passing::AsCame => return,
+            Passing::Nothing => None,
+            Passing::Only(cookies) => HeaderValue::from_bytes(cookies).ok(),
+        };
+        headers.remove(header::COOKIE);
+        if let Some(mut cookies) = only {
+            cookies.set_sensitive(true);
+            headers.insert(header::COOKIE, cookies);
+        }
     }
 
     /// Notes what was said about the session. A missing cookie is nothing to
@@ -248,7 +283,7 @@ impl Ctx {
     ) {
         let cookies = request.headers.get(header::COOKIE).map_or(&b""[..], HeaderValue::as_bytes);
         let cookies = Cookies::new(cookies);
-        for source in self.policy.sources.iter().filter(|source| source.signs_out()) {
+        for source in self.policy.sources.iter().filter(|_| !self.came_with_over) {
             let set = response.headers.get_all(header::SET_COOKIE).iter();
             let set = set.map(HeaderValue::as_bytes);
             self.live.revoked.reissued(source, cookies, set, self.now);

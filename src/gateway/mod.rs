@@ -136,6 +136,7 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let mut parts = forward::take_parts(request);
         let headers = &mut parts.headers;
+        ctx.pass_cookies(headers);
         headers::clean(headers, &ctx.trace, &ctx.policy.managed);
         if ctx.vendor().is_some() {
             ctx.leave_for_vendor(headers);

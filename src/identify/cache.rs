@@ -19,9 +19,7 @@ use crate::base::digest::{Digest, DigestBuildHasher};
 use crate::identify::resolve::Servers;
 use crate::identify::revocation::Revoked;
 use crate::policy::Policy;
-use crate::session::Refused;
-use crate::session::{Check, Cookies, Identity, Reason, Source};
-use crate::session::{Verdict, VerdictBuilder};
+use crate::session::{Check, Cookies, Identity, Judged, Refused, Source, VerdictBuilder};
 
 /// Bytes of sessions kept at most, in each of the two tables.
 const CAPACITY: u64 = 32 * 1024 * 1024;
@@ -75,22 +73,27 @@ impl Sessions {
         revoked: &Revoked,
         cookies: Cookies<'_>,
         now: Now,
-    ) -> Verdict {
+    ) -> Judged {
         let mut tally = VerdictBuilder::default();
         for (index, source) in policy.sources.iter().enumerate() {
-            let checked = self.check(source, servers, cookies, now).await;
-            if let Err(Refused::Rejected(rejected)) = &checked
-                && matches!(rejected.reason, Reason::NoUser | Reason::StoreMiss)
-            {
-                revoked.settled(source, cookies, now);
+            // Whoever keeps the sessions is not asked about one that is over: their
+            // answer, or their silence, could only make it count again.
+            if let Err(over) = revoked.check_id(source, cookies, now) {
+                tally.add_over(index, over);
+                continue;
             }
-            let checked = checked.and_then(|identity| {
-                revoked.check(source, cookies, &identity, now)?;
-                Ok(identity)
-            });
-            tally.add(index, checked);
+            let checked = self.check(source, servers, cookies, now).await;
+            let over = match &checked {
+                Ok(identity) => revoked.check(source, cookies, identity, now),
+                Err(Refused::Rejected(why)) => revoked.check_ended(source, cookies, why, now),
+                Err(Refused::Unanswered(_)) => Ok(()),
+            };
+            match over {
+                Ok(()) => tally.add(index, checked),
+                Err(over) => tally.add_over(index, over),
+            }
         }
-        tally.verdict()
+        tally.judge()
     }
 
     /// Forgets what is known of these cookies: the app signed them out.

@@ -122,7 +122,7 @@ impl Servers {
         cookies: Cookies<'_>,
     ) -> Result<Option<Answer>, Refused> {
         if let Query::App { url } = &question.query {
-            return self.ask_app(url, &source.own_cookies(cookies)).await;
+            return self.ask_app(url, &source.asked_cookies(cookies)).await;
         }
         let Some(store) = source.store() else {
             return Err(unanswered("this source has no store to ask"));

@@ -8,10 +8,11 @@
 //! they were issued before; a session that does not say when it was issued counts
 //! as issued before.
 //!
-//! Some frameworks use a session again that was signed out: the very same cookie,
-//! or the same id. Such a session is good again once the app has set its cookie
-//! anew, or has itself said in between that the id is nobody's. What the operator
-//! revoked is not.
+//! Its cookies are kept from the app (`crate::session::passing`), which would renew
+//! them otherwise. Some frameworks, though, set the very same cookie whenever the
+//! same user signs in. What the app signed out is good again once it sets that
+//! cookie in answer to a request that began after the sign-out and carried no
+//! session that is over. What the operator revoked is not.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -35,9 +36,15 @@ pub enum By {
     Operator,
 }
 
+#[derive(Clone, Copy)]
+struct Ended {
+    by: By,
+    at: Now,
+}
+
 /// Everything revoked in this process.
 pub struct Revoked {
-    sessions: Cache<Digest, By>,
+    sessions: Cache<Digest, Ended>,
     /// Unix seconds from which the user's new sessions count again.
     users: Cache<Digest, u64>,
     /// Whether there is anything at all: usually not, and then nobody computes
@@ -71,44 +78,54 @@ impl Revoked {
         now: Now,
     ) {
         let handle = source.handle(cookies, identity, now.unix());
-        self.sessions.insert(session_mark(source, &handle), by);
+        self.sessions.insert(session_mark(source, &handle), Ended { by, at: now });
         self.any.store(true, Ordering::Release);
     }
 
-    /// The app's answer to a request with `cookies` sets cookies: if they make a
-    /// session that was signed out, somebody has signed in again.
+    /// Whether anything is revoked at all.
+    pub fn any(&self) -> bool {
+        self.any.load(Ordering::Acquire)
+    }
+
+    /// The app has answered a request that `began` with `cookies`, none of them of
+    /// a session that was over then, and its answer sets cookies. If they make a
+    /// session that had been signed out, somebody has signed in again. If the
+    /// request's own session has ended meanwhile, what they make is that session,
+    /// renewed, and has ended too.
     pub fn reissued<'c>(
         &self,
         source: &Source,
         cookies: Cookies<'_>,
         set: impl Iterator<Item = &'c [u8]>,
-        now: Now,
+        began: Now,
     ) {
-        if !self.any.load(Ordering::Acquire) {
+        if !self.any() {
             return;
         }
-        let Some(cookies) = source.own_cookies_after(cookies, set) else { return };
-        let cookies = Cookies::new(&cookies);
-        if let Ok(Check::Known(identity)) = source.look(cookies, now.unix()) {
-            self.readmit(source, &source.handle(cookies, &identity, now.unix()));
+        let Some(after) = source.own_cookies_after(cookies, set) else { return };
+        let after = Cookies::new(&after);
+        let Ok(Check::Known(renewed)) = source.look(after, began.unix()) else { return };
+        let new = session_mark(source, &source.handle(after, &renewed, began.unix()));
+        let Ok(Check::Known(sent)) = source.look(cookies, began.unix()) else {
+            return self.readmit(&new, began);
+        };
+        let old = session_mark(source, &source.handle(cookies, &sent, began.unix()));
+        let is_over = self.check(source, cookies, &sent, began).is_err();
+        if old == new {
+            // Sent and set again: nobody has signed in.
+        } else if is_over && sent.user_id() == renewed.user_id() {
+            self.sessions.insert(new, Ended { by: By::Operator, at: began });
+        } else {
+            self.readmit(&new, began);
         }
     }
 
-    /// Whoever keeps the sessions says that this one is nobody's: should it be
-    /// somebody's later, then because somebody has signed in.
-    pub fn settled(&self, source: &Source, cookies: Cookies<'_>, now: Now) {
-        if !self.any.load(Ordering::Acquire) {
-            return;
-        }
-        if let Some(handle) = source.asked_handle(cookies, now.unix()) {
-            self.readmit(source, &handle);
-        }
-    }
-
-    fn readmit(&self, source: &Source, handle: &[u8]) {
-        let mark = session_mark(source, handle);
-        if self.sessions.get(&mark) == Some(By::App) {
-            self.sessions.invalidate(&mark);
+    /// Only for whoever asked after the sign-out: an answer that was already on its
+    /// way may set the cookie of the session that ended meanwhile.
+    fn readmit(&self, mark: &Digest, began: Now) {
+        let ended = self.sessions.get(mark);
+        if ended.is_some_and(|it| it.by == By::App && it.at.ticks() < began.ticks()) {
+            self.sessions.invalidate(mark);
         }
     }
 
@@ -123,6 +140,36 @@ impl Revoked {
         self.users.invalidate(&mark(&[b"user", user_id.as_bytes()]));
     }
 
+    /// Whether a session that others keep is over, before they are asked.
+    pub fn check_id(
+        &self,
+        source: &Source,
+        cookies: Cookies<'_>,
+        now: Now,
+    ) -> Result<(), Rejected> {
+        if !self.any() {
+            return Ok(());
+        }
+        let handle = source.asked_handle(cookies, now.unix());
+        handle.map_or(Ok(()), |handle| self.check_mark(&session_mark(source, &handle)))
+    }
+
+    /// Whether a session is over of which nothing is wrong but that its time has
+    /// come: the app may have the means to renew it.
+    pub fn check_ended(
+        &self,
+        source: &Source,
+        cookies: Cookies<'_>,
+        why: &Rejected,
+        now: Now,
+    ) -> Result<(), Rejected> {
+        let Some(ended) = why.ended.filter(|_| self.any()) else { return Ok(()) };
+        match source.check_before(cookies, ended) {
+            Some(identity) => self.check(source, cookies, &identity, now),
+            None => Ok(()),
+        }
+    }
+
     /// Whether a session that verifies is over all the same.
     pub fn check(
         &self,
@@ -131,28 +178,23 @@ impl Revoked {
         identity: &Identity,
         now: Now,
     ) -> Result<(), Rejected> {
-        if !self.any.load(Ordering::Acquire) {
+        if !self.any() {
             return Ok(());
         }
         let since = self.users.get(&mark(&[b"user", identity.user_id().as_bytes()]));
-        if since.is_some_and(|since| !issued_after(identity, since)) {
+        if since.is_some_and(|since| !source.signed_in_after(identity, since, now.unix())) {
             return Err(Rejected::new(Reason::SignedOut, "the user's sessions were revoked"));
         }
         let handle = source.handle(cookies, identity, now.unix());
-        if self.sessions.contains_key(&session_mark(source, &handle)) {
+        self.check_mark(&session_mark(source, &handle))
+    }
+
+    fn check_mark(&self, mark: &Digest) -> Result<(), Rejected> {
+        if self.sessions.contains_key(mark) {
             return Err(Rejected::new(Reason::SignedOut, "the session was signed out"));
         }
         Ok(())
     }
-}
-
-/// `iat` (RFC 7519 section 4.1.6). The second of the revocation itself counts as
-/// before.
-fn issued_after(identity: &Identity, since: u64) -> bool {
-    let issued = identity.session().get("iat").and_then(serde_json::Value::as_f64);
-    issued.is_some_and(|issued| {
-        Duration::try_from_secs_f64(issued).is_ok_and(|d| d.as_secs() > since)
-    })
 }
 
 fn session_mark(source: &Source, handle: &[u8]) -> Digest {

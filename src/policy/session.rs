@@ -34,11 +34,6 @@ impl Deref for SessionSource {
 }
 
 impl SessionSource {
-    /// Whether the app's sign-outs are known at all.
-    pub fn signs_out(&self) -> bool {
-        !self.sign_out.is_empty()
-    }
-
     /// Whether the app ends this session when it answers such a request. A path
     /// the app might read as one of ours counts: forgetting a session too often
     /// costs nothing.

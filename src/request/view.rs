@@ -261,9 +261,12 @@ pub struct RequestView<'a> {
 
 impl<'a> RequestView<'a> {
     pub fn cookies(&self) -> Cookies<'a> {
-        Cookies::new(
-            self.headers.get(header::COOKIE).map(HeaderValue::as_bytes).unwrap_or_default(),
-        )
+        Cookies::new(self.cookies_field())
+    }
+
+    /// The `Cookie` field as it came; empty if none did.
+    pub fn cookies_field(&self) -> &'a [u8] {
+        self.headers.get(header::COOKIE).map(HeaderValue::as_bytes).unwrap_or_default()
     }
 
     pub fn header(&self, name: &HeaderName) -> Option<&'a [u8]> {

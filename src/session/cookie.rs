@@ -105,6 +105,17 @@ impl<'a> Cookies<'a> {
         }
         Ok(if joined.is_empty() { None } else { Some(Cow::Owned(joined)) })
     }
+
+    /// The names of the chunks that `get_chunked` joins.
+    pub fn chunk_names(
+        self,
+        name: &str,
+        separator: &str,
+        duplicate: Duplicate,
+    ) -> impl Iterator<Item = String> {
+        let names = (0..MAX_CHUNKS).map(move |index| format!("{name}{separator}{index}"));
+        names.take_while(move |chunk| matches!(self.get(chunk.as_bytes(), duplicate), Ok(Some(_))))
+    }
 }
 
 impl Encoding {

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::cookie::{Cookies, Duplicate, Encoding};
-use crate::session::{Reason, Rejected};
+use super::passing::fold;
+use super::{Reason, Rejected};
 
 /// How one framework names, splits and escapes its cookie.
 #[derive(Clone, Copy)]
@@ -14,13 +15,20 @@ pub(crate) struct Habits {
     pub encoding: Encoding,
     /// What stands between the name and the number of a chunk.
     pub chunks: Option<&'static str>,
+    /// Whether the framework reads every cookie whose name begins like its own.
+    pub reads_prefix: bool,
 }
 
 impl Habits {
     /// The npm package `cookie` and those that follow it: first of several,
     /// percent-decoded, in one piece.
-    pub(crate) const NODE: Self =
-        Self { names: &[], duplicate: Duplicate::First, encoding: Encoding::Percent, chunks: None };
+    pub(crate) const NODE: Self = Self {
+        names: &[],
+        duplicate: Duplicate::First,
+        encoding: Encoding::Percent,
+        chunks: None,
+        reads_prefix: false,
+    };
 }
 
 /// The cookies of one compiled source. Never without a name.
@@ -41,6 +49,12 @@ impl Found<'_, '_> {
         std::str::from_utf8(&self.value)
             .map_err(|_| Rejected::malformed(format!("cookie `{}` is not text", self.name)))
     }
+}
+
+/// With `_` for what PHP's variables cannot hold.
+fn php(name: &[u8]) -> Vec<u8> {
+    let letter = |&b: &u8| if matches!(b, b'.' | b' ' | b'+' | b'[') { b'_' } else { b };
+    name.iter().map(letter).collect()
 }
 
 impl Jar {
@@ -96,6 +110,42 @@ impl Jar {
             None => cookies.get(name.as_bytes(), duplicate)?.map(Cow::Borrowed),
         };
         Ok(found.map(|value| encoding.decode(value)))
+    }
+
+    /// The names under which `find` finds its value: one, or those of its chunks.
+    pub(crate) fn picked(&self, cookies: Cookies<'_>) -> Vec<String> {
+        let Ok(Some(found)) = self.find_optional(cookies) else { return Vec::new() };
+        let Habits { duplicate, chunks, .. } = self.habits;
+        match (chunks, cookies.get(found.name.as_bytes(), duplicate)) {
+            (Some(separator), Ok(None)) => {
+                cookies.chunk_names(found.name, separator, duplicate).collect()
+            }
+            _ => vec![found.name.to_owned()],
+        }
+    }
+
+    /// The value under one name, as it came.
+    pub(crate) fn raw<'c>(&self, name: &str, cookies: Cookies<'c>) -> Option<&'c [u8]> {
+        cookies.get(name.as_bytes(), self.habits.duplicate).ok().flatten()
+    }
+
+    /// Whether the framework takes the last of several cookies of one name.
+    pub(crate) fn takes_the_last(&self) -> bool {
+        self.habits.duplicate == Duplicate::Last
+    }
+
+    /// Whether a name, folded, could be taken for one of the jar's.
+    pub(crate) fn resembles(&self, folded: &[u8]) -> bool {
+        self.names.iter().any(|own| {
+            let Some((start, rest)) = folded.split_at_checked(own.len()) else { return false };
+            if php(start) != php(&fold(own.as_bytes())) {
+                return false;
+            }
+            let number = self.habits.chunks.and_then(|it| rest.strip_prefix(it.as_bytes()));
+            rest.is_empty()
+                || self.habits.reads_prefix
+                || number.and_then(<[u8]>::first).is_some_and(u8::is_ascii_digit)
+        })
     }
 
     pub(crate) fn missing(&self) -> Rejected {

@@ -13,6 +13,7 @@ mod cookie_names;
 mod diagnose;
 mod format;
 mod key_settings;
+mod passing;
 mod pointer;
 mod rejected;
 mod settings;
@@ -31,12 +32,13 @@ use crate::base::digest::{Kind, Mark};
 
 pub use codec::keys::RemoteKeys;
 pub use cookie::Cookies;
+pub use passing::{Passing, passing};
 pub use pointer::Pointer;
 pub use rejected::{Reason, Rejected};
 pub use source::Source;
 pub use store::{Answer, Cell, Check, Engine, Query, Question, Row, Store};
 pub(crate) use verdict::none_asked;
-pub use verdict::{Refused, Unanswered, Verdict, VerdictBuilder};
+pub use verdict::{Judged, Refused, Unanswered, Verdict, VerdictBuilder};
 
 /// A signed-in user, as the verified session says.
 #[derive(Clone, PartialEq)]

@@ -13,11 +13,13 @@ use crate::base::text;
 pub struct Rejected {
     pub reason: Reason,
     pub detail: Cow<'static, str>,
+    /// When the session ended, in Unix seconds, if that is all that is wrong with it.
+    pub ended: Option<u64>,
 }
 
 impl Rejected {
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self { reason, detail: detail.into(), ended: None }
     }
 
     pub(super) fn bad_signature(tried: usize) -> Self {
@@ -29,7 +31,8 @@ impl Rejected {
     }
 
     pub(super) fn expired(at: u64, now: u64) -> Self {
-        Self::new(Reason::Expired, format!("expired {} ago", text::span(now.saturating_sub(at))))
+        let detail = format!("expired {} ago", text::span(now.saturating_sub(at)));
+        Self { ended: Some(at), ..Self::new(Reason::Expired, detail) }
     }
 
     pub(super) fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {

@@ -14,6 +14,12 @@ use crate::session::{Cookies, Identity, Opened, Pointer, Reason, Rejected, Remot
 /// More than a session; less than what could keep a parser busy.
 const MAX_STORED: usize = 1024 * 1024;
 
+/// How far the app's clock may be ahead, in seconds.
+const CLOCKS_DISAGREE: u64 = 5;
+
+/// Token, header and cache of a session.
+const MAX_ENDS: usize = 3;
+
 /// Room for the session cookies of most apps.
 const USUAL_COOKIES: usize = 1024;
 
@@ -87,6 +93,27 @@ impl Source {
         self.known(opened, now)
     }
 
+    /// Who the cookies said was asking just before their session `ended`.
+    pub fn check_before(&self, cookies: Cookies<'_>, mut ended: u64) -> Option<Identity> {
+        // Several parts of a session may end, each at its own time.
+        for _ in 0..MAX_ENDS {
+            match self.look(cookies, ended.checked_sub(1)?) {
+                Ok(Check::Known(identity)) => return Some(identity),
+                Ok(Check::Ask(_)) => return None,
+                Err(rejected) => ended = rejected.ended.filter(|&earlier| earlier < ended)?,
+            }
+        }
+        None
+    }
+
+    /// Whether the session is plainly of a sign-in later than `since`, whose own
+    /// second counts as before. What is still to come says nothing plainly.
+    pub fn signed_in_after(&self, identity: &Identity, since: u64, now: u64) -> bool {
+        let latest = now.saturating_add(CLOCKS_DISAGREE);
+        let signed_in = self.format.signed_in_at(identity.session());
+        signed_in.is_some_and(|at| at > since && at <= latest)
+    }
+
     /// Why a refusal may have happened and what to write instead, for an
     /// operator; never repeats a cookie's value.
     pub fn hints(&self, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
@@ -133,12 +160,44 @@ impl Source {
         any.then(|| Digest::new(&read))
     }
 
-    /// The cookies this source could look at, as a `Cookie` header of their own:
-    /// all that whoever is asked about them needs to see.
-    pub fn own_cookies(&self, cookies: Cookies<'_>) -> Vec<u8> {
+    /// The cookies the app is asked with (`Query::App`), as a `Cookie` header of
+    /// their own: of each name the one its framework picks, and no other.
+    pub fn asked_cookies(&self, cookies: Cookies<'_>) -> Vec<u8> {
+        let jar = self.format.jar();
+        let pairs = self.format.picked(cookies).into_iter().filter_map(|name| {
+            let value = jar.raw(&name, cookies)?;
+            Some([name.as_bytes(), b"=", value].concat())
+        });
+        pairs.collect::<Vec<_>>().join(&b"; "[..])
+    }
+
+    /// The cookies this source could look at, as a `Cookie` header of their own.
+    fn own_cookies(&self, cookies: Cookies<'_>) -> Vec<u8> {
         let own = cookies.iter().filter(|(name, _)| self.format.looks_at(name));
         let pairs: Vec<_> = own.map(|(name, value)| [name, b"=", value].concat()).collect();
         pairs.join(&b"; "[..])
+    }
+
+    /// Whether a cookie of this name can change what `look` returns.
+    pub(super) fn looks_at(&self, name: &[u8]) -> bool {
+        self.format.looks_at(name)
+    }
+
+    /// Whether a parser could take a name, folded, for that of one of its cookies.
+    pub(super) fn resembles(&self, folded: &[u8]) -> bool {
+        self.format.resembles(folded)
+    }
+
+    /// Which of its names the verdict rests on; companions of the session's cookies
+    /// always count.
+    pub(super) fn picks(&self, cookies: Cookies<'_>) -> impl Fn(&[u8]) -> bool {
+        let picked = self.format.picked(cookies);
+        move |name| !self.format.is_judged(name) || picked.iter().any(|own| own.as_bytes() == name)
+    }
+
+    /// Whether the last of several cookies of one name is the session's.
+    pub(super) fn takes_the_last(&self) -> bool {
+        self.format.jar().takes_the_last()
     }
 
     /// What names this session and no other, not even one of the same user:
@@ -147,6 +206,9 @@ impl Source {
     /// the next where frameworks date their cookies.
     pub fn handle(&self, cookies: Cookies<'_>, identity: &Identity, now: u64) -> Vec<u8> {
         self.asked_handle(cookies, now).unwrap_or_else(|| {
+            if let Some(id) = self.format.renewed_id(&identity.session) {
+                return id.as_bytes().to_vec();
+            }
             let end = identity.expires_at.unwrap_or_default();
             format!("{end} {} {}", identity.user_id, identity.session).into_bytes()
         })
@@ -154,9 +216,6 @@ impl Source {
 
     /// As `handle`, where it takes no identity: for sessions that others keep.
     pub fn asked_handle(&self, cookies: Cookies<'_>, now: u64) -> Option<Vec<u8>> {
-        if self.asked_url().is_some() {
-            return Some(self.own_cookies(cookies));
-        }
         self.format.session_id(cookies, now).map(String::into_bytes)
     }
 

@@ -43,6 +43,15 @@ pub enum Verdict {
     Unknown(Unanswered),
 }
 
+/// A verdict, and what must not reach the app whatever it says.
+#[derive(Debug)]
+pub struct Judged {
+    pub verdict: Verdict,
+    /// The sources whose session is revoked or signed out, by their places in the
+    /// policy.
+    pub over: Vec<usize>,
+}
+
 /// What several sources say, one after the other.
 #[derive(Default)]
 pub struct VerdictBuilder {
@@ -51,6 +60,7 @@ pub struct VerdictBuilder {
     contradiction: bool,
     refused: Option<Rejected>,
     unanswered: Option<Unanswered>,
+    over: Vec<usize>,
 }
 
 impl VerdictBuilder {
@@ -72,10 +82,22 @@ impl VerdictBuilder {
         }
     }
 
+    /// This source's session verifies, but is revoked or signed out.
+    pub fn add_over(&mut self, source: usize, rejected: Rejected) {
+        self.over.push(source);
+        self.add(source, Err(Refused::Rejected(rejected)));
+    }
+
+    /// The verdict, and the sources whose sessions are over.
+    pub fn judge(mut self) -> Judged {
+        let over = std::mem::take(&mut self.over);
+        Judged { verdict: self.verdict(), over }
+    }
+
     /// The first source that knows somebody decides, unless another one knows
     /// somebody else: an app behind the gateway could mean either. Where nobody
     /// is known, a source that could not be asked might have known them.
-    pub fn verdict(self) -> Verdict {
+    fn verdict(self) -> Verdict {
         if self.contradiction {
             let detail = "the cookies hold valid sessions of two different users";
             return Verdict::Nobody(Rejected::new(Reason::Ambiguous, detail));
@@ -115,7 +137,7 @@ mod tests {
         for (index, said) in said.into_iter().enumerate() {
             tally.add(index, said);
         }
-        match tally.verdict() {
+        match tally.judge().verdict {
             Verdict::Known(identity, index) => format!("{} from {index}", identity.user_id()),
             Verdict::Nobody(rejected) => rejected.reason.as_str().to_owned(),
             Verdict::Unknown(_) => "unknown".to_owned(),

@@ -126,8 +126,8 @@ impl Case {
         let now = Now::at(self.now);
         let verify = self.sessions.verify(&self.policy, &self.servers, &self.revoked, cookies, now);
         match pin!(verify).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(verdict) => {
-                Some(matches!(verdict, portcullis::session::Verdict::Known(..)))
+            Poll::Ready(judged) => {
+                Some(matches!(judged.verdict, portcullis::session::Verdict::Known(..)))
             }
             Poll::Pending => None,
         }

@@ -43,6 +43,7 @@ mod paths;
 mod pipelining;
 mod proxy_protocol;
 mod redirect;
+mod renewal;
 mod route;
 mod session;
 mod sign_out;

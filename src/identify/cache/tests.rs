@@ -8,6 +8,7 @@ use crate::identify::revocation::By;
 use crate::observe::{AccessLog, Sink};
 use crate::outbound::testing::{Habit, Server, ok, serve};
 use crate::session::Reason;
+use crate::session::Verdict;
 use crate::state::Live;
 use std::sync::Mutex;
 
@@ -44,7 +45,8 @@ impl Setting {
 
     async fn see(&self, cookie: &str) -> Seen {
         let cookies = Cookies::new(cookie.as_bytes());
-        match self.live.verify(&self.live.policy(), cookies, self.live.clock.now()).await {
+        let now = self.live.clock.now();
+        match self.live.verify(&self.live.policy(), cookies, now).await.verdict {
             Verdict::Known(identity, 0) => Seen::Known(identity.user_id().to_owned()),
             Verdict::Known(_, other) => panic!("source {other}"),
             Verdict::Nobody(rejected) => Seen::Nobody(rejected.reason),
@@ -155,11 +157,35 @@ async fn a_session_the_app_ended_is_forgotten() {
     let cookies = Cookies::new(b"sid=abc");
     setting.live.end_session(&policy.sources[0], cookies, &identity, By::App).await;
     assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
-    assert_eq!(setting.server.requests().len(), 2, "what was remembered is gone");
+    assert_eq!(setting.server.requests().len(), 1, "nor is anybody asked about it");
 }
 
 #[tokio::test]
-async fn an_ended_session_whose_id_the_app_uses_again_counts_once_it_was_nobodys() {
+async fn no_other_spelling_of_the_cookies_brings_an_ended_session_back() {
+    let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
+    assert_eq!(setting.see("sid=abc%2F; sid=zzz; sid.sig=x; sid.sig=y").await, known("u1"));
+    let asked = setting.server.requests().concat().to_ascii_lowercase();
+    assert!(asked.contains("\r\ncookie: sid=abc%2f; sid.sig=x\r\n"), "{asked}");
+    let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
+    let policy = setting.live.policy();
+    let cookies = Cookies::new(b"sid=abc%2F; sid.sig=x");
+    setting.live.end_session(&policy.sources[0], cookies, &identity, By::Operator).await;
+    for spelling in [
+        "sid=abc%2F; sid.sig=x",
+        "sid.sig=x; sid=abc%2F",
+        "sid=abc%2F; sid=zzz; sid.sig=x",
+        "sid=abc%2F; sid.sig=x; sid.sig=; a=1",
+        "sid=abc/; sid.sig=%78",
+        "sid=abc%252F; sid.sig=x",
+        "sid=\"abc%2F\"; sid.sig=x",
+    ] {
+        assert_eq!(setting.see(spelling).await, Seen::Nobody(Reason::SignedOut), "{spelling}");
+    }
+    assert_eq!(setting.see("sid=zzz; sid=abc%2F; sid.sig=x").await, known("u1"), "another");
+}
+
+#[tokio::test]
+async fn a_session_that_was_signed_out_is_not_good_again_because_it_was_nobodys() {
     let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
     assert_eq!(setting.see("sid=abc").await, known("u1"));
     let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
@@ -170,8 +196,9 @@ async fn an_ended_session_whose_id_the_app_uses_again_counts_once_it_was_nobodys
     assert_eq!(setting.see("sid=abd").await, known("u1"), "another session");
     setting.clock.advance(Duration::from_secs(11));
     setting.say("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
-    assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::StoreMiss));
+    assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
     setting.clock.advance(Duration::from_secs(2));
     setting.say(&ok(r#"{"id":"u1"}"#));
-    assert_eq!(setting.see("sid=abc").await, known("u1"), "she has signed in again");
+    assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
+    assert_eq!(setting.server.requests().len(), 2, "nobody is asked about it any more");
 }

@@ -12,6 +12,8 @@ use crate::config::Config;
 use crate::policy::Policy;
 
 const NOW: Now = Now::at(1_790_000_000);
+/// When the answers come that set cookies.
+const LATER: Now = Now::at(1_790_000_060);
 
 const KEY: &[u8] = b"a secret of 32 bytes for a test.";
 
@@ -66,7 +68,7 @@ fn end(policy: &Policy, revoked: &Revoked, cookie: &str, by: By) {
 
 fn reissue(policy: &Policy, revoked: &Revoked, sent: &str, set: &[&str]) {
     let set = set.iter().map(|set| set.as_bytes());
-    revoked.reissued(&policy.sources[0], Cookies::new(sent.as_bytes()), set, NOW);
+    revoked.reissued(&policy.sources[0], Cookies::new(sent.as_bytes()), set, LATER);
 }
 
 #[test]
@@ -129,9 +131,65 @@ fn the_very_cookie_that_was_signed_out_is_good_again_once_the_app_sets_it() {
     let other = ["__session=; Max-Age=0", "theme=dark", "x__session=1", "__session=x"];
     reissue(&sessions, &revoked, &ada, &other);
     assert_eq!(check_in(&sessions, &revoked, &ada), Err(Reason::SignedOut), "she only sent it");
+    reissue(&sessions, &revoked, &ada, &[&format!("{ada}; Path=/; HttpOnly")]);
+    assert_eq!(check_in(&sessions, &revoked, &ada), Err(Reason::SignedOut), "sent and set again");
     reissue(&sessions, &revoked, "", &["theme=dark", &format!("{ada}; Path=/; HttpOnly")]);
     assert_eq!(check_in(&sessions, &revoked, &ada), Ok(()));
     assert_eq!(check_in(&sessions, &revoked, &bob), Err(Reason::SignedOut));
+}
+
+#[test]
+fn an_answer_on_its_way_when_the_session_ended_brings_nothing_back() {
+    let (sessions, revoked) = (undated_sessions(), Revoked::default());
+    let ada = undated("17");
+    end(&sessions, &revoked, &ada, By::App);
+    let set = [ada.as_bytes()].into_iter();
+    revoked.reissued(&sessions.sources[0], Cookies::new(b""), set, NOW);
+    assert_eq!(check_in(&sessions, &revoked, &ada), Err(Reason::SignedOut));
+    let sent = cookie(&json!({ "sub": "u1", "iat": NOW.unix() - 9 }));
+    let renewed = cookie(&json!({ "sub": "u1", "iat": NOW.unix() + 3 }));
+    let another = cookie(&json!({ "sub": "u2", "iat": NOW.unix() + 3 }));
+    revoked.end_user("u1", NOW);
+    reissue(&tokens(), &revoked, &sent, &[&another]);
+    assert_eq!(check(&revoked, &renewed), Ok(()), "signed in later");
+    reissue(&tokens(), &revoked, &sent, &[&renewed]);
+    assert_eq!(check(&revoked, &renewed), Err(Reason::SignedOut));
+    assert_eq!(check(&revoked, &another), Ok(()));
+}
+
+#[test]
+fn no_part_of_a_cached_session_lifts_its_sign_out() {
+    let vectors = include_str!("../../../tests/fixtures/sessions/better-auth.json");
+    let vectors: Value = serde_json::from_str(vectors).unwrap();
+    let vector = &vectors["vectors"][0];
+    let secret = &vector["config"]["secrets"][0];
+    let sessions = policy(&format!(
+        "kind = \"better-auth\"\nsecret = {secret}\nsecure_prefix = false\n\
+         [session.cookie_cache]\n[session.store]\nengine = \"redis\"\n"
+    ));
+    let both = vector["cookie_header"].as_str().unwrap();
+    let token = both.split("; ").find(|part| part.contains("session_token=")).unwrap();
+    let revoked = Revoked::default();
+    end(&sessions, &revoked, both, By::App);
+    for sent in [token, both, &format!("{both}; {token}")] {
+        let over = revoked.check_id(&sessions.sources[0], Cookies::new(sent.as_bytes()), NOW);
+        assert_eq!(over.unwrap_err().reason, Reason::SignedOut, "{sent}");
+        reissue(&sessions, &revoked, sent, &[both]);
+    }
+    let other = Revoked::default();
+    other.end_user(vector["expect"]["user_id"].as_str().unwrap(), NOW);
+    let over = check_in(&sessions, &other, both);
+    assert_eq!(over, Err(Reason::SignedOut), "signed in, in 2044, some day");
+}
+
+#[test]
+fn a_renewed_token_says_when_its_user_signed_in_and_not_when_it_was_renewed() {
+    let revoked = Revoked::default();
+    revoked.end_user("u1", NOW);
+    let renewed = json!({ "sub": "u1", "iat": NOW.unix() + 3, "auth_time": NOW.unix() - 60 });
+    assert_eq!(check(&revoked, &cookie(&renewed)), Err(Reason::SignedOut));
+    let anew = json!({ "sub": "u1", "iat": NOW.unix() + 3, "auth_time": NOW.unix() + 3 });
+    assert_eq!(check(&revoked, &cookie(&anew)), Ok(()));
 }
 
 #[test]

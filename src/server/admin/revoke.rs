@@ -60,7 +60,7 @@ fn hash_of(live: &Live, user: &str) -> Hex {
 async fn end_session(live: &Live, cookie: &str) -> Reply {
     let policy = live.policy();
     let cookies = Cookies::new(cookie.as_bytes());
-    match live.verify(&policy, cookies, live.clock.now()).await {
+    match live.verify(&policy, cookies, live.clock.now()).await.verdict {
         Verdict::Known(identity, index) => {
             if let Some(source) = policy.sources.get(index) {
                 live.end_session(source, cookies, &identity, By::Operator).await;

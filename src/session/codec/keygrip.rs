@@ -43,3 +43,8 @@ impl Keygrip {
 pub(crate) fn is_companion(jar: &Jar, name: &[u8]) -> bool {
     name.strip_suffix(b".sig").is_some_and(|signed| jar.looks_at(signed))
 }
+
+/// As `is_companion`, for a folded name.
+pub(crate) fn resembles_companion(jar: &Jar, folded: &[u8]) -> bool {
+    folded.strip_suffix(b".sig").is_some_and(|signed| jar.resembles(signed))
+}

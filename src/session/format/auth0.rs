@@ -60,4 +60,17 @@ impl Format for Auth0 {
     fn looks_at(&self, name: &[u8]) -> bool {
         self.jar.looks_at(name) || self.older.looks_at(name)
     }
+
+    fn resembles(&self, folded: &[u8]) -> bool {
+        self.jar.resembles(folded) || self.older.resembles(folded)
+    }
+
+    fn is_judged(&self, name: &[u8]) -> bool {
+        self.looks_at(name)
+    }
+
+    fn picked(&self, cookies: Cookies<'_>) -> Vec<String> {
+        let picked = self.jar.picked(cookies);
+        if picked.is_empty() { self.older.picked(cookies) } else { picked }
+    }
 }

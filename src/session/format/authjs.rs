@@ -10,6 +10,7 @@ use crate::session::{Cookies, Opened, Rejected};
 const HABITS: Habits = Habits {
     names: &["__Secure-authjs.session-token", "authjs.session-token"],
     chunks: Some("."),
+    reads_prefix: true,
     ..Habits::NODE
 };
 

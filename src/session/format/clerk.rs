@@ -96,6 +96,23 @@ impl Format for Clerk {
         self.jar.looks_at(name) || self.pairs.iter().any(|pair| name == pair.since.as_bytes())
     }
 
+    /// Clerk sets both, and takes the later one as `open` does.
+    fn picked(&self, _cookies: Cookies<'_>) -> Vec<String> {
+        self.jar.names().to_vec()
+    }
+
+    /// A new token comes every minute. `fva` says how many minutes ago its user
+    /// proved who they are.
+    fn signed_in_at(&self, session: &Value) -> Option<u64> {
+        let minutes = session.pointer("/fva/0")?.as_u64()?;
+        let issued = claims::seconds(session, "iat").ok()??;
+        issued.checked_sub(minutes.checked_mul(60)?)
+    }
+
+    fn renewed_id<'s>(&self, session: &'s Value) -> Option<&'s str> {
+        claims::text(session, "sid")
+    }
+
     fn remote_keys(&self) -> Option<&RemoteKeys> {
         self.keys.remote()
     }

@@ -42,4 +42,8 @@ impl Format for CookieSession {
     fn looks_at(&self, name: &[u8]) -> bool {
         self.jar.looks_at(name) || keygrip::is_companion(&self.jar, name)
     }
+
+    fn resembles(&self, folded: &[u8]) -> bool {
+        self.jar.resembles(folded) || keygrip::resembles_companion(&self.jar, folded)
+    }
 }

@@ -1,6 +1,9 @@
 //! Apps whose cookie nobody else can read: the app itself is asked who it is.
 
+use std::borrow::Cow;
+
 use super::Format;
+use crate::base::text::percent_decode;
 use crate::session::codec::json;
 use crate::session::cookie_names::{Habits, Jar};
 use crate::session::settings::Settings;
@@ -23,9 +26,26 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
     Some(Box::new(Introspect { jar: jar?, url: url?, cache_seconds }))
 }
 
+/// Whatever the app makes of escapes, once or twice: the same for all of them.
+fn unescaped(mut value: Vec<u8>) -> Vec<u8> {
+    while let Cow::Owned(decoded) = percent_decode(&value) {
+        if decoded == value {
+            break;
+        }
+        value = decoded;
+    }
+    value
+}
+
 impl Format for Introspect {
     fn open(&self, cookies: Cookies<'_>, _now: u64) -> Result<Check<Opened>, Rejected> {
-        self.jar.find(cookies)?;
+        let mut any = false;
+        for name in self.jar.names() {
+            any |= self.jar.value(name, cookies)?.is_some();
+        }
+        if !any {
+            return Err(self.jar.missing());
+        }
         Ok(Check::Ask(Question::new(Query::App { url: self.url.clone() })))
     }
 
@@ -46,6 +66,21 @@ impl Format for Introspect {
 
     fn cache_seconds(&self) -> Option<u64> {
         Some(self.cache_seconds)
+    }
+
+    /// What the jar picks for each name, however it is escaped.
+    fn session_id(&self, cookies: Cookies<'_>, _now: u64) -> Option<String> {
+        let values = self.jar.names().iter().map(|name| {
+            let value = self.jar.value(name, cookies).ok()??;
+            Some(unescaped(value.into_owned()))
+        });
+        let values: Vec<_> = values.collect();
+        values.iter().any(Option::is_some).then(|| format!("{values:?}"))
+    }
+
+    /// The session is whatever the app makes of all of them.
+    fn picked(&self, _cookies: Cookies<'_>) -> Vec<String> {
+        self.jar.names().to_vec()
     }
 
     fn jar(&self) -> &Jar {

@@ -68,6 +68,10 @@ impl Format for KoaSession {
     fn looks_at(&self, name: &[u8]) -> bool {
         self.jar.looks_at(name) || keygrip::is_companion(&self.jar, name)
     }
+
+    fn resembles(&self, folded: &[u8]) -> bool {
+        self.jar.resembles(folded) || keygrip::resembles_companion(&self.jar, folded)
+    }
 }
 
 fn open_json(text: &[u8]) -> Result<Opened, Rejected> {

@@ -29,6 +29,9 @@ mod starlette;
 mod supabase;
 mod yar;
 
+use serde_json::Value;
+
+use super::codec::claims;
 use super::codec::keys::RemoteKeys;
 use super::cookie_names::Jar;
 use super::settings::Settings;
@@ -81,8 +84,39 @@ pub(crate) trait Format: Send + Sync {
         self.jar().looks_at(name)
     }
 
+    /// Whether a parser could take a name, folded (`passing::fold`), for one of this
+    /// source's.
+    fn resembles(&self, folded: &[u8]) -> bool {
+        self.jar().resembles(folded)
+    }
+
+    /// Whether `picked` says which cookies of this name count; the others of the
+    /// source's belong to them.
+    fn is_judged(&self, name: &[u8]) -> bool {
+        self.jar().looks_at(name)
+    }
+
+    /// The names of the cookies that `open` picks.
+    fn picked(&self, cookies: Cookies<'_>) -> Vec<String> {
+        self.jar().picked(cookies)
+    }
+
+    /// The session's id in what it says, where the browser has the rest renewed.
+    fn renewed_id<'s>(&self, _session: &'s Value) -> Option<&'s str> {
+        None
+    }
+
     fn remote_keys(&self) -> Option<&RemoteKeys> {
         None
+    }
+
+    /// When the user signed in, in Unix seconds, if the session says so. A time
+    /// that moves on when the session is renewed is none, unless only the app can
+    /// renew it, from this very cookie. `auth_time`, else `iat` (OpenID Connect
+    /// Core section 2).
+    fn signed_in_at(&self, session: &Value) -> Option<u64> {
+        let name = if session.get("auth_time").is_some() { "auth_time" } else { "iat" };
+        claims::seconds(session, name).ok().flatten()
     }
 
     /// The session's id, where the cookie holds one: the same however the cookie

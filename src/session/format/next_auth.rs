@@ -10,6 +10,7 @@ use crate::session::{Cookies, Opened, Rejected};
 const HABITS: Habits = Habits {
     names: &["__Secure-next-auth.session-token", "next-auth.session-token"],
     chunks: Some("."),
+    reads_prefix: true,
     ..Habits::NODE
 };
 

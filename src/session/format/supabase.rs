@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::Format;
 use crate::document::OneOrMany;
 use crate::session::codec::algorithm::Algorithm;
-use crate::session::codec::claims::Expected;
+use crate::session::codec::claims::{self, Expected};
 use crate::session::codec::keys::{Keys, RemoteKeys};
 use crate::session::codec::{base64, json, jws};
 use crate::session::cookie_names::{Habits, Jar};
@@ -69,6 +69,16 @@ impl Format for Supabase {
 
     fn user_id(&self) -> Option<&str> {
         Some("/sub")
+    }
+
+    /// The token is renewed every hour; `amr` says when its user signed in.
+    fn signed_in_at(&self, session: &Value) -> Option<u64> {
+        let methods = session.get("amr")?.as_array()?.iter();
+        methods.filter_map(|method| claims::seconds(method, "timestamp").ok()?).max()
+    }
+
+    fn renewed_id<'s>(&self, session: &'s Value) -> Option<&'s str> {
+        claims::text(session, "session_id")
     }
 
     fn remote_keys(&self) -> Option<&RemoteKeys> {

@@ -102,6 +102,7 @@ pub(super) fn answer(peer: &mut Peer, seen: &Seen) -> io::Result<bool> {
             .write(b"HTTP/1.1 304 Not Modified\r\nX-App: 1\r\nETag: \"x\"\r\n\r\n")
             .map(|()| true),
         "own-id" => fixed(peer, "X-Request-Id: of-the-app\r\n", "plain"),
+        "renew" => renew(peer, seen),
         "range" => {
             let range = seen.one("range").unwrap_or_default();
             peer.write(
@@ -174,6 +175,17 @@ fn echo(peer: &mut Peer, seen: &Seen, body: &[u8]) -> io::Result<bool> {
             .as_bytes(),
     )?;
     Ok(true)
+}
+
+/// Sets the cookie in the query anew if one of that name came, as frameworks renew
+/// sessions.
+fn renew(peer: &mut Peer, seen: &Seen) -> io::Result<bool> {
+    let target = seen.target();
+    let renewed = target.split_once('?').unwrap().1;
+    let name = renewed.split('=').next().unwrap();
+    let came = seen.all("cookie").iter().any(|cookies| cookies.contains(name));
+    let set = if came { format!("Set-Cookie: {renewed}; Path=/\r\n") } else { String::new() };
+    fixed(peer, &set, "renewed if it came")
 }
 
 /// Answers before it has read the body, then reads what still comes.

@@ -4,6 +4,8 @@
 mod cache;
 mod stored;
 
+use serde_json::Value;
+
 use super::Format;
 use crate::session::codec::base64;
 use crate::session::codec::crypto::{Hash, MacKey};
@@ -104,6 +106,16 @@ impl Format for BetterAuth {
     fn looks_at(&self, name: &[u8]) -> bool {
         let data = |own: &String| Jar::new(vec![data_name(own)], HABITS).looks_at(name);
         self.jar.looks_at(name) || self.jar.names().iter().any(data)
+    }
+
+    fn resembles(&self, folded: &[u8]) -> bool {
+        let data = |own: &String| Jar::new(vec![data_name(own)], HABITS).resembles(folded);
+        self.jar.resembles(folded) || self.jar.names().iter().any(data)
+    }
+
+    /// `iat` is when the cache was written.
+    fn signed_in_at(&self, session: &Value) -> Option<u64> {
+        stored::session_time(session, "createdAt").ok().flatten()
     }
 
     /// The token: what the app caches beside it changes every few minutes.

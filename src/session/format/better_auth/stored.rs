@@ -85,13 +85,17 @@ fn ask_for_user(table: &str, session: Value, now: u64) -> Result<Check<Opened>, 
 /// When the session itself ends, whatever the cache says: ISO text from JSON,
 /// a number from some databases.
 pub(super) fn session_end(whole: &Value) -> Result<u64, Rejected> {
+    let end = session_time(whole, "expiresAt")?;
+    end.ok_or_else(|| Rejected::malformed("the session has no `expiresAt`"))
+}
+
+pub(super) fn session_time(whole: &Value, name: &str) -> Result<Option<u64>, Rejected> {
     let session = whole.get("session").unwrap_or(&Value::Null);
-    let end = match session.get("expiresAt") {
+    Ok(match session.get(name) {
         Some(Value::String(text)) => time::parse(text),
         // Milliseconds, unless a database column already gave seconds.
-        Some(Value::Number(_)) => claims::seconds(session, "expiresAt")?
+        Some(Value::Number(_)) => claims::seconds(session, name)?
             .map(|number| if number >= 100_000_000_000 { number / 1000 } else { number }),
         _ => None,
-    };
-    end.ok_or_else(|| Rejected::malformed("the session has no `expiresAt`"))
+    })
 }

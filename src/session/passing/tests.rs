@@ -1,0 +1,78 @@
+//! What passes to the app of a `Cookie` header.
+
+use super::*;
+use crate::base::secret::Secrets;
+use crate::config::Config;
+use crate::policy::Policy;
+
+fn policy(session: &str) -> Policy {
+    let text = format!("[upstream]\nservers = [\"http://127.0.0.1:1\"]\n[session]\n{session}");
+    Config::read(&text, &Secrets::Literal).unwrap().policy
+}
+
+/// What is left of `header` where nothing is over.
+fn left(session: &str, header: &str) -> String {
+    pass(session, header, false)
+}
+
+fn left_of_revoked(session: &str, header: &str) -> String {
+    pass(session, header, true)
+}
+
+fn pass(session: &str, header: &str, is_over: bool) -> String {
+    let policy = policy(session);
+    match passing(header.as_bytes(), std::iter::once((&*policy.sources[0], is_over))) {
+        Passing::AsCame => header.to_owned(),
+        Passing::Nothing => String::new(),
+        Passing::Only(rest) => String::from_utf8(rest).unwrap(),
+    }
+}
+
+const NEXT_AUTH: &str = "kind = \"next-auth\"\nsecret = \"next-auth-secret-for-a-test-0001\"";
+const AUTH0: &str = "kind = \"auth0\"\nsecret = \"auth0-secret-for-a-test-000000001\"";
+const BETTER_AUTH: &str = "kind = \"better-auth\"\nsecret = \"better-auth-secret-for-a-test-01\"\n\
+                           [session.cookie_cache]";
+const KOA: &str = "kind = \"koa-session\"\nsecret = \"k\"\nuser_id = \"/id\"";
+const LARAVEL: &str = "kind = \"laravel\"\ndriver = \"cookie\"\n\
+                       secret = \"base64:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"";
+
+#[test]
+fn all_chunks_and_companions_of_a_session_that_is_over_are_kept_back() {
+    let token = "next-auth.session-token";
+    let sent = format!("a=1; {token}.0=x; {token}.1=y; b=2; {token}.7=z; __Secure-{token}=w");
+    assert_eq!(left_of_revoked(NEXT_AUTH, &sent), "a=1; b=2");
+    assert_eq!(left_of_revoked(AUTH0, "__session__0=a; appSession.1=b; c=3"), "c=3");
+    let sent = "better-auth.session_token=a; better-auth.session_data.0=b; \
+                __Secure-better-auth.session_data=c; better-auth.theme=d";
+    assert_eq!(left_of_revoked(BETTER_AUTH, sent), "better-auth.theme=d");
+    assert_eq!(left_of_revoked(KOA, "koa.sess=a; koa.sess.sig=b; other.sig=c"), "other.sig=c");
+    let id = "en17pbCu68GIwzQgPcFM7crZXbMX23WX96BNxbuY";
+    assert_eq!(left_of_revoked(LARAVEL, &format!("laravel_session=a; {id}=b; c=3")), "c=3");
+}
+
+#[test]
+fn a_second_session_beside_the_one_that_was_judged_is_kept_back() {
+    let token = "next-auth.session-token";
+    let both = format!("__Secure-{token}=a; {token}=b");
+    assert_eq!(left(NEXT_AUTH, &both), format!("__Secure-{token}=a"));
+    assert_eq!(left(NEXT_AUTH, &format!("{token}=a; {token}.0=b")), format!("{token}=a"));
+    assert_eq!(left(NEXT_AUTH, &format!("{token}=a; {token}=b")), format!("{token}=a"));
+    assert_eq!(left(NEXT_AUTH, &format!("{token}-x=a; b=2")), "b=2", "read by its beginning");
+    assert_eq!(left(NEXT_AUTH, &format!("{token}.1=a")), "", "a chunk without the first");
+    assert_eq!(left(AUTH0, "__session=a; __session=b; appSession=c"), "__session=b");
+    assert_eq!(left(AUTH0, "appSession=c; d=4"), "appSession=c; d=4");
+    assert_eq!(left(LARAVEL, "laravel.session=a; laravel%5Fsession=b; laravel session=c"), "");
+}
+
+#[test]
+fn nothing_is_kept_back_of_one_whole_session() {
+    let token = "next-auth.session-token";
+    for (kind, sent) in [
+        (NEXT_AUTH, format!("a=1;{token}.1=y;{token}.0=x; b=2")),
+        (BETTER_AUTH, "better-auth.session_token=a; better-auth.session_data=b".to_owned()),
+        (KOA, "koa.sess=a; koa.sess.sig=b".to_owned()),
+        (NEXT_AUTH, String::new()),
+    ] {
+        assert_eq!(left(kind, &sent), sent);
+    }
+}
