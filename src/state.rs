@@ -166,6 +166,7 @@ impl Live {
     /// connections to stores and what is known of the app's servers go on serving
     /// it.
     pub fn replace(self: &Arc<Self>, policy: Policy) {
+        self.pools.prepare(&policy.upstreams);
         self.servers.keys.supply(&policy);
         self.retired.replace(&self.policy().discovery, &policy.discovery, self.clock.now());
         self.policy.store(Arc::new(policy));

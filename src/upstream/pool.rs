@@ -53,6 +53,14 @@ impl Pools {
         pool
     }
 
+    /// Makes the pools of settings that come into force, while what the pools before
+    /// them know is still there.
+    pub fn prepare(&self, upstreams: &[Arc<Upstream>]) {
+        for upstream in upstreams {
+            drop(self.of(upstream));
+        }
+    }
+
     /// Forgets the pools of settings that nothing uses any more.
     pub fn retain_used(&self) {
         let _changing = self.changing.lock();
