@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::mint::well_known::Published;
-use crate::policy::{Origin, Policy, Route, Rule, SessionRule, TokenRoute, rule_for};
+use crate::policy::{Policy, Route, Rule, SessionRule, TokenRoute, WebOrigin, rule_for};
 use crate::request::client::Scheme;
 use crate::request::refusal::{Audience, PLAIN_TEXT, Refusal, Reply};
 use crate::request::view::{RequestView, SEC_FETCH_SITE};
@@ -81,7 +81,7 @@ pub fn plan<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Option
             Plan::Refuse(Refusal::MethodNotAllowed(allow))
         }
         // Another site must not spend the key in the name of who is signed in here.
-        Some(Rule::Route(route)) if route.vendor.is_some() && is_from_elsewhere(view, &[]) => {
+        Some(Rule::Route(route)) if route.vendor_api.is_some() && is_from_elsewhere(view, &[]) => {
             Plan::Refuse(Refusal::CrossSite)
         }
         Some(Rule::Route(route)) => Plan::Forward(Some(route)),
@@ -110,7 +110,7 @@ fn plan_token<'p>(token: &'p Arc<TokenRoute>, view: &RequestView<'_>) -> Plan<'p
 
 /// Whether a site is asking that is neither our own nor allowed. `Origin` decides where browsers send it;
 /// Fetch metadata covers the rest (plain GETs, old forms).
-fn is_from_elsewhere(view: &RequestView<'_>, allowed: &[Origin]) -> bool {
+fn is_from_elsewhere(view: &RequestView<'_>, allowed: &[WebOrigin]) -> bool {
     // No browser sends either twice; the second could contradict the first.
     if view.is_repeated(&header::ORIGIN) || view.is_repeated(&SEC_FETCH_SITE) {
         return true;
@@ -140,7 +140,7 @@ fn is_own(origin: &[u8], view: &RequestView<'_>) -> bool {
     bare(authority) == bare(host)
 }
 
-fn preflight_reply(token: &TokenRoute, origin: &Origin, view: &RequestView<'_>) -> Reply {
+fn preflight_reply(token: &TokenRoute, origin: &WebOrigin, view: &RequestView<'_>) -> Reply {
     let mut reply = Reply::new(StatusCode::NO_CONTENT, PLAIN_TEXT, Bytes::new());
     cors(&mut reply, origin);
     reply.push(header::ACCESS_CONTROL_ALLOW_METHODS, &token.allow);
@@ -155,7 +155,7 @@ fn preflight_reply(token: &TokenRoute, origin: &Origin, view: &RequestView<'_>) 
 }
 
 /// Lets one exact origin read the answer, with credentials.
-pub fn cors(reply: &mut Reply, origin: &Origin) {
+pub fn cors(reply: &mut Reply, origin: &WebOrigin) {
     reply.push(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.as_str());
     reply.push(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
     reply.push(header::ACCESS_CONTROL_EXPOSE_HEADERS, "RateLimit, RateLimit-Policy, Retry-After");

@@ -1,5 +1,6 @@
-//! The README and the annotated example do what they say: every configuration
-//! block is read, every command is run, every output shown is the real one.
+//! The README, the guides and the annotated example do what they say: every
+//! configuration block is read, every command is run, every output shown is the
+//! real one. A block that no test knows is a failure.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -8,6 +9,8 @@
     reason = "helpers of tests may fail the test they serve"
 )]
 
+#[path = "readme/example.rs"]
+mod example;
 #[path = "readme/frameworks.rs"]
 mod frameworks;
 
@@ -18,10 +21,21 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use pages::{all_blocks, ten_lines, texts};
+
 #[path = "readme/gallery.rs"]
 mod gallery;
+#[path = "readme/links.rs"]
+mod links;
+#[path = "readme/pages.rs"]
+mod pages;
+#[path = "readme/reference.rs"]
+mod reference;
+#[path = "readme/security.rs"]
+mod security;
 
-const README: &str = include_str!("../README.md");
+/// Pages whose TOML blocks are parts of a file, which their own tests complete.
+const PARTS: [&str; 2] = [frameworks::PAGE, gallery::PAGE];
 const SECRETS: [(&str, &str); 8] = [
     ("ASSERTION_KEY", "only-for-this-test-and-nothing-else-0123456789"),
     ("OPENAI_API_KEY", "sk-only-for-this-test"),
@@ -33,16 +47,23 @@ const SECRETS: [(&str, &str); 8] = [
     ("PORTIVE_API_KEY", "PRTV_onlyForTest_0123456789abcdef"),
 ];
 
-/// The contents of the README's fenced blocks in one language. What the gallery
-/// shows are parts of a file, which `gallery` completes.
-fn blocks(language: &str) -> Vec<String> {
-    blocks_of(&README.replace(gallery::section(), ""), language)
-}
+/// Commands shown, each of which a test below runs; `tests/run` runs all tests.
+const COMMANDS: [&str; 5] = [
+    "cargo run --release -- demo",
+    "portcullis check",
+    "portcullis run",
+    "portcullis session --cookie 'next-auth.session-token=not-a-session'",
+    "tests/run",
+];
 
-fn blocks_of(text: &str, language: &str) -> Vec<String> {
-    let fence = format!("```{language}\n");
-    text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
-}
+/// What a `text` block begins with, and where it stands. All but the picture are
+/// outputs that a test below compares.
+const OUTPUTS: [(&str, &str); 4] = [
+    ("README.md", "browser ──▶ Portcullis ──▶ your app\n"),
+    ("README.md", "gateway.toml:15:7: token.portive.ttl: "),
+    ("deploy/guides/howto/published-keys.md", "token.convex: key \"2026-07\" (ES256): "),
+    ("deploy/guides/howto/refused-user.md", "refused: malformed: …\n"),
+];
 
 /// A folder of this test's own, with a gateway.toml in it.
 fn folder(name: &str, config: &str) -> PathBuf {
@@ -95,6 +116,16 @@ impl Running {
     }
 }
 
+/// Where a gateway that was just started listens.
+fn listening(gateway: &mut Running) -> String {
+    let mut lines = BufReader::new(gateway.0.stderr.take().unwrap()).lines();
+    let listening = lines.find_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(&line.ok()?).ok()?;
+        (line["message"] == "listening").then(|| line["address"].as_str().unwrap().to_owned())
+    });
+    listening.expect("the gateway says where it listens")
+}
+
 /// The status line of `GET path`, asked until something answers there.
 fn get(address: &str, path: &str) -> String {
     for _ in 0..200 {
@@ -111,62 +142,64 @@ fn get(address: &str, path: &str) -> String {
 }
 
 #[test]
-fn every_configuration_block_holds() {
-    let blocks = blocks("toml");
-    assert!(blocks.len() >= 2);
-    // `frameworks` judges the parts of a file.
-    let whole = blocks.iter().filter(|block| !block.starts_with("[session]"));
-    for (index, block) in whole.enumerate() {
-        let folder = folder(&format!("readme-block-{index}"), block);
-        let (code, said, problems) = run(&folder, &["check"]);
-        assert_eq!((code, problems.as_str()), (0, ""), "{block}");
-        let (certificates, keys): (Vec<&str>, Vec<&str>) =
-            said.split_inclusive('\n').partition(|line| line.starts_with("certificate "));
-        assert_eq!(certificates.len(), usize::from(block.contains("tls = [")), "{said}");
-        // Keys that others know by name are listed first.
-        let keys = keys.concat();
-        let keys = keys.strip_suffix("ok\n").unwrap();
-        assert!(keys.is_empty() || self::blocks("text").iter().any(|text| text == keys), "{said}");
+fn every_block_is_known_here() {
+    for block in all_blocks() {
+        let known = match block.language.as_str() {
+            // `every_configuration_block_holds`, `frameworks` and `gallery` read these.
+            "toml" => true,
+            "sh" => block.text.lines().all(|command| COMMANDS.contains(&command)),
+            // `tests/interop/identity.test.mjs` runs it.
+            "python" => block.page == "deploy/guides/howto/identity.md",
+            "text" => OUTPUTS
+                .iter()
+                .any(|(page, start)| block.page == *page && block.text.starts_with(start)),
+            _ => false,
+        };
+        assert!(known, "{}: no test knows this block:\n{}", block.page, block.text);
     }
 }
 
 #[test]
-fn the_annotated_example_holds() {
-    let folder = folder("readme-example", include_str!("../gateway.toml"));
-    assert_eq!(run(&folder, &["check"]), (0, "ok\n".into(), String::new()));
+fn every_configuration_block_holds() {
+    let blocks = all_blocks();
+    let outputs: Vec<&str> = texts_of(&blocks, "text");
+    let whole = blocks
+        .iter()
+        .filter(|block| block.language == "toml" && !PARTS.contains(&block.page.as_str()));
+    let mut read = 0;
+    for block in whole {
+        let folder = folder(&format!("readme-block-{read}"), &block.text);
+        read += 1;
+        let (code, said, problems) = run(&folder, &["check"]);
+        assert_eq!((code, problems.as_str()), (0, ""), "{}", block.text);
+        let (certificates, keys): (Vec<&str>, Vec<&str>) =
+            said.split_inclusive('\n').partition(|line| line.starts_with("certificate "));
+        assert_eq!(certificates.len(), usize::from(block.text.contains("tls = [")), "{said}");
+        // Keys that others know by name are listed first.
+        let keys = keys.concat();
+        let keys = keys.strip_suffix("ok\n").unwrap();
+        assert!(keys.is_empty() || outputs.contains(&keys), "{said}");
+    }
+    assert!(read >= 10, "only {read} whole configurations were found");
+}
+
+fn texts_of<'b>(blocks: &'b [pages::Block], language: &str) -> Vec<&'b str> {
+    let of_language = blocks.iter().filter(|block| block.language == language);
+    of_language.map(|block| block.text.as_str()).collect()
 }
 
 #[test]
 fn the_problems_shown_are_the_problems_reported() {
-    let broken = blocks("toml")[0].replace("ttl = \"1m\"", "ttl = 60").replace("limit =", "limt =");
+    let broken = ten_lines().replace("ttl = \"1m\"", "ttl = 60").replace("limit =", "limt =");
     let folder = folder("readme-problems", &broken);
     let (code, stdout, stderr) = run(&folder, &["check"]);
     assert_eq!((code, stdout.as_str()), (2, ""));
-    assert!(blocks("text").contains(&stderr), "the README should show:\n{stderr}");
-}
-
-#[test]
-fn every_command_of_the_readme_is_known_here() {
-    let commands: Vec<String> = blocks("sh")
-        .iter()
-        .flat_map(|b| b.lines().map(str::to_owned).collect::<Vec<_>>())
-        .collect();
-    for command in &commands {
-        let tested = [
-            "cargo run --release -- demo",
-            "portcullis check",
-            "portcullis run",
-            "portcullis session --cookie 'next-auth.session-token=not-a-session'",
-            "tests/run",
-        ];
-        assert!(tested.contains(&command.as_str()), "no test runs `{command}`");
-    }
-    assert!(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/run")).is_file());
+    assert!(texts("README.md", "text").contains(&stderr), "the README should show:\n{stderr}");
 }
 
 #[test]
 fn the_session_command_explains_a_refused_cookie() {
-    let folder = folder("readme-session", &blocks("toml")[0]);
+    let folder = folder("readme-session", &ten_lines());
     let (code, stdout, _) =
         run(&folder, &["session", "--cookie", "next-auth.session-token=not-a-session"]);
     assert_eq!(code, 1);
@@ -175,15 +208,10 @@ fn the_session_command_explains_a_refused_cookie() {
 
 #[test]
 fn the_ten_lines_run_and_stop() {
-    let config = blocks("toml")[0].replace("127.0.0.1:8080\"", "127.0.0.1:0\"\nadmin = false");
+    let config = ten_lines().replace("127.0.0.1:8080\"", "127.0.0.1:0\"\nadmin = false");
     let folder = folder("readme-run", &config);
     let mut gateway = Running::start(portcullis(&folder, &["run"]));
-    let mut lines = BufReader::new(gateway.0.stderr.take().unwrap()).lines();
-    let listening = lines.find_map(|line| {
-        let line: serde_json::Value = serde_json::from_str(&line.ok()?).ok()?;
-        (line["message"] == "listening").then(|| line["address"].as_str().unwrap().to_owned())
-    });
-    let address = listening.expect("the gateway says where it listens");
+    let address = listening(&mut gateway);
     assert_eq!(get(&address, "/api/get-auth-token"), "HTTP/1.1 401 Unauthorized");
     assert_eq!(get(&address, "/"), "HTTP/1.1 502 Bad Gateway", "there is no app in this test");
     assert_eq!(gateway.terminate(), 0);

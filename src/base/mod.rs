@@ -8,6 +8,7 @@ pub mod crypto_provider;
 pub mod digest;
 pub mod hardening;
 pub mod host;
+pub mod json_path;
 pub mod lock;
 pub mod pem;
 pub mod secret;

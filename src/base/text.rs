@@ -120,6 +120,13 @@ pub fn span(seconds: u64) -> String {
     }
 }
 
+/// `text` as JavaScript's `encodeURIComponent` writes it.
+pub fn encode_uri_component(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    push_percent_encoded(&mut encoded, text, b"-_.!~*'()");
+    encoded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +171,14 @@ mod tests {
         for (seconds, text) in cases {
             assert_eq!(span(seconds), text);
         }
+    }
+
+    #[test]
+    fn what_is_percent_encoded_reads_as_javascript_writes_it() {
+        assert_eq!(encode_uri_component("å b&c=d/-_.!~*'()"), "%C3%A5%20b%26c%3Dd%2F-_.!~*'()");
+        let mut out = "/login?next=".to_owned();
+        push_percent_encoded(&mut out, "/a?b", b"/");
+        assert_eq!(out, "/login?next=/a%3Fb");
     }
 
     #[test]

@@ -98,6 +98,11 @@ pub fn size(text: &str) -> Result<usize, &'static str> {
     number.checked_mul(scale).ok_or("a smaller size")
 }
 
+/// Seconds, rounded up: a client that waits this long has waited long enough.
+pub fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -45,7 +45,8 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
     // Where `[server]` is wrong, the rest is still read for its problems.
     let trusted = table.as_ref().map(|table| table.edge.proxies.clone());
     let limits = table.as_ref().map(|table| table.limits);
-    let policy = Policy::read(&mut top, trusted.unwrap_or_default(), limits.unwrap_or_default());
+    let policy =
+        Policy::from_table(&mut top, trusted.unwrap_or_default(), limits.unwrap_or_default());
     top.finish();
     let ServerTable { server, edge, limits: _ } = table?;
     Some(Config { server, log: log?, edge, policy: policy? })

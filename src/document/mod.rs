@@ -11,6 +11,7 @@ mod node;
 mod problem;
 mod read;
 mod table;
+pub mod template_syntax;
 
 pub use node::{Key, Node, Value, shown};
 pub use problem::{Problem, Problems};

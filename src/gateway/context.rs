@@ -326,7 +326,7 @@ impl Ctx {
     pub(super) fn verified_headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let assertion = self.policy.identity.assertion.as_ref().zip(self.identity.as_deref());
         let assertion = assertion.and_then(|(assertion, identity)| {
-            self.live.assertions.of(assertion, identity, self.now)
+            self.live.assertions.header_for(assertion, identity, self.now)
         });
         let told = self.policy.identity.headers.iter();
         let told = told.filter_map(|header| self.rendered(header));

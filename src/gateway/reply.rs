@@ -7,7 +7,7 @@ use pingora::protocols::http::ServerSession;
 
 use crate::decide;
 use crate::limit::Admitted;
-use crate::policy::{Origin, TokenRoute};
+use crate::policy::{TokenRoute, WebOrigin};
 use crate::request::refusal::{Part, RATELIMIT, RATELIMIT_POLICY, Refusal, Reply};
 use crate::request::trace::Trace;
 use crate::request::view::Limits;
@@ -107,7 +107,7 @@ pub(super) fn push_limit(reply: &mut Reply, route: &TokenRoute, admitted: Option
 }
 
 /// Lets an allowed origin read the answer, refusals included.
-pub(super) fn with_cors(mut reply: Reply, origin: Option<&Origin>) -> Reply {
+pub(super) fn with_cors(mut reply: Reply, origin: Option<&WebOrigin>) -> Reply {
     if let Some(origin) = origin
         && !reply.headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
     {

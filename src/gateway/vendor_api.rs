@@ -6,7 +6,7 @@ use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
 
 use super::context::Ctx;
-use crate::policy::{SessionRule, Vendor};
+use crate::policy::{SessionRule, VendorApi};
 
 /// The app's business, and the browser's view of the app.
 const NOT_FOR_VENDORS: [HeaderName; 9] = [
@@ -45,8 +45,8 @@ const NOT_FOR_OUR_SITE: [HeaderName; 18] = [
 
 impl Ctx {
     /// The vendor this request goes to, if it goes to one.
-    pub(super) fn vendor(&self) -> Option<&Vendor> {
-        self.route.as_ref()?.vendor.as_deref()
+    pub(super) fn vendor(&self) -> Option<&VendorApi> {
+        self.route.as_ref()?.vendor_api.as_deref()
     }
 
     /// Leaves nothing of the app's in the request, and puts in what the route says.
@@ -66,7 +66,7 @@ impl Ctx {
             response.remove_header(name);
         }
         let fields = response.headers.iter();
-        let telling = fields.filter(|(_, value)| vendor.is_told_by(value.as_bytes()));
+        let telling = fields.filter(|(_, value)| vendor.leaks_in(value.as_bytes()));
         let telling: Vec<HeaderName> = telling.map(|(name, _)| name.clone()).collect();
         for name in &telling {
             response.remove_header(name);

@@ -1,5 +1,5 @@
-//! The bodies browsers send: JSON and forms, strictly. What can be read in two
-//! ways is refused: the app behind might read it in the other one.
+//! The bodies browsers send: JSON and forms, read strictly. A body with two readings is
+//! refused, because the app behind might choose the other one.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::MintError;
+use super::error::MintError;
 
 /// The JSON of a body; nothing if it is empty.
 pub(super) fn document(body: &[u8]) -> Result<Value, MintError> {
@@ -94,7 +94,7 @@ pub(super) fn form_field(text: &str, name: &str) -> Result<Option<String>, MintE
     Ok(found)
 }
 
-/// `application/x-www-form-urlencoded`, strictly: what does not decode is refused.
+/// `application/x-www-form-urlencoded`, strictly: text that does not decode is refused.
 fn decoded(text: &str) -> Result<Cow<'_, str>, MintError> {
     if !text.contains(['%', '+']) {
         return Ok(text.into());

@@ -1,16 +1,27 @@
 //! Which requests may share one token.
 //!
-//! The key is a digest over everything that can change the token, each part
-//! behind its length or type, so that no two different requests can spell the
-//! same bytes. The settings go in once, as a digest.
+//! The key is a digest over everything that can change the token. Each part follows its
+//! length or type, so no two different requests spell the same bytes. The settings go
+//! in once, as a digest.
 
 use serde_json::Value;
 
+use super::subject::Subject;
 use crate::base::digest::Digest;
-use crate::document::Node;
-use crate::mint::{CachePolicy, Subject};
+use crate::document::{At, FromNode, Node};
 
-/// What identifies a token's settings: any change gives other keys.
+/// Who may get a token again after it has been made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CachePolicy {
+    /// Anyone: it is bound to no user.
+    Global,
+    /// No one: the token is single use, or its client breaks on one it has seen.
+    Never,
+    /// The same user with the same inputs and grants.
+    User,
+}
+
+/// A digest of a token's settings: any change gives other keys.
 #[derive(Clone, Copy)]
 pub(super) struct Fingerprint(Digest);
 
@@ -98,6 +109,21 @@ fn feed(text: &mut Vec<u8>, value: Option<&Value>) {
             for (key, value) in members {
                 feed_bytes(text, key.as_bytes());
                 feed(text, Some(value));
+            }
+        }
+    }
+}
+
+impl FromNode for CachePolicy {
+    fn read(at: &At<'_>) -> Option<Self> {
+        const EXPECTED: &str = r#""never", "user" or "global""#;
+        match at.text(EXPECTED)? {
+            "global" => Some(Self::Global),
+            "never" => Some(Self::Never),
+            "user" => Some(Self::User),
+            _ => {
+                at.wrong(EXPECTED);
+                None
             }
         }
     }

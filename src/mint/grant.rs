@@ -1,28 +1,29 @@
 //! Asking the app what this user may do, with the user's own cookie.
 //!
-//! Pure: the shell performs the request; here stand its settings and the
-//! reading of its answer, which templates see as `{grant.…}`. What the browser
-//! asks for without a pattern that allows it goes along in the address: nobody
-//! else could decide about it.
+//! Pure: the shell makes the request; its settings are here, and the reading of its
+//! answer, which templates see as `{grant.…}`. An input without a pattern that allows
+//! it is added to the address, because only the app can decide about it.
 
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 use serde_json::Value;
 
-use super::layered_table::Members;
-use super::template::filter::{percent_encoded, text_of};
-use super::template::parse::references;
+use super::error::MintError;
+use super::json::text_of;
+use super::layered_table::LayeredTable;
+use super::subject::Subject;
 use super::template::{self, Names, Scope, Text};
+use crate::base::text::encode_uri_component;
+use crate::base::url::Url;
+use crate::document::template_syntax::references;
 use crate::document::{At, OneOrMany};
-use crate::mint::{MintError, Subject};
-use crate::outbound::Url;
 
 /// The `grant` of a token: a GET to the app.
 pub struct GrantHook {
     url: Text,
-    /// Inputs the app decides about alone, which the address does not name itself.
-    told: Vec<String>,
+    /// Inputs only the app decides about and the address does not name itself.
+    added: Vec<String>,
     /// Headers of the browser's request that go along.
     pub forward: Vec<HeaderName>,
     pub timeout: Duration,
@@ -31,8 +32,13 @@ pub struct GrantHook {
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 impl GrantHook {
+    pub(super) const KEYS: [&str; 1] = ["grant"];
+
     /// `None` without one, or if problems were noted.
-    pub(super) fn read(members: &mut Members<'_, '_, '_>, names: &Names<'_>) -> Option<Self> {
+    pub(super) fn from_members(
+        members: &mut LayeredTable<'_, '_, '_>,
+        names: &Names<'_>,
+    ) -> Option<Self> {
         let at = members.own("grant")?;
         let mut table = at.table()?;
         let url = table.take_needed("url", "url = \"http://127.0.0.1:3000/grants\"");
@@ -49,25 +55,29 @@ impl GrantHook {
                 Err(_) => at.problem("`forward` lists names of headers such as \"cookie\""),
             }
         }
-        let (url, told) = address(&url?, names)?;
-        Some(Self { url, told, forward: headers, timeout })
+        let (url, added) = address(&url?, names)?;
+        Some(Self { url, added, forward: headers, timeout })
     }
 
     /// Where this user's grants are asked for.
     pub fn url(&self, subject: &Subject<'_>) -> Result<String, MintError> {
         let absent = || MintError::bad_request("a part of the grant hook's address has no value");
         let scope = Scope::before_minting(subject);
-        let mut url = self.url.encoded(&scope, percent_encoded)?.ok_or_else(absent)?;
+        let mut url = self.url.encoded(&scope, encode_uri_component)?.ok_or_else(absent)?;
         let path = url.split('?').next().unwrap_or_default();
         if path.split('/').any(|segment| matches!(segment, "." | "..")) {
             return Err(MintError::bad_request(
                 "a part of the grant hook's address is a dot segment",
             ));
         }
-        for name in &self.told {
+        for name in &self.added {
             let Some(value) = subject.inputs.get(name).and_then(text_of) else { continue };
             url.push(if url.contains('?') { '&' } else { '?' });
-            url.push_str(&format!("{}={}", percent_encoded(name), percent_encoded(&value)));
+            url.push_str(&format!(
+                "{}={}",
+                encode_uri_component(name),
+                encode_uri_component(&value)
+            ));
         }
         Ok(url)
     }
@@ -101,7 +111,7 @@ fn address(at: &At<'_>, names: &Names<'_>) -> Option<(Text, Vec<String>)> {
         at.problem("the address may name {request.…} and {session.…} only");
         return None;
     }
-    // What a user may choose must not choose the server.
+    // A value the user chooses must not choose the server.
     let server = text.split_once("://").map_or("", |(_, rest)| rest);
     let server = server.split(['/', '?']).next().unwrap_or_default();
     let literal = text.split('{').next().unwrap_or_default();
@@ -114,7 +124,7 @@ fn address(at: &At<'_>, names: &Names<'_>) -> Option<(Text, Vec<String>)> {
         .filter(|reference| reference.root() == "request")
         .filter_map(|reference| reference.rest().first().map(String::as_str))
         .collect();
-    let told = names.inputs.left_to_the_app().filter(|name| !named.contains(name));
-    let told = told.map(str::to_owned).collect();
-    Some((template::text(at, names)?, told))
+    let open = names.inputs.left_to_the_app().filter(|name| !named.contains(name));
+    let added = open.map(str::to_owned).collect();
+    Some((template::text(at, names)?, added))
 }

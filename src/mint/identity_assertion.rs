@@ -1,8 +1,8 @@
-//! Who is signed in, told to the app in a way it can verify: a short JWT in a
+//! Who is signed in, in a form the app can verify: a short JWT in a
 //! request header, signed with a key of its own.
 //!
-//! Headers alone are believed because nobody else reaches the app. Where that is
-//! not certain, the app checks this: `alg` and key as configured, `typ`
+//! Plain headers can be trusted if only the gateway reaches the app. Where that is not
+//! certain, the app checks this: `alg` and key as configured, `typ`
 //! `portcullis-identity+jwt`, `aud`, `exp`. Type, audience and key keep it apart
 //! from every token the gateway hands out and from the session itself.
 //!
@@ -19,19 +19,21 @@ use jsonwebtoken::Algorithm;
 use moka::sync::Cache;
 use serde_json::json;
 
+use super::key::Signer;
 use crate::base::clock::Now;
 use crate::base::digest::{Digest, Digester};
 use crate::document::{At, FromNode, Table};
-use crate::mint::Signer;
+
 use crate::request::headers;
 use crate::session::Identity;
 
-/// What tells an assertion from every other JWT (RFC 8725 section 3.11).
+/// The `typ` that sets an assertion apart from every other JWT (RFC 8725 section 3.11).
 pub const TYPE: &str = "portcullis-identity+jwt";
 
 const DEFAULT_TTL: Duration = Duration::from_secs(300);
 const LONGEST_TTL: Duration = Duration::from_secs(3600);
-/// As long as the hash; shorter keys can be guessed offline (RFC 7518 section 3.2).
+/// Octets, as many as the hash has; shorter keys can be guessed offline (RFC 7518
+/// section 3.2).
 const SHORTEST_SECRET: usize = 32;
 /// Bytes of assertions and bookkeeping kept at most.
 const CAPACITY: u64 = 32 * 1024 * 1024;
@@ -46,8 +48,8 @@ pub struct Assertion {
     issuer: String,
     audience: String,
     ttl: Duration,
-    /// Over all of the above and the key, so that nothing signed under other
-    /// settings is served.
+    /// A digest of all of the above and the key: an assertion signed under other
+    /// settings is never served.
     fingerprint: Digest,
 }
 
@@ -131,7 +133,7 @@ fn named(table: &mut Table<'_>, key: &'static str, hint: &str) -> Option<String>
 }
 
 impl Assertion {
-    /// What the assertion says depends on this and nothing else.
+    /// A digest over everything the assertion's text depends on.
     fn key(&self, identity: &Identity) -> Digest {
         let mut digester = Digester::default();
         digester.add(self.fingerprint.bytes());
@@ -140,7 +142,7 @@ impl Assertion {
         digester.finish()
     }
 
-    /// A new one; `None` if the session is over or the key fails.
+    /// Signs a new one; `None` if the session is over or the key fails.
     fn sign(&self, identity: &Identity, now: Now) -> Option<Signed> {
         let latest = now.unix() + self.ttl.as_secs();
         let session_ends = identity.expires_at().unwrap_or(u64::MAX);
@@ -161,7 +163,7 @@ impl Assertion {
         text.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut text);
         let value = HeaderValue::from_str(&text).ok()?;
-        // One that ends with the session cannot be replaced by a longer one.
+        // No longer one can replace an assertion that ends with the session.
         let margin = if expires_at == session_ends { 0 } else { self.ttl.as_secs() / 5 };
         Some(Signed { value, from: now.unix(), until: expires_at - margin })
     }
@@ -183,15 +185,15 @@ impl Default for Assertions {
         let weigh = |_: &Digest, signed: &Signed| {
             u32::try_from(signed.value.len() + OVERHEAD).unwrap_or(u32::MAX)
         };
-        // Its own expiry only frees memory: what is served is decided below.
+        // The cache's own expiry only frees memory; `header_for` decides what is served.
         let cache = Cache::builder().max_capacity(CAPACITY).weigher(weigh);
         Self(cache.time_to_live(LONGEST_TTL).build())
     }
 }
 
 impl Assertions {
-    /// The header that tells the app who is asking.
-    pub fn of(
+    /// The header that names the signed-in user to the app.
+    pub fn header_for(
         &self,
         assertion: &Assertion,
         identity: &Identity,
@@ -249,8 +251,9 @@ mod tests {
 
     #[test]
     fn it_says_who_for_whom_and_until_when() {
-        let (header, value) =
-            Assertions::default().of(&assertion(), &user("u1", None), Now::at(1000)).unwrap();
+        let (header, value) = Assertions::default()
+            .header_for(&assertion(), &user("u1", None), Now::at(1000))
+            .unwrap();
         assert_eq!(header, "x-portcullis-assertion");
         assert_eq!(decode_header(value.to_str().unwrap()).unwrap().typ.as_deref(), Some(TYPE));
         let expected =
@@ -262,7 +265,7 @@ mod tests {
     #[test]
     fn one_signature_serves_until_a_fifth_of_its_life_is_left() {
         let (kept, assertion, u1) = (Assertions::default(), assertion(), user("u1", None));
-        let at = |seconds| kept.of(&assertion, &u1, Now::at(seconds)).unwrap().1;
+        let at = |seconds| kept.header_for(&assertion, &u1, Now::at(seconds)).unwrap().1;
         let first = at(1000);
         assert_eq!(at(1239), first);
         let second = at(1240);
@@ -275,10 +278,10 @@ mod tests {
     fn it_never_outlives_the_session() {
         let (kept, assertion) = (Assertions::default(), assertion());
         let ending = user("u1", Some(1100));
-        let (_, value) = kept.of(&assertion, &ending, Now::at(1000)).unwrap();
+        let (_, value) = kept.header_for(&assertion, &ending, Now::at(1000)).unwrap();
         assert_eq!(claims(&value, KEY).unwrap()["exp"], 1100);
-        assert_eq!(kept.of(&assertion, &ending, Now::at(1099)).unwrap().1, value);
-        assert!(kept.of(&assertion, &ending, Now::at(1100)).is_none());
+        assert_eq!(kept.header_for(&assertion, &ending, Now::at(1099)).unwrap().1, value);
+        assert!(kept.header_for(&assertion, &ending, Now::at(1100)).is_none());
     }
 
     #[test]
@@ -294,7 +297,7 @@ mod tests {
             other(json!({ "key": KEY, "audience": "my-app", "issuer": "me" })),
         ] {
             for identity in [user("u1", None), user("u2", None), user("u1", Some(1200))] {
-                let (_, value) = kept.of(&assertion, &identity, Now::at(1000)).unwrap();
+                let (_, value) = kept.header_for(&assertion, &identity, Now::at(1000)).unwrap();
                 assert!(seen.insert(value));
             }
         }

@@ -1,15 +1,17 @@
-//! What a browser may say when it asks for a token.
+//! The inputs a browser may give when it asks for a token.
 //!
-//! Only inputs named in `request` are read; identity, role and lifetime never
-//! come from here. Each input has a size, a character set or shape, and patterns
-//! over the session: being signed in is not being allowed into every room.
+//! Only inputs named in `request` are read; identity, role and lifetime never come from
+//! the browser. Each input has a size, a character set or shape, and patterns over the
+//! session: a signed-in user is not allowed into every room.
 
 use serde_json::{Map, Value};
 
-use super::MintError;
 use super::body::{document, form_field};
-use super::layered_table::Members;
-use super::request_pattern::{CharSet, Pattern, Shape};
+use super::charset::{CharSet, Shape};
+use super::error::MintError;
+use super::layered_table::LayeredTable;
+use super::request_pattern::Pattern;
+use crate::base::json_path::JsonPath;
 use crate::document::{At, FromNode, OneOrMany, Table};
 use crate::session::Identity;
 
@@ -17,9 +19,10 @@ use crate::session::Identity;
 #[derive(Default)]
 pub struct Inputs(Vec<Input>);
 
+/// One input and the rules for it.
 struct Input {
     name: String,
-    origin: Origin,
+    location: InputLocation,
     allow: Vec<Pattern>,
     chars: Option<CharSet>,
     shape: Option<Shape>,
@@ -27,11 +30,11 @@ struct Input {
     optional: bool,
 }
 
-/// Where an input stands in the request.
+/// The place of an input in the request.
 #[derive(Clone)]
-enum Origin {
+enum InputLocation {
     Form(String),
-    Json(Vec<String>),
+    Json(JsonPath),
     Query(String),
 }
 
@@ -40,20 +43,22 @@ const LONGEST: usize = 200;
 
 impl Inputs {
     /// The token's `request` over the preset's, member by member.
-    pub(super) fn read(members: &mut Members<'_, '_, '_>, has_grant: bool) -> Self {
+    pub(super) const KEYS: [&str; 1] = ["request"];
+
+    pub(super) fn from_members(members: &mut LayeredTable<'_, '_, '_>, has_grant: bool) -> Self {
         let preset = members.inherited("request");
         let own = members.own("request");
-        let of = |at: &Option<At<'_>>| -> Vec<String> {
+        let names_in = |at: &Option<At<'_>>| -> Vec<String> {
             let members = at.as_ref().map(At::members).unwrap_or_default();
             members.iter().map(|(key, _)| key.name.clone()).collect()
         };
-        let mut names = of(&preset);
-        names.extend(of(&own));
+        let mut names = names_in(&preset);
+        names.extend(names_in(&own));
         names.sort();
         names.dedup();
         let read = |name: String| {
             let (preset, own) = (member_table(&preset, &name), member_table(&own, &name));
-            Input::read(name, own, preset, members.token(), has_grant)
+            Input::from_tables(name, own, preset, members.token(), has_grant)
         };
         Self(names.into_iter().filter_map(read).collect())
     }
@@ -62,7 +67,7 @@ impl Inputs {
         self.0.is_empty()
     }
 
-    /// Inputs nothing here restricts: the app, which is asked, decides about them.
+    /// Inputs without a rule of their own: the app decides about them.
     pub(super) fn left_to_the_app(&self) -> impl Iterator<Item = &str> {
         let open = |input: &&Input| input.allow.is_empty() && input.shape.is_none();
         self.0.iter().filter(open).map(|input| input.name.as_str())
@@ -70,9 +75,9 @@ impl Inputs {
 
     /// Whether the request's body has to be read.
     pub fn reads_body(&self) -> bool {
-        self.0.iter().any(|input| match input.origin {
-            Origin::Form(_) | Origin::Json(_) => true,
-            Origin::Query(_) => false,
+        self.0.iter().any(|input| match input.location {
+            InputLocation::Form(_) | InputLocation::Json(_) => true,
+            InputLocation::Query(_) => false,
         })
     }
 
@@ -86,22 +91,22 @@ impl Inputs {
         let mut found = Map::new();
         let mut json = None;
         for input in &self.0 {
-            let value = match &input.origin {
-                Origin::Form(field) => {
+            let value = match &input.location {
+                InputLocation::Form(field) => {
                     let body = std::str::from_utf8(body)
                         .map_err(|_| MintError::bad_request("the form is not UTF-8"))?;
                     form_field(body, field)?.map(Value::from)
                 }
-                Origin::Json(path) => {
+                InputLocation::Json(path) => {
                     let document = match json.take() {
                         Some(document) => document,
                         None => document(body)?,
                     };
-                    let value = super::template::walk(&document, path).cloned();
+                    let value = path.find(&document).cloned();
                     json = Some(document);
                     value.filter(|value| !value.is_null())
                 }
-                Origin::Query(field) => {
+                InputLocation::Query(field) => {
                     form_field(query.unwrap_or_default(), field)?.map(Value::from)
                 }
             };
@@ -116,9 +121,9 @@ impl Inputs {
     /// The declared inputs out of a JSON object that has them by name, or as the
     /// request would have them.
     pub fn from_object(&self, given: &Value) -> Map<String, Value> {
-        let field = |input: &Input| match &input.origin {
-            Origin::Form(field) | Origin::Query(field) => given.get(field).cloned(),
-            Origin::Json(path) => super::template::walk(given, path).cloned(),
+        let field = |input: &Input| match &input.location {
+            InputLocation::Form(field) | InputLocation::Query(field) => given.get(field).cloned(),
+            InputLocation::Json(path) => path.find(given).cloned(),
         };
         let one = |input: &Input| {
             let value = given.get(&input.name).cloned().or_else(|| field(input));
@@ -154,7 +159,7 @@ impl Inputs {
         self.0.iter().any(|input| input.name == name)
     }
 
-    /// Whether the input's character set keeps it from breaking out of a filter.
+    /// Whether the input's character set keeps it from breaking out of an expression.
     pub(super) fn is_safe(&self, name: &str) -> bool {
         let safe = |input: &Input| {
             input.shape.is_some() || input.chars.as_ref().is_some_and(CharSet::is_safe)
@@ -163,34 +168,36 @@ impl Inputs {
     }
 
     /// The session fields the patterns compare with.
-    pub(super) fn fields(&self) -> impl Iterator<Item = &[String]> {
+    pub(super) fn fields(&self) -> impl Iterator<Item = &JsonPath> {
         self.0.iter().flat_map(|input| &input.allow).flat_map(Pattern::fields)
     }
 }
 
 impl Input {
-    fn read(
+    fn from_tables(
         name: String,
         mut own: Option<Table<'_>>,
         mut preset: Option<Table<'_>>,
         token: &At<'_>,
         has_grant: bool,
     ) -> Option<Self> {
-        let origin = member(&mut own, &mut preset, "from");
-        let allow = member::<OneOrMany<Pattern>>(&mut own, &mut preset, "allow");
+        let location = member(&mut own, &mut preset, "from");
+        let allow = member::<OneOrMany<Pattern>>(&mut own, &mut preset, "allow")
+            .map(|patterns| patterns.0)
+            .unwrap_or_default();
         let chars = member(&mut own, &mut preset, "chars");
         let shape = member(&mut own, &mut preset, "shape");
         let longest = member(&mut own, &mut preset, "max").unwrap_or(LONGEST);
         let optional = member(&mut own, &mut preset, "optional").unwrap_or(false);
         own.into_iter().chain(preset).for_each(Table::finish);
-        let Some(origin) = origin else {
+        let Some(location) = location else {
             token.problem(format!(
                 "`request.{name}.from` is missing; write \"json:{name}\", \"form:{name}\" or \
                  \"query:{name}\""
             ));
             return None;
         };
-        let allow = allow.map(|patterns| patterns.0).unwrap_or_default();
+
         if allow.is_empty() && shape.is_none() && !has_grant {
             token.problem(format!(
                 "`request.{name}.allow` is missing: without it any signed-in user may name any \
@@ -198,7 +205,7 @@ impl Input {
                  what you want, or let the app decide with `grant`"
             ));
         }
-        Some(Self { name, origin, allow, chars, shape, longest, optional })
+        Some(Self { name, location, allow, chars, shape, longest, optional })
     }
 
     fn check(&self, value: &Value, identity: &Identity) -> Result<(), MintError> {
@@ -248,19 +255,19 @@ fn member<T: FromNode>(
     }
 }
 
-impl FromNode for Origin {
+impl FromNode for InputLocation {
     fn read(at: &At<'_>) -> Option<Self> {
         const EXPECTED: &str = r#""json:name", "form:name" or "query:name""#;
-        let origin = match at.text(EXPECTED)?.split_once(':') {
+        let location = match at.text(EXPECTED)?.split_once(':') {
             Some((_, "")) | None => None,
             Some(("form", field)) => Some(Self::Form(field.to_owned())),
-            Some(("json", path)) => Some(Self::Json(path.split('.').map(str::to_owned).collect())),
+            Some(("json", path)) => Some(Self::Json(JsonPath::from_dotted(path))),
             Some(("query", field)) => Some(Self::Query(field.to_owned())),
             Some(_) => None,
         };
-        if origin.is_none() {
+        if location.is_none() {
             at.wrong(EXPECTED);
         }
-        origin
+        location
     }
 }

@@ -1,10 +1,12 @@
-//! JSON text that every base64 decoder can read.
+//! JSON as vendors' clients read it: text that survives every base64 decoder, and
+//! single values as text.
 //!
 //! Some vendors' browser clients decode a token's payload with plain `atob`,
 //! which refuses `-` and `_`. Base64url yields those only for `>`, `?`, `~`,
 //! DEL and bytes outside ASCII, so these are written as `\uXXXX`: the same
 //! value, a safer text.
 
+use std::borrow::Cow;
 use std::io;
 
 use serde::Serialize;
@@ -47,6 +49,25 @@ impl Formatter for AtobSafe {
 
 fn escaped(c: char) -> bool {
     !c.is_ascii() || matches!(c, '>' | '?' | '~' | '\x7f')
+}
+
+/// The text of a single value; lists, tables and nothing have none.
+pub(super) fn text_of(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::Bool(value) => Some(if *value { "true" } else { "false" }.into()),
+        Value::Number(number) => Some(number_text(number).into()),
+        Value::String(text) => Some(text.into()),
+        Value::Array(_) | Value::Null | Value::Object(_) => None,
+    }
+}
+
+/// A number as JavaScript writes it: a whole one has no point.
+fn number_text(number: &serde_json::Number) -> String {
+    let mut text = number.to_string();
+    if text.ends_with(".0") {
+        text.truncate(text.len() - 2);
+    }
+    text
 }
 
 #[cfg(test)]

@@ -1,18 +1,25 @@
 //! The settings of one token: its own table over its preset.
 //!
-//! Every member of a preset can be overridden in the token's table, so readers
-//! ask here and need not know where a value stands.
+//! A token's table can override every member of its preset, so readers ask here and
+//! need not know which of the two has the value.
 
 use crate::document::{At, FromNode, Table};
 
-pub(super) struct Members<'t, 'a: 'p, 'p> {
+/// A table over its preset, being read.
+pub(super) struct LayeredTable<'t, 'a: 'p, 'p> {
     own: &'t mut Table<'a>,
     preset: Option<Table<'p>>,
+    known: &'static [&'static str],
 }
 
-impl<'t, 'a: 'p, 'p> Members<'t, 'a, 'p> {
-    pub(super) fn new(own: &'t mut Table<'a>, preset: Option<Table<'p>>) -> Self {
-        Self { own, preset }
+impl<'t, 'a: 'p, 'p> LayeredTable<'t, 'a, 'p> {
+    /// `known` are the members that readers declare; none may ask for another one.
+    pub(super) fn new(
+        own: &'t mut Table<'a>,
+        preset: Option<Table<'p>>,
+        known: &'static [&'static str],
+    ) -> Self {
+        Self { own, preset, known }
     }
 
     /// The token's own table, where problems without a better place are noted.
@@ -32,11 +39,13 @@ impl<'t, 'a: 'p, 'p> Members<'t, 'a, 'p> {
 
     /// The token's value alone, for what no preset may say.
     pub(super) fn own(&mut self, key: &'static str) -> Option<At<'a>> {
+        self.check_declared(key);
         self.own.take(key)
     }
 
     /// The preset's value alone, where the two are combined.
     pub(super) fn inherited(&mut self, key: &'static str) -> Option<At<'p>> {
+        self.check_declared(key);
         self.preset.as_mut().and_then(|preset| preset.take(key))
     }
 
@@ -49,7 +58,20 @@ impl<'t, 'a: 'p, 'p> Members<'t, 'a, 'p> {
         taken
     }
 
-    /// Reports what the preset says that nobody asked for.
+    /// A reader that forgets to declare a member fails the first test that reads it.
+    fn check_declared(&self, key: &str) {
+        debug_assert!(self.known.contains(&key), "undeclared: `{key}`");
+    }
+
+    /// Counts every known member as asked for: after a problem, what was not reached
+    /// must not be reported as unknown.
+    pub(super) fn give_up(&mut self) {
+        for key in self.known {
+            self.take(key);
+        }
+    }
+
+    /// Reports members of the preset that no reader asked for.
     pub(super) fn finish(self) {
         if let Some(preset) = self.preset {
             preset.finish();

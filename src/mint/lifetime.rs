@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use super::MintError;
-use super::layered_table::Members;
+use super::error::MintError;
+use super::layered_table::LayeredTable;
 use crate::base::clock::Now;
 use crate::base::units;
 use crate::document::{At, FromNode};
 use crate::session::Identity;
 
-/// How long the gateway stands by a token that has no end of its own.
+/// Life in seconds of a token that has no end of its own.
 const WITHOUT_END: u64 = 3600;
 
 /// The times one token is made with, in Unix seconds.
@@ -26,9 +26,9 @@ pub(super) struct Times {
     pub ttl: Option<u64>,
 }
 
-/// Settings in whole seconds.
+/// The settings of a life, in whole seconds.
 #[derive(Clone)]
-pub(super) struct Life {
+pub(super) struct Lifetime {
     ttl: Option<u64>,
     shortest: u64,
     backdate: u64,
@@ -36,12 +36,14 @@ pub(super) struct Life {
     min_left: MinLeft,
 }
 
+/// The instant the life is counted from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CountedFrom {
     Iat,
     Now,
 }
 
+/// Life a kept token must have left to be handed out again.
 #[derive(Clone, Copy)]
 enum MinLeft {
     Default,
@@ -49,20 +51,23 @@ enum MinLeft {
     Seconds(u64),
 }
 
-impl Life {
-    pub(super) fn read(members: &mut Members<'_, '_, '_>) -> Self {
+impl Lifetime {
+    pub(super) const KEYS: [&str; 6] =
+        ["backdate", "exp_from", "min_left", "ttl", "ttl_max", "ttl_min"];
+
+    pub(super) fn from_members(members: &mut LayeredTable<'_, '_, '_>) -> Self {
         let ttl_at = members.take("ttl");
-        let ttl = ttl_at.as_ref().map(seconds);
+        let read_ttl = ttl_at.as_ref().map(seconds);
         let shortest = seconds_of(members, "ttl_min").unwrap_or(1);
         let longest = seconds_of(members, "ttl_max").unwrap_or(u64::MAX);
-        if let (Some(at), Some(Some(ttl))) = (&ttl_at, ttl) {
+        if let (Some(at), Some(Some(ttl))) = (&ttl_at, read_ttl) {
             check_bounds(at, ttl, shortest, longest);
         }
         let backdate = seconds_of(members, "backdate").unwrap_or(0);
         let counted_from = members.get("exp_from").unwrap_or(CountedFrom::Now);
         let min_left = members.get("min_left").unwrap_or(MinLeft::Default);
         // A ttl that was misread has been reported; it is not missing as well.
-        let ttl = ttl.map(|seconds| seconds.unwrap_or(shortest));
+        let ttl = read_ttl.map(|seconds| seconds.unwrap_or(shortest));
         Self { ttl, shortest, backdate, counted_from, min_left }
     }
 
@@ -70,7 +75,7 @@ impl Life {
         self.ttl.is_some()
     }
 
-    /// No token lives longer.
+    /// The longest life of a token.
     pub(super) fn longest(&self) -> Duration {
         Duration::from_secs(self.ttl.unwrap_or(WITHOUT_END))
     }
@@ -108,17 +113,17 @@ impl Life {
     ) -> (u64, u64) {
         let end =
             issued_until.or(times.exp).unwrap_or_else(|| times.now.saturating_add(WITHOUT_END));
-        // The life it really has: a session about to end shortens it.
+        // A session about to end shortens the life.
         let session_end = identity.expires_at().unwrap_or(u64::MAX);
         let life = end.min(session_end).saturating_sub(times.now);
-        let usable = end.saturating_sub(self.min_left.of(life));
+        let usable = end.saturating_sub(self.min_left.seconds_of(life));
         (end.min(session_end), usable.min(session_end))
     }
 }
 
 impl MinLeft {
     /// Never more than half the life, or nothing would ever be kept.
-    fn of(self, life: u64) -> u64 {
+    fn seconds_of(self, life: u64) -> u64 {
         let wanted = match self {
             Self::Default => (life / 5).clamp(10, 300),
             Self::Percent(percent) => life.saturating_mul(percent) / 100,
@@ -137,7 +142,7 @@ fn check_bounds(at: &At<'_>, ttl: u64, shortest: u64, longest: u64) {
     }
 }
 
-fn seconds_of(members: &mut Members<'_, '_, '_>, key: &'static str) -> Option<u64> {
+fn seconds_of(members: &mut LayeredTable<'_, '_, '_>, key: &'static str) -> Option<u64> {
     members.take(key).as_ref().and_then(seconds)
 }
 

@@ -1,12 +1,12 @@
-//! Presets: what each vendor's token looks like, as data.
+//! Presets: the token of each vendor, as data.
 //!
-//! The built-in ones are `presets.toml`, embedded; the user's own stand in
+//! The built-in ones are `presets.toml`, embedded; the user's own are in
 //! `gateway.toml` under `[preset.NAME]` and have the same members.
 
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::build::KNOWN;
+use super::known_members::is_known;
 use crate::document::{At, Key, Node, Problems, Table, Value};
 
 const BUILT_IN: &str = include_str!("presets.toml");
@@ -19,11 +19,12 @@ pub struct Presets(Vec<Preset>);
 struct Preset {
     name: String,
     node: Node,
-    origin: Origin,
+    author: Author,
 }
 
+/// Who wrote a preset.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Origin {
+enum Author {
     BuiltIn,
     User,
 }
@@ -35,7 +36,7 @@ impl Presets {
             let file = Node::parse(BUILT_IN, &Problems::default());
             let Value::Table(entries) = file.value else { return Self(Vec::new()) };
             let preset =
-                |(key, node): (Key, Node)| Preset { name: key.name, node, origin: Origin::BuiltIn };
+                |(key, node): (Key, Node)| Preset { name: key.name, node, author: Author::BuiltIn };
             Self(entries.into_iter().map(preset).collect())
         })
     }
@@ -49,7 +50,7 @@ impl Presets {
             } else if at.table().is_some() {
                 report_unknown(&at);
                 let node = at.node.clone();
-                all.0.push(Preset { name: key.name.clone(), node, origin: Origin::User });
+                all.0.push(Preset { name: key.name.clone(), node, author: Author::User });
             }
         }
         all
@@ -87,8 +88,8 @@ impl Presets {
             return None;
         };
         let mut node = preset.node.clone();
-        if preset.origin == Origin::BuiltIn {
-            // Its places are those of another file; problems point at the name.
+        if preset.author == Author::BuiltIn {
+            // Its positions are those of another file, so problems point at the name.
             relocate(&mut node, &at.node.span);
         }
         Some(Chosen { name, node: Some(node) })
@@ -99,16 +100,16 @@ impl Presets {
     }
 }
 
-/// A token's preset, ready to be read beside the token's own table.
+/// A token's preset, ready to be read under the token's own table.
 pub(super) struct Chosen {
     pub name: String,
     pub node: Option<Node>,
 }
 
-/// A preset no token uses yet is at least spelt right.
+/// Reports misspelt members of a preset that no token may use yet.
 fn report_unknown(at: &At<'_>) {
     for (key, at) in at.members() {
-        if !KNOWN.contains(&key.name.as_str()) {
+        if !is_known(&key.name) {
             at.problems.add(key.span.start, &at.path, "unknown member of a preset");
         }
     }

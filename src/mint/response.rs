@@ -1,15 +1,17 @@
-//! The answer a browser gets: the shape its vendor's client expects, and
-//! nothing else.
+//! The answer a browser gets, in exactly the form its vendor's client expects.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::HeaderValue;
 
+use super::error::MintError;
+use super::layered_table::LayeredTable;
 use super::template::{self, Names, Scope, Template};
+use super::token::Token;
 use crate::document::{At, Value};
-use crate::mint::{MintError, Token};
 
+/// The form of an answer.
 #[derive(Clone)]
 pub(super) enum Response {
     Cookie {
@@ -23,8 +25,8 @@ pub(super) enum Response {
     Text(HeaderValue),
 }
 
-/// What a mechanism made.
-pub(super) struct Made {
+/// A token before it is put into its answer.
+pub(super) struct RawToken {
     pub value: String,
     /// The issuer's answer, for `passthrough`.
     pub answer: Bytes,
@@ -36,7 +38,21 @@ pub(super) struct Made {
 const LONGEST_COOKIE: usize = 4096;
 
 impl Response {
-    pub(super) fn read(at: &At<'_>, cookie_path: Option<&str>, names: &Names<'_>) -> Option<Self> {
+    /// Reads `response` and `cookie_path`.
+    pub(super) fn from_members(
+        members: &mut LayeredTable<'_, '_, '_>,
+        names: &Names<'_>,
+    ) -> Option<Self> {
+        let cookie_path: Option<String> = members.get("cookie_path");
+        let at = members.need("response", "response = { token = \"{token}\" }")?;
+        Self::from_node(&at, cookie_path.as_deref(), names)
+    }
+
+    pub(super) fn from_node(
+        at: &At<'_>,
+        cookie_path: Option<&str>,
+        names: &Names<'_>,
+    ) -> Option<Self> {
         const EXPECTED: &str = r#"a table, "text:CONTENT-TYPE", "cookie:NAME" or "passthrough""#;
         let text = match &at.node.value {
             Value::Text(text) => text,
@@ -61,7 +77,7 @@ impl Response {
         response
     }
 
-    /// The media type of the answer, where it does not depend on the token.
+    /// The media type of the answer.
     pub(super) fn content_type(&self) -> HeaderValue {
         match self {
             Self::Cookie { .. } | Self::Json(_) | Self::Passthrough => {
@@ -72,9 +88,9 @@ impl Response {
     }
 
     /// Puts the token into its answer.
-    pub(super) fn token(&self, made: Made, scope: &Scope<'_>) -> Result<Token, MintError> {
+    pub(super) fn render(&self, raw: RawToken, scope: &Scope<'_>) -> Result<Token, MintError> {
         let json = HeaderValue::from_static("application/json");
-        let Made { value, answer, expires_at, usable_until } = made;
+        let RawToken { value, answer, expires_at, usable_until } = raw;
         let mut set_cookie = None;
         let (body, content_type) = match self {
             Self::Cookie { name, path } => {
@@ -83,7 +99,7 @@ impl Response {
             }
             Self::Json(template) => {
                 let scope = Scope { token: Some(&value), ..*scope };
-                // Boxed, so that what is kept has no room to grow.
+                // Boxed, so a kept body has no spare capacity.
                 let body = template.needed(&scope)?.to_string().into_boxed_str();
                 (Bytes::from(body.into_boxed_bytes()), json)
             }
@@ -114,7 +130,7 @@ fn is_cookie_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
 }
 
-/// The token as a part of the body where it stands there, to keep it only once.
+/// The token as a slice of the body if it is in there, so that it is kept only once.
 fn slice_of(body: &Bytes, value: String) -> Bytes {
     let wanted = value.as_bytes();
     let found = match wanted {

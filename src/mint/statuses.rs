@@ -1,9 +1,9 @@
-//! Which status a refusal has, where a vendor's client makes something of it:
-//! some give up for good on one and try again on another.
+//! Which status a refusal has, where a vendor's client acts on it: some give up for
+//! good on one and try again on another.
 
 use http::StatusCode;
 
-use super::layered_table::Members;
+use super::layered_table::LayeredTable;
 use crate::document::At;
 
 /// `statuses` of a preset or a token: codes of refusals that get another status.
@@ -24,7 +24,9 @@ const CODES: [&str; 9] = [
 ];
 
 impl Statuses {
-    pub(super) fn read(members: &mut Members<'_, '_, '_>) -> Self {
+    pub(super) const KEYS: [&str; 1] = ["statuses"];
+
+    pub(super) fn from_members(members: &mut LayeredTable<'_, '_, '_>) -> Self {
         let Some(at) = members.take("statuses") else { return Self::default() };
         Self(at.members().iter().filter_map(|(key, at)| one(&key.name, at)).collect())
     }

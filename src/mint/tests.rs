@@ -33,7 +33,7 @@ pub(super) fn read_node(node: &Node) -> Result<Minter, Vec<Problem>> {
         for policy in ["path", "limit", "limit_by", "origins"] {
             table.take(policy);
         }
-        let minter = Minter::read("x", &mut table, Presets::builtin());
+        let minter = Minter::from_table("x", &mut table, Presets::builtin());
         table.finish();
         minter
     };

@@ -1,4 +1,4 @@
-//! What minting yields: a token with its answer, or one call to make first.
+//! The results of minting: a token with its answer, or one call to make first.
 
 use std::fmt;
 use std::time::Duration;
@@ -21,21 +21,21 @@ pub enum Minting {
 #[derive(Clone)]
 pub struct Token {
     /// The token alone, for page placeholders and the command line. A slice of
-    /// the body where it stands there verbatim.
+    /// the body if the body holds it verbatim.
     pub value: Bytes,
     pub body: Bytes,
     pub content_type: HeaderValue,
     /// For presets whose answer is a cookie.
     pub set_cookie: Option<Box<HeaderValue>>,
-    /// Unix seconds at which the token ends; for a token without an end of its
-    /// own, until when the gateway stands by it. Never later than the session.
+    /// Unix seconds at which the token ends, or is taken to end if it has no end of its
+    /// own. Never later than the session.
     pub expires_at: u64,
     /// Unix seconds until when a kept token may still be handed out.
     pub usable_until: u64,
 }
 
 impl Token {
-    /// Whether a kept token may be handed to this session: enough life left, and
+    /// Whether a kept token may be handed to this session: it has enough life left, and
     /// no more than the session has.
     pub fn fits(&self, identity: &Identity, now: Now) -> bool {
         now.unix() < self.usable_until

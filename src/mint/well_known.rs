@@ -1,9 +1,9 @@
-//! What others read to trust the gateway's tokens by address: its public keys
-//! and who it is.
+//! The public documents by which others trust the gateway's tokens: its key set and
+//! its OpenID configuration.
 //!
-//! `Discovery` is what the settings publish; nothing is served where no key is.
-//! A key that a reload removes is listed on for its `overlap`, because tokens it
-//! signed are still out there: that is `Retired`, kept in memory.
+//! `Discovery` holds what the settings publish; without a published key nothing is
+//! served. A key that a reload removes stays listed for its `overlap`, because tokens
+//! it signed are still in use: that is `Retired`, kept in memory.
 
 use std::time::Duration;
 
@@ -11,26 +11,27 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
+use super::key::PublicKey;
+use super::minter::Minter;
 use crate::base::clock::Now;
 use crate::base::lock::Lock;
-use crate::mint::{Minter, PublicKey};
 use crate::request::refusal::Reply;
 
-/// Where the key set is read.
+/// The path of the key set.
 pub const KEYS_PATH: &str = "/.well-known/jwks.json";
-/// Where OpenID Connect Discovery 1.0 puts its document, below the issuer's path.
+/// The path of the OpenID Connect Discovery 1.0 document, below the issuer's path.
 const DOCUMENT_PATH: &str = "/.well-known/openid-configuration";
-/// How long others may keep what they read.
+/// How long others may cache the documents.
 const MAX_AGE: &str = "public, max-age=300";
 
-/// What the settings publish.
+/// The keys and issuers the settings publish.
 #[derive(Default)]
 pub struct Discovery {
     keys: Vec<Listed>,
     issuers: Vec<Issuer>,
 }
 
-/// A key in the settings, and how long it is listed after it has left them.
+/// A published key, and how long it stays listed after it has left the settings.
 #[derive(Clone)]
 struct Listed {
     token: String,
@@ -38,7 +39,7 @@ struct Listed {
     overlap: Duration,
 }
 
-/// Who tokens say issued them, by its address.
+/// An issuer (`iss`) whose name is a web address.
 struct Issuer {
     /// Scheme, host and port.
     origin: String,
@@ -49,7 +50,7 @@ struct Issuer {
     algorithms: Vec<String>,
 }
 
-/// One of the published texts.
+/// One of the published documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Published {
     Keys,
@@ -58,8 +59,10 @@ pub enum Published {
 }
 
 impl Discovery {
-    /// What these tokens publish; a problem if two keys share a name.
-    pub fn of<'a>(tokens: impl Iterator<Item = (&'a str, &'a Minter)>) -> Result<Self, String> {
+    /// The keys and issuers of these tokens; a problem if two keys share a name.
+    pub fn from_tokens<'a>(
+        tokens: impl Iterator<Item = (&'a str, &'a Minter)>,
+    ) -> Result<Self, String> {
         let mut discovery = Self::default();
         for (name, minter) in tokens.filter(|(_, minter)| !minter.published().keys.is_empty()) {
             for key in &minter.published().keys {
@@ -104,7 +107,7 @@ impl Discovery {
         }
     }
 
-    /// The paths answered, with what is answered there.
+    /// The paths that are answered, each with its document.
     pub fn paths(&self) -> Vec<(String, Published)> {
         if self.keys.is_empty() {
             return Vec::new();
@@ -119,8 +122,8 @@ impl Discovery {
         paths
     }
 
-    /// The answer at one of those paths. Several issuers may share a path on
-    /// different hosts; `host` then says which one is asked.
+    /// The answer at one of those paths. Issuers on different hosts may share a path;
+    /// `host` then chooses.
     pub fn reply(&self, what: &Published, retired: &Retired, host: &str, now: Now) -> Reply {
         let document = match what {
             Published::Keys => {
@@ -139,7 +142,7 @@ impl Discovery {
         Reply::public(StatusCode::OK, kind, HeaderValue::from_static(MAX_AGE), body)
     }
 
-    /// How long a key of this token is listed after it has gone.
+    /// How long a key of this token stays listed after it has left the settings.
     fn overlap_of(&self, token: &str) -> Option<Duration> {
         self.keys.iter().find(|listed| listed.token == token).map(|listed| listed.overlap)
     }
@@ -150,7 +153,7 @@ impl Discovery {
 }
 
 impl Issuer {
-    /// An `iss` that is a web address; others have nothing to be read at.
+    /// Reads an `iss` that is a web address; no document can stand at another one.
     fn parse(text: &str) -> Option<Self> {
         let uri: http::Uri = text.parse().ok()?;
         let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
@@ -171,8 +174,8 @@ impl Issuer {
         self.origin.split_once("://").is_some_and(|(_, own)| own.eq_ignore_ascii_case(host))
     }
 
-    /// The least OpenID Connect Discovery 1.0 allows for someone who signs
-    /// tokens and signs nobody in.
+    /// The least that OpenID Connect Discovery 1.0 allows for an issuer without a
+    /// sign-in page.
     fn json(&self) -> Value {
         json!({
             "issuer": self.spelt,
@@ -184,12 +187,12 @@ impl Issuer {
     }
 }
 
-/// Keys the settings no longer have, and since when.
+/// Keys that have left the settings, and since when.
 #[derive(Default)]
 pub struct Retired(Lock<Vec<(Listed, Now)>>);
 
 impl Retired {
-    /// A reload: what was published and is no longer stays listed for a while.
+    /// After a reload, keys that are no longer published stay listed for a while.
     pub fn replace(&self, before: &Discovery, after: &Discovery, now: Now) {
         let mut retired = self.0.lock();
         retired.extend(before.keys.iter().map(|listed| (listed.clone(), now)));
@@ -205,8 +208,8 @@ impl Retired {
 }
 
 impl Listed {
-    /// How long, the settings in force say as long as they publish keys of the
-    /// token: `overlap = "0s"` withdraws a key at once.
+    /// The settings in force decide how long, if they still publish keys of the token:
+    /// `overlap = "0s"` withdraws a key at once.
     fn is_needed(&self, discovery: &Discovery, since: Now, now: Now) -> bool {
         let overlap = discovery.overlap_of(&self.token).unwrap_or(self.overlap);
         now.since(since) < overlap && !discovery.has(self.key.kid())

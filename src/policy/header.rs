@@ -1,8 +1,8 @@
-//! Headers set from what was verified: `X-Auth-User = "{session.user_id}"`.
+//! Headers set from verified values: `X-Auth-User = "{session.user_id}"`.
 //!
-//! A header whose value is missing is removed, never left as the client sent
-//! it. Substituted text is not scanned again, and a value that cannot stand in a
-//! header (line breaks, control characters, blanks around it) counts as missing.
+//! A header whose value is missing is removed, never left as the client sent it. A
+//! value put in is not scanned again, and one that a header cannot carry (line breaks,
+//! control characters, blanks around it) counts as missing.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,9 +10,13 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use serde_json::Value as Json;
 
+use super::token::{TokenRoute, named};
+use super::vendor_api::VendorApi;
+use crate::base::json_path::JsonPath;
 use crate::base::secret::Secret;
+use crate::document::template_syntax::{Piece, Reference, StrayBrace, cut};
 use crate::document::{At, FromNode as _};
-use crate::policy::{TokenRoute, Vendor};
+use crate::mint::Filter;
 use crate::request::headers;
 use crate::session::Identity;
 
@@ -23,14 +27,13 @@ pub struct HeaderTemplate {
 }
 
 /// Its value: literal text and placeholders.
-pub struct HeaderValueTemplate(Vec<Piece>);
+pub struct HeaderValueTemplate(Vec<Part>);
 
-enum Piece {
+enum Part {
     /// A key of the upstream the route leads to.
     Key(Secret),
     Literal(String),
-    /// Path into the session; empty segments never occur.
-    Session(Vec<String>),
+    Session(JsonPath, Vec<Filter>),
     Token(Arc<TokenRoute>),
     UserId,
 }
@@ -42,56 +45,60 @@ impl HeaderValueTemplate {
     /// The tokens this value needs.
     pub fn tokens(&self) -> impl Iterator<Item = &Arc<TokenRoute>> {
         self.0.iter().filter_map(|piece| match piece {
-            Piece::Token(token) => Some(token),
-            Piece::Key(_) | Piece::Literal(_) | Piece::Session(_) | Piece::UserId => None,
+            Part::Token(token) => Some(token),
+            Part::Key(_) | Part::Literal(_) | Part::Session(..) | Part::UserId => None,
         })
     }
 
     /// Whether the value depends on who is signed in.
     pub fn needs_session(&self) -> bool {
-        !self.0.iter().all(|piece| matches!(piece, Piece::Key(_) | Piece::Literal(_)))
+        !self.0.iter().all(|piece| matches!(piece, Part::Key(_) | Part::Literal(_)))
     }
 
     /// The value for this request; `None` if any part of it is missing.
     pub fn render(&self, identity: Option<&Identity>, token: PageToken<'_>) -> Option<HeaderValue> {
-        let value = match self.0.as_slice() {
-            // The usual case, a single piece, needs no joining.
-            [piece] => HeaderValue::from_bytes(&part(piece, identity, token)?),
-            pieces => {
-                let parts = pieces.iter().map(|piece| part(piece, identity, token));
-                HeaderValue::from_bytes(&parts.collect::<Option<Vec<_>>>()?.concat())
+        let joined = match self.0.as_slice() {
+            // The usual case, a single part, needs no joining.
+            [part] => HeaderValue::from_bytes(&part.text(identity, token)?),
+            parts => {
+                let texts = parts.iter().map(|part| part.text(identity, token));
+                HeaderValue::from_bytes(&texts.collect::<Option<Vec<_>>>()?.concat())
             }
         };
-        let mut value = value.ok().filter(|value| stands_as_it_is(value.as_bytes()))?;
-        value.set_sensitive(self.0.iter().any(|piece| matches!(piece, Piece::Key(_))));
+        let mut value = joined.ok().filter(|value| stands_as_it_is(value.as_bytes()))?;
+        value.set_sensitive(self.0.iter().any(|piece| matches!(piece, Part::Key(_))));
         Some(value)
     }
 }
 
-/// Whether the app reads what is written: blanks around a value are no part of it
-/// (RFC 9110 section 5.5), so that the user ` admin` would arrive as `admin`.
+/// Whether the app reads the value as it is written: blanks around it are dropped
+/// (RFC 9110 section 5.5), so the user ` admin` would arrive as `admin`.
 fn stands_as_it_is(value: &[u8]) -> bool {
     !value.is_empty() && value.trim_ascii().len() == value.len()
 }
 
-/// What one piece stands for in this request.
-fn part<'a>(
-    piece: &'a Piece,
-    identity: Option<&'a Identity>,
-    token: PageToken<'_>,
-) -> Option<Cow<'a, [u8]>> {
-    Some(match piece {
-        Piece::Key(key) => Cow::Borrowed(key.bytes()),
-        Piece::Literal(literal) => Cow::Borrowed(literal.as_bytes()),
-        Piece::Session(path) => scalar(identity?.session(), path)?,
-        Piece::Token(route) => Cow::Owned(token(&route.name)?.as_bytes().to_vec()),
-        Piece::UserId => Cow::Borrowed(identity?.user_id().as_bytes()),
-    })
+impl Part {
+    /// The text of this part in this request.
+    fn text<'a>(
+        &'a self,
+        identity: Option<&'a Identity>,
+        token: PageToken<'_>,
+    ) -> Option<Cow<'a, [u8]>> {
+        Some(match self {
+            Self::Key(key) => Cow::Borrowed(key.bytes()),
+            Self::Literal(literal) => Cow::Borrowed(literal.as_bytes()),
+            Self::Session(path, filters) => {
+                let value = path.find(identity?.session())?;
+                if filters.is_empty() { scalar(value)? } else { filtered(value, filters)? }
+            }
+            Self::Token(route) => Cow::Owned(token(&route.name)?.as_bytes().to_vec()),
+            Self::UserId => Cow::Borrowed(identity?.user_id().as_bytes()),
+        })
+    }
 }
 
-/// A text, number or truth value of the session, as text.
-fn scalar<'s>(session: &'s Json, path: &[String]) -> Option<Cow<'s, [u8]>> {
-    let value = path.iter().try_fold(session, |value, segment| value.get(segment.as_str()))?;
+/// A text, number or truth value, as text.
+fn scalar(value: &Json) -> Option<Cow<'_, [u8]>> {
     match value {
         Json::Bool(value) => Some(Cow::Owned(value.to_string().into_bytes())),
         Json::Number(value) => Some(Cow::Owned(value.to_string().into_bytes())),
@@ -100,21 +107,24 @@ fn scalar<'s>(session: &'s Json, path: &[String]) -> Option<Cow<'s, [u8]>> {
     }
 }
 
+/// A value as its filters write it; one they refuse counts as missing.
+fn filtered(value: &Json, filters: &[Filter]) -> Option<Cow<'static, [u8]>> {
+    let apply = |value: Json, filter: &Filter| filter.apply(&value).ok();
+    let value = filters.iter().try_fold(value.clone(), apply)?;
+    scalar(&value).map(|text| Cow::Owned(text.into_owned()))
+}
+
 /// Reads a table of headers.
 pub(super) fn read_all(
     at: &At<'_>,
     tokens: &[Arc<TokenRoute>],
-    vendor: Option<&Vendor>,
+    vendor_api: Option<&VendorApi>,
 ) -> Vec<HeaderTemplate> {
-    at.members().iter().filter_map(|(key, at)| read(&key.name, at, tokens, vendor)).collect()
+    let names = HeaderNames { tokens, vendor_api };
+    at.members().iter().filter_map(|(key, at)| read(&key.name, at, names)).collect()
 }
 
-fn read(
-    name: &str,
-    at: &At<'_>,
-    tokens: &[Arc<TokenRoute>],
-    vendor: Option<&Vendor>,
-) -> Option<HeaderTemplate> {
+fn read(name: &str, at: &At<'_>, names: HeaderNames<'_>) -> Option<HeaderTemplate> {
     let Ok(header) = HeaderName::try_from(name) else {
         at.problem("this is not a header name");
         return None;
@@ -126,75 +136,81 @@ fn read(
         return None;
     }
     let text = String::read(at)?;
-    let value = parse(&text, tokens, vendor).map_err(|problem| at.problem(problem)).ok()?;
+    let value = parse(&text, names).map_err(|problem| at.problem(problem)).ok()?;
     Some(HeaderTemplate { name: header, value })
 }
 
-fn parse(
-    text: &str,
-    tokens: &[Arc<TokenRoute>],
-    vendor: Option<&Vendor>,
-) -> Result<HeaderValueTemplate, String> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some((literal, after)) = rest.split_once('{') {
-        pieces.push(Piece::Literal(literal.to_owned()));
-        let (path, after) = after.split_once('}').ok_or("found a `{` without its `}`")?;
-        pieces.push(placeholder(path, tokens, vendor)?);
-        rest = after;
-    }
-    pieces.push(Piece::Literal(rest.to_owned()));
-    pieces.retain(|piece| !matches!(piece, Piece::Literal(literal) if literal.is_empty()));
-    let literals_are_fine = pieces.iter().all(|piece| match piece {
-        Piece::Literal(literal) => HeaderValue::from_str(literal).is_ok(),
-        Piece::Key(_) | Piece::Session(_) | Piece::Token(_) | Piece::UserId => true,
-    });
-    if pieces.is_empty() || !literals_are_fine {
-        return Err("found a text that cannot stand in a header".to_owned());
-    }
-    Ok(HeaderValueTemplate(pieces))
+/// The names placeholders of a header may use.
+#[derive(Clone, Copy)]
+struct HeaderNames<'n> {
+    tokens: &'n [Arc<TokenRoute>],
+    vendor_api: Option<&'n VendorApi>,
 }
 
-fn placeholder(
-    path: &str,
-    tokens: &[Arc<TokenRoute>],
-    vendor: Option<&Vendor>,
-) -> Result<Piece, String> {
-    if let Some(name) = path.strip_prefix("key.") {
-        let vendor = vendor.ok_or(
+fn parse(text: &str, names: HeaderNames<'_>) -> Result<HeaderValueTemplate, String> {
+    let mut parts = Vec::new();
+    // A `}` alone has always stood for itself in a header.
+    for piece in cut(text, StrayBrace::Literal)? {
+        parts.push(match piece {
+            Piece::Literal(literal) if HeaderValue::from_str(&literal).is_ok() => {
+                Part::Literal(literal)
+            }
+            Piece::Literal(_) => return Err(NO_HEADER_TEXT.to_owned()),
+            Piece::Reference(reference) => names.part(&reference)?,
+        });
+    }
+    if parts.is_empty() {
+        return Err(NO_HEADER_TEXT.to_owned());
+    }
+    Ok(HeaderValueTemplate(parts))
+}
+
+const NO_HEADER_TEXT: &str = "found a text that cannot stand in a header";
+
+impl HeaderNames<'_> {
+    fn part(self, reference: &Reference) -> Result<Part, String> {
+        let name = || reference.rest().join(".");
+        match (reference.root(), reference.rest()) {
+            ("session", [field]) if field == "user_id" && reference.bare().is_some() => {
+                Ok(Part::UserId)
+            }
+            // Every value may be missing here, so a `?` adds nothing.
+            ("session", path) if !path.is_empty() => {
+                let filters = reference.filters.iter().map(|filter| Filter::parse(filter));
+                let filters = filters.collect::<Result<_, _>>()?;
+                Ok(Part::Session(JsonPath::new(path.to_vec()), filters))
+            }
+            ("key", [_, ..]) if reference.bare().is_some() => self.key(&name()),
+            ("token", [_, ..]) if reference.bare().is_some() => self.token(&name()),
+            _ => Err("found an unknown placeholder, expected {session.user_id}, {session.PATH} \
+                      or {token.NAME}"
+                .to_owned()),
+        }
+    }
+
+    fn key(self, name: &str) -> Result<Part, String> {
+        let vendor_api = self.vendor_api.ok_or(
             "a key can only be sent to the upstream it belongs to; write upstream = \"NAME\" in \
              this route and the key under `keys` of [upstream.NAME]",
         )?;
-        return vendor.key(name).cloned().map(Piece::Key).ok_or_else(|| {
-            let known: Vec<_> = vendor.names().map(|name| format!("`{name}`")).collect();
+        vendor_api.key(name).cloned().map(Part::Key).ok_or_else(|| {
+            let known: Vec<_> = vendor_api.names().map(|name| format!("`{name}`")).collect();
             format!("there is no such key, expected one of {}", known.join(", "))
-        });
+        })
     }
-    if path == "session.user_id" {
-        return Ok(Piece::UserId);
-    }
-    if let Some(path) = path.strip_prefix("session.") {
-        // Every value may be missing here, so the `?` of token templates says nothing new.
-        let path = path.strip_suffix('?').unwrap_or(path);
-        let path: Vec<String> = path.split('.').map(str::to_owned).collect();
-        if !path.iter().any(String::is_empty) {
-            return Ok(Piece::Session(path));
-        }
-    }
-    if let Some(name) = path.strip_prefix("token.") {
-        let token = tokens.iter().find(|token| token.name == name);
-        let token = token.ok_or_else(|| {
-            let known: Vec<_> = tokens.iter().map(|token| format!("`{}`", token.name)).collect();
+
+    fn token(self, name: &str) -> Result<Part, String> {
+        let token = named(self.tokens, name).ok_or_else(|| {
+            let known: Vec<_> =
+                self.tokens.iter().map(|token| format!("`{}`", token.name)).collect();
             format!("there is no such token, expected one of {}", known.join(", "))
         })?;
         endpoint_only(token)?;
-        return Ok(Piece::Token(token.clone()));
+        Ok(Part::Token(token.clone()))
     }
-    Err("found an unknown placeholder, expected {session.user_id}, {session.PATH} or {token.NAME}"
-        .to_owned())
 }
 
-/// A token that needs to be asked for cannot be put anywhere unasked.
+/// Refuses a token that needs a request of its own.
 pub(super) fn endpoint_only(token: &TokenRoute) -> Result<(), &'static str> {
     if !token.minter.inputs().is_empty() || token.minter.grant().is_some() {
         return Err("this token has request inputs or a grant, so it can only be asked for at \
@@ -209,10 +225,12 @@ mod tests {
 
     use super::*;
 
+    const NOTHING: HeaderNames<'static> = HeaderNames { tokens: &[], vendor_api: None };
+
     fn render(template: &str, user: &str) -> Option<String> {
         let session = json!({"role": "admin", "n": 3, "list": [1], "a": {"b": "{session.role}"}, "bad": "x\r\ny"});
         let identity = Identity::assumed(user.to_owned(), session, None);
-        let value = parse(template, &[], None).unwrap().render(Some(&identity), &|_| None)?;
+        let value = parse(template, NOTHING).unwrap().render(Some(&identity), &|_| None)?;
         Some(String::from_utf8(value.as_bytes().to_vec()).unwrap())
     }
 
@@ -233,6 +251,22 @@ mod tests {
     }
 
     #[test]
+    fn braces_filters_and_items_are_those_of_every_template() {
+        for (template, text) in [
+            ("{{{session.role}}}", "{admin}"),
+            ("a}b", "a}b"),
+            ("{session.list.0}", "1"),
+            ("{session.list|json}", "[1]"),
+            ("{session.role|first:2}", "ad"),
+        ] {
+            assert_eq!(render(template, "u1").as_deref(), Some(text), "{template}");
+        }
+        assert_eq!(render("{session.list|str}", "u1"), None, "a refused value is a missing one");
+        assert_eq!(render("{session.bad|str}", "u1"), None);
+        assert!(parse("{session.role|shout}", NOTHING).is_err());
+    }
+
+    #[test]
     fn what_is_missing_or_cannot_stand_in_a_header_sets_nothing() {
         for template in ["{session.x}", "a{session.list}", "{session.bad}", "{session.a}"] {
             assert_eq!(render(template, "u1"), None, "{template}");
@@ -240,7 +274,7 @@ mod tests {
         for user in ["u\n1", " u1", "u1 ", "u1\t", " "] {
             assert_eq!(render("{session.user_id}", user), None, "{user:?}");
         }
-        let template = parse("{session.user_id}", &[], None).unwrap();
+        let template = parse("{session.user_id}", NOTHING).unwrap();
         assert_eq!(template.render(None, &|_| None), None);
     }
 
@@ -249,7 +283,7 @@ mod tests {
         for template in
             ["{x}", "{session.}", "{token.nope}", "{session.a", "{env.HOME}", "", "a\nb"]
         {
-            assert!(parse(template, &[], None).is_err(), "{template}");
+            assert!(parse(template, NOTHING).is_err(), "{template}");
         }
     }
 }

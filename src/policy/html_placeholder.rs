@@ -3,21 +3,22 @@
 use std::sync::Arc;
 
 use super::header::endpoint_only;
+use super::token::{TokenRoute, named};
+use crate::document::template_syntax::{Piece, pieces};
 use crate::document::{At, FromNode as _};
-use crate::policy::{TokenRoute, named};
 use crate::request::html_placeholder::is_placeholder;
 
-/// A text in a page, and the token that stands in its place.
+/// A text in a page, and the token that replaces it.
 pub struct Placeholder {
     pub text: String,
     pub token: Arc<TokenRoute>,
 }
 
-/// Reads the table; what was wrong has been noted.
+/// Reads the table, noting what is wrong in it.
 pub(super) fn read_all(at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Vec<Placeholder> {
-    let read = at.members();
-    let read = read.iter().filter_map(|(key, at)| read_one(&key.name, at, tokens));
-    let placeholders: Vec<Placeholder> = read.collect();
+    let members = at.members();
+    let placeholders: Vec<Placeholder> =
+        members.iter().filter_map(|(key, at)| read_one(&key.name, at, tokens)).collect();
     for one in &placeholders {
         let others = placeholders.iter().filter(|other| other.text != one.text);
         for other in others.filter(|other| other.text.contains(&one.text)) {
@@ -36,8 +37,7 @@ fn read_one(text: &str, at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Option<Place
         return None;
     }
     let value = String::read(at)?;
-    let name = value.strip_prefix("{token.").and_then(|rest| rest.strip_suffix('}'));
-    let Some(token) = name.and_then(|name| named(tokens, name)) else {
+    let Some(token) = token_name(&value).and_then(|name| named(tokens, &name)) else {
         at.wrong("one token of this file and nothing else, such as \"{token.NAME}\"");
         return None;
     };
@@ -46,4 +46,28 @@ fn read_one(text: &str, at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Option<Place
         return None;
     }
     Some(Placeholder { text: text.to_owned(), token: token.clone() })
+}
+
+/// The NAME of a value that is `{token.NAME}` and nothing else.
+fn token_name(value: &str) -> Option<String> {
+    match pieces(value).ok()?.as_slice() {
+        [Piece::Reference(reference)] if reference.root() == "token" => {
+            reference.bare()?;
+            Some(reference.rest().join("."))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_is_one_token_and_nothing_else() {
+        assert_eq!(token_name("{token.portive}").as_deref(), Some("portive"));
+        for value in ["portive", "{token.a}b", "{{token.a}}", "{token.a|json}", "{session.a}"] {
+            assert_eq!(token_name(value), None, "{value}");
+        }
+    }
 }

@@ -1,23 +1,24 @@
 //! `[identity]`: how the app learns who is signed in.
 
+use super::header::{self, HeaderTemplate};
 use crate::base::secret::Secret;
 use crate::document::{At, Node, Table, Value};
 use crate::mint::identity_assertion::Assertion;
-use crate::policy::{HeaderTemplate, header};
 
-/// Set or removed on every forwarded request, never left as the client sent it.
+/// Headers set or removed on every forwarded request, never left as the client sent
+/// them.
 #[derive(Default)]
-pub struct Told {
+pub struct IdentityHeaders {
     pub headers: Vec<HeaderTemplate>,
     pub assertion: Option<Assertion>,
 }
 
-pub(super) fn read(top: &mut Table<'_>) -> Told {
-    // The signing key must be nobody else's: what one of them signs would pass
-    // for the other's.
+pub(super) fn read_identity(top: &mut Table<'_>) -> IdentityHeaders {
+    // The signing key must have no other use: a token or session signed with it would
+    // pass for an assertion.
     let others: Vec<At<'_>> = ["session", "token"].iter().filter_map(|key| top.peek(key)).collect();
     let Some(mut table) = top.take("identity").and_then(|at| at.table()) else {
-        return Told::default();
+        return IdentityHeaders::default();
     };
     let headers =
         table.take("headers").map(|at| header::read_all(&at, &[], None)).unwrap_or_default();
@@ -36,7 +37,7 @@ pub(super) fn read(top: &mut Table<'_>) -> Told {
         Some(assertion)
     });
     table.finish();
-    Told { headers, assertion }
+    IdentityHeaders { headers, assertion }
 }
 
 fn resolve(at: &At<'_>) -> Option<Secret> {
@@ -44,7 +45,7 @@ fn resolve(at: &At<'_>) -> Option<Secret> {
     at.secrets.resolve(reference).ok()
 }
 
-/// Whether `secret` stands behind any text of a table.
+/// Whether any text of a table refers to `secret`.
 fn holds(at: &At<'_>, node: &Node, secret: &Secret) -> bool {
     match &node.value {
         Value::Array(items) => items.iter().any(|item| holds(at, item, secret)),

@@ -1,20 +1,21 @@
-//! One `[session]` table as requests meet it: the source itself, what it is
-//! called in logs, and where the app signs people out.
+//! One `[session]` table as requests use it: the source, its label in logs, and the
+//! paths on which the app signs people out.
 
 use std::ops::Deref;
 
 use http::Method;
 
-use crate::document::{At, FromNode, OneOrMany, Table};
+use crate::base::secret::Secrets;
+use crate::base::url::Url;
+use crate::document::{At, FromNode, Node, OneOrMany, Problems, Table};
 use crate::identify::store;
-use crate::outbound::Url;
 use crate::request::path::Pattern;
 use crate::session::Source;
 
-/// A source and what surrounds it.
+/// A source with its label and sign-out paths.
 pub struct SessionSource {
     source: Source,
-    /// Its kind; with a number where a kind is there more than once.
+    /// Its kind, with a number if several sources are of that kind.
     pub label: String,
     sign_out: Vec<SignOut>,
 }
@@ -34,9 +35,9 @@ impl Deref for SessionSource {
 }
 
 impl SessionSource {
-    /// Whether the app ends this session when it answers such a request. A path
-    /// the app might read as one of ours counts: forgetting a session too often
-    /// costs nothing.
+    /// Whether the app ends this session when it answers such a request. A path the app
+    /// might read as a sign-out path counts: forgetting a session too often costs
+    /// nothing.
     pub fn ends_at(&self, method: &Method, path: &str) -> bool {
         self.sign_out.iter().any(|sign_out| {
             sign_out.path.covers(path)
@@ -49,7 +50,7 @@ impl SessionSource {
 }
 
 /// `[session]`, or several `[[session]]` in the order they are tried.
-pub(super) fn read(top: &mut Table<'_>) -> Option<Vec<SessionSource>> {
+pub(super) fn read_sources(top: &mut Table<'_>) -> Option<Vec<SessionSource>> {
     let Some(at) = top.take("session") else { return Some(Vec::new()) };
     let sources: Vec<_> = at.items().iter().map(read_one).collect();
     let mut sources: Vec<SessionSource> = sources.into_iter().collect::<Option<_>>()?;
@@ -64,13 +65,23 @@ pub(super) fn read(top: &mut Table<'_>) -> Option<Vec<SessionSource>> {
     Some(sources)
 }
 
+/// Reads `[session]` alone, for `portcullis session`.
+pub fn sources_of(
+    document: &Node,
+    problems: &Problems,
+    secrets: &Secrets,
+) -> Option<Vec<SessionSource>> {
+    let at = At::new(document, "", problems, secrets);
+    read_sources(&mut at.table()?)
+}
+
 fn read_one(at: &At<'_>) -> Option<SessionSource> {
     let mut table = at.table()?;
     let sign_out = table.get::<OneOrMany<SignOut>>("logout_paths").map(|many| many.0);
     let source = Source::read(&mut table);
     table.finish();
     let source = source?;
-    let literal = matches!(at.secrets, crate::base::secret::Secrets::Literal);
+    let literal = matches!(at.secrets, Secrets::Literal);
     if let Some(Err(error)) = source.store().map(store::check)
         && !literal
     {

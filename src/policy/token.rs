@@ -1,18 +1,20 @@
 //! One `[token.NAME]` table: where the token is handed out, to whom, how often.
 //!
-//! What the token is and how it is made is the minter's (`mint`).
+//! The token itself, and how it is made, is up to `mint`.
 
 use std::sync::Arc;
 
 use http::Method;
 
+use crate::base::host::is_host;
 use crate::base::units::Rate;
-use crate::document::{At, FromNode, OneOrMany};
+use crate::document::{At, FromNode, OneOrMany, Table};
 use crate::limit::{Limit, MAX_RATES};
+use crate::mint::well_known::Discovery;
 use crate::mint::{Minter, Presets};
-use crate::request::path::Pattern;
+use crate::request::path::{self, Pattern};
 
-/// Whether a token is given out when its line in the audit log cannot be written.
+/// Whether a token is handed out when its line in the audit log cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditMode {
     Required,
@@ -28,8 +30,8 @@ pub struct TokenRoute {
     pub path: Option<Pattern>,
     pub minter: Minter,
     pub limit: Option<Limit>,
-    /// Origins besides the app's own that may ask from a browser.
-    pub origins: Vec<Origin>,
+    /// Other origins than the app's own that may ask from a browser.
+    pub origins: Vec<WebOrigin>,
     /// Whether a line in the audit log is a condition of handing it out.
     pub audit: AuditMode,
     /// The `Allow` header of a refusal.
@@ -38,26 +40,26 @@ pub struct TokenRoute {
 
 /// An exact web origin (RFC 6454): scheme, host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin(String);
+pub struct WebOrigin(String);
 
-impl Origin {
+impl WebOrigin {
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Browsers write an origin in one way only, so anything else is another one.
+    /// Browsers write an origin in one way only, so any other spelling is another one.
     pub fn is(&self, origin: &[u8]) -> bool {
         self.0.as_bytes() == origin
     }
 }
 
-impl FromNode for Origin {
+impl FromNode for WebOrigin {
     fn read(at: &At<'_>) -> Option<Self> {
         const EXPECTED: &str =
             r#"an exact origin such as "https://admin.example.com" (no path, no wildcard)"#;
         let text = at.text(EXPECTED)?;
         let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        if !authority.is_some_and(|authority| crate::base::host::is_host(authority.as_bytes())) {
+        if !authority.is_some_and(|authority| is_host(authority.as_bytes())) {
             at.wrong(EXPECTED);
             return None;
         }
@@ -66,7 +68,7 @@ impl FromNode for Origin {
 }
 
 impl TokenRoute {
-    pub fn read(name: &str, at: &At<'_>, presets: &Presets) -> Option<Self> {
+    fn from_node(name: &str, at: &At<'_>, presets: &Presets) -> Option<Self> {
         let mut table = at.table()?;
         if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
             at.problem(
@@ -80,10 +82,10 @@ impl TokenRoute {
         {
             by.wrong(r#""user""#);
         }
-        let origins = table.get::<OneOrMany<Origin>>("origins").map(|many| many.0);
+        let origins = table.get::<OneOrMany<WebOrigin>>("origins").map(|many| many.0);
         let audit =
             table.take("audit").and_then(|at| at.choose(&[("required", AuditMode::Required)]));
-        let minter = Minter::read(name, &mut table, presets);
+        let minter = Minter::from_table(name, &mut table, presets);
         table.finish();
         let minter = minter?;
         let allow = minter.methods().iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
@@ -100,7 +102,7 @@ impl TokenRoute {
     }
 
     /// The origin of `origins` this request comes from, if any.
-    pub fn origin(&self, origin: &[u8]) -> Option<&Origin> {
+    pub fn origin(&self, origin: &[u8]) -> Option<&WebOrigin> {
         self.origins.iter().find(|allowed| allowed.is(origin))
     }
 
@@ -117,7 +119,7 @@ fn read_path(at: &At<'_>) -> Option<Pattern> {
         at.problem(r#"found a pattern, expected one exact path such as "/api/get-auth-token""#);
         return None;
     }
-    if crate::request::path::refuse(pattern.as_str()).is_err() {
+    if path::refuse(pattern.as_str()).is_err() {
         at.problem("found a path that requests are refused for; write it without `//`, dot segments and escapes");
         return None;
     }
@@ -132,6 +134,35 @@ pub(super) fn read_limit(name: &str, at: &At<'_>) -> Option<Limit> {
         return None;
     }
     Some(Limit::new(name, &rates))
+}
+
+/// The built-in presets and the file's own.
+pub fn read_presets(top: &mut Table<'_>) -> Presets {
+    Presets::with_user(top.take("preset").as_ref())
+}
+
+/// The `[token.NAME]` tables, in the order of the file.
+pub fn read_tokens(top: &mut Table<'_>, presets: &Presets) -> Vec<Arc<TokenRoute>> {
+    let Some(at) = top.take("token") else { return Vec::new() };
+    let mut tokens: Vec<Arc<TokenRoute>> = Vec::new();
+    for (key, at) in at.members() {
+        let Some(token) = TokenRoute::from_node(&key.name, &at, presets) else { continue };
+        let same = tokens.iter().find(|other| other.path.is_some() && other.path == token.path);
+        if let Some(other) = same {
+            at.problem(format!("its `path` is the path of token.{} already", other.name));
+        }
+        tokens.push(Arc::new(token));
+    }
+    tokens
+}
+
+/// The published keys of the tokens, if any asks for it.
+pub(super) fn read_discovery(top: &Table<'_>, tokens: &[Arc<TokenRoute>]) -> Discovery {
+    let minters = tokens.iter().map(|token| (token.name.as_str(), &token.minter));
+    Discovery::from_tokens(minters).unwrap_or_else(|problem| {
+        top.at().problem(problem);
+        Discovery::default()
+    })
 }
 
 /// A token by name, for `portcullis token`.

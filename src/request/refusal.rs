@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::limit::whole_seconds;
+use crate::base::units::whole_seconds;
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,31 +4,23 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::base::json_path::JsonPath;
 use crate::document::{At, FromNode};
 
-/// A parsed pointer: its reference tokens, unescaped. `""` is the whole document.
+/// A parsed pointer. `""` is the whole document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pointer(Vec<String>);
+pub struct Pointer(JsonPath);
 
 impl Pointer {
     /// Parses `/a/0/b~1c`. Text that is neither empty nor starts with `/` is no
     /// pointer.
     pub fn parse(text: &str) -> Option<Self> {
-        let Some(tokens) = text.strip_prefix('/') else {
-            return text.is_empty().then(|| Self(Vec::new()));
-        };
-        Some(Self(
-            tokens.split('/').map(|token| token.replace("~1", "/").replace("~0", "~")).collect(),
-        ))
+        JsonPath::from_pointer(text).map(Self)
     }
 
     /// The value the pointer leads to.
     pub fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
-        self.0.iter().try_fold(document, |value, token| match value {
-            Value::Array(items) => items.get(index(token)?),
-            Value::Object(members) => members.get(token),
-            Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => None,
-        })
+        self.0.find(document)
     }
 
     /// The user id there: a non-empty text, or an integer printed in decimal.
@@ -47,15 +39,9 @@ fn is_telling(text: &str) -> bool {
     !text.is_empty() && !text.contains(char::REPLACEMENT_CHARACTER)
 }
 
-/// Digits without a leading zero; `+1` and `01` are no index.
-fn index(token: &str) -> Option<usize> {
-    let index: usize = token.parse().ok()?;
-    (index.to_string() == token).then_some(index)
-}
-
 impl fmt::Display for Pointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for token in &self.0 {
+        for token in self.0.iter() {
             write!(f, "/{}", token.replace('~', "~0").replace('/', "~1"))?;
         }
         Ok(())

@@ -66,7 +66,7 @@ fn minter(algorithm: &str, key: &str) -> Minter {
     }));
     let problems = Problems::default();
     let at = At::new(&table, "token.bench", &problems, &Secrets::Literal);
-    Minter::read("bench", &mut at.table().unwrap(), Presets::builtin()).unwrap()
+    Minter::from_table("bench", &mut at.table().unwrap(), Presets::builtin()).unwrap()
 }
 
 fn mint(minter: &Minter) -> Vec<u8> {

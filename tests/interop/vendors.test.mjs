@@ -1,4 +1,4 @@
-// What the README's gallery mints, judged by the vendors' own libraries and by verifiers of other authors.
+// What the gallery of `deploy/guides/vendors.md` mints, judged by the vendors' own libraries and by verifiers of other authors.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";

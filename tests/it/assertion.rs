@@ -25,7 +25,7 @@ fn signed(setup: Setup) -> Setup {
     with(setup, &format!("key = {KEY:?}"))
 }
 
-/// The README's recipe: algorithm, key, type, audience, expiry.
+/// The recipe of `deploy/guides/howto/identity.md`: algorithm, key, type, audience, expiry.
 fn verified(assertion: &str, algorithm: Algorithm, key: &DecodingKey) -> Option<Value> {
     let mut validation = Validation::new(algorithm);
     validation.set_audience(&["my-app"]);

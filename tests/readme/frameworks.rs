@@ -1,5 +1,5 @@
 //! The block of every framework, with a cookie that framework made: it must be
-//! accepted for its user under exactly the settings the README shows.
+//! accepted for its user under exactly the settings the page shows.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,9 +9,12 @@ use portcullis::document::{At, Node, Problems};
 use portcullis::session::{Answer, Cell, Check, Cookies, Identity, Query, Row, Source};
 use serde_json::{Value, json};
 
-use super::{blocks, folder, portcullis};
+use super::pages::{ten_lines, texts};
+use super::{folder, portcullis};
 
-/// The vector each block is shown to read, in the README's order, and the time
+pub(super) const PAGE: &str = "deploy/guides/frameworks.md";
+
+/// The vector each block is shown to read, in the page's order, and the time
 /// to read it at if the block's own age limit is shorter than the vector's.
 const BLOCKS: [(&str, Option<u64>); 33] = [
     ("next-auth/basic", None),
@@ -64,9 +67,11 @@ fn vector(id: &str) -> Value {
     found.unwrap_or_else(|| panic!("no vector {id}")).clone()
 }
 
-/// The README's `[session]` blocks.
+/// The page's blocks, all of them a `[session]`.
 fn framework_blocks() -> Vec<String> {
-    blocks("toml").into_iter().filter(|block| block.starts_with("[session]\n")).collect()
+    let blocks = texts(PAGE, "toml");
+    assert!(blocks.iter().all(|block| block.starts_with("[session]\n")));
+    blocks
 }
 
 /// A block's settings with the vector's secrets in place of their references;
@@ -224,7 +229,7 @@ fn every_framework_block_reads_a_cookie_of_that_framework() {
 /// The block in place of the ten lines' `[session]` is a configuration that can
 /// run.
 fn holds(block: &str, names: Vec<(String, String)>) {
-    let ten_lines = &blocks("toml")[0];
+    let ten_lines = ten_lines();
     let (before, _) = ten_lines.split_once("[session]\n").unwrap();
     let (_, after) = ten_lines.split_once("[token.portive]\n").unwrap();
     let config = format!("{before}{block}\n[token.portive]\n{after}");

@@ -9,24 +9,25 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::{README, blocks, blocks_of, folder, portcullis};
+use super::pages::{self, texts};
+use super::{folder, portcullis};
 
-/// The section's text, from its heading to the next one.
-pub(super) fn section() -> &'static str {
-    let (_, rest) = README.split_once("\n## Gallery\n").expect("a gallery");
-    rest.split_once("\n## ").map_or(rest, |(section, _)| section)
-}
+pub(super) const PAGE: &str = "deploy/guides/vendors.md";
 
 /// The README's first configuration without its token, which a block of the
 /// gallery takes the place of.
 fn ten_lines() -> String {
-    let first = &blocks("toml")[0];
-    first.split_once("[token.").expect("a token").0.to_owned()
+    pages::ten_lines().split_once("[token.").expect("a token").0.to_owned()
+}
+
+/// The whole gallery as one text.
+fn gallery() -> String {
+    texts(PAGE, "toml").join("\n")
 }
 
 /// Every `[token.NAME]` of the gallery, by name.
 fn tokens() -> BTreeMap<String, String> {
-    let text = blocks_of(section(), "toml").join("\n");
+    let text = gallery();
     let tables = text.split("[token.").skip(1);
     tables
         .map(|table| {
@@ -112,7 +113,7 @@ fn every_block_of_the_gallery_is_read_below_the_ten_lines() {
 
 #[test]
 fn all_blocks_of_the_gallery_fit_into_one_file() {
-    let all = blocks_of(section(), "toml").join("\n");
+    let all = gallery();
     assert_eq!(problems(&Reader::of("all", &all)), None);
 }
 
@@ -126,7 +127,7 @@ fn problems(reader: &Reader) -> Option<(i32, String, String)> {
 
 #[test]
 fn every_block_of_the_gallery_mints() {
-    let all = Reader::of("mints", &blocks_of(section(), "toml").join("\n"));
+    let all = Reader::of("mints", &gallery());
     for (name, table) in tokens() {
         let (_, preset, _) = all.run(&["presets", preset_of(&table)]);
         let minted = all.mint(&name);
@@ -142,7 +143,7 @@ fn every_block_of_the_gallery_mints() {
 
 #[test]
 fn a_room_of_another_organisation_is_refused_by_the_gallery() {
-    let mut all = Reader::of("refuses", &blocks_of(section(), "toml").join("\n"));
+    let mut all = Reader::of("refuses", &gallery());
     for (name, input) in [("livekit", "room"), ("daily", "room"), ("zoom-video", "session_name")] {
         all.fixture["requests"][name][input] = "rival-standup".into();
         assert_eq!(all.mint(name)["code"], "not_allowed", "{name}");

@@ -125,7 +125,7 @@ fn every_built_in_preset_is_described() {
 #[test]
 fn plain_mistakes_are_invalid() {
     let validator = validator();
-    let ten_lines = samples::readme_blocks()[0].clone();
+    let ten_lines = samples::page_blocks()[0].clone();
     for (good, bad) in [
         ("ttl = \"1m\"", "ttl = 60"),
         ("\"30/minute\"", "30"),

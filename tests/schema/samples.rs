@@ -1,12 +1,11 @@
-//! Whole configurations of every kind: the annotated example, the README's
-//! blocks, and the settings of every session vector.
+//! Whole configurations of every kind: the annotated example, the blocks of the
+//! README and the guides, and the settings of every session vector.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use portcullis::document::{Node, Problems};
 use serde_json::{Map, Value, json};
 
-const README: &str = include_str!("../../README.md");
 const EXAMPLE: &str = include_str!("../../gateway.toml");
 const PRESETS: &str = include_str!("../../src/mint/presets.toml");
 
@@ -17,9 +16,16 @@ fn parsed(text: &str) -> Value {
     value
 }
 
-/// The README's blocks; a framework's is put in place of the ten lines' session.
-pub(crate) fn readme_blocks() -> Vec<String> {
-    let blocks = README.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+/// The blocks of the README and the guides, the README's ten lines first; a
+/// framework's is put in place of their session.
+pub(crate) fn page_blocks() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = Vec::new();
+    collect(&root.join("deploy/guides"), &mut pages);
+    pages.sort();
+    pages.insert(0, root.join("README.md"));
+    let text: String = pages.iter().map(|page| std::fs::read_to_string(page).unwrap()).collect();
+    let blocks = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let blocks: Vec<&str> = blocks.collect();
     let (before, _) = blocks[0].split_once("[session]\n").unwrap();
     let whole = |block: &&str| match block.starts_with("[session]\n") {
@@ -27,6 +33,12 @@ pub(crate) fn readme_blocks() -> Vec<String> {
         false => (*block).to_owned(),
     };
     blocks.iter().map(whole).collect()
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() { collect(&path, found) } else { found.push(path) }
+    }
 }
 
 /// The annotated example with every setting it shows commented out.
@@ -54,8 +66,8 @@ pub(crate) fn valid() -> Vec<(String, Value)> {
         ("gateway.toml, uncommented".to_owned(), parsed(&uncommented())),
         ("everything else".to_owned(), everything_else()),
     ];
-    for (index, block) in readme_blocks().iter().enumerate() {
-        samples.push((format!("README block {}", index + 1), parsed(block)));
+    for (index, block) in page_blocks().iter().enumerate() {
+        samples.push((format!("block {} of the pages", index + 1), parsed(block)));
     }
     let mut tables: Vec<Value> = Vec::new();
     for (id, config) in vectors() {

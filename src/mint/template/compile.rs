@@ -2,44 +2,50 @@
 
 use serde_json::Value as Json;
 
-use super::names::{Found, Names};
-use super::parse::{Piece, Reference, pieces};
+use super::expression::Position;
+use super::filter::Filter;
+use super::names::{Found, Names, Params};
+use super::tree::{Entry, Guard, Part, Placeholder, Template, Text, ValueSource};
+use crate::document::template_syntax::{self, Presence, Reference};
 use crate::document::{At, Key, Value};
-use crate::mint::template::{Entry, Guard, Part, Placeholder, Presence, Source, Template, Text};
 
-/// What kind of text a vendor reads here.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// A filter expression: a search rule that decides what a user may see.
-    Filter,
-    Ordinary,
+/// A part of a text with its filters understood.
+enum Piece {
+    Literal(String),
+    Placeholder(Reference, Vec<Filter>),
 }
 
-impl Place {
-    pub(super) fn of(member: &str) -> Self {
-        if member.to_ascii_lowercase().contains("filter") { Self::Filter } else { Self::Ordinary }
-    }
-
-    fn under(self, member: &str) -> Self {
-        match self {
-            Self::Filter => Self::Filter,
-            Self::Ordinary => Self::of(member),
+/// Compiles the operator's parameters over the preset's defaults.
+pub(in crate::mint) fn params(
+    own: Option<&At<'_>>,
+    preset: Option<&At<'_>>,
+    names: &Names<'_>,
+) -> Params {
+    let mut entries: Vec<(String, Template)> = Vec::new();
+    for (key, at) in own.into_iter().chain(preset).flat_map(At::members) {
+        if entries.iter().any(|(name, _)| *name == key.name) {
+            continue;
+        }
+        let position = names.expressions.under(Position::Ordinary, &key.name);
+        if let Some(template) = value_in(&at, names, position) {
+            entries.push((key.name.clone(), template));
         }
     }
+    Params::new(entries)
 }
 
 /// Compiles any value; `None` if a problem was noted.
-pub(crate) fn value(at: &At<'_>, names: &Names<'_>) -> Option<Template> {
-    value_in(at, names, Place::Ordinary)
+pub(in crate::mint) fn value(at: &At<'_>, names: &Names<'_>) -> Option<Template> {
+    value_in(at, names, Position::Ordinary)
 }
 
 /// Compiles a value that must be a text.
-pub(crate) fn text(at: &At<'_>, names: &Names<'_>) -> Option<Text> {
+pub(in crate::mint) fn text(at: &At<'_>, names: &Names<'_>) -> Option<Text> {
     let text = at.text("a text in quotes")?;
     let pieces = parsed(text, at)?;
-    // One value alone stands inside nothing.
+    // A value that is the whole text cannot break out of anything.
     let guard = if pieces.len() == 1 { Guard::Off } else { Guard::Literal };
-    parts(pieces, at, names, Place::Ordinary, guard)?.map_or_else(
+    parts(pieces, at, names, Position::Ordinary, guard)?.map_or_else(
         || {
             at.problem("this text may not be optional");
             None
@@ -48,10 +54,10 @@ pub(crate) fn text(at: &At<'_>, names: &Names<'_>) -> Option<Text> {
     )
 }
 
-pub(super) fn value_in(at: &At<'_>, names: &Names<'_>, place: Place) -> Option<Template> {
+fn value_in(at: &At<'_>, names: &Names<'_>, position: Position) -> Option<Template> {
     match &at.node.value {
         Value::Array(_) => {
-            let items: Vec<_> = at.items().iter().map(|at| item(at, names, place)).collect();
+            let items: Vec<_> = at.items().iter().map(|at| item(at, names, position)).collect();
             let items: Vec<_> = items.into_iter().collect::<Option<_>>()?;
             Some(folded_list(items))
         }
@@ -69,18 +75,18 @@ pub(super) fn value_in(at: &At<'_>, names: &Names<'_>, place: Place) -> Option<T
         }
         Value::Table(_) => {
             let entries: Vec<_> =
-                at.members().iter().map(|(key, at)| entry(key, at, names, place)).collect();
+                at.members().iter().map(|(key, at)| entry(key, at, names, position)).collect();
             let entries: Vec<_> = entries.into_iter().collect::<Option<_>>()?;
             Some(folded_table(entries.into_iter().flatten().collect()))
         }
-        Value::Text(text) => text_value(text, at, names, place),
+        Value::Text(text) => text_value(text, at, names, position),
     }
 }
 
-/// Lists name rooms, documents, topics: what is put into one stands beside others
-/// and must not mean all of them.
-fn item(at: &At<'_>, names: &Names<'_>, place: Place) -> Option<Template> {
-    let mut template = value_in(at, names, place)?;
+/// Lists name rooms, documents, topics: one value put into a list must not mean all
+/// of them.
+fn item(at: &At<'_>, names: &Names<'_>, position: Position) -> Option<Template> {
+    let mut template = value_in(at, names, position)?;
     if let Template::Value(placeholder) = &mut template
         && placeholder.is_raw()
     {
@@ -89,30 +95,31 @@ fn item(at: &At<'_>, names: &Names<'_>, place: Place) -> Option<Template> {
     Some(template)
 }
 
-fn entry(key: &Key, at: &At<'_>, names: &Names<'_>, place: Place) -> Option<Option<Entry>> {
+fn entry(key: &Key, at: &At<'_>, names: &Names<'_>, position: Position) -> Option<Option<Entry>> {
     if key.name == "*" && matches!(&at.node.value, Value::Text(text) if text.starts_with('{')) {
-        return Some(match value_in(at, names, place)? {
+        return Some(match value_in(at, names, position)? {
             Template::Absent => None,
             template => Some(Entry::Merge(template)),
         });
     }
     let pieces = parsed(&key.name, at);
-    let name = pieces.and_then(|pieces| parts(pieces, at, names, Place::Ordinary, Guard::Literal));
-    let value = value_in(at, names, place.under(&key.name))?;
+    let name =
+        pieces.and_then(|pieces| parts(pieces, at, names, Position::Ordinary, Guard::Literal));
+    let value = value_in(at, names, names.expressions.under(position, &key.name))?;
     Some(match (name?, value) {
         (None, _) | (_, Template::Absent) => None,
         (Some(name), value) => Some(Entry::Named { name, value }),
     })
 }
 
-fn text_value(text: &str, at: &At<'_>, names: &Names<'_>, place: Place) -> Option<Template> {
+fn text_value(text: &str, at: &At<'_>, names: &Names<'_>, position: Position) -> Option<Template> {
     let mut pieces = parsed(text, at)?;
-    if let [Piece::Reference(_)] = pieces.as_slice()
-        && let Some(Piece::Reference(reference)) = pieces.pop()
+    if let [Piece::Placeholder(..)] = pieces.as_slice()
+        && let Some(Piece::Placeholder(reference, filters)) = pieces.pop()
     {
-        return single(reference, at, names, place);
+        return single(&reference, filters, at, names, position);
     }
-    Some(match parts(pieces, at, names, place, Guard::Literal)? {
+    Some(match parts(pieces, at, names, position, Guard::Literal)? {
         None => Template::Absent,
         Some(text) => match text.0.as_slice() {
             [] => Template::Fixed("".into()),
@@ -122,18 +129,24 @@ fn text_value(text: &str, at: &At<'_>, names: &Names<'_>, place: Place) -> Optio
     })
 }
 
-fn single(reference: Reference, at: &At<'_>, names: &Names<'_>, place: Place) -> Option<Template> {
-    let found = names.find(&reference, at)?;
-    let plain = reference.filters.is_empty() && reference.presence == Presence::Needed;
+fn single(
+    reference: &Reference,
+    filters: Vec<Filter>,
+    at: &At<'_>,
+    names: &Names<'_>,
+    position: Position,
+) -> Option<Template> {
+    let found = names.find(reference, &filters, at)?;
+    let plain = filters.is_empty() && reference.presence == Presence::Needed;
     let source = match found {
         Found::Nothing => return Some(Template::Absent),
         Found::Secret(secret) => return Some(Template::Text(Text(vec![Part::Secret(secret)]))),
         Found::Template(template) if plain && !template.is_raw() => return Some(template),
-        Found::Template(template) => Source::Inline(Box::new(template)),
-        Found::Source(source) => source,
+        Found::Template(template) => ValueSource::Inline(Box::new(template)),
+        Found::ValueSource(source) => source,
     };
-    let placeholder = placeholder(source, reference, Guard::Off);
-    check_filter(&placeholder, at, names, place)?;
+    let placeholder = placeholder(source, reference.presence, filters, Guard::Off);
+    check_expression(&placeholder, at, names, position)?;
     Some(Template::Value(placeholder))
 }
 
@@ -142,20 +155,20 @@ fn parts(
     pieces: Vec<Piece>,
     at: &At<'_>,
     names: &Names<'_>,
-    place: Place,
+    position: Position,
     guard: Guard,
 ) -> Option<Option<Text>> {
     let mut parts = Vec::new();
     let mut absent = false;
     for piece in pieces {
-        let reference = match piece {
+        let (reference, filters) = match piece {
             Piece::Literal(literal) => {
                 parts.push(Part::Literal(literal));
                 continue;
             }
-            Piece::Reference(reference) => reference,
+            Piece::Placeholder(reference, filters) => (reference, filters),
         };
-        let source = match names.find(&reference, at)? {
+        let source = match names.find(&reference, &filters, at)? {
             Found::Nothing => {
                 absent = true;
                 continue;
@@ -164,18 +177,22 @@ fn parts(
                 parts.push(Part::Secret(secret));
                 continue;
             }
-            Found::Source(source) => source,
-            Found::Template(template) => Source::Inline(Box::new(template)),
+            Found::ValueSource(source) => source,
+            Found::Template(template) => ValueSource::Inline(Box::new(template)),
         };
-        let placeholder = placeholder(source, reference, guard);
-        check_filter(&placeholder, at, names, place)?;
+        let placeholder = placeholder(source, reference.presence, filters, guard);
+        check_expression(&placeholder, at, names, position)?;
         parts.push(Part::Value(placeholder));
     }
     Some((!absent).then_some(Text(parts)))
 }
 
-fn placeholder(source: Source, reference: Reference, guard: Guard) -> Placeholder {
-    let Reference { path: _, presence, filters } = reference;
+fn placeholder(
+    source: ValueSource,
+    presence: Presence,
+    filters: Vec<Filter>,
+    guard: Guard,
+) -> Placeholder {
     let mut placeholder = Placeholder { source, presence, filters, guard: Guard::Off };
     if placeholder.is_raw() {
         placeholder.guard = guard;
@@ -183,13 +200,13 @@ fn placeholder(source: Source, reference: Reference, guard: Guard) -> Placeholde
     placeholder
 }
 
-fn check_filter(
+fn check_expression(
     placeholder: &Placeholder,
     at: &At<'_>,
     names: &Names<'_>,
-    place: Place,
+    position: Position,
 ) -> Option<()> {
-    if place == Place::Filter && placeholder.is_unsafe_in_filter(names) {
+    if position == Position::Expression && is_unsafe_in_expression(placeholder, names) {
         at.problem(format!(
             "{} stands in a filter without protection, so a user could change what the filter \
              says; write it with |quote (a quoted text) or |safe (letters, digits and _-.@: only)",
@@ -200,8 +217,34 @@ fn check_filter(
     Some(())
 }
 
+/// Whether a user could change what an expression says by this placeholder.
+fn is_unsafe_in_expression(placeholder: &Placeholder, names: &Names<'_>) -> bool {
+    if !placeholder.is_raw() {
+        return false;
+    }
+    match &placeholder.source {
+        ValueSource::Inline(template) => match template.as_ref() {
+            Template::Value(inner) => is_unsafe_in_expression(inner, names),
+            _ => false,
+        },
+        source => !names.is_safe(source),
+    }
+}
+
 fn parsed(text: &str, at: &At<'_>) -> Option<Vec<Piece>> {
-    pieces(text).map_err(|wrong| at.problem(wrong)).ok()
+    let piece = |piece| {
+        Ok(match piece {
+            template_syntax::Piece::Literal(literal) => Piece::Literal(literal),
+            template_syntax::Piece::Reference(reference) => {
+                let filters = reference.filters.iter().map(|filter| Filter::parse(filter));
+                let filters = filters.collect::<Result<_, String>>()?;
+                Piece::Placeholder(reference, filters)
+            }
+        })
+    };
+    let pieces = template_syntax::pieces(text)
+        .and_then(|pieces| pieces.into_iter().map(piece).collect::<Result<Vec<_>, _>>());
+    pieces.map_err(|wrong| at.problem(wrong)).ok()
 }
 
 fn folded_list(items: Vec<Template>) -> Template {

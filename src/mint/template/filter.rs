@@ -1,24 +1,27 @@
-//! Filters: how a value becomes the text a vendor's format wants.
+//! Filters turn a value into the text a vendor's format wants.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::base::text::push_percent_encoded;
-use crate::mint::MintError;
-use crate::mint::request_pattern::Safe;
+use crate::base::text::encode_uri_component;
+use crate::document::shown;
+use crate::mint::charset::Safe;
+use crate::mint::error::MintError;
+use crate::mint::json::text_of;
 
+/// One `|filter` of a placeholder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Filter {
     /// JSON with sorted keys and sorted lists.
     CanonicalJson,
-    /// The first four characters.
-    First4,
+    /// The first characters, at most this many.
+    First(usize),
     /// A table whose lists are texts, with commas between the items.
     Joined,
+    /// JSON as it is.
     Json,
-    /// `a=1&b=2`, sorted, without what is empty; only `&` inside values is escaped.
+    /// `a=1&b=2`, sorted, without empty values; only `&` inside values is escaped.
     Pairs,
     /// `a=1&b=2`, sorted and percent-encoded as `encodeURIComponent` does.
     Query,
@@ -31,43 +34,51 @@ pub(crate) enum Filter {
 }
 
 impl Filter {
-    pub(super) fn parse(name: &str) -> Result<Self, String> {
-        Ok(match name {
-            "cjson" => Self::CanonicalJson,
-            "first4" => Self::First4,
-            "joined" => Self::Joined,
-            "json" => Self::Json,
-            "pairs" => Self::Pairs,
-            "query" => Self::Query,
-            "quote" => Self::Quote,
-            "safe" => Self::Safe,
-            "str" => Self::Text,
-            _ => {
-                return Err(format!(
-                    "unknown filter {}, expected one of cjson, first4, joined, json, pairs, query, \
-                     quote, safe, str",
-                    crate::document::shown(name)
-                ));
-            }
+    /// Reads a filter as a placeholder names it: `json`, `first:4`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let (name, argument) = match text.split_once(':') {
+            Some((name, argument)) => (name, Some(argument)),
+            // The spelling from before filters had arguments.
+            None if text == "first4" => ("first", Some("4")),
+            None => (text, None),
+        };
+        let filter = match (name, argument) {
+            ("cjson", None) => Some(Self::CanonicalJson),
+            ("first", Some(count)) => count.parse().ok().map(Self::First),
+            ("joined", None) => Some(Self::Joined),
+            ("json", None) => Some(Self::Json),
+            ("pairs", None) => Some(Self::Pairs),
+            ("query", None) => Some(Self::Query),
+            ("quote", None) => Some(Self::Quote),
+            ("safe", None) => Some(Self::Safe),
+            ("str", None) => Some(Self::Text),
+            _ => None,
+        };
+        filter.ok_or_else(|| {
+            format!(
+                "unknown filter {}, expected one of cjson, first:COUNT, joined, json, pairs, \
+                 query, quote, safe, str",
+                shown(text)
+            )
         })
     }
 
-    /// Whether the filtered text can no longer break out of where it stands.
+    /// Whether the filtered text can no longer break out of the text around it.
     pub(crate) const fn defuses(self) -> bool {
         match self {
             Self::CanonicalJson | Self::Json | Self::Query | Self::Quote | Self::Safe => true,
-            Self::First4 | Self::Joined | Self::Pairs | Self::Text => false,
+            Self::First(_) | Self::Joined | Self::Pairs | Self::Text => false,
         }
     }
 
-    pub(super) fn apply(self, value: &Value) -> Result<Value, MintError> {
+    pub(crate) fn apply(self, value: &Value) -> Result<Value, MintError> {
         let text = match self {
             Self::Joined => return joined(value),
             Self::CanonicalJson => sorted(value).to_string(),
-            Self::First4 => needed_text(value)?.chars().take(4).collect(),
+            Self::First(count) => needed_text(value)?.chars().take(count).collect(),
             Self::Json => value.to_string(),
             Self::Pairs => pairs(value, |text| text.replace('&', "%26"), Empty::Omitted)?,
-            Self::Query => pairs(value, percent_encoded, Empty::Kept)?,
+            Self::Query => pairs(value, encode_uri_component, Empty::Kept)?,
             Self::Quote => Value::from(needed_text(value)?.as_ref()).to_string(),
             Self::Safe => safe(value)?,
             Self::Text => needed_text(value)?.into_owned(),
@@ -76,7 +87,7 @@ impl Filter {
     }
 }
 
-/// Whether an empty value stands in a query.
+/// Whether a query keeps a member with an empty value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Empty {
     Kept,
@@ -107,7 +118,7 @@ fn joined(value: &Value) -> Result<Value, MintError> {
     members.iter().map(member).collect::<Result<_, _>>().map(Value::Object)
 }
 
-/// A list as JavaScript's `join` writes it: lists in it are not told apart.
+/// A list as JavaScript's `join` writes it: nested lists leave no trace.
 fn list_text(items: &[Value]) -> Result<String, MintError> {
     let item = |item: &Value| match item {
         Value::Array(items) => list_text(items),
@@ -115,25 +126,6 @@ fn list_text(items: &[Value]) -> Result<String, MintError> {
         single => needed_text(single).map(Cow::into_owned),
     };
     Ok(items.iter().map(item).collect::<Result<Vec<_>, _>>()?.join(","))
-}
-
-/// The text of a single value; lists, tables and nothing have none.
-pub(crate) fn text_of(value: &Value) -> Option<Cow<'_, str>> {
-    match value {
-        Value::Bool(value) => Some(if *value { "true" } else { "false" }.into()),
-        Value::Number(number) => Some(number_text(number).into()),
-        Value::String(text) => Some(text.into()),
-        Value::Array(_) | Value::Null | Value::Object(_) => None,
-    }
-}
-
-/// As JavaScript writes a number that is whole: without a point.
-fn number_text(number: &serde_json::Number) -> String {
-    let mut text = number.to_string();
-    if text.ends_with(".0") {
-        text.truncate(text.len() - 2);
-    }
-    text
 }
 
 fn needed_text(value: &Value) -> Result<Cow<'_, str>, MintError> {
@@ -174,16 +166,30 @@ fn pairs(value: &Value, escape: fn(&str) -> String, empty: Empty) -> Result<Stri
         if value.is_empty() && empty == Empty::Omitted {
             continue;
         }
-        let separator = if text.is_empty() { "" } else { "&" };
-        // Writing into a `String` cannot fail.
-        let _ = write!(text, "{separator}{}={}", escape(key), escape(&value));
+        if !text.is_empty() {
+            text.push('&');
+        }
+        text.push_str(&escape(key));
+        text.push('=');
+        text.push_str(&escape(&value));
     }
     Ok(text)
 }
 
-/// As JavaScript's `encodeURIComponent`.
-pub(crate) fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    push_percent_encoded(&mut encoded, text, b"-_.!~*'()");
-    encoded
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_filter_may_have_an_argument() {
+        let first = |text| Filter::parse(text).unwrap().apply(&json!("åbcdef"));
+        assert_eq!(first("first:2"), Ok(json!("åb")));
+        assert_eq!(first("first:100"), Ok(json!("åbcdef")));
+        assert_eq!(Filter::parse("first4"), Filter::parse("first:4"));
+        for text in ["first", "first:", "first:x", "json:4", "First:4", ""] {
+            assert!(Filter::parse(text).is_err(), "{text}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What placeholders may refer to, settled when settings are read.
+//! The names placeholders may use, settled when settings are read.
 //!
 //! A name that does not exist is a problem with its place, not a surprise in a
 //! token; parameters and public key members are put in on the spot.
@@ -6,29 +6,35 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
-use super::compile::{Place, value_in};
-use super::parse::Reference;
+use super::expression::Expressions;
+use super::filter::Filter;
+use super::tree::{Entry, Part, Template, Text, ValueSource};
+use crate::base::json_path::JsonPath;
 use crate::base::secret::Secret;
-use crate::document::At;
+use crate::document::template_syntax::{Presence, Reference};
+use crate::document::{At, shown};
 use crate::mint::inputs::Inputs;
-use crate::mint::keys::{Held, KeyTable};
-use crate::mint::template::{Entry, Part, Placeholder, Presence, Source, Template, Text};
+use crate::mint::key::{KeyTable, Member};
+
+/// Characters of a secret that a token may show.
+const SHOWN_OF_A_SECRET: usize = 4;
 
 /// The names one template may use.
 #[derive(Clone, Copy)]
-pub(crate) struct Names<'n> {
+pub(in crate::mint) struct Names<'n> {
     /// The token's table, for problems that have no better place.
     pub token: &'n At<'n>,
     pub keys: &'n KeyTable,
     pub inputs: &'n Inputs,
     pub has_grant: bool,
     pub has_ttl: bool,
-    /// The vendor's rule for user ids makes them safe inside filters.
+    /// Whether the vendor's rule for user ids makes them safe inside expressions.
     pub safe_user_id: bool,
+    pub expressions: &'n Expressions,
     /// `None` while the parameters themselves are read.
     pub params: Option<&'n Params>,
     pub variables: &'n [String],
-    /// `input`, `sig`, `token`: what the mechanism has made by then.
+    /// `input`, `sig`, `token`: values the mechanism has made by then.
     pub made: &'n [&'static str],
     pub secrets: SecretUse,
     pub reads: &'n RefCell<Reads>,
@@ -36,53 +42,44 @@ pub(crate) struct Names<'n> {
 
 /// Whether secret key members may be put in.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SecretUse {
-    /// In what is sent to the issuer itself.
+pub(in crate::mint) enum SecretUse {
+    /// In a request to the issuer itself.
     Allowed,
     Forbidden,
 }
 
-/// What the templates of one token read.
+/// Everything the templates of one token read.
 #[derive(Default)]
-pub(crate) struct Reads {
-    pub session: BTreeSet<Vec<String>>,
+pub(in crate::mint) struct Reads {
+    pub session: BTreeSet<JsonPath>,
     pub user_id: bool,
     pub draws: Vec<String>,
 }
 
-/// What a reference turned out to be.
+/// The meaning of a reference.
 pub(super) enum Found {
     Nothing,
     Secret(Secret),
-    Source(Source),
+    ValueSource(ValueSource),
     Template(Template),
 }
 
 /// The operator's `params`, each a template.
 #[derive(Default)]
-pub(crate) struct Params {
+pub(in crate::mint) struct Params {
     entries: Vec<(String, Template)>,
     used: RefCell<BTreeSet<String>>,
     whole: Cell<bool>,
 }
 
 impl Params {
-    /// The operator's parameters, over the preset's defaults.
-    pub(crate) fn read(own: Option<&At<'_>>, preset: Option<&At<'_>>, names: &Names<'_>) -> Self {
-        let mut entries: Vec<(String, Template)> = Vec::new();
-        for (key, at) in own.into_iter().chain(preset).flat_map(At::members) {
-            if entries.iter().any(|(name, _)| *name == key.name) {
-                continue;
-            }
-            if let Some(template) = value_in(&at, names, Place::of(&key.name)) {
-                entries.push((key.name.clone(), template));
-            }
-        }
+    /// Every parameter with its template; no name twice.
+    pub(super) fn new(entries: Vec<(String, Template)>) -> Self {
         Self { entries, ..Self::default() }
     }
 
     /// Whether `{param.NAME…}` has something to put in.
-    pub(crate) fn has(&self, path: &[String]) -> bool {
+    pub(in crate::mint) fn has(&self, path: &[String]) -> bool {
         self.find(path).is_some()
     }
 
@@ -99,8 +96,8 @@ impl Params {
         self.entries.iter().find(|(name, _)| name == first)?.1.descend(rest)
     }
 
-    /// Notes parameters no template uses.
-    pub(crate) fn report_unused(&self, at: Option<&At<'_>>) {
+    /// Reports parameters that no template uses.
+    pub(in crate::mint) fn report_unused(&self, at: Option<&At<'_>>) {
         if self.whole.get() {
             return;
         }
@@ -119,46 +116,56 @@ impl Params {
     }
 
     /// Marks a parameter as known although no template reads it.
-    pub(crate) fn tolerate(&self, name: &str) {
+    pub(in crate::mint) fn mark_used(&self, name: &str) {
         self.used.borrow_mut().insert(name.to_owned());
     }
 }
 
 impl Names<'_> {
-    /// What `reference`, which stands at `at`, refers to; `None` if the problem
-    /// was noted.
-    pub(super) fn find(&self, reference: &Reference, at: &At<'_>) -> Option<Found> {
+    /// The meaning of `reference`, found at `at`; `None` if a problem was noted.
+    pub(super) fn find(
+        &self,
+        reference: &Reference,
+        filters: &[Filter],
+        at: &At<'_>,
+    ) -> Option<Found> {
         match (reference.root(), reference.rest()) {
             ("grant", path) => self.grant(path, at),
-            ("key", [name]) => self.key(name, reference, at),
+            ("key", [name]) => self.key(name, reference, filters, at),
             ("param", path) if self.params.is_some() => self.param(path, reference),
-            ("rand", [name]) => Some(Found::Source(self.draw(name))),
+            ("rand", [name]) => Some(Found::ValueSource(self.draw(name))),
             ("request", [name]) => self.request(name, reference),
             ("session", [field]) if field == "user_id" => {
                 self.reads.borrow_mut().user_id = true;
-                Some(Found::Source(Source::UserId))
+                Some(Found::ValueSource(ValueSource::UserId))
             }
             ("session", path) if !path.is_empty() => {
-                self.reads.borrow_mut().session.insert(path.to_vec());
-                Some(Found::Source(Source::Session(path.to_vec())))
+                self.reads.borrow_mut().session.insert(JsonPath::new(path.to_vec()));
+                Some(Found::ValueSource(ValueSource::Session(JsonPath::new(path.to_vec()))))
             }
             ("var", [name]) => self.variable(name, at),
-            ("iat", []) => Some(Found::Source(Source::Iat)),
-            ("now", []) => Some(Found::Source(Source::Now)),
-            ("now_ms", []) => Some(Found::Source(Source::NowMs)),
-            ("exp", []) => self.timed(Source::Exp, reference),
-            ("exp_iso", []) => self.timed(Source::ExpIso, reference),
-            ("exp_ms", []) => self.timed(Source::ExpMs, reference),
-            ("ttl", []) => self.timed(Source::Ttl, reference),
-            ("ttl_ms", []) => self.timed(Source::TtlMs, reference),
-            ("input", []) if self.made.contains(&"input") => Some(Found::Source(Source::Input)),
-            ("sig", []) if self.made.contains(&"sig") => Some(Found::Source(Source::Signature)),
-            ("token", []) if self.made.contains(&"token") => Some(Found::Source(Source::Token)),
+            ("iat", []) => Some(Found::ValueSource(ValueSource::Iat)),
+            ("now", []) => Some(Found::ValueSource(ValueSource::Now)),
+            ("now_ms", []) => Some(Found::ValueSource(ValueSource::NowMs)),
+            ("exp", []) => self.timed(ValueSource::Exp, reference),
+            ("exp_iso", []) => self.timed(ValueSource::ExpIso, reference),
+            ("exp_ms", []) => self.timed(ValueSource::ExpMs, reference),
+            ("ttl", []) => self.timed(ValueSource::Ttl, reference),
+            ("ttl_ms", []) => self.timed(ValueSource::TtlMs, reference),
+            ("input", []) if self.made.contains(&"input") => {
+                Some(Found::ValueSource(ValueSource::Input))
+            }
+            ("sig", []) if self.made.contains(&"sig") => {
+                Some(Found::ValueSource(ValueSource::Signature))
+            }
+            ("token", []) if self.made.contains(&"token") => {
+                Some(Found::ValueSource(ValueSource::Token))
+            }
             _ => {
                 at.problem(format!(
                     "unknown placeholder {}, expected one that starts with session., request., \
                      grant., key., rand.{} or is now, iat, exp, ttl",
-                    crate::document::shown(&reference.path.join(".")),
+                    shown(&reference.path.join(".")),
                     if self.params.is_some() { ", param." } else { "" }
                 ));
                 None
@@ -171,15 +178,21 @@ impl Names<'_> {
             at.problem("`grant` is used but not set; write grant = { url = \"http://…\" }");
             return None;
         }
-        Some(Found::Source(Source::Grant(path.to_vec())))
+        Some(Found::ValueSource(ValueSource::Grant(JsonPath::new(path.to_vec()))))
     }
 
-    fn key(&self, name: &str, reference: &Reference, at: &At<'_>) -> Option<Found> {
+    fn key(
+        &self,
+        name: &str,
+        reference: &Reference,
+        filters: &[Filter],
+        at: &At<'_>,
+    ) -> Option<Found> {
         match self.keys.member(name) {
-            Some(Held::Public(text)) => {
+            Some(Member::Public(text)) => {
                 Some(Found::Template(Template::Fixed(text.as_str().into())))
             }
-            Some(Held::Secret(secret)) => self.secret(name, secret, reference, at),
+            Some(Member::Secret(secret)) => self.secret(name, secret, filters, at),
             None if reference.presence == Presence::Optional => Some(Found::Nothing),
             None => {
                 self.token.problem(format!("`key.{name}` is missing; add it to `key`"));
@@ -188,21 +201,23 @@ impl Names<'_> {
         }
     }
 
-    /// A secret goes to its issuer only. The one exception is the format of
-    /// Typesense, whose tokens begin with four characters of the key.
+    /// A secret goes to its issuer only, except for its first few characters, which
+    /// some vendors put into tokens to say which key signed.
     fn secret(
         &self,
         name: &str,
         secret: &Secret,
-        reference: &Reference,
+        filters: &[Filter],
         at: &At<'_>,
     ) -> Option<Found> {
-        if secret.text().is_none() {
+        let Some(text) = secret.text() else {
             self.token.problem(format!("`key.{name}` is not text"));
             return None;
-        }
-        if let [super::Filter::First4] = reference.filters.as_slice() {
-            let start: String = secret.text().unwrap_or_default().chars().take(4).collect();
+        };
+        if let &[Filter::First(count)] = filters
+            && count <= SHOWN_OF_A_SECRET
+        {
+            let start: String = text.chars().take(count).collect();
             return Some(Found::Template(Template::Fixed(start.into())));
         }
         if self.secrets == SecretUse::Forbidden {
@@ -229,10 +244,10 @@ impl Names<'_> {
         }
     }
 
-    fn draw(&self, name: &str) -> Source {
+    fn draw(&self, name: &str) -> ValueSource {
         let mut reads = self.reads.borrow_mut();
         let known = reads.draws.iter().position(|draw| draw == name);
-        Source::Random(known.unwrap_or_else(|| {
+        ValueSource::Random(known.unwrap_or_else(|| {
             reads.draws.push(name.to_owned());
             reads.draws.len() - 1
         }))
@@ -240,7 +255,7 @@ impl Names<'_> {
 
     fn request(&self, name: &str, reference: &Reference) -> Option<Found> {
         if self.inputs.declares(name) {
-            return Some(Found::Source(Source::Request(name.to_owned())));
+            return Some(Found::ValueSource(ValueSource::Request(name.to_owned())));
         }
         if reference.presence == Presence::Optional {
             return Some(Found::Nothing);
@@ -252,9 +267,9 @@ impl Names<'_> {
         None
     }
 
-    fn timed(&self, source: Source, reference: &Reference) -> Option<Found> {
+    fn timed(&self, source: ValueSource, reference: &Reference) -> Option<Found> {
         if self.has_ttl {
-            return Some(Found::Source(source));
+            return Some(Found::ValueSource(source));
         }
         if reference.presence == Presence::Optional {
             return Some(Found::Nothing);
@@ -268,30 +283,15 @@ impl Names<'_> {
         if known.is_none() {
             at.problem(format!("`var.{name}` is not one of `vars` that stand before it"));
         }
-        known.map(|index| Found::Source(Source::Variable(index)))
+        known.map(|index| Found::ValueSource(ValueSource::Variable(index)))
     }
 
-    /// Whether text of `source` cannot break out of a filter expression.
-    pub(super) fn is_safe(&self, source: &Source) -> bool {
+    /// Whether text of `source` cannot break out of an expression.
+    pub(super) fn is_safe(&self, source: &ValueSource) -> bool {
         match source {
-            Source::Request(name) => self.inputs.is_safe(name),
-            Source::UserId => self.safe_user_id,
+            ValueSource::Request(name) => self.inputs.is_safe(name),
+            ValueSource::UserId => self.safe_user_id,
             _ => false,
-        }
-    }
-}
-
-impl Placeholder {
-    pub(super) fn is_unsafe_in_filter(&self, names: &Names<'_>) -> bool {
-        if !self.is_raw() {
-            return false;
-        }
-        match &self.source {
-            Source::Inline(template) => match template.as_ref() {
-                Template::Value(inner) => inner.is_unsafe_in_filter(names),
-                _ => false,
-            },
-            source => !names.is_safe(source),
         }
     }
 }

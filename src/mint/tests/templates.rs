@@ -138,7 +138,7 @@ fn a_preset_of_the_users_own_is_read_like_a_built_in_one() {
         let mut root = At::new(file, "", &problems, &secrets).table().unwrap();
         let presets = Presets::with_user(root.take("preset").as_ref());
         let mut token = root.take("token").unwrap().table().unwrap();
-        assert!(Minter::read("x", &mut token, &presets).is_some());
+        assert!(Minter::from_table("x", &mut token, &presets).is_some());
         problems.into_sorted().into_iter().map(|problem| problem.path).collect::<Vec<_>>()
     };
     assert_eq!(paths(&file(&mine)), ["preset.portive", "preset.spelt.knd"]);

@@ -15,8 +15,8 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         std::fs::read_to_string(path).unwrap()
     };
     let mut seeds = vec![read("gateway.toml")];
-    let readme = read("README.md");
-    let blocks = readme.split("```toml\n").skip(1);
+    let pages = ["README.md", "deploy/guides/frameworks.md", "deploy/guides/vendors.md"].map(read);
+    let blocks = pages.iter().flat_map(|page| page.split("```toml\n").skip(1));
     seeds.extend(blocks.map(|block| block.split("```").next().unwrap().to_owned()));
     let kinds = [cookies::JOSE.kinds, cookies::NODE.kinds, cookies::REST.kinds].concat();
     let mut tables: Vec<Value> = Vec::new();

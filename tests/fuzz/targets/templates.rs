@@ -102,7 +102,7 @@ pub(crate) fn run(data: &[u8]) {
     let node = Node::parse(table, &problems);
     let at = At::new(&node, "token.t", &problems, &Secrets::Literal);
     let Some(mut table) = at.table() else { return };
-    let minter = Minter::read("t", &mut table, Presets::builtin());
+    let minter = Minter::from_table("t", &mut table, Presets::builtin());
     table.finish();
     let Some(minter) = minter.filter(|_| problems.is_empty()) else { return };
     let user_id = session["user_id"].as_str().filter(|id| !id.is_empty()).unwrap_or("{key.secret}");

@@ -1,4 +1,4 @@
-// The README's gallery, run as its reader would run it: all blocks in one file, secrets that open nothing, and a
+// The gallery of `deploy/guides/vendors.md`, run as its reader would run it: all blocks in one file, secrets that open nothing, and a
 // stand-in where the blocks would call a vendor.
 
 import { execFileSync } from "node:child_process";
@@ -31,9 +31,8 @@ function content(value) {
 
 /** Every block: its name, preset, path and text. */
 export const blocks = (() => {
-  const readme = readFileSync(new URL("README.md", ROOT), "utf8");
-  const [section] = readme.split("\n## Gallery\n")[1].split("\n## ");
-  const toml = [...section.matchAll(/```toml\n(.*?)```/gs)].map(([, text]) => text).join("\n");
+  const page = readFileSync(new URL("deploy/guides/vendors.md", ROOT), "utf8");
+  const toml = [...page.matchAll(/```toml\n(.*?)```/gs)].map(([, text]) => text).join("\n");
   return toml.split(/^(?=\[token\.)/m).map((text) => ({
     name: text.match(/^\[token\.(.*?)\]/)[1],
     preset: text.match(/^preset = "(.*?)"/m)[1],

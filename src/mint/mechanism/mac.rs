@@ -1,24 +1,23 @@
-//! Signatures over plain text: the hash, the key and how the result is written.
+//! Signatures over plain text: the hash, the key and the encoding of the result.
 
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::jwt::Encoding;
-use super::keys::KeyTable;
-use super::layered_table::Members;
-use super::template::{self, Names};
 use crate::base::secret::Secret;
 use crate::base::text::hex;
 use crate::document::{At, FromNode, Node};
+use crate::mint::key::{Encoding, KeyTable};
+use crate::mint::layered_table::LayeredTable;
+use crate::mint::template::{self, Names};
 
 /// Hash, key and the encoding of the result.
-pub(super) struct Seal {
-    kind: SealKind,
+pub(in crate::mint) struct Mac {
+    kind: MacKind,
     encode: Encode,
 }
 
-enum SealKind {
+enum MacKind {
     Hmac(Box<hmac::Key>),
     SecretSuffix(&'static digest::Algorithm, Secret),
 }
@@ -29,8 +28,14 @@ enum Encode {
     Hex,
 }
 
-impl Seal {
-    pub(super) fn read(members: &mut Members<'_, '_, '_>, names: &Names<'_>) -> Option<Self> {
+impl Mac {
+    pub(in crate::mint) const KEYS: [&str; 5] =
+        ["encode", "hash", "hash_from", "mode", "secret_encoding"];
+
+    pub(super) fn from_members(
+        members: &mut LayeredTable<'_, '_, '_>,
+        names: &Names<'_>,
+    ) -> Option<Self> {
         let hash = hash(members, names);
         let encode = members.get("encode").unwrap_or(Encode::Hex);
         let encoding = members.get("secret_encoding").unwrap_or(Encoding::Utf8);
@@ -46,18 +51,18 @@ impl Seal {
         let secret = decoded(names.keys, encoding, names.token)?;
         let hash = hash?;
         let kind = if suffix {
-            SealKind::SecretSuffix(hash.digest_algorithm(), secret)
+            MacKind::SecretSuffix(hash.digest_algorithm(), secret)
         } else {
-            SealKind::Hmac(Box::new(hmac::Key::new(hash, secret.bytes())))
+            MacKind::Hmac(Box::new(hmac::Key::new(hash, secret.bytes())))
         };
         Some(Self { kind, encode })
     }
 
-    /// The signature over `text`, encoded.
-    pub(super) fn over(&self, text: &str) -> String {
+    /// Signs `text`, and encodes the signature.
+    pub(super) fn sign(&self, text: &str) -> String {
         match &self.kind {
-            SealKind::Hmac(key) => self.encode.apply(hmac::sign(key, text.as_bytes()).as_ref()),
-            SealKind::SecretSuffix(algorithm, secret) => {
+            MacKind::Hmac(key) => self.encode.apply(hmac::sign(key, text.as_bytes()).as_ref()),
+            MacKind::SecretSuffix(algorithm, secret) => {
                 let mut context = digest::Context::new(algorithm);
                 context.update(text.as_bytes());
                 context.update(secret.bytes());
@@ -100,7 +105,7 @@ impl FromNode for Encode {
 }
 
 /// The hash a preset fixes, or the one a parameter chooses.
-fn hash(members: &mut Members<'_, '_, '_>, names: &Names<'_>) -> Option<hmac::Algorithm> {
+fn hash(members: &mut LayeredTable<'_, '_, '_>, names: &Names<'_>) -> Option<hmac::Algorithm> {
     const EXPECTED: &str = r#""sha1", "sha256", "sha384" or "sha512""#;
     let fixed = members.take("hash");
     let Some(from) = members.take("hash_from") else {

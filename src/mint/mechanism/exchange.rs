@@ -1,5 +1,5 @@
-//! Tokens a remote issuer makes: one HTTP call, described here and read here,
-//! performed by the shell.
+//! Tokens a remote issuer makes with one HTTP call. The call is described and its
+//! response read here; the shell makes it.
 
 use std::time::Duration;
 
@@ -8,34 +8,37 @@ use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-use super::layered_table::Members;
-use super::response::Response;
-use super::template::filter::{percent_encoded, text_of};
-use super::template::{self, Names, Scope, SecretUse, Template, Text};
+use crate::base::text::encode_uri_component;
 use crate::document::{At, Key};
-use crate::mint::{Call, MintError};
+use crate::mint::error::MintError;
+use crate::mint::json::text_of;
+use crate::mint::key::{KeyUse, Publishing};
+use crate::mint::layered_table::LayeredTable;
+use crate::mint::response::Response;
+use crate::mint::template::{self, Names, Scope, SecretUse, Template, Text};
+use crate::mint::token::Call;
 use crate::session::Pointer;
 
-pub(super) struct Exchange {
+pub(in crate::mint) struct Exchange {
     method: Method,
     url: Text,
     query: Vec<(String, Template)>,
     headers: Vec<(HeaderName, Text)>,
     body: Option<Template>,
-    take: Take,
+    take: TokenPlaces,
     timeout: Duration,
-    pub(super) response: Response,
+    pub(in crate::mint) response: Response,
 }
 
-/// Where the answer holds what.
-struct Take {
+/// Where the issuer's response holds the token and its expiry.
+struct TokenPlaces {
     token: Option<Pointer>,
     expires_at: Option<Pointer>,
     expires_in: Option<Pointer>,
 }
 
-/// What the issuer answered.
-pub(super) struct Answer {
+/// The token a remote issuer made.
+pub(in crate::mint) struct Answer {
     pub token: String,
     pub expires_at: Option<u64>,
 }
@@ -43,7 +46,15 @@ pub(super) struct Answer {
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Exchange {
-    pub(super) fn read(members: &mut Members<'_, '_, '_>, names: &Names<'_>) -> Option<Self> {
+    pub(in crate::mint) const KEYS: [&str; 9] =
+        ["body", "cookie_path", "headers", "method", "query", "response", "take", "timeout", "url"];
+    pub(super) const KEY_USE: KeyUse =
+        KeyUse { sent_to_issuer: &["headers", "query", "body"], publishing: Publishing::Never };
+
+    pub(super) fn from_members(
+        members: &mut LayeredTable<'_, '_, '_>,
+        names: &Names<'_>,
+    ) -> Option<Self> {
         let shown = Names { secrets: SecretUse::Allowed, ..*names };
         let method = members.need("method", "method = \"POST\"").and_then(|at| method(&at));
         let url = members.need("url", "url = \"https://…\"").and_then(|at| url(&at, names));
@@ -54,14 +65,11 @@ impl Exchange {
             Some(at) => Some(template::value(&at, &shown)?),
             None => None,
         };
-        let take = Take::read(members.take("take").as_ref());
+        let take = TokenPlaces::from_node(members.take("take").as_ref());
         let timeout = members.get("timeout").unwrap_or(TIMEOUT);
         let has_end = take.expires_at.is_some() || take.expires_in.is_some();
         let answered = Names { made: &["token"], has_ttl: names.has_ttl || has_end, ..*names };
-        let cookie_path: Option<String> = members.get("cookie_path");
-        let response = members.need("response", "response = { token = \"{token}\" }");
-        let response =
-            response.and_then(|at| Response::read(&at, cookie_path.as_deref(), &answered));
+        let response = Response::from_members(members, &answered);
         Some(Self {
             method: method?,
             url: url?,
@@ -75,9 +83,9 @@ impl Exchange {
     }
 
     /// The request to make.
-    pub(super) fn call(&self, scope: &Scope<'_>) -> Result<Call, MintError> {
+    pub(in crate::mint) fn call(&self, scope: &Scope<'_>) -> Result<Call, MintError> {
         let absent = || MintError::not_allowed("a part of the issuer's address has no value");
-        let mut url = self.url.encoded(scope, percent_encoded)?.ok_or_else(absent)?;
+        let mut url = self.url.encoded(scope, encode_uri_component)?.ok_or_else(absent)?;
         if url.split('/').any(|segment| matches!(segment, "." | "..")) {
             return Err(MintError::not_allowed("a part of the issuer's address is a dot segment"));
         }
@@ -87,9 +95,9 @@ impl Exchange {
             let value = text_of(&value)
                 .ok_or_else(|| MintError::not_allowed("a query value is a list or table"))?;
             url.push(separator);
-            url.push_str(&percent_encoded(name));
+            url.push_str(&encode_uri_component(name));
             url.push('=');
-            url.push_str(&percent_encoded(&value));
+            url.push_str(&encode_uri_component(&value));
             separator = '&';
         }
         let mut headers = HeaderMap::new();
@@ -109,8 +117,8 @@ impl Exchange {
         Ok(Call { method: self.method.clone(), url, headers, body, timeout: self.timeout })
     }
 
-    /// Reads what came back.
-    pub(super) fn answer(
+    /// Reads the issuer's response.
+    pub(in crate::mint) fn answer(
         &self,
         status: StatusCode,
         body: &Bytes,
@@ -143,14 +151,14 @@ impl Exchange {
     }
 }
 
-/// Whole seconds below the year 10000; more is milliseconds or nonsense.
+/// Whole seconds before the year 10000; a larger number is milliseconds or nonsense.
 fn seconds(value: &Value) -> Option<u64> {
     const LATEST: u64 = 253_402_300_800;
     value.as_u64().filter(|&seconds| seconds < LATEST)
 }
 
-impl Take {
-    fn read(at: Option<&At<'_>>) -> Self {
+impl TokenPlaces {
+    fn from_node(at: Option<&At<'_>>) -> Self {
         let Some(mut table) = at.and_then(At::table) else {
             return Self { token: None, expires_at: None, expires_in: None };
         };
@@ -173,7 +181,7 @@ fn method(at: &At<'_>) -> Option<Method> {
     method
 }
 
-/// Secrets may not stand in a URL's path: it ends up in logs on the way.
+/// A URL's path may hold no secret: it ends up in the logs of every hop.
 fn url(at: &At<'_>, names: &Names<'_>) -> Option<Text> {
     let text = at.text("a URL")?;
     if !text.starts_with("https://") && !text.starts_with("http://") {

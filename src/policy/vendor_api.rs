@@ -1,9 +1,9 @@
 //! `keys` of an upstream: a vendor's API behind the gateway, with the vendor's
 //! key.
 //!
-//! The key belongs to the upstream. Only a route that leads there can name it, so
-//! it has no way to any other server; and it travels encrypted, to a server whose
-//! certificate is checked, or not further than this machine.
+//! The key belongs to the upstream. Only a route that leads there can name it, so it
+//! reaches no other server. It travels encrypted to a server whose certificate is
+//! checked, or stays on this machine.
 
 use std::net::IpAddr;
 
@@ -13,16 +13,16 @@ use crate::base::secret::Secret;
 use crate::document::{At, Table};
 use crate::upstream::{Address, Upstream, Verify};
 
-/// An upstream that is not the app.
-pub struct Vendor {
+/// An upstream with keys: a vendor's API, not the app.
+pub struct VendorApi {
     upstream: String,
     keys: Vec<(String, Secret)>,
 }
 
-impl Vendor {
-    /// Reads `keys`, if the upstream has any, and lets it be called by its own
-    /// name: a vendor does not know ours.
-    pub(super) fn read(table: &mut Table<'_>, upstream: &mut Upstream) -> Option<Self> {
+impl VendorApi {
+    /// Reads `keys`, if the upstream has any. `Host` becomes the vendor's own name: it
+    /// does not know ours.
+    pub(super) fn from_table(table: &mut Table<'_>, upstream: &mut Upstream) -> Option<Self> {
         let at = table.take("keys")?;
         if upstream.name.is_empty() {
             at.problem("keys are for vendors, and this is the app; write [upstream.NAME]");
@@ -37,7 +37,7 @@ impl Vendor {
                 "expected at least one key, such as keys = { openai = \"env:OPENAI_API_KEY\" }",
             );
         }
-        check_way(&at, upstream);
+        check_transport(&at, upstream);
         if !upstream.hosts.is_empty() {
             at.problem("an upstream with keys serves no `hosts`: routes alone lead to it");
         }
@@ -59,13 +59,13 @@ impl Vendor {
         self.keys.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Whether a key, or most of one, stands in this text.
-    pub fn is_told_by(&self, text: &[u8]) -> bool {
+    /// Whether this text holds a key.
+    pub fn leaks_in(&self, text: &[u8]) -> bool {
         self.keys.iter().any(|(_, key)| memchr::memmem::find(text, key.bytes()).is_some())
     }
 }
 
-/// A key that can stand in a header.
+/// Reads a key that a header can carry.
 fn readable(at: &At<'_>) -> Option<Secret> {
     let secret = at.secret()?;
     if !secret.bytes().iter().all(u8::is_ascii_graphic) {
@@ -75,8 +75,8 @@ fn readable(at: &At<'_>) -> Option<Secret> {
     Some(secret)
 }
 
-/// Nobody on the way may read the key.
-fn check_way(at: &At<'_>, upstream: &Upstream) {
+/// The key must not travel unencrypted.
+fn check_transport(at: &At<'_>, upstream: &Upstream) {
     let is_readable = |address: &Address| match address {
         Address::Tcp { host, tls, .. } => {
             let is_here = host.parse::<IpAddr>().map_or(host == "localhost", |ip| ip.is_loopback());
@@ -92,7 +92,7 @@ fn check_way(at: &At<'_>, upstream: &Upstream) {
     }
 }
 
-/// What the server calls itself.
+/// The host name of the servers, for the `Host` header.
 fn own_name(at: &At<'_>, upstream: &Upstream) -> Option<HeaderValue> {
     let mut names: Vec<String> = upstream.servers().iter().map(|server| name_of(server)).collect();
     names.dedup();

@@ -5,34 +5,37 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 
-use super::layered_table::Members;
-use super::mac::Seal;
-use super::request_pattern::Pattern;
-use super::response::Response;
-use super::template::{self, Names, Scope, Template, Text, parse};
-use crate::document::{At, Node};
-use crate::mint::{MintError, Subject};
+use super::mac::Mac;
+use crate::document::{At, Node, template_syntax};
+use crate::mint::error::MintError;
+use crate::mint::layered_table::LayeredTable;
+use crate::mint::request_pattern::Pattern;
+use crate::mint::response::Response;
+use crate::mint::subject::Subject;
+use crate::mint::template::{self, Names, Scope, Template, Text};
 
-pub(super) struct Hmac {
-    seal: Seal,
+pub(in crate::mint) struct Hmac {
+    mac: Mac,
     inputs: Option<Template>,
     require: Vec<Text>,
-    ways: Ways,
+    recipes: Recipes,
 }
 
-/// What is signed, always or depending on a request input.
-enum Ways {
-    One(Way),
+/// One recipe for every request, or one per value of a request input.
+enum Recipes {
+    One(Recipe),
     Variants(Vec<Variant>),
 }
 
+/// A recipe for the requests whose input matches, or the reason to refuse them.
 struct Variant {
     on: String,
     when: Pattern,
-    way: Result<Way, String>,
+    recipe: Result<Recipe, String>,
 }
 
-struct Way {
+/// How one token is put together.
+struct Recipe {
     variables: Vec<Text>,
     sign: Text,
     token: Option<Text>,
@@ -40,6 +43,7 @@ struct Way {
     response: Response,
 }
 
+/// The last step: how the finished token is encoded.
 #[derive(Clone, Copy)]
 enum Wrap {
     Base64,
@@ -47,8 +51,23 @@ enum Wrap {
 }
 
 impl Hmac {
-    pub(super) fn read(members: &mut Members<'_, '_, '_>, names: &Names<'_>) -> Option<Self> {
-        let seal = Seal::read(members, names);
+    pub(in crate::mint) const KEYS: [&str; 9] = [
+        "cookie_path",
+        "inputs",
+        "require",
+        "response",
+        "sign",
+        "token",
+        "variants",
+        "vars",
+        "wrap",
+    ];
+
+    pub(super) fn from_members(
+        members: &mut LayeredTable<'_, '_, '_>,
+        names: &Names<'_>,
+    ) -> Option<Self> {
+        let mac = Mac::from_members(members, names);
         let inputs = match members.take("inputs") {
             Some(at) => Some(template::value(&at, names)?),
             None => None,
@@ -56,19 +75,20 @@ impl Hmac {
         let made: &[&str] = if inputs.is_some() { &["input"] } else { &[] };
         let names = &Names { made, ..*names };
         let required = members.take("require").map(|at| required(&at, names));
-        let ways = match members.take("variants") {
+        let recipes = match members.take("variants") {
             Some(at) => {
-                let variants: Vec<_> = at.items().iter().map(|at| variant(at, names)).collect();
-                variants.into_iter().collect::<Option<_>>().map(Ways::Variants)
+                let variants: Vec<_> =
+                    at.items().iter().map(|at| read_variant(at, names)).collect();
+                variants.into_iter().collect::<Option<_>>().map(Recipes::Variants)
             }
-            None => one(members, names).map(Ways::One),
+            None => read_only_recipe(members, names).map(Recipes::One),
         };
         let require = required.unwrap_or_else(|| Some(Vec::new()))?;
-        Some(Self { seal: seal?, inputs, require, ways: ways? })
+        Some(Self { mac: mac?, inputs, require, recipes: recipes? })
     }
 
-    /// Signs, and hands `finish` the response with all it may put in.
-    pub(super) fn signed<'a, T>(
+    /// Signs, and hands `finish` the response with every value it may put in.
+    pub(in crate::mint) fn signed<'a, T>(
         &'a self,
         scope: &Scope<'a>,
         finish: impl FnOnce(&Response, &Scope<'_>, String) -> Result<T, MintError>,
@@ -78,56 +98,56 @@ impl Hmac {
                 return Err(MintError::not_allowed("a value this preset requires is empty"));
             }
         }
-        let way = self.ways.choose(scope.subject)?;
+        let recipe = self.recipes.choose(scope.subject)?;
         let input = match &self.inputs {
             Some(inputs) => Some(inputs.needed(scope)?),
             None => None,
         };
-        let mut variables = Vec::with_capacity(way.variables.len());
-        for variable in &way.variables {
+        let mut variables = Vec::with_capacity(recipe.variables.len());
+        for variable in &recipe.variables {
             let scope = Scope { input: input.as_deref(), variables: &variables, ..*scope };
             let text = variable.needed(&scope)?;
             variables.push(text);
         }
         let scope = Scope { input: input.as_deref(), variables: &variables, ..*scope };
-        let text = way.sign.needed(&scope)?;
+        let text = recipe.sign.needed(&scope)?;
         if text.is_empty() {
-            // It would be everybody's who has no name either.
+            // A signature over an empty text would be valid for every user without an id.
             return Err(MintError::not_allowed("there is nothing to sign"));
         }
-        let signature = self.seal.over(&text);
+        let signature = self.mac.sign(&text);
         let scope = Scope { signature: Some(&signature), ..scope };
-        let token = match &way.token {
+        let token = match &recipe.token {
             Some(token) => token.needed(&scope)?,
             None => signature.clone(),
         };
-        let token = match way.wrap {
+        let token = match recipe.wrap {
             Wrap::Base64 => STANDARD.encode(token),
             Wrap::Nothing => token,
         };
-        finish(&way.response, &scope, token)
+        finish(&recipe.response, &scope, token)
     }
 }
 
-impl Ways {
-    fn choose(&self, subject: &Subject<'_>) -> Result<&Way, MintError> {
+impl Recipes {
+    fn choose(&self, subject: &Subject<'_>) -> Result<&Recipe, MintError> {
         let variants = match self {
-            Self::One(way) => return Ok(way),
+            Self::One(recipe) => return Ok(recipe),
             Self::Variants(variants) => variants,
         };
         let chosen = variants.iter().find(|variant| {
             let input = subject.inputs.get(&variant.on).and_then(serde_json::Value::as_str);
             input.is_some_and(|input| variant.when.matches(input, subject.identity))
         });
-        match chosen.map(|variant| &variant.way) {
-            Some(Ok(way)) => Ok(way),
+        match chosen.map(|variant| &variant.recipe) {
+            Some(Ok(recipe)) => Ok(recipe),
             Some(Err(why)) => Err(MintError::NotAllowed(why.clone().into())),
             None => Err(MintError::not_allowed("no variant of this preset fits the request")),
         }
     }
 }
 
-/// `require = ["param.user_data.id"]`: values no token may be without.
+/// `require = ["param.user_data.id"]`: values every token must have.
 fn required(at: &At<'_>, names: &Names<'_>) -> Option<Vec<Text>> {
     let one = |at: &At<'_>| {
         let path = at.text("a path such as \"param.user_data.id\"")?;
@@ -138,16 +158,16 @@ fn required(at: &At<'_>, names: &Names<'_>) -> Option<Vec<Text>> {
     read.into_iter().collect()
 }
 
-fn variant(at: &At<'_>, names: &Names<'_>) -> Option<Variant> {
+fn read_variant(at: &At<'_>, names: &Names<'_>) -> Option<Variant> {
     let mut table = at.table()?;
     let when = table.need("when", "when = \"private-*\"");
     let on = table.need::<String>("on", "on = \"request.channel_name\"");
     let refuse: Option<String> = table.get("refuse");
-    let missing = parse::references(at.node).into_iter().find(|reference| {
+    let missing = template_syntax::references(at.node).into_iter().find(|reference| {
         let params = names.params.filter(|_| reference.root() == "param");
         params.is_some_and(|params| !params.has(reference.rest()))
     });
-    let way = match (refuse, missing) {
+    let recipe = match (refuse, missing) {
         (Some(why), _) => Err(why),
         (None, Some(reference)) => {
             for key in ["vars", "sign", "token", "wrap", "response"] {
@@ -158,26 +178,27 @@ fn variant(at: &At<'_>, names: &Names<'_>) -> Option<Variant> {
                 reference.rest().join(".")
             ))
         }
-        (None, None) => Ok(way(&mut |key| table.take(key), None, names)?),
+        (None, None) => Ok(read_recipe(&mut |key| table.take(key), None, names)?),
     };
     table.finish();
     let on = on?.strip_prefix("request.").map(str::to_owned);
     if on.as_ref().is_none_or(|on| !names.inputs.declares(on)) {
         at.problem("`on` names no input of `request`");
     }
-    Some(Variant { on: on?, when: when?, way })
+    Some(Variant { on: on?, when: when?, recipe })
 }
 
-fn one(members: &mut Members<'_, '_, '_>, names: &Names<'_>) -> Option<Way> {
+/// The recipe of a preset without variants.
+fn read_only_recipe(members: &mut LayeredTable<'_, '_, '_>, names: &Names<'_>) -> Option<Recipe> {
     let cookie_path: Option<String> = members.get("cookie_path");
-    way(&mut |key| members.take(key), cookie_path.as_deref(), names)
+    read_recipe(&mut |key| members.take(key), cookie_path.as_deref(), names)
 }
 
-fn way<'a>(
+fn read_recipe<'a>(
     take: &mut dyn FnMut(&'static str) -> Option<At<'a>>,
     cookie_path: Option<&str>,
     names: &Names<'_>,
-) -> Option<Way> {
+) -> Option<Recipe> {
     let mut known = Vec::new();
     let mut variables = Vec::new();
     for at in take("vars").map(|at| at.items()).unwrap_or_default() {
@@ -215,8 +236,8 @@ fn way<'a>(
     made.push("token");
     let answered = Names { made: &made, ..signed };
     let response = match take("response") {
-        Some(at) => Response::read(&at, cookie_path, &answered)?,
+        Some(at) => Response::from_node(&at, cookie_path, &answered)?,
         None => Response::Text(HeaderValue::from_static("text/plain")),
     };
-    Some(Way { variables, sign: sign?, token, wrap, response })
+    Some(Recipe { variables, sign: sign?, token, wrap, response })
 }

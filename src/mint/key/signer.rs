@@ -12,9 +12,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
-use super::MintError;
-use super::key_text::{self, KeyText};
+use super::text::{KeyText, extract};
 use crate::base::secret::Secret;
+use crate::mint::error::MintError;
 
 /// A key for one algorithm.
 pub enum Signer {
@@ -22,7 +22,7 @@ pub enum Signer {
     Shared(Box<hmac::Key>),
 }
 
-/// A key whose public half may be published. A shared secret is no such key.
+/// A key whose public half may be published. A shared secret never becomes one.
 pub struct PrivateKey {
     algorithm: Algorithm,
     pair: Pair,
@@ -35,31 +35,42 @@ enum Pair {
 }
 
 impl Signer {
-    /// Builds the key for `algorithm`; `None` if the secret is no such key.
+    /// Builds the key for `algorithm`; `None` if the secret holds no such key.
     pub fn new(algorithm: Algorithm, secret: &Secret) -> Option<Self> {
         let shared = |hash| Some(Self::Shared(Box::new(hmac::Key::new(hash, secret.bytes()))));
-        let pair = match algorithm {
-            Algorithm::HS256 => return shared(hmac::HMAC_SHA256),
-            Algorithm::HS384 => return shared(hmac::HMAC_SHA384),
-            Algorithm::HS512 => return shared(hmac::HMAC_SHA512),
-            Algorithm::ES256 => ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING, secret),
-            Algorithm::ES384 => ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING, secret),
-            Algorithm::EdDSA => ed25519(secret),
-            Algorithm::RS256 => rsa(&signature::RSA_PKCS1_SHA256, secret),
-            Algorithm::RS384 => rsa(&signature::RSA_PKCS1_SHA384, secret),
-            Algorithm::RS512 => rsa(&signature::RSA_PKCS1_SHA512, secret),
-            Algorithm::PS256 => rsa(&signature::RSA_PSS_SHA256, secret),
-            Algorithm::PS384 => rsa(&signature::RSA_PSS_SHA384, secret),
-            Algorithm::PS512 => rsa(&signature::RSA_PSS_SHA512, secret),
-            _ => None,
-        };
-        pair.map(|pair| Self::Private(PrivateKey { algorithm, pair }))
+        match algorithm {
+            Algorithm::HS256 => shared(hmac::HMAC_SHA256),
+            Algorithm::HS384 => shared(hmac::HMAC_SHA384),
+            Algorithm::HS512 => shared(hmac::HMAC_SHA512),
+            private => {
+                let pair = Pair::new(private, &extract(secret)?)?;
+                Some(Self::Private(PrivateKey { algorithm, pair }))
+            }
+        }
     }
 
+    /// Signs `message`; private keys may fail, shared ones never do.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, MintError> {
         match self {
             Self::Private(key) => key.sign(message),
             Self::Shared(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
+        }
+    }
+}
+
+impl Pair {
+    fn new(algorithm: Algorithm, key: &KeyText) -> Option<Self> {
+        match algorithm {
+            Algorithm::ES256 => ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING, key),
+            Algorithm::ES384 => ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING, key),
+            Algorithm::EdDSA => ed25519(key),
+            Algorithm::RS256 => rsa(&signature::RSA_PKCS1_SHA256, key),
+            Algorithm::RS384 => rsa(&signature::RSA_PKCS1_SHA384, key),
+            Algorithm::RS512 => rsa(&signature::RSA_PKCS1_SHA512, key),
+            Algorithm::PS256 => rsa(&signature::RSA_PSS_SHA256, key),
+            Algorithm::PS384 => rsa(&signature::RSA_PSS_SHA384, key),
+            Algorithm::PS512 => rsa(&signature::RSA_PSS_SHA512, key),
+            _ => None,
         }
     }
 }
@@ -80,7 +91,7 @@ impl PrivateKey {
         signed.map_err(|_| MintError::Unavailable("signing failed".into()))
     }
 
-    /// What it is called in headers and key sets (RFC 7518 section 3.1).
+    /// The algorithm's name in headers and key sets (RFC 7518 section 3.1).
     pub(super) fn algorithm(&self) -> String {
         format!("{:?}", self.algorithm)
     }
@@ -114,38 +125,38 @@ impl PrivateKey {
     }
 }
 
-fn ecdsa(algorithm: &'static EcdsaSigningAlgorithm, secret: &Secret) -> Option<Pair> {
-    let pair = match key_text::unwrap(secret)? {
-        KeyText::Der(der) => EcdsaKeyPair::from_private_key_der(algorithm, &der),
+fn ecdsa(algorithm: &'static EcdsaSigningAlgorithm, key: &KeyText) -> Option<Pair> {
+    let pair = match key {
+        KeyText::Der(der) => EcdsaKeyPair::from_private_key_der(algorithm, der),
         KeyText::Jwk(jwk) => {
-            let point = [vec![4], decoded(&jwk, "x")?, decoded(&jwk, "y")?].concat();
-            EcdsaKeyPair::from_private_key_and_public_key(algorithm, &decoded(&jwk, "d")?, &point)
+            let point = [vec![4], decoded(jwk, "x")?, decoded(jwk, "y")?].concat();
+            EcdsaKeyPair::from_private_key_and_public_key(algorithm, &decoded(jwk, "d")?, &point)
         }
     };
     pair.ok().map(Pair::Ecdsa)
 }
 
-fn ed25519(secret: &Secret) -> Option<Pair> {
-    let pair = match key_text::unwrap(secret)? {
-        KeyText::Der(der) => Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der),
+fn ed25519(key: &KeyText) -> Option<Pair> {
+    let pair = match key {
+        KeyText::Der(der) => Ed25519KeyPair::from_pkcs8_maybe_unchecked(der),
         KeyText::Jwk(jwk) => {
-            Ed25519KeyPair::from_seed_and_public_key(&decoded(&jwk, "d")?, &decoded(&jwk, "x")?)
+            Ed25519KeyPair::from_seed_and_public_key(&decoded(jwk, "d")?, &decoded(jwk, "x")?)
         }
     };
     pair.ok().map(Pair::Ed25519)
 }
 
-fn rsa(encoding: &'static RsaSignatureEncoding, secret: &Secret) -> Option<Pair> {
-    let pair = match key_text::unwrap(secret)? {
-        KeyText::Der(der) => RsaKeyPair::from_pkcs8(&der).or_else(|_| RsaKeyPair::from_der(&der)),
+fn rsa(encoding: &'static RsaSignatureEncoding, key: &KeyText) -> Option<Pair> {
+    let pair = match key {
+        KeyText::Der(der) => RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der)),
         KeyText::Jwk(jwk) => RsaKeyPair::from_components(&KeyPairComponents {
-            public_key: PublicKeyComponents { n: decoded(&jwk, "n")?, e: decoded(&jwk, "e")? },
-            d: decoded(&jwk, "d")?,
-            p: decoded(&jwk, "p")?,
-            q: decoded(&jwk, "q")?,
-            dP: decoded(&jwk, "dp")?,
-            dQ: decoded(&jwk, "dq")?,
-            qInv: decoded(&jwk, "qi")?,
+            public_key: PublicKeyComponents { n: decoded(jwk, "n")?, e: decoded(jwk, "e")? },
+            d: decoded(jwk, "d")?,
+            p: decoded(jwk, "p")?,
+            q: decoded(jwk, "q")?,
+            dP: decoded(jwk, "dp")?,
+            dQ: decoded(jwk, "dq")?,
+            qInv: decoded(jwk, "qi")?,
         }),
     };
     pair.ok().map(|pair| Pair::Rsa(pair, encoding))

@@ -1,8 +1,8 @@
 //! Private keys in every wrapping vendors hand them out in.
 //!
 //! PEM (PKCS#8, PKCS#1, SEC 1), PEM with literal `\n`, base64 of a PEM or of what
-//! a PEM holds, a JWK, and Google's service-account JSON. Whatever the wrapping,
-//! what comes out is DER or a JWK; messages never repeat any of it.
+//! a PEM holds, a JWK, and Google's service-account JSON. Out of every
+//! wrapping comes DER or a JWK. No message repeats any of it.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -12,21 +12,22 @@ use zeroize::Zeroizing;
 
 use crate::base::secret::Secret;
 
-pub(super) enum KeyText {
+/// A private key out of its wrapping.
+pub(in crate::mint) enum KeyText {
     Der(Zeroizing<Vec<u8>>),
     Jwk(Map<String, Value>),
 }
 
-/// With padding or without: it is often lost on the way.
+/// With padding or without: copying often loses it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
-/// What every DER key begins with: a sequence.
+/// The first octet of every DER key: a sequence.
 const SEQUENCE: u8 = 0x30;
 
 /// Finds the key inside its wrapping.
-pub(super) fn unwrap(secret: &Secret) -> Option<KeyText> {
+pub(in crate::mint) fn extract(secret: &Secret) -> Option<KeyText> {
     let text = secret.text()?.trim();
     found(text).or_else(|| {
         let inner = unpacked(text)?;
@@ -37,8 +38,8 @@ pub(super) fn unwrap(secret: &Secret) -> Option<KeyText> {
     })
 }
 
-/// Whether the text is a key file of its own kind, which no shared secret is.
-pub(super) fn is_pem(secret: &Secret) -> bool {
+/// Whether the text is a PEM file, which no shared secret is.
+pub(in crate::mint) fn is_pem(secret: &Secret) -> bool {
     secret.text().is_some_and(|text| text.contains("-----BEGIN "))
 }
 
@@ -53,8 +54,8 @@ fn found(text: &str) -> Option<KeyText> {
     der(text).map(KeyText::Der)
 }
 
-/// The private key of a PEM file, which may hold other things before it: a
-/// curve's parameters, the public half, a certificate.
+/// The private key of a PEM file, which may hold a curve's parameters, the public
+/// half or a certificate before it.
 fn der(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let text = Zeroizing::new(text.replace("\\r", "").replace("\\n", "\n"));
     let (label, body) = text.split("-----BEGIN ").skip(1).find_map(|block| {
@@ -68,7 +69,7 @@ fn der(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     unpacked(body)
 }
 
-/// The octets of base64 in either alphabet, across lines.
+/// Decodes base64 of either alphabet, across lines.
 fn unpacked(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let standard = |c| match c {
         '-' => '+',
@@ -79,8 +80,8 @@ fn unpacked(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     BASE64.decode(Zeroizing::new(packed).as_bytes()).ok().map(Zeroizing::new)
 }
 
-/// What a key file says beside the key: `client_email` of a service account,
-/// `kid` and `alg` of a JWK.
+/// The public members of a key file: `client_email` of a service account, `kid` and
+/// `alg` of a JWK.
 pub(super) fn described(secret: &Secret) -> Vec<(String, String)> {
     let text = secret.text().unwrap_or_default().trim();
     let unpacked = if text.starts_with('{') { None } else { unpacked(text) };

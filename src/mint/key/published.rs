@@ -1,7 +1,7 @@
-//! Public keys the gateway stands for, as `/.well-known/jwks.json` lists them.
+//! Public keys of the gateway, as `/.well-known/jwks.json` lists them.
 //!
-//! A `PublicKey` can only be made from a private key, so a shared secret cannot
-//! be published whatever the settings say.
+//! A `PublicKey` can only be made from a private key, so no setting can publish a
+//! shared secret.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,9 +19,9 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Without a name of its own the key is called by its thumbprint, which is
+    /// The public half of `key`. Without a `kid` its name is its thumbprint, which is
     /// the same wherever and whenever it is computed.
-    pub(super) fn of(key: &PrivateKey, kid: Option<&str>) -> Self {
+    pub(in crate::mint) fn new(key: &PrivateKey, kid: Option<&str>) -> Self {
         let (algorithm, members) = (key.algorithm(), key.public_members());
         let kid = kid.map_or_else(|| thumbprint(&members), str::to_owned);
         let mut jwk = Map::new();
@@ -40,13 +40,13 @@ impl PublicKey {
         &self.algorithm
     }
 
-    /// As it stands in a key set (RFC 7517).
+    /// The key as a key set lists it (RFC 7517).
     pub fn jwk(&self) -> &Value {
         &self.jwk
     }
 }
 
-/// RFC 7638: a digest over the members a key cannot do without, in the order of
+/// The thumbprint of RFC 7638: a digest over the required members, in the order of
 /// their names and without spaces.
 fn thumbprint(members: &Map<String, Value>) -> String {
     let mut ordered: Vec<_> =

@@ -1,0 +1,80 @@
+//! A path into a JSON document, however a setting spells it: `a.b.0` in a
+//! placeholder, `/a/b/0` as a JSON Pointer (RFC 6901).
+
+use std::ops::Deref;
+
+use serde_json::Value;
+
+/// The steps of a path: names of members, numbers of items. Without a step it is the
+/// whole document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JsonPath(Vec<String>);
+
+impl JsonPath {
+    pub fn new(steps: Vec<String>) -> Self {
+        Self(steps)
+    }
+
+    /// Reads `a.b.0`. Every text is such a path.
+    pub fn from_dotted(text: &str) -> Self {
+        Self(text.split('.').map(str::to_owned).collect())
+    }
+
+    /// Reads `/a/b~1c/0`. A text that is neither empty nor starts with `/` is no
+    /// pointer.
+    pub fn from_pointer(text: &str) -> Option<Self> {
+        let Some(steps) = text.strip_prefix('/') else {
+            return text.is_empty().then(Self::default);
+        };
+        let unescaped = |step: &str| step.replace("~1", "/").replace("~0", "~");
+        Some(Self(steps.split('/').map(unescaped).collect()))
+    }
+
+    /// The value the path leads to.
+    pub fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
+        find(document, &self.0)
+    }
+}
+
+impl Deref for JsonPath {
+    type Target = [String];
+
+    fn deref(&self) -> &[String] {
+        &self.0
+    }
+}
+
+/// The value these steps lead to.
+pub fn find<'a>(document: &'a Value, steps: &[String]) -> Option<&'a Value> {
+    steps.iter().try_fold(document, |value, step| match value {
+        Value::Array(items) => items.get(index(step)?),
+        Value::Object(members) => members.get(step),
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => None,
+    })
+}
+
+/// Digits without a leading zero; `+1` and `01` are no index.
+fn index(step: &str) -> Option<usize> {
+    let is_plain = step == "0" || !step.starts_with(['0', '+']);
+    step.parse().ok().filter(|_| is_plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn both_spellings_lead_to_the_same_value() {
+        let document = json!({"a": {"b": [10, {"c.d": "x"}]}});
+        let dotted = |text| JsonPath::from_dotted(text).find(&document).cloned();
+        let pointer = |text| JsonPath::from_pointer(text).unwrap().find(&document).cloned();
+        assert_eq!(dotted("a.b.0"), Some(json!(10)));
+        assert_eq!(pointer("/a/b/0"), Some(json!(10)));
+        assert_eq!(pointer("/a/b/1/c.d"), Some(json!("x")));
+        for absent in ["a.x", "a.b.2", "a.b.00", "a.b.+1", "a.b.-1", "a.b.0.c"] {
+            assert_eq!(dotted(absent), None, "{absent}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The counters of every user, in the memory of this process.
+//!
+//! Counters outlive a reload, because a reload must not hand out a fresh allowance.
+//!
+//! Memory is bounded: `CAPACITY` users at about 64 bytes each. A user whose allowance
+//! is full again needs no entry, so those are dropped first. When every entry is still
+//! needed, newcomers share one bucket per limit: that slows newcomers down and never
+//! gives a known user a fresh allowance.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
+
+use super::gcra::{Admitted, Arrivals, BucketKey, Exceeded, Limit};
+use crate::base::clock::Now;
+use crate::base::lock::Lock;
+
+/// Entries in all; at about 64 bytes each, some 32 MiB when full.
+const CAPACITY: usize = 512 * 1024;
+const SHARDS: usize = 64;
+/// A full shard looks for finished entries at most this often.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// All counters of the process.
+pub struct Limits {
+    shards: Vec<Lock<Shard>>,
+    per_shard: usize,
+}
+
+#[derive(Default)]
+struct Shard {
+    buckets: HashMap<BucketKey, Arrivals, BuildHasherDefault<KeyHasher>>,
+    /// Shared buckets for newcomers while the shard is full, one per limit.
+    overflow: HashMap<String, Arrivals>,
+    /// When the shard last dropped finished entries, in nanoseconds.
+    swept: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::with_capacity(CAPACITY)
+    }
+}
+
+impl Limits {
+    fn with_capacity(capacity: usize) -> Self {
+        let shards = (0..SHARDS).map(|_| Lock::default()).collect();
+        Self { shards, per_shard: (capacity / SHARDS).max(1) }
+    }
+
+    /// Takes one from the bucket, or nothing.
+    pub fn take(&self, limit: &Limit, key: BucketKey, now: Now) -> Result<Admitted, Exceeded> {
+        let now = u64::try_from(now.ticks().as_nanos()).unwrap_or(u64::MAX);
+        let Some(shard) = self.shards.get(key.shard::<SHARDS>()) else {
+            // The index is below SHARDS, the length of `shards`.
+            return Err(Exceeded::default());
+        };
+        // Nothing below can panic half-way, so a poisoned lock guards sound data.
+        let mut shard = shard.lock();
+        let arrivals = shard.bucket(key, limit, self.per_shard, now);
+        limit.take(arrivals, now)
+    }
+
+    /// How many buckets are held, for the metrics.
+    pub fn buckets(&self) -> usize {
+        let count = |shard: &Lock<Shard>| shard.lock().buckets.len();
+        self.shards.iter().map(count).sum()
+    }
+}
+
+impl Shard {
+    fn bucket(
+        &mut self,
+        key: BucketKey,
+        limit: &Limit,
+        capacity: usize,
+        now: u64,
+    ) -> &mut Arrivals {
+        if self.buckets.len() >= capacity && !self.buckets.contains_key(&key) {
+            let sweep_at =
+                self.swept.saturating_add(u64::try_from(SWEEP_EVERY.as_nanos()).unwrap_or(0));
+            if self.swept == 0 || now >= sweep_at {
+                self.buckets.retain(|_, arrivals| arrivals.iter().any(|&arrival| arrival > now));
+                self.swept = now.max(1);
+            }
+            if self.buckets.len() >= capacity {
+                return self.overflow.entry(limit.name().to_owned()).or_default();
+            }
+        }
+        self.buckets.entry(key).or_default()
+    }
+}
+
+/// Keys are digests already, so their own low bits are the best hash.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
+        let (high, low) = (half(key >> 64), half(key));
+        self.0 = high ^ low.rotate_left(32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::base::digest::{Kind, Mark};
+    use crate::base::units::{self, Rate};
+
+    fn limit(rates: &[&str]) -> Limit {
+        let rates: Vec<Rate> = rates.iter().map(|rate| units::rate(rate).unwrap()).collect();
+        Limit::new("portive", &rates)
+    }
+
+    fn user(id: &str) -> Mark {
+        Mark::new(Kind::User, id)
+    }
+
+    fn at(milliseconds: u64) -> Now {
+        Now::at(0).plus(Duration::from_millis(1_000_000 + milliseconds))
+    }
+
+    #[test]
+    fn thirty_a_minute_admits_thirty_at_once_and_then_one_every_two_seconds() {
+        let (limits, limit) = (Limits::default(), limit(&["30/minute"]));
+        let key = limit.bucket(user("u1"));
+        for _ in 0..30 {
+            assert!(limits.take(&limit, key, at(0)).is_ok());
+        }
+        let refused = limits.take(&limit, key, at(0)).unwrap_err();
+        assert_eq!(refused.retry_after, Duration::from_secs(2));
+        assert!(limits.take(&limit, key, at(1_999)).is_err());
+        assert!(limits.take(&limit, key, at(2_000)).is_ok());
+        assert!(limits.take(&limit, key, at(2_001)).is_err());
+        assert!(limits.take(&limit, key, at(4_000)).is_ok());
+    }
+
+    #[test]
+    fn headers_say_what_is_left_and_when_all_of_it_is_back() {
+        let (limits, limit) = (Limits::default(), limit(&["30/minute"]));
+        let first = limits.take(&limit, limit.bucket(user("u1")), at(0)).unwrap();
+        assert_eq!(limit.policy_header(), r#""portive";q=30;w=60"#);
+        assert_eq!(first.header(&limit), r#""portive";r=29;t=2"#);
+    }
+
+    #[test]
+    fn a_request_refused_by_one_rate_takes_nothing_from_the_others() {
+        let (limits, limit) = (Limits::default(), limit(&["2/s", "3/minute"]));
+        let key = limit.bucket(user("u1"));
+        assert!(limits.take(&limit, key, at(0)).is_ok());
+        assert!(limits.take(&limit, key, at(0)).is_ok());
+        for _ in 0..100 {
+            assert!(limits.take(&limit, key, at(10)).is_err());
+        }
+        assert!(limits.take(&limit, key, at(1_000)).is_ok(), "the minute still had one");
+        let refused = limits.take(&limit, key, at(2_000)).unwrap_err();
+        assert_eq!(refused.retry_after, Duration::from_secs(18));
+    }
+
+    #[test]
+    fn users_and_limits_do_not_share_buckets() {
+        let (limits, one) = (Limits::default(), limit(&["1/hour"]));
+        let other = Limit::new("other", &[units::rate("1/hour").unwrap()]);
+        assert!(limits.take(&one, one.bucket(user("a")), at(0)).is_ok());
+        assert!(limits.take(&one, one.bucket(user("b")), at(0)).is_ok());
+        assert!(limits.take(&other, other.bucket(user("a")), at(0)).is_ok());
+        assert!(limits.take(&one, one.bucket(user("a")), at(0)).is_err());
+    }
+
+    #[test]
+    fn a_thousand_parallel_requests_yield_exactly_thirty() {
+        let limits = Arc::new(Limits::default());
+        let limit = Arc::new(limit(&["30/minute"]));
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let (limits, limit) = (limits.clone(), limit.clone());
+                std::thread::spawn(move || {
+                    let key = limit.bucket(user("u1"));
+                    (0..125).filter(|_| limits.take(&limit, key, at(0)).is_ok()).count()
+                })
+            })
+            .collect();
+        let admitted: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+        assert_eq!(admitted, 30);
+    }
+
+    #[test]
+    fn a_full_table_never_frees_a_user_who_used_up_the_allowance() {
+        let (limits, limit) = (Limits::with_capacity(SHARDS), limit(&["1/hour"]));
+        let attacker = limit.bucket(user("attacker"));
+        assert!(limits.take(&limit, attacker, at(0)).is_ok());
+        for number in 0..10_000 {
+            let _ = limits.take(&limit, limit.bucket(user(&number.to_string())), at(1));
+        }
+        assert!(limits.take(&limit, attacker, at(2)).is_err());
+        assert!(limits.buckets() <= SHARDS);
+    }
+
+    #[test]
+    fn entries_that_are_full_again_make_room() {
+        let (limits, limit) = (Limits::with_capacity(SHARDS), limit(&["1/s"]));
+        for number in 0..10_000 {
+            let _ = limits.take(&limit, limit.bucket(user(&number.to_string())), at(0));
+        }
+        let later = at(60_000);
+        let admitted = (0..50).filter(|number| {
+            limits.take(&limit, limit.bucket(user(&format!("n{number}"))), later).is_ok()
+        });
+        assert!(admitted.count() >= 25, "most newcomers find a bucket of their own");
+    }
+}

@@ -1,0 +1,16 @@
+//! The three ways to make a token. Vendors are data; only these are code.
+//!
+//! `jwt` signs claims, `hmac` signs a text, `exchange` describes a call to a remote
+//! issuer. `dispatch` is what the rest of `mint` sees of them.
+
+mod dispatch;
+mod exchange;
+mod hmac;
+mod jwt;
+mod mac;
+mod publish;
+mod signing;
+
+pub use publish::PublishedKeys;
+
+pub(super) use dispatch::{KEYS, Mechanism, MechanismKind};

@@ -1,0 +1,177 @@
+//! Making tokens: from a verified session to what a vendor's client expects.
+//!
+//! A `Minter` is one `[token.NAME]` table, compiled: templates parsed, keys ready to
+//! sign, every name settled. It is pure: session, request inputs, grants and the time
+//! in; a token, a refusal, or the description of one HTTP call out.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode};
+
+use super::cache_key::{CachePolicy, Fingerprint};
+use super::error::MintError;
+use super::grant::GrantHook;
+use super::inputs::Inputs;
+use super::lifetime::{Lifetime, Times};
+use super::mechanism::{Mechanism, PublishedKeys};
+use super::response::RawToken;
+use super::statuses::Statuses;
+use super::subject::Subject;
+use super::template::Scope;
+use super::token::{Minting, Token};
+use super::user_ids::UserIds;
+use crate::base::clock::Now;
+use crate::base::digest::Digest;
+use crate::base::json_path::JsonPath;
+
+/// One `[token.NAME]`, ready to mint.
+pub struct Minter {
+    pub(super) mechanism: Mechanism,
+    pub(super) lifetime: Lifetime,
+    pub(super) inputs: Inputs,
+    pub(super) grant: Option<GrantHook>,
+    pub(super) methods: Vec<Method>,
+    pub(super) cache: CachePolicy,
+    pub(super) user_ids: UserIds,
+    /// Names of the random texts each token draws.
+    pub(super) draws: Vec<String>,
+    /// Session fields the templates and patterns read.
+    pub(super) fields: Vec<JsonPath>,
+    /// The names of its keys; the first one signs.
+    pub(super) keys: Vec<Option<String>>,
+    pub(super) published: PublishedKeys,
+    pub(super) statuses: Statuses,
+    pub(super) fingerprint: Fingerprint,
+}
+
+impl Minter {
+    /// The methods the endpoint answers.
+    pub fn methods(&self) -> &[Method] {
+        &self.methods
+    }
+
+    pub fn cache(&self) -> CachePolicy {
+        self.cache
+    }
+
+    /// Whether a remote issuer makes the token.
+    pub fn is_remote(&self) -> bool {
+        self.mechanism.is_remote()
+    }
+
+    /// The media type of the endpoint's answers.
+    pub fn content_type(&self) -> HeaderValue {
+        self.mechanism.content_type()
+    }
+
+    /// The request inputs to collect before minting.
+    pub fn inputs(&self) -> &Inputs {
+        &self.inputs
+    }
+
+    /// The question to ask the app before minting.
+    pub fn grant(&self) -> Option<&GrantHook> {
+        self.grant.as_ref()
+    }
+
+    /// The public side of its keys.
+    pub fn published(&self) -> &PublishedKeys {
+        &self.published
+    }
+
+    /// How long a key stays published after it has left the settings: until its last
+    /// token has ended and verifiers have fetched a new list, which they do at least
+    /// every half an hour.
+    pub fn overlap(&self) -> Duration {
+        const LISTS_KEPT: Duration = Duration::from_secs(30 * 60);
+        self.published.overlap.unwrap_or_else(|| self.lifetime.longest().saturating_add(LISTS_KEPT))
+    }
+
+    /// The `iss` of its tokens, where it is always the same.
+    pub fn issuer(&self) -> Option<String> {
+        self.mechanism.issuer()
+    }
+
+    /// Which refusals have a status of their own.
+    pub fn statuses(&self) -> &Statuses {
+        &self.statuses
+    }
+
+    /// The names of its keys, where they have one; the first one signs.
+    pub fn kids(&self) -> &[Option<String>] {
+        &self.keys
+    }
+
+    /// A digest over everything that can change the token.
+    pub fn cache_key(&self, subject: &Subject<'_>) -> Digest {
+        let session = subject.identity.session();
+        let fields = self.fields.iter().map(|path| path.find(session));
+        let parts = self.inputs.values(subject.inputs).chain(fields);
+        self.fingerprint.key(self.cache, subject, parts)
+    }
+
+    /// Makes a token, or describes the call that does.
+    pub fn mint(&self, subject: &Subject<'_>, now: Now) -> Result<Minting, MintError> {
+        self.mint_with(subject, now, &self.drawn()?)
+    }
+
+    /// Reads the issuer's answer to the call `mint` described.
+    pub fn answered(
+        &self,
+        subject: &Subject<'_>,
+        now: Now,
+        status: StatusCode,
+        body: Bytes,
+    ) -> Result<Token, MintError> {
+        let Mechanism::Exchange(exchange) = &self.mechanism else {
+            return Err(MintError::IssuerFailed("this token needs no issuer".into()));
+        };
+        let times = self.lifetime.times(subject.identity, now)?;
+        let answer = exchange.answer(status, &body, times.now)?;
+        let draws = self.drawn()?;
+        let times = Times { exp: answer.expires_at.or(times.exp), ..times };
+        let scope = Scope::new(subject, times, &draws);
+        let (expires_at, usable_until) =
+            self.lifetime.ends(&times, answer.expires_at, subject.identity);
+        let raw = RawToken { value: answer.token, answer: body, expires_at, usable_until };
+        exchange.response.render(raw, &scope)
+    }
+
+    pub(super) fn mint_with(
+        &self,
+        subject: &Subject<'_>,
+        now: Now,
+        draws: &[String],
+    ) -> Result<Minting, MintError> {
+        self.inputs.check(subject.inputs, subject.identity)?;
+        self.user_ids.check(subject.identity)?;
+        let times = self.lifetime.times(subject.identity, now)?;
+        let scope = Scope::new(subject, times, draws);
+        let (expires_at, usable_until) = self.lifetime.ends(&times, None, subject.identity);
+        let raw = |value| RawToken { value, answer: Bytes::new(), expires_at, usable_until };
+        let token = match &self.mechanism {
+            Mechanism::Exchange(exchange) => return exchange.call(&scope).map(Minting::Call),
+            Mechanism::Hmac(hmac) => {
+                hmac.signed(&scope, |response, scope, value| response.render(raw(value), scope))
+            }
+            Mechanism::Jwt(jwt) => jwt.response.render(raw(jwt.token(&scope)?), &scope),
+        };
+        token.map(Minting::Ready)
+    }
+
+    fn drawn(&self) -> Result<Vec<String>, MintError> {
+        self.draws.iter().map(|_| uuid()).collect()
+    }
+}
+
+/// A random UUID (RFC 9562, version 4), which every vendor accepts as `jti` or nonce.
+fn uuid() -> Result<String, MintError> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| MintError::Unavailable("no random bytes are available".into()))?;
+    let bits = u128::from_be_bytes(bytes) & !(0xf << 76) & !(0b11 << 62) | 4 << 76 | 0b10 << 62;
+    let hex = format!("{bits:032x}");
+    let part = |range| hex.get(range).unwrap_or_default();
+    Ok([part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-"))
+}

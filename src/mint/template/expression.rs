@@ -1,0 +1,69 @@
+//! Members whose text a vendor runs: search filters, queries, conditions.
+//!
+//! Text from a session or a browser inside such an expression could change what it
+//! says, so templates refuse it there without protection. Which members hold an
+//! expression is data: `expressions` of a preset or a token names them.
+
+use crate::mint::charset::between_stars;
+use crate::mint::layered_table::LayeredTable;
+
+/// Always in force: settings add patterns and never take this one away.
+const ALWAYS: &str = "*filter*";
+
+/// Patterns over the names of members, in lower case.
+pub(in crate::mint) struct Expressions(Vec<Vec<String>>);
+
+/// The surroundings of a text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Position {
+    /// In a member a vendor runs, or below one.
+    Expression,
+    Ordinary,
+}
+
+impl Expressions {
+    pub(in crate::mint) const KEYS: [&str; 1] = ["expressions"];
+
+    /// `expressions` of the preset and of the token, both.
+    pub(in crate::mint) fn from_members(members: &mut LayeredTable<'_, '_, '_>) -> Self {
+        let preset = members.inherited("expressions").and_then(|at| at.read::<Vec<String>>());
+        let own = members.own("expressions").and_then(|at| at.read::<Vec<String>>());
+        let added = preset.into_iter().chain(own).flatten();
+        Self::new(added.collect::<Vec<_>>().iter().map(String::as_str))
+    }
+
+    fn new<'a>(added: impl Iterator<Item = &'a str>) -> Self {
+        let runs = |pattern: &str| -> Vec<String> {
+            pattern.to_ascii_lowercase().split('*').map(str::to_owned).collect()
+        };
+        Self(std::iter::once(ALWAYS).chain(added).map(runs).collect())
+    }
+
+    /// The position of a value under the member `name`.
+    pub(super) fn under(&self, outer: Position, name: &str) -> Position {
+        let name = name.to_ascii_lowercase();
+        let holds = |runs: &Vec<String>| between_stars(runs, &name);
+        if outer == Position::Expression || self.0.iter().any(holds) {
+            return Position::Expression;
+        }
+        Position::Ordinary
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_is_known_by_its_members_name_and_holds_below_it() {
+        let expressions = Expressions::new(["rules.where", "Query*"].into_iter());
+        let under = |outer, name| expressions.under(outer, name) == Position::Expression;
+        for name in ["filter", "filter_by", "facetFilters", "FILTER", "rules.where", "queryText"] {
+            assert!(under(Position::Ordinary, name), "{name}");
+        }
+        for name in ["fil", "rules", "where", "my_query"] {
+            assert!(!under(Position::Ordinary, name), "{name}");
+        }
+        assert!(under(Position::Expression, "anything"), "below an expression all is one");
+    }
+}

@@ -1,0 +1,72 @@
+//! `allow` of a route: claims the session must hold.
+
+use serde_json::Value as Json;
+
+use crate::document::{At, FromNode};
+use crate::session::{Identity, Pointer};
+
+/// Claims the session must hold: every pointer must lead to one of its values.
+#[derive(Debug, Default)]
+pub struct Claims(Vec<(Pointer, Vec<Json>)>);
+
+impl Claims {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the session holds every claim. A list in the session matches if
+    /// any of its items does.
+    pub fn admit(&self, identity: &Identity) -> bool {
+        self.0.iter().all(|(pointer, values)| match pointer.find(identity.session()) {
+            Some(Json::Array(items)) => items.iter().any(|item| values.contains(item)),
+            Some(value) => values.contains(value),
+            None => false,
+        })
+    }
+}
+
+impl FromNode for Claims {
+    fn read(at: &At<'_>) -> Option<Self> {
+        let mut claims = Vec::new();
+        for (key, at) in at.members() {
+            let Some(pointer) = Pointer::parse(&key.name) else {
+                at.problem(r#"expected a JSON Pointer as the key, such as "/role" = ["admin"]"#);
+                continue;
+            };
+            let values: Vec<Json> = at.items().iter().map(|item| item.node.to_json()).collect();
+            let scalar =
+                |value: &Json| value.is_string() || value.is_number() || value.is_boolean();
+            if values.is_empty() || !values.iter().all(scalar) {
+                at.problem(r#"expected one or more values, such as "/role" = ["admin", "editor"]"#);
+            }
+            claims.push((pointer, values));
+        }
+        Some(Self(claims))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::secret::Secrets;
+    use crate::document::{Node, Problems};
+
+    fn read<T: FromNode>(json: &Json) -> Option<T> {
+        let (node, problems) = (Node::from_json(json), Problems::default());
+        let read = T::read(&At::new(&node, "", &problems, &Secrets::Literal));
+        read.filter(|_| problems.is_empty())
+    }
+
+    #[test]
+    fn claims_match_values_and_items_of_lists() {
+        let claims: Claims = read(&json!({"/role": ["admin", "editor"], "/org": "acme"})).unwrap();
+        let admits = |session| claims.admit(&Identity::assumed("u".into(), session, None));
+        assert!(admits(json!({"role": "editor", "org": "acme"})));
+        assert!(admits(json!({"role": ["viewer", "admin"], "org": "acme"})));
+        assert!(!admits(json!({"role": "viewer", "org": "acme"})));
+        assert!(!admits(json!({"role": "admin"})));
+        assert!(!admits(json!({"role": ["viewer"], "org": "acme"})));
+    }
+}

@@ -1,0 +1,169 @@
+//! The compiled rules of one configuration, and how a request finds its own.
+//!
+//! A request takes one snapshot and sees one configuration, however often the file is
+//! reloaded meanwhile. Everything is parsed, derived and sorted here, once; nothing is
+//! looked up by name on the request path.
+
+use std::sync::Arc;
+
+use super::identity::{IdentityHeaders, read_identity};
+use super::route::{self, Route};
+use super::session::{self, SessionSource};
+use super::token::{self, TokenRoute, WebOrigin, read_presets, read_tokens};
+use super::upstream;
+use super::vendor_api::VendorApi;
+use crate::document::Table;
+use crate::edge::Trusted;
+use crate::mint::well_known::{Discovery, Published};
+use crate::request::headers::Managed;
+use crate::request::path::{self, Ambiguous, Pattern};
+use crate::request::view::Limits;
+use crate::upstream::{Upstream, Verify};
+
+/// All rules of one configuration.
+pub struct Policy {
+    pub sources: Vec<SessionSource>,
+    pub tokens: Vec<Arc<TokenRoute>>,
+    pub rules: Vec<Rule>,
+    pub identity: IdentityHeaders,
+    pub managed: Managed,
+    pub trusted: Trusted,
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// The upstreams that are vendor APIs.
+    vendor_apis: Vec<Arc<VendorApi>>,
+    pub discovery: Discovery,
+    pub limits: Limits,
+}
+
+/// One rule of the table paths are looked up in: first the paths of tokens, then those
+/// of published documents, then routes.
+pub enum Rule {
+    Published(Published, Pattern, Arc<str>),
+    Route(Arc<Route>),
+    Token(Arc<TokenRoute>, Pattern),
+}
+
+impl path::Rule for Rule {
+    fn pattern(&self) -> &Pattern {
+        match self {
+            Self::Published(_, pattern, _) | Self::Token(_, pattern) => pattern,
+            Self::Route(route) => &route.pattern,
+        }
+    }
+
+    fn guards(&self) -> bool {
+        match self {
+            Self::Published(..) => false,
+            Self::Route(route) => route.guards(),
+            Self::Token(..) => true,
+        }
+    }
+}
+
+impl Policy {
+    /// Reads the tables that make up the policy from the top-level table.
+    pub fn from_table(top: &mut Table<'_>, trusted: Trusted, limits: Limits) -> Option<Self> {
+        let sources = session::read_sources(top);
+        let presets = read_presets(top);
+        let tokens = read_tokens(top, &presets);
+        let mut vendor_apis = Vec::new();
+        let upstreams = upstream::read_upstreams(top, &mut vendor_apis);
+        let routes = route::read_routes(
+            top,
+            &tokens,
+            upstreams.as_deref().unwrap_or_default(),
+            &vendor_apis,
+        );
+        let identity = read_identity(top);
+        if let (true, Some(token)) = (sources.as_ref().is_some_and(Vec::is_empty), tokens.first()) {
+            let token = &token.name;
+            top.missing("session", &format!(", but token.{token} needs to know who is signed in; write [session] with its `kind`"));
+        }
+        let set = routes.iter().flat_map(|route| &route.set_headers).chain(&identity.headers);
+        let asserted = identity.assertion.iter().map(|assertion| &assertion.header);
+        let managed = Managed::new(set.map(|header| &header.name).chain(asserted));
+        let token_rule =
+            |token: &Arc<TokenRoute>| Some(Rule::Token(token.clone(), token.path.clone()?));
+        let mut rules: Vec<Rule> = tokens.iter().filter_map(token_rule).collect();
+        let discovery = token::read_discovery(top, &tokens);
+        rules.extend(discovery.paths().into_iter().filter_map(|(path, what)| {
+            let label = path.as_str().into();
+            Some(Rule::Published(what, Pattern::parse(&path)?, label))
+        }));
+        rules.extend(routes.into_iter().map(|route| Rule::Route(Arc::new(route))));
+        Some(Self {
+            sources: sources?,
+            tokens,
+            rules,
+            identity,
+            managed,
+            trusted,
+            upstreams: upstreams?,
+            vendor_apis,
+            discovery,
+            limits,
+        })
+    }
+
+    /// The upstreams that are not vendor APIs.
+    fn apps(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        let is_app =
+            |upstream: &&Arc<Upstream>| !self.vendor_apis.iter().any(|api| api.is(upstream));
+        self.upstreams.iter().filter(is_app)
+    }
+
+    /// The upstream of a request that no route sends elsewhere: the one for its host,
+    /// else the default one.
+    pub fn upstream_for(&self, host: &str) -> Option<&Arc<Upstream>> {
+        let mut named = self.apps().filter(|upstream| !upstream.hosts.is_empty());
+        named
+            .find(|upstream| upstream.hosts.iter().any(|known| known.is(host)))
+            .or_else(|| self.default_upstream())
+    }
+
+    /// Settings that are allowed but dangerous, a line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let unverified =
+            self.upstreams.iter().filter(|upstream| upstream.tls.verify == Verify::Nothing);
+        let warning = |upstream: &Arc<Upstream>| {
+            let label = upstream.label();
+            format!(
+                "{label}.tls: verify = false: whoever stands between gateway and app can read and change everything; give `ca` instead"
+            )
+        };
+        unverified.map(warning).collect()
+    }
+
+    /// The unnamed upstream, else the first one that names no hosts, else the
+    /// first one.
+    fn default_upstream(&self) -> Option<&Arc<Upstream>> {
+        self.apps()
+            .find(|upstream| upstream.name.is_empty() || upstream.hosts.is_empty())
+            .or_else(|| self.apps().next())
+    }
+}
+
+/// Finds the rule for a path, or says that it can be read in two ways.
+pub fn rule_for<'p>(policy: &'p Policy, path: &str) -> Result<Option<&'p Rule>, Ambiguous> {
+    path::find(&policy.rules, path)
+}
+
+impl Rule {
+    /// The rule's label in logs and metrics: a name of the file, never a path
+    /// the client chose.
+    pub fn label(&self) -> &Arc<str> {
+        match self {
+            Self::Published(_, _, label) => label,
+            Self::Route(route) => &route.label,
+            Self::Token(token, _) => &token.label,
+        }
+    }
+
+    /// The allowed origin a token is asked for from, if it is another site's.
+    pub fn origin(&self, origin: &[u8]) -> Option<&WebOrigin> {
+        match self {
+            Self::Published(..) | Self::Route(_) => None,
+            Self::Token(token, _) => token.origin(origin),
+        }
+    }
+}
