@@ -79,7 +79,7 @@ impl Admin {
             certificates: certificates.map(left).collect(),
             circuits,
             in_flight: self.0.in_flight(),
-            buckets: self.0.limits.held(),
+            buckets: self.0.limits.buckets(),
             cached: self.0.tokens.held(),
             audit_failures: self.0.audit.failed(),
             session_errors: self.0.servers.failures(),
