@@ -4,7 +4,7 @@
 //! theoretical arrival time. `30/minute` admits 30 at once and then one every 2 s.
 //! Several rates must all admit; a refused request takes nothing from any of them.
 //!
-//! Pure: where the arrival times are kept is `memory`.
+//! Pure: `memory` keeps the arrival times.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! One `[token.NAME]` table into a `Minter`: everything that says what the token
-//! is, with every problem noted in one pass.
+//! Builds a `Minter` from one `[token.NAME]` table, noting every problem in one pass.
 
 use std::cell::RefCell;
 
@@ -21,8 +20,8 @@ use super::user_ids::UserIds;
 use crate::document::{At, FromNode as _, Node, OneOrMany, Table};
 
 impl Minter {
-    /// Reads everything of `[token.NAME]` that says what the token is; path,
-    /// limits and origins are left to the policy. `None` if problems were noted.
+    /// Reads the members of `[token.NAME]` that define the token; path, limits and
+    /// origins are left to the policy. `None` if problems were noted.
     pub fn from_table(name: &str, table: &mut Table<'_>, presets: &Presets) -> Option<Self> {
         let Some(chosen) = presets.chosen(table) else {
             LayeredTable::new(table, None, known_members()).give_up();

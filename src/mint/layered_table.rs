@@ -37,7 +37,7 @@ impl<'t, 'a: 'p, 'p> LayeredTable<'t, 'a, 'p> {
         self.take(key)?.read()
     }
 
-    /// The token's value alone, for what no preset may say.
+    /// The token's value alone, for members a preset may not have.
     pub(super) fn own(&mut self, key: &'static str) -> Option<At<'a>> {
         self.check_declared(key);
         self.own.take(key)
@@ -63,8 +63,8 @@ impl<'t, 'a: 'p, 'p> LayeredTable<'t, 'a, 'p> {
         debug_assert!(self.known.contains(&key), "undeclared: `{key}`");
     }
 
-    /// Counts every known member as asked for: after a problem, what was not reached
-    /// must not be reported as unknown.
+    /// Counts every known member as asked for: after a problem, members that were not
+    /// reached must not be reported as unknown.
     pub(super) fn give_up(&mut self) {
         for key in self.known {
             self.take(key);

@@ -122,7 +122,7 @@ impl Lifetime {
 }
 
 impl MinLeft {
-    /// Never more than half the life, or nothing would ever be kept.
+    /// At most half the life, or no token would ever be handed out again.
     fn seconds_of(self, life: u64) -> u64 {
         let wanted = match self {
             Self::Default => (life / 5).clamp(10, 300),

@@ -165,7 +165,7 @@ fn parse(text: &str, names: HeaderNames<'_>) -> Result<HeaderValueTemplate, Stri
     Ok(HeaderValueTemplate(parts))
 }
 
-const NO_HEADER_TEXT: &str = "found a text that cannot stand in a header";
+const NO_HEADER_TEXT: &str = "found a text that a header cannot carry";
 
 impl HeaderNames<'_> {
     fn part(self, reference: &Reference) -> Result<Part, String> {

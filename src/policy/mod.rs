@@ -1,4 +1,4 @@
-//! The compiled rules: what `gateway.toml` says, in the form requests need it.
+//! The compiled rules: `gateway.toml` in the form requests need it.
 //!
 //! One file per table; `rules` puts them together. Nothing here changes after it has
 //! been read.

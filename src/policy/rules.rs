@@ -128,7 +128,7 @@ impl Policy {
         let warning = |upstream: &Arc<Upstream>| {
             let label = upstream.label();
             format!(
-                "{label}.tls: verify = false: whoever stands between gateway and app can read and change everything; give `ca` instead"
+                "{label}.tls: verify = false: anyone between gateway and app can read and change everything; give `ca` instead"
             )
         };
         unverified.map(warning).collect()

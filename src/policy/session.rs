@@ -90,7 +90,7 @@ fn read_one(at: &At<'_>) -> Option<SessionSource> {
     let asked = source.remote_keys().map(|keys| keys.url()).or_else(|| source.asked_url());
     if asked.is_some_and(|url| Url::parse(url).is_none()) {
         at.problem(
-            "found an URL that cannot be asked; write https://HOST[:PORT]/PATH, no credentials",
+            "found a URL that cannot be asked; write https://HOST[:PORT]/PATH, no credentials",
         );
     }
     Some(SessionSource {

@@ -156,7 +156,7 @@ pub fn read_tokens(top: &mut Table<'_>, presets: &Presets) -> Vec<Arc<TokenRoute
     tokens
 }
 
-/// The published keys of the tokens, if any asks for it.
+/// The published keys of the tokens; none unless a key asks for it.
 pub(super) fn read_discovery(top: &Table<'_>, tokens: &[Arc<TokenRoute>]) -> Discovery {
     let minters = tokens.iter().map(|token| (token.name.as_str(), &token.minter));
     Discovery::from_tokens(minters).unwrap_or_else(|problem| {

@@ -69,7 +69,7 @@ impl VendorApi {
 fn readable(at: &At<'_>) -> Option<Secret> {
     let secret = at.secret()?;
     if !secret.bytes().iter().all(u8::is_ascii_graphic) {
-        at.problem("the value cannot stand in a header (it is not repeated here)");
+        at.problem("a header cannot carry the value (it is not repeated here)");
         return None;
     }
     Some(secret)

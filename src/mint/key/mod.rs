@@ -1,5 +1,5 @@
-//! The keys of a token: how they are written, which members are secret, what signs
-//! and what may be published.
+//! The keys of a token: their wrappings, their secret and public members, their
+//! signatures, and the public halves that may be published.
 
 mod encoding;
 mod published;

@@ -138,7 +138,7 @@ impl KeyShape {
         Some(text)
     }
 
-    /// Cuts combined keys and takes what a key file says about itself.
+    /// Cuts combined keys, and adds the public members of key files.
     fn complete(&self, table: &mut KeyTable, at: &At<'_>) -> Option<()> {
         if let Some(split) = &self.split {
             let Some(Member::Secret(combined)) = table.member(&split.from) else {

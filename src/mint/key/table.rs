@@ -1,5 +1,4 @@
-//! One key with its members, resolved: the secret that signs, other secrets, and what
-//! is public about it.
+//! One key, resolved: the secret that signs, other secrets, and public members.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! Private keys in every wrapping vendors hand them out in.
 //!
-//! PEM (PKCS#8, PKCS#1, SEC 1), PEM with literal `\n`, base64 of a PEM or of what
-//! a PEM holds, a JWK, and Google's service-account JSON. Out of every
+//! PEM (PKCS#8, PKCS#1, SEC 1), PEM with literal `\n`, base64 of a PEM or of its
+//! content, a JWK, and Google's service-account JSON. Out of every
 //! wrapping comes DER or a JWK. No message repeats any of it.
 
 use base64::Engine as _;

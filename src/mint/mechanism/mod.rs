@@ -1,7 +1,7 @@
 //! The three ways to make a token. Vendors are data; only these are code.
 //!
 //! `jwt` signs claims, `hmac` signs a text, `exchange` describes a call to a remote
-//! issuer. `dispatch` is what the rest of `mint` sees of them.
+//! issuer. The rest of `mint` sees them through `dispatch`.
 
 mod dispatch;
 mod exchange;

@@ -217,7 +217,7 @@ fn check_expression(
     Some(())
 }
 
-/// Whether a user could change what an expression says by this placeholder.
+/// Whether a user could change the meaning of an expression by this placeholder.
 fn is_unsafe_in_expression(placeholder: &Placeholder, names: &Names<'_>) -> bool {
     if !placeholder.is_raw() {
         return false;

@@ -1,7 +1,7 @@
 //! Members whose text a vendor runs: search filters, queries, conditions.
 //!
-//! Text from a session or a browser inside such an expression could change what it
-//! says, so templates refuse it there without protection. Which members hold an
+//! Text from a session or a browser could change the meaning of such an expression, so
+//! templates refuse it there without protection. Which members hold an
 //! expression is data: `expressions` of a preset or a token names them.
 
 use crate::mint::charset::between_stars;

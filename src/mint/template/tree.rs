@@ -122,7 +122,7 @@ impl Template {
         }
     }
 
-    /// Whether the settings themselves write what `path` names.
+    /// Whether the settings themselves write the member at `path`.
     pub(in crate::mint) fn writes(&self, path: &[String]) -> bool {
         let Some((first, rest)) = path.split_first() else { return true };
         match self {

@@ -159,6 +159,38 @@ fn session_text_in_a_filter_needs_quote_or_a_character_set() {
 }
 
 #[test]
+fn a_preset_or_a_token_names_members_that_hold_expressions() {
+    let own = |expressions: Value, member: &str| {
+        json!({
+            "kind": "jwt", "alg": "HS256", "secret": "s", "key": "k", "ttl": "1m",
+            "expressions": expressions, "claims": { member: "org = {session.org_id}" },
+            "response": { "t": "{token}" }
+        })
+    };
+    assert!(read(&own(json!([]), "where")).is_ok());
+    assert!(wrong(&own(json!(["where"]), "where")).contains("|quote"));
+    assert!(wrong(&own(json!(["*query"]), "subQuery")).contains("|quote"));
+    assert!(wrong(&own(json!([]), "filter_by")).contains("|quote"), "always one of them");
+}
+
+#[test]
+fn a_token_shows_four_characters_of_a_secret_and_no_more() {
+    let own = |shown: &str| {
+        json!({
+            "kind": "jwt", "alg": "HS256", "secret": "secret", "key": { "secret": "hunter2hunter2" },
+            "ttl": "1m", "claims": { "x": shown }, "response": { "t": "{token}" }
+        })
+    };
+    for shown in ["{key.secret|first4}", "{key.secret|first:4}"] {
+        let token = mint(&read(&own(shown)).unwrap(), &alice(), &Value::Null).unwrap();
+        assert_eq!(claims(&token)["x"], "hunt");
+    }
+    for shown in ["{key.secret|first:5}", "{key.secret|first:4|json}", "{key.secret|json}"] {
+        assert!(wrong(&own(shown)).contains("`key.secret` is a secret"), "{shown}");
+    }
+}
+
+#[test]
 fn a_ttl_outside_the_vendors_bounds_is_refused_at_load() {
     let zoom = |ttl: &str| {
         json!({
