@@ -96,7 +96,7 @@ impl Tree {
             let code: Vec<&str> = source.code().collect();
             let named: Vec<Module> = paths(&code.join("\n"))
                 .into_iter()
-                .filter_map(|path| tree.absolute(&source.module, path))
+                .filter_map(|path| tree.absolute(&source.module, &path))
                 .collect();
             if source.is_face() {
                 for target in &named {
@@ -112,8 +112,8 @@ impl Tree {
     }
 
     /// A path as it stands in a module, from the crate's root.
-    fn absolute(&self, module: &[String], path: Vec<String>) -> Option<Module> {
-        let mut rest = path.as_slice();
+    fn absolute(&self, module: &[String], path: &[String]) -> Option<Module> {
+        let mut rest = path;
         let mut base = module.to_vec();
         match rest.first()?.as_str() {
             "crate" => base.clear(),
