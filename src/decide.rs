@@ -1,8 +1,8 @@
-//! What is to be done with a request: pure, top-down.
+//! What to do with a request: pure, top-down.
 //!
-//! Two steps, because between them somebody may have to be asked who the user
-//! is. `plan` needs only the request; `decide` then has the verdict on the
-//! session. Nothing here awaits, locks, logs or reads a clock.
+//! Two steps, because between them a server may have to be asked who the user is.
+//! `plan` needs only the request; `decide` also needs the verdict on the session.
+//! Nothing here awaits, locks, logs or reads a clock.
 
 use std::sync::Arc;
 
@@ -16,18 +16,18 @@ use crate::request::refusal::{Audience, PLAIN_TEXT, Refusal, Reply};
 use crate::request::view::{RequestView, SEC_FETCH_SITE};
 use crate::session::{Identity, Reason, Rejected, Unanswered, Verdict, none_asked};
 
-/// Where a request is going, before its session is looked at.
+/// Where a request is going, as far as it can be said without its session.
 pub enum Plan<'p> {
-    /// Answered here and now: a preflight.
+    /// A preflight, answered here.
     Answer(Reply),
     Forward(Option<&'p Arc<Route>>),
     Issue(&'p Arc<TokenRoute>),
-    /// Everybody may read it.
+    /// A public document: JWKS or OpenID configuration.
     Publish(&'p Published),
     Refuse(Refusal),
 }
 
-/// What is done with it.
+/// What to do with a request.
 pub enum Decision<'p> {
     /// A page without a session is sent to the app's sign-in page.
     Answer(Reply, Rejected),
@@ -80,7 +80,7 @@ pub fn plan<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Option
             let allow = route.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
             Plan::Refuse(Refusal::MethodNotAllowed(allow))
         }
-        // Another site must not spend the key in the name of who is signed in here.
+        // Another site must not spend the key on behalf of a user signed in here.
         Some(Rule::Route(route)) if route.vendor_api.is_some() && is_from_elsewhere(view, &[]) => {
             Plan::Refuse(Refusal::CrossSite)
         }
@@ -108,10 +108,11 @@ fn plan_token<'p>(token: &'p Arc<TokenRoute>, view: &RequestView<'_>) -> Plan<'p
     Plan::Issue(token)
 }
 
-/// Whether a site is asking that is neither our own nor allowed. `Origin` decides where browsers send it;
-/// Fetch metadata covers the rest (plain GETs, old forms).
+/// Whether the request comes from a site that is neither ours nor allowed. `Origin`
+/// decides where browsers send it; Fetch metadata covers the rest (plain GETs, old
+/// forms).
 fn is_from_elsewhere(view: &RequestView<'_>, allowed: &[WebOrigin]) -> bool {
-    // No browser sends either twice; the second could contradict the first.
+    // Browsers send neither twice; the second could contradict the first.
     if view.is_repeated(&header::ORIGIN) || view.is_repeated(&SEC_FETCH_SITE) {
         return true;
     }
@@ -125,9 +126,9 @@ fn is_from_elsewhere(view: &RequestView<'_>, allowed: &[WebOrigin]) -> bool {
     foreign_origin || foreign_fetch
 }
 
-/// Whether an origin names the host the request was sent to. Behind a TLS
-/// terminator the gateway sees plain HTTP, so that says nothing about the page;
-/// but a page that came in the clear is no part of a site known to be https.
+/// Whether an origin names the host the request was sent to. Behind a TLS terminator
+/// the gateway sees plain HTTP, which says nothing about the page; but a page that
+/// came in the clear is not part of a site known to use https.
 fn is_own(origin: &[u8], view: &RequestView<'_>) -> bool {
     let host = view.host;
     let Ok(origin) = std::str::from_utf8(origin) else { return false };
@@ -162,13 +163,12 @@ pub fn cors(reply: &mut Reply, origin: &WebOrigin) {
     reply.headers.insert(header::VARY, HeaderValue::from_static("Cookie, Origin"));
 }
 
-/// Decides, now that the session has been looked at. `verdict` is `None` where
-/// the plan did not need one.
+/// Decides with the verdict on the session, which is `None` where the plan did not
+/// need one.
 pub fn decide<'p>(
     plan: Plan<'p>,
     verdict: Option<Verdict>,
     view: &RequestView<'_>,
-    cookie: &str,
 ) -> Decision<'p> {
     match plan {
         Plan::Answer(reply) => Decision::Answer(reply, none_asked()),
@@ -176,12 +176,10 @@ pub fn decide<'p>(
         Plan::Refuse(refusal) => Decision::Refuse(refusal, None),
         Plan::Issue(token) => match verdict.unwrap_or_else(|| Verdict::Nobody(none_asked())) {
             Verdict::Known(identity, _) => Decision::Issue { token, identity },
-            Verdict::Nobody(rejected) => {
-                Decision::Refuse(not_signed_in(&rejected, cookie), Some(rejected))
-            }
+            Verdict::Nobody(rejected) => Decision::Refuse(not_signed_in(&rejected), Some(rejected)),
             Verdict::Unknown(unanswered) => refuse_unknown(&unanswered),
         },
-        Plan::Forward(route) => decide_forward(route, verdict, view, cookie),
+        Plan::Forward(route) => decide_forward(route, verdict, view),
     }
 }
 
@@ -189,7 +187,6 @@ fn decide_forward<'p>(
     route: Option<&'p Arc<Route>>,
     verdict: Option<Verdict>,
     view: &RequestView<'_>,
-    cookie: &str,
 ) -> Decision<'p> {
     let required = route.filter(|route| route.session == SessionRule::Required);
     let rejected = match (required, verdict) {
@@ -214,39 +211,24 @@ fn decide_forward<'p>(
                 .map_or_else(|| view.path.to_owned(), |query| format!("{}?{query}", view.path));
             Decision::Answer(Reply::see_other(&sign_in.location(&target)), rejected)
         }
-        _ => Decision::Refuse(not_signed_in(&rejected, cookie), Some(rejected)),
+        _ => Decision::Refuse(not_signed_in(&rejected), Some(rejected)),
     }
 }
 
-/// Signing in again would not help, so nobody is sent to do it.
+/// Signing in again would not help, so the user is not sent to do it.
 fn refuse_unknown<'p>(unanswered: &Unanswered) -> Decision<'p> {
     let refusal = unanswered.retry_after.map_or(Refusal::Unavailable, Refusal::Busy);
     Decision::Refuse(refusal, None)
 }
 
-/// Expired is told apart, so that a page can refresh the session and try again;
-/// every other reason looks the same from outside.
-fn not_signed_in(rejected: &Rejected, cookie: &str) -> Refusal {
+/// Only an expired session is told apart, so that a page can refresh it and try
+/// again; every other reason looks the same from outside.
+fn not_signed_in(rejected: &Rejected) -> Refusal {
     match rejected.reason {
-        Reason::Expired => Refusal::SessionExpired(cookie.to_owned()),
-        _ => Refusal::NotSignedIn(cookie.to_owned()),
+        Reason::Expired => Refusal::SessionExpired,
+        _ => Refusal::NotSignedIn,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unknown_verdict_is_503_or_the_429_of_whoever_was_asked() {
-        let refusal = |retry_after| {
-            let unanswered = Unanswered { detail: String::new(), retry_after };
-            match refuse_unknown(&unanswered) {
-                Decision::Refuse(refusal, _) => refusal.status().as_u16(),
-                _ => 0,
-            }
-        };
-        assert_eq!(refusal(None), 503);
-        assert_eq!(refusal(Some(std::time::Duration::from_secs(2))), 429);
-    }
-}
+mod tests;

@@ -1,160 +1,107 @@
-//! What the process keeps: one policy that a reload replaces, and the state that
-//! must outlive it.
+//! What the process keeps: the policy and the edge that a reload replaces, and the
+//! owners of everything that must outlive them.
 //!
-//! Counters and cached tokens are not replaced on reload: fresh ones would hand
-//! every user a new allowance and send everybody back to minting at once. Two
-//! cells are swapped, which need not agree: a connection loads the settings of
-//! the edge once, a request the policy.
+//! Allowances and cached tokens survive a reload: fresh ones would hand each user a
+//! new allowance and mint every token again at once. Two cells are swapped, which
+//! need not agree: a connection loads the edge once, a request the policy.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-
 use tokio::runtime::{Handle, Runtime};
 
 use crate::base::clock::{Clock, Now};
-use crate::base::digest::Mark;
-use crate::base::text::Hex;
-use crate::config::{Config, UserField};
-use crate::edge::{ConnectionCounts, Edge};
-use crate::identify::cache::Sessions;
-use crate::identify::jwks::CurrentPolicy;
-use crate::identify::resolve::Servers;
-use crate::identify::revocation::{By, Revoked};
-use crate::issue::cache::Tokens;
-use crate::issue::circuit_breaker::Circuits;
-use crate::limit::Limits;
+use crate::config::Config;
+use crate::edge::{Certificate, ConnectionCounts, Edge};
+use crate::identify::{CurrentPolicy, Identifier};
+use crate::issue::Issuer;
 use crate::mint::identity_assertion::Assertions;
 use crate::mint::well_known::Retired;
-use crate::observe::audit::AuditLog;
-use crate::observe::{AccessLog, Metrics};
-use crate::policy::{Policy, SessionSource};
-use crate::session::Judged;
-use crate::session::{Cookies, Identity};
-use crate::upstream::{Pools, Upstream};
+use crate::observe::{AccessLog, AuditLog, Gauges, ServerGauge, Telemetry};
+use crate::outbound::Outbound;
+use crate::policy::Policy;
+use crate::upstream::{Endpoint, Pools, Upstream};
 
-/// Everything requests share.
-pub struct Live {
+/// The process, as its requests see it.
+pub struct State {
     policy: ArcSwap<Policy>,
     edge: ArcSwap<Edge>,
-    pub connections: Arc<ConnectionCounts>,
-    pub limits: Limits,
-    pub tokens: Tokens,
-    pub assertions: Assertions,
-    pub circuits: Circuits,
-    sessions: Sessions,
-    pub revoked: Revoked,
-    /// Published keys that are no longer in the settings.
-    pub retired: Retired,
+    pub identifier: Identifier,
+    pub issuer: Issuer,
     /// What is known of the app's servers.
     pub pools: Pools,
-    pub servers: Servers,
+    pub telemetry: Arc<Telemetry>,
     pub clock: Clock,
-    pub metrics: Metrics,
-    pub access: AccessLog,
-    pub audit: AuditLog,
-    pub user_field: UserField,
-    /// How long an idle client connection is kept, in seconds.
+    pub connections: Arc<ConnectionCounts>,
+    pub assertions: Assertions,
+    /// Published keys that are no longer in the settings.
+    pub retired: Retired,
+    /// Longest time an idle client connection is kept, in seconds.
     pub idle_seconds: u64,
-    user_hash: RandomState,
     ready: AtomicBool,
     in_flight: AtomicUsize,
     background: Background,
 }
 
-impl Live {
-    pub fn new(config: Config, clock: Clock, access: AccessLog) -> Self {
+impl State {
+    pub fn new(config: Config, clock: Clock, access: AccessLog, audit: AuditLog) -> Self {
         let Config { server, log, edge, policy } = config;
         let background = Background::start();
-        let servers = Servers::new(&background.handle(), clock.clone());
+        let runtime = background.handle();
+        let telemetry = Arc::new(Telemetry::new(access, audit, log.user));
+        let caller = Box::new(Outbound::new(runtime.clone()));
         Self {
             policy: ArcSwap::from_pointee(policy),
             edge: ArcSwap::from_pointee(edge),
-            connections: Arc::default(),
-            limits: Limits::default(),
-            tokens: Tokens::default(),
-            assertions: Assertions::default(),
-            circuits: Circuits::default(),
-            sessions: Sessions::default(),
-            revoked: Revoked::default(),
-            retired: Retired::default(),
             pools: Pools::default(),
-            servers,
+            identifier: Identifier::new(&runtime, clock.clone()),
+            issuer: Issuer::new(caller, clock.clone(), telemetry.clone()),
+            telemetry,
             clock,
-            metrics: Metrics::new(),
-            access,
-            audit: AuditLog::default(),
-            user_field: log.user,
+            connections: Arc::default(),
+            assertions: Assertions::default(),
+            retired: Retired::default(),
             idle_seconds: server.idle_timeout.as_secs().max(1),
-            user_hash: RandomState::new(),
             ready: AtomicBool::new(true),
             in_flight: AtomicUsize::new(0),
             background,
         }
     }
 
-    /// With a log of the tokens issued and refused.
-    #[must_use]
-    pub fn audited(self, audit: AuditLog) -> Self {
-        Self { audit, ..self }
-    }
-
-    /// Writes out what the logs hold: for the end of the process.
-    pub fn flush(&self) {
-        self.access.flush();
-        self.audit.flush();
-    }
-
-    /// Begins to fetch what the policy needs from elsewhere. Nothing waits for
-    /// it: `/readyz` says what is missing.
-    pub fn start(self: &Arc<Self>) {
-        self.servers.keys.watch(&self.current_policy());
+    /// Begins to fetch published keys. Nothing waits for them: `/readyz` says what is
+    /// missing.
+    pub fn watch_keys(self: &Arc<Self>) {
+        let state = Arc::downgrade(self);
+        let current: CurrentPolicy = Arc::new(move || state.upgrade().map(|state| state.policy()));
+        self.identifier.watch_keys(&current);
     }
 
     /// What the policy needs and does not have now, a line each.
-    pub async fn missing(&self) -> Vec<String> {
+    pub async fn unready(&self) -> Vec<String> {
         let policy = self.policy();
         let now = self.clock.now();
         let problem = |upstream: &Arc<Upstream>| {
             Some(format!("{} {}", upstream.label(), self.pools.of(upstream).problem(now)?))
         };
-        let mut missing: Vec<_> = policy.upstreams.iter().filter_map(problem).collect();
-        for source in &policy.sources {
-            let label = &source.label;
-            if let Some(keys) = source.remote_keys().filter(|keys| !keys.is_supplied()) {
-                let problem = self.servers.keys.problem(keys.url());
-                let why = problem.as_deref().unwrap_or("not fetched yet");
-                missing.push(format!("session {label}: published keys: {why}"));
-            }
-            if let Some(store) = source.store()
-                && let Err(error) = self.servers.stores.probe(store).await
-            {
-                missing.push(format!("session {label}: {error}"));
-            }
-        }
-        missing
+        let mut unready: Vec<_> = policy.upstreams.iter().filter_map(problem).collect();
+        unready.extend(self.identifier.unready(&policy).await);
+        unready
     }
 
-    /// Blocks until nothing is missing, or the time is over.
+    /// Blocks until nothing is missing, at most for `limit`.
     pub fn wait_until_complete(&self, limit: Duration) {
         const STEP: Duration = Duration::from_millis(50);
         let complete = async {
-            while !self.missing().await.is_empty() {
+            while !self.unready().await.is_empty() {
                 tokio::time::sleep(STEP).await;
             }
         };
         let within = async { tokio::time::timeout(limit, complete).await };
         if self.background.handle().block_on(within).is_err() {
-            tracing::warn!("going on although something is missing; /readyz says what");
+            tracing::warn!("serving although something is missing; /readyz says what");
         }
-    }
-
-    fn current_policy(self: &Arc<Self>) -> CurrentPolicy {
-        let live = Arc::downgrade(self);
-        Arc::new(move || live.upgrade().map(|live| live.policy()))
     }
 
     /// The policy as of now; a request keeps it to its end.
@@ -163,18 +110,17 @@ impl Live {
     }
 
     /// Replaces the policy for requests that start from now on. Published keys,
-    /// connections to stores and what is known of the app's servers go on serving
-    /// it.
+    /// connections to stores and the state of the app's servers carry over.
     pub fn replace(self: &Arc<Self>, policy: Policy) {
+        let before = self.policy();
         self.pools.prepare(&policy.upstreams);
-        self.servers.keys.supply(&policy);
-        self.retired.replace(&self.policy().discovery, &policy.discovery, self.clock.now());
+        self.identifier.supply(&policy);
+        self.retired.replace(&before.discovery, &policy.discovery, self.clock.now());
         self.policy.store(Arc::new(policy));
         self.pools.retain_used();
-        self.circuits.forget();
-        let policy = self.policy();
-        self.servers.stores.keep_only(policy.sources.iter().filter_map(|source| source.store()));
-        self.start();
+        self.issuer.forget_failures();
+        self.identifier.keep_only_stores(&self.policy());
+        self.watch_keys();
     }
 
     /// The edge as of now; a connection keeps it until its first request.
@@ -182,37 +128,37 @@ impl Live {
         self.edge.load_full()
     }
 
-    /// Replaces the edge for connections that come from now on.
+    /// Replaces the edge for connections that arrive from now on.
     pub fn replace_edge(&self, edge: Edge) {
         self.edge.store(Arc::new(edge));
     }
 
-    /// Who the cookies say is asking.
-    pub async fn verify(&self, policy: &Policy, cookies: Cookies<'_>, now: Now) -> Judged {
-        self.sessions.verify(policy, &self.servers, &self.revoked, cookies, now).await
+    /// The metrics, with the gauges read now.
+    pub fn metrics(&self) -> String {
+        let (policy, edge, now) = (self.policy(), self.edge(), self.clock.now());
+        let remote = policy.tokens.iter().filter(|token| token.minter.is_remote());
+        let certificates = edge.tls.iter().flat_map(|tls| &tls.certificates);
+        let left = |certificate: &Certificate| {
+            let seconds = certificate.expires_at.saturating_sub(now.unix());
+            (certificate.label().to_owned(), seconds as f64)
+        };
+        self.telemetry.render(&Gauges {
+            connections: self.connections.open(),
+            in_flight: self.in_flight(),
+            certificates: certificates.map(left).collect(),
+            buckets: self.issuer.buckets(),
+            cached_tokens: self.issuer.cached_tokens(),
+            circuits: remote
+                .map(|token| (token.name.clone(), self.issuer.circuit(&token.name)))
+                .collect(),
+            session_errors: self.identifier.failures(),
+            audit_failures: self.telemetry.audit_failures(),
+            servers: servers(&policy, &self.pools, now),
+        })
     }
 
-    /// This session has been ended: it is not accepted any more, nor is anything
-    /// remembered of it.
-    pub async fn end_session(
-        &self,
-        source: &SessionSource,
-        cookies: Cookies<'_>,
-        identity: &Identity,
-        by: By,
-    ) {
-        self.revoked.end_session(source, cookies, identity, by, self.clock.now());
-        self.sessions.forget(source, cookies).await;
-    }
-
-    /// A user's id for the log, by a keyed hash: tells users apart while the
-    /// process runs, and says nothing to whoever reads the log.
-    pub fn user_hash(&self, user: Mark) -> Hex {
-        Hex::new(self.user_hash.hash_one(user))
-    }
-
-    /// Whether new requests are welcome: false from the first moment of
-    /// shutting down, while serving goes on.
+    /// Whether new requests are welcome: false as soon as shutting down begins, while
+    /// serving continues.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::SeqCst)
     }
@@ -227,11 +173,25 @@ impl Live {
     }
 }
 
-/// The runtime of everything that asks other servers. The proxy framework has a
-/// runtime per service; connections must belong to one that outlives them all.
+fn servers(policy: &Policy, pools: &Pools, now: Now) -> Vec<ServerGauge> {
+    let of_upstream = |upstream: &Arc<Upstream>| {
+        let endpoints = pools.of(upstream).endpoints();
+        let gauge = |endpoint: &Arc<Endpoint>| ServerGauge {
+            upstream: upstream.name.clone(),
+            server: endpoint.server.to_string(),
+            state: endpoint.state(now),
+            in_use: endpoint.in_use(),
+        };
+        endpoints.iter().map(gauge).collect::<Vec<_>>()
+    };
+    policy.upstreams.iter().flat_map(of_upstream).collect()
+}
+
+/// The runtime for outbound connections. The proxy framework has a runtime per
+/// service; these connections must belong to one that outlives them all.
 struct Background(Option<Runtime>);
 
-/// Waiting for answers is no work.
+/// Two are enough: they only wait for responses.
 const BACKGROUND_THREADS: usize = 2;
 
 impl Background {
@@ -261,12 +221,12 @@ impl Drop for Background {
 }
 
 /// Counts a request as in flight until dropped.
-pub struct InFlight(Arc<Live>);
+pub struct InFlight(Arc<State>);
 
 impl InFlight {
-    pub fn begin(live: &Arc<Live>) -> Self {
-        live.in_flight.fetch_add(1, Ordering::SeqCst);
-        Self(live.clone())
+    pub fn begin(state: &Arc<State>) -> Self {
+        state.in_flight.fetch_add(1, Ordering::SeqCst);
+        Self(state.clone())
     }
 }
 

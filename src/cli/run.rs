@@ -9,11 +9,10 @@ use super::output::{CONFIGURATION, eprint};
 use crate::base::clock::Clock;
 use crate::base::hardening::{allow_many_connections, keep_memory_private};
 use crate::config::{Config, Format, Log};
-use crate::observe::audit::AuditLog;
-use crate::observe::{AccessLog, Sink, start_diagnostics};
+use crate::observe::{AccessLog, AuditLog, Sink, start_diagnostics};
 use crate::reload::Reload;
 use crate::server::{Listeners, Program, Shutdown, SignalHandlers, TAKE_OVER, serve};
-use crate::state::Live;
+use crate::state::State;
 
 pub(super) fn run(path: &Path, sockets: Sockets) -> ExitCode {
     let file = match File::read(path) {
@@ -74,14 +73,14 @@ pub(super) fn serve_on(
             return ExitCode::FAILURE;
         }
     };
-    let audit = match AuditLog::of(&config.log.audit) {
+    let audit = match AuditLog::from_settings(&config.log.audit) {
         Ok(audit) => audit,
         Err(error) => {
             eprint(format_args!("log.audit: cannot be opened: {error}"));
             return ExitCode::from(CONFIGURATION);
         }
     };
-    let live = Arc::new(Live::new(config, Clock::system(), access).audited(audit));
+    let live = Arc::new(State::new(config, Clock::system(), access, audit));
     // The demo has nothing to be replaced by.
     let program = reload.is_some().then(|| Program::of_this_process().ok()).flatten();
     match serve(&live, &server, listeners, Shutdown::Signals(caught, program), reload) {

@@ -1,6 +1,6 @@
 //! The total time an app may take for the head of its answer.
 //!
-//! The framework's read timeout starts again with each octet, so an app that drips
+//! The framework's read timeout starts again with each byte, so an app that drips
 //! its head is never late; and for a tunnel it must stay off, because nothing can
 //! switch it off once the app has answered 101. So each HTTP/1 connection to an app
 //! carries an `AppDeadline`. When it passes, the socket is shut down, which the
@@ -11,7 +11,7 @@
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::Response;
@@ -23,31 +23,33 @@ use pingora::upstreams::peer::{Tracer, Tracing};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-/// Nothing is awaited.
+use crate::base::lock::Lock;
+
+/// No answer is awaited.
 const NONE: u64 = 0;
-/// The deadline has passed; the connection is of no more use.
+/// The deadline has passed; the connection must not be used again.
 const PASSED: u64 = u64::MAX;
 
-/// When a connection to the app is to be shut down.
+/// The time at which a connection to the app is shut down.
 #[derive(Debug)]
 pub(super) struct AppDeadline {
     started: Instant,
     /// In milliseconds after `started`, or `NONE`, or `PASSED`.
     at_ms: AtomicU64,
-    /// Taken out before the connection is closed: afterwards the number may stand for
+    /// Removed before the connection is closed: afterwards the number may belong to
     /// another connection.
-    socket: Mutex<Option<RawFd>>,
+    socket: Lock<Option<RawFd>>,
     watch: OnceLock<AbortHandle>,
 }
 
 impl AppDeadline {
-    /// Attaches a deadline to a new connection over `socket`. No deadline is ever set
-    /// less than `shortest` ahead.
+    /// Attaches a deadline to a new connection over `socket`. Deadlines are always set at
+    /// least `shortest` ahead.
     pub(super) fn attach(stream: &mut Stream, socket: RawFd, shortest: Duration) {
         let deadline = Arc::new(Self {
             started: Instant::now(),
             at_ms: AtomicU64::new(NONE),
-            socket: Mutex::new(Some(socket)),
+            socket: Lock::new(Some(socket)),
             watch: OnceLock::new(),
         });
         let watch = tokio::spawn(deadline.clone().pass(shortest));
@@ -69,7 +71,7 @@ impl AppDeadline {
         self.set(millis(self.started.elapsed() + time).max(1));
     }
 
-    /// Nothing is awaited any more.
+    /// The answer has arrived.
     pub(super) fn end(&self) {
         self.set(NONE);
     }
@@ -80,13 +82,13 @@ impl AppDeadline {
 
     fn set(&self, at_ms: u64) {
         let set = |before| (before != PASSED).then_some(at_ms);
-        // It stays passed, if it has.
+        // A passed deadline stays passed.
         let _ = self.at_ms.fetch_update(Ordering::AcqRel, Ordering::Acquire, set);
     }
 
-    /// Shuts the socket down once the deadline has passed. Nothing wakes this when the
-    /// deadline moves, which would cost each request a turn of the runtime; sleeping
-    /// for the shortest time at most is enough.
+    /// Shuts the socket down once the deadline has passed. Moving the deadline does not
+    /// wake this, which would cost each request a turn of the runtime; it sleeps for the
+    /// shortest time at most instead.
     async fn pass(self: Arc<Self>, shortest: Duration) {
         let longest_sleep = millis(shortest).max(1);
         loop {
@@ -105,7 +107,7 @@ impl AppDeadline {
     fn close(&self, at: u64) -> bool {
         let passes =
             self.at_ms.compare_exchange(at, PASSED, Ordering::AcqRel, Ordering::Acquire).is_ok();
-        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        let socket = self.socket.lock();
         if let (true, Some(socket)) = (passes, *socket)
             && let Err(error) = shutdown(socket, Shutdown::Both)
         {
@@ -120,7 +122,7 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(PASSED - 1)
 }
 
-/// Learns from the framework when the connection is about to be closed.
+/// Told by the framework when the connection is about to be closed.
 #[derive(Debug)]
 struct UntilClosed(Arc<AppDeadline>);
 
@@ -128,7 +130,7 @@ impl Tracing for UntilClosed {
     fn on_connected(&self) {}
 
     fn on_disconnected(&self) {
-        *self.0.socket.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.0.socket.lock() = None;
         if let Some(watch) = self.0.watch.get() {
             watch.abort();
         }
@@ -196,6 +198,6 @@ mod tests {
         drop(stream);
         tokio::time::sleep(SHORTEST * 3).await;
         assert!(!deadline.has_passed(), "its watch has ended");
-        assert_eq!(*deadline.socket.lock().unwrap(), None);
+        assert_eq!(*deadline.socket.lock(), None);
     }
 }

@@ -1,61 +1,64 @@
 //! What the audit log says about the tokens of one request.
 
-use super::context::Ctx;
-use crate::issue::Issued;
-use crate::issue::cache::Origin;
-use crate::observe::audit::{Entry, Event};
+use super::incoming::Incoming;
+use super::who::Who;
+use crate::issue::{IssueError, Issued};
+use crate::observe::{AuditEntry, Event, TokenDecision, TokenEvent, TokenPlace};
 use crate::policy::TokenRoute;
-use crate::request::refusal::Refusal;
+use crate::request::code::Code;
 
-/// Where a token went.
-#[derive(Clone, Copy)]
-pub(super) enum Place {
-    Endpoint,
-    Page,
-}
-
-impl Ctx {
+impl Incoming {
     /// Writes down that a token is about to be handed out. Where that is required
-    /// and cannot be done, there is no token.
-    pub(super) async fn note_issued(
+    /// and fails, there is no token.
+    pub(super) async fn audit_issued(
         &self,
+        who: &Who,
         route: &TokenRoute,
         issued: &Issued,
-        place: Place,
-    ) -> Result<(), Refusal> {
-        if !self.live.audit.is_on() {
+        place: TokenPlace,
+    ) -> Result<(), IssueError> {
+        if !self.state.telemetry.audits() {
             return Ok(());
         }
         let token = &issued.token;
-        let event = Event::Issued {
+        let decision = TokenDecision::Issued {
             token: &token.value,
             ttl: token.expires_at.saturating_sub(self.now.unix()),
-            cached: issued.origin == Origin::Cached,
+            origin: issued.origin,
         };
-        let entry = self.entry(route, event, place);
+        let entry = self.entry(who, route, decision, place);
         // Boxed, because most requests would be charged for the room in vain.
-        let written = Box::pin(self.live.audit.write(&entry, route.audit)).await;
-        written.map_err(|_| Refusal::Unavailable)
+        Box::pin(self.state.issuer.audit_issued(route, &entry)).await
     }
 
-    pub(super) fn note_refused(&self, route: &TokenRoute, code: &'static str, place: Place) {
-        if self.live.audit.is_on() {
-            self.live.audit.note(&self.entry(route, Event::Refused(code), place));
+    pub(super) fn audit_refused(
+        &self,
+        who: &Who,
+        route: &TokenRoute,
+        code: Code,
+        place: TokenPlace,
+    ) {
+        if self.state.telemetry.audits() {
+            let entry = self.entry(who, route, TokenDecision::Refused(code), place);
+            self.state.telemetry.emit(Event::Token(TokenEvent::Refused(&entry)));
         }
     }
 
-    fn entry<'a>(&'a self, route: &'a TokenRoute, event: Event<'a>, place: Place) -> Entry<'a> {
-        Entry {
+    fn entry<'a>(
+        &'a self,
+        who: &'a Who,
+        route: &'a TokenRoute,
+        decision: TokenDecision<'a>,
+        place: TokenPlace,
+    ) -> AuditEntry<'a> {
+        AuditEntry {
             unix_ms: self.now.unix_ms(),
-            event,
+            decision,
             token: &route.name,
-            place: match place {
-                Place::Endpoint => "endpoint",
-                Place::Page => "page",
-            },
-            user: self.identity.as_ref().map(|identity| identity.user_id()),
+            place,
+            user: who.identity.as_ref().map(|identity| identity.user_id()),
             key: route.minter.kids().first().and_then(Option::as_deref),
-            client: self.client.address,
+            client: self.admitted.client.address,
             request_id: Some(self.trace.request_id()),
         }
     }

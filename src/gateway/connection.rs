@@ -1,9 +1,8 @@
 //! The HTTP/1.1 connection a request came over: how long its heads may take, and
 //! its request lines as they came.
 //!
-//! It travels with its stream, in the slot the framework has for what the user of a
-//! stream knows about it; a task-local variable would be put in place and taken away
-//! again each time the connection is woken.
+//! It travels with its stream, in the framework's slot for user data; a task-local
+//! variable would be set and reset each time the connection is woken.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +14,14 @@ use pingora::protocols::raw_connect::ProxyDigest;
 use super::deadline::Deadline;
 use super::request_line::{LineReader, RequestLine};
 
-/// What is known of one connection.
+/// The state of one connection.
 #[derive(Clone, Debug)]
 pub struct Connection {
     deadline: Arc<Deadline>,
     line: RequestLine,
 }
 
-/// Sees all that is received.
+/// Is shown all received bytes.
 #[derive(Debug)]
 pub struct Reader {
     deadline: Arc<Deadline>,
@@ -44,7 +43,7 @@ impl Connection {
         Self { deadline: Deadline::new(head, next_head), line: RequestLine::default() }
     }
 
-    /// What has to see all that is received.
+    /// The reader that must be shown all received bytes.
     pub fn reader(&self) -> Reader {
         Reader { deadline: self.deadline.clone(), line: self.line.reader() }
     }
@@ -54,13 +53,13 @@ impl Connection {
         self.deadline.watch(serving).await
     }
 
-    /// For the stream to carry.
+    /// In the form that a stream carries.
     pub fn into_digest(self) -> Arc<ProxyDigest> {
         let (nothing, ()) = Response::new(()).into_parts();
         Arc::new(ProxyDigest::new(Box::new(nothing.into()), Some(Box::new(self))))
     }
 
-    /// The one a request came over; HTTP/2 has none.
+    /// The connection a request came over; HTTP/2 has none.
     pub fn of(digest: Option<&Digest>) -> Option<&Self> {
         digest?.proxy_digest.as_ref()?.user_data.as_ref()?.downcast_ref()
     }
@@ -76,8 +75,8 @@ impl Connection {
         self.line.request_has_ended();
     }
 
-    /// Whether the line of the request at hand is not a method, a target and a version
-    /// with one blank between them.
+    /// Whether the current request's line is anything but a method, a target and a
+    /// version with one space between them.
     pub fn has_odd_line(&self) -> bool {
         self.line.is_odd()
     }

@@ -1,11 +1,11 @@
 //! The time a request's head may take, kept per connection.
 //!
-//! The framework bounds each read of a head but not the head as a whole. Whoever
-//! accepts connections runs them under `watch` and reports the octets that arrive;
-//! the gateway reports when a head has arrived and when its request has ended.
+//! The framework bounds each read of a head but not the head as a whole. The listener
+//! runs connections under `watch` and reports arriving bytes; the gateway reports when
+//! a head has arrived and when its request has ended.
 //!
-//! The time of a head starts with its first octet. That of a connection's first one
-//! starts before, when the connection is accepted.
+//! The time of a head starts with its first byte; for a connection's first head, when
+//! the connection is accepted.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// When a connection is to be closed.
+/// The time at which a connection is closed.
 #[derive(Debug)]
 pub(super) struct Deadline {
     started: Instant,
@@ -26,10 +26,10 @@ pub(super) struct Deadline {
     next_head: Duration,
     /// Whether a request has ended and the time of the next head has not been set.
     is_idle: AtomicBool,
-    /// Whether octets have arrived since.
+    /// Whether bytes have arrived since.
     has_begun: AtomicBool,
-    /// Whether the time is to be looked at: a connection is woken for its own sake
-    /// far more often, and asking the runtime's clock each time is not for free.
+    /// Whether to look at the clock: a connection is woken far more often for other
+    /// reasons, and each look has a cost.
     has_rung: AtomicBool,
     /// The task that serves the connection.
     task: OnceLock<Waker>,
@@ -86,13 +86,13 @@ impl Deadline {
         .await
     }
 
-    /// Called when octets arrive.
+    /// Called when bytes arrive.
     pub(super) fn received(&self) {
         self.has_begun.store(true, Ordering::Relaxed);
     }
 
-    /// Sets the time of a head whose first octets have just come without the rest; most
-    /// come whole and cost no look at the clock. Whether it did.
+    /// Sets the deadline of a head that has begun to arrive; returns whether it did. Most
+    /// heads arrive whole and need no look at the clock.
     fn begin_head(&self) -> bool {
         let begins =
             self.has_begun.load(Ordering::Relaxed) && self.is_idle.swap(false, Ordering::Relaxed);
@@ -108,8 +108,8 @@ impl Deadline {
         self.set(None);
     }
 
-    /// Called when a request has ended: the next head may take the idle time, and from
-    /// its first octet on its own.
+    /// Called when a request has ended: the next head may begin within the idle time, and
+    /// has its own time from its first byte.
     pub(super) fn request_has_ended(&self) {
         self.has_begun.store(false, Ordering::Relaxed);
         self.is_idle.store(true, Ordering::Relaxed);
@@ -123,11 +123,11 @@ impl Deadline {
         self.at_ms.store(at, Ordering::Release);
     }
 
-    /// Ready when the deadline has passed. Nothing wakes it when the deadline moves,
-    /// which would cost every request two turns of its task: a deadline is never set
-    /// less than `head` ahead, so while a request is handled, looking again after that
-    /// long is soon enough. A deadline that comes nearer, because a head begins, is
-    /// looked at in the turn that brings it nearer.
+    /// Ready when the deadline has passed. Moving the deadline does not wake it, which
+    /// would cost each request two turns of its task: a deadline is always set at least
+    /// `head` ahead, so while a request is handled it is enough to look again after that
+    /// time. A deadline that moves closer, because a head begins, is looked at in the
+    /// same turn.
     fn poll_passed(&self, mut sleep: Pin<&mut Sleep>, alarm: &Waker) -> Poll<()> {
         loop {
             let now = Instant::now();

@@ -1,5 +1,5 @@
-//! What a forwarded request needs before it goes: its route's limit, the tokens
-//! of its page, its upstream.
+//! What a forwarded request needs before it goes: its route's limit, the tokens of
+//! its page, its upstream.
 
 use std::sync::Arc;
 
@@ -7,29 +7,30 @@ use http::header;
 use http::request::Parts;
 use pingora::http::RequestHeader;
 use pingora::prelude::Session;
-use serde_json::{Map, Value};
 
-use super::audit::Place;
-use super::context::Ctx;
-use super::peer::Purpose;
-use crate::issue::{self, Fresh, Request};
+use super::forwarding::Forwarding;
+use super::incoming::Incoming;
+use super::purpose::Purpose;
+use super::record::Record;
+use super::who::Who;
+use crate::issue::Request;
+use crate::observe::{Outcome, TokenPlace};
 use crate::policy::{Route, TokenRoute};
-use crate::request::refusal::{Refusal, Reply};
+use crate::request::code::Code;
+use crate::request::refusal::Refusal;
 use crate::request::view;
-use crate::session::Identity;
-use crate::state::Live;
 
-/// Forgets in which letters the client wrote the names of its fields, which mean the
-/// same in any (RFC 9110 section 5.1). The framework would keep, copy and edit a
-/// second map of them for every request.
-pub(super) fn forget_spelling(request: &mut RequestHeader) {
+/// Drops the spelling of the field names, which mean the same in any case (RFC 9110
+/// section 5.1). The framework would keep, copy and edit a second map of them for
+/// every request.
+pub(super) fn lowercase_names(request: &mut RequestHeader) {
     if request.has_case() {
         *request = take_parts(request).into();
     }
 }
 
-/// Whether a request is an upgrade. If not, its `Upgrade` field goes: to the framework
-/// any such field makes it one.
+/// Whether a request is an upgrade. If not, its `Upgrade` field is removed: to the
+/// framework any such field makes it one.
 pub(super) fn purpose_of(session: &mut Session) -> Purpose {
     let head = session.req_header();
     if !head.headers.contains_key(header::UPGRADE) {
@@ -42,85 +43,87 @@ pub(super) fn purpose_of(session: &mut Session) -> Purpose {
     Purpose::Request
 }
 
-/// What the framework lets nobody change in place; to be put back. The target is a
-/// path, or the request would not have been admitted, so nothing of it is lost.
+/// The parts of a head, which the framework does not let anyone change in place; to
+/// be put back. The target is a path, or the request would not have been admitted, so
+/// nothing of it is lost.
 pub(super) fn take_parts(request: &mut RequestHeader) -> Parts {
-    let (nothing, ()) = http::Request::new(()).into_parts();
-    std::mem::replace(request, nothing.into()).into()
+    let (empty, ()) = http::Request::new(()).into_parts();
+    std::mem::replace(request, empty.into()).into()
 }
 
-/// Prepares what the app gets; a reply if it gets nothing.
+/// Prepares what the app gets, within the route's limit.
 pub(super) async fn prepare(
-    live: &Arc<Live>,
-    ctx: &mut Ctx,
+    incoming: &Incoming,
+    who: &Who,
+    record: &mut Record,
     route: Option<&Arc<Route>>,
-    identity: Option<Arc<Identity>>,
-) -> Result<(), Reply> {
-    ctx.identity = identity;
-    if let Some(limit) = route.and_then(|route| route.limit.as_ref()) {
-        let subject = match &ctx.identity {
-            Some(identity) => limit.bucket(identity.mark()),
-            None => limit.bucket(ctx.client.mark()),
-        };
-        if let Err(exceeded) = live.limits.take(limit, subject, ctx.now) {
-            live.metrics.limited(ctx.route_label());
-            let refusal = Refusal::TooMany {
-                retry_after: exceeded.retry_after,
-                policy: limit.policy_header().clone(),
-                left: exceeded.header(limit),
-            };
-            return Err(ctx.refuse(&refusal, ctx.audience));
-        }
+) -> Result<Forwarding, Refusal> {
+    let Incoming { state, policy, now, admitted, .. } = incoming;
+    if let Some((route, limit)) = route.and_then(|route| Some((route, route.limit.as_ref()?))) {
+        let identity = who.identity.as_ref();
+        let whose = identity.map_or_else(|| admitted.client.mark(), |identity| identity.mark());
+        state
+            .issuer
+            .admit(&route.label, limit, whose, *now)
+            .map_err(|exceeded| Refusal::too_many(limit, &exceeded))?;
     }
+    let mut forwarding = Forwarding::new(route.cloned());
     if let Some(route) = route.filter(|route| !route.set_headers.is_empty()) {
         let tokens = route.set_headers.iter().flat_map(|header| header.value.tokens());
-        Box::pin(page_tokens(ctx, tokens)).await;
+        Box::pin(page_tokens(incoming, who, record, &mut forwarding, tokens)).await;
     }
     let upstream = route.and_then(|route| route.upstream.as_ref());
-    ctx.upstream = upstream.or_else(|| ctx.policy.upstream_for(&ctx.host)).cloned();
-    ctx.route = route.cloned();
-    ctx.outcome = "forwarded";
-    Ok(())
+    forwarding.upstream = upstream.or_else(|| policy.upstream_for(&admitted.host)).cloned();
+    record.outcome = Outcome::Forwarded;
+    Ok(forwarding)
 }
 
-/// Tokens for the placeholders of the page that has come.
-pub(super) async fn placeholder_tokens(ctx: &mut Ctx) {
-    let Some(route) = ctx.route.clone() else { return };
+/// Tokens for the placeholders of the page that the app has answered with.
+pub(super) async fn placeholder_tokens(
+    incoming: &Incoming,
+    who: &Who,
+    record: &mut Record,
+    forwarding: &mut Forwarding,
+) {
+    let Some(route) = forwarding.route.clone() else { return };
     let tokens = route.placeholders.iter().map(|placeholder| &placeholder.token);
-    page_tokens(ctx, tokens).await;
+    page_tokens(incoming, who, record, forwarding, tokens).await;
 }
 
-/// Tokens for a page. A page is not refused because a token cannot be had: it
-/// comes without, and the log says why.
-async fn page_tokens(ctx: &mut Ctx, tokens: impl Iterator<Item = &Arc<TokenRoute>>) {
-    let Some(identity) = ctx.identity.clone() else { return };
+/// Tokens for a page. A page is not refused for want of a token: it goes without, and
+/// the log says why.
+async fn page_tokens(
+    incoming: &Incoming,
+    who: &Who,
+    record: &mut Record,
+    forwarding: &mut Forwarding,
+    tokens: impl Iterator<Item = &Arc<TokenRoute>>,
+) {
+    let Some(identity) = &who.identity else { return };
+    let (issuer, now) = (&incoming.state.issuer, incoming.now);
     for token in tokens {
-        let is_there = ctx.page_tokens.iter().any(|(name, _)| *name == token.name);
+        let is_there = forwarding.page_tokens.iter().any(|(name, _)| *name == token.name);
         if is_there {
             continue;
         }
-        let live = ctx.live.clone();
-        if issue::take(&live, token, &identity, ctx.now).is_err() {
-            ctx.reason = "page_token_limited";
-            ctx.note_refused(token, "too_many_requests", Place::Page);
+        let limit = token.limit.as_ref();
+        let admitted = limit.map(|limit| issuer.admit(&token.label, limit, identity.mark(), now));
+        if let Some(Err(_)) = admitted {
+            record.explain("page_token_limited");
+            incoming.audit_refused(who, token, Code::TooManyRequests, TokenPlace::Page);
             continue;
         }
-        let request = Request {
-            identity: &identity,
-            inputs: Map::new(),
-            grant: Value::Null,
-            cookie: "",
-            fresh: Fresh::Any,
-            now: ctx.now,
-        };
-        match issue::token(&live, token, &request).await {
-            Ok(issued) => match ctx.note_issued(token, &issued, Place::Page).await {
-                Ok(()) => ctx.page_tokens.push((token.name.clone(), issued.token)),
-                Err(refusal) => ctx.reason = refusal.code(),
-            },
-            Err(refusal) => {
-                ctx.reason = refusal.code();
-                ctx.note_refused(token, refusal.code(), Place::Page);
+        match issuer.token(token, &Request::plain(identity, now)).await {
+            Ok(issued) => {
+                match incoming.audit_issued(who, token, &issued, TokenPlace::Page).await {
+                    Ok(()) => forwarding.page_tokens.push((token.name.clone(), issued.token)),
+                    Err(error) => record.explain(Refusal::from(error).code().as_str()),
+                }
+            }
+            Err(error) => {
+                let code = Refusal::from(error).code();
+                record.explain(code.as_str());
+                incoming.audit_refused(who, token, code, TokenPlace::Page);
             }
         }
     }

@@ -1,9 +1,8 @@
-//! Asking the app's servers whether they are well, beside the requests.
+//! Health probes of the app's servers, in the background.
 //!
-//! A probe is a request of its own on a connection of its own: what it finds is
-//! one flag of the endpoint, which is all that requests look at. The list of
-//! endpoints is read anew each round, so a reload and the resolver need not tell
-//! anybody here.
+//! A probe is a separate request on a separate connection. Its result is one flag of
+//! the endpoint, which is all that requests look at. Each round reads the list of
+//! endpoints again, so reloads and the resolver need not report changes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -18,44 +17,46 @@ use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use tokio::time::Instant;
 
-use super::peer::{self, Purpose};
+use super::peer;
+use super::purpose::Purpose;
 use crate::base::crypto_provider;
-use crate::state::Live;
+use crate::observe::{Event, UpstreamEvent};
+use crate::state::State;
 use crate::upstream::{Address, Endpoint, EndpointState, Health, ProbeResult, Upstream};
 
-/// How long a new endpoint may go unnoticed.
+/// Longest time until a new endpoint is noticed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Probes every upstream that says how.
+/// Probes each upstream that has a `health` table.
 pub struct Probes {
-    live: Arc<Live>,
+    state: Arc<State>,
     connector: Arc<Connector>,
 }
 
-/// By the endpoint's place in memory, which is not given to another one while
-/// there is a weak pointer to it.
+/// By the endpoint's address in memory, which is not reused while a weak pointer to
+/// it exists.
 type Plan = HashMap<usize, ProbeSchedule>;
 
-/// When an endpoint is asked next.
+/// When an endpoint is probed next.
 struct ProbeSchedule {
     endpoint: Weak<Endpoint>,
     at: Instant,
 }
 
 impl Probes {
-    pub fn new(live: &Arc<Live>) -> Self {
+    pub fn new(state: &Arc<State>) -> Self {
         crypto_provider::install();
-        Self { live: live.clone(), connector: Arc::new(Connector::new(None)) }
+        Self { state: state.clone(), connector: Arc::new(Connector::new(None)) }
     }
 
-    /// Asks whoever is due; returns when somebody is due again.
+    /// Probes the endpoints that are due; returns when the next one is.
     fn round(&self, plan: &mut Plan) -> Instant {
         let now = Instant::now();
         let mut wake = now + LOOK_EVERY;
         plan.retain(|_, due| due.endpoint.strong_count() > 0);
-        for upstream in &self.live.policy().upstreams {
+        for upstream in &self.state.policy().upstreams {
             let Some(health) = &upstream.health else { continue };
-            for endpoint in self.live.pools.of(upstream).endpoints().iter() {
+            for endpoint in self.state.pools.of(upstream).endpoints().iter() {
                 let new = || ProbeSchedule { endpoint: Arc::downgrade(endpoint), at: now };
                 let due = plan.entry(Arc::as_ptr(endpoint).addr()).or_insert_with(new);
                 if due.at <= now {
@@ -69,7 +70,7 @@ impl Probes {
     }
 
     fn ask(&self, upstream: &Arc<Upstream>, endpoint: &Arc<Endpoint>, health: &Health) {
-        let (live, connector) = (self.live.clone(), self.connector.clone());
+        let (state, connector) = (self.state.clone(), self.connector.clone());
         let (upstream, endpoint, health) = (upstream.clone(), endpoint.clone(), health.clone());
         tokio::spawn(async move {
             let asked = status(&connector, &upstream, &endpoint, &health);
@@ -77,7 +78,8 @@ impl Probes {
                 Ok(Ok(status)) if (200..400).contains(&status) => ProbeResult::Good,
                 Ok(Ok(_) | Err(_)) | Err(_) => ProbeResult::Failed,
             };
-            live.metrics.upstream.probed(&upstream, outcome);
+            let probed = UpstreamEvent::Probed { upstream: &upstream.name, outcome };
+            state.telemetry.emit(Event::Upstream(probed));
             let server = endpoint.server.to_string();
             match endpoint.probed(outcome, &health) {
                 Some(EndpointState::Up) => {
@@ -115,7 +117,7 @@ async fn status(
     session.finish_request_body().await?;
     session.read_response_header().await?;
     let status = session.response_header().map_or(0, |head| head.status.as_u16());
-    // The answer's body may be anything: the connection is not used again.
+    // The body is not read, so the connection cannot be used again.
     session.shutdown().await;
     Ok(status)
 }

@@ -1,18 +1,17 @@
-//! Pages with placeholders: what the app is asked for, and the tokens that are
-//! put into what it answers.
+//! Pages with placeholders: the request to the app for a readable page, and the
+//! replacement of placeholders by tokens in its answer.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Result;
 
-use super::context::Ctx;
-use super::forward;
+use super::forwarding::Forwarding;
 use crate::policy::Placeholder;
 use crate::request::html_placeholder::{Replacer, is_safe_in_a_page};
 
-/// Questions whose answer is no whole page, or one that was kept with somebody's
-/// token in it.
+/// Conditional and range headers: their responses are partial, or cached with another
+/// user's token.
 const NOT_FOR_PAGES: [HeaderName; 6] = [
     header::IF_MATCH,
     header::IF_MODIFIED_SINCE,
@@ -22,7 +21,7 @@ const NOT_FOR_PAGES: [HeaderName; 6] = [
     header::RANGE,
 ];
 
-/// What is no longer true of a page that was changed.
+/// Headers that are no longer true of a changed page.
 const OF_THE_WHOLE_PAGE: [HeaderName; 14] = [
     header::ACCEPT_RANGES,
     header::AGE,
@@ -40,12 +39,17 @@ const OF_THE_WHOLE_PAGE: [HeaderName; 14] = [
     HeaderName::from_static("x-accel-expires"),
 ];
 
-impl Ctx {
-    fn placeholders(&self) -> &[Placeholder] {
-        self.route.as_ref().map_or(&[], |route| &route.placeholders)
-    }
+/// What an answer is to a route with placeholders.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Page {
+    /// Its placeholders are to be replaced.
+    Filled,
+    /// Left as the app sent it.
+    Unchanged,
+}
 
-    /// Asks for a whole page that can be read.
+impl Forwarding {
+    /// Asks for a whole, uncompressed page.
     pub(super) fn ask_for_page(&self, method: &Method, headers: &mut HeaderMap) {
         let may_be_page = [Method::GET, Method::HEAD, Method::POST].contains(method);
         if self.placeholders().is_empty() || !may_be_page {
@@ -57,26 +61,23 @@ impl Ctx {
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
 
-    /// If this is a page with placeholders: gets the tokens ready and says of the
-    /// page what will be true of it.
-    pub(super) async fn begin_page(
-        &mut self,
+    /// For a page with placeholders: makes the headers true of the page as it will be
+    /// after they are replaced.
+    pub(super) fn begin_page(
+        &self,
         request: &RequestHeader,
         response: &mut ResponseHeader,
-    ) -> Result<()> {
+    ) -> Result<Page> {
         if self.placeholders().is_empty() || !is_page(response) {
-            return Ok(());
+            return Ok(Page::Unchanged);
         }
         if !is_readable(response) {
+            let route = self.route.as_ref().map_or("-", |route| &route.label);
             tracing::warn!(
-                route = self.route_label(),
-                "a page came encoded though it was asked for as it is; its placeholders stay"
+                route,
+                "a page arrived compressed although that was not accepted; its placeholders stay"
             );
-            return Ok(());
-        }
-        if request.method != Method::HEAD {
-            Box::pin(forward::placeholder_tokens(self)).await;
-            self.page = Some(Box::new(self.replacer()));
+            return Ok(Page::Unchanged);
         }
         for name in &OF_THE_WHOLE_PAGE {
             response.remove_header(name);
@@ -87,11 +88,12 @@ impl Ctx {
             let chunked = HeaderValue::from_static("chunked");
             response.insert_header(header::TRANSFER_ENCODING, chunked)?;
         }
-        Ok(())
+        let is_head = request.method == Method::HEAD;
+        Ok(if is_head { Page::Unchanged } else { Page::Filled })
     }
 
-    /// A placeholder without its token becomes nothing.
-    fn replacer(&self) -> Replacer {
+    /// A placeholder without its token is replaced by nothing.
+    pub(super) fn replacer(&self) -> Replacer {
         let value = |placeholder: &Placeholder| {
             let name = &placeholder.token.name;
             let found = self.page_tokens.iter().find(|(token, _)| token == name);
@@ -106,8 +108,8 @@ impl Ctx {
         Replacer::new(pairs)
     }
 
-    /// What goes on of a piece of the page. `None` is nothing: an empty piece
-    /// would end the page where pieces are counted.
+    /// Replaces placeholders in a piece of the page. `None` is nothing to send: an
+    /// empty piece would end the page where pieces are counted.
     pub(super) fn page_piece(&mut self, body: &mut Option<Bytes>, is_last: bool) {
         let Some(page) = &mut self.page else { return };
         let mut piece = body.take().map_or_else(Bytes::new, |piece| page.push(piece));
@@ -119,8 +121,8 @@ impl Ctx {
     }
 }
 
-/// A whole page, as a browser would show it: a form that comes back with its
-/// mistakes (422) needs its token as well.
+/// Whether this is a whole page, as a browser would show it: a form that is returned
+/// with its mistakes (422) needs its token as well.
 fn is_page(response: &ResponseHeader) -> bool {
     const NOT_WHOLE: [StatusCode; 4] = [
         StatusCode::NO_CONTENT,

@@ -5,35 +5,33 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use pingora::prelude::{HttpPeer, Result};
 use pingora::protocols::tls::CaType;
 use pingora::utils::tls::{WrappedX509, parse_x509};
 
+use super::purpose::{Purpose, WRITE_TIMEOUT};
 use super::upgrade_connector::Dial;
 use crate::base::digest::{Digest, DigestBuildHasher};
 use crate::upstream::{Target, Upstream, Verify, Version};
 
-/// Given up if the app takes none of the request for this long.
-pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections dialled for upgrades are pooled apart from ordinary ones.
 const UPGRADE_GROUP: u64 = 1;
 /// Requests that share an HTTP/2 connection to the app.
 const STREAMS: usize = 100;
 /// Settings whose derived values a thread keeps; beyond it, those of earlier reloads go.
 const MOST_DERIVED: usize = 1024;
-/// Octets of one answer that wait for a client who does not read. By default one
-/// such client would use up what the whole connection may hold, and stop everybody
-/// else's answers.
+/// Bytes of one answer that may wait for a client that does not read. By default one
+/// such client would use up the window of the whole connection and stop all other
+/// answers.
 const STREAM_WINDOW: u32 = 256 * 1024;
-/// The streams' own windows are the limit. Half of this is also what the frames
-/// that wait may weigh before the connection, with all its streams, is given up.
+/// The streams' own windows are the limit. Half of this is also the budget for
+/// queued frames, beyond which the connection is closed with all its streams.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 thread_local! {
-    /// Connections are kept for the thread that made them: only there are they waited
-    /// for without another thread being woken. Even, like groups.
+    /// Connections are pooled per thread: on another thread, waiting for one would wake
+    /// the thread that made it. Even, like groups.
     static THREAD: u64 = {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         NEXT.fetch_add(2, Ordering::Relaxed)
@@ -43,15 +41,7 @@ thread_local! {
         RefCell::default();
 }
 
-/// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    Request,
-    /// A tunnel, which HTTP/2 has no room for.
-    Upgrade,
-}
-
-/// What the framework needs to have made of an upstream's settings.
+/// An upstream's settings in the framework's form.
 struct Derived {
     authorities: Option<Arc<CaType>>,
     dial: Arc<Dial>,

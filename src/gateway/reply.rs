@@ -1,4 +1,4 @@
-//! Sending our own answers, and reading bodies we have no use for.
+//! Sends the gateway's own answers, and reads request bodies that are not forwarded.
 
 use http::{HeaderMap, Response, StatusCode, header};
 use pingora::http::ResponseHeader;
@@ -30,8 +30,8 @@ pub(super) async fn reply(session: &mut Session, reply: Reply, trace: &Trace) ->
     Ok(())
 }
 
-/// The framework's form of a head. Adding the fields one by one would spell and
-/// parse every name once more.
+/// The head in the framework's form. Adding fields one by one would write and parse
+/// each name again.
 fn head(status: StatusCode, headers: HeaderMap) -> ResponseHeader {
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = status;
@@ -39,7 +39,7 @@ fn head(status: StatusCode, headers: HeaderMap) -> ResponseHeader {
     parts.into()
 }
 
-/// What is done with the body that is read.
+/// What to do with the body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Body {
     Forgotten,
@@ -56,7 +56,7 @@ pub(super) async fn read_body(
     if session.is_body_empty() {
         return Ok(Ok(Vec::new()));
     }
-    // Who says that it is too long need not send it first.
+    // Reject on the announced length, before the client sends the body.
     if announced(session).is_some_and(|length| length > limits.token_body) {
         return Ok(Err(Refusal::TooLarge(Part::Body)));
     }
@@ -98,7 +98,7 @@ async fn read_all(
     }
 }
 
-/// What is left of the allowance.
+/// Says how much of the allowance is left.
 pub(super) fn push_limit(reply: &mut Reply, route: &TokenRoute, admitted: Option<&Admitted>) {
     if let (Some(limit), Some(admitted)) = (&route.limit, admitted) {
         reply.headers.insert(RATELIMIT_POLICY, limit.policy_header().clone());

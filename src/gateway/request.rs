@@ -1,180 +1,202 @@
-//! One request, from its head to what becomes of it: admit, plan, session,
-//! decide, act, with one policy snapshot and one reading of the clock.
+//! One admitted request, up to what becomes of it: plan, session, decide, act.
+//!
+//! Nothing here knows the framework: the shell reads the body between the two steps,
+//! where a token's inputs need it.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use pingora::prelude::{Result, Session};
 
-use super::audit::Place;
-use super::connection::Connection;
-use super::context::{Ctx, host_of};
 use super::forward;
-use super::reply::{self, Body, push_limit, with_cors};
+use super::forwarding::Forwarding;
+use super::incoming::Incoming;
+use super::record::Record;
+use super::reply::{push_limit, with_cors};
+use super::who::Who;
+use crate::base::clock::Now;
 use crate::decide::{self, Decision};
-use crate::issue::{self, Asked, Request};
-use crate::observe::Slow;
-use crate::policy::{Rule, TokenRoute};
-use crate::request::client::{Client, Scheme};
-use crate::request::refusal::{Audience, Refusal, Reply};
-use crate::request::view::{self, Head, RequestView};
+use crate::issue::Query;
+use crate::limit::Admitted;
+use crate::observe::{Outcome, TokenPlace};
+use crate::policy::{Policy, Rule, TokenRoute, WebOrigin};
+use crate::request::refusal::{Refusal, Reply};
+use crate::request::view::RequestView;
 use crate::session::Identity;
-use crate::state::Live;
+use crate::state::State;
 
-/// What becomes of a request once it is understood.
-pub(super) enum Outcome {
-    Forward,
+/// A decision, with what carrying it out needs of the request.
+pub(super) struct Decided<'p> {
+    decision: Decision<'p>,
+    rule: Option<&'p Rule>,
+    /// An origin that may read the answer.
+    origin: Option<&'p WebOrigin>,
+    /// For a token: what the request says about it.
+    query: Option<Query>,
+    is_head: bool,
+}
+
+/// What becomes of the request.
+pub(super) enum Handled {
+    Forward(Forwarding),
     Reply(Reply),
 }
 
-/// Refuses what is ambiguous and tidies what is left.
-pub(super) fn admit(session: &mut Session, ctx: &mut Ctx) -> Result<(), Refusal> {
-    let raw = (!session.is_http2()).then(|| session.to_h1_raw());
-    if Connection::of(session.digest()).is_some_and(Connection::has_odd_line) {
-        return Err(view::NO_REQUEST_LINE);
-    }
-    let head = session.req_header();
-    let tidy = view::admit(&Head {
-        parts: head,
-        target: head.raw_path(),
-        raw: raw.as_deref(),
-        limits: ctx.policy.limits,
-    })?;
-    let request = session.req_header_mut();
-    let failed = |_| Refusal::BadRequest("the request cannot be forwarded as it is");
-    if let Some(cookie) = tidy.cookie {
-        request.insert_header(header::COOKIE, cookie).map_err(failed)?;
-    }
-    if let Some(host) = tidy.host {
-        request.insert_header(header::HOST, host).map_err(failed)?;
-    }
-    if let Some(target) = tidy.target {
-        request.set_raw_path(&target).map_err(failed)?;
-    }
-    let scheme = if session.digest().is_some_and(|d| d.ssl_digest.is_some()) {
-        Scheme::Https
-    } else {
-        Scheme::Http
+/// Plan, session, decide.
+pub(super) async fn decide<'p>(
+    incoming: &Incoming,
+    policy: &'p Policy,
+    who: &mut Who,
+    record: &mut Record,
+    view: &RequestView<'_>,
+) -> Decided<'p> {
+    let (plan, rule) = decide::plan(policy, view);
+    let verdict = who.verdict(incoming, record, &plan, view).await;
+    let decision = decide::decide(plan, verdict, view);
+    let query = match &decision {
+        Decision::Issue { token, identity } => {
+            who.identity = Some(identity.clone());
+            Some(Query::new(token, view, incoming.now))
+        }
+        Decision::Answer(..)
+        | Decision::Forward { .. }
+        | Decision::Publish(_)
+        | Decision::Refuse(..) => None,
     };
-    let peer = session.client_addr().and_then(|address| address.as_inet()).copied();
-    let headers = &session.req_header().headers;
-    ctx.client = Client::new(peer, scheme, headers, &ctx.policy.trusted);
-    ctx.trace.adopt(headers, ctx.client.via_trusted);
-    ctx.host = host_of(session.req_header(), &ctx.client);
-    Ok(())
+    Decided {
+        decision,
+        rule,
+        origin: view.origin().and_then(|origin| rule?.origin(origin)),
+        query,
+        is_head: view.method == http::Method::HEAD,
+    }
 }
 
-/// Plan, session, decide, act.
-pub(super) async fn handle(
-    live: &Arc<Live>,
-    session: &mut Session,
-    ctx: &mut Ctx,
-) -> Result<Outcome> {
-    let policy = ctx.policy.clone();
-    let client = ctx.client.clone();
-    let host = ctx.host.clone();
-    let request = session.req_header();
-    let view = RequestView {
-        method: &request.method,
-        path: request.uri.path(),
-        query: request.uri.query(),
-        headers: &request.headers,
-        host: &host,
-        client: &client,
-    };
-    ctx.audience = view.audience();
-    let (plan, rule) = decide::plan(&policy, &view);
-    ctx.rule = rule.map(|rule| rule.label().clone());
-    if let Some(Rule::Token(token, _)) = rule {
-        ctx.token = Some(token.clone());
-        ctx.audience = Audience::Script;
+impl Decided<'_> {
+    pub(super) fn rule(&self) -> Option<Arc<str>> {
+        self.rule.map(|rule| rule.label().clone())
     }
-    let verdict = ctx.verdict(&plan, &view).await;
-    let cookie = policy.sources.first().map_or("", |source| source.cookie_name());
-    let decision = decide::decide(plan, verdict, &view, cookie);
-    let origin = view.origin().and_then(|origin| rule?.origin(origin));
-    let reply = match decision {
-        Decision::Answer(reply, rejected) => {
-            ctx.outcome = "answered";
-            ctx.reason = rejected.reason.as_str();
-            reply
+
+    /// The token whose request body must be read before `act`.
+    pub(super) fn token(&self) -> Option<&TokenRoute> {
+        match &self.decision {
+            Decision::Issue { token, .. } => Some(token),
+            Decision::Answer(..)
+            | Decision::Forward { .. }
+            | Decision::Publish(_)
+            | Decision::Refuse(..) => None,
         }
-        Decision::Publish(what) => {
-            ctx.outcome = "answered";
-            policy.discovery.reply(what, &live.retired, &host, ctx.now)
-        }
-        Decision::Refuse(refusal, rejected) => ctx.refuse_session(&refusal, rejected.as_ref()),
-        Decision::Forward { route, identity } => {
-            let prepared = forward::prepare(live, ctx, route, identity).await;
-            return Ok(prepared.map_or_else(Outcome::Reply, |()| Outcome::Forward));
-        }
-        Decision::Issue { token, identity } => {
-            ctx.identity = Some(identity.clone());
-            let asked = Asked::of(token, &view, cookie, ctx.now);
-            let is_head = view.method == http::Method::HEAD;
-            let reads_body = token.minter.inputs().reads_body();
-            let use_of = if reads_body { Body::Kept } else { Body::Forgotten };
-            match reply::read_body(session, use_of, &policy.limits).await? {
-                Ok(_) if is_head => head(live, ctx, token, &identity),
-                Ok(body) => match asked.request(live, token, &identity, &body).await {
-                    Ok(request) => issue_token(live, ctx, token, &request).await,
-                    Err(refusal) => ctx.refuse(&refusal, Audience::Script),
-                },
-                Err(refusal) => {
-                    if let Refusal::BadRequest(_) = refusal {
-                        live.metrics.slow_client(Slow::Body);
-                    }
-                    ctx.refuse(&refusal, Audience::Script)
+    }
+
+    /// Carries the decision out. `body` is empty where `token` is none.
+    pub(super) async fn act(
+        self,
+        incoming: &Incoming,
+        who: &mut Who,
+        record: &mut Record,
+        body: Result<Vec<u8>, Refusal>,
+    ) -> Handled {
+        let Self { decision, rule, origin, query, is_head } = self;
+        let mut why = None;
+        let done = match decision {
+            Decision::Answer(reply, rejected) => {
+                record.end(Outcome::Answered, rejected.reason.as_str());
+                Ok(reply)
+            }
+            Decision::Publish(what) => {
+                record.outcome = Outcome::Answered;
+                let Incoming { state, policy, now, admitted, .. } = incoming;
+                Ok(policy.discovery.reply(what, &state.retired, &admitted.host, *now))
+            }
+            Decision::Refuse(refusal, rejected) => {
+                why = rejected;
+                Err(refusal)
+            }
+            Decision::Forward { route, identity } => {
+                who.identity = identity;
+                match forward::prepare(incoming, who, record, route).await {
+                    Ok(forwarding) => return Handled::Forward(forwarding),
+                    Err(refusal) => Err(refusal),
                 }
             }
-        }
-    };
-    if let (Some(token), "refused") = (&ctx.token, ctx.outcome) {
-        ctx.note_refused(token, ctx.code, Place::Endpoint);
+            Decision::Issue { token, identity } => match (body, query) {
+                (Err(refusal), _) => Err(refusal),
+                (Ok(_), _) if is_head => head(incoming, record, token, &identity),
+                (Ok(_), None) => Err(Refusal::Unavailable),
+                (Ok(body), Some(query)) => {
+                    issue(incoming, who, record, (token, &identity), query, &body).await
+                }
+            },
+        };
+        let token = match rule {
+            Some(Rule::Token(token, _)) => Some(&**token),
+            Some(Rule::Published(..) | Rule::Route(_)) | None => None,
+        };
+        let reply = done.unwrap_or_else(|refusal| {
+            if let Some(token) = token {
+                incoming.audit_refused(who, token, refusal.code(), TokenPlace::Endpoint);
+            }
+            let reply = incoming.refuse(record, &refusal, token);
+            if let Some(rejected) = why {
+                record.explain(rejected.reason.as_str());
+                let reason = record.reason;
+                tracing::debug!(reason, detail = %rejected.detail, "session refused");
+            }
+            reply
+        });
+        Handled::Reply(with_cors(reply, origin))
     }
-    Ok(Outcome::Reply(with_cors(reply, origin)))
 }
 
-/// Limit, then token, then the reply the preset asks for.
-async fn issue_token(
-    live: &Arc<Live>,
-    ctx: &mut Ctx,
-    route: &TokenRoute,
-    request: &Request<'_>,
-) -> Reply {
-    let admitted = match issue::take(live, route, request.identity, request.now) {
-        Ok(admitted) => admitted,
-        Err(refusal) => return ctx.refuse(&refusal, Audience::Script),
-    };
-    match issue::token(live, route, request).await {
-        Ok(issued) => {
-            if let Err(refusal) = ctx.note_issued(route, &issued, Place::Endpoint).await {
-                return ctx.refuse(&refusal, Audience::Script);
-            }
-            ctx.issued(issued.origin);
-            let token = &issued.token;
-            let mut reply =
-                Reply::new(StatusCode::OK, token.content_type.clone(), token.body.clone());
-            if let Some(cookie) = &token.set_cookie {
-                reply.headers.insert(header::SET_COOKIE, HeaderValue::clone(cookie));
-            }
-            push_limit(&mut reply, route, admitted.as_ref());
-            reply
-        }
-        Err(refusal) => ctx.refuse(&refusal, Audience::Script),
+/// Inputs and grant, limit, token, then the reply the preset asks for.
+async fn issue(
+    incoming: &Incoming,
+    who: &Who,
+    record: &mut Record,
+    (route, identity): (&TokenRoute, &Identity),
+    query: Query,
+    body: &[u8],
+) -> Result<Reply, Refusal> {
+    let state = &incoming.state;
+    let request = state.issuer.read(route, query, identity, body).await?;
+    let admitted = admit_token(state, route, identity, incoming.now)?;
+    let issued = state.issuer.token(route, &request).await?;
+    incoming.audit_issued(who, route, &issued, TokenPlace::Endpoint).await?;
+    record.end(Outcome::Issued, issued.origin.as_str());
+    let token = &issued.token;
+    let mut reply = Reply::new(StatusCode::OK, token.content_type.clone(), token.body.clone());
+    if let Some(cookie) = &token.set_cookie {
+        reply.headers.insert(header::SET_COOKIE, HeaderValue::clone(cookie));
     }
+    push_limit(&mut reply, route, admitted.as_ref());
+    Ok(reply)
 }
 
 /// HEAD: as GET, without a body and without minting.
-fn head(live: &Live, ctx: &mut Ctx, route: &TokenRoute, identity: &Identity) -> Reply {
-    match issue::take(live, route, identity, ctx.now) {
-        Ok(admitted) => {
-            ctx.outcome = "answered";
-            let mut reply = Reply::new(StatusCode::OK, route.minter.content_type(), Bytes::new());
-            push_limit(&mut reply, route, admitted.as_ref());
-            reply
-        }
-        Err(refusal) => ctx.refuse(&refusal, Audience::Script),
-    }
+fn head(
+    incoming: &Incoming,
+    record: &mut Record,
+    route: &TokenRoute,
+    identity: &Identity,
+) -> Result<Reply, Refusal> {
+    let admitted = admit_token(&incoming.state, route, identity, incoming.now)?;
+    record.outcome = Outcome::Answered;
+    let mut reply = Reply::new(StatusCode::OK, route.minter.content_type(), Bytes::new());
+    push_limit(&mut reply, route, admitted.as_ref());
+    Ok(reply)
 }
+
+/// Takes one from the user's allowance, if the token has a limit.
+fn admit_token(
+    state: &State,
+    route: &TokenRoute,
+    identity: &Identity,
+    now: Now,
+) -> Result<Option<Admitted>, Refusal> {
+    let Some(limit) = &route.limit else { return Ok(None) };
+    let admitted = state.issuer.admit(&route.label, limit, identity.mark(), now);
+    admitted.map(Some).map_err(|exceeded| Refusal::too_many(limit, &exceeded))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,22 +1,22 @@
 //! The request line as it came over the wire.
 //!
-//! The framework escapes what does not belong in a target (`GET /a b HTTP/1.1`
-//! asks for `/a%20b`) before it shows the request to anybody. Two programs could
-//! read such a line differently, so whoever serves an HTTP/1 connection lets
-//! `LineReader` see what arrives, and the gateway asks `RequestLine` afterwards.
+//! The framework escapes characters that do not belong in a target (`GET /a b
+//! HTTP/1.1` asks for `/a%20b`) before it shows the request. Two programs could read
+//! such a line differently, so the listener shows arriving bytes to `LineReader`, and
+//! the gateway asks `RequestLine` afterwards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use memchr::memchr;
 
-/// The request line of the connection at hand.
+/// The current request line of a connection.
 #[derive(Clone, Debug, Default)]
 pub struct RequestLine(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Set while a request is being handled: what arrives then is no line.
+    /// Set while a request is handled: bytes that arrive then are not a request line.
     is_over: AtomicBool,
     is_odd: AtomicBool,
 }
@@ -36,13 +36,13 @@ impl RequestLine {
         LineReader { line: self.clone(), ..LineReader::default() }
     }
 
-    /// Whether the line of the request at hand is not a method, a target and a
-    /// version with one blank between them.
+    /// Whether the current request's line is anything but a method, a target and a
+    /// version with one space between them.
     pub(super) fn is_odd(&self) -> bool {
         self.0.is_odd.load(Ordering::Relaxed)
     }
 
-    /// Called when a request has ended: the next line may come.
+    /// Called when a request has ended: the next bytes are a request line.
     pub(super) fn request_has_ended(&self) {
         self.0.is_over.store(false, Ordering::Relaxed);
     }
@@ -53,7 +53,7 @@ impl LineReader {
         if self.line.0.is_over.load(Ordering::Relaxed) {
             return;
         }
-        // A line that comes in one piece, as nearly all do.
+        // The line arrived in one piece, as nearly all do.
         if self.length == 0
             && !self.ends
             && let Some(end) = memchr(b'\n', bytes)
@@ -95,7 +95,7 @@ impl LineReader {
     }
 }
 
-/// Every byte is looked at, so that several can be at once.
+/// No early exit, so that the compiler checks several bytes at once.
 fn is_usual(line: &[u8]) -> bool {
     let blanks = line.iter().fold(0, |so_far, &b| so_far + usize::from(b == b' '));
     let others = line.iter().fold(0, |so_far, b| so_far + usize::from(b.is_ascii_graphic()));

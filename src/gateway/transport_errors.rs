@@ -1,4 +1,4 @@
-//! Failures of the connections on either side, as refusals.
+//! Errors of the connections on either side, as refusals.
 
 use pingora::prelude::Error;
 use pingora::{ErrorSource, ErrorType};
@@ -6,14 +6,14 @@ use pingora::{ErrorSource, ErrorType};
 use crate::request::refusal::{Part, Refusal};
 use crate::upstream::Unreachable;
 
-/// Whether the app ended a connection instead of answering on it.
+/// Whether the app closed a connection instead of answering on it.
 pub(super) fn hung_up(error: &Error) -> bool {
     use ErrorType::{ConnectionClosed, H2Error, ReadError, WriteError};
     *error.esource() == ErrorSource::Upstream
         && matches!(error.etype(), ConnectionClosed | H2Error | ReadError | WriteError)
 }
 
-/// What a transport failure means to the client; `None` if it is gone.
+/// The refusal that a transport error becomes; `None` if the client is gone.
 pub(super) fn refusal_for(error: &Error, unreachable: Option<Unreachable>) -> Option<Refusal> {
     use ErrorType::{
         ConnectTimedout, ConnectionClosed, HTTPStatus, ReadError, ReadTimedout,

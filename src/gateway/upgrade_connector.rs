@@ -24,13 +24,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::app_deadline::AppDeadline;
-use super::peer::Purpose;
+use super::purpose::Purpose;
 
 #[derive(Debug)]
 pub(super) struct Dial {
     /// The framework's own connect timeout does not apply to custom dialers.
     pub(super) connect: Duration,
-    /// The shortest time the app is ever given for a head.
+    /// The shortest time that an app is given for a head.
     pub(super) read: Duration,
     pub(super) purpose: Purpose,
 }
@@ -86,7 +86,7 @@ fn kind(error: &io::Error) -> ErrorType {
     }
 }
 
-/// What both kinds of sockets can do.
+/// The operations of both kinds of sockets.
 trait Socket:
     AsyncRead + AsyncWrite + AsRawFd + Into<Stream> + Unpin + Send + Sync + Debug + 'static
 {

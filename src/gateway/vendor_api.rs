@@ -1,14 +1,15 @@
-//! Requests to a vendor's API, with the vendor's key: what goes there from a
-//! browser that is signed in to somebody else, and what comes back.
+//! Requests to a vendor's API with the vendor's key: which headers of the browser's
+//! request may go there, and which of the response may come back.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
 
-use super::context::Ctx;
+use super::forwarding::Forwarding;
+use super::who::Who;
 use crate::policy::{SessionRule, VendorApi};
 
-/// The app's business, and the browser's view of the app.
+/// Headers that concern only the app, or reveal the browser's view of it.
 const NOT_FOR_VENDORS: [HeaderName; 9] = [
     header::AUTHORIZATION,
     header::COOKIE,
@@ -21,7 +22,7 @@ const NOT_FOR_VENDORS: [HeaderName; 9] = [
     HeaderName::from_static("x-xsrf-token"),
 ];
 
-/// What a vendor says to a browser about a site that is not the vendor's.
+/// Response headers that would act on our site on the vendor's behalf.
 const NOT_FOR_OUR_SITE: [HeaderName; 18] = [
     header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
     header::ACCESS_CONTROL_ALLOW_HEADERS,
@@ -43,23 +44,23 @@ const NOT_FOR_OUR_SITE: [HeaderName; 18] = [
     HeaderName::from_static("service-worker-allowed"),
 ];
 
-impl Ctx {
-    /// The vendor this request goes to, if it goes to one.
+impl Forwarding {
+    /// The vendor this request goes to, if any.
     pub(super) fn vendor(&self) -> Option<&VendorApi> {
         self.route.as_ref()?.vendor_api.as_deref()
     }
 
-    /// Leaves nothing of the app's in the request, and puts in what the route says.
-    pub(super) fn leave_for_vendor(&self, headers: &mut HeaderMap) {
+    /// Removes the app's headers from the request and sets the route's.
+    pub(super) fn leave_for_vendor(&self, who: &Who, headers: &mut HeaderMap) {
         for name in &NOT_FOR_VENDORS {
             headers.remove(name);
         }
-        for (name, value) in self.route_headers() {
+        for (name, value) in self.route_headers(who) {
             headers.insert(name, value);
         }
     }
 
-    /// Leaves nothing in the answer that tells the key or acts on our site.
+    /// Removes response headers that would reveal the key or affect our site.
     pub(super) fn clean_after_vendor(&self, response: &mut ResponseHeader) -> Result<()> {
         let Some(vendor) = self.vendor() else { return Ok(()) };
         for name in &NOT_FOR_OUR_SITE {
@@ -74,7 +75,7 @@ impl Ctx {
         if self.route.as_ref().is_some_and(|route| route.session == SessionRule::Required) {
             keep_private(response)?;
         }
-        // What a vendor sends is data: it must not become a page of our site.
+        // A vendor's response is data: it must not become a page of our site.
         response.insert_header(
             header::CONTENT_SECURITY_POLICY,
             HeaderValue::from_static("sandbox; default-src 'none'"),
@@ -83,8 +84,8 @@ impl Ctx {
     }
 }
 
-/// The vendor answered a key, and may say that everybody with it is to have the
-/// answer; a cache before the gateway sees no key and would give it to anyone.
+/// The vendor may allow shared caching among requests with the same key; a cache in
+/// front of the gateway sees no key and would serve the response to anyone.
 fn keep_private(response: &mut ResponseHeader) -> Result<()> {
     let fields = response.headers.get_all(header::CACHE_CONTROL);
     let said: Vec<u8> =

@@ -1,13 +1,12 @@
-//! Verified cookies remembered, so that each costs its cryptography once, and
-//! stores are not asked for the same session again and again.
+//! Remembers verified cookies, so that each costs its cryptography once, and stores are
+//! not asked for the same session repeatedly.
 //!
-//! The key is a digest over the source's settings and every cookie it could
-//! look at (`Source::digest`), so an entry can only be found by exactly the
-//! cookies that made it. What the cookie alone decides is kept as long as it is
-//! valid; what a server said is kept for the seconds the settings allow, a
-//! refusal never longer than `REFUSAL_KEPT`, and asked for once however many
-//! requests wait for it. Refusals that cost no question are not kept: an
-//! attacker could fill the table with them.
+//! The key is a digest over the source's settings and all cookies it could read
+//! (`Source::digest`), so only exactly the cookies that made an entry find it. A verdict
+//! from the cookie alone is kept while it is valid; a server's answer for the seconds
+//! that the settings allow, a rejection no longer than `REFUSAL_KEPT`, and one question
+//! serves all requests that wait for it. Rejections that cost no question are not kept:
+//! an attacker could fill the table with them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,26 +20,26 @@ use crate::identify::revocation::Revoked;
 use crate::policy::Policy;
 use crate::session::{Check, Cookies, Identity, Judged, Refused, Source, VerdictBuilder};
 
-/// Bytes of sessions kept at most, in each of the two tables.
+/// Largest size of each of the two tables, in bytes.
 const CAPACITY: u64 = 32 * 1024 * 1024;
-/// What an entry costs beside the session's own bytes: measured, with what the
-/// allocator rounds up.
+/// Bytes an entry costs in addition to the session's own: measured, including the
+/// allocator's rounding.
 const OVERHEAD: usize = 640;
-/// A session is opened anew after this long in any case.
+/// Longest time until a session is opened again.
 const KEPT: Duration = Duration::from_secs(300);
 const REFUSAL_KEPT: Duration = Duration::from_secs(1);
-/// Those who wait for a server that does not answer share its silence.
+/// Requests waiting for an unresponsive server share one failure for this long.
 const SILENCE_KEPT: Duration = Duration::from_millis(200);
 
 /// Verified sessions of the process.
 pub struct Sessions {
     local: sync::Cache<Digest, Arc<Identity>, DigestBuildHasher>,
-    asked: future::Cache<Digest, Asked, DigestBuildHasher>,
+    asked: future::Cache<Digest, Remembered, DigestBuildHasher>,
 }
 
-/// What came of asking.
+/// A server's answer.
 #[derive(Clone)]
-struct Asked {
+struct Remembered {
     outcome: Result<Arc<Identity>, Refused>,
     until: Now,
 }
@@ -55,7 +54,7 @@ impl Default for Sessions {
             .build_with_hasher(DigestBuildHasher::default());
         let asked = future::Cache::builder()
             .max_capacity(CAPACITY)
-            .weigher(move |_, asked: &Asked| {
+            .weigher(move |_, asked: &Remembered| {
                 weight(asked.outcome.as_ref().map_or(0, |identity| identity.size()))
             })
             .time_to_live(KEPT)
@@ -65,7 +64,7 @@ impl Default for Sessions {
 }
 
 impl Sessions {
-    /// Asks each source; what they say together is `VerdictBuilder`'s to judge.
+    /// Asks each source; `VerdictBuilder` judges their answers together.
     pub async fn verify(
         &self,
         policy: &Policy,
@@ -74,12 +73,12 @@ impl Sessions {
         cookies: Cookies<'_>,
         now: Now,
     ) -> Judged {
-        let mut tally = VerdictBuilder::default();
+        let mut verdict = VerdictBuilder::default();
         for (index, source) in policy.sources.iter().enumerate() {
-            // Whoever keeps the sessions is not asked about one that is over: their
-            // answer, or their silence, could only make it count again.
+            // A session that is over is not asked about: an answer, or silence, could
+            // only make it count again.
             if let Err(over) = revoked.check_id(source, cookies, now) {
-                tally.add_over(index, over);
+                verdict.add_over(index, over);
                 continue;
             }
             let checked = self.check(source, servers, cookies, now).await;
@@ -89,14 +88,14 @@ impl Sessions {
                 Err(Refused::Unanswered(_)) => Ok(()),
             };
             match over {
-                Ok(()) => tally.add(index, checked),
-                Err(over) => tally.add_over(index, over),
+                Ok(()) => verdict.add(index, checked),
+                Err(over) => verdict.add_over(index, over),
             }
         }
-        tally.judge()
+        verdict.judge()
     }
 
-    /// Forgets what is known of these cookies: the app signed them out.
+    /// Forgets these cookies: the app has signed them out.
     pub async fn forget(&self, source: &Source, cookies: Cookies<'_>) {
         let Some(key) = source.digest(cookies) else { return };
         self.local.invalidate(&key);
@@ -123,12 +122,12 @@ impl Sessions {
         match kept {
             Some(Ok(identity)) if identity.is_valid_at(now.unix()) => Ok(identity),
             Some(Err(refused)) => Err(refused),
-            // Boxed: what is seldom done must not make every request's future larger.
+            // Boxed: a rare step must not make every request's future larger.
             Some(Ok(_)) | None => Box::pin(self.look(source, servers, key, cookies, now)).await,
         }
     }
 
-    /// Opens the session anew.
+    /// Opens the session again.
     async fn look(
         &self,
         source: &Source,
@@ -148,7 +147,7 @@ impl Sessions {
                 return Ok(identity);
             }
         };
-        // Boxed: asking takes far more room than looking, and is rare.
+        // Boxed: asking takes far more space than looking, and is rare.
         let ask = Box::pin(servers.follow(source, question, cookies, now));
         match (key, asks) {
             (Some(key), Some(seconds)) if seconds > 0 => {
@@ -165,13 +164,13 @@ impl Sessions {
         ask: impl Future<Output = Result<Identity, Refused>>,
         now: Now,
     ) -> Result<Arc<Identity>, Refused> {
-        let make = async { Asked::new(ask.await, kept, now) };
+        let make = async { Remembered::new(ask.await, kept, now) };
         let entry = self.asked.entry(key).or_insert_with_if(make, |asked| !asked.holds(now)).await;
         entry.into_value().outcome
     }
 }
 
-impl Asked {
+impl Remembered {
     fn new(outcome: Result<Identity, Refused>, kept: Duration, now: Now) -> Self {
         let kept = match &outcome {
             Ok(_) => kept,

@@ -1,11 +1,10 @@
-//! Keys that identity providers publish: fetched, kept fresh, never fetched more
-//! often than they like.
+//! Keys that identity providers publish: fetched, refreshed, and never fetched more
+//! often than the providers want.
 //!
-//! One task per address fetches it at start and again when its `Cache-Control`
-//! says so, within bounds. A token signed with an unknown key makes it fetch
-//! earlier, but at most once per `COOLDOWN`, whatever tokens somebody invents.
-//! If a fetch fails, the keys there are stay in use. Tasks end when no source of
-//! the policy uses their address any more.
+//! One task per address fetches it at start and again when its `Cache-Control` says
+//! so, within bounds. A token signed with an unknown key triggers an earlier fetch, but
+//! at most one per `COOLDOWN`, however many such tokens arrive. If a fetch fails, the
+//! known keys stay in use. A task ends when no source of the policy uses its address.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,11 +20,11 @@ use crate::base::lock::Lock;
 use crate::outbound::{Call, Outbound, Url};
 use crate::policy::Policy;
 
-/// Between two fetches that unknown keys cause.
+/// Shortest time between two fetches for unknown keys.
 const COOLDOWN: Duration = Duration::from_secs(30);
-/// How long a request waits for a fetch it caused.
+/// Longest time that a request waits for the fetch it triggered.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The bounds of what a provider may ask for, and what holds if it says nothing.
+/// Bounds for a provider's `max-age`, and the value without one.
 const FRESH_AT_LEAST: Duration = Duration::from_secs(60);
 const FRESH_AT_MOST: Duration = Duration::from_secs(24 * 3600);
 const FRESH_USUALLY: Duration = Duration::from_secs(600);
@@ -33,7 +32,7 @@ const FRESH_USUALLY: Duration = Duration::from_secs(600);
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_secs(60);
 
-/// The policy in force, as long as there is one.
+/// Returns the policy in force while the process has one.
 pub type CurrentPolicy = Arc<dyn Fn() -> Option<Arc<Policy>> + Send + Sync>;
 
 /// All published keys of the process.
@@ -41,11 +40,11 @@ pub struct PublishedKeys {
     outbound: Outbound,
     runtime: Handle,
     clock: Clock,
-    places: Lock<HashMap<String, Arc<Place>>>,
+    published: Lock<HashMap<String, Arc<Published>>>,
 }
 
-/// One address keys are published at.
-struct Place {
+/// One address that publishes keys.
+struct Published {
     state: Lock<State>,
     /// Counts finished fetches.
     fetched: watch::Sender<u64>,
@@ -62,49 +61,49 @@ struct State {
 
 impl PublishedKeys {
     pub fn new(outbound: Outbound, runtime: Handle, clock: Clock) -> Self {
-        Self { outbound, runtime, clock, places: Lock::default() }
+        Self { outbound, runtime, clock, published: Lock::default() }
     }
 
-    /// Gives a policy that is not in force yet the keys that are known already:
-    /// a reload must not make anybody wait.
+    /// Gives a policy that is not in force yet the known keys, so that no request waits
+    /// after a reload.
     pub fn supply(&self, policy: &Policy) {
-        let places = self.places.lock();
+        let published = self.published.lock();
         for keys in policy.sources.iter().filter_map(|source| source.remote_keys()) {
             let known =
-                places.get(keys.url()).and_then(|place| place.state.lock().document.clone());
+                published.get(keys.url()).and_then(|place| place.state.lock().document.clone());
             if let Some(document) = known {
-                // Read before, by the same reader or by one that may differ.
+                // The document was valid for the previous policy; this one may differ.
                 let _ = keys.supply(&document);
             }
         }
     }
 
-    /// Sees to it that every address of the policy is being fetched.
+    /// Starts a task for each address of the policy that has none.
     pub fn watch(self: &Arc<Self>, current: &CurrentPolicy) {
         let Some(policy) = current() else { return };
         for keys in policy.sources.iter().filter_map(|source| source.remote_keys()) {
-            let mut places = self.places.lock();
-            if places.contains_key(keys.url()) {
+            let mut published = self.published.lock();
+            if published.contains_key(keys.url()) {
                 continue;
             }
             // The task's first fetch counts from now on.
             let begun = State { in_flight: true, ..State::default() };
-            let place = Arc::new(Place {
+            let place = Arc::new(Published {
                 state: Lock::new(begun),
                 fetched: watch::Sender::new(0),
                 wanted: Notify::new(),
             });
-            places.insert(keys.url().to_owned(), place.clone());
+            published.insert(keys.url().to_owned(), place.clone());
             let (all, url) = (self.clone(), keys.url().to_owned());
             self.runtime.spawn(all.keep_fresh(url, place, current.clone()));
         }
     }
 
-    /// A token named a key nobody knows, or no keys are there yet: fetches again
-    /// unless that happened just now. True if a fetch has ended since, so that
-    /// looking again may help.
+    /// For a token that names an unknown key, or before the first fetch: fetches again,
+    /// unless a fetch was recent. True if a fetch has ended since, so that a second look
+    /// may succeed.
     pub async fn refresh(&self, url: &str) -> bool {
-        let Some(place) = self.places.lock().get(url).cloned() else { return false };
+        let Some(place) = self.published.lock().get(url).cloned() else { return false };
         let now = self.clock.now();
         let mut fetched = place.fetched.subscribe();
         {
@@ -122,12 +121,17 @@ impl PublishedKeys {
         tokio::time::timeout(PATIENCE, fetched.changed()).await.is_ok_and(|changed| changed.is_ok())
     }
 
-    /// Why the keys at this address are not there, for `/readyz`.
+    /// Why the keys of this address are missing, for `/readyz`.
     pub fn problem(&self, url: &str) -> Option<String> {
-        self.places.lock().get(url).and_then(|place| place.state.lock().problem.clone())
+        self.published.lock().get(url).and_then(|place| place.state.lock().problem.clone())
     }
 
-    async fn keep_fresh(self: Arc<Self>, url: String, place: Arc<Place>, current: CurrentPolicy) {
+    async fn keep_fresh(
+        self: Arc<Self>,
+        url: String,
+        place: Arc<Published>,
+        current: CurrentPolicy,
+    ) {
         let mut pause = RETRY_FIRST;
         loop {
             {
@@ -162,10 +166,10 @@ impl PublishedKeys {
             };
             drop(policy);
             place.fetched.send_modify(|count| *count += 1);
-            // Either way it is time to fetch again.
+            // Due or wanted: either way, fetch again.
             let _ = tokio::time::timeout(wait, place.wanted.notified()).await;
         }
-        self.places.lock().remove(&url);
+        self.published.lock().remove(&url);
     }
 }
 
@@ -181,9 +185,9 @@ fn supply_all(policy: &Policy, url: &str, document: &[u8]) -> Result<(), String>
     Ok(())
 }
 
-/// The document and how long it may be used unasked.
+/// The document, and the time for which it is fresh.
 pub async fn fetch(outbound: &Outbound, url: &str) -> Result<(Bytes, Duration), String> {
-    let url = Url::parse(url).ok_or("the address is not an URL that can be asked")?;
+    let url = Url::parse(url).ok_or("the address is not a URL that can be fetched")?;
     let answer = outbound.send(&Call::get(url)).await.map_err(|error| error.to_string())?;
     if answer.status != StatusCode::OK {
         return Err(format!("the server answered with status {}", answer.status.as_u16()));

@@ -1,9 +1,8 @@
-//! Who is it? A source that cannot tell from the cookie alone asks other
-//! servers: its session store, the app, whoever publishes the keys.
+//! Asks other servers where the cookie alone does not identify the user: the session
+//! store, the app, or the publisher of the keys.
 //!
-//! The formats say what to ask and judge what comes back (`session`); here the
-//! question is put to the right server. Nothing here remembers answers: `cache`
-//! does.
+//! The formats say what to ask and judge the answer (`session`); here the question is
+//! sent to the right server. Nothing here remembers answers: `cache` does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,20 +20,20 @@ use crate::session::{
     Unanswered,
 };
 
-/// A session may be asked for twice: a second store, or a second table.
+/// Most questions per session: there may be a second store, or a second table.
 const MAX_QUESTIONS: usize = 3;
-/// For the app's own session check.
+/// Limits of the app's own session check.
 const APP_TIMEOUT: Duration = Duration::from_secs(2);
 const APP_MAX_SIZE: usize = 256 * 1024;
 /// The longest `Retry-After` that is passed on.
 const MAX_RETRY_AFTER: u64 = 300;
 
-/// The servers a session check may need.
+/// The servers that a session check may need.
 pub struct Servers {
     pub outbound: Outbound,
     pub stores: Stores,
     pub keys: Arc<PublishedKeys>,
-    /// Questions nobody answered, for the metrics.
+    /// Unanswered questions, for the metrics.
     failures: AtomicU64,
 }
 
@@ -55,7 +54,7 @@ impl Servers {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Who the cookies say is asking; whoever must be asked is asked.
+    /// Who the cookies say is asking, with all questions that this needs.
     pub async fn check(
         &self,
         source: &Source,
@@ -68,8 +67,7 @@ impl Servers {
         }
     }
 
-    /// What the cookies say by themselves. Waits only for keys that are being
-    /// fetched.
+    /// What the cookies say without questions. Waits only for keys that are being fetched.
     pub async fn look(
         &self,
         source: &Source,
@@ -85,7 +83,7 @@ impl Servers {
         looked.map_err(Refused::from)
     }
 
-    /// Puts the question, and the one that may follow from its answer.
+    /// Asks the question, and those that follow from its answer.
     pub async fn follow(
         &self,
         source: &Source,
@@ -102,10 +100,10 @@ impl Servers {
                 Check::Ask(question) => question,
             };
         }
-        Err(unanswered("the session check asks without end"))
+        Err(unanswered("the session check needed more than 3 lookups"))
     }
 
-    /// Whether keys were fetched because of this refusal.
+    /// Whether keys were fetched because of this rejection.
     async fn has_newer_keys(&self, source: &Source, rejected: &Rejected) -> bool {
         let Some(keys) = source.remote_keys() else { return false };
         match rejected.reason {
@@ -163,7 +161,7 @@ impl Servers {
     }
 }
 
-/// Whole seconds only: a date would need two clocks to agree.
+/// Whole seconds only: a date would need synchronised clocks.
 fn retry_after(value: Option<&HeaderValue>) -> Duration {
     let seconds = value.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(1);
     Duration::from_secs(seconds.clamp(1, MAX_RETRY_AFTER))

@@ -1,18 +1,17 @@
-//! Sessions that are over although their cookie still verifies: signed out at
-//! the app, or revoked by the operator.
+//! Sessions that are over although their cookie still verifies: signed out at the app,
+//! or revoked by the operator.
 //!
-//! Kept in memory, bounded, oldest forgotten first; a reload keeps it. A session
-//! is known by its handle (`Source::handle`), so that neither another spelling of
-//! the cookie nor another order of chunks brings it back, and another session of
-//! the same user is not taken for it. A revoked user's sessions are refused if
-//! they were issued before; a session that does not say when it was issued counts
-//! as issued before.
+//! The list is in memory and bounded, the oldest entry is dropped first, and a reload
+//! keeps it. A session is identified by its handle (`Source::handle`), so neither
+//! another spelling of the cookie nor another order of its chunks brings it back, and
+//! other sessions of the same user are not affected. A revoked user's sessions are
+//! rejected if they were issued before the revocation, or do not say when.
 //!
-//! Its cookies are kept from the app (`crate::session::passing`), which would renew
-//! them otherwise. Some frameworks, though, set the very same cookie whenever the
-//! same user signs in. What the app signed out is good again once it sets that
-//! cookie in answer to a request that began after the sign-out and carried no
-//! session that is over. What the operator revoked is not.
+//! The cookies of such a session are kept from the app (`crate::session::passing`),
+//! which would otherwise renew them. Some frameworks set the very same cookie each time
+//! a user signs in, so a session that the app signed out is valid again once the app
+//! sets its cookie in answer to a request that began after the sign-out and carried no
+//! session that is over. A session that the operator revoked is not.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,21 +23,21 @@ use crate::base::clock::Now;
 use crate::base::digest::{Digest, Digester};
 use crate::session::{Check, Cookies, Identity, Reason, Rejected, Source};
 
-/// Sessions and users remembered at most, each about 100 octets.
+/// Most sessions and users remembered, at about 100 bytes each.
 const MAX_ENTRIES: u64 = 100_000;
 /// Longer than cookies usually live.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Who ended a session.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub enum RevokedBy {
     App,
     Operator,
 }
 
 #[derive(Clone, Copy)]
 struct Ended {
-    by: By,
+    by: RevokedBy,
     at: Now,
 }
 
@@ -47,8 +46,7 @@ pub struct Revoked {
     sessions: Cache<Digest, Ended>,
     /// Unix seconds from which the user's new sessions count again.
     users: Cache<Digest, u64>,
-    /// Whether there is anything at all: usually not, and then nobody computes
-    /// a mark.
+    /// Whether there is any entry: usually not, and then no mark is computed.
     any: AtomicBool,
 }
 
@@ -68,13 +66,13 @@ fn bounded<V: Clone + Send + Sync + 'static>() -> Cache<Digest, V> {
 }
 
 impl Revoked {
-    /// This session is over.
+    /// Ends this session.
     pub fn end_session(
         &self,
         source: &Source,
         cookies: Cookies<'_>,
         identity: &Identity,
-        by: By,
+        by: RevokedBy,
         now: Now,
     ) {
         let handle = source.handle(cookies, identity, now.unix());
@@ -87,11 +85,10 @@ impl Revoked {
         self.any.load(Ordering::Acquire)
     }
 
-    /// The app has answered a request that `began` with `cookies`, none of them of
-    /// a session that was over then, and its answer sets cookies. If they make a
-    /// session that had been signed out, somebody has signed in again. If the
-    /// request's own session has ended meanwhile, what they make is that session,
-    /// renewed, and has ended too.
+    /// The app has answered a request that `began` with `cookies`, none of them from a
+    /// session that was over then, and its answer sets cookies. If these make a session
+    /// that had been signed out, the user has signed in again. If the request's own
+    /// session has ended meanwhile, they renew that session, so it ends too.
     pub fn reissued<'c>(
         &self,
         source: &Source,
@@ -112,24 +109,25 @@ impl Revoked {
         let old = session_mark(source, &source.handle(cookies, &sent, began.unix()));
         let is_over = self.check(source, cookies, &sent, began).is_err();
         if old == new {
-            // Sent and set again: nobody has signed in.
+            // The same cookie, sent and set again, is not a sign-in.
         } else if is_over && sent.user_id() == renewed.user_id() {
-            self.sessions.insert(new, Ended { by: By::Operator, at: began });
+            self.sessions.insert(new, Ended { by: RevokedBy::Operator, at: began });
         } else {
             self.readmit(&new, began);
         }
     }
 
-    /// Only for whoever asked after the sign-out: an answer that was already on its
-    /// way may set the cookie of the session that ended meanwhile.
+    /// Only for requests that began after the sign-out: an earlier one's answer may still
+    /// set the cookie of the session that ended meanwhile.
     fn readmit(&self, mark: &Digest, began: Now) {
         let ended = self.sessions.get(mark);
-        if ended.is_some_and(|it| it.by == By::App && it.at.ticks() < began.ticks()) {
+        if ended.is_some_and(|ended| ended.by == RevokedBy::App && ended.at.ticks() < began.ticks())
+        {
             self.sessions.invalidate(mark);
         }
     }
 
-    /// Sessions the user got before `now` are over.
+    /// Ends the sessions that the user got before `now`.
     pub fn end_user(&self, user_id: &str, now: Now) {
         self.users.insert(mark(&[b"user", user_id.as_bytes()]), now.unix());
         self.any.store(true, Ordering::Release);
@@ -140,7 +138,7 @@ impl Revoked {
         self.users.invalidate(&mark(&[b"user", user_id.as_bytes()]));
     }
 
-    /// Whether a session that others keep is over, before they are asked.
+    /// Whether a session kept in a store, or by the app, is over, before that is asked.
     pub fn check_id(
         &self,
         source: &Source,
@@ -154,8 +152,8 @@ impl Revoked {
         handle.map_or(Ok(()), |handle| self.check_mark(&session_mark(source, &handle)))
     }
 
-    /// Whether a session is over of which nothing is wrong but that its time has
-    /// come: the app may have the means to renew it.
+    /// Whether a session that has merely expired is over: the app may be able to renew
+    /// it.
     pub fn check_ended(
         &self,
         source: &Source,
@@ -170,7 +168,7 @@ impl Revoked {
         }
     }
 
-    /// Whether a session that verifies is over all the same.
+    /// Whether a session that verifies is over.
     pub fn check(
         &self,
         source: &Source,

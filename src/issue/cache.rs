@@ -1,18 +1,17 @@
-//! Tokens kept until shortly before they expire, and one mint for many askers.
+//! Tokens kept until shortly before they expire, and one mint for many requests.
 //!
 //! The key is one digest over everything that can change the token (`mint`
 //! computes it), so two different requests cannot share an entry. moka's own
 //! expiry only bounds memory: it reads its own clock, so whether an entry may be
 //! served is decided here, against the time of the request.
 //!
-//! Single flight: a thousand concurrent misses make one attempt. A failed
-//! attempt is remembered for `FAILURE_KEPT`, so they do not queue up behind each
-//! other's failures either; if the token before it is still valid, that one is
-//! served meanwhile. If the caller doing the work is cancelled, another one
-//! takes over.
+//! Single flight: a thousand concurrent misses make one attempt. A failed attempt
+//! is remembered for `FAILURE_KEPT`, so requests do not queue behind each other's
+//! failures either; if the previous token is still valid, it is served meanwhile.
+//! If the request doing the work is cancelled, another one takes over.
 //!
-//! What is kept is replaced before it must be, each entry by a little of its own,
-//! so that what was made at one instant is not made again at one instant.
+//! Refreshes are jittered per key, so tokens minted together are not minted again
+//! together.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,73 +19,67 @@ use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 
+use super::error::IssueError;
 use crate::base::clock::Now;
 use crate::base::digest::{Digest, DigestBuildHasher};
 use crate::mint::Token;
-use crate::request::refusal::Refusal;
+use crate::observe::CachedOrMinted;
 use crate::session::Identity;
 
-/// Bytes of tokens and bookkeeping kept at most.
+/// Largest size of tokens and bookkeeping, in bytes.
 const CAPACITY: u64 = 128 * 1024 * 1024;
-/// What an entry costs beside the token's own bytes.
+/// Bytes an entry costs in addition to the token's own.
 const OVERHEAD: usize = 320;
-/// How long a failed attempt answers for the next ones.
+/// Time for which a failed attempt answers further requests.
 const FAILURE_KEPT: Duration = Duration::from_secs(1);
 
-/// An entry: a token, or what came of the last attempt to make one.
+/// A token, or the result of the last attempt to mint one.
 #[derive(Clone)]
-pub enum Held {
-    /// Boxed: every entry is charged for the room of the largest.
-    Failed(Box<Refusal>, Retry),
-    /// The attempt failed, but the token before it is still valid.
+pub(super) enum Entry {
+    Failed(IssueError, Retry),
+    /// The attempt failed, but the previous token is still valid.
     Kept(Arc<Token>, Retry),
-    Token(Arc<Token>, Stay),
+    Token(Arc<Token>, CacheLifetime),
 }
 
-/// How long a token stays here.
+/// How long a token stays in the cache.
 #[derive(Clone, Copy)]
-pub struct Stay {
+pub(super) struct CacheLifetime {
     lifetime: Duration,
-    /// Seconds by which it is replaced before it must be.
+    /// Refresh jitter in seconds.
     early: u64,
 }
 
 /// When the next attempt is due, on the monotonic clock.
 #[derive(Clone, Copy)]
-pub struct Retry(Now);
+pub(super) struct Retry(Now);
 
 /// All cached tokens of the process.
-pub struct Tokens(Cache<Digest, Held, DigestBuildHasher>);
+pub(super) struct Tokens(Cache<Digest, Entry, DigestBuildHasher>);
 
-/// How the token in an answer came to be, for logs and metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    Cached,
-    Minted,
-}
-
-impl Held {
+impl Entry {
     fn new(
-        made: Result<Token, Refusal>,
+        minted: Result<Token, IssueError>,
         before: Option<Arc<Token>>,
         key: &Digest,
         now: Now,
     ) -> Self {
         let retry = Retry(now.plus(FAILURE_KEPT));
-        match (made, before) {
+        match (minted, before) {
             (Ok(token), _) => Self::token(Arc::new(token), key, now),
             (Err(_), Some(before)) => Self::Kept(before, retry),
-            (Err(refusal), None) => Self::Failed(Box::new(refusal), retry),
+            (Err(error), None) => Self::Failed(error, retry),
         }
     }
 
     fn token(token: Arc<Token>, key: &Digest, now: Now) -> Self {
         let seconds = token.expires_at.saturating_sub(now.unix());
-        let stay = Stay { lifetime: Duration::from_secs(seconds), early: early(key, seconds) };
+        let stay =
+            CacheLifetime { lifetime: Duration::from_secs(seconds), early: early(key, seconds) };
         Self::Token(token, stay)
     }
 
-    /// Whether this answers a request of this session at `now`.
+    /// Whether this answers a request with this session at `now`.
     fn answers(&self, identity: &Identity, now: Now) -> bool {
         match self {
             Self::Failed(_, retry) => now.ticks() < retry.0.ticks(),
@@ -97,7 +90,7 @@ impl Held {
         }
     }
 
-    /// The token, if it is still valid, however little life it has left.
+    /// The token, if it is still valid, however soon it expires.
     fn still_valid(&self, identity: &Identity, now: Now) -> Option<Arc<Token>> {
         match self {
             Self::Failed(..) => None,
@@ -116,16 +109,16 @@ impl Held {
     }
 }
 
-impl Stay {
+impl CacheLifetime {
     fn serves(self, token: &Token, identity: &Identity, now: Now) -> bool {
         now.unix().saturating_add(self.early) < token.usable_until && token.fits(identity, now)
     }
 }
 
-/// How much sooner than it must a token is replaced: up to a twentieth of its
-/// life and no more than a minute, by its key, so that the tokens of a thousand
-/// users who all came at once are not all replaced at once. A life of less than
-/// two minutes is scattered enough by the users themselves.
+/// Refresh jitter in seconds, by key: at most a twentieth of the token's life and
+/// at most a minute, so that the tokens of a thousand users who arrived together
+/// are not all replaced together. Below a life of two minutes the users'
+/// own timing scatters enough.
 fn early(key: &Digest, life: u64) -> u64 {
     const SHORT: u64 = 120;
     if life < SHORT {
@@ -144,7 +137,7 @@ impl Default for Tokens {
     fn default() -> Self {
         let cache = Cache::builder()
             .max_capacity(CAPACITY)
-            .weigher(|_: &Digest, held: &Held| held.weight())
+            .weigher(|_: &Digest, entry: &Entry| entry.weight())
             .expire_after(Expiry)
             .build_with_hasher(DigestBuildHasher::default());
         Self(cache)
@@ -154,69 +147,74 @@ impl Default for Tokens {
 impl Tokens {
     /// The token under `key`, if it has enough life left and no more than the
     /// session has.
-    pub async fn find(&self, key: &Digest, identity: &Identity, now: Now) -> Option<Arc<Token>> {
+    pub(super) async fn find(
+        &self,
+        key: &Digest,
+        identity: &Identity,
+        now: Now,
+    ) -> Option<Arc<Token>> {
         match self.0.get(key).await? {
-            Held::Token(token, stay) if stay.serves(&token, identity, now) => Some(token),
+            Entry::Token(token, stay) if stay.serves(&token, identity, now) => Some(token),
             _ => None,
         }
     }
 
-    /// As `find`, else made by `mint`, once for all who ask meanwhile.
-    pub async fn get(
+    /// As `find`, else made by `mint`, once for all requests that ask meanwhile.
+    pub(super) async fn get(
         &self,
         key: Digest,
         identity: &Identity,
         now: Now,
-        mint: impl Future<Output = Result<Token, Refusal>>,
-    ) -> Result<(Arc<Token>, Origin), Refusal> {
+        mint: impl Future<Output = Result<Token, IssueError>>,
+    ) -> Result<(Arc<Token>, CachedOrMinted), IssueError> {
         let before = self.0.get(&key).await.and_then(|held| held.still_valid(identity, now));
-        let make = async { Held::new(mint.await, before, &key, now) };
+        let make = async { Entry::new(mint.await, before, &key, now) };
         let entry = self.0.entry(key);
         let entry = entry.or_insert_with_if(make, |held| !held.answers(identity, now)).await;
         let fresh = entry.is_fresh();
         match entry.into_value() {
-            Held::Failed(refusal, _) => Err(*refusal),
-            Held::Kept(token, _) => Ok((token, Origin::Cached)),
-            Held::Token(token, _) => {
-                Ok((token, if fresh { Origin::Minted } else { Origin::Cached }))
+            Entry::Failed(error, _) => Err(error),
+            Entry::Kept(token, _) => Ok((token, CachedOrMinted::Cached)),
+            Entry::Token(token, _) => {
+                Ok((token, if fresh { CachedOrMinted::Minted } else { CachedOrMinted::Cached }))
             }
         }
     }
 
-    /// Replaces what is under `key`: for a caller who asked for a fresh token.
-    pub async fn put(&self, key: Digest, token: Arc<Token>, now: Now) {
-        self.0.insert(key, Held::token(token, &key, now)).await;
+    /// Replaces the token under `key`: for a client that asked for a new one.
+    pub(super) async fn put(&self, key: Digest, token: Arc<Token>, now: Now) {
+        self.0.insert(key, Entry::token(token, &key, now)).await;
     }
 
     /// Entries held, for the metrics.
-    pub fn held(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.0.entry_count()
     }
 }
 
-/// Drops entries nobody can be served any more.
+/// Drops entries that cannot be served any more.
 struct Expiry;
 
-impl moka::Expiry<Digest, Held> for Expiry {
-    fn expire_after_create(&self, _: &Digest, held: &Held, _: Instant) -> Option<Duration> {
+impl moka::Expiry<Digest, Entry> for Expiry {
+    fn expire_after_create(&self, _: &Digest, held: &Entry, _: Instant) -> Option<Duration> {
         match held {
-            Held::Failed(..) => Some(FAILURE_KEPT),
-            Held::Kept(..) => None,
-            Held::Token(_, stay) => Some(stay.lifetime),
+            Entry::Failed(..) => Some(FAILURE_KEPT),
+            Entry::Kept(..) => None,
+            Entry::Token(_, stay) => Some(stay.lifetime),
         }
     }
 
     fn expire_after_update(
         &self,
         key: &Digest,
-        held: &Held,
+        held: &Entry,
         at: Instant,
         left: Option<Duration>,
     ) -> Option<Duration> {
         match held {
-            // A token that is kept ends when it would have ended.
-            Held::Kept(..) => left,
-            Held::Failed(..) | Held::Token(..) => self.expire_after_create(key, held, at),
+            // A kept token ends when it would have ended.
+            Entry::Kept(..) => left,
+            Entry::Failed(..) | Entry::Token(..) => self.expire_after_create(key, held, at),
         }
     }
 }

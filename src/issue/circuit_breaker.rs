@@ -1,46 +1,37 @@
-//! A remote issuer that fails is left alone for a while.
+//! A remote issuer that keeps failing is not called for a while.
 //!
-//! Every user's failure is remembered for itself by the cache; what is here is
-//! about the issuer: after a few calls in a row without an answer nobody waits
-//! for another one, until a pause is over that doubles each time. Then one call
-//! is let through, and its outcome counts for all.
+//! The cache remembers failures per user; this remembers them per issuer. After a
+//! few unanswered calls in a row, requests fail at once instead of waiting for
+//! another one, until a pause is over that doubles each time. Then one call is let
+//! through, and its outcome counts for all.
 //!
-//! Pure but for the table's lock: time is an argument.
+//! Pure except for the table's lock: time is an argument.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::error::IssueError;
 use crate::base::clock::Now;
 use crate::base::lock::Lock;
-use crate::request::refusal::Refusal;
+use crate::observe::CircuitState;
 
-/// Calls in a row that failed before the issuer is left alone.
+/// Failed calls in a row that open the circuit.
 const PATIENCE: u32 = 5;
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// An issuer that asks for more is asked again after this long all the same.
-const LONGEST_WISH: Duration = Duration::from_secs(60);
+/// Longest pause that an issuer can ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// What became of a call.
-pub enum Outcome {
+/// How a call ended.
+pub(super) enum Outcome {
     Answered,
-    /// How it failed, and how long the issuer wants to be left alone, if it said.
-    Failed(Refusal, Option<Duration>),
-}
-
-/// How an issuer is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    Closed,
-    /// Nobody calls it.
-    Open,
-    /// One call is on its way to see.
-    Trying,
+    /// The error, and the pause that the issuer asked for, if any.
+    Failed(IssueError, Option<Duration>),
 }
 
 /// The issuers of all tokens, by the token's name.
 #[derive(Default)]
-pub struct Circuits(Lock<HashMap<String, Circuit>>);
+pub(super) struct Circuits(Lock<HashMap<String, Circuit>>);
 
 #[derive(Default)]
 struct Circuit {
@@ -51,43 +42,43 @@ struct Circuit {
 
 struct Pause {
     until: Now,
-    /// What those are told who would have called.
-    refusal: Refusal,
+    /// Returned to callers while the circuit is open.
+    error: IssueError,
 }
 
-/// The right to call the issuer; what became of it must be said.
-pub struct Permit<'c> {
+/// The right to call the issuer; `ended` says how the call went.
+pub(super) struct Permit<'c> {
     circuits: &'c Circuits,
     token: &'c str,
     is_trial: bool,
 }
 
 impl Circuits {
-    /// Whether the issuer may be called now; if not, what its last failure was.
-    pub fn enter<'c>(&'c self, token: &'c str, now: Now) -> Result<Permit<'c>, Refusal> {
+    /// The right to call the issuer now, else its last failure.
+    pub(super) fn enter<'c>(&'c self, token: &'c str, now: Now) -> Result<Permit<'c>, IssueError> {
         let mut circuits = self.0.lock();
         let circuit = circuits.entry(token.to_owned()).or_default();
         let Some(pause) = &circuit.open else {
             return Ok(Permit { circuits: self, token, is_trial: false });
         };
         if circuit.is_trying || now.ticks() < pause.until.ticks() {
-            return Err(pause.refusal.clone());
+            return Err(pause.error);
         }
         circuit.is_trying = true;
         Ok(Permit { circuits: self, token, is_trial: true })
     }
 
-    pub fn state(&self, token: &str) -> State {
+    pub(super) fn state(&self, token: &str) -> CircuitState {
         let circuits = self.0.lock();
         match circuits.get(token) {
-            Some(circuit) if circuit.is_trying => State::Trying,
-            Some(circuit) if circuit.open.is_some() => State::Open,
-            Some(_) | None => State::Closed,
+            Some(circuit) if circuit.is_trying => CircuitState::Trying,
+            Some(circuit) if circuit.open.is_some() => CircuitState::Open,
+            Some(_) | None => CircuitState::Closed,
         }
     }
 
-    /// Everything is forgotten: the settings have changed, perhaps for that.
-    pub fn forget(&self) {
+    /// Forgets every failure: the settings have changed, perhaps for that.
+    pub(super) fn forget(&self) {
         self.0.lock().clear();
     }
 
@@ -100,15 +91,15 @@ impl Circuits {
 }
 
 impl Permit<'_> {
-    pub fn ended(self, outcome: Outcome, now: Now) {
+    pub(super) fn ended(self, outcome: Outcome, now: Now) {
         self.circuits.with(self.token, |circuit| match outcome {
             Outcome::Answered => *circuit = Circuit::default(),
-            Outcome::Failed(refusal, wish) => circuit.failed(refusal, wish, now),
+            Outcome::Failed(error, wait) => circuit.failed(error, wait, now),
         });
     }
 }
 
-/// A caller that went away has found out nothing: somebody else may try.
+/// A cancelled call has found out nothing: another request may try.
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if self.is_trial {
@@ -118,17 +109,17 @@ impl Drop for Permit<'_> {
 }
 
 impl Circuit {
-    fn failed(&mut self, refusal: Refusal, wish: Option<Duration>, now: Now) {
+    fn failed(&mut self, error: IssueError, wait: Option<Duration>, now: Now) {
         self.failures = self.failures.saturating_add(1);
-        let pause = match wish {
-            Some(wish) => wish.clamp(SHORTEST_PAUSE, LONGEST_WISH),
+        let pause = match wait {
+            Some(wait) => wait.clamp(SHORTEST_PAUSE, LONGEST_WAIT),
             None if self.failures < PATIENCE => return,
             None => {
                 let doubled = 2_u32.saturating_pow(self.failures - PATIENCE);
                 SHORTEST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE)
             }
         };
-        self.open = Some(Pause { until: now.plus(pause), refusal });
+        self.open = Some(Pause { until: now.plus(pause), error });
     }
 }
 
@@ -142,7 +133,7 @@ mod tests {
 
     fn fail(circuits: &Circuits, now: u64) -> bool {
         let Ok(permit) = circuits.enter("t", at(now)) else { return false };
-        permit.ended(Outcome::Failed(Refusal::Timeout, None), at(now));
+        permit.ended(Outcome::Failed(IssueError::Timeout, None), at(now));
         true
     }
 
@@ -150,8 +141,8 @@ mod tests {
     fn an_issuer_is_left_alone_after_five_failures_and_longer_each_time() {
         let circuits = Circuits::default();
         assert_eq!((0..9).filter(|_| fail(&circuits, 100)).count(), 5);
-        assert_eq!(circuits.state("t"), State::Open);
-        assert_eq!(circuits.enter("t", at(100)).err(), Some(Refusal::Timeout));
+        assert_eq!(circuits.state("t"), CircuitState::Open);
+        assert_eq!(circuits.enter("t", at(100)).err(), Some(IssueError::Timeout));
         let called: Vec<_> = (100..200).filter(|&now| fail(&circuits, now)).collect();
         assert_eq!(called, [101, 103, 107, 115, 131, 161, 191]);
     }
@@ -161,11 +152,11 @@ mod tests {
         let circuits = Circuits::default();
         (0..5).for_each(|_| assert!(fail(&circuits, 100)));
         let permit = circuits.enter("t", at(101)).ok().unwrap();
-        assert_eq!(circuits.state("t"), State::Trying);
+        assert_eq!(circuits.state("t"), CircuitState::Trying);
         assert!(circuits.enter("t", at(500)).is_err());
         permit.ended(Outcome::Answered, at(101));
-        assert_eq!(circuits.state("t"), State::Closed);
-        assert_eq!((0..9).filter(|_| fail(&circuits, 101)).count(), 5, "as if nothing had been");
+        assert_eq!(circuits.state("t"), CircuitState::Closed);
+        assert_eq!((0..9).filter(|_| fail(&circuits, 101)).count(), 5, "the count starts at zero");
     }
 
     #[test]
@@ -173,18 +164,18 @@ mod tests {
         let circuits = Circuits::default();
         (0..5).for_each(|_| assert!(fail(&circuits, 100)));
         drop(circuits.enter("t", at(101)).ok().unwrap());
-        assert_eq!(circuits.state("t"), State::Open);
+        assert_eq!(circuits.state("t"), CircuitState::Open);
         assert!(circuits.enter("t", at(101)).is_ok());
     }
 
     #[test]
-    fn an_answer_between_failures_begins_anew() {
+    fn an_answer_resets_the_count_of_failures() {
         let circuits = Circuits::default();
         for _ in 0..4 {
             (0..4).for_each(|_| assert!(fail(&circuits, 100)));
             circuits.enter("t", at(100)).ok().unwrap().ended(Outcome::Answered, at(100));
         }
-        assert_eq!(circuits.state("t"), State::Closed);
+        assert_eq!(circuits.state("t"), CircuitState::Closed);
     }
 
     #[test]
@@ -194,7 +185,7 @@ mod tests {
             circuits.forget();
             let wish = Some(Duration::from_secs(wish));
             let permit = circuits.enter("t", at(100)).ok().unwrap();
-            permit.ended(Outcome::Failed(Refusal::Unavailable, wish), at(100));
+            permit.ended(Outcome::Failed(IssueError::Unavailable, wish), at(100));
             assert!(circuits.enter("t", at(99 + pause)).is_err());
             assert!(circuits.enter("t", at(100 + pause)).is_ok());
         }

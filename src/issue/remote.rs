@@ -1,118 +1,139 @@
-//! What the token path asks other servers: the app about grants, a vendor for
+//! Calls of the token path to other servers: the app about grants, a vendor for
 //! its token.
 //!
-//! The minter describes and reads; here the call is made, once. Only a server
-//! that could not be connected to is tried again: it cannot have acted on
-//! anything. No answer never becomes a token.
+//! The minter describes the call and reads the answer; here the call is made,
+//! once. It is repeated only if the connection was refused: that server cannot
+//! have acted on it. A missing answer never becomes a token.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 
-use super::refusal;
-use crate::issue::circuit_breaker::Outcome;
+use super::circuit_breaker::{Circuits, Outcome};
+use super::error::IssueError;
+use crate::base::clock::Clock;
 use crate::mint::{self, GrantHook, MintError};
-use crate::outbound::{Answer, Call, OutboundError, Url};
-use crate::policy::TokenRoute;
-use crate::request::refusal::Refusal;
-use crate::state::Live;
+use crate::observe::{CallResult, Event, Telemetry, TokenEvent};
+use crate::outbound::{Answer, Call, Outbound, OutboundError, Url};
 
-/// Octets an issuer's or the app's answer may take.
+/// Largest answer of an issuer or the app, in bytes.
 const MAX_ANSWER: usize = 256 * 1024;
 
-/// The headers of the browser's request that go along to the app.
-pub(super) fn forwarded(hook: &GrantHook, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
-    let of = |name: &HeaderName| Some((name.clone(), headers.get(name)?.clone()));
-    hook.forward.iter().filter_map(of).collect()
+/// Carries a call to another server.
+#[async_trait]
+pub trait Caller: Send + Sync {
+    async fn call(&self, call: &Call) -> Result<Answer, OutboundError>;
 }
 
-/// Asks the app what this user may do. 401 and 403 are its refusal; anything
-/// else but JSON is no answer.
-pub(super) async fn grant(
-    live: &Live,
-    route: &TokenRoute,
-    (hook, url): (&GrantHook, &str),
-    mut headers: Vec<(HeaderName, HeaderValue)>,
-    cookie: &str,
-) -> Result<Value, Refusal> {
-    headers.push((header::ACCEPT, HeaderValue::from_static("application/json")));
-    let url = Url::parse(url).ok_or(Refusal::Unavailable)?;
-    let call = Call {
-        method: Method::GET,
-        url,
-        headers,
-        body: Bytes::new(),
-        timeout: hook.timeout,
-        max_size: MAX_ANSWER,
-    };
-    let answer = send(live, route, &call).await.map_err(|_| Refusal::Unavailable)?;
-    hook.answered(answer.status, &answer.body).map_err(|error| match error {
-        MintError::IssuerFailed(_) => {
-            tracing::warn!(token = route.name, cause = %error, "no grants");
-            Refusal::Unavailable
+#[async_trait]
+impl Caller for Outbound {
+    async fn call(&self, call: &Call) -> Result<Answer, OutboundError> {
+        self.send(call).await
+    }
+}
+
+/// The servers that the token path calls.
+pub(super) struct Remote {
+    pub(super) caller: Box<dyn Caller>,
+    pub(super) clock: Clock,
+    pub(super) circuits: Circuits,
+    pub(super) telemetry: Arc<Telemetry>,
+}
+
+impl Remote {
+    /// Asks the app what this user may do. 401 and 403 are its refusal; anything
+    /// else that is not JSON is no answer.
+    pub(super) async fn grant(
+        &self,
+        token: &str,
+        (hook, url): (&GrantHook, &str),
+        mut headers: Vec<(HeaderName, HeaderValue)>,
+    ) -> Result<Value, IssueError> {
+        headers.push((header::ACCEPT, HeaderValue::from_static("application/json")));
+        let url = Url::parse(url).ok_or(IssueError::Unavailable)?;
+        let call = Call {
+            method: Method::GET,
+            url,
+            headers,
+            body: Bytes::new(),
+            timeout: hook.timeout,
+            max_size: MAX_ANSWER,
+        };
+        let answer = self.send(token, &call).await.map_err(|_| IssueError::Unavailable)?;
+        hook.answered(answer.status, &answer.body).map_err(|error| match error {
+            MintError::IssuerFailed(_) => {
+                tracing::warn!(token, cause = %error, "no grants");
+                IssueError::Unavailable
+            }
+            error => {
+                let reason = error.code();
+                tracing::warn!(token, reason, cause = %error, "token not minted");
+                IssueError::from(&error)
+            }
+        })
+    }
+
+    /// Makes the issuer's call, unless recent ones have failed too often.
+    pub(super) async fn call(
+        &self,
+        token: &str,
+        call: mint::Call,
+    ) -> Result<(StatusCode, Bytes), IssueError> {
+        let mint::Call { method, url, headers, body, timeout } = call;
+        let url = Url::parse(&url).ok_or(IssueError::IssuerFailed)?;
+        let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let call = Call { method, url, headers, body, timeout, max_size: MAX_ANSWER };
+        let began = self.clock.now();
+        let permit = self.circuits.enter(token, began)?;
+        let answer = self.send(token, &call).await.map_err(|error| match error {
+            OutboundError::TimedOut => IssueError::Timeout,
+            OutboundError::BadAnswer
+            | OutboundError::BadCertificate
+            | OutboundError::Refused
+            | OutboundError::TooLarge
+            | OutboundError::Unresolved => IssueError::IssuerFailed,
+        });
+        let outcome = judge(&answer);
+        let result = match &outcome {
+            Outcome::Answered => CallResult::Answered,
+            Outcome::Failed(..) => CallResult::Failed,
+        };
+        let now = self.clock.now();
+        let called = TokenEvent::Called { token, result, took: now.since(began) };
+        self.telemetry.emit(Event::Token(called));
+        permit.ended(outcome, now);
+        answer.map(|answer| (answer.status, answer.body))
+    }
+
+    async fn send(&self, token: &str, call: &Call) -> Result<Answer, OutboundError> {
+        let answer = match self.caller.call(call).await {
+            Err(OutboundError::Refused) => self.caller.call(call).await,
+            answer => answer,
+        };
+        if let Err(error) = &answer {
+            tracing::warn!(token, cause = %error, "no answer");
         }
-        error => refusal(&error, route, cookie),
-    })
+        answer
+    }
 }
 
-/// Makes the issuer's call, unless it has failed too often of late.
-pub(super) async fn issuer(
-    live: &Live,
-    route: &TokenRoute,
-    call: mint::Call,
-) -> Result<(StatusCode, Bytes), Refusal> {
-    let mint::Call { method, url, headers, body, timeout } = call;
-    let url = Url::parse(&url).ok_or(Refusal::IssuerFailed)?;
-    let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    let call = Call { method, url, headers, body, timeout, max_size: MAX_ANSWER };
-    let began = live.clock.now();
-    let permit = live.circuits.enter(&route.name, began)?;
-    let answer = send(live, route, &call).await.map_err(|error| match error {
-        OutboundError::TimedOut => Refusal::Timeout,
-        OutboundError::BadAnswer
-        | OutboundError::BadCertificate
-        | OutboundError::Refused
-        | OutboundError::TooLarge
-        | OutboundError::Unresolved => Refusal::IssuerFailed,
-    });
-    let outcome = judged(&answer);
-    let result = match &outcome {
-        Outcome::Answered => "answered",
-        Outcome::Failed(..) => "failed",
-    };
-    let now = live.clock.now();
-    live.metrics.exchanged(&route.name, result, now.since(began).as_secs_f64());
-    permit.ended(outcome, now);
-    answer.map(|answer| (answer.status, answer.body))
-}
-
-/// Whether the issuer is in trouble, which is not to say that it gave a token: it
-/// may have good reasons to refuse one user.
-fn judged(answer: &Result<Answer, Refusal>) -> Outcome {
+/// Whether the issuer is in trouble. An answer without a token does not mean that:
+/// the issuer may have refused one user.
+fn judge(answer: &Result<Answer, IssueError>) -> Outcome {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(refusal) => return Outcome::Failed(refusal.clone(), None),
+        Err(error) => return Outcome::Failed(*error, None),
     };
-    let refusal = match answer.status {
-        StatusCode::TOO_MANY_REQUESTS => Refusal::Unavailable,
-        status if status.is_server_error() => Refusal::IssuerFailed,
+    let error = match answer.status {
+        StatusCode::TOO_MANY_REQUESTS => IssueError::Unavailable,
+        status if status.is_server_error() => IssueError::IssuerFailed,
         _ => return Outcome::Answered,
     };
-    let wish = answer.headers.get(header::RETRY_AFTER);
-    let wish = wish.and_then(|wish| wish.to_str().ok()?.trim().parse().ok());
-    Outcome::Failed(refusal, wish.map(Duration::from_secs))
-}
-
-async fn send(live: &Live, route: &TokenRoute, call: &Call) -> Result<Answer, OutboundError> {
-    let outbound = &live.servers.outbound;
-    let answer = match outbound.send(call).await {
-        Err(OutboundError::Refused) => outbound.send(call).await,
-        answer => answer,
-    };
-    if let Err(error) = &answer {
-        tracing::warn!(token = route.name, cause = %error, "no answer");
-    }
-    answer
+    let wait = answer.headers.get(header::RETRY_AFTER);
+    let wait = wait.and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
+    Outcome::Failed(error, wait.map(Duration::from_secs))
 }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::request::code::Code;
+
 /// A refusal. Its text is for the operator's log: it names fields and settings,
 /// never values, keys or tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,14 +26,15 @@ pub enum MintError {
 impl MintError {
     /// The code callers see.
     pub const fn code(&self) -> &'static str {
-        match self {
-            Self::BadRequest(_) => "bad_request",
-            Self::IssuerFailed(_) => "issuer_failed",
-            Self::NotAllowed(_) => "not_allowed",
-            Self::NotSignedIn(_) => "not_signed_in",
-            Self::SessionExpired(_) => "session_expired",
-            Self::Unavailable(_) => "unavailable",
-        }
+        let code = match self {
+            Self::BadRequest(_) => Code::BadRequest,
+            Self::IssuerFailed(_) => Code::IssuerFailed,
+            Self::NotAllowed(_) => Code::NotAllowed,
+            Self::NotSignedIn(_) => Code::NotSignedIn,
+            Self::SessionExpired(_) => Code::SessionExpired,
+            Self::Unavailable(_) => Code::Unavailable,
+        };
+        code.as_str()
     }
 
     pub(super) fn not_allowed(cause: impl Into<Cow<'static, str>>) -> Self {

@@ -5,22 +5,23 @@ use http::StatusCode;
 
 use super::layered_table::LayeredTable;
 use crate::document::At;
+use crate::request::code::Code;
 
 /// `statuses` of a preset or a token: codes of refusals that get another status.
 #[derive(Default)]
-pub struct Statuses(Vec<(&'static str, StatusCode)>);
+pub struct Statuses(Vec<(Code, StatusCode)>);
 
-/// Refusals whose status may be chosen. The others are about HTTP itself.
-const CODES: [&str; 9] = [
-    "bad_request",
-    "cross_site",
-    "issuer_failed",
-    "not_allowed",
-    "not_signed_in",
-    "session_expired",
-    "timeout",
-    "too_many_requests",
-    "unavailable",
+/// Codes whose status may be chosen. The others are about HTTP itself.
+const CODES: [Code; 9] = [
+    Code::BadRequest,
+    Code::CrossSite,
+    Code::IssuerFailed,
+    Code::NotAllowed,
+    Code::NotSignedIn,
+    Code::SessionExpired,
+    Code::Timeout,
+    Code::TooManyRequests,
+    Code::Unavailable,
 ];
 
 impl Statuses {
@@ -31,14 +32,14 @@ impl Statuses {
         Self(at.members().iter().filter_map(|(key, at)| one(&key.name, at)).collect())
     }
 
-    pub fn of(&self, code: &str) -> Option<StatusCode> {
+    pub fn of(&self, code: Code) -> Option<StatusCode> {
         self.0.iter().find(|(known, _)| *known == code).map(|&(_, status)| status)
     }
 }
 
-fn one(name: &str, at: &At<'_>) -> Option<(&'static str, StatusCode)> {
-    let Some(code) = CODES.into_iter().find(|code| *code == name) else {
-        at.problem(format!("unknown code, expected one of {}", CODES.join(", ")));
+fn one(name: &str, at: &At<'_>) -> Option<(Code, StatusCode)> {
+    let Some(code) = CODES.into_iter().find(|code| code.as_str() == name) else {
+        at.problem(format!("unknown code, expected one of {}", CODES.map(Code::as_str).join(", ")));
         return None;
     };
     let number = at.read::<u64>()?;

@@ -1,10 +1,9 @@
 //! One line per request.
 //!
-//! Lines are written into buffers and flushed by a thread of their own, at the
-//! latest after `FLUSH_EVERY`: a request never waits for the disk. Under load it
-//! is woken before, so that the buffers stay small and their memory in the
-//! processor's caches. If the reader of the log stands still, lines are dropped
-//! and counted, not held for ever.
+//! Lines are written into buffers that a thread of their own flushes every
+//! `FLUSH_EVERY`: a request never waits for the disk. Under load a full buffer
+//! wakes the thread earlier, so the buffers stay small and in the processor's
+//! caches. If the log's reader stalls, lines are dropped and counted, not kept.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -13,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
+use super::event::{Event, Line, RequestEvent};
 use crate::base::calendar::push_rfc3339;
 use crate::base::lock::Lock;
 use crate::base::text;
@@ -20,11 +20,11 @@ use crate::config::Format;
 
 const SHARDS: usize = 8;
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
-/// So much text of a shard is flushed at once.
+/// A shard is flushed when it holds this much.
 const FLUSH_AT: usize = 64 * 1024;
-/// A buffer that had to grow beyond this is given back.
+/// A buffer that had to grow beyond this is freed.
 const KEPT: usize = 4 * FLUSH_AT;
-/// Beyond this much unwritten text per shard, lines are dropped.
+/// Longest unwritten text per shard; further lines are dropped.
 const BACKLOG: usize = 4 * 1024 * 1024;
 
 /// Where lines go.
@@ -35,34 +35,13 @@ pub enum Sink {
     Stdout,
 }
 
-/// What is said about one request. Every field is a name of the configuration, a
-/// constant, or written escaped.
-pub struct Line<'a> {
-    pub unix_ms: u64,
-    pub request_id: &'a str,
-    pub trace_id: &'a str,
-    pub method: &'a str,
-    pub host: &'a str,
-    /// Without its query.
-    pub path: &'a str,
-    pub route: &'a str,
-    pub client: Option<std::net::IpAddr>,
-    pub user: Option<&'a str>,
-    /// Which session source knew the user; empty if none did.
-    pub source: &'a str,
-    pub outcome: &'static str,
-    pub reason: &'static str,
-    pub status: u16,
-    pub micros: u64,
-}
-
 /// The access log of the process.
 #[derive(Clone)]
 pub struct AccessLog(Arc<Shared>);
 
 struct Shared {
     shards: [Lock<Buffer>; SHARDS],
-    /// Takes the place of a buffer while that is written out.
+    /// Replaces a buffer while that one is written out.
     spare: Lock<String>,
     flusher: OnceLock<Thread>,
     format: Format,
@@ -77,7 +56,7 @@ struct Buffer {
     stamp: Stamp,
 }
 
-/// The time of the last line: those of one second differ in its fraction only.
+/// The time of the last line; lines of the same second reuse all but its fraction.
 #[derive(Default)]
 struct Stamp {
     second: u64,
@@ -111,7 +90,24 @@ impl AccessLog {
         Ok(Self(shared))
     }
 
-    pub fn write(&self, line: &Line<'_>) {
+    #[inline]
+    pub(super) fn record(&self, event: Event<'_>) {
+        match event {
+            Event::Request(RequestEvent::Ended(line)) => self.write(line),
+            Event::Request(
+                RequestEvent::Limited { .. }
+                | RequestEvent::Redirected { .. }
+                | RequestEvent::Refused { .. },
+            )
+            | Event::Connection(_)
+            | Event::Reloaded(_)
+            | Event::Session(_)
+            | Event::Token(_)
+            | Event::Upstream(_) => {}
+        }
+    }
+
+    fn write(&self, line: &Line<'_>) {
         if matches!(self.0.sink, Sink::Off) {
             return;
         }
@@ -134,7 +130,7 @@ impl AccessLog {
         }
     }
 
-    /// Lines dropped because nobody read them.
+    /// Lines dropped because the log's reader stalled.
     pub fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
     }
@@ -146,7 +142,7 @@ impl AccessLog {
 }
 
 impl Shared {
-    /// Where this thread writes. Lines kept in memory stay in their order.
+    /// The shard this thread writes to. Lines kept in memory stay in order.
     fn shard(&self) -> usize {
         if matches!(self.sink, Sink::Memory(_)) { 0 } else { shard_of_thread() }
     }
@@ -167,7 +163,7 @@ impl Shared {
                 Sink::Off => {}
                 Sink::Stdout => {
                     let mut stdout = std::io::stdout().lock();
-                    // Nobody is left to tell if standard output is gone.
+                    // A closed standard output cannot be reported anywhere.
                     drop(stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush()));
                 }
             }
@@ -185,7 +181,7 @@ impl Drop for Shared {
     }
 }
 
-/// Threads take shards in turn and keep them.
+/// Each thread takes the next shard and keeps it.
 fn shard_of_thread() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
@@ -239,7 +235,7 @@ impl Line<'_> {
             escape(out, self.source);
         }
         out.push_str("\",\"outcome\":\"");
-        out.push_str(self.outcome);
+        out.push_str(self.outcome.as_str());
         if !self.reason.is_empty() {
             out.push_str("\",\"reason\":\"");
             out.push_str(self.reason);
@@ -247,7 +243,7 @@ impl Line<'_> {
         out.push_str("\",\"status\":");
         text::push(out, self.status.into());
         out.push_str(",\"ms\":");
-        push_milliseconds(out, self.micros);
+        push_milliseconds(out, self.took);
         out.push_str("}\n");
     }
 
@@ -257,7 +253,7 @@ impl Line<'_> {
         escape(out, self.method);
         out.push(' ');
         escape(out, self.path);
-        push(out, format_args!(" {} {}", self.outcome, self.route));
+        push(out, format_args!(" {} {}", self.outcome.as_str(), self.route));
         if let Some(user) = self.user {
             out.push_str(" user=");
             escape(out, user);
@@ -269,12 +265,13 @@ impl Line<'_> {
             push(out, format_args!(" reason={}", self.reason));
         }
         out.push(' ');
-        push_milliseconds(out, self.micros);
+        push_milliseconds(out, self.took);
         push(out, format_args!("ms {}\n", self.request_id));
     }
 }
 
-fn push_milliseconds(out: &mut String, micros: u64) {
+fn push_milliseconds(out: &mut String, took: Duration) {
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     text::push(out, micros / 1000);
     out.push('.');
     text::push_below(out, micros, 1000);
@@ -289,7 +286,7 @@ fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
 /// included, so a path cannot paint over the log.
 fn escape(out: &mut String, text: &str) {
     let is_plain = |b: u8| (b' '..=b'~').contains(&b) & (b != b'"') & (b != b'\\');
-    // Every byte is looked at, so that several can be at once.
+    // No early exit, so that the compiler checks several bytes at once.
     if text.bytes().fold(true, |so_far, b| so_far & is_plain(b)) {
         out.push_str(text);
         return;
@@ -307,6 +304,7 @@ fn escape(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::event::Outcome;
 
     const LINE: Line<'_> = Line {
         unix_ms: 1_767_225_600_042,
@@ -319,10 +317,10 @@ mod tests {
         client: None,
         user: Some("u1"),
         source: "next-auth",
-        outcome: "issued",
+        outcome: Outcome::Issued,
         reason: "cached",
         status: 200,
-        micros: 1_234,
+        took: Duration::from_micros(1_234),
     };
 
     #[test]

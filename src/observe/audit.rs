@@ -1,10 +1,9 @@
-//! Who was given which token: one JSON line for each one issued or refused.
+//! The audit log: one JSON line for each token issued or refused.
 //!
-//! Unlike the access log, which must never hold up a request, this one can be
-//! made a condition: where it is `required`, a token is handed out only after its
-//! line has been written. One thread writes; lines that arrive meanwhile go out
-//! together, so that waiting costs one write, not one each. A line holds the
-//! token's digest, never the token.
+//! The access log never delays a request. This log can be made a condition: where
+//! it is `required`, a token is handed out only after its line has been written.
+//! One thread writes; lines that arrive meanwhile are written together, so waiting
+//! requests share one write. A line holds the token's digest, never the token.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -14,50 +13,22 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
+use super::event::{AuditEntry, CachedOrMinted, Event, TokenDecision, TokenEvent};
 use crate::base::calendar::push_rfc3339;
-use crate::base::digest::Digest;
 use crate::base::lock::Lock;
-use crate::base::text::hex;
 use crate::config::AuditDestination;
 use crate::policy::AuditMode;
 
-/// Lines that may wait to be written.
+/// Longest queue of lines to be written.
 const BACKLOG: usize = 8192;
-/// Lines written in one go.
+/// Most lines per write.
 const BATCH: usize = 512;
-/// A line that takes longer has not been written.
+/// A line not written within this time counts as lost.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// What became of the wish for a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    Issued {
-        token: &'a [u8],
-        /// Seconds of life it has left.
-        ttl: u64,
-        cached: bool,
-    },
-    /// The refusal's code.
-    Refused(&'static str),
-}
-
-/// One line.
-pub struct Entry<'a> {
-    pub unix_ms: u64,
-    pub event: Event<'a>,
-    /// The token's name in the settings.
-    pub token: &'a str,
-    /// Where it went: to its own `endpoint`, or into a `page`.
-    pub place: &'static str,
-    pub user: Option<&'a str>,
-    /// The name of the key that signed it.
-    pub key: Option<&'a str>,
-    pub client: Option<std::net::IpAddr>,
-    pub request_id: Option<&'a str>,
-}
 
 /// The line could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,22 +46,22 @@ struct Shared {
 
 struct Line {
     text: String,
-    /// Told whether the line has been written.
+    /// Receives whether the line has been written.
     written: Option<oneshot::Sender<bool>>,
 }
 
-/// What the thread writes to; `reopen` replaces the file under it.
+/// The thread's destination; `reopen` replaces the file under it.
 struct Output {
     destination: AuditDestination,
     file: Lock<Option<File>>,
-    /// Lines sent and not yet dealt with.
+    /// Lines queued or being written.
     waiting: AtomicUsize,
     /// Lines that could not be written.
     failed: AtomicU64,
 }
 
 impl AuditLog {
-    /// Opens the destination and starts the thread; it ends with the last clone.
+    /// Opens the destination and starts the thread, which ends with the last clone.
     pub fn start(destination: AuditDestination, need: AuditMode) -> io::Result<Self> {
         let file = match &destination {
             AuditDestination::File(path) => Some(open(path)?),
@@ -110,8 +81,8 @@ impl AuditLog {
         Ok(Self(Some(Arc::new(Shared { lines, output, need }))))
     }
 
-    /// As the settings say: off without any.
-    pub fn of(settings: &Option<(AuditDestination, AuditMode)>) -> io::Result<Self> {
+    /// Off without settings.
+    pub fn from_settings(settings: &Option<(AuditDestination, AuditMode)>) -> io::Result<Self> {
         settings.clone().map_or(Ok(Self::default()), |(to, need)| Self::start(to, need))
     }
 
@@ -119,11 +90,15 @@ impl AuditLog {
         self.0.is_some()
     }
 
-    /// Writes one line. If the log or the token requires it, waits until it is
-    /// written, or says that it could not be.
-    pub async fn write(&self, entry: &Entry<'_>, need: AuditMode) -> Result<(), Unwritten> {
+    /// Writes one line. If the log or the token requires it, returns after the line
+    /// has been written, or fails.
+    pub(super) async fn write(
+        &self,
+        entry: &AuditEntry<'_>,
+        need: AuditMode,
+    ) -> Result<(), Unwritten> {
         let Some(shared) = &self.0 else { return Ok(()) };
-        let text = entry.json();
+        let text = json(entry);
         if need == AuditMode::Wanted && shared.need == AuditMode::Wanted {
             shared.send(Line { text, written: None });
             return Ok(());
@@ -138,14 +113,30 @@ impl AuditLog {
         }
     }
 
-    /// Writes a line nobody waits for.
-    pub fn note(&self, entry: &Entry<'_>) {
-        if let Some(shared) = &self.0 {
-            shared.send(Line { text: entry.json(), written: None });
+    #[inline]
+    pub(super) fn record(&self, event: Event<'_>) {
+        match event {
+            Event::Token(TokenEvent::Refused(entry)) => self.note(entry),
+            // A token that is issued is written by `write`, which may refuse it.
+            Event::Token(
+                TokenEvent::Called { .. } | TokenEvent::Issued { .. } | TokenEvent::Minted { .. },
+            )
+            | Event::Connection(_)
+            | Event::Reloaded(_)
+            | Event::Request(_)
+            | Event::Session(_)
+            | Event::Upstream(_) => {}
         }
     }
 
-    /// Waits a moment for lines on their way: for the end of the process.
+    /// Writes a line without waiting for it.
+    fn note(&self, entry: &AuditEntry<'_>) {
+        if let Some(shared) = &self.0 {
+            shared.send(Line { text: json(entry), written: None });
+        }
+    }
+
+    /// Waits a moment for queued lines: for the end of the process.
     pub fn flush(&self) {
         const STEP: Duration = Duration::from_millis(5);
         let Some(shared) = &self.0 else { return };
@@ -156,8 +147,8 @@ impl AuditLog {
         }
     }
 
-    /// Opens the file again, which has been moved away. If that fails, lines go
-    /// on into the one that is open.
+    /// Opens the file again after it has been moved away. If that fails, lines
+    /// continue to go into the open one.
     pub fn reopen(&self) -> io::Result<()> {
         let Some(shared) = &self.0 else { return Ok(()) };
         let AuditDestination::File(path) = &shared.output.destination else { return Ok(()) };
@@ -191,7 +182,7 @@ impl Output {
         while let Ok(first) = lines.recv() {
             let batch: Vec<Line> =
                 std::iter::once(first).chain(lines.try_iter().take(BATCH - 1)).collect();
-            // After a failure part of a line may stand there: it ends here.
+            // A failed write may have left part of a line: end it here.
             let mut text = if is_torn { "\n".to_owned() } else { String::new() };
             text.extend(batch.iter().map(|line| line.text.as_str()));
             let written = self.write(text.as_bytes());
@@ -204,9 +195,9 @@ impl Output {
                 let lost = u64::try_from(count).unwrap_or(u64::MAX);
                 self.failed.fetch_add(lost, Ordering::Relaxed);
             }
-            for told in batch.into_iter().filter_map(|line| line.written) {
-                // Whoever asked may have given up waiting.
-                let _ = told.send(!is_torn);
+            for written in batch.into_iter().filter_map(|line| line.written) {
+                // The request may have stopped waiting.
+                let _ = written.send(!is_torn);
             }
             self.waiting.fetch_sub(count, Ordering::AcqRel);
         }
@@ -224,46 +215,48 @@ impl Output {
     }
 }
 
-/// For appending; readable by its owner only if it is new.
+/// Opens for appending; a new file is readable by its owner only.
 fn open(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-impl Entry<'_> {
-    /// The line. Its second member tells it apart from lines of the access log.
-    fn json(&self) -> String {
-        let mut time = String::new();
-        push_rfc3339(&mut time, self.unix_ms);
-        let mut line = Map::new();
-        let mut put = |name: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                line.insert(name.to_owned(), value);
-            }
-        };
-        put("time", Some(time.into()));
-        match self.event {
-            Event::Issued { .. } => put("audit", Some("issued".into())),
-            Event::Refused(_) => put("audit", Some("refused".into())),
+/// The line. Its second member tells it apart from lines of the access log.
+fn json(entry: &AuditEntry<'_>) -> String {
+    let mut time = String::new();
+    push_rfc3339(&mut time, entry.unix_ms);
+    let mut line = Map::new();
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            line.insert(name.to_owned(), value);
         }
-        put("token", Some(self.token.into()));
-        put("place", Some(self.place.into()));
-        put("user", self.user.map(Value::from));
-        match self.event {
-            Event::Issued { token, ttl, cached } => {
-                put("key", self.key.map(Value::from));
-                put("sha256", Some(hex(Digest::new(token).bytes()).into()));
-                put("ttl", Some(ttl.into()));
-                put("cached", Some(cached.into()));
-            }
-            Event::Refused(code) => put("code", Some(code.into())),
-        }
-        put("client", self.client.map(|client| client.to_string().into()));
-        put("request_id", self.request_id.map(Value::from));
-        let mut line = Value::Object(line).to_string();
-        line.push('\n');
-        line
+    };
+    put("time", Some(time.into()));
+    match entry.decision {
+        TokenDecision::Issued { .. } => put("audit", Some("issued".into())),
+        TokenDecision::Refused(_) => put("audit", Some("refused".into())),
     }
+    put("token", Some(entry.token.into()));
+    put("place", Some(entry.place.as_str().into()));
+    put("user", entry.user.map(Value::from));
+    match entry.decision {
+        TokenDecision::Issued { token, ttl, origin } => {
+            put("key", entry.key.map(Value::from));
+            put("sha256", Some(hex(digest(&SHA256, token).as_ref()).into()));
+            put("ttl", Some(ttl.into()));
+            put("cached", Some((origin == CachedOrMinted::Cached).into()));
+        }
+        TokenDecision::Refused(code) => put("code", Some(code.as_str().into())),
+    }
+    put("client", entry.client.map(|client| client.to_string().into()));
+    put("request_id", entry.request_id.map(Value::from));
+    let mut line = Value::Object(line).to_string();
+    line.push('\n');
+    line
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Diagnostics: what the process does, on standard error.
+//! Diagnostics of the process, on standard error.
 //!
 //! The proxy framework logs through `log`; its records are capped at `warn`
 //! whatever the level, because at `debug` it prints whole request heads, and its
@@ -33,6 +33,6 @@ pub fn start(log: &Log) {
         }
         Format::Text => registry.with(layer).try_init(),
     };
-    // Already started: a second gateway in one process, as tests have.
+    // Fails if logging has started: tests run several gateways in one process.
     drop(started);
 }

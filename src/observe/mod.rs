@@ -1,16 +1,25 @@
 //! What the process tells about itself: one access line and a few counters per
-//! request, and diagnostics of its own.
+//! request, an audit log of tokens, and diagnostics.
 //!
+//! `Event` is the list of everything told, `Telemetry` the sinks it is told to.
 //! Never in any of them: cookies, tokens, secrets, query strings. A user's id
 //! appears as a keyed hash unless the operator asks for it.
 
 mod access;
-pub mod audit;
+mod audit;
 mod diagnostics;
+mod event;
 mod metrics;
-mod upstream;
+mod registry;
+mod telemetry;
 
-pub use access::{AccessLog, Line, Sink};
+pub use access::{AccessLog, Sink};
+pub use audit::AuditLog;
 pub use diagnostics::start as start_diagnostics;
-pub use metrics::{Gauges, Metrics, Slow};
-pub use upstream::UpstreamMetrics;
+pub use event::{
+    AuditEntry, CachedOrMinted, CallResult, ConnectionEvent, ConnectionRefusal, Event, LatePart,
+    Line, Outcome, ReloadResult, RequestEvent, SessionChecked, TokenDecision, TokenEvent,
+    TokenPlace, UpstreamEvent,
+};
+pub use metrics::{CircuitState, Gauges, ServerGauge};
+pub use telemetry::{Telemetry, UserName};

@@ -15,7 +15,7 @@ use super::vendor_api::VendorApi;
 use crate::document::Table;
 use crate::edge::Trusted;
 use crate::mint::well_known::{Discovery, Published};
-use crate::request::headers::Managed;
+use crate::request::headers::ReservedHeaders;
 use crate::request::path::{self, Ambiguous, Pattern};
 use crate::request::view::Limits;
 use crate::upstream::{Upstream, Verify};
@@ -26,7 +26,7 @@ pub struct Policy {
     pub tokens: Vec<Arc<TokenRoute>>,
     pub rules: Vec<Rule>,
     pub identity: IdentityHeaders,
-    pub managed: Managed,
+    pub managed: ReservedHeaders,
     pub trusted: Trusted,
     pub upstreams: Vec<Arc<Upstream>>,
     /// The upstreams that are vendor APIs.
@@ -81,7 +81,7 @@ impl Policy {
         }
         let set = routes.iter().flat_map(|route| &route.set_headers).chain(&identity.headers);
         let asserted = identity.assertion.iter().map(|assertion| &assertion.header);
-        let managed = Managed::new(set.map(|header| &header.name).chain(asserted));
+        let managed = ReservedHeaders::new(set.map(|header| &header.name).chain(asserted));
         let token_rule =
             |token: &Arc<TokenRoute>| Some(Rule::Token(token.clone(), token.path.clone()?));
         let mut rules: Vec<Rule> = tokens.iter().filter_map(token_rule).collect();

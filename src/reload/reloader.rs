@@ -15,7 +15,8 @@ use super::watch::Watched;
 use crate::base::lock::Lock;
 use crate::base::secret::Secrets;
 use crate::config::{Config, Log, Server, secrets_beside};
-use crate::state::Live;
+use crate::observe::{Event, ReloadResult};
+use crate::state::State;
 
 /// The settings the process was started with and the files they came from: a reload
 /// is compared with them.
@@ -34,7 +35,7 @@ impl Reload {
     }
 
     /// Puts the new configuration in force, or returns every reason why not.
-    fn reload(&self, live: &Arc<Live>) -> Result<(), Vec<String>> {
+    fn reload(&self, live: &Arc<State>) -> Result<(), Vec<String>> {
         let secrets = secrets_beside(&self.path);
         // A file that changes after this counts as another change.
         let before = self.watched.lock().look();
@@ -76,7 +77,7 @@ impl Reload {
 /// The reload as a service of the process.
 pub(crate) struct Reloader {
     reload: Arc<Reload>,
-    live: Arc<Live>,
+    live: Arc<State>,
     /// Taken when the service starts.
     hangups: Lock<Option<Signal>>,
 }
@@ -98,7 +99,7 @@ impl Reloader {
         }
     }
 
-    pub(crate) fn new(reload: Reload, live: &Arc<Live>, hangups: Signal) -> Self {
+    pub(crate) fn new(reload: Reload, live: &Arc<State>, hangups: Signal) -> Self {
         let (reload, live) = (Arc::new(reload), live.clone());
         Self { reload, live, hangups: Lock::new(Some(hangups)) }
     }
@@ -128,11 +129,11 @@ impl Reloader {
         .await;
         match done {
             Ok(Ok(())) => {
-                self.live.metrics.reloaded("ok");
+                self.live.telemetry.emit(Event::Reloaded(ReloadResult::Done));
                 tracing::info!("configuration reloaded");
             }
             Ok(Err(problems)) => {
-                self.live.metrics.reloaded("refused");
+                self.live.telemetry.emit(Event::Reloaded(ReloadResult::Refused));
                 for problem in problems {
                     tracing::error!(problem, "configuration not reloaded");
                 }
@@ -143,8 +144,8 @@ impl Reloader {
 }
 
 /// Log rotation moves the file away and sends SIGHUP.
-fn reopen_audit_log(live: &Live) {
-    if let Err(error) = live.audit.reopen() {
+fn reopen_audit_log(live: &State) {
+    if let Err(error) = live.telemetry.reopen() {
         tracing::error!(%error, "the audit log cannot be reopened; writing on to the open file");
     }
 }

@@ -1,6 +1,6 @@
-//! Who is at the other end: the client's address and scheme, through proxies.
+//! The client's address and scheme, through proxies.
 //!
-//! Nothing a client says about itself is believed. Forwarding headers count only
+//! Nothing that a client says about itself is believed. Forwarding headers count only
 //! when the connection comes from `trusted_proxies`, and then they are read from
 //! the right, hop by hop, up to the first address that is not trusted.
 
@@ -8,7 +8,6 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::base::digest::{Kind, Mark};
 use crate::base::host::is_host;
-use crate::base::host::subscriber;
 use crate::edge::Trusted;
 use http::header::{HeaderMap, HeaderValue};
 
@@ -54,7 +53,7 @@ impl Client {
         }
         let mut client = Self { address: peer, scheme, hops: Vec::new(), via_trusted: true };
         for entry in forwarded_for(headers) {
-            // A hop that is no address ends what can be verified.
+            // Stop at a hop that is not an address.
             let Some(address) = parse_hop(entry) else { break };
             if let Some(hop) = client.address.replace(address) {
                 client.hops.insert(0, hop);
@@ -71,11 +70,15 @@ impl Client {
         client
     }
 
-    /// What an anonymous limit counts by: the subscriber.
+    /// The key of anonymous limits: the address, IPv6 by its /64, because one subscriber
+    /// holds at least that many.
     pub fn mark(&self) -> Mark {
-        let name = match self.address.map(subscriber) {
+        let name = match self.address {
             Some(IpAddr::V4(address)) => address.to_string(),
-            Some(IpAddr::V6(network)) => format!("{network}/64"),
+            Some(IpAddr::V6(address)) => {
+                let network = u128::from(address) & (u128::MAX << 64);
+                format!("{}/64", Ipv6Addr::from(network))
+            }
             None => "unix".to_owned(),
         };
         Mark::new(Kind::Address, &name)
@@ -87,7 +90,7 @@ fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
-/// All entries of all `X-Forwarded-For` fields, the last one first.
+/// The entries of all `X-Forwarded-For` fields, the last one first.
 fn forwarded_for(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let fields: Vec<&HeaderValue> = headers.get_all("x-forwarded-for").iter().collect();
     fields.into_iter().rev().flat_map(|field| field.as_bytes().rsplit(|&b| b == b','))

@@ -1,10 +1,9 @@
-//! What may pass to the app: headers removed first, then set from what was
-//! verified.
+//! The headers of a forwarded request: removed first, then set from verified values.
 //!
-//! Every header the gateway sets or an app might trust is removed on every
-//! route, in all its spellings: CGI-style servers read `X_User`, `X.User` and
-//! `X-User` as one. Setting comes after, so a spoofed header cannot survive by
-//! the gateway having nothing to say.
+//! Each header that the gateway sets or an app might trust is removed on every route,
+//! in all its spellings: CGI-style servers read `X_User`, `X.User` and `X-User` as
+//! one. Setting comes after, so a spoofed header cannot survive where the gateway has
+//! no value of its own.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr;
@@ -13,11 +12,11 @@ use crate::base::text;
 use crate::request::client::Client;
 use crate::request::trace::{TRACEPARENT, TRACESTATE, Trace};
 
-/// The names the configuration gives a meaning to, folded.
+/// The header names that the configuration sets, folded.
 #[derive(Clone, Debug, Default)]
-pub struct Managed(Vec<String>);
+pub struct ReservedHeaders(Vec<String>);
 
-/// Families that say who the client is or what it asked for.
+/// Prefixes of headers that identify the client or the original request.
 const FAMILIES: [&str; 9] = [
     "x-forwarded-",
     "x-original-",
@@ -26,9 +25,9 @@ const FAMILIES: [&str; 9] = [
     "x-client-cert",
     "x-ssl-client-",
     "x-envoy-",
-    // The gateway's own word, whether or not it has anything to say.
+    // Reserved for the gateway itself.
     "x-portcullis-",
-    // What the proxies of Kubernetes say about a client's certificate.
+    // Kubernetes ingresses describe the client's certificate with these.
     "ssl-client-",
 ];
 const NAMES: [&str; 10] = [
@@ -45,7 +44,7 @@ const NAMES: [&str; 10] = [
     "proxy",
 ];
 
-/// Room for the six that are always set and a few verified ones.
+/// Room for the six headers that are always set and a few verified ones.
 const USUAL_ADDITIONS: usize = 10;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -53,7 +52,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-impl Managed {
+impl ReservedHeaders {
     pub fn new<'a>(names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
         let mut names: Vec<String> = names.into_iter().map(|name| fold(name.as_str())).collect();
         names.sort();
@@ -64,7 +63,7 @@ impl Managed {
     /// Whether a client's header of this name must not reach the app. Names in a
     /// map are in lower case.
     fn claims(&self, name: &str) -> bool {
-        // Apps that fold `_` into `-` would see it twice; none is sent by browsers.
+        // Apps that fold `_` into `-` would see the header twice; browsers send none.
         if memchr(b'_', name.as_bytes()).is_some() {
             return true;
         }
@@ -89,16 +88,16 @@ impl Managed {
     }
 }
 
-/// One spelling for all: lower case, `-` for whatever is no letter or digit, as
-/// some CGI servers fold `.`, `~` and the like too.
+/// One spelling: lower case, with `-` for each character that is not a letter or
+/// digit, because some CGI servers also fold `.`, `~` and the like.
 fn fold(name: &str) -> String {
     name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }
 
-/// Leaves in a request what may pass to the app: what the gateway says itself is
-/// removed in every spelling. What a framework makes of an invalid trace context is
-/// its own affair, so the state that came with one goes too.
-pub fn clean(headers: &mut HeaderMap, trace: &Trace, managed: &Managed) {
+/// Removes the headers that only the gateway may set, in every spelling. Frameworks
+/// differ in how they read an invalid trace context, so the state beside one is
+/// removed too.
+pub fn strip_untrusted(headers: &mut HeaderMap, trace: &Trace, managed: &ReservedHeaders) {
     let claimed = headers.keys().filter(|name| managed.claims(name.as_str()));
     let claimed: Vec<HeaderName> = claimed.cloned().collect();
     for name in &claimed {
@@ -111,7 +110,7 @@ pub fn clean(headers: &mut HeaderMap, trace: &Trace, managed: &Managed) {
 
 /// Tells the app about the connection and the request; `verified` are the identity
 /// and route headers that have a value.
-pub fn tell(
+pub fn set_forwarding_headers(
     headers: &mut HeaderMap,
     client: &Client,
     host: &str,
@@ -170,8 +169,8 @@ mod tests {
     use super::*;
     use crate::request::client::Scheme;
 
-    fn managed() -> Managed {
-        Managed::new([
+    fn managed() -> ReservedHeaders {
+        ReservedHeaders::new([
             &HeaderName::from_static("x-auth-user"),
             &HeaderName::from_static("remote-user"),
         ])
@@ -236,8 +235,8 @@ mod tests {
         let context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         headers.insert(TRACEPARENT, HeaderValue::from_static(context));
         trace.adopt(&headers, false);
-        clean(&mut headers, &trace, &managed());
-        tell(&mut headers, &client, "app.example", &trace, std::iter::empty());
+        strip_untrusted(&mut headers, &trace, &managed());
+        set_forwarding_headers(&mut headers, &client, "app.example", &trace, std::iter::empty());
         let told: Vec<_> =
             headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
         let request_id = format!("x-request-id: {}", trace.request_id());
@@ -263,8 +262,8 @@ mod tests {
             Client { address: None, scheme: Scheme::Http, hops: Vec::new(), via_trusted: false };
         let mut trace = Trace::new();
         trace.adopt(&headers, false);
-        clean(&mut headers, &trace, &managed());
-        tell(&mut headers, &client, "", &trace, std::iter::empty());
+        strip_untrusted(&mut headers, &trace, &managed());
+        set_forwarding_headers(&mut headers, &client, "", &trace, std::iter::empty());
         assert!(!headers.contains_key(TRACESTATE));
         assert_eq!(headers.get(TRACEPARENT), trace.made_traceparent().as_ref());
     }

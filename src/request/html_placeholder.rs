@@ -1,41 +1,39 @@
-//! Texts of a page replaced while it streams by, wherever its pieces are cut.
+//! Replaces texts of a page while it streams by, wherever its pieces are cut.
 //!
-//! Pure. Of what has come no more is held back than could be the beginning of a
-//! text to be replaced; what is put in is not looked at again. Pieces without
-//! such a text pass through without being copied.
+//! Pure. Only a possible beginning of such a text is held back; inserted values are
+//! not searched again. Pieces without such a text pass through without a copy.
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 
-/// Octets a text must have: a shorter one might stand in a page by chance.
+/// Shortest text, in bytes: a shorter one might occur in a page by chance.
 const SHORTEST: usize = 8;
 const LONGEST: usize = 128;
 
-/// Whether this may be a text to be replaced: nothing that HTML or a script would
-/// write differently.
+/// Whether this can be a text to replace: without characters that HTML or a script
+/// would escape.
 pub fn is_placeholder(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.:@%$#{}[]".contains(&b);
     (SHORTEST..=LONGEST).contains(&text.len()) && text.bytes().all(plain)
 }
 
-/// Whether this may be put into a page, be it in text, an attribute in quotes or
-/// a string of a script: no such place ends at any of these characters. Tokens are
-/// made of them.
+/// Whether a value is safe in a page's text, in a quoted attribute and in a string of
+/// a script: none of these ends at the allowed characters. Tokens consist of them.
 pub fn is_safe_in_a_page(value: &[u8]) -> bool {
     value.iter().all(|b| b.is_ascii_alphanumeric() || b"._-~+/=:".contains(b))
 }
 
-/// One text and what stands in its place.
+/// One text and its replacement.
 struct Pair {
     finder: memmem::Finder<'static>,
     value: Bytes,
 }
 
-/// The replacing of one page.
+/// The replacements in one page.
 #[derive(Default)]
 pub struct Replacer {
     pairs: Vec<Pair>,
-    /// The beginning of a text, perhaps.
+    /// Possibly the beginning of a text.
     held: Bytes,
 }
 
@@ -49,7 +47,7 @@ impl Replacer {
         Self { pairs: pairs.into_iter().map(pair).collect(), held: Bytes::new() }
     }
 
-    /// What can go on now that `piece` has come.
+    /// The part of the page that can be sent after `piece`.
     pub fn push(&mut self, piece: Bytes) -> Bytes {
         let mut rest = std::mem::take(&mut self.held);
         if rest.is_empty() {
@@ -74,7 +72,7 @@ impl Replacer {
         replaced.freeze()
     }
 
-    /// What is left at the end of the page.
+    /// The rest, at the end of the page.
     pub fn finish(&mut self) -> Bytes {
         std::mem::take(&mut self.held)
     }
@@ -84,7 +82,7 @@ impl Replacer {
         found.min_by_key(|(start, _)| *start)
     }
 
-    /// Octets at the end that may be the beginning of a text.
+    /// Bytes at the end that may be the beginning of a text.
     fn begun(&self, text: &[u8]) -> usize {
         let begun = |pair: &Pair| {
             let needle = pair.finder.needle();

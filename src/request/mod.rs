@@ -2,6 +2,7 @@
 //! and how a refusal looks. Pure.
 
 pub mod client;
+pub mod code;
 pub mod headers;
 pub mod html_placeholder;
 pub mod path;

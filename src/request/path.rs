@@ -1,4 +1,4 @@
-//! Which rule a path falls under, when there can be no doubt about the path.
+//! The rule that a path falls under, if the path has one reading only.
 //!
 //! Rules match the exact bytes of the path, and the same bytes are forwarded:
 //! nothing is normalised, so gateway and app cannot disagree about a rewrite.

@@ -1,33 +1,34 @@
 //! What a client is told: the only place that picks a status or an error body.
 //!
 //! A `Refusal` is why a request goes no further. Its public half (status, code,
-//! title, detail) is one table here and never says why a cookie failed; the
-//! precise cause goes to the log. Bodies are `application/problem+json`
-//! (RFC 9457) with a stable `code`.
+//! detail) is one table here and never says why a cookie failed; the precise cause
+//! goes to the log. Bodies are `application/problem+json` (RFC 9457) with a stable
+//! `code`.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+use super::code::Code;
 use crate::base::units::whole_seconds;
+use crate::limit::{Exceeded, Limit};
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The request, or an input in it, cannot be understood in one way only.
     BadRequest(&'static str),
-    /// Whoever must be asked wants to be asked again later.
+    /// The session authority answered 429.
     Busy(Duration),
     CrossSite,
-    /// The app has as many requests as it is to have.
+    /// The app is at its concurrency limit.
     Full,
     IssuerFailed,
     MethodNotAllowed(String),
     NotAllowed,
-    /// The cookie's name, for `WWW-Authenticate`.
-    NotSignedIn(String),
-    SessionExpired(String),
+    NotSignedIn,
+    SessionExpired,
     Timeout,
     TooLarge(Part),
     TooMany {
@@ -47,14 +48,14 @@ pub enum Part {
     Target,
 }
 
-/// The public face of a refusal.
-struct Face {
+/// The public half of a refusal.
+struct PublicError {
     status: StatusCode,
-    code: &'static str,
+    code: Code,
     detail: &'static str,
 }
 
-/// Who is asking: a page being opened, or a script.
+/// Who reads the answer: a page being opened, or a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
     Navigation,
@@ -70,109 +71,111 @@ pub struct Reply {
 }
 
 impl Refusal {
-    fn face(&self) -> Face {
+    fn public(&self) -> PublicError {
         let (status, code, detail) = match self {
-            Self::BadRequest(detail) => (StatusCode::BAD_REQUEST, "bad_request", *detail),
+            Self::BadRequest(detail) => (StatusCode::BAD_REQUEST, Code::BadRequest, *detail),
             Self::Busy(_) => (
                 StatusCode::TOO_MANY_REQUESTS,
-                "too_many_requests",
+                Code::TooManyRequests,
                 "the session cannot be checked now; wait as long as Retry-After says",
             ),
             Self::CrossSite => (
                 StatusCode::FORBIDDEN,
-                "cross_site",
+                Code::CrossSite,
                 "requests from another site are not answered here",
             ),
             Self::Full => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
+                Code::Unavailable,
                 "the app is busy; wait as long as Retry-After says",
             ),
             Self::IssuerFailed => (
                 StatusCode::BAD_GATEWAY,
-                "issuer_failed",
+                Code::IssuerFailed,
                 "the token's issuer gave no usable answer",
             ),
             Self::MethodNotAllowed(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
+                Code::MethodNotAllowed,
                 "this address does not answer to that method",
             ),
             Self::NotAllowed => {
-                (StatusCode::FORBIDDEN, "not_allowed", "the signed-in user may not do this")
+                (StatusCode::FORBIDDEN, Code::NotAllowed, "the signed-in user may not do this")
             }
-            Self::NotSignedIn(_) => {
-                (StatusCode::UNAUTHORIZED, "not_signed_in", "there is no valid session")
+            Self::NotSignedIn => {
+                (StatusCode::UNAUTHORIZED, Code::NotSignedIn, "there is no valid session")
             }
-            Self::SessionExpired(_) => {
-                (StatusCode::UNAUTHORIZED, "session_expired", "the session has expired")
+            Self::SessionExpired => {
+                (StatusCode::UNAUTHORIZED, Code::SessionExpired, "the session has expired")
             }
             Self::Timeout => {
-                (StatusCode::GATEWAY_TIMEOUT, "timeout", "the app did not answer in time")
+                (StatusCode::GATEWAY_TIMEOUT, Code::Timeout, "the app did not answer in time")
             }
             Self::TooLarge(Part::Body) => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the request body is too large")
+                (StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, "the request body is too large")
             }
             Self::TooLarge(Part::Headers) => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "too_large",
+                Code::TooLarge,
                 "the request headers are too large",
             ),
             Self::TooLarge(Part::Target) => {
-                (StatusCode::URI_TOO_LONG, "too_large", "the request target is too long")
+                (StatusCode::URI_TOO_LONG, Code::TooLarge, "the request target is too long")
             }
             Self::TooMany { .. } => (
                 StatusCode::TOO_MANY_REQUESTS,
-                "too_many_requests",
+                Code::TooManyRequests,
                 "the limit is used up; wait as long as Retry-After says",
             ),
             Self::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
+                Code::Unavailable,
                 "something this answer depends on is not available",
             ),
             Self::UpstreamFailed => {
-                (StatusCode::BAD_GATEWAY, "upstream_failed", "the app gave no usable answer")
+                (StatusCode::BAD_GATEWAY, Code::UpstreamFailed, "the app gave no usable answer")
             }
         };
-        Face { status, code, detail }
+        PublicError { status, code, detail }
     }
 
-    /// The stable identifier of this refusal, in bodies, logs and metrics.
-    pub fn code(&self) -> &'static str {
-        self.face().code
+    /// The request is over a limit.
+    pub fn too_many(limit: &Limit, exceeded: &Exceeded) -> Self {
+        Self::TooMany {
+            retry_after: exceeded.retry_after,
+            policy: limit.policy_header().clone(),
+            left: exceeded.header(limit),
+        }
+    }
+
+    pub fn code(&self) -> Code {
+        self.public().code
     }
 
     pub fn status(&self) -> StatusCode {
-        self.face().status
+        self.public().status
     }
 
-    /// The refusal as an answer; pages being opened get HTML, scripts JSON.
+    /// The refusal as an answer: HTML for a page being opened, JSON for a script.
     pub fn reply(&self, audience: Audience) -> Reply {
         self.reply_as(self.status(), audience)
     }
 
-    /// As `reply`, with a status somebody chose for this code.
+    /// As `reply`, with the status that the settings choose for this code.
     pub fn reply_as(&self, status: StatusCode, audience: Audience) -> Reply {
-        let face = Face { status, ..self.face() };
+        let public = PublicError { status, ..self.public() };
         let (content_type, body) = match audience {
-            Audience::Navigation => ("text/html; charset=utf-8", face.html()),
-            Audience::Script => ("application/problem+json", face.json()),
+            Audience::Navigation => ("text/html; charset=utf-8", public.html()),
+            Audience::Script => ("application/problem+json", public.json()),
         };
         let content_type = HeaderValue::from_static(content_type);
-        let mut reply = Reply::new(face.status, content_type, Bytes::from(body));
+        let mut reply = Reply::new(public.status, content_type, Bytes::from(body));
         match self {
             Self::Busy(retry_after) => {
                 reply.push(header::RETRY_AFTER, &whole_seconds(*retry_after).max(1).to_string());
             }
             Self::Full => reply.push(header::RETRY_AFTER, "1"),
             Self::MethodNotAllowed(allow) => reply.push(header::ALLOW, allow),
-            // A challenge belongs to 401 alone (RFC 9110 section 11.6.1).
-            Self::NotSignedIn(cookie) | Self::SessionExpired(cookie)
-                if status == StatusCode::UNAUTHORIZED =>
-            {
-                reply.push(header::WWW_AUTHENTICATE, &format!("Cookie cookie-name=\"{cookie}\""));
-            }
             Self::TooMany { retry_after, policy, left } => {
                 reply.push(header::RETRY_AFTER, &whole_seconds(*retry_after).max(1).to_string());
                 reply.headers.insert(RATELIMIT_POLICY, policy.clone());
@@ -182,8 +185,8 @@ impl Refusal {
             | Self::CrossSite
             | Self::IssuerFailed
             | Self::NotAllowed
-            | Self::NotSignedIn(_)
-            | Self::SessionExpired(_)
+            | Self::NotSignedIn
+            | Self::SessionExpired
             | Self::Timeout
             | Self::TooLarge(_)
             | Self::Unavailable
@@ -198,11 +201,11 @@ pub const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charse
 pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-impl Face {
+impl PublicError {
     fn json(&self) -> String {
         let title = self.status.canonical_reason().unwrap_or("Error");
-        let (status, code, detail) = (self.status.as_u16(), self.code, self.detail);
-        // Every part is a constant without characters that JSON escapes.
+        let (status, code, detail) = (self.status.as_u16(), self.code.as_str(), self.detail);
+        // Each part is a constant without characters that JSON escapes.
         format!(
             r#"{{"type":"about:blank","title":"{title}","status":{status},"code":"{code}","detail":"{detail}"}}"#
         )
@@ -210,7 +213,7 @@ impl Face {
 
     fn html(&self) -> String {
         let title = self.status.canonical_reason().unwrap_or("Error");
-        let (status, code, detail) = (self.status.as_u16(), self.code, self.detail);
+        let (status, code, detail) = (self.status.as_u16(), self.code.as_str(), self.detail);
         format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{status} {title}</title>\
              <meta name=\"viewport\" content=\"width=device-width\"><h1>{title}</h1><p>{detail}.</p>\
@@ -219,7 +222,7 @@ impl Face {
     }
 }
 
-/// Fields of a token's answer, with those the framework adds.
+/// Header fields of a token's answer, including those the framework adds.
 const USUAL_HEADERS: usize = 9;
 
 impl Reply {
@@ -233,7 +236,7 @@ impl Reply {
         Self { status, headers, body }
     }
 
-    /// A text that is everybody's and may be stored.
+    /// A public text, which caches may store.
     pub fn public(status: StatusCode, kind: HeaderValue, cache: HeaderValue, body: Bytes) -> Self {
         let mut reply = Self::new(status, kind, body);
         reply.headers.insert(header::CACHE_CONTROL, cache);
@@ -245,6 +248,14 @@ impl Reply {
     pub fn push(&mut self, name: HeaderName, value: &str) {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);
+        }
+    }
+
+    /// Says which cookie would sign in. A challenge belongs to 401 alone (RFC 9110
+    /// section 11.6.1).
+    pub fn challenge(&mut self, cookie: &str) {
+        if self.status == StatusCode::UNAUTHORIZED {
+            self.push(header::WWW_AUTHENTICATE, &format!("Cookie cookie-name=\"{cookie}\""));
         }
     }
 
@@ -260,28 +271,35 @@ impl Reply {
 mod tests {
     use super::*;
 
+    /// One of each. A new variant does not compile until it has an arm here, and is
+    /// in the list once the arm before it leads to it.
     fn all() -> Vec<Refusal> {
-        vec![
-            Refusal::BadRequest("why"),
-            Refusal::CrossSite,
-            Refusal::IssuerFailed,
-            Refusal::MethodNotAllowed("GET, POST".into()),
-            Refusal::NotAllowed,
-            Refusal::NotSignedIn("sid".into()),
-            Refusal::SessionExpired("sid".into()),
-            Refusal::Timeout,
-            Refusal::TooLarge(Part::Body),
-            Refusal::TooLarge(Part::Headers),
-            Refusal::TooLarge(Part::Target),
-            Refusal::TooMany {
-                retry_after: Duration::from_millis(1_200),
-                policy: HeaderValue::from_static(""),
-                left: HeaderValue::from_static(""),
-            },
-            Refusal::Unavailable,
-            Refusal::UpstreamFailed,
-            Refusal::Busy(Duration::from_secs(3)),
-        ]
+        let next = |refusal: &Refusal| {
+            Some(match refusal {
+                Refusal::BadRequest(_) => Refusal::Busy(Duration::from_secs(3)),
+                Refusal::Busy(_) => Refusal::CrossSite,
+                Refusal::CrossSite => Refusal::Full,
+                Refusal::Full => Refusal::IssuerFailed,
+                Refusal::IssuerFailed => Refusal::MethodNotAllowed("GET, POST".into()),
+                Refusal::MethodNotAllowed(_) => Refusal::NotAllowed,
+                Refusal::NotAllowed => Refusal::NotSignedIn,
+                Refusal::NotSignedIn => Refusal::SessionExpired,
+                Refusal::SessionExpired => Refusal::Timeout,
+                Refusal::Timeout => Refusal::TooLarge(Part::Body),
+                Refusal::TooLarge(Part::Body) => Refusal::TooLarge(Part::Headers),
+                Refusal::TooLarge(Part::Headers) => Refusal::TooLarge(Part::Target),
+                Refusal::TooLarge(Part::Target) => too_many(Duration::from_millis(1_200)),
+                Refusal::TooMany { .. } => Refusal::Unavailable,
+                Refusal::Unavailable => Refusal::UpstreamFailed,
+                Refusal::UpstreamFailed => return None,
+            })
+        };
+        std::iter::successors(Some(Refusal::BadRequest("why")), next).collect()
+    }
+
+    fn too_many(retry_after: Duration) -> Refusal {
+        let empty = HeaderValue::from_static("");
+        Refusal::TooMany { retry_after, policy: empty.clone(), left: empty }
     }
 
     fn field(reply: &Reply, name: &str) -> Option<String> {
@@ -294,7 +312,7 @@ mod tests {
             let reply = refusal.reply(Audience::Script);
             let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
             assert_eq!(body["status"], reply.status.as_u16());
-            assert_eq!(body["code"], refusal.code());
+            assert_eq!(body["code"], refusal.code().as_str());
             assert_eq!(field(&reply, "cache-control").as_deref(), Some("no-store"));
             assert_eq!(field(&reply, "content-type").as_deref(), Some("application/problem+json"));
         }
@@ -302,16 +320,19 @@ mod tests {
 
     #[test]
     fn retry_after_is_whole_seconds_rounded_up() {
-        let reply = all()[11].reply(Audience::Script);
+        let reply = too_many(Duration::from_millis(1_200)).reply(Audience::Script);
         assert_eq!(field(&reply, "retry-after").as_deref(), Some("2"));
     }
 
     #[test]
-    fn refusals_of_the_session_name_the_cookie() {
-        let reply = Refusal::NotSignedIn("sid".into()).reply(Audience::Script);
-        assert_eq!(
-            field(&reply, "www-authenticate").as_deref(),
-            Some("Cookie cookie-name=\"sid\"")
-        );
+    fn only_a_401_names_the_cookie_that_would_sign_in() {
+        let challenged = |status| {
+            let mut reply = Refusal::NotSignedIn.reply_as(status, Audience::Script);
+            reply.challenge("sid");
+            field(&reply, "www-authenticate")
+        };
+        let expected = "Cookie cookie-name=\"sid\"";
+        assert_eq!(challenged(StatusCode::UNAUTHORIZED).as_deref(), Some(expected));
+        assert_eq!(challenged(StatusCode::FORBIDDEN), None);
     }
 }

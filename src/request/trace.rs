@@ -1,11 +1,10 @@
-//! Which request this is: the id that joins what the gateway, the app and those
-//! before and behind them say about it, and the W3C trace context.
+//! The request's id, which joins the logs of all programs that handle it, and its W3C
+//! trace context.
 //!
-//! `X-Request-Id` is believed from trusted proxies only; a valid `traceparent`
-//! from anybody, because it carries no authority and browsers send it. What is
-//! missing is made here: unique, not secret. Ids are cut from blocks that each
-//! thread fills now and then, so that a request neither draws random numbers nor
-//! allocates.
+//! `X-Request-Id` is believed from trusted proxies only; a valid `traceparent` from any
+//! client, because it carries no authority and browsers send it. Missing ids are made
+//! here: unique, not secret. Each thread makes them in blocks, so a request neither
+//! draws random numbers nor allocates.
 
 use std::cell::RefCell;
 
@@ -18,11 +17,11 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Longer ids are not adopted: they are repeated in every line about a request.
+/// Longest adopted id: it is repeated in every line about the request.
 const LONGEST_ID: usize = 128;
 /// `00-` trace id `-` parent id `-` flags.
 const TRACEPARENT_LENGTH: usize = 55;
-/// Contexts made at once.
+/// Contexts per block.
 const BLOCK: usize = 64;
 
 /// The names one request goes by.
@@ -41,15 +40,14 @@ enum Parent {
 }
 
 impl Trace {
-    /// New names. The request id is the new trace id, so that either finds the
-    /// other.
+    /// New names. The request id is the new trace id, so that either finds the other.
     pub fn new() -> Self {
         let context = SOURCE.with_borrow_mut(Source::next);
         let request_id = context.slice(3..35);
         Self { request_id: shared(request_id), traceparent: shared(context), parent: Parent::Made }
     }
 
-    /// Takes over what the request says about itself, as far as it is believed.
+    /// Adopts the request's own ids, as far as they are believed.
     pub fn adopt(&mut self, headers: &HeaderMap, via_trusted: bool) {
         if via_trusted && let Some(id) = only(headers, &X_REQUEST_ID).filter(|id| is_id(id)) {
             self.request_id = id.clone();
@@ -73,9 +71,8 @@ impl Trace {
         (X_REQUEST_ID, self.request_id.clone())
     }
 
-    /// The `traceparent` the app needs if it did not get a valid one; whatever
-    /// `tracestate` came with an invalid one is then void (W3C Trace Context,
-    /// section 3.3).
+    /// The `traceparent` for the app, if the request has no valid one; a `tracestate`
+    /// beside an invalid one is void (W3C Trace Context, section 3.3).
     pub fn made_traceparent(&self) -> Option<HeaderValue> {
         match self.parent {
             Parent::Kept => None,
@@ -135,9 +132,9 @@ thread_local! {
     static SOURCE: RefCell<Source> = RefCell::new(Source::seeded());
 }
 
-/// One thread's supply of trace contexts.
+/// One thread's block of trace contexts.
 struct Source {
-    /// Random, so that no two threads or processes make the same.
+    /// Random, so that threads and processes make different ones.
     prefix: u64,
     next: u64,
     block: Bytes,
@@ -146,7 +143,7 @@ struct Source {
 impl Source {
     fn seeded() -> Self {
         let mut seed = [0; 16];
-        // Without randomness ids repeat after a restart, which does no harm.
+        // Without randomness ids repeat after a restart, which is harmless.
         let _ = aws_lc_rs::rand::fill(&mut seed);
         let seed = u128::from_le_bytes(seed);
         let half = |number: u128| u64::try_from(number & u128::from(u64::MAX)).unwrap_or(1);
@@ -176,8 +173,8 @@ impl Source {
     }
 }
 
-/// Counts on, scattered over all numbers without meeting any twice (the finalizer
-/// of SplitMix64): whoever samples by the last digits gets a fair sample.
+/// Maps a counter to distinct, scattered numbers (the finalizer of SplitMix64), so
+/// that sampling by the last digits is fair.
 fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,7 +1,7 @@
 //! A request as the core sees it, once nothing about it is ambiguous.
 //!
 //! `admit` refuses what two programs could read differently (framing, target,
-//! host) and says what to tidy; `RequestView` is then the only request the
+//! host) and says what to normalise; `RequestView` is then the only request that the
 //! deciding code knows. Neither knows the proxy framework.
 
 use std::time::Duration;
@@ -23,20 +23,20 @@ pub static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site"
 pub const NO_REQUEST_LINE: Refusal =
     Refusal::BadRequest("the request line is not a method, a target and a version");
 
-/// What one request may take.
+/// Limits of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Octets of the whole head.
+    /// Largest head, in bytes.
     pub header: usize,
-    /// Fields in it.
+    /// Most fields in a head.
     pub headers: usize,
-    /// Octets of the target.
+    /// Longest target, in bytes.
     pub uri: usize,
-    /// Octets of a body that is read here.
+    /// Largest body that the gateway itself reads, in bytes.
     pub token_body: usize,
-    /// How long the next piece of a body may take to come, and of an answer to be taken.
+    /// Longest wait for the next piece of a body to arrive, or of an answer to be taken.
     pub body_timeout: Duration,
-    /// How long a body may take as a whole if it is read here.
+    /// Longest time for a whole body that the gateway itself reads.
     pub token_body_timeout: Duration,
 }
 
@@ -76,7 +76,7 @@ pub fn is_upgrade(method: &Method, version: Version, headers: &HeaderMap) -> boo
         && headers.get_all(header::CONTENT_LENGTH).iter().all(|length| length == "0")
 }
 
-/// Whether a list, which may stand in several fields, has this member.
+/// Whether a list, possibly spread over several fields, has this member.
 fn lists(headers: &HeaderMap, name: &HeaderName, member: &str) -> bool {
     let fields = headers.get_all(name).iter().map(HeaderValue::as_bytes);
     let mut members = fields.flat_map(|field| field.split(|&b| b == b','));
@@ -93,9 +93,9 @@ pub struct Head<'a> {
     pub limits: Limits,
 }
 
-/// What the shell changes before anything else looks at the request.
+/// Changes that the shell makes before anything else reads the request.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Tidy {
+pub struct Normalised {
     /// Several `Cookie` fields joined into one (RFC 9113 section 8.2.3).
     pub cookie: Option<HeaderValue>,
     /// The authority of an absolute-form target, when there was no `Host`.
@@ -105,8 +105,8 @@ pub struct Tidy {
 }
 
 /// Refuses a request that could be understood in two ways.
-pub fn admit(head: &Head<'_>) -> Result<Tidy, Refusal> {
-    let mut tidy = Tidy::default();
+pub fn admit(head: &Head<'_>) -> Result<Normalised, Refusal> {
+    let mut normalised = Normalised::default();
     check_size(head)?;
     check_method(&head.parts.method)?;
     check_framing(head)?;
@@ -122,17 +122,17 @@ pub fn admit(head: &Head<'_>) -> Result<Tidy, Refusal> {
     if !head.target.starts_with(b"/") {
         let (authority, path) = absolute_form(head.target)?;
         if head.parts.headers.get(header::HOST).is_none() {
-            tidy.host = HeaderValue::from_bytes(authority).ok();
+            normalised.host = HeaderValue::from_bytes(authority).ok();
         }
-        tidy.target = Some(path);
+        normalised.target = Some(path);
     }
-    check_host(head, tidy.host.as_ref())?;
-    let path = tidy.target.as_deref().unwrap_or(head.target);
+    check_host(head, normalised.host.as_ref())?;
+    let path = normalised.target.as_deref().unwrap_or(head.target);
     let path = path.split(|&b| b == b'?').next().unwrap_or_default();
     // Graphic ASCII only, as checked above.
     path::refuse(std::str::from_utf8(path).unwrap_or("//")).map_err(Refusal::BadRequest)?;
-    tidy.cookie = join_cookies(&head.parts.headers);
-    Ok(tidy)
+    normalised.cookie = join_cookies(&head.parts.headers);
+    Ok(normalised)
 }
 
 fn check_size(head: &Head<'_>) -> Result<(), Refusal> {
@@ -167,7 +167,7 @@ fn check_framing(head: &Head<'_>) -> Result<(), Refusal> {
         && (lengths.next().is_some()
             || !length.as_bytes().iter().all(u8::is_ascii_digit)
             || length.is_empty()
-            // No body is that long; apps that count in 63 bits read it differently.
+            // Apps that count in 63 bits would read a longer number differently.
             || length.len() > 18)
     {
         return Err(Refusal::BadRequest("Content-Length must be one number"));
@@ -273,18 +273,18 @@ impl<'a> RequestView<'a> {
         self.headers.get(name).map(HeaderValue::as_bytes)
     }
 
-    /// The origin that is asking, if it is one.
+    /// The requesting origin, if there is exactly one.
     pub fn origin(&self) -> Option<&'a [u8]> {
         self.header(&header::ORIGIN).filter(|_| !self.is_repeated(&header::ORIGIN))
     }
 
-    /// Whether a header that has one value came in several fields.
+    /// Whether a single-valued header came in several fields.
     pub fn is_repeated(&self, name: &HeaderName) -> bool {
         self.headers.get_all(name).iter().nth(1).is_some()
     }
 
-    /// Whether a page is being opened (Fetch metadata, else `Accept`), as
-    /// opposed to a script asking.
+    /// Whether the answer is for a page being opened (Fetch metadata, else `Accept`) or
+    /// for a script.
     pub fn audience(&self) -> Audience {
         let opens = match self.header(&SEC_FETCH_MODE) {
             Some(mode) => mode == b"navigate",

@@ -1,9 +1,9 @@
-//! Limits a connection before it has sent a request.
+//! What a connection may cost before it has sent a request.
 //!
 //! The framework bounds each read of a request's head but not the head as a
-//! whole, and not the number of connections. `LimitedApp` wraps the application: a
-//! connection over a limit is closed at once, and so is one whose handshake or head
-//! does not arrive in time (slow loris).
+//! whole, and not the number of connections. `Guarded` wraps what is served: a
+//! connection over a limit is closed at once, one that is not opened properly or
+//! in time ends, and so does one whose head does not arrive (slow loris).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,16 +23,16 @@ use crate::config::Server;
 use crate::edge::{AddressPermit, ConnectionPermit, Edge};
 use crate::gateway::Gateway;
 use crate::gateway::connection::Connection;
-use crate::observe::Slow;
-use crate::state::Live;
+use crate::observe::{ConnectionEvent, ConnectionRefusal, Event, LatePart};
+use crate::state::State;
 
-/// Longest wait for an idle keep-alive connection while draining.
+/// How long a connection that is kept is waited for at the most.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 
-/// The protocol of a listener, and the application behind it.
+/// What a listener serves, and to whom it listens.
 pub(super) enum ListenerKind {
     Plain(Proxies),
-    /// Plain HTTP, redirected to the TLS listener.
+    /// Plain HTTP, sent to the TLS listener.
     Redirect(Arc<HttpServer<Redirect>>),
     Tls(Proxies),
 }
@@ -47,14 +47,14 @@ pub(super) struct Proxies {
 
 /// A listener behind the limits of the edge and a deadline for request heads.
 pub(super) struct LimitedApp {
-    live: Arc<Live>,
+    live: Arc<State>,
     serves: ListenerKind,
     header_timeout: Duration,
     idle_timeout: Duration,
 }
 
 impl LimitedApp {
-    pub(super) fn new(live: &Arc<Live>, serves: ListenerKind, server: &Server) -> Self {
+    pub(super) fn new(live: &Arc<State>, serves: ListenerKind, server: &Server) -> Self {
         Self {
             live: live.clone(),
             serves,
@@ -63,13 +63,13 @@ impl LimitedApp {
         }
     }
 
-    /// Everything a connection must pass before its first request: the limit of all
-    /// connections, the PROXY protocol header where one is due, the limit of its address,
-    /// and the TLS handshake.
+    /// What must hold before anybody looks for a request: a place among all, the
+    /// header of those who send one, a place among those of the same address, and
+    /// the handshake.
     async fn open(&self, stream: Stream) -> Option<(Stream, Admitted)> {
         let (live, edge) = (&self.live, self.live.edge());
         let Some(open) = live.connections.enter(edge.max_connections) else {
-            live.metrics.connections_refused.inc();
+            self.emit(ConnectionEvent::Refused(ConnectionRefusal::Full));
             return None;
         };
         let stream = self.take_proxy_header(&edge, stream).await?;
@@ -78,7 +78,7 @@ impl LimitedApp {
                 Some((address, limit)) => {
                     let place = live.connections.admit(address, limit);
                     if place.is_none() {
-                        live.metrics.addresses_refused.inc();
+                        self.emit(ConnectionEvent::Refused(ConnectionRefusal::AddressFull));
                         return None;
                     }
                     place
@@ -89,7 +89,8 @@ impl LimitedApp {
         let ListenerKind::Tls(_) = self.serves else { return Some((stream, admitted)) };
         let tls = edge.tls.as_ref()?;
         let secured = handshake::secure(stream, tls, self.header_timeout).await;
-        live.metrics.handshake(secured.as_ref().map_or_else(|error| error.as_str(), |_| "done"));
+        let result = secured.as_ref().map_or_else(|error| error.as_str(), |_| "done");
+        self.emit(ConnectionEvent::Handshake { result });
         secured.ok().map(|stream| (stream, admitted))
     }
 
@@ -99,7 +100,7 @@ impl LimitedApp {
         }
         let taken = handshake::take_proxy_header(stream, self.header_timeout).await;
         if taken.is_err() {
-            self.live.metrics.proxy_headers_refused.inc();
+            self.emit(ConnectionEvent::Refused(ConnectionRefusal::ProxyHeader));
         }
         taken.ok()
     }
@@ -139,7 +140,7 @@ impl LimitedApp {
         self.serve(&proxies.http1, stream, connection, shutdown).await
     }
 
-    /// HTTP/1.1, as long as heads arrive in time.
+    /// HTTP/1.1, as long as heads come in time.
     async fn serve<A: ServerApp>(
         &self,
         app: &Arc<A>,
@@ -152,22 +153,26 @@ impl LimitedApp {
         self.in_time(served.await).flatten()
     }
 
-    /// Counts a `None`, which means that a head took too long.
+    /// Counts what is `None` because it took too long.
     fn in_time<T>(&self, done: Option<T>) -> Option<T> {
         if done.is_none() {
-            self.live.metrics.slow_client(Slow::Head);
+            self.emit(ConnectionEvent::Late(LatePart::Head));
         }
         done
     }
+
+    fn emit(&self, event: ConnectionEvent) {
+        self.live.telemetry.emit(Event::Connection(event));
+    }
 }
 
-/// The permits of a connection, held while it is open.
+/// What a connection holds while it is open.
 struct Admitted {
     _open: ConnectionPermit,
     _place: Option<AddressPermit>,
 }
 
-/// The peer's address; `None` is a unix socket.
+/// Where a connection comes from; `None` is a unix socket.
 fn peer(stream: &Stream) -> Option<std::net::IpAddr> {
     let digest = stream.get_socket_digest()?;
     digest.peer_addr()?.as_inet().map(|address| address.ip().to_canonical())
@@ -175,8 +180,8 @@ fn peer(stream: &Stream) -> Option<std::net::IpAddr> {
 
 /// Whether the connection begins with the preface of HTTP/2 (RFC 9113 section
 /// 3.4). No method of HTTP/1.1 starts like it, so three bytes decide for most; the
-/// rest is awaited here, because the framework would wait without a limit. `None` if the
-/// client went away.
+/// rest is waited for here, because the framework would wait for ever. `None` if
+/// the client went away.
 async fn starts_as_http2(stream: &mut Stream) -> Option<bool> {
     let mut start = [0; 3];
     stream.try_peek(&mut start).await.ok()?;
@@ -201,9 +206,9 @@ impl ServerApp for LimitedApp {
         reused
     }
 
-    /// Waits for open connections after the last one was accepted. Clients learn with
-    /// their next answer that the connection closes; those still idle when the time is
-    /// over are cut off, possibly while sending a request.
+    /// Nobody is accepted any more. Clients that keep a connection learn with their
+    /// next answer that it is the last one; whoever still has none when the time
+    /// is over is cut off, possibly while it sends a request.
     async fn cleanup(&self) {
         const STEP: Duration = Duration::from_millis(20);
         let mut waited = Duration::ZERO;

@@ -12,12 +12,13 @@ use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
 use crate::gateway::connection::Connection;
+use crate::observe::{Event, RequestEvent};
 use crate::request::refusal::{Audience, PLAIN_TEXT, Refusal, Reply};
 use crate::request::view::{self, Head};
-use crate::state::Live;
+use crate::state::State;
 
 pub(super) struct Redirect {
-    pub(super) live: Arc<Live>,
+    pub(super) live: Arc<State>,
     /// Where HTTPS listens, as clients see it.
     pub(super) port: u16,
 }
@@ -39,7 +40,8 @@ impl ServeHttp for Redirect {
         if !is_head {
             *response.body_mut() = reply.body.to_vec();
         }
-        self.live.metrics.request("redirect", reply.status.as_u16());
+        let status = reply.status.as_u16();
+        self.live.telemetry.emit(Event::Request(RequestEvent::Redirected { status }));
         response
     }
 }
@@ -52,15 +54,15 @@ impl Redirect {
         }
         let raw = (session.req_header().version != Version::HTTP_2).then(|| session.to_h1_raw());
         let head = session.req_header();
-        let tidy = view::admit(&Head {
+        let normalised = view::admit(&Head {
             parts: head,
             target: head.raw_path(),
             raw: raw.as_deref(),
             limits: self.live.policy().limits,
         })?;
-        let host = head.headers.get(header::HOST).or(tidy.host.as_ref());
+        let host = head.headers.get(header::HOST).or(normalised.host.as_ref());
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let target = tidy.target.as_deref().unwrap_or_else(|| head.raw_path());
+        let target = normalised.target.as_deref().unwrap_or_else(|| head.raw_path());
         let target = std::str::from_utf8(target).unwrap_or_default();
         let location = self.live.edge().https(host, self.port, target).ok_or(NOT_OURS)?;
         let location = HeaderValue::try_from(location).map_err(|_| NOT_OURS)?;

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::state::Live;
+use crate::state::State;
 
 const EVERY: Duration = Duration::from_secs(10);
 /// Pause while a name has no address.
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Looks names up now, and again from time to time. Returns when the first
 /// answers are there, or are late.
-pub(super) fn keep_resolved(live: &Arc<Live>) {
+pub(super) fn keep_resolved(live: &Arc<State>) {
     let (done, first) = mpsc::channel();
     let live = Arc::downgrade(live);
     let spawned =
@@ -28,7 +28,7 @@ pub(super) fn keep_resolved(live: &Arc<Live>) {
     }
 }
 
-fn watch(live: &Weak<Live>, done: &mpsc::Sender<()>) {
+fn watch(live: &Weak<State>, done: &mpsc::Sender<()>) {
     let mut failing: Vec<(String, String)> = Vec::new();
     while let Some(live) = live.upgrade() {
         let mut failed = Vec::new();

@@ -23,7 +23,7 @@ use crate::base::crypto_provider;
 use crate::config::{Listen, Server};
 use crate::gateway::{Gateway, Probes};
 use crate::reload::{Reload, Reloader};
-use crate::state::Live;
+use crate::state::State;
 
 /// How long a successor waits for keys and stores before it serves.
 const COMPLETE_WITHIN: Duration = Duration::from_secs(10);
@@ -43,7 +43,7 @@ const FRAMES_WEIGH: usize = 5 * 1024 * 1024;
 /// the drain time is over. Blocks; must not be called inside a runtime. An error means
 /// that no thread could be started and nothing was served.
 pub fn serve(
-    live: &Arc<Live>,
+    live: &Arc<State>,
     server: &Server,
     listeners: Listeners,
     mut shutdown: Shutdown,
@@ -79,7 +79,7 @@ pub fn serve(
     for warning in live.policy().warnings() {
         tracing::warn!(warning, "dangerous setting");
     }
-    live.start();
+    live.watch_keys();
     if listeners.predecessor.is_some() {
         // The predecessor still serves, so there is time.
         live.wait_until_complete(COMPLETE_WITHIN);
@@ -137,7 +137,7 @@ impl BackgroundService for ReloadService {
 }
 
 /// The gateway as the framework runs it, shared by every listener that serves it.
-fn proxies(live: &Arc<Live>, server: &Server, conf: &Arc<ServerConf>) -> Proxies {
+fn proxies(live: &Arc<State>, server: &Server, conf: &Arc<ServerConf>) -> Proxies {
     crypto_provider::install();
     let http1 = http_proxy(conf, Gateway(live.clone()));
     let mut http2 = http_proxy(conf, Gateway(live.clone()));

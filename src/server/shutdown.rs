@@ -24,7 +24,7 @@ use super::listeners::Listeners;
 use super::signal_stream::{Asked, Signals, before_runtime};
 use crate::base::lock::Lock;
 use crate::config::Server;
-use crate::state::Live;
+use crate::state::State;
 
 /// By then every pending connection has been accepted.
 const LAST_CONNECTIONS: Duration = Duration::from_millis(100);
@@ -83,7 +83,7 @@ impl Shutdown {
         }
     }
 
-    pub(super) fn listen(self, live: &Arc<Live>, server: &Server, sockets: &Listeners) -> Watch {
+    pub(super) fn listen(self, live: &Arc<State>, server: &Server, sockets: &Listeners) -> Watch {
         let source = match self {
             Self::Signals(caught, program) => {
                 let upgrade = program.and_then(|program| Upgrade::new(program, sockets));
@@ -148,15 +148,15 @@ impl Upgrade {
 pub(super) struct Drained(Option<mpsc::Receiver<()>>);
 
 impl Drained {
-    pub(super) fn finish(self, live: &Live) {
+    pub(super) fn finish(self, live: &State) {
         if let Some(finished) = self.0 {
             drop(finished);
         }
-        live.flush();
+        live.telemetry.flush();
     }
 }
 
-fn wait_until_drained(live: &Live, limit: Duration, linger: Duration) {
+fn wait_until_drained(live: &State, limit: Duration, linger: Duration) {
     const STEP: Duration = Duration::from_millis(20);
     // A connection accepted just now is counted a moment later.
     std::thread::sleep(STEP * 2);
@@ -174,15 +174,15 @@ fn wait_until_drained(live: &Live, limit: Duration, linger: Duration) {
 }
 
 #[expect(clippy::exit, reason = "the framework would sleep through its whole grace period")]
-fn end(live: &Live, code: i32) -> ! {
-    live.flush();
+fn end(live: &State, code: i32) -> ! {
+    live.telemetry.flush();
     std::process::exit(code)
 }
 
 /// Gives the framework its signal to stop.
 pub(super) struct Watch {
     source: Source,
-    live: Arc<Live>,
+    live: Arc<State>,
     lame_duck: Duration,
     /// Set once the reason for stopping is known.
     linger: Arc<Lock<Duration>>,

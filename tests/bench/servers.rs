@@ -17,9 +17,9 @@ use pingora::services::listening::Service;
 use portcullis::base::clock::Clock;
 use portcullis::base::secret::Secrets;
 use portcullis::config::{Config, Format};
-use portcullis::observe::{AccessLog, Sink};
+use portcullis::observe::{AccessLog, AuditLog, Sink};
 use portcullis::server::{Listeners, Shutdown, SignalHandlers, serve};
-use portcullis::state::Live;
+use portcullis::state::State;
 
 use crate::cookies::SECRET;
 use crate::process::free_address;
@@ -54,7 +54,7 @@ fn run_gateway(kind: &str, app: &str) {
     let listeners = Listeners::bind(&server).unwrap();
     let address = listeners.addresses().next().unwrap();
     let access = AccessLog::start(Format::Json, Sink::Stdout).unwrap();
-    let live = Arc::new(Live::new(config, Clock::system(), access));
+    let live = Arc::new(State::new(config, Clock::system(), access, AuditLog::default()));
     std::thread::spawn(move || {
         let shutdown = Shutdown::Signals(SignalHandlers::but_hangups(), None);
         serve(&live, &server, listeners, shutdown, None).unwrap();

@@ -117,8 +117,7 @@ impl Tree {
         let mut base = module.to_vec();
         match rest.first()?.as_str() {
             "crate" => base.clear(),
-            "super" => {}
-            "self" => {}
+            "self" | "super" => {}
             child => {
                 base.push(child.to_owned());
                 return self.modules.contains(&base).then(|| [module, rest].concat());

@@ -4,18 +4,18 @@ use super::*;
 use crate::base::clock::{Clock, ManualClock};
 use crate::base::secret::Secrets;
 use crate::config::{Config, Format};
-use crate::identify::revocation::By;
-use crate::observe::{AccessLog, Sink};
+use crate::identify::revocation::RevokedBy;
+use crate::observe::{AccessLog, AuditLog, Sink};
 use crate::outbound::testing::{Habit, Server, ok, serve};
 use crate::session::Reason;
 use crate::session::Verdict;
-use crate::state::Live;
+use crate::state::State;
 use std::sync::Mutex;
 
 struct Setting {
     server: Server,
     says: Arc<Mutex<String>>,
-    live: Arc<Live>,
+    live: Arc<State>,
     clock: Arc<ManualClock>,
 }
 
@@ -39,19 +39,27 @@ impl Setting {
         let config = Config::read(&text, &Secrets::Literal).unwrap();
         let clock = ManualClock::at(1_790_000_000);
         let access = AccessLog::start(Format::Json, Sink::Off).unwrap();
-        let live = Arc::new(Live::new(config, Clock::Manual(clock.clone()), access));
+        let live =
+            Arc::new(State::new(config, Clock::Manual(clock.clone()), access, AuditLog::default()));
         Self { server, says, live, clock }
     }
 
     async fn see(&self, cookie: &str) -> Seen {
         let cookies = Cookies::new(cookie.as_bytes());
-        let now = self.live.clock.now();
-        match self.live.verify(&self.live.policy(), cookies, now).await.verdict {
+        let (policy, now) = (self.live.policy(), self.live.clock.now());
+        match self.live.identifier.identify(&policy, cookies, now).await.verdict {
             Verdict::Known(identity, 0) => Seen::Known(identity.user_id().to_owned()),
             Verdict::Known(_, other) => panic!("source {other}"),
             Verdict::Nobody(rejected) => Seen::Nobody(rejected.reason),
             Verdict::Unknown(silence) => Seen::Unknown(silence.retry_after.map(|d| d.as_secs())),
         }
+    }
+
+    async fn end_session(&self, cookie: &str, identity: &Identity, by: RevokedBy) {
+        let (policy, now) = (self.live.policy(), self.live.clock.now());
+        let cookies = Cookies::new(cookie.as_bytes());
+        let source = &policy.sources[0];
+        self.live.identifier.end_session(source, cookies, identity, by, now).await;
     }
 
     fn say(&self, what: &str) {
@@ -148,14 +156,12 @@ async fn silence_is_over_as_soon_as_the_app_answers_again() {
 async fn a_session_the_app_ended_is_forgotten() {
     let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
     assert_eq!(setting.see("sid=abc").await, known("u1"));
-    let policy = setting.live.policy();
-    setting.live.revoked.end_user("u1", setting.live.clock.now());
+    setting.live.identifier.revoke_user("u1", setting.live.clock.now());
     assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
-    setting.live.revoked.pardon_user("u1");
+    setting.live.identifier.pardon_user("u1");
     assert_eq!(setting.see("sid=abc").await, known("u1"));
     let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
-    let cookies = Cookies::new(b"sid=abc");
-    setting.live.end_session(&policy.sources[0], cookies, &identity, By::App).await;
+    setting.end_session("sid=abc", &identity, RevokedBy::App).await;
     assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
     assert_eq!(setting.server.requests().len(), 1, "nor is anybody asked about it");
 }
@@ -167,9 +173,7 @@ async fn no_other_spelling_of_the_cookies_brings_an_ended_session_back() {
     let asked = setting.server.requests().concat().to_ascii_lowercase();
     assert!(asked.contains("\r\ncookie: sid=abc%2f; sid.sig=x\r\n"), "{asked}");
     let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
-    let policy = setting.live.policy();
-    let cookies = Cookies::new(b"sid=abc%2F; sid.sig=x");
-    setting.live.end_session(&policy.sources[0], cookies, &identity, By::Operator).await;
+    setting.end_session("sid=abc%2F; sid.sig=x", &identity, RevokedBy::Operator).await;
     for spelling in [
         "sid=abc%2F; sid.sig=x",
         "sid.sig=x; sid=abc%2F",
@@ -189,9 +193,7 @@ async fn a_session_that_was_signed_out_is_not_good_again_because_it_was_nobodys(
     let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
     assert_eq!(setting.see("sid=abc").await, known("u1"));
     let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
-    let policy = setting.live.policy();
-    let cookies = Cookies::new(b"sid=abc");
-    setting.live.end_session(&policy.sources[0], cookies, &identity, By::App).await;
+    setting.end_session("sid=abc", &identity, RevokedBy::App).await;
     assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
     assert_eq!(setting.see("sid=abd").await, known("u1"), "another session");
     setting.clock.advance(Duration::from_secs(11));

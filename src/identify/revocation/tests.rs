@@ -60,7 +60,7 @@ fn check(revoked: &Revoked, cookie: &str) -> Result<(), Reason> {
     check_in(&tokens(), revoked, cookie)
 }
 
-fn end(policy: &Policy, revoked: &Revoked, cookie: &str, by: By) {
+fn end(policy: &Policy, revoked: &Revoked, cookie: &str, by: RevokedBy) {
     let cookies = Cookies::new(cookie.as_bytes());
     let identity = policy.sources[0].check(cookies, NOW.unix()).unwrap();
     revoked.end_session(&policy.sources[0], cookies, &identity, by, NOW);
@@ -93,7 +93,7 @@ fn a_signed_out_session_stays_out_in_every_spelling_of_its_cookie() {
     let revoked = Revoked::default();
     let claims = json!({ "sub": "u1", "jti": "1" });
     let sent = cookie(&claims);
-    end(&tokens(), &revoked, &sent, By::App);
+    end(&tokens(), &revoked, &sent, RevokedBy::App);
     assert_eq!(check(&revoked, &sent), Err(Reason::SignedOut));
     assert_eq!(check(&revoked, &sent.replace('.', "%2E")), Err(Reason::SignedOut));
     assert_eq!(check(&revoked, &format!("{sent}; t=x")), Err(Reason::SignedOut));
@@ -117,7 +117,7 @@ fn another_session_of_the_same_user_is_not_taken_for_the_one_signed_out() {
     };
     let revoked = Revoked::default();
     let (first, second) = (session(NOW.unix() - 60), session(NOW.unix()));
-    end(&flask, &revoked, &first, By::App);
+    end(&flask, &revoked, &first, RevokedBy::App);
     assert_eq!(check_in(&flask, &revoked, &first), Err(Reason::SignedOut));
     assert_eq!(check_in(&flask, &revoked, &second), Ok(()));
 }
@@ -126,8 +126,8 @@ fn another_session_of_the_same_user_is_not_taken_for_the_one_signed_out() {
 fn the_very_cookie_that_was_signed_out_is_good_again_once_the_app_sets_it() {
     let (sessions, revoked) = (undated_sessions(), Revoked::default());
     let (ada, bob) = (undated("17"), undated("18"));
-    end(&sessions, &revoked, &ada, By::App);
-    end(&sessions, &revoked, &bob, By::App);
+    end(&sessions, &revoked, &ada, RevokedBy::App);
+    end(&sessions, &revoked, &bob, RevokedBy::App);
     let other = ["__session=; Max-Age=0", "theme=dark", "x__session=1", "__session=x"];
     reissue(&sessions, &revoked, &ada, &other);
     assert_eq!(check_in(&sessions, &revoked, &ada), Err(Reason::SignedOut), "she only sent it");
@@ -142,7 +142,7 @@ fn the_very_cookie_that_was_signed_out_is_good_again_once_the_app_sets_it() {
 fn an_answer_on_its_way_when_the_session_ended_brings_nothing_back() {
     let (sessions, revoked) = (undated_sessions(), Revoked::default());
     let ada = undated("17");
-    end(&sessions, &revoked, &ada, By::App);
+    end(&sessions, &revoked, &ada, RevokedBy::App);
     let set = [ada.as_bytes()].into_iter();
     revoked.reissued(&sessions.sources[0], Cookies::new(b""), set, NOW);
     assert_eq!(check_in(&sessions, &revoked, &ada), Err(Reason::SignedOut));
@@ -170,7 +170,7 @@ fn no_part_of_a_cached_session_lifts_its_sign_out() {
     let both = vector["cookie_header"].as_str().unwrap();
     let token = both.split("; ").find(|part| part.contains("session_token=")).unwrap();
     let revoked = Revoked::default();
-    end(&sessions, &revoked, both, By::App);
+    end(&sessions, &revoked, both, RevokedBy::App);
     for sent in [token, both, &format!("{both}; {token}")] {
         let over = revoked.check_id(&sessions.sources[0], Cookies::new(sent.as_bytes()), NOW);
         assert_eq!(over.unwrap_err().reason, Reason::SignedOut, "{sent}");
@@ -196,7 +196,7 @@ fn a_renewed_token_says_when_its_user_signed_in_and_not_when_it_was_renewed() {
 fn what_the_operator_revoked_stays_so_whatever_the_app_sets() {
     let (sessions, revoked) = (undated_sessions(), Revoked::default());
     let ada = undated("17");
-    end(&sessions, &revoked, &ada, By::Operator);
+    end(&sessions, &revoked, &ada, RevokedBy::Operator);
     reissue(&sessions, &revoked, "", &[&ada]);
     assert_eq!(check_in(&sessions, &revoked, &ada), Err(Reason::SignedOut));
 }

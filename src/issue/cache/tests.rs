@@ -92,11 +92,11 @@ fn one_key_is_replaced_at_the_same_moment_every_time() {
 fn a_fresh_token_replaces_the_one_kept() {
     run(async {
         let (tokens, identity, now) = (Tokens::default(), user(), Now::at(START));
-        let fail = || async { Err(Refusal::IssuerFailed) };
+        let fail = || async { Err(IssueError::IssuerFailed) };
         tokens.put(key(1), Arc::new(token(START, 600, 120)), now).await;
         tokens.put(key(1), Arc::new(token(START + 1, 600, 120)), now).await;
         let (kept, origin) = tokens.get(key(1), &identity, now, fail()).await.unwrap();
-        assert_eq!((kept.expires_at, origin), (START + 601, Origin::Cached));
+        assert_eq!((kept.expires_at, origin), (START + 601, CachedOrMinted::Cached));
     });
 }
 
@@ -107,7 +107,7 @@ fn a_failure_is_remembered_and_a_token_that_still_holds_is_served() {
         let tried = AtomicUsize::new(0);
         let fail = || async {
             tried.fetch_add(1, Ordering::Relaxed);
-            Err(Refusal::IssuerFailed)
+            Err(IssueError::IssuerFailed)
         };
         tokens.put(key(1), Arc::new(token(START, 600, 120)), Now::at(START)).await;
         for passed in [500, 500, 501, 599] {
@@ -116,6 +116,6 @@ fn a_failure_is_remembered_and_a_token_that_still_holds_is_served() {
         }
         assert_eq!(tried.load(Ordering::Relaxed), 3);
         let gone = tokens.get(key(1), &identity, Now::at(START + 600), fail()).await;
-        assert_eq!(gone.err(), Some(Refusal::IssuerFailed));
+        assert_eq!(gone.err(), Some(IssueError::IssuerFailed));
     });
 }

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
 
 use super::*;
+use crate::observe::event::TokenPlace;
+use crate::request::code::Code;
 
-fn entry(event: Event<'_>) -> Entry<'_> {
-    Entry {
+fn entry(decision: TokenDecision<'_>) -> AuditEntry<'_> {
+    AuditEntry {
         unix_ms: 1_767_225_600_042,
-        event,
+        decision,
         token: "portive",
-        place: "endpoint",
+        place: TokenPlace::Endpoint,
         user: Some("a\"\n\u{1b}"),
         key: Some("keyOne"),
         client: Some([192, 0, 2, 1].into()),
@@ -18,7 +20,8 @@ fn entry(event: Event<'_>) -> Entry<'_> {
     }
 }
 
-const ISSUED: Event<'_> = Event::Issued { token: b"abc", ttl: 60, cached: false };
+const ISSUED: TokenDecision<'_> =
+    TokenDecision::Issued { token: b"abc", ttl: 60, origin: CachedOrMinted::Minted };
 
 fn path() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -26,9 +29,9 @@ fn path() -> PathBuf {
     std::env::temp_dir().join(format!("portcullis-audit-{}-{number}", std::process::id()))
 }
 
-fn write(log: &AuditLog, event: Event<'_>, need: AuditMode) -> Result<(), Unwritten> {
+fn write(log: &AuditLog, decision: TokenDecision<'_>, need: AuditMode) -> Result<(), Unwritten> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(log.write(&entry(event), need))
+    runtime.block_on(log.write(&entry(decision), need))
 }
 
 fn lines(path: &Path) -> Vec<Value> {
@@ -38,7 +41,7 @@ fn lines(path: &Path) -> Vec<Value> {
 
 #[test]
 fn a_line_names_the_token_by_its_digest_and_holds_no_line_break_of_a_users() {
-    let line = entry(ISSUED).json();
+    let line = json(&entry(ISSUED));
     assert_eq!(line.matches('\n').count(), 1);
     let line: Value = serde_json::from_str(&line).unwrap();
     let expected = serde_json::json!({
@@ -48,7 +51,8 @@ fn a_line_names_the_token_by_its_digest_and_holds_no_line_break_of_a_users() {
         "ttl": 60, "cached": false, "client": "192.0.2.1"
     });
     assert_eq!(line, expected);
-    let line: Value = serde_json::from_str(&entry(Event::Refused("not_allowed")).json()).unwrap();
+    let refused = json(&entry(TokenDecision::Refused(Code::NotAllowed)));
+    let line: Value = serde_json::from_str(&refused).unwrap();
     assert_eq!((&line["audit"], &line["code"]), (&"refused".into(), &"not_allowed".into()));
     assert_eq!(line.get("sha256"), None);
 }

@@ -12,12 +12,12 @@ fn parts(method: &str, uri: &str, fields: &[(&str, &str)]) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-fn admit_raw(parts: &Parts, target: &str, raw: Option<&str>) -> Result<Tidy, Refusal> {
+fn admit_raw(parts: &Parts, target: &str, raw: Option<&str>) -> Result<Normalised, Refusal> {
     let raw = raw.map(str::as_bytes);
     admit(&Head { parts, target: target.as_bytes(), raw, limits: Limits::default() })
 }
 
-fn admitted(target: &str, fields: &[(&str, &str)]) -> Result<Tidy, Refusal> {
+fn admitted(target: &str, fields: &[(&str, &str)]) -> Result<Normalised, Refusal> {
     admit_raw(&parts("GET", "/", fields), target, None)
 }
 
@@ -25,7 +25,7 @@ const HOST: (&str, &str) = ("host", "app.example");
 
 #[test]
 fn an_ordinary_request_needs_no_tidying() {
-    assert_eq!(admitted("/a?b=c", &[HOST]), Ok(Tidy::default()));
+    assert_eq!(admitted("/a?b=c", &[HOST]), Ok(Normalised::default()));
 }
 
 #[test]
@@ -75,11 +75,11 @@ fn request_lines_with_extra_words_or_fragments_are_refused() {
 
 #[test]
 fn absolute_form_becomes_origin_form() {
-    let tidy = admitted("http://app.example/a?b", &[HOST]).unwrap();
-    assert_eq!(tidy.target.as_deref(), Some(&b"/a?b"[..]));
-    let tidy = admitted("HTTP://app.example?x", &[]).unwrap();
-    assert_eq!(tidy.target.as_deref(), Some(&b"/?x"[..]));
-    assert_eq!(tidy.host.unwrap(), "app.example");
+    let normalised = admitted("http://app.example/a?b", &[HOST]).unwrap();
+    assert_eq!(normalised.target.as_deref(), Some(&b"/a?b"[..]));
+    let normalised = admitted("HTTP://app.example?x", &[]).unwrap();
+    assert_eq!(normalised.target.as_deref(), Some(&b"/?x"[..]));
+    assert_eq!(normalised.host.unwrap(), "app.example");
     for target in ["x", "*", "ftp://a/b", "http://", "http://u@a/"] {
         assert!(admitted(target, &[]).is_err(), "{target}");
     }
@@ -105,8 +105,8 @@ fn targets_with_unescaped_or_confusing_characters_are_refused() {
 
 #[test]
 fn split_cookie_fields_are_joined() {
-    let tidy = admitted("/", &[HOST, ("cookie", "a=1"), ("cookie", "b=2")]).unwrap();
-    assert_eq!(tidy.cookie.unwrap(), "a=1; b=2");
+    let normalised = admitted("/", &[HOST, ("cookie", "a=1"), ("cookie", "b=2")]).unwrap();
+    assert_eq!(normalised.cookie.unwrap(), "a=1; b=2");
     assert_eq!(admitted("/", &[HOST, ("cookie", "a=1")]).unwrap().cookie, None);
 }
 
@@ -122,7 +122,7 @@ fn methods_that_reflect_or_tunnel_are_refused() {
 #[test]
 fn a_target_over_the_limit_is_too_large() {
     let target = |length: usize| format!("/{}", "x".repeat(length - 1));
-    assert_eq!(admitted(&target(8192), &[HOST]), Ok(Tidy::default()));
+    assert_eq!(admitted(&target(8192), &[HOST]), Ok(Normalised::default()));
     assert_eq!(admitted(&target(8193), &[HOST]), Err(Refusal::TooLarge(Part::Target)));
 }
 
@@ -132,7 +132,7 @@ fn headers_over_the_limit_are_too_large() {
     assert_eq!(admitted("/", &[HOST, ("x", &large)]), Err(Refusal::TooLarge(Part::Headers)));
     let many = |count| [HOST].into_iter().chain(std::iter::repeat_n(("x", "y"), count));
     let many = |count| admitted("/", &many(count).collect::<Vec<_>>());
-    assert_eq!(many(127), Ok(Tidy::default()));
+    assert_eq!(many(127), Ok(Normalised::default()));
     assert_eq!(many(128), Err(Refusal::TooLarge(Part::Headers)));
 }
 

@@ -1,9 +1,9 @@
-//! `POST /revoke`: the operator ends sessions; `DELETE /revoke` takes a user's
-//! revocation back.
+//! `POST /revoke`: the operator ends sessions; `DELETE /revoke` takes back what
+//! was said about a user.
 //!
-//! Only for programs on the same machine, and not for a browser on it: a page of
-//! another site could send such a request, but not with this content type and without
-//! `Origin`.
+//! Only for whoever is on the machine, and not for a browser that happens to be:
+//! a page of another site could send such a request, but not with this content
+//! type and without `Origin`.
 
 use http::{Method, StatusCode, header};
 use pingora::protocols::http::ServerSession;
@@ -11,18 +11,18 @@ use serde_json::{Value, json};
 
 use crate::base::digest::{Kind, Mark};
 use crate::base::text::Hex;
-use crate::identify::revocation::By;
+use crate::identify::revocation::RevokedBy;
 use crate::server::plain_app::{BodyError, read_body};
 use crate::session::Cookies;
 use crate::session::Verdict;
-use crate::state::Live;
+use crate::state::State;
 
 const MAX_BODY: usize = 64 * 1024;
 
 type Reply = (StatusCode, String);
 
-/// Answers `POST` and `DELETE`.
-pub(super) async fn answer(live: &Live, session: &mut ServerSession) -> Reply {
+/// What `POST` and `DELETE` do.
+pub(super) async fn answer(live: &State, session: &mut ServerSession) -> Reply {
     if let Err(reply) = admit(session) {
         return reply;
     }
@@ -34,12 +34,12 @@ pub(super) async fn answer(live: &Live, session: &mut ServerSession) -> Reply {
     let member = |name: &str| body.get(name).and_then(Value::as_str);
     match (method, member("user"), member("cookie")) {
         (Method::POST, Some(user), None) => {
-            live.revoked.end_user(user, live.clock.now());
+            live.identifier.revoke_user(user, live.clock.now());
             tracing::info!(user = hash_of(live, user).as_str(), "user's sessions revoked");
             done()
         }
         (Method::DELETE, Some(user), None) => {
-            live.revoked.pardon_user(user);
+            live.identifier.pardon_user(user);
             tracing::info!(user = hash_of(live, user).as_str(), "user's sessions admitted again");
             done()
         }
@@ -52,24 +52,29 @@ pub(super) async fn answer(live: &Live, session: &mut ServerSession) -> Reply {
     }
 }
 
-fn hash_of(live: &Live, user: &str) -> Hex {
-    live.user_hash(Mark::new(Kind::User, user))
+fn hash_of(live: &State, user: &str) -> Hex {
+    live.telemetry.user_hash(Mark::new(Kind::User, user))
 }
 
 /// The cookie is the value of a `Cookie` header.
-async fn end_session(live: &Live, cookie: &str) -> Reply {
-    let policy = live.policy();
+async fn end_session(live: &State, cookie: &str) -> Reply {
+    let (policy, now) = (live.policy(), live.clock.now());
     let cookies = Cookies::new(cookie.as_bytes());
-    match live.verify(&policy, cookies, live.clock.now()).await.verdict {
+    match live.identifier.identify(&policy, cookies, now).await.verdict {
         Verdict::Known(identity, index) => {
             if let Some(source) = policy.sources.get(index) {
-                live.end_session(source, cookies, &identity, By::Operator).await;
-                tracing::info!(user = live.user_hash(identity.mark()).as_str(), "session revoked");
+                live.identifier
+                    .end_session(source, cookies, &identity, RevokedBy::Operator, live.clock.now())
+                    .await;
+                tracing::info!(
+                    user = live.telemetry.user_hash(identity.mark()).as_str(),
+                    "session revoked"
+                );
             }
             done()
         }
         Verdict::Nobody(_) => {
-            refuse(StatusCode::NOT_FOUND, "the cookie is not a valid session: nothing to revoke")
+            refuse(StatusCode::NOT_FOUND, "the cookie is no valid session: nothing to revoke")
         }
         Verdict::Unknown(_) => refuse(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -79,7 +84,7 @@ async fn end_session(live: &Live, cookie: &str) -> Reply {
 }
 
 fn admit(session: &ServerSession) -> Result<(), Reply> {
-    // A unix socket has no address; the file system decides who may use it.
+    // A Unix socket has no address: who may use it, the file system says.
     let peer = session.client_addr().and_then(|address| address.as_inet());
     if peer.is_some_and(|peer| !peer.ip().to_canonical().is_loopback()) {
         return Err(refuse(StatusCode::FORBIDDEN, "only from this machine"));

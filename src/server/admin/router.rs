@@ -8,16 +8,14 @@ use pingora::apps::http_app::{HttpServer, ServeHttp};
 use pingora::protocols::http::ServerSession;
 
 use super::revoke;
-use crate::edge::Certificate;
-use crate::observe::Gauges;
 use crate::server::accept::Accept;
 use crate::server::listen::Bound;
-use crate::state::Live;
+use crate::state::State;
 
-pub(in crate::server) struct Admin(Arc<Live>);
+pub(in crate::server) struct Admin(Arc<State>);
 
 /// On a thread of its own, which answers when the others are busy.
-pub(in crate::server) fn service(live: &Arc<Live>, socket: Bound) -> Accept<HttpServer<Admin>> {
+pub(in crate::server) fn service(live: &Arc<State>, socket: Bound) -> Accept<HttpServer<Admin>> {
     Accept::new("admin", HttpServer::new_app(Admin(live.clone())), vec![socket])
 }
 
@@ -34,7 +32,7 @@ impl ServeHttp for Admin {
             }
             (false, _) => (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "read only\n".to_owned()),
             (true, "/healthz") => (StatusCode::OK, "text/plain", "alive\n".to_owned()),
-            (true, "/metrics") => (StatusCode::OK, "text/plain; version=0.0.4", self.metrics()),
+            (true, "/metrics") => (StatusCode::OK, "text/plain; version=0.0.4", self.0.metrics()),
             (true, "/readyz") => self.readiness().await,
             (true, _) => (
                 StatusCode::NOT_FOUND,
@@ -52,38 +50,12 @@ impl Admin {
         if !self.0.is_ready() {
             return (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "shutting down\n".to_owned());
         }
-        let missing = self.0.missing().await;
+        let missing = self.0.unready().await;
         if missing.is_empty() {
             return (StatusCode::OK, "text/plain", "ready\n".to_owned());
         }
         let lines = missing.into_iter().map(|line| line + "\n").collect();
         (StatusCode::SERVICE_UNAVAILABLE, "text/plain", lines)
-    }
-
-    fn metrics(&self) -> String {
-        let policy = self.0.policy();
-        let remote = policy.tokens.iter().filter(|token| token.minter.is_remote());
-        let circuits =
-            remote.map(|token| (token.name.clone(), self.0.circuits.state(&token.name))).collect();
-        let upstreams =
-            policy.upstreams.iter().map(|upstream| (&**upstream, self.0.pools.of(upstream)));
-        self.0.metrics.upstream.survey(upstreams, self.0.clock.now());
-        let (edge, now) = (self.0.edge(), self.0.clock.now().unix());
-        let certificates = edge.tls.iter().flat_map(|tls| &tls.certificates);
-        let left = |certificate: &Certificate| {
-            let seconds = certificate.expires_at.saturating_sub(now);
-            (certificate.label().to_owned(), seconds as f64)
-        };
-        self.0.metrics.render(&Gauges {
-            connections: self.0.connections.open(),
-            certificates: certificates.map(left).collect(),
-            circuits,
-            in_flight: self.0.in_flight(),
-            buckets: self.0.limits.buckets(),
-            cached: self.0.tokens.held(),
-            audit_failures: self.0.audit.failed(),
-            session_errors: self.0.servers.failures(),
-        })
     }
 }
 

@@ -1,8 +1,9 @@
-//! The socket below an HTTP/2 connection: looks ahead for the preface, and collects and
-//! inspects the frames sent.
+//! The socket below an HTTP/2 connection: looks ahead for the preface, and at the
+//! frames that go out, which leave together.
 //!
-//! The framework waits for the preface without a limit, and does not say why it ends a
-//! connection. The metrics read the reason from the GOAWAY frame it sends.
+//! The framework waits for the preface as long as it takes, and keeps to itself
+//! why it ends a connection. The reason is in the GOAWAY frame it sends, so
+//! that is where the metrics have it from.
 
 use std::io;
 use std::pin::Pin;
@@ -17,31 +18,31 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use super::passthrough::pass_on;
 use super::write_buffer::WriteBuffer;
-use crate::state::Live;
+use crate::observe::{ConnectionEvent, Event};
+use crate::state::State;
 
-/// The first octets of every connection (RFC 9113 section 3.4).
+/// How every connection begins (RFC 9113 section 3.4).
 pub(in crate::server) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A connection that speaks HTTP/2.
 pub(in crate::server) struct Http2Io {
     io: Stream,
-    /// Octets read ahead, in reverse order.
+    /// Read before anybody asked for it, in reverse order.
     ahead: Vec<u8>,
-    /// Follows the frames written.
+    /// The frames that were written.
     written: Frames,
     gathered: WriteBuffer,
-    live: Arc<Live>,
+    live: Arc<State>,
 }
 
 impl Http2Io {
-    pub(in crate::server) fn new(io: Stream, live: &Arc<Live>) -> Self {
+    pub(in crate::server) fn new(io: Stream, live: &Arc<State>) -> Self {
         let gathered = WriteBuffer::new(live.policy().limits.body_timeout);
         let (ahead, written) = (Vec::new(), Frames::default());
         Self { io, ahead, written, gathered, live: live.clone() }
     }
 
-    /// Whether the connection starts with the preface; `None` if that is not known within
-    /// `limit`.
+    /// Whether the preface comes; `None` if nothing decides it within `limit`.
     pub(in crate::server) async fn has_preface(&mut self, limit: Duration) -> Option<bool> {
         let mut start = [0; PREFACE.len()];
         let read = tokio::time::timeout(limit, self.try_peek(&mut start)).await.ok()?;
@@ -55,14 +56,18 @@ impl Http2Io {
 
     fn note_error(&self, error: &io::Error) {
         if error.kind() == io::ErrorKind::TimedOut {
-            self.live.metrics.http2_refused("stalled");
+            refused(&self.live, "stalled");
         }
     }
 
     fn note(&mut self, written: &[u8]) {
         let live = &self.live;
-        self.written.look_at(written, |reason| live.metrics.http2_refused(reason));
+        self.written.look_at(written, |reason| refused(live, reason));
     }
+}
+
+fn refused(live: &State, reason: &'static str) {
+    live.telemetry.emit(Event::Connection(ConnectionEvent::Http2Refused { reason }));
 }
 
 pass_on!(Http2Io);
@@ -89,7 +94,7 @@ impl AsyncRead for Http2Io {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if !self.gathered.is_empty() {
-            // A client that does not read yet must not keep its own frames from being read.
+            // A client that takes nothing yet does not keep its own frames from being read.
             if let Poll::Ready(Err(error)) = self.poll_send(context) {
                 return Poll::Ready(Err(error));
             }
@@ -136,8 +141,7 @@ impl AsyncWrite for Http2Io {
         true
     }
 
-    /// Reports success at once; the octets leave at the next read poll, which this
-    /// schedules.
+    /// Said to be done, but done when the connection is read from again, which is soon.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.gathered.send_soon(context);
         Poll::Ready(Ok(()))
@@ -149,7 +153,7 @@ impl AsyncWrite for Http2Io {
     }
 }
 
-/// Sends what is due, if that needs no waiting.
+/// What is due leaves, if it can at once.
 impl Drop for Http2Io {
     fn drop(&mut self) {
         let Self { gathered, io, .. } = self;
@@ -159,12 +163,12 @@ impl Drop for Http2Io {
     }
 }
 
-/// The place of the next octet in the frames sent.
+/// Where in the frames that go out the next octet is.
 #[derive(Debug, Default)]
 struct Frames {
-    /// The head of a frame, and the code that two kinds of frames carry.
+    /// The head of a frame, and of two kinds of frames the code they carry.
     head: Vec<u8>,
-    /// Octets left of the frame, which do not matter.
+    /// Octets of the frame still to come that do not matter.
     skip: usize,
 }
 
@@ -173,7 +177,7 @@ impl Frames {
     const RESET: u8 = 3;
     const GO_AWAY: u8 = 7;
 
-    /// Follows the octets `sent` and reports refusals.
+    /// Passes over `sent`, telling what was refused.
     fn look_at(&mut self, mut sent: &[u8], refused: impl Fn(&'static str)) {
         while !sent.is_empty() {
             if self.skip > 0 {
@@ -196,7 +200,7 @@ impl Frames {
         }
     }
 
-    /// The number of octets to inspect, as far as is known.
+    /// How many octets are to be looked at, as far as is known.
     fn wanted(&self) -> usize {
         let code = match self.head.get(3) {
             Some(&Self::RESET) => 4,

@@ -8,10 +8,9 @@ use portcullis::base::clock::{Clock, ManualClock};
 use portcullis::base::lock::Lock;
 use portcullis::base::secret::Secrets;
 use portcullis::config::{Config, Format};
-use portcullis::observe::audit::AuditLog;
-use portcullis::observe::{AccessLog, Sink};
+use portcullis::observe::{AccessLog, AuditLog, Sink};
 use portcullis::server::{Listeners, Stop, serve};
-use portcullis::state::Live;
+use portcullis::state::State;
 use serde_json::Value;
 
 use super::{
@@ -157,8 +156,8 @@ headers = {{ {identity} }}
         let memory = Arc::new(Lock::new(Vec::new()));
         let access = AccessLog::start(Format::Json, Sink::Memory(memory.clone())).unwrap();
         let clock = self.clock.map_or_else(Clock::system, Clock::Manual);
-        let audit = AuditLog::of(&config.log.audit).unwrap();
-        let live = Arc::new(Live::new(config, clock, access).audited(audit));
+        let audit = AuditLog::from_settings(&config.log.audit).unwrap();
+        let live = Arc::new(State::new(config, clock, access, audit));
         let (stop, shutdown) = Stop::pair();
         let serving = live.clone();
         let serve = move || serve(&serving, &server, listeners, shutdown, None).unwrap();
@@ -183,7 +182,7 @@ pub(crate) struct Gateway {
     pub(crate) addresses: Vec<String>,
     pub(crate) redirect: Option<String>,
     pub(crate) admin: String,
-    pub(crate) live: Arc<Live>,
+    pub(crate) live: Arc<State>,
     memory: Arc<Lock<Vec<u8>>>,
     stop: Stop,
     thread: Option<JoinHandle<()>>,
@@ -245,7 +244,7 @@ impl Gateway {
 
     /// The access log so far, one object per line.
     pub(crate) fn log(&self) -> Vec<Value> {
-        self.live.access.flush();
+        self.live.telemetry.flush();
         let memory = self.memory.lock();
         let text = String::from_utf8(memory.clone()).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -267,7 +266,7 @@ impl Drop for Gateway {
         let said = diagnostics::take();
         if let Some(metrics) = metrics {
             ended.unwrap();
-            self.live.access.flush();
+            self.live.telemetry.flush();
             assert_no_secret("the metrics", metrics.as_bytes());
             assert_no_secret("the access log", &self.memory.lock());
             assert_no_secret("the diagnostics", &said);

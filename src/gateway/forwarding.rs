@@ -1,0 +1,98 @@
+//! A request on its way to the app.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+
+use super::app_wait::AppWait;
+use super::incoming::Incoming;
+use super::who::Who;
+use crate::mint::Token;
+use crate::observe::{Event, UpstreamEvent};
+use crate::policy::{HeaderTemplate, Placeholder, Route};
+use crate::request::html_placeholder::Replacer;
+use crate::session::Identity;
+use crate::upstream::{InUse, Unreachable, Upstream};
+
+pub(super) struct Forwarding {
+    pub(super) route: Option<Arc<Route>>,
+    pub(super) upstream: Option<Arc<Upstream>>,
+    /// The request's place at one of the upstream's endpoints.
+    pub(super) place: Option<InUse>,
+    pub(super) unreachable: Option<Unreachable>,
+    pub(super) attempts: usize,
+    pub(super) wait: AppWait,
+    /// Tokens for the route's headers and the page's placeholders, by name.
+    pub(super) page_tokens: Vec<(String, Arc<Token>)>,
+    /// The page being answered, if its placeholders are replaced.
+    pub(super) page: Option<Box<Replacer>>,
+}
+
+impl Forwarding {
+    pub(super) fn new(route: Option<Arc<Route>>) -> Self {
+        Self {
+            route,
+            upstream: None,
+            place: None,
+            unreachable: None,
+            attempts: 0,
+            wait: AppWait::default(),
+            page_tokens: Vec::new(),
+            page: None,
+        }
+    }
+
+    pub(super) fn placeholders(&self) -> &[Placeholder] {
+        self.route.as_ref().map_or(&[], |route| &route.placeholders)
+    }
+
+    /// The server did not take the request, or hung up on it.
+    pub(super) fn server_failed(&self, incoming: &Incoming) {
+        let (Some(upstream), Some(place)) = (&self.upstream, &self.place) else { return };
+        let (state, name) = (&incoming.state, upstream.name.as_str());
+        state.telemetry.emit(Event::Upstream(UpstreamEvent::Failed { upstream: name }));
+        if let Some(time) = place.failed(state.clock.now()) {
+            state.telemetry.emit(Event::Upstream(UpstreamEvent::Ejected { upstream: name }));
+            let (server, seconds) = (place.endpoint.server.to_string(), time.as_secs());
+            tracing::warn!(upstream = name, server, seconds, "server is left out");
+        }
+    }
+
+    /// Assertion, identity and route headers that have a value for this request.
+    pub(super) fn verified_headers<'a>(
+        &'a self,
+        incoming: &'a Incoming,
+        who: &'a Who,
+    ) -> impl Iterator<Item = (HeaderName, HeaderValue)> + 'a {
+        let identity = who.identity.as_deref();
+        let settings = &incoming.policy.identity;
+        let assertion = settings.assertion.as_ref().zip(identity);
+        let assertion = assertion.and_then(|(assertion, identity)| {
+            incoming.state.assertions.header_for(assertion, identity, incoming.now)
+        });
+        let headers = settings.headers.iter();
+        let headers = headers.filter_map(move |header| self.rendered(header, identity));
+        headers.chain(self.route_headers(who)).chain(assertion)
+    }
+
+    /// The route's headers that have a value for this request.
+    pub(super) fn route_headers<'a>(
+        &'a self,
+        who: &'a Who,
+    ) -> impl Iterator<Item = (HeaderName, HeaderValue)> + 'a {
+        let headers = self.route.iter().flat_map(|route| &route.set_headers);
+        headers.filter_map(|header| self.rendered(header, who.identity.as_deref()))
+    }
+
+    fn rendered(
+        &self,
+        header: &HeaderTemplate,
+        identity: Option<&Identity>,
+    ) -> Option<(HeaderName, HeaderValue)> {
+        let token = |name: &str| {
+            let (_, token) = self.page_tokens.iter().find(|(token, _)| token == name)?;
+            HeaderValue::from_bytes(&token.value).ok()
+        };
+        Some((header.name.clone(), header.value.render(identity, &token)?))
+    }
+}

@@ -1,0 +1,366 @@
+//! The framework's hooks, in the order it calls them.
+
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, Version, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
+use pingora::protocols::Digest;
+use pingora::proxy::FailToProxy;
+use pingora::{ErrorSource, ErrorType};
+
+use super::app_deadline::AppDeadline;
+use super::connection::Connection;
+use super::context::Ctx;
+use super::forward;
+use super::html::Page;
+use super::peer;
+use super::purpose::Purpose;
+use super::reply::{self, Body};
+use super::request::{self, Handled};
+use super::transport_errors::{hung_up, refusal_for};
+use crate::observe::{ConnectionEvent, Event, LatePart, Outcome};
+use crate::request::headers;
+use crate::request::refusal::Refusal;
+use crate::state::State;
+
+/// The client of a tunnel that takes nothing for this long is given up.
+const TUNNEL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The gateway as the framework sees it.
+pub struct Gateway(pub Arc<State>);
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Ctx;
+
+    fn new_ctx(&self) -> Ctx {
+        Ctx::begin(&self.0)
+    }
+
+    fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+        if let Some(connection) = Connection::of(session.digest()) {
+            connection.head_has_arrived();
+        }
+        // Only where keep-alive is on already: setting it blindly would switch
+        // it back on for HTTP/1.0 and while shutting down.
+        if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(ctx.incoming.state.idle_seconds));
+        }
+        ctx.incoming.purpose = forward::purpose_of(session);
+        let body_timeout = ctx.incoming.policy.limits.body_timeout;
+        session.set_write_timeout(Some(body_timeout));
+        session.set_read_timeout(Some(body_timeout));
+        // Otherwise what a client sends too early is an error of the request that is
+        // being answered.
+        let pipelines = ctx.incoming.purpose == Purpose::Request;
+        session.as_downstream_mut().set_pipelining_enabled(pipelines);
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        let handled = match ctx.incoming.admit(session) {
+            Ok(()) => handle(session, ctx).await?,
+            Err(refusal) => Handled::Reply(ctx.refuse(&refusal)),
+        };
+        match handled {
+            Handled::Forward(forwarding) => {
+                ctx.forwarding = Some(forwarding);
+                forward::lowercase_names(session.req_header_mut());
+                Ok(false)
+            }
+            Handled::Reply(reply) => {
+                ctx.record.status = reply.status.as_u16();
+                reply::reply(session, reply, &ctx.incoming.trace).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        let forwarding = ctx.forwarding.as_mut();
+        let forwarding = forwarding.ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
+        let upstream = forwarding.upstream.as_ref();
+        let upstream = upstream.ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
+        // The place of an earlier attempt is given back first.
+        forwarding.place = None;
+        forwarding.unreachable = None;
+        let state = &ctx.incoming.state;
+        let place = state.pools.of(upstream).acquire(state.clock.now()).map_err(|why| {
+            forwarding.unreachable = Some(why);
+            Error::new_up(ErrorType::ConnectNoRoute)
+        })?;
+        let peer = peer::build(upstream, &place.endpoint.target, ctx.incoming.purpose);
+        forwarding.place = Some(place);
+        peer.map(Box::new)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        session: &mut Session,
+        _: bool,
+        _: &HttpPeer,
+        _: RawFd,
+        digest: Option<&Digest>,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        if let Some(forwarding) = &mut ctx.forwarding {
+            let upstream = forwarding.upstream.as_ref();
+            let limit = upstream.map_or(Duration::ZERO, |upstream| upstream.timeouts.read);
+            let deadline = AppDeadline::of(digest);
+            forwarding.wait.expect_head(deadline, limit, !session.is_body_empty());
+        }
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        let Ctx { incoming, who, forwarding: Some(forwarding), .. } = ctx else { return Ok(()) };
+        let mut parts = forward::take_parts(request);
+        let headers = &mut parts.headers;
+        who.pass_cookies(headers);
+        headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed);
+        let (client, host) = (&incoming.admitted.client, &incoming.admitted.host);
+        if forwarding.vendor().is_some() {
+            forwarding.leave_for_vendor(who, headers);
+        } else {
+            let verified = forwarding.verified_headers(incoming, who);
+            headers::set_forwarding_headers(headers, client, host, &incoming.trace, verified);
+        }
+        forwarding.ask_for_page(&parts.method, headers);
+        let upstream = forwarding.upstream.as_ref();
+        if let Some(host) = upstream.and_then(|upstream| upstream.host.clone()) {
+            headers.insert(header::HOST, host);
+        } else if !headers.contains_key(header::HOST)
+            && let Ok(host) = HeaderValue::from_str(host)
+            && !host.is_empty()
+        {
+            headers.insert(header::HOST, host);
+        }
+        *request = parts.into();
+        Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        if let Some(forwarding) = &mut ctx.forwarding {
+            forwarding.wait.uploaded(end_of_stream);
+        }
+        // An empty last DATA frame of an HTTP/2 upload would be written as a
+        // second chunk terminator and poison the connection (pingora #935).
+        if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        let Ctx { incoming, who, forwarding: Some(forwarding), record, .. } = ctx else {
+            return Ok(());
+        };
+        forwarding.clean_after_vendor(response)?;
+        let switches = response.status == StatusCode::SWITCHING_PROTOCOLS;
+        if switches && incoming.purpose != Purpose::Upgrade {
+            // The framework would pass it on, and what either side sends next would
+            // belong to no request.
+            return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
+        }
+        if response.status.is_informational() && !switches {
+            forwarding.wait.expect_next_head();
+            return Ok(());
+        }
+        record.status = response.status.as_u16();
+        forwarding.wait.answer_begins(incoming.purpose, response.status);
+        if let Some(place) = &forwarding.place {
+            place.answered();
+        }
+        if forwarding.wait.is_late() {
+            return Err(Error::new_up(ErrorType::ReadTimedout));
+        }
+        if switches {
+            session.set_read_timeout(None);
+            session.set_write_timeout(Some(TUNNEL_TIMEOUT));
+        }
+        who.follow_session(incoming, session.req_header(), response).await;
+        let (name, id) = incoming.trace.request_id_field();
+        response.insert_header(name, id)?;
+        let is_readable_page = forwarding.begin_page(session.req_header(), response)?;
+        if is_readable_page == Page::Filled {
+            let tokens = forward::placeholder_tokens(incoming, who, record, forwarding);
+            Box::pin(tokens).await;
+            forwarding.page = Some(Box::new(forwarding.replacer()));
+        }
+        // HTTP/1.0 knows no chunks: such a body ends with the connection.
+        if session.req_header().version == Version::HTTP_10 {
+            response.remove_header(&header::TRANSFER_ENCODING);
+        }
+        Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Duration>> {
+        if let Some(forwarding) = &mut ctx.forwarding {
+            let (purpose, status) = (ctx.incoming.purpose, ctx.record.status);
+            forwarding.wait.goes_on(purpose, status, end_of_stream);
+            forwarding.page_piece(body, end_of_stream);
+        }
+        Ok(None)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        ctx: &mut Ctx,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        if let Some(forwarding) = &mut ctx.forwarding {
+            forwarding.attempts += 1;
+            forwarding.server_failed(&ctx.incoming);
+            let retries = forwarding.upstream.as_ref().map_or(0, |upstream| upstream.retries);
+            error.set_retry(forwarding.attempts <= retries);
+        }
+        error
+    }
+
+    /// Retried only if the app cannot have acted on it: the connection was an old
+    /// one the app had closed, the method may be repeated, and no body was sent.
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        ctx: &mut Ctx,
+        reused: bool,
+    ) -> Box<Error> {
+        let is_late = ctx.app_is_late();
+        if let Some(forwarding) = &ctx.forwarding
+            && !reused
+            && !forwarding.wait.has_answer()
+            && !is_late
+            && hung_up(&error)
+        {
+            forwarding.server_failed(&ctx.incoming);
+        }
+        let repeatable = session.req_header().method.is_idempotent() && session.is_body_empty();
+        if repeatable && !is_late {
+            error.retry.decide_reuse(reused);
+        } else {
+            error.set_retry(false);
+        }
+        error
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        ctx: &mut Ctx,
+    ) -> FailToProxy {
+        let unreachable = ctx.forwarding.as_ref().and_then(|forwarding| forwarding.unreachable);
+        let is_late = ctx.app_is_late() && *error.esource() == ErrorSource::Upstream;
+        let refusal =
+            if is_late { Some(Refusal::Timeout) } else { refusal_for(error, unreachable) };
+        let Some(refusal) = refusal else {
+            ctx.record.end(Outcome::Aborted, "client_gone");
+            if let (ErrorSource::Downstream, ErrorType::ReadTimedout | ErrorType::WriteTimedout) =
+                (error.esource(), error.etype())
+            {
+                ctx.record.explain("slow_client");
+                emit_late_body(ctx);
+            }
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        };
+        tracing::warn!(
+            route = ctx.route_label(),
+            reason = refusal.code().as_str(),
+            cause = error.etype().as_str(),
+            "request failed"
+        );
+        let reply = ctx.refuse(&refusal);
+        ctx.record.status = reply.status.as_u16();
+        session.set_keepalive(None);
+        // Early hints of the app are no answer yet.
+        let has_answered =
+            session.response_written().is_some_and(|head| !head.status.is_informational());
+        if !has_answered && reply::reply(session, reply, &ctx.incoming.trace).await.is_err() {
+            ctx.record.explain("client_gone");
+        }
+        FailToProxy { error_code: ctx.record.status, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Ctx) {
+        if let Some(connection) = Connection::of(session.digest()) {
+            connection.request_has_ended();
+        }
+        ctx.finish(session.req_header());
+        // What came too early is not served: nobody has looked at its request line.
+        // The connection ends, and its client asks again (RFC 9112 section 9.3.2).
+        session.as_downstream_mut().set_pipelining_enabled(false);
+    }
+
+    /// Of a head it cannot read the framework would print the start, which is the
+    /// app's answer to somebody: their cookies, their names. And clients that hang up
+    /// are nobody's error; the access log has them.
+    fn suppress_error_log(&self, _: &Session, _: &Ctx, error: &Error) -> bool {
+        *error.etype() == ErrorType::InvalidHTTPHeader
+            || *error.esource() == ErrorSource::Downstream
+    }
+
+    fn request_summary(&self, _: &Session, ctx: &Ctx) -> String {
+        format!("route {}", ctx.route_label())
+    }
+}
+
+/// Plan, session, decide; the body, if a token needs it; act.
+async fn handle(session: &mut Session, ctx: &mut Ctx) -> Result<Handled> {
+    let Ctx { incoming, rule, who, record, .. } = ctx;
+    let policy = incoming.policy.clone();
+    let view = incoming.view(session.req_header());
+    let decided = request::decide(incoming, &policy, who, record, &view).await;
+    *rule = decided.rule();
+    let body = match decided.token() {
+        Some(token) => {
+            let reads_body = token.minter.inputs().reads_body();
+            let use_of = if reads_body { Body::Kept } else { Body::Forgotten };
+            reply::read_body(session, use_of, &policy.limits).await?
+        }
+        None => Ok(Vec::new()),
+    };
+    let is_late = matches!(&body, Err(Refusal::BadRequest(_)));
+    let handled = decided.act(incoming, who, record, body).await;
+    if is_late {
+        emit_late_body(ctx);
+    }
+    Ok(handled)
+}
+
+fn emit_late_body(ctx: &Ctx) {
+    let late = ConnectionEvent::Late(LatePart::Body);
+    ctx.incoming.state.telemetry.emit(Event::Connection(late));
+}

@@ -1,0 +1,141 @@
+//! A request as it came, with the policy and the time it is judged by.
+
+use std::sync::Arc;
+
+use http::header;
+use pingora::http::RequestHeader;
+use pingora::prelude::Session;
+
+use super::connection::Connection;
+use super::purpose::Purpose;
+use super::record::Record;
+use crate::base::clock::Now;
+use crate::observe::{Event, RequestEvent};
+use crate::policy::{Policy, TokenRoute};
+use crate::request::client::{Client, Scheme, forwarded_host};
+use crate::request::code::Code;
+use crate::request::refusal::{Audience, Refusal, Reply};
+use crate::request::trace::Trace;
+use crate::request::view::{self, Head, RequestView};
+use crate::state::State;
+
+/// One policy and one reading of the clock, from the first byte to the last.
+pub(super) struct Incoming {
+    pub(super) state: Arc<State>,
+    pub(super) policy: Arc<Policy>,
+    pub(super) now: Now,
+    /// The request's id and trace context, known from its first byte.
+    pub(super) trace: Trace,
+    pub(super) admitted: Admitted,
+    pub(super) purpose: Purpose,
+}
+
+/// What is known of an admitted request and its sender.
+pub(super) struct Admitted {
+    pub(super) client: Client,
+    pub(super) host: Arc<str>,
+    pub(super) audience: Audience,
+}
+
+impl Default for Admitted {
+    fn default() -> Self {
+        Self {
+            client: Client {
+                address: None,
+                scheme: Scheme::Http,
+                hops: Vec::new(),
+                via_trusted: false,
+            },
+            host: Arc::default(),
+            audience: Audience::Script,
+        }
+    }
+}
+
+impl Incoming {
+    pub(super) fn new(state: &Arc<State>) -> Self {
+        Self {
+            state: state.clone(),
+            policy: state.policy(),
+            now: state.clock.now(),
+            trace: Trace::new(),
+            admitted: Admitted::default(),
+            purpose: Purpose::Request,
+        }
+    }
+
+    /// Refuses what is ambiguous and normalises the rest.
+    pub(super) fn admit(&mut self, session: &mut Session) -> Result<(), Refusal> {
+        let raw = (!session.is_http2()).then(|| session.to_h1_raw());
+        if Connection::of(session.digest()).is_some_and(Connection::has_odd_line) {
+            return Err(view::NO_REQUEST_LINE);
+        }
+        let head = session.req_header();
+        let normalised = view::admit(&Head {
+            parts: head,
+            target: head.raw_path(),
+            raw: raw.as_deref(),
+            limits: self.policy.limits,
+        })?;
+        let request = session.req_header_mut();
+        let failed = |_| Refusal::BadRequest("the request cannot be forwarded as it is");
+        if let Some(cookie) = normalised.cookie {
+            request.insert_header(header::COOKIE, cookie).map_err(failed)?;
+        }
+        if let Some(host) = normalised.host {
+            request.insert_header(header::HOST, host).map_err(failed)?;
+        }
+        if let Some(target) = normalised.target {
+            request.set_raw_path(&target).map_err(failed)?;
+        }
+        let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
+        let peer = session.client_addr().and_then(|address| address.as_inet()).copied();
+        let head = session.req_header();
+        let client = Client::new(peer, scheme, &head.headers, &self.policy.trusted);
+        self.trace.adopt(&head.headers, client.via_trusted);
+        let host = host_of(head, &client);
+        self.admitted = Admitted { client, host, audience: Audience::Script };
+        self.admitted.audience = self.view(head).audience();
+        Ok(())
+    }
+
+    pub(super) fn view<'a>(&'a self, head: &'a RequestHeader) -> RequestView<'a> {
+        RequestView {
+            method: &head.method,
+            path: head.uri.path(),
+            query: head.uri.query(),
+            headers: &head.headers,
+            host: &self.admitted.host,
+            client: &self.admitted.client,
+        }
+    }
+
+    /// Records a refusal and makes its reply, with the status that the token's
+    /// settings choose.
+    pub(super) fn refuse(
+        &self,
+        record: &mut Record,
+        refusal: &Refusal,
+        token: Option<&TokenRoute>,
+    ) -> Reply {
+        let code = refusal.code();
+        self.state.telemetry.emit(Event::Request(RequestEvent::Refused { code }));
+        record.refuse(code);
+        let audience = token.map_or(self.admitted.audience, |_| Audience::Script);
+        let chosen = token.and_then(|token| token.minter.statuses().of(code));
+        let mut reply = refusal.reply_as(chosen.unwrap_or_else(|| refusal.status()), audience);
+        if let Code::NotSignedIn | Code::SessionExpired = code {
+            let source = self.policy.sources.first();
+            reply.challenge(source.map_or("", |source| source.cookie_name()));
+        }
+        reply
+    }
+}
+
+/// The host the client asked for, as the outermost trusted proxy saw it.
+fn host_of(request: &RequestHeader, client: &Client) -> Arc<str> {
+    let own = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let own = own.or_else(|| request.uri.authority().map(http::uri::Authority::as_str));
+    forwarded_host(client, &request.headers).or(own).unwrap_or_default().into()
+}

@@ -1,0 +1,157 @@
+//! Who is asking, and what the app's answer says about their session.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use super::incoming::Incoming;
+use super::record::Record;
+use crate::decide::Plan;
+use crate::identify::revocation::RevokedBy;
+use crate::observe::{Event, SessionChecked};
+use crate::policy::{Policy, SessionSource};
+use crate::request::view::RequestView;
+use crate::session::{self, Cookies, Identity, Judged, Passing, Reason, Verdict};
+
+/// The sender of a request, as far as the plan needed to know.
+pub(super) struct Who {
+    pub(super) identity: Option<Arc<Identity>>,
+    /// The source that knew the user, by its place in the policy.
+    source: Option<usize>,
+    /// The cookies that go on to the app, where they are not those that came.
+    passing: Passing,
+    /// Whether the request came with a session that is revoked or signed out.
+    came_with_over: bool,
+    /// On a logout path: the session to end once the app has answered.
+    leaving: Option<Arc<Identity>>,
+}
+
+impl Default for Who {
+    fn default() -> Self {
+        Self {
+            identity: None,
+            source: None,
+            passing: Passing::AsCame,
+            came_with_over: false,
+            leaving: None,
+        }
+    }
+}
+
+impl Who {
+    /// The verdict, where the plan needs one. The session is also looked at where the app
+    /// is about to end it, or could renew one that is over.
+    pub(super) async fn verdict(
+        &mut self,
+        incoming: &Incoming,
+        record: &mut Record,
+        plan: &Plan<'_>,
+        view: &RequestView<'_>,
+    ) -> Option<Verdict> {
+        let sources = &incoming.policy.sources;
+        let ends = sources.iter().any(|source| source.ends_at(view.method, view.path));
+        let identifier = &incoming.state.identifier;
+        let any_over = plan.forwards() && identifier.any_revoked();
+        if !ends && !any_over && !plan.needs_session() {
+            return None;
+        }
+        let Judged { verdict, over } =
+            identifier.identify(&incoming.policy, view.cookies(), incoming.now).await;
+        if any_over || !over.is_empty() {
+            self.withhold(&incoming.policy, view.cookies_field(), &over);
+        }
+        if ends || plan.needs_session() {
+            self.record_verdict(incoming, record, &verdict, view);
+        }
+        plan.needs_session().then_some(verdict)
+    }
+
+    /// The app gets no session that is over, nor anything it could take for one.
+    fn withhold(&mut self, policy: &Policy, cookies: &[u8], over: &[usize]) {
+        self.came_with_over = !over.is_empty();
+        let sources = policy.sources.iter().enumerate();
+        let sources = sources.map(|(index, source)| (&**source, over.contains(&index)));
+        self.passing = session::passing(cookies, sources);
+    }
+
+    /// Leaves the cookies that the app may have.
+    pub(super) fn pass_cookies(&self, headers: &mut HeaderMap) {
+        let only = match &self.passing {
+            Passing::AsCame => return,
+            Passing::Nothing => None,
+            Passing::Only(cookies) => HeaderValue::from_bytes(cookies).ok(),
+        };
+        headers.remove(header::COOKIE);
+        if let Some(mut cookies) = only {
+            cookies.set_sensitive(true);
+            headers.insert(header::COOKIE, cookies);
+        }
+    }
+
+    /// A missing cookie is not a reason worth logging: most requests of a site come
+    /// without one.
+    fn record_verdict(
+        &mut self,
+        incoming: &Incoming,
+        record: &mut Record,
+        verdict: &Verdict,
+        view: &RequestView<'_>,
+    ) {
+        let checked = |source: &str, result| {
+            let checked = SessionChecked { source, result };
+            incoming.state.telemetry.emit(Event::Session(checked));
+        };
+        match verdict {
+            Verdict::Known(identity, index) => {
+                self.source = Some(*index);
+                checked(self.source_label(&incoming.policy), "accepted");
+                let source = self.source(&incoming.policy);
+                if source.is_some_and(|source| source.ends_at(view.method, view.path)) {
+                    self.leaving = Some(identity.clone());
+                }
+            }
+            Verdict::Nobody(rejected) => {
+                checked("", rejected.reason.as_str());
+                if rejected.reason != Reason::Missing {
+                    record.explain(rejected.reason.as_str());
+                }
+            }
+            Verdict::Unknown(_) => {
+                record.explain(Reason::Unavailable.as_str());
+                checked("", record.reason);
+            }
+        }
+    }
+
+    fn source<'p>(&self, policy: &'p Policy) -> Option<&'p SessionSource> {
+        self.source.and_then(|index| policy.sources.get(index))
+    }
+
+    pub(super) fn source_label<'p>(&self, policy: &'p Policy) -> &'p str {
+        self.source(policy).map_or("", |source| &source.label)
+    }
+
+    /// The app has answered: the answer may sign the user in again, or out.
+    pub(super) async fn follow_session(
+        &mut self,
+        incoming: &Incoming,
+        request: &RequestHeader,
+        response: &ResponseHeader,
+    ) {
+        let cookies = request.headers.get(header::COOKIE).map_or(&b""[..], HeaderValue::as_bytes);
+        let cookies = Cookies::new(cookies);
+        let identifier = &incoming.state.identifier;
+        for source in incoming.policy.sources.iter().filter(|_| !self.came_with_over) {
+            let set = response.headers.get_all(header::SET_COOKIE).iter();
+            let set = set.map(HeaderValue::as_bytes);
+            identifier.reissued(source, cookies, set, incoming.now);
+        }
+        let answered = response.status.is_success() || response.status.is_redirection();
+        let Some(identity) = self.leaving.take().filter(|_| answered) else { return };
+        if let Some(source) = self.source(&incoming.policy) {
+            let (by, now) = (RevokedBy::App, incoming.state.clock.now());
+            identifier.end_session(source, cookies, &identity, by, now).await;
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The owner of everything that outlives a request's question who is asking:
+//! remembered sessions, the servers that are asked, and what was revoked.
+
+use tokio::runtime::Handle;
+
+use super::cache::Sessions;
+use super::jwks::CurrentPolicy;
+use super::resolve::Servers;
+use super::revocation::{Revoked, RevokedBy};
+use crate::base::clock::{Clock, Now};
+use crate::policy::{Policy, SessionSource};
+use crate::session::{Cookies, Identity, Judged};
+
+/// Tells who is asking.
+pub struct Identifier {
+    sessions: Sessions,
+    servers: Servers,
+    revoked: Revoked,
+}
+
+impl Identifier {
+    /// Connections will live in `runtime`.
+    pub fn new(runtime: &Handle, clock: Clock) -> Self {
+        Self {
+            sessions: Sessions::default(),
+            servers: Servers::new(runtime, clock),
+            revoked: Revoked::default(),
+        }
+    }
+
+    /// Whether any session is revoked or signed out.
+    pub fn any_revoked(&self) -> bool {
+        self.revoked.any()
+    }
+
+    /// Who the cookies say is asking.
+    pub async fn identify(&self, policy: &Policy, cookies: Cookies<'_>, now: Now) -> Judged {
+        self.sessions.verify(policy, &self.servers, &self.revoked, cookies, now).await
+    }
+
+    /// Ends this session: it is rejected from now on, and forgotten.
+    pub async fn end_session(
+        &self,
+        source: &SessionSource,
+        cookies: Cookies<'_>,
+        identity: &Identity,
+        by: RevokedBy,
+        now: Now,
+    ) {
+        self.revoked.end_session(source, cookies, identity, by, now);
+        self.sessions.forget(source, cookies).await;
+    }
+
+    /// The app's answer to a request with `cookies` sets cookies, which may sign in
+    /// again.
+    pub fn reissued<'c>(
+        &self,
+        source: &SessionSource,
+        cookies: Cookies<'_>,
+        set: impl Iterator<Item = &'c [u8]>,
+        now: Now,
+    ) {
+        self.revoked.reissued(source, cookies, set, now);
+    }
+
+    /// Ends the sessions that the user got before `now`.
+    pub fn revoke_user(&self, user_id: &str, now: Now) {
+        self.revoked.end_user(user_id, now);
+    }
+
+    /// Takes back `revoke_user`.
+    pub fn pardon_user(&self, user_id: &str) {
+        self.revoked.pardon_user(user_id);
+    }
+
+    /// What the session sources of the policy need and do not have now, a line each.
+    pub async fn unready(&self, policy: &Policy) -> Vec<String> {
+        let mut unready = Vec::new();
+        for source in &policy.sources {
+            let label = &source.label;
+            if let Some(keys) = source.remote_keys().filter(|keys| !keys.is_supplied()) {
+                let problem = self.servers.keys.problem(keys.url());
+                let why = problem.as_deref().unwrap_or("not fetched yet");
+                unready.push(format!("session {label}: published keys: {why}"));
+            }
+            if let Some(store) = source.store()
+                && let Err(error) = self.servers.stores.probe(store).await
+            {
+                unready.push(format!("session {label}: {error}"));
+            }
+        }
+        unready
+    }
+
+    /// Gives a policy that is not in force yet the keys that were fetched before, so
+    /// that no request waits for them after a reload.
+    pub fn supply(&self, policy: &Policy) {
+        self.servers.keys.supply(policy);
+    }
+
+    /// Begins to fetch the keys of the policy in force. Nothing waits for them:
+    /// `unready` says which are missing.
+    pub fn watch_keys(&self, current: &CurrentPolicy) {
+        self.servers.keys.watch(current);
+    }
+
+    /// Closes the connections to stores that the policy does not name.
+    pub fn keep_only_stores(&self, policy: &Policy) {
+        self.servers.stores.keep_only(policy.sources.iter().filter_map(|source| source.store()));
+    }
+
+    /// Questions about sessions that were not answered.
+    pub fn failures(&self) -> u64 {
+        self.servers.failures()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::ManualClock;
+    use crate::base::secret::Secrets;
+    use crate::config::Config;
+    use crate::session::{Reason, Verdict};
+
+    const SETTINGS: &str = "[upstream]\nservers = [\"http://127.0.0.1:1\"]\n\
+        [session]\nkind = \"jwt\"\ncookie = \"sid\"\n\
+        secret = \"0123456789abcdef0123456789abcdef\"\n";
+
+    #[tokio::test]
+    async fn without_a_cookie_nobody_is_asking_and_no_server_is_needed() {
+        let policy = Config::read(SETTINGS, &Secrets::Literal).unwrap_or_else(|_| panic!()).policy;
+        let clock = ManualClock::at(1_790_000_000);
+        let identifier = Identifier::new(&Handle::current(), Clock::Manual(clock));
+        let now = Now::at(1_790_000_000);
+        let verdict = identifier.identify(&policy, Cookies::new(b"other=1"), now).await.verdict;
+        let Verdict::Nobody(rejected) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(rejected.reason, Reason::Missing);
+        assert!(identifier.unready(&policy).await.is_empty());
+        assert_eq!(identifier.failures(), 0);
+    }
+}

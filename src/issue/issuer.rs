@@ -1,0 +1,196 @@
+//! The owner of everything that outlives a request for a token: the users'
+//! allowances, cached tokens, and how remote issuers are doing.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::cache::Tokens;
+use super::circuit_breaker::Circuits;
+use super::error::IssueError;
+use super::remote::{Caller, Remote};
+use super::request::{Freshness, Query, Request};
+use crate::base::clock::{Clock, Now};
+use crate::base::digest::Digest;
+use crate::base::digest::Mark;
+use crate::limit::{Admitted, Exceeded, Limit, Limits};
+use crate::mint::{CachePolicy, MintError, Minting, Subject, Token};
+use crate::observe::{
+    AuditEntry, CachedOrMinted, CircuitState, Event, RequestEvent, Telemetry, TokenEvent,
+};
+use crate::policy::TokenRoute;
+use crate::session::Identity;
+
+/// Admits requests and issues tokens.
+pub struct Issuer {
+    limits: Limits,
+    tokens: Tokens,
+    remote: Remote,
+    telemetry: Arc<Telemetry>,
+}
+
+/// A token for one answer.
+pub struct Issued {
+    pub token: Arc<Token>,
+    pub origin: CachedOrMinted,
+}
+
+impl Issuer {
+    /// `caller` carries the calls to the app and to remote issuers.
+    pub fn new(caller: Box<dyn Caller>, clock: Clock, telemetry: Arc<Telemetry>) -> Self {
+        Self {
+            limits: Limits::default(),
+            tokens: Tokens::default(),
+            remote: Remote {
+                caller,
+                clock,
+                circuits: Circuits::default(),
+                telemetry: telemetry.clone(),
+            },
+            telemetry,
+        }
+    }
+
+    /// Takes one from an allowance, or says how long to wait. `label` is the
+    /// limited rule.
+    pub fn admit(
+        &self,
+        label: &str,
+        limit: &Limit,
+        whose: Mark,
+        now: Now,
+    ) -> Result<Admitted, Exceeded> {
+        self.limits.take(limit, limit.bucket(whose), now).inspect_err(|_| {
+            self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
+        })
+    }
+
+    /// Reads the declared inputs and asks the app for grants, in this order.
+    pub async fn read<'a>(
+        &self,
+        route: &TokenRoute,
+        query: Query,
+        identity: &'a Identity,
+        body: &[u8],
+    ) -> Result<Request<'a>, IssueError> {
+        let Query { query, forwarded, freshness, now } = query;
+        let inputs = route.minter.inputs().collect(query.as_deref(), body, identity);
+        let inputs = inputs.map_err(|error| logged(&error, route))?;
+        let grant = match route.minter.grant() {
+            Some(hook) => {
+                let subject = Subject { identity, inputs: &inputs, grant: &Value::Null };
+                let url = hook.url(&subject).map_err(|error| logged(&error, route))?;
+                Box::pin(self.remote.grant(&route.name, (hook, &url), forwarded)).await?
+            }
+            None => Value::Null,
+        };
+        Ok(Request { identity, inputs, grant, freshness, now })
+    }
+
+    /// The token itself: from the cache if it may be, else minted.
+    pub async fn token(
+        &self,
+        route: &TokenRoute,
+        request: &Request<'_>,
+    ) -> Result<Issued, IssueError> {
+        let subject = request.subject();
+        let key = match route.minter.cache() {
+            CachePolicy::Never => None,
+            CachePolicy::Global | CachePolicy::User => Some(route.minter.cache_key(&subject)),
+        };
+        let cached = match (&key, request.freshness) {
+            (Some(key), Freshness::Any) => {
+                self.tokens.find(key, request.identity, request.now).await
+            }
+            (None, _) | (_, Freshness::New) => None,
+        };
+        let issued = match cached {
+            Some(token) => Issued { token, origin: CachedOrMinted::Cached },
+            // Boxed, because every request would be charged for the room this takes.
+            None => Box::pin(self.mint_and_cache(route, &subject, key, request)).await?,
+        };
+        let event = TokenEvent::Issued { token: &route.name, origin: issued.origin };
+        self.telemetry.emit(Event::Token(event));
+        Ok(issued)
+    }
+
+    /// A token that is not cached yet, and is kept under `key`.
+    async fn mint_and_cache(
+        &self,
+        route: &TokenRoute,
+        subject: &Subject<'_>,
+        key: Option<Digest>,
+        request: &Request<'_>,
+    ) -> Result<Issued, IssueError> {
+        let mint = self.mint(route, subject, request.now);
+        match (key, request.freshness) {
+            (Some(key), Freshness::Any) => {
+                let (token, origin) =
+                    self.tokens.get(key, request.identity, request.now, mint).await?;
+                Ok(Issued { token, origin })
+            }
+            (key, _) => {
+                let token = Arc::new(mint.await?);
+                if let Some(key) = key {
+                    self.tokens.put(key, token.clone(), request.now).await;
+                }
+                Ok(Issued { token, origin: CachedOrMinted::Minted })
+            }
+        }
+    }
+
+    async fn mint(
+        &self,
+        route: &TokenRoute,
+        subject: &Subject<'_>,
+        now: Now,
+    ) -> Result<Token, IssueError> {
+        self.telemetry.emit(Event::Token(TokenEvent::Minted { token: &route.name }));
+        match route.minter.mint(subject, now) {
+            Ok(Minting::Ready(token)) => Ok(token),
+            Ok(Minting::Call(call)) => {
+                let (status, body) = self.remote.call(&route.name, call).await?;
+                let token = route.minter.answered(subject, now, status, body);
+                token.map_err(|error| logged(&error, route))
+            }
+            Err(error) => Err(logged(&error, route)),
+        }
+    }
+
+    /// Writes down that a token is about to be handed out. Where that is required
+    /// and fails, there is no token.
+    pub async fn audit_issued(
+        &self,
+        route: &TokenRoute,
+        entry: &AuditEntry<'_>,
+    ) -> Result<(), IssueError> {
+        let written = self.telemetry.audit_issued(entry, route.audit).await;
+        written.map_err(|_| IssueError::Unavailable)
+    }
+
+    /// Forgets which issuers have failed: the settings have changed, perhaps for
+    /// that.
+    pub fn forget_failures(&self) {
+        self.remote.circuits.forget();
+    }
+
+    /// Whether the issuer of this token is called.
+    pub fn circuit(&self, token: &str) -> CircuitState {
+        self.remote.circuits.state(token)
+    }
+
+    /// Users and addresses with a counter.
+    pub fn buckets(&self) -> usize {
+        self.limits.buckets()
+    }
+
+    pub fn cached_tokens(&self) -> u64 {
+        self.tokens.count()
+    }
+}
+
+/// The public half of a minting error; the cause goes to the log.
+pub(super) fn logged(error: &MintError, route: &TokenRoute) -> IssueError {
+    tracing::warn!(token = route.name, reason = error.code(), cause = %error, "token not minted");
+    error.into()
+}

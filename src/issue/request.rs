@@ -1,0 +1,67 @@
+//! What a request asks of the issuer.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Map, Value};
+
+use crate::base::clock::Now;
+use crate::mint::{GrantHook, Subject};
+use crate::policy::TokenRoute;
+use crate::request::view::RequestView;
+use crate::session::Identity;
+
+/// Whether a cached token will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    Any,
+    New,
+}
+
+/// A wish for a token that is known to be allowed.
+pub struct Request<'a> {
+    pub identity: &'a Identity,
+    /// The inputs that the token declares, checked.
+    pub inputs: Map<String, Value>,
+    /// The app's answer to the grant hook; `Null` without one.
+    pub grant: Value,
+    pub freshness: Freshness,
+    pub now: Now,
+}
+
+impl<'a> Request<'a> {
+    /// For a token without inputs and grants, as pages have.
+    pub fn plain(identity: &'a Identity, now: Now) -> Self {
+        let (inputs, grant) = (Map::new(), Value::Null);
+        Self { identity, inputs, grant, freshness: Freshness::Any, now }
+    }
+
+    pub(super) fn subject(&self) -> Subject<'_> {
+        Subject { identity: self.identity, inputs: &self.inputs, grant: &self.grant }
+    }
+}
+
+/// What the HTTP request says about the token, except its body.
+pub struct Query {
+    pub(super) query: Option<String>,
+    /// Headers for the app, if it is asked about grants.
+    pub(super) forwarded: Vec<(HeaderName, HeaderValue)>,
+    pub(super) freshness: Freshness,
+    pub(super) now: Now,
+}
+
+impl Query {
+    pub fn new(route: &TokenRoute, view: &RequestView<'_>, now: Now) -> Self {
+        let hook = route.minter.grant();
+        Self {
+            query: view.query.map(str::to_owned),
+            forwarded: hook.map(|hook| forwarded(hook, view.headers)).unwrap_or_default(),
+            freshness: if view.wants_fresh() { Freshness::New } else { Freshness::Any },
+            now,
+        }
+    }
+}
+
+/// The headers of the browser's request that go to the app as well.
+fn forwarded(hook: &GrantHook, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    let present = |name: &HeaderName| Some((name.clone(), headers.get(name)?.clone()));
+    hook.forward.iter().filter_map(present).collect()
+}

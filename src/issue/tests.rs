@@ -1,0 +1,202 @@
+//! The issuer as a unit: the order of its steps, with fakes for other servers.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+
+use super::remote::Caller;
+use super::*;
+use crate::base::clock::{Clock, ManualClock, Now};
+use crate::base::secret::Secrets;
+use crate::config::{Config, Format, UserField};
+use crate::observe::{AccessLog, AuditLog, CachedOrMinted, CircuitState, Gauges, Sink, Telemetry};
+use crate::outbound::{Answer, Call, OutboundError};
+use crate::policy::{Policy, TokenRoute};
+use crate::request::client::{Client, Scheme};
+use crate::request::view::RequestView;
+use crate::session::Identity;
+
+const START: u64 = 1_790_000_000;
+
+const SETTINGS: &str = r#"
+[upstream]
+servers = ["http://127.0.0.1:1"]
+[session]
+kind = "jwt"
+cookie = "sid"
+secret = "0123456789abcdef0123456789abcdef"
+[token.realtime]
+path = "/api/realtime"
+preset = "openai-realtime"
+key = "sk-canary"
+limit = "3/minute"
+url = "http://vendor.test/v1/realtime/client_secrets"
+params = { expires_after = { anchor = "created_at", seconds = 600 }, session = { type = "realtime" } }
+[token.docs]
+path = "/api/docs"
+preset = "tiptap-collab"
+key = "canary-tiptap"
+grant = { url = "http://app.test/internal/grants", timeout = "2s" }
+params.allowedDocumentNames = "{grant.documents}"
+"#;
+
+/// Another server: answers from a list, and writes down what it was asked.
+#[derive(Clone, Default)]
+struct Fake {
+    calls: Arc<Mutex<Vec<String>>>,
+    answers: Arc<Mutex<Vec<Result<(u16, String), OutboundError>>>>,
+}
+
+#[async_trait]
+impl Caller for Fake {
+    async fn call(&self, call: &Call) -> Result<Answer, OutboundError> {
+        self.calls.lock().unwrap().push(call.method.to_string());
+        let (status, body) = self.answers.lock().unwrap().remove(0)?;
+        let status = StatusCode::from_u16(status).unwrap();
+        Ok(Answer { status, headers: HeaderMap::new(), body: Bytes::from(body) })
+    }
+}
+
+struct Setting {
+    issuer: Issuer,
+    telemetry: Arc<Telemetry>,
+    policy: Policy,
+    fake: Fake,
+    clock: Arc<ManualClock>,
+    identity: Identity,
+}
+
+impl Setting {
+    fn new() -> Self {
+        let policy = Config::read(SETTINGS, &Secrets::Literal).unwrap_or_else(|_| panic!()).policy;
+        let access = AccessLog::start(Format::Json, Sink::Off).unwrap();
+        let telemetry = Arc::new(Telemetry::new(access, AuditLog::default(), UserField::Off));
+        let (fake, clock) = (Fake::default(), ManualClock::at(START));
+        let issuer =
+            Issuer::new(Box::new(fake.clone()), Clock::Manual(clock.clone()), telemetry.clone());
+        let identity = Identity::assumed("ada".into(), serde_json::json!({ "sub": "ada" }), None);
+        Self { issuer, telemetry, policy, fake, clock, identity }
+    }
+
+    fn route(&self, name: &str) -> &TokenRoute {
+        self.policy.tokens.iter().find(|token| token.name == name).unwrap()
+    }
+
+    fn now(&self) -> Now {
+        Clock::Manual(self.clock.clone()).now()
+    }
+
+    fn answers(&self, answer: Result<(u16, &str), OutboundError>) {
+        let answer = answer.map(|(status, body)| (status, body.to_owned()));
+        self.fake.answers.lock().unwrap().push(answer);
+    }
+
+    fn calls(&self) -> usize {
+        self.fake.calls.lock().unwrap().len()
+    }
+
+    /// As the gateway does: inputs and grant, the limit, then the token.
+    async fn ask(&self, name: &str, headers: &HeaderMap) -> Result<CachedOrMinted, String> {
+        let route = self.route(name);
+        let client =
+            Client { address: None, scheme: Scheme::Https, hops: Vec::new(), via_trusted: false };
+        let view = RequestView {
+            method: &Method::GET,
+            path: "/",
+            query: None,
+            headers,
+            host: "app.test",
+            client: &client,
+        };
+        let query = Query::new(route, &view, self.now());
+        let request = self.issuer.read(route, query, &self.identity, b"").await;
+        let request = request.map_err(|error| format!("{error:?}"))?;
+        if let Some(limit) = &route.limit {
+            let admitted = self.issuer.admit(&route.label, limit, self.identity.mark(), self.now());
+            admitted.map_err(|exceeded| format!("wait {}", exceeded.retry_after.as_secs()))?;
+        }
+        let issued = self.issuer.token(route, &request).await;
+        issued.map(|issued| issued.origin).map_err(|error| format!("{error:?}"))
+    }
+
+    async fn plain(&self, name: &str) -> Result<CachedOrMinted, String> {
+        self.ask(name, &HeaderMap::new()).await
+    }
+}
+
+fn vendors_token() -> String {
+    format!(r#"{{"value":"ek_1","expires_at":{}}}"#, START + 600)
+}
+
+#[tokio::test]
+async fn the_limit_counts_cached_answers_and_stands_before_the_issuer() {
+    let setting = Setting::new();
+    setting.answers(Ok((200, &vendors_token())));
+    assert_eq!(setting.plain("realtime").await, Ok(CachedOrMinted::Minted));
+    assert_eq!(setting.plain("realtime").await, Ok(CachedOrMinted::Cached));
+    assert_eq!(setting.plain("realtime").await, Ok(CachedOrMinted::Cached));
+    assert_eq!(setting.plain("realtime").await, Err("wait 20".to_owned()));
+    assert_eq!(setting.calls(), 1);
+    assert_eq!(
+        (setting.issuer.buckets(), setting.issuer.circuit("realtime")),
+        (1, CircuitState::Closed)
+    );
+    let metrics = setting.telemetry.render(&Gauges::default());
+    for line in [
+        "portcullis_limited_total{route=\"token.realtime\"} 1",
+        "portcullis_mints_total{token=\"realtime\"} 1",
+        "portcullis_tokens_total{origin=\"cached\",token=\"realtime\"} 2",
+        "portcullis_tokens_total{origin=\"minted\",token=\"realtime\"} 1",
+    ] {
+        assert!(metrics.lines().any(|known| known == line), "{line}\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_asks_for_a_new_token_passes_the_cache_and_not_the_limit() {
+    let setting = Setting::new();
+    let new = HeaderMap::from_iter([(
+        http::header::CACHE_CONTROL,
+        http::HeaderValue::from_static("no-cache"),
+    )]);
+    for _ in 0..3 {
+        setting.answers(Ok((200, &vendors_token())));
+        assert_eq!(setting.ask("realtime", &new).await, Ok(CachedOrMinted::Minted));
+    }
+    assert_eq!(setting.ask("realtime", &new).await, Err("wait 20".to_owned()));
+    assert_eq!(setting.calls(), 3);
+}
+
+#[tokio::test]
+async fn the_app_is_asked_for_grants_before_the_cache_is_looked_at() {
+    let setting = Setting::new();
+    for (documents, origin) in [
+        (r#"{"documents":["a"]}"#, CachedOrMinted::Minted),
+        (r#"{"documents":["a"]}"#, CachedOrMinted::Cached),
+        (r#"{"documents":["b"]}"#, CachedOrMinted::Minted),
+    ] {
+        setting.answers(Ok((200, documents)));
+        assert_eq!(setting.plain("docs").await, Ok(origin), "{documents}");
+    }
+    for (status, error) in [(403, "NotAllowed"), (401, "NotSignedIn"), (500, "Unavailable")] {
+        setting.answers(Ok((status, "{}")));
+        assert_eq!(setting.plain("docs").await, Err(error.to_owned()), "{status}");
+    }
+    assert_eq!(setting.calls(), 6);
+}
+
+#[tokio::test]
+async fn only_a_refused_connection_is_tried_again() {
+    let setting = Setting::new();
+    setting.answers(Err(OutboundError::Refused));
+    setting.answers(Ok((200, &vendors_token())));
+    assert_eq!(setting.plain("realtime").await, Ok(CachedOrMinted::Minted));
+    assert_eq!(setting.calls(), 2);
+    let setting = Setting::new();
+    setting.answers(Err(OutboundError::TimedOut));
+    assert_eq!(setting.plain("realtime").await, Err("Timeout".to_owned()));
+    assert_eq!(setting.plain("realtime").await, Err("Timeout".to_owned()), "remembered");
+    assert_eq!(setting.calls(), 1);
+}

@@ -1,0 +1,234 @@
+//! Everything that is counted or written down, as values.
+//!
+//! The code tells what happened once, with `Telemetry::emit`; each sink matches
+//! on what it cares about. Events come in groups, one per part of the gateway, so
+//! that a sink without interest in a part names the part and not its events.
+//!
+//! Never in an event: a cookie, a secret or a query string. A token is in the one
+//! event that the audit log turns into its digest.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::request::code::Code;
+use crate::upstream;
+
+/// Something that happened.
+#[derive(Clone, Copy)]
+pub enum Event<'a> {
+    Connection(ConnectionEvent),
+    Reloaded(ReloadResult),
+    Request(RequestEvent<'a>),
+    Session(SessionChecked<'a>),
+    Token(TokenEvent<'a>),
+    Upstream(UpstreamEvent<'a>),
+}
+
+/// Before and around requests.
+#[derive(Clone, Copy, Debug)]
+pub enum ConnectionEvent {
+    /// A TLS handshake has ended: `done`, or why it failed.
+    Handshake { result: &'static str },
+    /// An HTTP/2 stream was refused, or its connection ended.
+    Http2Refused { reason: &'static str },
+    /// The client did not send the rest of something in time.
+    Late(LatePart),
+    /// The connection was closed before anything was read from it.
+    Refused(ConnectionRefusal),
+}
+
+/// What the client did not send, or take, in time.
+#[derive(Clone, Copy, Debug)]
+pub enum LatePart {
+    Body,
+    Head,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum ConnectionRefusal {
+    /// `max_connections_per_address` is reached.
+    AddressFull,
+    /// `max_connections` is reached.
+    Full,
+    /// The PROXY protocol header is missing or malformed.
+    ProxyHeader,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum ReloadResult {
+    Done,
+    Refused,
+}
+
+#[derive(Clone, Copy)]
+pub enum RequestEvent<'a> {
+    Ended(&'a Line<'a>),
+    /// A limit is used up.
+    Limited {
+        route: &'a str,
+    },
+    /// The HTTP listener has sent a client to HTTPS.
+    Redirected {
+        status: u16,
+    },
+    Refused {
+        code: Code,
+    },
+}
+
+/// The access log's view of one request. Each field is a name from the
+/// configuration, a constant, or written escaped.
+#[derive(Clone, Copy)]
+pub struct Line<'a> {
+    pub unix_ms: u64,
+    pub took: Duration,
+    pub request_id: &'a str,
+    pub trace_id: &'a str,
+    pub method: &'a str,
+    pub host: &'a str,
+    /// Without its query.
+    pub path: &'a str,
+    pub route: &'a str,
+    pub client: Option<IpAddr>,
+    pub user: Option<&'a str>,
+    /// The session source that knew the user; empty if none did.
+    pub source: &'a str,
+    pub outcome: Outcome,
+    pub reason: &'static str,
+    pub status: u16,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The connection broke before the request was answered.
+    Aborted,
+    /// By the gateway itself, without a token.
+    Answered,
+    Forwarded,
+    Issued,
+    Refused,
+}
+
+impl Outcome {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Aborted => "aborted",
+            Self::Answered => "answered",
+            Self::Forwarded => "forwarded",
+            Self::Issued => "issued",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// The session of a request has been looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionChecked<'a> {
+    /// The source that knew the user; empty if none did.
+    pub source: &'a str,
+    pub result: &'static str,
+}
+
+#[derive(Clone, Copy)]
+pub enum TokenEvent<'a> {
+    /// A call to a remote issuer has ended.
+    Called {
+        token: &'a str,
+        result: CallResult,
+        took: Duration,
+    },
+    Issued {
+        token: &'a str,
+        origin: CachedOrMinted,
+    },
+    /// Minting has begun, whether or not it succeeds.
+    Minted {
+        token: &'a str,
+    },
+    Refused(&'a AuditEntry<'a>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallResult {
+    Answered,
+    Failed,
+}
+
+/// Where an issued token came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CachedOrMinted {
+    Cached,
+    Minted,
+}
+
+impl CachedOrMinted {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cached => "cached",
+            Self::Minted => "minted",
+        }
+    }
+}
+
+/// One line of the audit log.
+#[derive(Clone, Copy)]
+pub struct AuditEntry<'a> {
+    pub unix_ms: u64,
+    pub decision: TokenDecision<'a>,
+    /// The token's name in the settings.
+    pub token: &'a str,
+    pub place: TokenPlace,
+    pub user: Option<&'a str>,
+    /// The name of the key that signed it.
+    pub key: Option<&'a str>,
+    pub client: Option<IpAddr>,
+    pub request_id: Option<&'a str>,
+}
+
+/// Whether a token was issued or refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum TokenDecision<'a> {
+    Issued {
+        token: &'a [u8],
+        /// Seconds until it expires.
+        ttl: u64,
+        origin: CachedOrMinted,
+    },
+    Refused(Code),
+}
+
+/// Where a token went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenPlace {
+    /// Its own path.
+    Endpoint,
+    /// A page, or a header of the forwarded request.
+    Page,
+}
+
+impl TokenPlace {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Endpoint => "endpoint",
+            Self::Page => "page",
+        }
+    }
+}
+
+/// `upstream` is the name of an `[upstream]` table, empty for the only one.
+#[derive(Clone, Copy, Debug)]
+pub enum UpstreamEvent<'a> {
+    /// A server is left out for a while after failing.
+    Ejected {
+        upstream: &'a str,
+    },
+    /// A server did not take the request, or hung up on it.
+    Failed {
+        upstream: &'a str,
+    },
+    Probed {
+        upstream: &'a str,
+        outcome: upstream::ProbeResult,
+    },
+}

@@ -1,0 +1,12 @@
+//! Counters for Prometheus: one file per part of the gateway that is counted.
+
+mod connections;
+mod gauges;
+mod process;
+mod requests;
+mod sink;
+mod tokens;
+mod upstreams;
+
+pub use gauges::{CircuitState, Gauges, ServerGauge};
+pub(super) use sink::Metrics;

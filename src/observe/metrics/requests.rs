@@ -1,0 +1,106 @@
+//! Requests, their limits and their sessions.
+
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+
+use super::gauges::Gauges;
+use crate::observe::event::{Line, Outcome, RequestEvent, SessionChecked};
+use crate::observe::registry::{MetricRegistry, number};
+
+pub(super) struct Requests {
+    ended: IntCounterVec,
+    refused: IntCounterVec,
+    limited: IntCounterVec,
+    upstream_seconds: Histogram,
+    token_seconds: Histogram,
+    sessions: IntCounterVec,
+    session_errors: IntCounter,
+    in_flight: IntGauge,
+    buckets: IntGauge,
+}
+
+impl Requests {
+    pub(super) fn new(registry: &MetricRegistry) -> Self {
+        Self {
+            ended: registry.counters(
+                "portcullis_requests_total",
+                "Requests answered.",
+                &["route", "status"],
+            ),
+            refused: registry.counters(
+                "portcullis_refusals_total",
+                "Requests refused, by code.",
+                &["code"],
+            ),
+            limited: registry.counters(
+                "portcullis_limited_total",
+                "Requests refused by a limit.",
+                &["route"],
+            ),
+            upstream_seconds: registry.seconds(
+                "portcullis_upstream_seconds",
+                "Time of forwarded requests, to the end of the answer.",
+                &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0],
+            ),
+            token_seconds: registry.seconds(
+                "portcullis_token_seconds",
+                "Time of token requests.",
+                &[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 1.0],
+            ),
+            sessions: registry.counters(
+                "portcullis_sessions_total",
+                "Sessions looked at, by the source that knew them and result.",
+                &["source", "result"],
+            ),
+            session_errors: registry.counter(
+                "portcullis_session_errors_total",
+                "Questions about sessions that stores or the app did not answer.",
+            ),
+            in_flight: registry
+                .gauge("portcullis_requests_in_flight", "Requests begun and not ended."),
+            buckets: registry
+                .gauge("portcullis_limit_buckets", "Users and addresses with a counter."),
+        }
+    }
+
+    pub(super) fn count(&self, event: RequestEvent<'_>) {
+        match event {
+            RequestEvent::Ended(line) => self.ended(line),
+            RequestEvent::Limited { route } => self.limited.with_label_values(&[route]).inc(),
+            RequestEvent::Redirected { status } => self.answered("redirect", status),
+            RequestEvent::Refused { code } => {
+                self.refused.with_label_values(&[code.as_str()]).inc()
+            }
+        }
+    }
+
+    pub(super) fn checked(&self, session: SessionChecked<'_>) {
+        self.sessions.with_label_values(&[session.source, session.result]).inc();
+    }
+
+    pub(super) fn set(&self, gauges: &Gauges) {
+        self.in_flight.set(number(gauges.in_flight));
+        self.buckets.set(number(gauges.buckets));
+        let counted = self.session_errors.get();
+        self.session_errors.inc_by(gauges.session_errors.saturating_sub(counted));
+    }
+
+    fn ended(&self, line: &Line<'_>) {
+        self.answered(line.route, line.status);
+        match line.outcome {
+            Outcome::Forwarded => self.upstream_seconds.observe(line.took.as_secs_f64()),
+            Outcome::Issued => self.token_seconds.observe(line.took.as_secs_f64()),
+            Outcome::Aborted | Outcome::Answered | Outcome::Refused => {}
+        }
+    }
+
+    fn answered(&self, route: &str, status: u16) {
+        let mut buffer = [0; 3];
+        self.ended.with_label_values(&[route, three_digits(status, &mut buffer)]).inc();
+    }
+}
+
+fn three_digits(status: u16, buffer: &mut [u8; 3]) -> &str {
+    let digit = |place: u16| u8::try_from(status / place % 10).map_or(b'0', |digit| b'0' + digit);
+    *buffer = [digit(100), digit(10), digit(1)];
+    std::str::from_utf8(buffer).unwrap_or("000")
+}

@@ -1,0 +1,56 @@
+//! All metrics of the process, as a sink of events.
+
+use super::connections::Connections;
+use super::gauges::Gauges;
+use super::process::Process;
+use super::requests::Requests;
+use super::tokens::Tokens;
+use super::upstreams::Upstreams;
+use crate::observe::event::Event;
+use crate::observe::registry::MetricRegistry;
+
+pub(in crate::observe) struct Metrics {
+    registry: MetricRegistry,
+    connections: Connections,
+    process: Process,
+    requests: Requests,
+    tokens: Tokens,
+    upstreams: Upstreams,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let registry = MetricRegistry::default();
+        Self {
+            connections: Connections::new(&registry),
+            process: Process::new(&registry),
+            requests: Requests::new(&registry),
+            tokens: Tokens::new(&registry),
+            upstreams: Upstreams::new(&registry),
+            registry,
+        }
+    }
+}
+
+impl Metrics {
+    #[inline]
+    pub(in crate::observe) fn count(&self, event: Event<'_>) {
+        match event {
+            Event::Connection(event) => self.connections.count(event),
+            Event::Reloaded(result) => self.process.reloaded(result),
+            Event::Request(event) => self.requests.count(event),
+            Event::Session(checked) => self.requests.checked(checked),
+            Event::Token(event) => self.tokens.count(event),
+            Event::Upstream(event) => self.upstreams.count(event),
+        }
+    }
+
+    /// In the Prometheus text exposition format.
+    pub(in crate::observe) fn render(&self, gauges: &Gauges) -> String {
+        self.connections.set(gauges);
+        self.requests.set(gauges);
+        self.tokens.set(gauges);
+        self.upstreams.set(gauges);
+        self.registry.render()
+    }
+}

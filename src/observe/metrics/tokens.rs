@@ -1,0 +1,79 @@
+//! Tokens: minted, issued, and fetched from remote issuers.
+
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+
+use super::gauges::{CircuitState, Gauges};
+use crate::observe::event::{CallResult, TokenEvent};
+use crate::observe::registry::{MetricRegistry, number};
+
+pub(super) struct Tokens {
+    minted: IntCounterVec,
+    issued: IntCounterVec,
+    call_seconds: HistogramVec,
+    circuits: IntGaugeVec,
+    cached: IntGauge,
+    audit_failures: IntCounter,
+}
+
+impl Tokens {
+    pub(super) fn new(registry: &MetricRegistry) -> Self {
+        Self {
+            minted: registry.counters("portcullis_mints_total", "Tokens minted.", &["token"]),
+            issued: registry.counters(
+                "portcullis_tokens_total",
+                "Tokens answered, minted or cached.",
+                &["token", "origin"],
+            ),
+            call_seconds: registry.seconds_by(
+                "portcullis_exchange_seconds",
+                "Time of calls to remote issuers, by whether they answered.",
+                &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
+                &["token", "result"],
+            ),
+            circuits: registry.gauges(
+                "portcullis_issuer_circuit",
+                "Remote issuers: 0 called, 1 left alone after failures, 2 being tried.",
+                &["token"],
+            ),
+            cached: registry.gauge("portcullis_cached_tokens", "Tokens in the cache."),
+            audit_failures: registry.counter(
+                "portcullis_audit_failures_total",
+                "Lines of the audit log that could not be written.",
+            ),
+        }
+    }
+
+    pub(super) fn count(&self, event: TokenEvent<'_>) {
+        match event {
+            TokenEvent::Called { token, result, took } => {
+                let result = match result {
+                    CallResult::Answered => "answered",
+                    CallResult::Failed => "failed",
+                };
+                let seconds = self.call_seconds.with_label_values(&[token, result]);
+                seconds.observe(took.as_secs_f64());
+            }
+            TokenEvent::Issued { token, origin } => {
+                self.issued.with_label_values(&[token, origin.as_str()]).inc();
+            }
+            TokenEvent::Minted { token } => self.minted.with_label_values(&[token]).inc(),
+            // Counted as a request's refusal.
+            TokenEvent::Refused(_) => {}
+        }
+    }
+
+    pub(super) fn set(&self, gauges: &Gauges) {
+        self.cached.set(number(gauges.cached_tokens));
+        self.circuits.reset();
+        for (token, state) in &gauges.circuits {
+            let number = match state {
+                CircuitState::Closed => 0,
+                CircuitState::Open => 1,
+                CircuitState::Trying => 2,
+            };
+            self.circuits.with_label_values(&[token.as_str()]).set(number);
+        }
+        let counted = self.audit_failures.get();
+        self.audit_failures.inc_by(gauges.audit_failures.saturating_sub(counted));
+    }
+}
