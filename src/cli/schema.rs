@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use super::print;
+use super::output::print;
 use crate::session;
 
 /// Everything but the session kinds.

@@ -91,7 +91,8 @@ impl ProxyHttp for Gateway {
         // The place of an earlier attempt is given back first.
         forwarding.place = None;
         forwarding.unreachable = None;
-        let place = upstream.acquire(ctx.incoming.state.clock.now()).map_err(|why| {
+        let state = &ctx.incoming.state;
+        let place = state.pools.of(upstream).acquire(state.clock.now()).map_err(|why| {
             forwarding.unreachable = Some(why);
             Error::new_up(ErrorType::ConnectNoRoute)
         })?;

@@ -20,7 +20,7 @@ pub struct Identity {
 
 impl Identity {
     pub(super) fn new(user_id: String, session: Value, expires_at: Option<u64>) -> Self {
-        Self { mark: Mark::of(Kind::User, &user_id), user_id, session, expires_at }
+        Self { mark: Mark::new(Kind::User, &user_id), user_id, session, expires_at }
     }
 
     /// For `portcullis token`, which mints offline from a session given on the

@@ -6,17 +6,16 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::digest;
-
 use super::cookie::Duplicate;
 use super::cookie_names::{CookieConventions, Jar};
 use super::store::{Engine, StoreSettings};
+use crate::base::digest::{Digest, Digester};
 use crate::base::secret::{Secret, Secrets};
 use crate::document::{At, FromNode, Table, Value, Wait, one_of};
 
 pub(crate) struct Settings<'s, 'a> {
     table: &'s mut Table<'a>,
-    fingerprint: digest::Context,
+    fingerprint: Digester,
 }
 
 /// A duration in seconds: `604800`, or a text such as `"7d"`. The formats'
@@ -34,16 +33,15 @@ impl FromNode for Seconds {
 
 impl<'s, 'a> Settings<'s, 'a> {
     pub(crate) fn new(table: &'s mut Table<'a>) -> Self {
-        let mut fingerprint = digest::Context::new(&digest::SHA256);
+        let mut fingerprint = Digester::default();
         let settings = table.at().node.to_json().to_string();
-        fingerprint.update(&settings.len().to_be_bytes());
-        fingerprint.update(settings.as_bytes());
+        fingerprint.add_sized(settings.as_bytes());
         Self { table, fingerprint }
     }
 
     /// A digest over every setting and the content of every secret read.
-    pub(crate) fn fingerprint(self) -> [u8; 32] {
-        self.fingerprint.finish().as_ref().try_into().unwrap_or_default()
+    pub(crate) fn fingerprint(self) -> Digest {
+        self.fingerprint.finish()
     }
 
     pub(crate) fn table(&mut self) -> &mut Table<'a> {
@@ -222,7 +220,7 @@ impl<'s, 'a> Settings<'s, 'a> {
 
     fn resolve(&mut self, at: &At<'_>) -> Option<Secret> {
         let secret = at.secret()?;
-        self.fingerprint.update(&secret.digest());
+        self.fingerprint.add(secret.digest().bytes());
         Some(secret)
     }
 }

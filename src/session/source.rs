@@ -1,7 +1,6 @@
 //! One `[session]` table, compiled: the way from a `Cookie` header to an
 //! identity.
 
-use aws_lc_rs::digest;
 use serde_json::{Map, Value};
 
 use super::codec::verifying_keys::RemoteKeys;
@@ -14,6 +13,7 @@ use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
 use super::settings::Settings;
 use super::store::{Check, Question, StoreAnswer, StoreSettings};
+use crate::base::digest::Digest;
 use crate::document::{Table, shown};
 
 /// Largest stored session, in bytes: more than any app keeps, too little to keep a
@@ -34,7 +34,7 @@ pub struct Source {
     kind: &'static SessionKind,
     compiled: Compiled,
     user_id: Pointer,
-    fingerprint: [u8; 32],
+    fingerprint: Digest,
 }
 
 impl Source {
@@ -147,15 +147,15 @@ impl Source {
     /// A digest of all that `check` reads except the time: the settings, the secrets
     /// and every cookie this source reads, each with its length. `None`
     /// if there is no such cookie.
-    pub fn digest(&self, cookies: Cookies<'_>) -> Option<[u8; 32]> {
+    pub fn digest(&self, cookies: Cookies<'_>) -> Option<Digest> {
         let mut read = Vec::with_capacity(USUAL_COOKIES);
         let mut add = |bytes: &[u8]| {
             read.extend_from_slice(&bytes.len().to_be_bytes());
             read.extend_from_slice(bytes);
         };
-        add(&self.fingerprint);
+        add(self.fingerprint.bytes());
         if let Some(keys) = self.remote_keys() {
-            add(&keys.fingerprint());
+            add(keys.fingerprint().bytes());
         }
         let mut any = false;
         for (name, value) in cookies.iter().filter(|(name, _)| self.compiled.jar.reads_cookie(name))
@@ -165,8 +165,7 @@ impl Source {
             any = true;
         }
         // In one go: taking a digest piece by piece costs more than the copy.
-        let digest = || digest::digest(&digest::SHA256, &read);
-        any.then(|| digest().as_ref().try_into().unwrap_or_default())
+        any.then(|| Digest::new(&read))
     }
 
     /// The cookies the app is asked with (`Query::App`), as a `Cookie` header of

@@ -18,7 +18,7 @@ use portcullis::base::clock::Clock;
 use portcullis::base::secret::Secrets;
 use portcullis::config::{Config, Format};
 use portcullis::observe::{AccessLog, AuditLog, Sink};
-use portcullis::server::{Caught, Listeners, Shutdown, serve};
+use portcullis::server::{Listeners, Shutdown, SignalHandlers, serve};
 use portcullis::state::State;
 
 use crate::cookies::SECRET;
@@ -56,7 +56,7 @@ fn run_gateway(kind: &str, app: &str) {
     let access = AccessLog::start(Format::Json, Sink::Stdout).unwrap();
     let live = Arc::new(State::new(config, Clock::system(), access, AuditLog::default()));
     std::thread::spawn(move || {
-        let shutdown = Shutdown::Signals(Caught::but_hangups(), None);
+        let shutdown = Shutdown::Signals(SignalHandlers::but_hangups(), None);
         serve(&live, &server, listeners, shutdown, None).unwrap();
     });
     report(&address);

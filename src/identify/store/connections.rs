@@ -8,10 +8,11 @@
 //! else.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 
+use crate::base::digest::Digest;
+use crate::base::lock::Lock;
 use crate::base::secret::Secret;
 use crate::base::store_url::{BadStoreUrl, StoreUrl};
 use crate::identify::store::error::StoreError;
@@ -22,7 +23,7 @@ use crate::session::{Engine, Query, StoreAnswer, StoreSettings};
 /// connections, and a reload keeps them.
 pub struct StoreConnections {
     runtime: Handle,
-    open: Mutex<HashMap<[u8; 32], Connection>>,
+    open: Lock<HashMap<Digest, Connection>>,
 }
 
 /// A handle on connections; cheap to clone.
@@ -35,7 +36,7 @@ enum Connection {
 impl StoreConnections {
     /// Connections will live in `runtime`.
     pub fn new(runtime: Handle) -> Self {
-        Self { runtime, open: Mutex::default() }
+        Self { runtime, open: Lock::default() }
     }
 
     /// The content of the store; `None` is a miss.
@@ -87,7 +88,7 @@ impl StoreConnections {
     pub fn keep_only<'s>(&self, stores: impl Iterator<Item = &'s StoreSettings>) {
         let used: Vec<_> =
             stores.flat_map(|s| s.url.iter().chain(&s.database)).map(Secret::digest).collect();
-        self.open().retain(|address, _| used.contains(address));
+        self.open.lock().retain(|address, _| used.contains(address));
     }
 
     /// Runs work on connections in their runtime, with the store's deadline.
@@ -105,7 +106,7 @@ impl StoreConnections {
     }
 
     fn connect(&self, address: &Secret) -> Result<Connection, StoreError> {
-        let mut open = self.open();
+        let mut open = self.open.lock();
         let key = address.digest();
         if let Some(connection) = open.get(&key) {
             return Ok(connection.clone());
@@ -115,10 +116,6 @@ impl StoreConnections {
         let connection = Connection::open(address)?;
         open.insert(key, connection.clone());
         Ok(connection)
-    }
-
-    fn open(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Connection>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,7 +6,7 @@ use base64::alphabet;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use crate::base::secret::from_hex;
+use crate::base::text::from_hex;
 
 /// Standard alphabet, padding as it comes.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(

@@ -4,8 +4,9 @@ use serde::de::{Deserializer as _, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{json, number};
+use crate::base::text::span;
 use crate::session::identity::OpenedSession;
-use crate::session::rejected::{Reason, Rejected, in_words};
+use crate::session::rejected::{Reason, Rejected};
 
 /// Clock difference allowed at the beginning of a session, in seconds. The end is
 /// never stretched.
@@ -63,7 +64,7 @@ pub(crate) fn expires_at(claims: &Value, now: u64) -> Result<Option<u64>, Reject
 pub(crate) fn begun(claims: &Value, name: &str, now: u64) -> Result<(), Rejected> {
     match seconds(claims, name)? {
         Some(begin) if begin > now.saturating_add(LEEWAY) => {
-            let detail = format!("`{name}` is {} ahead", in_words(begin - now));
+            let detail = format!("`{name}` is {} ahead", span(begin - now));
             Err(Rejected::new(Reason::NotYetValid, detail))
         }
         _ => Ok(()),

@@ -3,7 +3,8 @@
 
 use super::base64;
 use super::crypto::MacKey;
-use crate::session::rejected::{Reason, Rejected, in_words};
+use crate::base::text::span;
+use crate::session::rejected::{Reason, Rejected};
 
 /// Seconds by which the app's clock may be ahead of ours.
 const LEEWAY: u64 = 5;
@@ -43,7 +44,7 @@ pub(crate) fn expires_at(
 ) -> Result<Option<u64>, Rejected> {
     let Some(max_age) = max_age else { return Ok(None) };
     if issued > now.saturating_add(LEEWAY) {
-        let detail = format!("signed {} in the future", in_words(issued - now));
+        let detail = format!("signed {} in the future", span(issued - now));
         return Err(Rejected::new(Reason::NotYetValid, detail));
     }
     Ok(Some(issued.saturating_add(max_age)))

@@ -12,6 +12,7 @@ use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
 use jsonwebtoken::DecodingKey;
 use serde_json::Value;
 
+use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::{base64, claims};
@@ -301,7 +302,7 @@ pub struct RemoteKeys {
 
 struct Supplied {
     set: Arc<KeySet>,
-    fingerprint: [u8; 32],
+    fingerprint: Digest,
 }
 
 impl RemoteKeys {
@@ -322,13 +323,13 @@ impl RemoteKeys {
     /// the keys as they were.
     pub fn supply(&self, document: &[u8]) -> Result<(), &'static str> {
         let set = Arc::new((self.read)(document)?);
-        let fingerprint = Secret::new(document).digest();
+        let fingerprint = Digest::new(document);
         self.current.store(Some(Arc::new(Supplied { set, fingerprint })));
         Ok(())
     }
 
     /// Tells key documents apart; zero before the first.
-    pub(crate) fn fingerprint(&self) -> [u8; 32] {
-        self.current.load().as_ref().map_or([0; 32], |supplied| supplied.fingerprint)
+    pub(crate) fn fingerprint(&self) -> Digest {
+        self.current.load().as_ref().map_or(Digest::ZERO, |supplied| supplied.fingerprint)
     }
 }

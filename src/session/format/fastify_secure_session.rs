@@ -6,7 +6,8 @@ use crypto_secretbox::aead::{Aead as _, KeyInit as _};
 use crypto_secretbox::{Key, Nonce, XSalsa20Poly1305};
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
-use crate::base::secret::{Secret, from_hex};
+use crate::base::secret::Secret;
+use crate::base::text::from_hex;
 use crate::session::codec::{base64, json};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;

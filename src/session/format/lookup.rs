@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use aws_lc_rs::digest;
-
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::base::digest::Digest;
+use crate::base::text;
 use crate::document::{At, FromNode};
 use crate::session::codec::{json, php};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
@@ -87,7 +87,7 @@ impl Verify for Lookup {
         store::check_id(sent)?;
         let id = match self.hash {
             Hashing::Plain => sent.to_owned(),
-            Hashing::Sha256Hex => hex(digest::digest(&digest::SHA256, sent.as_bytes()).as_ref()),
+            Hashing::Sha256Hex => text::hex(Digest::new(sent.as_bytes()).bytes()),
         };
         Ok(match &self.records {
             Records::Redis { prefix, .. } => Question::redis(prefix, &id),
@@ -121,10 +121,6 @@ impl Verify for Lookup {
         };
         Ok(Check::Known(opened))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl FromNode for Hashing {

@@ -6,7 +6,7 @@
 //! holds 5, and `ABC` where `abc` is.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::mysql::MySql;
@@ -16,6 +16,7 @@ use sqlx::sqlite::Sqlite;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Executor, IntoArguments, Pool};
 
 use super::cell::{self, Decoded, Encoded};
+use crate::base::lock::Lock;
 use crate::base::store_url::SqlUrl;
 use crate::identify::store::error::StoreError;
 use crate::session::{Cell, Row, StoreAnswer};
@@ -35,7 +36,7 @@ pub(in crate::identify::store) enum Database {
 
 /// PostgreSQL's names for the types of a table's columns: it compares a text with
 /// a `uuid` only after a cast.
-type ColumnTypes = Arc<Mutex<HashMap<String, Arc<Vec<(String, String)>>>>>;
+type ColumnTypes = Arc<Lock<HashMap<String, Arc<Vec<(String, String)>>>>>;
 
 impl Database {
     /// Must run inside the runtime of the connections.
@@ -112,7 +113,7 @@ async fn postgres_row(
     matching: &[(String, Cell)],
 ) -> Result<Result<Option<Row>, sqlx::Error>, StoreError> {
     let types = {
-        let known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.lock();
         known.get(table).cloned()
     };
     let types = match types {
@@ -122,7 +123,7 @@ async fn postgres_row(
             if read.is_empty() {
                 return Err(StoreError::Failed("42P01".to_owned()));
             }
-            known.lock().unwrap_or_else(PoisonError::into_inner).insert(table.into(), read.clone());
+            known.lock().insert(table.into(), read.clone());
             read
         }
     };
@@ -133,7 +134,7 @@ async fn postgres_row(
     let found = fetch(pool, select('"', table, matching, place), matching).await;
     if found.is_err() {
         // The table may have changed.
-        known.lock().unwrap_or_else(PoisonError::into_inner).remove(table);
+        known.lock().remove(table);
     }
     Ok(found)
 }
