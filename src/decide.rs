@@ -17,7 +17,7 @@ use crate::request::view::{RequestView, SEC_FETCH_SITE};
 use crate::session::{Identity, Reason, Rejected, Unanswered, Verdict, none_asked};
 
 /// Where a request is going, as far as it can be said without its session.
-pub enum Plan<'p> {
+pub(crate) enum Plan<'p> {
     /// A preflight, answered here.
     Answer(Reply),
     Forward(Option<&'p Arc<Route>>),
@@ -28,7 +28,7 @@ pub enum Plan<'p> {
 }
 
 /// What to do with a request.
-pub enum Decision<'p> {
+pub(crate) enum Decision<'p> {
     /// A page without a session is sent to the app's sign-in page.
     Answer(Reply, Rejected),
     Forward {
@@ -45,7 +45,7 @@ pub enum Decision<'p> {
 
 impl Plan<'_> {
     /// Whether the request goes to the app, or to the upstream that its route names.
-    pub fn forwards(&self) -> bool {
+    pub(crate) fn forwards(&self) -> bool {
         match self {
             Self::Forward(_) => true,
             Self::Answer(_) | Self::Issue(_) | Self::Publish(_) | Self::Refuse(_) => false,
@@ -53,7 +53,7 @@ impl Plan<'_> {
     }
 
     /// Whether `decide` needs a verdict.
-    pub fn needs_session(&self) -> bool {
+    pub(crate) fn needs_session(&self) -> bool {
         match self {
             Self::Answer(_) | Self::Publish(_) | Self::Refuse(_) => false,
             Self::Forward(Some(route)) => route.session != SessionRule::Off,
@@ -64,7 +64,7 @@ impl Plan<'_> {
 
 /// Finds the rule and checks what can be checked without a session: method and
 /// where the request comes from.
-pub fn plan<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Option<&'p Rule>) {
+pub(crate) fn plan<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Option<&'p Rule>) {
     let Ok(rule) = rule_for(policy, view.path) else {
         return (Plan::Refuse(Refusal::BadRequest("the path can be read in two ways")), None);
     };
@@ -156,7 +156,7 @@ fn preflight_reply(token: &TokenRoute, origin: &WebOrigin, view: &RequestView<'_
 }
 
 /// Lets one exact origin read the answer, with credentials.
-pub fn cors(reply: &mut Reply, origin: &WebOrigin) {
+pub(crate) fn cors(reply: &mut Reply, origin: &WebOrigin) {
     reply.push(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.as_str());
     reply.push(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
     reply.push(header::ACCESS_CONTROL_EXPOSE_HEADERS, "RateLimit, RateLimit-Policy, Retry-After");
@@ -165,7 +165,7 @@ pub fn cors(reply: &mut Reply, origin: &WebOrigin) {
 
 /// Decides with the verdict on the session, which is `None` where the plan did not
 /// need one.
-pub fn decide<'p>(
+pub(crate) fn decide<'p>(
     plan: Plan<'p>,
     verdict: Option<Verdict>,
     view: &RequestView<'_>,

@@ -57,7 +57,7 @@ impl fmt::Debug for Secret {
 }
 
 /// Compares in a time that does not depend on where the values differ.
-pub fn same_bytes(left: &[u8], right: &[u8]) -> bool {
+pub(crate) fn same_bytes(left: &[u8], right: &[u8]) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(left, right).is_ok()
 }
 

@@ -59,7 +59,7 @@ impl FromNode for Duration {
 }
 
 /// A time to wait for others: zero is refused, because nothing arrives in no time.
-pub struct Wait(pub Duration);
+pub(crate) struct Wait(pub Duration);
 
 impl FromNode for Wait {
     fn read(at: &At<'_>) -> Option<Self> {
@@ -97,27 +97,12 @@ impl<T: FromNode> FromNode for Vec<T> {
 }
 
 /// One value, or a list of them.
-pub struct OneOrMany<T>(pub Vec<T>);
+pub(crate) struct OneOrMany<T>(pub Vec<T>);
 
 impl<T: FromNode> FromNode for OneOrMany<T> {
     fn read(at: &At<'_>) -> Option<Self> {
         let read: Vec<Option<T>> = at.items().iter().map(T::read).collect();
         read.into_iter().collect::<Option<Vec<T>>>().map(Self)
-    }
-}
-
-/// A value that remembers where it stood, for checks that come later.
-#[derive(Clone, Debug)]
-pub struct Located<T> {
-    pub value: T,
-    pub offset: usize,
-    pub path: String,
-}
-
-impl<T: FromNode> FromNode for Located<T> {
-    fn read(at: &At<'_>) -> Option<Self> {
-        let value = T::read(at)?;
-        Some(Self { value, offset: at.node.span.start, path: at.path.clone() })
     }
 }
 

@@ -32,7 +32,7 @@ use crate::state::State;
 const TUNNEL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The gateway as the framework sees it.
-pub struct Gateway(pub Arc<State>);
+pub(crate) struct Gateway(pub Arc<State>);
 
 #[async_trait]
 impl ProxyHttp for Gateway {

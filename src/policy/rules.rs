@@ -144,7 +144,7 @@ impl Policy {
 }
 
 /// Finds the rule for a path, or says that it can be read in two ways.
-pub fn rule_for<'p>(policy: &'p Policy, path: &str) -> Result<Option<&'p Rule>, Ambiguous> {
+pub(crate) fn rule_for<'p>(policy: &'p Policy, path: &str) -> Result<Option<&'p Rule>, Ambiguous> {
     path::find(&policy.rules, path)
 }
 

@@ -102,7 +102,7 @@ fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
 }
 
 /// The host a trusted proxy says the client asked for.
-pub fn forwarded_host<'a>(client: &Client, headers: &'a HeaderMap) -> Option<&'a str> {
+pub(crate) fn forwarded_host<'a>(client: &Client, headers: &'a HeaderMap) -> Option<&'a str> {
     let host = client.via_trusted.then(|| last(headers, "x-forwarded-host")).flatten()?;
     std::str::from_utf8(host).ok().filter(|host| is_host(host.as_bytes()))
 }

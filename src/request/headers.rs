@@ -97,7 +97,7 @@ fn fold(name: &str) -> String {
 /// Removes the headers that only the gateway may set, in every spelling. Frameworks
 /// differ in how they read an invalid trace context, so the state beside one is
 /// removed too.
-pub fn strip_untrusted(headers: &mut HeaderMap, trace: &Trace, managed: &ReservedHeaders) {
+pub(crate) fn strip_untrusted(headers: &mut HeaderMap, trace: &Trace, managed: &ReservedHeaders) {
     let claimed = headers.keys().filter(|name| managed.claims(name.as_str()));
     let claimed: Vec<HeaderName> = claimed.cloned().collect();
     for name in &claimed {
@@ -110,7 +110,7 @@ pub fn strip_untrusted(headers: &mut HeaderMap, trace: &Trace, managed: &Reserve
 
 /// Tells the app about the connection and the request; `verified` are the identity
 /// and route headers that have a value.
-pub fn set_forwarding_headers(
+pub(crate) fn set_forwarding_headers(
     headers: &mut HeaderMap,
     client: &Client,
     host: &str,
@@ -149,7 +149,7 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 /// Headers a rule may not set, because framing and routing depend on them.
-pub fn is_reserved(name: &HeaderName) -> bool {
+pub(crate) fn is_reserved(name: &HeaderName) -> bool {
     [
         header::HOST,
         header::CONNECTION,

@@ -94,17 +94,17 @@ impl FromNode for Pattern {
 
 /// A rule's place in the table: paths find it, `guards` says whether slipping
 /// past it would matter.
-pub trait Rule {
+pub(crate) trait Rule {
     fn pattern(&self) -> &Pattern;
     fn guards(&self) -> bool;
 }
 
 /// The path can be read in two ways that fall under different rules.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Ambiguous;
+pub(crate) struct Ambiguous;
 
 /// The first rule that matches the path, if it is the only reading.
-pub fn find<'r, R: Rule>(rules: &'r [R], path: &str) -> Result<Option<&'r R>, Ambiguous> {
+pub(crate) fn find<'r, R: Rule>(rules: &'r [R], path: &str) -> Result<Option<&'r R>, Ambiguous> {
     let index = rules.iter().position(|rule| rule.pattern().matches(path));
     if !is_plain(path) {
         let read = lenient(path);
@@ -173,7 +173,7 @@ fn is_overlong(reading: &[u8]) -> bool {
 
 /// Why a path is refused whatever the rules are: apps are known to disagree
 /// about what it means.
-pub fn refuse(path: &str) -> Result<(), &'static str> {
+pub(crate) fn refuse(path: &str) -> Result<(), &'static str> {
     if path.starts_with("//") {
         return Err("the path starts with two slashes");
     }

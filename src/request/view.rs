@@ -17,10 +17,10 @@ use crate::request::refusal::{Audience, Part, Refusal};
 use crate::session::Cookies;
 
 /// Fetch metadata (W3C), which the `http` crate does not name.
-pub static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-pub static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(crate) static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+pub(crate) static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-pub const NO_REQUEST_LINE: Refusal =
+pub(crate) const NO_REQUEST_LINE: Refusal =
     Refusal::BadRequest("the request line is not a method, a target and a version");
 
 /// Limits of one request.
@@ -64,7 +64,7 @@ const UPGRADES: [&str; 1] = ["websocket"];
 /// Whether a request asks for a tunnel: a GET of HTTP/1.1 without a body that names
 /// exactly one protocol, an allowed one, and lists `upgrade` in `Connection` (RFC 9110
 /// section 7.8). A request with any other `Upgrade` field is an ordinary one.
-pub fn is_upgrade(method: &Method, version: Version, headers: &HeaderMap) -> bool {
+pub(crate) fn is_upgrade(method: &Method, version: Version, headers: &HeaderMap) -> bool {
     let mut protocols = headers.get_all(header::UPGRADE).iter();
     let (Some(protocol), None) = (protocols.next(), protocols.next()) else { return false };
     let protocol = protocol.as_bytes().trim_ascii();
