@@ -32,6 +32,7 @@ mod forward;
 mod framing;
 mod heads;
 mod http2;
+mod id_flood;
 mod issuer;
 mod jwks;
 mod jwt_abuse;

@@ -60,7 +60,7 @@ fn hash_of(live: &State, user: &str) -> Hex {
 async fn end_session(live: &State, cookie: &str) -> Reply {
     let (policy, now) = (live.policy(), live.clock.now());
     let cookies = Cookies::new(cookie.as_bytes());
-    match live.identifier.identify(&policy, cookies, now).await.verdict {
+    match live.identifier.identify(&policy, cookies, None, now).await.verdict {
         Verdict::Known(identity, index) => {
             if let Some(source) = policy.sources.get(index) {
                 live.identifier
