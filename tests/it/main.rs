@@ -16,6 +16,7 @@
 
 mod support;
 
+mod admin_door;
 mod assertion;
 mod audit;
 mod cache;
