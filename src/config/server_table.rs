@@ -9,7 +9,7 @@ use crate::base::secret::Secret;
 use crate::base::units;
 use crate::document::{At, FromNode, OneOrMany, Table, Value, Wait};
 use crate::edge::{Alpn, Edge, PerAddress, Tls, Trusted};
-use crate::request::view::Limits;
+use crate::request::view::{Limits, MinRate};
 
 /// What `[server]` holds; a reload may change all but `server`.
 #[derive(Default)]
@@ -99,6 +99,7 @@ impl Server {
         }
         set(&mut limits.uri, table.get::<Size>("max_uri").map(|size| size.0));
         set(&mut limits.token_body, table.get::<Size>("max_token_body").map(|size| size.0));
+        set(&mut limits.min_body_rate, table.take("min_body_rate").and_then(|at| read_rate(&at)));
         set(&mut limits.body_timeout, table.get::<Wait>("body_timeout").map(|wait| wait.0));
         limits
     }
@@ -158,6 +159,23 @@ fn positive(table: &mut Table<'_>, key: &'static str) -> Option<usize> {
 
 fn saturated(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// `false` is off.
+fn read_rate(at: &At<'_>) -> Option<Option<MinRate>> {
+    const EXPECTED: &str = r#"a size per duration such as "30KiB/30s", or false"#;
+    if matches!(at.node.value, Value::Boolean(false)) {
+        return Some(None);
+    }
+    let rate = at.text(EXPECTED)?.split_once('/').and_then(|(octets, window)| {
+        let octets = u64::try_from(units::size(octets).ok()?).ok()?;
+        let window = units::duration(window).ok()?;
+        (octets > 0 && window >= Duration::from_secs(1)).then_some(MinRate { octets, window })
+    });
+    if rate.is_none() {
+        at.wrong(EXPECTED);
+    }
+    rate.map(Some)
 }
 
 fn read_watch(at: &At<'_>) -> Option<Option<Duration>> {

@@ -37,6 +37,7 @@ mod id_flood;
 mod issuer;
 mod jwks;
 mod jwt_abuse;
+mod least_rate;
 mod lifecycle;
 mod limit;
 mod limits_evasion;

@@ -89,7 +89,7 @@ impl ServerApp for AdminListener {
         };
         let next_head = self.idle_timeout + self.header_timeout;
         let connection = Connection::new(self.header_timeout, next_head);
-        let io = Http1Io::new(socket, connection.clone());
+        let io = Http1Io::new(socket, connection.clone(), &self.state);
         let app = Arc::new(Admin::new(&self.state, asker, self.header_timeout));
         let served = connection.serve(app.process_new(Box::new(io), shutdown)).await;
         if served.is_none() {
