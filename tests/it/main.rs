@@ -17,6 +17,7 @@
 mod support;
 
 mod admin_door;
+mod addresses;
 mod assertion;
 mod audit;
 mod cache;
