@@ -10,6 +10,7 @@ mod host;
 mod options;
 mod pool;
 mod settings;
+mod upgrades;
 #[cfg(test)]
 mod tests;
 
