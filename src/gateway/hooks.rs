@@ -25,6 +25,7 @@ use super::reply::{self, Body};
 use super::request::{self, Handled};
 use super::transport_errors::{hung_up, refusal_for};
 use crate::observe::{ConnectionEvent, Event, LatePart, Outcome};
+use crate::policy::Intent;
 use crate::request::headers;
 use crate::request::refusal::Refusal;
 use crate::state::State;
@@ -132,6 +133,10 @@ impl ProxyHttp for Gateway {
         let mut parts = forward::take_parts(request);
         let headers = &mut parts.headers;
         who.pass_cookies(headers);
+        if forwarding.routes.intent == Intent::Preflight {
+            headers.remove(header::AUTHORIZATION);
+            headers.remove(header::COOKIE);
+        }
         let upstream = forwarding.upstream.as_ref();
         let passed = upstream.map_or(&[][..], |upstream| &upstream.pass_headers);
         headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed, passed);
@@ -214,6 +219,7 @@ impl ProxyHttp for Gateway {
         if !response.headers.contains_key(&name) {
             response.insert_header(name, id)?;
         }
+        forwarding.hide_body(response)?;
         let is_readable_page = forwarding.begin_page(session.req_header(), response)?;
         if is_readable_page == Page::Filled {
             let tokens = forward::placeholder_tokens(incoming, who, record, forwarding);
@@ -238,6 +244,9 @@ impl ProxyHttp for Gateway {
             let (purpose, status) = (ctx.incoming.purpose, ctx.record.status);
             forwarding.wait.goes_on(purpose, status, end_of_stream);
             forwarding.page_piece(body, end_of_stream);
+            if forwarding.routes.hides_body() {
+                *body = None;
+            }
         }
         Ok(None)
     }

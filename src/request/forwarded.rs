@@ -106,7 +106,7 @@ pub(super) fn elements(headers: &HeaderMap) -> Option<Vec<Element<'_>>> {
 
 /// What the element at `depth` says.
 pub(super) fn said<'h>(elements: Vec<Element<'h>>, depth: usize) -> Seen<'h> {
-    let Some(element) = elements.into_iter().rev().take(depth).last() else {
+    let Some(element) = elements.into_iter().rev().take(depth).next_back() else {
         return Seen::default();
     };
     let host = element.host.filter(|host| is_host(host.as_bytes()));

@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue};
 use super::address::Address;
 use super::host::{Host, read_host};
 use super::options::{Balance, Health, Limit, Timeouts, Tls};
+use super::prefixes::Prefixes;
 use super::upgrades::Upgrades;
 use crate::base::digest::{Digest, Digester};
 use crate::document::{FromNode as _, Table};
@@ -31,6 +32,7 @@ pub struct Upstream {
     pub upgrades: Upgrades,
     /// Headers that would otherwise be taken out of requests.
     pub pass_headers: Vec<HeaderName>,
+    pub(crate) prefixes: Prefixes,
     /// Identifies the settings that connections are made under: those made under others
     /// are not used.
     pub key: Digest,
@@ -87,6 +89,7 @@ impl Upstream {
             version,
             upgrades: table.get("upgrades").unwrap_or_default(),
             pass_headers: Vec::new(),
+            prefixes: Prefixes::from_table(table),
         };
         (!upstream.servers.is_empty()).then_some(upstream)
     }
