@@ -156,6 +156,7 @@ impl State {
                 .map(|token| (token.name.clone(), self.issuer.circuit(&token.name)))
                 .collect(),
             session_errors: self.identifier.failures(),
+            questions_held_back: self.identifier.held_back(),
             audit_failures: self.telemetry.audit_failures(),
             servers: servers(&policy, &self.pools, now),
         })

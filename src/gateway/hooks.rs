@@ -164,13 +164,21 @@ impl ProxyHttp for Gateway {
 
     async fn request_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
         ctx: &mut Ctx,
     ) -> Result<()> {
         if let Some(forwarding) = &mut ctx.forwarding {
             forwarding.wait.uploaded(end_of_stream);
+            let is_body = !end_of_stream && ctx.incoming.purpose == Purpose::Request;
+            if let (true, Some(piece)) = (is_body, &body)
+                && let Some(least) = ctx.incoming.policy.limits.min_body_rate
+                && forwarding.piece_came(piece.len(), least).is_err()
+                && !is_conversation(session.req_header())
+            {
+                return Err(Error::new_down(ErrorType::ReadTimedout));
+            }
         }
         // An empty last DATA frame of an HTTP/2 upload would be written as a
         // second chunk terminator and poison the connection (pingora #935).
@@ -355,6 +363,12 @@ impl ProxyHttp for Gateway {
     fn request_summary(&self, _: &Session, ctx: &Ctx) -> String {
         format!("route {}", ctx.route_label())
     }
+}
+
+/// Whether the body is a stream of messages, which come when there is something to say.
+fn is_conversation(request: &RequestHeader) -> bool {
+    let content_type = request.headers.get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Plan, session, decide; the body, if a token needs it; act.

@@ -17,6 +17,7 @@ mod health;
 mod hooks;
 mod html;
 mod incoming;
+pub(crate) mod pace;
 mod peer;
 mod purpose;
 mod record;

@@ -42,8 +42,22 @@ pub struct Limits {
     pub token_body: usize,
     /// Longest wait for the next piece of a body to arrive, or of an answer to be taken.
     pub body_timeout: Duration,
+    /// Least that a body must move, up and down; `None` is anything.
+    pub min_body_rate: Option<MinRate>,
     /// Longest time for a whole body that the gateway itself reads.
     pub token_body_timeout: Duration,
+}
+
+/// So many octets in each window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinRate {
+    pub octets: u64,
+    pub window: Duration,
+}
+
+impl MinRate {
+    /// 1 KiB per second, looked at after half a minute.
+    pub const DEFAULT: Self = Self { octets: 30 * 1024, window: Duration::from_secs(30) };
 }
 
 impl Limits {
@@ -59,6 +73,7 @@ impl Default for Limits {
             uri: 8 * 1024,
             token_body: 64 * 1024,
             body_timeout: Duration::from_secs(60),
+            min_body_rate: Some(MinRate::DEFAULT),
             token_body_timeout: Duration::from_secs(10),
         }
     }

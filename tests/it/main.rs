@@ -16,6 +16,7 @@
 
 mod support;
 
+mod admin_door;
 mod addresses;
 mod assertion;
 mod audit;
@@ -33,9 +34,11 @@ mod forward;
 mod framing;
 mod heads;
 mod http2;
+mod id_flood;
 mod issuer;
 mod jwks;
 mod jwt_abuse;
+mod least_rate;
 mod lifecycle;
 mod limit;
 mod limits_evasion;

@@ -12,16 +12,21 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{GetProxyDigest, Peek, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 use super::passthrough::pass_on;
 use crate::gateway::connection::{Connection, Reader};
+use crate::gateway::pace::Pace;
 use crate::gateway::unreadable;
+use crate::observe::{ConnectionEvent, Event, LatePart};
+use crate::request::view::MinRate;
 use crate::state::State;
 
 /// A connection that speaks HTTP/1.1.
@@ -37,10 +42,47 @@ pub(in crate::server) struct Http1Io {
     connection: Connection,
     digest: Arc<ProxyDigest>,
     state: Arc<State>,
+    taking: Option<Taking>,
+}
+
+/// How fast the client takes answers.
+struct Taking {
+    pace: Pace,
+    least: MinRate,
+    /// Since when the client has taken nothing of what waits for it.
+    blocked: Option<Instant>,
+    state: Arc<State>,
+}
+
+impl Taking {
+    /// Octets have gone to the client, or can not.
+    fn note(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Pending => {
+                self.blocked.get_or_insert_with(Instant::now);
+            }
+            Poll::Ready(Ok(octets)) => {
+                let waited = self.blocked.take().map_or(Duration::ZERO, |since| since.elapsed());
+                if self.pace.moved(octets, waited, self.least).is_err() {
+                    let late = ConnectionEvent::Late(LatePart::Body);
+                    self.state.telemetry.emit(Event::Connection(late));
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+            }
+            Poll::Ready(Err(_)) => {}
+        }
+        written
+    }
 }
 
 impl Http1Io {
     pub(in crate::server) fn new(io: Stream, connection: Connection, state: &Arc<State>) -> Self {
+        let taking = state.policy().limits.min_body_rate.map(|least| Taking {
+            pace: Pace::default(),
+            least,
+            blocked: None,
+            state: state.clone(),
+        });
         Self {
             io,
             holds_back: false,
@@ -50,6 +92,7 @@ impl Http1Io {
             digest: connection.clone().into_digest(),
             connection,
             state: state.clone(),
+            taking,
         }
     }
 
@@ -68,6 +111,13 @@ impl Http1Io {
         let peer = self.io.get_socket_digest();
         let peer = peer.as_ref().and_then(|digest| digest.peer_addr()?.as_inet().copied());
         Some(unreadable::refuse(&self.state, peer.map(|peer| peer.ip()), &refusal))
+    }
+
+    fn note(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &mut self.taking {
+            Some(taking) => taking.note(written),
+            None => written,
+        }
     }
 }
 
@@ -126,7 +176,8 @@ impl AsyncWrite for Http1Io {
             self.refusal = refusal;
         }
         if self.refusal.is_empty() {
-            return Pin::new(&mut self.io).poll_write(context, bytes);
+            let written = Pin::new(&mut self.io).poll_write(context, bytes);
+            return self.note(written);
         }
         while !self.refusal.is_empty() {
             let Self { io, refusal, .. } = &mut *self;
@@ -145,7 +196,8 @@ impl AsyncWrite for Http1Io {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.holds_back = true;
-        Pin::new(&mut self.io).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        self.note(written)
     }
 
     fn is_write_vectored(&self) -> bool {
