@@ -147,7 +147,8 @@ impl LineReader {
 /// Whether nothing in the line is odd or must be escaped. No early exit, so that the
 /// compiler checks several bytes at once.
 fn is_usual(line: &[u8]) -> bool {
-    let escapes = line.iter().fold(0, |so_far, b| so_far + usize::from(b"\"<>`".contains(b)));
+    let is_escaped = |b: u8| (b == b'"') | (b == b'<') | (b == b'>') | (b == b'`');
+    let escapes = line.iter().fold(0, |so_far, &b| so_far + usize::from(is_escaped(b)));
     let blanks = line.iter().fold(0, |so_far, &b| so_far + usize::from(b == b' '));
     let others = line.iter().fold(0, |so_far, b| so_far + usize::from(b.is_ascii_graphic()));
     escapes == 0 && blanks == 2 && blanks + others == line.len()

@@ -200,7 +200,8 @@ mod tests {
 
     #[test]
     fn elements_are_read_as_rfc_7239_writes_them() {
-        let table: [(&[&str], &[(&str, &str, &str)]); 9] = [
+        type Read = &'static [(&'static str, &'static str, &'static str)];
+        let table: [(&[&str], Read); 9] = [
             (&["for=192.0.2.43"], &[("192.0.2.43", "", "")]),
             (&["For=\"[2001:db8:cafe::17]:4711\""], &[("[2001:db8:cafe::17]:4711", "", "")]),
             (&["for=1.2.3.4;proto=http;by=203.0.113.43"], &[("1.2.3.4", "", "http")]),

@@ -91,12 +91,14 @@ fn a_trace_goes_on_if_it_is_valid_and_begins_here_if_not() {
 }
 
 #[test]
-fn the_id_is_there_over_http_2_and_the_apps_own_gives_way() {
+fn the_id_is_there_over_http_2_and_the_apps_own_is_kept() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
-    let answer = http2::block_on(async {
+    let (answer, own) = http2::block_on(async {
         let client = http2::open(&gateway.address).await;
-        http2::ask(&client, http2::request("GET", "/do/own-id"), &[]).await.unwrap()
+        let answer = http2::ask(&client, http2::request("GET", "/x"), &[]).await.unwrap();
+        (answer, http2::ask(&client, http2::request("GET", "/do/own-id"), &[]).await.unwrap())
     });
-    assert_eq!(answer.all("x-request-id"), [app.only().one("x-request-id").unwrap()]);
+    assert_eq!(own.all("x-request-id"), ["of-the-app"]);
+    assert_eq!(answer.all("x-request-id"), [app.seen()[0].one("x-request-id").unwrap()]);
 }

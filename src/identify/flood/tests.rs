@@ -86,7 +86,7 @@ async fn unknown_ids_share_a_few_places_and_known_ones_need_none() {
     let bob = questions.ask(id("bob's", "192.0.2.1"), valid(), now()).await;
     assert!(matches!(bob, Err(Refused::Unanswered(_))), "a sign-in waits, and not for ever");
     tokio::time::sleep(PATIENCE).await;
-    assert_eq!(questions.held_back(), NEWCOMERS as u64 * 9 + 1);
+    assert_eq!(questions.held_back(), (NEWCOMERS * 9 + 1) as u64);
     flood.iter().for_each(tokio::task::JoinHandle::abort);
     for task in flood {
         let _ = task.await;
