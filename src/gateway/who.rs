@@ -8,11 +8,11 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use super::incoming::Incoming;
 use super::record::Record;
 use crate::decide::Plan;
-use crate::identify::revocation::RevokedBy;
+use crate::identify::revocation::{CameWith, RevokedBy};
 use crate::observe::{Event, SessionChecked};
 use crate::policy::{Policy, SessionSource};
 use crate::request::view::RequestView;
-use crate::session::{self, Cookies, Identity, Judged, Passing, Reason, Verdict};
+use crate::session::{self, Cookies, Doubtful, Identity, Judged, Passing, Reason, Verdict};
 
 /// The sender of a request, as far as the plan needed to know.
 pub(super) struct Who {
@@ -23,6 +23,8 @@ pub(super) struct Who {
     passing: Passing,
     /// Whether the request came with a session that is revoked or signed out.
     came_with_over: bool,
+    /// Which sources' cookies could not be judged.
+    doubtful: Doubtful,
     /// On a logout path: the session to end once the app has answered.
     leaving: Option<Arc<Identity>>,
 }
@@ -34,6 +36,7 @@ impl Default for Who {
             source: None,
             passing: Passing::AsCame,
             came_with_over: false,
+            doubtful: Doubtful::default(),
             leaving: None,
         }
     }
@@ -56,8 +59,9 @@ impl Who {
         if !ends && !any_over && !plan.needs_session() {
             return None;
         }
-        let Judged { verdict, over } =
+        let Judged { verdict, over, doubtful } =
             identifier.identify(&incoming.policy, view.cookies(), incoming.now).await;
+        self.doubtful = doubtful;
         if any_over || !over.is_empty() {
             self.withhold(&incoming.policy, view.cookies_field(), &over);
         }
@@ -142,10 +146,13 @@ impl Who {
         let cookies = request.headers.get(header::COOKIE).map_or(&b""[..], HeaderValue::as_bytes);
         let cookies = Cookies::new(cookies);
         let identifier = &incoming.state.identifier;
-        for source in incoming.policy.sources.iter().filter(|_| !self.came_with_over) {
+        let sources = incoming.policy.sources.iter().enumerate();
+        for (index, source) in sources.filter(|_| !self.came_with_over) {
             let set = response.headers.get_all(header::SET_COOKIE).iter();
             let set = set.map(HeaderValue::as_bytes);
-            identifier.reissued(source, cookies, set, incoming.now);
+            let in_doubt = self.doubtful.contains(index);
+            let came = if in_doubt { CameWith::Doubt } else { CameWith::NoDoubt };
+            identifier.reissued(source, cookies, set, came, incoming.now);
         }
         let answered = response.status.is_success() || response.status.is_redirection();
         let Some(identity) = self.leaving.take().filter(|_| answered) else { return };

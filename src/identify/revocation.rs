@@ -2,7 +2,8 @@
 //! or revoked by the operator.
 //!
 //! The list is in memory and bounded, the oldest entry is dropped first, and a reload
-//! keeps it. A session is identified by its handle (`Source::handle`), so neither
+//! keeps it. A file keeps it over a restart (`journal`), and a process that takes over
+//! is told of it. A session is identified by its handle (`Source::handle`), so neither
 //! another spelling of the cookie nor another order of its chunks brings it back, and
 //! other sessions of the same user are not affected. A revoked user's sessions are
 //! rejected if they were issued before the revocation, or do not say when.
@@ -13,20 +14,34 @@
 //! sets its cookie in answer to a request that began after the sign-out and carried no
 //! session that is over. A session that the operator revoked is not.
 
+mod entry;
+mod journal;
+
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use crate::base::clock::Now;
+pub(crate) use self::entry::{Entry, What};
+use self::journal::Journal;
+pub(crate) use self::journal::{JournalError, probe};
+use crate::base::clock::{Clock, Now};
 use crate::base::digest::{Digest, Digester};
+use crate::base::lock::Lock;
 use crate::session::{Check, Cookies, Identity, Reason, Rejected, Source};
 
 /// Most sessions and users remembered, at about 100 bytes each.
 const MAX_ENTRIES: u64 = 100_000;
-/// Longer than cookies usually live.
-const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Browsers keep no cookie longer.
+const KEPT: Duration = Duration::from_millis(entry::KEPT_MS);
+/// Frameworks date their sessions to the second, by a clock of their own.
+const PLAINLY_LATER_MS: u64 = 2000;
+/// Events a process that takes over may be behind by.
+const MOST_UNTOLD: usize = 10_000;
 
 /// Who ended a session.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,22 +53,53 @@ pub enum RevokedBy {
 #[derive(Clone, Copy)]
 struct Ended {
     by: RevokedBy,
-    at: Now,
+    /// In milliseconds since the epoch.
+    at_ms: u64,
+    /// On this process's own clock: when it learned of it.
+    learned: Duration,
 }
 
-/// Everything revoked in this process.
+/// A session that the app began with a cookie of its own, not one that merely came.
+#[derive(Clone, Copy)]
+struct SignIn {
+    /// In milliseconds since the epoch.
+    at_ms: u64,
+    /// Whether the file has it: most turn out to be nobody's.
+    is_told: bool,
+}
+
+/// What a request's own cookies of one source were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CameWith {
+    /// Something that the app may read as a session, and nobody could judge.
+    Doubt,
+    /// Nothing, a session without a user, or one that counts.
+    NoDoubt,
+}
+
+/// Everything revoked, as far as this process knows.
+#[derive(Default)]
 pub struct Revoked {
+    tables: Arc<Tables>,
+    journal: OnceLock<Journal>,
+    /// Those that are told of every event, because they take over.
+    followers: Lock<Vec<SyncSender<Entry>>>,
+}
+
+struct Tables {
     sessions: Cache<Digest, Ended>,
-    /// Unix seconds from which the user's new sessions count again.
+    /// Sessions that the app began while some user was revoked.
+    signed_in: Cache<Digest, SignIn>,
+    /// When each user was revoked, in milliseconds since the epoch.
     users: Cache<Digest, u64>,
     /// Whether there is any entry: usually not, and then no mark is computed.
     any: AtomicBool,
 }
 
-impl Default for Revoked {
+impl Default for Tables {
     fn default() -> Self {
-        let (sessions, users) = (bounded(), bounded());
-        Self { sessions, users, any: AtomicBool::new(false) }
+        let (sessions, signed_in, users) = (bounded(), bounded(), bounded());
+        Self { sessions, signed_in, users, any: AtomicBool::new(false) }
     }
 }
 
@@ -63,6 +109,63 @@ fn bounded<V: Clone + Send + Sync + 'static>() -> Cache<Digest, V> {
         .eviction_policy(EvictionPolicy::lru())
         .time_to_live(KEPT)
         .build()
+}
+
+impl Tables {
+    fn apply(&self, entry: Entry, now: Now) {
+        let Entry { what, mark, at_ms } = entry;
+        let end = |by| Ended { by, at_ms, learned: now.ticks() };
+        match what {
+            What::SessionReadmitted => {
+                if self.sessions.get(&mark).is_some_and(|ended| ended.by == RevokedBy::App) {
+                    self.sessions.invalidate(&mark);
+                }
+            }
+            What::SessionRevoked => self.sessions.insert(mark, end(RevokedBy::Operator)),
+            What::SessionSignedOut => {
+                let before = self.sessions.get(&mark);
+                if before.is_none_or(|ended| ended.by == RevokedBy::App) {
+                    self.sessions.insert(mark, end(RevokedBy::App));
+                }
+            }
+            What::SignedIn => self.signed_in.insert(mark, SignIn { at_ms, is_told: true }),
+            What::UserPardoned => self.users.invalidate(&mark),
+            What::UserRevoked => {
+                let before = self.users.get(&mark).unwrap_or(0);
+                self.users.insert(mark, before.max(at_ms));
+            }
+        }
+        if !what.lifts() {
+            self.any.store(true, Ordering::Release);
+        }
+    }
+
+    fn knows(&self, entry: &Entry) -> bool {
+        let Entry { what, mark, at_ms } = entry;
+        match what {
+            What::SessionReadmitted => !self.sessions.contains_key(mark),
+            What::SessionRevoked => {
+                self.sessions.get(mark).is_some_and(|ended| ended.by == RevokedBy::Operator)
+            }
+            What::SessionSignedOut => self.sessions.contains_key(mark),
+            What::SignedIn => self.signed_in.get(mark).is_some_and(|known| known.at_ms >= *at_ms),
+            What::UserPardoned => !self.users.contains_key(mark),
+            What::UserRevoked => self.users.get(mark).is_some_and(|known| known >= *at_ms),
+        }
+    }
+
+    /// What brings another process to the same knowledge.
+    fn entries(&self) -> Vec<Entry> {
+        let entry = |what, mark: &Digest, at_ms| Entry { what, mark: *mark, at_ms };
+        let sessions = self.sessions.iter().map(|(mark, ended)| match ended.by {
+            RevokedBy::App => entry(What::SessionSignedOut, &mark, ended.at_ms),
+            RevokedBy::Operator => entry(What::SessionRevoked, &mark, ended.at_ms),
+        });
+        let signed_in = self.signed_in.iter();
+        let signed_in = signed_in.map(|(mark, at)| entry(What::SignedIn, &mark, at.at_ms));
+        let users = self.users.iter().map(|(mark, at)| entry(What::UserRevoked, &mark, at));
+        sessions.chain(signed_in).chain(users).collect()
+    }
 }
 
 impl Revoked {
@@ -76,13 +179,83 @@ impl Revoked {
         now: Now,
     ) {
         let handle = source.handle(cookies, identity, now.unix());
-        self.sessions.insert(session_mark(source, &handle), Ended { by, at: now });
-        self.any.store(true, Ordering::Release);
+        let what = match by {
+            RevokedBy::App => What::SessionSignedOut,
+            RevokedBy::Operator => What::SessionRevoked,
+        };
+        self.note(what, session_mark(source, &handle), now)
+    }
+
+    /// Applies an event, and tells all who need to know it.
+    fn note(&self, what: What, mark: Digest, now: Now) {
+        self.tell(Entry { what, mark, at_ms: now.unix_ms() }, now);
+    }
+
+    fn tell(&self, entry: Entry, now: Now) {
+        self.tables.apply(entry, now);
+        if let Some(journal) = self.journal.get() {
+            journal.append(entry);
+        }
+        // One that is gone, or far behind, is told no more.
+        self.followers.lock().retain(|follower| follower.try_send(entry).is_ok());
+    }
+
+    /// Keeps every event in this file from now on, and applies what it holds.
+    pub fn keep_in(&self, path: &Path, clock: Clock) -> Result<(), JournalError> {
+        let (tables, ours) = (Arc::downgrade(&self.tables), clock.clone());
+        let apply = move |entry| {
+            if let Some(tables) = tables.upgrade() {
+                tables.apply(entry, ours.now());
+            }
+        };
+        let journal = Journal::open(path, clock, apply)?;
+        // Set once, at the start.
+        let _ = self.journal.set(journal);
+        Ok(())
+    }
+
+    /// Whether all that has happened until now is in the file; true where there is none.
+    pub async fn is_kept(&self) -> bool {
+        match self.journal.get() {
+            Some(journal) => journal.is_kept().await,
+            None => true,
+        }
+    }
+
+    /// Waits a moment for the file.
+    pub fn flush(&self) {
+        if let Some(journal) = self.journal.get() {
+            journal.flush();
+        }
+    }
+
+    /// Events that could not be written to the file at first.
+    pub fn unkept(&self) -> u64 {
+        self.journal.get().map_or(0, Journal::failures)
+    }
+
+    /// All that holds now, and then every event as it happens.
+    pub fn follow(&self) -> (Vec<Entry>, Receiver<Entry>) {
+        let (follower, events) = sync_channel(MOST_UNTOLD);
+        // First, so that nothing falls between the two.
+        self.followers.lock().push(follower);
+        (self.tables.entries(), events)
+    }
+
+    /// What another process knows, and this one may not.
+    pub fn learn(&self, entry: Entry, now: Now) {
+        if self.tables.knows(&entry) {
+            return;
+        }
+        self.tables.apply(entry, now);
+        if let Some(journal) = self.journal.get() {
+            journal.append(entry);
+        }
     }
 
     /// Whether anything is revoked at all.
     pub fn any(&self) -> bool {
-        self.any.load(Ordering::Acquire)
+        self.tables.any.load(Ordering::Acquire)
     }
 
     /// The app has answered a request that `began` with `cookies`, none of them from a
@@ -94,6 +267,7 @@ impl Revoked {
         source: &Source,
         cookies: Cookies<'_>,
         set: impl Iterator<Item = &'c [u8]>,
+        came: CameWith,
         began: Now,
     ) {
         if !self.any() {
@@ -101,41 +275,88 @@ impl Revoked {
         }
         let Some(after) = source.own_cookies_after(cookies, set) else { return };
         let after = Cookies::new(&after);
-        let Ok(Check::Known(renewed)) = source.look(after, began.unix()) else { return };
-        let new = session_mark(source, &source.handle(after, &renewed, began.unix()));
-        let Ok(Check::Known(sent)) = source.look(cookies, began.unix()) else {
-            return self.readmit(&new, began);
+        match source.look(after, began.unix()) {
+            Ok(Check::Known(renewed)) => {
+                self.renewed(source, cookies, after, &renewed, came, began);
+            }
+            Ok(Check::Ask(_)) => self.begun(source, cookies, after, came, began),
+            Err(_) => {}
+        }
+    }
+
+    /// As `reissued`, where the cookies set hold the whole session.
+    fn renewed(
+        &self,
+        source: &Source,
+        cookies: Cookies<'_>,
+        after: Cookies<'_>,
+        renewed: &Identity,
+        came: CameWith,
+        began: Now,
+    ) {
+        let new = session_mark(source, &source.handle(after, renewed, began.unix()));
+        if let Ok(Check::Known(sent)) = source.look(cookies, began.unix()) {
+            let old = session_mark(source, &source.handle(cookies, &sent, began.unix()));
+            if old == new {
+                // The same cookie, sent and set again, is not a sign-in.
+                return;
+            }
+            let is_over = self.check(source, cookies, &sent, began).is_err();
+            if is_over && sent.user_id() == renewed.user_id() {
+                self.note(What::SessionRevoked, new, began);
+                return;
+            }
+        }
+        self.readmit(&new, began);
+        let is_revoked = self.tables.users.contains_key(&user_mark(renewed.user_id()));
+        if is_revoked && came == CameWith::NoDoubt && source.tells_sign_ins_apart(renewed) {
+            self.note(What::SignedIn, new, began);
+        }
+    }
+
+    /// As `reissued`, where the cookies set name a session kept elsewhere: who its user
+    /// is, or will be, is not known yet.
+    fn begun(
+        &self,
+        source: &Source,
+        cookies: Cookies<'_>,
+        after: Cookies<'_>,
+        came: CameWith,
+        began: Now,
+    ) {
+        let mark_of = |cookies| {
+            let handle = source.asked_handle(cookies, began.unix())?;
+            Some(session_mark(source, &handle))
         };
-        let old = session_mark(source, &source.handle(cookies, &sent, began.unix()));
-        let is_over = self.check(source, cookies, &sent, began).is_err();
-        if old == new {
-            // The same cookie, sent and set again, is not a sign-in.
-        } else if is_over && sent.user_id() == renewed.user_id() {
-            self.sessions.insert(new, Ended { by: RevokedBy::Operator, at: began });
-        } else {
-            self.readmit(&new, began);
+        let (Some(new), old) = (mark_of(after), mark_of(cookies)) else { return };
+        if old == Some(new) {
+            return;
+        }
+        if old.is_some_and(|old| self.check_mark(&old).is_err()) {
+            self.note(What::SessionRevoked, new, began);
+        } else if came == CameWith::NoDoubt && self.tables.users.entry_count() > 0 {
+            let begun = SignIn { at_ms: began.unix_ms(), is_told: false };
+            self.tables.signed_in.insert(new, begun);
         }
     }
 
     /// Only for requests that began after the sign-out: an earlier one's answer may still
     /// set the cookie of the session that ended meanwhile.
     fn readmit(&self, mark: &Digest, began: Now) {
-        let ended = self.sessions.get(mark);
-        if ended.is_some_and(|ended| ended.by == RevokedBy::App && ended.at.ticks() < began.ticks())
-        {
-            self.sessions.invalidate(mark);
+        let ended = self.tables.sessions.get(mark);
+        if ended.is_some_and(|ended| ended.by == RevokedBy::App && ended.learned < began.ticks()) {
+            self.note(What::SessionReadmitted, *mark, began);
         }
     }
 
     /// Ends the sessions that the user got before `now`.
     pub fn end_user(&self, user_id: &str, now: Now) {
-        self.users.insert(mark(&[b"user", user_id.as_bytes()]), now.unix());
-        self.any.store(true, Ordering::Release);
+        self.note(What::UserRevoked, user_mark(user_id), now);
     }
 
     /// Takes back `end_user`.
-    pub fn pardon_user(&self, user_id: &str) {
-        self.users.invalidate(&mark(&[b"user", user_id.as_bytes()]));
+    pub fn pardon_user(&self, user_id: &str, now: Now) {
+        self.note(What::UserPardoned, user_mark(user_id), now);
     }
 
     /// Whether a session kept in a store, or by the app, is over, before that is asked.
@@ -179,20 +400,38 @@ impl Revoked {
         if !self.any() {
             return Ok(());
         }
-        let since = self.users.get(&mark(&[b"user", identity.user_id().as_bytes()]));
-        if since.is_some_and(|since| !source.signed_in_after(identity, since, now.unix())) {
+        let handle = source.handle(cookies, identity, now.unix());
+        let mark = session_mark(source, &handle);
+        if let Some(since_ms) = self.tables.users.get(&user_mark(identity.user_id()))
+            && !source.signed_in_after(identity, since_ms / 1000, now.unix())
+            && !self.has_begun_after(&mark, since_ms, now)
+        {
             return Err(Rejected::new(Reason::SignedOut, "the user's sessions were revoked"));
         }
-        let handle = source.handle(cookies, identity, now.unix());
-        self.check_mark(&session_mark(source, &handle))
+        self.check_mark(&mark)
+    }
+
+    /// Whether the app began this session later than that.
+    fn has_begun_after(&self, mark: &Digest, since_ms: u64, now: Now) -> bool {
+        let Some(SignIn { at_ms, is_told }) = self.tables.signed_in.get(mark) else { return false };
+        let is_later = at_ms >= since_ms.saturating_add(PLAINLY_LATER_MS);
+        if is_later && !is_told {
+            // Only now is it known whose session it is, and that it counts.
+            self.tell(Entry { what: What::SignedIn, mark: *mark, at_ms }, now);
+        }
+        is_later
     }
 
     fn check_mark(&self, mark: &Digest) -> Result<(), Rejected> {
-        if self.sessions.contains_key(mark) {
+        if self.tables.sessions.contains_key(mark) {
             return Err(Rejected::new(Reason::SignedOut, "the session was signed out"));
         }
         Ok(())
     }
+}
+
+fn user_mark(user_id: &str) -> Digest {
+    mark(&[b"user", user_id.as_bytes()])
 }
 
 fn session_mark(source: &Source, handle: &[u8]) -> Digest {

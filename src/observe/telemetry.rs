@@ -193,6 +193,7 @@ mod tests {
             cached_tokens: 4,
             circuits: vec![("openai".to_owned(), CircuitState::Open)],
             session_errors: 5,
+            unkept_revocations: 7,
             audit_failures: 6,
             servers: servers.into(),
         };
@@ -219,6 +220,7 @@ mod tests {
             "portcullis_requests_in_flight 2",
             "portcullis_requests_total{route=\"redirect\",status=\"308\"} 1",
             "portcullis_requests_total{route=\"token.portive\",status=\"200\"} 2",
+            "portcullis_revocation_file_failures_total 7",
             "portcullis_session_errors_total 5",
             "portcullis_sessions_total{result=\"accepted\",source=\"next-auth\"} 1",
             "portcullis_slow_clients_total{part=\"body\"} 1",

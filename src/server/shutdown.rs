@@ -153,6 +153,7 @@ impl Drained {
             drop(finished);
         }
         live.telemetry.flush();
+        live.identifier.revoked.flush();
     }
 }
 
@@ -176,6 +177,7 @@ fn wait_until_drained(live: &State, limit: Duration, linger: Duration) {
 #[expect(clippy::exit, reason = "the framework would sleep through its whole grace period")]
 fn end(live: &State, code: i32) -> ! {
     live.telemetry.flush();
+    live.identifier.revoked.flush();
     std::process::exit(code)
 }
 

@@ -119,6 +119,15 @@ impl Source {
         signed_in.is_some_and(|at| at > since && at <= latest)
     }
 
+    /// Whether no two sign-ins of a user, at different times, make the same session: its
+    /// handle is then that of one sign-in.
+    pub fn tells_sign_ins_apart(&self, identity: &Identity) -> bool {
+        let verifier = &self.compiled.verifier;
+        self.store().is_some()
+            || verifier.renewed_id(identity.session()).is_some()
+            || (verifier.dates_its_end() && identity.expires_at().is_some())
+    }
+
     /// Likely causes of a refusal and what to write instead, for an operator. Never
     /// repeats a cookie's value.
     pub fn hints(&self, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {

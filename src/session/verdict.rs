@@ -51,6 +51,24 @@ pub struct Judged {
     /// The sources whose session is revoked or signed out, by their index in the
     /// policy.
     pub over: Vec<usize>,
+    pub doubtful: Doubtful,
+}
+
+/// The sources whose cookies nobody could judge, though the app may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Doubtful(u64);
+
+impl Doubtful {
+    /// Sources beyond this one are always in doubt.
+    const LAST: usize = 63;
+
+    fn add(&mut self, source: usize) {
+        self.0 |= 1 << source.min(Self::LAST);
+    }
+
+    pub fn contains(self, source: usize) -> bool {
+        source >= Self::LAST || self.0 & (1 << source) != 0
+    }
 }
 
 /// Collects what the sources say, one after the other.
@@ -62,6 +80,7 @@ pub(crate) struct VerdictBuilder {
     refused: Option<Rejected>,
     unanswered: Option<Unanswered>,
     over: Vec<usize>,
+    doubtful: Doubtful,
 }
 
 impl VerdictBuilder {
@@ -72,12 +91,17 @@ impl VerdictBuilder {
                 None => self.known = Some((identity, source)),
             },
             Err(Refused::Rejected(rejected)) => {
+                let is_judged = [Reason::Missing, Reason::NoUser, Reason::StoreMiss];
+                if !is_judged.contains(&rejected.reason) {
+                    self.doubtful.add(source);
+                }
                 // A cookie that was there and wrong says more than a missing one.
                 if self.refused.as_ref().is_none_or(|r| r.reason == Reason::Missing) {
                     self.refused = Some(rejected);
                 }
             }
             Err(Refused::Unanswered(unanswered)) => {
+                self.doubtful.add(source);
                 self.unanswered.get_or_insert(unanswered);
             }
         }
@@ -92,7 +116,8 @@ impl VerdictBuilder {
     /// The verdict, and the sources whose sessions are over.
     pub(crate) fn judge(mut self) -> Judged {
         let over = std::mem::take(&mut self.over);
-        Judged { verdict: self.verdict(), over }
+        let doubtful = self.doubtful;
+        Judged { verdict: self.verdict(), over, doubtful }
     }
 
     /// The first source that knows a user decides, unless another one knows another

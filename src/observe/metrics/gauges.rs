@@ -18,6 +18,8 @@ pub struct Gauges {
     /// Since the process started.
     pub session_errors: u64,
     /// Since the process started.
+    pub unkept_revocations: u64,
+    /// Since the process started.
     pub audit_failures: u64,
     pub servers: Vec<ServerGauge>,
 }

@@ -14,6 +14,7 @@ pub(super) struct Requests {
     token_seconds: Histogram,
     sessions: IntCounterVec,
     session_errors: IntCounter,
+    unkept_revocations: IntCounter,
     in_flight: IntGauge,
     buckets: IntGauge,
 }
@@ -51,6 +52,10 @@ impl Requests {
                 "Sessions looked at, by the source that knew them and result.",
                 &["source", "result"],
             ),
+            unkept_revocations: registry.counter(
+                "portcullis_revocation_file_failures_total",
+                "Sign-outs and revocations that could not be written to their file at first.",
+            ),
             session_errors: registry.counter(
                 "portcullis_session_errors_total",
                 "Questions about sessions that stores or the app did not answer.",
@@ -82,6 +87,8 @@ impl Requests {
         self.buckets.set(number(gauges.buckets));
         let counted = self.session_errors.get();
         self.session_errors.inc_by(gauges.session_errors.saturating_sub(counted));
+        let counted = self.unkept_revocations.get();
+        self.unkept_revocations.inc_by(gauges.unkept_revocations.saturating_sub(counted));
     }
 
     fn ended(&self, line: &Line<'_>) {

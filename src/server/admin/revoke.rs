@@ -36,12 +36,12 @@ pub(super) async fn answer(live: &State, session: &mut ServerSession) -> Reply {
         (Method::POST, Some(user), None) => {
             live.identifier.revoke_user(user, live.clock.now());
             tracing::info!(user = hash_of(live, user).as_str(), "user's sessions revoked");
-            done()
+            done(live).await
         }
         (Method::DELETE, Some(user), None) => {
-            live.identifier.pardon_user(user);
+            live.identifier.pardon_user(user, live.clock.now());
             tracing::info!(user = hash_of(live, user).as_str(), "user's sessions admitted again");
-            done()
+            done(live).await
         }
         (Method::POST, None, Some(cookie)) => end_session(live, cookie).await,
         (Method::DELETE | Method::POST, _, _) => refuse(
@@ -71,7 +71,7 @@ async fn end_session(live: &State, cookie: &str) -> Reply {
                     "session revoked"
                 );
             }
-            done()
+            done(live).await
         }
         Verdict::Nobody(_) => {
             refuse(StatusCode::NOT_FOUND, "the cookie is no valid session: nothing to revoke")
@@ -111,7 +111,13 @@ async fn read_json(session: &mut ServerSession) -> Result<Value, Reply> {
     serde_json::from_slice(&body).map_err(|_| refuse(StatusCode::BAD_REQUEST, "not JSON"))
 }
 
-fn done() -> Reply {
+/// Answered only once it would survive a crash, where there is a file for that.
+async fn done(live: &State) -> Reply {
+    if !live.identifier.revoked.is_kept().await {
+        let detail = "in force in this process, but the file of revocations cannot be written";
+        let body = json!({ "revoked": true, "kept": false, "detail": detail });
+        return (StatusCode::INTERNAL_SERVER_ERROR, body.to_string() + "\n");
+    }
     (StatusCode::OK, json!({ "revoked": true }).to_string() + "\n")
 }
 
