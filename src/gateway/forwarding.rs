@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::app_wait::AppWait;
 use super::incoming::Incoming;
+use super::open_stream::OpenStream;
 use super::who::Who;
 use crate::mint::Token;
 use crate::observe::{Event, UpstreamEvent};
@@ -26,6 +27,8 @@ pub(super) struct Forwarding {
     pub(super) page_tokens: Vec<(String, Arc<Token>)>,
     /// The page being answered, if its placeholders are replaced.
     pub(super) page: Option<Box<Replacer>>,
+    /// Set for a tunnel or an answer that stays open.
+    pub(super) open_stream: Option<OpenStream>,
 }
 
 impl Forwarding {
@@ -39,7 +42,13 @@ impl Forwarding {
             wait: AppWait::default(),
             page_tokens: Vec::new(),
             page: None,
+            open_stream: None,
         }
+    }
+
+    /// Whether the session behind an open stream is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.open_stream.as_ref().is_some_and(OpenStream::is_over)
     }
 
     pub(super) fn placeholders(&self) -> &[Placeholder] {

@@ -17,15 +17,19 @@ use super::app_deadline::AppDeadline;
 use super::connection::Connection;
 use super::context::Ctx;
 use super::forward;
+use super::forwarding::Forwarding;
 use super::html::Page;
+use super::open_stream::{self, Ends, OpenStream};
 use super::peer;
 use super::purpose::Purpose;
 use super::reply::{self, Body};
 use super::request::{self, Handled};
 use super::transport_errors::{hung_up, refusal_for};
+use super::who::cookies_of;
 use crate::observe::{ConnectionEvent, Event, LatePart, Outcome};
 use crate::request::headers;
 use crate::request::refusal::Refusal;
+use crate::session::Reason;
 use crate::state::State;
 
 /// A tunnel is closed if its client takes nothing for this long.
@@ -159,6 +163,9 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> Result<()> {
         if let Some(forwarding) = &mut ctx.forwarding {
+            if forwarding.is_over() {
+                return Err(Error::new_up(ErrorType::ConnectionClosed));
+            }
             forwarding.wait.uploaded(end_of_stream);
         }
         // An empty last DATA frame of an HTTP/2 upload would be written as a
@@ -202,6 +209,15 @@ impl ProxyHttp for Gateway {
             session.set_write_timeout(Some(TUNNEL_TIMEOUT));
         }
         who.follow_session(incoming, session.req_header(), response).await;
+        if open_stream::stays_open(response.status, &response.headers) && !who.came_with_over() {
+            let client = Connection::of(session.digest()).cloned();
+            let ends = Ends { app: forwarding.wait.connection(), client };
+            let watch = OpenStream::watch(incoming, cookies_of(session.req_header()), ends);
+            let Ok(watch) = Box::pin(watch).await else {
+                return Err(Error::new_up(ErrorType::ConnectionClosed));
+            };
+            forwarding.open_stream = watch;
+        }
         let (name, id) = incoming.trace.request_id_field();
         response.insert_header(name, id)?;
         let is_readable_page = forwarding.begin_page(session.req_header(), response)?;
@@ -225,9 +241,16 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
         if let Some(forwarding) = &mut ctx.forwarding {
+            if forwarding.is_over() {
+                return Err(Error::new_up(ErrorType::ConnectionClosed));
+            }
             let (purpose, status) = (ctx.incoming.purpose, ctx.record.status);
             forwarding.wait.goes_on(purpose, status, end_of_stream);
             forwarding.page_piece(body, end_of_stream);
+            if end_of_stream {
+                // Its connection may serve another request next.
+                forwarding.open_stream = None;
+            }
         }
         Ok(None)
     }
@@ -282,6 +305,10 @@ impl ProxyHttp for Gateway {
         error: &Error,
         ctx: &mut Ctx,
     ) -> FailToProxy {
+        if ctx.forwarding.as_ref().is_some_and(Forwarding::is_over) {
+            ctx.record.end(Outcome::Aborted, Reason::SignedOut.as_str());
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        }
         let unreachable = ctx.forwarding.as_ref().and_then(|forwarding| forwarding.unreachable);
         let is_late = ctx.app_is_late() && *error.esource() == ErrorSource::Upstream;
         let refusal =

@@ -16,6 +16,7 @@ mod health;
 mod hooks;
 mod html;
 mod incoming;
+mod open_stream;
 mod peer;
 mod purpose;
 mod record;

@@ -44,7 +44,7 @@ impl Default for Who {
 
 impl Who {
     /// The verdict, where the plan needs one. The session is also looked at where the app
-    /// is about to end it, or could renew one that is over.
+    /// is about to end it, or could renew one that is over, or choose between two.
     pub(super) async fn verdict(
         &mut self,
         incoming: &Incoming,
@@ -52,18 +52,22 @@ impl Who {
         plan: &Plan<'_>,
         view: &RequestView<'_>,
     ) -> Option<Verdict> {
-        let sources = &incoming.policy.sources;
-        let ends = sources.iter().any(|source| source.ends_at(view.method, view.path));
+        let policy = &incoming.policy;
+        let ends = policy.sources.iter().any(|source| source.ends_at(view.method, view.path));
         let identifier = &incoming.state.identifier;
-        let any_over = plan.forwards() && identifier.any_revoked();
-        if !ends && !any_over && !plan.needs_session() {
+        let judges = plan.forwards()
+            && (identifier.any_revoked() || are_several_sent(policy, view.cookies()));
+        if !ends && !judges && !plan.needs_session() {
+            if plan.forwards() {
+                self.withhold(policy, view.cookies_field(), &[]);
+            }
             return None;
         }
         let Judged { verdict, over, doubtful } =
-            identifier.identify(&incoming.policy, view.cookies(), incoming.now).await;
+            identifier.identify(policy, view.cookies(), incoming.now).await;
         self.doubtful = doubtful;
-        if any_over || !over.is_empty() {
-            self.withhold(&incoming.policy, view.cookies_field(), &over);
+        if plan.forwards() {
+            self.withhold(policy, view.cookies_field(), &over);
         }
         if ends || plan.needs_session() {
             self.record_verdict(incoming, record, &verdict, view);
@@ -71,12 +75,17 @@ impl Who {
         plan.needs_session().then_some(verdict)
     }
 
-    /// The app gets no session that is over, nor anything it could take for one.
+    /// The app gets no session but the one that was judged, and none that is over.
     fn withhold(&mut self, policy: &Policy, cookies: &[u8], over: &[usize]) {
         self.came_with_over = !over.is_empty();
         let sources = policy.sources.iter().enumerate();
         let sources = sources.map(|(index, source)| (&**source, over.contains(&index)));
         self.passing = session::passing(cookies, sources);
+    }
+
+    /// Whether the app sees no session because the request's own is over.
+    pub(super) fn came_with_over(&self) -> bool {
+        self.came_with_over
     }
 
     /// Leaves the cookies that the app may have.
@@ -143,8 +152,7 @@ impl Who {
         request: &RequestHeader,
         response: &ResponseHeader,
     ) {
-        let cookies = request.headers.get(header::COOKIE).map_or(&b""[..], HeaderValue::as_bytes);
-        let cookies = Cookies::new(cookies);
+        let cookies = Cookies::new(cookies_of(request));
         let identifier = &incoming.state.identifier;
         let sources = incoming.policy.sources.iter().enumerate();
         for (index, source) in sources.filter(|_| !self.came_with_over) {
@@ -161,4 +169,15 @@ impl Who {
             identifier.end_session(source, cookies, &identity, by, now).await;
         }
     }
+}
+
+/// The request's cookies, which were joined into one field when it was admitted.
+pub(super) fn cookies_of(request: &RequestHeader) -> &[u8] {
+    request.headers.get(header::COOKIE).map_or(&b""[..], HeaderValue::as_bytes)
+}
+
+/// Whether several sources have cookies, which may be of different users.
+fn are_several_sent(policy: &Policy, cookies: Cookies<'_>) -> bool {
+    let sources = &policy.sources;
+    sources.len() > 1 && sources.iter().filter(|source| source.was_sent(cookies)).nth(1).is_some()
 }

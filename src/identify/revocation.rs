@@ -16,28 +16,23 @@
 
 mod entry;
 mod journal;
+mod journal_file;
+mod tables;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
-
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
 
 pub(crate) use self::entry::{Entry, What};
 use self::journal::Journal;
-pub(crate) use self::journal::{JournalError, probe};
+pub(crate) use self::journal_file::{JournalError, probe};
+use self::tables::{MAX_ENTRIES, SignIn, Tables};
 use crate::base::clock::{Clock, Now};
 use crate::base::digest::{Digest, Digester};
 use crate::base::lock::Lock;
 use crate::session::{Check, Cookies, Identity, Reason, Rejected, Source};
 
-/// Most sessions and users remembered, at about 100 bytes each.
-const MAX_ENTRIES: u64 = 100_000;
-/// Browsers keep no cookie longer.
-const KEPT: Duration = Duration::from_millis(entry::KEPT_MS);
 /// Frameworks date their sessions to the second, by a clock of their own.
 const PLAINLY_LATER_MS: u64 = 2000;
 /// Events a process that takes over may be behind by.
@@ -48,24 +43,6 @@ const MOST_UNTOLD: usize = 10_000;
 pub enum RevokedBy {
     App,
     Operator,
-}
-
-#[derive(Clone, Copy)]
-struct Ended {
-    by: RevokedBy,
-    /// In milliseconds since the epoch.
-    at_ms: u64,
-    /// On this process's own clock: when it learned of it.
-    learned: Duration,
-}
-
-/// A session that the app began with a cookie of its own, not one that merely came.
-#[derive(Clone, Copy)]
-struct SignIn {
-    /// In milliseconds since the epoch.
-    at_ms: u64,
-    /// Whether the file has it: most turn out to be nobody's.
-    is_told: bool,
 }
 
 /// What a request's own cookies of one source were.
@@ -84,88 +61,6 @@ pub struct Revoked {
     journal: OnceLock<Journal>,
     /// Those that are told of every event, because they take over.
     followers: Lock<Vec<SyncSender<Entry>>>,
-}
-
-struct Tables {
-    sessions: Cache<Digest, Ended>,
-    /// Sessions that the app began while some user was revoked.
-    signed_in: Cache<Digest, SignIn>,
-    /// When each user was revoked, in milliseconds since the epoch.
-    users: Cache<Digest, u64>,
-    /// Whether there is any entry: usually not, and then no mark is computed.
-    any: AtomicBool,
-}
-
-impl Default for Tables {
-    fn default() -> Self {
-        let (sessions, signed_in, users) = (bounded(), bounded(), bounded());
-        Self { sessions, signed_in, users, any: AtomicBool::new(false) }
-    }
-}
-
-fn bounded<V: Clone + Send + Sync + 'static>() -> Cache<Digest, V> {
-    Cache::builder()
-        .max_capacity(MAX_ENTRIES)
-        .eviction_policy(EvictionPolicy::lru())
-        .time_to_live(KEPT)
-        .build()
-}
-
-impl Tables {
-    fn apply(&self, entry: Entry, now: Now) {
-        let Entry { what, mark, at_ms } = entry;
-        let end = |by| Ended { by, at_ms, learned: now.ticks() };
-        match what {
-            What::SessionReadmitted => {
-                if self.sessions.get(&mark).is_some_and(|ended| ended.by == RevokedBy::App) {
-                    self.sessions.invalidate(&mark);
-                }
-            }
-            What::SessionRevoked => self.sessions.insert(mark, end(RevokedBy::Operator)),
-            What::SessionSignedOut => {
-                let before = self.sessions.get(&mark);
-                if before.is_none_or(|ended| ended.by == RevokedBy::App) {
-                    self.sessions.insert(mark, end(RevokedBy::App));
-                }
-            }
-            What::SignedIn => self.signed_in.insert(mark, SignIn { at_ms, is_told: true }),
-            What::UserPardoned => self.users.invalidate(&mark),
-            What::UserRevoked => {
-                let before = self.users.get(&mark).unwrap_or(0);
-                self.users.insert(mark, before.max(at_ms));
-            }
-        }
-        if !what.lifts() {
-            self.any.store(true, Ordering::Release);
-        }
-    }
-
-    fn knows(&self, entry: &Entry) -> bool {
-        let Entry { what, mark, at_ms } = entry;
-        match what {
-            What::SessionReadmitted => !self.sessions.contains_key(mark),
-            What::SessionRevoked => {
-                self.sessions.get(mark).is_some_and(|ended| ended.by == RevokedBy::Operator)
-            }
-            What::SessionSignedOut => self.sessions.contains_key(mark),
-            What::SignedIn => self.signed_in.get(mark).is_some_and(|known| known.at_ms >= *at_ms),
-            What::UserPardoned => !self.users.contains_key(mark),
-            What::UserRevoked => self.users.get(mark).is_some_and(|known| known >= *at_ms),
-        }
-    }
-
-    /// What brings another process to the same knowledge.
-    fn entries(&self) -> Vec<Entry> {
-        let entry = |what, mark: &Digest, at_ms| Entry { what, mark: *mark, at_ms };
-        let sessions = self.sessions.iter().map(|(mark, ended)| match ended.by {
-            RevokedBy::App => entry(What::SessionSignedOut, &mark, ended.at_ms),
-            RevokedBy::Operator => entry(What::SessionRevoked, &mark, ended.at_ms),
-        });
-        let signed_in = self.signed_in.iter();
-        let signed_in = signed_in.map(|(mark, at)| entry(What::SignedIn, &mark, at.at_ms));
-        let users = self.users.iter().map(|(mark, at)| entry(What::UserRevoked, &mark, at));
-        sessions.chain(signed_in).chain(users).collect()
-    }
 }
 
 impl Revoked {
@@ -258,6 +153,11 @@ impl Revoked {
         self.tables.any.load(Ordering::Acquire)
     }
 
+    /// Changes whenever something is revoked or admitted again.
+    pub fn version(&self) -> u64 {
+        self.tables.version.load(Ordering::Acquire)
+    }
+
     /// The app has answered a request that `began` with `cookies`, none of them from a
     /// session that was over then, and its answer sets cookies. If these make a session
     /// that had been signed out, the user has signed in again. If the request's own
@@ -279,8 +179,11 @@ impl Revoked {
             Ok(Check::Known(renewed)) => {
                 self.renewed(source, cookies, after, &renewed, came, began);
             }
-            Ok(Check::Ask(_)) => self.begun(source, cookies, after, came, began),
-            Err(_) => {}
+            // An app that is asked may set any cookie, also one that it has set before.
+            Ok(Check::Ask(_)) if source.store().is_some() => {
+                self.begun(source, cookies, after, came, began);
+            }
+            Ok(Check::Ask(_)) | Err(_) => {}
         }
     }
 

@@ -205,6 +205,24 @@ impl Source {
         self.compiled.jar.resembles(folded)
     }
 
+    /// As `resembles`, of a name that every parser reads as it stands.
+    pub(super) fn resembles_plainly(&self, name: &[u8]) -> bool {
+        self.compiled.jar.resembles_plainly(name)
+    }
+
+    /// Whether the verdict plainly rests on all cookies of these names, if they are all
+    /// of this source that were sent.
+    pub(super) fn picks_plainly(&self, names: &[&[u8]]) -> bool {
+        let Compiled { jar, verifier, .. } = &self.compiled;
+        let names = names.iter().copied();
+        jar.picks_all(names.filter(|name| verifier.is_judged(jar, name)))
+    }
+
+    /// Whether any of these cookies is one that this source reads.
+    pub fn was_sent(&self, cookies: Cookies<'_>) -> bool {
+        cookies.iter().any(|(name, _)| self.compiled.jar.reads_cookie(name))
+    }
+
     /// Tells the names the verdict rests on; companions of the session's cookies
     /// always count.
     pub(super) fn picks(&self, cookies: Cookies<'_>) -> impl Fn(&[u8]) -> bool {

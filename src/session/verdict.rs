@@ -48,8 +48,8 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Judged {
     pub verdict: Verdict,
-    /// The sources whose session is revoked or signed out, by their index in the
-    /// policy.
+    /// The sources whose session is revoked or signed out, or contradicts another one,
+    /// by their index in the policy.
     pub over: Vec<usize>,
     pub doubtful: Doubtful,
 }
@@ -81,10 +81,13 @@ pub(crate) struct VerdictBuilder {
     unanswered: Option<Unanswered>,
     over: Vec<usize>,
     doubtful: Doubtful,
+    /// How many sources were asked.
+    asked: usize,
 }
 
 impl VerdictBuilder {
     pub(crate) fn add(&mut self, source: usize, said: Result<Arc<Identity>, Refused>) {
+        self.asked = self.asked.max(source + 1);
         match said {
             Ok(identity) => match &self.known {
                 Some((known, _)) => self.contradiction |= known.user_id() != identity.user_id(),
@@ -115,7 +118,11 @@ impl VerdictBuilder {
 
     /// The verdict, and the sources whose sessions are over.
     pub(crate) fn judge(mut self) -> Judged {
-        let over = std::mem::take(&mut self.over);
+        let mut over = std::mem::take(&mut self.over);
+        if self.contradiction {
+            // The app must not choose between the two either: it gets none of them.
+            over = (0..self.asked).collect();
+        }
         let doubtful = self.doubtful;
         Judged { verdict: self.verdict(), over, doubtful }
     }

@@ -113,9 +113,8 @@ impl Fold {
 
     /// In the order of their times.
     pub(super) fn left(self, now_ms: u64, most: usize) -> Vec<Entry> {
-        let is_left = |entry: &Entry| {
-            !entry.what.lifts() && entry.at_ms.saturating_add(KEPT_MS) > now_ms
-        };
+        let is_left =
+            |entry: &Entry| !entry.what.lifts() && entry.at_ms.saturating_add(KEPT_MS) > now_ms;
         let mut left: Vec<Entry> = self.0.into_values().filter(is_left).collect();
         left.sort_by_key(|entry| std::cmp::Reverse(entry.at_ms));
         let mut count: HashMap<Table, usize> = HashMap::new();
