@@ -156,6 +156,7 @@ impl State {
                 .collect(),
             session_errors: self.identifier.failures(),
             unkept_revocations: self.identifier.revoked.unkept(),
+            questions_held_back: self.identifier.held_back(),
             audit_failures: self.telemetry.audit_failures(),
             servers: servers(&policy, &self.pools, now),
         })

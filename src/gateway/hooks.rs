@@ -17,19 +17,17 @@ use super::app_deadline::AppDeadline;
 use super::connection::Connection;
 use super::context::Ctx;
 use super::forward;
-use super::forwarding::Forwarding;
 use super::html::Page;
-use super::open_stream::{self, Ends, OpenStream};
+use super::open_stream;
 use super::peer;
 use super::purpose::Purpose;
 use super::reply::{self, Body};
 use super::request::{self, Handled};
 use super::transport_errors::{hung_up, refusal_for};
-use super::who::cookies_of;
 use crate::observe::{ConnectionEvent, Event, LatePart, Outcome};
+use crate::policy::Intent;
 use crate::request::headers;
 use crate::request::refusal::Refusal;
-use crate::session::Reason;
 use crate::state::State;
 
 /// A tunnel is closed if its client takes nothing for this long.
@@ -133,6 +131,10 @@ impl ProxyHttp for Gateway {
         let mut parts = forward::take_parts(request);
         let headers = &mut parts.headers;
         who.pass_cookies(headers);
+        if forwarding.routes.intent == Intent::Preflight {
+            headers.remove(header::AUTHORIZATION);
+            headers.remove(header::COOKIE);
+        }
         headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed);
         let (client, host) = (&incoming.admitted.client, &incoming.admitted.host);
         if forwarding.vendor().is_some() {
@@ -157,16 +159,22 @@ impl ProxyHttp for Gateway {
 
     async fn request_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
         ctx: &mut Ctx,
     ) -> Result<()> {
         if let Some(forwarding) = &mut ctx.forwarding {
-            if forwarding.is_over() {
-                return Err(Error::new_up(ErrorType::ConnectionClosed));
-            }
+            open_stream::check(forwarding)?;
             forwarding.wait.uploaded(end_of_stream);
+            let is_body = !end_of_stream && ctx.incoming.purpose == Purpose::Request;
+            if let (true, Some(piece)) = (is_body, &body)
+                && let Some(least) = ctx.incoming.policy.limits.min_body_rate
+                && forwarding.piece_came(piece.len(), least).is_err()
+                && !is_conversation(session.req_header())
+            {
+                return Err(Error::new_down(ErrorType::ReadTimedout));
+            }
         }
         // An empty last DATA frame of an HTTP/2 upload would be written as a
         // second chunk terminator and poison the connection (pingora #935).
@@ -209,17 +217,10 @@ impl ProxyHttp for Gateway {
             session.set_write_timeout(Some(TUNNEL_TIMEOUT));
         }
         who.follow_session(incoming, session.req_header(), response).await;
-        if open_stream::stays_open(response.status, &response.headers) && !who.came_with_over() {
-            let client = Connection::of(session.digest()).cloned();
-            let ends = Ends { app: forwarding.wait.connection(), client };
-            let watch = OpenStream::watch(incoming, cookies_of(session.req_header()), ends);
-            let Ok(watch) = Box::pin(watch).await else {
-                return Err(Error::new_up(ErrorType::ConnectionClosed));
-            };
-            forwarding.open_stream = watch;
-        }
+        Box::pin(open_stream::begin(incoming, who, forwarding, session, response)).await?;
         let (name, id) = incoming.trace.request_id_field();
         response.insert_header(name, id)?;
+        forwarding.hide_body(response)?;
         let is_readable_page = forwarding.begin_page(session.req_header(), response)?;
         if is_readable_page == Page::Filled {
             let tokens = forward::placeholder_tokens(incoming, who, record, forwarding);
@@ -241,16 +242,14 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
         if let Some(forwarding) = &mut ctx.forwarding {
-            if forwarding.is_over() {
-                return Err(Error::new_up(ErrorType::ConnectionClosed));
-            }
+            open_stream::check(forwarding)?;
             let (purpose, status) = (ctx.incoming.purpose, ctx.record.status);
             forwarding.wait.goes_on(purpose, status, end_of_stream);
             forwarding.page_piece(body, end_of_stream);
-            if end_of_stream {
-                // Its connection may serve another request next.
-                forwarding.open_stream = None;
+            if forwarding.routes.hides_body() {
+                *body = None;
             }
+            forwarding.open_stream.take_if(|_| end_of_stream);
         }
         Ok(None)
     }
@@ -305,8 +304,7 @@ impl ProxyHttp for Gateway {
         error: &Error,
         ctx: &mut Ctx,
     ) -> FailToProxy {
-        if ctx.forwarding.as_ref().is_some_and(Forwarding::is_over) {
-            ctx.record.end(Outcome::Aborted, Reason::SignedOut.as_str());
+        if ctx.ended_with_session() {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         }
         let unreachable = ctx.forwarding.as_ref().and_then(|forwarding| forwarding.unreachable);
@@ -363,6 +361,12 @@ impl ProxyHttp for Gateway {
     fn request_summary(&self, _: &Session, ctx: &Ctx) -> String {
         format!("route {}", ctx.route_label())
     }
+}
+
+/// Whether the body is a stream of messages, which come when there is something to say.
+fn is_conversation(request: &RequestHeader) -> bool {
+    let content_type = request.headers.get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Plan, session, decide; the body, if a token needs it; act.

@@ -17,6 +17,7 @@ mod hooks;
 mod html;
 mod incoming;
 mod open_stream;
+pub(crate) mod pace;
 mod peer;
 mod purpose;
 mod record;

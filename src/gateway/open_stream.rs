@@ -11,11 +11,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use pingora::ErrorType;
+use pingora::http::ResponseHeader;
+use pingora::prelude::{Error, Result, Session};
 use tokio::task::AbortHandle;
 
 use super::app_deadline::AppDeadline;
 use super::connection::Connection;
+use super::forwarding::Forwarding;
 use super::incoming::Incoming;
+use super::who::{Who, cookies_of};
 use crate::config::EndStreams;
 use crate::policy::Policy;
 use crate::session::{Cookies, Identity, Judged, Verdict};
@@ -46,16 +51,45 @@ impl Drop for OpenStream {
 }
 
 /// The session is revoked or signed out.
-pub(super) struct Over;
+struct Over;
 
 /// How a stream is ended.
-pub(super) struct Ends {
-    pub(super) app: Option<Arc<AppDeadline>>,
-    pub(super) client: Option<Connection>,
+struct Ends {
+    app: Option<Arc<AppDeadline>>,
+    client: Option<Connection>,
+}
+
+/// The app's answer begins: if it stays open, it is watched from now on, to its end:
+/// afterwards its connection may serve another request.
+pub(super) async fn begin(
+    incoming: &Incoming,
+    who: &Who,
+    forwarding: &mut Forwarding,
+    session: &Session,
+    response: &ResponseHeader,
+) -> Result<()> {
+    // Without its session, the app has answered nobody.
+    if !stays_open(response.status, &response.headers) || who.came_with_over() {
+        return Ok(());
+    }
+    let client = Connection::of(session.digest()).cloned();
+    let ends = Ends { app: forwarding.wait.connection(), client };
+    let watch = OpenStream::watch(incoming, cookies_of(session.req_header()), ends).await;
+    forwarding.open_stream = watch.map_err(|Over| closed())?;
+    Ok(())
+}
+
+/// A piece passes only while the session is not over.
+pub(super) fn check(forwarding: &Forwarding) -> Result<()> {
+    if forwarding.is_over() { Err(closed()) } else { Ok(()) }
+}
+
+fn closed() -> Box<Error> {
+    Error::new_up(ErrorType::ConnectionClosed)
 }
 
 /// Whether an answer stays open.
-pub(super) fn stays_open(status: StatusCode, headers: &HeaderMap) -> bool {
+fn stays_open(status: StatusCode, headers: &HeaderMap) -> bool {
     let media = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     status == StatusCode::SWITCHING_PROTOCOLS
         || media.is_some_and(|media| {
@@ -70,18 +104,19 @@ pub(super) fn stays_open(status: StatusCode, headers: &HeaderMap) -> bool {
 impl OpenStream {
     /// Watches a stream whose request came with these cookies; `None` where they are no
     /// session. An error is a session that has ended since the request came.
-    pub(super) async fn watch(
+    async fn watch(
         incoming: &Incoming,
         cookies: &[u8],
         ends: Ends,
-    ) -> Result<Option<Self>, Over> {
+    ) -> std::result::Result<Option<Self>, Over> {
         let Incoming { state, policy, .. } = incoming;
         if state.end_streams == EndStreams::Never || cookies.is_empty() {
             return Ok(None);
         }
         // Asked again, because a route may not look at sessions; it is remembered.
         let now = state.clock.now();
-        let judged = state.identifier.identify(policy, Cookies::new(cookies), now).await;
+        let (cookies_sent, address) = (Cookies::new(cookies), incoming.admitted.client.address);
+        let judged = state.identifier.identify(policy, cookies_sent, address, now).await;
         if !judged.over.is_empty() {
             return Err(Over);
         }

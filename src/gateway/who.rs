@@ -64,7 +64,7 @@ impl Who {
             return None;
         }
         let Judged { verdict, over, doubtful } =
-            identifier.identify(policy, view.cookies(), incoming.now).await;
+            identifier.identify(policy, view.cookies(), view.client.address, incoming.now).await;
         self.doubtful = doubtful;
         if plan.forwards() {
             self.withhold(policy, view.cookies_field(), &over);

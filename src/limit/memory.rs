@@ -44,7 +44,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    fn with_capacity(capacity: usize) -> Self {
+    /// With room for so many buckets.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Lock::default()).collect();
         Self { shards, per_shard: (capacity / SHARDS).max(1) }
     }
@@ -56,7 +57,7 @@ impl Limits {
         key: BucketKey,
         now: Now,
     ) -> Result<Admitted, Exceeded> {
-        let now = nanos(now);
+        let now = nanoseconds(now);
         let Some(shard) = self.shards.get(key.shard::<SHARDS>()) else {
             // The index is below SHARDS, the length of `shards`.
             return Err(Exceeded::default());
@@ -69,7 +70,7 @@ impl Limits {
 
     /// The buckets that are not full, for the process that takes over.
     pub(crate) fn used(&self, now: Now) -> Vec<Used> {
-        let (ticks, unix_ms) = (nanos(now), now.unix_ms());
+        let (ticks, unix_ms) = (nanoseconds(now), now.unix_ms());
         let full_at = |arrival: &u64| match arrival.saturating_sub(ticks) {
             0 => 0,
             ahead => unix_ms.saturating_add(ahead.div_ceil(1_000_000)),
@@ -88,7 +89,7 @@ impl Limits {
     /// Takes what another process says is used up. Nobody gains by it: of two times the
     /// later one counts.
     pub(crate) fn merge(&self, used: &Used, now: Now) {
-        let (ticks, unix_ms) = (nanos(now), now.unix_ms());
+        let (ticks, unix_ms) = (nanoseconds(now), now.unix_ms());
         let Some(shard) = self.shards.get(used.key.shard::<SHARDS>()) else { return };
         let mut shard = shard.lock();
         if shard.buckets.len() >= self.per_shard && !shard.buckets.contains_key(&used.key) {
@@ -103,6 +104,14 @@ impl Limits {
         }
     }
 
+    /// Whether the bucket has something left; takes nothing, and makes no bucket.
+    pub(crate) fn look(&self, limit: &Limit, key: BucketKey, now: Now) -> Result<(), Exceeded> {
+        let Some(shard) = self.shards.get(key.shard::<SHARDS>()) else { return Ok(()) };
+        let shard = shard.lock();
+        let arrivals = shard.buckets.get(&key);
+        arrivals.map_or(Ok(()), |arrivals| limit.look(arrivals, nanoseconds(now)))
+    }
+
     /// How many buckets are held, for the metrics.
     pub(crate) fn buckets(&self) -> usize {
         let count = |shard: &Lock<Shard>| shard.lock().buckets.len();
@@ -110,7 +119,7 @@ impl Limits {
     }
 }
 
-fn nanos(now: Now) -> u64 {
+fn nanoseconds(now: Now) -> u64 {
     u64::try_from(now.ticks().as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -193,6 +202,17 @@ mod tests {
         assert!(limits.take(&limit, key, at(2_000)).is_ok());
         assert!(limits.take(&limit, key, at(2_001)).is_err());
         assert!(limits.take(&limit, key, at(4_000)).is_ok());
+    }
+
+    #[test]
+    fn a_look_takes_nothing_and_makes_no_bucket() {
+        let (limits, limit) = (Limits::default(), limit(&["1/hour"]));
+        let key = limit.bucket(user("u1"));
+        assert_eq!(limits.look(&limit, key, at(0)), Ok(()));
+        assert_eq!(limits.buckets(), 0);
+        assert!(limits.take(&limit, key, at(0)).is_ok());
+        let refused = limits.take(&limit, key, at(1)).unwrap_err();
+        assert_eq!(limits.look(&limit, key, at(1)), Err(refused));
     }
 
     #[test]

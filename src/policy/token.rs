@@ -12,7 +12,7 @@ use crate::document::{At, FromNode, OneOrMany, Table};
 use crate::limit::{Limit, MAX_RATES};
 use crate::mint::well_known::Discovery;
 use crate::mint::{Minter, Presets};
-use crate::request::path::{self, Pattern};
+use crate::request::path::{Pattern, is_doubtful};
 
 /// Whether a token is handed out when its line in the audit log cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +119,7 @@ fn read_path(at: &At<'_>) -> Option<Pattern> {
         at.problem(r#"found a pattern, expected one exact path such as "/api/get-auth-token""#);
         return None;
     }
-    if path::refuse(pattern.as_str()).is_err() {
+    if is_doubtful(pattern.as_str()) {
         at.problem("found a path that requests are refused for; write it without `//`, dot segments and escapes");
         return None;
     }

@@ -82,6 +82,10 @@ impl ReservedHeaders {
     }
 
     fn claims_folded(&self, name: &str) -> bool {
+        // Next.js answers a prefetch without running the page's own code.
+        if name == "x-middleware-prefetch" {
+            return false;
+        }
         let reserved =
             NAMES.contains(&name) || FAMILIES.iter().any(|start| name.starts_with(start));
         reserved || self.0.iter().any(|managed| managed == name)

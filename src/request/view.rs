@@ -20,6 +20,12 @@ use crate::session::Cookies;
 pub(crate) static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 pub(crate) static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
+/// The fields by which Next.js and browsers tell a prefetch.
+static X_MIDDLEWARE_PREFETCH: HeaderName = HeaderName::from_static("x-middleware-prefetch");
+static NEXT_ROUTER_PREFETCH: HeaderName = HeaderName::from_static("next-router-prefetch");
+static PURPOSE: HeaderName = HeaderName::from_static("purpose");
+static SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
+
 pub(crate) const NO_REQUEST_LINE: Refusal =
     Refusal::BadRequest("the request line is not a method, a target and a version");
 
@@ -36,8 +42,22 @@ pub struct Limits {
     pub token_body: usize,
     /// Longest wait for the next piece of a body to arrive, or of an answer to be taken.
     pub body_timeout: Duration,
+    /// Least that a body must move, up and down; `None` is anything.
+    pub min_body_rate: Option<MinRate>,
     /// Longest time for a whole body that the gateway itself reads.
     pub token_body_timeout: Duration,
+}
+
+/// So many octets in each window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinRate {
+    pub octets: u64,
+    pub window: Duration,
+}
+
+impl MinRate {
+    /// 1 KiB per second, looked at after half a minute.
+    pub const DEFAULT: Self = Self { octets: 30 * 1024, window: Duration::from_secs(30) };
 }
 
 impl Limits {
@@ -53,6 +73,7 @@ impl Default for Limits {
             uri: 8 * 1024,
             token_body: 64 * 1024,
             body_timeout: Duration::from_secs(60),
+            min_body_rate: Some(MinRate::DEFAULT),
             token_body_timeout: Duration::from_secs(10),
         }
     }
@@ -293,6 +314,24 @@ impl<'a> RequestView<'a> {
             }
         };
         if opens && self.method == Method::GET { Audience::Navigation } else { Audience::Script }
+    }
+
+    /// Whether a browser asks if another site may send the request that it names (Fetch
+    /// section 4.8): the method of that request.
+    pub(crate) fn preflight(&self) -> Option<Method> {
+        if self.method != Method::OPTIONS || self.origin().is_none() {
+            return None;
+        }
+        Method::from_bytes(self.header(&header::ACCESS_CONTROL_REQUEST_METHOD)?).ok()
+    }
+
+    /// Whether the answer is fetched ahead of time and may never be wanted.
+    pub(crate) fn is_prefetch(&self) -> bool {
+        let purpose = [&PURPOSE, &SEC_PURPOSE].into_iter().filter_map(|name| self.header(name));
+        [&X_MIDDLEWARE_PREFETCH, &NEXT_ROUTER_PREFETCH]
+            .iter()
+            .any(|name| self.header(name).is_some())
+            || purpose.into_iter().any(|purpose| purpose.starts_with(b"prefetch"))
     }
 
     /// Whether the client asks for a token that was not handed out before.

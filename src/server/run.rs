@@ -106,7 +106,7 @@ pub fn serve(
         pingora.add_service(accept.for_threads(&threads));
     }
     if let Some(admin) = listeners.admin {
-        pingora.add_service(admin::service(live, admin));
+        pingora.add_service(admin::service(live, server, admin));
     }
     pingora.add_service(background_service("health", Probes::new(live)));
     match (reload, hangups) {

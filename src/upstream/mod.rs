@@ -9,6 +9,7 @@ mod endpoint;
 mod host;
 mod options;
 mod pool;
+mod prefixes;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -17,4 +18,5 @@ pub(crate) use address::Address;
 pub(crate) use endpoint::{Endpoint, EndpointState, InUse, ProbeResult, Target};
 pub(crate) use options::{Health, Verify};
 pub(crate) use pool::{Pools, Unreachable};
+pub(crate) use prefixes::Prefixes;
 pub(crate) use settings::{Upstream, Version};

@@ -31,7 +31,7 @@ fn sign_out(address: &str, user: &str) {
 fn revoke(admin: &str, body: &Value) -> (u16, String) {
     let body = body.to_string();
     let mut conn = Conn::open(admin);
-    let head = "POST /revoke HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+    let head = "POST /revoke HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
                 Content-Type: application/json\r\nContent-Length: ";
     conn.write(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes());
     let head = conn.next_head().unwrap();

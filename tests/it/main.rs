@@ -16,6 +16,8 @@
 
 mod support;
 
+mod admin_door;
+mod addresses;
 mod assertion;
 mod audit;
 mod cache;
@@ -32,10 +34,12 @@ mod forward;
 mod framing;
 mod heads;
 mod http2;
+mod id_flood;
 mod issuer;
 mod jwks;
 mod jwt_abuse;
 mod kept;
+mod least_rate;
 mod lifecycle;
 mod limit;
 mod limits_evasion;

@@ -15,6 +15,7 @@ pub(super) struct Requests {
     sessions: IntCounterVec,
     session_errors: IntCounter,
     unkept_revocations: IntCounter,
+    questions_held_back: IntCounter,
     in_flight: IntGauge,
     buckets: IntGauge,
 }
@@ -56,6 +57,10 @@ impl Requests {
                 "portcullis_revocation_file_failures_total",
                 "Sign-outs and revocations that could not be written to their file at first.",
             ),
+            questions_held_back: registry.counter(
+                "portcullis_session_questions_held_back_total",
+                "Questions to session stores not asked, because too many ids were unknown.",
+            ),
             session_errors: registry.counter(
                 "portcullis_session_errors_total",
                 "Questions about sessions that stores or the app did not answer.",
@@ -89,6 +94,8 @@ impl Requests {
         self.session_errors.inc_by(gauges.session_errors.saturating_sub(counted));
         let counted = self.unkept_revocations.get();
         self.unkept_revocations.inc_by(gauges.unkept_revocations.saturating_sub(counted));
+        let counted = self.questions_held_back.get();
+        self.questions_held_back.inc_by(gauges.questions_held_back.saturating_sub(counted));
     }
 
     fn ended(&self, line: &Line<'_>) {

@@ -10,14 +10,20 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{GetProxyDigest, Peek, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 use super::passthrough::pass_on;
 use crate::gateway::connection::{Connection, Reader};
+use crate::gateway::pace::Pace;
+use crate::observe::{ConnectionEvent, Event, LatePart};
+use crate::request::view::MinRate;
+use crate::state::State;
 
 /// A connection that speaks HTTP/1.1.
 pub(in crate::server) struct Http1Io {
@@ -26,12 +32,56 @@ pub(in crate::server) struct Http1Io {
     holds_back: bool,
     reader: Reader,
     connection: Arc<ProxyDigest>,
+    taking: Option<Taking>,
+}
+
+/// How fast the client takes answers.
+struct Taking {
+    pace: Pace,
+    least: MinRate,
+    /// Since when the client has taken nothing of what waits for it.
+    blocked: Option<Instant>,
+    state: Arc<State>,
+}
+
+impl Taking {
+    /// Octets have gone to the client, or can not.
+    fn note(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Pending => {
+                self.blocked.get_or_insert_with(Instant::now);
+            }
+            Poll::Ready(Ok(octets)) => {
+                let waited = self.blocked.take().map_or(Duration::ZERO, |since| since.elapsed());
+                if self.pace.moved(octets, waited, self.least).is_err() {
+                    let late = ConnectionEvent::Late(LatePart::Body);
+                    self.state.telemetry.emit(Event::Connection(late));
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+            }
+            Poll::Ready(Err(_)) => {}
+        }
+        written
+    }
 }
 
 impl Http1Io {
-    pub(in crate::server) fn new(io: Stream, connection: Connection) -> Self {
+    pub(in crate::server) fn new(io: Stream, connection: Connection, state: &Arc<State>) -> Self {
         let reader = connection.reader();
-        Self { io, holds_back: false, reader, connection: connection.into_digest() }
+        let taking = state.policy().limits.min_body_rate.map(|least| Taking {
+            pace: Pace::default(),
+            least,
+            blocked: None,
+            state: state.clone(),
+        });
+        Self { io, holds_back: false, reader, connection: connection.into_digest(), taking }
+    }
+
+    fn note(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &mut self.taking {
+            Some(taking) => taking.note(written),
+            None => written,
+        }
     }
 }
 
@@ -75,7 +125,8 @@ impl AsyncWrite for Http1Io {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.holds_back = true;
-        Pin::new(&mut self.io).poll_write(context, bytes)
+        let written = Pin::new(&mut self.io).poll_write(context, bytes);
+        self.note(written)
     }
 
     fn poll_write_vectored(
@@ -84,7 +135,8 @@ impl AsyncWrite for Http1Io {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.holds_back = true;
-        Pin::new(&mut self.io).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        self.note(written)
     }
 
     fn is_write_vectored(&self) -> bool {
