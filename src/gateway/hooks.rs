@@ -165,7 +165,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> Result<()> {
         if let Some(forwarding) = &mut ctx.forwarding {
-            open_stream::check(forwarding)?;
+            open_stream::check(forwarding.open_stream.as_ref())?;
             forwarding.wait.uploaded(end_of_stream);
             let is_body = !end_of_stream && ctx.incoming.purpose == Purpose::Request;
             if let (true, Some(piece)) = (is_body, &body)
@@ -217,7 +217,9 @@ impl ProxyHttp for Gateway {
             session.set_write_timeout(Some(TUNNEL_TIMEOUT));
         }
         who.follow_session(incoming, session.req_header(), response).await;
-        Box::pin(open_stream::begin(incoming, who, forwarding, session, response)).await?;
+        let app = forwarding.wait.connection();
+        let stream = open_stream::begin(incoming, who, app, session, response);
+        forwarding.open_stream = Box::pin(stream).await?;
         let (name, id) = incoming.trace.request_id_field();
         response.insert_header(name, id)?;
         forwarding.hide_body(response)?;
@@ -242,7 +244,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
         if let Some(forwarding) = &mut ctx.forwarding {
-            open_stream::check(forwarding)?;
+            open_stream::check(forwarding.open_stream.as_ref())?;
             let (purpose, status) = (ctx.incoming.purpose, ctx.record.status);
             forwarding.wait.goes_on(purpose, status, end_of_stream);
             forwarding.page_piece(body, end_of_stream);

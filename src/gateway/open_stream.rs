@@ -18,7 +18,6 @@ use tokio::task::AbortHandle;
 
 use super::app_deadline::AppDeadline;
 use super::connection::Connection;
-use super::forwarding::Forwarding;
 use super::incoming::Incoming;
 use super::who::{Who, cookies_of};
 use crate::config::EndStreams;
@@ -64,24 +63,23 @@ struct Ends {
 pub(super) async fn begin(
     incoming: &Incoming,
     who: &Who,
-    forwarding: &mut Forwarding,
+    app: Option<Arc<AppDeadline>>,
     session: &Session,
     response: &ResponseHeader,
-) -> Result<()> {
+) -> Result<Option<OpenStream>> {
     // Without its session, the app has answered nobody.
     if !stays_open(response.status, &response.headers) || who.came_with_over() {
-        return Ok(());
+        return Ok(None);
     }
     let client = Connection::of(session.digest()).cloned();
-    let ends = Ends { app: forwarding.wait.connection(), client };
+    let ends = Ends { app, client };
     let watch = OpenStream::watch(incoming, cookies_of(session.req_header()), ends).await;
-    forwarding.open_stream = watch.map_err(|Over| closed())?;
-    Ok(())
+    watch.map_err(|Over| closed())
 }
 
 /// A piece passes only while the session is not over.
-pub(super) fn check(forwarding: &Forwarding) -> Result<()> {
-    if forwarding.is_over() { Err(closed()) } else { Ok(()) }
+pub(super) fn check(stream: Option<&OpenStream>) -> Result<()> {
+    if stream.is_some_and(OpenStream::is_over) { Err(closed()) } else { Ok(()) }
 }
 
 fn closed() -> Box<Error> {

@@ -9,8 +9,8 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::MAX_ENTRIES;
 use super::entry::{Entry, Fold};
+use super::tables::MAX_ENTRIES;
 use crate::base::clock::Clock;
 use crate::base::text::Hex;
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use super::RevokedBy;
 use super::entry::{Entry, KEPT_MS, What};
 use crate::base::clock::Now;
 use crate::base::digest::Digest;
@@ -15,6 +14,13 @@ use crate::base::digest::Digest;
 pub(super) const MAX_ENTRIES: u64 = 100_000;
 /// Browsers keep no cookie longer.
 const KEPT: Duration = Duration::from_millis(KEPT_MS);
+/// Who ended a session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum RevokedBy {
+    App,
+    Operator,
+}
+
 #[derive(Clone, Copy)]
 pub(super) struct Ended {
     pub(super) by: RevokedBy,

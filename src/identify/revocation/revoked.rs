@@ -14,20 +14,15 @@
 //! sets its cookie in answer to a request that began after the sign-out and carried no
 //! session that is over. A session that the operator revoked is not.
 
-mod entry;
-mod journal;
-mod journal_file;
-mod tables;
-
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 
-pub(crate) use self::entry::{Entry, What};
-use self::journal::Journal;
-pub(crate) use self::journal_file::{JournalError, probe};
-use self::tables::{MAX_ENTRIES, SignIn, Tables};
+use super::entry::{Entry, What};
+use super::journal::Journal;
+use super::journal_file::JournalError;
+use super::tables::{RevokedBy, SignIn, Tables};
 use crate::base::clock::{Clock, Now};
 use crate::base::digest::{Digest, Digester};
 use crate::base::lock::Lock;
@@ -37,13 +32,6 @@ use crate::session::{Check, Cookies, Identity, Reason, Rejected, Source};
 const PLAINLY_LATER_MS: u64 = 2000;
 /// Events a process that takes over may be behind by.
 const MOST_UNTOLD: usize = 10_000;
-
-/// Who ended a session.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum RevokedBy {
-    App,
-    Operator,
-}
 
 /// What a request's own cookies of one source were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

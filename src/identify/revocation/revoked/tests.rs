@@ -165,7 +165,7 @@ fn an_answer_on_its_way_when_the_session_ended_brings_nothing_back() {
 
 #[test]
 fn no_part_of_a_cached_session_lifts_its_sign_out() {
-    let vectors = include_str!("../../../tests/fixtures/sessions/better-auth.json");
+    let vectors = include_str!("../../../../tests/fixtures/sessions/better-auth.json");
     let vectors: Value = serde_json::from_str(vectors).unwrap();
     let vector = &vectors["vectors"][0];
     let secret = &vector["config"]["secrets"][0];
