@@ -36,6 +36,8 @@ pub struct State {
     pub clock: Clock,
     pub connections: Arc<ConnectionCounts>,
     pub assertions: Assertions,
+    /// The client for the gateway's own requests.
+    pub outbound: Outbound,
     /// Published keys that are no longer in the settings.
     pub retired: Retired,
     /// Longest time an idle client connection is kept, in seconds.
@@ -53,7 +55,8 @@ impl State {
         let background = Background::start();
         let runtime = background.handle();
         let telemetry = Arc::new(Telemetry::new(access, audit, log.user));
-        let caller = Box::new(Outbound::new(runtime.clone()));
+        let outbound = Outbound::new(runtime.clone());
+        let caller = Box::new(outbound.clone());
         Self {
             policy: ArcSwap::from_pointee(policy),
             edge: ArcSwap::from_pointee(edge),
@@ -64,6 +67,7 @@ impl State {
             clock,
             connections: Arc::default(),
             assertions: Assertions::default(),
+            outbound,
             retired: Retired::default(),
             end_streams: revocations.end_streams,
             idle_seconds: server.idle_timeout.as_secs().max(1),

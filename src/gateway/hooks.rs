@@ -13,6 +13,7 @@ use pingora::protocols::Digest;
 use pingora::proxy::FailToProxy;
 use pingora::{ErrorSource, ErrorType};
 
+use super::app_answer;
 use super::app_deadline::AppDeadline;
 use super::connection::Connection;
 use super::context::Ctx;
@@ -55,7 +56,7 @@ impl ProxyHttp for Gateway {
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(ctx.incoming.state.idle_seconds));
         }
-        ctx.incoming.purpose = forward::purpose_of(session);
+        ctx.incoming.purpose = forward::purpose_of(session, &ctx.incoming.policy);
         let body_timeout = ctx.incoming.policy.limits.body_timeout;
         session.set_write_timeout(Some(body_timeout));
         session.set_read_timeout(Some(body_timeout));
@@ -73,6 +74,8 @@ impl ProxyHttp for Gateway {
         };
         match handled {
             Handled::Forward(forwarding) => {
+                let upstream = forwarding.upstream.as_ref();
+                forward::check_purpose(session, &mut ctx.incoming.purpose, upstream);
                 ctx.forwarding = Some(forwarding);
                 forward::lowercase_names(session.req_header_mut());
                 Ok(false)
@@ -123,7 +126,7 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_request_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
@@ -135,7 +138,10 @@ impl ProxyHttp for Gateway {
             headers.remove(header::AUTHORIZATION);
             headers.remove(header::COOKIE);
         }
-        headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed);
+        let upstream = forwarding.upstream.as_ref();
+        let passed = upstream.map_or(&[][..], |upstream| &upstream.pass_headers);
+        headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed, passed);
+        forward::ask_for_tunnel(&session.req_header().headers, incoming.purpose, headers);
         let (client, host) = (&incoming.admitted.client, &incoming.admitted.host);
         if forwarding.vendor().is_some() {
             forwarding.leave_for_vendor(who, headers);
@@ -194,6 +200,7 @@ impl ProxyHttp for Gateway {
             return Ok(());
         };
         forwarding.clean_after_vendor(response)?;
+        app_answer::keep_for_the_client(response)?;
         let switches = response.status == StatusCode::SWITCHING_PROTOCOLS;
         if switches && incoming.purpose != Purpose::Upgrade {
             // The framework would pass it on, and what either side sends next would
@@ -221,7 +228,10 @@ impl ProxyHttp for Gateway {
         let stream = open_stream::begin(incoming, who, app, session, response);
         forwarding.open_stream = Box::pin(stream).await?;
         let (name, id) = incoming.trace.request_id_field();
-        response.insert_header(name, id)?;
+        // An app that answers with an id of its own has logged that one.
+        if !response.headers.contains_key(&name) {
+            response.insert_header(name, id)?;
+        }
         forwarding.hide_body(response)?;
         let is_readable_page = forwarding.begin_page(session.req_header(), response)?;
         if is_readable_page == Page::Filled {
