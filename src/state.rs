@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::base::clock::{Clock, Now};
-use crate::config::Config;
+use crate::config::{Config, EndStreams};
 use crate::edge::{Certificate, ConnectionCounts, Edge};
 use crate::identify::{CurrentPolicy, Identifier};
 use crate::issue::Issuer;
@@ -42,6 +42,8 @@ pub struct State {
     pub retired: Retired,
     /// Longest time an idle client connection is kept, in seconds.
     pub idle_seconds: u64,
+    /// Which open tunnels and streams end with their session.
+    pub end_streams: EndStreams,
     ready: AtomicBool,
     in_flight: AtomicUsize,
     background: Background,
@@ -49,7 +51,7 @@ pub struct State {
 
 impl State {
     pub fn new(config: Config, clock: Clock, access: AccessLog, audit: AuditLog) -> Self {
-        let Config { server, log, edge, policy } = config;
+        let Config { server, log, revocations, edge, policy } = config;
         let background = Background::start();
         let runtime = background.handle();
         let telemetry = Arc::new(Telemetry::new(access, audit, log.user));
@@ -67,6 +69,7 @@ impl State {
             assertions: Assertions::default(),
             outbound,
             retired: Retired::default(),
+            end_streams: revocations.end_streams,
             idle_seconds: server.idle_timeout.as_secs().max(1),
             ready: AtomicBool::new(true),
             in_flight: AtomicUsize::new(0),
@@ -156,6 +159,7 @@ impl State {
                 .map(|token| (token.name.clone(), self.issuer.circuit(&token.name)))
                 .collect(),
             session_errors: self.identifier.failures(),
+            unkept_revocations: self.identifier.revoked.unkept(),
             questions_held_back: self.identifier.held_back(),
             audit_failures: self.telemetry.audit_failures(),
             servers: servers(&policy, &self.pools, now),

@@ -24,6 +24,11 @@ impl Digest {
         Self::from_output(&digest(&SHA256, bytes))
     }
 
+    /// A digest taken earlier, from its 32 bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -8,9 +8,11 @@ use clap::Args;
 use super::file::File;
 use super::online;
 use super::output::{CONFIGURATION, eprint, print};
+use super::run::state_directory;
 use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::edge::Tls;
+use crate::identify::revocation::probe;
 use crate::policy::Policy;
 
 #[derive(Args)]
@@ -26,6 +28,7 @@ pub(super) fn check(path: &Path, options: &Options) -> ExitCode {
         Err(code) => return code,
     };
     match Config::read(&file.text, &file.secrets) {
+        Ok(config) if !can_keep_revocations(&config) => ExitCode::from(CONFIGURATION),
         Ok(config) if options.online => {
             warn(&config.policy);
             config.edge.tls.iter().for_each(tell_expiry);
@@ -40,6 +43,16 @@ pub(super) fn check(path: &Path, options: &Options) -> ExitCode {
         }
         Err(problems) => file.refuse(&problems),
     }
+}
+
+/// Says why the file of revocations could not be used.
+fn can_keep_revocations(config: &Config) -> bool {
+    let path = config.revocations.path(state_directory().as_deref());
+    let Some((path, Err(error))) = path.map(|path| (path.clone(), probe(&path))) else {
+        return true;
+    };
+    eprint(format_args!("revocations.file: {}: {error}", path.display()));
+    false
 }
 
 /// Keys that others know by name: those of a rotation, and published ones. One line

@@ -21,7 +21,7 @@ pub(super) fn run(path: &Path, sockets: Sockets) -> ExitCode {
     };
     match Config::read(&file.text, &file.secrets) {
         Ok(config) => {
-            let reload = Reload::new(path, &config.server, config.log.clone(), &file.secrets);
+            let reload = Reload::new(path, &config, &file.secrets);
             start(config, reload, sockets)
         }
         Err(problems) => file.refuse(&problems),
@@ -80,7 +80,14 @@ pub(super) fn serve_on(
             return ExitCode::from(CONFIGURATION);
         }
     };
+    let revocations = config.revocations.path(state_directory().as_deref());
     let live = Arc::new(State::new(config, Clock::system(), access, audit));
+    if let Some(path) = revocations
+        && let Err(error) = live.identifier.keep_revocations(&path, live.clock.clone())
+    {
+        eprint(format_args!("revocations.file: {}: {error}", path.display()));
+        return ExitCode::from(CONFIGURATION);
+    }
     // The demo has nothing to be replaced by.
     let program = reload.is_some().then(|| Program::of_this_process().ok()).flatten();
     match serve(&live, &server, listeners, Shutdown::Signals(caught, program), reload) {
@@ -90,6 +97,11 @@ pub(super) fn serve_on(
             ExitCode::FAILURE
         }
     }
+}
+
+/// What systemd says for a unit with `StateDirectory=`.
+pub(super) fn state_directory() -> Option<String> {
+    std::env::var("STATE_DIRECTORY").ok()
 }
 
 fn format_of(log: &Log) -> Format {

@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use super::log::Log;
+use super::revocations::Revocations;
 use super::server::Server;
 use super::server_table::ServerTable;
 use crate::base::secret::Secrets;
@@ -18,6 +19,7 @@ use crate::policy::Policy;
 pub struct Config {
     pub server: Server,
     pub log: Log,
+    pub revocations: Revocations,
     pub edge: Edge,
     pub policy: Policy,
 }
@@ -39,6 +41,7 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
     let mut top = At::new(document, "", problems, secrets).table()?;
     let table = ServerTable::from_node(top.take("server"));
     let log = Log::from_node(top.take("log"));
+    let revocations = Revocations::from_node(top.take("revocations"));
     if log.as_ref().is_some_and(|log| log.audit.is_none()) {
         check_audit(&top);
     }
@@ -49,7 +52,7 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
         Policy::from_table(&mut top, trusted.unwrap_or_default(), limits.unwrap_or_default());
     top.finish();
     let ServerTable { server, edge, limits: _ } = table?;
-    Some(Config { server, log: log?, edge, policy: policy? })
+    Some(Config { server, log: log?, revocations: revocations?, edge, policy: policy? })
 }
 
 /// A token that may not go unnoticed needs a place to be noted.

@@ -4,6 +4,7 @@
 mod file;
 mod listen;
 mod log;
+mod revocations;
 mod server;
 mod server_table;
 #[cfg(test)]
@@ -14,4 +15,5 @@ pub(crate) use file::secrets_beside;
 pub(crate) use listen::Listen;
 pub use log::Format;
 pub(crate) use log::{AuditDestination, Log, UserField};
+pub(crate) use revocations::{EndStreams, Revocations};
 pub(crate) use server::Server;

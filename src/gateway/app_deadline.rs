@@ -80,6 +80,15 @@ impl AppDeadline {
         self.at_ms.load(Ordering::Acquire) == PASSED
     }
 
+    /// Ends the connection, whatever is under way on it.
+    pub(super) fn shut_down(&self) {
+        if let Some(socket) = *self.socket.lock()
+            && let Err(error) = shutdown(socket, Shutdown::Both)
+        {
+            tracing::debug!(%error, "a connection to the app was gone before it was ended");
+        }
+    }
+
     fn set(&self, at_ms: u64) {
         let set = |before| (before != PASSED).then_some(at_ms);
         // A passed deadline stays passed.

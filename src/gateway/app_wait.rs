@@ -71,6 +71,11 @@ impl AppWait {
         }
     }
 
+    /// The deadline of the connection the request went out on.
+    pub(super) fn connection(&self) -> Option<Arc<AppDeadline>> {
+        self.deadline.clone()
+    }
+
     /// Whether the app has begun to answer.
     pub(super) fn has_answer(&self) -> bool {
         self.answered

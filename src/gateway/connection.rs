@@ -83,6 +83,11 @@ impl Connection {
         self.line.request_has_ended();
     }
 
+    /// Ends the connection, whatever is under way on it.
+    pub(crate) fn end_now(&self) {
+        self.deadline.end_now();
+    }
+
     /// Whether the current request's line is anything but a method, a target and a
     /// version with one space between them.
     pub(crate) fn has_odd_line(&self) -> bool {

@@ -8,8 +8,9 @@ use super::forwarding::Forwarding;
 use super::incoming::Incoming;
 use super::record::Record;
 use super::who::Who;
-use crate::observe::{Event, Line, RequestEvent, UserName};
+use crate::observe::{Event, Line, Outcome, RequestEvent, UserName};
 use crate::request::refusal::{Refusal, Reply};
+use crate::session::Reason;
 use crate::state::{InFlight, State};
 
 /// What the framework carries from hook to hook.
@@ -44,6 +45,15 @@ impl Ctx {
     /// Whether the connection to the app was ended because the app took too long.
     pub(super) fn app_is_late(&self) -> bool {
         self.forwarding.as_ref().is_some_and(|forwarding| forwarding.wait.is_late())
+    }
+
+    /// Whether an open stream was ended because its session is over; says so in the log.
+    pub(super) fn ended_with_session(&mut self) -> bool {
+        let is_over = self.forwarding.as_ref().is_some_and(Forwarding::is_over);
+        if is_over {
+            self.record.end(Outcome::Aborted, Reason::SignedOut.as_str());
+        }
+        is_over
     }
 
     /// Records a refusal of a request that no token rule applies to, and makes its

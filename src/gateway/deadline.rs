@@ -116,6 +116,12 @@ impl Deadline {
         self.set(Some(self.next_head));
     }
 
+    /// Ends the connection.
+    pub(super) fn end_now(self: &Arc<Self>) {
+        self.at_ms.store(1, Ordering::Release);
+        self.wake_by_ref();
+    }
+
     fn set(&self, after: Option<Duration>) {
         let at = after.map_or(0, |after| {
             u64::try_from((self.started.elapsed() + after).as_millis()).unwrap_or(u64::MAX).max(1)

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::app_wait::AppWait;
 use super::incoming::Incoming;
+use super::open_stream::OpenStream;
 use super::pace::{Pace, TooSlow};
 use super::who::Who;
 use crate::mint::Token;
@@ -34,6 +35,8 @@ pub(super) struct Forwarding {
     pub(super) page_tokens: Vec<(String, Arc<Token>)>,
     /// The page being answered, if its placeholders are replaced.
     pub(super) page: Option<Box<Replacer>>,
+    /// Set for a tunnel or an answer that stays open.
+    pub(super) open_stream: Option<OpenStream>,
 }
 
 impl Forwarding {
@@ -48,7 +51,13 @@ impl Forwarding {
             upload: Default::default(),
             page_tokens: Vec::new(),
             page: None,
+            open_stream: None,
         }
+    }
+
+    /// Whether the session behind an open stream is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.open_stream.as_ref().is_some_and(OpenStream::is_over)
     }
 
     /// Leaves the head of an answer alone that only its head may be seen of.

@@ -19,6 +19,7 @@ use super::connection::Connection;
 use super::context::Ctx;
 use super::forward;
 use super::html::Page;
+use super::open_stream;
 use super::peer;
 use super::purpose::Purpose;
 use super::reply::{self, Body};
@@ -170,6 +171,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> Result<()> {
         if let Some(forwarding) = &mut ctx.forwarding {
+            open_stream::check(forwarding.open_stream.as_ref())?;
             forwarding.wait.uploaded(end_of_stream);
             let is_body = !end_of_stream && ctx.incoming.purpose == Purpose::Request;
             if let (true, Some(piece)) = (is_body, &body)
@@ -222,6 +224,9 @@ impl ProxyHttp for Gateway {
             session.set_write_timeout(Some(TUNNEL_TIMEOUT));
         }
         who.follow_session(incoming, session.req_header(), response).await;
+        let app = forwarding.wait.connection();
+        let stream = open_stream::begin(incoming, who, app, session, response);
+        forwarding.open_stream = Box::pin(stream).await?;
         let (name, id) = incoming.trace.request_id_field();
         // An app that answers with an id of its own has logged that one.
         if !response.headers.contains_key(&name) {
@@ -249,12 +254,14 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
         if let Some(forwarding) = &mut ctx.forwarding {
+            open_stream::check(forwarding.open_stream.as_ref())?;
             let (purpose, status) = (ctx.incoming.purpose, ctx.record.status);
             forwarding.wait.goes_on(purpose, status, end_of_stream);
             forwarding.page_piece(body, end_of_stream);
             if forwarding.routes.hides_body() {
                 *body = None;
             }
+            forwarding.open_stream.take_if(|_| end_of_stream);
         }
         Ok(None)
     }
@@ -309,6 +316,9 @@ impl ProxyHttp for Gateway {
         error: &Error,
         ctx: &mut Ctx,
     ) -> FailToProxy {
+        if ctx.ended_with_session() {
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        }
         let unreachable = ctx.forwarding.as_ref().and_then(|forwarding| forwarding.unreachable);
         let is_late = ctx.app_is_late() && *error.esource() == ErrorSource::Upstream;
         let refusal =

@@ -17,6 +17,7 @@ mod health;
 mod hooks;
 mod html;
 mod incoming;
+mod open_stream;
 pub(crate) mod pace;
 mod peer;
 mod purpose;

@@ -8,11 +8,11 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use super::incoming::Incoming;
 use super::record::Record;
 use crate::decide::Plan;
-use crate::identify::revocation::RevokedBy;
+use crate::identify::revocation::{CameWith, RevokedBy};
 use crate::observe::{Event, SessionChecked};
 use crate::policy::{Policy, SessionSource};
 use crate::request::view::RequestView;
-use crate::session::{self, Cookies, Identity, Judged, Passing, Reason, Verdict};
+use crate::session::{self, Cookies, Doubtful, Identity, Judged, Passing, Reason, Verdict};
 
 /// The sender of a request, as far as the plan needed to know.
 pub(super) struct Who {
@@ -23,6 +23,8 @@ pub(super) struct Who {
     passing: Passing,
     /// Whether the request came with a session that is revoked or signed out.
     came_with_over: bool,
+    /// Which sources' cookies could not be judged.
+    doubtful: Doubtful,
     /// On a logout path: the session to end once the app has answered.
     leaving: Option<Arc<Identity>>,
 }
@@ -34,6 +36,7 @@ impl Default for Who {
             source: None,
             passing: Passing::AsCame,
             came_with_over: false,
+            doubtful: Doubtful::default(),
             leaving: None,
         }
     }
@@ -41,7 +44,7 @@ impl Default for Who {
 
 impl Who {
     /// The verdict, where the plan needs one. The session is also looked at where the app
-    /// is about to end it, or could renew one that is over.
+    /// is about to end it, or could renew one that is over, or choose between two.
     pub(super) async fn verdict(
         &mut self,
         incoming: &Incoming,
@@ -49,18 +52,22 @@ impl Who {
         plan: &Plan<'_>,
         view: &RequestView<'_>,
     ) -> Option<Verdict> {
-        let sources = &incoming.policy.sources;
-        let ends = sources.iter().any(|source| source.ends_at(view.method, view.path));
+        let policy = &incoming.policy;
+        let ends = policy.sources.iter().any(|source| source.ends_at(view.method, view.path));
         let identifier = &incoming.state.identifier;
-        let any_over = plan.forwards() && identifier.any_revoked();
-        if !ends && !any_over && !plan.needs_session() {
+        let judges = plan.forwards()
+            && (identifier.any_revoked() || are_several_sent(policy, view.cookies()));
+        if !ends && !judges && !plan.needs_session() {
+            if plan.forwards() {
+                self.withhold(policy, view.cookies_field(), &[]);
+            }
             return None;
         }
-        let Judged { verdict, over } = identifier
-            .identify(&incoming.policy, view.cookies(), view.client.address, incoming.now)
-            .await;
-        if any_over || !over.is_empty() {
-            self.withhold(&incoming.policy, view.cookies_field(), &over);
+        let Judged { verdict, over, doubtful } =
+            identifier.identify(policy, view.cookies(), view.client.address, incoming.now).await;
+        self.doubtful = doubtful;
+        if plan.forwards() {
+            self.withhold(policy, view.cookies_field(), &over);
         }
         if ends || plan.needs_session() {
             self.record_verdict(incoming, record, &verdict, view);
@@ -68,12 +75,17 @@ impl Who {
         plan.needs_session().then_some(verdict)
     }
 
-    /// The app gets no session that is over, nor anything it could take for one.
+    /// The app gets no session but the one that was judged, and none that is over.
     fn withhold(&mut self, policy: &Policy, cookies: &[u8], over: &[usize]) {
         self.came_with_over = !over.is_empty();
         let sources = policy.sources.iter().enumerate();
         let sources = sources.map(|(index, source)| (&**source, over.contains(&index)));
         self.passing = session::passing(cookies, sources);
+    }
+
+    /// Whether the app sees no session because the request's own is over.
+    pub(super) fn came_with_over(&self) -> bool {
+        self.came_with_over
     }
 
     /// Leaves the cookies that the app may have.
@@ -140,13 +152,15 @@ impl Who {
         request: &RequestHeader,
         response: &ResponseHeader,
     ) {
-        let cookies = request.headers.get(header::COOKIE).map_or(&b""[..], HeaderValue::as_bytes);
-        let cookies = Cookies::new(cookies);
+        let cookies = Cookies::new(cookies_of(request));
         let identifier = &incoming.state.identifier;
-        for source in incoming.policy.sources.iter().filter(|_| !self.came_with_over) {
+        let sources = incoming.policy.sources.iter().enumerate();
+        for (index, source) in sources.filter(|_| !self.came_with_over) {
             let set = response.headers.get_all(header::SET_COOKIE).iter();
             let set = set.map(HeaderValue::as_bytes);
-            identifier.reissued(source, cookies, set, incoming.now);
+            let in_doubt = self.doubtful.contains(index);
+            let came = if in_doubt { CameWith::Doubt } else { CameWith::NoDoubt };
+            identifier.reissued(source, cookies, set, came, incoming.now);
         }
         let answered = response.status.is_success() || response.status.is_redirection();
         let Some(identity) = self.leaving.take().filter(|_| answered) else { return };
@@ -155,4 +169,15 @@ impl Who {
             identifier.end_session(source, cookies, &identity, by, now).await;
         }
     }
+}
+
+/// The request's cookies, which were joined into one field when it was admitted.
+pub(super) fn cookies_of(request: &RequestHeader) -> &[u8] {
+    request.headers.get(header::COOKIE).map_or(&b""[..], HeaderValue::as_bytes)
+}
+
+/// Whether several sources have cookies, which may be of different users.
+fn are_several_sent(policy: &Policy, cookies: Cookies<'_>) -> bool {
+    let sources = &policy.sources;
+    sources.len() > 1 && sources.iter().filter(|source| source.was_sent(cookies)).nth(1).is_some()
 }

@@ -2,13 +2,14 @@
 //! remembered sessions, the servers that are asked, and what was revoked.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use tokio::runtime::Handle;
 
 use super::cache::Sessions;
 use super::jwks::CurrentPolicy;
 use super::resolve::Servers;
-use super::revocation::{Revoked, RevokedBy};
+use super::revocation::{CameWith, JournalError, Revoked, RevokedBy};
 use crate::base::clock::{Clock, Now};
 use crate::policy::{Policy, SessionSource};
 use crate::session::{Cookies, Identity, Judged};
@@ -17,7 +18,7 @@ use crate::session::{Cookies, Identity, Judged};
 pub struct Identifier {
     sessions: Sessions,
     servers: Servers,
-    revoked: Revoked,
+    pub revoked: Revoked,
 }
 
 impl Identifier {
@@ -66,9 +67,10 @@ impl Identifier {
         source: &SessionSource,
         cookies: Cookies<'_>,
         set: impl Iterator<Item = &'c [u8]>,
+        came: CameWith,
         now: Now,
     ) {
-        self.revoked.reissued(source, cookies, set, now);
+        self.revoked.reissued(source, cookies, set, came, now);
     }
 
     /// Ends the sessions that the user got before `now`.
@@ -77,8 +79,13 @@ impl Identifier {
     }
 
     /// Takes back `revoke_user`.
-    pub fn pardon_user(&self, user_id: &str) {
-        self.revoked.pardon_user(user_id);
+    pub fn pardon_user(&self, user_id: &str, now: Now) {
+        self.revoked.pardon_user(user_id, now);
+    }
+
+    /// Keeps revocations in this file, and applies those it holds.
+    pub fn keep_revocations(&self, path: &Path, clock: Clock) -> Result<(), JournalError> {
+        self.revoked.keep_in(path, clock)
     }
 
     /// What the session sources of the policy need and do not have now, a line each.

@@ -13,7 +13,7 @@ use super::request::{Freshness, Query, Request};
 use crate::base::clock::{Clock, Now};
 use crate::base::digest::Digest;
 use crate::base::digest::Mark;
-use crate::limit::{Admitted, Exceeded, Limit, Limits};
+use crate::limit::{Admitted, Exceeded, Limit, Limits, Used};
 use crate::mint::{CachePolicy, MintError, Minting, Subject, Token};
 use crate::observe::{
     AuditEntry, CachedOrMinted, CircuitState, Event, RequestEvent, Telemetry, TokenEvent,
@@ -64,6 +64,16 @@ impl Issuer {
         self.limits.take(limit, limit.bucket(whose), now).inspect_err(|_| {
             self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
         })
+    }
+
+    /// The users' allowances, for the process that takes over.
+    pub(crate) fn used(&self, now: Now) -> Vec<Used> {
+        self.limits.used(now)
+    }
+
+    /// What another process has handed out.
+    pub(crate) fn merge(&self, used: &Used, now: Now) {
+        self.limits.merge(used, now);
     }
 
     /// Reads the declared inputs and asks the app for grants, in this order. The app is

@@ -56,10 +56,19 @@ struct Left {
 
 /// One user's bucket of one limit: a digest over the digests of both, so no name of
 /// a limit can run into the name of a user.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BucketKey(u128);
 
 impl BucketKey {
+    pub(super) const fn bits(self) -> u128 {
+        self.0
+    }
+
+    /// The key that has these bits in another process.
+    pub(super) const fn from_bits(bits: u128) -> Self {
+        Self(bits)
+    }
+
     /// Which of so many shards holds the bucket. The count is a constant, because
     /// dividing by a variable is slow at this width.
     pub(super) fn shard<const SHARDS: usize>(self) -> usize {

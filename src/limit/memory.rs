@@ -12,6 +12,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 use super::gcra::{Admitted, Arrivals, BucketKey, Exceeded, Limit};
+use super::used::Used;
 use crate::base::clock::Now;
 use crate::base::lock::Lock;
 
@@ -65,6 +66,42 @@ impl Limits {
         let mut shard = shard.lock();
         let arrivals = shard.bucket(key, limit, self.per_shard, now);
         limit.take(arrivals, now)
+    }
+
+    /// The buckets that are not full, for the process that takes over.
+    pub(crate) fn used(&self, now: Now) -> Vec<Used> {
+        let (ticks, unix_ms) = (nanoseconds(now), now.unix_ms());
+        let full_at = |arrival: &u64| match arrival.saturating_sub(ticks) {
+            0 => 0,
+            ahead => unix_ms.saturating_add(ahead.div_ceil(1_000_000)),
+        };
+        let used = |(key, arrivals): (&BucketKey, &Arrivals)| Used {
+            key: *key,
+            full_at_ms: arrivals.each_ref().map(full_at),
+        };
+        let is_used = |used: &Used| used.full_at_ms.iter().any(|&at| at > 0);
+        let of_shard = |shard: &Lock<Shard>| -> Vec<Used> {
+            shard.lock().buckets.iter().map(used).filter(is_used).collect()
+        };
+        self.shards.iter().flat_map(of_shard).collect()
+    }
+
+    /// Takes what another process says is used up. Nobody gains by it: of two times the
+    /// later one counts.
+    pub(crate) fn merge(&self, used: &Used, now: Now) {
+        let (ticks, unix_ms) = (nanoseconds(now), now.unix_ms());
+        let Some(shard) = self.shards.get(used.key.shard::<SHARDS>()) else { return };
+        let mut shard = shard.lock();
+        if shard.buckets.len() >= self.per_shard && !shard.buckets.contains_key(&used.key) {
+            return;
+        }
+        let arrivals = shard.buckets.entry(used.key).or_default();
+        for (arrival, &full_at) in arrivals.iter_mut().zip(&used.full_at_ms) {
+            let ahead = full_at.saturating_sub(unix_ms).saturating_mul(1_000_000);
+            if ahead > 0 {
+                *arrival = (*arrival).max(ticks.saturating_add(ahead));
+            }
+        }
     }
 
     /// Whether the bucket has something left; takes nothing, and makes no bucket.
@@ -250,5 +287,28 @@ mod tests {
             limits.take(&limit, limit.bucket(user(&format!("n{number}"))), later).is_ok()
         });
         assert!(admitted.count() >= 25, "most newcomers find a bucket of their own");
+    }
+
+    #[test]
+    fn what_is_used_up_is_so_in_another_process() {
+        let (here, there, limit) = (Limits::default(), Limits::default(), limit(&["3/minute"]));
+        let key = limit.bucket(user("ada"));
+        for _ in 0..3 {
+            assert!(here.take(&limit, key, at(0)).is_ok());
+        }
+        // Its clock started at another time.
+        let elsewhere = |ms: u64| Now::at(1000).plus(Duration::from_millis(ms));
+        assert_eq!(elsewhere(0).unix_ms(), at(0).unix_ms());
+        let used = here.used(at(0));
+        assert_eq!(used.len(), 1);
+        for _ in 0..2 {
+            let line = used[0].line();
+            there.merge(&Used::read(&line).unwrap(), elsewhere(0));
+            assert_eq!(Used::read(&line[1..]), None);
+        }
+        assert!(there.take(&limit, key, elsewhere(19_000)).is_err());
+        assert!(there.take(&limit, key, elsewhere(20_001)).is_ok());
+        assert!(there.take(&limit, key, elsewhere(20_002)).is_err());
+        assert!(here.used(at(60_001)).is_empty(), "full again");
     }
 }

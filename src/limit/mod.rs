@@ -4,6 +4,8 @@
 
 mod gcra;
 mod memory;
+mod used;
 
 pub(crate) use gcra::{Admitted, Exceeded, Limit, MAX_RATES};
 pub(crate) use memory::Limits;
+pub(crate) use used::Used;

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::watch::Watched;
 use crate::base::lock::Lock;
 use crate::base::secret::Secrets;
-use crate::config::{Config, Log, Server, secrets_beside};
+use crate::config::{Config, Log, Revocations, Server, secrets_beside};
 use crate::observe::{Event, ReloadResult};
 use crate::state::State;
 
@@ -24,14 +24,17 @@ pub struct Reload {
     path: PathBuf,
     server: Server,
     log: Log,
+    revocations: Revocations,
     watched: Lock<Watched>,
 }
 
 impl Reload {
     /// `secrets` have already resolved everything the file names.
-    pub fn new(path: &Path, server: &Server, log: Log, secrets: &Secrets) -> Self {
+    pub fn new(path: &Path, config: &Config, secrets: &Secrets) -> Self {
         let watched = Lock::new(Watched::new(path, secrets));
-        Self { path: path.to_owned(), server: server.clone(), log, watched }
+        let (server, log) = (config.server.clone(), config.log.clone());
+        let revocations = config.revocations.clone();
+        Self { path: path.to_owned(), server, log, revocations, watched }
     }
 
     /// Puts the new configuration in force, or returns every reason why not.
@@ -65,6 +68,9 @@ impl Reload {
         let mut changed = self.server.changed(&config.server);
         if config.log != self.log {
             changed.push("log");
+        }
+        if config.revocations != self.revocations {
+            changed.push("revocations");
         }
         if changed.is_empty() {
             return Ok(config);

@@ -4,22 +4,29 @@
 //! Both accept from the same sockets in between, so no connection is refused. A
 //! program that does not get that far changes nothing. The sockets travel over a
 //! socket pair that the new program finds as its standard input; its answer comes
-//! back the same way.
+//! back the same way, and so does what each of them has to tell the other
+//! (`inheritance`).
 
 use std::ffi::OsString;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufReader, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
+
+use super::inheritance::{self, Talk};
+use crate::identify::revocation::Entry;
+use crate::state::State;
 
 /// The argument that tells a program where its sockets come from.
 pub(crate) const TAKE_OVER: &str = "--take-over";
@@ -31,6 +38,7 @@ const LONGEST_MESSAGE: usize = 16 * 1024;
 const PATIENCE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(50);
 const SERVING: u8 = b'!';
+const TELLS_MORE: &str = "\n\n";
 
 /// Listening sockets by the address they are written under.
 pub(super) type Sockets = Vec<(String, OwnedFd)>;
@@ -61,18 +69,19 @@ impl Program {
     }
 
     /// Starts it with these sockets.
-    pub(super) fn start(&self, sockets: &Sockets) -> io::Result<Successor> {
+    pub(super) fn start(&self, sockets: &Sockets, live: &State) -> io::Result<Successor> {
         let (link, its_end) = UnixStream::pair()?;
         let mut command = Command::new(&self.path);
         command.args(&self.arguments).arg(TAKE_OVER).stdin(Stdio::from(OwnedFd::from(its_end)));
         let child = command.spawn()?;
         // Drops our copy of the other end, so that reading ends when the program does.
         drop(command);
-        let mut successor = Successor { child, link };
+        let mut successor = Successor { child, link, events: None };
         if let Err(error) = send(&successor.link, sockets) {
             successor.give_up();
             return Err(error);
         }
+        successor.events = inheritance::give(&successor.link, live);
         Ok(successor)
     }
 }
@@ -120,6 +129,8 @@ impl std::error::Error for HandoverError {
 pub(super) struct Successor {
     child: Child,
     link: UnixStream,
+    /// What has happened here since it was told of everything.
+    events: Option<Receiver<Entry>>,
 }
 
 impl Successor {
@@ -127,10 +138,14 @@ impl Successor {
     pub(super) fn wait_until_serving(
         mut self,
         cancelled: &AtomicBool,
+        live: &Arc<State>,
     ) -> Result<u32, HandoverError> {
         let outcome = self.wait(cancelled);
         if outcome.is_err() {
             self.give_up();
+        } else if let Some(events) = self.events {
+            let talk = Talk { events, tells_limits: true };
+            inheritance::talk(BufReader::new(self.link), talk, live);
         }
         outcome
     }
@@ -163,22 +178,36 @@ impl Successor {
 }
 
 /// The process this one takes over from.
-pub(super) struct Predecessor(UnixStream);
+pub(super) struct Predecessor {
+    link: BufReader<UnixStream>,
+    inherited: Vec<String>,
+}
 
 impl Predecessor {
     /// Takes the sockets that wait at standard input.
     pub(super) fn of_this_process() -> io::Result<(Self, Sockets)> {
         let link = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         link.set_read_timeout(Some(PATIENCE))?;
-        let sockets = receive(&link)?;
-        Ok((Self(link), sockets))
+        let (sockets, tells_more) = receive(&link)?;
+        let mut link = BufReader::new(link);
+        let inherited = if tells_more { inheritance::read(&mut link) } else { Vec::new() };
+        Ok((Self { link, inherited }, sockets))
     }
 
-    /// Tells it that it is no longer needed.
-    pub(super) fn serving(mut self) {
-        if let Err(error) = self.0.write_all(&[SERVING]) {
+    /// Takes over what it knew. Later there would be requests that it should apply to.
+    pub(super) fn inherit(&mut self, live: &State) {
+        inheritance::apply(self.inherited.drain(..), live);
+    }
+
+    /// Tells it that it is no longer needed, and goes on listening to it.
+    pub(super) fn serving(mut self, live: &Arc<State>) {
+        // First, so that it is told of all that happens from now on.
+        let (_, events) = live.identifier.revoked.follow();
+        if let Err(error) = self.link.get_mut().write_all(&[SERVING]) {
             tracing::warn!(%error, "the process before this one cannot be told that this one serves");
+            return;
         }
+        inheritance::talk(self.link, Talk { events, tells_limits: false }, live);
     }
 }
 
@@ -191,13 +220,15 @@ fn send(link: &UnixStream, sockets: &Sockets) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_SOCKETS))];
     let mut attached = SendAncillaryBuffer::new(&mut space);
     attached.push(SendAncillaryMessage::ScmRights(&descriptors));
-    // An empty message would not carry anything.
-    let text = format!("{text}\n");
+    // An empty message would not carry anything. The second empty line says that more
+    // follows; a version that does not know it passes over it.
+    let text = format!("{text}{TELLS_MORE}");
     sendmsg(link, &[io::IoSlice::new(text.as_bytes())], &mut attached, SendFlags::NOSIGNAL)?;
     Ok(())
 }
 
-fn receive(link: &UnixStream) -> io::Result<Sockets> {
+/// The sockets, and whether more is told behind them.
+fn receive(link: &UnixStream) -> io::Result<(Sockets, bool)> {
     let mut text = vec![0; LONGEST_MESSAGE];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_SOCKETS))];
     let mut attached = RecvAncillaryBuffer::new(&mut space);
@@ -215,7 +246,8 @@ fn receive(link: &UnixStream) -> io::Result<Sockets> {
     if names.len() != descriptors.len() {
         return Err(io::Error::other("sockets and their addresses do not match"));
     }
-    Ok(names.into_iter().map(str::to_owned).zip(descriptors).collect())
+    let sockets = names.into_iter().map(str::to_owned).zip(descriptors).collect();
+    Ok((sockets, text.ends_with(TELLS_MORE)))
 }
 
 #[cfg(test)]
@@ -233,13 +265,14 @@ mod tests {
             (format!("127.0.0.1:{number}"), OwnedFd::from(listener))
         };
         send(&ours, &listeners.into_iter().enumerate().map(named).collect()).unwrap();
-        let received = receive(&theirs).unwrap();
+        let (received, tells_more) = receive(&theirs).unwrap();
+        assert!(tells_more);
         for (number, (name, socket)) in received.into_iter().enumerate() {
             assert_eq!(name, format!("127.0.0.1:{number}"));
             let port = TcpListener::from(socket).local_addr().unwrap().port();
             assert_eq!(port, ports[number]);
         }
         send(&ours, &Vec::new()).unwrap();
-        assert!(receive(&theirs).unwrap().is_empty());
+        assert!(receive(&theirs).unwrap().0.is_empty());
     }
 }

@@ -9,6 +9,7 @@ mod admin;
 mod connection;
 mod handover;
 mod handshake;
+mod inheritance;
 mod io;
 mod listen;
 mod listeners;

@@ -45,7 +45,7 @@ const FRAMES_WEIGH: usize = 5 * 1024 * 1024;
 pub fn serve(
     live: &Arc<State>,
     server: &Server,
-    listeners: Listeners,
+    mut listeners: Listeners,
     mut shutdown: Shutdown,
     reload: Option<Reload>,
 ) -> std::io::Result<()> {
@@ -80,7 +80,8 @@ pub fn serve(
         tracing::warn!(warning, "dangerous setting");
     }
     live.watch_keys();
-    if listeners.predecessor.is_some() {
+    if let Some(predecessor) = &mut listeners.predecessor {
+        predecessor.inherit(live);
         // The predecessor still serves, so there is time.
         live.wait_until_complete(COMPLETE_WITHIN);
     }

@@ -153,6 +153,7 @@ impl Drained {
             drop(finished);
         }
         live.telemetry.flush();
+        live.identifier.revoked.flush();
     }
 }
 
@@ -176,6 +177,7 @@ fn wait_until_drained(live: &State, limit: Duration, linger: Duration) {
 #[expect(clippy::exit, reason = "the framework would sleep through its whole grace period")]
 fn end(live: &State, code: i32) -> ! {
     live.telemetry.flush();
+    live.identifier.revoked.flush();
     std::process::exit(code)
 }
 
@@ -243,7 +245,7 @@ impl Watch {
             while let Ok(phase) = phases.blocking_recv() {
                 if matches!(phase, ExecutionPhase::Running) {
                     if let Some(predecessor) = predecessor.take() {
-                        predecessor.serving();
+                        predecessor.serving(&live);
                     }
                     tell_manager(&[NotifyState::Ready]);
                 }
@@ -271,7 +273,7 @@ impl Watch {
             match signals.next().await {
                 Asked::Stop => break StopReason::Told,
                 Asked::Upgrade => {
-                    if let Some(because) = replace(program(), &mut signals).await {
+                    if let Some(because) = replace(program(), &mut signals, &self.live).await {
                         break because;
                     }
                 }
@@ -306,7 +308,11 @@ impl Watch {
 
 /// Starts a program in place of this one and waits until it serves. `None` means
 /// that it does not and everything stays as it is.
-async fn replace(upgrade: Option<Arc<Upgrade>>, signals: &mut Signals) -> Option<StopReason> {
+async fn replace(
+    upgrade: Option<Arc<Upgrade>>,
+    signals: &mut Signals,
+    live: &Arc<State>,
+) -> Option<StopReason> {
     let Some(upgrade) = upgrade else {
         tracing::error!("SIGUSR2 ignored: there is no program to take over");
         return None;
@@ -320,11 +326,11 @@ async fn replace(upgrade: Option<Arc<Upgrade>>, signals: &mut Signals) -> Option
     tracing::info!(program = %upgrade.program, "starting the program that takes over");
     let cancelled = Arc::new(AtomicBool::new(false));
     let mut starting = tokio::task::spawn_blocking({
-        let cancelled = cancelled.clone();
+        let (cancelled, live) = (cancelled.clone(), live.clone());
         move || {
-            let started = upgrade.program.start(&upgrade.sockets);
+            let started = upgrade.program.start(&upgrade.sockets, &live);
             let successor = started.map_err(HandoverError::NotStarted)?;
-            successor.wait_until_serving(&cancelled)
+            successor.wait_until_serving(&cancelled, &live)
         }
     });
     let outcome = tokio::select! {

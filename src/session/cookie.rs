@@ -15,7 +15,7 @@ use crate::session::rejected::{Reason, Rejected};
 /// as a whole is limited before it comes here.
 const MAX_JOINED: usize = 32 * 1024;
 /// Frameworks write at most five chunks; twenty leaves room.
-const MAX_CHUNKS: usize = 20;
+pub(super) const MAX_CHUNKS: usize = 20;
 
 /// The `Cookie` header of one request, several fields joined with `; `.
 #[derive(Clone, Copy)]

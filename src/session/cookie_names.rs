@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::cookie::{Cookies, Duplicate, Encoding, fold};
+use super::cookie::{Cookies, Duplicate, Encoding, MAX_CHUNKS, fold};
 use super::rejected::{Reason, Rejected};
 
 /// A framework's way of naming, splitting and escaping its cookie.
@@ -129,6 +129,42 @@ impl Jar {
             || self.companions.iter().any(is_alike_companion)
     }
 
+    /// As `resembles`, of a plain name as it came, and without allocating. True where it
+    /// cannot tell.
+    pub(crate) fn resembles_plainly(&self, name: &[u8]) -> bool {
+        let CookieConventions { chunks, reads_prefix, .. } = self.conventions;
+        let rest = if reads_prefix { Rest::Any } else { Rest::Number(chunks) };
+        let is_alike_companion = |companion: &Companion| match companion {
+            Companion::Named { name: own, chunks } => {
+                is_plainly_alike(name, own, Rest::Number(*chunks))
+            }
+            Companion::Shaped(_) => false,
+        };
+        self.names.iter().any(|own| is_plainly_alike(name, own, rest))
+            || self.companions.iter().any(is_alike_companion)
+    }
+
+    /// Whether `find` picks all cookies of these different names, where no others of its
+    /// own were sent. False where it is not plain.
+    pub(crate) fn picks_all<'n>(&self, sent: impl Iterator<Item = &'n [u8]> + Clone) -> bool {
+        let count = sent.clone().count();
+        let is_whole = |own: &String| count == 1 && sent.clone().all(|name| name == own.as_bytes());
+        let are_chunks = |own: &String| {
+            let Some(separator) = self.conventions.chunks else { return false };
+            let mut seen = 0_u32;
+            let mut numbers = sent.clone().map(|name| chunk_number(name, own, separator));
+            let are_in_range = numbers.all(|number| {
+                let number = number.filter(|&number| number < count.min(MAX_CHUNKS));
+                number.is_some_and(|number| {
+                    seen |= 1 << number;
+                    true
+                })
+            });
+            are_in_range && seen.count_ones() as usize == count
+        };
+        count == 0 || self.names.iter().any(|own| is_whole(own) || are_chunks(own))
+    }
+
     /// Whether a cookie of this name can change what the source reads.
     pub(crate) fn reads_cookie(&self, name: &[u8]) -> bool {
         self.is_own(name) || self.companions.iter().any(|companion| companion.is_named(name))
@@ -137,8 +173,39 @@ impl Jar {
 
 /// With `_` for characters that PHP's variables cannot hold.
 fn php(name: &[u8]) -> Vec<u8> {
-    let letter = |&b: &u8| if matches!(b, b'.' | b' ' | b'+' | b'[') { b'_' } else { b };
-    name.iter().map(letter).collect()
+    name.iter().map(|&letter| php_letter(letter)).collect()
+}
+
+fn php_letter(letter: u8) -> u8 {
+    if matches!(letter, b'.' | b' ' | b'+' | b'[') { b'_' } else { letter }
+}
+
+/// Whether every parser reads this name as it stands.
+pub(super) fn is_plain_name(name: &[u8]) -> bool {
+    let is_plain = |&b: &u8| b.is_ascii_graphic() && !matches!(b, b'%' | b'"');
+    !name.is_empty() && name.iter().all(is_plain)
+}
+
+/// As `is_alike`, of a plain name.
+fn is_plainly_alike(name: &[u8], own: &str, allowed: Rest) -> bool {
+    if !is_plain_name(own.as_bytes()) {
+        return true;
+    }
+    let Some((start, rest)) = name.split_at_checked(own.len()) else { return false };
+    let letter = |&b: &u8| php_letter(b.to_ascii_lowercase());
+    start.iter().map(letter).eq(own.as_bytes().iter().map(letter)) && allowed.admits(rest)
+}
+
+/// The number of a chunk, as frameworks write it.
+fn chunk_number(name: &[u8], own: &str, separator: &str) -> Option<usize> {
+    let number = name.strip_prefix(own.as_bytes())?.strip_prefix(separator.as_bytes())?;
+    match number {
+        [digit @ b'0'..=b'9'] => Some(usize::from(digit - b'0')),
+        [ten @ b'1'..=b'9', one @ b'0'..=b'9'] => {
+            Some(usize::from(ten - b'0') * 10 + usize::from(one - b'0'))
+        }
+        _ => None,
+    }
 }
 
 /// What may follow a name in another name that resembles it.
@@ -154,11 +221,17 @@ fn is_alike(folded: &[u8], own: &str, allowed: Rest) -> bool {
     if php(start) != php(&fold(own.as_bytes())) {
         return false;
     }
-    match allowed {
-        Rest::Any => true,
-        Rest::Number(chunks) => {
-            let number = chunks.and_then(|it| rest.strip_prefix(it.as_bytes()));
-            rest.is_empty() || number.and_then(<[u8]>::first).is_some_and(u8::is_ascii_digit)
+    allowed.admits(rest)
+}
+
+impl Rest {
+    fn admits(self, rest: &[u8]) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Number(chunks) => {
+                let number = chunks.and_then(|it| rest.strip_prefix(it.as_bytes()));
+                rest.is_empty() || number.and_then(<[u8]>::first).is_some_and(u8::is_ascii_digit)
+            }
         }
     }
 }

@@ -35,5 +35,5 @@ pub use source::Source;
 pub use store::{Cell, Check, Query, Question, Row, StoreAnswer};
 pub(crate) use store::{Engine, StoreSettings};
 pub(crate) use verdict::none_asked;
-pub(crate) use verdict::{Judged, Unanswered, VerdictBuilder};
+pub(crate) use verdict::{Doubtful, Judged, Unanswered, VerdictBuilder};
 pub use verdict::{Refused, Verdict};

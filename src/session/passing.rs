@@ -1,7 +1,7 @@
-//! Selects the cookies that go on to the app once any session is revoked.
+//! Selects the cookies that go on to the app.
 //!
-//! The app could renew a session that the gateway refuses, and what it sets would
-//! count. So the app is to see no session but the one that was judged: of a
+//! The app could read another session than the one that was judged, or renew one that
+//! the gateway refuses, and what it sets would count. So it sees no other: of a
 //! source's cookies only those go on that its verdict rests on, and none at all if
 //! that session is over. Anything some parser could take for one of them (another
 //! letter case, an escaped name, a second cookie of the same name, a chunk without
@@ -12,7 +12,13 @@ use std::collections::{HashMap, HashSet};
 use memchr::memchr;
 
 use super::cookie::{Cookies, fold};
+use super::cookie_names::is_plain_name;
 use super::source::Source;
+
+/// A longer header is looked at more closely.
+const MOST_PLAIN: usize = 32 * 1024;
+/// A source reads fewer cookies than this of one request: chunks, and companions.
+const MOST_OWN: usize = 24;
 
 /// The `Cookie` header for the app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,8 +45,48 @@ enum Claim {
 /// The `Cookie` header for the app; each source with whether its session is over.
 pub(crate) fn passing<'s>(
     header: &[u8],
-    sources: impl Iterator<Item = (&'s Source, bool)>,
+    mut sources: impl Iterator<Item = (&'s Source, bool)> + Clone,
 ) -> Passing {
+    if sources.clone().all(|(source, is_over)| !is_over && is_plain(header, source)) {
+        return Passing::AsCame;
+    }
+    select(header, &mut sources)
+}
+
+/// Whether everything like a cookie of this source is one that its verdict rests on, and
+/// plainly so. True of nearly all requests, and told without allocating; where it is
+/// false, `select` looks more closely.
+fn is_plain(header: &[u8], source: &Source) -> bool {
+    if header.len() > MOST_PLAIN {
+        return false;
+    }
+    let mut own: [&[u8]; MOST_OWN] = [&[]; MOST_OWN];
+    let mut count = 0;
+    for part in header.split(|&b| b == b';') {
+        for (index, piece) in part.split(|&b| b == b',').enumerate() {
+            let Some(end) = memchr(b'=', piece) else { continue };
+            let (name, value) = piece.split_at(end);
+            let name = name.trim_ascii_start();
+            if !is_plain_name(name) {
+                return false;
+            }
+            if !source.resembles_plainly(name) {
+                continue;
+            }
+            let is_empty = matches!(value.trim_ascii(), b"=" | b"=\"\"");
+            let known = own.get(..count).unwrap_or_default();
+            if index > 0 || is_empty || known.contains(&name) || !source.reads_cookie(name) {
+                return false;
+            }
+            let Some(place) = own.get_mut(count) else { return false };
+            *place = name;
+            count += 1;
+        }
+    }
+    source.picks_plainly(own.get(..count).unwrap_or_default())
+}
+
+fn select<'s>(header: &[u8], sources: &mut dyn Iterator<Item = (&'s Source, bool)>) -> Passing {
     let parts: Vec<&[u8]> = header.split(|&b| b == b';').collect();
     let spelled: Vec<Vec<Vec<u8>>> = parts.iter().map(|part| spellings(part)).collect();
     let mut kept = vec![Claim::None; parts.len()];

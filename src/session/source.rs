@@ -119,6 +119,15 @@ impl Source {
         signed_in.is_some_and(|at| at > since && at <= latest)
     }
 
+    /// Whether no two sign-ins of a user, at different times, make the same session: its
+    /// handle is then that of one sign-in.
+    pub fn tells_sign_ins_apart(&self, identity: &Identity) -> bool {
+        let verifier = &self.compiled.verifier;
+        self.store().is_some()
+            || verifier.renewed_id(identity.session()).is_some()
+            || (verifier.dates_its_end() && identity.expires_at().is_some())
+    }
+
     /// Likely causes of a refusal and what to write instead, for an operator. Never
     /// repeats a cookie's value.
     pub fn hints(&self, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
@@ -194,6 +203,24 @@ impl Source {
     /// Whether a parser could take a name, folded, for that of one of its cookies.
     pub(super) fn resembles(&self, folded: &[u8]) -> bool {
         self.compiled.jar.resembles(folded)
+    }
+
+    /// As `resembles`, of a name that every parser reads as it stands.
+    pub(super) fn resembles_plainly(&self, name: &[u8]) -> bool {
+        self.compiled.jar.resembles_plainly(name)
+    }
+
+    /// Whether the verdict plainly rests on all cookies of these names, if they are all
+    /// of this source that were sent.
+    pub(super) fn picks_plainly(&self, names: &[&[u8]]) -> bool {
+        let Compiled { jar, verifier, .. } = &self.compiled;
+        let names = names.iter().copied();
+        jar.picks_all(names.filter(|name| verifier.is_judged(jar, name)))
+    }
+
+    /// Whether any of these cookies is one that this source reads.
+    pub fn was_sent(&self, cookies: Cookies<'_>) -> bool {
+        cookies.iter().any(|(name, _)| self.compiled.jar.reads_cookie(name))
     }
 
     /// Tells the names the verdict rests on; companions of the session's cookies

@@ -48,9 +48,27 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Judged {
     pub verdict: Verdict,
-    /// The sources whose session is revoked or signed out, by their index in the
-    /// policy.
+    /// The sources whose session is revoked or signed out, or contradicts another one,
+    /// by their index in the policy.
     pub over: Vec<usize>,
+    pub doubtful: Doubtful,
+}
+
+/// The sources whose cookies nobody could judge, though the app may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Doubtful(u64);
+
+impl Doubtful {
+    /// Sources beyond this one are always in doubt.
+    const LAST: usize = 63;
+
+    fn add(&mut self, source: usize) {
+        self.0 |= 1 << source.min(Self::LAST);
+    }
+
+    pub fn contains(self, source: usize) -> bool {
+        source >= Self::LAST || self.0 & (1 << source) != 0
+    }
 }
 
 /// Collects what the sources say, one after the other.
@@ -62,22 +80,31 @@ pub(crate) struct VerdictBuilder {
     refused: Option<Rejected>,
     unanswered: Option<Unanswered>,
     over: Vec<usize>,
+    doubtful: Doubtful,
+    /// How many sources were asked.
+    asked: usize,
 }
 
 impl VerdictBuilder {
     pub(crate) fn add(&mut self, source: usize, said: Result<Arc<Identity>, Refused>) {
+        self.asked = self.asked.max(source + 1);
         match said {
             Ok(identity) => match &self.known {
                 Some((known, _)) => self.contradiction |= known.user_id() != identity.user_id(),
                 None => self.known = Some((identity, source)),
             },
             Err(Refused::Rejected(rejected)) => {
+                let is_judged = [Reason::Missing, Reason::NoUser, Reason::StoreMiss];
+                if !is_judged.contains(&rejected.reason) {
+                    self.doubtful.add(source);
+                }
                 // A cookie that was there and wrong says more than a missing one.
                 if self.refused.as_ref().is_none_or(|r| r.reason == Reason::Missing) {
                     self.refused = Some(rejected);
                 }
             }
             Err(Refused::Unanswered(unanswered)) => {
+                self.doubtful.add(source);
                 self.unanswered.get_or_insert(unanswered);
             }
         }
@@ -91,8 +118,13 @@ impl VerdictBuilder {
 
     /// The verdict, and the sources whose sessions are over.
     pub(crate) fn judge(mut self) -> Judged {
-        let over = std::mem::take(&mut self.over);
-        Judged { verdict: self.verdict(), over }
+        let mut over = std::mem::take(&mut self.over);
+        if self.contradiction {
+            // The app must not choose between the two either: it gets none of them.
+            over = (0..self.asked).collect();
+        }
+        let doubtful = self.doubtful;
+        Judged { verdict: self.verdict(), over, doubtful }
     }
 
     /// The first source that knows a user decides, unless another one knows another

@@ -115,8 +115,8 @@ fn app_and_gateway_see_the_same_one_cookie_header() {
     let gateway = Setup::new(&app).start();
     gateway.ask(&with_cookies(&["a=1", "session={ada}", "session={bob}"]));
     let seen = app.only();
-    let joined = String::from_utf8(fill("a=1; session={ada}; session={bob}")).unwrap();
-    assert_eq!(seen.one("cookie"), Some(joined), "one field: no app can pick another");
+    let joined = String::from_utf8(fill("a=1; session={ada}")).unwrap();
+    assert_eq!(seen.one("cookie"), Some(joined), "one field, and no app can pick another");
     assert_eq!(seen.one("x-auth-user").as_deref(), Some("ada"));
 }
 

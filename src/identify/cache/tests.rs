@@ -158,7 +158,7 @@ async fn a_session_the_app_ended_is_forgotten() {
     assert_eq!(setting.see("sid=abc").await, known("u1"));
     setting.live.identifier.revoke_user("u1", setting.live.clock.now());
     assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
-    setting.live.identifier.pardon_user("u1");
+    setting.live.identifier.pardon_user("u1", setting.live.clock.now());
     assert_eq!(setting.see("sid=abc").await, known("u1"));
     let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
     setting.end_session("sid=abc", &identity, RevokedBy::App).await;

@@ -20,6 +20,8 @@ pub struct Gauges {
     /// Questions about sessions that were not asked, because too many ids were unknown.
     pub questions_held_back: u64,
     /// Since the process started.
+    pub unkept_revocations: u64,
+    /// Since the process started.
     pub audit_failures: u64,
     pub servers: Vec<ServerGauge>,
 }

@@ -14,6 +14,7 @@ pub(super) struct Requests {
     token_seconds: Histogram,
     sessions: IntCounterVec,
     session_errors: IntCounter,
+    unkept_revocations: IntCounter,
     questions_held_back: IntCounter,
     in_flight: IntGauge,
     buckets: IntGauge,
@@ -52,6 +53,10 @@ impl Requests {
                 "Sessions looked at, by the source that knew them and result.",
                 &["source", "result"],
             ),
+            unkept_revocations: registry.counter(
+                "portcullis_revocation_file_failures_total",
+                "Sign-outs and revocations that could not be written to their file at first.",
+            ),
             questions_held_back: registry.counter(
                 "portcullis_session_questions_held_back_total",
                 "Questions to session stores not asked, because too many ids were unknown.",
@@ -87,6 +92,8 @@ impl Requests {
         self.buckets.set(number(gauges.buckets));
         let counted = self.session_errors.get();
         self.session_errors.inc_by(gauges.session_errors.saturating_sub(counted));
+        let counted = self.unkept_revocations.get();
+        self.unkept_revocations.inc_by(gauges.unkept_revocations.saturating_sub(counted));
         let counted = self.questions_held_back.get();
         self.questions_held_back.inc_by(gauges.questions_held_back.saturating_sub(counted));
     }

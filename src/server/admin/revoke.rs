@@ -60,14 +60,14 @@ pub(super) async fn answer(
             state.identifier.revoke_user(&user, now);
             let user = hash_of(state, &user);
             tracing::info!(user = user.as_str(), %asker, "user's sessions revoked");
-            done()
+            done(state).await
         }
         (Method::POST, Ended::Cookie(cookie)) => end_session(state, asker, &cookie).await,
         (_, Ended::User(user)) => {
-            state.identifier.pardon_user(&user);
+            state.identifier.pardon_user(&user, now);
             let user = hash_of(state, &user);
             tracing::info!(user = user.as_str(), %asker, "user's sessions admitted again");
-            done()
+            done(state).await
         }
         (_, Ended::Cookie(_)) => refuse_body(),
     }
@@ -88,7 +88,7 @@ async fn end_session(state: &State, asker: &Asker, cookie: &str) -> Reply {
                 let user = state.telemetry.user_hash(identity.mark());
                 tracing::info!(user = user.as_str(), %asker, "session revoked");
             }
-            done()
+            done(state).await
         }
         Verdict::Nobody(_) => {
             refuse(StatusCode::NOT_FOUND, "the cookie is no valid session: nothing to revoke")
@@ -121,7 +121,13 @@ fn refuse_body() -> Reply {
     refuse(StatusCode::BAD_REQUEST, detail)
 }
 
-fn done() -> Reply {
+/// Answered only once it would survive a crash, where there is a file for that.
+async fn done(state: &State) -> Reply {
+    if !state.identifier.revoked.is_kept().await {
+        let detail = "in force in this process, but the file of revocations cannot be written";
+        let body = json!({ "revoked": true, "kept": false, "detail": detail });
+        return (StatusCode::INTERNAL_SERVER_ERROR, body.to_string() + "\n");
+    }
     (StatusCode::OK, json!({ "revoked": true }).to_string() + "\n")
 }
 

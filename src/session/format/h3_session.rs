@@ -51,6 +51,10 @@ impl Verify for H3Session {
         let session = whole.get_mut("data").map(serde_json::Value::take).unwrap_or_default();
         Ok(Check::Known(OpenedSession { session, expires_at }))
     }
+
+    fn dates_its_end(&self) -> bool {
+        true
+    }
 }
 
 fn look(sample: &Sample<'_>) -> Option<Look> {

@@ -70,6 +70,10 @@ impl Verify for IronSession {
         let expires_at = [unsealed.expires_at(), token_end].into_iter().flatten().min();
         Ok(Check::Known(OpenedSession { session, expires_at }))
     }
+
+    fn dates_its_end(&self) -> bool {
+        self.token.is_none()
+    }
 }
 
 fn look(sample: &Sample<'_>) -> Option<Look> {

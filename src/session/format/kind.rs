@@ -130,6 +130,12 @@ pub(in crate::session) trait Verify: Send + Sync {
         claims::seconds(session, name).ok().flatten()
     }
 
+    /// Whether the framework itself counts a session's end from the second in which it
+    /// writes the cookie, so that no later one has the same.
+    fn dates_its_end(&self) -> bool {
+        false
+    }
+
     /// The names of the cookies that `open` picks.
     fn picked(&self, sent: SentCookies<'_>) -> Vec<String> {
         sent.picked()

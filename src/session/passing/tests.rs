@@ -76,3 +76,50 @@ fn nothing_is_kept_back_of_one_whole_session() {
         assert_eq!(left(kind, &sent), sent);
     }
 }
+
+#[test]
+fn what_is_told_at_a_glance_is_what_a_closer_look_says() {
+    let token = "next-auth.session-token";
+    let kinds: [(&str, &[&str]); 5] = [
+        (NEXT_AUTH, &[token, "__Secure-next-auth.session-token", "next-auth.csrf-token"]),
+        (AUTH0, &["__session", "appSession", "appSession.0"]),
+        (BETTER_AUTH, &["better-auth.session_token", "better-auth.session_data"]),
+        (KOA, &["koa.sess", "koa.sess.sig"]),
+        (LARAVEL, &["laravel_session", "XSRF-TOKEN"]),
+    ];
+    let mut plain = 0;
+    for (kind, names) in kinds {
+        let policy = policy(kind);
+        let source = &*policy.sources[0];
+        let mut parts = vec!["theme=dark".to_owned(), "x=1,y=2".to_owned(), "odd".to_owned()];
+        for name in names {
+            for end in ["", ".0", ".1", ".01", ".2", "__0", "-x", " ", "%20"] {
+                parts.push(format!("{name}{end}=v"));
+            }
+            parts.push(format!("{name}="));
+            parts.push(format!("{}=v", name.to_uppercase()));
+            parts.push(format!("={name}=v"));
+            parts.push(format!("a=b,{name}=v"));
+            parts.push(format!("{}=v", name.replace(['.', '_'], " ")));
+        }
+        for first in &parts {
+            for second in &parts {
+                for third in [&parts[0], second, &format!("{}.0=v", names[0])] {
+                    let header = format!("{first}; {second}; {third}");
+                    if is_plain(header.as_bytes(), source) {
+                        plain += 1;
+                        let sources = &mut std::iter::once((source, false));
+                        assert_eq!(select(header.as_bytes(), sources), Passing::AsCame, "{header}");
+                    }
+                }
+            }
+        }
+        for whole in [format!("{}=v; a=b", names[0]), "a=b; c=d".to_owned(), String::new()] {
+            assert!(is_plain(whole.as_bytes(), source), "{whole}");
+        }
+    }
+    assert!(plain > 100, "{plain}");
+    let policy = policy(NEXT_AUTH);
+    let chunks = format!("{token}.1=b; a=1; {token}.0=a; {token}.2=c");
+    assert!(is_plain(chunks.as_bytes(), &policy.sources[0]));
+}

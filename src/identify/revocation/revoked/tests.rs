@@ -68,7 +68,13 @@ fn end(policy: &Policy, revoked: &Revoked, cookie: &str, by: RevokedBy) {
 
 fn reissue(policy: &Policy, revoked: &Revoked, sent: &str, set: &[&str]) {
     let set = set.iter().map(|set| set.as_bytes());
-    revoked.reissued(&policy.sources[0], Cookies::new(sent.as_bytes()), set, LATER);
+    revoked.reissued(
+        &policy.sources[0],
+        Cookies::new(sent.as_bytes()),
+        set,
+        CameWith::NoDoubt,
+        LATER,
+    );
 }
 
 #[test]
@@ -84,7 +90,7 @@ fn sessions_issued_before_the_revocation_are_refused_and_later_ones_are_not() {
     assert_eq!(check(&revoked, &undated), Err(Reason::SignedOut));
     assert_eq!(check(&revoked, &after), Ok(()));
     assert_eq!(check(&revoked, &other), Ok(()));
-    revoked.pardon_user("u1");
+    revoked.pardon_user("u1", NOW);
     assert_eq!(check(&revoked, &undated), Ok(()));
 }
 
@@ -144,7 +150,7 @@ fn an_answer_on_its_way_when_the_session_ended_brings_nothing_back() {
     let ada = undated("17");
     end(&sessions, &revoked, &ada, RevokedBy::App);
     let set = [ada.as_bytes()].into_iter();
-    revoked.reissued(&sessions.sources[0], Cookies::new(b""), set, NOW);
+    revoked.reissued(&sessions.sources[0], Cookies::new(b""), set, CameWith::NoDoubt, NOW);
     assert_eq!(check_in(&sessions, &revoked, &ada), Err(Reason::SignedOut));
     let sent = cookie(&json!({ "sub": "u1", "iat": NOW.unix() - 9 }));
     let renewed = cookie(&json!({ "sub": "u1", "iat": NOW.unix() + 3 }));
@@ -159,7 +165,7 @@ fn an_answer_on_its_way_when_the_session_ended_brings_nothing_back() {
 
 #[test]
 fn no_part_of_a_cached_session_lifts_its_sign_out() {
-    let vectors = include_str!("../../../tests/fixtures/sessions/better-auth.json");
+    let vectors = include_str!("../../../../tests/fixtures/sessions/better-auth.json");
     let vectors: Value = serde_json::from_str(vectors).unwrap();
     let vector = &vectors["vectors"][0];
     let secret = &vector["config"]["secrets"][0];
@@ -199,4 +205,63 @@ fn what_the_operator_revoked_stays_so_whatever_the_app_sets() {
     end(&sessions, &revoked, &ada, RevokedBy::Operator);
     reissue(&sessions, &revoked, "", &[&ada]);
     assert_eq!(check_in(&sessions, &revoked, &ada), Err(Reason::SignedOut));
+}
+
+/// A Flask session of user 17, signed at this time.
+fn flask_session(at: u64) -> String {
+    let sign = |key: &[u8], text: &[u8]| {
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
+        hmac::sign(&key, text).as_ref().to_vec()
+    };
+    let url = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let at = at.to_be_bytes();
+    let text = format!("{}.{}", url(br#"{"_user_id":"17"}"#), url(&at[4..]));
+    let signature = sign(&sign(b"k", b"cookie-session"), text.as_bytes());
+    format!("session={text}.{}", url(&signature))
+}
+
+fn set_by_app(policy: &Policy, revoked: &Revoked, sent: &str, set: &str, came: CameWith) {
+    let set = std::iter::once(set.as_bytes());
+    revoked.reissued(&policy.sources[0], Cookies::new(sent.as_bytes()), set, came, LATER);
+}
+
+fn check_later(policy: &Policy, revoked: &Revoked, cookie: &str) -> Result<(), Reason> {
+    let cookies = Cookies::new(cookie.as_bytes());
+    let identity = policy.sources[0].check(cookies, LATER.unix()).unwrap();
+    let checked = revoked.check(&policy.sources[0], cookies, &identity, LATER);
+    checked.map_err(|rejected| rejected.reason)
+}
+
+#[test]
+fn a_revocation_ends_at_a_sign_in_the_app_is_seen_to_make_and_not_at_a_new_cookie() {
+    let flask = policy("kind = \"flask\"\nsecret = \"k\"\n");
+    let revoked = Revoked::default();
+    revoked.end_user("17", NOW);
+    let (old, new) = (flask_session(NOW.unix() - 60), flask_session(LATER.unix()));
+    let renewed = flask_session(LATER.unix() + 1);
+    assert_eq!(check_later(&flask, &revoked, &new), Err(Reason::SignedOut), "it merely came");
+    set_by_app(&flask, &revoked, "", &new, CameWith::Doubt);
+    assert_eq!(check_later(&flask, &revoked, &new), Err(Reason::SignedOut), "what came with it?");
+    set_by_app(&flask, &revoked, &old, &new, CameWith::NoDoubt);
+    assert_eq!(check_later(&flask, &revoked, &new), Err(Reason::SignedOut), "renewed");
+    let revoked = Revoked::default();
+    revoked.end_user("17", NOW);
+    set_by_app(&flask, &revoked, "", &new, CameWith::NoDoubt);
+    assert_eq!(check_later(&flask, &revoked, &new), Ok(()));
+    assert_eq!(check_later(&flask, &revoked, &old), Err(Reason::SignedOut));
+    set_by_app(&flask, &revoked, &new, &renewed, CameWith::NoDoubt);
+    assert_eq!(check_later(&flask, &revoked, &renewed), Ok(()), "renewed from there");
+    revoked.end_user("17", LATER);
+    assert_eq!(check_later(&flask, &revoked, &new), Err(Reason::SignedOut), "revoked again");
+}
+
+#[test]
+fn a_cookie_that_every_sign_in_makes_again_never_ends_a_revocation() {
+    let (sessions, revoked) = (undated_sessions(), Revoked::default());
+    revoked.end_user("17", NOW);
+    let ada = undated("17");
+    set_by_app(&sessions, &revoked, "", &ada, CameWith::NoDoubt);
+    assert_eq!(check_later(&sessions, &revoked, &ada), Err(Reason::SignedOut));
+    revoked.pardon_user("17", LATER);
+    assert_eq!(check_later(&sessions, &revoked, &ada), Ok(()));
 }

@@ -1,0 +1,340 @@
+//! Sessions that are over although their cookie still verifies: signed out at the app,
+//! or revoked by the operator.
+//!
+//! The list is in memory and bounded, the oldest entry is dropped first, and a reload
+//! keeps it. A file keeps it over a restart (`journal`), and a process that takes over
+//! is told of it. A session is identified by its handle (`Source::handle`), so neither
+//! another spelling of the cookie nor another order of its chunks brings it back, and
+//! other sessions of the same user are not affected. A revoked user's sessions are
+//! rejected if they were issued before the revocation, or do not say when.
+//!
+//! The cookies of such a session are kept from the app (`crate::session::passing`),
+//! which would otherwise renew them. Some frameworks set the very same cookie each time
+//! a user signs in, so a session that the app signed out is valid again once the app
+//! sets its cookie in answer to a request that began after the sign-out and carried no
+//! session that is over. A session that the operator revoked is not.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+
+use super::entry::{Entry, What};
+use super::journal::Journal;
+use super::journal_file::JournalError;
+use super::tables::{RevokedBy, SignIn, Tables};
+use crate::base::clock::{Clock, Now};
+use crate::base::digest::{Digest, Digester};
+use crate::base::lock::Lock;
+use crate::session::{Check, Cookies, Identity, Reason, Rejected, Source};
+
+/// Frameworks date their sessions to the second, by a clock of their own.
+const PLAINLY_LATER_MS: u64 = 2000;
+/// Events a process that takes over may be behind by.
+const MOST_UNTOLD: usize = 10_000;
+
+/// What a request's own cookies of one source were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CameWith {
+    /// Something that the app may read as a session, and nobody could judge.
+    Doubt,
+    /// Nothing, a session without a user, or one that counts.
+    NoDoubt,
+}
+
+/// Everything revoked, as far as this process knows.
+#[derive(Default)]
+pub struct Revoked {
+    tables: Arc<Tables>,
+    journal: OnceLock<Journal>,
+    /// Those that are told of every event, because they take over.
+    followers: Lock<Vec<SyncSender<Entry>>>,
+}
+
+impl Revoked {
+    /// Ends this session.
+    pub fn end_session(
+        &self,
+        source: &Source,
+        cookies: Cookies<'_>,
+        identity: &Identity,
+        by: RevokedBy,
+        now: Now,
+    ) {
+        let handle = source.handle(cookies, identity, now.unix());
+        let what = match by {
+            RevokedBy::App => What::SessionSignedOut,
+            RevokedBy::Operator => What::SessionRevoked,
+        };
+        self.note(what, session_mark(source, &handle), now)
+    }
+
+    /// Applies an event, and tells all who need to know it.
+    fn note(&self, what: What, mark: Digest, now: Now) {
+        self.tell(Entry { what, mark, at_ms: now.unix_ms() }, now);
+    }
+
+    fn tell(&self, entry: Entry, now: Now) {
+        self.tables.apply(entry, now);
+        if let Some(journal) = self.journal.get() {
+            journal.append(entry);
+        }
+        // One that is gone, or far behind, is told no more.
+        self.followers.lock().retain(|follower| follower.try_send(entry).is_ok());
+    }
+
+    /// Keeps every event in this file from now on, and applies what it holds.
+    pub fn keep_in(&self, path: &Path, clock: Clock) -> Result<(), JournalError> {
+        let (tables, ours) = (Arc::downgrade(&self.tables), clock.clone());
+        let apply = move |entry| {
+            if let Some(tables) = tables.upgrade() {
+                tables.apply(entry, ours.now());
+            }
+        };
+        let journal = Journal::open(path, clock, apply)?;
+        // Set once, at the start.
+        let _ = self.journal.set(journal);
+        Ok(())
+    }
+
+    /// Whether all that has happened until now is in the file; true where there is none.
+    pub async fn is_kept(&self) -> bool {
+        match self.journal.get() {
+            Some(journal) => journal.is_kept().await,
+            None => true,
+        }
+    }
+
+    /// Waits a moment for the file.
+    pub fn flush(&self) {
+        if let Some(journal) = self.journal.get() {
+            journal.flush();
+        }
+    }
+
+    /// Events that could not be written to the file at first.
+    pub fn unkept(&self) -> u64 {
+        self.journal.get().map_or(0, Journal::failures)
+    }
+
+    /// All that holds now, and then every event as it happens.
+    pub fn follow(&self) -> (Vec<Entry>, Receiver<Entry>) {
+        let (follower, events) = sync_channel(MOST_UNTOLD);
+        // First, so that nothing falls between the two.
+        self.followers.lock().push(follower);
+        (self.tables.entries(), events)
+    }
+
+    /// What another process knows, and this one may not.
+    pub fn learn(&self, entry: Entry, now: Now) {
+        if self.tables.knows(&entry) {
+            return;
+        }
+        self.tables.apply(entry, now);
+        if let Some(journal) = self.journal.get() {
+            journal.append(entry);
+        }
+    }
+
+    /// Whether anything is revoked at all.
+    pub fn any(&self) -> bool {
+        self.tables.any.load(Ordering::Acquire)
+    }
+
+    /// Changes whenever something is revoked or admitted again.
+    pub fn version(&self) -> u64 {
+        self.tables.version.load(Ordering::Acquire)
+    }
+
+    /// The app has answered a request that `began` with `cookies`, none of them from a
+    /// session that was over then, and its answer sets cookies. If these make a session
+    /// that had been signed out, the user has signed in again. If the request's own
+    /// session has ended meanwhile, they renew that session, so it ends too.
+    pub fn reissued<'c>(
+        &self,
+        source: &Source,
+        cookies: Cookies<'_>,
+        set: impl Iterator<Item = &'c [u8]>,
+        came: CameWith,
+        began: Now,
+    ) {
+        if !self.any() {
+            return;
+        }
+        let Some(after) = source.own_cookies_after(cookies, set) else { return };
+        let after = Cookies::new(&after);
+        match source.look(after, began.unix()) {
+            Ok(Check::Known(renewed)) => {
+                self.renewed(source, cookies, after, &renewed, came, began);
+            }
+            // An app that is asked may set any cookie, also one that it has set before.
+            Ok(Check::Ask(_)) if source.store().is_some() => {
+                self.begun(source, cookies, after, came, began);
+            }
+            Ok(Check::Ask(_)) | Err(_) => {}
+        }
+    }
+
+    /// As `reissued`, where the cookies set hold the whole session.
+    fn renewed(
+        &self,
+        source: &Source,
+        cookies: Cookies<'_>,
+        after: Cookies<'_>,
+        renewed: &Identity,
+        came: CameWith,
+        began: Now,
+    ) {
+        let new = session_mark(source, &source.handle(after, renewed, began.unix()));
+        if let Ok(Check::Known(sent)) = source.look(cookies, began.unix()) {
+            let old = session_mark(source, &source.handle(cookies, &sent, began.unix()));
+            if old == new {
+                // The same cookie, sent and set again, is not a sign-in.
+                return;
+            }
+            let is_over = self.check(source, cookies, &sent, began).is_err();
+            if is_over && sent.user_id() == renewed.user_id() {
+                self.note(What::SessionRevoked, new, began);
+                return;
+            }
+        }
+        self.readmit(&new, began);
+        let is_revoked = self.tables.users.contains_key(&user_mark(renewed.user_id()));
+        if is_revoked && came == CameWith::NoDoubt && source.tells_sign_ins_apart(renewed) {
+            self.note(What::SignedIn, new, began);
+        }
+    }
+
+    /// As `reissued`, where the cookies set name a session kept elsewhere: who its user
+    /// is, or will be, is not known yet.
+    fn begun(
+        &self,
+        source: &Source,
+        cookies: Cookies<'_>,
+        after: Cookies<'_>,
+        came: CameWith,
+        began: Now,
+    ) {
+        let mark_of = |cookies| {
+            let handle = source.asked_handle(cookies, began.unix())?;
+            Some(session_mark(source, &handle))
+        };
+        let (Some(new), old) = (mark_of(after), mark_of(cookies)) else { return };
+        if old == Some(new) {
+            return;
+        }
+        if old.is_some_and(|old| self.check_mark(&old).is_err()) {
+            self.note(What::SessionRevoked, new, began);
+        } else if came == CameWith::NoDoubt && self.tables.users.entry_count() > 0 {
+            let begun = SignIn { at_ms: began.unix_ms(), is_told: false };
+            self.tables.signed_in.insert(new, begun);
+        }
+    }
+
+    /// Only for requests that began after the sign-out: an earlier one's answer may still
+    /// set the cookie of the session that ended meanwhile.
+    fn readmit(&self, mark: &Digest, began: Now) {
+        let ended = self.tables.sessions.get(mark);
+        if ended.is_some_and(|ended| ended.by == RevokedBy::App && ended.learned < began.ticks()) {
+            self.note(What::SessionReadmitted, *mark, began);
+        }
+    }
+
+    /// Ends the sessions that the user got before `now`.
+    pub fn end_user(&self, user_id: &str, now: Now) {
+        self.note(What::UserRevoked, user_mark(user_id), now);
+    }
+
+    /// Takes back `end_user`.
+    pub fn pardon_user(&self, user_id: &str, now: Now) {
+        self.note(What::UserPardoned, user_mark(user_id), now);
+    }
+
+    /// Whether a session kept in a store, or by the app, is over, before that is asked.
+    pub fn check_id(
+        &self,
+        source: &Source,
+        cookies: Cookies<'_>,
+        now: Now,
+    ) -> Result<(), Rejected> {
+        if !self.any() {
+            return Ok(());
+        }
+        let handle = source.asked_handle(cookies, now.unix());
+        handle.map_or(Ok(()), |handle| self.check_mark(&session_mark(source, &handle)))
+    }
+
+    /// Whether a session that has merely expired is over: the app may be able to renew
+    /// it.
+    pub fn check_ended(
+        &self,
+        source: &Source,
+        cookies: Cookies<'_>,
+        why: &Rejected,
+        now: Now,
+    ) -> Result<(), Rejected> {
+        let Some(ended) = why.ended.filter(|_| self.any()) else { return Ok(()) };
+        match source.check_before(cookies, ended) {
+            Some(identity) => self.check(source, cookies, &identity, now),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a session that verifies is over.
+    pub fn check(
+        &self,
+        source: &Source,
+        cookies: Cookies<'_>,
+        identity: &Identity,
+        now: Now,
+    ) -> Result<(), Rejected> {
+        if !self.any() {
+            return Ok(());
+        }
+        let handle = source.handle(cookies, identity, now.unix());
+        let mark = session_mark(source, &handle);
+        if let Some(since_ms) = self.tables.users.get(&user_mark(identity.user_id()))
+            && !source.signed_in_after(identity, since_ms / 1000, now.unix())
+            && !self.has_begun_after(&mark, since_ms, now)
+        {
+            return Err(Rejected::new(Reason::SignedOut, "the user's sessions were revoked"));
+        }
+        self.check_mark(&mark)
+    }
+
+    /// Whether the app began this session later than that.
+    fn has_begun_after(&self, mark: &Digest, since_ms: u64, now: Now) -> bool {
+        let Some(SignIn { at_ms, is_told }) = self.tables.signed_in.get(mark) else { return false };
+        let is_later = at_ms >= since_ms.saturating_add(PLAINLY_LATER_MS);
+        if is_later && !is_told {
+            // Only now is it known whose session it is, and that it counts.
+            self.tell(Entry { what: What::SignedIn, mark: *mark, at_ms }, now);
+        }
+        is_later
+    }
+
+    fn check_mark(&self, mark: &Digest) -> Result<(), Rejected> {
+        if self.tables.sessions.contains_key(mark) {
+            return Err(Rejected::new(Reason::SignedOut, "the session was signed out"));
+        }
+        Ok(())
+    }
+}
+
+fn user_mark(user_id: &str) -> Digest {
+    mark(&[b"user", user_id.as_bytes()])
+}
+
+fn session_mark(source: &Source, handle: &[u8]) -> Digest {
+    mark(&[b"session", source.kind().as_bytes(), handle])
+}
+
+/// One digest over parts, each with its length.
+fn mark(parts: &[&[u8]]) -> Digest {
+    let mut digester = Digester::default();
+    parts.iter().for_each(|part| digester.add_sized(part));
+    digester.finish()
+}
+
+#[cfg(test)]
+mod tests;

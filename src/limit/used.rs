@@ -1,0 +1,31 @@
+//! A bucket that is not full, for the process that takes over.
+
+use super::gcra::{BucketKey, MAX_RATES};
+
+/// What is used up of one bucket. Of the limit and the user it has a digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Used {
+    pub(super) key: BucketKey,
+    /// When each rate has its whole quota again, in milliseconds since the epoch.
+    pub(super) full_at_ms: [u64; MAX_RATES],
+}
+
+impl Used {
+    /// As a line, without its end.
+    pub(crate) fn line(&self) -> String {
+        let times = self.full_at_ms.iter().map(|at| format!(" {at:013}"));
+        std::iter::once(format!("{:032x}", self.key.bits())).chain(times).collect()
+    }
+
+    /// Reads a line; `None` is no whole one.
+    pub(crate) fn read(line: &str) -> Option<Self> {
+        let mut parts = line.split(' ');
+        let key = parts.next().filter(|key| key.len() == 32)?;
+        let key = BucketKey::from_bits(u128::from_str_radix(key, 16).ok()?);
+        let mut full_at_ms = [0; MAX_RATES];
+        for at in &mut full_at_ms {
+            *at = parts.next().filter(|at| at.len() == 13)?.parse().ok()?;
+        }
+        parts.next().is_none().then_some(Self { key, full_at_ms })
+    }
+}

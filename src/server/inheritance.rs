@@ -1,0 +1,161 @@
+//! What a process tells the one that takes its place: sign-outs, revocations, and what
+//! is used up of the limits.
+//!
+//! Lines over the link of the handover, digests and times only. First everything, up to
+//! a line that says so; then, until the old process ends, each tells the other what
+//! happens: one drains, and the other serves already. Whatever goes wrong with this is
+//! logged and no reason not to take over.
+
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use crate::identify::revocation::Entry;
+use crate::limit::Used;
+use crate::state::State;
+
+/// The line behind which everything has been told.
+const READY: &str = "ready";
+const LIMIT: &str = "limit ";
+/// All tables full take less.
+const MOST_BYTES: u64 = 256 * 1024 * 1024;
+/// A line is shorter.
+const LONGEST_LINE: u64 = 256;
+/// A successor that does not read is one that knows nothing of this.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+const TICK: Duration = Duration::from_secs(1);
+/// While it drains, a process with more counters does not repeat them each `TICK`.
+const MOST_REPEATED: usize = 10_000;
+
+/// What one side of the link has to say.
+pub(super) struct Talk {
+    pub(super) events: Receiver<Entry>,
+    pub(super) tells_limits: bool,
+}
+
+/// Tells everything; returns the events from then on.
+pub(super) fn give(link: &UnixStream, live: &State) -> Option<Receiver<Entry>> {
+    let (entries, events) = live.identifier.revoked.follow();
+    let tell = || -> io::Result<()> {
+        link.set_write_timeout(Some(WRITE_TIMEOUT))?;
+        let mut to = BufWriter::new(link);
+        for entry in &entries {
+            writeln!(to, "{}", entry.line())?;
+        }
+        tell_limits(&mut to, live)?;
+        writeln!(to, "{READY}")?;
+        to.flush()
+    };
+    match tell() {
+        Ok(()) => Some(events),
+        Err(error) => {
+            tracing::warn!(%error, "the new process was not told of all revocations and limits");
+            None
+        }
+    }
+}
+
+fn tell_limits(to: &mut impl io::Write, live: &State) -> io::Result<()> {
+    for used in live.issuer.used(live.clock.now()) {
+        writeln!(to, "{LIMIT}{}", used.line())?;
+    }
+    Ok(())
+}
+
+/// Everything the old process has told.
+pub(super) fn read(link: &mut BufReader<UnixStream>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut left = MOST_BYTES;
+    loop {
+        match next_line(link) {
+            Ok(Some(line)) if line == READY => return lines,
+            Ok(Some(line)) if left > LONGEST_LINE => {
+                left -= line.len() as u64;
+                lines.push(line);
+            }
+            Ok(Some(_)) => {}
+            // Without diagnostics yet: the old process, which is there, will say so.
+            Ok(None) | Err(_) => return lines,
+        }
+    }
+}
+
+/// A line; `None` is the end.
+fn next_line(link: &mut BufReader<UnixStream>) -> io::Result<Option<String>> {
+    let mut line = Vec::new();
+    link.take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+    let whole = line.strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
+    Ok(if line.is_empty() { None } else { Some(whole.unwrap_or_default().to_owned()) })
+}
+
+/// Applies what was told.
+pub(super) fn apply(lines: impl Iterator<Item = String>, live: &State) {
+    for line in lines {
+        let now = live.clock.now();
+        match line.strip_prefix(LIMIT) {
+            Some(used) => {
+                if let Some(used) = Used::read(used) {
+                    live.issuer.merge(&used, now);
+                }
+            }
+            None => {
+                if let Some(entry) = Entry::read(&line) {
+                    live.identifier.revoked.learn(entry, now);
+                }
+            }
+        }
+    }
+}
+
+/// Tells the other side what happens here and applies what happens there, until it ends.
+pub(super) fn talk(link: BufReader<UnixStream>, talk: Talk, live: &Arc<State>) {
+    let started = || -> io::Result<()> {
+        link.get_ref().set_read_timeout(None)?;
+        link.get_ref().set_write_timeout(Some(WRITE_TIMEOUT))?;
+        let to = link.get_ref().try_clone()?;
+        let over = Arc::new(AtomicBool::new(false));
+        let (state, is_over) = (live.clone(), over.clone());
+        std::thread::Builder::new().name("telling".into()).spawn(move || {
+            if let Err(error) = tell_on(&to, &talk, &is_over, &state) {
+                tracing::debug!(%error, "the other process is told no more");
+            }
+        })?;
+        let state = live.clone();
+        std::thread::Builder::new().name("listening".into()).spawn(move || {
+            listen(link, &state);
+            over.store(true, Ordering::Release);
+        })?;
+        Ok(())
+    };
+    if let Err(error) = started() {
+        tracing::warn!(%error, "the old and the new process do not tell each other what happens");
+    }
+}
+
+fn tell_on(mut to: &UnixStream, talk: &Talk, over: &AtomicBool, live: &State) -> io::Result<()> {
+    if talk.tells_limits {
+        // Again: requests were served since.
+        tell_limits(&mut BufWriter::new(to), live)?;
+    }
+    while !over.load(Ordering::Acquire) {
+        match talk.events.recv_timeout(TICK) {
+            Ok(entry) => writeln!(to, "{}", entry.line())?,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => {
+                if talk.tells_limits && live.issuer.buckets() <= MOST_REPEATED {
+                    tell_limits(&mut BufWriter::new(to), live)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn listen(mut link: BufReader<UnixStream>, live: &State) {
+    while let Ok(Some(line)) = next_line(&mut link) {
+        apply(std::iter::once(line), live);
+    }
+}
