@@ -7,6 +7,8 @@
 mod app_deadline;
 mod app_wait;
 mod audit;
+mod body_framing;
+mod chunks;
 pub(crate) mod connection;
 mod context;
 mod deadline;

@@ -4,7 +4,8 @@
 //! its end, however long the app takes. While it waits for the app it also polls the
 //! client for reading, so each read here first sends what is left.
 //!
-//! Request lines are inspected here, because nothing later sees them as they came.
+//! Request lines and chunked bodies are inspected here, because nothing later sees them
+//! as they came.
 
 use std::io;
 use std::pin::Pin;
@@ -63,7 +64,10 @@ impl AsyncRead for Http1Io {
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
-        self.reader.received(buffer.filled().get(before..).unwrap_or_default());
+        if !self.reader.received(buffer.filled().get(before..).unwrap_or_default()) {
+            buffer.set_filled(before);
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         read
     }
 }
