@@ -18,7 +18,7 @@ use crate::mint::well_known::{Discovery, Published};
 use crate::request::headers::ReservedHeaders;
 use crate::request::path::{self, Ambiguous, Pattern};
 use crate::request::view::Limits;
-use crate::upstream::{Upstream, Verify};
+use crate::upstream::Upstream;
 
 /// All rules of one configuration.
 pub struct Policy {
@@ -119,19 +119,6 @@ impl Policy {
         named
             .find(|upstream| upstream.hosts.iter().any(|known| known.is(host)))
             .or_else(|| self.default_upstream())
-    }
-
-    /// Settings that are allowed but dangerous, a line each.
-    pub fn warnings(&self) -> Vec<String> {
-        let unverified =
-            self.upstreams.iter().filter(|upstream| upstream.tls.verify == Verify::Nothing);
-        let warning = |upstream: &Arc<Upstream>| {
-            let label = upstream.label();
-            format!(
-                "{label}.tls: verify = false: anyone between gateway and app can read and change everything; give `ca` instead"
-            )
-        };
-        unverified.map(warning).collect()
     }
 
     /// The unnamed upstream, else the first one that names no hosts, else the
