@@ -23,6 +23,14 @@ pub(crate) struct Connection {
     body: BodyFraming,
 }
 
+/// What the framework may read of received bytes.
+pub(crate) enum Received {
+    AsTheyAre,
+    Instead(Vec<u8>),
+    /// Nothing: they belong to a malformed body.
+    Malformed,
+}
+
 /// Is shown all received bytes.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -32,14 +40,16 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Whether the framework may have the bytes: not those of a malformed body.
-    pub(crate) fn received(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) fn received(&mut self, bytes: &[u8]) -> Received {
         if bytes.is_empty() {
-            return true;
+            return Received::AsTheyAre;
         }
         self.deadline.received();
-        self.line.received(bytes);
-        self.body.received(bytes)
+        let instead = self.line.received(bytes);
+        if !self.body.received(instead.as_deref().unwrap_or(bytes)) {
+            return Received::Malformed;
+        }
+        instead.map_or(Received::AsTheyAre, Received::Instead)
     }
 }
 
@@ -81,6 +91,12 @@ impl Connection {
     /// Called when a request's head is complete.
     pub(crate) fn head_has_arrived(&self) {
         self.deadline.head_has_arrived();
+        self.line.head_has_arrived();
+    }
+
+    /// Whether a request is being handled, as opposed to a head being read.
+    pub(crate) fn handles_request(&self) -> bool {
+        self.line.is_handled()
     }
 
     /// Called when a request has ended.

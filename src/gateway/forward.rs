@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use http::header;
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue, header};
 use pingora::http::RequestHeader;
 use pingora::prelude::Session;
 
@@ -15,10 +15,11 @@ use super::record::Record;
 use super::who::Who;
 use crate::issue::Request;
 use crate::observe::{Outcome, TokenPlace};
-use crate::policy::{Route, TokenRoute};
+use crate::policy::{Intent, Policy, RouteSet, TokenRoute};
 use crate::request::code::Code;
 use crate::request::refusal::Refusal;
 use crate::request::view;
+use crate::upstream::Upstream;
 
 /// Drops the spelling of the field names, which mean the same in any case (RFC 9110
 /// section 5.1). The framework would keep, copy and edit a second map of them for
@@ -29,18 +30,51 @@ pub(super) fn lowercase_names(request: &mut RequestHeader) {
     }
 }
 
-/// Whether a request is an upgrade. If not, its `Upgrade` field is removed: to the
-/// framework any such field makes it one.
-pub(super) fn purpose_of(session: &mut Session) -> Purpose {
+/// Whether a request is an upgrade that any upstream allows. If not, its `Upgrade` field is
+/// removed: to the framework any such field makes it one.
+pub(super) fn purpose_of(session: &mut Session, policy: &Policy) -> Purpose {
     let head = session.req_header();
     if !head.headers.contains_key(header::UPGRADE) {
         return Purpose::Request;
     }
-    if view::is_upgrade(&head.method, head.version, &head.headers) {
+    let asked = view::upgrade(&head.method, head.version, &head.headers);
+    let allows = |upstream: &Arc<Upstream>| {
+        asked.is_some_and(|protocol| upstream.upgrades.allow(protocol.as_bytes()))
+    };
+    if policy.upstreams.iter().any(allows) {
         return Purpose::Upgrade;
     }
     session.req_header_mut().remove_header(&header::UPGRADE);
     Purpose::Request
+}
+
+/// An upgrade that only another upstream allows is an ordinary request to this one.
+pub(super) fn check_purpose(
+    session: &mut Session,
+    purpose: &mut Purpose,
+    upstream: Option<&Arc<Upstream>>,
+) {
+    let protocol = session.req_header().headers.get(header::UPGRADE);
+    let is_allowed = upstream
+        .zip(protocol)
+        .is_some_and(|(upstream, protocol)| upstream.upgrades.allow(protocol.as_bytes()));
+    if *purpose == Purpose::Upgrade && !is_allowed {
+        *purpose = Purpose::Request;
+        session.req_header_mut().remove_header(&header::UPGRADE);
+        session.as_downstream_mut().set_pipelining_enabled(true);
+    }
+}
+
+/// Asks the app for the tunnel that the client has asked for. The framework has removed
+/// the fields of every protocol but WebSocket.
+pub(super) fn ask_for_tunnel(client: &HeaderMap, purpose: Purpose, headers: &mut HeaderMap) {
+    if purpose == Purpose::Upgrade
+        && let Some(protocol) = client.get(header::UPGRADE)
+        && !headers.contains_key(header::UPGRADE)
+    {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, protocol.clone());
+    }
 }
 
 /// The parts of a head, which the framework does not let anyone change in place; to
@@ -51,15 +85,17 @@ pub(super) fn take_parts(request: &mut RequestHeader) -> Parts {
     std::mem::replace(request, empty.into()).into()
 }
 
-/// Prepares what the app gets, within the route's limit.
+/// Prepares what the app gets, within the limits of its routes.
 pub(super) async fn prepare(
     incoming: &Incoming,
     who: &Who,
     record: &mut Record,
-    route: Option<&Arc<Route>>,
+    routes: RouteSet,
 ) -> Result<Forwarding, Refusal> {
     let Incoming { state, policy, now, admitted, .. } = incoming;
-    if let Some((route, limit)) = route.and_then(|route| Some((route, route.limit.as_ref()?))) {
+    // A preflight is part of the request that it asks about.
+    let counted = routes.all().filter(|_| routes.intent != Intent::Preflight);
+    for (route, limit) in counted.filter_map(|route| Some((route, route.limit.as_ref()?))) {
         let identity = who.identity.as_ref();
         let whose = identity.map_or_else(|| admitted.client.mark(), |identity| identity.mark());
         state
@@ -67,13 +103,15 @@ pub(super) async fn prepare(
             .admit(&route.label, limit, whose, *now)
             .map_err(|exceeded| Refusal::too_many(limit, &exceeded))?;
     }
-    let mut forwarding = Forwarding::new(route.cloned());
-    if let Some(route) = route.filter(|route| !route.set_headers.is_empty()) {
-        let tokens = route.set_headers.iter().flat_map(|header| header.value.tokens());
+    let upstream = routes.upstream();
+    let upstream = upstream.or_else(|| policy.upstream_for(&admitted.host)).cloned();
+    let mut forwarding = Forwarding::new(routes);
+    forwarding.upstream = upstream;
+    if forwarding.routes.setting_headers().any(|route| !route.set_headers.is_empty()) {
+        let headers = forwarding.routes.setting_headers().flat_map(|route| &route.set_headers);
+        let tokens = headers.flat_map(|header| header.value.tokens()).cloned().collect();
         Box::pin(page_tokens(incoming, who, record, &mut forwarding, tokens)).await;
     }
-    let upstream = route.and_then(|route| route.upstream.as_ref());
-    forwarding.upstream = upstream.or_else(|| policy.upstream_for(&admitted.host)).cloned();
     record.outcome = Outcome::Forwarded;
     Ok(forwarding)
 }
@@ -85,23 +123,26 @@ pub(super) async fn placeholder_tokens(
     record: &mut Record,
     forwarding: &mut Forwarding,
 ) {
-    let Some(route) = forwarding.route.clone() else { return };
-    let tokens = route.placeholders.iter().map(|placeholder| &placeholder.token);
+    let placeholders = forwarding.routes.placeholders();
+    let tokens = placeholders.map(|placeholder| placeholder.token.clone()).collect();
     page_tokens(incoming, who, record, forwarding, tokens).await;
 }
 
-/// Tokens for a page. A page is not refused for want of a token: it goes without, and
+/// Tokens for a page; a prefetch mints none. A page is not refused for want of a token: it goes without, and
 /// the log says why.
 async fn page_tokens(
     incoming: &Incoming,
     who: &Who,
     record: &mut Record,
     forwarding: &mut Forwarding,
-    tokens: impl Iterator<Item = &Arc<TokenRoute>>,
+    tokens: Vec<Arc<TokenRoute>>,
 ) {
     let Some(identity) = &who.identity else { return };
+    if forwarding.routes.intent == Intent::Prefetch {
+        return;
+    }
     let (issuer, now) = (&incoming.state.issuer, incoming.now);
-    for token in tokens {
+    for token in &tokens {
         let is_there = forwarding.page_tokens.iter().any(|(name, _)| *name == token.name);
         if is_there {
             continue;

@@ -1,27 +1,35 @@
 //! A request on its way to the app.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use pingora::http::ResponseHeader;
+use pingora::prelude::Result;
+use tokio::time::Instant;
 
 use super::app_wait::AppWait;
 use super::incoming::Incoming;
+use super::pace::{Pace, TooSlow};
 use super::who::Who;
 use crate::mint::Token;
 use crate::observe::{Event, UpstreamEvent};
-use crate::policy::{HeaderTemplate, Placeholder, Route};
+use crate::policy::{HeaderTemplate, RouteSet};
 use crate::request::html_placeholder::Replacer;
+use crate::request::view::MinRate;
 use crate::session::Identity;
 use crate::upstream::{InUse, Unreachable, Upstream};
 
 pub(super) struct Forwarding {
-    pub(super) route: Option<Arc<Route>>,
+    pub(super) routes: RouteSet,
     pub(super) upstream: Option<Arc<Upstream>>,
     /// The request's place at one of the upstream's endpoints.
     pub(super) place: Option<InUse>,
     pub(super) unreachable: Option<Unreachable>,
     pub(super) attempts: usize,
     pub(super) wait: AppWait,
+    /// How fast the client sends, and when its last piece came.
+    upload: (Pace, Option<Instant>),
     /// Tokens for the route's headers and the page's placeholders, by name.
     pub(super) page_tokens: Vec<(String, Arc<Token>)>,
     /// The page being answered, if its placeholders are replaced.
@@ -29,21 +37,41 @@ pub(super) struct Forwarding {
 }
 
 impl Forwarding {
-    pub(super) fn new(route: Option<Arc<Route>>) -> Self {
+    pub(super) fn new(routes: RouteSet) -> Self {
         Self {
-            route,
+            routes,
             upstream: None,
             place: None,
             unreachable: None,
             attempts: 0,
             wait: AppWait::default(),
+            upload: Default::default(),
             page_tokens: Vec::new(),
             page: None,
         }
     }
 
-    pub(super) fn placeholders(&self) -> &[Placeholder] {
-        self.route.as_ref().map_or(&[], |route| &route.placeholders)
+    /// Leaves the head of an answer alone that only its head may be seen of.
+    pub(super) fn hide_body(&self, response: &mut ResponseHeader) -> Result<()> {
+        if !self.routes.hides_body() || response.status == StatusCode::NO_CONTENT {
+            return Ok(());
+        }
+        for name in [header::CONTENT_ENCODING, header::CONTENT_TYPE, header::TRANSFER_ENCODING] {
+            response.remove_header(&name);
+        }
+        response.insert_header(header::CONTENT_LENGTH, HeaderValue::from_static("0"))
+    }
+
+    /// A piece of the request's body has come.
+    pub(super) fn piece_came(
+        &mut self,
+        octets: usize,
+        least: MinRate,
+    ) -> std::result::Result<(), TooSlow> {
+        let (pace, last) = &mut self.upload;
+        let now = Instant::now();
+        let waited = last.replace(now).map_or(Duration::ZERO, |last| now - last);
+        pace.moved(octets, waited, least)
     }
 
     /// The server did not take the request, or hung up on it.
@@ -75,12 +103,12 @@ impl Forwarding {
         headers.chain(self.route_headers(who)).chain(assertion)
     }
 
-    /// The route's headers that have a value for this request.
+    /// The routes' headers that have a value for this request.
     pub(super) fn route_headers<'a>(
         &'a self,
         who: &'a Who,
     ) -> impl Iterator<Item = (HeaderName, HeaderValue)> + 'a {
-        let headers = self.route.iter().flat_map(|route| &route.set_headers);
+        let headers = self.routes.setting_headers().flat_map(|route| &route.set_headers);
         headers.filter_map(|header| self.rendered(header, who.identity.as_deref()))
     }
 

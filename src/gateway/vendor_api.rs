@@ -47,7 +47,7 @@ const NOT_FOR_OUR_SITE: [HeaderName; 18] = [
 impl Forwarding {
     /// The vendor this request goes to, if any.
     pub(super) fn vendor(&self) -> Option<&VendorApi> {
-        self.route.as_ref()?.vendor_api.as_deref()
+        self.routes.vendor_api()
     }
 
     /// Removes the app's headers from the request and sets the route's.
@@ -72,7 +72,7 @@ impl Forwarding {
         for name in &telling {
             response.remove_header(name);
         }
-        if self.route.as_ref().is_some_and(|route| route.session == SessionRule::Required) {
+        if self.routes.session() == SessionRule::Required {
             keep_private(response)?;
         }
         // A vendor's response is data: it must not become a page of our site.

@@ -7,7 +7,7 @@ use crate::session::{Identity, Pointer};
 
 /// Claims the session must hold: every pointer must lead to one of its values.
 #[derive(Debug, Default)]
-pub struct Claims(Vec<(Pointer, Vec<Json>)>);
+pub(crate) struct Claims(Vec<(Pointer, Vec<Json>)>);
 
 impl Claims {
     pub(super) fn is_empty(&self) -> bool {
@@ -16,7 +16,7 @@ impl Claims {
 
     /// Whether the session holds every claim. A list in the session matches if
     /// any of its items does.
-    pub fn admit(&self, identity: &Identity) -> bool {
+    pub(crate) fn admit(&self, identity: &Identity) -> bool {
         self.0.iter().all(|(pointer, values)| match pointer.find(identity.session()) {
             Some(Json::Array(items)) => items.iter().any(|item| values.contains(item)),
             Some(value) => values.contains(value),

@@ -14,7 +14,7 @@ use crate::document::{At, Table};
 use crate::upstream::{Address, Upstream, Verify};
 
 /// An upstream with keys: a vendor's API, not the app.
-pub struct VendorApi {
+pub(crate) struct VendorApi {
     upstream: String,
     keys: Vec<(String, Secret)>,
 }
@@ -47,7 +47,7 @@ impl VendorApi {
         Some(Self { upstream: upstream.name.clone(), keys })
     }
 
-    pub fn is(&self, upstream: &Upstream) -> bool {
+    pub(crate) fn is(&self, upstream: &Upstream) -> bool {
         self.upstream == upstream.name
     }
 
@@ -60,7 +60,7 @@ impl VendorApi {
     }
 
     /// Whether this text holds a key.
-    pub fn leaks_in(&self, text: &[u8]) -> bool {
+    pub(crate) fn leaks_in(&self, text: &[u8]) -> bool {
         self.keys.iter().any(|(_, key)| memchr::memmem::find(text, key.bytes()).is_some())
     }
 }

@@ -3,9 +3,12 @@
 
 pub(crate) mod client;
 pub(crate) mod code;
+pub(crate) mod forwarded;
 pub(crate) mod headers;
 pub(crate) mod html_placeholder;
 pub(crate) mod path;
+pub(crate) mod readings;
 pub(crate) mod refusal;
+pub(crate) mod rules;
 pub(crate) mod trace;
 pub(crate) mod view;

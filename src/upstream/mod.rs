@@ -9,7 +9,9 @@ mod endpoint;
 mod host;
 mod options;
 mod pool;
+mod prefixes;
 mod settings;
+mod upgrades;
 #[cfg(test)]
 mod tests;
 
@@ -17,4 +19,5 @@ pub(crate) use address::Address;
 pub(crate) use endpoint::{Endpoint, EndpointState, InUse, ProbeResult, Target};
 pub(crate) use options::{Health, Verify};
 pub(crate) use pool::{Pools, Unreachable};
+pub(crate) use prefixes::Prefixes;
 pub(crate) use settings::{Upstream, Version};

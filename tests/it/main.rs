@@ -16,6 +16,8 @@
 
 mod support;
 
+mod admin_door;
+mod addresses;
 mod assertion;
 mod audit;
 mod cache;
@@ -32,9 +34,11 @@ mod forward;
 mod framing;
 mod heads;
 mod http2;
+mod id_flood;
 mod issuer;
 mod jwks;
 mod jwt_abuse;
+mod least_rate;
 mod lifecycle;
 mod limit;
 mod limits_evasion;
@@ -42,6 +46,7 @@ mod page;
 mod paths;
 mod pipelining;
 mod proxy_protocol;
+mod proxy_reports;
 mod redirect;
 mod renewal;
 mod route;
@@ -55,6 +60,7 @@ mod tls;
 mod tls_settings;
 mod token;
 mod trace;
+mod traffic;
 mod trailers;
 mod under_load;
 mod upgrade;
