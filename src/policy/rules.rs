@@ -159,19 +159,6 @@ impl Policy {
         })
     }
 
-    /// Settings that are allowed but dangerous, a line each.
-    pub fn warnings(&self) -> Vec<String> {
-        let unverified =
-            self.upstreams.iter().filter(|upstream| upstream.tls.verify == Verify::Nothing);
-        let warning = |upstream: &Arc<Upstream>| {
-            let label = upstream.label();
-            format!(
-                "{label}.tls: verify = false: anyone between gateway and app can read and change everything; give `ca` instead"
-            )
-        };
-        unverified.map(warning).collect()
-    }
-
     /// The unnamed upstream, else the first one that names no hosts, else the
     /// first one.
     fn default_upstream(&self) -> Option<&Arc<Upstream>> {
