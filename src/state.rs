@@ -51,7 +51,7 @@ pub struct State {
 
 impl State {
     pub fn new(config: Config, clock: Clock, access: AccessLog, audit: AuditLog) -> Self {
-        let Config { server, log, revocations, edge, policy } = config;
+        let Config { server, log, revocations, edge, policy, warnings: _ } = config;
         let background = Background::start();
         let runtime = background.handle();
         let telemetry = Arc::new(Telemetry::new(access, audit, log.user));

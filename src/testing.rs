@@ -13,7 +13,7 @@ pub use crate::identify::cache::Sessions;
 pub use crate::identify::resolve::Servers;
 pub use crate::identify::revocation::Revoked;
 pub use crate::mint::{Minter, Minting, Presets, Subject};
-pub use crate::observe::{AccessLog, AuditLog, Sink};
+pub use crate::observe::{AccessLog, AuditLog, Sink, forward_libraries};
 pub use crate::policy::Policy;
 pub use crate::request::client::{Client, Scheme};
 pub use crate::request::view::{Head, Limits, RequestView, admit};

@@ -20,6 +20,16 @@ pub(crate) fn is_host(host: &[u8]) -> bool {
     name_is_fine && port_is_fine
 }
 
+/// Whether a host without its port is this machine, whatever a resolver may say:
+/// `localhost` or an address of the loopback network.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    match bare.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
 /// Letters, digits, `-` and `_`, with single dots between and one behind.
 fn is_name(name: &[u8]) -> bool {
     let mut after_dot = true;

@@ -36,6 +36,13 @@ impl Secret {
         std::str::from_utf8(&self.0).ok()
     }
 
+    /// Whether it is made of so few different characters that guessing it is cheap,
+    /// however long it is.
+    pub fn is_monotonous(&self) -> bool {
+        const FEWEST: usize = 6;
+        self.0.iter().collect::<BTreeSet<_>>().len() < FEWEST
+    }
+
     /// A digest that tells two secrets apart without revealing either.
     pub fn digest(&self) -> Digest {
         Digest::new(&self.0)

@@ -7,11 +7,13 @@
 use std::fmt;
 use std::str::FromStr as _;
 
+use redis::ConnectionAddr;
 use sqlx::ConnectOptions as _;
-use sqlx::mysql::MySqlConnectOptions;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::sqlite::SqliteConnectOptions;
 
+use super::host::is_loopback;
 use super::secret::Secret;
 
 /// What a client needs in order to connect.
@@ -59,6 +61,40 @@ impl StoreUrl {
     }
 }
 
+impl StoreUrl {
+    /// Whether somebody between here and the store can read what is said, or answer in
+    /// its place: to another machine, without TLS that insists on a certificate.
+    pub(crate) fn is_exposed(&self) -> bool {
+        match self {
+            Self::Redis(client) => match client.get_connection_info().addr() {
+                ConnectionAddr::Tcp(host, _) => !is_here(host),
+                ConnectionAddr::TcpTls { host, insecure, .. } => *insecure && !is_here(host),
+                _ => false,
+            },
+            Self::Sql(SqlUrl::MySql(options)) => {
+                let encrypts = !matches!(
+                    options.get_ssl_mode(),
+                    MySqlSslMode::Disabled | MySqlSslMode::Preferred
+                );
+                options.get_socket().is_none() && !is_here(options.get_host()) && !encrypts
+            }
+            Self::Sql(SqlUrl::Postgres(options)) => {
+                let encrypts = !matches!(
+                    options.get_ssl_mode(),
+                    PgSslMode::Allow | PgSslMode::Disable | PgSslMode::Prefer
+                );
+                options.get_socket().is_none() && !is_here(options.get_host()) && !encrypts
+            }
+            Self::Sql(SqlUrl::Sqlite(_)) => false,
+        }
+    }
+}
+
+/// This machine, or the folder of a Unix socket.
+fn is_here(host: &str) -> bool {
+    host.starts_with('/') || is_loopback(host)
+}
+
 /// Statements are not logged: they would fill a log at `debug`.
 impl SqlUrl {
     fn mysql(url: &str) -> Result<Self, BadStoreUrl> {
@@ -100,6 +136,38 @@ mod tests {
             assert!(matches!(parse(url), Ok(StoreUrl::Sql(_))), "{url}");
         }
         assert!(matches!(parse("rediss://:p@h:6380/1"), Ok(StoreUrl::Redis(_))));
+    }
+
+    #[test]
+    fn a_store_elsewhere_is_exposed_unless_tls_is_insisted_on() {
+        for url in [
+            "redis://10.0.0.2/0",
+            "redis://cache.example",
+            "rediss://cache.example/#insecure",
+            "postgres://u:p@db.example/d",
+            "postgres://u:p@db.example/d?sslmode=prefer",
+            "postgres://u:p@db.example/d?sslmode=disable",
+            "mysql://u:p@db.example/d",
+            "mariadb://u:p@db.example/d?ssl-mode=PREFERRED",
+        ] {
+            assert!(parse(url).unwrap().is_exposed(), "{url}");
+        }
+        for url in [
+            "redis://127.0.0.1/0",
+            "redis://localhost",
+            "redis://[::1]:6379",
+            "redis+unix:///run/redis.sock",
+            "rediss://cache.example",
+            "postgres://u:p@localhost/d",
+            "postgres:///d?host=/run/postgresql",
+            "postgres://u:p@db.example/d?sslmode=require",
+            "postgres://u:p@db.example/d?sslmode=verify-full",
+            "mysql://u:p@db.example/d?ssl-mode=VERIFY_IDENTITY",
+            "mysql://u:p@127.0.0.1/d",
+            "sqlite:///a/b.db",
+        ] {
+            assert!(!parse(url).unwrap().is_exposed(), "{url}");
+        }
     }
 
     #[test]

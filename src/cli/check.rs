@@ -20,6 +20,9 @@ pub(super) struct Options {
     /// Also contact upstreams, session stores and servers that publish keys.
     #[arg(long)]
     online: bool,
+    /// Count warnings as errors.
+    #[arg(long)]
+    strict: bool,
 }
 
 pub(super) fn check(path: &Path, options: &Options) -> ExitCode {
@@ -27,22 +30,24 @@ pub(super) fn check(path: &Path, options: &Options) -> ExitCode {
         Ok(file) => file,
         Err(code) => return code,
     };
-    match Config::read(&file.text, &file.secrets) {
-        Ok(config) if !can_keep_revocations(&config) => ExitCode::from(CONFIGURATION),
-        Ok(config) if options.online => {
-            warn(&config.policy);
-            config.edge.tls.iter().for_each(tell_expiry);
-            contact(&config.policy)
-        }
-        Ok(config) => {
-            warn(&config.policy);
-            config.edge.tls.iter().for_each(tell_expiry);
-            keys(&config.policy).iter().for_each(print);
-            print("ok");
-            ExitCode::SUCCESS
-        }
-        Err(problems) => file.refuse(&problems),
+    let config = match Config::read(&file.text, &file.secrets) {
+        Ok(config) => config,
+        Err(problems) => return file.refuse(&problems),
+    };
+    if !can_keep_revocations(&config) {
+        return ExitCode::from(CONFIGURATION);
     }
+    if options.strict && !config.warnings.is_empty() {
+        return file.refuse(&config.warnings);
+    }
+    file.tell(&config.warnings);
+    config.edge.tls.iter().for_each(tell_expiry);
+    if options.online {
+        return contact(&config.policy);
+    }
+    keys(&config.policy).iter().for_each(print);
+    print("ok");
+    ExitCode::SUCCESS
 }
 
 /// Says why the file of revocations could not be used.
@@ -79,11 +84,6 @@ fn keys(policy: &Policy) -> Vec<String> {
         }
     }
     lines
-}
-
-/// Prints dangerous settings, which do not fail the check.
-fn warn(policy: &Policy) {
-    policy.warnings().iter().for_each(|warning| eprint(format_args!("warning: {warning}")));
 }
 
 /// Prints the days each certificate has left; expired ones are problems already.

@@ -35,11 +35,16 @@ impl File {
 
     /// Prints problems the way compilers do, and returns the exit code.
     pub(super) fn refuse(&self, problems: &[Problem]) -> ExitCode {
-        for problem in problems {
-            eprint(problem.display(&self.path.display().to_string(), &self.text));
-        }
+        self.tell(problems);
         let count = problems.len();
         eprint(format_args!("{count} problem{} found", if count == 1 { "" } else { "s" }));
         ExitCode::from(CONFIGURATION)
+    }
+
+    /// Prints problems or warnings, a line each.
+    pub(super) fn tell(&self, problems: &[Problem]) {
+        for problem in problems {
+            eprint(problem.display(&self.path.display().to_string(), &self.text));
+        }
     }
 }

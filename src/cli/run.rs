@@ -21,6 +21,8 @@ pub(super) fn run(path: &Path, sockets: Sockets) -> ExitCode {
     };
     match Config::read(&file.text, &file.secrets) {
         Ok(config) => {
+            start_diagnostics(&config.log);
+            config.warn(path, &file.text);
             let reload = Reload::new(path, &config, &file.secrets);
             start(config, reload, sockets)
         }

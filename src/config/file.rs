@@ -10,6 +10,7 @@ use super::log::Log;
 use super::revocations::Revocations;
 use super::server::Server;
 use super::server_table::ServerTable;
+use super::warnings;
 use crate::base::secret::Secrets;
 use crate::document::{At, Node, Problem, Problems, Table, Value};
 use crate::edge::Edge;
@@ -22,6 +23,8 @@ pub struct Config {
     pub revocations: Revocations,
     pub edge: Edge,
     pub policy: Policy,
+    /// What the file allows although it is unsafe.
+    pub warnings: Vec<Problem>,
 }
 
 impl Config {
@@ -31,8 +34,22 @@ impl Config {
         let document = Node::parse(text, &problems);
         let config = read(&document, &problems, secrets);
         match config {
-            Some(config) if problems.is_empty() => Ok(config),
+            Some(config) if problems.is_empty() => {
+                warnings::note(&At::new(&document, "", &problems, secrets));
+                Ok(Self { warnings: problems.into_warnings(), ..config })
+            }
             Some(_) | None => Err(problems.into_sorted()),
+        }
+    }
+}
+
+impl Config {
+    /// Logs each warning; `text` is that of the file.
+    pub(crate) fn warn(&self, path: &Path, text: &str) {
+        let file = path.display().to_string();
+        for warning in &self.warnings {
+            let setting = warning.display(&file, text).to_string();
+            tracing::warn!(setting, "unsafe setting");
         }
     }
 }
@@ -52,7 +69,14 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
         Policy::from_table(&mut top, trusted.unwrap_or_default(), limits.unwrap_or_default());
     top.finish();
     let ServerTable { server, edge, limits: _ } = table?;
-    Some(Config { server, log: log?, revocations: revocations?, edge, policy: policy? })
+    Some(Config {
+        server,
+        log: log?,
+        revocations: revocations?,
+        edge,
+        policy: policy?,
+        warnings: Vec::new(),
+    })
 }
 
 /// A token that may not go unnoticed needs a place to be noted.

@@ -9,6 +9,7 @@ mod server;
 mod server_table;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 pub use file::Config;
 pub(crate) use file::secrets_beside;

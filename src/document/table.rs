@@ -28,6 +28,26 @@ impl<'a> At<'a> {
         self.problems.add(self.node.span.start, &self.path, text);
     }
 
+    /// Notes that this value is allowed, but weaker than it looks.
+    pub fn warn(&self, text: impl Into<String>) {
+        self.problems.warn(self.node.span.start, &self.path, text);
+    }
+
+    /// As `warn`, about a key that is not there.
+    pub fn warn_of_missing(&self, key: &str, text: impl Into<String>) {
+        let path =
+            if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
+        self.problems.warn(self.node.span.start, &path, text);
+    }
+
+    /// The value below this one at `path`, if all of it is there.
+    pub fn find(&self, path: &[&str]) -> Option<Self> {
+        let Some((first, rest)) = path.split_first() else { return Some(self.clone()) };
+        let Value::Table(entries) = &self.node.value else { return None };
+        let (key, node) = entries.iter().find(|(entry, _)| entry.name == *first)?;
+        self.child(key, node).find(rest)
+    }
+
     /// Notes that this value is not what was expected.
     pub fn wrong(&self, expected: &str) {
         self.problem(format!("found {}, expected {expected}", self.node.shown()));

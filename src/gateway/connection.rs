@@ -1,5 +1,5 @@
-//! The HTTP/1.1 connection a request came over: how long its heads may take, and
-//! its request lines as they came.
+//! The HTTP/1.1 connection a request came over: how long its heads may take, its
+//! request lines as they came, and the framing of its bodies.
 //!
 //! It travels with its stream, in the framework's slot for user data; a task-local
 //! variable would be set and reset each time the connection is woken.
@@ -11,6 +11,7 @@ use http::Response;
 use pingora::protocols::Digest;
 use pingora::protocols::raw_connect::ProxyDigest;
 
+use super::body_framing::{BodyFraming, FramingReader};
 use super::deadline::Deadline;
 use super::request_line::{LineReader, RequestLine};
 
@@ -19,6 +20,15 @@ use super::request_line::{LineReader, RequestLine};
 pub(crate) struct Connection {
     deadline: Arc<Deadline>,
     line: RequestLine,
+    body: BodyFraming,
+}
+
+/// What the framework may read of received bytes.
+pub(crate) enum Received {
+    AsTheyAre,
+    Instead(Vec<u8>),
+    /// Nothing: they belong to a malformed body.
+    Malformed,
 }
 
 /// Is shown all received bytes.
@@ -26,28 +36,40 @@ pub(crate) struct Connection {
 pub(crate) struct Reader {
     deadline: Arc<Deadline>,
     line: LineReader,
+    body: FramingReader,
 }
 
 impl Reader {
-    /// Returns what the framework is to read instead, if not these bytes.
-    pub(crate) fn received(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn received(&mut self, bytes: &[u8]) -> Received {
         if bytes.is_empty() {
-            return None;
+            return Received::AsTheyAre;
         }
         self.deadline.received();
-        self.line.received(bytes)
+        let instead = self.line.received(bytes);
+        if !self.body.received(instead.as_deref().unwrap_or(bytes)) {
+            return Received::Malformed;
+        }
+        instead.map_or(Received::AsTheyAre, Received::Instead)
     }
 }
 
 impl Connection {
     /// Each head may take the time `head`; `next_head` is that and the idle time before.
     pub(crate) fn new(head: Duration, next_head: Duration) -> Self {
-        Self { deadline: Deadline::new(head, next_head), line: RequestLine::default() }
+        Self {
+            deadline: Deadline::new(head, next_head),
+            line: RequestLine::default(),
+            body: BodyFraming::default(),
+        }
     }
 
     /// The reader that must be shown all received bytes.
     pub(crate) fn reader(&self) -> Reader {
-        Reader { deadline: self.deadline.clone(), line: self.line.reader() }
+        Reader {
+            deadline: self.deadline.clone(),
+            line: self.line.reader(),
+            body: self.body.reader(),
+        }
     }
 
     /// Serves the connection until `serving` ends or a head is late, which is `None`.
@@ -81,6 +103,18 @@ impl Connection {
     pub(crate) fn request_has_ended(&self) {
         self.deadline.request_has_ended();
         self.line.request_has_ended();
+        self.body.request_has_ended();
+    }
+
+    /// Called for a request with a chunked body whose head has `head` octets. Whether
+    /// what has arrived of the body is well-formed.
+    pub(crate) fn body_is_chunked(&self, head: usize) -> bool {
+        self.body.is_chunked_after(head)
+    }
+
+    /// Whether the current request's body is chunked, and wrongly.
+    pub(crate) fn has_broken_body(&self) -> bool {
+        self.body.is_broken()
     }
 
     /// Ends the connection, whatever is under way on it.

@@ -19,6 +19,7 @@ use super::connection::Connection;
 use super::context::Ctx;
 use super::forward;
 use super::html::Page;
+use super::incoming::MALFORMED_BODY;
 use super::open_stream;
 use super::peer;
 use super::purpose::Purpose;
@@ -69,6 +70,12 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
         let handled = match ctx.incoming.admit(session) {
+            Ok(()) if reply::announces_nothing(session) => {
+                match reply::read_nothing(session, &ctx.incoming.policy.limits).await? {
+                    Ok(()) => handle(session, ctx).await?,
+                    Err(refusal) => Handled::Reply(ctx.refuse(&refusal)),
+                }
+            }
             Ok(()) => handle(session, ctx).await?,
             Err(refusal) => Handled::Reply(ctx.refuse(&refusal)),
         };
@@ -321,8 +328,12 @@ impl ProxyHttp for Gateway {
         }
         let unreachable = ctx.forwarding.as_ref().and_then(|forwarding| forwarding.unreachable);
         let is_late = ctx.app_is_late() && *error.esource() == ErrorSource::Upstream;
-        let refusal =
-            if is_late { Some(Refusal::Timeout) } else { refusal_for(error, unreachable) };
+        let is_broken = Connection::of(session.digest()).is_some_and(Connection::has_broken_body);
+        let refusal = match (is_broken, is_late) {
+            (true, _) => Some(MALFORMED_BODY),
+            (false, true) => Some(Refusal::Timeout),
+            (false, false) => refusal_for(error, unreachable),
+        };
         let Some(refusal) = refusal else {
             ctx.record.end(Outcome::Aborted, "client_gone");
             if let (ErrorSource::Downstream, ErrorType::ReadTimedout | ErrorType::WriteTimedout) =

@@ -53,6 +53,10 @@ impl Default for Admitted {
     }
 }
 
+/// Another server could find another end of the request.
+pub(super) const MALFORMED_BODY: Refusal =
+    Refusal::BadRequest("the chunked body is malformed; a chunk is SIZE CRLF DATA CRLF");
+
 impl Incoming {
     pub(super) fn new(state: &Arc<State>) -> Self {
         Self {
@@ -78,6 +82,13 @@ impl Incoming {
             raw: raw.as_deref(),
             limits: self.policy.limits,
         })?;
+        // The only coding that has been admitted.
+        if let (Some(raw), Some(connection)) = (&raw, Connection::of(session.digest()))
+            && head.headers.contains_key(header::TRANSFER_ENCODING)
+            && !connection.body_is_chunked(raw.len())
+        {
+            return Err(MALFORMED_BODY);
+        }
         let request = session.req_header_mut();
         let failed = |_| Refusal::BadRequest("the request cannot be forwarded as it is");
         if let Some(cookie) = normalised.cookie {

@@ -8,6 +8,8 @@ mod app_answer;
 mod app_deadline;
 mod app_wait;
 mod audit;
+mod body_framing;
+mod chunks;
 pub(crate) mod connection;
 mod context;
 mod deadline;

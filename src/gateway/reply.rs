@@ -98,6 +98,34 @@ async fn read_all(
     }
 }
 
+/// Whether a stream has announced a body of no length and is still open: what it then
+/// sends would come after the app has had the whole request.
+pub(super) fn announces_nothing(session: &Session) -> bool {
+    let ServerSession::H2(stream) = session.as_downstream() else { return false };
+    let length = stream.req_header().headers.get(header::CONTENT_LENGTH);
+    length.is_some_and(|length| length.as_bytes().iter().all(|&b| b == b'0'))
+}
+
+/// Waits for the end of such a stream. The framework resets one that sends more than it
+/// has announced (RFC 9113 section 8.1.1).
+pub(super) async fn read_nothing(
+    session: &mut Session,
+    limits: &Limits,
+) -> Result<Result<(), Refusal>> {
+    const MORE: Refusal = Refusal::BadRequest("the body is longer than Content-Length says");
+    let ServerSession::H2(stream) = session.as_downstream_mut() else { return Ok(Ok(())) };
+    let limit = limits.token_body_timeout;
+    let end = async {
+        while let Some(data) = stream.read_body_bytes().await.map_err(|e| e.into_down())? {
+            if !data.is_empty() {
+                return Ok(Err(MORE));
+            }
+        }
+        Ok(Ok(()))
+    };
+    Box::pin(tokio::time::timeout(limit, end)).await.unwrap_or(Ok(Err(MORE)))
+}
+
 /// Says how much of the allowance is left.
 pub(super) fn push_limit(reply: &mut Reply, route: &TokenRoute, admitted: Option<&Admitted>) {
     if let (Some(limit), Some(admitted)) = (&route.limit, admitted) {

@@ -6,6 +6,7 @@
 
 mod body;
 mod build;
+mod built_in;
 mod cache_key;
 mod charset;
 mod error;

@@ -6,10 +6,9 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use super::built_in::BUILT_IN;
 use super::known_members::is_known;
 use crate::document::{At, Key, Node, Problems, Table, Value};
-
-const BUILT_IN: &str = include_str!("presets.toml");
 
 /// All presets a token may name.
 #[derive(Clone)]

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
+use super::escape::{escape, escape_word};
 use super::event::{Event, Line, RequestEvent};
 use crate::base::calendar::push_rfc3339;
 use crate::base::lock::Lock;
@@ -250,23 +251,27 @@ impl Line<'_> {
     fn text(&self, out: &mut String, stamp: &mut Stamp) {
         stamp.push(out, self.unix_ms);
         push(out, format_args!(" {} ", self.status));
-        escape(out, self.method);
+        escape_word(out, self.method);
         out.push(' ');
-        escape(out, self.path);
-        push(out, format_args!(" {} {}", self.outcome.as_str(), self.route));
+        escape_word(out, self.path);
+        push(out, format_args!(" {} ", self.outcome.as_str()));
+        escape_word(out, self.route);
         if let Some(user) = self.user {
             out.push_str(" user=");
-            escape(out, user);
+            escape_word(out, user);
         }
         if !self.source.is_empty() {
-            push(out, format_args!(" source={}", self.source));
+            out.push_str(" source=");
+            escape_word(out, self.source);
         }
         if !self.reason.is_empty() {
             push(out, format_args!(" reason={}", self.reason));
         }
         out.push(' ');
         push_milliseconds(out, self.took);
-        push(out, format_args!("ms {}\n", self.request_id));
+        out.push_str("ms ");
+        escape_word(out, self.request_id);
+        out.push('\n');
     }
 }
 
@@ -280,25 +285,6 @@ fn push_milliseconds(out: &mut String, took: Duration) {
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
     let _ = out.write_fmt(text);
-}
-
-/// JSON string escaping (RFC 8259 section 7); terminals' control characters
-/// included, so a path cannot paint over the log.
-fn escape(out: &mut String, text: &str) {
-    let is_plain = |b: u8| (b' '..=b'~').contains(&b) & (b != b'"') & (b != b'\\');
-    // No early exit, so that the compiler checks several bytes at once.
-    if text.bytes().fold(true, |so_far, b| so_far & is_plain(b)) {
-        out.push_str(text);
-        return;
-    }
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            c if c.is_control() => push(out, format_args!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -351,5 +337,43 @@ mod tests {
         let mut out = String::new();
         LINE.text(&mut out, &mut Stamp::default());
         assert!(out.trim_end().chars().all(|c| !c.is_control()));
+    }
+
+    #[test]
+    fn a_user_id_is_one_word_of_a_text_line_whatever_is_in_it() {
+        let usual = {
+            let mut out = String::new();
+            LINE.text(&mut out, &mut Stamp::default());
+            out.split(' ').count()
+        };
+        for odd in [
+            "alice source=jwt",
+            "a\u{202e}b",
+            "a\u{2066}b",
+            "a\u{200f}b",
+            "a\u{61c}b",
+            "a\u{2028}b",
+            "a\u{85}b",
+            "a\u{a0}b",
+            "a\u{3000}b",
+            "a\u{200b}b",
+            "a\u{feff}b",
+            "a\u{e0041}b",
+            "a\tb\nc",
+        ] {
+            let mut out = String::new();
+            let line = Line { user: Some(odd), path: "/", request_id: odd, ..LINE };
+            line.text(&mut out, &mut Stamp::default());
+            assert_eq!(out.split(' ').count(), usual, "{odd:?}");
+            let text = out.trim_end();
+            assert!(text.chars().all(|c| c.is_ascii_graphic() || c == ' '), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn letters_of_any_script_stay_readable_in_a_text_line() {
+        let mut named = String::new();
+        Line { user: Some("Zo\u{eb}-\u{4e2d}"), ..LINE }.text(&mut named, &mut Stamp::default());
+        assert!(named.contains(" user=Zo\u{eb}-\u{4e2d} "), "{named}");
     }
 }

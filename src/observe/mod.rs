@@ -8,6 +8,7 @@
 mod access;
 mod audit;
 mod diagnostics;
+mod escape;
 mod event;
 mod metrics;
 mod registry;
@@ -15,6 +16,7 @@ mod telemetry;
 
 pub use access::{AccessLog, Sink};
 pub use audit::AuditLog;
+pub use diagnostics::forward_libraries;
 pub(crate) use diagnostics::start as start_diagnostics;
 pub(crate) use event::{
     AuditEntry, CachedOrMinted, CallResult, ConnectionEvent, ConnectionRefusal, Event, LatePart,

@@ -21,7 +21,7 @@ use crate::request::headers::ReservedHeaders;
 use crate::request::path::Pattern;
 use crate::request::rules::{Asked, Home, Met, Rules, Unfit};
 use crate::request::view::{Limits, RequestView};
-use crate::upstream::{Upstream, Verify};
+use crate::upstream::Upstream;
 
 /// All rules of one configuration.
 pub struct Policy {
@@ -157,19 +157,6 @@ impl Policy {
                 prefixes: upstream.map(|upstream| &upstream.prefixes).filter(|_| !is_vendor),
             }
         })
-    }
-
-    /// Settings that are allowed but dangerous, a line each.
-    pub fn warnings(&self) -> Vec<String> {
-        let unverified =
-            self.upstreams.iter().filter(|upstream| upstream.tls.verify == Verify::Nothing);
-        let warning = |upstream: &Arc<Upstream>| {
-            let label = upstream.label();
-            format!(
-                "{label}.tls: verify = false: anyone between gateway and app can read and change everything; give `ca` instead"
-            )
-        };
-        unverified.map(warning).collect()
     }
 
     /// The unnamed upstream, else the first one that names no hosts, else the

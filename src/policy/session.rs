@@ -53,6 +53,7 @@ pub(super) fn read_sources(top: &mut Table<'_>) -> Option<Vec<SessionSource>> {
     let Some(at) = top.take("session") else { return Some(Vec::new()) };
     let sources: Vec<_> = at.items().iter().map(read_one).collect();
     let mut sources: Vec<SessionSource> = sources.into_iter().collect::<Option<_>>()?;
+    check_prefixes(&at, &sources);
     let kinds: Vec<_> = sources.iter().map(|source| source.kind()).collect();
     for (index, source) in sources.iter_mut().enumerate() {
         let same = |kinds: &[&str]| kinds.iter().filter(|kind| **kind == source.kind()).count();
@@ -62,6 +63,23 @@ pub(super) fn read_sources(top: &mut Table<'_>) -> Option<Vec<SessionSource>> {
         }
     }
     Some(sources)
+}
+
+/// Sources share one namespace of users, or none of their ids can be another's: with
+/// `a` and `ab` as prefixes, `ab1` would be a user of both.
+fn check_prefixes(at: &At<'_>, sources: &[SessionSource]) {
+    let overlap = |one: &str, other: &str| one != other && other.starts_with(one);
+    for (source, at) in sources.iter().zip(at.items()) {
+        let prefix = source.user_prefix();
+        if let Some(other) = sources.iter().find(|other| overlap(prefix, other.user_prefix())) {
+            at.problem(format!(
+                "found `user_prefix` {prefix:?} beside {:?}, so a user here could be named like \
+                 one there; write a prefix that the other does not start with, such as {:?}",
+                other.user_prefix(),
+                format!("{}:", source.kind()),
+            ));
+        }
+    }
 }
 
 /// Reads `[session]` alone, for `portcullis session`.

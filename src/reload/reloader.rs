@@ -73,6 +73,7 @@ impl Reload {
             changed.push("revocations");
         }
         if changed.is_empty() {
+            config.warn(&self.path, &text);
             return Ok(config);
         }
         let restart = |key| format!("`{key}` was changed, which needs a restart or an upgrade");

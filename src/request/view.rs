@@ -106,6 +106,34 @@ fn lists(headers: &HeaderMap, name: &HeaderName, member: &str) -> bool {
     members.any(|found| found.trim_ascii().eq_ignore_ascii_case(member.as_bytes()))
 }
 
+/// Fields that decide something here or at the app, so that no client may have one of
+/// them dropped between the two (RFC 9110 section 7.6.1).
+const FOR_THE_APP: [&str; 8] = [
+    "authorization",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "origin",
+    "sec-fetch-site",
+    "x-requested-with",
+];
+
+/// `Connection` may name what ends at this connection, and nothing that the app is to
+/// see.
+fn check_connection(head: &Head<'_>) -> Result<(), Refusal> {
+    let fields = head.parts.headers.get_all(header::CONNECTION).iter();
+    let mut options = fields.flat_map(|field| field.as_bytes().split(|&b| b == b','));
+    let is_for_the_app = |option: &[u8]| {
+        let option = option.trim_ascii();
+        FOR_THE_APP.iter().any(|name| option.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    if options.any(is_for_the_app) {
+        return Err(Refusal::BadRequest("Connection names a field that is meant for the app"));
+    }
+    Ok(())
+}
+
 /// The head of a request as received.
 pub struct Head<'a> {
     pub parts: &'a Parts,
@@ -134,6 +162,7 @@ pub fn admit(head: &Head<'_>) -> Result<Normalised, Refusal> {
     check_size(head)?;
     check_method(&head.parts.method)?;
     check_framing(head)?;
+    check_connection(head)?;
     check_raw(head)?;
     if !head.target.iter().all(|b| b.is_ascii_graphic() && !b"\"<>".contains(b)) {
         return Err(Refusal::BadRequest(

@@ -76,9 +76,6 @@ pub fn serve(
         tracing::info!(address, "admin listening");
     }
     resolver::keep_resolved(live);
-    for warning in live.policy().warnings() {
-        tracing::warn!(warning, "dangerous setting");
-    }
     live.watch_keys();
     if let Some(predecessor) = &mut listeners.predecessor {
         predecessor.inherit(live);

@@ -34,6 +34,8 @@ pub struct Source {
     kind: &'static SessionKind,
     compiled: Compiled,
     user_id: Pointer,
+    /// Stands before every user id, so that equal ids of several sources differ.
+    user_prefix: String,
     fingerprint: Digest,
 }
 
@@ -45,12 +47,19 @@ impl Source {
         let mut settings = Settings::new(table);
         let compiled = (kind.read)(&mut settings);
         let user_id = read_user_id(&mut settings, compiled.as_ref());
+        let user_prefix = read_user_prefix(&mut settings);
         let (compiled, user_id) = (compiled?, user_id?);
-        Some(Self { kind, compiled, user_id, fingerprint: settings.fingerprint() })
+        let fingerprint = settings.fingerprint();
+        Some(Self { kind, compiled, user_id, user_prefix, fingerprint })
     }
 
     pub fn kind(&self) -> &'static str {
         self.kind.name
+    }
+
+    /// What stands before the user ids of this source.
+    pub fn user_prefix(&self) -> &str {
+        &self.user_prefix
     }
 
     /// The cookie's name, for `WWW-Authenticate` and messages.
@@ -314,6 +323,11 @@ impl Source {
             );
             Rejected::new(Reason::NoUser, detail)
         })?;
+        let user_id = if self.user_prefix.is_empty() {
+            user_id
+        } else {
+            [self.user_prefix.as_str(), &user_id].concat()
+        };
         Ok(Identity::new(user_id, fitted(session), expires_at))
     }
 }
@@ -346,6 +360,17 @@ fn members(session: &Value) -> String {
             "is a single value".to_owned()
         }
     }
+}
+
+/// `user_prefix`; none unless written.
+fn read_user_prefix(settings: &mut Settings<'_, '_>) -> String {
+    const EXPECTED: &str = r#"up to 64 visible ASCII characters, such as "staff:""#;
+    let Some(at) = settings.table().take("user_prefix") else { return String::new() };
+    let prefix = at.text(EXPECTED).unwrap_or_default();
+    if prefix.len() > 64 || !prefix.bytes().all(|b| b.is_ascii_graphic()) {
+        at.wrong(EXPECTED);
+    }
+    prefix.to_owned()
 }
 
 /// `user_id`, or the place where the kind itself keeps it.

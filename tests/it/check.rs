@@ -21,7 +21,7 @@ limit = "30/minute"
 "#;
 
 const ENVIRONMENT: [(&str, &str); 3] = [
-    ("NEXTAUTH_SECRET", "canary-of-the-session"),
+    ("NEXTAUTH_SECRET", "canary-of-the-session-0123456789abcdef"),
     ("PORTIVE_API_KEY", "PRTV_keyOne_canaryOfTheKey0123456789abcdef"),
     ("WRONG_KEY", "canary-that-is-no-key"),
 ];

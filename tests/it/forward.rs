@@ -59,7 +59,15 @@ fn connection_cannot_remove_what_the_gateway_sets() {
             assert_eq!(seen.one("x-real-ip").as_deref(), Some("127.0.0.1"), "{nominated}");
         }
     }
-    for nominated in ["Host", "X-Forwarded-For", "close, x-forwarded-proto"] {
+    for nominated in [
+        "Host",
+        "X-Forwarded-For",
+        "close, x-forwarded-proto",
+        "Cookie",
+        "keep-alive ,COOKIE",
+        "authorization",
+        "Origin",
+    ] {
         app.forget();
         assert_eq!(gateway.ask(&get("/x").header("Connection", nominated)).status, 400);
         assert!(app.seen().is_empty(), "{nominated}");

@@ -2,8 +2,10 @@
 
 use crate::support::bench::{
     Bench,
-    Expect::{Broken, Lenient, Passed, Refused},
+    Expect::{Broken, Passed, Refused},
+    head,
 };
+use crate::support::{App, Setup};
 
 #[test]
 fn content_length_is_one_plain_number() {
@@ -111,29 +113,43 @@ fn transfer_encoding_is_chunked_and_alone() {
 }
 
 #[test]
-fn chunks_are_well_formed_or_the_connection_ends() {
+fn chunks_are_well_formed_or_the_request_is_refused() {
     const TE: &[u8] = b"Transfer-Encoding: chunked\r\n";
     Bench::new().fields(&[
-        ("0x", TE, b"0x5\r\nhello\r\n0\r\n\r\n", Broken),
-        ("minus", TE, b"-5\r\nhello\r\n0\r\n\r\n", Broken),
-        ("plus", TE, b"+5\r\nhello\r\n0\r\n\r\n", Broken),
-        ("no digits", TE, b"\r\nhello\r\n0\r\n\r\n", Lenient),
-        ("letters", TE, b"xyz\r\nhello\r\n0\r\n\r\n", Broken),
-        ("beyond 64 bits", TE, b"10000000000000005\r\nhello\r\n0\r\n\r\n", Broken),
-        ("all ones", TE, b"FFFFFFFFFFFFFFFF\r\nhello\r\n0\r\n\r\n", Broken),
-        ("bare LF after the size", TE, b"5\nhello\r\n0\r\n\r\n", Broken),
-        ("bare LF after the data", TE, b"5\r\nhello\n0\r\n\r\n", Broken),
-        ("bare CR after the size", TE, b"5\rhello\r\n0\r\n\r\n", Broken),
-        ("too little data", TE, b"6\r\nhello\r\n0\r\n\r\n", Broken),
-        ("too much data", TE, b"4\r\nhello\r\n0\r\n\r\n", Broken),
-        ("NUL in the size", TE, b"5\x00\r\nhello\r\n0\r\n\r\n", Broken),
-        ("LF in an extension", TE, b"5;a\nb\r\nhello\r\n0\r\n\r\n", Lenient),
+        ("0x", TE, b"0x5\r\nhello\r\n0\r\n\r\n", Refused),
+        ("minus", TE, b"-5\r\nhello\r\n0\r\n\r\n", Refused),
+        ("plus", TE, b"+5\r\nhello\r\n0\r\n\r\n", Refused),
+        ("no digits", TE, b"\r\nhello\r\n0\r\n\r\n", Refused),
+        ("letters", TE, b"xyz\r\nhello\r\n0\r\n\r\n", Refused),
+        ("beyond 64 bits", TE, b"10000000000000005\r\nhello\r\n0\r\n\r\n", Refused),
+        ("all ones", TE, b"FFFFFFFFFFFFFFFF\r\nhello\r\n0\r\n\r\n", Refused),
+        ("bare LF after the size", TE, b"5\nhello\r\n0\r\n\r\n", Refused),
+        ("bare LF after the data", TE, b"5\r\nhello\n0\r\n\r\n", Refused),
+        ("bare CR after the size", TE, b"5\rhello\r\n0\r\n\r\n", Refused),
+        ("too little data", TE, b"6\r\nhello\r\n0\r\n\r\n", Refused),
+        ("too much data", TE, b"4\r\nhello\r\n0\r\n\r\n", Refused),
+        ("NUL in the size", TE, b"5\x00\r\nhello\r\n0\r\n\r\n", Refused),
+        ("LF in an extension", TE, b"5;a\nb\r\nhello\r\n0\r\n\r\n", Refused),
         (
             "an endless extension",
             TE,
             &[&b"5;"[..], &[b'a'; 20_000], b"\r\nhello\r\n0\r\n\r\n"].concat(),
-            Lenient,
+            Broken,
         ),
+        ("an extension without a name", TE, b"5;\r\nhello\r\n0\r\n\r\n", Refused),
+        ("blanks behind the size", TE, b"5 \r\nhello\r\n0\r\n\r\n", Refused),
+        ("blanks before the size", TE, b" 5\r\nhello\r\n0\r\n\r\n", Refused),
+        ("CR in an extension", TE, b"5;a\rb\r\nhello\r\n0\r\n\r\n", Refused),
+        ("NUL in an extension", TE, b"5;a\x00\r\nhello\r\n0\r\n\r\n", Refused),
+        ("a quote that stays open", TE, b"5;a=\"b\r\nhello\r\n0\r\n\r\n", Refused),
+        ("LF in quotes", TE, b"5;a=\"\n\"\r\nhello\r\n0\r\n\r\n", Refused),
+        ("a blank line before the last chunk", TE, b"5\r\nhello\r\n\r\n0\r\n\r\n", Refused),
+        ("an empty last chunk", TE, b"5\r\nhello\r\n\r\n\r\n", Refused),
+        ("a bare LF at the end", TE, b"5\r\nhello\r\n0\r\n\n", Refused),
+        ("a folded trailer", TE, b"0\r\nA: b\r\n c\r\n\r\n", Refused),
+        ("a trailer without a colon", TE, b"0\r\nA\r\n\r\n", Refused),
+        ("a trailer with a bare LF", TE, b"0\r\nA: b\nC: d\r\n\r\n", Refused),
+        ("a quoted extension", TE, b"5;a=\"b; c\\\"\"\r\nhello\r\n0\r\n\r\n", Passed),
         ("an extension", TE, b"5;a=b\r\nhello\r\n0\r\n\r\n", Passed),
         ("capital digits", TE, b"A\r\nhellohello\r\n0\r\n\r\n", Passed),
         ("leading zeros", TE, b"0005\r\nhello\r\n000\r\n\r\n", Passed),
@@ -163,4 +179,24 @@ fn http_1_0_has_no_chunks_to_send() {
             Passed,
         ),
     ]);
+}
+
+/// The first chunk may be at the app already when the second one breaks.
+#[test]
+fn a_chunk_that_comes_later_is_judged_too() {
+    let app = App::start();
+    let gateway = Setup::new(&app).start();
+    let later: [&[u8]; 4] =
+        [b"\r\n", b"5;a\nb\r\nhello\r\n", b"5\nhello\r\n", b"0\r\nA\nB: c\r\n\r\n"];
+    for bad in later {
+        let mut conn = gateway.connect();
+        conn.write(&head("POST", "/do/mirror", b"Transfer-Encoding: chunked\r\n"));
+        conn.write(b"5\r\nhello\r\n");
+        assert_eq!(conn.next_head().unwrap().status, 200);
+        assert_eq!(conn.chunk(), b"hello", "while the request is open");
+        drop(conn.try_write(&[bad, b"0\r\n\r\n"].concat()));
+        conn.try_finish();
+        let said = String::from_utf8_lossy(&conn.rest()).into_owned();
+        assert!(!said.contains("0\r\n\r\n"), "{}: a whole answer: {said}", bad.escape_ascii());
+    }
 }

@@ -333,3 +333,21 @@ fn what_http_1_cannot_say_unambiguously_goes_no_further() {
         assert_eq!(gateway.ask(&get("/after")).json()["target"], "/after", "{name}");
     }
 }
+
+#[test]
+fn a_body_behind_a_length_of_zero_never_reaches_the_app() {
+    let app = App::start();
+    let gateway = Setup::new(&app).start();
+    let head: [(&[u8], &[u8]); 5] = [
+        (b":method", b"POST"),
+        (b":scheme", b"http"),
+        (b":path", b"/x"),
+        (b":authority", b"app.test"),
+        (b"content-length", b"0"),
+    ];
+    send_raw(&gateway.address, &head, Some(b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assert!(app.seen().is_empty(), "{:?}", app.seen());
+    // An empty frame that ends the stream is no body.
+    send_raw(&gateway.address, &head, Some(b""));
+    assert_eq!(app.only().path(), "/x");
+}

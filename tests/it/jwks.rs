@@ -185,6 +185,10 @@ fn check_names_the_keys_of_a_rotation() {
         std::fs::copy(format!("{from}{pem}"), folder.join(name)).unwrap();
     }
     std::fs::write(folder.join("secret"), "0123456789abcdef0123456789abcdef").unwrap();
+    for name in ["new.pem", "old.pem", "secret"] {
+        let own = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(folder.join(name), own).unwrap();
+    }
     let text = r#"
 [upstream]
 servers = ["http://127.0.0.1:3000"]
@@ -192,9 +196,11 @@ servers = ["http://127.0.0.1:3000"]
 kind = "jwt"
 secret = "file:secret"
 cookie = "session"
+audience = "app"
 [token.convex]
 path = "/api/convex"
 preset = "convex"
+limit = "30/minute"
 key = [{ private_key = "file:new.pem", kid = "2026-07", alg = "ES256" }, { private_key = "file:old.pem", kid = "2026-01" }]
 params = { iss = "https://app.example.com", aud = "convex" }
 "#;

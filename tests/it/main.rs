@@ -70,6 +70,8 @@ mod upgrade;
 mod upgrade_limits;
 mod upstream_tls;
 mod upstreams;
+mod user_prefix;
 mod vendor;
+mod warnings;
 mod watch;
 mod websocket;

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::reference::{Schema, names};
-use super::{folder, portcullis, run};
+use super::{folder, portcullis, problems_of, run};
 
 const EXAMPLE: &str = include_str!("../../gateway.toml");
 const UPSTREAM: &str = "[upstream]\nservers = [\"http://127.0.0.1:3000\"]\n";
@@ -61,7 +61,7 @@ fn every_commented_block_of_the_example_holds() {
         let session = if block.contains("[session]") { "" } else { SESSION };
         let folder = folder(&format!("example-{index}"), &format!("{upstream}{session}{block}"));
         let output = portcullis(&folder, &["check"]).envs(secrets(block)).output().unwrap();
-        let problems = String::from_utf8(output.stderr).unwrap();
+        let problems = problems_of(output.stderr);
         assert_eq!((output.status.code(), problems.as_str()), (Some(0), ""), "{block}");
     }
 }

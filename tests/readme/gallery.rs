@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::pages::{self, texts};
-use super::{folder, portcullis};
+use super::{folder, portcullis, problems_of};
 
 pub(super) const PAGE: &str = "deploy/guides/vendors.md";
 
@@ -78,8 +78,8 @@ impl Reader {
     fn run(&self, arguments: &[&str]) -> (i32, String, String) {
         let mut command: Command = portcullis(&self.folder, arguments);
         let output = command.envs(self.secrets.iter().cloned()).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        (output.status.code().unwrap_or(-1), stdout, problems_of(output.stderr))
     }
 
     fn mint(&self, name: &str) -> Value {

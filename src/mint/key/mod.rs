@@ -8,6 +8,7 @@ mod signer;
 mod split;
 mod table;
 mod text;
+mod weak;
 
 pub(crate) use published::PublicKey;
 pub(crate) use signer::Signer;
@@ -16,3 +17,4 @@ pub(super) use encoding::Encoding;
 pub(super) use shape::{KeyShape, KeyUse, Publishing};
 pub(super) use table::{KeyTable, Member};
 pub(super) use text::{extract, is_pem};
+pub(super) use weak::weak_key;

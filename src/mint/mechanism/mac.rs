@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::base::secret::Secret;
 use crate::base::text::hex;
 use crate::document::{At, FromNode, Node};
-use crate::mint::key::{Encoding, KeyTable};
+use crate::mint::key::{Encoding, KeyTable, weak_key};
 use crate::mint::layered_table::LayeredTable;
 use crate::mint::template::{self, Names};
 
@@ -49,6 +49,9 @@ impl Mac {
             }
         };
         let secret = decoded(names.keys, encoding, names.token)?;
+        if let Some((name, _)) = names.keys.signing() {
+            weak_key(names.token, name, &secret, 32);
+        }
         let hash = hash?;
         let kind = if suffix {
             MacKind::SecretSuffix(hash.digest_algorithm(), secret)

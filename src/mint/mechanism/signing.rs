@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily};
 
 use crate::base::secret::Secret;
 use crate::document::At;
-use crate::mint::key::{Encoding, KeyTable, Signer, extract, is_pem};
+use crate::mint::key::{Encoding, KeyTable, Signer, extract, is_pem, weak_key};
 use crate::mint::layered_table::LayeredTable;
 
 /// The settings that choose algorithm and key.
@@ -63,6 +63,9 @@ impl Signing {
             AlgorithmFamily::Hmac => self.encoding.decode(secret),
             _ => Some(secret.clone()),
         };
+        if let (Some(shortest), Some(secret)) = (shortest(algorithm), &secret) {
+            weak_key(token, name, secret, shortest);
+        }
         let signer = secret.and_then(|secret| Signer::new(algorithm, &secret));
         if signer.is_none() {
             token.problem(format!(
@@ -97,6 +100,16 @@ fn named(at: &At<'_>) -> Option<Algorithm> {
         at.wrong(ALGORITHMS);
     }
     algorithm
+}
+
+/// Fewest bytes of a shared secret (RFC 7518 section 3.2).
+fn shortest(algorithm: Algorithm) -> Option<usize> {
+    match algorithm {
+        Algorithm::HS256 => Some(32),
+        Algorithm::HS384 => Some(48),
+        Algorithm::HS512 => Some(64),
+        _ => None,
+    }
 }
 
 fn expected(algorithm: Algorithm) -> &'static str {

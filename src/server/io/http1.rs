@@ -4,9 +4,9 @@
 //! its end, however long the app takes. While it waits for the app it also polls the
 //! client for reading, so each read here first sends what is left.
 //!
-//! Request lines are inspected here, because nothing later sees them as they came; and the
-//! framework's refusals of heads that it cannot parse get a body, a log line and a counter
-//! here, because no hook is called for them.
+//! Request lines and chunked bodies are inspected here, because nothing later sees them
+//! as they came; and the framework's refusals of heads that it cannot parse get a body, a
+//! log line and a counter here, because no hook is called for them.
 
 use std::io;
 use std::pin::Pin;
@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::passthrough::pass_on;
-use crate::gateway::connection::{Connection, Reader};
+use crate::gateway::connection::{Connection, Reader, Received};
 use crate::gateway::pace::Pace;
 use crate::gateway::unreadable;
 use crate::observe::{ConnectionEvent, Event, LatePart};
@@ -153,11 +153,17 @@ impl AsyncRead for Http1Io {
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
-        let arrived = buffer.filled().get(before..).unwrap_or_default();
-        if let Some(escaped) = self.reader.received(arrived) {
-            buffer.set_filled(before);
-            self.unread = escaped.into();
-            self.give_unread(buffer);
+        match self.reader.received(buffer.filled().get(before..).unwrap_or_default()) {
+            Received::AsTheyAre => {}
+            Received::Instead(escaped) => {
+                buffer.set_filled(before);
+                self.unread = escaped.into();
+                self.give_unread(buffer);
+            }
+            Received::Malformed => {
+                buffer.set_filled(before);
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
         }
         read
     }

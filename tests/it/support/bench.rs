@@ -10,13 +10,10 @@ pub(crate) enum Expect {
     Refused,
     /// 4xx or no answer; the app may have seen the head before the body broke.
     Broken,
-    /// The framework reads more into it than it should, but frames the body anew:
-    /// the app sees one request, and what follows is not read as another.
-    Lenient,
     /// One answer; the app sees one request.
     Passed,
 }
-use Expect::{Broken, Lenient, Passed, Refused};
+use Expect::{Broken, Passed, Refused};
 
 const SMUGGLED: &[u8] = b"GET /smuggled HTTP/1.1\r\nHost: app.test\r\nX-Auth-User: root\r\n\r\n";
 
@@ -65,7 +62,7 @@ impl Bench {
                 );
                 assert!(seen.len() <= 1, "{context}: the app saw {seen:?}");
             }
-            Lenient | Passed => {
+            Passed => {
                 let status = answer.as_ref().map(|answer| answer.status);
                 assert!(matches!(status, Some(200 | 401)), "{context}");
                 assert!(seen.len() <= 1, "{context}: the app saw {seen:?}");

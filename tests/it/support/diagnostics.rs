@@ -32,6 +32,7 @@ pub(super) fn capture() {
             .with_default(LevelFilter::WARN);
         let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Memory);
         tracing_subscriber::registry().with(targets).with(layer).init();
+        portcullis::testing::forward_libraries(tracing::Level::WARN);
     });
 }
 

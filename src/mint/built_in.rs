@@ -1,0 +1,10 @@
+//! The text of the built-in presets, which stand below everything that reads them.
+
+pub(super) const BUILT_IN: &str = include_str!("presets.toml");
+
+/// Whether a preset is one of ours: then its vendor draws the keys.
+pub(super) fn is_built_in(name: &str) -> bool {
+    let is_head =
+        |line: &str| line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) == Some(name);
+    BUILT_IN.lines().any(is_head)
+}
