@@ -47,8 +47,8 @@ impl Revocations {
         });
         table.finish();
         Some(Self {
-            file: file.map_or(Some(RevocationsFile::Default), |file| file)?,
-            end_streams: end_streams.map_or(Some(EndStreams::default()), |read| read)?,
+            file: file.unwrap_or(Some(RevocationsFile::Default))?,
+            end_streams: end_streams.unwrap_or(Some(EndStreams::Revoked))?,
         })
     }
 

@@ -95,7 +95,7 @@ fn stays_open(status: StatusCode, headers: &HeaderMap) -> bool {
                 let start = media.get(..stream.len());
                 start.is_some_and(|start| start.eq_ignore_ascii_case(stream.as_bytes()))
             };
-            STREAMS.iter().any(|stream| begins(&stream))
+            STREAMS.iter().any(begins)
         })
 }
 

@@ -146,7 +146,7 @@ impl Jar {
 
     /// Whether `find` picks all cookies of these different names, where no others of its
     /// own were sent. False where it is not plain.
-    pub(crate) fn picks_all<'n>(&self, sent: impl Iterator<Item = &'n [u8]> + Clone) -> bool {
+    pub(crate) fn picks_all<'n>(&self, sent: &(impl Iterator<Item = &'n [u8]> + Clone)) -> bool {
         let count = sent.clone().count();
         let is_whole = |own: &String| count == 1 && sent.clone().all(|name| name == own.as_bytes());
         let are_chunks = |own: &String| {

@@ -86,7 +86,7 @@ fn is_plain(header: &[u8], source: &Source) -> bool {
     source.picks_plainly(own.get(..count).unwrap_or_default())
 }
 
-fn select<'s>(header: &[u8], sources: &mut dyn Iterator<Item = (&'s Source, bool)>) -> Passing {
+fn select(header: &[u8], sources: &mut dyn Iterator<Item = (&Source, bool)>) -> Passing {
     let parts: Vec<&[u8]> = header.split(|&b| b == b';').collect();
     let spelled: Vec<Vec<Vec<u8>>> = parts.iter().map(|part| spellings(part)).collect();
     let mut kept = vec![Claim::None; parts.len()];

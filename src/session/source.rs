@@ -224,7 +224,7 @@ impl Source {
     pub(super) fn picks_plainly(&self, names: &[&[u8]]) -> bool {
         let Compiled { jar, verifier, .. } = &self.compiled;
         let names = names.iter().copied();
-        jar.picks_all(names.filter(|name| verifier.is_judged(jar, name)))
+        jar.picks_all(&names.filter(|name| verifier.is_judged(jar, name)))
     }
 
     /// Whether any of these cookies is one that this source reads.

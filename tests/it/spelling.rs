@@ -178,6 +178,8 @@ fn a_bad_session_is_nobody_whatever_the_client_claims() {
         assert_eq!(gateway.ask(&request).status, 200);
         let seen = app.only();
         assert_eq!((seen.one("x-auth-user"), seen.one("x-page-token")), (None, None), "{cookie}");
-        assert_eq!(seen.one("cookie").as_deref(), Some(cookie));
+        // An empty one is not what the verdict rests on.
+        let passes = cookie != "session=";
+        assert_eq!(seen.one("cookie").as_deref(), passes.then_some(cookie));
     }
 }
