@@ -1,6 +1,6 @@
 //! The syntax of a host with an optional port, as `Host` and URLs carry it.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// `uri-host [ ":" port ]` (RFC 9110 section 7.2) with a host name as DNS and
 /// its users write them; no user information, no list.
@@ -20,6 +20,16 @@ pub fn is_host(host: &[u8]) -> bool {
     name_is_fine && port_is_fine
 }
 
+/// Whether a host without its port is this machine, whatever a resolver may say:
+/// `localhost` or an address of the loopback network.
+pub fn is_loopback(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    match bare.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
 /// Letters, digits, `-` and `_`, with single dots between and one behind.
 fn is_name(name: &[u8]) -> bool {
     let mut after_dot = true;
@@ -33,4 +43,29 @@ fn is_name(name: &[u8]) -> bool {
         }
     }
     !name.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_cannot_leave_this_machine_is_loopback() {
+        for host in ["localhost", "LocalHost", "127.0.0.1", "127.9.8.7", "::1", "[::1]"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        assert!(is_loopback("::ffff:127.0.0.1"));
+        for host in [
+            "localhost.example",
+            "localhost.",
+            "127.0.0.1.example",
+            "0.0.0.0",
+            "10.0.0.1",
+            "127.1",
+            "::2",
+            "",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
 }

@@ -119,10 +119,15 @@ pub struct Located<T> {
     pub path: String,
 }
 
+impl<T> Located<T> {
+    pub fn new(at: &At<'_>, value: T) -> Self {
+        Self { value, offset: at.node.span.start, path: at.path.clone() }
+    }
+}
+
 impl<T: FromNode> FromNode for Located<T> {
     fn read(at: &At<'_>) -> Option<Self> {
-        let value = T::read(at)?;
-        Some(Self { value, offset: at.node.span.start, path: at.path.clone() })
+        T::read(at).map(|value| Self::new(at, value))
     }
 }
 

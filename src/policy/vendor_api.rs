@@ -5,10 +5,9 @@
 //! reaches no other server. It travels encrypted to a server whose certificate is
 //! checked, or stays on this machine.
 
-use std::net::IpAddr;
-
 use http::HeaderValue;
 
+use crate::base::host::is_loopback;
 use crate::base::secret::Secret;
 use crate::document::{At, Table};
 use crate::upstream::{Address, Upstream, Verify};
@@ -78,10 +77,7 @@ fn readable(at: &At<'_>) -> Option<Secret> {
 /// The key must not travel unencrypted.
 fn check_transport(at: &At<'_>, upstream: &Upstream) {
     let is_readable = |address: &Address| match address {
-        Address::Tcp { host, tls, .. } => {
-            let is_here = host.parse::<IpAddr>().map_or(host == "localhost", |ip| ip.is_loopback());
-            !tls && !is_here
-        }
+        Address::Tcp { host, tls, .. } => !tls && !is_loopback(host),
         Address::Unix(_) => false,
     };
     if upstream.servers().iter().any(|server| is_readable(server)) {

@@ -148,8 +148,13 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// Headers a rule may not set, because framing and routing depend on them.
+/// Headers a rule may not set, because framing, routing and sessions depend on them.
 pub fn is_reserved(name: &HeaderName) -> bool {
+    is_framing(name) || *name == header::COOKIE || name.as_str().contains(['_', '.'])
+}
+
+/// Headers that say which server a request is for, or where its body ends.
+pub fn is_framing(name: &HeaderName) -> bool {
     [
         header::HOST,
         header::CONNECTION,
@@ -158,10 +163,8 @@ pub fn is_reserved(name: &HeaderName) -> bool {
         header::TE,
         header::TRAILER,
         header::UPGRADE,
-        header::COOKIE,
     ]
     .contains(name)
-        || name.as_str().contains(['_', '.'])
 }
 
 #[cfg(test)]
