@@ -5,12 +5,12 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use portcullis::base::clock::Now;
-use portcullis::base::secret::Secrets;
-use portcullis::config::Config;
-use portcullis::document::{At, Node, Problems};
-use portcullis::mint::Subject;
-use portcullis::session::{Cookies, Identity, Source};
+use portcullis::testing::Config;
+use portcullis::testing::Now;
+use portcullis::testing::Secrets;
+use portcullis::testing::Subject;
+use portcullis::testing::{At, Node, Problems};
+use portcullis::testing::{Cookies, Identity, Source};
 use serde_json::{Map, Value, json};
 
 use crate::servers::gateway_toml;

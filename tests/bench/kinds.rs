@@ -12,15 +12,15 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis::base::clock::{Clock, Now};
-use portcullis::base::secret::Secrets;
-use portcullis::config::Config;
-use portcullis::document::{At, Node, Problems};
-use portcullis::identify::cache::Sessions;
-use portcullis::identify::resolve::Servers;
-use portcullis::identify::revocation::Revoked;
-use portcullis::policy::Policy;
-use portcullis::session::{Cell, Check, Cookies, Query, Row, Source, StoreAnswer};
+use portcullis::testing::Config;
+use portcullis::testing::Policy;
+use portcullis::testing::Revoked;
+use portcullis::testing::Secrets;
+use portcullis::testing::Servers;
+use portcullis::testing::Sessions;
+use portcullis::testing::{At, Node, Problems};
+use portcullis::testing::{Cell, Check, Cookies, Query, Row, Source, StoreAnswer};
+use portcullis::testing::{Clock, Now};
 use serde_json::{Value, json};
 
 use crate::median;
@@ -127,7 +127,7 @@ impl Case {
         let verify = self.sessions.verify(&self.policy, &self.servers, &self.revoked, cookies, now);
         match pin!(verify).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(judged) => {
-                Some(matches!(judged.verdict, portcullis::session::Verdict::Known(..)))
+                Some(matches!(judged.verdict, portcullis::testing::Verdict::Known(..)))
             }
             Poll::Pending => None,
         }

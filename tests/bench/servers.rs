@@ -14,12 +14,12 @@ use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::listening::Service;
-use portcullis::base::clock::Clock;
-use portcullis::base::secret::Secrets;
-use portcullis::config::{Config, Format};
-use portcullis::observe::{AccessLog, AuditLog, Sink};
-use portcullis::server::{Listeners, Shutdown, SignalHandlers, serve};
-use portcullis::state::State;
+use portcullis::testing::Clock;
+use portcullis::testing::Secrets;
+use portcullis::testing::State;
+use portcullis::testing::{AccessLog, AuditLog, Sink};
+use portcullis::testing::{Config, Format};
+use portcullis::testing::{Listeners, Shutdown, SignalHandlers, serve};
 
 use crate::cookies::SECRET;
 use crate::process::free_address;

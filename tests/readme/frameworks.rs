@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use portcullis::base::secret::Secrets;
-use portcullis::document::{At, Node, Problems};
-use portcullis::session::{Cell, Check, Cookies, Identity, Query, Row, Source, StoreAnswer};
+use portcullis::testing::Secrets;
+use portcullis::testing::{At, Node, Problems};
+use portcullis::testing::{Cell, Check, Cookies, Identity, Query, Row, Source, StoreAnswer};
 use serde_json::{Value, json};
 
 use super::pages::{ten_lines, texts};

@@ -14,9 +14,9 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use jsonschema::Validator;
-use portcullis::base::secret::Secrets;
-use portcullis::config::Config;
-use portcullis::document::{Node, Problems};
+use portcullis::testing::Config;
+use portcullis::testing::Secrets;
+use portcullis::testing::{Node, Problems};
 use serde_json::{Value, json};
 
 /// A key that no reader asks for.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use portcullis::document::{Node, Problems};
+use portcullis::testing::{Node, Problems};
 use serde_json::{Map, Value, json};
 
 const EXAMPLE: &str = include_str!("../../gateway.toml");

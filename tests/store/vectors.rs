@@ -3,11 +3,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis::base::clock::{Clock, Now};
-use portcullis::base::secret::Secrets;
-use portcullis::document::{At, Node, Problems};
-use portcullis::identify::resolve::Servers;
-use portcullis::session::{Cookies, Source};
+use portcullis::testing::Secrets;
+use portcullis::testing::Servers;
+use portcullis::testing::{At, Node, Problems};
+use portcullis::testing::{Clock, Now};
+use portcullis::testing::{Cookies, Source};
 use serde_json::{Value, json};
 
 use crate::columns::{block_on, execute};
@@ -55,7 +55,7 @@ fn differs(vector: &Value, url: &str) -> Option<String> {
         }
         Err(_) => expected["outcome"] == "reject",
     });
-    let unanswered = matches!(&found, Err(portcullis::session::Refused::Unanswered(_)));
+    let unanswered = matches!(&found, Err(portcullis::testing::Refused::Unanswered(_)));
     (!agrees || unanswered).then(|| format!("{}: {found:?}", vector["id"]))
 }
 

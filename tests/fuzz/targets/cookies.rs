@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 
-use portcullis::session::Cookies;
+use portcullis::testing::Cookies;
 
 use super::vectors::{Case, cases, kinds};
 use super::{numbered, with_number};

@@ -1,9 +1,9 @@
 //! `gateway.toml`, in whatever state: every problem has a place in the file, and
 //! a configuration with problems is refused.
 
-use portcullis::base::secret::Secrets;
-use portcullis::config::Config;
-use portcullis::document::{Node, Problems};
+use portcullis::testing::Config;
+use portcullis::testing::Secrets;
+use portcullis::testing::{Node, Problems};
 use serde_json::{Value, json};
 
 use super::templates;

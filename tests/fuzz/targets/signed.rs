@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 use aws_lc_rs::{hmac, pbkdf2};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
-use portcullis::base::secret::Secrets;
-use portcullis::document::{At, Node, Problems};
-use portcullis::session::{Cookies, Source};
+use portcullis::testing::Secrets;
+use portcullis::testing::{At, Node, Problems};
+use portcullis::testing::{Cookies, Source};
 use serde_json::{Value, json};
 
 use super::vectors::{cases, kinds};

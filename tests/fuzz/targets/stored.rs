@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use portcullis::session::{Cell, Check, Cookies, Question, StoreAnswer};
+use portcullis::testing::{Cell, Check, Cookies, Question, StoreAnswer};
 
 use super::vectors::{Case, answer, cases, kinds};
 use super::{numbered, with_number};

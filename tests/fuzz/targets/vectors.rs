@@ -6,7 +6,7 @@ mod reader;
 
 use std::sync::OnceLock;
 
-use portcullis::session::{Cookies, Identity, Rejected, Source};
+use portcullis::testing::{Cookies, Identity, Rejected, Source};
 use serde_json::Value;
 
 pub(crate) use reader::{answer, folder};

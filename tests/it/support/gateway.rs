@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use portcullis::base::clock::{Clock, ManualClock};
-use portcullis::base::lock::Lock;
-use portcullis::base::secret::Secrets;
-use portcullis::config::{Config, Format};
-use portcullis::observe::{AccessLog, AuditLog, Sink};
-use portcullis::server::{Listeners, Stop, serve};
-use portcullis::state::State;
+use portcullis::testing::Lock;
+use portcullis::testing::Secrets;
+use portcullis::testing::State;
+use portcullis::testing::{AccessLog, AuditLog, Sink};
+use portcullis::testing::{Clock, ManualClock};
+use portcullis::testing::{Config, Format};
+use portcullis::testing::{Listeners, Stop, serve};
 use serde_json::Value;
 
 use super::{
