@@ -44,7 +44,7 @@ pub enum Decision<'p> {
 }
 
 impl Plan<'_> {
-    /// Whether the app, or whoever the route names, gets to see the request.
+    /// Whether the request goes to the app, or to the upstream that its route names.
     pub fn forwards(&self) -> bool {
         match self {
             Self::Forward(_) => true,

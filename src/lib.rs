@@ -6,40 +6,55 @@
 //! # One request
 //!
 //! ```text
-//! listener ─ server: bound sockets, connection guard, TLS
+//! server/accept, connection         sockets, limits of connections, TLS
 //!    │
-//! gateway::request_filter             the only file where a request meets the framework
-//!    ├─ request::admit                refuse what can be read in two ways
-//!    ├─ decide::plan                  which rule; method; where from     (pure)
-//!    ├─ memo → session                whose cookie is it                 (pure, remembered)
-//!    │    └─ ask → store, outbound    where the cookie alone does not say
-//!    ├─ decide::decide                forward, issue, answer or refuse   (pure)
-//!    ├─ issue: limit → cache → mint   the token path
-//!    ├─ forward::edit                 what may pass to the app           (pure)
-//!    └─ respond                       the only place that picks a status
+//! gateway/hooks                     where the framework calls in
+//!    ├─ request/view: admit         refuse what is malformed                  (pure)
+//!    ├─ gateway/request: handle     the steps below, with one policy and one clock reading
+//!    │    ├─ decide: plan           which rule, method, where from            (pure)
+//!    │    ├─ identify/identifier    whose session: remembered, or verified
+//!    │    │    ├─ session           reads and judges the cookie               (pure)
+//!    │    │    └─ identify/resolve  asks the store, the app or the key server
+//!    │    ├─ decide: decide         forward, issue, answer or refuse          (pure)
+//!    │    └─ issue/issuer           limit, cache, mint or fetch the token
+//!    ├─ request/headers             what may pass on to the app               (pure)
+//!    ├─ upstream, gateway/peer      which server of the app
+//!    └─ request/refusal             status, code and text of every refusal    (pure)
 //! ```
 //!
+//! What happens on the way is told once, as an `observe::Event`; metrics, access log and
+//! audit log are its sinks.
+//!
 //! The modules, from the command line down to the ground. A module uses what stands
-//! below it in this list, never what stands above (`tests/house_rules.rs` holds that).
+//! below it in this list, never what stands above (`tests/house_rules` holds that).
 
-pub mod cli;
-pub mod demo;
-pub mod server;
-pub mod gateway;
-pub mod reload;
-pub mod state;
-pub mod decide;
-pub mod identify;
-pub mod issue;
-pub mod observe;
-pub mod config;
-pub mod policy;
-pub mod mint;
-pub mod request;
-pub mod session;
-pub mod limit;
-pub mod upstream;
-pub mod outbound;
-pub mod edge;
-pub mod document;
-pub mod base;
+// The shared reader of test vectors names the crate as an integration test does.
+#[cfg(test)]
+extern crate self as portcullis;
+
+mod cli;
+mod demo;
+mod server;
+mod gateway;
+mod reload;
+mod state;
+mod decide;
+mod identify;
+mod issue;
+mod observe;
+mod config;
+mod policy;
+mod mint;
+mod request;
+mod session;
+mod limit;
+mod upstream;
+mod outbound;
+mod edge;
+mod document;
+mod base;
+
+#[doc(hidden)]
+pub mod testing;
+
+pub use cli::main;

@@ -14,7 +14,7 @@ use tokio::runtime::{Handle, Runtime};
 
 use crate::base::clock::{Clock, Now};
 use crate::config::Config;
-use crate::edge::{Certificate, Crowd, Edge};
+use crate::edge::{Certificate, ConnectionCounts, Edge};
 use crate::identify::{CurrentPolicy, Identifier};
 use crate::issue::Issuer;
 use crate::mint::identity_assertion::Assertions;
@@ -22,7 +22,7 @@ use crate::mint::well_known::Retired;
 use crate::observe::{AccessLog, AuditLog, Gauges, ServerGauge, Telemetry};
 use crate::outbound::Outbound;
 use crate::policy::Policy;
-use crate::upstream::{Endpoint, Upstream};
+use crate::upstream::{Endpoint, Pools, Upstream};
 
 /// The process, as its requests see it.
 pub struct State {
@@ -30,9 +30,11 @@ pub struct State {
     edge: ArcSwap<Edge>,
     pub identifier: Identifier,
     pub issuer: Issuer,
+    /// What is known of the app's servers.
+    pub pools: Pools,
     pub telemetry: Arc<Telemetry>,
     pub clock: Clock,
-    pub crowd: Arc<Crowd>,
+    pub connections: Arc<ConnectionCounts>,
     pub assertions: Assertions,
     /// Published keys that are no longer in the settings.
     pub retired: Retired,
@@ -53,11 +55,12 @@ impl State {
         Self {
             policy: ArcSwap::from_pointee(policy),
             edge: ArcSwap::from_pointee(edge),
+            pools: Pools::default(),
             identifier: Identifier::new(&runtime, clock.clone()),
             issuer: Issuer::new(caller, clock.clone(), telemetry.clone()),
             telemetry,
             clock,
-            crowd: Arc::default(),
+            connections: Arc::default(),
             assertions: Assertions::default(),
             retired: Retired::default(),
             idle_seconds: server.idle_timeout.as_secs().max(1),
@@ -80,7 +83,7 @@ impl State {
         let policy = self.policy();
         let now = self.clock.now();
         let problem = |upstream: &Arc<Upstream>| {
-            Some(format!("{} {}", upstream.label(), upstream.problem(now)?))
+            Some(format!("{} {}", upstream.label(), self.pools.of(upstream).problem(now)?))
         };
         let mut unready: Vec<_> = policy.upstreams.iter().filter_map(problem).collect();
         unready.extend(self.identifier.unready(&policy).await);
@@ -110,13 +113,11 @@ impl State {
     /// connections to stores and the state of the app's servers carry over.
     pub fn replace(self: &Arc<Self>, policy: Policy) {
         let before = self.policy();
-        for upstream in &policy.upstreams {
-            let same = before.upstreams.iter().find(|before| before.name == upstream.name);
-            same.into_iter().for_each(|before| upstream.inherit(before));
-        }
+        self.pools.prepare(&policy.upstreams);
         self.identifier.supply(&policy);
         self.retired.replace(&before.discovery, &policy.discovery, self.clock.now());
         self.policy.store(Arc::new(policy));
+        self.pools.retain_used();
         self.issuer.forget_failures();
         self.identifier.keep_only_stores(&self.policy());
         self.watch_keys();
@@ -142,7 +143,7 @@ impl State {
             (certificate.label().to_owned(), seconds as f64)
         };
         self.telemetry.render(&Gauges {
-            connections: self.crowd.open(),
+            connections: self.connections.open(),
             in_flight: self.in_flight(),
             certificates: certificates.map(left).collect(),
             buckets: self.issuer.buckets(),
@@ -152,7 +153,7 @@ impl State {
                 .collect(),
             session_errors: self.identifier.failures(),
             audit_failures: self.telemetry.audit_failures(),
-            servers: servers(&policy, now),
+            servers: servers(&policy, &self.pools, now),
         })
     }
 
@@ -172,9 +173,9 @@ impl State {
     }
 }
 
-fn servers(policy: &Policy, now: Now) -> Vec<ServerGauge> {
+fn servers(policy: &Policy, pools: &Pools, now: Now) -> Vec<ServerGauge> {
     let of_upstream = |upstream: &Arc<Upstream>| {
-        let endpoints = upstream.endpoints();
+        let endpoints = pools.of(upstream).endpoints();
         let gauge = |endpoint: &Arc<Endpoint>| ServerGauge {
             upstream: upstream.name.clone(),
             server: endpoint.server.to_string(),

@@ -1,4 +1,4 @@
-//! The syntax of a host with an optional port, as `Host` and URLs carry it.
+//! Hosts: the syntax that `Host` and URLs carry, and the subscriber behind an address.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -43,6 +43,15 @@ fn is_name(name: &[u8]) -> bool {
         }
     }
     !name.is_empty()
+}
+
+/// The subscriber behind an address, as limits count them: an IPv4 address, or the /64
+/// of an IPv6 address, because one subscriber holds at least that much.
+pub fn subscriber(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) & (u128::MAX << 64)).into(),
+        canonical @ IpAddr::V4(_) => canonical,
+    }
 }
 
 #[cfg(test)]

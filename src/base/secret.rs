@@ -1,4 +1,4 @@
-//! Key material: where it is kept and how it is kept out of sight.
+//! Key material: read by reference, kept out of sight.
 //!
 //! A `Secret` cannot be printed, compares in constant time and is wiped when
 //! dropped. `gateway.toml` holds references only (`env:NAME`, `file:PATH`,
@@ -8,13 +8,17 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// Bytes that must not be seen: no `Display`, a `Debug` that prints nothing.
+use crate::base::digest::Digest;
+use crate::base::lock::Lock;
+use crate::base::text::from_hex;
+
+/// Secret bytes: no `Display`, a `Debug` that prints nothing.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
@@ -33,9 +37,8 @@ impl Secret {
     }
 
     /// A digest that tells two secrets apart without revealing either.
-    pub fn digest(&self) -> [u8; 32] {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &self.0);
-        digest.as_ref().try_into().unwrap_or_default()
+    pub fn digest(&self) -> Digest {
+        Digest::new(&self.0)
     }
 }
 
@@ -53,12 +56,12 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Compares without telling, by its duration, where two values differ.
+/// Compares in a time that does not depend on where the values differ.
 pub fn same_bytes(left: &[u8], right: &[u8]) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(left, right).is_ok()
 }
 
-/// Where references are looked up.
+/// The source of references.
 #[derive(Clone, Debug)]
 pub enum Secrets {
     /// Every text is the secret itself. For test vectors; no command uses it.
@@ -71,16 +74,16 @@ pub enum Secrets {
 /// The files that references led to, whether or not they could be read: a change
 /// of any of them is a change of the configuration.
 #[derive(Clone, Debug, Default)]
-pub struct Files(Arc<Mutex<BTreeSet<PathBuf>>>);
+pub struct Files(Arc<Lock<BTreeSet<PathBuf>>>);
 
 impl Files {
     fn note(&self, path: &Path) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+        self.0.lock().insert(path.to_owned());
     }
 
-    /// Every one so far.
+    /// All files so far.
     pub fn all(&self) -> BTreeSet<PathBuf> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }
 
@@ -137,8 +140,8 @@ impl Secrets {
         }
     }
 
-    /// What stands at a path, or behind a reference: for settings that are files
-    /// by nature.
+    /// The content at a path, or behind a reference: for settings that are files by
+    /// nature.
     pub fn resolve_file(&self, text: &str) -> Result<Secret, SecretError> {
         let has_scheme =
             ["credential:", "env:", "file:"].iter().any(|scheme| text.starts_with(scheme));
@@ -221,13 +224,6 @@ fn decode(bytes: Vec<u8>, origin: &str) -> Result<Secret, SecretError> {
         return Err(SecretError::Empty(origin.to_owned()));
     }
     Ok(secret)
-}
-
-/// Lower- or upper-case hexadecimal to bytes.
-pub fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
-    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let (pairs, []) = text.as_chunks::<2>() else { return None };
-    pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect()
 }
 
 fn io_words(kind: std::io::ErrorKind) -> String {

@@ -1,4 +1,4 @@
-//! What a setting may be measured in: durations, rates and sizes.
+//! Units of settings: durations, rates and sizes.
 //!
 //! Parsed once, when the file is read; afterwards the unit lives in the type.
 //! A number without a unit is refused, because half the world reads `60` as
@@ -7,7 +7,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// How often something may happen: `count` times per `window`.
+/// `count` times per `window`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rate {
     pub count: NonZeroU32,

@@ -16,7 +16,7 @@ pub struct Url {
 }
 
 impl Url {
-    /// Credentials in an URL are refused: they would end up in `Host`.
+    /// Credentials in a URL are refused: they would end up in `Host`.
     pub fn parse(text: &str) -> Option<Self> {
         let uri: http::Uri = text.parse().ok()?;
         let is_tls = match uri.scheme_str()? {
@@ -68,15 +68,9 @@ impl Url {
     pub(crate) fn target(&self) -> &str {
         &self.target
     }
-
-    /// The same URL with another path and query, which begin with `/`.
-    #[must_use]
-    pub fn with_target(&self, target: &str) -> Self {
-        Self { target: target.to_owned(), ..self.clone() }
-    }
 }
 
-/// Without the query, which may hold what is nobody's business.
+/// Without the query, which may hold secrets.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.is_tls { "https" } else { "http" };

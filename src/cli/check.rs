@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::file::File;
+use super::online;
+use super::output::{CONFIGURATION, eprint, print};
 use crate::base::clock::Clock;
-use crate::cli::{CONFIGURATION, complain, online, print};
 use crate::config::Config;
 use crate::edge::Tls;
 use crate::policy::Policy;
@@ -41,8 +42,8 @@ pub(super) fn check(path: &Path, options: &Options) -> ExitCode {
     }
 }
 
-/// The keys others have to know by name: those of a rotation, and those that are
-/// published. A line each.
+/// Keys that others know by name: those of a rotation, and published ones. One line
+/// each.
 fn keys(policy: &Policy) -> Vec<String> {
     let mut lines = Vec::new();
     for token in &policy.tokens {
@@ -67,12 +68,12 @@ fn keys(policy: &Policy) -> Vec<String> {
     lines
 }
 
-/// What is allowed but dangerous does not fail the check, but is not silent.
+/// Prints dangerous settings, which do not fail the check.
 fn warn(policy: &Policy) {
-    policy.warnings().iter().for_each(|warning| complain(format_args!("warning: {warning}")));
+    policy.warnings().iter().for_each(|warning| eprint(format_args!("warning: {warning}")));
 }
 
-/// How long each certificate lasts; those that have expired are problems already.
+/// Prints the days each certificate has left; expired ones are problems already.
 fn tell_expiry(tls: &Tls) {
     const DAY: u64 = 24 * 60 * 60;
     let now = Clock::system().now().unix();
@@ -90,7 +91,7 @@ fn contact(policy: &Policy) -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(problems) => {
-            problems.iter().for_each(complain);
+            problems.iter().for_each(eprint);
             ExitCode::from(CONFIGURATION)
         }
         None => ExitCode::FAILURE,

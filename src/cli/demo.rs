@@ -7,24 +7,26 @@ use std::process::ExitCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::output::{CONFIGURATION, eprint, print};
+use super::run;
 use crate::base::clock::Clock;
 use crate::base::secret::{Secret, Secrets};
-use crate::cli::{CONFIGURATION, complain, print, run};
 use crate::config::{Config, Format, Listen, Server};
-use crate::demo::{self, API_KEY, SESSION_SECRET, SampleApp};
-use crate::server::{BindError, Caught, Listeners, serve_alone};
+use crate::demo::{self, API_KEY, MAX_BODY, SESSION_SECRET, SampleApp};
+use crate::server::{BindError, Listeners, SignalHandlers, serve_alone};
 
-/// Where the demo is found, if nothing else listens there.
+/// The demo's address, unless another process listens there.
 const USUAL_ADDRESS: &str = "127.0.0.1:8080";
 const ANY_PORT: Listen = Listen::Tcp(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)));
 
 pub(super) fn demo() -> ExitCode {
     let secret = random(32);
-    let app = demo::server(SampleApp::new(Secret::new(secret.clone()), Clock::system()));
-    let app_address = match serve_alone("app", app, &ANY_PORT) {
+    let app = SampleApp::new(Secret::new(secret.clone()), Clock::system());
+    let answer = move |request: &_| app.answer(request);
+    let app_address = match serve_alone("app", MAX_BODY, answer, &ANY_PORT) {
         Ok(address) => address,
         Err(error) => {
-            complain(error);
+            eprint(error);
             return ExitCode::FAILURE;
         }
     };
@@ -39,22 +41,22 @@ pub(super) fn demo() -> ExitCode {
         Ok(config) => config,
         Err(problems) => {
             // A test reads the demo's settings, so this is a build gone wrong.
-            problems.iter().for_each(|problem| complain(problem.display("demo", "")));
+            problems.iter().for_each(|problem| eprint(problem.display("demo", "")));
             return ExitCode::from(CONFIGURATION);
         }
     };
     config.server.admin = None;
     config.log.format = Some(Format::Text);
     config.log.level = tracing::Level::WARN;
-    let caught = Caught::but_hangups();
+    let caught = SignalHandlers::but_hangups();
     let listeners = match bind(&mut config.server) {
         Ok(listeners) => listeners,
         Err(errors) => {
-            errors.iter().for_each(complain);
+            errors.iter().for_each(eprint);
             return ExitCode::FAILURE;
         }
     };
-    // Only now: whoever reads the address may open it at once.
+    // Only now: the reader may open the address at once.
     let listen: String = listeners.addresses().collect();
     print(introduction(&settings(&listen), &listen));
     run::serve_on(listeners, caught, config, None)
@@ -79,8 +81,8 @@ fn introduction(settings: &str, listen: &str) -> String {
 /// Random text that carries `bytes` bytes of randomness.
 fn random(bytes: usize) -> String {
     let mut buffer = vec![0; bytes];
-    // The generator fails only where the system has no randomness at all; a
-    // zero secret then harms nobody but the demo.
+    // The generator fails only where the system has no randomness at all; a zero secret
+    // then harms only the demo.
     let _ = aws_lc_rs::rand::fill(&mut buffer);
     URL_SAFE_NO_PAD.encode(buffer)
 }

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::output::{CONFIGURATION, eprint};
 use crate::base::secret::Secrets;
-use crate::cli::{CONFIGURATION, complain};
 use crate::config::secrets_beside;
 use crate::document::Problem;
 
@@ -20,7 +20,7 @@ impl File {
     /// Reads the file, or says why it cannot be.
     pub(super) fn read(path: &Path) -> Result<Self, ExitCode> {
         let failed = |why: &str| {
-            complain(format_args!("{}: {why}", path.display()));
+            eprint(format_args!("{}: {why}", path.display()));
             ExitCode::from(CONFIGURATION)
         };
         let bytes = std::fs::read(path).map_err(|error| match error.kind() {
@@ -36,10 +36,10 @@ impl File {
     /// Prints problems the way compilers do, and returns the exit code.
     pub(super) fn refuse(&self, problems: &[Problem]) -> ExitCode {
         for problem in problems {
-            complain(problem.display(&self.path.display().to_string(), &self.text));
+            eprint(problem.display(&self.path.display().to_string(), &self.text));
         }
         let count = problems.len();
-        complain(format_args!("{count} problem{} found", if count == 1 { "" } else { "s" }));
+        eprint(format_args!("{count} problem{} found", if count == 1 { "" } else { "s" }));
         ExitCode::from(CONFIGURATION)
     }
 }

@@ -4,88 +4,16 @@
 //! not hold. What a command prints for programs goes to standard output,
 //! everything else to standard error.
 
+mod arguments;
 mod check;
 mod demo;
 mod file;
 mod online;
+mod output;
 mod presets;
 mod run;
 mod schema;
 mod session;
 mod token;
 
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::ExitCode;
-
-use clap::{Parser, Subcommand};
-
-/// The exit code of a configuration that does not hold.
-const CONFIGURATION: u8 = 2;
-
-/// A reverse-proxy authentication gateway: reads the app's own session cookie,
-/// limits each user, vends short-lived third-party tokens, keeps the API keys.
-#[derive(Parser)]
-#[command(version, propagate_version = true)]
-struct Arguments {
-    /// The configuration file.
-    #[arg(long, short, global = true, default_value = "gateway.toml")]
-    config: PathBuf,
-    /// Serve on the sockets of the process that started this one.
-    #[arg(long, global = true, hide = true)]
-    take_over: bool,
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Say what is wrong with the configuration, all of it, or `ok`.
-    Check(check::Options),
-    /// Run a sample app behind a gateway; needs no set-up.
-    Demo,
-    /// List the built-in presets, or print one.
-    Presets { name: Option<String> },
-    /// Run the gateway (the default).
-    Run,
-    /// Print the JSON Schema of the configuration file, for editors.
-    Schema,
-    /// Say what the gateway sees in a `Cookie` header.
-    Session(session::Options),
-    /// Mint a token offline, as the endpoint would.
-    Token(token::Options),
-}
-
-/// Runs the command the arguments name.
-pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // Printing fails only if nobody is there to read.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { CONFIGURATION } else { 0 });
-        }
-    };
-    let config = arguments.config;
-    let sockets = if arguments.take_over { run::Sockets::TakenOver } else { run::Sockets::Bound };
-    match arguments.command.unwrap_or(Command::Run) {
-        Command::Check(options) => check::check(&config, &options),
-        Command::Demo => demo::demo(),
-        Command::Presets { name } => presets::presets(name.as_deref()),
-        Command::Run => run::run(&config, sockets),
-        Command::Schema => schema::schema(),
-        Command::Session(options) => session::session(&config, &options),
-        Command::Token(options) => token::token(&config, &options),
-    }
-}
-
-/// Prints a line for whoever called.
-fn print(line: impl std::fmt::Display) {
-    // Nobody is left to tell if standard output is gone.
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
-}
-
-/// Prints a line about what went wrong.
-fn complain(line: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
-}
+pub use arguments::main;

@@ -1,10 +1,10 @@
-//! What only the network can tell: whether everything the file names answers.
+//! `check --online`: whether everything the file names answers.
 
 use std::time::Duration;
 
 use http::StatusCode;
 
-use super::complain;
+use super::output::eprint;
 use crate::base::clock::Clock;
 use crate::identify::jwks;
 use crate::identify::resolve::Servers;
@@ -24,7 +24,7 @@ pub(super) fn with_servers<T>(work: impl AsyncFnOnce(&Servers) -> T) -> Option<T
             Some(runtime.block_on(work(&servers)))
         }
         Err(error) => {
-            complain(format_args!("no threads to ask servers with: {error}"));
+            eprint(format_args!("no threads to ask servers with: {error}"));
             None
         }
     }
@@ -68,10 +68,10 @@ pub(super) async fn fetch_keys(servers: &Servers, source: &SessionSource) -> Opt
     outcome.err().map(|why| format!("the keys{shown}: {why}"))
 }
 
-/// Nobody is signed in here, so the app should say just that.
+/// Asks without a session, so the app should say that no one is signed in.
 async fn ask_app(servers: &Servers, url: &str) -> Option<String> {
     let Some(url) = Url::parse(url) else {
-        return Some("`url` is not an URL that can be asked".to_owned());
+        return Some("`url` is not a URL that can be asked".to_owned());
     };
     let shown = url.to_string();
     let call = Call { timeout: TIMEOUT, ..Call::get(url) };

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::cli::{CONFIGURATION, complain, print};
+use super::output::{CONFIGURATION, eprint, print};
 use crate::mint::Presets;
 
 pub(super) fn presets(name: Option<&str>) -> ExitCode {
@@ -17,7 +17,7 @@ pub(super) fn presets(name: Option<&str>) -> ExitCode {
             ExitCode::SUCCESS
         }
         None => {
-            complain(format_args!("there is no preset `{name}`; `portcullis presets` lists them"));
+            eprint(format_args!("there is no preset `{name}`; `portcullis presets` lists them"));
             ExitCode::from(CONFIGURATION)
         }
     }

@@ -5,14 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::file::File;
+use super::output::{CONFIGURATION, eprint};
 use crate::base::clock::Clock;
 use crate::base::hardening::{allow_many_connections, keep_memory_private};
-use crate::cli::{CONFIGURATION, complain};
 use crate::config::{Config, Format, Log};
-
 use crate::observe::{AccessLog, AuditLog, Sink, start_diagnostics};
 use crate::reload::Reload;
-use crate::server::{Caught, Listeners, Program, Shutdown, TAKE_OVER, serve};
+use crate::server::{Listeners, Program, Shutdown, SignalHandlers, TAKE_OVER, serve};
 use crate::state::State;
 
 pub(super) fn run(path: &Path, sockets: Sockets) -> ExitCode {
@@ -38,7 +37,7 @@ pub(super) enum Sockets {
 }
 
 fn start(config: Config, reload: Reload, sockets: Sockets) -> ExitCode {
-    let caught = Caught::all();
+    let caught = SignalHandlers::all();
     let listeners = match sockets {
         Sockets::Bound => Ok(Listeners::bind(&config.server)),
         Sockets::TakenOver => Listeners::take_over(&config.server),
@@ -46,11 +45,11 @@ fn start(config: Config, reload: Reload, sockets: Sockets) -> ExitCode {
     match listeners {
         Ok(Ok(listeners)) => serve_on(listeners, caught, config, Some(reload)),
         Ok(Err(errors)) => {
-            errors.iter().for_each(complain);
+            errors.iter().for_each(eprint);
             ExitCode::from(CONFIGURATION)
         }
         Err(error) => {
-            complain(format_args!("no sockets came with {TAKE_OVER}: {error}"));
+            eprint(format_args!("no sockets came with {TAKE_OVER}: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -59,7 +58,7 @@ fn start(config: Config, reload: Reload, sockets: Sockets) -> ExitCode {
 /// Serves until a signal says to stop.
 pub(super) fn serve_on(
     listeners: Listeners,
-    caught: Caught,
+    caught: SignalHandlers,
     config: Config,
     reload: Option<Reload>,
 ) -> ExitCode {
@@ -70,14 +69,14 @@ pub(super) fn serve_on(
     let access = match AccessLog::start(format_of(&config.log), Sink::Stdout) {
         Ok(access) => access,
         Err(error) => {
-            complain(format_args!("the access log cannot be started: {error}"));
+            eprint(format_args!("the access log cannot be started: {error}"));
             return ExitCode::FAILURE;
         }
     };
     let audit = match AuditLog::from_settings(&config.log.audit) {
         Ok(audit) => audit,
         Err(error) => {
-            complain(format_args!("log.audit: cannot be opened: {error}"));
+            eprint(format_args!("log.audit: cannot be opened: {error}"));
             return ExitCode::from(CONFIGURATION);
         }
     };
@@ -87,7 +86,7 @@ pub(super) fn serve_on(
     match serve(&live, &server, listeners, Shutdown::Signals(caught, program), reload) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(format_args!("no thread can be started: {error}"));
+            eprint(format_args!("no thread can be started: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -1,4 +1,4 @@
-//! `portcullis session`: what the gateway sees in a `Cookie` header.
+//! `portcullis session`: shows what the gateway sees in a `Cookie` header.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,8 +8,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::file::File;
+use super::online;
+use super::output::{CONFIGURATION, eprint, print};
 use crate::base::clock::{Clock, Now};
-use crate::cli::{CONFIGURATION, complain, online, print};
+use crate::base::text;
 use crate::document::{Node, Problems};
 use crate::identify::resolve::Servers;
 use crate::policy::{SessionSource, sources_of};
@@ -48,7 +50,7 @@ pub(super) fn session(path: &Path, options: &Options) -> ExitCode {
     let header = match options.input.header() {
         Ok(header) => header,
         Err(error) => {
-            complain(error);
+            eprint(error);
             return ExitCode::from(CONFIGURATION);
         }
     };
@@ -113,7 +115,7 @@ impl Input {
     }
 }
 
-/// What stands behind `Cookie:`, if the name was copied along.
+/// The value after `Cookie:`, if the name was copied along.
 fn value(line: &[u8]) -> &[u8] {
     match line.split_at_checked(7) {
         Some((name, value)) if name.eq_ignore_ascii_case(b"cookie:") => value.trim_ascii_start(),
@@ -165,7 +167,7 @@ fn as_text(verdict: &Verdict, now: u64) -> String {
     match verdict {
         Verdict::Known(identity, _) => {
             let end = match identity.expires_at() {
-                Some(end) => format!("expires in {}", words(end.saturating_sub(now))),
+                Some(end) => format!("expires in {}", text::span(end.saturating_sub(now))),
                 None => "the cookie itself says no end".to_owned(),
             };
             let session = serde_json::to_string_pretty(identity.session()).unwrap_or_default();
@@ -177,15 +179,5 @@ fn as_text(verdict: &Verdict, now: u64) -> String {
         Verdict::Unknown(unanswered) => {
             format!("refused: {}: {}", Reason::Unavailable.as_str(), unanswered.detail)
         }
-    }
-}
-
-/// A span of time as people say it.
-fn words(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
     }
 }

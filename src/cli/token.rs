@@ -8,8 +8,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::file::File;
+use super::output::{CONFIGURATION, eprint, print};
 use crate::base::clock::{Clock, Now};
-use crate::cli::{CONFIGURATION, complain, print};
 use crate::document::{At, Node, Problems};
 use crate::mint::{Minting, Subject, Token};
 use crate::policy::{TokenRoute, read_presets, read_tokens};
@@ -64,7 +64,7 @@ pub(super) fn token(path: &Path, options: &Options) -> ExitCode {
     let offline = match options.offline() {
         Ok(offline) => offline,
         Err(mistake) => {
-            complain(mistake);
+            eprint(mistake);
             return ExitCode::from(CONFIGURATION);
         }
     };
@@ -92,7 +92,7 @@ fn route(file: &File, name: &str) -> Result<Arc<TokenRoute>, ExitCode> {
     let found = tokens.iter().find(|token| token.name == name);
     found.cloned().ok_or_else(|| {
         let known: Vec<_> = tokens.iter().map(|token| token.name.as_str()).collect();
-        complain(format_args!("there is no [token.{name}]; the file has: {}", known.join(", ")));
+        eprint(format_args!("there is no [token.{name}]; the file has: {}", known.join(", ")));
         ExitCode::from(CONFIGURATION)
     })
 }

@@ -1,9 +1,9 @@
-//! `[log]`: how the process tells what it does.
+//! `[log]`: diagnostics, access log, audit log.
 
 use std::path::PathBuf;
 
 use crate::base::secret::Secrets;
-use crate::document::{At, FromNode, Value};
+use crate::document::{At, Value};
 use crate::policy::AuditMode;
 
 /// Logging settings.
@@ -13,7 +13,7 @@ pub struct Log {
     pub format: Option<Format>,
     pub level: tracing::Level,
     pub user: UserField,
-    /// Where tokens issued and refused are written down, if anywhere.
+    /// The audit log of tokens issued and refused, if any.
     pub audit: Option<(AuditDestination, AuditMode)>,
 }
 
@@ -30,7 +30,7 @@ pub enum Format {
     Text,
 }
 
-/// What the access log says about who asked.
+/// How the access log names the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserField {
     Hash,
@@ -45,30 +45,28 @@ impl Default for Log {
 }
 
 impl Log {
-    pub(super) fn read(at: Option<At<'_>>) -> Option<Self> {
+    pub(super) fn from_node(at: Option<At<'_>>) -> Option<Self> {
         let Some(at) = at else { return Some(Self::default()) };
         let mut table = at.table()?;
         let format = table
             .take("format")
-            .and_then(|at| one_of(&at, &[("json", Format::Json), ("text", Format::Text)]));
+            .and_then(|at| at.choose(&[("json", Format::Json), ("text", Format::Text)]));
         let level = table.take("level").and_then(|at| {
             use tracing::Level;
-            one_of(
-                &at,
-                &[
-                    ("error", Level::ERROR),
-                    ("warn", Level::WARN),
-                    ("info", Level::INFO),
-                    ("debug", Level::DEBUG),
-                    ("trace", Level::TRACE),
-                ],
-            )
+            at.choose(&[
+                ("error", Level::ERROR),
+                ("warn", Level::WARN),
+                ("info", Level::INFO),
+                ("debug", Level::DEBUG),
+                ("trace", Level::TRACE),
+            ])
         });
         let user = table.take("user").and_then(|at| {
-            one_of(
-                &at,
-                &[("hash", UserField::Hash), ("plain", UserField::Plain), ("off", UserField::Off)],
-            )
+            at.choose(&[
+                ("hash", UserField::Hash),
+                ("plain", UserField::Plain),
+                ("off", UserField::Off),
+            ])
         });
         let audit = table.take("audit").and_then(|at| read_audit(&at));
         table.finish();
@@ -108,16 +106,4 @@ fn destination(at: &At<'_>) -> Option<AuditDestination> {
             Secrets::Process { folder, .. } => folder.join(path),
         })),
     }
-}
-
-/// One of a few words, or a problem that lists them.
-fn one_of<T: Copy>(at: &At<'_>, words: &[(&str, T)]) -> Option<T> {
-    let listed: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-    let expected = format!("one of {}", listed.join(", "));
-    let text = String::read(at)?;
-    let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-    if found.is_none() {
-        at.wrong(&expected);
-    }
-    found
 }

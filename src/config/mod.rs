@@ -1,76 +1,15 @@
-//! The whole of `gateway.toml`: its tables, put together.
-//!
-//! `Config::read` either returns a configuration that can run, or every problem
-//! of the file with its place. Each table is read by the module that owns it;
-//! this one owns what belongs to the process: listeners and logging.
+//! The whole of `gateway.toml`, and the tables that belong to the process: listeners
+//! and logging.
 
+mod file;
+mod listen;
 mod log;
 mod server;
-
-use std::path::Path;
-
-use crate::base::secret::Secrets;
-use crate::document::{At, Node, Problem, Problems, Table, Value};
-use crate::edge::Edge;
-use crate::edge::Trusted;
-use crate::policy::Policy;
-use crate::request::view::Limits;
-
-pub use log::{AuditDestination, Format, Log, UserField};
-pub use server::{Listen, Server};
-
-/// A configuration that can run.
-pub struct Config {
-    pub server: Server,
-    pub log: Log,
-    pub edge: Edge,
-    pub policy: Policy,
-}
-
-impl Config {
-    /// Reads the text of a file; on any problem, all of them.
-    pub fn read(text: &str, secrets: &Secrets) -> Result<Self, Vec<Problem>> {
-        let problems = Problems::default();
-        let document = Node::parse(text, &problems);
-        let config = read(&document, &problems, secrets);
-        match config {
-            Some(config) if problems.is_empty() => Ok(config),
-            Some(_) | None => Err(problems.into_sorted()),
-        }
-    }
-}
-
-fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Config> {
-    let mut top = At::new(document, "", problems, secrets).table()?;
-    let mut trusted = Trusted::default();
-    let mut limits = Limits::default();
-    let server = Server::read(top.take("server"), &mut trusted, &mut limits);
-    let log = Log::read(top.take("log"));
-    if log.as_ref().is_some_and(|log| log.audit.is_none()) {
-        check_audit(&top);
-    }
-    let policy = Policy::from_table(&mut top, trusted, limits);
-    top.finish();
-    let (server, edge) = server?;
-    Some(Config { server, log: log?, edge, policy: policy? })
-}
-
-/// A token that may not go unnoticed needs a place to be noted.
-fn check_audit(top: &Table<'_>) {
-    let tokens = top.peek("token").filter(|at| matches!(at.node.value, Value::Table(_)));
-    for (_, token) in tokens.as_ref().map(At::members).unwrap_or_default() {
-        let Value::Table(entries) = &token.node.value else { continue };
-        if entries.iter().any(|(key, _)| key.name == "audit") {
-            token.problem("`audit` needs a log; add [log] with audit = \"stdout\" or a path");
-        }
-    }
-}
-
-/// The folder that relative `file:` references start from: the file's own.
-pub fn secrets_beside(path: &Path) -> Secrets {
-    let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
-    Secrets::of_process(folder)
-}
-
+mod server_table;
 #[cfg(test)]
 mod tests;
+
+pub use file::{Config, secrets_beside};
+pub use listen::Listen;
+pub use log::{AuditDestination, Format, Log, UserField};
+pub use server::Server;

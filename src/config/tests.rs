@@ -1,6 +1,7 @@
 //! Whole files: what can run, and what is told about what cannot.
 
 use super::*;
+use crate::base::secret::Secrets;
 
 /// The ten lines of the README and of the contract, secrets spelled out.
 const TEN_LINES: &str = r#"

@@ -11,15 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::COOKIE_NAME;
 use crate::base::clock::Now;
+use crate::base::digest::Digest;
 use crate::base::secret::Secret;
-use crate::base::text::percent_decode;
+use crate::base::text::{hex, percent_decode};
 use crate::session::cookie::{Cookies, Duplicate};
 
 /// One hour: longer than any demo.
 const SESSION_SECONDS: u64 = 60 * 60;
 const MAX_NAME: usize = 40;
 
-/// Somebody who signed in.
+/// A visitor who has signed in.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Visitor {
     pub(super) id: String,
@@ -41,7 +42,7 @@ struct Claims {
 }
 
 impl Visitor {
-    /// The visitor a login form names; `None` if it names nobody.
+    /// The visitor a login form names, if it names one.
     pub(super) fn from_form(form: &[u8]) -> Option<Self> {
         let value = form.split(|&b| b == b'&').find_map(|field| field.strip_prefix(b"name="))?;
         let spaced: Vec<u8> = value.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect();
@@ -63,9 +64,9 @@ fn id_for(name: &str) -> String {
     if !words.is_empty() && name.chars().all(plain) {
         return words.join("-");
     }
-    let digest = Secret::new(name).digest();
-    let mark: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
-    [words, vec![mark.as_str()]].concat().join("-")
+    let digest = hex(Digest::new(name.as_bytes()).bytes());
+    let mark = digest.get(..6).unwrap_or_default();
+    [words, vec![mark]].concat().join("-")
 }
 
 impl Sessions {
@@ -87,7 +88,7 @@ impl Sessions {
     }
 
     /// The visitor whose unexpired session the request carries. Two different
-    /// session cookies are nobody's: the gateway might have picked the other.
+    /// session cookies count as none: the gateway might have picked the other.
     pub(super) fn visitor(&self, headers: &HeaderMap, now: Now) -> Option<Visitor> {
         let fields: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(|f| f.as_bytes()).collect();
         let line = fields.join(b"; ".as_slice());

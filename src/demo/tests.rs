@@ -1,7 +1,12 @@
-//! The sample app, asked through `answer` with a time the test chooses, and once
-//! over a Pingora session without a socket.
+//! The sample app, asked at a time the test chooses.
 
-use super::*;
+use http::{HeaderValue, Request, Response};
+use serde_json::{Value, json};
+
+use super::app::{CONTENT_SECURITY_POLICY, SampleApp};
+use super::sign_in::Visitor;
+use crate::base::clock::{Clock, Now};
+use crate::base::secret::Secret;
 
 const START: Now = Now::at(1_790_000_000);
 const HOUR: u64 = 3600;
@@ -16,7 +21,7 @@ fn request(method: &str, path: &str, cookie: &str, body: &str) -> Request<Vec<u8
 }
 
 fn ask(method: &str, path: &str, cookie: &str, body: &str, now: Now) -> Response<Vec<u8>> {
-    app().answer(&request(method, path, cookie, body), now)
+    app().answer_at(&request(method, path, cookie, body), now)
 }
 
 fn text(response: &Response<Vec<u8>>) -> &str {
@@ -88,7 +93,7 @@ fn a_cookie_that_was_tampered_with_is_nobody() {
         assert!(!is_signed_in(&bad, START), "{bad}");
     }
     let elsewhere = SampleApp::new(Secret::new("another secret"), Clock::system());
-    let response = elsewhere.answer(&request("GET", "/", &cookie, ""), START);
+    let response = elsewhere.answer_at(&request("GET", "/", &cookie, ""), START);
     assert!(text(&response).contains("data-testid=\"login-name\""));
 }
 
@@ -134,7 +139,7 @@ fn another_site_can_neither_sign_in_nor_out() {
     for path in ["/login", "/logout"] {
         let mut request = request("POST", path, "", "name=mallory");
         request.headers_mut().insert("sec-fetch-site", HeaderValue::from_static("cross-site"));
-        let response = app().answer(&request, START);
+        let response = app().answer_at(&request, START);
         assert_eq!(response.status(), 403);
         assert_eq!(field(&response, "set-cookie"), "");
     }
@@ -144,7 +149,7 @@ fn another_site_can_neither_sign_in_nor_out() {
 fn whoami_shows_what_the_gateway_told_and_no_key() {
     let mut request = request("GET", "/whoami", &sign_in("name=ada"), "");
     request.headers_mut().insert("x-auth-user", HeaderValue::from_static("ada"));
-    let response = app().answer(&request, START);
+    let response = app().answer_at(&request, START);
     let shown: Value = serde_json::from_slice(response.body()).unwrap();
     let headers =
         json!({ "X-Auth-User": "ada", "X-Forwarded-For": null, "X-Forwarded-Proto": null });
@@ -156,7 +161,7 @@ fn whoami_shows_what_the_gateway_told_and_no_key() {
 fn a_header_alone_signs_nobody_in() {
     let mut request = request("GET", "/", "", "");
     request.headers_mut().insert("x-auth-user", HeaderValue::from_static("root"));
-    let response = app().answer(&request, START);
+    let response = app().answer_at(&request, START);
     assert!(text(&response).contains("data-testid=\"login-name\""));
 }
 
@@ -235,25 +240,4 @@ fn everything_a_test_needs_can_be_found() {
     ] {
         assert!(found(&upload, id), "{id}");
     }
-}
-
-/// What `ServeHttp` answers to these bytes, and whether the connection may go on.
-async fn over_the_wire(request: String) -> (u16, bool) {
-    let stream = std::io::Cursor::new(request.into_bytes());
-    let mut session = ServerSession::new_http1(Box::new(stream));
-    assert!(session.read_request().await.unwrap());
-    session.set_keepalive(Some(60));
-    let response = app().response(&mut session).await;
-    (response.status().as_u16(), session.get_keepalive().is_some())
-}
-
-#[tokio::test]
-async fn a_form_is_read_up_to_its_bound_and_no_further() {
-    let post = |length: usize, sent: usize| {
-        let head = format!("POST /login HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
-        head + &format!("name=ada&pad={}", "x".repeat(sent - "name=ada&pad=".len()))
-    };
-    assert_eq!(over_the_wire(post(MAX_BODY, MAX_BODY)).await, (303, true));
-    assert_eq!(over_the_wire(post(MAX_BODY + 1, MAX_BODY + 1)).await, (413, false));
-    assert_eq!(over_the_wire(post(40, 20)).await, (400, false), "it broke off");
 }

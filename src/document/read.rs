@@ -1,16 +1,12 @@
 //! How each type of setting is read from one value.
 
-use crate::base::url::Url;
 use std::time::Duration;
 
+use super::node::Value;
+use super::table::{At, FromNode};
 use crate::base::secret::Secret;
 use crate::base::units::{self, Rate};
-use crate::document::{At, Value};
-
-/// A type that can stand in `gateway.toml`. `None` means the problem was noted.
-pub trait FromNode: Sized {
-    fn read(at: &At<'_>) -> Option<Self>;
-}
+use crate::base::url::Url;
 
 impl FromNode for bool {
     fn read(at: &At<'_>) -> Option<Self> {
@@ -62,7 +58,7 @@ impl FromNode for Duration {
     }
 }
 
-/// A time to wait for others, who cannot do anything in none.
+/// A time to wait for others: zero is refused, because nothing arrives in no time.
 pub struct Wait(pub Duration);
 
 impl FromNode for Wait {
@@ -88,8 +84,7 @@ impl FromNode for Secret {
     }
 }
 
-/// A list in which every item is wanted: one wrong item refuses the list, after
-/// all of them were looked at.
+/// Every item must be right: one wrong item refuses the list, after all were read.
 impl<T: FromNode> FromNode for Vec<T> {
     fn read(at: &At<'_>) -> Option<Self> {
         if !matches!(at.node.value, Value::Array(_)) {
@@ -133,7 +128,7 @@ impl<T: FromNode> FromNode for Located<T> {
 
 impl FromNode for Url {
     fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#"an URL such as "https://idp.example/keys", without credentials"#;
+        const EXPECTED: &str = r#"a URL such as "https://idp.example/keys", without credentials"#;
         let url = Self::parse(at.text(EXPECTED)?);
         if url.is_none() {
             at.problem(format!("found no URL that can be asked, expected {EXPECTED}"));

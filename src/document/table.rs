@@ -1,7 +1,13 @@
 //! Cursors over the tree: `At` is one value, `Table` one table being read.
 
+use super::node::{Key, Node, Value, shown};
+use super::problem::Problems;
 use crate::base::secret::{Secret, Secrets};
-use crate::document::{FromNode, Key, Node, Problems, Value, shown};
+
+/// A type that can stand in `gateway.toml`. `None` means the problem was noted.
+pub trait FromNode: Sized {
+    fn read(at: &At<'_>) -> Option<Self>;
+}
 
 /// One value with its path, and where problems go.
 #[derive(Clone)]
@@ -17,7 +23,7 @@ impl<'a> At<'a> {
         Self { node, path: path.to_owned(), problems, secrets }
     }
 
-    /// Notes what is wrong with this value.
+    /// Notes a problem with this value.
     pub fn problem(&self, text: impl Into<String>) {
         self.problems.add(self.node.span.start, &self.path, text);
     }
@@ -142,13 +148,13 @@ impl<'a> Table<'a> {
         self.at.problems.add(self.at.node.span.start, path, format!("`{key}` is missing{what}"));
     }
 
-    /// Leaves keys that were not asked for unreported: after a wrong `kind` nobody
-    /// can say which keys are unknown.
+    /// Stops unknown keys from being reported: after a wrong `kind` it is not clear
+    /// which keys are unknown.
     pub fn give_up(&mut self) {
         self.given_up = true;
     }
 
-    /// Reports every key nobody asked for, with the nearest known one.
+    /// Reports every key that was not asked for, with the nearest known one.
     pub fn finish(self) {
         for (key, _) in self.entries {
             if self.given_up || self.asked.contains(&key.name.as_str()) {
@@ -191,8 +197,7 @@ fn printable(key: &str) -> String {
     if quoted.trim_matches('"') == key { key.to_owned() } else { "…".to_owned() }
 }
 
-/// What to write instead of `written`: the nearest of the choices, and all of
-/// them.
+/// The choices for a message, with the one nearest to `written`.
 pub fn one_of(written: &str, choices: &[&str]) -> String {
     let all: Vec<_> = choices.iter().map(|choice| format!("{choice:?}")).collect();
     let all = format!("one of {}", all.join(", "));
@@ -208,13 +213,12 @@ fn nearest<'w>(words: &[&'w str], written: &str) -> Option<&'w str> {
     distances.min_by_key(|(distance, _)| *distance).map(|(_, word)| word)
 }
 
-/// Whether one of two keys could be a slip of the pen for the other.
+/// Whether one of two keys could be a typo of the other.
 pub fn near(known: &str, written: &str) -> bool {
     distance(known, written).is_some()
 }
 
-/// By how many edits two keys differ (optimal string alignment), if by two at
-/// most.
+/// The edits by which two keys differ (optimal string alignment), if at most two.
 fn distance(known: &str, written: &str) -> Option<usize> {
     let (known, written) = (known.as_bytes(), written.as_bytes());
     if known.len().abs_diff(written.len()) > 2 || known.len() < 3 || written.len() > 64 {

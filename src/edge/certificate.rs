@@ -1,7 +1,7 @@
 //! One certificate of the TLS listeners: its chain, its key, its names, its end.
 //!
-//! Everything that would make browsers refuse it is found here, when the file is
-//! read, and told with its place: a key that belongs to another certificate, a
+//! Everything that would make browsers refuse it is found when the file is read, and
+//! reported with its place: a key that belongs to another certificate, a
 //! chain that has expired, a file that holds something else.
 
 use std::sync::Arc;
@@ -14,10 +14,11 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::base::clock::Now;
+use crate::base::pem;
 use crate::base::secret::Secret;
 use crate::document::{At, Table};
 
-/// What browsers are shown for some names.
+/// A certificate with its key, and the names it is shown for.
 #[derive(Clone, Debug)]
 pub struct Certificate {
     /// Lower case; `*.example.com` stands for one label.
@@ -29,7 +30,7 @@ pub struct Certificate {
 
 impl Certificate {
     /// Reads one table of `tls`; `None` means the problems were noted.
-    pub(super) fn read(at: &At<'_>, provider: &CryptoProvider, now: Now) -> Option<Self> {
+    pub(super) fn from_node(at: &At<'_>, provider: &CryptoProvider, now: Now) -> Option<Self> {
         let mut table = at.table()?;
         let chain = file(&mut table, "cert", "cert = \"/etc/portcullis/site.pem\"");
         let key = file(&mut table, "key", "key = \"/etc/portcullis/site-key.pem\"");
@@ -38,7 +39,7 @@ impl Certificate {
         let names = written.as_ref().map(read_names);
         let (chain_at, chain) = chain?;
         let chain = read_chain(&chain_at, &chain)?;
-        let leaf = Leaf::read(&chain_at, chain.first()?, now)?;
+        let leaf = Leaf::from_der(&chain_at, chain.first()?, now)?;
         let (key_at, key) = key?;
         let key = read_key(&key_at, &key)?;
         let certified = match CertifiedKey::from_der(chain, key, provider) {
@@ -69,13 +70,13 @@ impl Certificate {
     }
 }
 
-/// A setting that is a file, and what it holds.
+/// A setting that is a file, with its content.
 fn file<'a>(table: &mut Table<'a>, key: &'static str, hint: &str) -> Option<(At<'a>, Secret)> {
     let at = table.take_needed(key, hint)?;
     read_file(&at).map(|secret| (at, secret))
 }
 
-/// What stands at the path, or behind the reference, of a setting.
+/// The content of the file that a setting names by path or reference.
 pub(super) fn read_file(at: &At<'_>) -> Option<Secret> {
     let text = at.text("the path of a PEM file, or \"file:PATH\" or \"credential:NAME\"")?;
     at.secrets.resolve_file(text).map_err(|error| at.problem(error.to_string())).ok()
@@ -83,8 +84,7 @@ pub(super) fn read_file(at: &At<'_>) -> Option<Secret> {
 
 /// The certificates of a PEM file, in its order.
 pub(super) fn read_chain(at: &At<'_>, pem: &Secret) -> Option<Vec<CertificateDer<'static>>> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.bytes()).collect();
-    match chain {
+    match pem::certificates(pem.bytes()) {
         Ok(chain) if !chain.is_empty() => Some(chain),
         Ok(_) => {
             at.problem("the file holds no certificate: expected PEM with `-----BEGIN CERTIFICATE-----`, the server's own first, then the intermediates");
@@ -105,14 +105,14 @@ fn read_key(at: &At<'_>, pem: &Secret) -> Option<PrivateKeyDer<'static>> {
     key
 }
 
-/// What is read out of the server's own certificate.
+/// The parts of the server's own certificate that matter here.
 struct Leaf {
     names: Vec<String>,
     expires_at: u64,
 }
 
 impl Leaf {
-    fn read(at: &At<'_>, der: &CertificateDer<'_>, now: Now) -> Option<Self> {
+    fn from_der(at: &At<'_>, der: &CertificateDer<'_>, now: Now) -> Option<Self> {
         let Ok((_, certificate)) = X509Certificate::from_der(der) else {
             at.problem("the first certificate in the file cannot be read");
             return None;
@@ -134,7 +134,7 @@ impl Leaf {
         let names = alternative.iter().flat_map(|names| &names.value.general_names);
         let names = names.filter_map(|name| match name {
             GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-            // Nobody asks for these with SNI.
+            // Clients do not ask for these with SNI.
             _ => None,
         });
         Some(Self { names: names.filter(|name| is_name(name)).collect(), expires_at })

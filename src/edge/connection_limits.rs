@@ -1,50 +1,34 @@
-//! How many connections are open, in all and for each address: IPv4 each, IPv6 by
-//! its /64, because one subscriber has at least that many.
+//! Counts open connections, in all and per address: each IPv4 address, and each IPv6
+//! /64, because one subscriber has at least that much.
 //!
-//! Bounded by the number of open connections: an address without any is
-//! forgotten.
+//! Bounded by the number of open connections: an address without one is forgotten.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::base::host::subscriber;
+use crate::base::lock::Lock;
 
 const SHARDS: usize = 16;
 
-/// The open connections.
+/// Open connections, counted.
 #[derive(Default)]
-pub struct Crowd {
+pub struct ConnectionCounts {
     open: AtomicUsize,
-    shards: [Mutex<HashMap<Origin, usize>>; SHARDS],
+    shards: [Lock<HashMap<IpAddr, usize>>; SHARDS],
     hasher: RandomState,
 }
 
-/// Whom a connection is counted for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Origin {
-    V4(u32),
-    V6Network(u64),
-}
-
-impl Origin {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address.into()),
-            IpAddr::V6(address) => {
-                Self::V6Network(u64::try_from(u128::from(address) >> 64).unwrap_or_default())
-            }
-        }
-    }
-}
-
-impl Crowd {
+impl ConnectionCounts {
     /// One more connection; `None` if there are `limit` already.
-    pub fn enter(self: &Arc<Self>, limit: usize) -> Option<Open> {
+    pub fn enter(self: &Arc<Self>, limit: usize) -> Option<ConnectionPermit> {
         let before = self.open.fetch_add(1, Ordering::AcqRel);
         // Dropped at once if it is one too many, which takes it back.
-        let open = Open(self.clone());
+        let open = ConnectionPermit(self.clone());
         (before < limit).then_some(open)
     }
 
@@ -54,23 +38,15 @@ impl Crowd {
     }
 
     /// One more connection of this address; `None` if it holds `limit` already.
-    pub fn admit(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<Place> {
-        let origin = Origin::of(address);
-        let mut counts = self.shard(origin).lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(origin).or_default();
+    pub fn admit(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<AddressPermit> {
+        let subscriber = subscriber(address);
+        let mut shard = self.shard(subscriber).lock();
+        let count = shard.entry(subscriber).or_default();
         if *count >= limit {
             return None;
         }
         *count += 1;
-        Some(Place { crowd: self.clone(), origin })
-    }
-
-    /// Addresses that hold a connection now.
-    pub fn addresses(&self) -> usize {
-        let count = |shard: &Mutex<HashMap<_, _>>| {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).len()
-        };
-        self.shards.iter().map(count).sum()
+        Some(AddressPermit { counts: self.clone(), subscriber })
     }
 
     #[expect(
@@ -78,31 +54,30 @@ impl Crowd {
         reason = "the remainder is smaller than the number of shards"
     )]
     #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
-    fn shard(&self, origin: Origin) -> &Mutex<HashMap<Origin, usize>> {
-        &self.shards[self.hasher.hash_one(origin) as usize % SHARDS]
+    fn shard(&self, subscriber: IpAddr) -> &Lock<HashMap<IpAddr, usize>> {
+        &self.shards[self.hasher.hash_one(subscriber) as usize % SHARDS]
     }
 }
 
 /// A connection that is open until this is dropped.
-pub struct Open(Arc<Crowd>);
+pub struct ConnectionPermit(Arc<ConnectionCounts>);
 
-impl Drop for Open {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 /// A connection's place among those of its address, given back when dropped.
-pub struct Place {
-    crowd: Arc<Crowd>,
-    origin: Origin,
+pub struct AddressPermit {
+    counts: Arc<ConnectionCounts>,
+    subscriber: IpAddr,
 }
 
-impl Drop for Place {
+impl Drop for AddressPermit {
     fn drop(&mut self) {
-        let mut counts =
-            self.crowd.shard(self.origin).lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut count) = counts.entry(self.origin) {
+        let mut counts = self.counts.shard(self.subscriber).lock();
+        if let Entry::Occupied(mut count) = counts.entry(self.subscriber) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
@@ -120,33 +95,34 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_so_many_places_and_gets_them_back() {
-        let crowd = Arc::new(Crowd::default());
-        let first = crowd.admit(ip("192.0.2.1"), 2).unwrap();
-        let second = crowd.admit(ip("::ffff:192.0.2.1"), 2).unwrap();
-        assert!(crowd.admit(ip("192.0.2.1"), 2).is_none());
-        assert!(crowd.admit(ip("192.0.2.2"), 2).is_some(), "somebody else");
+    fn an_address_holds_at_most_its_limit_and_gets_places_back() {
+        let counts = Arc::new(ConnectionCounts::default());
+        let first = counts.admit(ip("192.0.2.1"), 2).unwrap();
+        let second = counts.admit(ip("::ffff:192.0.2.1"), 2).unwrap();
+        assert!(counts.admit(ip("192.0.2.1"), 2).is_none());
+        assert!(counts.admit(ip("192.0.2.2"), 2).is_some(), "another address");
         drop(first);
-        assert!(crowd.admit(ip("192.0.2.1"), 2).is_some());
+        assert!(counts.admit(ip("192.0.2.1"), 2).is_some());
         drop(second);
-        assert_eq!(crowd.addresses(), 0, "nothing is kept of who has left");
+        let kept: usize = counts.shards.iter().map(|shard| shard.lock().len()).sum();
+        assert_eq!(kept, 0, "nothing is kept of addresses that have left");
     }
 
     #[test]
-    fn so_many_connections_are_open_and_no_more() {
-        let crowd = Arc::new(Crowd::default());
-        let first = crowd.enter(1).unwrap();
-        assert!(crowd.enter(1).is_none());
-        assert_eq!(crowd.open(), 1);
+    fn no_more_connections_are_open_than_the_limit() {
+        let counts = Arc::new(ConnectionCounts::default());
+        let first = counts.enter(1).unwrap();
+        assert!(counts.enter(1).is_none());
+        assert_eq!(counts.open(), 1);
         drop(first);
-        assert!(crowd.enter(1).is_some());
+        assert!(counts.enter(1).is_some());
     }
 
     #[test]
     fn a_subscriber_of_ipv6_is_one_address() {
-        let crowd = Arc::new(Crowd::default());
-        let _first = crowd.admit(ip("2001:db8::1"), 1).unwrap();
-        assert!(crowd.admit(ip("2001:db8::ffff:1"), 1).is_none());
-        assert!(crowd.admit(ip("2001:db8:0:1::1"), 1).is_some());
+        let counts = Arc::new(ConnectionCounts::default());
+        let _first = counts.admit(ip("2001:db8::1"), 1).unwrap();
+        assert!(counts.admit(ip("2001:db8::ffff:1"), 1).is_none());
+        assert!(counts.admit(ip("2001:db8:0:1::1"), 1).is_some());
     }
 }

@@ -1,13 +1,13 @@
-//! The PROXY protocol, versions 1 and 2: who is behind a load balancer that does
-//! not speak HTTP.
+//! The PROXY protocol, versions 1 and 2: the client's address, as told by a load
+//! balancer that does not speak HTTP.
 //!
 //! Pure: bytes in, an address or a refusal out. Strict where the specification
-//! leaves room, because what is read here becomes the client's address: whoever
-//! writes these bytes is trusted with it, and nobody else is asked.
+//! leaves room, because these bytes become the client's address and nothing else
+//! confirms it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// How a header of either version begins; no header is shorter.
+/// Octets at the start that tell the version; no header is shorter.
 pub const START: usize = 12;
 /// The longest line of version 1, its end included.
 pub const LONGEST_LINE: usize = 107;
@@ -26,19 +26,19 @@ pub enum Version {
     Two,
 }
 
-/// What a header says about the client.
+/// The client, according to the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// An address of the internet.
     Address(SocketAddr),
-    /// The load balancer speaks for itself, or does not know: what the socket
-    /// says holds.
+    /// The load balancer speaks for itself, or does not know: the peer of the socket
+    /// is the client.
     Connection,
     /// A socket of the load balancer's own machine: no address at all.
     Unix,
 }
 
-/// Not a header, or one that says nothing sensible.
+/// Not a header, or one that contradicts itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
@@ -59,7 +59,7 @@ pub fn read_line(line: &[u8]) -> Result<Source, Malformed> {
     let line = std::str::from_utf8(line).map_err(|_| Malformed)?;
     let words: Vec<&str> = line.split(' ').collect();
     match words.as_slice() {
-        // Whatever follows is to be ignored.
+        // The specification says to ignore the rest.
         ["PROXY", "UNKNOWN", ..] => Ok(Source::Connection),
         ["PROXY", family, from, to, from_port, to_port] => {
             let is_fine = |text: &str| match *family {
@@ -85,7 +85,7 @@ fn port(text: &str) -> Result<u16, Malformed> {
     is_plain.then(|| text.parse().ok()).flatten().ok_or(Malformed)
 }
 
-/// How many octets follow the preamble of version 2.
+/// The number of octets after the preamble of version 2.
 pub fn body_length(preamble: [u8; PREAMBLE]) -> Result<usize, Malformed> {
     let [version, _, high, low] = preamble;
     let length = usize::from(u16::from_be_bytes([high, low]));
@@ -102,7 +102,7 @@ pub fn read_body(preamble: [u8; PREAMBLE], body: &[u8]) -> Result<Source, Malfor
     const PROXY: u8 = 1;
     let [command, family, ..] = preamble;
     match command & 0x0f {
-        // Health checks; the rest is to be ignored.
+        // Health checks; the specification says to ignore the rest.
         LOCAL => return Ok(Source::Connection),
         PROXY => {}
         _ => return Err(Malformed),

@@ -1,9 +1,8 @@
-//! TLS of the listeners: which certificate a client is shown.
+//! TLS of the listeners: picks the certificate a client is shown.
 //!
 //! The name a client asks for (SNI) decides: first the certificate that has
 //! exactly that name, then one with a star for its first label, then the first
-//! of the file. A reload makes all of it anew; connections that are open keep
-//! what they were opened with.
+//! of the file. A reload builds new settings; open connections keep theirs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,16 +25,21 @@ pub struct Tls {
     pub config: Arc<ServerConfig>,
 }
 
-/// Whether HTTP/2 is offered.
+/// The protocols offered in the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Offer {
+pub enum Alpn {
     Http1,
     Http2,
 }
 
 impl Tls {
     /// Reads `tls` and `client_ca`; `None` means the problems were noted.
-    pub fn read(at: &At<'_>, client_ca: Option<&At<'_>>, offer: Offer, now: Now) -> Option<Self> {
+    pub fn from_node(
+        at: &At<'_>,
+        client_ca: Option<&At<'_>>,
+        alpn: Alpn,
+        now: Now,
+    ) -> Option<Self> {
         let provider = crypto_provider::provider();
         let items = at.items();
         if items.is_empty() {
@@ -44,7 +48,7 @@ impl Tls {
             );
         }
         let certificates: Vec<_> =
-            items.iter().map(|item| Certificate::read(item, &provider, now)).collect();
+            items.iter().map(|item| Certificate::from_node(item, &provider, now)).collect();
         let roots = client_ca.map(read_roots);
         let certificates = certificates.into_iter().collect::<Option<Vec<_>>>()?;
         let builder = ServerConfig::builder_with_provider(provider.clone())
@@ -65,12 +69,12 @@ impl Tls {
         };
         let names = Names::new(&certificates)?;
         let mut config = builder.with_cert_resolver(Arc::new(names));
-        config.alpn_protocols = match offer {
-            Offer::Http1 => vec![b"http/1.1".to_vec()],
-            Offer::Http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        config.alpn_protocols = match alpn {
+            Alpn::Http1 => vec![b"http/1.1".to_vec()],
+            Alpn::Http2 => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         };
         config.max_fragment_size = Some(RECORD);
-        // Without randomness there are no tickets, and every handshake is whole.
+        // Without randomness there are no tickets, and every handshake is a full one.
         if let Ok(tickets) = Ticketer::new() {
             config.ticketer = tickets;
         }
@@ -91,7 +95,7 @@ impl Tls {
 /// holds, and bodies of 10 MiB cost a quarter more.
 const RECORD: usize = 8 * 1024 - 64;
 
-/// Who may sign certificates of clients.
+/// The authorities that may sign certificates of clients.
 fn read_roots(at: &At<'_>) -> Option<RootCertStore> {
     let chain = read_chain(at, &read_file(at)?)?;
     let mut roots = RootCertStore::empty();

@@ -1,4 +1,4 @@
-//! Peers that are believed: networks, and `"unix"` for unix-socket peers.
+//! Trusted peers: networks, and `"unix"` for unix-socket peers.
 
 use std::net::IpAddr;
 

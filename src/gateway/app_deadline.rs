@@ -11,7 +11,7 @@
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::Response;
@@ -22,6 +22,8 @@ use pingora::protocols::{Digest, GetProxyDigest as _};
 use pingora::upstreams::peer::{Tracer, Tracing};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+
+use crate::base::lock::Lock;
 
 /// No answer is awaited.
 const NONE: u64 = 0;
@@ -36,7 +38,7 @@ pub(super) struct AppDeadline {
     at_ms: AtomicU64,
     /// Removed before the connection is closed: afterwards the number may belong to
     /// another connection.
-    socket: Mutex<Option<RawFd>>,
+    socket: Lock<Option<RawFd>>,
     watch: OnceLock<AbortHandle>,
 }
 
@@ -47,7 +49,7 @@ impl AppDeadline {
         let deadline = Arc::new(Self {
             started: Instant::now(),
             at_ms: AtomicU64::new(NONE),
-            socket: Mutex::new(Some(socket)),
+            socket: Lock::new(Some(socket)),
             watch: OnceLock::new(),
         });
         let watch = tokio::spawn(deadline.clone().pass(shortest));
@@ -105,7 +107,7 @@ impl AppDeadline {
     fn close(&self, at: u64) -> bool {
         let passes =
             self.at_ms.compare_exchange(at, PASSED, Ordering::AcqRel, Ordering::Acquire).is_ok();
-        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        let socket = self.socket.lock();
         if let (true, Some(socket)) = (passes, *socket)
             && let Err(error) = shutdown(socket, Shutdown::Both)
         {
@@ -128,7 +130,7 @@ impl Tracing for UntilClosed {
     fn on_connected(&self) {}
 
     fn on_disconnected(&self) {
-        *self.0.socket.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.0.socket.lock() = None;
         if let Some(watch) = self.0.watch.get() {
             watch.abort();
         }
@@ -196,6 +198,6 @@ mod tests {
         drop(stream);
         tokio::time::sleep(SHORTEST * 3).await;
         assert!(!deadline.has_passed(), "its watch has ended");
-        assert_eq!(*deadline.socket.lock().unwrap(), None);
+        assert_eq!(*deadline.socket.lock(), None);
     }
 }

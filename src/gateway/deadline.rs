@@ -154,7 +154,7 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(60);
 
     /// How long a connection lasts that waits `pause` after its first request, then
-    /// sends the first octet of another head and no more.
+    /// sends the first byte of another head and no more.
     async fn lasts(pause: Duration) -> Duration {
         let deadline = Deadline::new(HEAD, IDLE + HEAD);
         let began = Instant::now();

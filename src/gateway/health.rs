@@ -22,7 +22,7 @@ use super::purpose::Purpose;
 use crate::base::crypto_provider;
 use crate::observe::{Event, UpstreamEvent};
 use crate::state::State;
-use crate::upstream::{Address, Endpoint, Health, Outcome, State as EndpointState, Upstream};
+use crate::upstream::{Address, Endpoint, EndpointState, Health, ProbeResult, Upstream};
 
 /// Longest time until a new endpoint is noticed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -56,7 +56,7 @@ impl Probes {
         plan.retain(|_, due| due.endpoint.strong_count() > 0);
         for upstream in &self.state.policy().upstreams {
             let Some(health) = &upstream.health else { continue };
-            for endpoint in upstream.endpoints().iter() {
+            for endpoint in self.state.pools.of(upstream).endpoints().iter() {
                 let new = || ProbeSchedule { endpoint: Arc::downgrade(endpoint), at: now };
                 let due = plan.entry(Arc::as_ptr(endpoint).addr()).or_insert_with(new);
                 if due.at <= now {
@@ -75,8 +75,8 @@ impl Probes {
         tokio::spawn(async move {
             let asked = status(&connector, &upstream, &endpoint, &health);
             let outcome = match tokio::time::timeout(health.timeout, asked).await {
-                Ok(Ok(status)) if (200..400).contains(&status) => Outcome::Good,
-                Ok(Ok(_) | Err(_)) | Err(_) => Outcome::Failed,
+                Ok(Ok(status)) if (200..400).contains(&status) => ProbeResult::Good,
+                Ok(Ok(_) | Err(_)) | Err(_) => ProbeResult::Failed,
             };
             let probed = UpstreamEvent::Probed { upstream: &upstream.name, outcome };
             state.telemetry.emit(Event::Upstream(probed));

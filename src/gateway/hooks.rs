@@ -28,7 +28,7 @@ use crate::request::headers;
 use crate::request::refusal::Refusal;
 use crate::state::State;
 
-/// The client of a tunnel that takes nothing for this long is given up.
+/// A tunnel is closed if its client takes nothing for this long.
 const TUNNEL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The gateway as the framework sees it.
@@ -57,8 +57,8 @@ impl ProxyHttp for Gateway {
         let body_timeout = ctx.incoming.policy.limits.body_timeout;
         session.set_write_timeout(Some(body_timeout));
         session.set_read_timeout(Some(body_timeout));
-        // Otherwise what a client sends too early is an error of the request that is
-        // being answered.
+        // Otherwise bytes that a client sends too early count as an error of the current
+        // request.
         let pipelines = ctx.incoming.purpose == Purpose::Request;
         session.as_downstream_mut().set_pipelining_enabled(pipelines);
         Ok(())
@@ -91,7 +91,8 @@ impl ProxyHttp for Gateway {
         // The place of an earlier attempt is given back first.
         forwarding.place = None;
         forwarding.unreachable = None;
-        let place = upstream.acquire(ctx.incoming.state.clock.now()).map_err(|why| {
+        let state = &ctx.incoming.state;
+        let place = state.pools.of(upstream).acquire(state.clock.now()).map_err(|why| {
             forwarding.unreachable = Some(why);
             Error::new_up(ErrorType::ConnectNoRoute)
         })?;
@@ -318,14 +319,15 @@ impl ProxyHttp for Gateway {
             connection.request_has_ended();
         }
         ctx.finish(session.req_header());
-        // What came too early is not served: nobody has looked at its request line.
-        // The connection ends, and its client asks again (RFC 9112 section 9.3.2).
+        // A request that came too early is not served: its request line has not been
+        // checked. The connection ends, and the client asks again (RFC 9112 section
+        // 9.3.2).
         session.as_downstream_mut().set_pipelining_enabled(false);
     }
 
-    /// Of a head it cannot read the framework would print the start, which is the
-    /// app's answer to somebody: their cookies, their names. And clients that hang up
-    /// are nobody's error; the access log has them.
+    /// Of a head it cannot read the framework would print the start, which is the app's
+    /// answer to some user, with cookies and names. And clients that hang up are not an
+    /// error; the access log has them.
     fn suppress_error_log(&self, _: &Session, _: &Ctx, error: &Error) -> bool {
         *error.etype() == ErrorType::InvalidHTTPHeader
             || *error.esource() == ErrorSource::Downstream

@@ -1,7 +1,8 @@
 //! An endpoint as the framework's peer, every timeout set.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash as _, Hasher as _};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,12 +12,15 @@ use pingora::utils::tls::{WrappedX509, parse_x509};
 
 use super::purpose::{Purpose, WRITE_TIMEOUT};
 use super::upgrade_connector::Dial;
+use crate::base::digest::{Digest, DigestBuildHasher};
 use crate::upstream::{Target, Upstream, Verify, Version};
 
 /// Connections dialled for upgrades are pooled apart from ordinary ones.
 const UPGRADE_GROUP: u64 = 1;
 /// Requests that share an HTTP/2 connection to the app.
 const STREAMS: usize = 100;
+/// Settings whose derived values a thread keeps; beyond it, those of earlier reloads go.
+const MOST_DERIVED: usize = 1024;
 /// Bytes of one answer that may wait for a client that does not read. By default one
 /// such client would use up the window of the whole connection and stop all other
 /// answers.
@@ -32,36 +36,39 @@ thread_local! {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         NEXT.fetch_add(2, Ordering::Relaxed)
     };
+    /// By `Upstream::key`, so that a reload that changes nothing parses nothing.
+    static DERIVED: RefCell<HashMap<Digest, Rc<Derived>, DigestBuildHasher>> =
+        RefCell::default();
 }
 
-/// An upstream's settings in the framework's form, made once.
+/// An upstream's settings in the framework's form.
 struct Derived {
-    ca: Option<Arc<CaType>>,
-    /// The framework's pool tells connections apart neither by authorities nor by
-    /// version; without this it would reuse one made under other settings.
-    group: u64,
+    authorities: Option<Arc<CaType>>,
     dial: Arc<Dial>,
     dial_upgrade: Arc<Dial>,
 }
 
 impl Derived {
-    fn of(upstream: &Upstream) -> Self {
+    fn new(upstream: &Upstream) -> Self {
         let certificates = &upstream.tls.ca;
         // Parsed before, when the settings were read: this panics if it cannot.
         let parsed = certificates.iter().map(|der| WrappedX509::new(der.clone(), parse_x509));
-        let ca = (!certificates.is_empty()).then(|| parsed.collect());
-        let mut hasher = DefaultHasher::new();
-        (certificates, upstream.version == Version::Http2).hash(&mut hasher);
+        let authorities = (!certificates.is_empty()).then(|| parsed.collect());
         let dial = |purpose| {
             let timeouts = upstream.timeouts;
             Arc::new(Dial { connect: timeouts.connect, read: timeouts.read, purpose })
         };
-        Self {
-            ca,
-            group: hasher.finish() & !UPGRADE_GROUP,
-            dial: dial(Purpose::Request),
-            dial_upgrade: dial(Purpose::Upgrade),
-        }
+        Self { authorities, dial: dial(Purpose::Request), dial_upgrade: dial(Purpose::Upgrade) }
+    }
+
+    /// What this thread made of the same settings before, or makes now.
+    fn find(upstream: &Upstream) -> Rc<Self> {
+        DERIVED.with_borrow_mut(|known| {
+            if known.len() >= MOST_DERIVED && !known.contains_key(&upstream.key) {
+                known.clear();
+            }
+            known.entry(upstream.key).or_insert_with(|| Rc::new(Self::new(upstream))).clone()
+        })
     }
 }
 
@@ -87,15 +94,15 @@ pub(super) fn build(upstream: &Upstream, target: &Target, purpose: Purpose) -> R
     let verify = upstream.tls.verify == Verify::Certificate;
     options.verify_cert = verify;
     options.verify_hostname = verify;
-    let derived = upstream.derived.get_or_init(|| Arc::new(Derived::of(upstream)));
-    let derived = derived.downcast_ref::<Derived>();
-    if let Some(derived) = derived {
-        options.ca.clone_from(&derived.ca);
-        peer.group_key = derived.group.wrapping_add(THREAD.with(|thread| *thread));
-    }
+    let derived = Derived::find(upstream);
+    options.ca.clone_from(&derived.authorities);
+    // The framework's pool tells connections apart by neither authorities nor version, so
+    // one made under other settings would be used.
+    let group = upstream.key.head() & !UPGRADE_GROUP;
+    peer.group_key = group.wrapping_add(THREAD.with(|thread| *thread));
     match (purpose, upstream.version) {
         (Purpose::Request, Version::Http1) => {
-            peer.options.custom_l4 = derived.map(|derived| derived.dial.clone() as _);
+            peer.options.custom_l4 = Some(derived.dial.clone());
         }
         (Purpose::Request, Version::Http2) => {
             peer.options.set_http_version(2, 2);
@@ -108,7 +115,7 @@ pub(super) fn build(upstream: &Upstream, target: &Target, purpose: Purpose) -> R
             // `AppDeadline` is the limit.
             peer.options.read_timeout = None;
             peer.options.write_timeout = None;
-            peer.options.custom_l4 = derived.map(|derived| derived.dial_upgrade.clone() as _);
+            peer.options.custom_l4 = Some(derived.dial_upgrade.clone());
             peer.group_key |= UPGRADE_GROUP;
         }
     }

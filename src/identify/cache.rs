@@ -8,14 +8,13 @@
 //! serves all requests that wait for it. Rejections that cost no question are not kept:
 //! an attacker could fill the table with them.
 
-use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::Duration;
 
 use moka::{future, sync};
 
 use crate::base::clock::Now;
-use crate::base::digest::DigestHasher;
+use crate::base::digest::{Digest, DigestBuildHasher};
 use crate::identify::resolve::Servers;
 use crate::identify::revocation::Revoked;
 use crate::policy::Policy;
@@ -32,12 +31,10 @@ const REFUSAL_KEPT: Duration = Duration::from_secs(1);
 /// Requests waiting for an unresponsive server share one failure for this long.
 const SILENCE_KEPT: Duration = Duration::from_millis(200);
 
-type Hasher = BuildHasherDefault<DigestHasher>;
-
 /// Verified sessions of the process.
 pub struct Sessions {
-    local: sync::Cache<[u8; 32], Arc<Identity>, Hasher>,
-    asked: future::Cache<[u8; 32], Remembered, Hasher>,
+    local: sync::Cache<Digest, Arc<Identity>, DigestBuildHasher>,
+    asked: future::Cache<Digest, Remembered, DigestBuildHasher>,
 }
 
 /// A server's answer.
@@ -54,14 +51,14 @@ impl Default for Sessions {
             .max_capacity(CAPACITY)
             .weigher(move |_, identity: &Arc<Identity>| weight(identity.size()))
             .time_to_live(KEPT)
-            .build_with_hasher(BuildHasherDefault::default());
+            .build_with_hasher(DigestBuildHasher::default());
         let asked = future::Cache::builder()
             .max_capacity(CAPACITY)
             .weigher(move |_, asked: &Remembered| {
                 weight(asked.outcome.as_ref().map_or(0, |identity| identity.size()))
             })
             .time_to_live(KEPT)
-            .build_with_hasher(BuildHasherDefault::default());
+            .build_with_hasher(DigestBuildHasher::default());
         Self { local, asked }
     }
 }
@@ -135,7 +132,7 @@ impl Sessions {
         &self,
         source: &Source,
         servers: &Servers,
-        key: Option<[u8; 32]>,
+        key: Option<Digest>,
         cookies: Cookies<'_>,
         now: Now,
     ) -> Result<Arc<Identity>, Refused> {
@@ -162,7 +159,7 @@ impl Sessions {
 
     async fn ask_once(
         &self,
-        key: [u8; 32],
+        key: Digest,
         kept: Duration,
         ask: impl Future<Output = Result<Identity, Refused>>,
         now: Now,

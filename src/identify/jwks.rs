@@ -7,7 +7,7 @@
 //! known keys stay in use. A task ends when no source of the policy uses its address.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::base::clock::{Clock, Now};
+use crate::base::lock::Lock;
 use crate::outbound::{Call, Outbound, Url};
 use crate::policy::Policy;
 
@@ -39,12 +40,12 @@ pub struct PublishedKeys {
     outbound: Outbound,
     runtime: Handle,
     clock: Clock,
-    published: Mutex<HashMap<String, Arc<Published>>>,
+    published: Lock<HashMap<String, Arc<Published>>>,
 }
 
 /// One address that publishes keys.
 struct Published {
-    state: Mutex<State>,
+    state: Lock<State>,
     /// Counts finished fetches.
     fetched: watch::Sender<u64>,
     wanted: Notify,
@@ -60,15 +61,16 @@ struct State {
 
 impl PublishedKeys {
     pub fn new(outbound: Outbound, runtime: Handle, clock: Clock) -> Self {
-        Self { outbound, runtime, clock, published: Mutex::default() }
+        Self { outbound, runtime, clock, published: Lock::default() }
     }
 
     /// Gives a policy that is not in force yet the known keys, so that no request waits
     /// after a reload.
     pub fn supply(&self, policy: &Policy) {
-        let published = self.published();
+        let published = self.published.lock();
         for keys in policy.sources.iter().filter_map(|source| source.remote_keys()) {
-            let known = published.get(keys.url()).and_then(|place| place.state().document.clone());
+            let known =
+                published.get(keys.url()).and_then(|place| place.state.lock().document.clone());
             if let Some(document) = known {
                 // The document was valid for the previous policy; this one may differ.
                 let _ = keys.supply(&document);
@@ -80,14 +82,14 @@ impl PublishedKeys {
     pub fn watch(self: &Arc<Self>, current: &CurrentPolicy) {
         let Some(policy) = current() else { return };
         for keys in policy.sources.iter().filter_map(|source| source.remote_keys()) {
-            let mut published = self.published();
+            let mut published = self.published.lock();
             if published.contains_key(keys.url()) {
                 continue;
             }
             // The task's first fetch counts from now on.
             let begun = State { in_flight: true, ..State::default() };
             let place = Arc::new(Published {
-                state: Mutex::new(begun),
+                state: Lock::new(begun),
                 fetched: watch::Sender::new(0),
                 wanted: Notify::new(),
             });
@@ -101,11 +103,11 @@ impl PublishedKeys {
     /// unless a fetch was recent. True if a fetch has ended since, so that a second look
     /// may succeed.
     pub async fn refresh(&self, url: &str) -> bool {
-        let Some(place) = self.published().get(url).cloned() else { return false };
+        let Some(place) = self.published.lock().get(url).cloned() else { return false };
         let now = self.clock.now();
         let mut fetched = place.fetched.subscribe();
         {
-            let mut state = place.state();
+            let mut state = place.state.lock();
             let recent = state.last_begun.is_some_and(|last| now.since(last) < COOLDOWN);
             if !state.in_flight {
                 if recent {
@@ -121,7 +123,7 @@ impl PublishedKeys {
 
     /// Why the keys of this address are missing, for `/readyz`.
     pub fn problem(&self, url: &str) -> Option<String> {
-        self.published().get(url).and_then(|place| place.state().problem.clone())
+        self.published.lock().get(url).and_then(|place| place.state.lock().problem.clone())
     }
 
     async fn keep_fresh(
@@ -133,7 +135,7 @@ impl PublishedKeys {
         let mut pause = RETRY_FIRST;
         loop {
             {
-                let mut state = place.state();
+                let mut state = place.state.lock();
                 state.in_flight = true;
                 state.last_begun = Some(self.clock.now());
             }
@@ -144,7 +146,7 @@ impl PublishedKeys {
                 Ok((document, fresh))
             });
             let wait = {
-                let mut state = place.state();
+                let mut state = place.state.lock();
                 state.in_flight = false;
                 match outcome {
                     Ok((document, fresh)) => {
@@ -167,17 +169,7 @@ impl PublishedKeys {
             // Due or wanted: either way, fetch again.
             let _ = tokio::time::timeout(wait, place.wanted.notified()).await;
         }
-        self.published().remove(&url);
-    }
-
-    fn published(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Published>>> {
-        self.published.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Published {
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.published.lock().remove(&url);
     }
 }
 

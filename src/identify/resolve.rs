@@ -13,10 +13,10 @@ use tokio::runtime::Handle;
 
 use crate::base::clock::{Clock, Now};
 use crate::identify::jwks::PublishedKeys;
-use crate::identify::store::Stores;
+use crate::identify::store::StoreConnections;
 use crate::outbound::{Call, Outbound, Url};
 use crate::session::{
-    Answer, Check, Cookies, Identity, Query, Question, Reason, Refused, Rejected, Source,
+    Check, Cookies, Identity, Query, Question, Reason, Refused, Rejected, Source, StoreAnswer,
     Unanswered,
 };
 
@@ -31,7 +31,7 @@ const MAX_RETRY_AFTER: u64 = 300;
 /// The servers that a session check may need.
 pub struct Servers {
     pub outbound: Outbound,
-    pub stores: Stores,
+    pub stores: StoreConnections,
     pub keys: Arc<PublishedKeys>,
     /// Unanswered questions, for the metrics.
     failures: AtomicU64,
@@ -44,7 +44,7 @@ impl Servers {
         let keys = PublishedKeys::new(outbound.clone(), runtime.clone(), clock);
         Self {
             outbound,
-            stores: Stores::new(runtime.clone()),
+            stores: StoreConnections::new(runtime.clone()),
             keys: Arc::new(keys),
             failures: AtomicU64::new(0),
         }
@@ -118,7 +118,7 @@ impl Servers {
         source: &Source,
         question: &Question,
         cookies: Cookies<'_>,
-    ) -> Result<Option<Answer>, Refused> {
+    ) -> Result<Option<StoreAnswer>, Refused> {
         if let Query::App { url } = &question.query {
             return self.ask_app(url, &source.asked_cookies(cookies)).await;
         }
@@ -133,7 +133,7 @@ impl Servers {
 
     /// The app's own verdict: always a GET without a body, with the session's
     /// cookies and no others, and never a redirect followed.
-    async fn ask_app(&self, url: &str, cookies: &[u8]) -> Result<Option<Answer>, Refused> {
+    async fn ask_app(&self, url: &str, cookies: &[u8]) -> Result<Option<StoreAnswer>, Refused> {
         let url = Url::parse(url).ok_or_else(|| unanswered("`url` cannot be asked"))?;
         let mut call = Call::get(url);
         call.timeout = APP_TIMEOUT;
@@ -147,7 +147,7 @@ impl Servers {
             unanswered(format!("the app's session check: {error}"))
         })?;
         match answer.status {
-            StatusCode::OK => Ok(Some(Answer::App { body: answer.body.to_vec() })),
+            StatusCode::OK => Ok(Some(StoreAnswer::App { body: answer.body.to_vec() })),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(None),
             status => {
                 tracing::warn!(status = status.as_u16(), "unexpected answer to a session check");

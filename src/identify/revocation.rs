@@ -16,19 +16,17 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::base::clock::Now;
+use crate::base::digest::{Digest, Digester};
 use crate::session::{Check, Cookies, Identity, Reason, Rejected, Source};
 
 /// Most sessions and users remembered, at about 100 bytes each.
 const MAX_ENTRIES: u64 = 100_000;
 /// Longer than cookies usually live.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
-
-type Mark = [u8; 32];
 
 /// Who ended a session.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,9 +43,9 @@ struct Ended {
 
 /// Everything revoked in this process.
 pub struct Revoked {
-    sessions: Cache<Mark, Ended>,
+    sessions: Cache<Digest, Ended>,
     /// Unix seconds from which the user's new sessions count again.
-    users: Cache<Mark, u64>,
+    users: Cache<Digest, u64>,
     /// Whether there is any entry: usually not, and then no mark is computed.
     any: AtomicBool,
 }
@@ -59,7 +57,7 @@ impl Default for Revoked {
     }
 }
 
-fn bounded<V: Clone + Send + Sync + 'static>() -> Cache<Mark, V> {
+fn bounded<V: Clone + Send + Sync + 'static>() -> Cache<Digest, V> {
     Cache::builder()
         .max_capacity(MAX_ENTRIES)
         .eviction_policy(EvictionPolicy::lru())
@@ -121,7 +119,7 @@ impl Revoked {
 
     /// Only for requests that began after the sign-out: an earlier one's answer may still
     /// set the cookie of the session that ended meanwhile.
-    fn readmit(&self, mark: &Mark, began: Now) {
+    fn readmit(&self, mark: &Digest, began: Now) {
         let ended = self.sessions.get(mark);
         if ended.is_some_and(|ended| ended.by == RevokedBy::App && ended.at.ticks() < began.ticks())
         {
@@ -189,7 +187,7 @@ impl Revoked {
         self.check_mark(&session_mark(source, &handle))
     }
 
-    fn check_mark(&self, mark: &Mark) -> Result<(), Rejected> {
+    fn check_mark(&self, mark: &Digest) -> Result<(), Rejected> {
         if self.sessions.contains_key(mark) {
             return Err(Rejected::new(Reason::SignedOut, "the session was signed out"));
         }
@@ -197,18 +195,15 @@ impl Revoked {
     }
 }
 
-fn session_mark(source: &Source, handle: &[u8]) -> Mark {
+fn session_mark(source: &Source, handle: &[u8]) -> Digest {
     mark(&[b"session", source.kind().as_bytes(), handle])
 }
 
 /// One digest over parts, each with its length.
-fn mark(parts: &[&[u8]]) -> Mark {
-    let mut digest = digest::Context::new(&digest::SHA256);
-    for part in parts {
-        digest.update(&part.len().to_be_bytes());
-        digest.update(part);
-    }
-    digest.finish().as_ref().try_into().unwrap_or_default()
+fn mark(parts: &[&[u8]]) -> Digest {
+    let mut digester = Digester::default();
+    parts.iter().for_each(|part| digester.add_sized(part));
+    digester.finish()
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@
 //! together.
 
 use std::future::Future;
-use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,13 +21,10 @@ use moka::future::Cache;
 
 use super::error::IssueError;
 use crate::base::clock::Now;
-use crate::base::digest::DigestHasher;
+use crate::base::digest::{Digest, DigestBuildHasher};
 use crate::mint::Token;
 use crate::observe::CachedOrMinted;
 use crate::session::Identity;
-
-/// The digest a token is found under.
-pub(super) type Key = [u8; 32];
 
 /// Largest size of tokens and bookkeeping, in bytes.
 const CAPACITY: u64 = 128 * 1024 * 1024;
@@ -59,13 +55,13 @@ pub(super) struct CacheLifetime {
 pub(super) struct Retry(Now);
 
 /// All cached tokens of the process.
-pub(super) struct Tokens(Cache<Key, Entry, BuildHasherDefault<DigestHasher>>);
+pub(super) struct Tokens(Cache<Digest, Entry, DigestBuildHasher>);
 
 impl Entry {
     fn new(
         minted: Result<Token, IssueError>,
         before: Option<Arc<Token>>,
-        key: &Key,
+        key: &Digest,
         now: Now,
     ) -> Self {
         let retry = Retry(now.plus(FAILURE_KEPT));
@@ -76,7 +72,7 @@ impl Entry {
         }
     }
 
-    fn token(token: Arc<Token>, key: &Key, now: Now) -> Self {
+    fn token(token: Arc<Token>, key: &Digest, now: Now) -> Self {
         let seconds = token.expires_at.saturating_sub(now.unix());
         let stay =
             CacheLifetime { lifetime: Duration::from_secs(seconds), early: early(key, seconds) };
@@ -123,12 +119,12 @@ impl CacheLifetime {
 /// at most a minute, so that the tokens of a thousand users who arrived together
 /// are not all replaced together. Below a life of two minutes the users'
 /// own timing scatters enough.
-fn early(key: &Key, life: u64) -> u64 {
+fn early(key: &Digest, life: u64) -> u64 {
     const SHORT: u64 = 120;
     if life < SHORT {
         return 0;
     }
-    let (_, [.., high, low]) = key.split_at(key.len() / 2) else { return 0 };
+    let (_, [.., high, low]) = key.bytes().split_at(16) else { return 0 };
     let most = (life / 20).min(60);
     ((most + 1) * u64::from(u16::from_be_bytes([*high, *low]))) >> 16
 }
@@ -141,9 +137,9 @@ impl Default for Tokens {
     fn default() -> Self {
         let cache = Cache::builder()
             .max_capacity(CAPACITY)
-            .weigher(|_: &Key, entry: &Entry| entry.weight())
+            .weigher(|_: &Digest, entry: &Entry| entry.weight())
             .expire_after(Expiry)
-            .build_with_hasher(BuildHasherDefault::default());
+            .build_with_hasher(DigestBuildHasher::default());
         Self(cache)
     }
 }
@@ -153,7 +149,7 @@ impl Tokens {
     /// session has.
     pub(super) async fn find(
         &self,
-        key: &Key,
+        key: &Digest,
         identity: &Identity,
         now: Now,
     ) -> Option<Arc<Token>> {
@@ -166,7 +162,7 @@ impl Tokens {
     /// As `find`, else made by `mint`, once for all requests that ask meanwhile.
     pub(super) async fn get(
         &self,
-        key: Key,
+        key: Digest,
         identity: &Identity,
         now: Now,
         mint: impl Future<Output = Result<Token, IssueError>>,
@@ -186,7 +182,7 @@ impl Tokens {
     }
 
     /// Replaces the token under `key`: for a client that asked for a new one.
-    pub(super) async fn put(&self, key: Key, token: Arc<Token>, now: Now) {
+    pub(super) async fn put(&self, key: Digest, token: Arc<Token>, now: Now) {
         self.0.insert(key, Entry::token(token, &key, now)).await;
     }
 
@@ -199,8 +195,8 @@ impl Tokens {
 /// Drops entries that cannot be served any more.
 struct Expiry;
 
-impl moka::Expiry<Key, Entry> for Expiry {
-    fn expire_after_create(&self, _: &Key, held: &Entry, _: Instant) -> Option<Duration> {
+impl moka::Expiry<Digest, Entry> for Expiry {
+    fn expire_after_create(&self, _: &Digest, held: &Entry, _: Instant) -> Option<Duration> {
         match held {
             Entry::Failed(..) => Some(FAILURE_KEPT),
             Entry::Kept(..) => None,
@@ -210,7 +206,7 @@ impl moka::Expiry<Key, Entry> for Expiry {
 
     fn expire_after_update(
         &self,
-        key: &Key,
+        key: &Digest,
         held: &Entry,
         at: Instant,
         left: Option<Duration>,

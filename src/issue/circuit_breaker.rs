@@ -8,11 +8,11 @@
 //! Pure except for the table's lock: time is an argument.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::error::IssueError;
 use crate::base::clock::Now;
+use crate::base::lock::Lock;
 use crate::observe::CircuitState;
 
 /// Failed calls in a row that open the circuit.
@@ -23,6 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// How a call ended.
+#[derive(Clone, Copy)]
 pub(super) enum Outcome {
     Answered,
     /// The error, and the pause that the issuer asked for, if any.
@@ -31,7 +32,7 @@ pub(super) enum Outcome {
 
 /// The issuers of all tokens, by the token's name.
 #[derive(Default)]
-pub(super) struct Circuits(Mutex<HashMap<String, Circuit>>);
+pub(super) struct Circuits(Lock<HashMap<String, Circuit>>);
 
 #[derive(Default)]
 struct Circuit {
@@ -56,7 +57,7 @@ pub(super) struct Permit<'c> {
 impl Circuits {
     /// The right to call the issuer now, else its last failure.
     pub(super) fn enter<'c>(&'c self, token: &'c str, now: Now) -> Result<Permit<'c>, IssueError> {
-        let mut circuits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut circuits = self.0.lock();
         let circuit = circuits.entry(token.to_owned()).or_default();
         let Some(pause) = &circuit.open else {
             return Ok(Permit { circuits: self, token, is_trial: false });
@@ -69,7 +70,7 @@ impl Circuits {
     }
 
     pub(super) fn state(&self, token: &str) -> CircuitState {
-        let circuits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let circuits = self.0.lock();
         match circuits.get(token) {
             Some(circuit) if circuit.is_trying => CircuitState::Trying,
             Some(circuit) if circuit.open.is_some() => CircuitState::Open,
@@ -79,11 +80,11 @@ impl Circuits {
 
     /// Forgets every failure: the settings have changed, perhaps for that.
     pub(super) fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.lock().clear();
     }
 
     fn with(&self, token: &str, change: impl FnOnce(&mut Circuit)) {
-        let mut circuits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut circuits = self.0.lock();
         if let Some(circuit) = circuits.get_mut(token) {
             change(circuit);
         }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::cache::{Key, Tokens};
+use super::cache::Tokens;
 use super::circuit_breaker::Circuits;
 use super::error::IssueError;
 use super::remote::{Caller, Remote};
 use super::request::{Freshness, Query, Request};
 use crate::base::clock::{Clock, Now};
+use crate::base::digest::Digest;
 use crate::base::digest::Mark;
 use crate::limit::{Admitted, Exceeded, Limit, Limits};
 use crate::mint::{CachePolicy, MintError, Minting, Subject, Token};
@@ -118,7 +119,7 @@ impl Issuer {
         &self,
         route: &TokenRoute,
         subject: &Subject<'_>,
-        key: Option<Key>,
+        key: Option<Digest>,
         request: &Request<'_>,
     ) -> Result<Issued, IssueError> {
         let mint = self.mint(route, subject, request.now);

@@ -46,14 +46,17 @@ params.allowedDocumentNames = "{grant.documents}"
 #[derive(Clone, Default)]
 struct Fake {
     calls: Arc<Mutex<Vec<String>>>,
-    answers: Arc<Mutex<Vec<Result<(u16, String), OutboundError>>>>,
+    answers: Arc<Mutex<Vec<Prepared>>>,
 }
+
+/// Status and body, or why there is none.
+struct Prepared(Result<(u16, String), OutboundError>);
 
 #[async_trait]
 impl Caller for Fake {
     async fn call(&self, call: &Call) -> Result<Answer, OutboundError> {
         self.calls.lock().unwrap().push(call.method.to_string());
-        let (status, body) = self.answers.lock().unwrap().remove(0)?;
+        let (status, body) = self.answers.lock().unwrap().remove(0).0?;
         let status = StatusCode::from_u16(status).unwrap();
         Ok(Answer { status, headers: HeaderMap::new(), body: Bytes::from(body) })
     }
@@ -90,7 +93,7 @@ impl Setting {
 
     fn answers(&self, answer: Result<(u16, &str), OutboundError>) {
         let answer = answer.map(|(status, body)| (status, body.to_owned()));
-        self.fake.answers.lock().unwrap().push(answer);
+        self.fake.answers.lock().unwrap().push(Prepared(answer));
     }
 
     fn calls(&self) -> usize {

@@ -84,7 +84,7 @@ impl Limit {
         let policy_header = cells.iter().zip(rates).map(policy).collect::<Vec<_>>().join(", ");
         Self {
             name: name.to_owned(),
-            mark: Mark::of(Kind::Limit, name),
+            mark: Mark::new(Kind::Limit, name),
             cells,
             policy_header: header_value(policy_header),
         }
@@ -97,7 +97,7 @@ impl Limit {
 
     /// The bucket of one user (or, for anonymous limits, one address).
     pub fn bucket(&self, whose: Mark) -> BucketKey {
-        BucketKey(self.mark.and(whose).bits())
+        BucketKey(self.mark.combine(whose).bits())
     }
 
     /// Name of the limit in the settings.

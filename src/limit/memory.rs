@@ -9,11 +9,11 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::gcra::{Admitted, Arrivals, BucketKey, Exceeded, Limit};
 use crate::base::clock::Now;
+use crate::base::lock::Lock;
 
 /// Entries in all; at about 64 bytes each, some 32 MiB when full.
 const CAPACITY: usize = 512 * 1024;
@@ -23,7 +23,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// All counters of the process.
 pub struct Limits {
-    shards: Vec<Mutex<Shard>>,
+    shards: Vec<Lock<Shard>>,
     per_shard: usize,
 }
 
@@ -44,7 +44,7 @@ impl Default for Limits {
 
 impl Limits {
     fn with_capacity(capacity: usize) -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        let shards = (0..SHARDS).map(|_| Lock::default()).collect();
         Self { shards, per_shard: (capacity / SHARDS).max(1) }
     }
 
@@ -56,16 +56,14 @@ impl Limits {
             return Err(Exceeded::default());
         };
         // Nothing below can panic half-way, so a poisoned lock guards sound data.
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = shard.lock();
         let arrivals = shard.bucket(key, limit, self.per_shard, now);
         limit.take(arrivals, now)
     }
 
     /// How many buckets are held, for the metrics.
     pub fn buckets(&self) -> usize {
-        let count = |shard: &Mutex<Shard>| {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).buckets.len()
-        };
+        let count = |shard: &Lock<Shard>| shard.lock().buckets.len();
         self.shards.iter().map(count).sum()
     }
 }
@@ -129,7 +127,7 @@ mod tests {
     }
 
     fn user(id: &str) -> Mark {
-        Mark::of(Kind::User, id)
+        Mark::new(Kind::User, id)
     }
 
     fn at(milliseconds: u64) -> Now {

@@ -107,7 +107,7 @@ fn decoded(text: &str) -> Result<Cow<'_, str>, MintError> {
             b'+' => b' ',
             b'%' => {
                 let pair: Vec<u8> = rest.by_ref().take(2).collect();
-                let decoded = crate::base::secret::from_hex(&pair);
+                let decoded = crate::base::text::from_hex(&pair);
                 *decoded.as_deref().and_then(<[u8]>::first).ok_or_else(malformed)?
             }
             other => other,

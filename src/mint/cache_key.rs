@@ -4,10 +4,10 @@
 //! length or type, so no two different requests spell the same bytes. The settings go
 //! in once, as a digest.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
 
 use super::subject::Subject;
+use crate::base::digest::Digest;
 use crate::document::{At, FromNode, Node};
 
 /// Who may get a token again after it has been made.
@@ -23,7 +23,7 @@ pub enum CachePolicy {
 
 /// A digest of a token's settings: any change gives other keys.
 #[derive(Clone, Copy)]
-pub(super) struct Fingerprint([u8; 32]);
+pub(super) struct Fingerprint(Digest);
 
 impl Fingerprint {
     /// `settings` are the token's and its preset's; `secrets` the digests of the
@@ -31,7 +31,7 @@ impl Fingerprint {
     pub(super) fn new<'a>(
         name: &str,
         settings: impl Iterator<Item = &'a Node>,
-        secrets: impl Iterator<Item = [u8; 32]>,
+        secrets: impl Iterator<Item = Digest>,
     ) -> Self {
         let mut text = Vec::new();
         feed_bytes(&mut text, name.as_bytes());
@@ -39,9 +39,9 @@ impl Fingerprint {
             feed(&mut text, Some(&node.to_json()));
         }
         for secret in secrets {
-            text.extend_from_slice(&secret);
+            text.extend_from_slice(secret.bytes());
         }
-        Self(finish(&text))
+        Self(Digest::new(&text))
     }
 
     pub(super) fn key<'a>(
@@ -49,9 +49,9 @@ impl Fingerprint {
         policy: CachePolicy,
         subject: &Subject<'_>,
         parts: impl Iterator<Item = Option<&'a Value>>,
-    ) -> [u8; 32] {
+    ) -> Digest {
         let mut text = Vec::with_capacity(256);
-        text.extend_from_slice(&self.0);
+        text.extend_from_slice(self.0.bytes());
         match policy {
             CachePolicy::Global => {}
             CachePolicy::Never | CachePolicy::User => {
@@ -62,13 +62,8 @@ impl Fingerprint {
             feed(&mut text, part);
         }
         feed(&mut text, Some(subject.grant));
-        finish(&text)
+        Digest::new(&text)
     }
-}
-
-fn finish(text: &[u8]) -> [u8; 32] {
-    // SHA-256 has 32 bytes; the default is never used.
-    digest(&SHA256, text).as_ref().try_into().unwrap_or_default()
 }
 
 fn feed_bytes(text: &mut Vec<u8>, bytes: &[u8]) {

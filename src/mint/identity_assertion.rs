@@ -12,7 +12,6 @@
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{self, SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderName, HeaderValue};
@@ -22,6 +21,7 @@ use serde_json::json;
 
 use super::key::Signer;
 use crate::base::clock::Now;
+use crate::base::digest::{Digest, Digester};
 use crate::document::{At, FromNode, Table};
 
 use crate::request::headers;
@@ -50,7 +50,7 @@ pub struct Assertion {
     ttl: Duration,
     /// A digest of all of the above and the key: an assertion signed under other
     /// settings is never served.
-    fingerprint: [u8; 32],
+    fingerprint: Digest,
 }
 
 impl FromNode for Assertion {
@@ -85,11 +85,11 @@ impl FromNode for Assertion {
             members.insert("kid".to_owned(), kid.into());
         }
         let settings = json!([start, header.as_str(), issuer, audience, ttl.as_secs()]);
-        let mut context = digest::Context::new(&SHA256);
-        context.update(&key);
-        context.update(settings.to_string().as_bytes());
+        let mut digester = Digester::default();
+        digester.add(key.bytes());
+        digester.add(settings.to_string().as_bytes());
         let start = URL_SAFE_NO_PAD.encode(start.to_string()) + ".";
-        let fingerprint = finished(context);
+        let fingerprint = digester.finish();
         Some(Self { header, signer, start, issuer, audience, ttl, fingerprint })
     }
 }
@@ -134,12 +134,12 @@ fn named(table: &mut Table<'_>, key: &'static str, hint: &str) -> Option<String>
 
 impl Assertion {
     /// A digest over everything the assertion's text depends on.
-    fn key(&self, identity: &Identity) -> [u8; 32] {
-        let mut context = digest::Context::new(&SHA256);
-        context.update(&self.fingerprint);
-        context.update(&identity.expires_at().unwrap_or(u64::MAX).to_be_bytes());
-        context.update(identity.user_id().as_bytes());
-        finished(context)
+    fn key(&self, identity: &Identity) -> Digest {
+        let mut digester = Digester::default();
+        digester.add(self.fingerprint.bytes());
+        digester.add(&identity.expires_at().unwrap_or(u64::MAX).to_be_bytes());
+        digester.add(identity.user_id().as_bytes());
+        digester.finish()
     }
 
     /// Signs a new one; `None` if the session is over or the key fails.
@@ -178,11 +178,11 @@ struct Signed {
 }
 
 /// The assertions that are served again.
-pub struct Assertions(Cache<[u8; 32], Signed>);
+pub struct Assertions(Cache<Digest, Signed>);
 
 impl Default for Assertions {
     fn default() -> Self {
-        let weigh = |_: &[u8; 32], signed: &Signed| {
+        let weigh = |_: &Digest, signed: &Signed| {
             u32::try_from(signed.value.len() + OVERHEAD).unwrap_or(u32::MAX)
         };
         // The cache's own expiry only frees memory; `header_for` decides what is served.
@@ -212,10 +212,6 @@ impl Assertions {
         };
         Some((assertion.header.clone(), value))
     }
-}
-
-fn finished(context: digest::Context) -> [u8; 32] {
-    context.finish().as_ref().try_into().unwrap_or_default()
 }
 
 #[cfg(test)]

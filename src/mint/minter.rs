@@ -22,6 +22,7 @@ use super::template::Scope;
 use super::token::{Minting, Token};
 use super::user_ids::UserIds;
 use crate::base::clock::Now;
+use crate::base::digest::Digest;
 use crate::base::json_path::JsonPath;
 
 /// One `[token.NAME]`, ready to mint.
@@ -103,7 +104,7 @@ impl Minter {
     }
 
     /// A digest over everything that can change the token.
-    pub fn cache_key(&self, subject: &Subject<'_>) -> [u8; 32] {
+    pub fn cache_key(&self, subject: &Subject<'_>) -> Digest {
         let session = subject.identity.session();
         let fields = self.fields.iter().map(|path| path.find(session));
         let parts = self.inputs.values(subject.inputs).chain(fields);

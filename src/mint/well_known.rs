@@ -5,7 +5,6 @@
 //! served. A key that a reload removes stays listed for its `overlap`, because tokens
 //! it signed are still in use: that is `Retired`, kept in memory.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +14,7 @@ use serde_json::{Value, json};
 use super::key::PublicKey;
 use super::minter::Minter;
 use crate::base::clock::Now;
+use crate::base::lock::Lock;
 use crate::request::refusal::Reply;
 
 /// The path of the key set.
@@ -189,18 +189,18 @@ impl Issuer {
 
 /// Keys that have left the settings, and since when.
 #[derive(Default)]
-pub struct Retired(Mutex<Vec<(Listed, Now)>>);
+pub struct Retired(Lock<Vec<(Listed, Now)>>);
 
 impl Retired {
     /// After a reload, keys that are no longer published stay listed for a while.
     pub fn replace(&self, before: &Discovery, after: &Discovery, now: Now) {
-        let mut retired = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut retired = self.0.lock();
         retired.extend(before.keys.iter().map(|listed| (listed.clone(), now)));
         retired.retain(|(listed, since)| listed.is_needed(after, *since, now));
     }
 
     fn keys(&self, discovery: &Discovery, now: Now) -> Vec<PublicKey> {
-        let retired = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let retired = self.0.lock();
         let needed =
             retired.iter().filter(|(listed, since)| listed.is_needed(discovery, *since, now));
         needed.map(|(listed, _)| listed.key.clone()).collect()

@@ -8,12 +8,13 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
 use super::event::{Event, Line, RequestEvent};
-use crate::base::clock::push_rfc3339;
+use crate::base::calendar::push_rfc3339;
+use crate::base::lock::Lock;
 use crate::base::text;
 use crate::config::Format;
 
@@ -29,7 +30,7 @@ const BACKLOG: usize = 4 * 1024 * 1024;
 /// Where lines go.
 #[derive(Clone, Debug)]
 pub enum Sink {
-    Memory(Arc<Mutex<Vec<u8>>>),
+    Memory(Arc<Lock<Vec<u8>>>),
     Off,
     Stdout,
 }
@@ -39,9 +40,9 @@ pub enum Sink {
 pub struct AccessLog(Arc<Shared>);
 
 struct Shared {
-    shards: [Mutex<Buffer>; SHARDS],
+    shards: [Lock<Buffer>; SHARDS],
     /// Replaces a buffer while that one is written out.
-    spare: Mutex<String>,
+    spare: Lock<String>,
     flusher: OnceLock<Thread>,
     format: Format,
     sink: Sink,
@@ -68,7 +69,7 @@ impl AccessLog {
         let writes = !matches!(sink, Sink::Off);
         let shared = Arc::new(Shared {
             shards: Default::default(),
-            spare: Mutex::default(),
+            spare: Lock::default(),
             flusher: OnceLock::new(),
             format,
             sink,
@@ -111,7 +112,7 @@ impl AccessLog {
             return;
         }
         let Some(shard) = self.0.shards.get(self.0.shard()) else { return };
-        let mut buffer = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = shard.lock();
         let Buffer { text, stamp } = &mut *buffer;
         if text.len() > BACKLOG {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
@@ -147,9 +148,9 @@ impl Shared {
     }
 
     fn flush(&self) {
-        let mut lines = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.spare.lock();
         for shard in &self.shards {
-            let mut buffer = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut buffer = shard.lock();
             if buffer.text.is_empty() {
                 continue;
             }
@@ -157,10 +158,7 @@ impl Shared {
             drop(buffer);
             match &self.sink {
                 Sink::Memory(memory) => {
-                    memory
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .extend_from_slice(lines.as_bytes());
+                    memory.lock().extend_from_slice(lines.as_bytes());
                 }
                 Sink::Off => {}
                 Sink::Stdout => {

@@ -8,9 +8,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -18,7 +18,8 @@ use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::event::{AuditEntry, CachedOrMinted, Event, TokenDecision, TokenEvent};
-use crate::base::clock::push_rfc3339;
+use crate::base::calendar::push_rfc3339;
+use crate::base::lock::Lock;
 use crate::config::AuditDestination;
 use crate::policy::AuditMode;
 
@@ -52,7 +53,7 @@ struct Line {
 /// The thread's destination; `reopen` replaces the file under it.
 struct Output {
     destination: AuditDestination,
-    file: Mutex<Option<File>>,
+    file: Lock<Option<File>>,
     /// Lines queued or being written.
     waiting: AtomicUsize,
     /// Lines that could not be written.
@@ -68,7 +69,7 @@ impl AuditLog {
         };
         let output = Arc::new(Output {
             destination,
-            file: Mutex::new(file),
+            file: Lock::new(file),
             waiting: AtomicUsize::new(0),
             failed: AtomicU64::new(0),
         });
@@ -152,7 +153,7 @@ impl AuditLog {
         let Some(shared) = &self.0 else { return Ok(()) };
         let AuditDestination::File(path) = &shared.output.destination else { return Ok(()) };
         let file = open(path)?;
-        *shared.output.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+        *shared.output.file.lock() = Some(file);
         Ok(())
     }
 
@@ -203,7 +204,7 @@ impl Output {
     }
 
     fn write(&self, text: &[u8]) -> io::Result<()> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.file.lock();
         match &mut *file {
             Some(file) => file.write_all(text),
             None => {

@@ -229,6 +229,6 @@ pub enum UpstreamEvent<'a> {
     },
     Probed {
         upstream: &'a str,
-        outcome: upstream::Outcome,
+        outcome: upstream::ProbeResult,
     },
 }

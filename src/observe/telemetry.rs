@@ -106,10 +106,11 @@ impl Telemetry {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
+    use crate::base::lock::Lock;
     use crate::config::Format;
     use crate::observe::access::Sink;
     use crate::observe::event::{
@@ -138,8 +139,8 @@ mod tests {
     };
 
     /// Telemetry, and what its access log has written.
-    fn telemetry(user_field: UserField) -> (Telemetry, Arc<Mutex<Vec<u8>>>) {
-        let memory = Arc::new(Mutex::new(Vec::new()));
+    fn telemetry(user_field: UserField) -> (Telemetry, Arc<Lock<Vec<u8>>>) {
+        let memory = Arc::new(Lock::new(Vec::new()));
         let access = AccessLog::start(Format::Json, Sink::Memory(memory.clone())).unwrap();
         (Telemetry::new(access, AuditLog::default(), user_field), memory)
     }
@@ -170,16 +171,20 @@ mod tests {
             Event::Token(TokenEvent::Minted { token }),
             Event::Upstream(UpstreamEvent::Ejected { upstream }),
             Event::Upstream(UpstreamEvent::Failed { upstream }),
-            Event::Upstream(UpstreamEvent::Probed { upstream, outcome: upstream::Outcome::Good }),
+            Event::Upstream(UpstreamEvent::Probed {
+                upstream,
+                outcome: upstream::ProbeResult::Good,
+            }),
         ] {
             telemetry.emit(event);
         }
-        let servers = [upstream::State::Up, upstream::State::Up].map(|state| ServerGauge {
-            upstream: String::new(),
-            server: "http://app:3000".to_owned(),
-            state,
-            in_use: 2,
-        });
+        let servers =
+            [upstream::EndpointState::Up, upstream::EndpointState::Up].map(|state| ServerGauge {
+                upstream: String::new(),
+                server: "http://app:3000".to_owned(),
+                state,
+                in_use: 2,
+            });
         let gauges = Gauges {
             connections: 1,
             in_flight: 2,
@@ -240,7 +245,7 @@ mod tests {
         telemetry.emit(Event::Token(TokenEvent::Minted { token: "portive" }));
         telemetry.emit(Event::Request(RequestEvent::Ended(&LINE)));
         telemetry.flush();
-        let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        let written = String::from_utf8(written.lock().clone()).unwrap();
         assert_eq!(written.lines().count(), 1, "{written}");
         assert!(written.contains(r#""outcome":"issued""#), "{written}");
     }

@@ -1,6 +1,11 @@
 //! The client against a server that says exactly what a test wants.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use super::testing::{Habit, serve};
 use super::*;

@@ -8,9 +8,8 @@ use http::Method;
 use crate::base::secret::Secrets;
 use crate::base::url::Url;
 use crate::document::{At, FromNode, Node, OneOrMany, Problems, Table};
-use crate::identify::store;
 use crate::request::path::Pattern;
-use crate::session::Source;
+use crate::session::{Source, StoreSettings};
 
 /// A source with its label and sign-out paths.
 pub struct SessionSource {
@@ -78,11 +77,11 @@ pub fn sources_of(
 fn read_one(at: &At<'_>) -> Option<SessionSource> {
     let mut table = at.table()?;
     let sign_out = table.get::<OneOrMany<SignOut>>("logout_paths").map(|many| many.0);
-    let source = Source::read(&mut table);
+    let source = Source::from_table(&mut table);
     table.finish();
     let source = source?;
     let literal = matches!(at.secrets, Secrets::Literal);
-    if let Some(Err(error)) = source.store().map(store::check)
+    if let Some(Err(error)) = source.store().map(StoreSettings::check_addresses)
         && !literal
     {
         at.problem(error.to_string());

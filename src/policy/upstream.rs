@@ -24,7 +24,7 @@ pub(super) fn read_upstreams(
             .all(|(key, at)| !IN_UPSTREAM.contains(&key.name.as_str()) && is_table(at.node));
     let mut read = |name: &str, at: &At<'_>| {
         let mut table = at.table()?;
-        let mut upstream = Upstream::read(name, &mut table);
+        let mut upstream = Upstream::from_table(name, &mut table);
         if let Some(upstream) = &mut upstream {
             vendor_apis.extend(VendorApi::from_table(&mut table, upstream).map(Arc::new));
         }

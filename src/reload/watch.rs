@@ -1,9 +1,8 @@
-//! Which files the configuration consists of, and whether they are still the
-//! same.
+//! Tells whether the files of the configuration have changed.
 //!
-//! Looked at from time to time instead of being told by the system: that works on
-//! every file system, and where a directory is replaced by another through a
-//! link, as container platforms do with mounted secrets.
+//! Polls instead of asking the system for events: that works on every file system, and
+//! where a link is switched to another directory, as container platforms do with
+//! mounted secrets.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -11,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use crate::base::secret::Secrets;
 
-/// How files stood at one moment.
+/// The state of the files at one moment.
 pub(super) type Look = BTreeMap<PathBuf, Option<Stamp>>;
 
-/// Another file, or another content, has another one.
+/// Identifies a file and its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,
@@ -40,7 +39,7 @@ impl Watched {
         look(self.read.keys().cloned())
     }
 
-    /// The files have been read, `before` being how they stood until then.
+    /// Notes that the files have been read; `before` is their state before that.
     pub(super) fn have_read(&mut self, before: Look, path: &Path, secrets: &Secrets) {
         self.read = look(files(path, secrets));
         for (path, stamp) in before {
@@ -51,8 +50,8 @@ impl Watched {
         self.seen = None;
     }
 
-    /// Whether the files are others than were read, and the same as the last time
-    /// this was asked.
+    /// Whether the files differ from those that were read, and have not changed since
+    /// the last call.
     pub(super) fn have_settled(&mut self) -> bool {
         let now = self.look();
         if now == self.read {
@@ -90,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_counts_once_it_stands_still() {
+    fn a_change_counts_once_the_files_stay_the_same() {
         let folder = std::env::temp_dir().join(format!("portcullis-watch-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let (path, secret) = (folder.join("gateway.toml"), folder.join("secret"));

@@ -81,7 +81,7 @@ impl Client {
             }
             None => "unix".to_owned(),
         };
-        Mark::of(Kind::Address, &name)
+        Mark::new(Kind::Address, &name)
     }
 }
 

@@ -1,8 +1,8 @@
-//! Who serves a connection: one thread, from its first octet to its last.
+//! Accepts connections and gives each to one thread, from its first octet to its last.
 //!
-//! A thread waits for the connections it was given and for those it makes to the
-//! app, and for nobody else's: forwarding wakes no other thread. New connections go to
-//! the thread that has the fewest. (nginx and Envoy work like this; the framework's
+//! A thread polls only the connections it was given and those it makes to the app, so
+//! forwarding wakes no other thread. New connections go to the thread that has the
+//! fewest. (nginx and Envoy work like this; the framework's
 //! default, where idle threads take over what busy ones have left, costs a third to
 //! half as much again for a forwarded page of 1 KiB.)
 
@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use super::io::socket::{Accepted, Socket};
 use super::listen::Bound;
 
-/// After an error that will come again at once, such as no descriptors being left.
+/// Pause after an error that would repeat at once, such as running out of descriptors.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
 
 /// The threads that serve, each with a runtime of its own.
@@ -36,14 +36,14 @@ struct Thread {
     connections: Arc<AtomicUsize>,
 }
 
-/// What ends the threads.
+/// The running threads; `stop` ends them.
 pub(super) struct Running {
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Threads {
-    /// As many as can be had, at least one.
+    /// Starts `count` threads, or as many as the system gives; at least one.
     pub(super) fn start(count: usize) -> io::Result<(Self, Running)> {
         let (stop, stopped) = watch::channel(false);
         let mut started = Vec::new();
@@ -78,7 +78,7 @@ fn start_thread(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
     let run = move || {
-        // An error is that nobody is left to stop it, which is the same.
+        // An error means that `Running` is gone, which also means stop.
         let _ = runtime.block_on(stopped.wait_for(|stop| *stop));
         runtime.shutdown_background();
     };
@@ -87,17 +87,17 @@ fn start_thread(
 }
 
 impl Running {
-    /// Drops what is still served.
+    /// Ends the threads and drops the connections they still serve.
     pub(super) fn stop(self) {
         self.stop.send_replace(true);
         for thread in self.threads {
-            // One that panicked has stopped too.
+            // A thread that panicked has stopped too.
             let _ = thread.join();
         }
     }
 }
 
-/// One connection of a thread, as long as it lasts.
+/// A connection's slot on a thread, given back when dropped.
 struct Place(Arc<AtomicUsize>);
 
 impl Drop for Place {
@@ -111,7 +111,7 @@ pub(super) struct Accept<A> {
     name: &'static str,
     app: Arc<A>,
     sockets: Vec<Bound>,
-    /// Who serves them; without any, the thread that accepts them.
+    /// The threads that serve; without any, the accepting thread does.
     threads: Option<Threads>,
 }
 
@@ -162,7 +162,7 @@ async fn accept_all<A: ServerApp + Send + Sync + 'static>(
     let listener = match socket.listen() {
         Ok(listener) => listener,
         Err(error) => {
-            tracing::error!(%error, "a listener cannot be waited for");
+            tracing::error!(%error, "a listener cannot be polled");
             return;
         }
     };

@@ -20,7 +20,7 @@ use super::io::http1::Http1Io;
 use super::io::http2::{Http2Io, PREFACE};
 use super::redirect::Redirect;
 use crate::config::Server;
-use crate::edge::{Edge, Open, Place};
+use crate::edge::{AddressPermit, ConnectionPermit, Edge};
 use crate::gateway::Gateway;
 use crate::gateway::connection::Connection;
 use crate::observe::{ConnectionEvent, ConnectionRefusal, Event, LatePart};
@@ -30,7 +30,7 @@ use crate::state::State;
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 
 /// What a listener serves, and to whom it listens.
-pub(super) enum Serves {
+pub(super) enum ListenerKind {
     Plain(Proxies),
     /// Plain HTTP, sent to the TLS listener.
     Redirect(Arc<HttpServer<Redirect>>),
@@ -46,15 +46,15 @@ pub(super) struct Proxies {
 }
 
 /// A listener behind the limits of the edge and a deadline for request heads.
-pub(super) struct Guarded {
+pub(super) struct LimitedApp {
     live: Arc<State>,
-    serves: Serves,
+    serves: ListenerKind,
     header_timeout: Duration,
     idle_timeout: Duration,
 }
 
-impl Guarded {
-    pub(super) fn new(live: &Arc<State>, serves: Serves, server: &Server) -> Self {
+impl LimitedApp {
+    pub(super) fn new(live: &Arc<State>, serves: ListenerKind, server: &Server) -> Self {
         Self {
             live: live.clone(),
             serves,
@@ -68,7 +68,7 @@ impl Guarded {
     /// the handshake.
     async fn open(&self, stream: Stream) -> Option<(Stream, Admitted)> {
         let (live, edge) = (&self.live, self.live.edge());
-        let Some(open) = live.crowd.enter(edge.max_connections) else {
+        let Some(open) = live.connections.enter(edge.max_connections) else {
             self.emit(ConnectionEvent::Refused(ConnectionRefusal::Full));
             return None;
         };
@@ -76,7 +76,7 @@ impl Guarded {
         let place =
             match peer(&stream).and_then(|address| Some((address, edge.places_for(address)?))) {
                 Some((address, limit)) => {
-                    let place = live.crowd.admit(address, limit);
+                    let place = live.connections.admit(address, limit);
                     if place.is_none() {
                         self.emit(ConnectionEvent::Refused(ConnectionRefusal::AddressFull));
                         return None;
@@ -86,7 +86,7 @@ impl Guarded {
                 None => None,
             };
         let admitted = Admitted { _open: open, _place: place };
-        let Serves::Tls(_) = self.serves else { return Some((stream, admitted)) };
+        let ListenerKind::Tls(_) = self.serves else { return Some((stream, admitted)) };
         let tls = edge.tls.as_ref()?;
         let secured = handshake::secure(stream, tls, self.header_timeout).await;
         let result = secured.as_ref().map_or_else(|error| error.as_str(), |_| "done");
@@ -110,7 +110,7 @@ impl Guarded {
         let next_head = self.idle_timeout + self.header_timeout;
         let connection = Connection::new(self.header_timeout, next_head);
         let proxies = match &self.serves {
-            Serves::Plain(proxies) => {
+            ListenerKind::Plain(proxies) => {
                 if let Some(http2) = &proxies.http2 {
                     let start = starts_as_http2(&mut stream);
                     let start = tokio::time::timeout(self.header_timeout, start).await.ok();
@@ -121,11 +121,11 @@ impl Guarded {
                 }
                 proxies
             }
-            Serves::Redirect(app) => {
+            ListenerKind::Redirect(app) => {
                 let connection = Connection::new(self.header_timeout, self.header_timeout);
                 return self.serve(app, stream, connection, shutdown).await;
             }
-            Serves::Tls(proxies) => {
+            ListenerKind::Tls(proxies) => {
                 if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
                     let mut io = Http2Io::new(stream, &self.live);
                     let http2 = proxies.http2.as_ref()?;
@@ -168,8 +168,8 @@ impl Guarded {
 
 /// What a connection holds while it is open.
 struct Admitted {
-    _open: Open,
-    _place: Option<Place>,
+    _open: ConnectionPermit,
+    _place: Option<AddressPermit>,
 }
 
 /// Where a connection comes from; `None` is a unix socket.
@@ -194,7 +194,7 @@ async fn starts_as_http2(stream: &mut Stream) -> Option<bool> {
 }
 
 #[async_trait]
-impl ServerApp for Guarded {
+impl ServerApp for LimitedApp {
     async fn process_new(
         self: &Arc<Self>,
         stream: Stream,
@@ -212,15 +212,15 @@ impl ServerApp for Guarded {
     async fn cleanup(&self) {
         const STEP: Duration = Duration::from_millis(20);
         let mut waited = Duration::ZERO;
-        while self.live.crowd.open() > 0 && waited < LINGER {
+        while self.live.connections.open() > 0 && waited < LINGER {
             tokio::time::sleep(STEP).await;
             waited += STEP;
         }
         match &self.serves {
-            Serves::Plain(proxies) | Serves::Tls(proxies) => {
+            ListenerKind::Plain(proxies) | ListenerKind::Tls(proxies) => {
                 proxies.http1.cleanup().await;
             }
-            Serves::Redirect(_) => {}
+            ListenerKind::Redirect(_) => {}
         }
     }
 }

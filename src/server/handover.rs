@@ -12,7 +12,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -24,10 +24,10 @@ use rustix::net::{
 /// The argument that tells a program where its sockets come from.
 pub const TAKE_OVER: &str = "--take-over";
 
-/// Sockets that can be handed over; more listeners than anybody has.
+/// Most sockets that can be handed over; no configuration has that many listeners.
 const MOST_SOCKETS: usize = 64;
 const LONGEST_MESSAGE: usize = 16 * 1024;
-/// A program that does not serve by then is given up.
+/// A successor that does not serve within this time is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(50);
 const SERVING: u8 = b'!';
@@ -35,8 +35,8 @@ const SERVING: u8 = b'!';
 /// Listening sockets by the address they are written under.
 pub(super) type Sockets = Vec<(String, OwnedFd)>;
 
-/// What is to be started in place of this process: the file it was started
-/// from, which may be another one by then, with the same arguments.
+/// The program to start in place of this process: the path it was started from, which
+/// may hold a new version by then, with the same arguments.
 #[derive(Clone, Debug)]
 pub struct Program {
     path: PathBuf,
@@ -44,8 +44,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// To be asked early: once its file is replaced, the system no longer knows
-    /// where a program came from.
+    /// Ask early: once its file is replaced, the system no longer knows where a program
+    /// came from.
     pub fn of_this_process() -> io::Result<Self> {
         let mut arguments = std::env::args_os();
         let name = PathBuf::from(arguments.next().unwrap_or_default());
@@ -66,7 +66,7 @@ impl Program {
         let mut command = Command::new(&self.path);
         command.args(&self.arguments).arg(TAKE_OVER).stdin(Stdio::from(OwnedFd::from(its_end)));
         let child = command.spawn()?;
-        // With it goes our copy of the other end: from now on its end is known.
+        // Drops our copy of the other end, so that reading ends when the program does.
         drop(command);
         let mut successor = Successor { child, link };
         if let Err(error) = send(&successor.link, sockets) {
@@ -83,6 +83,39 @@ impl std::fmt::Display for Program {
     }
 }
 
+/// Why a program did not take over.
+#[derive(Debug)]
+pub(super) enum HandoverError {
+    /// It ended before it served.
+    Ended(ExitStatus),
+    Late,
+    /// The task that waited for it was cut off.
+    Lost,
+    NotStarted(io::Error),
+    Unreadable(io::Error),
+}
+
+impl std::fmt::Display for HandoverError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ended(status) => write!(f, "it ended before it served: {status}"),
+            Self::Late => write!(f, "it did not serve within {} seconds", PATIENCE.as_secs()),
+            Self::Lost => f.write_str("it was no longer waited for"),
+            Self::NotStarted(error) => write!(f, "it cannot be started: {error}"),
+            Self::Unreadable(error) => write!(f, "its answer cannot be read: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for HandoverError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NotStarted(error) | Self::Unreadable(error) => Some(error),
+            Self::Ended(_) | Self::Late | Self::Lost => None,
+        }
+    }
+}
+
 /// A program that was started and does not serve yet.
 pub(super) struct Successor {
     child: Child,
@@ -90,8 +123,11 @@ pub(super) struct Successor {
 }
 
 impl Successor {
-    /// Its process id once it serves, or what became of it. Blocks.
-    pub(super) fn wait_until_serving(mut self, cancelled: &AtomicBool) -> Result<u32, String> {
+    /// Its process id once it serves. Blocks.
+    pub(super) fn wait_until_serving(
+        mut self,
+        cancelled: &AtomicBool,
+    ) -> Result<u32, HandoverError> {
         let outcome = self.wait(cancelled);
         if outcome.is_err() {
             self.give_up();
@@ -99,27 +135,26 @@ impl Successor {
         outcome
     }
 
-    fn wait(&mut self, cancelled: &AtomicBool) -> Result<u32, String> {
-        let failed = |error: io::Error| format!("it cannot be listened to: {error}");
-        self.link.set_read_timeout(Some(STEP)).map_err(failed)?;
+    fn wait(&mut self, cancelled: &AtomicBool) -> Result<u32, HandoverError> {
+        self.link.set_read_timeout(Some(STEP)).map_err(HandoverError::Unreadable)?;
         let mut waited = Duration::ZERO;
         while waited < PATIENCE && !cancelled.load(Ordering::SeqCst) {
             let mut answer = [0];
             match self.link.read(&mut answer) {
                 Ok(1) if answer == [SERVING] => return Ok(self.child.id()),
                 Ok(_) => {
-                    let status = self.child.wait().map_err(failed)?;
-                    return Err(format!("it ended before it served: {status}"));
+                    let status = self.child.wait().map_err(HandoverError::Unreadable)?;
+                    return Err(HandoverError::Ended(status));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => waited += STEP,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed(error)),
+                Err(error) => return Err(HandoverError::Unreadable(error)),
             }
         }
-        Err(format!("it did not serve within {} seconds", PATIENCE.as_secs()))
+        Err(HandoverError::Late)
     }
 
-    /// Nothing may be left of it that still accepts connections.
+    /// Ends the program, so that nothing of it goes on accepting connections.
     fn give_up(&mut self) {
         // It may have ended already.
         let _ = self.child.kill();
@@ -142,7 +177,7 @@ impl Predecessor {
     /// Tells it that it is no longer needed.
     pub(super) fn serving(mut self) {
         if let Err(error) = self.0.write_all(&[SERVING]) {
-            tracing::warn!(%error, "the process before this one does not listen any more");
+            tracing::warn!(%error, "the process before this one cannot be told that this one serves");
         }
     }
 }

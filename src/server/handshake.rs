@@ -1,9 +1,9 @@
-//! From an accepted socket to a stream that can be served: the PROXY protocol
-//! header of those who must send one, then the TLS handshake.
+//! From an accepted socket to a stream that can be served: the PROXY protocol header
+//! where one is required, then the TLS handshake.
 //!
-//! Both are bounded by the time a head may take. The framework's own TLS
-//! listeners would wait a minute, and could neither change their settings while
-//! running nor be told apart from plain ones in what they refuse.
+//! Both must finish within `header_timeout`. The framework's own TLS listeners would
+//! wait a minute, cannot change their settings while running, and do not tell plain
+//! HTTP from a broken handshake.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::edge::Tls;
 use crate::edge::proxy_header::{self, Malformed, Source, Version};
 use crate::request::refusal::{Audience, Refusal};
 
-/// Why a handshake came to nothing; a metric's label.
+/// Why a handshake failed; a label of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HandshakeError {
     Failed,
@@ -66,7 +66,7 @@ async fn read_proxy_header(socket: &mut Socket) -> Result<Source, Malformed> {
     match proxy_header::version(&start)? {
         Version::One => {
             let mut line = start.to_vec();
-            // What follows the line belongs to somebody else.
+            // Byte by byte: what follows the line belongs to the next layer.
             while !line.ends_with(b"\n") {
                 if line.len() >= proxy_header::LONGEST_LINE {
                     return Err(Malformed);
@@ -85,7 +85,7 @@ async fn read_proxy_header(socket: &mut Socket) -> Result<Source, Malformed> {
     }
 }
 
-/// The TLS handshake. Whoever speaks plain HTTP is told so.
+/// The TLS handshake. A client that speaks plain HTTP gets an answer that says so.
 pub(super) async fn secure(
     stream: Stream,
     tls: &Tls,
@@ -123,7 +123,7 @@ async fn refuse_plain(socket: &mut Socket) {
     }
     answer.extend_from_slice(b"\r\n");
     answer.extend_from_slice(&reply.body);
-    // It may have gone already; then there is nobody to tell.
+    // The client may have gone already.
     if socket.write_all(&answer).await.is_err() || socket.flush().await.is_err() {
         return;
     }

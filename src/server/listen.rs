@@ -1,4 +1,4 @@
-//! Listening sockets, bound before anything else and handed over to whoever accepts.
+//! One listening socket: binding it, taking it over, accepting from it.
 
 use std::fmt;
 use std::fs::Permissions;
@@ -14,11 +14,11 @@ use socket2::{SockFilter, SockRef};
 use super::io::socket::Accepted;
 use crate::config::Listen;
 
-/// Connections that wait to be accepted; the system allows no more than
+/// Most connections that wait to be accepted; the system caps it at
 /// `net.core.somaxconn`.
 const BACKLOG: i32 = 65_535;
 
-/// A bound socket and where it is found.
+/// A bound socket and its address.
 pub struct Bound {
     address: String,
     listen: Listen,
@@ -118,7 +118,7 @@ impl Bound {
         }
     }
 
-    /// Waited for by the runtime of this thread.
+    /// Registers the socket with the runtime of this thread.
     pub(super) fn listen(self) -> io::Result<Listener> {
         Ok(match self.socket {
             Socket::Tcp(socket) => Listener::Tcp(tokio::net::TcpListener::from_std(socket)?),
@@ -134,7 +134,7 @@ pub(super) enum Listener {
 }
 
 impl Listener {
-    /// The next connection, for whatever thread will serve it.
+    /// The next connection, not yet bound to a runtime.
     pub(super) async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => {
@@ -146,8 +146,8 @@ impl Listener {
     }
 }
 
-/// Binds a unix socket for owner and group. A socket file nobody listens on any
-/// more is replaced; one that answers is in use.
+/// Binds a unix socket for owner and group. A socket file without a listener is
+/// replaced; one that answers is in use.
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     let bind = || -> io::Result<UnixListener> {
         let socket = UnixListener::bind(path)?;
@@ -166,10 +166,9 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     }
 }
 
-/// From now on nobody can begin to connect; whoever has begun is still accepted.
-/// Closing a listening socket resets every connection that waits in its queue,
+/// Refuses new connections; those that have begun can still be accepted. Closing a listening socket resets every connection that waits in its queue,
 /// and with it requests their clients have sent already.
-pub(super) fn turn_away(socket: &impl AsFd) -> io::Result<()> {
+pub(super) fn refuse_new_connections(socket: &impl AsFd) -> io::Result<()> {
     const LOAD_OCTET: u16 = 0x30;
     const JUMP_IF_ANY: u16 = 0x45;
     const RETURN: u16 = 0x06;
@@ -194,12 +193,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_has_connected_is_accepted_and_nobody_else() {
+    fn connections_made_before_are_accepted_and_no_others() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let Ok(listener) = TcpListener::bind(address) else { continue };
             let address = listener.local_addr().unwrap();
             let mut first = TcpStream::connect(address).unwrap();
-            turn_away(&listener).unwrap();
+            refuse_new_connections(&listener).unwrap();
             assert!(TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_err());
             first.write_all(b"hello").unwrap();
             let (mut accepted, _) = listener.accept().unwrap();

@@ -1,8 +1,7 @@
 //! From a configuration to a serving process: listeners, services, the end.
 //!
-//! Sockets are bound here, before anything else: inside the framework a taken
-//! port is a panic in a task, after which the process runs on without a
-//! listener.
+//! Sockets are bound before anything else: inside the framework a taken port is a
+//! panic in a task, after which the process runs on without a listener.
 
 mod accept;
 mod admin;
@@ -11,227 +10,16 @@ mod handover;
 mod handshake;
 mod io;
 mod listen;
+mod listeners;
+mod plain_app;
 mod redirect;
 mod resolver;
+mod run;
 mod shutdown;
 mod signal_stream;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use pingora::apps::http_app::HttpServer;
-use pingora::prelude::{Opt, Server as PingoraServer};
-use pingora::proxy::http_proxy;
-use pingora::server::RunArgs;
-use pingora::server::configuration::ServerConf;
-use pingora::services::background::background_service;
-
-use crate::base::crypto_provider;
-use crate::config::{Listen, Server};
-use crate::gateway::{Gateway, Probes};
-use crate::reload::{Reload, Reloader};
-use crate::state::State;
-
-use accept::{Accept, Threads};
-use connection::{Guarded, Proxies, Serves};
-use handover::{Predecessor, Sockets};
-use redirect::Redirect;
-
 pub use handover::{Program, TAKE_OVER};
 pub use listen::{BindError, Bound};
-pub use shutdown::{Caught, Shutdown, Stop};
-
-/// A process that takes over waits so long for what its sessions need.
-const COMPLETE_WITHIN: Duration = Duration::from_secs(10);
-
-/// Octets of one HTTP/2 upload that wait for an app that does not read. A client far
-/// away sends no more than this in the time of one round trip.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-/// Of all uploads of one connection. Were it no more than one may have, an upload
-/// that nobody reads would stop all others.
-const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
-/// What frames that wait may weigh beside their content, about 256 octets each,
-/// before a client counts as flooding: some 20,000. Small messages that come at
-/// once (gRPC) are frames of their own, and a hundred are soon reached.
-const FRAMES_WEIGH: usize = 5 * 1024 * 1024;
-
-/// Sockets bound and ready to be served.
-pub struct Listeners {
-    public: Vec<Bound>,
-    redirect: Vec<Bound>,
-    admin: Option<Bound>,
-    predecessor: Option<Predecessor>,
-}
-
-impl Listeners {
-    /// Binds every address of `[server]`, or says which ones cannot be.
-    pub fn bind(server: &Server) -> Result<Self, Vec<BindError>> {
-        Self::open(server, Vec::new())
-    }
-
-    /// As `bind`, going on with the sockets of the process this one replaces.
-    pub fn take_over(server: &Server) -> std::io::Result<Result<Self, Vec<BindError>>> {
-        let (predecessor, sockets) = Predecessor::of_this_process()?;
-        let listeners = Self::open(server, sockets);
-        Ok(listeners.map(|listeners| Self { predecessor: Some(predecessor), ..listeners }))
-    }
-
-    fn open(server: &Server, mut inherited: Sockets) -> Result<Self, Vec<BindError>> {
-        let mut errors = Vec::new();
-        let mut bind = |listen: &Listen| {
-            let name = listen.to_string();
-            let known = inherited.iter().position(|(inherited, _)| *inherited == name);
-            let socket = known.map(|index| inherited.remove(index).1);
-            Bound::new(listen, socket).map_err(|error| errors.push(error)).ok()
-        };
-        let public = server.listen.iter().filter_map(&mut bind).collect();
-        let redirect = server.redirect.iter().filter_map(&mut bind).collect();
-        let admin = server.admin.as_ref().and_then(&mut bind);
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        Ok(Self { public, redirect, admin, predecessor: None })
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Bound> {
-        self.public.iter().chain(&self.redirect).chain(&self.admin)
-    }
-
-    /// The addresses as bound: the real ports where the file says port 0.
-    pub fn addresses(&self) -> impl Iterator<Item = String> {
-        self.public.iter().map(Bound::address)
-    }
-
-    pub fn redirect_addresses(&self) -> impl Iterator<Item = String> {
-        self.redirect.iter().map(Bound::address)
-    }
-
-    pub fn admin_address(&self) -> Option<String> {
-        self.admin.as_ref().map(Bound::address)
-    }
-}
-
-/// Serves until `shutdown` says to stop and requests in flight have ended, or
-/// the drain time is over. Blocks; must not be called inside a runtime. An error is
-/// that no thread can be started; nothing was served then.
-pub fn serve(
-    live: &Arc<State>,
-    server: &Server,
-    listeners: Listeners,
-    mut shutdown: Shutdown,
-    reload: Option<Reload>,
-) -> std::io::Result<()> {
-    let hangups = shutdown.hangups();
-    let signals = shutdown.listen(live, server, &listeners);
-    let threads = match server.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
-    let (threads, running) = Threads::start(threads)?;
-    let conf = ServerConf {
-        // More than the drain takes: `signals` ends the process before.
-        grace_period_seconds: Some(server.drain.as_secs() + 5),
-        graceful_shutdown_timeout_seconds: Some(1),
-        max_retries: 8,
-        upstream_keepalive_pool_size: 1024,
-        ..ServerConf::default()
-    };
-    let mut pingora = PingoraServer::new_with_opt_and_conf(None::<Opt>, conf);
-    pingora.bootstrap();
-    for address in listeners.addresses() {
-        tracing::info!(address, "listening");
-    }
-    for address in listeners.redirect_addresses() {
-        tracing::info!(address, "redirect listening");
-    }
-    if let Some(address) = listeners.admin_address() {
-        tracing::info!(address, "admin listening");
-    }
-    resolver::keep_resolved(live);
-    for warning in live.policy().warnings() {
-        tracing::warn!(warning, "dangerous setting");
-    }
-    live.watch_keys();
-    if listeners.predecessor.is_some() {
-        // It serves as well as ever; there is time.
-        live.wait_until_complete(COMPLETE_WITHIN);
-    }
-    let conf = pingora.configuration.clone();
-    let https = listeners.public.iter().filter(|bound| bound.is_tls()).find_map(Bound::port);
-    let proxies = proxies(live, server, &conf);
-    let (secured, plain): (Vec<_>, Vec<_>) = listeners.public.into_iter().partition(Bound::is_tls);
-    for (name, sockets, serves) in
-        [("public", plain, Serves::Plain(proxies.clone())), ("tls", secured, Serves::Tls(proxies))]
-    {
-        if !sockets.is_empty() {
-            let guarded = Guarded::new(live, serves, server);
-            pingora.add_service(Accept::new(name, guarded, sockets).for_threads(&threads));
-        }
-    }
-    if !listeners.redirect.is_empty() {
-        let port = server.redirect_port.or(https).unwrap_or(443);
-        let app = HttpServer::new_app(Redirect { live: live.clone(), port });
-        let guarded = Guarded::new(live, Serves::Redirect(Arc::new(app)), server);
-        let accept = Accept::new("redirect", guarded, listeners.redirect);
-        pingora.add_service(accept.for_threads(&threads));
-    }
-    if let Some(admin) = listeners.admin {
-        pingora.add_service(admin::service(live, admin));
-    }
-    pingora.add_service(background_service("health", Probes::new(live)));
-    match (reload, hangups) {
-        (Some(reload), Some(Ok(hangups))) => {
-            let reload = Reloader::new(reload, live, hangups);
-            pingora.add_service(background_service("reload", reload));
-        }
-        (_, Some(Err(error))) => {
-            tracing::error!(%error, "SIGHUP cannot be handled; the file will not be read again");
-        }
-        (_, _) => {}
-    }
-    let phases = pingora.watch_execution_phase();
-    let drained = signals.watch(phases, server.drain, listeners.predecessor);
-    pingora.run(RunArgs { shutdown_signal: Box::new(signals) });
-    running.stop();
-    drained.finish(live);
-    Ok(())
-}
-
-/// The gateway as the framework runs it, shared by every listener that serves it.
-fn proxies(live: &Arc<State>, server: &Server, conf: &Arc<ServerConf>) -> Proxies {
-    crypto_provider::install();
-    let http1 = http_proxy(conf, Gateway(live.clone()));
-    let mut http2 = http_proxy(conf, Gateway(live.clone()));
-    let mut options = pingora::apps::HttpServerOptions::default();
-    options.h2c = true;
-    options.h2_idle_timeout = Some(server.idle_timeout);
-    http2.server_options = Some(options);
-    let mut limits = pingora::protocols::http::v2::server::default_h2_options();
-    // The framework's limit bounds floods of CONTINUATION frames too.
-    let header_list = u32::try_from(server.max_header * 2).unwrap_or(u32::MAX);
-    limits.max_header_list_size(header_list.max(64 * 1024));
-    limits.max_concurrent_streams(server.max_streams);
-    limits.max_pending_accept_reset_streams(server.max_resets);
-    limits.initial_window_size(STREAM_WINDOW);
-    limits.initial_connection_window_size(CONNECTION_WINDOW);
-    limits.data_frame_budget(FRAMES_WEIGH);
-    http2.h2_options = Some(limits);
-    Proxies { http1: Arc::new(http1), http2: server.http2.then(|| Arc::new(http2)) }
-}
-
-/// Serves another application of this process on threads of its own, as long as
-/// the process runs; returns where it listens.
-pub fn serve_alone<A>(name: &'static str, app: A, listen: &Listen) -> Result<String, BindError>
-where
-    A: pingora::apps::ServerApp + Send + Sync + 'static,
-{
-    let bound = Bound::new(listen, None)?;
-    let address = bound.address();
-    std::thread::spawn(move || {
-        let mut pingora = PingoraServer::new_with_opt_and_conf(None::<Opt>, ServerConf::default());
-        pingora.bootstrap();
-        pingora.add_service(Accept::new(name, app, vec![bound]));
-        pingora.run(RunArgs { shutdown_signal: Box::new(shutdown::Never) });
-    });
-    Ok(address)
-}
+pub use listeners::Listeners;
+pub use run::{serve, serve_alone};
+pub use shutdown::{Shutdown, SignalHandlers, Stop};

@@ -1,8 +1,8 @@
-//! The listener for plain HTTP: says where the same page is over HTTPS.
+//! The listener for plain HTTP: redirects every request to the same page over HTTPS.
 //!
-//! Only for hosts that the certificates are for: with any other, whoever writes
-//! the `Host` header would decide where people end up. Nothing is ever forwarded
-//! from here, and no cookie is looked at.
+//! Only for hosts that a certificate covers: otherwise the author of the `Host` header
+//! would decide where people end up. Nothing is forwarded from here, and cookies are
+//! not looked at.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ impl ServeHttp for Redirect {
         if let Some(connection) = Connection::of(session.digest()) {
             connection.head_has_arrived();
         }
-        // Whoever is sent elsewhere does not come back here.
+        // A redirected client does not come back here.
         session.set_keepalive(None);
         let reply = self.reply(session).unwrap_or_else(|refusal| refusal.reply(Audience::Script));
         let is_head = session.req_header().method == http::Method::HEAD;

@@ -1,4 +1,4 @@
-//! The addresses of the app's servers, looked up beside the requests.
+//! Looks up the addresses of the app's servers in the background.
 //!
 //! A thread of its own asks the resolver, which may take its time; requests go
 //! on with the last good answer.
@@ -10,9 +10,9 @@ use std::time::Duration;
 use crate::state::State;
 
 const EVERY: Duration = Duration::from_secs(10);
-/// While there is a server no request could be sent to.
+/// Pause while a name has no address.
 const SOON: Duration = Duration::from_secs(1);
-/// How long the start waits for the first answer.
+/// Longest wait of the start for the first answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Looks names up now, and again from time to time. Returns when the first
@@ -33,16 +33,16 @@ fn watch(live: &Weak<State>, done: &mpsc::Sender<()>) {
     while let Some(live) = live.upgrade() {
         let mut failed = Vec::new();
         for upstream in &live.policy().upstreams {
-            let unresolved = upstream.resolve().into_iter();
+            let unresolved = live.pools.of(upstream).resolve().into_iter();
             failed.extend(unresolved.map(|host| (upstream.name.clone(), host)));
         }
-        // Said once, not every ten seconds.
+        // Logged once, not every ten seconds.
         for (upstream, host) in failed.iter().filter(|which| !failing.contains(which)) {
             tracing::warn!(upstream, host, "name cannot be resolved; keeping what was known");
         }
         failing = failed;
         drop(live);
-        // Nobody waits any more, if this is not the first round.
+        // Only the first round has a waiter.
         let _ = done.send(());
         std::thread::sleep(if failing.is_empty() { EVERY } else { SOON });
     }

@@ -6,9 +6,9 @@
 //! process at once. SIGUSR2 begins it too, once another program serves.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,25 +17,26 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{broadcast, watch};
 
-use super::Listeners;
 use super::connection::LINGER;
-use super::handover::{Predecessor, Program, Sockets};
+use super::handover::{HandoverError, Predecessor, Program, Sockets};
 use super::listen::{self, Bound};
+use super::listeners::Listeners;
 use super::signal_stream::{Asked, Signals, before_runtime};
+use crate::base::lock::Lock;
 use crate::config::Server;
 use crate::state::State;
 
-/// Who has connected is accepted by then.
+/// By then every pending connection has been accepted.
 const LAST_CONNECTIONS: Duration = Duration::from_millis(100);
 /// After the last request, HTTP/2 frames may still be in buffers.
 const LAST_FRAMES: Duration = Duration::from_millis(100);
 
-/// What makes the server stop.
+/// The way a server is told to stop.
 pub enum Shutdown {
     /// SIGTERM and SIGINT, for a process of its own; SIGUSR2 where there is a
     /// program to take its place.
-    Signals(Caught, Option<Program>),
-    /// A `Stop` held by whoever started the server, for tests and the demo.
+    Signals(SignalHandlers, Option<Program>),
+    /// A `Stop` held by the code that started the server, for tests and the demo.
     Stop(watch::Receiver<bool>),
 }
 
@@ -53,21 +54,21 @@ impl Stop {
     }
 }
 
-/// Signals that no longer take their default action; what arrives is kept until
-/// somebody asks. Caught before sockets are bound, because whoever finds that the
-/// process can be reached may send it one at once.
-pub struct Caught {
+/// Signals that no longer take their default action; those that arrive are kept until
+/// they are read. Caught before sockets are bound, because a supervisor may send one as
+/// soon as the process can be reached.
+pub struct SignalHandlers {
     signals: io::Result<Signals>,
     hangups: Option<io::Result<Signal>>,
 }
 
-impl Caught {
+impl SignalHandlers {
     pub fn all() -> Self {
         let hangups = before_runtime(|| signal(SignalKind::hangup()));
         Self { hangups: Some(hangups), ..Self::but_hangups() }
     }
 
-    /// For what ends with its terminal.
+    /// Without SIGHUP, for a process that ends with its terminal.
     pub fn but_hangups() -> Self {
         Self { signals: before_runtime(Signals::listen), hangups: None }
     }
@@ -86,27 +87,27 @@ impl Shutdown {
         let source = match self {
             Self::Signals(caught, program) => {
                 let upgrade = program.and_then(|program| Upgrade::new(program, sockets));
-                let signals = Mutex::new(Some(caught.signals));
-                Source::Signals { signals, upgrade: Mutex::new(upgrade) }
+                let signals = Lock::new(Some(caught.signals));
+                Source::Signals { signals, upgrade: Lock::new(upgrade) }
             }
             Self::Stop(stop) => Source::Stop(stop),
         };
-        let linger = Arc::new(Mutex::new(Because::Told.linger()));
+        let linger = Arc::new(Lock::new(StopReason::Told.linger()));
         Watch { source, live: live.clone(), lame_duck: server.lame_duck, linger }
     }
 }
 
 /// Why the process stops.
 #[derive(Clone, Copy)]
-enum Because {
+enum StopReason {
     Replaced,
     Told,
 }
 
-impl Because {
-    /// How long clients that keep a connection may take to send another request,
-    /// which is then told to be the last. Nobody waits for the end of a process
-    /// that was replaced.
+impl StopReason {
+    /// How long clients with an idle connection may take to send one more request,
+    /// whose answer then closes the connection. A replaced process is in no hurry:
+    /// nothing waits for its end.
     fn linger(self) -> Duration {
         match self {
             Self::Replaced => LINGER,
@@ -132,12 +133,12 @@ impl Upgrade {
         }
     }
 
-    /// Nobody else connects to these sockets, whoever else holds them.
-    fn turn_away(&self) {
+    /// Refuses new connections on these sockets, in every process that holds them.
+    fn refuse_new_connections(&self) {
         for (address, socket) in &self.sockets {
             // A unix socket has no packets to look into.
-            if let Err(error) = listen::turn_away(socket) {
-                tracing::debug!(address, %error, "new connections cannot be held off");
+            if let Err(error) = listen::refuse_new_connections(socket) {
+                tracing::debug!(address, %error, "new connections cannot be refused");
             }
         }
     }
@@ -157,10 +158,10 @@ impl Drained {
 
 fn wait_until_drained(live: &State, limit: Duration, linger: Duration) {
     const STEP: Duration = Duration::from_millis(20);
-    // What was accepted a moment ago shows a moment later.
+    // A connection accepted just now is counted a moment later.
     std::thread::sleep(STEP * 2);
     let mut waited = Duration::ZERO;
-    let busy = |waited| live.in_flight() > 0 || (live.crowd.open() > 0 && waited < linger);
+    let busy = |waited| live.in_flight() > 0 || (live.connections.open() > 0 && waited < linger);
     while busy(waited) && waited < limit {
         std::thread::sleep(STEP);
         waited += STEP;
@@ -178,22 +179,22 @@ fn end(live: &State, code: i32) -> ! {
     std::process::exit(code)
 }
 
-/// What the framework asks for the signal to stop.
+/// Gives the framework its signal to stop.
 pub(super) struct Watch {
     source: Source,
     live: Arc<State>,
     lame_duck: Duration,
-    /// Known once it is known why the process stops.
-    linger: Arc<Mutex<Duration>>,
+    /// Set once the reason for stopping is known.
+    linger: Arc<Lock<Duration>>,
 }
 
 enum Source {
-    /// Taken by the one who waits.
+    /// `signals` is taken by the task that waits for them.
     Signals {
-        signals: Mutex<Option<io::Result<Signals>>>,
+        signals: Lock<Option<io::Result<Signals>>>,
         /// Given back to the system when the process stops: sockets that are kept
         /// here would go on collecting connections.
-        upgrade: Mutex<Option<Arc<Upgrade>>>,
+        upgrade: Lock<Option<Arc<Upgrade>>>,
     },
     Stop(watch::Receiver<bool>),
 }
@@ -203,7 +204,7 @@ impl ShutdownSignalWatch for Watch {
     async fn recv(&self) -> ShutdownSignal {
         match &self.source {
             Source::Signals { signals, upgrade } => {
-                let signals = signals.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let signals = signals.lock().take();
                 match signals {
                     Some(Ok(signals)) => self.stop_on(signals, upgrade).await,
                     Some(Err(error)) => {
@@ -225,8 +226,8 @@ impl ShutdownSignalWatch for Watch {
 }
 
 impl Watch {
-    /// Tells whoever waits for it that the process serves, and ends a process of
-    /// its own as soon as the drain is over.
+    /// Tells the predecessor and the service manager that the process serves, and ends
+    /// the process as soon as the drain is over.
     pub(super) fn watch(
         &self,
         mut phases: broadcast::Receiver<ExecutionPhase>,
@@ -247,7 +248,7 @@ impl Watch {
                     tell_manager(&[NotifyState::Ready]);
                 }
                 if matches!(phase, ExecutionPhase::ShutdownGracePeriod) {
-                    let linger = *linger.lock().unwrap_or_else(PoisonError::into_inner);
+                    let linger = *linger.lock();
                     wait_until_drained(&live, limit, linger);
                     end(&live, 0);
                 }
@@ -263,12 +264,12 @@ impl Watch {
     async fn stop_on(
         &self,
         mut signals: Signals,
-        upgrade: &Mutex<Option<Arc<Upgrade>>>,
+        upgrade: &Lock<Option<Arc<Upgrade>>>,
     ) -> ShutdownSignal {
-        let program = || upgrade.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let program = || upgrade.lock().clone();
         let because = loop {
             match signals.next().await {
-                Asked::Stop => break Because::Told,
+                Asked::Stop => break StopReason::Told,
                 Asked::Upgrade => {
                     if let Some(because) = replace(program(), &mut signals).await {
                         break because;
@@ -276,15 +277,15 @@ impl Watch {
                 }
             }
         };
-        *self.linger.lock().unwrap_or_else(PoisonError::into_inner) = because.linger();
+        *self.linger.lock() = because.linger();
         tracing::info!(in_flight = self.live.in_flight(), "stopping; again to stop at once");
-        if matches!(because, Because::Told) {
+        if matches!(because, StopReason::Told) {
             tell_manager(&[NotifyState::Stopping]);
             self.live.set_unready();
             let serve_on = async {
                 tokio::time::sleep(self.lame_duck).await;
                 if let Some(upgrade) = program() {
-                    upgrade.turn_away();
+                    upgrade.refuse_new_connections();
                     tokio::time::sleep(LAST_CONNECTIONS).await;
                 }
             };
@@ -293,7 +294,7 @@ impl Watch {
                 () = signals.stop() => end(&self.live, 130),
             }
         }
-        upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
+        upgrade.lock().take();
         let live = self.live.clone();
         tokio::spawn(async move {
             signals.stop().await;
@@ -305,7 +306,7 @@ impl Watch {
 
 /// Starts a program in place of this one and waits until it serves. `None` means
 /// that it does not and everything stays as it is.
-async fn replace(upgrade: Option<Arc<Upgrade>>, signals: &mut Signals) -> Option<Because> {
+async fn replace(upgrade: Option<Arc<Upgrade>>, signals: &mut Signals) -> Option<StopReason> {
     let Some(upgrade) = upgrade else {
         tracing::error!("SIGUSR2 ignored: there is no program to take over");
         return None;
@@ -322,7 +323,7 @@ async fn replace(upgrade: Option<Arc<Upgrade>>, signals: &mut Signals) -> Option
         let cancelled = cancelled.clone();
         move || {
             let started = upgrade.program.start(&upgrade.sockets);
-            let successor = started.map_err(|error| format!("it cannot be started: {error}"))?;
+            let successor = started.map_err(HandoverError::NotStarted)?;
             successor.wait_until_serving(&cancelled)
         }
     });
@@ -331,17 +332,17 @@ async fn replace(upgrade: Option<Arc<Upgrade>>, signals: &mut Signals) -> Option
         () = signals.stop() => {
             cancelled.store(true, Ordering::SeqCst);
             drop(starting.await);
-            return Some(Because::Told);
+            return Some(StopReason::Told);
         }
     };
-    match outcome.unwrap_or_else(|error| Err(error.to_string())) {
+    match outcome.unwrap_or(Err(HandoverError::Lost)) {
         Ok(pid) => {
             tracing::info!(pid, "replaced");
             tell_manager(&[NotifyState::MainPid(pid)]);
-            Some(Because::Replaced)
+            Some(StopReason::Replaced)
         }
         Err(why) => {
-            tracing::error!(why, "not replaced; serving on");
+            tracing::error!(%why, "not replaced; serving on");
             None
         }
     }

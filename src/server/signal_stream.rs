@@ -4,8 +4,8 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Starts listening before the runtime that will wait exists: tokio needs one at
-/// hand, and keeps what arrives for whichever waits first.
+/// Starts listening before the runtime that will wait exists: tokio needs one at hand,
+/// and keeps what arrives for the first that waits.
 pub(super) fn before_runtime<T>(listen: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _entered = runtime.enter();
@@ -20,7 +20,7 @@ pub(super) struct Signals {
     user: Signal,
 }
 
-/// What a signal asks for.
+/// The request a signal stands for.
 pub(super) enum Asked {
     Stop,
     Upgrade,

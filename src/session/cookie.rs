@@ -1,4 +1,4 @@
-//! Cookie lines to values: what a framework would find under a name.
+//! From a `Cookie` header to the value a framework would find under a name.
 //!
 //! Works on bytes, because junk in a neighbouring cookie must not matter. Names
 //! are compared whole and case-sensitively (RFC 6265 section 5.4).
@@ -9,19 +9,19 @@ use memchr::{memchr, memchr_iter};
 
 use crate::base::text::percent_decode;
 use crate::document::{At, FromNode};
-use crate::session::{Reason, Rejected};
+use crate::session::rejected::{Reason, Rejected};
 
-/// More than any browser sends for one session; the rest of a header is refused
-/// by size before it comes here.
+/// Longest value, in bytes: more than any browser sends for one session. The header
+/// as a whole is limited before it comes here.
 const MAX_JOINED: usize = 32 * 1024;
-/// Frameworks write five chunks at most; twenty leaves room.
+/// Frameworks write at most five chunks; twenty leaves room.
 const MAX_CHUNKS: usize = 20;
 
 /// The `Cookie` header of one request, several fields joined with `; `.
 #[derive(Clone, Copy)]
 pub struct Cookies<'a>(&'a [u8]);
 
-/// Which of several same-named cookies the framework picks.
+/// The cookie a framework picks among several of one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duplicate {
     First,
@@ -30,7 +30,7 @@ pub enum Duplicate {
     Reject,
 }
 
-/// Whether the framework percent-decodes cookie values.
+/// The escaping of cookie values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// As the fields of a form, where `+` is a space: Rack.
@@ -133,6 +133,20 @@ impl Encoding {
             Self::Raw => value,
         }
     }
+}
+
+/// One spelling for all of a cookie's name: unescaped, in lower case, without
+/// surrounding junk.
+pub(super) fn fold(name: &[u8]) -> Vec<u8> {
+    let mut name: Cow<'_, [u8]> = Cow::Borrowed(name);
+    for _ in 0..2 {
+        name = Cow::Owned(percent_decode(&name).into_owned());
+    }
+    let junk = |b: &u8| !b.is_ascii_graphic() || *b == b'"';
+    let start = name.iter().position(|b| !junk(b)).unwrap_or(name.len());
+    let end = name.iter().rposition(|b| !junk(b)).map_or(start, |last| last + 1);
+    let inner = name.get(start..end).unwrap_or_default().iter();
+    inner.map(u8::to_ascii_lowercase).collect()
 }
 
 fn oversized(name: &[u8]) -> Rejected {

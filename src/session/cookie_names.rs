@@ -1,25 +1,24 @@
-//! Which cookies a format reads, and how it finds its value in them.
+//! The names of the cookies a source reads, and its value among them.
 
 use std::borrow::Cow;
 
-use super::cookie::{Cookies, Duplicate, Encoding};
-use super::passing::fold;
-use super::{Reason, Rejected};
+use super::cookie::{Cookies, Duplicate, Encoding, fold};
+use super::rejected::{Reason, Rejected};
 
-/// How one framework names, splits and escapes its cookie.
+/// A framework's way of naming, splitting and escaping its cookie.
 #[derive(Clone, Copy)]
-pub(crate) struct Habits {
+pub(crate) struct CookieConventions {
     /// Names looked for when `cookie` is not set, in order of preference.
     pub names: &'static [&'static str],
     pub duplicate: Duplicate,
     pub encoding: Encoding,
-    /// What stands between the name and the number of a chunk.
+    /// The text between the name and the number of a chunk.
     pub chunks: Option<&'static str>,
     /// Whether the framework reads every cookie whose name begins like its own.
     pub reads_prefix: bool,
 }
 
-impl Habits {
+impl CookieConventions {
     /// The npm package `cookie` and those that follow it: first of several,
     /// percent-decoded, in one piece.
     pub(crate) const NODE: Self = Self {
@@ -31,19 +30,35 @@ impl Habits {
     };
 }
 
-/// The cookies of one compiled source. Never without a name.
+/// The cookies one compiled source reads. Never without a name.
 pub(crate) struct Jar {
     names: Vec<String>,
-    habits: Habits,
+    conventions: CookieConventions,
+    companions: Vec<Companion>,
+}
+
+/// A cookie beside the session's own that can change what is read.
+enum Companion {
+    /// A cookie of this name, whole or in numbered chunks.
+    Named { name: String, chunks: Option<&'static str> },
+    /// Every cookie whose name has this form.
+    Shaped(fn(&[u8]) -> bool),
 }
 
 /// A cookie that was sent: under which name, with what value.
-pub(crate) struct Found<'j, 'c> {
-    pub name: &'j str,
-    pub value: Cow<'c, [u8]>,
+pub(crate) struct FoundCookie<'r> {
+    pub name: &'r str,
+    pub value: Cow<'r, [u8]>,
 }
 
-impl Found<'_, '_> {
+/// A request's cookies as one jar reads them.
+#[derive(Clone, Copy)]
+pub(crate) struct SentCookies<'r> {
+    pub jar: &'r Jar,
+    pub cookies: Cookies<'r>,
+}
+
+impl FoundCookie<'_> {
     /// The value as text; every format but one is plain ASCII.
     pub(crate) fn text(&self) -> Result<&str, Rejected> {
         std::str::from_utf8(&self.value)
@@ -51,15 +66,9 @@ impl Found<'_, '_> {
     }
 }
 
-/// With `_` for what PHP's variables cannot hold.
-fn php(name: &[u8]) -> Vec<u8> {
-    let letter = |&b: &u8| if matches!(b, b'.' | b' ' | b'+' | b'[') { b'_' } else { b };
-    name.iter().map(letter).collect()
-}
-
 impl Jar {
-    pub(crate) fn new(names: Vec<String>, habits: Habits) -> Self {
-        Self { names, habits }
+    pub(crate) fn new(names: Vec<String>, conventions: CookieConventions) -> Self {
+        Self { names, conventions, companions: Vec::new() }
     }
 
     pub(crate) fn names(&self) -> &[String] {
@@ -71,9 +80,9 @@ impl Jar {
         self.names.last().map_or("", String::as_str)
     }
 
-    /// What stands between the name and the number of a part.
+    /// The text between the name and the number of a part.
     pub(crate) fn separator(&self) -> Option<&'static str> {
-        self.habits.chunks
+        self.conventions.chunks
     }
 
     /// The same jar with other names.
@@ -81,87 +90,147 @@ impl Jar {
         Self { names, ..self }
     }
 
-    /// The first of the names that was sent.
-    pub(crate) fn find<'c>(&self, cookies: Cookies<'c>) -> Result<Found<'_, 'c>, Rejected> {
-        self.find_optional(cookies)?.ok_or_else(|| self.missing())
+    /// The same jar, with cookies of these names beside its own.
+    pub(crate) fn with_companions(
+        mut self,
+        names: Vec<String>,
+        chunks: Option<&'static str>,
+    ) -> Self {
+        self.companions = names.into_iter().map(|name| Companion::Named { name, chunks }).collect();
+        self
     }
 
-    pub(crate) fn find_optional<'c>(
-        &self,
-        cookies: Cookies<'c>,
-    ) -> Result<Option<Found<'_, 'c>>, Rejected> {
-        for name in &self.names {
-            if let Some(value) = self.value(name, cookies)? {
-                return Ok(Some(Found { name, value }));
+    /// The same jar, with every cookie whose name has this form beside its own.
+    pub(crate) fn with_companions_shaped(mut self, has_form: fn(&[u8]) -> bool) -> Self {
+        self.companions = vec![Companion::Shaped(has_form)];
+        self
+    }
+
+    /// Whether the framework takes the last of several cookies of one name.
+    pub(crate) fn takes_the_last(&self) -> bool {
+        self.conventions.duplicate == Duplicate::Last
+    }
+
+    /// Whether a cookie of this name is the session's own or a part of it.
+    pub(crate) fn is_own(&self, name: &[u8]) -> bool {
+        self.names.iter().any(|own| is_named(name, own, self.conventions.chunks))
+    }
+
+    /// Whether a parser could take a folded name (`cookie::fold`) for that of a cookie
+    /// the source reads.
+    pub(crate) fn resembles(&self, folded: &[u8]) -> bool {
+        let CookieConventions { chunks, reads_prefix, .. } = self.conventions;
+        let rest = if reads_prefix { Rest::Any } else { Rest::Number(chunks) };
+        let is_alike_companion = |companion: &Companion| match companion {
+            Companion::Named { name, chunks } => is_alike(folded, name, Rest::Number(*chunks)),
+            Companion::Shaped(_) => false,
+        };
+        self.names.iter().any(|own| is_alike(folded, own, rest))
+            || self.companions.iter().any(is_alike_companion)
+    }
+
+    /// Whether a cookie of this name can change what the source reads.
+    pub(crate) fn reads_cookie(&self, name: &[u8]) -> bool {
+        self.is_own(name) || self.companions.iter().any(|companion| companion.is_named(name))
+    }
+}
+
+/// With `_` for characters that PHP's variables cannot hold.
+fn php(name: &[u8]) -> Vec<u8> {
+    let letter = |&b: &u8| if matches!(b, b'.' | b' ' | b'+' | b'[') { b'_' } else { b };
+    name.iter().map(letter).collect()
+}
+
+/// What may follow a name in another name that resembles it.
+#[derive(Clone, Copy)]
+enum Rest {
+    Any,
+    Number(Option<&'static str>),
+}
+
+/// Whether a folded name could be taken for `own`, or for one of its chunks.
+fn is_alike(folded: &[u8], own: &str, allowed: Rest) -> bool {
+    let Some((start, rest)) = folded.split_at_checked(own.len()) else { return false };
+    if php(start) != php(&fold(own.as_bytes())) {
+        return false;
+    }
+    match allowed {
+        Rest::Any => true,
+        Rest::Number(chunks) => {
+            let number = chunks.and_then(|it| rest.strip_prefix(it.as_bytes()));
+            rest.is_empty() || number.and_then(<[u8]>::first).is_some_and(u8::is_ascii_digit)
+        }
+    }
+}
+
+impl Companion {
+    fn is_named(&self, name: &[u8]) -> bool {
+        match self {
+            Self::Named { name: own, chunks } => is_named(name, own, *chunks),
+            Self::Shaped(has_form) => has_form(name),
+        }
+    }
+}
+
+/// Whether `name` is `own`, or that of one of its numbered chunks.
+fn is_named(name: &[u8], own: &str, chunks: Option<&str>) -> bool {
+    let Some(rest) = name.strip_prefix(own.as_bytes()) else { return false };
+    let Some(separator) = chunks else { return rest.is_empty() };
+    rest.is_empty()
+        || rest
+            .strip_prefix(separator.as_bytes())
+            .is_some_and(|number| !number.is_empty() && number.iter().all(u8::is_ascii_digit))
+}
+
+impl<'r> SentCookies<'r> {
+    /// The same cookies as another jar reads them.
+    pub(crate) fn with_jar(self, jar: &'r Jar) -> Self {
+        Self { jar, ..self }
+    }
+
+    /// The first of the jar's names that was sent.
+    pub(crate) fn find(self) -> Result<FoundCookie<'r>, Rejected> {
+        self.find_optional()?.ok_or_else(|| self.missing())
+    }
+
+    pub(crate) fn find_optional(self) -> Result<Option<FoundCookie<'r>>, Rejected> {
+        for name in &self.jar.names {
+            if let Some(value) = self.value(name)? {
+                return Ok(Some(FoundCookie { name, value }));
             }
         }
         Ok(None)
     }
 
     /// The value under one name, whole or from chunks, decoded.
-    pub(crate) fn value<'c>(
-        &self,
-        name: &str,
-        cookies: Cookies<'c>,
-    ) -> Result<Option<Cow<'c, [u8]>>, Rejected> {
-        let Habits { duplicate, encoding, chunks, .. } = self.habits;
+    pub(crate) fn value(self, name: &str) -> Result<Option<Cow<'r, [u8]>>, Rejected> {
+        let CookieConventions { duplicate, encoding, chunks, .. } = self.jar.conventions;
         let found = match chunks {
-            Some(separator) => cookies.get_chunked(name.as_bytes(), separator, duplicate)?,
-            None => cookies.get(name.as_bytes(), duplicate)?.map(Cow::Borrowed),
+            Some(separator) => self.cookies.get_chunked(name.as_bytes(), separator, duplicate)?,
+            None => self.cookies.get(name.as_bytes(), duplicate)?.map(Cow::Borrowed),
         };
         Ok(found.map(|value| encoding.decode(value)))
     }
 
     /// The names under which `find` finds its value: one, or those of its chunks.
-    pub(crate) fn picked(&self, cookies: Cookies<'_>) -> Vec<String> {
-        let Ok(Some(found)) = self.find_optional(cookies) else { return Vec::new() };
-        let Habits { duplicate, chunks, .. } = self.habits;
-        match (chunks, cookies.get(found.name.as_bytes(), duplicate)) {
+    pub(crate) fn picked(self) -> Vec<String> {
+        let Ok(Some(found)) = self.find_optional() else { return Vec::new() };
+        let CookieConventions { duplicate, chunks, .. } = self.jar.conventions;
+        match (chunks, self.cookies.get(found.name.as_bytes(), duplicate)) {
             (Some(separator), Ok(None)) => {
-                cookies.chunk_names(found.name, separator, duplicate).collect()
+                self.cookies.chunk_names(found.name, separator, duplicate).collect()
             }
             _ => vec![found.name.to_owned()],
         }
     }
 
     /// The value under one name, as it came.
-    pub(crate) fn raw<'c>(&self, name: &str, cookies: Cookies<'c>) -> Option<&'c [u8]> {
-        cookies.get(name.as_bytes(), self.habits.duplicate).ok().flatten()
+    pub(crate) fn raw(self, name: &str) -> Option<&'r [u8]> {
+        self.cookies.get(name.as_bytes(), self.jar.conventions.duplicate).ok().flatten()
     }
 
-    /// Whether the framework takes the last of several cookies of one name.
-    pub(crate) fn takes_the_last(&self) -> bool {
-        self.habits.duplicate == Duplicate::Last
-    }
-
-    /// Whether a name, folded, could be taken for one of the jar's.
-    pub(crate) fn resembles(&self, folded: &[u8]) -> bool {
-        self.names.iter().any(|own| {
-            let Some((start, rest)) = folded.split_at_checked(own.len()) else { return false };
-            if php(start) != php(&fold(own.as_bytes())) {
-                return false;
-            }
-            let number = self.habits.chunks.and_then(|it| rest.strip_prefix(it.as_bytes()));
-            rest.is_empty()
-                || self.habits.reads_prefix
-                || number.and_then(<[u8]>::first).is_some_and(u8::is_ascii_digit)
-        })
-    }
-
-    pub(crate) fn missing(&self) -> Rejected {
-        let names: Vec<_> = self.names.iter().map(|name| format!("`{name}`")).collect();
+    pub(crate) fn missing(self) -> Rejected {
+        let names: Vec<_> = self.jar.names.iter().map(|name| format!("`{name}`")).collect();
         Rejected::new(Reason::Missing, format!("no cookie {}", names.join(" or ")))
-    }
-
-    /// Whether a cookie of this name can change what `find` returns.
-    pub(crate) fn looks_at(&self, name: &[u8]) -> bool {
-        self.names.iter().any(|own| {
-            let Some(rest) = name.strip_prefix(own.as_bytes()) else { return false };
-            let Some(separator) = self.habits.chunks else { return rest.is_empty() };
-            rest.is_empty()
-                || rest.strip_prefix(separator.as_bytes()).is_some_and(|number| {
-                    !number.is_empty() && number.iter().all(u8::is_ascii_digit)
-                })
-        })
     }
 }

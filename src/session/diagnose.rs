@@ -1,43 +1,49 @@
-//! Near misses, for `portcullis session`: what an operator should look at when a
-//! cookie is refused.
+//! Near misses, for `portcullis session`: likely causes of a refused cookie.
 //!
 //! Hints name cookies and kinds, never values.
 
 use std::collections::BTreeSet;
 
-use super::cookie_names::Jar;
+use super::cookie_names::{Jar, SentCookies};
+use super::format::SessionKind;
+use super::rejected::{Reason, Rejected};
 use super::sniff;
+use super::value_notation::{Fit, Sample};
 use crate::base::text::percent_decode;
 use crate::document::{near, shown};
-use crate::session::{Cookies, Reason, Rejected};
 
 /// Enough to name every cookie of an ordinary site.
 const MAX_NAMES: usize = 12;
-/// Of the names that apps give, the longest are those with a project's id in them.
+/// The longest names in use hold a project's id.
 const MAX_NAME: usize = 100;
 /// The rest would be guesses.
 const MAX_HINTS: usize = 5;
 
-/// What would explain the refusal, the likeliest first.
-pub(super) fn hints(
-    kind: &str,
-    jar: &Jar,
-    cookies: Cookies<'_>,
-    rejected: &Rejected,
-) -> Vec<String> {
-    let mut hints = if rejected.reason == Reason::Missing {
-        missing(kind, jar, cookies)
+/// A refused request, and the source that refused it.
+#[derive(Clone, Copy)]
+pub(super) struct Refusal<'r> {
+    pub kind: &'static SessionKind,
+    pub sent: SentCookies<'r>,
+    pub rejected: &'r Rejected,
+    /// The app itself is asked who it is.
+    pub asks_app: bool,
+}
+
+/// Likely causes of the refusal, the likeliest first.
+pub(super) fn hints(refusal: Refusal<'_>) -> Vec<String> {
+    let mut hints = if refusal.rejected.reason == Reason::Missing {
+        missing(refusal)
     } else {
-        unreadable(kind, jar, cookies, rejected)
+        unreadable(refusal)
     };
-    hints.extend(advice(kind, rejected.reason).map(str::to_owned));
-    hints.extend(sent_twice(jar, cookies));
+    hints.extend(advice(refusal).map(str::to_owned));
+    hints.extend(sent_twice(refusal.sent));
     hints
 }
 
-/// What to look at when a cookie was read and still refused.
-fn advice(kind: &str, reason: Reason) -> Option<&'static str> {
-    match reason {
+/// Advice for a cookie that was read and still refused.
+fn advice(refusal: Refusal<'_>) -> Option<&'static str> {
+    match refusal.rejected.reason {
         Reason::Expired => Some(
             "the app renews its session when the user next opens a page; the gateway never does",
         ),
@@ -46,9 +52,9 @@ fn advice(kind: &str, reason: Reason) -> Option<&'static str> {
             "signed out; or, if one of the members named above is the user, `user_id` points to \
              the wrong place",
         ),
-        Reason::StoreMiss if kind == "introspect" => Some(
+        Reason::StoreMiss if refusal.asks_app => Some(
             "the app itself does not know this session; `url` must be a page that answers 200 \
-             with JSON to whoever is signed in",
+             with JSON to a user who is signed in",
         ),
         Reason::StoreMiss => Some(
             "if the user is signed in, the app keeps its sessions elsewhere: compare the prefix, \
@@ -77,7 +83,8 @@ fn advice(kind: &str, reason: Reason) -> Option<&'static str> {
 }
 
 /// The cookie is not there: is it there under another name?
-fn missing(kind: &str, jar: &Jar, cookies: Cookies<'_>) -> Vec<String> {
+fn missing(refusal: Refusal<'_>) -> Vec<String> {
+    let Refusal { kind, sent: SentCookies { jar, cookies }, .. } = refusal;
     let sent: Vec<_> =
         cookies.iter().map(|(name, value)| (String::from_utf8_lossy(name), value)).collect();
     if sent.is_empty() {
@@ -95,18 +102,19 @@ fn missing(kind: &str, jar: &Jar, cookies: Cookies<'_>) -> Vec<String> {
     hints
 }
 
-/// What a cookie that was sent may be, if it may be a session.
-fn named_otherwise(kind: &str, jar: &Jar, name: &str, value: &[u8]) -> Option<String> {
+/// A hint about a cookie that was sent, if it may be a session.
+fn named_otherwise(kind: &SessionKind, jar: &Jar, name: &str, value: &[u8]) -> Option<String> {
     if let Some(hint) = jar.names().iter().find_map(|own| misspelt(own, name)) {
         return Some(hint);
     }
     let shape = sniff::of_value(&percent_decode(value));
     let usual = sniff::kind_of_name(name);
-    if let Some(other) = usual.filter(|other| *other != kind) {
-        let looks = shape.filter(|shape| shape.kinds.contains(&other));
+    if let Some(other) = usual.filter(|other| other.name != kind.name) {
+        let looks = shape.filter(|shape| shape.is_of(other));
         let looks = looks.map(|shape| format!("; it looks like {}", shape.looks));
         let looks = looks.unwrap_or_default();
-        return Some(format!("cookie {} is what kind = {other:?} reads{looks}", quoted(name)));
+        let (name, other) = (quoted(name), other.name);
+        return Some(format!("cookie {name} is what kind = {other:?} reads{looks}"));
     }
     if name.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit()).ends_with("session_data") {
         return Some(format!(
@@ -115,7 +123,7 @@ fn named_otherwise(kind: &str, jar: &Jar, name: &str, value: &[u8]) -> Option<St
             quoted(name)
         ));
     }
-    let own = usual.is_some() || shape.as_ref().is_some_and(|shape| shape.kinds.contains(&kind));
+    let own = usual.is_some() || shape.as_ref().is_some_and(|shape| shape.is_of(kind));
     let meant = jar.names().iter().any(|own| near(own, name));
     if meant && (own || shape.is_none()) {
         let write = name_it(name);
@@ -125,7 +133,7 @@ fn named_otherwise(kind: &str, jar: &Jar, name: &str, value: &[u8]) -> Option<St
     let looks = shape.looks;
     Some(match shape.kinds.first() {
         _ if own => format!("cookie {shown} looks like {looks}; {}", name_it(name)),
-        Some(other) => format!("cookie {shown} looks like {looks}: kind = {other:?}"),
+        Some(other) => format!("cookie {shown} looks like {looks}: kind = {:?}", other.name),
         None => format!("cookie {shown} looks like {looks}"),
     })
 }
@@ -142,7 +150,7 @@ fn name_it(name: &str) -> String {
     format!("write cookie = {name:?}")
 }
 
-/// How a cookie's name misses one of ours by little that is easily told.
+/// A cookie whose name is nearly one of ours.
 fn misspelt(own: &str, sent: &str) -> Option<String> {
     let plain = |name: &str| {
         ["__Secure-", "__Host-"]
@@ -164,23 +172,31 @@ fn misspelt(own: &str, sent: &str) -> Option<String> {
 }
 
 /// The cookie is there but does not open: is it whole, and is it of this kind?
-fn unreadable(kind: &str, jar: &Jar, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
+fn unreadable(refusal: Refusal<'_>) -> Vec<String> {
+    let Refusal { kind, sent, rejected, .. } = refusal;
     let unread = [Reason::AlgNotAllowed, Reason::BadSignature, Reason::Malformed];
     if !unread.contains(&rejected.reason) {
         return Vec::new();
     }
-    if let Some(gap) = missing_part(jar, cookies) {
+    if let Some(gap) = missing_part(sent) {
         return vec![gap];
     }
-    let Ok(Some(found)) = jar.find_optional(cookies) else { return Vec::new() };
-    let Some(shape) = sniff::of_value(&percent_decode(&found.value)) else { return Vec::new() };
-    let is_unsigned = kind == "react-router" && shape.looks.starts_with("JSON");
-    if !shape.kinds.contains(&kind) && !is_unsigned {
-        let kind = shape.kinds.first().map(|kind| format!(": kind = {kind:?}"));
-        return vec![format!("the value looks like {}{}", shape.looks, kind.unwrap_or_default())];
+    let Ok(Some(found)) = sent.find_optional() else { return Vec::new() };
+    let value = percent_decode(&found.value);
+    let Some(shape) = sniff::of_value(&value) else { return Vec::new() };
+    let own = Sample::new(&value).and_then(|sample| (kind.hints.look)(&sample));
+    if own.is_some_and(|own| own.fit == Fit::Unsigned) {
+        return Vec::new();
     }
+    let Some(own) = own.filter(|_| shape.is_of(kind)) else {
+        let kind = shape.kinds.first().map(|kind| format!(": kind = {:?}", kind.name));
+        return vec![format!("the value looks like {}{}", shape.looks, kind.unwrap_or_default())];
+    };
     if rejected.reason == Reason::BadSignature {
-        return Vec::from_iter(wrong_key(kind, shape.looks, found.name, cookies));
+        // A refusal that names what is missing needs no other cause.
+        let is_explained = rejected.detail.ends_with("is missing");
+        let also = own.also_check.unwrap_or(kind.hints.also_check);
+        return Vec::from_iter((!is_explained).then(|| wrong_key(kind.hints.key, also)));
     }
     // Where a kind has several forms, the refusal says what to write for this one.
     let advised = ["leave out", "write "].iter().any(|word| rejected.detail.contains(word));
@@ -193,43 +209,15 @@ fn unreadable(kind: &str, jar: &Jar, cookies: Cookies<'_>, rejected: &Rejected) 
 }
 
 /// The form is right and the signature wrong.
-fn wrong_key(kind: &str, looks: &str, name: &str, cookies: Cookies<'_>) -> Option<String> {
-    let companion = format!("{name}.sig");
-    let is_sent = || cookies.iter().any(|(name, _)| name == companion.as_bytes());
-    match kind {
-        "cookie-session" | "koa-session" if !is_sent() => return None,
-        "react-router" if looks.starts_with("JSON") => return None,
-        _ => {}
-    }
-    let key = if ["clerk", "firebase"].contains(&kind) { "key" } else { "secret" };
-    let also = if looks == "a signed Rails cookie" {
-        "; or jar = \"signed\" is missing"
-    } else {
-        also(kind)
-    };
-    Some(format!(
-        "the value has the right form, so the {key} is probably not the one the app uses{also}"
-    ))
+fn wrong_key(key: &str, also_check: &str) -> String {
+    format!(
+        "the value has the right form, so the {key} is probably not the one the app uses{also_check}"
+    )
 }
 
-/// What else than the secret a signature depends on.
-fn also(kind: &str) -> &'static str {
-    match kind {
-        "authjs" => "; the key also depends on the name under which the app sets the cookie",
-        "cookie-session" | "koa-session" => "; or `digest` is not that of the app's Keygrip",
-        "fastify-secure-session" => "; or `salt` is not the app's",
-        "flask" => "; or the app is one of Starlette (FastAPI), whose sessions can look the same",
-        "starlette" => "; or the app is one of Flask, whose sessions can look the same",
-        "iron-session" => "; or `secrets` names it by another id",
-        "laravel" => "; or `cipher` is not the app's",
-        "plug" => "; or the salt is not the one in the app's endpoint.ex",
-        "rails" => "; or `key_digest` is not the app's (left out, both are tried)",
-        _ => "",
-    }
-}
-
-/// Which part of a cookie in parts was not sent, though a later one was.
-fn missing_part(jar: &Jar, cookies: Cookies<'_>) -> Option<String> {
+/// The first part that was not sent, though a later one was.
+fn missing_part(sent: SentCookies<'_>) -> Option<String> {
+    let SentCookies { jar, cookies } = sent;
     let separator = jar.separator()?;
     jar.names().iter().filter(|own| !cookies.iter().any(|(name, _)| name == own.as_bytes())).find_map(
         |own| {
@@ -247,7 +235,8 @@ fn missing_part(jar: &Jar, cookies: Cookies<'_>) -> Option<String> {
     )
 }
 
-fn sent_twice(jar: &Jar, cookies: Cookies<'_>) -> Option<String> {
+fn sent_twice(sent: SentCookies<'_>) -> Option<String> {
+    let SentCookies { jar, cookies } = sent;
     let twice = jar
         .names()
         .iter()

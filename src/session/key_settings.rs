@@ -1,19 +1,23 @@
-//! Where the keys of signed tokens come from: `secret`, `public_key`, `jwks` or
-//! `jwks_url`.
+//! Reads the settings that give keys: `secret`, `public_key`, `jwks` and
+//! `jwks_url` for signed tokens, passwords for seals, Keygrip's keys.
 
 use std::sync::Arc;
 
 use super::codec::algorithm::Algorithm;
+use super::codec::crypto::{Hash, MacKey};
+use super::codec::iron::Passwords;
 use super::codec::jws::Algorithms;
-use super::codec::keys::{Key, KeySet, Keys, RemoteKeys};
+use super::codec::keygrip::Keygrip;
+use super::codec::verifying_keys::{Key, KeySet, Keys, RemoteKeys};
 use super::settings::Settings;
+use crate::document::{At, Value as Setting};
 
-/// What a JWK set that is not there yet may be used with, if the settings do not
-/// say: never a shared secret.
+/// Algorithms for a JWK set that is not fetched yet, if the settings name none:
+/// never one with a shared secret.
 const REMOTE: [Algorithm; 5] =
     [Algorithm::RS256, Algorithm::ES256, Algorithm::ES384, Algorithm::ES512, Algorithm::EdDSA];
 
-/// Keys of any type, and what they may be used with.
+/// Keys of any type, and the algorithms they may be used with.
 pub(crate) fn any(settings: &mut Settings<'_, '_>) -> Option<(Keys, Vec<Algorithm>)> {
     let at = settings.table().take("algorithms");
     let allowed = at.as_ref().map(|at| at.read::<Algorithms>().map(|allowed| allowed.0));
@@ -31,9 +35,34 @@ pub(crate) fn any(settings: &mut Settings<'_, '_>) -> Option<(Keys, Vec<Algorith
     Some((keys, algorithms))
 }
 
-/// Public keys only, for kinds whose algorithm is settled.
+/// Public keys only, for kinds with a fixed algorithm.
 pub(crate) fn public(settings: &mut Settings<'_, '_>) -> Option<Keys> {
     read(settings, &["public_key", "jwks", "jwks_url"])
+}
+
+/// The passwords of seals. A table names its passwords. A single password has
+/// the id `alone`, if the framework gives it one; those in a list have any id.
+pub(crate) fn passwords(settings: &mut Settings<'_, '_>, alone: Option<&str>) -> Option<Passwords> {
+    let table = settings.table();
+    let is_table =
+        |at: Option<At<'_>>| at.is_some_and(|at| matches!(at.node.value, Setting::Table(_)));
+    let named = is_table(table.peek("secret")) || is_table(table.peek("secrets"));
+    let is_alone = table.peek("secrets").is_none();
+    let id = |id: String| match (named, is_alone) {
+        (true, _) => Some(id),
+        (false, true) => alone.map(str::to_owned),
+        (false, false) => None,
+    };
+    let secrets = settings.secrets_by_id()?;
+    Some(Passwords::new(secrets.into_iter().map(|(own, secret)| (id(own), secret)).collect()))
+}
+
+/// `secrets` and `digest` of a Keygrip instance.
+pub(crate) fn keygrip(settings: &mut Settings<'_, '_>) -> Option<Keygrip> {
+    let hash = settings.get("digest").unwrap_or(Hash::Sha1);
+    let secrets = settings.secrets()?;
+    let keys = secrets.iter().map(|secret| MacKey::new(hash, secret.bytes()));
+    Some(Keygrip::new(keys.collect()))
 }
 
 /// Exactly one of `ways`: of two, one would be ignored.
@@ -63,7 +92,7 @@ fn read_one(settings: &mut Settings<'_, '_>, way: &'static str) -> Option<Keys> 
     let set = match way {
         "jwks_url" => {
             let url = settings.url(way, "")?;
-            return Some(Keys::Remote(RemoteKeys::new(url, KeySet::from_jwks)));
+            return Some(Keys::Remote(Arc::new(RemoteKeys::new(url, KeySet::from_jwks))));
         }
         "jwks" => {
             let document = settings.secret(way)?;

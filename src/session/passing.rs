@@ -1,19 +1,18 @@
-//! Which cookies go on to the app once any session is revoked.
+//! Selects the cookies that go on to the app once any session is revoked.
 //!
 //! The app could renew a session that the gateway refuses, and what it sets would
 //! count. So the app is to see no session but the one that was judged: of a
 //! source's cookies only those go on that its verdict rests on, and none at all if
-//! that session is over. Whatever some parser could take for one of them (another
+//! that session is over. Anything some parser could take for one of them (another
 //! letter case, an escaped name, a second cookie of the same name, a chunk without
 //! a beginning) is not told apart from it. Other cookies stay as they came.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use memchr::memchr;
 
-use super::{Cookies, Source};
-use crate::base::text::percent_decode;
+use super::cookie::{Cookies, fold};
+use super::source::Source;
 
 /// The `Cookie` header for the app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +23,7 @@ pub enum Passing {
     Only(Vec<u8>),
 }
 
-/// What one source makes of one part of the header.
+/// One source's claim on one part of the header.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Claim {
     /// Its verdict rests on it.
@@ -37,7 +36,7 @@ enum Claim {
     Stray,
 }
 
-/// What passes of a `Cookie` header; each source with whether its session is over.
+/// The `Cookie` header for the app; each source with whether its session is over.
 pub fn passing<'s>(header: &[u8], sources: impl Iterator<Item = (&'s Source, bool)>) -> Passing {
     let parts: Vec<&[u8]> = header.split(|&b| b == b';').collect();
     let spelled: Vec<Vec<Vec<u8>>> = parts.iter().map(|part| spellings(part)).collect();
@@ -67,8 +66,8 @@ pub fn passing<'s>(header: &[u8], sources: impl Iterator<Item = (&'s Source, boo
 }
 
 impl Claim {
-    /// What two sources make of it: one that is over takes its cookies along, and a
-    /// cookie is astray only if it is nobody's.
+    /// The claims of two sources together: a session that is over takes its cookies
+    /// along, and a cookie is astray only if no source claims it.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Over, _) | (_, Self::Over) => Self::Over,
@@ -86,7 +85,7 @@ fn picked_parts(source: &Source, header: &[u8], parts: &[&[u8]]) -> HashSet<usiz
     let mut by_name: HashMap<&[u8], usize> = HashMap::new();
     for (index, part) in parts.iter().enumerate() {
         let Some((name, _)) = Cookies::new(part).iter().next() else { continue };
-        if !source.looks_at(name) || !is_picked(name) {
+        if !source.reads_cookie(name) || !is_picked(name) {
             continue;
         }
         if source.takes_the_last() {
@@ -108,20 +107,6 @@ fn spellings(part: &[u8]) -> Vec<Vec<u8>> {
         Some(fold(piece.get(..memchr(b'=', piece)?)?))
     });
     names.collect()
-}
-
-/// One spelling of a cookie's name for all: unescaped, in lower case, without
-/// what surrounds it.
-pub(super) fn fold(name: &[u8]) -> Vec<u8> {
-    let mut name: Cow<'_, [u8]> = Cow::Borrowed(name);
-    for _ in 0..2 {
-        name = Cow::Owned(percent_decode(&name).into_owned());
-    }
-    let junk = |b: &u8| !b.is_ascii_graphic() || *b == b'"';
-    let start = name.iter().position(|b| !junk(b)).unwrap_or(name.len());
-    let end = name.iter().rposition(|b| !junk(b)).map_or(start, |last| last + 1);
-    let inner = name.get(start..end).unwrap_or_default().iter();
-    inner.map(u8::to_ascii_lowercase).collect()
 }
 
 #[cfg(test)]

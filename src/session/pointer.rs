@@ -1,4 +1,4 @@
-//! Where in a session the user's id stands: a JSON Pointer (RFC 6901).
+//! A place in a session, such as that of the user's id: a JSON Pointer (RFC 6901).
 
 use std::fmt;
 
@@ -12,8 +12,8 @@ use crate::document::{At, FromNode};
 pub struct Pointer(JsonPath);
 
 impl Pointer {
-    /// Parses `/a/0/b~1c`. Text that is neither empty nor starts with `/` is no
-    /// pointer.
+    /// Parses `/a/0/b~1c`. Text that is neither empty nor starts with `/` is not
+    /// a pointer.
     pub fn parse(text: &str) -> Option<Self> {
         JsonPath::from_pointer(text).map(Self)
     }
@@ -24,18 +24,18 @@ impl Pointer {
     }
 
     /// The user id there: a non-empty text, or an integer printed in decimal.
-    /// Anything else is no user.
+    /// Anything else is not a user.
     pub fn user_id(&self, session: &Value) -> Option<String> {
         match self.find(session)? {
-            Value::String(text) if is_telling(text) => Some(text.clone()),
+            Value::String(text) if is_exact(text) => Some(text.clone()),
             Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
             _ => None,
         }
     }
 }
 
-/// U+FFFD stands for what could not be read: two users might share such an id.
-fn is_telling(text: &str) -> bool {
+/// U+FFFD replaces bytes that could not be read: two users might share such an id.
+fn is_exact(text: &str) -> bool {
     !text.is_empty() && !text.contains(char::REPLACEMENT_CHARACTER)
 }
 
@@ -86,10 +86,10 @@ mod tests {
         assert_eq!(id(json!(12)), Some("12".into()));
         assert_eq!(id(json!(18_446_744_073_709_551_615_u64)), Some("18446744073709551615".into()));
         assert_eq!(id(json!(-7)), Some("-7".into()));
-        let nobody =
+        let others =
             [json!(""), json!("\u{fffd}"), json!(null), json!(true), json!({}), json!(["x"])];
-        for nobody in nobody.into_iter().chain([json!(1.5), json!(7.0), json!(1e3)]) {
-            assert_eq!(id(nobody), None);
+        for other in others.into_iter().chain([json!(1.5), json!(7.0), json!(1e3)]) {
+            assert_eq!(id(other), None);
         }
     }
 }

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::base::text;
+
 /// Why a request has no session. `detail` is for the operator; it names cookies
 /// and times, never values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,22 +31,12 @@ impl Rejected {
     }
 
     pub(super) fn expired(at: u64, now: u64) -> Self {
-        let detail = format!("expired {} ago", in_words(now.saturating_sub(at)));
+        let detail = format!("expired {} ago", text::span(now.saturating_sub(at)));
         Self { ended: Some(at), ..Self::new(Reason::Expired, detail) }
     }
 
     pub(super) fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Reason::Malformed, detail)
-    }
-}
-
-/// A span of time as people say it: `40 s`, `4 min`, `3 h`, `12 days`.
-pub(super) fn in_words(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86400),
     }
 }
 

@@ -1,26 +1,25 @@
 //! A `[session]` table while it is compiled.
 //!
-//! Adds to `Table` what all formats share (secrets, cookie names, spans of time)
+//! Adds to `Table` the settings all formats share (secrets, cookie names, durations)
 //! and keeps a fingerprint of every secret it hands out, so that a changed
 //! secret never meets a result remembered under the old one.
 
 use std::time::Duration;
 
-use aws_lc_rs::digest;
-
 use super::cookie::Duplicate;
-use super::cookie_names::{Habits, Jar};
-use super::store::{Engine, Store};
+use super::cookie_names::{CookieConventions, Jar};
+use super::store::{Engine, StoreSettings};
+use crate::base::digest::{Digest, Digester};
 use crate::base::secret::{Secret, Secrets};
 use crate::document::{At, FromNode, Table, Value, Wait, one_of};
 
 pub(crate) struct Settings<'s, 'a> {
     table: &'s mut Table<'a>,
-    fingerprint: digest::Context,
+    fingerprint: Digester,
 }
 
-/// A span of time in seconds: `604800`, or a text such as `"7d"`. The formats'
-/// own frameworks count these in seconds, so here a bare number is no riddle.
+/// A duration in seconds: `604800`, or a text such as `"7d"`. The formats'
+/// own frameworks count these in seconds, so a bare number is clear here.
 pub(crate) struct Seconds(pub u64);
 
 impl FromNode for Seconds {
@@ -34,16 +33,15 @@ impl FromNode for Seconds {
 
 impl<'s, 'a> Settings<'s, 'a> {
     pub(crate) fn new(table: &'s mut Table<'a>) -> Self {
-        let mut fingerprint = digest::Context::new(&digest::SHA256);
+        let mut fingerprint = Digester::default();
         let settings = table.at().node.to_json().to_string();
-        fingerprint.update(&settings.len().to_be_bytes());
-        fingerprint.update(settings.as_bytes());
+        fingerprint.add_sized(settings.as_bytes());
         Self { table, fingerprint }
     }
 
     /// A digest over every setting and the content of every secret read.
-    pub(crate) fn fingerprint(self) -> [u8; 32] {
-        self.fingerprint.finish().as_ref().try_into().unwrap_or_default()
+    pub(crate) fn fingerprint(self) -> Digest {
+        self.fingerprint.finish()
     }
 
     pub(crate) fn table(&mut self) -> &mut Table<'a> {
@@ -69,12 +67,12 @@ impl<'s, 'a> Settings<'s, 'a> {
         chosen
     }
 
-    /// An URL that someone will fetch; absence is a problem.
+    /// A URL to fetch from; absence is a problem.
     pub(crate) fn url(&mut self, key: &'static str, hint: &str) -> Option<String> {
         let at = self.table.take_needed(key, hint)?;
-        let url = at.text("an URL")?;
+        let url = at.text("a URL")?;
         if !url.starts_with("https://") && !url.starts_with("http://") {
-            at.wrong("an URL that starts with https:// or http://");
+            at.wrong("a URL that starts with https:// or http://");
             return None;
         }
         Some(url.to_owned())
@@ -117,8 +115,7 @@ impl<'s, 'a> Settings<'s, 'a> {
         self.secrets_in(&one.or(many)?)
     }
 
-    /// The secrets with their ids: what they are called in a table, their
-    /// number from 1 in a list.
+    /// The secrets with their ids: the key in a table, the number from 1 in a list.
     pub(crate) fn secrets_by_id(&mut self) -> Option<Vec<(String, Secret)>> {
         if self.table.peek("secret").is_none() && self.table.peek("secrets").is_none() {
             self.table.take("secrets");
@@ -133,24 +130,24 @@ impl<'s, 'a> Settings<'s, 'a> {
         Some(secrets.into_iter().map(|(_, secret)| secret).collect())
     }
 
-    /// The cookie by the framework's habits, as far as `cookie` and `duplicate`
-    /// do not say otherwise.
-    pub(crate) fn jar(&mut self, habits: Habits) -> Option<Jar> {
-        let duplicate = self.get::<Duplicate>("duplicate").unwrap_or(habits.duplicate);
+    /// The cookie by the framework's conventions, unless `cookie` or `duplicate` say
+    /// otherwise.
+    pub(crate) fn jar(&mut self, conventions: CookieConventions) -> Option<Jar> {
+        let duplicate = self.get::<Duplicate>("duplicate").unwrap_or(conventions.duplicate);
         let names = match self.table.take("cookie") {
             Some(at) => vec![cookie_name(&at)?],
-            None if habits.names.is_empty() => {
+            None if conventions.names.is_empty() => {
                 self.problem("`cookie` is missing; write the name of the app's session cookie");
                 return None;
             }
-            None => habits.names.iter().map(|&name| name.to_owned()).collect(),
+            None => conventions.names.iter().map(|&name| name.to_owned()).collect(),
         };
-        Some(Jar::new(names, Habits { duplicate, ..habits }))
+        Some(Jar::new(names, CookieConventions { duplicate, ..conventions }))
     }
 
     /// As `jar`, where several cookies may make up the session: `cookies`.
-    pub(crate) fn jar_of_several(&mut self, habits: Habits) -> Option<Jar> {
-        let Some(at) = self.table.take("cookies") else { return self.jar(habits) };
+    pub(crate) fn jar_of_several(&mut self, conventions: CookieConventions) -> Option<Jar> {
+        let Some(at) = self.table.take("cookies") else { return self.jar(conventions) };
         if self.table.take("cookie").is_some() {
             self.problem("`cookie` and `cookies` are both set; keep one of them");
         }
@@ -158,22 +155,22 @@ impl<'s, 'a> Settings<'s, 'a> {
         if names.as_ref().is_some_and(Vec::is_empty) {
             at.problem("found no name, expected at least one");
         }
-        let duplicate = self.get::<Duplicate>("duplicate").unwrap_or(habits.duplicate);
-        Some(Jar::new(names?, Habits { duplicate, ..habits }))
+        let duplicate = self.get::<Duplicate>("duplicate").unwrap_or(conventions.duplicate);
+        Some(Jar::new(names?, CookieConventions { duplicate, ..conventions }))
     }
 
     /// As `jar`, for a kind whose default name comes from another setting.
-    pub(crate) fn jar_named(&mut self, name: &str, habits: Habits) -> Option<Jar> {
-        let duplicate = self.get::<Duplicate>("duplicate").unwrap_or(habits.duplicate);
+    pub(crate) fn jar_named(&mut self, name: &str, conventions: CookieConventions) -> Option<Jar> {
+        let duplicate = self.get::<Duplicate>("duplicate").unwrap_or(conventions.duplicate);
         let name = match self.table.take("cookie") {
             Some(at) => cookie_name(&at)?,
             None => name.to_owned(),
         };
-        Some(Jar::new(vec![name], Habits { duplicate, ..habits }))
+        Some(Jar::new(vec![name], CookieConventions { duplicate, ..conventions }))
     }
 
     /// `[session.store]`, if it is there: its engine must be one of `engines`.
-    pub(crate) fn store(&mut self, engines: &[Engine]) -> Option<StoreSettings<'a>> {
+    pub(crate) fn store(&mut self, engines: &[Engine]) -> Option<StoreTable<'a>> {
         let mut table = self.table.take("store")?.table()?;
         let engine = read_engine(&mut table, engines)?;
         let url = table.take("url").and_then(|at| self.resolve(&at));
@@ -191,14 +188,14 @@ impl<'s, 'a> Settings<'s, 'a> {
                 Engine::Sql => "`url` is missing; write url = \"env:DATABASE_URL\"",
             });
         }
-        Some(StoreSettings {
+        Some(StoreTable {
             table,
-            store: Store { engine, url, database: None, path, cache_seconds, timeout },
+            store: StoreSettings { engine, url, database: None, path, cache_seconds, timeout },
         })
     }
 
     /// As `store`, for kinds whose sessions can be nowhere else.
-    pub(crate) fn needed_store(&mut self, engines: &[Engine]) -> Option<StoreSettings<'a>> {
+    pub(crate) fn needed_store(&mut self, engines: &[Engine]) -> Option<StoreTable<'a>> {
         if self.table.peek("store").is_none() {
             let names: Vec<_> = engines.iter().map(|engine| engine.name()).collect();
             self.table.take("store");
@@ -214,7 +211,7 @@ impl<'s, 'a> Settings<'s, 'a> {
     /// A secret in the store's table.
     pub(crate) fn store_secret(
         &mut self,
-        store: &mut StoreSettings<'a>,
+        store: &mut StoreTable<'a>,
         key: &'static str,
     ) -> Option<Secret> {
         let at = store.table.take(key)?;
@@ -223,18 +220,18 @@ impl<'s, 'a> Settings<'s, 'a> {
 
     fn resolve(&mut self, at: &At<'_>) -> Option<Secret> {
         let secret = at.secret()?;
-        self.fingerprint.update(&secret.digest());
+        self.fingerprint.add(secret.digest().bytes());
         Some(secret)
     }
 }
 
 /// `[session.store]` while it is read.
-pub(crate) struct StoreSettings<'a> {
+pub(crate) struct StoreTable<'a> {
     table: Table<'a>,
-    store: Store,
+    store: StoreSettings,
 }
 
-impl StoreSettings<'_> {
+impl StoreTable<'_> {
     pub(crate) fn engine(&self) -> Engine {
         self.store.engine
     }
@@ -260,7 +257,7 @@ impl StoreSettings<'_> {
     }
 
     /// Reports unknown keys and hands over the store.
-    pub(crate) fn finish(self) -> Store {
+    pub(crate) fn finish(self) -> StoreSettings {
         self.table.finish();
         self.store
     }

@@ -1,8 +1,8 @@
-//! Sessions that live in the app's own store: what to fetch, and what came back.
+//! Sessions that live in the app's own store: the question, and the answer.
 //!
 //! Nothing here fetches. A format verifies the cookie, checks the id's letters
-//! and length, and asks a `Question`; whoever holds the connections answers it,
-//! and the format judges the answer. Ids reach a query only as key or parameter.
+//! and length, and asks a `Question`; `identify::store` answers it, and the format
+//! judges the answer. Ids reach a query only as key or parameter.
 
 use std::time::Duration;
 
@@ -10,27 +10,29 @@ use serde_json::Value;
 
 use super::codec::{bytes, time};
 use crate::base::secret::Secret;
-use crate::session::{Identity, Reason, Rejected};
+use crate::base::store_url::{BadStoreUrl, StoreUrl};
+use crate::session::identity::Identity;
+use crate::session::rejected::{Reason, Rejected};
 
-/// The outcome of looking at cookies: someone is known, or the store must be
+/// The outcome of looking at cookies: the user is known, or the store must be
 /// asked first.
 pub enum Check<T = Identity> {
     Ask(Question),
     Known(T),
 }
 
-/// What to fetch before a session can be judged.
+/// A record to fetch before a session can be judged.
 #[derive(Clone, Debug)]
 pub struct Question {
     pub query: Query,
-    /// What an earlier answer said, for formats that ask twice.
+    /// The content of an earlier answer, for formats that ask twice.
     pub(super) carried: Value,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
-    /// What the app answers (200, JSON) when it is asked with this request's
-    /// `Cookie` header; any other status is a miss.
+    /// The app's answer (200, JSON) to this request's cookies; any other status is a
+    /// miss.
     App { url: String },
     /// The content of the file of this name in the store's folder, and when it
     /// was last modified. The name has letters, digits, `-` and `_` only.
@@ -42,9 +44,9 @@ pub enum Query {
     Row { table: String, matching: Vec<(String, Cell)> },
 }
 
-/// What the store holds. `None` in place of an answer is a miss.
+/// The content of the store. `None` in place of an answer is a miss.
 #[derive(Clone, Debug)]
-pub enum Answer {
+pub enum StoreAnswer {
     App { body: Vec<u8> },
     File { content: Vec<u8>, modified: u64 },
     Redis { value: Vec<u8>, seconds_left: Option<u64> },
@@ -66,7 +68,7 @@ pub enum Cell {
     Time(u64),
 }
 
-/// Which engine keeps the sessions.
+/// The engine that keeps the sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     File,
@@ -84,9 +86,9 @@ impl Engine {
     }
 }
 
-/// A store as `[session.store]` names it; whoever connects reads it.
+/// The settings of `[session.store]`; `identify::store` connects by them.
 #[derive(Clone, Debug)]
-pub struct Store {
+pub struct StoreSettings {
     pub engine: Engine,
     /// `redis://…`, `postgres://…` and so on; a secret, because it may hold a
     /// password.
@@ -96,10 +98,30 @@ pub struct Store {
     pub database: Option<Secret>,
     /// The folder of a file store.
     pub path: Option<String>,
-    /// How long an answer may be remembered, and a sign-out go unnoticed.
+    /// Seconds an answer may be remembered, and a sign-out go unnoticed.
     pub cache_seconds: u64,
-    /// How long a request waits for the store.
+    /// Longest wait for the store.
     pub timeout: Duration,
+}
+
+impl StoreSettings {
+    /// Checks the addresses without connecting, so that a wrong one is a problem
+    /// of the file and not of the first user.
+    pub fn check_addresses(&self) -> Result<(), BadStoreUrl> {
+        let fits = |address: &Secret, engine: Engine| match (StoreUrl::parse(address)?, engine) {
+            (StoreUrl::Redis(_), Engine::Redis) | (StoreUrl::Sql(_), Engine::Sql) => Ok(()),
+            (StoreUrl::Redis(_), Engine::File | Engine::Sql) => {
+                Err(BadStoreUrl("it is that of a Redis server, expected a database"))
+            }
+            (StoreUrl::Sql(_), Engine::File | Engine::Redis) => {
+                Err(BadStoreUrl("it is that of a database, expected a Redis server"))
+            }
+        };
+        if let Some(url) = &self.url {
+            fits(url, self.engine)?;
+        }
+        self.database.as_ref().map_or(Ok(()), |database| fits(database, Engine::Sql))
+    }
 }
 
 impl Question {
@@ -128,8 +150,8 @@ impl<T> Check<T> {
     }
 }
 
-impl Answer {
-    /// Bytes the answer takes: what is larger than any session is not read.
+impl StoreAnswer {
+    /// Bytes of the answer: one larger than any session is not read.
     pub(super) fn size(&self) -> usize {
         match self {
             Self::App { body } => body.len(),
@@ -156,7 +178,7 @@ impl Answer {
     }
 }
 
-/// For formats that were configured without a store, should one answer.
+/// The refusal of a format without a store, should one answer.
 pub(super) fn not_asked() -> Rejected {
     Rejected::new(Reason::Unavailable, "this source has no store to ask")
 }
@@ -228,8 +250,8 @@ impl Cell {
     }
 }
 
-/// Refuses what no framework uses as a session id; it becomes a key or a
-/// parameter. What is shorter could be guessed.
+/// Refuses a text no framework uses as a session id, because the id becomes a key
+/// or a parameter. A shorter one could be guessed.
 pub(super) fn check_id(id: &str) -> Result<(), Rejected> {
     const SHORTEST: usize = 8;
     if id.len() < SHORTEST {

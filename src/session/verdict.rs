@@ -1,16 +1,17 @@
-//! What the sources say together about the cookies of one request. Pure.
+//! The verdict of all sources together on the cookies of one request. Pure.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Identity, Reason, Rejected};
+use crate::session::identity::Identity;
+use crate::session::rejected::{Reason, Rejected};
 
-/// Nobody could say who is asking.
+/// No server could say who is asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unanswered {
     /// For the operator; never what a server sent.
     pub detail: String,
-    /// When the server that was asked wants to be asked again.
+    /// The server's own `Retry-After`.
     pub retry_after: Option<Duration>,
 }
 
@@ -33,26 +34,26 @@ impl From<Rejected> for Refused {
     }
 }
 
-/// What the sources said about the request's cookies.
+/// The sources' verdict on the request's cookies.
 #[derive(Clone, Debug)]
 pub enum Verdict {
-    /// Somebody, and which source knows them (its place in the policy).
+    /// A user, and the index in the policy of the source that knows them.
     Known(Arc<Identity>, usize),
     Nobody(Rejected),
-    /// Nobody could be asked: there may be a session or not.
+    /// No server answered: there may be a session or not.
     Unknown(Unanswered),
 }
 
-/// A verdict, and what must not reach the app whatever it says.
+/// A verdict, and the sources whose cookies must not reach the app.
 #[derive(Debug)]
 pub struct Judged {
     pub verdict: Verdict,
-    /// The sources whose session is revoked or signed out, by their places in the
+    /// The sources whose session is revoked or signed out, by their index in the
     /// policy.
     pub over: Vec<usize>,
 }
 
-/// What several sources say, one after the other.
+/// Collects what the sources say, one after the other.
 #[derive(Default)]
 pub struct VerdictBuilder {
     known: Option<(Arc<Identity>, usize)>,
@@ -94,9 +95,9 @@ impl VerdictBuilder {
         Judged { verdict: self.verdict(), over }
     }
 
-    /// The first source that knows somebody decides, unless another one knows
-    /// somebody else: an app behind the gateway could mean either. Where nobody
-    /// is known, a source that could not be asked might have known them.
+    /// The first source that knows a user decides, unless another one knows another
+    /// user: an app behind the gateway could mean either. If no source knows a user,
+    /// one that could not be asked might have.
     fn verdict(self) -> Verdict {
         if self.contradiction {
             let detail = "the cookies hold valid sessions of two different users";
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_source_that_knows_somebody_decides() {
+    fn the_first_source_that_knows_a_user_decides() {
         assert_eq!(word([refused(Reason::Expired), known("u1")]), "u1 from 1");
         assert_eq!(word([known("u1"), known("u1")]), "u1 from 0");
         assert_eq!(word([known("u1"), silent()]), "u1 from 0");
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_only_nobody_if_everyone_was_asked() {
+    fn a_request_is_signed_out_only_if_every_source_was_asked() {
         assert_eq!(word([refused(Reason::Missing), silent()]), "unknown");
         assert_eq!(word([silent(), refused(Reason::BadSignature)]), "unknown");
         assert_eq!(word([]), "missing");

@@ -1,11 +1,11 @@
-//! One place to connect to, and how it has been doing.
+//! One place to connect to, and its recent failures.
 //!
-//! State is a few atomics: nothing here waits. What is known outlives a reload
-//! and a new answer of the resolver, as long as the place stays the same.
+//! The state is a few atomics: nothing here waits. It outlives a reload and a new
+//! answer of the resolver, as long as the place stays the same.
 //!
-//! Two things take an endpoint out of turn. Failing probes do until they succeed
-//! again. Failed connections do for a while that doubles each time; when it is
-//! over, one request tries, and the others follow if it is answered.
+//! Two things take an endpoint out. Failing probes do until they succeed again. Failed
+//! connections do for a time that doubles with each ejection; when it is over, one
+//! request tries, and the others follow if it is answered.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,16 +13,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::settings::Health;
+use super::address::Address;
+use super::options::{Health, Limit};
 use crate::base::clock::Now;
-use crate::upstream::{Address, Limit};
 
-/// Failed connections in a row until an endpoint is left out.
+/// Failed connections in a row that eject an endpoint.
 const EJECT_AFTER: u32 = 3;
-/// How long at first, and at most.
+/// The first ejection, and the longest.
 const EJECT_FOR: Duration = Duration::from_secs(1);
 const EJECT_AT_MOST: Duration = Duration::from_secs(30);
-/// How long the others wait for the one that tries.
+/// How long the endpoint stays out for others while one request tries it.
 const TRIAL: Duration = Duration::from_secs(1);
 
 /// Where to connect.
@@ -43,18 +43,18 @@ pub struct Endpoint {
     in_use: AtomicUsize,
     /// Failed connections in a row, while it takes part.
     failures: AtomicU32,
-    /// How often it was left out without an answer in between.
+    /// Ejections in a row without an answer in between.
     ejections: AtomicU32,
     /// Zero, or when it may be tried again, in ticks.
     out_until: AtomicU64,
-    /// The verdict of the probes, and how many in a row contradict it.
+    /// The verdict of the probes, and the number in a row that contradict it.
     down: AtomicBool,
     contradicting: AtomicU32,
 }
 
 /// How an endpoint is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum EndpointState {
     Down,
     Ejected,
     Up,
@@ -62,12 +62,19 @@ pub enum State {
 
 /// The outcome of a probe, or of an attempt to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ProbeResult {
     Failed,
     Good,
 }
 
 impl Endpoint {
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match &self.target {
+            Target::Tcp { address, .. } => Some(*address),
+            Target::Unix(_) => None,
+        }
+    }
+
     pub(super) fn new(server: Arc<Address>, target: Target) -> Self {
         Self {
             server,
@@ -81,23 +88,23 @@ impl Endpoint {
         }
     }
 
-    pub fn state(&self, now: Now) -> State {
+    pub fn state(&self, now: Now) -> EndpointState {
         if self.down.load(Ordering::Relaxed) {
-            State::Down
+            EndpointState::Down
         } else if self.out_until.load(Ordering::Relaxed) > ticks(now) {
-            State::Ejected
+            EndpointState::Ejected
         } else {
-            State::Up
+            EndpointState::Up
         }
     }
 
-    /// Requests it is answering.
+    /// Requests in flight.
     pub fn in_use(&self) -> usize {
         self.in_use.load(Ordering::Relaxed)
     }
 
-    /// A place, if there is room; `None` also if somebody else is trying whether
-    /// it is back.
+    /// A place, if there is room; `None` also while another request tries whether it is
+    /// back.
     pub(super) fn enter(self: &Arc<Self>, limit: Limit, now: Now) -> Option<InUse> {
         let attempt = self.attempt(now)?;
         self.take_place(limit, attempt)
@@ -129,9 +136,9 @@ impl Endpoint {
     }
 
     /// Notes a probe; the new state if it turned.
-    pub fn probed(&self, outcome: Outcome, health: &Health) -> Option<State> {
+    pub fn probed(&self, outcome: ProbeResult, health: &Health) -> Option<EndpointState> {
         let down = self.down.load(Ordering::Relaxed);
-        if down == (outcome == Outcome::Failed) {
+        if down == (outcome == ProbeResult::Failed) {
             self.contradicting.store(0, Ordering::Relaxed);
             return None;
         }
@@ -142,10 +149,10 @@ impl Endpoint {
         }
         self.contradicting.store(0, Ordering::Relaxed);
         self.down.store(!down, Ordering::Relaxed);
-        Some(if down { State::Up } else { State::Down })
+        Some(if down { EndpointState::Up } else { EndpointState::Down })
     }
 
-    /// Nobody probes any more, so nobody would find it healthy again.
+    /// Forgets the verdict: without probes nothing would find it healthy again.
     pub(super) fn forget_probes(&self) {
         self.down.store(false, Ordering::Relaxed);
     }
@@ -187,15 +194,14 @@ impl InUse {
         }
     }
 
-    /// It could not be connected to, or hung up without a word; for how long it
-    /// is left out now, if that is news.
+    /// Notes a failed connection. Returns the ejection time if this failure ejected it.
     pub fn failed(&self, now: Now) -> Option<Duration> {
         let endpoint = &self.endpoint;
         match self.attempt {
             Attempt::Trial => endpoint.eject(endpoint.out_until.load(Ordering::Relaxed), now),
             Attempt::Usual => {
                 let failures = endpoint.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-                // Of many failing at once, the first one puts it out.
+                // When several fail at once, only the first ejects it.
                 if failures >= EJECT_AFTER { endpoint.eject(0, now) } else { None }
             }
         }

@@ -1,171 +1,111 @@
-//! What `[upstream]` says beside the servers: timeouts, balance, health, TLS.
+//! One `[upstream]` table: the app's servers, and how to treat them.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
 
-use crate::document::{At, FromNode, Table, Wait};
+use super::address::Address;
+use super::host::{Host, read_host};
+use super::options::{Balance, Health, Limit, Timeouts, Tls};
+use crate::base::digest::{Digest, Digester};
+use crate::document::{FromNode as _, Table};
 
+/// One `[upstream]` table. What its servers are doing is in its `Pool`.
+pub struct Upstream {
+    pub name: String,
+    /// Hosts that are served by it; others go to the default upstream.
+    pub hosts: Vec<Host>,
+    pub(super) servers: Vec<Arc<Address>>,
+    pub(super) balance: Balance,
+    pub(super) limit: Limit,
+    pub timeouts: Timeouts,
+    /// Sent as `Host` instead of the client's, if set.
+    pub host: Option<HeaderValue>,
+    /// Connection attempts after the first, each to the next server.
+    pub retries: usize,
+    pub health: Option<Health>,
+    pub tls: Tls,
+    pub version: Version,
+    /// Identifies the settings that connections are made under: those made under others
+    /// are not used.
+    pub key: Digest,
+}
+
+/// The HTTP version spoken with the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    pub connect: Duration,
-    pub read: Duration,
-    /// How long an idle connection is kept; shorter than the app keeps it, or a
-    /// request may meet a connection being closed.
-    pub idle: Duration,
+pub enum Version {
+    Http1,
+    Http2,
 }
 
-impl Timeouts {
-    pub(super) fn read(table: &mut Table<'_>) -> Self {
-        Self {
-            connect: wait(table, "connect_timeout").unwrap_or(Duration::from_secs(2)),
-            read: wait(table, "read_timeout").unwrap_or(Duration::from_secs(60)),
-            idle: table.get("idle_timeout").unwrap_or(Duration::from_secs(4)),
+impl Upstream {
+    /// Reads the table; `None` means the problems were noted.
+    pub fn from_table(name: &str, table: &mut Table<'_>) -> Option<Self> {
+        let hint = r#"servers = ["http://127.0.0.1:3000"]"#;
+        let servers = table.need::<Vec<Address>>("servers", hint);
+        if servers.as_ref().is_some_and(Vec::is_empty) {
+            table.at().problem(format!("`servers` is empty; write {hint}"));
         }
-    }
-}
-
-fn wait(table: &mut Table<'_>, key: &'static str) -> Option<Duration> {
-    table.get::<Wait>(key).map(|wait| wait.0)
-}
-
-/// Whose turn it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Balance {
-    LeastConnections,
-    RoundRobin,
-}
-
-impl FromNode for Balance {
-    fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#""round_robin" or "least_connections""#;
-        match at.text(EXPECTED)? {
-            "least_connections" => Some(Self::LeastConnections),
-            "round_robin" => Some(Self::RoundRobin),
-            _ => {
-                at.wrong(EXPECTED);
-                None
-            }
+        let hosts = table.take("hosts");
+        if let (true, Some(at)) = (name.is_empty(), &hosts) {
+            at.problem("the only upstream serves every host; `hosts` needs [upstream.NAME] tables");
         }
-    }
-}
-
-/// How servers are asked whether they are well.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Health {
-    pub path: String,
-    pub every: Duration,
-    pub timeout: Duration,
-    /// Probes in a row that change the verdict.
-    pub unhealthy_after: u32,
-    pub healthy_after: u32,
-}
-
-impl FromNode for Health {
-    fn read(at: &At<'_>) -> Option<Self> {
-        const PATH: &str = r#"a path of the app such as "/healthz""#;
-        let mut table = at.table()?;
-        let path = table.take_needed("path", r#"path = "/healthz""#).and_then(|at| {
-            let path = at.text(PATH)?;
-            let is_path = path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic());
-            if !is_path || path.contains('#') {
-                at.wrong(PATH);
-                return None;
+        let tls = table.take("tls");
+        if let (Some(servers), Some(at)) = (&servers, &tls)
+            && !servers.iter().any(Address::is_tls)
+        {
+            at.problem("`tls` is about https:// servers, but there are none");
+        }
+        let limit = table.take("max_connections").and_then(|at| {
+            let limit = usize::read(&at)?;
+            if limit == 0 {
+                at.wrong("1 or more");
             }
-            Some(path.to_owned())
+            Some(Limit(limit))
         });
-        let every = table.get("every").unwrap_or(Duration::from_secs(5));
-        let timeout = table.get("timeout").unwrap_or_else(|| every.min(Duration::from_secs(2)));
-        let unhealthy_after = count(&mut table, "unhealthy_after", 3);
-        let healthy_after = count(&mut table, "healthy_after", 2);
-        if every.is_zero() || timeout.is_zero() || timeout > every {
-            at.problem("`timeout` must be above zero and no longer than `every`");
-        }
-        table.finish();
-        Some(Self { path: path?, every, timeout, unhealthy_after, healthy_after })
-    }
-}
-
-fn count(table: &mut Table<'_>, key: &'static str, default: u32) -> u32 {
-    let Some(at) = table.take(key) else { return default };
-    let count = u64::read(&at).unwrap_or(1);
-    if count == 0 {
-        at.wrong("1 or more");
-    }
-    u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-/// Whether the app's certificate is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verify {
-    Certificate,
-    Nothing,
-}
-
-/// How `https://` servers are made sure of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// Who may have signed the certificate, in DER; empty means the system's
-    /// authorities.
-    pub ca: Vec<Vec<u8>>,
-    /// The name asked for and expected, if not the server's own.
-    pub sni: Option<String>,
-    pub verify: Verify,
-}
-
-impl Default for Tls {
-    fn default() -> Self {
-        Self { ca: Vec::new(), sni: None, verify: Verify::Certificate }
-    }
-}
-
-impl FromNode for Tls {
-    fn read(at: &At<'_>) -> Option<Self> {
-        let mut table = at.table()?;
-        let ca = table.take("ca").and_then(|at| read_ca(&at)).unwrap_or_default();
-        let sni = table.take("sni").and_then(|at| read_sni(&at));
-        let verify = match table.get::<bool>("verify") {
-            Some(false) => Verify::Nothing,
-            Some(true) | None => Verify::Certificate,
+        let http2 = table.get::<bool>("http2").unwrap_or(false);
+        let tls: Tls = tls.and_then(|at| at.read()).unwrap_or_default();
+        let timeouts = Timeouts::from_table(table);
+        let version = if http2 { Version::Http2 } else { Version::Http1 };
+        let upstream = Self {
+            name: name.to_owned(),
+            hosts: hosts.and_then(|at| at.read()).unwrap_or_default(),
+            servers: servers.unwrap_or_default().into_iter().map(Arc::new).collect(),
+            balance: table.get("balance").unwrap_or(Balance::RoundRobin),
+            limit: limit.unwrap_or(Limit(usize::MAX)),
+            timeouts,
+            host: table.take("host").and_then(|at| read_host(&at)),
+            retries: table.get("retries").unwrap_or(1),
+            health: table.get("health"),
+            key: connection_key(&tls, version, timeouts),
+            tls,
+            version,
         };
-        if verify == Verify::Nothing && !ca.is_empty() {
-            at.problem("`ca` says who to trust, but verify = false trusts anybody; remove one");
+        (!upstream.servers.is_empty()).then_some(upstream)
+    }
+
+    pub fn servers(&self) -> &[Arc<Address>] {
+        &self.servers
+    }
+
+    /// As tables are called in messages.
+    pub fn label(&self) -> String {
+        match self.name.as_str() {
+            "" => "upstream".to_owned(),
+            name => format!("upstream.{name}"),
         }
-        table.finish();
-        Some(Self { ca, sni, verify })
     }
 }
 
-fn read_sni(at: &At<'_>) -> Option<String> {
-    const EXPECTED: &str = r#"a host name such as "app.internal""#;
-    let name = at.text(EXPECTED)?;
-    if name.contains([':', '[']) || !crate::base::host::is_host(name.as_bytes()) {
-        at.wrong(EXPECTED);
-        return None;
-    }
-    Some(name.to_owned())
-}
-
-/// The certificates of a PEM file, each of which can be parsed.
-fn read_ca(at: &At<'_>) -> Option<Vec<Vec<u8>>> {
-    let secret = at.secret()?;
-    let certificates = secret.text().and_then(certificates).filter(|found| !found.is_empty());
-    if certificates.is_none() {
-        at.problem("found no certificates, expected a PEM file: ca = \"file:/etc/ssl/app-ca.pem\"");
-    }
-    certificates
-}
-
-fn certificates(pem: &str) -> Option<Vec<Vec<u8>>> {
-    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-    const END: &str = "-----END CERTIFICATE-----";
-    let each = pem.split(BEGIN).skip(1).map(|rest| {
-        let (body, _) = rest.split_once(END)?;
-        let packed: String = body.split_whitespace().collect();
-        let der = STANDARD.decode(packed).ok()?;
-        x509_parser::parse_x509_certificate(&der).ok().filter(|(rest, _)| rest.is_empty())?;
-        Some(der)
+fn connection_key(tls: &Tls, version: Version, timeouts: Timeouts) -> Digest {
+    let mut digester = Digester::default();
+    digester.add(match version {
+        Version::Http1 => b"1",
+        Version::Http2 => b"2",
     });
-    each.collect()
+    for timeout in [timeouts.connect, timeouts.read] {
+        digester.add(&timeout.as_nanos().to_be_bytes());
+    }
+    tls.ca.iter().for_each(|certificate| digester.add_sized(certificate));
+    digester.finish()
 }

@@ -1,10 +1,13 @@
 //! Turns, ejection, probes and names, in no time at all.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::base::clock::Now;
 use crate::base::secret::Secrets;
-use crate::document::{Node, Problems};
+use crate::document::{At, Node, Problems};
 
 /// An upstream from `[upstream.app]`, or what is wrong with it.
 fn read(toml: &str) -> Result<Upstream, Vec<String>> {
@@ -12,7 +15,7 @@ fn read(toml: &str) -> Result<Upstream, Vec<String>> {
     let node = Node::parse(toml, &problems);
     let upstream = {
         let mut table = At::new(&node, "", &problems, &Secrets::Literal).table().unwrap();
-        let upstream = Upstream::read("app", &mut table);
+        let upstream = Upstream::from_table("app", &mut table);
         table.finish();
         upstream
     };
@@ -22,13 +25,22 @@ fn read(toml: &str) -> Result<Upstream, Vec<String>> {
     Err(problems.into_sorted().iter().map(|p| p.display("", toml).to_string()).collect())
 }
 
+fn pool(toml: &str) -> Pool {
+    Pool::new(&Arc::new(read(toml).unwrap()), None)
+}
+
+/// The pool after a reload.
+fn pool_after(toml: &str, before: &Pool) -> Pool {
+    Pool::new(&Arc::new(read(toml).unwrap()), Some(before))
+}
+
 const TWO: &str = r#"servers = ["http://127.0.0.1:1", "http://127.0.0.1:2"]"#;
 
 fn port(place: &InUse) -> u16 {
     place.endpoint.address().unwrap().port()
 }
 
-fn next(upstream: &Upstream, now: Now) -> u16 {
+fn next(upstream: &Pool, now: Now) -> u16 {
     port(&upstream.acquire(now).unwrap())
 }
 
@@ -37,7 +49,7 @@ fn at(ms: u64) -> Now {
 }
 
 /// Fails connections to port 1 until it is left out.
-fn put_out(upstream: &Upstream, now: Now) -> Duration {
+fn put_out(upstream: &Pool, now: Now) -> Duration {
     for _ in 0..100 {
         let place = upstream.acquire(now).unwrap();
         if port(&place) == 1
@@ -51,14 +63,14 @@ fn put_out(upstream: &Upstream, now: Now) -> Duration {
 
 #[test]
 fn servers_take_turns() {
-    let upstream = read(TWO).unwrap();
+    let upstream = pool(TWO);
     let ports: Vec<_> = (0..4).map(|_| next(&upstream, at(0))).collect();
     assert_eq!(ports, [1, 2, 1, 2]);
 }
 
 #[test]
 fn the_server_with_the_fewest_requests_is_next() {
-    let upstream = read(&format!("{TWO}\nbalance = \"least_connections\"")).unwrap();
+    let upstream = pool(&format!("{TWO}\nbalance = \"least_connections\""));
     let first = upstream.acquire(at(0)).unwrap();
     let other = 3 - port(&first);
     for _ in 0..5 {
@@ -72,7 +84,7 @@ fn the_server_with_the_fewest_requests_is_next() {
 
 #[test]
 fn a_server_that_fails_three_times_in_a_row_is_left_out() {
-    let upstream = read(TWO).unwrap();
+    let upstream = pool(TWO);
     for _ in 0..2 {
         let place = upstream.acquire(at(0)).unwrap();
         if port(&place) == 1 {
@@ -87,7 +99,7 @@ fn a_server_that_fails_three_times_in_a_row_is_left_out() {
 
 #[test]
 fn an_answer_in_between_clears_the_count() {
-    let upstream = read(r#"servers = ["http://127.0.0.1:1"]"#).unwrap();
+    let upstream = pool(r#"servers = ["http://127.0.0.1:1"]"#);
     for _ in 0..10 {
         let place = upstream.acquire(at(0)).unwrap();
         assert_eq!(place.failed(at(0)), None);
@@ -98,7 +110,7 @@ fn an_answer_in_between_clears_the_count() {
 
 #[test]
 fn when_its_time_is_over_one_request_tries_and_the_others_follow() {
-    let upstream = read(TWO).unwrap();
+    let upstream = pool(TWO);
     put_out(&upstream, at(0));
     let places: Vec<_> = (0..6).map(|_| upstream.acquire(at(1001)).unwrap()).collect();
     let tries: Vec<_> = places.iter().filter(|place| port(place) == 1).collect();
@@ -116,7 +128,7 @@ fn when_its_time_is_over_one_request_tries_and_the_others_follow() {
 
 #[test]
 fn the_time_grows_to_half_a_minute() {
-    let upstream = read(TWO).unwrap();
+    let upstream = pool(TWO);
     let mut now = at(0);
     let mut times = vec![put_out(&upstream, now)];
     while times.len() < 8 {
@@ -130,7 +142,7 @@ fn the_time_grows_to_half_a_minute() {
 
 #[test]
 fn of_many_failing_at_once_the_first_puts_it_out_once() {
-    let upstream = read(r#"servers = ["http://127.0.0.1:1"]"#).unwrap();
+    let upstream = pool(r#"servers = ["http://127.0.0.1:1"]"#);
     let places: Vec<_> = (0..50).map(|_| upstream.acquire(at(0)).unwrap()).collect();
     let news: Vec<_> = places.iter().filter_map(|place| place.failed(at(0))).collect();
     assert_eq!(news, [Duration::from_secs(1)]);
@@ -138,7 +150,7 @@ fn of_many_failing_at_once_the_first_puts_it_out_once() {
 
 #[test]
 fn if_all_are_out_all_take_part() {
-    let upstream = read(r#"servers = ["http://127.0.0.1:1"]"#).unwrap();
+    let upstream = pool(r#"servers = ["http://127.0.0.1:1"]"#);
     put_out(&upstream, at(0));
     assert_eq!(upstream.problem(at(1)), Some("has no healthy server"));
     let place = upstream.acquire(at(1)).unwrap();
@@ -148,7 +160,7 @@ fn if_all_are_out_all_take_part() {
 
 #[test]
 fn a_server_has_no_more_requests_than_it_may() {
-    let upstream = read(&format!("{TWO}\nmax_connections = 2")).unwrap();
+    let upstream = pool(&format!("{TWO}\nmax_connections = 2"));
     let mut places: Vec<_> = (0..4).map(|_| upstream.acquire(at(0)).unwrap()).collect();
     assert_eq!(upstream.acquire(at(0)).err(), Some(Unreachable::Full));
     let freed = port(&places.pop().unwrap());
@@ -163,41 +175,39 @@ fn a_server_has_no_more_requests_than_it_may() {
 #[test]
 fn probes_turn_a_server_after_several_in_a_row() {
     let health = "health = { path = \"/healthz\", unhealthy_after = 3, healthy_after = 2 }";
-    let upstream = read(&format!("{TWO}\n{health}")).unwrap();
+    let upstream = pool(&format!("{TWO}\n{health}"));
     let endpoint = upstream.endpoints()[0].clone();
-    let probe = |outcome| endpoint.probed(outcome, upstream.health.as_ref().unwrap());
+    let probe = |outcome| endpoint.probed(outcome, upstream.upstream.health.as_ref().unwrap());
     let mut turned = Vec::new();
     for outcome in [0, 0, 1, 0, 0, 0, 0, 1, 0, 1, 1, 1] {
-        turned.push(probe(if outcome == 1 { Outcome::Good } else { Outcome::Failed }));
+        turned.push(probe(if outcome == 1 { ProbeResult::Good } else { ProbeResult::Failed }));
     }
     let turns: Vec<_> = turned.iter().enumerate().filter(|(_, t)| t.is_some()).collect();
-    assert_eq!(turns, [(5, &Some(State::Down)), (10, &Some(State::Up))]);
+    assert_eq!(turns, [(5, &Some(EndpointState::Down)), (10, &Some(EndpointState::Up))]);
     for _ in 0..3 {
-        probe(Outcome::Failed);
+        probe(ProbeResult::Failed);
     }
     assert!((0..4).all(|_| next(&upstream, at(0)) == 2));
 }
 
 #[test]
 fn what_is_known_outlives_a_reload_where_the_server_stays() {
-    let before = read(TWO).unwrap();
+    let before = pool(TWO);
     put_out(&before, at(0));
-    let after = read(r#"servers = ["http://127.0.0.1:3", "http://127.0.0.1:1"]"#).unwrap();
-    after.inherit(&before);
+    let after = pool_after(r#"servers = ["http://127.0.0.1:3", "http://127.0.0.1:1"]"#, &before);
     assert!((0..4).all(|_| next(&after, at(1)) == 3));
-    let elsewhere = read(r#"servers = ["https://127.0.0.1:1"]"#).unwrap();
-    elsewhere.inherit(&before);
+    let elsewhere = pool_after(r#"servers = ["https://127.0.0.1:1"]"#, &before);
     assert_eq!(elsewhere.problem(at(1)), None, "the same port, but not the same server");
 }
 
 #[test]
 fn names_keep_their_last_good_answer_and_their_state() {
-    let upstream = read(r#"servers = ["https://app.invalid:1"]"#).unwrap();
+    let upstream = pool(r#"servers = ["https://app.invalid:1"]"#);
     assert_eq!(upstream.acquire(at(0)).err(), Some(Unreachable::Unresolved));
     let answer = |addresses: &[&str]| {
         let known = upstream.endpoints();
         let addresses: Vec<SocketAddr> = addresses.iter().map(|a| a.parse().unwrap()).collect();
-        upstream.arrange(&known, |_| addresses.clone());
+        upstream.rebuild_endpoints(&known, |_| addresses.clone());
         upstream.endpoints()
     };
     let first = answer(&["192.0.2.2:1", "192.0.2.1:1", "192.0.2.1:1"]);
@@ -209,8 +219,7 @@ fn names_keep_their_last_good_answer_and_their_state() {
     let moved = answer(&["192.0.2.2:1", "192.0.2.3:1"]);
     assert!(Arc::ptr_eq(&moved[0], &first[1]) && moved.len() == 2);
     assert_eq!(answer(&[]).len(), 2, "a resolver that fails takes nothing away");
-    let reloaded = read(r#"servers = ["https://app.invalid:1"]"#).unwrap();
-    reloaded.inherit(&upstream);
+    let reloaded = pool_after(r#"servers = ["https://app.invalid:1"]"#, &upstream);
     assert!(Arc::ptr_eq(&reloaded.endpoints()[0], &moved[0]), "nor does a reload");
 }
 
@@ -253,4 +262,21 @@ fn settings_that_cannot_work_are_named() {
         let problems = read(&format!("{https}\ntls = {tls}")).err().unwrap();
         assert!(problems.iter().any(|p| p.contains(said)), "{tls}: {problems:?}");
     }
+}
+
+#[test]
+fn a_request_from_before_a_reload_goes_where_its_own_settings_say() {
+    let pools = Pools::default();
+    let settings =
+        |port| Arc::new(read(&format!("servers = [\"http://127.0.0.1:{port}\"]")).unwrap());
+    let (before, after) = (settings(1), settings(2));
+    let next = |upstream: &Arc<Upstream>| port(&pools.of(upstream).acquire(at(0)).unwrap());
+    assert_eq!((next(&before), next(&after)), (1, 2));
+    pools.retain_used();
+    assert_eq!(next(&before), 1, "still in use");
+    let weak = Arc::downgrade(&before);
+    drop(before);
+    pools.retain_used();
+    assert!(weak.upgrade().is_none(), "nothing is kept of settings that nothing uses");
+    assert_eq!(next(&after), 2);
 }

@@ -5,12 +5,12 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use portcullis::base::clock::Now;
-use portcullis::base::secret::Secrets;
-use portcullis::config::Config;
-use portcullis::document::{At, Node, Problems};
-use portcullis::mint::Subject;
-use portcullis::session::{Cookies, Identity, Source};
+use portcullis::testing::Config;
+use portcullis::testing::Now;
+use portcullis::testing::Secrets;
+use portcullis::testing::Subject;
+use portcullis::testing::{At, Node, Problems};
+use portcullis::testing::{Cookies, Identity, Source};
 use serde_json::{Map, Value, json};
 
 use crate::servers::gateway_toml;
@@ -44,7 +44,7 @@ fn files() -> Vec<std::path::PathBuf> {
 fn verify(vector: &Value) -> Option<(&str, f64)> {
     let (problems, secrets) = (Problems::default(), Secrets::Literal);
     let node = Node::from_json(&vector["config"]);
-    let source = Source::read(&mut At::new(&node, "session", &problems, &secrets).table()?)?;
+    let source = Source::from_table(&mut At::new(&node, "session", &problems, &secrets).table()?)?;
     let cookies = vector["cookie_header"].as_str()?.as_bytes();
     let now = vector["now"].as_u64()?;
     let open = || source.check(Cookies::new(black_box(cookies)), now);

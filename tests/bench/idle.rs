@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use portcullis::base::hardening::allow_many_connections;
+use portcullis::testing::allow_many_connections;
 
 use crate::cookies::{Kind, Visitor};
 use crate::load::{CONNECTIONS, Connections, get};

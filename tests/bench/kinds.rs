@@ -12,15 +12,15 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis::base::clock::{Clock, Now};
-use portcullis::base::secret::Secrets;
-use portcullis::config::Config;
-use portcullis::document::{At, Node, Problems};
-use portcullis::identify::cache::Sessions;
-use portcullis::identify::resolve::Servers;
-use portcullis::identify::revocation::Revoked;
-use portcullis::policy::Policy;
-use portcullis::session::{Answer, Cell, Check, Cookies, Query, Row, Source};
+use portcullis::testing::Config;
+use portcullis::testing::Policy;
+use portcullis::testing::Revoked;
+use portcullis::testing::Secrets;
+use portcullis::testing::Servers;
+use portcullis::testing::Sessions;
+use portcullis::testing::{At, Node, Problems};
+use portcullis::testing::{Cell, Check, Cookies, Query, Row, Source, StoreAnswer};
+use portcullis::testing::{Clock, Now};
 use serde_json::{Value, json};
 
 use crate::median;
@@ -95,7 +95,7 @@ impl Case {
         let file = json!({ "session": config, "upstream": { "servers": ["http://127.0.0.1:1"] } });
         let policy = Config::read(&toml::to_string(&file).unwrap(), &Secrets::Literal);
         let case = Self {
-            source: Source::read(&mut at.table()?)?,
+            source: Source::from_table(&mut at.table()?)?,
             header: vector["cookie_header"].as_str()?.as_bytes().to_vec(),
             now: vector["now"].as_u64()?,
             store: vector["store"].clone(),
@@ -127,7 +127,7 @@ impl Case {
         let verify = self.sessions.verify(&self.policy, &self.servers, &self.revoked, cookies, now);
         match pin!(verify).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(judged) => {
-                Some(matches!(judged.verdict, portcullis::session::Verdict::Known(..)))
+                Some(matches!(judged.verdict, portcullis::testing::Verdict::Known(..)))
             }
             Poll::Pending => None,
         }
@@ -146,7 +146,7 @@ fn files() -> Vec<Value> {
     files.iter().filter(is_kind).map(read).collect()
 }
 
-fn answer(store: &Value, query: &Query) -> Option<Answer> {
+fn answer(store: &Value, query: &Query) -> Option<StoreAnswer> {
     let mut entries = store.as_array()?.iter();
     match query {
         Query::App { .. } | Query::File { .. } => None,
@@ -156,13 +156,13 @@ fn answer(store: &Value, query: &Query) -> Option<Answer> {
                 Some(text) => text.as_bytes().to_vec(),
                 None => STANDARD.decode(entry["value_b64"].as_str()?).unwrap(),
             };
-            Some(Answer::Redis { value, seconds_left: entry["ttl"].as_u64() })
+            Some(StoreAnswer::Redis { value, seconds_left: entry["ttl"].as_u64() })
         }
         Query::Row { table, matching } => {
             let rows = entries.filter(|entry| entry["table"] == **table);
             let mut rows = rows.map(|entry| row(&entry["row"]));
             let fits = |row: &Row| matching.iter().all(|condition| row.0.contains(condition));
-            rows.find(fits).map(Answer::Row)
+            rows.find(fits).map(StoreAnswer::Row)
         }
     }
 }

@@ -14,12 +14,12 @@ use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::listening::Service;
-use portcullis::base::clock::Clock;
-use portcullis::base::secret::Secrets;
-use portcullis::config::{Config, Format};
-use portcullis::observe::{AccessLog, AuditLog, Sink};
-use portcullis::server::{Caught, Listeners, Shutdown, serve};
-use portcullis::state::State;
+use portcullis::testing::Clock;
+use portcullis::testing::Secrets;
+use portcullis::testing::State;
+use portcullis::testing::{AccessLog, AuditLog, Sink};
+use portcullis::testing::{Config, Format};
+use portcullis::testing::{Listeners, Shutdown, SignalHandlers, serve};
 
 use crate::cookies::SECRET;
 use crate::process::free_address;
@@ -56,7 +56,7 @@ fn run_gateway(kind: &str, app: &str) {
     let access = AccessLog::start(Format::Json, Sink::Stdout).unwrap();
     let live = Arc::new(State::new(config, Clock::system(), access, AuditLog::default()));
     std::thread::spawn(move || {
-        let shutdown = Shutdown::Signals(Caught::but_hangups(), None);
+        let shutdown = Shutdown::Signals(SignalHandlers::but_hangups(), None);
         serve(&live, &server, listeners, shutdown, None).unwrap();
     });
     report(&address);

@@ -1,9 +1,9 @@
 //! Mutations of seeds, the same on every run.
 
-/// A source of mutations (xorshift64*), settled by a name.
+/// A source of mutations (xorshift64*), seeded by a name.
 pub(crate) struct Mutations(u64);
 
-/// What parsers of cookies, tokens and settings stumble over.
+/// Texts that parsers of cookies, tokens and settings stumble over.
 const TELLING: [&str; 24] = [
     "=",
     "==",

@@ -20,7 +20,7 @@ const LONGEST: usize = 400;
 const LONGEST_FACE: usize = 60;
 
 /// The modules that may know the proxy framework.
-const SHELL: [&str; 5] = ["demo", "gateway", "outbound", "reload", "server"];
+const SHELL: [&str; 3] = ["gateway", "outbound", "server"];
 
 /// The modules of `lib.rs` in its order, from the command line down to the ground.
 fn layers() -> Vec<String> {

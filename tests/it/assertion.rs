@@ -1,8 +1,8 @@
 //! The app can verify who is signed in, and nothing else passes for that.
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
-use portcullis::base::secret::Secrets;
-use portcullis::config::Config;
+use portcullis::testing::Config;
+use portcullis::testing::Secrets;
 use serde_json::Value;
 
 use crate::support::{App, SESSION_SECRET, Setup, clock, cookie_of, get, seconds};

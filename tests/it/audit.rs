@@ -120,8 +120,7 @@ fn one_token_can_require_it_for_itself() {
     assert_eq!(gateway.token("ada").status, 200);
     gateway.ask(&get("/api/other").user("ada")).assert_refused(503, "unavailable");
     let text = Setup::new(&app).with(other).text();
-    let problems =
-        portcullis::config::Config::read(&text, &portcullis::base::secret::Secrets::Literal);
+    let problems = portcullis::testing::Config::read(&text, &portcullis::testing::Secrets::Literal);
     let problems = problems.err().unwrap();
     assert!(problems[0].text.contains("`audit` needs a log"), "{problems:?}");
 }

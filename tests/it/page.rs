@@ -254,8 +254,7 @@ fn placeholders_that_cannot_work_are_said_at_load() {
     ] {
         let tables = TABLES.replace("\"__PORTIVE_TOKEN__\" = \"{token.page}\"", written);
         let text = Setup::towards("http://127.0.0.1:3000").with(&tables).text();
-        let read =
-            portcullis::config::Config::read(&text, &portcullis::base::secret::Secrets::Literal);
+        let read = portcullis::testing::Config::read(&text, &portcullis::testing::Secrets::Literal);
         let problems = read.err().unwrap_or_else(|| panic!("{written}"));
         assert!(problems.iter().any(|problem| problem.text.contains(expected)), "{problems:?}");
     }

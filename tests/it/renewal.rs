@@ -71,7 +71,7 @@ impl Written {
             app.url(),
             self.settings
         );
-        let clock = portcullis::base::clock::ManualClock::at(self.now);
+        let clock = portcullis::testing::ManualClock::at(self.now);
         Setup::new(app).replaced_by(text).clock(&clock).start()
     }
 

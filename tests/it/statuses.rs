@@ -82,7 +82,7 @@ fn a_status_must_be_a_refusal() {
         let text = format!("{ABLY}statuses = {{ {written} }}\n");
         let text = Setup::new(&App::start()).with(&text).text();
         let problems =
-            portcullis::config::Config::read(&text, &portcullis::base::secret::Secrets::Literal);
+            portcullis::testing::Config::read(&text, &portcullis::testing::Secrets::Literal);
         let problems = problems.err().unwrap();
         assert!(problems.iter().any(|problem| problem.text.contains(expected)), "{problems:?}");
     }

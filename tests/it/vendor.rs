@@ -35,7 +35,7 @@ fn start(app: &App, vendor: &Raw, route: &str) -> Gateway {
 /// What is wrong with these settings.
 #[track_caller]
 fn wrong(text: &str) -> String {
-    let read = portcullis::config::Config::read(text, &portcullis::base::secret::Secrets::Literal);
+    let read = portcullis::testing::Config::read(text, &portcullis::testing::Secrets::Literal);
     let problems = read.err().expect("a problem");
     problems.iter().map(|p| format!("{}: {}\n", p.path, p.text)).collect()
 }

@@ -14,13 +14,13 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use jsonschema::Validator;
-use portcullis::base::secret::Secrets;
-use portcullis::config::Config;
-use portcullis::document::{Node, Problems};
+use portcullis::testing::Config;
+use portcullis::testing::Secrets;
+use portcullis::testing::{Node, Problems};
 use serde_json::{Value, json};
 
-/// A key nobody reads.
-const NOBODYS: &str = "zz_nobodys";
+/// A key that no reader asks for.
+const UNREAD: &str = "zz_unread";
 
 fn schema() -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_portcullis")).arg("schema").output().unwrap();
@@ -34,19 +34,19 @@ fn validator() -> Validator {
     jsonschema::draft202012::new(&schema).unwrap()
 }
 
-/// What the reader expects beside a key nobody reads: `None` where any key may
-/// stand, or where it did not come to look.
+/// The keys the reader expects beside an unread one: `None` where any key may
+/// stand, or where the reader did not get that far.
 fn expected_by_reader(sample: &Value, table: &str) -> Option<BTreeSet<String>> {
     if table == "/upstream" && sample["upstream"].get("servers").is_none() {
         // With a setting in it, a table of upstreams would be one upstream.
         return None;
     }
     let mut changed = sample.clone();
-    changed.pointer_mut(table).unwrap()[NOBODYS] = json!(1);
+    changed.pointer_mut(table).unwrap()[UNREAD] = json!(1);
     let text = toml::to_string(&changed).unwrap();
     let Err(problems) = Config::read(&text, &Secrets::Literal) else { return None };
     let unknown = problems.iter().find(|problem| {
-        problem.path.ends_with(NOBODYS) && problem.text.starts_with("unknown key, expected one of ")
+        problem.path.ends_with(UNREAD) && problem.text.starts_with("unknown key, expected one of ")
     })?;
     let listed = unknown.text.split('`').skip(1).step_by(2);
     Some(listed.map(str::to_owned).collect())
@@ -80,7 +80,7 @@ fn every_table_has_the_keys_its_reader_asks_for() {
             // A preset's kind decides which of its members a token may override.
             let surplus: Vec<_> = described.difference(&asked).collect();
             if !surplus.is_empty() && !table.starts_with("/token/") {
-                wrong.insert(format!("{table} of {name}: nobody reads {surplus:?}"));
+                wrong.insert(format!("{table} of {name}: no reader asks for {surplus:?}"));
             }
         }
     }
@@ -89,7 +89,7 @@ fn every_table_has_the_keys_its_reader_asks_for() {
 }
 
 #[test]
-fn a_key_nobody_reads_is_invalid() {
+fn a_key_that_no_reader_asks_for_is_invalid() {
     let validator = validator();
     let mut tables = 0;
     for (name, sample) in samples::valid() {
@@ -98,7 +98,7 @@ fn a_key_nobody_reads_is_invalid() {
                 continue;
             }
             let mut changed = sample.clone();
-            changed.pointer_mut(&table).unwrap()[NOBODYS] = json!(1);
+            changed.pointer_mut(&table).unwrap()[UNREAD] = json!(1);
             assert!(!validator.is_valid(&changed), "{table} of {name}");
             tables += 1;
         }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use portcullis::document::{Node, Problems};
+use portcullis::testing::{Node, Problems};
 use serde_json::{Map, Value, json};
 
 const EXAMPLE: &str = include_str!("../../gateway.toml");
@@ -82,7 +82,7 @@ pub(crate) fn valid() -> Vec<(String, Value)> {
     samples
 }
 
-/// What no example shows.
+/// Settings that no example shows.
 fn everything_else() -> Value {
     parsed(
         r#"

@@ -50,7 +50,7 @@ const SHORTEST_ROW: Duration = Duration::from_secs(2);
 
 fn time() -> Duration {
     let text = std::env::var("SOAK");
-    text.map_or(Duration::from_secs(20), |text| portcullis::base::units::duration(&text).unwrap())
+    text.map_or(Duration::from_secs(20), |text| portcullis::testing::duration(&text).unwrap())
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Columns of every type a session table has, in every database.
 
-use portcullis::base::clock::{Clock, Now};
-use portcullis::base::secret::Secrets;
-use portcullis::config::Config;
-use portcullis::identify::resolve::Servers;
-use portcullis::session::Refused;
-use portcullis::session::{Cookies, Reason};
+use portcullis::testing::Config;
+use portcullis::testing::Refused;
+use portcullis::testing::Secrets;
+use portcullis::testing::Servers;
+use portcullis::testing::{Clock, Now};
+use portcullis::testing::{Cookies, Reason};
 use sqlx::{Connection as _, Executor as _};
 
 use crate::servers::{folder, mariadb, postgres};

@@ -1,39 +1,32 @@
 //! Every session vector whose session is in a store, with its rows in the real
 //! one.
 
-use std::path::Path;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis::base::clock::{Clock, Now};
-use portcullis::base::secret::Secrets;
-use portcullis::document::{At, Node, Problems};
-use portcullis::identify::resolve::Servers;
-use portcullis::session::{Cookies, Source};
+use portcullis::testing::Secrets;
+use portcullis::testing::Servers;
+use portcullis::testing::{At, Node, Problems};
+use portcullis::testing::{Clock, Now};
+use portcullis::testing::{Cookies, Source};
 use serde_json::{Value, json};
 
 use crate::columns::{block_on, execute};
 use crate::servers::{Server, folder, mariadb, postgres, redis};
+use reader::{content, cookie_header};
+
+#[path = "../fixtures/sessions/vectors.rs"]
+#[expect(dead_code, reason = "shared with other tests, which use all of it")]
+mod reader;
 
 /// The vectors that need `engine`.
 fn vectors(engine: &str) -> Vec<Value> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sessions");
-    let mut found = Vec::new();
-    for file in std::fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
-        let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        let all = file["vectors"].as_array().unwrap().iter();
-        let fits = |vector: &&Value| {
-            let rows = vector["store"].as_array();
-            rows.is_some_and(|rows| rows.iter().all(|row| row["engine"] == engine))
-                && vector["config"]["store"]["engine"] == engine
-        };
-        found.extend(all.filter(fits).cloned());
-    }
-    found
+    let fits = |vector: &Value| {
+        let rows = vector["store"].as_array();
+        rows.is_some_and(|rows| rows.iter().all(|row| row["engine"] == engine))
+            && vector["config"]["store"]["engine"] == engine
+    };
+    let all = reader::files().into_iter().flat_map(|file| reader::vectors(&file));
+    all.filter(fits).collect()
 }
 
 fn source(vector: &Value, url: &str) -> Source {
@@ -43,18 +36,7 @@ fn source(vector: &Value, url: &str) -> Source {
     config["store"]["timeout"] = json!("5s");
     let (node, problems) = (Node::from_json(&config), Problems::default());
     let mut table = At::new(&node, "session", &problems, &Secrets::Literal).table().unwrap();
-    Source::read(&mut table).unwrap()
-}
-
-fn cookie_header(vector: &Value) -> Vec<u8> {
-    if let Some(encoded) = vector["cookie_header_b64"].as_str() {
-        return STANDARD.decode(encoded).unwrap();
-    }
-    if let Some(lines) = vector["cookie_header_lines"].as_array() {
-        let lines: Vec<_> = lines.iter().map(|line| line.as_str().unwrap()).collect();
-        return lines.join("; ").into_bytes();
-    }
-    vector["cookie_header"].as_str().unwrap_or_default().as_bytes().to_vec()
+    Source::from_table(&mut table).unwrap()
 }
 
 /// Asks the store, and compares with the vector; what differs.
@@ -73,7 +55,7 @@ fn differs(vector: &Value, url: &str) -> Option<String> {
         }
         Err(_) => expected["outcome"] == "reject",
     });
-    let unanswered = matches!(&found, Err(portcullis::session::Refused::Unanswered(_)));
+    let unanswered = matches!(&found, Err(portcullis::testing::Refused::Unanswered(_)));
     (!agrees || unanswered).then(|| format!("{}: {found:?}", vector["id"]))
 }
 
@@ -87,13 +69,6 @@ fn check(engine: &str, url: &str, at_least: usize, mut prepare: impl FnMut(&Valu
         failures.extend(differs(vector, url));
     }
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
-}
-
-fn content(entry: &Value) -> Vec<u8> {
-    match entry["value"].as_str() {
-        Some(text) => text.as_bytes().to_vec(),
-        None => STANDARD.decode(entry["value_b64"].as_str().unwrap()).unwrap(),
-    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Published keys, from a server that changes its mind.
 
+use std::sync::Mutex;
+
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 
 use super::*;

@@ -1,16 +1,16 @@
-//! Sessions in files: one per session in a folder the app and the gateway share.
+//! Sessions in files: one per session, in a folder the app and the gateway share.
 
 use std::io::Read as _;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use crate::identify::store::{MAX_SESSION, StoreError};
-use crate::session::Answer;
+use crate::identify::store::error::{MAX_SESSION, StoreError};
+use crate::session::StoreAnswer;
 
-/// Blocking: for a thread that may block.
-pub(super) fn read(folder: &str, name: &str) -> Result<Option<Answer>, StoreError> {
-    // The question's maker has checked the name; a separator here would be worse
-    // than a check too many.
+/// Blocks: for a thread that may.
+pub(super) fn read(folder: &str, name: &str) -> Result<Option<StoreAnswer>, StoreError> {
+    // The format has checked the name already; a separator here would be worse than
+    // a second check.
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
         return Ok(None);
     }
@@ -29,7 +29,7 @@ pub(super) fn read(folder: &str, name: &str) -> Result<Option<Answer>, StoreErro
     let mut content = Vec::new();
     let limit = u64::try_from(MAX_SESSION).unwrap_or(u64::MAX);
     file.take(limit).read_to_end(&mut content).map_err(|error| failed(&error))?;
-    Ok(Some(Answer::File { content, modified: modified.map_or(0, |since| since.as_secs()) }))
+    Ok(Some(StoreAnswer::File { content, modified: modified.map_or(0, |since| since.as_secs()) }))
 }
 
 /// Without its folder, a missing file says nothing about the session.
@@ -57,7 +57,7 @@ mod tests {
         std::fs::write(folder.join("abc"), "content").unwrap();
         let path = folder.to_str().unwrap();
         match read(path, "abc") {
-            Ok(Some(Answer::File { content, modified })) => {
+            Ok(Some(StoreAnswer::File { content, modified })) => {
                 assert_eq!(content, b"content");
                 assert!(modified > 1_700_000_000);
             }

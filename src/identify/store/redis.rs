@@ -1,5 +1,5 @@
 //! Sessions in Redis (and what speaks its protocol): one shared connection,
-//! re-established by itself.
+//! which the client re-establishes.
 
 use std::time::Duration;
 
@@ -7,39 +7,31 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, ErrorKind, RedisError};
 
 use crate::base::crypto_provider;
-use crate::identify::store::{MAX_SESSION, StoreError};
-use crate::session::Answer;
+use crate::base::store_url::BadStoreUrl;
+use crate::identify::store::error::{MAX_SESSION, StoreError};
+use crate::session::StoreAnswer;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 pub(super) struct Redis(ConnectionManager);
 
-/// Whether the address can be read; it is not connected to.
-pub(super) fn check(url: &str) -> Result<(), StoreError> {
-    Client::open(url).map(drop).map_err(|_| {
-        StoreError::BadAddress("expected redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]")
-    })
-}
-
 impl Redis {
-    /// Inside the runtime the connection is to live in.
-    pub(super) fn open(url: &str) -> Result<Self, StoreError> {
-        check(url)?;
+    /// Must run inside the runtime of the connection.
+    pub(super) fn open(client: &Client) -> Result<Self, StoreError> {
         crypto_provider::install();
-        let unusable = |_: RedisError| StoreError::BadAddress("the client does not accept it");
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(1)
             .set_min_delay(Duration::from_millis(20))
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(CONNECT_TIMEOUT));
-        let client = Client::open(url).map_err(unusable)?;
-        client.get_connection_manager_lazy(config).map(Self).map_err(unusable)
+        let manager = client.get_connection_manager_lazy(config);
+        manager.map(Self).map_err(|_| BadStoreUrl("the client does not accept it").into())
     }
 
-    /// The value and its remaining life. `GETRANGE` bounds what one key can cost;
-    /// whether the key is there, its life says.
-    pub(super) async fn get(&self, key: &str) -> Result<Option<Answer>, StoreError> {
+    /// The value and its remaining life. `GETRANGE` bounds the size read; the
+    /// remaining life tells whether the key exists.
+    pub(super) async fn get(&self, key: &str) -> Result<Option<StoreAnswer>, StoreError> {
         let mut pipeline = redis::pipe();
         pipeline.cmd("GETRANGE").arg(key).arg(0).arg(MAX_SESSION - 1);
         pipeline.cmd("PTTL").arg(key);
@@ -57,10 +49,10 @@ impl Redis {
         };
         Ok(match left {
             // Without an end.
-            -1 => Some(Answer::Redis { value, seconds_left: None }),
+            -1 => Some(StoreAnswer::Redis { value, seconds_left: None }),
             0.. => {
                 let seconds_left = u64::try_from(left / 1000).ok();
-                Some(Answer::Redis { value, seconds_left })
+                Some(StoreAnswer::Redis { value, seconds_left })
             }
             _ => None,
         })
@@ -96,7 +88,7 @@ fn failed(error: &RedisError) -> StoreError {
     }
 }
 
-/// What the server calls the error, or the first of several commands' errors.
+/// The server's code for the error, or for the first of several commands' errors.
 fn code(error: &RedisError) -> Option<String> {
     let errors = error.clone().into_server_errors();
     let first = errors.as_deref().and_then(<[_]>::first).map(|(_, error)| error.code());

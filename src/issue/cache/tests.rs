@@ -27,9 +27,8 @@ fn user() -> Identity {
 }
 
 /// Keys as they are: digests.
-fn key(number: u32) -> Key {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &number.to_be_bytes());
-    digest.as_ref().try_into().unwrap()
+fn key(number: u32) -> Digest {
+    Digest::new(&number.to_be_bytes())
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {

@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-use crate::base::secret::{Secret, from_hex};
+use crate::base::secret::Secret;
+use crate::base::text::from_hex;
 use crate::document::{At, FromNode};
 
 /// The encoding of a secret's text.

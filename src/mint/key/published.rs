@@ -3,12 +3,12 @@
 //! A `PublicKey` can only be made from a private key, so no setting can publish a
 //! shared secret.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::signer::PrivateKey;
+use crate::base::digest::Digest;
 
 /// The public half of a signing key, with its name.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,5 +53,5 @@ fn thumbprint(members: &Map<String, Value>) -> String {
         members.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     ordered.sort_by(|(one, _), (other, _)| one.cmp(other));
     let text = Value::Object(ordered.into_iter().collect()).to_string();
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
+    URL_SAFE_NO_PAD.encode(Digest::new(text.as_bytes()).bytes())
 }

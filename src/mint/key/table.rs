@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::document::{At, Value};
 
@@ -58,10 +59,10 @@ impl KeyTable {
     }
 
     /// Digests of all members, for the fingerprint.
-    pub(in crate::mint) fn digests(&self) -> impl Iterator<Item = [u8; 32]> {
+    pub(in crate::mint) fn digests(&self) -> impl Iterator<Item = Digest> {
         let signing = self.signing.iter().map(|(_, secret)| secret.digest());
         signing.chain(self.members.iter().map(|(_, held)| match held {
-            Member::Public(text) => Secret::new(text.as_bytes()).digest(),
+            Member::Public(text) => Digest::new(text.as_bytes()),
             Member::Secret(secret) => secret.digest(),
         }))
     }

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::base::secret::Secret;
+use crate::base::text::hex;
 use crate::document::{At, FromNode, Node};
 use crate::mint::key::{Encoding, KeyTable};
 use crate::mint::layered_table::LayeredTable;
@@ -84,10 +85,7 @@ impl Encode {
     fn apply(self, bytes: &[u8]) -> String {
         match self {
             Self::Base64 => STANDARD.encode(bytes),
-            Self::Hex => {
-                let digit = |nibble: u8| char::from_digit(nibble.into(), 16);
-                bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).flatten().collect()
-            }
+            Self::Hex => hex(bytes),
         }
     }
 }

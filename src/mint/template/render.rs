@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::scope::Scope;
 use super::tree::{Entry, Part, Placeholder, Template, Text, ValueSource};
-use crate::base::clock::push_rfc3339;
+use crate::base::calendar::push_rfc3339;
 use crate::document::template_syntax::Presence;
 use crate::mint::error::MintError;
 use crate::mint::json::text_of;

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::base::clock::Now;
+use crate::base::digest::Digest;
 use crate::mint::tests::{NOW, alice, claims, read};
 use crate::mint::{CachePolicy, MintError, Minter, Minting, Subject, Token};
 use crate::session::Identity;
@@ -16,7 +17,7 @@ fn livekit() -> Value {
     })
 }
 
-fn key(table: &Value, user: &str, session: Value, room: &str, grant: &Value) -> [u8; 32] {
+fn key(table: &Value, user: &str, session: Value, room: &str, grant: &Value) -> Digest {
     let minter = read(table).map_err(|problems| format!("{problems:?}")).unwrap();
     let identity = Identity::assumed(user.into(), session, None);
     let mut inputs = Map::new();

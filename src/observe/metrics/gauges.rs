@@ -39,6 +39,6 @@ pub struct ServerGauge {
     /// The server as written in the settings; an address the resolver found is
     /// never a label.
     pub server: String,
-    pub state: upstream::State,
+    pub state: upstream::EndpointState,
     pub in_use: usize,
 }

@@ -6,7 +6,7 @@ use prometheus::{IntCounterVec, IntGaugeVec};
 use super::gauges::Gauges;
 use crate::observe::event::UpstreamEvent;
 use crate::observe::registry::{MetricRegistry, number};
-use crate::upstream::{Outcome, State};
+use crate::upstream::{EndpointState, ProbeResult};
 
 pub(super) struct Upstreams {
     servers: IntGaugeVec,
@@ -57,8 +57,8 @@ impl Upstreams {
             }
             UpstreamEvent::Probed { upstream, outcome } => {
                 let result = match outcome {
-                    Outcome::Failed => "failed",
-                    Outcome::Good => "ok",
+                    ProbeResult::Failed => "failed",
+                    ProbeResult::Good => "ok",
                 };
                 self.probes.with_label_values(&[label(upstream), result]).inc();
             }
@@ -71,9 +71,11 @@ impl Upstreams {
         self.in_use.reset();
         for server in &gauges.servers {
             let labels = [label(&server.upstream), server.server.as_str()];
-            for (state, word) in
-                [(State::Up, "up"), (State::Down, "down"), (State::Ejected, "ejected")]
-            {
+            for (state, word) in [
+                (EndpointState::Up, "up"),
+                (EndpointState::Down, "down"),
+                (EndpointState::Ejected, "ejected"),
+            ] {
                 let [upstream, name] = labels;
                 let gauge = self.servers.with_label_values(&[upstream, name, word]);
                 gauge.add(i64::from(state == server.state));

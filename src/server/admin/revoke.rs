@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::base::digest::{Kind, Mark};
 use crate::base::text::Hex;
 use crate::identify::revocation::RevokedBy;
+use crate::server::plain_app::{BodyError, read_body};
 use crate::session::Cookies;
 use crate::session::Verdict;
 use crate::state::State;
@@ -26,7 +27,7 @@ pub(super) async fn answer(live: &State, session: &mut ServerSession) -> Reply {
         return reply;
     }
     let method = session.req_header().method.clone();
-    let body = match read_body(session).await {
+    let body = match read_json(session).await {
         Ok(body) => body,
         Err(reply) => return reply,
     };
@@ -52,7 +53,7 @@ pub(super) async fn answer(live: &State, session: &mut ServerSession) -> Reply {
 }
 
 fn hash_of(live: &State, user: &str) -> Hex {
-    live.telemetry.user_hash(Mark::of(Kind::User, user))
+    live.telemetry.user_hash(Mark::new(Kind::User, user))
 }
 
 /// The cookie is the value of a `Cookie` header.
@@ -99,16 +100,14 @@ fn admit(session: &ServerSession) -> Result<(), Reply> {
     Ok(())
 }
 
-async fn read_body(session: &mut ServerSession) -> Result<Value, Reply> {
-    let mut body = Vec::new();
-    loop {
-        match session.read_request_body().await {
-            Ok(Some(part)) if body.len() + part.len() <= MAX_BODY => body.extend_from_slice(&part),
-            Ok(Some(_)) => return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "too large")),
-            Ok(None) => break,
-            Err(_) => return Err(refuse(StatusCode::BAD_REQUEST, "the body did not arrive")),
-        }
-    }
+async fn read_json(session: &mut ServerSession) -> Result<Value, Reply> {
+    let body = read_body(session, MAX_BODY).await.map_err(|error| {
+        let detail = match error {
+            BodyError::Incomplete => "the body did not arrive",
+            BodyError::TooLarge => "too large",
+        };
+        refuse(error.status(), detail)
+    })?;
     serde_json::from_slice(&body).map_err(|_| refuse(StatusCode::BAD_REQUEST, "not JSON"))
 }
 

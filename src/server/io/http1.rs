@@ -1,11 +1,10 @@
-//! The socket below an HTTP/1.1 connection: what was written leaves before
-//! anything is waited for.
+//! The socket below an HTTP/1.1 connection: sends what was written before it waits.
 //!
-//! The framework keeps an answer of known length back until 1460 octets of it
-//! are there or its end is, however long the app takes. While it waits for the
-//! app it also listens to the client, so whoever reads first sends what is left.
+//! The framework keeps an answer of known length back until it has 1460 octets of it or
+//! its end, however long the app takes. While it waits for the app it also polls the
+//! client for reading, so each read here first sends what is left.
 //!
-//! Request lines are looked at here, because nobody sees them later as they came.
+//! Request lines are inspected here, because nothing later sees them as they came.
 
 use std::io;
 use std::pin::Pin;
@@ -58,8 +57,8 @@ impl AsyncRead for Http1Io {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.holds_back {
-            // Neither a client that takes nothing nor one that is gone keeps its
-            // own bytes from being read: the next write will tell.
+            // A client that does not read, or is gone, must not keep its own bytes from
+            // being read: the next write will tell.
             let _ = self.as_mut().poll_flush(context);
         }
         let before = buffer.filled().len();

@@ -17,7 +17,7 @@ use pingora::protocols::{GetProxyDigest, Peek, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use super::passthrough::pass_on;
-use super::write_buffer::Gathered;
+use super::write_buffer::WriteBuffer;
 use crate::observe::{ConnectionEvent, Event};
 use crate::state::State;
 
@@ -31,13 +31,13 @@ pub(in crate::server) struct Http2Io {
     ahead: Vec<u8>,
     /// The frames that were written.
     written: Frames,
-    gathered: Gathered,
+    gathered: WriteBuffer,
     live: Arc<State>,
 }
 
 impl Http2Io {
     pub(in crate::server) fn new(io: Stream, live: &Arc<State>) -> Self {
-        let gathered = Gathered::new(live.policy().limits.body_timeout);
+        let gathered = WriteBuffer::new(live.policy().limits.body_timeout);
         let (ahead, written) = (Vec::new(), Frames::default());
         Self { io, ahead, written, gathered, live: live.clone() }
     }

@@ -1,5 +1,5 @@
-//! The gateway's own connection types under the framework's: the socket, and what is
-//! laid around it for HTTP/1.1 and HTTP/2.
+//! The gateway's own connection types below the framework: the socket, and its wrappers
+//! for HTTP/1.1 and HTTP/2.
 
 pub(super) mod http1;
 pub(super) mod http2;

@@ -1,6 +1,6 @@
-//! A layer between the framework and a connection: what it leaves as it is.
+//! Everything a wrapper of a connection passes on unchanged.
 
-/// Passes on to `io` what is asked about the connection itself, except for
+/// Delegates the framework's questions about a connection to `io`, except
 /// `GetProxyDigest`.
 macro_rules! pass_on {
     ($layer:ty) => {

@@ -1,7 +1,7 @@
-//! An accepted connection, as everything above it sees it.
+//! An accepted connection as the framework sees it.
 //!
-//! The framework's own keeps a buffer for reading, which an idle connection would
-//! hold on to, and reads the clock each time it waits.
+//! The framework's own type keeps a read buffer even while idle, and reads the clock each
+//! time it waits.
 
 use std::io;
 use std::net::TcpStream as StdTcpStream;
@@ -21,12 +21,13 @@ use pingora::protocols::{
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufWriter, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-/// A head and a short body leave in one packet; longer ones are not copied.
+/// Size of the write buffer: a head and a short body leave in one packet; longer bodies
+/// are not copied.
 const WRITE_BUFFER: usize = 1460;
-/// How much is read at once of what is looked at before it is wanted.
+/// Most octets read at once when peeking.
 const LOOK_AHEAD: usize = 4 * 1024;
 
-/// A connection, which never blocks, before a thread has taken it.
+/// A non-blocking connection that no thread has taken yet.
 pub(in crate::server) enum Accepted {
     Tcp(StdTcpStream, std::net::SocketAddr),
     Unix(StdUnixStream),
@@ -35,7 +36,7 @@ pub(in crate::server) enum Accepted {
 /// A connection on the thread that serves it.
 pub(in crate::server) struct Socket {
     io: BufWriter<Raw>,
-    /// Read before it was wanted.
+    /// Octets read by peeking.
     ahead: Vec<u8>,
     digest: Arc<SocketDigest>,
 }
@@ -47,11 +48,11 @@ enum Raw {
 }
 
 impl Socket {
-    /// From here on the runtime of this thread waits for the connection.
+    /// Registers the connection with the runtime of this thread.
     pub(in crate::server) fn new(accepted: Accepted) -> io::Result<Self> {
         let (raw, peer) = match accepted {
             Accepted::Tcp(stream, peer) => {
-                // An answer's end is not kept back until its start is acknowledged.
+                // The end of an answer must not wait until its start is acknowledged.
                 stream.set_nodelay(true)?;
                 (Raw::Tcp(TcpStream::from_std(stream)?), Some(SocketAddr::Inet(peer)))
             }
@@ -61,7 +62,7 @@ impl Socket {
         Ok(Self { io: BufWriter::with_capacity(WRITE_BUFFER, raw), ahead: Vec::new(), digest })
     }
 
-    /// From now on it is said to come from there; `None` is no address.
+    /// Overrides the peer address (PROXY protocol); `None` is no address.
     pub(in crate::server) fn set_peer(&mut self, peer: Option<SocketAddr>) {
         self.digest = Arc::new(come_from(self.io.get_ref().as_raw_fd(), peer));
     }
@@ -76,12 +77,12 @@ fn come_from(socket: RawFd, peer: Option<SocketAddr>) -> SocketDigest {
 
 impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // What is in the buffers is not for logs.
+        // The content of the buffers is not for logs.
         f.debug_tuple("Socket").field(self.io.get_ref()).finish()
     }
 }
 
-/// What is left in the buffer leaves, if it can at once.
+/// Sends what is left in the buffer, if that needs no waiting.
 impl Drop for Socket {
     fn drop(&mut self) {
         if !self.io.buffer().is_empty() {
@@ -164,7 +165,7 @@ impl GetProxyDigest for Socket {
     }
 }
 
-/// The access log has times of its own.
+/// Not measured: the access log has its own times.
 impl GetTimingDigest for Socket {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
         Vec::new()

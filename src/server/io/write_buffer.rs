@@ -1,7 +1,7 @@
-//! What HTTP/2 has written, until it is worth sending.
+//! Coalesces HTTP/2 frames into few writes.
 //!
-//! The framework flushes after every frame. Here the frames of all streams that have
-//! something to say are gathered and leave together: a page of 100 KiB takes two
+//! The framework flushes after every frame. Here the frames of all streams that are
+//! ready leave together: a page of 100 KiB takes two
 //! system calls instead of seven, and over TLS a quarter fewer records.
 
 use std::cell::RefCell;
@@ -13,10 +13,10 @@ use std::time::Duration;
 use tokio::io::AsyncWrite;
 use tokio::time::{Sleep, sleep};
 
-/// As much as TLS takes at once.
+/// Most octets buffered: as many as TLS takes at once.
 const MOST: usize = 64 * 1024;
-/// Buffers a thread keeps for whoever writes next. The one used last comes first:
-/// it is still in the processor's cache.
+/// Buffers a thread keeps for reuse. The one used last comes first: it is still in the
+/// processor's cache.
 const SPARE: usize = 4;
 
 thread_local! {
@@ -24,22 +24,22 @@ thread_local! {
 }
 
 /// Octets that wait to be sent, at most 64 KiB.
-pub(in crate::server) struct Gathered {
+pub(in crate::server) struct WriteBuffer {
     /// Without capacity while nothing waits: an idle connection holds no buffer.
     octets: Vec<u8>,
-    /// How many of them have left.
+    /// The number already passed on.
     sent: usize,
-    /// Whether some that have left wait further down.
+    /// Whether the layer below may still hold some.
     unflushed: bool,
-    /// Whether somebody was woken to send them.
+    /// Whether the task was woken to send them.
     due: bool,
-    /// How long a client may take for all of them.
+    /// Longest time a client may take to read all of them.
     patience: Duration,
-    /// The end of it, while the client has not taken them.
+    /// The end of that time, while the client has not read them.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl Gathered {
+impl WriteBuffer {
     pub(in crate::server) const fn new(patience: Duration) -> Self {
         Self { octets: Vec::new(), sent: 0, unflushed: false, due: false, patience, stalled: None }
     }
@@ -48,7 +48,7 @@ impl Gathered {
         self.octets.is_empty() && !self.unflushed
     }
 
-    /// Takes as much as there is room for, and sends what is there if there is none.
+    /// Buffers as much as there is room for; without room, sends first.
     pub(in crate::server) fn poll_write(
         &mut self,
         io: impl AsyncWrite + Unpin,
@@ -70,8 +70,8 @@ impl Gathered {
         Poll::Ready(Ok(self.octets.len() - before))
     }
 
-    /// Has the task of `context` come back for `poll_send`, after those that are ready
-    /// now have had their turn and added theirs.
+    /// Wakes the task of `context` for `poll_send`, after the streams that are ready now
+    /// have added their frames.
     pub(in crate::server) fn send_soon(&mut self, context: &Context<'_>) {
         if !self.due && !self.is_empty() {
             self.due = true;
@@ -126,7 +126,7 @@ impl Gathered {
         self.sent = 0;
         let mut octets = std::mem::take(&mut self.octets);
         octets.clear();
-        // A thread that ends has given its buffers up.
+        // A thread that ends has already dropped its buffers.
         let _ = BUFFERS.try_with(|spare| {
             let mut spare = spare.borrow_mut();
             if octets.capacity() > 0 && spare.len() < SPARE {
@@ -144,8 +144,8 @@ mod tests {
 
     use super::*;
 
-    /// A socket that has so much room, and what it was asked to send each time. It keeps
-    /// something back as long as it has no room, as TLS does.
+    /// A socket with this much room, and the octets it was given each time. Like TLS, it
+    /// keeps something back while it has no room.
     struct Wire {
         room: usize,
         sent: Vec<Vec<u8>>,
@@ -175,8 +175,8 @@ mod tests {
         }
     }
 
-    fn gathered() -> Gathered {
-        Gathered::new(Duration::from_secs(60))
+    fn gathered() -> WriteBuffer {
+        WriteBuffer::new(Duration::from_secs(60))
     }
 
     fn wire(room: usize) -> Wire {
@@ -192,13 +192,13 @@ mod tests {
         }
     }
 
-    fn write(gathered: &mut Gathered, wire: &mut Wire, parts: &[&[u8]]) -> Poll<usize> {
+    fn write(gathered: &mut WriteBuffer, wire: &mut Wire, parts: &[&[u8]]) -> Poll<usize> {
         let slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
         let written = gathered.poll_write(wire, &mut Context::from_waker(Waker::noop()), &slices);
         written.map(|written| written.unwrap())
     }
 
-    fn send(gathered: &mut Gathered, wire: &mut Wire) -> Poll<io::Result<()>> {
+    fn send(gathered: &mut WriteBuffer, wire: &mut Wire) -> Poll<io::Result<()>> {
         gathered.poll_send(wire, &mut Context::from_waker(Waker::noop()))
     }
 
@@ -270,7 +270,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_takes_nothing_is_given_up() {
-        let (mut gathered, mut wire) = (Gathered::new(Duration::from_millis(20)), wire(2));
+        let (mut gathered, mut wire) = (WriteBuffer::new(Duration::from_millis(20)), wire(2));
         assert!(write(&mut gathered, &mut wire, &[b"never"]).is_ready());
         let sent = std::future::poll_fn(|context| gathered.poll_send(&mut wire, context)).await;
         assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::TimedOut);

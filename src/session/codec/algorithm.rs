@@ -24,7 +24,7 @@ impl Algorithm {
     pub(crate) const NAMES: &str = "HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, \
                                     PS512, ES256, ES384, ES512 or EdDSA";
 
-    /// Names are compared letter by letter: `none` has many spellings. RFC 9864
+    /// Names are compared exactly: `none` has many spellings. RFC 9864
     /// calls EdDSA by the name of its curve.
     pub(crate) fn named(name: &str) -> Option<Self> {
         match name {
@@ -34,7 +34,7 @@ impl Algorithm {
         }
     }
 
-    /// `None` for one that a later `jsonwebtoken` may bring.
+    /// `None` for one that a later `jsonwebtoken` may add.
     fn of_library(algorithm: Library) -> Option<Self> {
         Some(match algorithm {
             Library::EdDSA => Self::EdDSA,
@@ -53,7 +53,7 @@ impl Algorithm {
         })
     }
 
-    /// What `jsonwebtoken` calls it; it has no ES512.
+    /// The same in `jsonwebtoken`, which has no ES512.
     pub(crate) const fn library(self) -> Option<Library> {
         Some(match self {
             Self::EdDSA => Library::EdDSA,

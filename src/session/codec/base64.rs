@@ -1,12 +1,12 @@
 //! Base64 and hexadecimal as each framework writes them. Decoding is strict:
-//! what the framework would not have written is not a session.
+//! a text the framework would not have written is not a session.
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use crate::base::secret::from_hex;
+use crate::base::text::from_hex;
 
 /// Standard alphabet, padding as it comes.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// How deep lists and maps may nest. Nobody's session comes near it; a bomb
-/// would.
+/// Deepest nesting of lists and maps. No real session comes near it; a bomb would.
 pub(crate) const MAX_DEPTH: usize = 64;
 
 /// Takes bytes from the front; `None` when there are not enough.
@@ -24,7 +23,7 @@ impl<'a> Bytes<'a> {
         self.array().map(|[byte]| byte)
     }
 
-    /// What stands before the next `end`, which is skipped.
+    /// The bytes before the next `end`, which is skipped.
     pub(crate) fn until(&mut self, end: u8) -> Option<&'a [u8]> {
         let at = self.0.iter().position(|&b| b == end)?;
         let taken = self.take(at)?;
@@ -51,7 +50,7 @@ pub(crate) fn binary(bytes: &[u8]) -> Value {
     json!({ "base64": super::base64::encode(bytes) })
 }
 
-/// The bytes behind what `shown` made of them.
+/// The bytes that `shown` was given.
 pub(crate) fn raw(value: &Value) -> Option<Vec<u8>> {
     match value {
         Value::String(text) => Some(text.clone().into_bytes()),

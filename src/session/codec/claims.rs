@@ -3,15 +3,16 @@
 use serde::de::{Deserializer as _, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::json;
-use crate::session::rejected::in_words;
-use crate::session::{Opened, Reason, Rejected};
+use super::{json, number};
+use crate::base::text::span;
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::{Reason, Rejected};
 
-/// How far clocks may disagree about the beginning of a session. Its end is
+/// Clock difference allowed at the beginning of a session, in seconds. The end is
 /// never stretched.
 const LEEWAY: u64 = 5;
 
-/// Midnight after the year 9999. What ends later was never meant as a time.
+/// Midnight after the year 9999. A later end was never meant as a time.
 const END_OF_TIME: u64 = 253_402_300_800;
 
 /// The payload as a JSON object that names no member twice: parsers differ in
@@ -59,18 +60,18 @@ pub(crate) fn expires_at(claims: &Value, now: u64) -> Result<Option<u64>, Reject
     }
 }
 
-/// Refuses what begins later than `now`, give or take a few seconds.
+/// Refuses a session that begins later than `now`, with a few seconds of leeway.
 pub(crate) fn begun(claims: &Value, name: &str, now: u64) -> Result<(), Rejected> {
     match seconds(claims, name)? {
         Some(begin) if begin > now.saturating_add(LEEWAY) => {
-            let detail = format!("`{name}` is {} ahead", in_words(begin - now));
+            let detail = format!("`{name}` is {} ahead", span(begin - now));
             Err(Rejected::new(Reason::NotYetValid, detail))
         }
         _ => Ok(()),
     }
 }
 
-/// A NumericDate; fractions are cut off, which only ever shortens a session.
+/// A NumericDate. Fractions are cut off, which can only shorten a session.
 pub(crate) fn seconds(claims: &Value, name: &str) -> Result<Option<u64>, Rejected> {
     let Some(value) = claims.get(name) else { return Ok(None) };
     if let Some(whole) = value.as_u64() {
@@ -78,36 +79,24 @@ pub(crate) fn seconds(claims: &Value, name: &str) -> Result<Option<u64>, Rejecte
     }
     let number =
         value.as_f64().ok_or_else(|| Rejected::malformed(format!("`{name}` is not a number")))?;
-    Ok(Some(clamp(number)))
+    Ok(Some(number::clamp(number)))
 }
 
-/// A time as whole seconds: before 1970 is 1970, beyond reckoning is the end of
-/// time.
-pub(crate) fn clamp(seconds: f64) -> u64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the cast saturates, which is what is wanted"
-    )]
-    let whole = seconds as u64;
-    whole
-}
-
-/// A text claim, if it is there and a text.
+/// A claim, if it is there and a text.
 pub(crate) fn text<'c>(claims: &'c Value, name: &str) -> Option<&'c str> {
     claims.get(name)?.as_str()
 }
 
 /// The claims of a verified token as a session, within its times.
-pub(crate) fn session(payload: &[u8], now: u64) -> Result<Opened, Rejected> {
+pub(crate) fn session(payload: &[u8], now: u64) -> Result<OpenedSession, Rejected> {
     let session = object(payload)?;
     let expires_at = expires_at(&session, now)?;
     begun(&session, "nbf", now)?;
-    Ok(Opened { session, expires_at })
+    Ok(OpenedSession { session, expires_at })
 }
 
-/// Who must have issued a token, and for whom. What is configured must be there
-/// and equal; several audiences mean any of them.
+/// The issuer and audience a token must have. Each one configured must be there
+/// and equal; of several audiences any will do.
 pub(crate) struct Expected {
     pub issuer: Option<Vec<String>>,
     pub audience: Option<Vec<String>>,

@@ -1,7 +1,7 @@
 //! The few primitives all formats are made of, with lengths checked.
 //!
 //! Nothing here knows a format. `None` means that the input does not fit or does
-//! not authenticate; why is never told apart, so that no caller can leak it.
+//! not authenticate; the two are not told apart, so that no caller can leak which.
 
 use std::num::NonZeroU32;
 
@@ -104,8 +104,8 @@ pub(crate) fn pbkdf2(
     Secret::new(key)
 }
 
-/// AES-GCM with a 12-byte nonce and the whole 16-byte tag. The key's length says
-/// which AES.
+/// AES-GCM with a 12-byte nonce and the whole 16-byte tag; AES-128 or 256 by the
+/// length of the key.
 pub(crate) fn open_gcm(
     key: &[u8],
     nonce: &[u8],

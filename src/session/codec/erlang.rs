@@ -1,5 +1,5 @@
-//! Erlang's external term format, as far as session data uses it. Atoms are
-//! texts here and are never created; functions and pids are refused.
+//! The part of Erlang's external term format that session data uses. Atoms become
+//! texts and are never created; functions and pids are refused.
 
 use serde_json::{Map, Value};
 
@@ -38,7 +38,7 @@ fn term(input: &mut Bytes<'_>, depth: usize) -> Option<Value> {
         108 => {
             let count = length(input)?;
             let mut items = terms(input, count, depth)?;
-            // The tail is NIL, but for the rare improper list (text in pieces).
+            // The tail is NIL, except in the rare improper list (text in pieces).
             let tail = term(input, depth + 1)?;
             items.extend(Some(tail).filter(|tail| tail.as_array().is_none_or(|it| !it.is_empty())));
             Some(Value::Array(items))
@@ -94,7 +94,7 @@ fn length(input: &mut Bytes<'_>) -> Option<usize> {
     usize::try_from(u32::from_be_bytes(input.array()?)).ok()
 }
 
-/// Nothing is reserved for `count`: it is what they claim.
+/// Nothing is reserved for `count`: it is only a claim.
 fn terms(input: &mut Bytes<'_>, count: usize, depth: usize) -> Option<Vec<Value>> {
     let mut items = Vec::new();
     for _ in 0..count {
@@ -103,9 +103,8 @@ fn terms(input: &mut Bytes<'_>, count: usize, depth: usize) -> Option<Vec<Value>
     Some(items)
 }
 
-/// What has a tuple, a list or a map for a key is left out, for no pointer finds it;
-/// were it written as text, quotes within quotes would double its length with each
-/// level.
+/// A member whose key is a tuple, a list or a map is left out: no pointer finds it,
+/// and as text its quotes within quotes would double its length with each level.
 fn map(input: &mut Bytes<'_>, count: usize, depth: usize) -> Option<Value> {
     let mut members = Map::new();
     for _ in 0..count {
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn uncommon_terms_beside_the_user_cost_nobody_the_session() {
+    fn uncommon_terms_beside_the_user_do_not_cost_the_session() {
         let float = [b"c2.50000000000000000000e+00".as_slice(), &[0; 5]].concat();
         let big = [&[110, 9, 0][..], &[0; 8], &[1]].concat();
         let improper = [108, 0, 0, 0, 1, 97, 1, 97, 2];

@@ -6,11 +6,9 @@ use std::num::NonZeroU32;
 use super::base64;
 use super::crypto::{Hash, MacKey, open_cbc, pbkdf2};
 use crate::base::secret::Secret;
-use crate::document::{At, Value as Setting};
-use crate::session::settings::Settings;
-use crate::session::{Reason, Rejected};
+use crate::session::rejected::{Reason, Rejected};
 
-/// What was sealed, and until when (Unix milliseconds).
+/// The content of a seal, and its end in Unix milliseconds.
 pub(crate) struct Unsealed {
     pub plaintext: Vec<u8>,
     pub expires_at_ms: Option<u64>,
@@ -28,21 +26,8 @@ impl Unsealed {
 pub(crate) struct Passwords(Vec<(Option<String>, Secret)>);
 
 impl Passwords {
-    /// A table names its passwords. One password alone has the id `alone`, if
-    /// the framework gives it one; those in a list may have any.
-    pub(crate) fn read(settings: &mut Settings<'_, '_>, alone: Option<&str>) -> Option<Self> {
-        let table = settings.table();
-        let is_table =
-            |at: Option<At<'_>>| at.is_some_and(|at| matches!(at.node.value, Setting::Table(_)));
-        let named = is_table(table.peek("secret")) || is_table(table.peek("secrets"));
-        let is_alone = table.peek("secrets").is_none();
-        let id = |id: String| match (named, is_alone) {
-            (true, _) => Some(id),
-            (false, true) => alone.map(str::to_owned),
-            (false, false) => None,
-        };
-        let secrets = settings.secrets_by_id()?;
-        Some(Self(secrets.into_iter().map(|(own, secret)| (id(own), secret)).collect()))
+    pub(crate) fn new(passwords: Vec<(Option<String>, Secret)>) -> Self {
+        Self(passwords)
     }
 
     /// The passwords a seal with this id may be under. Without one, iron looks

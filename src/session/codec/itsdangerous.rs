@@ -3,10 +3,10 @@
 
 use super::base64;
 use super::crypto::MacKey;
-use crate::session::rejected::in_words;
-use crate::session::{Reason, Rejected};
+use crate::base::text::span;
+use crate::session::rejected::{Reason, Rejected};
 
-/// How far the app's clock may be ahead of ours.
+/// Seconds by which the app's clock may be ahead of ours.
 const LEEWAY: u64 = 5;
 
 /// Payload and timestamp of a value whose signature was verified, still encoded.
@@ -35,8 +35,8 @@ pub(crate) fn verify<'v>(
     Ok(Signed { payload, timestamp })
 }
 
-/// When a value signed at `issued` ends. What is signed in the future was not
-/// signed by the app, or by a clock nobody should trust. (Django does not look.)
+/// The end of a value signed at `issued`. A signature from the future comes from
+/// a wrong clock, if from the app at all. (Django does not check.)
 pub(crate) fn expires_at(
     issued: u64,
     max_age: Option<u64>,
@@ -44,7 +44,7 @@ pub(crate) fn expires_at(
 ) -> Result<Option<u64>, Rejected> {
     let Some(max_age) = max_age else { return Ok(None) };
     if issued > now.saturating_add(LEEWAY) {
-        let detail = format!("signed {} in the future", in_words(issued - now));
+        let detail = format!("signed {} in the future", span(issued - now));
         return Err(Rejected::new(Reason::NotYetValid, detail));
     }
     Ok(Some(issued.saturating_add(max_age)))

@@ -16,13 +16,13 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
 /// Milliseconds since 1970 in a member, as JavaScript writes them.
 pub(crate) fn milliseconds(session: &Value, member: &str) -> Option<u64> {
     let value = session.get(member)?;
-    value.as_u64().or_else(|| value.as_f64().map(super::claims::clamp))
+    value.as_u64().or_else(|| value.as_f64().map(number::clamp))
 }
 
-/// The document for a parser that takes neither of two things frameworks write:
+/// The document for a parser that refuses two things frameworks write:
 /// integers beyond 64 bits, which become texts so that no digit is lost, and
 /// half of a surrogate pair (an emoji cut by a length limit), which becomes
-/// U+FFFD. What is not JSON stays so.
+/// U+FFFD. Text that is not JSON stays so.
 pub(crate) fn tidy(source: &[u8]) -> Cow<'_, [u8]> {
     let mut edited = Edited { source, copied: 0, text: Vec::new() };
     let mut at = 0;
@@ -36,7 +36,7 @@ pub(crate) fn tidy(source: &[u8]) -> Cow<'_, [u8]> {
     edited.finish()
 }
 
-/// Goes through the string that begins at `at`, to what follows it.
+/// The position after the string that begins at `at`.
 fn string(edited: &mut Edited<'_>, mut at: usize) -> usize {
     let source = edited.source;
     while let Some(next) = source.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
@@ -63,7 +63,7 @@ fn code_unit(source: &[u8], at: usize) -> Option<u16> {
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok().filter(|_| plain)
 }
 
-/// Goes through the number that begins at `at`, to what follows it.
+/// The position after the number that begins at `at`.
 fn integer(edited: &mut Edited<'_>, at: usize) -> usize {
     let rest = edited.source.get(at..).unwrap_or_default();
     let part = |b: &u8| b.is_ascii_digit() || b"+-.eE".contains(b);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_surrogate_pair_costs_nobody_the_session() {
+    fn half_a_surrogate_pair_does_not_cost_the_session() {
         let parsed = parse(br#"{"n":"a\ud83d","m":"\ude00\\ud83d","p":"\ud83d\ude00\"","i":7}"#);
         let expected =
             json!({"n": "a\u{fffd}", "m": "\u{fffd}\\ud83d", "p": "\u{1f600}\"", "i": 7});

@@ -1,6 +1,6 @@
 //! Encrypted tokens (JWE compact, RFC 7516) under a key both sides know.
 //!
-//! Only `dir` with the one encryption a format uses is opened: whatever else the
+//! Only `dir` with the one encryption a format uses is opened: anything else the
 //! header asks for (password-based keys, compression) is refused before any work
 //! is done for it.
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::crypto::{Hash, MacKey, open_cbc, open_gcm};
 use crate::base::secret::Secret;
 use crate::session::codec::{base64, claims};
-use crate::session::{Reason, Rejected};
+use crate::session::rejected::{Reason, Rejected};
 
 /// Content encryption (RFC 7518 section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::algorithm::Algorithm;
-use super::keys::KeySet;
+use super::verifying_keys::KeySet;
 use crate::document::{At, FromNode, OneOrMany};
 use crate::session::codec::{base64, claims};
-use crate::session::{Opened, Reason, Rejected};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::{Reason, Rejected};
 
 /// A token whose signature was verified.
 pub(crate) struct Token {
@@ -16,10 +17,10 @@ pub(crate) struct Token {
 
 impl Token {
     /// The claims as a session, within their times.
-    pub(crate) fn session(self, now: u64) -> Result<Opened, Rejected> {
+    pub(crate) fn session(self, now: u64) -> Result<OpenedSession, Rejected> {
         let expires_at = claims::expires_at(&self.claims, now)?;
         claims::begun(&self.claims, "nbf", now)?;
-        Ok(Opened { session: self.claims, expires_at })
+        Ok(OpenedSession { session: self.claims, expires_at })
     }
 }
 
@@ -38,7 +39,7 @@ pub(crate) fn verify(
         .ok_or_else(|| Rejected::malformed("the token's header is not base64url"))?;
     let header = claims::object(&header)?;
     let algorithm = check_header(&header, allowed)?;
-    // What is not even a text names no key of ours.
+    // A `kid` that is not a text matches no key.
     let id = header.get("kid").map(|id| id.as_str().unwrap_or_default());
     let candidates = keys.candidates(algorithm, id)?;
     let signature = std::str::from_utf8(signature)
@@ -52,14 +53,14 @@ pub(crate) fn verify(
     Ok(Token { header, claims: claims::object(&payload)? })
 }
 
-/// A time a token claims, true or not.
+/// A time a token claims; nothing is verified.
 pub(crate) fn unverified_seconds(token: &[u8], name: &str) -> Option<u64> {
     let payload = base64::url_decode(token.split(|&b| b == b'.').nth(1)?)?;
     claims::seconds(&claims::object(&payload).ok()?, name).ok()?
 }
 
 /// The algorithm, if it is allowed. Keys the header itself brings along (`jwk`,
-/// `jku`, `x5c`, `x5u`) are not even looked at.
+/// `jku`, `x5c`, `x5u`) are ignored.
 fn check_header(header: &Value, allowed: &[Algorithm]) -> Result<Algorithm, Rejected> {
     let algorithm = claims::text(header, "alg").and_then(Algorithm::named);
     let algorithm = algorithm.filter(|algorithm| allowed.contains(algorithm)).ok_or_else(|| {

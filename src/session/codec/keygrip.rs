@@ -2,31 +2,23 @@
 //! `NAME.sig` signs `NAME=value`.
 
 use super::base64;
-use super::crypto::{Hash, MacKey};
-use crate::session::cookie_names::{Found, Jar};
-use crate::session::settings::Settings;
-use crate::session::{Cookies, Reason, Rejected};
+use super::crypto::MacKey;
+use crate::session::cookie_names::{FoundCookie, Jar, SentCookies};
+use crate::session::rejected::{Reason, Rejected};
 
 /// The keys of a Keygrip instance; any of them may have signed.
 pub(crate) struct Keygrip(Vec<MacKey>);
 
 impl Keygrip {
-    /// Reads `secrets` and `digest`.
-    pub(crate) fn read(settings: &mut Settings<'_, '_>) -> Option<Self> {
-        let hash = settings.get("digest").unwrap_or(Hash::Sha1);
-        let secrets = settings.secrets()?;
-        Some(Self(secrets.iter().map(|secret| MacKey::new(hash, secret.bytes())).collect()))
+    pub(crate) fn new(keys: Vec<MacKey>) -> Self {
+        Self(keys)
     }
 
     /// The cookie, if its signature cookie signs it.
-    pub(crate) fn find<'j, 'c>(
-        &self,
-        jar: &'j Jar,
-        cookies: Cookies<'c>,
-    ) -> Result<Found<'j, 'c>, Rejected> {
-        let found = jar.find(cookies)?;
-        let companion = format!("{}.sig", found.name);
-        let Some(signature) = jar.value(&companion, cookies)? else {
+    pub(crate) fn find<'r>(&self, sent: SentCookies<'r>) -> Result<FoundCookie<'r>, Rejected> {
+        let found = sent.find()?;
+        let companion = companion(found.name);
+        let Some(signature) = sent.value(&companion)? else {
             let detail = format!("cookie `{companion}`, which signs it, is missing");
             return Err(Rejected::new(Reason::BadSignature, detail));
         };
@@ -39,12 +31,12 @@ impl Keygrip {
     }
 }
 
-/// Whether `name` is the signature cookie of one of the jar's cookies.
-pub(crate) fn is_companion(jar: &Jar, name: &[u8]) -> bool {
-    name.strip_suffix(b".sig").is_some_and(|signed| jar.looks_at(signed))
+/// The jar with the cookies that sign its own.
+pub(crate) fn with_signatures(jar: Jar) -> Jar {
+    let names = jar.names().iter().map(|own| companion(own)).collect();
+    jar.with_companions(names, None)
 }
 
-/// As `is_companion`, for a folded name.
-pub(crate) fn resembles_companion(jar: &Jar, folded: &[u8]) -> bool {
-    folded.strip_suffix(b".sig").is_some_and(|signed| jar.resembles(signed))
+fn companion(name: &str) -> String {
+    format!("{name}.sig")
 }

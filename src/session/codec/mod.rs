@@ -1,4 +1,4 @@
-//! What several formats share: encodings, keys, envelopes.
+//! Encodings, keys and envelopes that several kinds share.
 
 pub(crate) mod algorithm;
 pub(crate) mod base64;
@@ -12,7 +12,7 @@ pub(crate) mod json;
 pub(crate) mod jwe;
 pub(crate) mod jws;
 pub(crate) mod keygrip;
-pub(crate) mod keys;
+pub(crate) mod verifying_keys;
 pub(crate) mod number;
 pub(crate) mod php;
 pub(crate) mod pickle;

@@ -1,14 +1,14 @@
-//! Integers of any size: numbers as far as 64 bits go, their digits as text
-//! beyond, because a user id must be exact.
+//! Integers of any size: up to 64 bits as numbers, beyond that as digits in a
+//! text, because a user id must be exact.
 
 use serde_json::Value;
 
 /// More bytes than any id has; work grows with their square.
 const MAX_BYTES: usize = 64;
-/// As many digits, about.
+/// About as many digits.
 const MAX_DIGITS: usize = 160;
 
-/// Sign and magnitude. What is larger than any id is `null`.
+/// Sign and magnitude. A number larger than any id becomes `null`.
 pub(crate) fn from_little_endian(magnitude: &[u8], negative: bool) -> Value {
     let significant = magnitude.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
     let magnitude = magnitude.get(..significant).unwrap_or_default();
@@ -49,6 +49,18 @@ pub(crate) fn from_decimal(text: &str) -> Option<Value> {
         return Some(Value::from(number));
     }
     (digits.len() <= MAX_DIGITS).then(|| Value::String(text.to_owned()))
+}
+
+/// A time as whole seconds: one before 1970 becomes 0, one beyond 64 bits the
+/// largest number.
+pub(crate) fn clamp(seconds: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates, as it should"
+    )]
+    let whole = seconds as u64;
+    whole
 }
 
 /// Decimal digits of a little-endian number, by dividing it down.

@@ -1,12 +1,12 @@
-//! PHP's `serialize` format, read as data: objects are stepped over property by
-//! property, no class is ever known.
+//! PHP's `serialize` format, read as data: objects are read property by property,
+//! and no class is ever loaded.
 
 use serde_json::{Value, json};
 
 use super::bytes::{Bytes, MAX_DEPTH, list_or_object, shown};
 use crate::session::Rejected;
 
-/// One serialized array, which is what a session is, and nothing behind it.
+/// One serialized array, which is what a session is, and nothing after it.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
     let mut input = Bytes(bytes);
     let value = value(&mut input, 0).filter(|_| input.0.is_empty() && bytes.starts_with(b"a:"));
@@ -66,7 +66,7 @@ fn value(input: &mut Bytes<'_>, depth: usize) -> Option<Value> {
         b'E' => {
             let case = text(input)?;
             input.expect(b';')?;
-            // No text to the app, so it is nobody's id.
+            // Not a text to the app, so it must not pass for an id.
             Some(json!({ "enum": shown(case) }))
         }
         b'i' => ascii(input.until(b';')?)?.parse::<i64>().ok().map(Value::from),
@@ -95,7 +95,7 @@ fn class(input: &mut Bytes<'_>) -> Option<()> {
     input.expect(b':')
 }
 
-/// `{key;value…}`. Nothing is reserved for `count`: it is what they claim.
+/// `{key;value…}`. Nothing is reserved for `count`: it is only a claim.
 fn entries(input: &mut Bytes<'_>, count: usize, depth: usize) -> Option<Vec<(String, Value)>> {
     input.expect(b'{')?;
     let mut entries = Vec::new();

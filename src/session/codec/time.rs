@@ -1,5 +1,7 @@
 //! Times as databases and JSON libraries print them, to Unix seconds.
 
+use crate::base::calendar::Date;
+
 /// `2045-06-02T03:04:05.123Z`, `2045-06-02 03:04:05`, with an offset or in UTC.
 /// Fractions of a second are cut off.
 pub(crate) fn parse(text: &str) -> Option<u64> {
@@ -17,8 +19,9 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
     if !in_range || clock.next().is_some() || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    let seconds = days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
-    u64::try_from(seconds).ok()
+    let days = Date { year, month, day }.days()?;
+    let seconds = days * 86400 + hour * 3600 + minute * 60 + second;
+    seconds.checked_add_signed(-offset)
 }
 
 /// The time of day, and how many seconds it is ahead of UTC.
@@ -41,20 +44,13 @@ fn split_offset(time: &str) -> Option<(&str, i64)> {
         None => amount.split_at_checked(2)?,
     };
     let minutes = if minutes.is_empty() { 0 } else { digits(minutes)? };
-    Some((clock.trim_end(), sign * (digits(hours)? * 3600 + minutes * 60)))
+    let seconds = i64::try_from(digits(hours)? * 3600 + minutes * 60).ok()?;
+    Some((clock.trim_end(), sign * seconds))
 }
 
-fn digits(text: &str) -> Option<i64> {
+fn digits(text: &str) -> Option<u64> {
     let plain = (1..=4).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     if plain { text.parse().ok() } else { None }
-}
-
-/// Days from 1970-01-01 to a date of the Gregorian calendar.
-const fn days(year: i64, month: i64, day: i64) -> i64 {
-    // Years begin in March, so that the leap day is the last of its year.
-    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let leap_days = year / 4 - year / 100 + year / 400;
-    year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 
 #[cfg(test)]

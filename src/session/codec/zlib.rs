@@ -1,10 +1,10 @@
-//! Compressed payloads, of which only so much is ever inflated.
+//! Compressed payloads, inflated up to a limit.
 
 use std::io::Read as _;
 
-use crate::session::{Reason, Rejected};
+use crate::session::rejected::{Reason, Rejected};
 
-/// More than any session that arrived in a cookie; less than a bomb.
+/// Largest inflated payload: more than any session in a cookie, less than a bomb.
 const MAX_INFLATED: u64 = 256 * 1024;
 
 pub(crate) fn inflate(compressed: &[u8]) -> Result<Vec<u8>, Rejected> {

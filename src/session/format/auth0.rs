@@ -1,76 +1,79 @@
 //! nextjs-auth0: an encrypted token. Version 4 keeps its times in the payload,
 //! version 3 and express-openid-connect in the header.
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::{claims, crypto, json, jwe};
 use crate::session::cookie::Duplicate;
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, Jar, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
 use crate::session::store::Check;
-use crate::session::{Cookies, Opened, Rejected};
+use crate::session::value_notation::{Fit, Look, Sample};
 
 /// Next.js picks the last of several cookies.
-const HABITS: Habits = Habits {
+const CONVENTIONS: CookieConventions = CookieConventions {
     names: &["__session"],
     chunks: Some("__"),
     duplicate: Duplicate::Last,
-    ..Habits::NODE
+    ..CookieConventions::NODE
 };
 /// The layout of version 3.
-const OLDER: Habits = Habits { names: &["appSession"], chunks: Some("."), ..HABITS };
+const OLDER: CookieConventions =
+    CookieConventions { names: &["appSession"], chunks: Some("."), ..CONVENTIONS };
 
 struct Auth0 {
-    jar: Jar,
     older: Jar,
     keys: Vec<jwe::Key>,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let (jar, older) = (settings.jar(HABITS), settings.jar(OLDER));
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "auth0",
+    read,
+    hints: Hints { names: &["appSession"], look, ..Hints::NONE },
+    schema: include_str!("auth0.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let (jar, older) = (settings.jar(CONVENTIONS), settings.jar(OLDER));
     let secrets = settings.secrets()?;
     let encryption = jwe::Encryption::A256Gcm;
     let keys = secrets.iter().filter_map(|secret| {
         let secret = crypto::hkdf(secret, b"", b"JWE CEK", encryption.key_length())?;
         Some(jwe::Key { encryption, secret })
     });
-    Some(Box::new(Auth0 { keys: keys.collect(), jar: jar?, older: older? }))
+    let (jar, older) = (jar?, older?);
+    let jar = jar.with_companions(older.names().to_vec(), OLDER.chunks);
+    Some(Compiled::new(jar, Auth0 { keys: keys.collect(), older }).with_user_id("/user/sub"))
 }
 
-impl Format for Auth0 {
-    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = match self.jar.find_optional(cookies)? {
+impl Verify for Auth0 {
+    fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = match sent.find_optional()? {
             Some(found) => found,
-            None => self.older.find_optional(cookies)?.ok_or_else(|| self.jar.missing())?,
+            None => {
+                let older = sent.with_jar(&self.older).find_optional()?;
+                older.ok_or_else(|| sent.missing())?
+            }
         };
         let token = jwe::open(&found.value, self.keys.iter())?;
         let session = json::parse(&token.plaintext)?;
         let ends = [claims::expires_at(&token.header, now)?, claims::expires_at(&session, now)?];
         let expires_at = ends.into_iter().flatten().min();
-        Ok(Check::Known(Opened { session, expires_at }))
+        Ok(Check::Known(OpenedSession { session, expires_at }))
     }
 
-    fn jar(&self) -> &Jar {
-        &self.jar
+    fn picked(&self, sent: SentCookies<'_>) -> Vec<String> {
+        let picked = sent.picked();
+        if picked.is_empty() { sent.with_jar(&self.older).picked() } else { picked }
     }
 
-    fn user_id(&self) -> Option<&str> {
-        Some("/user/sub")
+    fn is_judged(&self, jar: &Jar, name: &[u8]) -> bool {
+        jar.reads_cookie(name)
     }
+}
 
-    fn looks_at(&self, name: &[u8]) -> bool {
-        self.jar.looks_at(name) || self.older.looks_at(name)
-    }
-
-    fn resembles(&self, folded: &[u8]) -> bool {
-        self.jar.resembles(folded) || self.older.resembles(folded)
-    }
-
-    fn is_judged(&self, name: &[u8]) -> bool {
-        self.looks_at(name)
-    }
-
-    fn picked(&self, cookies: Cookies<'_>) -> Vec<String> {
-        let picked = self.jar.picked(cookies);
-        if picked.is_empty() { self.older.picked(cookies) } else { picked }
-    }
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    let text = "an encrypted token of next-auth 4 or Auth0";
+    sample.is_encrypted_with("A256GCM").then_some(Look::new(Fit::Possible, text))
 }

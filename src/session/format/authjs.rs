@@ -1,28 +1,41 @@
 //! Auth.js 5: an encrypted token under a key bound to the cookie's name.
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::{claims, crypto, jwe};
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
 use crate::session::store::Check;
-use crate::session::{Cookies, Opened, Rejected};
+use crate::session::value_notation::{Fit, Look, Sample};
 
-const HABITS: Habits = Habits {
+const CONVENTIONS: CookieConventions = CookieConventions {
     names: &["__Secure-authjs.session-token", "authjs.session-token"],
     chunks: Some("."),
     reads_prefix: true,
-    ..Habits::NODE
+    ..CookieConventions::NODE
 };
 
 struct AuthJs {
-    jar: Jar,
     /// For each name of the jar, because the name is the salt: a `__Secure-`
     /// token does not open under the plain name.
     keys: Vec<(String, Vec<jwe::Key>)>,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(HABITS);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "authjs",
+    read,
+    hints: Hints {
+        names: &["authjs.session-token"],
+        look,
+        also_check: "; the key also depends on the name under which the app sets the cookie",
+        ..Hints::NONE
+    },
+    schema: include_str!("authjs.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar(CONVENTIONS);
     let secrets = settings.secrets()?;
     let jar = jar?;
     let keys = |name: &String| {
@@ -38,22 +51,24 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
         });
         (name.clone(), keys.collect())
     };
-    Some(Box::new(AuthJs { keys: jar.names().iter().map(keys).collect(), jar }))
+    let keys = jar.names().iter().map(keys).collect();
+    Some(Compiled::new(jar, AuthJs { keys }).with_user_id("/sub"))
 }
 
-impl Format for AuthJs {
-    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = self.jar.find(cookies)?;
+impl Verify for AuthJs {
+    fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = sent.find()?;
         let keys = self.keys.iter().filter(|(name, _)| name == found.name);
         let token = jwe::open(&found.value, keys.flat_map(|(_, keys)| keys))?;
         claims::session(&token.plaintext, now).map(Check::Known)
     }
+}
 
-    fn jar(&self) -> &Jar {
-        &self.jar
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    if sample.is_encrypted_with("A256GCM") {
+        let text = "an encrypted token of next-auth 4 or Auth0";
+        return Some(Look::new(Fit::Possible, text));
     }
-
-    fn user_id(&self) -> Option<&str> {
-        Some("/sub")
-    }
+    let text = "an encrypted token of Auth.js 5";
+    sample.is_encrypted_with("A256CBC-HS512").then_some(Look::new(Fit::Likely, text))
 }

@@ -1,5 +1,5 @@
-//! Clerk: a token of about a minute that the browser renews, beside a cookie
-//! that says since when anybody is signed in.
+//! Clerk: a token valid for about a minute that the browser renews, and a cookie
+//! with the time of the sign-in beside it.
 
 use std::cmp::Reverse;
 
@@ -8,38 +8,47 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use serde_json::Value;
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::document::OneOrMany;
 use crate::session::codec::algorithm::Algorithm;
-use crate::session::codec::keys::{Keys, RemoteKeys};
+use crate::session::codec::verifying_keys::Keys;
 use crate::session::codec::{claims, jws};
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
 use crate::session::key_settings;
+use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
 use crate::session::store::Check;
-use crate::session::{Cookies, Opened, Reason, Rejected};
+use crate::session::value_notation::{Fit, Look, Notation, Sample};
 
-const HABITS: Habits = Habits { names: &["__session"], ..Habits::NODE };
+const CONVENTIONS: CookieConventions =
+    CookieConventions { names: &["__session"], ..CookieConventions::NODE };
 
 /// Categories of session tokens; machine tokens have others.
 const CATEGORIES: [&str; 2] = ["cl_B7d4PD111AAA", "cl_I7d4PD111III"];
 
 struct Clerk {
-    /// Both names, the one with the instance's suffix first.
-    jar: Jar,
+    /// Those with the instance's suffix first.
     pairs: Vec<Pair>,
     keys: Keys,
     authorized_parties: Option<Vec<String>>,
 }
 
-/// A session cookie and the cookie that tells since when it may be used.
+/// A session cookie and the cookie with the time from which it may be used.
 struct Pair {
     session: String,
     since: String,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let plain = settings.jar(HABITS);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "clerk",
+    read,
+    hints: Hints { look, key: "key", ..Hints::NONE },
+    schema: include_str!("clerk.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let plain = settings.jar(CONVENTIONS);
     let publishable_key = settings.secret("publishable_key");
     let authorized_parties = settings.get::<OneOrMany<String>>("authorized_parties");
     if authorized_parties.as_ref().is_some_and(|list| list.0.is_empty()) {
@@ -54,54 +63,42 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
         pairs.insert(0, Pair { session, since: format!("__client_uat_{suffix}") });
     }
     let names = pairs.iter().map(|pair| pair.session.clone()).collect();
-    Some(Box::new(Clerk {
-        jar: plain.renamed(names),
-        pairs,
-        keys,
-        authorized_parties: authorized_parties.map(|list| list.0),
-    }))
+    let since = pairs.iter().map(|pair| pair.since.clone()).collect();
+    let jar = plain.renamed(names).with_companions(since, None);
+    let remote = keys.remote();
+    let authorized_parties = authorized_parties.map(|list| list.0);
+    let compiled = Compiled::new(jar, Clerk { pairs, keys, authorized_parties });
+    Some(compiled.with_user_id("/sub").with_remote_keys(remote))
 }
 
-/// What tells the cookies of several Clerk instances on one site apart.
+/// The suffix that tells the cookies of several Clerk instances on one site apart.
 fn suffix(publishable_key: &[u8]) -> String {
     let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, publishable_key);
     URL_SAFE.encode(digest).chars().take(8).collect()
 }
 
-impl Format for Clerk {
-    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Check<Opened>, Rejected> {
+impl Verify for Clerk {
+    fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
         let mut pairs: Vec<_> = self.pairs.iter().collect();
         // Of two sessions Clerk takes the later one, else the one with the suffix.
-        pairs.sort_by_cached_key(|pair| Reverse(self.issued(pair, cookies)));
+        pairs.sort_by_cached_key(|pair| Reverse(issued(pair, sent)));
         let mut rejected = None;
         for pair in pairs {
-            match self.open_pair(pair, cookies, now) {
+            match self.open_pair(pair, sent, now) {
                 Ok(Some(opened)) => return Ok(Check::Known(opened)),
                 Ok(None) => {}
                 Err(reason) => rejected = rejected.or(Some(reason)),
             }
         }
-        Err(rejected.unwrap_or_else(|| self.jar.missing()))
-    }
-
-    fn jar(&self) -> &Jar {
-        &self.jar
-    }
-
-    fn user_id(&self) -> Option<&str> {
-        Some("/sub")
-    }
-
-    fn looks_at(&self, name: &[u8]) -> bool {
-        self.jar.looks_at(name) || self.pairs.iter().any(|pair| name == pair.since.as_bytes())
+        Err(rejected.unwrap_or_else(|| sent.missing()))
     }
 
     /// Clerk sets both, and takes the later one as `open` does.
-    fn picked(&self, _cookies: Cookies<'_>) -> Vec<String> {
-        self.jar.names().to_vec()
+    fn picked(&self, sent: SentCookies<'_>) -> Vec<String> {
+        sent.jar.names().to_vec()
     }
 
-    /// A new token comes every minute. `fva` says how many minutes ago its user
+    /// A new token comes every minute. `fva` holds the minutes since its user
     /// proved who they are.
     fn signed_in_at(&self, session: &Value) -> Option<u64> {
         let minutes = session.pointer("/fva/0")?.as_u64()?;
@@ -112,28 +109,25 @@ impl Format for Clerk {
     fn renewed_id<'s>(&self, session: &'s Value) -> Option<&'s str> {
         claims::text(session, "sid")
     }
+}
 
-    fn remote_keys(&self) -> Option<&RemoteKeys> {
-        self.keys.remote()
-    }
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    let Notation::Token(claims) = &sample.notation else { return None };
+    Some(if claims.get("sid").is_some() && claims.get("azp").is_some() {
+        Look::new(Fit::Likely, "a session token of Clerk")
+    } else {
+        Look::new(Fit::Remote, "a signed token (JWT)")
+    })
 }
 
 impl Clerk {
-    /// When the token of a pair says it was issued, unless its user signed out.
-    /// Nothing is verified yet: this is the order in which they are tried.
-    fn issued(&self, pair: &Pair, cookies: Cookies<'_>) -> Option<u64> {
-        let since = self.jar.value(&pair.since, cookies).ok()??;
-        let token = self.jar.value(&pair.session, cookies).ok()??;
-        if *since == *b"0" { None } else { jws::unverified_seconds(&token, "iat") }
-    }
-
     fn open_pair(
         &self,
         pair: &Pair,
-        cookies: Cookies<'_>,
+        sent: SentCookies<'_>,
         now: u64,
-    ) -> Result<Option<Opened>, Rejected> {
-        let Some(token) = self.jar.value(&pair.session, cookies)? else { return Ok(None) };
+    ) -> Result<Option<OpenedSession>, Rejected> {
+        let Some(token) = sent.value(&pair.session)? else { return Ok(None) };
         let token = jws::verify(&token, &*self.keys.current()?, &[Algorithm::RS256])?;
         check_category(&token.header)?;
         let opened = token.session(now)?;
@@ -146,7 +140,7 @@ impl Clerk {
         claims::begun(&opened.session, "iat", now)?;
         self.check_party(&opened.session)?;
         check_pending(&opened.session)?;
-        self.check_signed_in(pair, &opened.session, cookies)?;
+        check_signed_in(pair, &opened.session, sent)?;
         Ok(Some(opened))
     }
 
@@ -159,27 +153,31 @@ impl Clerk {
         let detail = "`azp` is missing or not one of `authorized_parties`";
         Err(Rejected::new(Reason::WrongAudience, detail))
     }
+}
 
-    /// The token outlives a sign-out by up to a minute. This cookie is how the
-    /// browser tells servers: 0 is signed out, a later time another session.
-    fn check_signed_in(
-        &self,
-        pair: &Pair,
-        session: &Value,
-        cookies: Cookies<'_>,
-    ) -> Result<(), Rejected> {
-        let since = self.jar.value(&pair.since, cookies)?;
-        let since = since.and_then(|text| std::str::from_utf8(&text).ok()?.parse::<u64>().ok());
-        let issued = claims::seconds(session, "iat")?.unwrap_or(0);
-        match since {
-            Some(since) if since > 0 && since <= issued => Ok(()),
-            _ => {
-                let detail = format!(
-                    "cookie `{}` is missing, 0 or later than the token: signed out",
-                    pair.since
-                );
-                Err(Rejected::new(Reason::SignedOut, detail))
-            }
+/// The time at which the token of a pair claims to be issued, unless its user
+/// signed out.
+/// Nothing is verified yet: it only orders the pairs.
+fn issued(pair: &Pair, sent: SentCookies<'_>) -> Option<u64> {
+    let since = sent.value(&pair.since).ok()??;
+    let token = sent.value(&pair.session).ok()??;
+    if *since == *b"0" { None } else { jws::unverified_seconds(&token, "iat") }
+}
+
+/// The token outlives a sign-out by up to a minute. This cookie is how the
+/// browser tells servers: 0 is signed out, a later time another session.
+fn check_signed_in(pair: &Pair, session: &Value, sent: SentCookies<'_>) -> Result<(), Rejected> {
+    let since = sent.value(&pair.since)?;
+    let since = since.and_then(|text| std::str::from_utf8(&text).ok()?.parse::<u64>().ok());
+    let issued = claims::seconds(session, "iat")?.unwrap_or(0);
+    match since {
+        Some(since) if since > 0 && since <= issued => Ok(()),
+        _ => {
+            let detail = format!(
+                "cookie `{}` is missing, 0 or later than the token: signed out",
+                pair.since
+            );
+            Err(Rejected::new(Reason::SignedOut, detail))
         }
     }
 }

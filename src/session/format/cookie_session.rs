@@ -1,49 +1,52 @@
 //! cookie-session (Express): JSON in one cookie, its signature in another.
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::keygrip::{self, Keygrip};
 use crate::session::codec::{base64, json};
 use crate::session::cookie::Encoding;
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::key_settings;
+use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
 use crate::session::store::Check;
-use crate::session::{Cookies, Opened, Rejected};
+use crate::session::value_notation::{Fit, Look, Notation, Sample};
 
-const HABITS: Habits = Habits { names: &["session"], encoding: Encoding::Raw, ..Habits::NODE };
+const CONVENTIONS: CookieConventions =
+    CookieConventions { names: &["session"], encoding: Encoding::Raw, ..CookieConventions::NODE };
 
 struct CookieSession {
-    jar: Jar,
     keys: Keygrip,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(HABITS);
-    let keys = Keygrip::read(settings)?;
-    Some(Box::new(CookieSession { jar: jar?, keys }))
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "cookie-session",
+    read,
+    hints: Hints {
+        look,
+        also_check: "; or `digest` is not that of the app's Keygrip",
+        ..Hints::NONE
+    },
+    schema: include_str!("cookie_session.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar(CONVENTIONS);
+    let keys = key_settings::keygrip(settings)?;
+    Some(Compiled::new(keygrip::with_signatures(jar?), CookieSession { keys }))
 }
 
-impl Format for CookieSession {
-    fn open(&self, cookies: Cookies<'_>, _now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = self.keys.find(&self.jar, cookies)?;
+impl Verify for CookieSession {
+    fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = self.keys.find(sent)?;
         let text = base64::decode(&found.value)
             .ok_or_else(|| Rejected::malformed("the value is not base64"))?;
         // `maxAge` is an attribute for the browser; the value itself never ends.
-        Ok(Check::Known(Opened { session: json::parse(&text)?, expires_at: None }))
+        Ok(Check::Known(OpenedSession { session: json::parse(&text)?, expires_at: None }))
     }
+}
 
-    fn jar(&self) -> &Jar {
-        &self.jar
-    }
-
-    fn user_id(&self) -> Option<&str> {
-        None
-    }
-
-    fn looks_at(&self, name: &[u8]) -> bool {
-        self.jar.looks_at(name) || keygrip::is_companion(&self.jar, name)
-    }
-
-    fn resembles(&self, folded: &[u8]) -> bool {
-        self.jar.resembles(folded) || keygrip::resembles_companion(&self.jar, folded)
-    }
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    let Notation::Json(_) = &sample.notation else { return None };
+    Some(Look::new(Fit::Possible, "JSON in base64, as cookie-session writes it"))
 }

@@ -1,44 +1,54 @@
 //! express-session: a signed session id; the session itself is in Redis, or in
 //! a table.
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::{base64, json};
-use crate::session::cookie_names::{Habits, Jar};
-use crate::session::settings::{Settings, StoreSettings};
-use crate::session::store::{self, Answer, Cell, Check, Engine, Question, Store};
-use crate::session::{Cookies, Opened, Reason, Rejected};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::{Reason, Rejected};
+use crate::session::settings::{Settings, StoreTable};
+use crate::session::store::{self, Cell, Check, Engine, Question, StoreAnswer};
+use crate::session::value_notation::{Look, Notation, Sample};
 
-const HABITS: Habits = Habits { names: &["connect.sid"], ..Habits::NODE };
+const CONVENTIONS: CookieConventions =
+    CookieConventions { names: &["connect.sid"], ..CookieConventions::NODE };
 
 struct ExpressSession {
-    jar: Jar,
     keys: Vec<MacKey>,
-    store: Store,
-    place: Place,
+    records: Records,
 }
 
-/// How the app's session store keeps sessions: as connect-redis, or as
+/// The layout of the app's session store: that of connect-redis, or that of
 /// connect-pg-simple and its like.
-enum Place {
+enum Records {
     Redis { prefix: String },
     Row { table: String, id: String, session: String, expires: String },
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(HABITS);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "express-session",
+    read,
+    hints: Hints { names: &["connect.sid"], look, ..Hints::NONE },
+    schema: include_str!("express_session.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar(CONVENTIONS);
     let store = settings.needed_store(&[Engine::Redis, Engine::Sql]).map(|mut store| {
-        let place = Place::read(&mut store);
-        (store.finish(), place)
+        let records = Records::from_store(&mut store);
+        (store.finish(), records)
     });
     let secrets = settings.secrets()?;
     let keys = secrets.iter().map(|secret| MacKey::new(Hash::Sha256, secret.bytes()));
-    let (store, place) = store?;
-    Some(Box::new(ExpressSession { keys: keys.collect(), jar: jar?, store, place }))
+    let (store, records) = store?;
+    let verifier = ExpressSession { keys: keys.collect(), records };
+    let compiled = Compiled::new(jar?, verifier).with_user_id("/passport/user");
+    Some(compiled.with_store(Some(store)))
 }
 
-impl Place {
-    fn read(store: &mut StoreSettings<'_>) -> Self {
+impl Records {
+    fn from_store(store: &mut StoreTable<'_>) -> Self {
         if store.engine() == Engine::Redis {
             return Self::Redis { prefix: store.text("prefix", "sess:") };
         }
@@ -51,9 +61,9 @@ impl Place {
     }
 }
 
-impl Format for ExpressSession {
-    fn open(&self, cookies: Cookies<'_>, _now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = self.jar.find(cookies)?;
+impl Verify for ExpressSession {
+    fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = sent.find()?;
         let Some(signed) = found.text()?.strip_prefix("s:") else {
             let detail = "the value is not signed: it does not start with `s:`";
             return Err(Rejected::new(Reason::BadSignature, detail));
@@ -67,9 +77,9 @@ impl Format for ExpressSession {
             return Err(Rejected::bad_signature(self.keys.len()));
         }
         store::check_signed_id(id)?;
-        Ok(match &self.place {
-            Place::Redis { prefix } => Question::redis(prefix, id),
-            Place::Row { table, id: column, .. } => {
+        Ok(match &self.records {
+            Records::Redis { prefix } => Question::redis(prefix, id),
+            Records::Row { table, id: column, .. } => {
                 Question::row(table, &[(column, Cell::Text(id.to_owned()))])
             }
         })
@@ -80,29 +90,26 @@ impl Format for ExpressSession {
     fn answered(
         &self,
         _question: &Question,
-        answer: Answer,
+        answer: StoreAnswer,
         now: u64,
-    ) -> Result<Check<Opened>, Rejected> {
-        let (value, expires_at) = match &self.place {
-            Place::Redis { .. } => answer.redis(now)?,
-            Place::Row { session, expires, .. } => {
+    ) -> Result<Check<OpenedSession>, Rejected> {
+        let (value, expires_at) = match &self.records {
+            Records::Redis { .. } => answer.redis(now)?,
+            Records::Row { session, expires, .. } => {
                 let row = answer.row()?;
                 let value = row.get(session)?.bytes().unwrap_or_default().to_vec();
                 (value, Some(row.time(expires)?))
             }
         };
-        Ok(Check::Known(Opened { session: json::parse(&value)?, expires_at }))
+        Ok(Check::Known(OpenedSession { session: json::parse(&value)?, expires_at }))
     }
+}
 
-    fn store(&self) -> Option<&Store> {
-        Some(&self.store)
-    }
-
-    fn jar(&self) -> &Jar {
-        &self.jar
-    }
-
-    fn user_id(&self) -> Option<&str> {
-        Some("/passport/user")
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    match sample.notation {
+        Notation::Signed { content, mac } if mac.len() == 43 && content.starts_with("s:") => {
+            Look::sure("a signed express-session id")
+        }
+        _ => None,
     }
 }

@@ -5,15 +5,19 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use crypto_secretbox::aead::{Aead as _, KeyInit as _};
 use crypto_secretbox::{Key, Nonce, XSalsa20Poly1305};
 
-use super::Format;
-use crate::base::secret::{Secret, from_hex};
+use super::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::base::secret::Secret;
+use crate::base::text::from_hex;
 use crate::session::codec::{base64, json};
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
 use crate::session::store::Check;
-use crate::session::{Cookies, Opened, Rejected};
+use crate::session::value_notation::{Look, Notation, Sample};
 
-const HABITS: Habits = Habits { names: &["session"], ..Habits::NODE };
+const CONVENTIONS: CookieConventions =
+    CookieConventions { names: &["session"], ..CookieConventions::NODE };
 
 /// A day and a second: the library's default.
 const MAX_AGE: u64 = 86401;
@@ -24,17 +28,23 @@ const SALT: [u8; 16] = [
 ];
 
 struct SecureSession {
-    jar: Jar,
     boxes: Vec<XSalsa20Poly1305>,
     max_age: u64,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(HABITS);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "fastify-secure-session",
+    read,
+    hints: Hints { look, also_check: "; or `salt` is not the app's", ..Hints::NONE },
+    schema: include_str!("fastify_secure_session.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar(CONVENTIONS);
     let max_age = settings.seconds("max_age").unwrap_or(MAX_AGE);
     let keys = read_keys(settings)?;
     let boxes = keys.iter().map(|key| XSalsa20Poly1305::new(Key::from_slice(key)));
-    Some(Box::new(SecureSession { boxes: boxes.collect(), jar: jar?, max_age }))
+    Some(Compiled::new(jar?, SecureSession { boxes: boxes.collect(), max_age }))
 }
 
 /// `keys` of 32 bytes, or `secret` stretched with `salt`.
@@ -86,9 +96,9 @@ fn stretch(secret: &Secret, salt: &[u8; 16]) -> Option<[u8; 32]> {
     Some(key)
 }
 
-impl Format for SecureSession {
-    fn open(&self, cookies: Cookies<'_>, _now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = self.jar.find(cookies)?;
+impl Verify for SecureSession {
+    fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = sent.find()?;
         let parts = found.text()?.split_once(';');
         let (sealed, nonce) =
             parts.ok_or_else(|| Rejected::malformed("the value has no nonce after `;`"))?;
@@ -106,14 +116,13 @@ impl Format for SecureSession {
             .and_then(|time| time.as_u64())
             .ok_or_else(|| Rejected::malformed("the session has no time (`__ts`)"))?;
         let expires_at = Some(written.saturating_add(self.max_age));
-        Ok(Check::Known(Opened { session, expires_at }))
+        Ok(Check::Known(OpenedSession { session, expires_at }))
     }
+}
 
-    fn jar(&self) -> &Jar {
-        &self.jar
-    }
-
-    fn user_id(&self) -> Option<&str> {
-        None
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    match sample.notation {
+        Notation::Boxed => Look::sure("a session of @fastify/secure-session"),
+        _ => None,
     }
 }

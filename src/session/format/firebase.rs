@@ -2,30 +2,39 @@
 
 use std::sync::Arc;
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::document::Value as Setting;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
-use crate::session::codec::keys::{Key, KeySet, Keys, RemoteKeys};
+use crate::session::codec::verifying_keys::{Key, KeySet, Keys, RemoteKeys};
 use crate::session::codec::{claims, jws};
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
 use crate::session::store::Check;
-use crate::session::{Cookies, Opened, Reason, Rejected};
+use crate::session::value_notation::{Fit, Look, Notation, Sample};
 
 /// The cookie's name is the app's choice; these are the two in the guides.
-const HABITS: Habits = Habits { names: &["__session", "session"], ..Habits::NODE };
+const CONVENTIONS: CookieConventions =
+    CookieConventions { names: &["__session", "session"], ..CookieConventions::NODE };
 
 const CERTIFICATES: &str = "https://identitytoolkit.googleapis.com/v1/sessionCookiePublicKeys";
 
 struct Firebase {
-    jar: Jar,
     keys: Keys,
     expected: Expected,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(HABITS);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "firebase",
+    read,
+    hints: Hints { look, key: "key", ..Hints::NONE },
+    schema: include_str!("firebase.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar(CONVENTIONS);
     let project: Option<String> = settings.table().need("project_id", "the Firebase project's id");
     let keys = read_certificates(settings)?;
     let project = project?;
@@ -33,7 +42,9 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
         issuer: Some(vec![format!("https://session.firebase.google.com/{project}")]),
         audience: Some(vec![project]),
     };
-    Some(Box::new(Firebase { jar: jar?, keys, expected }))
+    let remote = keys.remote();
+    let compiled = Compiled::new(jar?, Firebase { keys, expected });
+    Some(compiled.with_user_id("/sub").with_remote_keys(remote))
 }
 
 /// `certs` as one JSON document or as a table of certificates by id; without it
@@ -44,7 +55,8 @@ fn read_certificates(settings: &mut Settings<'_, '_>) -> Option<Keys> {
         None => Some(CERTIFICATES.to_owned()),
     };
     let Some(at) = settings.table().take("certs") else {
-        return Some(Keys::Remote(RemoteKeys::new(url?, KeySet::from_certificates)));
+        let keys = RemoteKeys::new(url?, KeySet::from_certificates);
+        return Some(Keys::Remote(Arc::new(keys)));
     };
     if settings.table().peek("certs_url").is_some() {
         settings.problem("`certs` and `certs_url` are both set; keep one of them");
@@ -68,9 +80,9 @@ fn read_certificates(settings: &mut Settings<'_, '_>) -> Option<Keys> {
     Some(Keys::Fixed(Arc::new(set?)))
 }
 
-impl Format for Firebase {
-    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = self.jar.find(cookies)?;
+impl Verify for Firebase {
+    fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = sent.find()?;
         let token = jws::verify(&found.value, &*self.keys.current()?, &[Algorithm::RS256])?;
         if claims::text(&token.header, "kid").is_none() {
             let detail = "the token names no key (`kid`)";
@@ -95,16 +107,18 @@ impl Format for Firebase {
         }
         Ok(Check::Known(opened))
     }
+}
 
-    fn jar(&self) -> &Jar {
-        &self.jar
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    let Notation::Token(claims) = &sample.notation else { return None };
+    let issuer = claims::text(claims, "iss").unwrap_or_default();
+    if issuer.starts_with("https://session.firebase.google.com/") {
+        return Look::sure("a Firebase session cookie");
     }
-
-    fn user_id(&self) -> Option<&str> {
-        Some("/sub")
+    if issuer.starts_with("https://securetoken.google.com/") {
+        return Look::sure("a Firebase ID token, which is no session cookie");
     }
-
-    fn remote_keys(&self) -> Option<&RemoteKeys> {
-        self.keys.remote()
-    }
+    // Google's tokens name no authorized party.
+    let text = "a signed token (JWT)";
+    claims.get("azp").is_none().then_some(Look::new(Fit::Remote, text))
 }

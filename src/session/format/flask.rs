@@ -2,40 +2,54 @@
 
 use serde_json::Value;
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::{base64, itsdangerous, json, zlib};
 use crate::session::cookie::Encoding;
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
 use crate::session::store::Check;
-use crate::session::{Cookies, Opened, Rejected};
+use crate::session::value_notation::{Fit, Look, Notation, Sample};
 
-const HABITS: Habits = Habits { names: &["session"], encoding: Encoding::Raw, ..Habits::NODE };
+const CONVENTIONS: CookieConventions =
+    CookieConventions { names: &["session"], encoding: Encoding::Raw, ..CookieConventions::NODE };
 
 /// `PERMANENT_SESSION_LIFETIME`, which limits every session, permanent or not.
 const MAX_AGE: u64 = 31 * 86400;
 
 struct Flask {
-    jar: Jar,
     keys: Vec<MacKey>,
     max_age: u64,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(HABITS);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "flask",
+    read,
+    hints: Hints {
+        look,
+        also_check: "; or the app is one of Starlette (FastAPI), whose sessions can look the same",
+        ..Hints::NONE
+    },
+    schema: include_str!("flask.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar(CONVENTIONS);
     let max_age = settings.seconds("max_age").unwrap_or(MAX_AGE);
     let secrets = settings.secrets()?;
     let keys = secrets.iter().map(|secret| {
         let derived = MacKey::new(Hash::Sha1, secret.bytes()).sign(b"cookie-session");
         MacKey::new(Hash::Sha1, &derived)
     });
-    Some(Box::new(Flask { keys: keys.collect(), jar: jar?, max_age }))
+    let verifier = Flask { keys: keys.collect(), max_age };
+    Some(Compiled::new(jar?, verifier).with_user_id("/_user_id"))
 }
 
-impl Format for Flask {
-    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = self.jar.find(cookies)?;
+impl Verify for Flask {
+    fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = sent.find()?;
         let signed = itsdangerous::verify(found.text()?, '.', &self.keys)?;
         let issued = itsdangerous::timestamp_bytes(signed.timestamp)?;
         let expires_at = itsdangerous::expires_at(issued, Some(self.max_age), now)?;
@@ -48,16 +62,17 @@ impl Format for Flask {
             None => decode(signed.payload)?,
         };
         let session = untag(json::parse(&text)?);
-        Ok(Check::Known(Opened { session, expires_at }))
+        Ok(Check::Known(OpenedSession { session, expires_at }))
     }
+}
 
-    fn jar(&self) -> &Jar {
-        &self.jar
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    let Notation::Timed { payload, separator: '.', .. } = sample.notation else { return None };
+    if payload.starts_with('.') || payload.len() % 4 != 0 {
+        return Look::sure("a Flask session");
     }
-
-    fn user_id(&self) -> Option<&str> {
-        Some("/_user_id")
-    }
+    let text = "a value signed by itsdangerous (Flask, Starlette)";
+    Some(Look::new(Fit::Likely, text))
 }
 
 /// Takes Flask's tags off: `{" u": hex}` is a UUID, `{" t": […]}` a tuple,
@@ -96,8 +111,8 @@ fn untag_one(tag: &str, content: Value) -> Value {
         ),
         (" t", content) => untag(content),
         (" m", content) => content,
-        // Bytes and dates are no texts to the app, so they keep their tags here
-        // and are nobody's id.
+        // Bytes and dates are not texts to the app. They keep their tags here, so
+        // that they never pass for an id.
         (tag, content) => serde_json::json!({ tag: untag(content) }),
     }
 }

@@ -1,32 +1,42 @@
 //! h3's `useSession` (nuxt-auth-utils, TanStack Start, SolidStart): a seal
 //! around the session's id, its birth and the app's data.
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::{iron, json};
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::key_settings;
+use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
 use crate::session::store::Check;
-use crate::session::{Cookies, Opened, Rejected};
+use crate::session::value_notation::{Fit, Look, Sample};
 
-const HABITS: Habits = Habits { names: &["nuxt-session", "h3"], ..Habits::NODE };
+const CONVENTIONS: CookieConventions =
+    CookieConventions { names: &["nuxt-session", "h3"], ..CookieConventions::NODE };
 
 struct H3Session {
-    jar: Jar,
     passwords: iron::Passwords,
     max_age: Option<u64>,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(HABITS);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "h3-session",
+    read,
+    hints: Hints { names: &["h3", "nuxt-session"], look, ..Hints::NONE },
+    schema: include_str!("h3_session.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar(CONVENTIONS);
     // h3 takes 0 for no `maxAge`.
     let max_age = settings.seconds("max_age").filter(|&max_age| max_age > 0);
-    let passwords = iron::Passwords::read(settings, None)?;
-    Some(Box::new(H3Session { jar: jar?, passwords, max_age }))
+    let passwords = key_settings::passwords(settings, None)?;
+    Some(Compiled::new(jar?, H3Session { passwords, max_age }))
 }
 
-impl Format for H3Session {
-    fn open(&self, cookies: Cookies<'_>, _now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = self.jar.find(cookies)?;
+impl Verify for H3Session {
+    fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = sent.find()?;
         let unsealed = iron::unseal(found.text()?, &self.passwords)?;
         let mut whole = json::parse(&unsealed.plaintext)?;
         let by_age = match self.max_age {
@@ -39,14 +49,14 @@ impl Format for H3Session {
         };
         let expires_at = [unsealed.expires_at(), by_age].into_iter().flatten().min();
         let session = whole.get_mut("data").map(serde_json::Value::take).unwrap_or_default();
-        Ok(Check::Known(Opened { session, expires_at }))
+        Ok(Check::Known(OpenedSession { session, expires_at }))
     }
+}
 
-    fn jar(&self) -> &Jar {
-        &self.jar
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    if sample.starts_with("Fe26.2**") {
+        return Some(Look::new(Fit::Possible, "an iron seal of h3 or yar"));
     }
-
-    fn user_id(&self) -> Option<&str> {
-        None
-    }
+    let text = "an iron-session seal";
+    sample.starts_with("Fe26.2*").then_some(Look::new(Fit::Possible, text))
 }

@@ -1,32 +1,40 @@
-//! Apps whose cookie nobody else can read: the app itself is asked who it is.
+//! Apps whose cookie only they can read: the app itself is asked who the user is.
 
 use std::borrow::Cow;
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::base::text::percent_decode;
 use crate::session::codec::json;
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
-use crate::session::store::{self, Answer, Check, Query, Question};
-use crate::session::{Cookies, Opened, Rejected};
+use crate::session::store::{self, Check, Query, Question, StoreAnswer};
 
-/// A sign-out goes unnoticed for so long.
+/// Longest time a sign-out goes unnoticed, in seconds.
 const CACHE_SECONDS: u64 = 10;
 
 struct Introspect {
-    jar: Jar,
     url: String,
-    cache_seconds: u64,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar_of_several(Habits::NODE);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "introspect",
+    read,
+    hints: Hints::NONE,
+    schema: include_str!("introspect.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar_of_several(CookieConventions::NODE);
     let cache_seconds = settings.seconds("cache_seconds").unwrap_or(CACHE_SECONDS);
     let url = settings.url("url", "url = \"http://app:8080/api/me\"");
-    Some(Box::new(Introspect { jar: jar?, url: url?, cache_seconds }))
+    let url = url?;
+    let compiled = Compiled::new(jar?, Introspect { url: url.clone() });
+    Some(Compiled { app_url: Some(url), cache_seconds: Some(cache_seconds), ..compiled })
 }
 
-/// Whatever the app makes of escapes, once or twice: the same for all of them.
+/// Unescaped to the end: the app may unescape once or twice.
 fn unescaped(mut value: Vec<u8>) -> Vec<u8> {
     while let Cow::Owned(decoded) = percent_decode(&value) {
         if decoded == value {
@@ -37,14 +45,14 @@ fn unescaped(mut value: Vec<u8>) -> Vec<u8> {
     value
 }
 
-impl Format for Introspect {
-    fn open(&self, cookies: Cookies<'_>, _now: u64) -> Result<Check<Opened>, Rejected> {
+impl Verify for Introspect {
+    fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
         let mut any = false;
-        for name in self.jar.names() {
-            any |= self.jar.value(name, cookies)?.is_some();
+        for name in sent.jar.names() {
+            any |= sent.value(name)?.is_some();
         }
         if !any {
-            return Err(self.jar.missing());
+            return Err(sent.missing());
         }
         Ok(Check::Ask(Question::new(Query::App { url: self.url.clone() })))
     }
@@ -53,25 +61,17 @@ impl Format for Introspect {
     fn answered(
         &self,
         _question: &Question,
-        answer: Answer,
+        answer: StoreAnswer,
         _now: u64,
-    ) -> Result<Check<Opened>, Rejected> {
-        let Answer::App { body } = answer else { return Err(store::mismatch()) };
-        Ok(Check::Known(Opened { session: json::parse(&body)?, expires_at: None }))
+    ) -> Result<Check<OpenedSession>, Rejected> {
+        let StoreAnswer::App { body } = answer else { return Err(store::mismatch()) };
+        Ok(Check::Known(OpenedSession { session: json::parse(&body)?, expires_at: None }))
     }
 
-    fn asked_url(&self) -> Option<&str> {
-        Some(&self.url)
-    }
-
-    fn cache_seconds(&self) -> Option<u64> {
-        Some(self.cache_seconds)
-    }
-
-    /// What the jar picks for each name, however it is escaped.
-    fn session_id(&self, cookies: Cookies<'_>, _now: u64) -> Option<String> {
-        let values = self.jar.names().iter().map(|name| {
-            let value = self.jar.value(name, cookies).ok()??;
+    /// The values picked for each name, however they are escaped.
+    fn session_id(&self, sent: SentCookies<'_>) -> Option<String> {
+        let values = sent.jar.names().iter().map(|name| {
+            let value = sent.value(name).ok()??;
             Some(unescaped(value.into_owned()))
         });
         let values: Vec<_> = values.collect();
@@ -79,15 +79,7 @@ impl Format for Introspect {
     }
 
     /// The session is whatever the app makes of all of them.
-    fn picked(&self, _cookies: Cookies<'_>) -> Vec<String> {
-        self.jar.names().to_vec()
-    }
-
-    fn jar(&self) -> &Jar {
-        &self.jar
-    }
-
-    fn user_id(&self) -> Option<&str> {
-        None
+    fn picked(&self, sent: SentCookies<'_>) -> Vec<String> {
+        sent.jar.names().to_vec()
     }
 }

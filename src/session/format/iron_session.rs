@@ -3,20 +3,23 @@
 
 use serde_json::Value;
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::algorithm::Algorithm;
-use crate::session::codec::keys::{Keys, RemoteKeys};
+use crate::session::codec::verifying_keys::Keys;
 use crate::session::codec::{iron, json, jws};
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
 use crate::session::key_settings;
+use crate::session::pointer::Pointer;
+use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
 use crate::session::store::Check;
-use crate::session::{Cookies, Opened, Pointer, Reason, Rejected};
+use crate::session::value_notation::{Fit, Look, Sample};
 
-const HABITS: Habits = Habits { chunks: Some("."), ..Habits::NODE };
+const CONVENTIONS: CookieConventions =
+    CookieConventions { chunks: Some("."), ..CookieConventions::NODE };
 
 struct IronSession {
-    jar: Jar,
     passwords: iron::Passwords,
     token: Option<Token>,
 }
@@ -27,11 +30,24 @@ struct Token {
     keys: Keys,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(HABITS);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "iron-session",
+    read,
+    hints: Hints {
+        names: &["wos-session"],
+        look,
+        also_check: "; or `secrets` names it by another id",
+        ..Hints::NONE
+    },
+    schema: include_str!("iron_session.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar(CONVENTIONS);
     let token = read_token(settings);
-    let passwords = iron::Passwords::read(settings, Some("1"))?;
-    Some(Box::new(IronSession { jar: jar?, passwords, token }))
+    let passwords = key_settings::passwords(settings, Some("1"))?;
+    let remote = token.as_ref().and_then(|token| token.keys.remote());
+    Some(Compiled::new(jar?, IronSession { passwords, token }).with_remote_keys(remote))
 }
 
 fn read_token(settings: &mut Settings<'_, '_>) -> Option<Token> {
@@ -40,9 +56,9 @@ fn read_token(settings: &mut Settings<'_, '_>) -> Option<Token> {
     Some(Token { at: at.read()?, keys: keys? })
 }
 
-impl Format for IronSession {
-    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = self.jar.find(cookies)?;
+impl Verify for IronSession {
+    fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = sent.find()?;
         // The version after `~` is not authenticated and decides nothing.
         let seal = found.text()?.split('~').next().unwrap_or_default();
         let unsealed = iron::unseal(seal, &self.passwords)?;
@@ -52,24 +68,18 @@ impl Format for IronSession {
             None => None,
         };
         let expires_at = [unsealed.expires_at(), token_end].into_iter().flatten().min();
-        Ok(Check::Known(Opened { session, expires_at }))
-    }
-
-    fn jar(&self) -> &Jar {
-        &self.jar
-    }
-
-    fn user_id(&self) -> Option<&str> {
-        None
-    }
-
-    fn remote_keys(&self) -> Option<&RemoteKeys> {
-        self.token.as_ref()?.keys.remote()
+        Ok(Check::Known(OpenedSession { session, expires_at }))
     }
 }
 
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    // A seal without a password id is one of h3 or yar.
+    let is_own = sample.starts_with("Fe26.2*") && !sample.starts_with("Fe26.2**");
+    is_own.then_some(Look::new(Fit::Likely, "an iron-session seal"))
+}
+
 impl Token {
-    /// When the token ends, once it is verified.
+    /// Verifies the token and returns its end.
     fn expires_at(&self, session: &Value, now: u64) -> Result<u64, Rejected> {
         let token = self.at.find(session).and_then(Value::as_str).ok_or_else(|| {
             let detail = format!("the session is valid, but has no token at `{}`", self.at);

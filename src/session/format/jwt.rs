@@ -1,34 +1,42 @@
 //! A plain signed token in a cookie: home-grown logins and their many presets.
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::document::OneOrMany;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
-use crate::session::codec::jws;
-use crate::session::codec::keys::{Keys, RemoteKeys};
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::codec::verifying_keys::Keys;
+use crate::session::codec::{claims, jws};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
 use crate::session::key_settings;
+use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
 use crate::session::store::Check;
-use crate::session::{Cookies, Opened, Reason, Rejected};
+use crate::session::value_notation::{Fit, Look, Notation, Sample};
 
 struct Jwt {
-    jar: Jar,
     keys: Keys,
     algorithms: Vec<Algorithm>,
     expected: Expected,
     expiry: Expiry,
 }
 
-/// Whether a token without `exp` is a session.
+/// The rule for tokens without `exp`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Expiry {
     Optional,
     Required,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(Habits::NODE);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "jwt",
+    read,
+    hints: Hints { names: &["fastapiusersauth", "payload-token"], look, ..Hints::NONE },
+    schema: include_str!("jwt.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar(CookieConventions::NODE);
     let expected = Expected {
         issuer: settings.get::<OneOrMany<String>>("issuer").map(|list| list.0),
         audience: settings.get::<OneOrMany<String>>("audience").map(|list| list.0),
@@ -38,12 +46,14 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
         Some(true) | None => Expiry::Required,
     };
     let (keys, algorithms) = key_settings::any(settings)?;
-    Some(Box::new(Jwt { jar: jar?, keys, algorithms, expected, expiry }))
+    let remote = keys.remote();
+    let compiled = Compiled::new(jar?, Jwt { keys, algorithms, expected, expiry });
+    Some(compiled.with_user_id("/sub").with_remote_keys(remote))
 }
 
-impl Format for Jwt {
-    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = self.jar.find(cookies)?;
+impl Verify for Jwt {
+    fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = sent.find()?;
         let token = jws::verify(&found.value, &*self.keys.current()?, &self.algorithms)?;
         let opened = token.session(now)?;
         if opened.expires_at.is_none() && self.expiry == Expiry::Required {
@@ -53,16 +63,12 @@ impl Format for Jwt {
         self.expected.check(&opened.session)?;
         Ok(Check::Known(opened))
     }
+}
 
-    fn jar(&self) -> &Jar {
-        &self.jar
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    let Notation::Token(claims) = &sample.notation else { return None };
+    if claims::text(claims, "iss").is_some_and(|issuer| issuer.ends_with("/auth/v1")) {
+        return Look::sure("an access token of Supabase");
     }
-
-    fn user_id(&self) -> Option<&str> {
-        Some("/sub")
-    }
-
-    fn remote_keys(&self) -> Option<&RemoteKeys> {
-        self.keys.remote()
-    }
+    Some(Look::new(Fit::Possible, "a signed token (JWT)"))
 }

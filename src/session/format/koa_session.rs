@@ -1,37 +1,54 @@
 //! koa-session: as cookie-session, with its end written into the JSON.
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::keygrip::{self, Keygrip};
 use crate::session::codec::{base64, json};
 use crate::session::cookie::Encoding;
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::key_settings;
+use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
-use crate::session::store::{self, Answer, Check, Engine, Question, Store};
-use crate::session::{Cookies, Opened, Rejected};
+use crate::session::store::{self, Check, Engine, Question, StoreAnswer};
+use crate::session::value_notation::{Look, Notation, Sample};
 
-const HABITS: Habits = Habits { names: &["koa.sess"], encoding: Encoding::Raw, ..Habits::NODE };
+const CONVENTIONS: CookieConventions =
+    CookieConventions { names: &["koa.sess"], encoding: Encoding::Raw, ..CookieConventions::NODE };
 
 struct KoaSession {
-    jar: Jar,
     keys: Keygrip,
-    /// An external store: the cookie is then the key to it.
-    external: Option<(Store, String)>,
+    /// The prefix in an external store: the cookie is then the key to it.
+    prefix: Option<String>,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(HABITS);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "koa-session",
+    read,
+    hints: Hints {
+        names: &["koa.sess"],
+        look,
+        also_check: "; or `digest` is not that of the app's Keygrip",
+        ..Hints::NONE
+    },
+    schema: include_str!("koa_session.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar(CONVENTIONS);
     let external = settings.store(&[Engine::Redis]).map(|mut store| {
         let prefix = store.text("prefix", "");
         (store.finish(), prefix)
     });
-    let keys = Keygrip::read(settings)?;
-    Some(Box::new(KoaSession { jar: jar?, keys, external }))
+    let keys = key_settings::keygrip(settings)?;
+    let (store, prefix) = external.unzip();
+    let verifier = KoaSession { keys, prefix };
+    Some(Compiled::new(keygrip::with_signatures(jar?), verifier).with_store(store))
 }
 
-impl Format for KoaSession {
-    fn open(&self, cookies: Cookies<'_>, _now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = self.keys.find(&self.jar, cookies)?;
-        if let Some((_, prefix)) = &self.external {
+impl Verify for KoaSession {
+    fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = self.keys.find(sent)?;
+        if let Some(prefix) = &self.prefix {
             let id = found.text()?;
             store::check_signed_id(id)?;
             return Ok(Question::redis(prefix, id));
@@ -44,37 +61,28 @@ impl Format for KoaSession {
     fn answered(
         &self,
         _question: &Question,
-        answer: Answer,
+        answer: StoreAnswer,
         now: u64,
-    ) -> Result<Check<Opened>, Rejected> {
+    ) -> Result<Check<OpenedSession>, Rejected> {
         let (value, key_end) = answer.redis(now)?;
-        let Opened { session, expires_at } = open_json(&value)?;
+        let OpenedSession { session, expires_at } = open_json(&value)?;
         let expires_at = [expires_at, key_end].into_iter().flatten().min();
-        Ok(Check::Known(Opened { session, expires_at }))
-    }
-
-    fn store(&self) -> Option<&Store> {
-        self.external.as_ref().map(|(store, _)| store)
-    }
-
-    fn jar(&self) -> &Jar {
-        &self.jar
-    }
-
-    fn user_id(&self) -> Option<&str> {
-        None
-    }
-
-    fn looks_at(&self, name: &[u8]) -> bool {
-        self.jar.looks_at(name) || keygrip::is_companion(&self.jar, name)
-    }
-
-    fn resembles(&self, folded: &[u8]) -> bool {
-        self.jar.resembles(folded) || keygrip::resembles_companion(&self.jar, folded)
+        Ok(Check::Known(OpenedSession { session, expires_at }))
     }
 }
 
-fn open_json(text: &[u8]) -> Result<Opened, Rejected> {
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    match &sample.notation {
+        Notation::Json(members)
+            if members.contains_key("_expire") || members.contains_key("_maxAge") =>
+        {
+            Look::sure("a session of koa-session")
+        }
+        _ => None,
+    }
+}
+
+fn open_json(text: &[u8]) -> Result<OpenedSession, Rejected> {
     let session = json::parse(text)?;
     let expires_at = match session.get("_expire") {
         None => None,
@@ -84,5 +92,5 @@ fn open_json(text: &[u8]) -> Result<Opened, Rejected> {
                 / 1000,
         ),
     };
-    Ok(Opened { session, expires_at })
+    Ok(OpenedSession { session, expires_at })
 }

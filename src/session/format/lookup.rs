@@ -1,37 +1,38 @@
 //! Opaque ids in a shared store: Lucia, hand-made session tables, Auth.js with
 //! the database strategy, PHP's own sessions.
 
-use aws_lc_rs::digest;
+use std::borrow::Cow;
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::base::digest::Digest;
+use crate::base::text;
 use crate::document::{At, FromNode};
 use crate::session::codec::{json, php};
-use crate::session::cookie_names::{Habits, Jar};
-use crate::session::settings::{Settings, StoreSettings};
-use crate::session::store::{self, Answer, Cell, Check, Engine, Question, Store};
-use crate::session::{Cookies, Opened, Rejected};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::Rejected;
+use crate::session::settings::{Settings, StoreTable};
+use crate::session::store::{self, Cell, Check, Engine, Question, StoreAnswer};
 
 struct Lookup {
-    jar: Jar,
     hash: Hashing,
-    store: Store,
-    place: Place,
+    records: Records,
 }
 
-/// What of the cookie's value is the id in the store.
+/// The way from the cookie's value to the id in the store.
 #[derive(Clone, Copy)]
 enum Hashing {
     Plain,
     Sha256Hex,
 }
 
-/// Where in the store the sessions are.
-enum Place {
+/// The place of the sessions in the store.
+enum Records {
     Redis { prefix: String, layout: Layout },
     Row { table: String, id: String, user: String, expires: Option<String> },
 }
 
-/// How a session in Redis is written.
+/// The notation of a session in Redis.
 #[derive(Clone, Copy)]
 enum Layout {
     Json,
@@ -39,44 +40,58 @@ enum Layout {
     PhpSession,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(Habits::NODE);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "lookup",
+    read,
+    hints: Hints { names: &["auth_session", "PHPSESSID"], ..Hints::NONE },
+    schema: include_str!("lookup.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar(CookieConventions::NODE);
     let hash = settings.get("hash").unwrap_or(Hashing::Plain);
     let mut store = settings.needed_store(&[Engine::Sql, Engine::Redis])?;
-    let place = read_place(&mut store);
+    let records = Records::from_store(&mut store);
+    let user_id = match &records {
+        Records::Redis { .. } => None,
+        Records::Row { user, .. } => Some(Cow::Owned(user.clone())),
+    };
     let store = store.finish();
-    Some(Box::new(Lookup { jar: jar?, hash, store, place: place? }))
+    let compiled = Compiled::new(jar?, Lookup { hash, records }).with_store(Some(store));
+    Some(Compiled { user_id, ..compiled })
 }
 
-fn read_place(store: &mut StoreSettings<'_>) -> Option<Place> {
-    if store.engine() == Engine::Redis {
-        let prefix = store.text("prefix", "");
-        return Some(Place::Redis { prefix, layout: store.get("format").unwrap_or(Layout::Json) });
+impl Records {
+    fn from_store(store: &mut StoreTable<'_>) -> Self {
+        if store.engine() == Engine::Redis {
+            let prefix = store.text("prefix", "");
+            return Self::Redis { prefix, layout: store.get("format").unwrap_or(Layout::Json) };
+        }
+        let id = store.identifier("id_column", "id");
+        let user = store.identifier("user_column", "user_id");
+        let table = store.identifier("table", "sessions");
+        let expires = store.identifier("expires_column", "");
+        Self::Row {
+            table,
+            id,
+            user: format!("/{user}"),
+            expires: Some(expires).filter(|name| !name.is_empty()),
+        }
     }
-    let id = store.identifier("id_column", "id");
-    let user = store.identifier("user_column", "user_id");
-    let table = store.identifier("table", "sessions");
-    let expires = store.identifier("expires_column", "");
-    Some(Place::Row {
-        table,
-        id,
-        user: format!("/{user}"),
-        expires: Some(expires).filter(|name| !name.is_empty()),
-    })
 }
 
-impl Format for Lookup {
-    fn open(&self, cookies: Cookies<'_>, _now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = self.jar.find(cookies)?;
+impl Verify for Lookup {
+    fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = sent.find()?;
         let sent = found.text()?;
         store::check_id(sent)?;
         let id = match self.hash {
             Hashing::Plain => sent.to_owned(),
-            Hashing::Sha256Hex => hex(digest::digest(&digest::SHA256, sent.as_bytes()).as_ref()),
+            Hashing::Sha256Hex => text::hex(Digest::new(sent.as_bytes()).bytes()),
         };
-        Ok(match &self.place {
-            Place::Redis { prefix, .. } => Question::redis(prefix, &id),
-            Place::Row { table, id: column, .. } => {
+        Ok(match &self.records {
+            Records::Redis { prefix, .. } => Question::redis(prefix, &id),
+            Records::Row { table, id: column, .. } => {
                 Question::row(table, &[(column, Cell::Text(id))])
             }
         })
@@ -85,46 +100,27 @@ impl Format for Lookup {
     fn answered(
         &self,
         _question: &Question,
-        answer: Answer,
+        answer: StoreAnswer,
         now: u64,
-    ) -> Result<Check<Opened>, Rejected> {
-        let opened = match &self.place {
-            Place::Redis { layout, .. } => {
+    ) -> Result<Check<OpenedSession>, Rejected> {
+        let opened = match &self.records {
+            Records::Redis { layout, .. } => {
                 let (value, expires_at) = answer.redis(now)?;
                 let session = match layout {
                     Layout::Json => json::parse(&value)?,
                     Layout::PhpSerialize => php::parse(&value)?,
                     Layout::PhpSession => php::parse_session(&value)?,
                 };
-                Opened { session, expires_at }
+                OpenedSession { session, expires_at }
             }
-            Place::Row { expires, .. } => {
+            Records::Row { expires, .. } => {
                 let row = answer.row()?;
                 let expires_at = expires.as_ref().map(|column| row.time(column)).transpose()?;
-                Opened { session: row.into_session(), expires_at }
+                OpenedSession { session: row.into_session(), expires_at }
             }
         };
         Ok(Check::Known(opened))
     }
-
-    fn store(&self) -> Option<&Store> {
-        Some(&self.store)
-    }
-
-    fn jar(&self) -> &Jar {
-        &self.jar
-    }
-
-    fn user_id(&self) -> Option<&str> {
-        match &self.place {
-            Place::Redis { .. } => None,
-            Place::Row { user, .. } => Some(user),
-        }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl FromNode for Hashing {

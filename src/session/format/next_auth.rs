@@ -1,17 +1,19 @@
 //! next-auth 4: an encrypted token under a key derived from the secret alone.
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::{claims, crypto, jwe};
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
 use crate::session::store::Check;
-use crate::session::{Cookies, Opened, Rejected};
+use crate::session::value_notation::{Fit, Look, Sample};
 
-const HABITS: Habits = Habits {
+const CONVENTIONS: CookieConventions = CookieConventions {
     names: &["__Secure-next-auth.session-token", "next-auth.session-token"],
     chunks: Some("."),
     reads_prefix: true,
-    ..Habits::NODE
+    ..CookieConventions::NODE
 };
 
 /// With a salt, as for its CSRF and state tokens, the library appends it here:
@@ -19,33 +21,36 @@ const HABITS: Habits = Habits {
 const INFO: &[u8] = b"NextAuth.js Generated Encryption Key";
 
 struct NextAuth {
-    jar: Jar,
     keys: Vec<jwe::Key>,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(HABITS);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "next-auth",
+    read,
+    hints: Hints { names: &["next-auth.session-token"], look, ..Hints::NONE },
+    schema: include_str!("next_auth.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar(CONVENTIONS);
     let secrets = settings.secrets()?;
     let encryption = jwe::Encryption::A256Gcm;
     let keys = secrets.iter().filter_map(|secret| {
         let secret = crypto::hkdf(secret, b"", INFO, encryption.key_length())?;
         Some(jwe::Key { encryption, secret })
     });
-    Some(Box::new(NextAuth { keys: keys.collect(), jar: jar? }))
+    Some(Compiled::new(jar?, NextAuth { keys: keys.collect() }).with_user_id("/sub"))
 }
 
-impl Format for NextAuth {
-    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = self.jar.find(cookies)?;
+impl Verify for NextAuth {
+    fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = sent.find()?;
         let token = jwe::open(&found.value, self.keys.iter())?;
         claims::session(&token.plaintext, now).map(Check::Known)
     }
+}
 
-    fn jar(&self) -> &Jar {
-        &self.jar
-    }
-
-    fn user_id(&self) -> Option<&str> {
-        Some("/sub")
-    }
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    let text = "an encrypted token of next-auth 4 or Auth0";
+    sample.is_encrypted_with("A256GCM").then_some(Look::new(Fit::Likely, text))
 }

@@ -6,23 +6,25 @@ use std::num::NonZeroU32;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::base::secret::Secret;
 use crate::session::codec::crypto::{Hash, MacKey, pbkdf2};
 use crate::session::codec::{base64, bytes, erlang};
 use crate::session::cookie::Encoding;
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
-use crate::session::store::{self, Answer, Cell, Check, Engine, Question, Store};
-use crate::session::{Cookies, Opened, Reason, Rejected};
+use crate::session::store::{self, Cell, Check, Engine, Question, StoreAnswer, StoreSettings};
+use crate::session::value_notation::{Fit, Look, Sample};
 
-const HABITS: Habits = Habits { encoding: Encoding::Raw, ..Habits::NODE };
+const CONVENTIONS: CookieConventions =
+    CookieConventions { encoding: Encoding::Raw, ..CookieConventions::NODE };
 
-/// How long phx.gen.auth accepts a row since Phoenix 1.8; 60 days before.
+/// Longest age of a row in phx.gen.auth since Phoenix 1.8; it was 60 days before.
 const MAX_AGE: u64 = 14 * 86400;
 
 struct Plug {
-    jar: Jar,
     protection: Protection,
     tokens: Option<Tokens>,
 }
@@ -34,19 +36,32 @@ enum Protection {
 
 /// The table of phx.gen.auth.
 struct Tokens {
-    store: Store,
     table: String,
     max_age: u64,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(HABITS);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "plug",
+    read,
+    hints: Hints {
+        look,
+        also_check: "; or the salt is not the one in the app's endpoint.ex",
+        ..Hints::NONE
+    },
+    schema: include_str!("plug.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar(CONVENTIONS);
     let tokens = read_tokens(settings);
     let protection = read_protection(settings)?;
-    Some(Box::new(Plug { jar: jar?, protection, tokens }))
+    let user_id = tokens.as_ref().map(|_| "/user_id".into());
+    let (store, tokens) = tokens.unzip();
+    let compiled = Compiled::new(jar?, Plug { protection, tokens }).with_store(store);
+    Some(Compiled { user_id, ..compiled })
 }
 
-fn read_tokens(settings: &mut Settings<'_, '_>) -> Option<Tokens> {
+fn read_tokens(settings: &mut Settings<'_, '_>) -> Option<(StoreSettings, Tokens)> {
     let max_age = settings.seconds("max_age");
     let Some(mut store) = settings.store(&[Engine::Sql]) else {
         if max_age.is_some() && settings.table().peek("store").is_none() {
@@ -55,7 +70,7 @@ fn read_tokens(settings: &mut Settings<'_, '_>) -> Option<Tokens> {
         return None;
     };
     let table = store.identifier("table", "users_tokens");
-    Some(Tokens { table, max_age: max_age.unwrap_or(MAX_AGE), store: store.finish() })
+    Some((store.finish(), Tokens { table, max_age: max_age.unwrap_or(MAX_AGE) }))
 }
 
 fn read_protection(settings: &mut Settings<'_, '_>) -> Option<Protection> {
@@ -87,9 +102,9 @@ fn read_protection(settings: &mut Settings<'_, '_>) -> Option<Protection> {
     Some(Protection::Signed(derive(&salt)))
 }
 
-impl Format for Plug {
-    fn open(&self, cookies: Cookies<'_>, _now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = self.jar.find(cookies)?;
+impl Verify for Plug {
+    fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = sent.find()?;
         let value = found.text()?;
         let term = match &self.protection {
             Protection::Encrypted(boxes) => decrypt(value, boxes)?,
@@ -97,7 +112,7 @@ impl Format for Plug {
         };
         let session = erlang::parse(&term)?;
         let Some(tokens) = &self.tokens else {
-            return Ok(Check::Known(Opened { session, expires_at: None }));
+            return Ok(Check::Known(OpenedSession { session, expires_at: None }));
         };
         let token = session.get("user_token").and_then(bytes::raw).ok_or_else(|| {
             Rejected::new(Reason::NoUser, "the session is valid, but has no `user_token`")
@@ -110,9 +125,9 @@ impl Format for Plug {
     fn answered(
         &self,
         _question: &Question,
-        answer: Answer,
+        answer: StoreAnswer,
         _now: u64,
-    ) -> Result<Check<Opened>, Rejected> {
+    ) -> Result<Check<OpenedSession>, Rejected> {
         let tokens = self.tokens.as_ref().ok_or_else(store::not_asked)?;
         let row = answer.row()?;
         let expires_at = Some(row.time("inserted_at")?.saturating_add(tokens.max_age));
@@ -120,20 +135,18 @@ impl Format for Plug {
         if let Some(members) = session.as_object_mut() {
             members.remove("token");
         }
-        Ok(Check::Known(Opened { session, expires_at }))
+        Ok(Check::Known(OpenedSession { session, expires_at }))
     }
+}
 
-    fn store(&self) -> Option<&Store> {
-        self.tokens.as_ref().map(|tokens| &tokens.store)
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    if sample.starts_with("QTEyOEdDTQ.") {
+        return Look::sure("a session encrypted by plug_crypto 1");
     }
-
-    fn jar(&self) -> &Jar {
-        &self.jar
+    if sample.starts_with("XCP.") {
+        return Look::sure("an encrypted Phoenix (Plug) session");
     }
-
-    fn user_id(&self) -> Option<&str> {
-        self.tokens.as_ref().map(|_| "/user_id")
-    }
+    sample.starts_with("SFM").then_some(Look::new(Fit::Sure, "a Phoenix (Plug) session"))
 }
 
 /// `<header>.<term>.<MAC>`; the header is the encoded name of the hash.

@@ -2,33 +2,45 @@
 
 use aws_lc_rs::digest;
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::{base64, itsdangerous, json};
 use crate::session::cookie::{Duplicate, Encoding};
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
 use crate::session::store::Check;
-use crate::session::{Cookies, Opened, Rejected};
+use crate::session::value_notation::{Fit, Look, Notation, Sample};
 
-const HABITS: Habits = Habits {
+const CONVENTIONS: CookieConventions = CookieConventions {
     names: &["session"],
     duplicate: Duplicate::Last,
     encoding: Encoding::Raw,
-    ..Habits::NODE
+    ..CookieConventions::NODE
 };
 
 const MAX_AGE: u64 = 14 * 86400;
 
 struct Starlette {
-    jar: Jar,
     keys: Vec<MacKey>,
     /// `None` is the app's `max_age=None`, written 0 in the settings.
     max_age: Option<u64>,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(HABITS);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "starlette",
+    read,
+    hints: Hints {
+        look,
+        also_check: "; or the app is one of Flask, whose sessions can look the same",
+        ..Hints::NONE
+    },
+    schema: include_str!("starlette.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar(CONVENTIONS);
     let max_age = settings.seconds("max_age").unwrap_or(MAX_AGE);
     let secrets = settings.secrets()?;
     let keys = secrets.iter().map(|secret| {
@@ -37,25 +49,29 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
         MacKey::new(Hash::Sha1, derived.as_ref())
     });
     let max_age = (max_age > 0).then_some(max_age);
-    Some(Box::new(Starlette { keys: keys.collect(), jar: jar?, max_age }))
+    Some(Compiled::new(jar?, Starlette { keys: keys.collect(), max_age }))
 }
 
-impl Format for Starlette {
-    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = self.jar.find(cookies)?;
+impl Verify for Starlette {
+    fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = sent.find()?;
         let signed = itsdangerous::verify(found.text()?, '.', &self.keys)?;
         let issued = itsdangerous::timestamp_bytes(signed.timestamp)?;
         let expires_at = itsdangerous::expires_at(issued, self.max_age, now)?;
         let text = base64::decode(signed.payload)
             .ok_or_else(|| Rejected::malformed("the payload is not base64"))?;
-        Ok(Check::Known(Opened { session: json::parse(&text)?, expires_at }))
+        Ok(Check::Known(OpenedSession { session: json::parse(&text)?, expires_at }))
     }
+}
 
-    fn jar(&self) -> &Jar {
-        &self.jar
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    let Notation::Timed { payload, separator: '.', .. } = sample.notation else { return None };
+    if payload.starts_with('.') || payload.len() % 4 != 0 {
+        return None;
     }
-
-    fn user_id(&self) -> Option<&str> {
-        None
+    if payload.contains(['=', '+', '/']) {
+        return Look::sure("a session of Starlette (FastAPI)");
     }
+    let text = "a value signed by itsdangerous (Flask, Starlette)";
+    Some(Look::new(Fit::Possible, text))
 }

@@ -3,35 +3,44 @@
 
 use serde_json::Value;
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::document::OneOrMany;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::{self, Expected};
-use crate::session::codec::keys::{Keys, RemoteKeys};
+use crate::session::codec::verifying_keys::Keys;
 use crate::session::codec::{base64, json, jws};
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
 use crate::session::key_settings;
+use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
 use crate::session::store::Check;
-use crate::session::{Cookies, Opened, Reason, Rejected};
+use crate::session::value_notation::{Fit, Look, Sample};
 
-const HABITS: Habits = Habits { chunks: Some("."), ..Habits::NODE };
+const CONVENTIONS: CookieConventions =
+    CookieConventions { chunks: Some("."), ..CookieConventions::NODE };
 
 struct Supabase {
-    jar: Jar,
     keys: Keys,
     algorithms: Vec<Algorithm>,
     expected: Expected,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "supabase",
+    read,
+    hints: Hints { names: &["sb-*-auth-token"], look, ..Hints::NONE },
+    schema: include_str!("supabase.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let project: Option<String> = settings.get("project_ref");
     let jar = match project {
-        Some(project) => settings.jar_named(&format!("sb-{project}-auth-token"), HABITS),
-        None if settings.table().peek("cookie").is_some() => settings.jar(HABITS),
+        Some(project) => settings.jar_named(&format!("sb-{project}-auth-token"), CONVENTIONS),
+        None if settings.table().peek("cookie").is_some() => settings.jar(CONVENTIONS),
         None => {
             settings.problem("`project_ref` is missing; write the project's id (or `cookie`)");
-            settings.jar_named("sb-auth-token", HABITS)
+            settings.jar_named("sb-auth-token", CONVENTIONS)
         }
     };
     let audience = settings.get::<OneOrMany<String>>("audience").map(|list| list.0);
@@ -40,19 +49,21 @@ pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
         audience: Some(audience.unwrap_or_else(|| vec!["authenticated".to_owned()])),
     };
     let (keys, algorithms) = key_settings::any(settings)?;
-    Some(Box::new(Supabase { jar: jar?, keys, algorithms, expected }))
+    let remote = keys.remote();
+    let compiled = Compiled::new(jar?, Supabase { keys, algorithms, expected });
+    Some(compiled.with_user_id("/sub").with_remote_keys(remote))
 }
 
-impl Format for Supabase {
-    fn open(&self, cookies: Cookies<'_>, now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = self.jar.find(cookies)?;
+impl Verify for Supabase {
+    fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = sent.find()?;
         let envelope = read_envelope(&found.value)?;
         let token = access_token(&envelope)
             .ok_or_else(|| Rejected::malformed("the session has no access token"))?;
         let token = jws::verify(token.as_bytes(), &*self.keys.current()?, &self.algorithms)?;
         let opened = token.session(now)?;
         if opened.session.get("sub").is_none() {
-            // The anon and service keys are validly signed, but nobody's.
+            // The anon and service keys are validly signed, but no user's.
             let detail = "the access token has no `sub`";
             return Err(Rejected::new(Reason::NoUser, detail));
         }
@@ -63,15 +74,7 @@ impl Format for Supabase {
         Ok(Check::Known(opened))
     }
 
-    fn jar(&self) -> &Jar {
-        &self.jar
-    }
-
-    fn user_id(&self) -> Option<&str> {
-        Some("/sub")
-    }
-
-    /// The token is renewed every hour; `amr` says when its user signed in.
+    /// The token is renewed every hour; `amr` holds the times of the sign-ins.
     fn signed_in_at(&self, session: &Value) -> Option<u64> {
         let methods = session.get("amr")?.as_array()?.iter();
         methods.filter_map(|method| claims::seconds(method, "timestamp").ok()?).max()
@@ -80,10 +83,10 @@ impl Format for Supabase {
     fn renewed_id<'s>(&self, session: &'s Value) -> Option<&'s str> {
         claims::text(session, "session_id")
     }
+}
 
-    fn remote_keys(&self) -> Option<&RemoteKeys> {
-        self.keys.remote()
-    }
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    sample.starts_with("base64-").then_some(Look::new(Fit::Sure, "a Supabase session"))
 }
 
 fn read_envelope(value: &[u8]) -> Result<Value, Rejected> {

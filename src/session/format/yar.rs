@@ -1,53 +1,64 @@
 //! yar (hapi): a seal around the session while it is small, around its id
 //! otherwise.
 
+use crate::session::key_settings;
 use serde_json::Value;
 
-use super::Format;
+use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::{claims, iron, json};
 use crate::session::cookie::{Duplicate, Encoding};
-use crate::session::cookie_names::{Habits, Jar};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
-use crate::session::store::{self, Answer, Check, Engine, Question, Store};
-use crate::session::{Cookies, Opened, Reason, Rejected};
+use crate::session::store::{self, Check, Engine, Question, StoreAnswer};
+use crate::session::value_notation::{Fit, Look, Sample};
 
-/// hapi makes a list of several cookies, and yar then sees nobody.
-const HABITS: Habits = Habits {
+/// hapi makes a list of several cookies, and yar then sees no session.
+const CONVENTIONS: CookieConventions = CookieConventions {
     names: &["session"],
     duplicate: Duplicate::Reject,
     encoding: Encoding::Raw,
-    ..Habits::NODE
+    ..CookieConventions::NODE
 };
 
 struct Yar {
-    jar: Jar,
     passwords: iron::Passwords,
-    cache: Option<(Store, String)>,
+    /// The prefix in the server's cache, if the gateway may ask it.
+    prefix: Option<String>,
 }
 
-pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Box<dyn Format>> {
-    let jar = settings.jar(HABITS);
+pub(super) const KIND: SessionKind = SessionKind {
+    name: "yar",
+    read,
+    hints: Hints { look, ..Hints::NONE },
+    schema: include_str!("yar.schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar(CONVENTIONS);
     let cache = settings.store(&[Engine::Redis]).map(|mut store| {
         // catbox-redis: partition, segment (the plugin's name), id, each escaped.
         let prefix = store.text("prefix", "hapi-cache:!%40hapi%2Fyar:");
         (store.finish(), prefix)
     });
-    let passwords = iron::Passwords::read(settings, None)?;
-    Some(Box::new(Yar { jar: jar?, passwords, cache }))
+    let passwords = key_settings::passwords(settings, None)?;
+    let (store, prefix) = cache.unzip();
+    Some(Compiled::new(jar?, Yar { passwords, prefix }).with_store(store))
 }
 
-impl Format for Yar {
-    fn open(&self, cookies: Cookies<'_>, _now: u64) -> Result<Check<Opened>, Rejected> {
-        let found = self.jar.find(cookies)?;
+impl Verify for Yar {
+    fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = sent.find()?;
         let unsealed = iron::unseal(found.text()?, &self.passwords)?;
         let mut whole = json::parse(&unsealed.plaintext)?;
         let session = whole.get_mut("_store").map(Value::take).filter(|session| !session.is_null());
         let id = claims::text(&whole, "id").filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| Rejected::malformed("the cookie holds no session id"))?;
         if let Some(session) = session {
-            return Ok(Check::Known(Opened { session, expires_at: unsealed.expires_at() }));
+            return Ok(Check::Known(OpenedSession { session, expires_at: unsealed.expires_at() }));
         }
-        let Some((_, prefix)) = &self.cache else {
+        let Some(prefix) = &self.prefix else {
             let detail = "the cookie holds only the session's id: the session outgrew \
                           `maxCookieSize` and is in the server's cache";
             return Err(Rejected::new(Reason::StoreMiss, detail));
@@ -60,27 +71,23 @@ impl Format for Yar {
     fn answered(
         &self,
         _question: &Question,
-        answer: Answer,
+        answer: StoreAnswer,
         now: u64,
-    ) -> Result<Check<Opened>, Rejected> {
+    ) -> Result<Check<OpenedSession>, Rejected> {
         let (value, expires_at) = answer.redis(now)?;
         let mut envelope = json::parse(&value)?;
         let session = envelope
             .get_mut("item")
             .map(Value::take)
             .ok_or_else(|| Rejected::malformed("the cached value has no `item`"))?;
-        Ok(Check::Known(Opened { session, expires_at }))
+        Ok(Check::Known(OpenedSession { session, expires_at }))
     }
+}
 
-    fn store(&self) -> Option<&Store> {
-        self.cache.as_ref().map(|(store, _)| store)
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    if sample.starts_with("Fe26.2**") {
+        return Some(Look::new(Fit::Possible, "an iron seal of h3 or yar"));
     }
-
-    fn jar(&self) -> &Jar {
-        &self.jar
-    }
-
-    fn user_id(&self) -> Option<&str> {
-        None
-    }
+    let text = "an iron-session seal";
+    sample.starts_with("Fe26.2*").then_some(Look::new(Fit::Possible, text))
 }

@@ -75,15 +75,15 @@ fn no_changed_byte_in_the_store_stops_the_reader() {
                     bytes.truncate(bytes.len() - next(state) % 2);
                 };
                 let answer = match answer {
-                    Answer::File { mut content, modified } => {
+                    StoreAnswer::File { mut content, modified } => {
                         change(&mut content, &mut state);
-                        Answer::File { content, modified }
+                        StoreAnswer::File { content, modified }
                     }
-                    Answer::Redis { mut value, seconds_left } => {
+                    StoreAnswer::Redis { mut value, seconds_left } => {
                         change(&mut value, &mut state);
-                        Answer::Redis { value, seconds_left }
+                        StoreAnswer::Redis { value, seconds_left }
                     }
-                    other @ (Answer::App { .. } | Answer::Row(_)) => other,
+                    other @ (StoreAnswer::App { .. } | StoreAnswer::Row(_)) => other,
                 };
                 // Any outcome will do, as long as there is one.
                 drop(source.answered(&question, Some(answer), 0));
@@ -183,7 +183,7 @@ fn a_session_in_a_store_is_asked_for_and_an_enormous_one_is_not_read() {
     let Ok(Check::Ask(question)) = source.look(Cookies::new(&header), 0) else { panic!() };
     assert!(matches!(&question.query, Query::Redis { key } if key.starts_with("sess:")));
     let value = vec![b'['; 2 * 1024 * 1024];
-    let answer = Answer::Redis { value, seconds_left: None };
+    let answer = StoreAnswer::Redis { value, seconds_left: None };
     let Err(refused) = source.answered(&question, Some(answer), 0) else { panic!() };
     assert_eq!(refused.reason, Reason::Oversized);
 }

@@ -1,4 +1,4 @@
-//! What every target does first: write its seeds where libFuzzer will look.
+//! The first step of every target: write its seeds where libFuzzer will look.
 
 use super::targets;
 

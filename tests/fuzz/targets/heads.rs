@@ -3,8 +3,8 @@
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
-use portcullis::request::client::{Client, Scheme};
-use portcullis::request::view::{Head, Limits, RequestView, admit};
+use portcullis::testing::{Client, Scheme};
+use portcullis::testing::{Head, Limits, RequestView, admit};
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     [

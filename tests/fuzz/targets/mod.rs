@@ -1,4 +1,4 @@
-//! What is fuzzed: each target is a plain function over bytes, with seeds.
+//! The fuzz targets: each is a plain function over bytes, with seeds.
 //!
 //! libFuzzer drives them (`tests/fuzz/run`), and so does the smoke test of the
 //! main package (`main.rs` beside this folder), with the same mutations on every
@@ -13,7 +13,7 @@ pub(crate) mod stored;
 pub(crate) mod templates;
 pub(crate) mod vectors;
 
-/// One target: what it is called, its seeds, and what it does with an input.
+/// One target: its name, its seeds, and its function.
 pub(crate) struct Target {
     pub(crate) name: &'static str,
     pub(crate) seeds: fn() -> Vec<Vec<u8>>,
@@ -21,9 +21,21 @@ pub(crate) struct Target {
 }
 
 pub(crate) const ALL: [Target; 9] = [
-    Target { name: "cookies_jose", seeds: || cookies::JOSE.seeds(), run: |d| cookies::JOSE.run(d) },
-    Target { name: "cookies_node", seeds: || cookies::NODE.seeds(), run: |d| cookies::NODE.run(d) },
-    Target { name: "cookies_rest", seeds: || cookies::REST.seeds(), run: |d| cookies::REST.run(d) },
+    Target {
+        name: "cookies_a",
+        seeds: || cookies::SHARES[0].seeds(),
+        run: |d| cookies::SHARES[0].run(d),
+    },
+    Target {
+        name: "cookies_b",
+        seeds: || cookies::SHARES[1].seeds(),
+        run: |d| cookies::SHARES[1].run(d),
+    },
+    Target {
+        name: "cookies_c",
+        seeds: || cookies::SHARES[2].seeds(),
+        run: |d| cookies::SHARES[2].run(d),
+    },
     Target { name: "heads", seeds: heads::seeds, run: heads::run },
     Target { name: "settings", seeds: settings::seeds, run: settings::run },
     Target { name: "signed", seeds: signed::seeds, run: signed::run },

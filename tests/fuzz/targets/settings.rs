@@ -1,13 +1,13 @@
 //! `gateway.toml`, in whatever state: every problem has a place in the file, and
 //! a configuration with problems is refused.
 
-use portcullis::base::secret::Secrets;
-use portcullis::config::Config;
-use portcullis::document::{Node, Problems};
+use portcullis::testing::Config;
+use portcullis::testing::Secrets;
+use portcullis::testing::{Node, Problems};
 use serde_json::{Value, json};
 
-use super::vectors::cases;
-use super::{cookies, templates};
+use super::templates;
+use super::vectors::{cases, kinds};
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let read = |name: &str| {
@@ -18,9 +18,8 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let pages = ["README.md", "deploy/guides/frameworks.md", "deploy/guides/vendors.md"].map(read);
     let blocks = pages.iter().flat_map(|page| page.split("```toml\n").skip(1));
     seeds.extend(blocks.map(|block| block.split("```").next().unwrap().to_owned()));
-    let kinds = [cookies::JOSE.kinds, cookies::NODE.kinds, cookies::REST.kinds].concat();
     let mut tables: Vec<Value> = Vec::new();
-    for case in cases(&kinds) {
+    for case in cases(&kinds()) {
         if !tables.contains(&case.config) {
             tables.push(case.config);
         }
@@ -36,8 +35,7 @@ pub(crate) fn toml(value: &Value) -> String {
 
 pub(crate) fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    // What an operator asks for takes its time: stretching keys is bounded by
-    // his patience, not by us.
+    // Stretching keys takes as long as the settings demand; there is no limit.
     let slow = ["iterations", "fastify", "\\"].iter().any(|word| text.contains(word));
     let secrets = if slow { Secrets::of_process("/nonexistent") } else { Secrets::Literal };
     let problems = Problems::default();
@@ -47,7 +45,7 @@ pub(crate) fn run(data: &[u8]) {
     match Config::read(text, &secrets) {
         Ok(_) => assert!(is_toml),
         Err(problems) => {
-            assert!(!problems.is_empty(), "refused, but nobody is told why");
+            assert!(!problems.is_empty(), "refused without a reason");
             for problem in problems {
                 assert!(problem.offset <= text.len());
                 let line = problem.display("gateway.toml", text).to_string();

@@ -1,4 +1,4 @@
-//! What stands behind a signature: the decoders no fuzzer reaches without the
+//! Content behind a signature: the decoders no fuzzer reaches without the
 //! key. Here the input is signed first, as an app signs what its users wrote.
 
 use std::sync::OnceLock;
@@ -6,18 +6,18 @@ use std::sync::OnceLock;
 use aws_lc_rs::{hmac, pbkdf2};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
-use portcullis::base::secret::Secrets;
-use portcullis::document::{At, Node, Problems};
-use portcullis::session::{Cookies, Source};
+use portcullis::testing::Secrets;
+use portcullis::testing::{At, Node, Problems};
+use portcullis::testing::{Cookies, Source};
 use serde_json::{Value, json};
 
-use super::vectors::cases;
+use super::vectors::{cases, kinds};
 
 const SECRET: &str = "a secret that only this fuzzer knows";
 const ISSUED: u64 = 1_700_000_000;
 const NOW: u64 = ISSUED + 60;
 
-/// What a session takes in memory at most, however little was sent.
+/// Largest session in memory, however little was sent.
 const MOST: usize = 64 * 1024 * 1024;
 
 /// A format, and how a payload becomes its cookie.
@@ -145,7 +145,7 @@ fn sources() -> &'static [Source] {
             let (node, problems) = (Node::from_json(&(signed.config)()), Problems::default());
             let mut table =
                 At::new(&node, "session", &problems, &Secrets::Literal).table().unwrap();
-            let source = Source::read(&mut table);
+            let source = Source::from_table(&mut table);
             assert!(problems.is_empty(), "{:?}", problems.into_sorted());
             source.unwrap()
         };
@@ -153,7 +153,7 @@ fn sources() -> &'static [Source] {
     })
 }
 
-/// What stands in the vectors' own cookies, as far as it is only encoded.
+/// The payloads of the vectors' own cookies that are only encoded.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = [
         r#"{"_user_id":"1"," t":[1]," u":"00112233445566778899aabbccddeeff"}"#,
@@ -167,7 +167,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     .into_iter()
     .flat_map(|text| (0..7).map(move |format| [&[format], text.as_bytes()].concat()))
     .collect();
-    for case in cases(&["plug", "flask", "starlette", "django"]) {
+    for case in cases(&kinds()) {
         for (_, value) in Cookies::new(&case.header).iter() {
             for part in value.split(|byte| b".:".contains(byte)) {
                 let decoded = URL_SAFE.decode(part).or_else(|_| URL_SAFE_NO_PAD.decode(part));
@@ -195,7 +195,7 @@ pub(crate) fn run(data: &[u8]) {
     }
 }
 
-/// That the signatures here are the ones the formats check.
+/// The signatures here are the ones the formats check.
 #[cfg(test)]
 #[test]
 fn what_is_signed_here_is_accepted() {

@@ -1,8 +1,8 @@
 //! The `Cookie` header, split: compared with the plainest way to do it.
 
-use portcullis::base::text::percent_decode;
-use portcullis::session::Cookies;
-use portcullis::session::cookie::Duplicate;
+use portcullis::testing::Cookies;
+use portcullis::testing::Duplicate;
+use portcullis::testing::percent_decode;
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     [

@@ -1,30 +1,18 @@
-//! What a store answers: JSON, pickle, PHP-serialized, compressed. A store is
+//! Answers of a store: JSON, pickle, PHP-serialized, compressed. A store is
 //! not the client's, but what is in it often is; it must stay inert.
 
 use std::sync::OnceLock;
 
-use portcullis::session::{Answer, Cell, Check, Cookies, Question};
+use portcullis::testing::{Cell, Check, Cookies, Question, StoreAnswer};
 
-use super::vectors::{Case, answer, cases};
+use super::vectors::{Case, answer, cases, kinds};
 use super::{numbered, with_number};
 
-const KINDS: [&str; 9] = [
-    "better-auth",
-    "django",
-    "express-session",
-    "koa-session",
-    "laravel",
-    "lookup",
-    "plug",
-    "rails",
-    "yar",
-];
-
-/// What a session takes in memory must be in proportion to what was stored:
-/// compressed text grows a thousandfold at most, and is cut off before.
+/// Longest session in memory, in bytes. It stays in proportion to what was
+/// stored: compressed text grows a thousandfold at most, and is cut off before.
 const MOST: usize = 64 * 1024 * 1024;
 
-/// Cases that ask, each with its question.
+/// Cases that ask a store, each with its question.
 fn asking() -> &'static [(Case, Question)] {
     static ASKING: OnceLock<Vec<(Case, Question)>> = OnceLock::new();
     ASKING.get_or_init(|| {
@@ -35,7 +23,8 @@ fn asking() -> &'static [(Case, Question)] {
             };
             Some((case, question))
         };
-        cases(&KINDS).into_iter().filter_map(asks).collect()
+        let stored = cases(&kinds()).into_iter().filter(|case| case.store.is_array());
+        stored.filter_map(asks).collect()
     })
 }
 
@@ -43,10 +32,10 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for (index, (case, question)) in asking().iter().enumerate() {
         match answer(&case.store, &question.query) {
-            Some(Answer::File { content: value, .. } | Answer::Redis { value, .. }) => {
+            Some(StoreAnswer::File { content: value, .. } | StoreAnswer::Redis { value, .. }) => {
                 seeds.push(with_number(index, &value));
             }
-            Some(Answer::Row(row)) => {
+            Some(StoreAnswer::Row(row)) => {
                 for (column, (_, cell)) in row.0.iter().enumerate() {
                     let (Cell::Bytes(_) | Cell::Text(_)) = cell else { continue };
                     let column = u8::try_from(column).unwrap();
@@ -54,7 +43,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
                     seeds.push(with_number(index, &value));
                 }
             }
-            Some(Answer::App { .. }) | None => {}
+            Some(StoreAnswer::App { .. }) | None => {}
         }
     }
     seeds
@@ -85,12 +74,16 @@ pub(crate) fn run(data: &[u8]) {
 }
 
 /// The vector's answer with `value` in it.
-fn changed(case: &Case, question: &Question, value: &[u8]) -> Option<Answer> {
+fn changed(case: &Case, question: &Question, value: &[u8]) -> Option<StoreAnswer> {
     Some(match answer(&case.store, &question.query)? {
-        Answer::App { .. } => return None,
-        Answer::File { modified, .. } => Answer::File { content: value.to_vec(), modified },
-        Answer::Redis { seconds_left, .. } => Answer::Redis { value: value.to_vec(), seconds_left },
-        Answer::Row(mut row) => {
+        StoreAnswer::App { .. } => return None,
+        StoreAnswer::File { modified, .. } => {
+            StoreAnswer::File { content: value.to_vec(), modified }
+        }
+        StoreAnswer::Redis { seconds_left, .. } => {
+            StoreAnswer::Redis { value: value.to_vec(), seconds_left }
+        }
+        StoreAnswer::Row(mut row) => {
             let (&column, value) = value.split_first()?;
             let count = row.0.len();
             let (_, cell) = row.0.get_mut(usize::from(column) % count)?;
@@ -98,7 +91,7 @@ fn changed(case: &Case, question: &Question, value: &[u8]) -> Option<Answer> {
                 Ok(text) => Cell::Text(text.to_owned()),
                 Err(_) => Cell::Bytes(value.to_vec()),
             };
-            Answer::Row(row)
+            StoreAnswer::Row(row)
         }
     })
 }

@@ -3,11 +3,11 @@
 
 use std::path::PathBuf;
 
-use portcullis::base::clock::Now;
-use portcullis::base::secret::Secrets;
-use portcullis::document::{At, Node, Problems};
-use portcullis::mint::{Minter, Minting, Presets, Subject};
-use portcullis::session::Identity;
+use portcullis::testing::Identity;
+use portcullis::testing::Now;
+use portcullis::testing::Secrets;
+use portcullis::testing::{At, Node, Problems};
+use portcullis::testing::{Minter, Minting, Presets, Subject};
 use serde_json::{Map, Value, json};
 
 use super::settings::toml;

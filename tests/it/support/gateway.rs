@@ -1,15 +1,16 @@
 //! A gateway in this process, stopped when dropped.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use portcullis::base::clock::{Clock, ManualClock};
-use portcullis::base::secret::Secrets;
-use portcullis::config::{Config, Format};
-use portcullis::observe::{AccessLog, AuditLog, Sink};
-use portcullis::server::{Listeners, Stop, serve};
-use portcullis::state::State;
+use portcullis::testing::Lock;
+use portcullis::testing::Secrets;
+use portcullis::testing::State;
+use portcullis::testing::{AccessLog, AuditLog, Sink};
+use portcullis::testing::{Clock, ManualClock};
+use portcullis::testing::{Config, Format};
+use portcullis::testing::{Listeners, Stop, serve};
 use serde_json::Value;
 
 use super::{
@@ -152,7 +153,7 @@ headers = {{ {identity} }}
         let addresses: Vec<String> = listeners.addresses().collect();
         let redirect = listeners.redirect_addresses().next();
         let admin = listeners.admin_address().unwrap();
-        let memory = Arc::new(Mutex::new(Vec::new()));
+        let memory = Arc::new(Lock::new(Vec::new()));
         let access = AccessLog::start(Format::Json, Sink::Memory(memory.clone())).unwrap();
         let clock = self.clock.map_or_else(Clock::system, Clock::Manual);
         let audit = AuditLog::from_settings(&config.log.audit).unwrap();
@@ -182,7 +183,7 @@ pub(crate) struct Gateway {
     pub(crate) redirect: Option<String>,
     pub(crate) admin: String,
     pub(crate) live: Arc<State>,
-    memory: Arc<Mutex<Vec<u8>>>,
+    memory: Arc<Lock<Vec<u8>>>,
     stop: Stop,
     thread: Option<JoinHandle<()>>,
 }
@@ -244,7 +245,7 @@ impl Gateway {
     /// The access log so far, one object per line.
     pub(crate) fn log(&self) -> Vec<Value> {
         self.live.telemetry.flush();
-        let memory = self.memory.lock().unwrap();
+        let memory = self.memory.lock();
         let text = String::from_utf8(memory.clone()).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -267,7 +268,7 @@ impl Drop for Gateway {
             ended.unwrap();
             self.live.telemetry.flush();
             assert_no_secret("the metrics", metrics.as_bytes());
-            assert_no_secret("the access log", &self.memory.lock().unwrap());
+            assert_no_secret("the access log", &self.memory.lock());
             assert_no_secret("the diagnostics", &said);
         }
     }

@@ -1,4 +1,4 @@
-//! Columns into cells and back, whatever the database calls their types.
+//! Columns to cells and back, for every database's own types.
 
 use sqlx::mysql::MySql;
 use sqlx::postgres::Postgres;
@@ -15,12 +15,12 @@ pub(super) trait Encoded<D: Database> {
     fn bind<'q>(&self, query: Query<'q, D, D::Arguments>) -> Query<'q, D, D::Arguments>;
 }
 
-/// A row's column as a cell; `None` if its type is none a session needs.
+/// A row's column as a cell; `None` for a type no session needs.
 pub(super) trait Decoded<D: Database>: Sized {
     fn read(row: &D::Row, index: usize) -> Option<Self>;
 }
 
-/// What only one database has.
+/// Types that only one database has.
 pub(super) trait Dialect: Database {
     fn own_type(_row: &Self::Row, _index: usize) -> Option<Cell> {
         None
@@ -32,7 +32,7 @@ impl Dialect for Postgres {}
 impl Dialect for Sqlite {}
 
 impl Dialect for MySql {
-    /// Numbers without a sign, which would pass for truth values otherwise.
+    /// Unsigned numbers, which would pass for truth values otherwise.
     fn own_type(row: &Self::Row, index: usize) -> Option<Cell> {
         let number = row.try_get::<Option<u64>, _>(index).ok()?;
         let unsigned = row.column(index).type_info().name().ends_with("UNSIGNED");
@@ -132,7 +132,7 @@ where
     Row(row.columns().iter().filter_map(cell).collect())
 }
 
-/// Whether the row found is the row asked for, letter by letter.
+/// Whether the row found is exactly the row asked for.
 pub(super) fn is_as_asked(row: &Row, matching: &[(String, Cell)]) -> bool {
     matching.iter().all(|(column, asked)| {
         let found = row.0.iter().find(|(name, _)| name == column);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::session::codec::bytes::{Bytes, binary, shown};
 use crate::session::codec::number;
 
-/// What a pickle builds. Lists, dicts and tuples hold indices into the arena.
+/// A value that a pickle builds. Lists, dicts and tuples hold indices into the arena.
 pub(super) enum Item {
     Dict(Vec<(usize, usize)>),
     /// Also tuples and sets.
@@ -17,7 +17,7 @@ pub(super) enum Item {
     Plain(Value),
 }
 
-/// Values, and operations in sum: far beyond any session, near for a machine.
+/// Limit on values and on the stack: far more than any session needs.
 const MAX_ITEMS: usize = 200_000;
 
 pub(super) struct Machine<'a> {
@@ -29,7 +29,7 @@ pub(super) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// Runs to the end; the arena and where the result stands in it.
+    /// Runs to the end; returns the arena and the index of the result.
     pub(super) fn run(bytes: &'a [u8]) -> Option<(Vec<Item>, usize)> {
         let mut machine = Self {
             input: Bytes(bytes),
@@ -118,8 +118,8 @@ impl<'a> Machine<'a> {
         Some(())
     }
 
-    /// APPEND, APPENDS, SETITEM, SETITEMS, ADDITEMS. What a class in disguise
-    /// is given disappears with it.
+    /// APPEND, APPENDS, SETITEM, SETITEMS, ADDITEMS. Items added to
+    /// an opaque value are dropped.
     fn extend(&mut self, operation: u8) -> Option<()> {
         let mut added = match operation {
             b'a' => vec![self.stack.pop()?],
@@ -198,14 +198,13 @@ impl<'a> Machine<'a> {
             b'V' => Value::String(raw_unicode_escape(input.until(b'\n')?)?),
             b'S' => shown(quoted(input.until(b'\n')?)?),
             b'U' | b'T' | b'X' | 0x8c | 0x8d => shown(self.counted(operation)?),
-            // Bytes are no text in Python: an app that finds them where an id
-            // should be finds nobody.
+            // Bytes are not text in Python: an app does not take them for an id.
             b'B' | b'C' | 0x8e | 0x96 => binary(self.counted(operation)?),
             _ => return None,
         })
     }
 
-    /// What follows a length of one byte, of eight, or of four.
+    /// The bytes after a length of one byte, of eight, or of four.
     fn counted(&mut self, operation: u8) -> Option<&'a [u8]> {
         let length = match operation {
             b'C' | b'U' | 0x8c => usize::from(self.input.byte()?),
@@ -240,7 +239,7 @@ fn text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
-/// What stands between the quotes. Escapes stay as they are: ids have none.
+/// The bytes between the quotes. Escapes stay as they are: ids have none.
 fn quoted(bytes: &[u8]) -> Option<&[u8]> {
     let inner = |quote: &[u8]| bytes.strip_prefix(quote)?.strip_suffix(quote);
     inner(b"'").or_else(|| inner(b"\""))

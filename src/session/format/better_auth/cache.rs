@@ -9,10 +9,11 @@ use crate::base::secret::Secret;
 use crate::document::{At, FromNode, Table};
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::crypto::{self, Hash, MacKey};
-use crate::session::codec::keys::{Key, KeySet};
+use crate::session::codec::verifying_keys::{Key, KeySet};
 use crate::session::codec::{base64, claims, json, jwe, jws};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
-use crate::session::{Opened, Reason, Rejected};
 
 /// The cache as `[session.cookie_cache]` describes it.
 pub(super) struct Cache {
@@ -46,7 +47,10 @@ struct Compact<'a> {
 
 impl Cache {
     /// `None` if the app does not cache (or a problem was noted).
-    pub(super) fn read(settings: &mut Settings<'_, '_>, secrets: &[Secret]) -> Option<Self> {
+    pub(super) fn from_settings(
+        settings: &mut Settings<'_, '_>,
+        secrets: &[Secret],
+    ) -> Option<Self> {
         let mut table: Table<'_> = settings.table().take("cookie_cache")?.table()?;
         let strategy = table.get("strategy").unwrap_or(Strategy::Compact);
         let version = table.get("version").unwrap_or_else(|| "1".to_owned());
@@ -64,8 +68,13 @@ impl Cache {
     }
 
     /// The cached session of the session token, while it may be used.
-    pub(super) fn open(&self, data: &[u8], token: &str, now: u64) -> Result<Opened, Rejected> {
-        let Opened { session, expires_at } = match &self.notation {
+    pub(super) fn open(
+        &self,
+        data: &[u8],
+        token: &str,
+        now: u64,
+    ) -> Result<OpenedSession, Rejected> {
+        let OpenedSession { session, expires_at } = match &self.notation {
             Notation::Compact(keys) => open_compact(data, keys)?,
             Notation::Jwe(keys) => claims::session(&jwe::open(data, keys.iter())?.plaintext, now)?,
             Notation::Jwt(keys) => jws::verify(data, keys, &[Algorithm::HS256])?.session(now)?,
@@ -85,7 +94,7 @@ impl Cache {
         if end <= now {
             return Err(Rejected::expired(end, now));
         }
-        Ok(Opened { session, expires_at: Some(end) })
+        Ok(OpenedSession { session, expires_at: Some(end) })
     }
 }
 
@@ -97,7 +106,7 @@ fn jwe_key(secret: &Secret) -> Option<jwe::Key> {
     Some(jwe::Key { encryption, secret })
 }
 
-fn open_compact(data: &[u8], keys: &[MacKey]) -> Result<Opened, Rejected> {
+fn open_compact(data: &[u8], keys: &[MacKey]) -> Result<OpenedSession, Rejected> {
     let text = base64::url_decode(data)
         .ok_or_else(|| Rejected::malformed("the cached session is not base64url"))?;
     let compact: Compact<'_> = serde_json::from_slice(&text)
@@ -113,7 +122,7 @@ fn open_compact(data: &[u8], keys: &[MacKey]) -> Result<Opened, Rejected> {
     }
     let end: u64 =
         end.parse().map_err(|_| Rejected::malformed("`expiresAt` is not a whole number"))?;
-    Ok(Opened { session: json::parse(session.as_bytes())?, expires_at: Some(end / 1000) })
+    Ok(OpenedSession { session: json::parse(session.as_bytes())?, expires_at: Some(end / 1000) })
 }
 
 impl FromNode for Strategy {

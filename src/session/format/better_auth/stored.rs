@@ -3,40 +3,32 @@
 use serde_json::{Value, json};
 
 use crate::session::codec::{claims, json as json_codec, time};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
-use crate::session::store::{Answer, Cell, Check, Engine, Question, Store};
-use crate::session::{Opened, Reason, Rejected};
+use crate::session::store::{Cell, Check, Engine, Question, StoreAnswer, StoreSettings};
 
-pub(super) struct Stored {
-    store: Store,
-    place: Place,
-}
-
-enum Place {
+pub(super) enum Stored {
     Redis { prefix: String },
     Tables { session: String, user: String },
 }
 
 impl Stored {
-    pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Self> {
+    pub(super) fn from_settings(settings: &mut Settings<'_, '_>) -> Option<(StoreSettings, Self)> {
         let mut store = settings.store(&[Engine::Redis, Engine::Sql])?;
-        let place = if store.engine() == Engine::Redis {
-            Place::Redis { prefix: store.text("prefix", "") }
+        let stored = if store.engine() == Engine::Redis {
+            Self::Redis { prefix: store.text("prefix", "") }
         } else {
             let session = store.identifier("table", "session");
-            Place::Tables { session, user: store.identifier("user_table", "user") }
+            Self::Tables { session, user: store.identifier("user_table", "user") }
         };
-        Some(Self { place, store: store.finish() })
+        Some((store.finish(), stored))
     }
 
-    pub(super) fn store(&self) -> &Store {
-        &self.store
-    }
-
-    pub(super) fn question(&self, token: &str) -> Check<Opened> {
-        match &self.place {
-            Place::Redis { prefix } => Question::redis(prefix, token),
-            Place::Tables { session, .. } => {
+    pub(super) fn question(&self, token: &str) -> Check<OpenedSession> {
+        match self {
+            Self::Redis { prefix } => Question::redis(prefix, token),
+            Self::Tables { session, .. } => {
                 Question::row(session, &[("token", Cell::Text(token.to_owned()))])
             }
         }
@@ -46,15 +38,15 @@ impl Stored {
     pub(super) fn answered(
         &self,
         question: &Question,
-        answer: Answer,
+        answer: StoreAnswer,
         now: u64,
-    ) -> Result<Check<Opened>, Rejected> {
-        let (session, key_end) = match &self.place {
-            Place::Redis { .. } => {
+    ) -> Result<Check<OpenedSession>, Rejected> {
+        let (session, key_end) = match self {
+            Self::Redis { .. } => {
                 let (value, key_end) = answer.redis(now)?;
                 (json_codec::parse(&value)?, key_end)
             }
-            Place::Tables { user, .. } => {
+            Self::Tables { user, .. } => {
                 let row = answer.row()?;
                 if question.carried.is_null() {
                     return ask_for_user(user, row.into_session(), now);
@@ -64,11 +56,11 @@ impl Stored {
         };
         let end = session_end(&session)?;
         let expires_at = Some(key_end.map_or(end, |key_end| key_end.min(end)));
-        Ok(Check::Known(Opened { session, expires_at }))
+        Ok(Check::Known(OpenedSession { session, expires_at }))
     }
 }
 
-fn ask_for_user(table: &str, session: Value, now: u64) -> Result<Check<Opened>, Rejected> {
+fn ask_for_user(table: &str, session: Value, now: u64) -> Result<Check<OpenedSession>, Rejected> {
     let whole = json!({ "session": session });
     let end = session_end(&whole)?;
     if end <= now {
@@ -82,8 +74,8 @@ fn ask_for_user(table: &str, session: Value, now: u64) -> Result<Check<Opened>, 
     Ok(Question::row(table, &[("id", id)]).carrying(session))
 }
 
-/// When the session itself ends, whatever the cache says: ISO text from JSON,
-/// a number from some databases.
+/// The end of the session itself, which a cache may not outlive: ISO text in JSON,
+/// a number in some databases.
 pub(super) fn session_end(whole: &Value) -> Result<u64, Rejected> {
     let end = session_time(whole, "expiresAt")?;
     end.ok_or_else(|| Rejected::malformed("the session has no `expiresAt`"))

@@ -1,8 +1,8 @@
 //! `django.core.signing`: payload, timestamp and signature, joined by colons.
 
-use aws_lc_rs::digest;
 use serde_json::Value;
 
+use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::session::Rejected;
 use crate::session::codec::crypto::{Hash, MacKey};
@@ -15,7 +15,7 @@ impl Signer {
     pub(super) fn new(secrets: &[Secret], salt: &str) -> Self {
         let keys = secrets.iter().map(|secret| {
             let salted = [salt.as_bytes(), b"signer", secret.bytes()].concat();
-            MacKey::new(Hash::Sha256, digest::digest(&digest::SHA256, &salted).as_ref())
+            MacKey::new(Hash::Sha256, Digest::new(&salted).bytes())
         });
         Self(keys.collect())
     }

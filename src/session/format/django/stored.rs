@@ -9,9 +9,10 @@ use super::signing::Signer;
 use crate::base::secret::Secret;
 use crate::document::{At, FromNode};
 use crate::session::codec::{json, pickle, zlib};
-use crate::session::settings::StoreSettings;
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::{Reason, Rejected};
+use crate::session::settings::StoreTable;
 use crate::session::store::{Cell, Check, Question, Row};
-use crate::session::{Opened, Reason, Rejected};
 
 /// One of the two cache engines on one cache.
 pub(super) struct Cache {
@@ -35,7 +36,7 @@ enum Compressor {
 }
 
 impl Cache {
-    pub(super) fn read(store: &mut StoreSettings<'_>, engine: &str) -> Self {
+    pub(super) fn from_store(store: &mut StoreTable<'_>, engine: &str) -> Self {
         let prefix = store.text("key_prefix", "");
         let version = store.get::<u64>("version").unwrap_or(1);
         Self {
@@ -73,23 +74,23 @@ pub(super) struct Database {
 }
 
 impl Database {
-    pub(super) fn read(store: &mut StoreSettings<'_>, secrets: &[Secret]) -> Self {
+    pub(super) fn from_store(store: &mut StoreTable<'_>, secrets: &[Secret]) -> Self {
         Self {
             signer: Signer::new(secrets, "django.contrib.sessions.SessionStore"),
             table: store.identifier("table", "django_session"),
         }
     }
 
-    pub(super) fn question(&self, id: &str) -> Check<Opened> {
+    pub(super) fn question(&self, id: &str) -> Check<OpenedSession> {
         Question::row(&self.table, &[("session_key", Cell::Text(id.to_owned()))])
     }
 
-    pub(super) fn open(&self, row: &Row) -> Result<Opened, Rejected> {
+    pub(super) fn open(&self, row: &Row) -> Result<OpenedSession, Rejected> {
         let data = row.get("session_data")?.bytes().unwrap_or_default();
         let data = std::str::from_utf8(data)
             .map_err(|_| Rejected::malformed("`session_data` is not text"))?;
         let (session, _) = self.signer.open(data)?;
-        Ok(Opened { session, expires_at: Some(row.time("expire_date")?) })
+        Ok(OpenedSession { session, expires_at: Some(row.time("expire_date")?) })
     }
 }
 

@@ -7,8 +7,8 @@ use crate::base::secret::{Secret, same_bytes};
 use crate::document::{At, FromNode};
 use crate::session::codec::crypto::{Hash, MacKey, open_cbc, open_gcm};
 use crate::session::codec::{base64, claims, json};
+use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
-use crate::session::{Reason, Rejected};
 
 pub(super) struct Encrypter {
     keys: Vec<Secret>,
@@ -23,7 +23,7 @@ enum Cipher {
 }
 
 impl Encrypter {
-    pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Self> {
+    pub(super) fn from_settings(settings: &mut Settings<'_, '_>) -> Option<Self> {
         let cipher = settings.get("cipher").unwrap_or(Cipher::Cbc);
         let keys = settings.secrets()?;
         if keys.iter().any(|key| ![16, 32].contains(&key.bytes().len())) {
@@ -36,8 +36,8 @@ impl Encrypter {
         Some(Self { keys, cipher })
     }
 
-    /// What a cookie holds. It begins with a MAC of the cookie's name, so that no
-    /// cookie passes for another.
+    /// The content of a cookie. A MAC of the cookie's name stands before it, so that
+    /// no cookie passes for another.
     pub(super) fn open_cookie(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, Rejected> {
         let plaintext = self.decrypt(value)?;
         let named = format!("{name}v2");

@@ -1,17 +1,18 @@
-//! What Rails writes around a cookie's value: the cookie's name as purpose, and
-//! an end.
+//! The envelope Rails puts around a cookie's value: the cookie's name as purpose,
+//! and an end.
 
 use serde_json::Value;
 
 use crate::session::codec::{base64, claims, json, time};
-use crate::session::{Opened, Reason, Rejected};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::{Reason, Rejected};
 
 /// The value for the cookie called `name`. Rails before 5.2 and apps without
 /// metadata have no envelope.
-pub(super) fn open(plaintext: &[u8], name: &str) -> Result<Opened, Rejected> {
+pub(super) fn open(plaintext: &[u8], name: &str) -> Result<OpenedSession, Rejected> {
     let mut whole = parse(plaintext)?;
     let Some(envelope) = whole.get_mut("_rails").map(Value::take) else {
-        return Ok(Opened { session: whole, expires_at: None });
+        return Ok(OpenedSession { session: whole, expires_at: None });
     };
     let purpose = envelope.get("pur").filter(|purpose| !purpose.is_null());
     if purpose.is_some_and(|purpose| *purpose != format!("cookie.{name}")) {
@@ -29,7 +30,7 @@ pub(super) fn open(plaintext: &[u8], name: &str) -> Result<Opened, Rejected> {
             .cloned()
             .ok_or_else(|| Rejected::malformed("the envelope has no message"))?,
     };
-    Ok(Opened { session, expires_at: expires_at(&envelope)? })
+    Ok(OpenedSession { session, expires_at: expires_at(&envelope)? })
 }
 
 fn expires_at(envelope: &Value) -> Result<Option<u64>, Rejected> {
@@ -43,7 +44,7 @@ fn expires_at(envelope: &Value) -> Result<Option<u64>, Rejected> {
     }
 }
 
-/// JSON, and nothing that would have to be instantiated.
+/// JSON; serializers that instantiate objects are refused.
 fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
     let unsupported = |which| {
         let detail = format!(

@@ -23,7 +23,7 @@ enum Keys {
     Signed(Vec<MacKey>),
 }
 
-/// What `secret_key_base` becomes for the encrypted jar.
+/// The keys that `secret_key_base` yields for the encrypted jar.
 struct Encrypted {
     gcm: Secret,
     /// Cookies from before Rails 5.2: CBC, and a signature around it.
@@ -39,7 +39,7 @@ enum Which {
 
 impl JarKeys {
     /// Derives the keys once: a thousand rounds are too many for each request.
-    pub(super) fn read(settings: &mut Settings<'_, '_>) -> Option<Self> {
+    pub(super) fn from_settings(settings: &mut Settings<'_, '_>) -> Option<Self> {
         let which = settings.choice("jar", Which::Encrypted)?;
         let digests = settings.get("key_digest").map_or_else(|| DIGESTS.to_vec(), |one| vec![one]);
         let signed_digest = match which {
@@ -151,7 +151,7 @@ fn decrypt_older(
     opened.map(Some).ok_or_else(|| Rejected::malformed("the signed text cannot be decrypted"))
 }
 
-/// Which of the keys signed.
+/// The index of the key that signed.
 fn verify<'k>(
     mut keys: impl Iterator<Item = &'k MacKey>,
     signed: &str,

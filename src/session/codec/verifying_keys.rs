@@ -12,12 +12,13 @@ use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
 use jsonwebtoken::DecodingKey;
 use serde_json::Value;
 
+use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::{base64, claims};
-use crate::session::{Reason, Rejected};
+use crate::session::rejected::{Reason, Rejected};
 
-/// What a key is made for.
+/// The type of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Family {
     Ed25519,
@@ -45,7 +46,7 @@ impl Family {
         }
     }
 
-    /// What is allowed if the settings name no algorithm.
+    /// The algorithm allowed if the settings name none.
     const fn usual(self) -> Algorithm {
         match self {
             Self::Ed25519 => Algorithm::EdDSA,
@@ -78,7 +79,7 @@ impl Key {
         Family::of(algorithm) == self.family && self.only.is_none_or(|only| only == algorithm)
     }
 
-    /// Whether `signature` (base64url) is this key's under the message.
+    /// Whether `signature` (base64url) is this key's signature of the message.
     pub(crate) fn verifies(&self, message: &[u8], signature: &str, algorithm: Algorithm) -> bool {
         match (&self.material, algorithm.library()) {
             (Material::Library(key), Some(algorithm)) => {
@@ -147,7 +148,7 @@ impl Key {
     }
 }
 
-/// What a JWK is, and its key (RFC 7518 section 6, RFC 8037 section 2).
+/// The type and key of a JWK (RFC 7518 section 6, RFC 8037 section 2).
 fn material(jwk: &Value) -> Option<(Family, Material)> {
     let member = |name| claims::text(jwk, name);
     let coordinate = |name, length| {
@@ -221,7 +222,7 @@ impl KeySet {
         if keys.is_empty() { Err("none of the keys can verify signatures") } else { Ok(Self(keys)) }
     }
 
-    /// What these keys are usually used with, for settings that name nothing.
+    /// The usual algorithms of these keys, for settings that name none.
     pub(crate) fn usual_algorithms(&self) -> Vec<Algorithm> {
         self.0.iter().map(|key| key.only.unwrap_or_else(|| key.family.usual())).collect()
     }
@@ -262,10 +263,10 @@ impl KeySet {
     }
 }
 
-/// Keys from the settings, or from a document that is fetched now and then.
+/// Keys from the settings, or from a document that is fetched repeatedly.
 pub(crate) enum Keys {
     Fixed(Arc<KeySet>),
-    Remote(RemoteKeys),
+    Remote(Arc<RemoteKeys>),
 }
 
 impl Keys {
@@ -283,15 +284,15 @@ impl Keys {
         }
     }
 
-    pub(crate) fn remote(&self) -> Option<&RemoteKeys> {
+    pub(crate) fn remote(&self) -> Option<Arc<RemoteKeys>> {
         match self {
             Self::Fixed(_) => None,
-            Self::Remote(remote) => Some(remote),
+            Self::Remote(remote) => Some(Arc::clone(remote)),
         }
     }
 }
 
-/// Keys published at an URL. Someone else fetches the document and supplies it;
+/// Keys published at a URL. The caller fetches the document and supplies it;
 /// until then every token is refused as `unavailable`.
 pub struct RemoteKeys {
     url: String,
@@ -301,7 +302,7 @@ pub struct RemoteKeys {
 
 struct Supplied {
     set: Arc<KeySet>,
-    fingerprint: [u8; 32],
+    fingerprint: Digest,
 }
 
 impl RemoteKeys {
@@ -318,17 +319,17 @@ impl RemoteKeys {
         self.current.load().is_some()
     }
 
-    /// Takes a fetched document into use. A document that cannot be read leaves
+    /// Uses a fetched document from now on. A document that cannot be read leaves
     /// the keys as they were.
     pub fn supply(&self, document: &[u8]) -> Result<(), &'static str> {
         let set = Arc::new((self.read)(document)?);
-        let fingerprint = Secret::new(document).digest();
+        let fingerprint = Digest::new(document);
         self.current.store(Some(Arc::new(Supplied { set, fingerprint })));
         Ok(())
     }
 
     /// Tells key documents apart; zero before the first.
-    pub(crate) fn fingerprint(&self) -> [u8; 32] {
-        self.current.load().as_ref().map_or([0; 32], |supplied| supplied.fingerprint)
+    pub(crate) fn fingerprint(&self) -> Digest {
+        self.current.load().as_ref().map_or(Digest::ZERO, |supplied| supplied.fingerprint)
     }
 }

@@ -1,0 +1,70 @@
+//! The whole of `gateway.toml`: its tables, put together.
+//!
+//! `Config::read` either returns a configuration that can run, or every problem
+//! of the file with its place. Each table is read by the module that owns it;
+//! this one owns what belongs to the process: listeners and logging.
+
+use std::path::Path;
+
+use super::log::Log;
+use super::server::Server;
+use super::server_table::ServerTable;
+use crate::base::secret::Secrets;
+use crate::document::{At, Node, Problem, Problems, Table, Value};
+use crate::edge::Edge;
+use crate::policy::Policy;
+
+/// A configuration that can run.
+pub struct Config {
+    pub server: Server,
+    pub log: Log,
+    pub edge: Edge,
+    pub policy: Policy,
+}
+
+impl Config {
+    /// Reads the text of a file; on any problem, all of them.
+    pub fn read(text: &str, secrets: &Secrets) -> Result<Self, Vec<Problem>> {
+        let problems = Problems::default();
+        let document = Node::parse(text, &problems);
+        let config = read(&document, &problems, secrets);
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            Some(_) | None => Err(problems.into_sorted()),
+        }
+    }
+}
+
+fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Config> {
+    let mut top = At::new(document, "", problems, secrets).table()?;
+    let table = ServerTable::from_node(top.take("server"));
+    let log = Log::from_node(top.take("log"));
+    if log.as_ref().is_some_and(|log| log.audit.is_none()) {
+        check_audit(&top);
+    }
+    // Where `[server]` is wrong, the rest is still read for its problems.
+    let trusted = table.as_ref().map(|table| table.edge.proxies.clone());
+    let limits = table.as_ref().map(|table| table.limits);
+    let policy =
+        Policy::from_table(&mut top, trusted.unwrap_or_default(), limits.unwrap_or_default());
+    top.finish();
+    let ServerTable { server, edge, limits: _ } = table?;
+    Some(Config { server, log: log?, edge, policy: policy? })
+}
+
+/// A token that may not go unnoticed needs a place to be noted.
+fn check_audit(top: &Table<'_>) {
+    let tokens = top.peek("token").filter(|at| matches!(at.node.value, Value::Table(_)));
+    for (_, token) in tokens.as_ref().map(At::members).unwrap_or_default() {
+        let Value::Table(entries) = &token.node.value else { continue };
+        if entries.iter().any(|(key, _)| key.name == "audit") {
+            token.problem("`audit` needs a log; add [log] with audit = \"stdout\" or a path");
+        }
+    }
+}
+
+/// The folder that relative `file:` references start from: the file's own.
+pub fn secrets_beside(path: &Path) -> Secrets {
+    let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+    Secrets::of_process(folder)
+}

@@ -1,0 +1,162 @@
+//! The app's own session stores: Redis, SQL databases, folders.
+//!
+//! Read-only. A store is connected to when it is first asked, inside one
+//! runtime that outlives every connection, and reconnected after it was gone.
+//! Every question has a deadline; a request that stops waiting does not stop the
+//! work. Settings hold addresses with passwords, and databases repeat ids in
+//! their messages: an error here says what kind of thing went wrong and nothing
+//! else.
+
+use std::collections::HashMap;
+
+use tokio::runtime::Handle;
+
+use crate::base::digest::Digest;
+use crate::base::lock::Lock;
+use crate::base::secret::Secret;
+use crate::base::store_url::{BadStoreUrl, StoreUrl};
+use crate::identify::store::error::StoreError;
+use crate::identify::store::{file, redis, sql};
+use crate::session::{Engine, Query, StoreAnswer, StoreSettings};
+
+/// Every store the process is connected to. Sources with the same address share
+/// connections, and a reload keeps them.
+pub struct StoreConnections {
+    runtime: Handle,
+    open: Lock<HashMap<Digest, Connection>>,
+}
+
+/// A handle on connections; cheap to clone.
+#[derive(Clone)]
+enum Connection {
+    Redis(redis::Redis),
+    Sql(sql::Database),
+}
+
+impl StoreConnections {
+    /// Connections will live in `runtime`.
+    pub fn new(runtime: Handle) -> Self {
+        Self { runtime, open: Lock::default() }
+    }
+
+    /// The content of the store; `None` is a miss.
+    pub async fn ask(
+        &self,
+        store: &StoreSettings,
+        query: &Query,
+    ) -> Result<Option<StoreAnswer>, StoreError> {
+        match query {
+            Query::App { .. } => Ok(None),
+            Query::File { name } => {
+                let Some(folder) = store.path.clone() else { return Ok(None) };
+                let name = name.clone();
+                let read = self.runtime.spawn_blocking(move || file::read(&folder, &name));
+                within(store, async { read.await.unwrap_or(Err(StoreError::Unreachable)) }).await
+            }
+            Query::Redis { key } => {
+                let Some(url) = &store.url else { return Ok(None) };
+                let connection = self.connect(url)?;
+                let key = key.clone();
+                self.run(store, async move { connection.get(&key).await }).await
+            }
+            Query::Row { table, matching } => {
+                let address = match store.engine {
+                    Engine::Sql => store.url.as_ref(),
+                    Engine::File | Engine::Redis => store.database.as_ref(),
+                };
+                let Some(address) = address else { return Ok(None) };
+                let connection = self.connect(address)?;
+                let (table, matching) = (table.clone(), matching.clone());
+                self.run(store, async move { connection.row(&table, &matching).await }).await
+            }
+        }
+    }
+
+    /// Succeeds if the store answers now, for readiness and `check --online`.
+    pub async fn probe(&self, store: &StoreSettings) -> Result<(), StoreError> {
+        if let (Engine::File, Some(folder)) = (store.engine, &store.path) {
+            return file::probe(folder);
+        }
+        for address in store.url.iter().chain(&store.database) {
+            let connection = self.connect(address)?;
+            self.run(store, async move { connection.ping().await }).await?;
+        }
+        Ok(())
+    }
+
+    /// Closes the connections that no store of `stores` uses.
+    pub fn keep_only<'s>(&self, stores: impl Iterator<Item = &'s StoreSettings>) {
+        let used: Vec<_> =
+            stores.flat_map(|s| s.url.iter().chain(&s.database)).map(Secret::digest).collect();
+        self.open.lock().retain(|address, _| used.contains(address));
+    }
+
+    /// Runs work on connections in their runtime, with the store's deadline.
+    async fn run<T: Send + 'static>(
+        &self,
+        store: &StoreSettings,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let timeout = store.timeout;
+        let task = async move {
+            tokio::time::timeout(timeout, work).await.unwrap_or(Err(StoreError::TimedOut))
+        };
+        // A task that does not end normally was dropped with its runtime.
+        self.runtime.spawn(task).await.unwrap_or(Err(StoreError::Unreachable))
+    }
+
+    fn connect(&self, address: &Secret) -> Result<Connection, StoreError> {
+        let mut open = self.open.lock();
+        let key = address.digest();
+        if let Some(connection) = open.get(&key) {
+            return Ok(connection.clone());
+        }
+        // Clients start their helpers in the runtime they are made in.
+        let _inside = self.runtime.enter();
+        let connection = Connection::open(address)?;
+        open.insert(key, connection.clone());
+        Ok(connection)
+    }
+}
+
+impl Connection {
+    /// Connects to nothing yet.
+    fn open(address: &Secret) -> Result<Self, StoreError> {
+        match StoreUrl::parse(address)? {
+            StoreUrl::Redis(client) => redis::Redis::open(&client).map(Self::Redis),
+            StoreUrl::Sql(url) => Ok(Self::Sql(sql::Database::open(url))),
+        }
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<StoreAnswer>, StoreError> {
+        match self {
+            Self::Redis(redis) => redis.get(key).await,
+            Self::Sql(_) => Err(BadStoreUrl("it is not that of a Redis server").into()),
+        }
+    }
+
+    async fn row(
+        &self,
+        table: &str,
+        matching: &[(String, crate::session::Cell)],
+    ) -> Result<Option<StoreAnswer>, StoreError> {
+        match self {
+            Self::Redis(_) => Err(BadStoreUrl("it is not that of a database").into()),
+            Self::Sql(database) => database.row(table, matching).await,
+        }
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Redis(redis) => redis.ping().await,
+            Self::Sql(database) => database.ping().await,
+        }
+    }
+}
+
+async fn within<T>(
+    store: &StoreSettings,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(store.timeout, work).await.unwrap_or(Err(StoreError::TimedOut))
+}

@@ -1,0 +1,254 @@
+//! Sessions in PostgreSQL, MySQL, MariaDB and SQLite: one row by its columns.
+//!
+//! Values reach a statement as parameters only; names come from the settings,
+//! where they were checked to be identifiers, and are quoted. The row found is
+//! compared with the row asked for: MySQL finds `5abc` in a column of numbers that
+//! holds 5, and `ABC` where `abc` is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::mysql::MySql;
+use sqlx::pool::{PoolConnection, PoolOptions};
+use sqlx::postgres::Postgres;
+use sqlx::sqlite::Sqlite;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Executor, IntoArguments, Pool};
+
+use super::cell::{self, Decoded, Encoded};
+use crate::base::lock::Lock;
+use crate::base::store_url::SqlUrl;
+use crate::identify::store::error::StoreError;
+use crate::session::{Cell, Row, StoreAnswer};
+
+const CONNECTIONS: u32 = 8;
+/// Longer than every question's own deadline.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// One database and its pool.
+#[derive(Clone)]
+pub(in crate::identify::store) enum Database {
+    MySql(Pool<MySql>),
+    Postgres(Pool<Postgres>, ColumnTypes),
+    Sqlite(Pool<Sqlite>),
+}
+
+/// PostgreSQL's names for the types of a table's columns: it compares a text with
+/// a `uuid` only after a cast.
+type ColumnTypes = Arc<Lock<HashMap<String, Arc<Vec<(String, String)>>>>>;
+
+impl Database {
+    /// Must run inside the runtime of the connections.
+    pub(in crate::identify::store) fn open(url: SqlUrl) -> Self {
+        match url {
+            SqlUrl::MySql(options) => Self::MySql(pool().connect_lazy_with(*options)),
+            SqlUrl::Postgres(options) => {
+                Self::Postgres(pool().connect_lazy_with(*options), ColumnTypes::default())
+            }
+            SqlUrl::Sqlite(options) => Self::Sqlite(pool().connect_lazy_with(*options)),
+        }
+    }
+
+    /// The one row in which every column has its value.
+    pub(in crate::identify::store) async fn row(
+        &self,
+        table: &str,
+        matching: &[(String, Cell)],
+    ) -> Result<Option<StoreAnswer>, StoreError> {
+        let found = match self {
+            Self::MySql(pool) => {
+                fetch(pool, select('`', table, matching, |_, _| "?".to_owned()), matching).await
+            }
+            Self::Postgres(pool, types) => postgres_row(pool, types, table, matching).await?,
+            Self::Sqlite(pool) => {
+                // In double quotes, an unknown name would be a text to SQLite.
+                fetch(pool, select('`', table, matching, |_, _| "?".to_owned()), matching).await
+            }
+        };
+        let row = match found {
+            Ok(row) => row,
+            // The id cannot be a value of that column, so no row has it.
+            Err(error) if is_unfit_value(&error) => None,
+            Err(error) => return Err(failed(&error)),
+        };
+        Ok(row.filter(|row| cell::is_as_asked(row, matching)).map(StoreAnswer::Row))
+    }
+
+    /// Succeeds if the database answers; the error says precisely why not.
+    pub(in crate::identify::store) async fn ping(&self) -> Result<(), StoreError> {
+        match self {
+            Self::MySql(pool) => ping(pool).await,
+            Self::Postgres(pool, _) => ping(pool).await,
+            Self::Sqlite(pool) => ping(pool).await,
+        }
+        .map_err(|error| failed(&error))
+    }
+}
+
+fn pool<D: sqlx::Database>() -> PoolOptions<D> {
+    PoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(IDLE_TIMEOUT)
+}
+
+/// Uses an idle connection or a new one: the pool would retry instead of returning
+/// the reason.
+async fn ping<D: sqlx::Database>(pool: &Pool<D>) -> Result<(), sqlx::Error> {
+    if let Some(connection) = pool.try_acquire() {
+        let mut lease = Lease(Some(connection));
+        if lease.connection()?.ping().await.is_ok() {
+            lease.end();
+            return Ok(());
+        }
+    }
+    pool.connect_options().connect().await?.close().await
+}
+
+async fn postgres_row(
+    pool: &Pool<Postgres>,
+    known: &ColumnTypes,
+    table: &str,
+    matching: &[(String, Cell)],
+) -> Result<Result<Option<Row>, sqlx::Error>, StoreError> {
+    let types = {
+        let known = known.lock();
+        known.get(table).cloned()
+    };
+    let types = match types {
+        Some(types) => types,
+        None => {
+            let read = Arc::new(column_types(pool, table).await.map_err(|e| failed(&e))?);
+            if read.is_empty() {
+                return Err(StoreError::Failed("42P01".to_owned()));
+            }
+            known.lock().insert(table.into(), read.clone());
+            read
+        }
+    };
+    let place = |number: usize, column: &str| {
+        let kind = types.iter().find(|(name, _)| name == column);
+        kind.map_or_else(|| format!("${number}"), |(_, kind)| format!("CAST(${number} AS {kind})"))
+    };
+    let found = fetch(pool, select('"', table, matching, place), matching).await;
+    if found.is_err() {
+        // The table may have changed.
+        known.lock().remove(table);
+    }
+    Ok(found)
+}
+
+/// The catalogue's own spelling of each type, which is safe in a statement;
+/// without lengths, to which a value would be cut.
+async fn column_types(
+    pool: &Pool<Postgres>,
+    table: &str,
+) -> Result<Vec<(String, String)>, sqlx::Error> {
+    const STATEMENT: &str = "SELECT a.attname::text, format_type(a.atttypid, -1) \
+        FROM pg_catalog.pg_attribute a \
+        WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
+    let mut lease = Lease(Some(pool.acquire().await?));
+    let query = sqlx::query_as(STATEMENT).bind(quoted('"', table));
+    let types = query.fetch_all(lease.connection()?).await?;
+    lease.end();
+    Ok(types)
+}
+
+/// `place` writes the parameter of a number and a column.
+fn select(
+    quote: char,
+    table: &str,
+    matching: &[(String, Cell)],
+    place: impl Fn(usize, &str) -> String,
+) -> String {
+    let conditions: Vec<_> = matching
+        .iter()
+        .enumerate()
+        .map(|(at, (column, _))| format!("{} = {}", quoted(quote, column), place(at + 1, column)))
+        .collect();
+    let table = quoted(quote, table);
+    format!("SELECT * FROM {table} WHERE {} LIMIT 1", conditions.join(" AND "))
+}
+
+/// `schema.table` as two quoted names. Names hold no quotes; they were checked
+/// when the settings were read.
+fn quoted(quote: char, name: &str) -> String {
+    let parts = name.split('.').map(|part| format!("{quote}{}{quote}", part.replace(quote, "")));
+    parts.collect::<Vec<_>>().join(".")
+}
+
+async fn fetch<D>(
+    pool: &Pool<D>,
+    statement: String,
+    matching: &[(String, Cell)],
+) -> Result<Option<Row>, sqlx::Error>
+where
+    D: sqlx::Database,
+    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
+    D::Arguments: IntoArguments<D>,
+    Cell: Encoded<D>,
+    Cell: Decoded<D>,
+{
+    let mut query = sqlx::query::<D>(AssertSqlSafe(statement));
+    for (_, cell) in matching {
+        query = cell.bind(query);
+    }
+    let mut lease = Lease(Some(pool.acquire().await?));
+    let row = query.fetch_optional(lease.connection()?).await?;
+    lease.end();
+    Ok(row.map(|row| cell::read(&row)))
+}
+
+/// A connection in use. Returned to the pool only when its work is done: one
+/// abandoned half-way is closed, because an answer may still arrive on it.
+struct Lease<D: sqlx::Database>(Option<PoolConnection<D>>);
+
+impl<D: sqlx::Database> Lease<D> {
+    fn connection(&mut self) -> Result<&mut D::Connection, sqlx::Error> {
+        self.0.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+
+    fn end(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl<D: sqlx::Database> Drop for Lease<D> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
+        }
+    }
+}
+
+/// SQLSTATE class 22, data exception: the text is no UUID, the number too large.
+fn is_unfit_value(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code.len() == 5 && code.starts_with("22"))
+}
+
+fn failed(error: &sqlx::Error) -> StoreError {
+    match error {
+        sqlx::Error::Database(error) => match error.code().as_deref() {
+            Some("28000" | "28P01" | "42501") => StoreError::NotAllowed,
+            // Starting up, shutting down, too many connections.
+            Some(code) if code.starts_with("57P") || code.starts_with("53") => {
+                StoreError::Unreachable
+            }
+            // SQLite: cannot open the file.
+            Some("14") => StoreError::Unreachable,
+            Some(code) => StoreError::Failed(code.to_owned()),
+            None => StoreError::Failed("without a code".to_owned()),
+        },
+        sqlx::Error::PoolTimedOut => StoreError::TimedOut,
+        sqlx::Error::Tls(_) => StoreError::Failed("in TLS".to_owned()),
+        sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_) => {
+            StoreError::Unreachable
+        }
+        _ => StoreError::Failed("in the client".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

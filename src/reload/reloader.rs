@@ -1,0 +1,151 @@
+//! Puts a changed file in force, or refuses it as a whole.
+//!
+//! A problem, a secret that cannot be read or a changed setting that needs a restart
+//! refuses all of it: every reason is logged and counted, and requests go on under the
+//! old policy. Sockets, counters and cached tokens are never touched.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::Signal;
+use tokio::sync::watch;
+
+use super::watch::Watched;
+use crate::base::lock::Lock;
+use crate::base::secret::Secrets;
+use crate::config::{Config, Log, Server, secrets_beside};
+use crate::observe::{Event, ReloadResult};
+use crate::state::State;
+
+/// The settings the process was started with and the files they came from: a reload
+/// is compared with them.
+pub struct Reload {
+    path: PathBuf,
+    server: Server,
+    log: Log,
+    watched: Lock<Watched>,
+}
+
+impl Reload {
+    /// `secrets` have already resolved everything the file names.
+    pub fn new(path: &Path, server: &Server, log: Log, secrets: &Secrets) -> Self {
+        let watched = Lock::new(Watched::new(path, secrets));
+        Self { path: path.to_owned(), server: server.clone(), log, watched }
+    }
+
+    /// Puts the new configuration in force, or returns every reason why not.
+    fn reload(&self, live: &Arc<State>) -> Result<(), Vec<String>> {
+        let secrets = secrets_beside(&self.path);
+        // A file that changes after this counts as another change.
+        let before = self.watched.lock().look();
+        let read = self.read(&secrets);
+        self.watched.lock().have_read(before, &self.path, &secrets);
+        let config = read?;
+        for upstream in &config.policy.upstreams {
+            for host in live.pools.of(upstream).resolve() {
+                tracing::warn!(upstream = upstream.name, host, "name cannot be resolved yet");
+            }
+        }
+        live.replace_edge(config.edge);
+        live.replace(config.policy);
+        Ok(())
+    }
+
+    fn read(&self, secrets: &Secrets) -> Result<Config, Vec<String>> {
+        let text = std::fs::read_to_string(&self.path)
+            .map_err(|error| vec![format!("{}: cannot be read: {error}", self.path.display())])?;
+        let config = Config::read(&text, secrets).map_err(|problems| {
+            let file = self.path.display().to_string();
+            problems
+                .iter()
+                .map(|problem| problem.display(&file, &text).to_string())
+                .collect::<Vec<_>>()
+        })?;
+        let mut changed = self.server.changed(&config.server);
+        if config.log != self.log {
+            changed.push("log");
+        }
+        if changed.is_empty() {
+            return Ok(config);
+        }
+        let restart = |key| format!("`{key}` was changed, which needs a restart or an upgrade");
+        Err(changed.into_iter().map(restart).collect())
+    }
+}
+
+/// The reload as a service of the process.
+pub(crate) struct Reloader {
+    reload: Arc<Reload>,
+    live: Arc<State>,
+    /// Taken when the service starts.
+    hangups: Lock<Option<Signal>>,
+}
+
+impl Reloader {
+    /// Reloads on every hangup and change of the files, until `shutdown` changes.
+    pub(crate) async fn run(&self, mut shutdown: watch::Receiver<bool>) {
+        let hangups = self.hangups.lock().take();
+        let Some(mut hangups) = hangups else { return };
+        loop {
+            tokio::select! {
+                _ = shutdown.changed() => return,
+                _ = hangups.recv() => self.once().await,
+                () = self.files_have_changed() => {
+                    tracing::info!("files have changed");
+                    self.once().await;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn new(reload: Reload, live: &Arc<State>, hangups: Signal) -> Self {
+        let (reload, live) = (Arc::new(reload), live.clone());
+        Self { reload, live, hangups: Lock::new(Some(hangups)) }
+    }
+
+    /// Completes when files have changed and then stayed the same for one interval: an
+    /// editor, or a certificate renewal, writes more than once.
+    async fn files_have_changed(&self) {
+        let Some(every) = self.reload.server.watch else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(every.max(Duration::from_millis(10))).await;
+            let reload = self.reload.clone();
+            let changed = tokio::task::spawn_blocking(move || reload.watched.lock().have_settled());
+            if changed.await.unwrap_or(false) {
+                return;
+            }
+        }
+    }
+
+    async fn once(&self) {
+        let (reload, live) = (self.reload.clone(), self.live.clone());
+        // Files, and names of upstreams, are read blocking.
+        let done = tokio::task::spawn_blocking(move || {
+            // First, and even if the reload is refused.
+            reopen_audit_log(&live);
+            reload.reload(&live)
+        })
+        .await;
+        match done {
+            Ok(Ok(())) => {
+                self.live.telemetry.emit(Event::Reloaded(ReloadResult::Done));
+                tracing::info!("configuration reloaded");
+            }
+            Ok(Err(problems)) => {
+                self.live.telemetry.emit(Event::Reloaded(ReloadResult::Refused));
+                for problem in problems {
+                    tracing::error!(problem, "configuration not reloaded");
+                }
+            }
+            Err(error) => tracing::error!(%error, "configuration not reloaded"),
+        }
+    }
+}
+
+/// Log rotation moves the file away and sends SIGHUP.
+fn reopen_audit_log(live: &State) {
+    if let Err(error) = live.telemetry.reopen() {
+        tracing::error!(%error, "the audit log cannot be reopened; writing on to the open file");
+    }
+}

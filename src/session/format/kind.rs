@@ -1,0 +1,143 @@
+//! A session kind: its row in the list, its compiled settings, and the part that
+//! verifies.
+//!
+//! Verifiers stand behind a trait, not in an enum: nothing outside ever asks
+//! which one it is, and an arm for each in every method would say nothing.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::session::codec::claims;
+use crate::session::codec::verifying_keys::RemoteKeys;
+use crate::session::cookie_names::{Jar, SentCookies};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::Rejected;
+use crate::session::settings::Settings;
+use crate::session::store::{self, Check, Question, StoreAnswer, StoreSettings};
+use crate::session::value_notation::{Look, Sample};
+
+/// One kind, as its own file declares it.
+pub(in crate::session) struct SessionKind {
+    pub name: &'static str,
+    /// Compiles the rest of the table; `None` means problems were noted. Every
+    /// key is asked for before a reader gives up, or it would count as unknown.
+    pub read: fn(&mut Settings<'_, '_>) -> Option<Compiled>,
+    pub hints: Hints,
+    /// A JSON object of schemas: one for each form of the kind's table.
+    pub schema: &'static str,
+}
+
+/// Hints for an operator whose cookie is refused; nothing is decided by them.
+pub(in crate::session) struct Hints {
+    /// Cookie names that give the kind away, without `__Secure-`; `*` is any text.
+    pub names: &'static [&'static str],
+    /// Recognises a value of this kind.
+    pub look: fn(&Sample<'_>) -> Option<Look>,
+    /// The word for what signs: `secret` or `key`.
+    pub key: &'static str,
+    /// Other settings a signature depends on; starts with `; `.
+    pub also_check: &'static str,
+}
+
+impl Hints {
+    pub(super) const NONE: Self =
+        Self { names: &[], look: |_| None, key: "secret", also_check: "" };
+}
+
+/// A `[session]` table, compiled: keys and rules, no state.
+pub(in crate::session) struct Compiled {
+    pub jar: Jar,
+    /// The pointer to the user's id, if sessions of this kind agree on one.
+    pub user_id: Option<Cow<'static, str>>,
+    /// The store this source's sessions live in.
+    pub store: Option<StoreSettings>,
+    /// The address at which the app itself is asked.
+    pub app_url: Option<String>,
+    /// Seconds a result may be remembered; `None` means as long as it is valid.
+    pub cache_seconds: Option<u64>,
+    /// Keys that are fetched; the verifier shares them.
+    pub remote_keys: Option<Arc<RemoteKeys>>,
+    pub verifier: Box<dyn Verify>,
+}
+
+impl Compiled {
+    pub(super) fn new(jar: Jar, verifier: impl Verify + 'static) -> Self {
+        Self {
+            jar,
+            user_id: None,
+            store: None,
+            app_url: None,
+            cache_seconds: None,
+            remote_keys: None,
+            verifier: Box::new(verifier),
+        }
+    }
+
+    pub(super) fn with_user_id(self, at: impl Into<Cow<'static, str>>) -> Self {
+        Self { user_id: Some(at.into()), ..self }
+    }
+
+    pub(super) fn with_store(self, store: Option<StoreSettings>) -> Self {
+        let cache_seconds = store.as_ref().map(|store| store.cache_seconds);
+        Self { store, cache_seconds, ..self }
+    }
+
+    pub(super) fn with_remote_keys(self, remote_keys: Option<Arc<RemoteKeys>>) -> Self {
+        Self { remote_keys, ..self }
+    }
+}
+
+/// The part of a kind that holds logic.
+pub(in crate::session) trait Verify: Send + Sync {
+    /// Finds the cookie, verifies it and reads it, or says what to fetch.
+    fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected>;
+
+    /// Judges what the store answered. Only kinds that ask implement it.
+    fn answered(
+        &self,
+        _question: &Question,
+        _answer: StoreAnswer,
+        _now: u64,
+    ) -> Result<Check<OpenedSession>, Rejected> {
+        Err(store::not_asked())
+    }
+
+    /// A second question for a session that the store does not hold.
+    fn missed(&self, _question: &Question) -> Option<Check<OpenedSession>> {
+        None
+    }
+
+    /// The session's id, where the cookie holds one beside the question for the
+    /// store: the same however the cookie is spelled, and whatever the session
+    /// holds.
+    fn session_id(&self, _sent: SentCookies<'_>) -> Option<String> {
+        None
+    }
+
+    /// The session's id in its content, where the browser has the rest renewed.
+    fn renewed_id<'s>(&self, _session: &'s Value) -> Option<&'s str> {
+        None
+    }
+
+    /// The time of the sign-in in Unix seconds, if the session tells it. A time that
+    /// moves on when the session is renewed does not count, unless only the app can
+    /// renew it, from this very cookie. `auth_time`, else `iat` (OpenID Connect
+    /// Core section 2).
+    fn signed_in_at(&self, session: &Value) -> Option<u64> {
+        let name = if session.get("auth_time").is_some() { "auth_time" } else { "iat" };
+        claims::seconds(session, name).ok().flatten()
+    }
+
+    /// The names of the cookies that `open` picks.
+    fn picked(&self, sent: SentCookies<'_>) -> Vec<String> {
+        sent.picked()
+    }
+
+    /// Whether `picked` says which cookies of this name count; the source's other
+    /// cookies belong to them.
+    fn is_judged(&self, jar: &Jar, name: &[u8]) -> bool {
+        jar.is_own(name)
+    }
+}

@@ -1,0 +1,232 @@
+//! Laravel: an encrypted cookie that holds the session's id; where the session
+//! is depends on the driver.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::encrypter::Encrypter;
+use crate::document::{At, FromNode, Value as Setting};
+use crate::session::codec::{base64, claims, json, php};
+use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::session::identity::OpenedSession;
+use crate::session::rejected::{Reason, Rejected};
+use crate::session::settings::{Seconds, Settings};
+use crate::session::store::{
+    self, Cell, Check, Engine, Query, Question, StoreAnswer, StoreSettings,
+};
+use crate::session::value_notation::{Fit, Look, Sample};
+
+const CONVENTIONS: CookieConventions =
+    CookieConventions { names: &["laravel_session"], ..CookieConventions::NODE };
+
+/// The member in which the default guard keeps the user's id; it ends in the SHA-1
+/// of the guard's class.
+const LOGIN: &str = "/login_web_59ba36addc2b2f9401580f014c7f58ea4e30989d";
+
+/// `SESSION_LIFETIME`: two hours.
+const LIFETIME: u64 = 120 * 60;
+
+struct Laravel {
+    encrypter: Arc<Encrypter>,
+    driver: Driver,
+    lifetime: u64,
+    payload: Payload,
+}
+
+/// `SESSION_DRIVER`, with where it keeps sessions.
+enum Driver {
+    Cookie,
+    Database { table: String },
+    File,
+    Redis { prefix: String },
+}
+
+/// The notation of the session's content.
+struct Payload {
+    serialization: Serialization,
+    /// `SESSION_ENCRYPT`: one more layer of encryption.
+    encrypter: Option<Arc<Encrypter>>,
+}
+
+#[derive(Clone, Copy)]
+enum Serialization {
+    Json,
+    Php,
+}
+
+#[derive(Clone, Copy)]
+enum DriverName {
+    Cookie,
+    Database,
+    File,
+    Redis,
+}
+
+pub(in crate::session::format) const KIND: SessionKind = SessionKind {
+    name: "laravel",
+    read,
+    hints: Hints {
+        names: &["laravel_session"],
+        look,
+        also_check: "; or `cipher` is not the app's",
+        ..Hints::NONE
+    },
+    schema: include_str!("schema.json"),
+};
+
+fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    let jar = settings.jar(CONVENTIONS);
+    let lifetime = settings.get::<Minutes>("lifetime_minutes").map_or(LIFETIME, |it| it.0);
+    let serialization = settings.get("serialization").unwrap_or(Serialization::Php);
+    let encrypted = settings.get("encrypt").unwrap_or(false);
+    let driver = read_driver(settings);
+    let encrypter = Arc::new(Encrypter::from_settings(settings)?);
+    let (driver, store) = driver?;
+    let payload = Payload { serialization, encrypter: encrypted.then(|| Arc::clone(&encrypter)) };
+    let jar = match driver {
+        Driver::Cookie => jar?.with_companions_shaped(is_session_id),
+        Driver::Database { .. } | Driver::File | Driver::Redis { .. } => jar?,
+    };
+    let compiled = Compiled::new(jar, Laravel { encrypter, driver, lifetime, payload });
+    Some(compiled.with_user_id(LOGIN).with_store(store))
+}
+
+fn read_driver(settings: &mut Settings<'_, '_>) -> Option<(Driver, Option<StoreSettings>)> {
+    match settings.choice("driver", DriverName::Database)? {
+        DriverName::Cookie => Some((Driver::Cookie, None)),
+        DriverName::Database => {
+            let mut store = settings.needed_store(&[Engine::Sql])?;
+            let table = store.identifier("table", "sessions");
+            Some((Driver::Database { table }, Some(store.finish())))
+        }
+        DriverName::File => {
+            let store = settings.needed_store(&[Engine::File])?;
+            Some((Driver::File, Some(store.finish())))
+        }
+        DriverName::Redis => {
+            let mut store = settings.needed_store(&[Engine::Redis])?;
+            let prefix = store.text("prefix", "laravel_database_laravel_cache_");
+            Some((Driver::Redis { prefix }, Some(store.finish())))
+        }
+    }
+}
+
+impl Verify for Laravel {
+    fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        let found = sent.find()?;
+        let id = self.encrypter.open_cookie(found.name, &found.value)?;
+        let id = String::from_utf8(id).ok().filter(|id| is_session_id(id.as_bytes()));
+        let id = id.ok_or_else(|| Rejected::malformed("the cookie holds no session id"))?;
+        match &self.driver {
+            Driver::Cookie => self.open_data_cookie(&id, sent).map(Check::Known),
+            Driver::Database { table } => Ok(Question::row(table, &[("id", Cell::Text(id))])),
+            Driver::File => Ok(Check::Ask(Question::new(Query::File { name: id }))),
+            Driver::Redis { prefix } => Ok(Question::redis(prefix, &id)),
+        }
+    }
+
+    fn answered(
+        &self,
+        _question: &Question,
+        answer: StoreAnswer,
+        now: u64,
+    ) -> Result<Check<OpenedSession>, Rejected> {
+        let (session, expires_at) = match answer {
+            StoreAnswer::App { .. } => return Err(store::mismatch()),
+            StoreAnswer::File { content, modified } => {
+                (self.payload.read(&content)?, Some(modified.saturating_add(self.lifetime)))
+            }
+            StoreAnswer::Redis { .. } => {
+                let (value, expires_at) = answer.redis(now)?;
+                let text = php::unwrap_text(&value).ok_or_else(|| {
+                    Rejected::malformed("the stored value is not a PHP-serialized text")
+                })?;
+                (self.payload.read(text)?, expires_at)
+            }
+            StoreAnswer::Row(row) => {
+                let payload = row.get("payload")?.bytes().and_then(base64::decode);
+                let payload =
+                    payload.ok_or_else(|| Rejected::malformed("`payload` is not base64"))?;
+                let expires_at = row.time("last_activity")?.saturating_add(self.lifetime);
+                (self.payload.read(&payload)?, Some(expires_at))
+            }
+        };
+        Ok(Check::Known(OpenedSession { session, expires_at }))
+    }
+}
+
+fn look(sample: &Sample<'_>) -> Option<Look> {
+    // `{"iv":` in base64.
+    sample.starts_with("eyJpdiI6").then_some(Look::new(Fit::Sure, "a value encrypted by Laravel"))
+}
+
+impl Laravel {
+    /// The cookie driver keeps the session in a second cookie, named like the id.
+    fn open_data_cookie(&self, id: &str, sent: SentCookies<'_>) -> Result<OpenedSession, Rejected> {
+        let Some(value) = sent.value(id)? else {
+            let detail =
+                "the second cookie, which holds the session and is named like its id, is missing";
+            return Err(Rejected::new(Reason::Missing, detail));
+        };
+        let text = self.encrypter.open_cookie(id, &value)?;
+        let whole = json::parse(&text)?;
+        let data = claims::text(&whole, "data")
+            .ok_or_else(|| Rejected::malformed("the data cookie has no `data`"))?;
+        let expires_at = whole.get("expires").and_then(Value::as_u64);
+        let expires_at =
+            expires_at.ok_or_else(|| Rejected::malformed("the data cookie has no `expires`"))?;
+        let session = self.payload.read(data.as_bytes())?;
+        Ok(OpenedSession { session, expires_at: Some(expires_at) })
+    }
+}
+
+/// Forty letters and digits.
+fn is_session_id(text: &[u8]) -> bool {
+    text.len() == 40 && text.iter().all(u8::is_ascii_alphanumeric)
+}
+
+impl Payload {
+    fn read(&self, content: &[u8]) -> Result<Value, Rejected> {
+        let decrypted;
+        let mut content = content;
+        if let Some(encrypter) = &self.encrypter {
+            decrypted = encrypter.decrypt(content)?;
+            content = php::unwrap_text(&decrypted)
+                .ok_or_else(|| Rejected::malformed("the encrypted session holds no text"))?;
+        }
+        match self.serialization {
+            Serialization::Json => json::parse(content),
+            Serialization::Php => php::parse(content),
+        }
+    }
+}
+
+/// `lifetime_minutes`: a number of minutes, or a duration.
+struct Minutes(u64);
+
+impl FromNode for Minutes {
+    fn read(at: &At<'_>) -> Option<Self> {
+        let Seconds(number) = at.read()?;
+        let minutes = matches!(at.node.value, Setting::Integer(_));
+        Some(Self(if minutes { number.saturating_mul(60) } else { number }))
+    }
+}
+
+impl FromNode for DriverName {
+    fn read(at: &At<'_>) -> Option<Self> {
+        at.choose(&[
+            ("database", Self::Database),
+            ("redis", Self::Redis),
+            ("file", Self::File),
+            ("cookie", Self::Cookie),
+        ])
+    }
+}
+
+impl FromNode for Serialization {
+    fn read(at: &At<'_>) -> Option<Self> {
+        at.choose(&[("php", Self::Php), ("json", Self::Json)])
+    }
+}

@@ -1,0 +1,85 @@
+//! A verified session: who is signed in, and until when.
+//!
+//! Holding an `Identity` is proof that a verifier accepted the cookie; nothing
+//! outside this folder can build one, but for `portcullis token`.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::base::digest::{Kind, Mark};
+
+/// A signed-in user, as the verified session says.
+#[derive(Clone, PartialEq)]
+pub struct Identity {
+    user_id: String,
+    mark: Mark,
+    session: Value,
+    expires_at: Option<u64>,
+}
+
+impl Identity {
+    pub(super) fn new(user_id: String, session: Value, expires_at: Option<u64>) -> Self {
+        Self { mark: Mark::new(Kind::User, &user_id), user_id, session, expires_at }
+    }
+
+    /// For `portcullis token`, which mints offline from a session given on the
+    /// command line; never on the request path.
+    pub fn assumed(user_id: String, session: Value, expires_at: Option<u64>) -> Self {
+        Self::new(user_id, session, expires_at)
+    }
+
+    /// The user's id: a text, or an integer in decimal. Never empty.
+    pub fn user_id(&self) -> &str {
+        &self.user_id
+    }
+
+    /// The user, where only sameness matters.
+    pub fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// Approximate bytes in memory: what a cache charges for it.
+    pub fn size(&self) -> usize {
+        fn of(value: &Value) -> usize {
+            let inner = match value {
+                Value::Array(items) => items.iter().map(of).sum(),
+                Value::Object(members) => {
+                    members.iter().map(|(name, value)| name.len() + 48 + of(value)).sum()
+                }
+                Value::String(text) => text.len(),
+                Value::Bool(_) | Value::Null | Value::Number(_) => 0,
+            };
+            size_of::<Value>() + inner
+        }
+        self.user_id.len() + of(&self.session)
+    }
+
+    /// The session as the app sees it.
+    pub fn session(&self) -> &Value {
+        &self.session
+    }
+
+    /// Unix seconds from which the session is no longer valid, if it ends.
+    pub fn expires_at(&self) -> Option<u64> {
+        self.expires_at
+    }
+
+    /// Whether the session still holds: the one check a remembered identity needs.
+    pub fn is_valid_at(&self, now: u64) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// Prints nothing of the session: it is personal data.
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity")
+    }
+}
+
+/// A session cookie that opened: the session it holds and when it ends.
+pub(crate) struct OpenedSession {
+    pub session: Value,
+    pub expires_at: Option<u64>,
+}
