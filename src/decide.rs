@@ -190,7 +190,9 @@ fn decide_forward<'p>(
 ) -> Decision<'p> {
     let required = route.filter(|route| route.session == SessionRule::Required);
     let rejected = match (required, verdict) {
-        (Some(route), Some(Verdict::Known(identity, _))) if !route.allow.admit(&identity) => {
+        (Some(route), Some(Verdict::Known(identity, _)))
+            if !route.allow.admit(identity.session()) =>
+        {
             return Decision::Refuse(Refusal::NotAllowed, None);
         }
         (_, Some(Verdict::Known(identity, _))) => {

@@ -3,10 +3,10 @@
 //! One file per table; `rules` puts them together. Nothing here changes after it has
 //! been read.
 
-mod claims;
 mod header;
 mod html_placeholder;
 mod identity;
+mod key_uses;
 mod route;
 mod rules;
 mod session;
@@ -15,7 +15,6 @@ mod token;
 mod upstream;
 mod vendor_api;
 
-pub use claims::Claims;
 pub use header::{HeaderTemplate, HeaderValueTemplate, PageToken};
 pub use html_placeholder::Placeholder;
 pub use identity::IdentityHeaders;

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::identity::{IdentityHeaders, read_identity};
+use super::key_uses;
 use super::route::{self, Route};
 use super::session::{self, SessionSource};
 use super::token::{self, TokenRoute, WebOrigin, read_presets, read_tokens};
@@ -75,6 +76,10 @@ impl Policy {
             &vendor_apis,
         );
         let identity = read_identity(top);
+        if let (Some(sources), Some(upstreams)) = (&sources, &upstreams) {
+            key_uses::check_secrets(top, sources, &tokens);
+            key_uses::check_addresses(top, sources, &tokens, upstreams);
+        }
         if let (true, Some(token)) = (sources.as_ref().is_some_and(Vec::is_empty), tokens.first()) {
             let token = &token.name;
             top.missing("session", &format!(", but token.{token} needs to know who is signed in; write [session] with its `kind`"));
