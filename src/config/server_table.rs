@@ -8,6 +8,7 @@ use crate::base::clock::Clock;
 use crate::base::units;
 use crate::document::{At, FromNode, OneOrMany, Table, Value, Wait};
 use crate::edge::{Alpn, Edge, PerAddress, Tls, Trusted};
+use crate::request::hosts::Hosts;
 use crate::request::view::Limits;
 
 /// What `[server]` holds; a reload may change all but `server`.
@@ -15,6 +16,7 @@ use crate::request::view::Limits;
 pub(super) struct ServerTable {
     pub(super) server: Server,
     pub(super) edge: Edge,
+    pub(super) hosts: Hosts,
     pub(super) limits: Limits,
 }
 
@@ -41,8 +43,9 @@ impl ServerTable {
             at.problem("`max_header` is not between 1KiB, less than any browser sends, and 256KiB, more than any");
         }
         let limits = server.read_limits(&mut table);
+        let hosts = Hosts::from_table(&mut table);
         table.finish();
-        Some(Self { server, edge, limits })
+        Some(Self { server, edge, hosts, limits })
     }
 }
 

@@ -12,7 +12,7 @@ use super::record::Record;
 use crate::base::clock::Now;
 use crate::observe::{Event, RequestEvent};
 use crate::policy::{Policy, TokenRoute};
-use crate::request::client::{Client, Scheme, forwarded_host};
+use crate::request::client::{Client, Scheme};
 use crate::request::code::Code;
 use crate::request::refusal::{Audience, Refusal, Reply};
 use crate::request::trace::Trace;
@@ -94,10 +94,21 @@ impl Incoming {
         let head = session.req_header();
         let client = Client::new(peer, scheme, &head.headers, &self.policy.trusted);
         self.trace.adopt(&head.headers, client.via_trusted);
-        let host = host_of(head, &client);
+        let host = self.host_of(head, &client);
         self.admitted = Admitted { client, host, audience: Audience::Script };
         self.admitted.audience = self.view(head).audience();
+        if !self.policy.hosts.admit(&self.admitted.host) {
+            return Err(Refusal::Misdirected);
+        }
         Ok(())
+    }
+
+    /// The host the client asked for, as the outermost trusted proxy saw it.
+    fn host_of(&self, request: &RequestHeader, client: &Client) -> Arc<str> {
+        let own = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let own = own.or_else(|| request.uri.authority().map(http::uri::Authority::as_str));
+        let forwarded = self.policy.hosts.forwarded(client, &request.headers);
+        forwarded.or(own).unwrap_or_default().into()
     }
 
     pub(super) fn view<'a>(&'a self, head: &'a RequestHeader) -> RequestView<'a> {
@@ -131,11 +142,4 @@ impl Incoming {
         }
         reply
     }
-}
-
-/// The host the client asked for, as the outermost trusted proxy saw it.
-fn host_of(request: &RequestHeader, client: &Client) -> Arc<str> {
-    let own = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let own = own.or_else(|| request.uri.authority().map(http::uri::Authority::as_str));
-    forwarded_host(client, &request.headers).or(own).unwrap_or_default().into()
 }

@@ -17,6 +17,7 @@ use crate::document::Table;
 use crate::edge::Trusted;
 use crate::mint::well_known::{Discovery, Published};
 use crate::request::headers::ReservedHeaders;
+use crate::request::hosts::Hosts;
 use crate::request::path::{self, Ambiguous, Pattern};
 use crate::request::view::Limits;
 use crate::upstream::{Upstream, Verify};
@@ -29,6 +30,7 @@ pub struct Policy {
     pub identity: IdentityHeaders,
     pub managed: ReservedHeaders,
     pub trusted: Trusted,
+    pub hosts: Hosts,
     pub upstreams: Vec<Arc<Upstream>>,
     /// The upstreams that are vendor APIs.
     vendor_apis: Vec<Arc<VendorApi>>,
@@ -63,7 +65,12 @@ impl path::Rule for Rule {
 
 impl Policy {
     /// Reads the tables that make up the policy from the top-level table.
-    pub fn from_table(top: &mut Table<'_>, trusted: Trusted, limits: Limits) -> Option<Self> {
+    pub fn from_table(
+        top: &mut Table<'_>,
+        trusted: Trusted,
+        hosts: Hosts,
+        limits: Limits,
+    ) -> Option<Self> {
         let sources = session::read_sources(top);
         let presets = read_presets(top);
         let tokens = read_tokens(top, &presets);
@@ -103,6 +110,7 @@ impl Policy {
             identity,
             managed,
             trusted,
+            hosts,
             upstreams: upstreams?,
             vendor_apis,
             discovery,

@@ -30,6 +30,7 @@ pub(super) fn read_upstreams(
         }
         // Where `servers` is wrong, `keys` has not been looked at.
         table.take("keys");
+        table.take("pass_headers");
         table.finish();
         upstream.map(Arc::new)
     };

@@ -7,7 +7,6 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::base::digest::{Kind, Mark};
-use crate::base::host::is_host;
 use crate::edge::Trusted;
 use http::header::{HeaderMap, HeaderValue};
 
@@ -99,12 +98,6 @@ fn forwarded_for(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let field = headers.get_all(name).iter().next_back()?;
     field.as_bytes().rsplit(|&b| b == b',').next().map(<[u8]>::trim_ascii)
-}
-
-/// The host a trusted proxy says the client asked for.
-pub fn forwarded_host<'a>(client: &Client, headers: &'a HeaderMap) -> Option<&'a str> {
-    let host = client.via_trusted.then(|| last(headers, "x-forwarded-host")).flatten()?;
-    std::str::from_utf8(host).ok().filter(|host| is_host(host.as_bytes()))
 }
 
 fn parse_hop(entry: &[u8]) -> Option<IpAddr> {

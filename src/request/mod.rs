@@ -4,8 +4,10 @@
 pub mod client;
 pub mod code;
 pub mod headers;
+pub mod hosts;
 pub mod html_placeholder;
 pub mod path;
 pub mod refusal;
 pub mod trace;
+mod untrusted;
 pub mod view;
