@@ -144,7 +144,14 @@ impl Policy {
                 "{label}.tls: verify = false: anyone between gateway and app can read and change everything; give `ca` instead"
             )
         };
-        unverified.map(warning).collect()
+        let loose = self.sources.iter().filter(|source| source.takes_any_audience);
+        let audience = |source: &SessionSource| {
+            format!(
+                "session ({}): without `audience`, every token of the keys at `jwks_url` is a session, whatever app it was made for",
+                source.label
+            )
+        };
+        unverified.map(warning).chain(loose.map(audience)).collect()
     }
 
     /// The unnamed upstream, else the first one that names no hosts, else the

@@ -19,6 +19,8 @@ pub struct SessionSource {
     sign_out: Vec<SignOut>,
     /// Where the app is asked, if its cookies could be read on the way.
     pub(super) readable: Option<Located<Url>>,
+    /// Whether it takes every token of a server's keys, whoever that is for.
+    pub(super) takes_any_audience: bool,
 }
 
 /// A path at which the app ends the session, for one method or for any.
@@ -89,11 +91,15 @@ fn read_one(at: &At<'_>) -> Option<SessionSource> {
         at.problem(error.to_string());
     }
     let readable = check_url(at, &source);
+    let takes_any_audience = source.kind() == "jwt"
+        && source.remote_keys().is_some()
+        && at.table().is_some_and(|table| table.peek("audience").is_none());
     Some(SessionSource {
         label: source.kind().to_owned(),
         source,
         sign_out: sign_out.unwrap_or_default(),
         readable,
+        takes_any_audience,
     })
 }
 

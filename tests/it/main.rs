@@ -35,6 +35,7 @@ mod http2;
 mod issuer;
 mod jwks;
 mod jwt_abuse;
+mod keys;
 mod lifecycle;
 mod limit;
 mod limits_evasion;
