@@ -10,17 +10,18 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::mint::well_known::Published;
-use crate::policy::{Policy, Route, Rule, SessionRule, TokenRoute, WebOrigin, rule_for};
+use crate::policy::{Intent, Policy, RouteSet, Rule, SessionRule, TokenRoute, WebOrigin};
 use crate::request::client::Scheme;
 use crate::request::refusal::{Audience, PLAIN_TEXT, Refusal, Reply};
+use crate::request::rules::{Met, Unfit};
 use crate::request::view::{RequestView, SEC_FETCH_SITE};
 use crate::session::{Identity, Reason, Rejected, Unanswered, Verdict, none_asked};
 
 /// Where a request is going, as far as it can be said without its session.
-pub enum Plan<'p> {
+pub(crate) enum Plan<'p> {
     /// A preflight, answered here.
     Answer(Reply),
-    Forward(Option<&'p Arc<Route>>),
+    Forward(RouteSet),
     Issue(&'p Arc<TokenRoute>),
     /// A public document: JWKS or OpenID configuration.
     Publish(&'p Published),
@@ -28,11 +29,11 @@ pub enum Plan<'p> {
 }
 
 /// What to do with a request.
-pub enum Decision<'p> {
+pub(crate) enum Decision<'p> {
     /// A page without a session is sent to the app's sign-in page.
     Answer(Reply, Rejected),
     Forward {
-        route: Option<&'p Arc<Route>>,
+        routes: RouteSet,
         identity: Option<Arc<Identity>>,
     },
     Issue {
@@ -45,7 +46,7 @@ pub enum Decision<'p> {
 
 impl Plan<'_> {
     /// Whether the request goes to the app, or to the upstream that its route names.
-    pub fn forwards(&self) -> bool {
+    pub(crate) fn forwards(&self) -> bool {
         match self {
             Self::Forward(_) => true,
             Self::Answer(_) | Self::Issue(_) | Self::Publish(_) | Self::Refuse(_) => false,
@@ -53,41 +54,64 @@ impl Plan<'_> {
     }
 
     /// Whether `decide` needs a verdict.
-    pub fn needs_session(&self) -> bool {
+    pub(crate) fn needs_session(&self) -> bool {
         match self {
             Self::Answer(_) | Self::Publish(_) | Self::Refuse(_) => false,
-            Self::Forward(Some(route)) => route.session != SessionRule::Off,
-            Self::Forward(None) | Self::Issue(_) => true,
+            Self::Forward(routes) => routes.session() != SessionRule::Off,
+            Self::Issue(_) => true,
         }
     }
 }
 
-/// Finds the rule and checks what can be checked without a session: method and
-/// where the request comes from.
-pub fn plan<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Option<&'p Rule>) {
-    let Ok(rule) = rule_for(policy, view.path) else {
-        return (Plan::Refuse(Refusal::BadRequest("the path can be read in two ways")), None);
-    };
-    let plan = match rule {
-        None => Plan::Forward(None),
+/// Finds the rules and checks what can be checked without a session: method and where the
+/// request comes from. The rule returned names the request in logs.
+pub(crate) fn plan<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Option<&'p Rule>) {
+    let own = policy.own(view.path);
+    let plan = match own {
         Some(Rule::Published(what, ..)) if [Method::GET, Method::HEAD].contains(view.method) => {
             Plan::Publish(what)
         }
         Some(Rule::Published(..)) => Plan::Refuse(Refusal::MethodNotAllowed("GET, HEAD".into())),
-        Some(Rule::Route(route))
-            if !route.methods.is_empty() && !route.methods.contains(view.method) =>
-        {
-            let allow = route.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-            Plan::Refuse(Refusal::MethodNotAllowed(allow))
-        }
-        // Another site must not spend the key on behalf of a user signed in here.
-        Some(Rule::Route(route)) if route.vendor_api.is_some() && is_from_elsewhere(view, &[]) => {
-            Plan::Refuse(Refusal::CrossSite)
-        }
-        Some(Rule::Route(route)) => Plan::Forward(Some(route)),
         Some(Rule::Token(token, _)) => plan_token(token, view),
+        Some(Rule::Route(_)) | None => return plan_forward(policy, view),
     };
-    (plan, rule)
+    (plan, own)
+}
+
+fn plan_forward<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Option<&'p Rule>) {
+    let preflight = view.preflight();
+    let met = match (policy.met(view, view.method), &preflight) {
+        // It is about another request, whose method counts as well.
+        (Err(Unfit::WrongMethod(_)), Some(method)) => policy.met(view, method),
+        (met, _) => met,
+    };
+    let met: Met<'p, Rule> = match met {
+        Ok(met) => met,
+        Err(unfit) => return (Plan::Refuse(refuse_unfit(&unfit)), None),
+    };
+    let intent = match preflight {
+        Some(_) => Intent::Preflight,
+        None if view.is_prefetch() => Intent::Prefetch,
+        None => Intent::Answer,
+    };
+    let (rule, routes) = (met.all().next(), RouteSet::new(&met, intent));
+    // Another site must not spend the key on behalf of a user signed in here.
+    if routes.vendor_api().is_some() && is_from_elsewhere(view, &[]) {
+        return (Plan::Refuse(Refusal::CrossSite), rule);
+    }
+    (Plan::Forward(routes), rule)
+}
+
+fn refuse_unfit(unfit: &Unfit) -> Refusal {
+    match unfit {
+        Unfit::Control => Refusal::BadRequest("the path contains an escaped control character"),
+        Unfit::Elsewhere => Refusal::BadRequest("the path can be read as one of another upstream"),
+        Unfit::TooMany => Refusal::BadRequest("the path can be read in too many ways"),
+        Unfit::WrongMethod(methods) => {
+            let methods = methods.iter().map(Method::as_str).collect::<Vec<_>>();
+            Refusal::MethodNotAllowed(methods.join(", "))
+        }
+    }
 }
 
 fn plan_token<'p>(token: &'p Arc<TokenRoute>, view: &RequestView<'_>) -> Plan<'p> {
@@ -156,7 +180,7 @@ fn preflight_reply(token: &TokenRoute, origin: &WebOrigin, view: &RequestView<'_
 }
 
 /// Lets one exact origin read the answer, with credentials.
-pub fn cors(reply: &mut Reply, origin: &WebOrigin) {
+pub(crate) fn cors(reply: &mut Reply, origin: &WebOrigin) {
     reply.push(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.as_str());
     reply.push(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
     reply.push(header::ACCESS_CONTROL_EXPOSE_HEADERS, "RateLimit, RateLimit-Policy, Retry-After");
@@ -165,7 +189,7 @@ pub fn cors(reply: &mut Reply, origin: &WebOrigin) {
 
 /// Decides with the verdict on the session, which is `None` where the plan did not
 /// need one.
-pub fn decide<'p>(
+pub(crate) fn decide<'p>(
     plan: Plan<'p>,
     verdict: Option<Verdict>,
     view: &RequestView<'_>,
@@ -179,34 +203,31 @@ pub fn decide<'p>(
             Verdict::Nobody(rejected) => Decision::Refuse(not_signed_in(&rejected), Some(rejected)),
             Verdict::Unknown(unanswered) => refuse_unknown(&unanswered),
         },
-        Plan::Forward(route) => decide_forward(route, verdict, view),
+        Plan::Forward(routes) => decide_forward(routes, verdict, view),
     }
 }
 
 fn decide_forward<'p>(
-    route: Option<&'p Arc<Route>>,
+    routes: RouteSet,
     verdict: Option<Verdict>,
     view: &RequestView<'_>,
 ) -> Decision<'p> {
-    let required = route.filter(|route| route.session == SessionRule::Required);
-    let rejected = match (required, verdict) {
-        (Some(route), Some(Verdict::Known(identity, _)))
-            if !route.allow.admit(identity.session()) =>
-        {
+    let is_required = routes.session() == SessionRule::Required;
+    let rejected = match (is_required, verdict) {
+        (true, Some(Verdict::Known(identity, _))) if !routes.admits(&identity) => {
             return Decision::Refuse(Refusal::NotAllowed, None);
         }
         (_, Some(Verdict::Known(identity, _))) => {
-            return Decision::Forward { route, identity: Some(identity) };
+            return Decision::Forward { routes, identity: Some(identity) };
         }
-        (None, Some(Verdict::Nobody(_) | Verdict::Unknown(_)) | None) => {
-            return Decision::Forward { route, identity: None };
+        (false, Some(Verdict::Nobody(_) | Verdict::Unknown(_)) | None) => {
+            return Decision::Forward { routes, identity: None };
         }
-        (Some(_), Some(Verdict::Unknown(unanswered))) => return refuse_unknown(&unanswered),
-        (Some(_), Some(Verdict::Nobody(rejected))) => rejected,
-        (Some(_), None) => none_asked(),
+        (true, Some(Verdict::Unknown(unanswered))) => return refuse_unknown(&unanswered),
+        (true, Some(Verdict::Nobody(rejected))) => rejected,
+        (true, None) => none_asked(),
     };
-    let sign_in = required.and_then(|route| route.sign_in.as_ref());
-    match (sign_in, view.audience()) {
+    match (routes.sign_in(), view.audience()) {
         (Some(sign_in), Audience::Navigation) => {
             let target = view
                 .query

@@ -221,10 +221,10 @@ impl Drop for Background {
 }
 
 /// Counts a request as in flight until dropped.
-pub struct InFlight(Arc<State>);
+pub(crate) struct InFlight(Arc<State>);
 
 impl InFlight {
-    pub fn begin(state: &Arc<State>) -> Self {
+    pub(crate) fn begin(state: &Arc<State>) -> Self {
         state.in_flight.fetch_add(1, Ordering::SeqCst);
         Self(state.clone())
     }

@@ -10,7 +10,7 @@ const EPOCH: u64 = 719_468;
 
 /// A date of the Gregorian calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Date {
+pub(crate) struct Date {
     pub year: u64,
     pub month: u64,
     pub day: u64,
@@ -18,7 +18,7 @@ pub struct Date {
 
 impl Date {
     /// The date `days` after 1 January 1970.
-    pub const fn from_days(days: u64) -> Self {
+    pub(crate) const fn from_days(days: u64) -> Self {
         let days = days.saturating_add(EPOCH);
         let (era, day) = (days / 146_097, days % 146_097);
         let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
@@ -30,7 +30,7 @@ impl Date {
     }
 
     /// Days since 1 January 1970; `None` before.
-    pub const fn days(self) -> Option<u64> {
+    pub(crate) const fn days(self) -> Option<u64> {
         let Self { year, month, day } = self;
         let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
         let leap_days = year / 4 - year / 100 + year / 400;
@@ -39,7 +39,7 @@ impl Date {
 }
 
 /// RFC 3339 in UTC, with milliseconds: also what JavaScript's `toISOString` writes.
-pub fn push_rfc3339(out: &mut String, unix_ms: u64) {
+pub(crate) fn push_rfc3339(out: &mut String, unix_ms: u64) {
     let Date { year, month, day } = Date::from_days(unix_ms / 86_400_000);
     let rest = unix_ms % 86_400_000;
     let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);

@@ -16,12 +16,12 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
 });
 
 /// For TLS that is set up here.
-pub fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     PROVIDER.clone()
 }
 
 /// For TLS that others set up. Must come before the first connector of the framework,
 /// which would install its own, and of Redis, which would panic.
-pub fn install() {
+pub(crate) fn install() {
     LazyLock::force(&PROVIDER);
 }

@@ -47,11 +47,11 @@ impl Hash for Digest {
 }
 
 /// For tables whose key is a `Digest`: it needs no further hashing.
-pub type DigestBuildHasher = BuildHasherDefault<DigestHasher>;
+pub(crate) type DigestBuildHasher = BuildHasherDefault<DigestHasher>;
 
 /// Passes on the eight bytes a `Digest` gives it.
 #[derive(Default)]
-pub struct DigestHasher(u64);
+pub(crate) struct DigestHasher(u64);
 
 impl Hasher for DigestHasher {
     fn finish(&self) -> u64 {
@@ -68,7 +68,7 @@ impl Hasher for DigestHasher {
 }
 
 /// Takes a digest piece by piece.
-pub struct Digester(Context);
+pub(crate) struct Digester(Context);
 
 impl Default for Digester {
     fn default() -> Self {
@@ -78,17 +78,17 @@ impl Default for Digester {
 
 impl Digester {
     /// Bytes of fixed length, or the last ones.
-    pub fn add(&mut self, bytes: &[u8]) {
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
     /// Bytes behind their length, so that neighbours cannot swap bytes.
-    pub fn add_sized(&mut self, bytes: &[u8]) {
+    pub(crate) fn add_sized(&mut self, bytes: &[u8]) {
         self.0.update(&bytes.len().to_be_bytes());
         self.0.update(bytes);
     }
 
-    pub fn finish(self) -> Digest {
+    pub(crate) fn finish(self) -> Digest {
         Digest::from_output(&self.0.finish())
     }
 }

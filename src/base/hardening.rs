@@ -10,7 +10,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Switches off core files and, where the system can, reading by processes of the same
 /// user. A failure does not stop the start.
-pub fn keep_memory_private() {
+pub(crate) fn keep_memory_private() {
     if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
         tracing::warn!(%error, "core files could not be switched off");
     }

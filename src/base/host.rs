@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// `uri-host [ ":" port ]` (RFC 9110 section 7.2) with a host name as DNS and
 /// its users write them; no user information, no list.
-pub fn is_host(host: &[u8]) -> bool {
+pub(crate) fn is_host(host: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(host) else { return false };
     let (name_is_fine, rest) =
         if let Some((address, rest)) = text.strip_prefix('[').and_then(|t| t.split_once(']')) {
@@ -22,7 +22,7 @@ pub fn is_host(host: &[u8]) -> bool {
 
 /// Whether a host without its port is this machine, whatever a resolver may say:
 /// `localhost` or an address of the loopback network.
-pub fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     match bare.parse::<IpAddr>() {
         Ok(address) => address.to_canonical().is_loopback(),
@@ -47,7 +47,7 @@ fn is_name(name: &[u8]) -> bool {
 
 /// The subscriber behind an address, as limits count them: an IPv4 address, or the /64
 /// of an IPv6 address, because one subscriber holds at least that much.
-pub fn subscriber(address: IpAddr) -> IpAddr {
+pub(crate) fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) & (u128::MAX << 64)).into(),
         canonical @ IpAddr::V4(_) => canonical,

@@ -8,21 +8,21 @@ use serde_json::Value;
 /// The steps of a path: names of members, numbers of items. Without a step it is the
 /// whole document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct JsonPath(Vec<String>);
+pub(crate) struct JsonPath(Vec<String>);
 
 impl JsonPath {
-    pub fn new(steps: Vec<String>) -> Self {
+    pub(crate) fn new(steps: Vec<String>) -> Self {
         Self(steps)
     }
 
     /// Reads `a.b.0`. Every text is such a path.
-    pub fn from_dotted(text: &str) -> Self {
+    pub(crate) fn from_dotted(text: &str) -> Self {
         Self(text.split('.').map(str::to_owned).collect())
     }
 
     /// Reads `/a/b~1c/0`. A text that is neither empty nor starts with `/` is no
     /// pointer.
-    pub fn from_pointer(text: &str) -> Option<Self> {
+    pub(crate) fn from_pointer(text: &str) -> Option<Self> {
         let Some(steps) = text.strip_prefix('/') else {
             return text.is_empty().then(Self::default);
         };
@@ -31,7 +31,7 @@ impl JsonPath {
     }
 
     /// The value the path leads to.
-    pub fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
+    pub(crate) fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
         find(document, &self.0)
     }
 }
@@ -45,7 +45,7 @@ impl Deref for JsonPath {
 }
 
 /// The value these steps lead to.
-pub fn find<'a>(document: &'a Value, steps: &[String]) -> Option<&'a Value> {
+pub(crate) fn find<'a>(document: &'a Value, steps: &[String]) -> Option<&'a Value> {
     steps.iter().try_fold(document, |value, step| match value {
         Value::Array(items) => items.get(index(step)?),
         Value::Object(members) => members.get(step),

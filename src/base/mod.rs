@@ -2,17 +2,17 @@
 //!
 //! Nothing here knows what a session, a token or a request is.
 
-pub mod calendar;
-pub mod clock;
-pub mod crypto_provider;
-pub mod digest;
-pub mod hardening;
-pub mod host;
-pub mod json_path;
-pub mod lock;
-pub mod pem;
-pub mod secret;
-pub mod store_url;
-pub mod text;
-pub mod units;
-pub mod url;
+pub(crate) mod calendar;
+pub(crate) mod clock;
+pub(crate) mod crypto_provider;
+pub(crate) mod digest;
+pub(crate) mod hardening;
+pub(crate) mod host;
+pub(crate) mod json_path;
+pub(crate) mod lock;
+pub(crate) mod pem;
+pub(crate) mod secret;
+pub(crate) mod store_url;
+pub(crate) mod text;
+pub(crate) mod units;
+pub(crate) mod url;

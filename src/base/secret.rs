@@ -38,7 +38,7 @@ impl Secret {
 
     /// Digests of all the keys this text may be written for: itself, and what it holds in
     /// base64 or hex.
-    pub fn readings(&self) -> Vec<Digest> {
+    pub(crate) fn readings(&self) -> Vec<Digest> {
         let text = self.text().unwrap_or_default().trim();
         let unpadded = text.trim_end_matches('=');
         let decoded = [
@@ -73,7 +73,7 @@ impl fmt::Debug for Secret {
 }
 
 /// Compares in a time that does not depend on where the values differ.
-pub fn same_bytes(left: &[u8], right: &[u8]) -> bool {
+pub(crate) fn same_bytes(left: &[u8], right: &[u8]) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(left, right).is_ok()
 }
 

@@ -15,13 +15,13 @@ use sqlx::sqlite::SqliteConnectOptions;
 use super::secret::Secret;
 
 /// What a client needs in order to connect.
-pub enum StoreUrl {
+pub(crate) enum StoreUrl {
     Redis(Box<redis::Client>),
     Sql(SqlUrl),
 }
 
 /// A database, by its client.
-pub enum SqlUrl {
+pub(crate) enum SqlUrl {
     MySql(Box<MySqlConnectOptions>),
     Postgres(Box<PgConnectOptions>),
     Sqlite(Box<SqliteConnectOptions>),
@@ -40,7 +40,7 @@ impl fmt::Display for BadStoreUrl {
 impl std::error::Error for BadStoreUrl {}
 
 impl StoreUrl {
-    pub fn parse(address: &Secret) -> Result<Self, BadStoreUrl> {
+    pub(crate) fn parse(address: &Secret) -> Result<Self, BadStoreUrl> {
         const EXPECTED: &str = "it must start with redis://, rediss://, postgres://, mysql://, \
                                 mariadb:// or sqlite://";
         let url = address.text().ok_or(BadStoreUrl("it is not text"))?;

@@ -8,12 +8,12 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// A number in decimal.
-pub fn push(out: &mut String, number: u64) {
+pub(crate) fn push(out: &mut String, number: u64) {
     out.push_str(itoa::Buffer::new().format(number));
 }
 
 /// The digits of `number` below `unit`, a power of ten, leading zeros included.
-pub fn push_below(out: &mut String, number: u64, unit: u64) {
+pub(crate) fn push_below(out: &mut String, number: u64, unit: u64) {
     let mut buffer = itoa::Buffer::new();
     // The digit of `unit` in front keeps the zeros, and is left out.
     let text = buffer.format(number % unit + unit);
@@ -39,7 +39,7 @@ impl Hex {
 }
 
 /// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|&byte| hex_pair(byte)).map(char::from).collect()
 }
 
@@ -51,7 +51,7 @@ const fn hex_pair(byte: u8) -> [u8; 2] {
 }
 
 /// Lower- or upper-case hexadecimal to bytes.
-pub fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     let (pairs, []) = text.as_chunks::<2>() else { return None };
     pairs.iter().map(|&[high, low]| Some(hex_value(high)? << 4 | hex_value(low)?)).collect()
 }
@@ -61,7 +61,7 @@ fn hex_value(digit: u8) -> Option<u8> {
 }
 
 /// An IP address; IPv4 gets the fast path because nearly all are.
-pub fn push_address(out: &mut String, address: IpAddr) {
+pub(crate) fn push_address(out: &mut String, address: IpAddr) {
     match address {
         IpAddr::V4(address) => {
             let [first, rest @ ..] = address.octets();
@@ -99,7 +99,7 @@ pub fn percent_decode(value: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Percent-encodes every byte of `text` but ASCII letters, digits and those in `plain`.
-pub fn push_percent_encoded(out: &mut String, text: &str, plain: &[u8]) {
+pub(crate) fn push_percent_encoded(out: &mut String, text: &str, plain: &[u8]) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
             out.push(char::from(byte));
@@ -111,7 +111,7 @@ pub fn push_percent_encoded(out: &mut String, text: &str, plain: &[u8]) {
 }
 
 /// A span of time as people say it: `40 s`, `4 min`, `3 h`, `12 days`.
-pub fn span(seconds: u64) -> String {
+pub(crate) fn span(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{} min", seconds / 60),
@@ -121,7 +121,7 @@ pub fn span(seconds: u64) -> String {
 }
 
 /// `text` as JavaScript's `encodeURIComponent` writes it.
-pub fn encode_uri_component(text: &str) -> String {
+pub(crate) fn encode_uri_component(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     push_percent_encoded(&mut encoded, text, b"-_.!~*'()");
     encoded

@@ -60,7 +60,7 @@ fn milliseconds_in(unit: &str) -> Option<f64> {
 }
 
 /// Reads a rate: `"30/minute"`, `"5/10s"`, `"1000/day"`.
-pub fn rate(text: &str) -> Result<Rate, &'static str> {
+pub(crate) fn rate(text: &str) -> Result<Rate, &'static str> {
     const EXPECTED: &str = r#"a rate such as "30/minute", "5/10s" or "1000/day""#;
     let (count, window) = text.split_once('/').ok_or(EXPECTED)?;
     let count = count.trim().parse::<u32>().map_err(|_| EXPECTED)?;
@@ -79,7 +79,7 @@ pub fn rate(text: &str) -> Result<Rate, &'static str> {
 }
 
 /// Reads a size in bytes: `"64KiB"`, `"1MiB"`, `"10MB"`, `"512B"`.
-pub fn size(text: &str) -> Result<usize, &'static str> {
+pub(crate) fn size(text: &str) -> Result<usize, &'static str> {
     const EXPECTED: &str = r#"a size with its unit, such as "512B", "32KiB" or "1MiB""#;
     let text = text.trim();
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or(EXPECTED)?;
@@ -99,7 +99,7 @@ pub fn size(text: &str) -> Result<usize, &'static str> {
 }
 
 /// Seconds, rounded up: a client that waits this long has waited long enough.
-pub fn whole_seconds(duration: Duration) -> u64 {
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 

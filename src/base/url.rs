@@ -45,7 +45,7 @@ impl Url {
 
     /// Whether nobody between here and the server can read what is sent: it is
     /// encrypted, or never leaves this machine.
-    pub fn is_private(&self) -> bool {
+    pub(crate) fn is_private(&self) -> bool {
         self.is_tls || super::host::is_loopback(&self.host)
     }
 

@@ -134,7 +134,7 @@ fn user_id(value: &Value) -> Option<String> {
 
 impl Offline {
     fn mint(&self, route: &TokenRoute) -> Result<Token, Refused> {
-        let inputs = route.minter.inputs().from_object(&self.request);
+        let inputs = route.minter.inputs().read_object(&self.request);
         let subject = Subject { identity: &self.identity, inputs: &inputs, grant: &self.grant };
         match route.minter.mint(&subject, self.now) {
             Ok(Minting::Ready(token)) => Ok(token),

@@ -69,7 +69,7 @@ fn check_audit(top: &Table<'_>) {
 }
 
 /// The folder that relative `file:` references start from: the file's own.
-pub fn secrets_beside(path: &Path) -> Secrets {
+pub(crate) fn secrets_beside(path: &Path) -> Secrets {
     let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
     Secrets::of_process(folder)
 }

@@ -9,7 +9,9 @@ mod server_table;
 #[cfg(test)]
 mod tests;
 
-pub use file::{Config, secrets_beside};
-pub use listen::Listen;
-pub use log::{AuditDestination, Format, Log, UserField};
-pub use server::Server;
+pub use file::Config;
+pub(crate) use file::secrets_beside;
+pub(crate) use listen::Listen;
+pub use log::Format;
+pub(crate) use log::{AuditDestination, Log, UserField};
+pub(crate) use server::Server;

@@ -276,8 +276,21 @@ const ROWS: &[Row] = &[
     ),
     ("POST", "/vendor/v1", OTHER, "cross-site", "cors", "empty", Missing, "refuse 403 cross_site"),
     // Paths that two programs could read differently.
-    ("GET", "/Account/a", "-", "-", "-", "-", Ada, "refuse 400 bad_request"),
-    ("GET", "/private%2fa", "-", "-", "-", "-", Ada, "refuse 400 bad_request"),
+    ("GET", "/Account/a", "-", "-", "-", "-", Ada, "forward /account/** as ada"),
+    ("GET", "/Account/a", "-", "-", "-", "-", Missing, "refuse 401 not_signed_in"),
+    ("GET", "/private%2fa", "-", "-", "-", "-", Ada, "forward /private/** as ada"),
+    ("GET", "/private%2fa", "-", "-", "-", "-", Missing, "refuse 401 not_signed_in"),
+    ("GET", "/private/a%0a", "-", "-", "-", "-", Ada, "refuse 400 bad_request"),
+    ("GET", "/wiki/a%0a", "-", "-", "-", "-", Missing, "forward - as nobody"),
+    ("GET", "/public/../staff", "-", "-", "-", "-", Missing, "refuse 401 not_signed_in"),
+    ("GET", "/public/../staff", "-", "-", "-", "-", Ada, "refuse 403 not_allowed"),
+    ("GET", "/_next/data/B/account.json", "-", "-", "-", "-", Missing, "refuse 401 not_signed_in"),
+    ("GET", "/_next/data/B/account.json", "-", "-", "-", "-", Ada, "forward /account/** as ada"),
+    ("POST", "/read/a.json", "-", "-", "-", "-", Ada, "refuse 405 method_not_allowed"),
+    ("GET", "/Vendor/a", "-", "-", "-", "-", Ada, "refuse 400 bad_request"),
+    ("GET", "/vendor/../a", "-", "-", "-", "-", Ada, "refuse 400 bad_request"),
+    ("GET", "/API/token", "-", "-", "-", "-", Ada, "forward - as ada"),
+    ("GET", "/api/token/", "-", "-", "-", "-", Missing, "forward - as nobody"),
 ];
 
 fn policy() -> Policy {
@@ -309,8 +322,8 @@ fn word(decision: &Decision<'_>) -> String {
             let location = reply.headers.get(header::LOCATION).map(|to| to.to_str().unwrap());
             format!("answer {} {}", reply.status.as_u16(), location.unwrap_or("-"))
         }
-        Decision::Forward { route, identity } => {
-            let route = route.map_or("-", |route| &route.label);
+        Decision::Forward { routes, identity } => {
+            let route = routes.label().map_or("-", |label| label);
             let user = identity.as_ref().map_or("nobody", |identity| identity.user_id());
             format!("forward {route} as {user}")
         }
@@ -362,6 +375,20 @@ fn a_request_comes_to_what_its_row_says() {
         assert_eq!(decided(&policy, method, path, &headers, said), expected, "{row:?}");
     }
     assert!(ROWS.len() >= 80);
+}
+
+#[test]
+fn a_preflight_to_the_app_needs_no_session() {
+    let policy = policy();
+    let asked = |path: &str, asked: &'static str| {
+        let headers = headers(&[("origin", OTHER), ("access-control-request-method", asked)]);
+        decided(&policy, "OPTIONS", path, &headers, Ada)
+    };
+    assert_eq!(asked("/account/x", "PUT"), "forward /account/** as nobody");
+    assert_eq!(asked("/staff/x", "PUT"), "forward /staff/** as nobody");
+    assert_eq!(asked("/read/x", "GET"), "forward /read/** as nobody");
+    assert_eq!(asked("/read/x", "PUT"), "refuse 405 method_not_allowed");
+    assert_eq!(asked("/vendor/x", "GET"), "refuse 403 cross_site");
 }
 
 #[test]

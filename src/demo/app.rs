@@ -16,7 +16,7 @@ use crate::base::clock::{Clock, Now};
 use crate::base::secret::Secret;
 
 /// The login form holds one name; a larger body is not from it.
-pub const MAX_BODY: usize = 4 * 1024;
+pub(crate) const MAX_BODY: usize = 4 * 1024;
 
 /// No inline script or style, nothing from another host, not in a frame.
 pub(super) const CONTENT_SECURITY_POLICY: &str =
@@ -34,19 +34,19 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The app itself. Its only secret signs its own sessions.
 #[derive(Debug)]
-pub struct SampleApp {
+pub(crate) struct SampleApp {
     sessions: Sessions,
     clock: Clock,
 }
 
 impl SampleApp {
     /// `secret` is what `SESSION_SECRET` refers to in the gateway's settings.
-    pub fn new(secret: Secret, clock: Clock) -> Self {
+    pub(crate) fn new(secret: Secret, clock: Clock) -> Self {
         Self { sessions: Sessions::new(secret), clock }
     }
 
     /// The response to a request that has arrived whole.
-    pub fn answer(&self, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
+    pub(crate) fn answer(&self, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
         self.answer_at(request, self.clock.now())
     }
 

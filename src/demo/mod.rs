@@ -7,5 +7,5 @@ mod sign_in;
 #[cfg(test)]
 mod tests;
 
-pub use app::{MAX_BODY, SampleApp};
-pub use settings::{API_KEY, SESSION_SECRET, settings};
+pub(crate) use app::{MAX_BODY, SampleApp};
+pub(crate) use settings::{API_KEY, SESSION_SECRET, settings};

@@ -5,14 +5,14 @@
 pub(super) const COOKIE_NAME: &str = "demo_session";
 
 /// The reference to the secret that signs the app's sessions.
-pub const SESSION_SECRET: &str = "env:PORTCULLIS_DEMO_SESSION_SECRET";
+pub(crate) const SESSION_SECRET: &str = "env:PORTCULLIS_DEMO_SESSION_SECRET";
 
 /// The reference to the API key, `PRTV_<id>_<secret>`: the gateway's, never the app's.
-pub const API_KEY: &str = "env:PORTCULLIS_DEMO_PORTIVE_KEY";
+pub(crate) const API_KEY: &str = "env:PORTCULLIS_DEMO_PORTIVE_KEY";
 
 /// The settings for a gateway on `listen` in front of the app on `app_address`
 /// (both `host:port`).
-pub fn settings(app_address: &str, listen: &str) -> String {
+pub(crate) fn settings(app_address: &str, listen: &str) -> String {
     format!(
         r#"[server]
 listen = "{listen}"

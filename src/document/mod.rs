@@ -11,9 +11,11 @@ mod node;
 mod problem;
 mod read;
 mod table;
-pub mod template_syntax;
+pub(crate) mod template_syntax;
 
-pub use node::{Key, Node, Value, shown};
+pub use node::Node;
+pub(crate) use node::{Key, Value, shown};
 pub use problem::{Problem, Problems};
-pub use read::{Located, OneOrMany, Wait};
-pub use table::{At, FromNode, Table, near, one_of};
+pub(crate) use read::{Located, OneOrMany, Wait};
+pub use table::At;
+pub(crate) use table::{FromNode, Table, near, one_of};

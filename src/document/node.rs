@@ -112,7 +112,7 @@ impl Node {
 
 /// A text for a message. Long or key-like texts are described, not repeated: a
 /// secret in the wrong place must not reach a terminal or a log.
-pub fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let plain = |c: char| c.is_ascii_graphic() || c == ' ';
     let longest_run =
         text.split(|c: char| !c.is_ascii_alphanumeric()).map(str::len).max().unwrap_or(0);

@@ -59,7 +59,7 @@ impl FromNode for Duration {
 }
 
 /// A time to wait for others: zero is refused, because nothing arrives in no time.
-pub struct Wait(pub Duration);
+pub(crate) struct Wait(pub Duration);
 
 impl FromNode for Wait {
     fn read(at: &At<'_>) -> Option<Self> {
@@ -97,7 +97,7 @@ impl<T: FromNode> FromNode for Vec<T> {
 }
 
 /// One value, or a list of them.
-pub struct OneOrMany<T>(pub Vec<T>);
+pub(crate) struct OneOrMany<T>(pub Vec<T>);
 
 impl<T: FromNode> FromNode for OneOrMany<T> {
     fn read(at: &At<'_>) -> Option<Self> {
@@ -108,14 +108,14 @@ impl<T: FromNode> FromNode for OneOrMany<T> {
 
 /// A value that remembers where it stood, for checks that come later.
 #[derive(Clone, Debug)]
-pub struct Located<T> {
-    pub value: T,
-    pub offset: usize,
-    pub path: String,
+pub(crate) struct Located<T> {
+    pub(crate) value: T,
+    pub(crate) offset: usize,
+    pub(crate) path: String,
 }
 
 impl<T> Located<T> {
-    pub fn new(at: &At<'_>, value: T) -> Self {
+    pub(crate) fn new(at: &At<'_>, value: T) -> Self {
         Self { value, offset: at.node.span.start, path: at.path.clone() }
     }
 }

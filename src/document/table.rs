@@ -198,7 +198,7 @@ fn printable(key: &str) -> String {
 }
 
 /// The choices for a message, with the one nearest to `written`.
-pub fn one_of(written: &str, choices: &[&str]) -> String {
+pub(crate) fn one_of(written: &str, choices: &[&str]) -> String {
     let all: Vec<_> = choices.iter().map(|choice| format!("{choice:?}")).collect();
     let all = format!("one of {}", all.join(", "));
     match nearest(choices, written) {
@@ -214,7 +214,7 @@ fn nearest<'w>(words: &[&'w str], written: &str) -> Option<&'w str> {
 }
 
 /// Whether one of two keys could be a typo of the other.
-pub fn near(known: &str, written: &str) -> bool {
+pub(crate) fn near(known: &str, written: &str) -> bool {
     distance(known, written).is_some()
 }
 

@@ -9,14 +9,14 @@ use super::{Node, Value, shown};
 
 /// A part of a text.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Piece {
+pub(crate) enum Piece {
     Literal(String),
     Reference(Reference),
 }
 
 /// A placeholder: the text between two braces.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Reference {
+pub(crate) struct Reference {
     /// At least one step; none is empty.
     pub path: Vec<String>,
     pub presence: Presence,
@@ -26,42 +26,42 @@ pub struct Reference {
 
 /// Whether a value must be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
+pub(crate) enum Presence {
     Needed,
     Optional,
 }
 
 /// A `}` without its `{`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StrayBrace {
+pub(crate) enum StrayBrace {
     /// It stands for itself, where texts have always been read so.
     Literal,
     Refused,
 }
 
 impl Reference {
-    pub fn root(&self) -> &str {
+    pub(crate) fn root(&self) -> &str {
         self.path.first().map_or("", String::as_str)
     }
 
-    pub fn rest(&self) -> &[String] {
+    pub(crate) fn rest(&self) -> &[String] {
         self.path.get(1..).unwrap_or_default()
     }
 
     /// The path of a bare placeholder; `None` with a `?` or a filter.
-    pub fn bare(&self) -> Option<&[String]> {
+    pub(crate) fn bare(&self) -> Option<&[String]> {
         let is_bare = self.presence == Presence::Needed && self.filters.is_empty();
         is_bare.then_some(self.path.as_slice())
     }
 }
 
 /// Cuts a text into literals and references, or says what is wrong with it.
-pub fn pieces(text: &str) -> Result<Vec<Piece>, String> {
+pub(crate) fn pieces(text: &str) -> Result<Vec<Piece>, String> {
     cut(text, StrayBrace::Refused)
 }
 
 /// As `pieces`, where a stray `}` may be allowed.
-pub fn cut(text: &str, stray: StrayBrace) -> Result<Vec<Piece>, String> {
+pub(crate) fn cut(text: &str, stray: StrayBrace) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut literal = String::new();
     let mut rest = text;
@@ -119,7 +119,7 @@ fn reference(inner: &str) -> Result<Reference, String> {
 
 /// Every reference in a tree of settings, in texts and keys. Texts that cannot be cut
 /// are left to the reader that reports them.
-pub fn references(node: &Node) -> Vec<Reference> {
+pub(crate) fn references(node: &Node) -> Vec<Reference> {
     match &node.value {
         Value::Array(items) => items.iter().flat_map(references).collect(),
         Value::Boolean(_) | Value::Datetime | Value::Float(_) | Value::Integer(_) => Vec::new(),

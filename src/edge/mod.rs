@@ -6,13 +6,13 @@
 
 mod certificate;
 mod connection_limits;
-pub mod proxy_header;
+pub(crate) mod proxy_header;
 mod settings;
 mod tls;
 mod trusted;
 
-pub use certificate::Certificate;
-pub use connection_limits::{AddressPermit, ConnectionCounts, ConnectionPermit};
-pub use settings::{Edge, PerAddress};
-pub use tls::{Alpn, Tls};
-pub use trusted::Trusted;
+pub(crate) use certificate::Certificate;
+pub(crate) use connection_limits::{AddressPermit, ConnectionCounts, ConnectionPermit};
+pub(crate) use settings::{Edge, PerAddress};
+pub(crate) use tls::{Alpn, Tls};
+pub(crate) use trusted::Trusted;

@@ -8,27 +8,27 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Octets at the start that tell the version; no header is shorter.
-pub const START: usize = 12;
+pub(crate) const START: usize = 12;
 /// The longest line of version 1, its end included.
-pub const LONGEST_LINE: usize = 107;
+pub(crate) const LONGEST_LINE: usize = 107;
 /// Octets of a version 2 header after its start.
-pub const PREAMBLE: usize = 4;
+pub(crate) const PREAMBLE: usize = 4;
 /// The longest version 2 header that is read; addresses and the extensions in
 /// use take a few hundred octets.
-pub const LONGEST_BODY: usize = 4096;
+pub(crate) const LONGEST_BODY: usize = 4096;
 
 const SIGNATURE: [u8; START] = *b"\r\n\r\n\0\r\nQUIT\n";
 
 /// Which version a header is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
+pub(crate) enum Version {
     One,
     Two,
 }
 
 /// The client, according to the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// An address of the internet.
     Address(SocketAddr),
     /// The load balancer speaks for itself, or does not know: the peer of the socket
@@ -40,10 +40,10 @@ pub enum Source {
 
 /// Not a header, or one that contradicts itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
+pub(crate) struct Malformed;
 
 /// Looks at the first octets of a connection.
-pub fn version(start: &[u8; START]) -> Result<Version, Malformed> {
+pub(crate) fn version(start: &[u8; START]) -> Result<Version, Malformed> {
     if *start == SIGNATURE {
         Ok(Version::Two)
     } else if start.starts_with(b"PROXY ") {
@@ -54,7 +54,7 @@ pub fn version(start: &[u8; START]) -> Result<Version, Malformed> {
 }
 
 /// Reads a whole line of version 1, CRLF included.
-pub fn read_line(line: &[u8]) -> Result<Source, Malformed> {
+pub(crate) fn read_line(line: &[u8]) -> Result<Source, Malformed> {
     let line = line.strip_suffix(b"\r\n").ok_or(Malformed)?;
     let line = std::str::from_utf8(line).map_err(|_| Malformed)?;
     let words: Vec<&str> = line.split(' ').collect();
@@ -86,7 +86,7 @@ fn port(text: &str) -> Result<u16, Malformed> {
 }
 
 /// The number of octets after the preamble of version 2.
-pub fn body_length(preamble: [u8; PREAMBLE]) -> Result<usize, Malformed> {
+pub(crate) fn body_length(preamble: [u8; PREAMBLE]) -> Result<usize, Malformed> {
     let [version, _, high, low] = preamble;
     let length = usize::from(u16::from_be_bytes([high, low]));
     if version >> 4 != 2 || length > LONGEST_BODY {
@@ -97,7 +97,7 @@ pub fn body_length(preamble: [u8; PREAMBLE]) -> Result<usize, Malformed> {
 
 /// Reads a version 2 header: its preamble and the octets after it. Extensions
 /// after the addresses are passed over, if they are whole.
-pub fn read_body(preamble: [u8; PREAMBLE], body: &[u8]) -> Result<Source, Malformed> {
+pub(crate) fn read_body(preamble: [u8; PREAMBLE], body: &[u8]) -> Result<Source, Malformed> {
     const LOCAL: u8 = 0;
     const PROXY: u8 = 1;
     let [command, family, ..] = preamble;

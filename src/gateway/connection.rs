@@ -16,20 +16,20 @@ use super::request_line::{LineReader, RequestLine};
 
 /// The state of one connection.
 #[derive(Clone, Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     deadline: Arc<Deadline>,
     line: RequestLine,
 }
 
 /// Is shown all received bytes.
 #[derive(Debug)]
-pub struct Reader {
+pub(crate) struct Reader {
     deadline: Arc<Deadline>,
     line: LineReader,
 }
 
 impl Reader {
-    pub fn received(&mut self, bytes: &[u8]) {
+    pub(crate) fn received(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.deadline.received();
             self.line.received(bytes);
@@ -39,45 +39,45 @@ impl Reader {
 
 impl Connection {
     /// Each head may take the time `head`; `next_head` is that and the idle time before.
-    pub fn new(head: Duration, next_head: Duration) -> Self {
+    pub(crate) fn new(head: Duration, next_head: Duration) -> Self {
         Self { deadline: Deadline::new(head, next_head), line: RequestLine::default() }
     }
 
     /// The reader that must be shown all received bytes.
-    pub fn reader(&self) -> Reader {
+    pub(crate) fn reader(&self) -> Reader {
         Reader { deadline: self.deadline.clone(), line: self.line.reader() }
     }
 
     /// Serves the connection until `serving` ends or a head is late, which is `None`.
-    pub async fn serve<T>(self, serving: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn serve<T>(self, serving: impl Future<Output = T>) -> Option<T> {
         self.deadline.watch(serving).await
     }
 
     /// In the form that a stream carries.
-    pub fn into_digest(self) -> Arc<ProxyDigest> {
+    pub(crate) fn into_digest(self) -> Arc<ProxyDigest> {
         let (nothing, ()) = Response::new(()).into_parts();
         Arc::new(ProxyDigest::new(Box::new(nothing.into()), Some(Box::new(self))))
     }
 
     /// The connection a request came over; HTTP/2 has none.
-    pub fn of(digest: Option<&Digest>) -> Option<&Self> {
+    pub(crate) fn of(digest: Option<&Digest>) -> Option<&Self> {
         digest?.proxy_digest.as_ref()?.user_data.as_ref()?.downcast_ref()
     }
 
     /// Called when a request's head is complete.
-    pub fn head_has_arrived(&self) {
+    pub(crate) fn head_has_arrived(&self) {
         self.deadline.head_has_arrived();
     }
 
     /// Called when a request has ended.
-    pub fn request_has_ended(&self) {
+    pub(crate) fn request_has_ended(&self) {
         self.deadline.request_has_ended();
         self.line.request_has_ended();
     }
 
     /// Whether the current request's line is anything but a method, a target and a
     /// version with one space between them.
-    pub fn has_odd_line(&self) -> bool {
+    pub(crate) fn has_odd_line(&self) -> bool {
         self.line.is_odd()
     }
 }

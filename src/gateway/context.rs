@@ -13,7 +13,7 @@ use crate::request::refusal::{Refusal, Reply};
 use crate::state::{InFlight, State};
 
 /// What the framework carries from hook to hook.
-pub struct Ctx {
+pub(crate) struct Ctx {
     pub(super) incoming: Incoming,
     /// The label of the rule that applies.
     pub(super) rule: Option<Arc<str>>,

@@ -15,7 +15,7 @@ use super::record::Record;
 use super::who::Who;
 use crate::issue::Request;
 use crate::observe::{Outcome, TokenPlace};
-use crate::policy::{Route, TokenRoute};
+use crate::policy::{Intent, RouteSet, TokenRoute};
 use crate::request::code::Code;
 use crate::request::refusal::Refusal;
 use crate::request::view;
@@ -51,15 +51,17 @@ pub(super) fn take_parts(request: &mut RequestHeader) -> Parts {
     std::mem::replace(request, empty.into()).into()
 }
 
-/// Prepares what the app gets, within the route's limit.
+/// Prepares what the app gets, within the limits of its routes.
 pub(super) async fn prepare(
     incoming: &Incoming,
     who: &Who,
     record: &mut Record,
-    route: Option<&Arc<Route>>,
+    routes: RouteSet,
 ) -> Result<Forwarding, Refusal> {
     let Incoming { state, policy, now, admitted, .. } = incoming;
-    if let Some((route, limit)) = route.and_then(|route| Some((route, route.limit.as_ref()?))) {
+    // A preflight is part of the request that it asks about.
+    let counted = routes.all().filter(|_| routes.intent != Intent::Preflight);
+    for (route, limit) in counted.filter_map(|route| Some((route, route.limit.as_ref()?))) {
         let identity = who.identity.as_ref();
         let whose = identity.map_or_else(|| admitted.client.mark(), |identity| identity.mark());
         state
@@ -67,13 +69,15 @@ pub(super) async fn prepare(
             .admit(&route.label, limit, whose, *now)
             .map_err(|exceeded| Refusal::too_many(limit, &exceeded))?;
     }
-    let mut forwarding = Forwarding::new(route.cloned());
-    if let Some(route) = route.filter(|route| !route.set_headers.is_empty()) {
-        let tokens = route.set_headers.iter().flat_map(|header| header.value.tokens());
+    let upstream = routes.upstream();
+    let upstream = upstream.or_else(|| policy.upstream_for(&admitted.host)).cloned();
+    let mut forwarding = Forwarding::new(routes);
+    forwarding.upstream = upstream;
+    if forwarding.routes.setting_headers().any(|route| !route.set_headers.is_empty()) {
+        let headers = forwarding.routes.setting_headers().flat_map(|route| &route.set_headers);
+        let tokens = headers.flat_map(|header| header.value.tokens()).cloned().collect();
         Box::pin(page_tokens(incoming, who, record, &mut forwarding, tokens)).await;
     }
-    let upstream = route.and_then(|route| route.upstream.as_ref());
-    forwarding.upstream = upstream.or_else(|| policy.upstream_for(&admitted.host)).cloned();
     record.outcome = Outcome::Forwarded;
     Ok(forwarding)
 }
@@ -85,23 +89,26 @@ pub(super) async fn placeholder_tokens(
     record: &mut Record,
     forwarding: &mut Forwarding,
 ) {
-    let Some(route) = forwarding.route.clone() else { return };
-    let tokens = route.placeholders.iter().map(|placeholder| &placeholder.token);
+    let placeholders = forwarding.routes.placeholders();
+    let tokens = placeholders.map(|placeholder| placeholder.token.clone()).collect();
     page_tokens(incoming, who, record, forwarding, tokens).await;
 }
 
-/// Tokens for a page. A page is not refused for want of a token: it goes without, and
+/// Tokens for a page; a prefetch mints none. A page is not refused for want of a token: it goes without, and
 /// the log says why.
 async fn page_tokens(
     incoming: &Incoming,
     who: &Who,
     record: &mut Record,
     forwarding: &mut Forwarding,
-    tokens: impl Iterator<Item = &Arc<TokenRoute>>,
+    tokens: Vec<Arc<TokenRoute>>,
 ) {
     let Some(identity) = &who.identity else { return };
+    if forwarding.routes.intent == Intent::Prefetch {
+        return;
+    }
     let (issuer, now) = (&incoming.state.issuer, incoming.now);
-    for token in tokens {
+    for token in &tokens {
         let is_there = forwarding.page_tokens.iter().any(|(name, _)| *name == token.name);
         if is_there {
             continue;

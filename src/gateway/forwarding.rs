@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use pingora::http::ResponseHeader;
+use pingora::prelude::Result;
 
 use super::app_wait::AppWait;
 use super::incoming::Incoming;
 use super::who::Who;
 use crate::mint::Token;
 use crate::observe::{Event, UpstreamEvent};
-use crate::policy::{HeaderTemplate, Placeholder, Route};
+use crate::policy::{HeaderTemplate, RouteSet};
 use crate::request::html_placeholder::Replacer;
 use crate::session::Identity;
 use crate::upstream::{InUse, Unreachable, Upstream};
 
 pub(super) struct Forwarding {
-    pub(super) route: Option<Arc<Route>>,
+    pub(super) routes: RouteSet,
     pub(super) upstream: Option<Arc<Upstream>>,
     /// The request's place at one of the upstream's endpoints.
     pub(super) place: Option<InUse>,
@@ -29,9 +31,9 @@ pub(super) struct Forwarding {
 }
 
 impl Forwarding {
-    pub(super) fn new(route: Option<Arc<Route>>) -> Self {
+    pub(super) fn new(routes: RouteSet) -> Self {
         Self {
-            route,
+            routes,
             upstream: None,
             place: None,
             unreachable: None,
@@ -42,8 +44,15 @@ impl Forwarding {
         }
     }
 
-    pub(super) fn placeholders(&self) -> &[Placeholder] {
-        self.route.as_ref().map_or(&[], |route| &route.placeholders)
+    /// Leaves the head of an answer alone that only its head may be seen of.
+    pub(super) fn hide_body(&self, response: &mut ResponseHeader) -> Result<()> {
+        if !self.routes.hides_body() || response.status == StatusCode::NO_CONTENT {
+            return Ok(());
+        }
+        for name in [header::CONTENT_ENCODING, header::CONTENT_TYPE, header::TRANSFER_ENCODING] {
+            response.remove_header(&name);
+        }
+        response.insert_header(header::CONTENT_LENGTH, HeaderValue::from_static("0"))
     }
 
     /// The server did not take the request, or hung up on it.
@@ -75,12 +84,12 @@ impl Forwarding {
         headers.chain(self.route_headers(who)).chain(assertion)
     }
 
-    /// The route's headers that have a value for this request.
+    /// The routes' headers that have a value for this request.
     pub(super) fn route_headers<'a>(
         &'a self,
         who: &'a Who,
     ) -> impl Iterator<Item = (HeaderName, HeaderValue)> + 'a {
-        let headers = self.route.iter().flat_map(|route| &route.set_headers);
+        let headers = self.routes.setting_headers().flat_map(|route| &route.set_headers);
         headers.filter_map(|header| self.rendered(header, who.identity.as_deref()))
     }
 

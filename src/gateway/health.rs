@@ -28,7 +28,7 @@ use crate::upstream::{Address, Endpoint, EndpointState, Health, ProbeResult, Ups
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Probes each upstream that has a `health` table.
-pub struct Probes {
+pub(crate) struct Probes {
     state: Arc<State>,
     connector: Arc<Connector>,
 }
@@ -44,7 +44,7 @@ struct ProbeSchedule {
 }
 
 impl Probes {
-    pub fn new(state: &Arc<State>) -> Self {
+    pub(crate) fn new(state: &Arc<State>) -> Self {
         crypto_provider::install();
         Self { state: state.clone(), connector: Arc::new(Connector::new(None)) }
     }

@@ -24,6 +24,7 @@ use super::reply::{self, Body};
 use super::request::{self, Handled};
 use super::transport_errors::{hung_up, refusal_for};
 use crate::observe::{ConnectionEvent, Event, LatePart, Outcome};
+use crate::policy::Intent;
 use crate::request::headers;
 use crate::request::refusal::Refusal;
 use crate::state::State;
@@ -32,7 +33,7 @@ use crate::state::State;
 const TUNNEL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The gateway as the framework sees it.
-pub struct Gateway(pub Arc<State>);
+pub(crate) struct Gateway(pub Arc<State>);
 
 #[async_trait]
 impl ProxyHttp for Gateway {
@@ -129,6 +130,10 @@ impl ProxyHttp for Gateway {
         let mut parts = forward::take_parts(request);
         let headers = &mut parts.headers;
         who.pass_cookies(headers);
+        if forwarding.routes.intent == Intent::Preflight {
+            headers.remove(header::AUTHORIZATION);
+            headers.remove(header::COOKIE);
+        }
         headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed);
         let (client, host) = (&incoming.admitted.client, &incoming.admitted.host);
         if let Some(vendor) = forwarding.vendor() {
@@ -204,6 +209,7 @@ impl ProxyHttp for Gateway {
         who.follow_session(incoming, session.req_header(), response).await;
         let (name, id) = incoming.trace.request_id_field();
         response.insert_header(name, id)?;
+        forwarding.hide_body(response)?;
         let is_readable_page = forwarding.begin_page(session.req_header(), response)?;
         if is_readable_page == Page::Filled {
             let tokens = forward::placeholder_tokens(incoming, who, record, forwarding);
@@ -228,6 +234,9 @@ impl ProxyHttp for Gateway {
             let (purpose, status) = (ctx.incoming.purpose, ctx.record.status);
             forwarding.wait.goes_on(purpose, status, end_of_stream);
             forwarding.page_piece(body, end_of_stream);
+            if forwarding.routes.hides_body() {
+                *body = None;
+            }
         }
         Ok(None)
     }

@@ -52,7 +52,7 @@ impl Forwarding {
     /// Asks for a whole, uncompressed page.
     pub(super) fn ask_for_page(&self, method: &Method, headers: &mut HeaderMap) {
         let may_be_page = [Method::GET, Method::HEAD, Method::POST].contains(method);
-        if self.placeholders().is_empty() || !may_be_page {
+        if self.routes.placeholders().next().is_none() || !may_be_page {
             return;
         }
         for name in &NOT_FOR_PAGES {
@@ -68,11 +68,11 @@ impl Forwarding {
         request: &RequestHeader,
         response: &mut ResponseHeader,
     ) -> Result<Page> {
-        if self.placeholders().is_empty() || !is_page(response) {
+        if self.routes.placeholders().next().is_none() || !is_page(response) {
             return Ok(Page::Unchanged);
         }
         if !is_readable(response) {
-            let route = self.route.as_ref().map_or("-", |route| &route.label);
+            let route = self.routes.label().map_or("-", |label| label);
             tracing::warn!(
                 route,
                 "a page arrived compressed although that was not accepted; its placeholders stay"
@@ -104,7 +104,7 @@ impl Forwarding {
             tracing::warn!(token = name, "the token cannot stand in a page; it is left out");
             Bytes::new()
         };
-        let pairs = self.placeholders().iter().map(|one| (one.text.as_str(), value(one)));
+        let pairs = self.routes.placeholders().map(|one| (one.text.as_str(), value(one)));
         Replacer::new(pairs)
     }
 

@@ -7,7 +7,7 @@
 mod app_deadline;
 mod app_wait;
 mod audit;
-pub mod connection;
+pub(crate) mod connection;
 mod context;
 mod deadline;
 mod forward;
@@ -21,11 +21,11 @@ mod purpose;
 mod record;
 mod reply;
 mod request;
-pub mod request_line;
+pub(crate) mod request_line;
 mod transport_errors;
 mod upgrade_connector;
 mod vendor_api;
 mod who;
 
-pub use health::Probes;
-pub use hooks::Gateway;
+pub(crate) use health::Probes;
+pub(crate) use hooks::Gateway;

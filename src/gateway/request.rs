@@ -112,9 +112,9 @@ impl Decided<'_> {
                 why = rejected;
                 Err(refusal)
             }
-            Decision::Forward { route, identity } => {
+            Decision::Forward { routes, identity } => {
                 who.identity = identity;
-                match forward::prepare(incoming, who, record, route).await {
+                match forward::prepare(incoming, who, record, routes).await {
                     Ok(forwarding) => return Handled::Forward(forwarding),
                     Err(refusal) => Err(refusal),
                 }

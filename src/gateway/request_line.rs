@@ -12,7 +12,7 @@ use memchr::memchr;
 
 /// The current request line of a connection.
 #[derive(Clone, Debug, Default)]
-pub struct RequestLine(Arc<State>);
+pub(crate) struct RequestLine(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -23,7 +23,7 @@ struct State {
 
 /// Reads lines as they arrive, in pieces of any size.
 #[derive(Debug, Default)]
-pub struct LineReader {
+pub(crate) struct LineReader {
     line: RequestLine,
     blanks: usize,
     length: usize,
@@ -49,7 +49,7 @@ impl RequestLine {
 }
 
 impl LineReader {
-    pub fn received(&mut self, bytes: &[u8]) {
+    pub(crate) fn received(&mut self, bytes: &[u8]) {
         if self.line.0.is_over.load(Ordering::Relaxed) {
             return;
         }

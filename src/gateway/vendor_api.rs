@@ -36,7 +36,7 @@ const NOT_FOR_OUR_SITE: [HeaderName; 18] = [
 impl Forwarding {
     /// The vendor this request goes to, if any.
     pub(super) fn vendor(&self) -> Option<&VendorApi> {
-        self.route.as_ref()?.vendor_api.as_deref()
+        self.routes.vendor_api()
     }
 
     /// Leaves what describes the request itself, and what the settings name, and sets the
@@ -75,7 +75,7 @@ impl Forwarding {
         for name in &telling {
             response.remove_header(name);
         }
-        if self.route.as_ref().is_some_and(|route| route.session == SessionRule::Required) {
+        if self.routes.session() == SessionRule::Required {
             keep_private(response)?;
         }
         // A vendor's response is data: it must not become a page of our site.

@@ -33,7 +33,7 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_secs(60);
 
 /// Returns the policy in force while the process has one.
-pub type CurrentPolicy = Arc<dyn Fn() -> Option<Arc<Policy>> + Send + Sync>;
+pub(crate) type CurrentPolicy = Arc<dyn Fn() -> Option<Arc<Policy>> + Send + Sync>;
 
 /// All published keys of the process.
 pub struct PublishedKeys {
@@ -186,7 +186,7 @@ fn supply_all(policy: &Policy, url: &str, document: &[u8]) -> Result<(), String>
 }
 
 /// The document, and the time for which it is fresh.
-pub async fn fetch(outbound: &Outbound, url: &str) -> Result<(Bytes, Duration), String> {
+pub(crate) async fn fetch(outbound: &Outbound, url: &str) -> Result<(Bytes, Duration), String> {
     let url = Url::parse(url).ok_or("the address is not a URL that can be fetched")?;
     let answer = outbound.send(&Call::get(url)).await.map_err(|error| error.to_string())?;
     if answer.status != StatusCode::OK {

@@ -1,12 +1,12 @@
 //! Who is asking: verifies sessions, asks stores and apps where the cookie alone does
 //! not say, remembers the answers and knows what was revoked.
 
-pub mod cache;
+pub(crate) mod cache;
 mod identifier;
-pub mod jwks;
-pub mod resolve;
-pub mod revocation;
-pub mod store;
+pub(crate) mod jwks;
+pub(crate) mod resolve;
+pub(crate) mod revocation;
+pub(crate) mod store;
 
-pub use identifier::Identifier;
-pub use jwks::CurrentPolicy;
+pub(crate) use identifier::Identifier;
+pub(crate) use jwks::CurrentPolicy;

@@ -12,7 +12,6 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use error::IssueError;
-pub use issuer::{Issued, Issuer};
-pub use remote::Caller;
-pub use request::{Freshness, Query, Request};
+pub(crate) use error::IssueError;
+pub(crate) use issuer::{Issued, Issuer};
+pub(crate) use request::{Query, Request};

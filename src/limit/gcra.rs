@@ -15,7 +15,7 @@ use crate::base::text;
 use crate::base::units::{Rate, whole_seconds};
 
 /// More rates than this on one limit are a configuration error.
-pub const MAX_RATES: usize = 4;
+pub(crate) const MAX_RATES: usize = 4;
 
 /// One `limit` setting, compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]

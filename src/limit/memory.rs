@@ -22,7 +22,7 @@ const SHARDS: usize = 64;
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// All counters of the process.
-pub struct Limits {
+pub(crate) struct Limits {
     shards: Vec<Lock<Shard>>,
     per_shard: usize,
 }
@@ -49,7 +49,12 @@ impl Limits {
     }
 
     /// Takes one from the bucket, or nothing.
-    pub fn take(&self, limit: &Limit, key: BucketKey, now: Now) -> Result<Admitted, Exceeded> {
+    pub(crate) fn take(
+        &self,
+        limit: &Limit,
+        key: BucketKey,
+        now: Now,
+    ) -> Result<Admitted, Exceeded> {
         let now = u64::try_from(now.ticks().as_nanos()).unwrap_or(u64::MAX);
         let Some(shard) = self.shards.get(key.shard::<SHARDS>()) else {
             // The index is below SHARDS, the length of `shards`.
@@ -62,7 +67,7 @@ impl Limits {
     }
 
     /// How many buckets are held, for the metrics.
-    pub fn buckets(&self) -> usize {
+    pub(crate) fn buckets(&self) -> usize {
         let count = |shard: &Lock<Shard>| shard.lock().buckets.len();
         self.shards.iter().map(count).sum()
     }

@@ -5,5 +5,5 @@
 mod gcra;
 mod memory;
 
-pub use gcra::{Admitted, BucketKey, Exceeded, Limit, MAX_RATES};
-pub use memory::Limits;
+pub(crate) use gcra::{Admitted, Exceeded, Limit, MAX_RATES};
+pub(crate) use memory::Limits;

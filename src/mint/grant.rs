@@ -71,7 +71,7 @@ impl GrantHook {
     }
 
     /// The server, if what goes there can be read on the way.
-    pub fn readable(&self) -> Option<&Located<Url>> {
+    pub(crate) fn readable(&self) -> Option<&Located<Url>> {
         self.readable.as_ref()
     }
 

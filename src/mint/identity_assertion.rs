@@ -28,7 +28,7 @@ use crate::request::headers;
 use crate::session::Identity;
 
 /// The `typ` that sets an assertion apart from every other JWT (RFC 8725 section 3.11).
-pub const TYPE: &str = "portcullis-identity+jwt";
+pub(crate) const TYPE: &str = "portcullis-identity+jwt";
 
 const DEFAULT_TTL: Duration = Duration::from_secs(300);
 const LONGEST_TTL: Duration = Duration::from_secs(3600);

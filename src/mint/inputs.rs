@@ -120,7 +120,7 @@ impl Inputs {
 
     /// The declared inputs out of a JSON object that has them by name, or as the
     /// request would have them.
-    pub fn from_object(&self, given: &Value) -> Map<String, Value> {
+    pub fn read_object(&self, given: &Value) -> Map<String, Value> {
         let field = |input: &Input| match &input.location {
             InputLocation::Form(field) | InputLocation::Query(field) => given.get(field).cloned(),
             InputLocation::Json(path) => path.find(given).cloned(),

@@ -107,13 +107,13 @@ impl Minter {
     }
 
     /// Everything secret about its keys.
-    pub fn secrets(&self) -> &[Secret] {
+    pub(crate) fn secrets(&self) -> &[Secret] {
         &self.secrets
     }
 
     /// The algorithm and signature (base64url) of its private key, if it has one: whoever
     /// believes it would believe a token.
-    pub fn proof(&self, message: &[u8]) -> Option<(String, String)> {
+    pub(crate) fn proof(&self, message: &[u8]) -> Option<(String, String)> {
         match &self.mechanism {
             Mechanism::Exchange(_) | Mechanism::Hmac(_) => None,
             Mechanism::Jwt(jwt) => jwt.proof(message),

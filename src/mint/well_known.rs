@@ -18,7 +18,7 @@ use crate::base::lock::Lock;
 use crate::request::refusal::Reply;
 
 /// The path of the key set.
-pub const KEYS_PATH: &str = "/.well-known/jwks.json";
+pub(crate) const KEYS_PATH: &str = "/.well-known/jwks.json";
 /// The path of the OpenID Connect Discovery 1.0 document, below the issuer's path.
 const DOCUMENT_PATH: &str = "/.well-known/openid-configuration";
 /// How long others may cache the documents.

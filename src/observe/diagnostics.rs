@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::config::{Format, Log};
 
 /// Starts logging for the process. A second call changes nothing.
-pub fn start(log: &Log) {
+pub(crate) fn start(log: &Log) {
     let targets = Targets::new()
         .with_target("portcullis", log.level)
         .with_target("pingora", log.level.min(Level::WARN))

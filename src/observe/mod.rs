@@ -15,11 +15,11 @@ mod telemetry;
 
 pub use access::{AccessLog, Sink};
 pub use audit::AuditLog;
-pub use diagnostics::start as start_diagnostics;
-pub use event::{
+pub(crate) use diagnostics::start as start_diagnostics;
+pub(crate) use event::{
     AuditEntry, CachedOrMinted, CallResult, ConnectionEvent, ConnectionRefusal, Event, LatePart,
     Line, Outcome, ReloadResult, RequestEvent, SessionChecked, TokenDecision, TokenEvent,
     TokenPlace, UpstreamEvent,
 };
-pub use metrics::{CircuitState, Gauges, ServerGauge};
-pub use telemetry::{Telemetry, UserName};
+pub(crate) use metrics::{CircuitState, Gauges, ServerGauge};
+pub(crate) use telemetry::{Telemetry, UserName};

@@ -7,5 +7,5 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use crate::base::url::Url;
-pub use client::{Answer, Call, Outbound, OutboundError};
+pub(crate) use crate::base::url::Url;
+pub(crate) use client::{Answer, Call, Outbound, OutboundError};

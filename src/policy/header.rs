@@ -39,7 +39,7 @@ enum Part {
 }
 
 /// Hands out tokens for `{token.NAME}`; the shell has them ready.
-pub type PageToken<'a> = &'a dyn Fn(&str) -> Option<HeaderValue>;
+pub(crate) type PageToken<'a> = &'a dyn Fn(&str) -> Option<HeaderValue>;
 
 impl HeaderValueTemplate {
     /// The tokens this value needs.

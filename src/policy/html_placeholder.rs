@@ -9,7 +9,7 @@ use crate::document::{At, FromNode as _};
 use crate::request::html_placeholder::is_placeholder;
 
 /// A text in a page, and the token that replaces it.
-pub struct Placeholder {
+pub(crate) struct Placeholder {
     pub text: String,
     pub token: Arc<TokenRoute>,
 }

@@ -14,8 +14,8 @@ use crate::session::Claims;
 use crate::upstream::Upstream;
 use http::Method;
 
-/// A rule for forwarded requests; the first whose path matches wins.
-pub struct Route {
+/// A rule for forwarded requests; the first whose path and methods fit decides.
+pub(crate) struct Route {
     /// The pattern as written, for logs and metrics.
     pub label: Arc<str>,
     pub pattern: Pattern,
@@ -35,7 +35,7 @@ pub struct Route {
 
 /// The use a route makes of the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SessionRule {
+pub(crate) enum SessionRule {
     Off,
     Optional,
     Required,
@@ -95,7 +95,7 @@ impl Route {
     }
 
     /// Whether a request that slips past this rule does harm.
-    pub fn guards(&self) -> bool {
+    pub(crate) fn guards(&self) -> bool {
         self.session == SessionRule::Required
             || !self.allow.is_empty()
             || self.limit.is_some()

@@ -15,22 +15,27 @@ use super::upstream;
 use super::vendor_api::VendorApi;
 use crate::document::Table;
 use crate::edge::Trusted;
+use http::Method;
+
 use crate::mint::well_known::{Discovery, Published};
 use crate::request::headers::ReservedHeaders;
 use crate::request::hosts::Hosts;
-use crate::request::path::{self, Ambiguous, Pattern};
-use crate::request::view::Limits;
+use crate::request::path::Pattern;
+use crate::request::rules::{Asked, Home, Met, Rules, Unfit};
+use crate::request::view::{Limits, RequestView};
 use crate::upstream::{Upstream, Verify};
 
 /// All rules of one configuration.
 pub struct Policy {
     pub sources: Vec<SessionSource>,
     pub tokens: Vec<Arc<TokenRoute>>,
-    pub rules: Vec<Rule>,
+    /// The paths that the gateway answers itself: those of tokens, then published documents.
+    own: Vec<Rule>,
+    routes: Rules<Rule>,
     pub identity: IdentityHeaders,
     pub managed: ReservedHeaders,
     pub trusted: Trusted,
-    pub hosts: Hosts,
+    pub(crate) hosts: Hosts,
     pub upstreams: Vec<Arc<Upstream>>,
     /// The upstreams that are vendor APIs.
     vendor_apis: Vec<Arc<VendorApi>>,
@@ -38,19 +43,25 @@ pub struct Policy {
     pub limits: Limits,
 }
 
-/// One rule of the table paths are looked up in: first the paths of tokens, then those
-/// of published documents, then routes.
-pub enum Rule {
+/// What the settings say about a path.
+pub(crate) enum Rule {
     Published(Published, Pattern, Arc<str>),
     Route(Arc<Route>),
     Token(Arc<TokenRoute>, Pattern),
 }
 
-impl path::Rule for Rule {
+impl crate::request::rules::Rule for Rule {
     fn pattern(&self) -> &Pattern {
         match self {
             Self::Published(_, pattern, _) | Self::Token(_, pattern) => pattern,
             Self::Route(route) => &route.pattern,
+        }
+    }
+
+    fn methods(&self) -> &[Method] {
+        match self {
+            Self::Published(..) | Self::Token(..) => &[],
+            Self::Route(route) => &route.methods,
         }
     }
 
@@ -65,7 +76,7 @@ impl path::Rule for Rule {
 
 impl Policy {
     /// Reads the tables that make up the policy from the top-level table.
-    pub fn from_table(
+    pub(crate) fn from_table(
         top: &mut Table<'_>,
         trusted: Trusted,
         hosts: Hosts,
@@ -96,17 +107,18 @@ impl Policy {
         let managed = ReservedHeaders::new(set.map(|header| &header.name).chain(asserted));
         let token_rule =
             |token: &Arc<TokenRoute>| Some(Rule::Token(token.clone(), token.path.clone()?));
-        let mut rules: Vec<Rule> = tokens.iter().filter_map(token_rule).collect();
+        let mut own: Vec<Rule> = tokens.iter().filter_map(token_rule).collect();
         let discovery = token::read_discovery(top, &tokens);
-        rules.extend(discovery.paths().into_iter().filter_map(|(path, what)| {
+        own.extend(discovery.paths().into_iter().filter_map(|(path, what)| {
             let label = path.as_str().into();
             Some(Rule::Published(what, Pattern::parse(&path)?, label))
         }));
-        rules.extend(routes.into_iter().map(|route| Rule::Route(Arc::new(route))));
+        let routes = routes.into_iter().map(|route| Rule::Route(Arc::new(route))).collect();
         Some(Self {
             sources: sources?,
             tokens,
-            rules,
+            own,
+            routes: Rules::new(routes),
             identity,
             managed,
             trusted,
@@ -132,6 +144,32 @@ impl Policy {
         named
             .find(|upstream| upstream.hosts.iter().any(|known| known.is(host)))
             .or_else(|| self.default_upstream())
+    }
+
+    /// The token or document that the gateway answers with under this very path. Other
+    /// spellings of it go to the app.
+    pub(crate) fn own(&self, path: &str) -> Option<&Rule> {
+        use crate::request::rules::Rule as _;
+        self.own.iter().find(|rule| rule.pattern().fits(path.as_bytes()))
+    }
+
+    /// The routes that a request must meet if it is sent with `method`.
+    pub(crate) fn met(
+        &self,
+        view: &RequestView<'_>,
+        method: &Method,
+    ) -> Result<Met<'_, Rule>, Unfit> {
+        let asked = Asked { method, path: view.path, query: view.query };
+        self.routes.find(&asked, |rule| {
+            let route = rule.and_then(Rule::route);
+            let upstream = route.and_then(|route| route.upstream.as_ref());
+            let upstream = upstream.or_else(|| self.upstream_for(view.host));
+            let is_vendor = route.is_some_and(|route| route.vendor_api.is_some());
+            Home {
+                upstream: upstream.map_or(0, |upstream| Arc::as_ptr(upstream).addr()),
+                prefixes: upstream.map(|upstream| &upstream.prefixes).filter(|_| !is_vendor),
+            }
+        })
     }
 
     /// Settings that are allowed but dangerous, a line each.
@@ -163,15 +201,17 @@ impl Policy {
     }
 }
 
-/// Finds the rule for a path, or says that it can be read in two ways.
-pub fn rule_for<'p>(policy: &'p Policy, path: &str) -> Result<Option<&'p Rule>, Ambiguous> {
-    path::find(&policy.rules, path)
-}
-
 impl Rule {
+    pub(crate) fn route(&self) -> Option<&Arc<Route>> {
+        match self {
+            Self::Published(..) | Self::Token(..) => None,
+            Self::Route(route) => Some(route),
+        }
+    }
+
     /// The rule's label in logs and metrics: a name of the file, never a path
     /// the client chose.
-    pub fn label(&self) -> &Arc<str> {
+    pub(crate) fn label(&self) -> &Arc<str> {
         match self {
             Self::Published(_, _, label) => label,
             Self::Route(route) => &route.label,
@@ -180,7 +220,7 @@ impl Rule {
     }
 
     /// The allowed origin a token is asked for from, if it is another site's.
-    pub fn origin(&self, origin: &[u8]) -> Option<&WebOrigin> {
+    pub(crate) fn origin(&self, origin: &[u8]) -> Option<&WebOrigin> {
         match self {
             Self::Published(..) | Self::Route(_) => None,
             Self::Token(token, _) => token.origin(origin),

@@ -69,7 +69,7 @@ pub(super) fn read_sources(top: &mut Table<'_>) -> Option<Vec<SessionSource>> {
 }
 
 /// Reads `[session]` alone, for `portcullis session`.
-pub fn sources_of(
+pub(crate) fn sources_of(
     document: &Node,
     problems: &Problems,
     secrets: &Secrets,

@@ -7,7 +7,7 @@ use crate::document::{At, FromNode};
 /// Where a page opened without a session is sent: a path of the app, with `{path}`
 /// for where the user wanted to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignIn(Vec<Part>);
+pub(crate) struct SignIn(Vec<Part>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
@@ -18,12 +18,15 @@ enum Part {
 
 impl SignIn {
     /// The redirect for someone who wanted `target` (path and query).
-    pub fn location(&self, target: &str) -> String {
+    pub(crate) fn location(&self, target: &str) -> String {
+        // Browsers read `//x` and `/\x` as another site.
+        let path = target.trim_start_matches(['/', '\\']);
+        let target = format!("/{path}");
         let mut location = String::new();
         for part in &self.0 {
             match part {
                 Part::Literal(literal) => location.push_str(literal),
-                Part::Target => push_percent_encoded(&mut location, target, b"-._~/"),
+                Part::Target => push_percent_encoded(&mut location, &target, b"-._~/"),
             }
         }
         location

@@ -12,7 +12,7 @@ use crate::document::{At, FromNode, OneOrMany, Table};
 use crate::limit::{Limit, MAX_RATES};
 use crate::mint::well_known::Discovery;
 use crate::mint::{Minter, Presets};
-use crate::request::path::{self, Pattern};
+use crate::request::path::{Pattern, is_doubtful};
 
 /// Whether a token is handed out when its line in the audit log cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +119,7 @@ fn read_path(at: &At<'_>) -> Option<Pattern> {
         at.problem(r#"found a pattern, expected one exact path such as "/api/get-auth-token""#);
         return None;
     }
-    if path::refuse(pattern.as_str()).is_err() {
+    if is_doubtful(pattern.as_str()) {
         at.problem("found a path that requests are refused for; write it without `//`, dot segments and escapes");
         return None;
     }
@@ -137,12 +137,12 @@ pub(super) fn read_limit(name: &str, at: &At<'_>) -> Option<Limit> {
 }
 
 /// The built-in presets and the file's own.
-pub fn read_presets(top: &mut Table<'_>) -> Presets {
+pub(crate) fn read_presets(top: &mut Table<'_>) -> Presets {
     Presets::with_user(top.take("preset").as_ref())
 }
 
 /// The `[token.NAME]` tables, in the order of the file.
-pub fn read_tokens(top: &mut Table<'_>, presets: &Presets) -> Vec<Arc<TokenRoute>> {
+pub(crate) fn read_tokens(top: &mut Table<'_>, presets: &Presets) -> Vec<Arc<TokenRoute>> {
     let Some(at) = top.take("token") else { return Vec::new() };
     let mut tokens: Vec<Arc<TokenRoute>> = Vec::new();
     for (key, at) in at.members() {
@@ -166,6 +166,6 @@ pub(super) fn read_discovery(top: &Table<'_>, tokens: &[Arc<TokenRoute>]) -> Dis
 }
 
 /// A token by name, for `portcullis token`.
-pub fn named<'t>(tokens: &'t [Arc<TokenRoute>], name: &str) -> Option<&'t Arc<TokenRoute>> {
+pub(crate) fn named<'t>(tokens: &'t [Arc<TokenRoute>], name: &str) -> Option<&'t Arc<TokenRoute>> {
     tokens.iter().find(|token| token.name == name)
 }

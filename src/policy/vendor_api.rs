@@ -14,7 +14,7 @@ use crate::request::headers;
 use crate::upstream::{Address, Upstream, Verify};
 
 /// An upstream with keys: a vendor's API, not the app.
-pub struct VendorApi {
+pub(crate) struct VendorApi {
     upstream: String,
     keys: Vec<(String, Secret)>,
     /// Headers of the browser's that go there beside the usual ones.
@@ -56,12 +56,12 @@ impl VendorApi {
         Some(Self { upstream: upstream.name.clone(), keys, pass_headers })
     }
 
-    pub fn is(&self, upstream: &Upstream) -> bool {
+    pub(crate) fn is(&self, upstream: &Upstream) -> bool {
         self.upstream == upstream.name
     }
 
     /// Whether the settings let this header of the browser's through.
-    pub fn passes(&self, name: &HeaderName) -> bool {
+    pub(crate) fn passes(&self, name: &HeaderName) -> bool {
         self.pass_headers.contains(name)
     }
 
@@ -74,7 +74,7 @@ impl VendorApi {
     }
 
     /// Whether this text holds a key.
-    pub fn leaks_in(&self, text: &[u8]) -> bool {
+    pub(crate) fn leaks_in(&self, text: &[u8]) -> bool {
         self.keys.iter().any(|(_, key)| memchr::memmem::find(text, key.bytes()).is_some())
     }
 }

@@ -3,5 +3,5 @@
 mod reloader;
 mod watch;
 
-pub use reloader::Reload;
+pub(crate) use reloader::Reload;
 pub(crate) use reloader::Reloader;

@@ -61,7 +61,7 @@ fn fold(name: &str) -> String {
 /// Removes the headers that only the gateway may set, in every spelling. Frameworks
 /// differ in how they read an invalid trace context, so the state beside one is
 /// removed too.
-pub fn strip_untrusted(headers: &mut HeaderMap, trace: &Trace, managed: &ReservedHeaders) {
+pub(crate) fn strip_untrusted(headers: &mut HeaderMap, trace: &Trace, managed: &ReservedHeaders) {
     let claimed = headers.keys().filter(|name| managed.claims(name.as_str()));
     let claimed: Vec<HeaderName> = claimed.cloned().collect();
     for name in &claimed {
@@ -74,7 +74,7 @@ pub fn strip_untrusted(headers: &mut HeaderMap, trace: &Trace, managed: &Reserve
 
 /// Tells the app about the connection and the request; `verified` are the identity
 /// and route headers that have a value.
-pub fn set_forwarding_headers(
+pub(crate) fn set_forwarding_headers(
     headers: &mut HeaderMap,
     client: &Client,
     host: &str,
@@ -113,7 +113,7 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 /// Headers that describe a request to whoever it is for, and frame it.
-pub fn is_for_anyone(name: &HeaderName) -> bool {
+pub(crate) fn is_for_anyone(name: &HeaderName) -> bool {
     let name = name.as_str();
     ["accept", "expect", "host", "transfer-encoding", "user-agent"].contains(&name)
         || name.starts_with("accept-")
@@ -121,25 +121,25 @@ pub fn is_for_anyone(name: &HeaderName) -> bool {
 }
 
 /// Headers that hold the app's session or say what the gateway alone may say.
-pub fn is_the_apps_own(name: &HeaderName) -> bool {
+pub(crate) fn is_the_apps_own(name: &HeaderName) -> bool {
     is_reserved(name)
         || [header::AUTHORIZATION, header::PROXY_AUTHORIZATION].contains(name)
         || untrusted::is_untrusted(name.as_str())
 }
 
 /// Headers with which a request becomes a WebSocket.
-pub fn is_of_upgrade(name: &HeaderName) -> bool {
+pub(crate) fn is_of_upgrade(name: &HeaderName) -> bool {
     let name = name.as_str();
     ["connection", "upgrade"].contains(&name) || name.starts_with("sec-websocket-")
 }
 
 /// Headers a rule may not set, because framing, routing and sessions depend on them.
-pub fn is_reserved(name: &HeaderName) -> bool {
+pub(crate) fn is_reserved(name: &HeaderName) -> bool {
     is_framing(name) || *name == header::COOKIE || name.as_str().contains(['_', '.'])
 }
 
 /// Headers that say which server a request is for, or where its body ends.
-pub fn is_framing(name: &HeaderName) -> bool {
+pub(crate) fn is_framing(name: &HeaderName) -> bool {
     [
         header::HOST,
         header::CONNECTION,

@@ -12,7 +12,7 @@ use crate::upstream::Host;
 
 /// `hosts` and `trust_forwarded_host` of `[server]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hosts {
+pub(crate) struct Hosts {
     /// Absent means any.
     listed: Option<Vec<Listed>>,
     forwarded: ForwardedHost,
@@ -34,7 +34,7 @@ enum Listed {
 }
 
 impl Hosts {
-    pub fn from_table(table: &mut Table<'_>) -> Self {
+    pub(crate) fn from_table(table: &mut Table<'_>) -> Self {
         let listed = table.take("hosts").and_then(|at| {
             let listed = at.read::<OneOrMany<Listed>>()?.0;
             if listed.is_empty() {
@@ -56,13 +56,13 @@ impl Hosts {
     }
 
     /// Whether requests for this host are answered.
-    pub fn admit(&self, host: &str) -> bool {
+    pub(crate) fn admit(&self, host: &str) -> bool {
         self.listed.as_ref().is_none_or(|all| all.iter().any(|listed| listed.covers(host)))
     }
 
     /// The host that a trusted proxy says the client asked for. Each proxy adds what it was
     /// asked for, so of as many entries as there are trusted hops the first counts.
-    pub fn forwarded<'a>(&self, client: &Client, headers: &'a HeaderMap) -> Option<&'a str> {
+    pub(crate) fn forwarded<'a>(&self, client: &Client, headers: &'a HeaderMap) -> Option<&'a str> {
         if self.forwarded == ForwardedHost::Ignored || !client.via_trusted {
             return None;
         }

@@ -12,14 +12,14 @@ const LONGEST: usize = 128;
 
 /// Whether this can be a text to replace: without characters that HTML or a script
 /// would escape.
-pub fn is_placeholder(text: &str) -> bool {
+pub(crate) fn is_placeholder(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.:@%$#{}[]".contains(&b);
     (SHORTEST..=LONGEST).contains(&text.len()) && text.bytes().all(plain)
 }
 
 /// Whether a value is safe in a page's text, in a quoted attribute and in a string of
 /// a script: none of these ends at the allowed characters. Tokens consist of them.
-pub fn is_safe_in_a_page(value: &[u8]) -> bool {
+pub(crate) fn is_safe_in_a_page(value: &[u8]) -> bool {
     value.iter().all(|b| b.is_ascii_alphanumeric() || b"._-~+/=:".contains(b))
 }
 
@@ -31,7 +31,7 @@ struct Pair {
 
 /// The replacements in one page.
 #[derive(Default)]
-pub struct Replacer {
+pub(crate) struct Replacer {
     pairs: Vec<Pair>,
     /// Possibly the beginning of a text.
     held: Bytes,
@@ -39,7 +39,7 @@ pub struct Replacer {
 
 impl Replacer {
     /// No text may be a part of another one.
-    pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, Bytes)>) -> Self {
+    pub(crate) fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, Bytes)>) -> Self {
         let pair = |(text, value): (&str, Bytes)| Pair {
             finder: memmem::Finder::new(text).into_owned(),
             value,
@@ -48,7 +48,7 @@ impl Replacer {
     }
 
     /// The part of the page that can be sent after `piece`.
-    pub fn push(&mut self, piece: Bytes) -> Bytes {
+    pub(crate) fn push(&mut self, piece: Bytes) -> Bytes {
         let mut rest = std::mem::take(&mut self.held);
         if rest.is_empty() {
             rest = piece;
@@ -73,7 +73,7 @@ impl Replacer {
     }
 
     /// The rest, at the end of the page.
-    pub fn finish(&mut self) -> Bytes {
+    pub(crate) fn finish(&mut self) -> Bytes {
         std::mem::take(&mut self.held)
     }
 

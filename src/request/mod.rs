@@ -1,13 +1,15 @@
 //! One request and its answer as values: what arrived, from whom, what may pass on,
 //! and how a refusal looks. Pure.
 
-pub mod client;
-pub mod code;
-pub mod headers;
-pub mod hosts;
-pub mod html_placeholder;
-pub mod path;
-pub mod refusal;
-pub mod trace;
+pub(crate) mod client;
+pub(crate) mod code;
+pub(crate) mod headers;
+pub(crate) mod hosts;
+pub(crate) mod html_placeholder;
+pub(crate) mod path;
+pub(crate) mod readings;
+pub(crate) mod refusal;
+pub(crate) mod rules;
+pub(crate) mod trace;
 mod untrusted;
-pub mod view;
+pub(crate) mod view;

@@ -1,14 +1,13 @@
-//! The rule that a path falls under, if the path has one reading only.
+//! Patterns of rules, and paths that are malformed.
 //!
-//! Rules match the exact bytes of the path, and the same bytes are forwarded:
-//! nothing is normalised, so gateway and app cannot disagree about a rewrite.
-//! They could still read one path differently (`/Admin`, `/admin;x`, `/a%64min`).
-//! Therefore the path is also read the way a lenient app might read it; if that
-//! reading falls under another rule that guards something, the request is
-//! refused as ambiguous.
+//! Rules match the exact bytes of the path, and the same bytes are forwarded: nothing is
+//! normalised, so gateway and app cannot disagree about a rewrite. They can still read one
+//! path differently; `readings` has all the ways, `rules` what follows from them.
 
 use crate::base::text::percent_decode;
 use crate::document::{At, FromNode};
+use crate::request::readings::{Readings, TooMany, settled};
+use crate::upstream::Prefixes;
 
 /// `path` of a rule: exact, `/x/*` (one more segment), `/x/**` (`/x` and
 /// everything below it).
@@ -16,7 +15,8 @@ use crate::document::{At, FromNode};
 pub struct Pattern {
     shape: Shape,
     literal: String,
-    lenient: String,
+    /// In small letters, every habit of servers followed to its end.
+    settled: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,22 +39,35 @@ impl Pattern {
         };
         let absolute = literal.starts_with('/') || (literal.is_empty() && shape != Shape::Exact);
         let plain = literal.bytes().all(|b| b.is_ascii_graphic() && !b"*?#\\".contains(&b));
-        let lenient = lenient(literal);
-        (absolute && plain).then(|| Self { shape, literal: literal.to_owned(), lenient })
+        let settled = settled(literal);
+        (absolute && plain).then(|| Self { shape, literal: literal.to_owned(), settled })
     }
 
-    fn matches(&self, path: &str) -> bool {
-        self.shape.matches(&self.literal, path)
+    /// Whether the path, or any reading of it, falls under the pattern.
+    pub(crate) fn covers(&self, path: &str) -> bool {
+        match Readings::of(path, None, &Prefixes::default()) {
+            Ok(Readings::Itself) => self.fits_settled(path.as_bytes()),
+            Ok(Readings::Several(readings)) => {
+                readings.iter().any(|reading| self.fits_settled(&reading.path))
+            }
+            Err(TooMany) => true,
+        }
     }
 
-    fn matches_leniently(&self, path: &str) -> bool {
-        self.shape.matches(&self.lenient, path)
+    /// Whether the path falls under the pattern as it stands.
+    pub(crate) fn fits(&self, path: &[u8]) -> bool {
+        self.shape.fits(self.literal.as_bytes(), path, <[u8] as PartialEq>::eq)
     }
 
-    /// Whether the path falls under the pattern, as it stands or as a lenient
-    /// app might read it.
-    pub fn covers(&self, path: &str) -> bool {
-        self.matches(path) || self.matches_leniently(&lenient(path))
+    /// Whether it does without regard to letter case, the pattern's own path read as the most
+    /// lenient server would.
+    pub(crate) fn fits_settled(&self, path: &[u8]) -> bool {
+        self.shape.fits(&self.settled, path, <[u8]>::eq_ignore_ascii_case)
+    }
+
+    /// Whether servers read the pattern's own path differently.
+    pub(crate) fn is_odd(&self) -> bool {
+        self.settled != self.literal.as_bytes()
     }
 
     pub fn is_exact(&self) -> bool {
@@ -67,16 +80,17 @@ impl Pattern {
 }
 
 impl Shape {
-    fn matches(self, literal: &str, path: &str) -> bool {
+    fn fits(self, literal: &[u8], path: &[u8], is_same: fn(&[u8], &[u8]) -> bool) -> bool {
+        let below = || {
+            let (start, rest) = path.split_at_checked(literal.len())?;
+            is_same(start, literal).then_some(rest)
+        };
         match self {
-            Self::Below => path
-                .strip_prefix(literal)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-            Self::Exact => path == literal,
-            Self::OneSegment => path
-                .strip_prefix(literal)
-                .and_then(|rest| rest.strip_prefix('/'))
-                .is_some_and(|segment| !segment.is_empty() && !segment.contains('/')),
+            Self::Below => below().is_some_and(|rest| matches!(rest.first(), None | Some(b'/'))),
+            Self::Exact => is_same(path, literal),
+            Self::OneSegment => below()
+                .and_then(|rest| rest.strip_prefix(b"/"))
+                .is_some_and(|segment| !segment.is_empty() && !segment.contains(&b'/')),
         }
     }
 }
@@ -90,63 +104,6 @@ impl FromNode for Pattern {
         }
         pattern
     }
-}
-
-/// A rule's place in the table: paths find it, `guards` says whether slipping
-/// past it would matter.
-pub trait Rule {
-    fn pattern(&self) -> &Pattern;
-    fn guards(&self) -> bool;
-}
-
-/// The path can be read in two ways that fall under different rules.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Ambiguous;
-
-/// The first rule that matches the path, if it is the only reading.
-pub fn find<'r, R: Rule>(rules: &'r [R], path: &str) -> Result<Option<&'r R>, Ambiguous> {
-    let index = rules.iter().position(|rule| rule.pattern().matches(path));
-    if !is_plain(path) {
-        let read = lenient(path);
-        let other = rules.iter().position(|rule| rule.pattern().matches_leniently(&read));
-        if other != index && other.and_then(|other| rules.get(other)).is_some_and(Rule::guards) {
-            return Err(Ambiguous);
-        }
-    }
-    Ok(index.and_then(|index| rules.get(index)))
-}
-
-/// A path every app reads alike: lower-case segments without escapes.
-fn is_plain(path: &str) -> bool {
-    let plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~');
-    let mut after_slash = false;
-    for b in path.bytes() {
-        let is_slash = b == b'/';
-        if !(plain(b) || is_slash && !after_slash) {
-            return false;
-        }
-        after_slash = is_slash;
-    }
-    path.len() == 1 || !after_slash
-}
-
-/// The path as the most lenient app would read it: escapes decoded (twice, as
-/// chained decoders do), case folded, `\` as `/`, path parameters dropped,
-/// repeated and trailing slashes removed, trailing dots and blanks dropped.
-fn lenient(path: &str) -> String {
-    let once = decode(path.as_bytes());
-    let twice = decode(&once);
-    let text = String::from_utf8_lossy(&twice).to_lowercase().replace('\\', "/");
-    let mut read = String::with_capacity(text.len());
-    for segment in text.split('/') {
-        let segment = segment.split([';', '?', '#', '\0']).next().unwrap_or("");
-        let segment = segment.trim_end_matches(['.', ' ']);
-        if !segment.is_empty() {
-            read.push('/');
-            read.push_str(segment);
-        }
-    }
-    read
 }
 
 fn decode(path: &[u8]) -> Vec<u8> {
@@ -163,152 +120,98 @@ fn escapes_are_whole(path: &str) -> bool {
     })
 }
 
-/// Whether a careless UTF-8 decoder would find characters that a careful one
-/// refuses (RFC 3629 section 10): `%c0%af` was a slash to some servers.
-fn is_overlong(reading: &[u8]) -> bool {
-    reading.windows(2).any(|pair| {
-        matches!(pair, [0xc0 | 0xc1, 0x80..=0xbf] | [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f])
-    })
-}
-
-/// Why a path is refused whatever the rules are: apps are known to disagree
-/// about what it means.
-pub fn refuse(path: &str) -> Result<(), &'static str> {
-    if path.starts_with("//") {
-        return Err("the path starts with two slashes");
+/// Why a path is refused whatever the rules are: it is malformed. Whatever else servers
+/// disagree about is for the rules of all its readings to judge.
+pub(crate) fn refuse(path: &str) -> Result<(), &'static str> {
+    if path.contains('#') {
+        return Err("the path contains a fragment");
     }
-    if path.contains('\\') || path.contains('#') {
-        return Err("the path contains a character that does not belong in one");
-    }
-    if !path.contains(['%', '.']) {
+    if !path.contains('%') {
         return Ok(());
     }
     if !escapes_are_whole(path) {
         return Err("the path contains a `%` that is no escape");
     }
-    let decoded = decode(path.as_bytes());
-    if decoded.iter().any(|b| b.is_ascii_control() || *b == b'\\') {
-        return Err("the path contains an escaped control character or backslash");
-    }
-    let again = decode(&decoded);
-    for reading in [&decoded, &again] {
-        let is_dots = |segment: &[u8]| {
-            let name = segment.split(|&b| b == b';').next().unwrap_or_default();
-            name == b"." || name == b".."
-        };
-        if reading.split(|&b| b == b'/' || b == b'\\').any(is_dots) {
-            return Err("the path contains a dot segment");
-        }
-        if is_overlong(reading) {
-            return Err("the path contains a character in more octets than it has");
-        }
+    if decode(path.as_bytes()).contains(&b'\0') {
+        return Err("the path contains an escaped NUL");
     }
     Ok(())
+}
+
+/// Whether a path written in the settings has parts that servers do not keep apart from
+/// others: `//`, dot segments, backslashes, control characters.
+pub(crate) fn is_doubtful(path: &str) -> bool {
+    let decoded = decode(path.as_bytes());
+    let twice = decode(&decoded);
+    let is_dots = |segment: &[u8]| {
+        let name = segment.split(|&b| b == b';').next().unwrap_or_default();
+        name == b"." || name == b".."
+    };
+    path.starts_with("//")
+        || refuse(path).is_err()
+        || decoded.iter().any(|b| b.is_ascii_control() || *b == b'\\')
+        || [&decoded, &twice].iter().any(|path| path.split(|&b| b == b'/').any(is_dots))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    struct Guard(Pattern, bool);
-
-    impl Rule for Guard {
-        fn pattern(&self) -> &Pattern {
-            &self.0
-        }
-        fn guards(&self) -> bool {
-            self.1
-        }
-    }
-
-    fn rules() -> Vec<Guard> {
-        let guard = |text: &str, guards| Guard(Pattern::parse(text).unwrap(), guards);
-        vec![
-            guard("/api/get-auth-token", true),
-            guard("/login", false),
-            guard("/admin/**", true),
-            guard("/files/*", true),
-        ]
-    }
-
-    fn found(path: &str) -> Result<Option<String>, Ambiguous> {
-        let rules = rules();
-        find(&rules, path).map(|rule| rule.map(|rule| rule.0.literal.clone()))
-    }
-
     #[test]
-    fn rules_match_exact_paths_segments_and_subtrees() {
-        let some = |text: &str| Ok(Some(text.to_owned()));
-        assert_eq!(found("/api/get-auth-token"), some("/api/get-auth-token"));
-        assert_eq!(found("/admin"), some("/admin"));
-        assert_eq!(found("/admin/a/b"), some("/admin"));
-        assert_eq!(found("/files/a"), some("/files"));
-        assert_eq!(found("/files/a/b"), Ok(None));
-        assert_eq!(found("/administrator"), Ok(None));
-    }
-
-    #[test]
-    fn a_path_that_a_lenient_app_would_take_for_a_guarded_one_is_ambiguous() {
-        for path in [
-            "/Admin/x",
-            "/%61dmin/x",
-            "/%2561dmin",
-            "/admin;x=1/y",
-            "/x//..//admin".strip_prefix("/x//..").unwrap(),
-            "/api/get-auth-token/",
-            "/api//get-auth-token",
-            "/api%2fget-auth-token",
-            "/api/get-auth-token.",
-            "/api/get-auth-token%20",
-            "/api/GET-auth-token",
-            "/api/get-auth-token%3fx",
-            "/files%2Fa",
+    fn patterns_cover_exact_paths_segments_and_subtrees() {
+        for (pattern, inside, outside) in [
+            ("/login", &["/login"][..], &["/login/x", "/logins", "/x/login"][..]),
+            ("/files/*", &["/files/a"], &["/files", "/files/", "/files/a/b"]),
+            ("/admin/**", &["/admin", "/admin/", "/admin/a/b"], &["/administrator", "/x/admin"]),
+            ("/**", &["/", "/x/y"], &[]),
+            ("/*", &["/x"], &["/", "/x/y"]),
+            ("/", &["/"], &["/x"]),
         ] {
-            assert_eq!(found(path), Err(Ambiguous), "{path}");
+            let pattern = Pattern::parse(pattern).unwrap();
+            for path in inside {
+                assert!(pattern.fits(path.as_bytes()), "{path}");
+                assert!(pattern.fits_settled(path.to_uppercase().as_bytes()), "{path}");
+            }
+            for path in outside {
+                assert!(!pattern.fits(path.as_bytes()), "{path}");
+            }
         }
     }
 
     #[test]
-    fn odd_paths_that_no_guard_could_mean_pass() {
-        for path in ["/Login", "/login/", "/wiki/C%23", "/a//b", "/@scope%2fpackage", "/x.y/Z", "/"]
-        {
-            assert_eq!(found(path), Ok(None), "{path}");
-        }
-    }
-
-    #[test]
-    fn paths_apps_are_known_to_disagree_about_are_refused() {
-        for path in [
-            "//admin",
-            "/\\admin",
-            "/a/../admin",
-            "/a/./b",
-            "/a/%2e%2e/admin",
-            "/a/..%2fadmin",
-            "/a/%2E./b",
-            "/a/..;/b",
-            "/a/%252e%252e/b",
-            "/x%00",
-            "/x%0d%0a",
-            "/x%5cy",
-            "/a#b",
-            "/..",
-            "/a%",
-            "/a%2",
-            "/a%zz",
-            "/a%u002f",
-            "/a%+1b",
-            "/%c0%ae%c0%ae/admin",
-            "/x/%c0%af/admin",
-            "/x/%25c0%25af",
-            "/x/%e0%80%af",
-            "/x/%f0%80%80%af",
-        ] {
+    fn malformed_paths_are_refused_and_no_others() {
+        for path in ["/x%00", "/x%00.png", "/a#b", "/a%", "/a%2", "/a%zz", "/a%u002f", "/a%+1b"] {
             assert!(refuse(path).is_err(), "{path}");
         }
-        for path in ["/", "/a.b/c..d", "/...", "/.well-known/x", "/a%20b", "/%E2%82%AC", "/caf%E9"]
-        {
+        for path in [
+            "/",
+            "//x",
+            "/\\x",
+            "/a/../b",
+            "/a/%2e%2e/b",
+            "/a/..;/b",
+            "/x%0d%0a",
+            "/x%5cy",
+            "/..",
+            "/caf%E9",
+            "/%c0%ae",
+            "/x%2500",
+            "/a%20b",
+            "/%E2%82%AC",
+        ] {
             assert_eq!(refuse(path), Ok(()), "{path}");
+        }
+    }
+
+    #[test]
+    fn doubtful_paths_are_told() {
+        for path in
+            ["//x", "/a/../b", "/a/%2e%2e/b", "/a/..;/b", "/x%0d", "/x%5cy", "/a%252e%252e/."]
+        {
+            assert!(is_doubtful(path), "{path}");
+        }
+        for path in ["/", "/api/get-auth-token", "/api/get-auth-token/", "/a.b/c..d", "/a%20b"] {
+            assert!(!is_doubtful(path), "{path}");
         }
     }
 }

@@ -13,9 +13,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::base::text::Hex;
 
-pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest adopted id: it is repeated in every line about the request.
 const LONGEST_ID: usize = 128;
@@ -26,7 +26,7 @@ const BLOCK: usize = 64;
 
 /// The names one request goes by.
 #[derive(Clone, Debug)]
-pub struct Trace {
+pub(crate) struct Trace {
     request_id: HeaderValue,
     traceparent: HeaderValue,
     parent: Parent,
@@ -41,14 +41,14 @@ enum Parent {
 
 impl Trace {
     /// New names. The request id is the new trace id, so that either finds the other.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let context = SOURCE.with_borrow_mut(Source::next);
         let request_id = context.slice(3..35);
         Self { request_id: shared(request_id), traceparent: shared(context), parent: Parent::Made }
     }
 
     /// Adopts the request's own ids, as far as they are believed.
-    pub fn adopt(&mut self, headers: &HeaderMap, via_trusted: bool) {
+    pub(crate) fn adopt(&mut self, headers: &HeaderMap, via_trusted: bool) {
         if via_trusted && let Some(id) = only(headers, &X_REQUEST_ID).filter(|id| is_id(id)) {
             self.request_id = id.clone();
         }
@@ -58,22 +58,22 @@ impl Trace {
         }
     }
 
-    pub fn request_id(&self) -> &str {
+    pub(crate) fn request_id(&self) -> &str {
         self.request_id.to_str().unwrap_or_default()
     }
 
-    pub fn trace_id(&self) -> &str {
+    pub(crate) fn trace_id(&self) -> &str {
         self.traceparent.to_str().ok().and_then(|context| context.get(3..35)).unwrap_or_default()
     }
 
     /// For the app and for the answer.
-    pub fn request_id_field(&self) -> (HeaderName, HeaderValue) {
+    pub(crate) fn request_id_field(&self) -> (HeaderName, HeaderValue) {
         (X_REQUEST_ID, self.request_id.clone())
     }
 
     /// The `traceparent` for the app, if the request has no valid one; a `tracestate`
     /// beside an invalid one is void (W3C Trace Context, section 3.3).
-    pub fn made_traceparent(&self) -> Option<HeaderValue> {
+    pub(crate) fn made_traceparent(&self) -> Option<HeaderValue> {
         match self.parent {
             Parent::Kept => None,
             Parent::Made => Some(self.traceparent.clone()),

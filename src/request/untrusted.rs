@@ -99,6 +99,9 @@ const NAMES: [(u8, &[&str]); 3] = [
     (b'p', &["proxy", "proxy-client-ip"]),
 ];
 
+/// Next.js answers a prefetch without running the page's own code.
+const PREFETCH: &str = "x-middleware-prefetch";
+
 /// Of these families: what an app that uses it has to verify by itself anyway.
 const SIGNED: [&str; 3] =
     ["cf-access-jwt-assertion", "x-goog-iap-jwt-assertion", "x-pomerium-jwt-assertion"];
@@ -132,7 +135,7 @@ pub(super) fn is_untrusted(name: &str) -> bool {
     let listed = |lists: &'static [(u8, &'static [&'static str])]| {
         lists.iter().find(|(letter, _)| *letter == first).map_or(&[][..], |(_, names)| names)
     };
-    if SIGNED.contains(&name) {
+    if name == PREFETCH || SIGNED.contains(&name) {
         return false;
     }
     listed(&FAMILIES).iter().any(|start| name.starts_with(start)) || listed(&NAMES).contains(&name)

@@ -17,10 +17,16 @@ use crate::request::refusal::{Audience, Part, Refusal};
 use crate::session::Cookies;
 
 /// Fetch metadata (W3C), which the `http` crate does not name.
-pub static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-pub static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(crate) static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+pub(crate) static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-pub const NO_REQUEST_LINE: Refusal =
+/// The fields by which Next.js and browsers tell a prefetch.
+static X_MIDDLEWARE_PREFETCH: HeaderName = HeaderName::from_static("x-middleware-prefetch");
+static NEXT_ROUTER_PREFETCH: HeaderName = HeaderName::from_static("next-router-prefetch");
+static PURPOSE: HeaderName = HeaderName::from_static("purpose");
+static SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
+
+pub(crate) const NO_REQUEST_LINE: Refusal =
     Refusal::BadRequest("the request line is not a method, a target and a version");
 
 /// Limits of one request.
@@ -64,7 +70,7 @@ const UPGRADES: [&str; 1] = ["websocket"];
 /// Whether a request asks for a tunnel: a GET of HTTP/1.1 without a body that names
 /// exactly one protocol, an allowed one, and lists `upgrade` in `Connection` (RFC 9110
 /// section 7.8). A request with any other `Upgrade` field is an ordinary one.
-pub fn is_upgrade(method: &Method, version: Version, headers: &HeaderMap) -> bool {
+pub(crate) fn is_upgrade(method: &Method, version: Version, headers: &HeaderMap) -> bool {
     let mut protocols = headers.get_all(header::UPGRADE).iter();
     let (Some(protocol), None) = (protocols.next(), protocols.next()) else { return false };
     let protocol = protocol.as_bytes().trim_ascii();
@@ -293,6 +299,24 @@ impl<'a> RequestView<'a> {
             }
         };
         if opens && self.method == Method::GET { Audience::Navigation } else { Audience::Script }
+    }
+
+    /// Whether a browser asks if another site may send the request that it names (Fetch
+    /// section 4.8): the method of that request.
+    pub(crate) fn preflight(&self) -> Option<Method> {
+        if self.method != Method::OPTIONS || self.origin().is_none() {
+            return None;
+        }
+        Method::from_bytes(self.header(&header::ACCESS_CONTROL_REQUEST_METHOD)?).ok()
+    }
+
+    /// Whether the answer is fetched ahead of time and may never be wanted.
+    pub(crate) fn is_prefetch(&self) -> bool {
+        let purpose = [&PURPOSE, &SEC_PURPOSE].into_iter().filter_map(|name| self.header(name));
+        [&X_MIDDLEWARE_PREFETCH, &NEXT_ROUTER_PREFETCH]
+            .iter()
+            .any(|name| self.header(name).is_some())
+            || purpose.into_iter().any(|purpose| purpose.starts_with(b"prefetch"))
     }
 
     /// Whether the client asks for a token that was not handed out before.

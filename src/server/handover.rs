@@ -22,7 +22,7 @@ use rustix::net::{
 };
 
 /// The argument that tells a program where its sockets come from.
-pub const TAKE_OVER: &str = "--take-over";
+pub(crate) const TAKE_OVER: &str = "--take-over";
 
 /// Most sockets that can be handed over; no configuration has that many listeners.
 const MOST_SOCKETS: usize = 64;

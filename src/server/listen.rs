@@ -19,7 +19,7 @@ use crate::config::Listen;
 const BACKLOG: i32 = 65_535;
 
 /// A bound socket and its address.
-pub struct Bound {
+pub(crate) struct Bound {
     address: String,
     listen: Listen,
     socket: Socket,

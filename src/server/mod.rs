@@ -18,8 +18,9 @@ mod run;
 mod shutdown;
 mod signal_stream;
 
-pub use handover::{Program, TAKE_OVER};
-pub use listen::{BindError, Bound};
+pub(crate) use handover::{Program, TAKE_OVER};
+pub(crate) use listen::BindError;
 pub use listeners::Listeners;
-pub use run::{serve, serve_alone};
+pub use run::serve;
+pub(crate) use run::serve_alone;
 pub use shutdown::{Shutdown, SignalHandlers, Stop};

@@ -13,6 +13,7 @@ use pingora::protocols::http::ServerSession;
 
 use crate::gateway::connection::Connection;
 use crate::observe::{Event, RequestEvent};
+use crate::request::path::is_doubtful;
 use crate::request::refusal::{Audience, PLAIN_TEXT, Refusal, Reply};
 use crate::request::view::{self, Head};
 use crate::state::State;
@@ -67,6 +68,9 @@ impl Redirect {
         }
         let target = normalised.target.as_deref().unwrap_or_else(|| head.raw_path());
         let target = std::str::from_utf8(target).unwrap_or_default();
+        if is_doubtful(target.split('?').next().unwrap_or_default()) {
+            return Err(Refusal::BadRequest("the path could be taken for another site's"));
+        }
         let location = self.live.edge().https(host, self.port, target).ok_or(NOT_OURS)?;
         let location = HeaderValue::try_from(location).map_err(|_| NOT_OURS)?;
         let mut reply = Reply::new(

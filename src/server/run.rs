@@ -160,7 +160,7 @@ fn proxies(live: &Arc<State>, server: &Server, conf: &Arc<ServerConf>) -> Proxie
 
 /// Serves another application of this process on a thread of its own, as long as the
 /// process runs; returns where it listens. Bodies longer than `max_body` are refused.
-pub fn serve_alone<F>(
+pub(crate) fn serve_alone<F>(
     name: &'static str,
     max_body: usize,
     answer: F,

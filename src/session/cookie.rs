@@ -32,7 +32,7 @@ pub enum Duplicate {
 
 /// The escaping of cookie values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
+pub(crate) enum Encoding {
     /// As the fields of a form, where `+` is a space: Rack.
     Form,
     Percent,
@@ -120,7 +120,7 @@ impl<'a> Cookies<'a> {
 
 impl Encoding {
     /// The value as the framework hands it to the app.
-    pub fn decode(self, value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    pub(crate) fn decode(self, value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
         match self {
             Self::Form if value.contains(&b'+') => {
                 let spaced = value.iter().map(|&b| if b == b'+' { b' ' } else { b });

@@ -7,7 +7,7 @@
 //! changes is `RemoteKeys`: the caller supplies them when it has fetched them.
 
 mod codec;
-pub mod cookie;
+pub(crate) mod cookie;
 mod cookie_names;
 mod diagnose;
 mod format;
@@ -26,15 +26,16 @@ mod tests;
 mod value_notation;
 mod verdict;
 
-pub use codec::verifying_keys::RemoteKeys;
 pub use cookie::Cookies;
 pub(crate) use format::schemas;
 pub use identity::Identity;
-pub use passing::{Passing, passing};
-pub use pointer::Pointer;
+pub(crate) use passing::{Passing, passing};
+pub(crate) use pointer::Pointer;
 pub use rejected::{Reason, Rejected};
-pub use required_claims::Claims;
+pub(crate) use required_claims::Claims;
 pub use source::Source;
-pub use store::{Cell, Check, Engine, Query, Question, Row, StoreAnswer, StoreSettings};
+pub use store::{Cell, Check, Query, Question, Row, StoreAnswer};
+pub(crate) use store::{Engine, StoreSettings};
 pub(crate) use verdict::none_asked;
-pub use verdict::{Judged, Refused, Unanswered, Verdict, VerdictBuilder};
+pub(crate) use verdict::{Judged, Unanswered, VerdictBuilder};
+pub use verdict::{Refused, Verdict};

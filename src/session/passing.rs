@@ -16,7 +16,7 @@ use super::source::Source;
 
 /// The `Cookie` header for the app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Passing {
+pub(crate) enum Passing {
     #[default]
     AsCame,
     Nothing,
@@ -37,7 +37,10 @@ enum Claim {
 }
 
 /// The `Cookie` header for the app; each source with whether its session is over.
-pub fn passing<'s>(header: &[u8], sources: impl Iterator<Item = (&'s Source, bool)>) -> Passing {
+pub(crate) fn passing<'s>(
+    header: &[u8],
+    sources: impl Iterator<Item = (&'s Source, bool)>,
+) -> Passing {
     let parts: Vec<&[u8]> = header.split(|&b| b == b';').collect();
     let spelled: Vec<Vec<Vec<u8>>> = parts.iter().map(|part| spellings(part)).collect();
     let mut kept = vec![Claim::None; parts.len()];

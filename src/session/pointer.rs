@@ -9,23 +9,23 @@ use crate::document::{At, FromNode};
 
 /// A parsed pointer. `""` is the whole document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pointer(JsonPath);
+pub(crate) struct Pointer(JsonPath);
 
 impl Pointer {
     /// Parses `/a/0/b~1c`. Text that is neither empty nor starts with `/` is not
     /// a pointer.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         JsonPath::from_pointer(text).map(Self)
     }
 
     /// The value the pointer leads to.
-    pub fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
+    pub(crate) fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
         self.0.find(document)
     }
 
     /// The user id there: a non-empty text, or an integer printed in decimal.
     /// Anything else is not a user.
-    pub fn user_id(&self, session: &Value) -> Option<String> {
+    pub(crate) fn user_id(&self, session: &Value) -> Option<String> {
         match self.find(session)? {
             Value::String(text) if is_exact(text) => Some(text.clone()),
             Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),

@@ -7,16 +7,16 @@ use crate::session::pointer::Pointer;
 
 /// Claims the session must hold: every pointer must lead to one of its values.
 #[derive(Debug, Default)]
-pub struct Claims(Vec<(Pointer, Vec<Json>)>);
+pub(crate) struct Claims(Vec<(Pointer, Vec<Json>)>);
 
 impl Claims {
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether the session holds every claim. A list in the session matches if
     /// any of its items does.
-    pub fn admit(&self, session: &Json) -> bool {
+    pub(crate) fn admit(&self, session: &Json) -> bool {
         self.0.iter().all(|(pointer, values)| match pointer.find(session) {
             Some(Json::Array(items)) => items.iter().any(|item| values.contains(item)),
             Some(value) => values.contains(value),

@@ -135,14 +135,14 @@ impl Source {
 
     /// Whether a token with this secret could be a session: it is a secret of the app's
     /// sessions too, however either is written down.
-    pub fn shares(&self, secret: &Secret) -> bool {
+    pub(crate) fn shares(&self, secret: &Secret) -> bool {
         let readings = secret.readings();
         self.secrets.iter().flat_map(Secret::readings).any(|own| readings.contains(&own))
     }
 
     /// Whether this signature (base64url) under an algorithm would pass for one of the
     /// app's own.
-    pub fn believes(&self, message: &[u8], signature: &str, algorithm: &str) -> bool {
+    pub(crate) fn believes(&self, message: &[u8], signature: &str, algorithm: &str) -> bool {
         let keys = self.compiled.fixed_keys.as_ref();
         keys.is_some_and(|keys| keys.believe(message, signature, algorithm))
     }

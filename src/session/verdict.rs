@@ -55,7 +55,7 @@ pub struct Judged {
 
 /// Collects what the sources say, one after the other.
 #[derive(Default)]
-pub struct VerdictBuilder {
+pub(crate) struct VerdictBuilder {
     known: Option<(Arc<Identity>, usize)>,
     /// Another source names another user.
     contradiction: bool,
@@ -65,7 +65,7 @@ pub struct VerdictBuilder {
 }
 
 impl VerdictBuilder {
-    pub fn add(&mut self, source: usize, said: Result<Arc<Identity>, Refused>) {
+    pub(crate) fn add(&mut self, source: usize, said: Result<Arc<Identity>, Refused>) {
         match said {
             Ok(identity) => match &self.known {
                 Some((known, _)) => self.contradiction |= known.user_id() != identity.user_id(),
@@ -84,13 +84,13 @@ impl VerdictBuilder {
     }
 
     /// This source's session verifies, but is revoked or signed out.
-    pub fn add_over(&mut self, source: usize, rejected: Rejected) {
+    pub(crate) fn add_over(&mut self, source: usize, rejected: Rejected) {
         self.over.push(source);
         self.add(source, Err(Refused::Rejected(rejected)));
     }
 
     /// The verdict, and the sources whose sessions are over.
-    pub fn judge(mut self) -> Judged {
+    pub(crate) fn judge(mut self) -> Judged {
         let over = std::mem::take(&mut self.over);
         Judged { verdict: self.verdict(), over }
     }

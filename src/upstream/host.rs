@@ -11,7 +11,7 @@ pub struct Host(String);
 
 impl Host {
     /// A host name without a port; `None` if the text is not one.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let name = bare(text);
         let fits = is_host(text.as_bytes()) && !name.is_empty() && text.len() - name.len() <= 1;
         fits.then(|| Self(name.to_ascii_lowercase()))

@@ -9,13 +9,15 @@ mod endpoint;
 mod host;
 mod options;
 mod pool;
+mod prefixes;
 mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use address::Address;
-pub use endpoint::{Endpoint, EndpointState, InUse, ProbeResult, Target};
-pub use host::Host;
-pub use options::{Balance, Health, Timeouts, Tls, Verify};
-pub use pool::{Pool, Pools, Unreachable};
-pub use settings::{Upstream, Version};
+pub(crate) use address::Address;
+pub(crate) use endpoint::{Endpoint, EndpointState, InUse, ProbeResult, Target};
+pub(crate) use host::Host;
+pub(crate) use options::{Health, Verify};
+pub(crate) use pool::{Pools, Unreachable};
+pub(crate) use prefixes::Prefixes;
+pub(crate) use settings::{Upstream, Version};

@@ -32,7 +32,7 @@ fn wait(table: &mut Table<'_>, key: &'static str) -> Option<Duration> {
 
 /// How requests are spread over the endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Balance {
+pub(crate) enum Balance {
     LeastConnections,
     RoundRobin,
 }

@@ -7,6 +7,7 @@ use http::HeaderValue;
 use super::address::Address;
 use super::host::{Host, read_host};
 use super::options::{Balance, Health, Limit, Timeouts, Tls};
+use super::prefixes::Prefixes;
 use crate::base::digest::{Digest, Digester};
 use crate::document::{FromNode as _, Table};
 
@@ -26,6 +27,7 @@ pub struct Upstream {
     pub health: Option<Health>,
     pub tls: Tls,
     pub version: Version,
+    pub(crate) prefixes: Prefixes,
     /// Identifies the settings that connections are made under: those made under others
     /// are not used.
     pub key: Digest,
@@ -80,6 +82,7 @@ impl Upstream {
             key: connection_key(&tls, version, timeouts),
             tls,
             version,
+            prefixes: Prefixes::from_table(table),
         };
         (!upstream.servers.is_empty()).then_some(upstream)
     }

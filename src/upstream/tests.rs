@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::pool::Pool;
 use super::*;
 use crate::base::clock::Now;
 use crate::base::secret::Secrets;

@@ -159,9 +159,9 @@ fn refusals_look_the_same_as_over_http_1() {
         for (builder, status) in [
             (request("GET", "/admin/x"), 401),
             (request("GET", "/admin/x").header("sec-fetch-mode", "navigate"), 303),
-            (request("GET", "/Admin/x"), 400),
-            (request("GET", "/x/../admin/x"), 400),
-            (request("GET", "/%2e%2e/admin"), 400),
+            (request("GET", "/Admin/x"), 401),
+            (request("GET", "/x/../admin/x"), 401),
+            (request("GET", "/%2e%2e/admin"), 401),
             (request("GET", "/x%00"), 400),
             (request("PUT", "/api/get-auth-token"), 405),
             (request("TRACE", "/x"), 405),
@@ -261,9 +261,6 @@ fn what_http_1_cannot_say_unambiguously_goes_no_further() {
         ("a line end", fields(&[(b":path", b"/x HTTP/1.1\r\nX-Auth-User: root\r\n")], &[]), None),
         ("a NUL", fields(&[(b":path", b"/x\0")], &[]), None),
         ("not text", fields(&[(b":path", b"/x\xff")], &[]), None),
-        ("two slashes", fields(&[(b":path", b"//evil.test/x")], &[]), None),
-        ("a backslash", fields(&[(b":path", b"/\\admin")], &[]), None),
-        ("dots", fields(&[(b":path", b"/x/../admin")], &[]), None),
         ("a hash", fields(&[(b":path", b"/x#/../admin")], &[]), None),
         (
             "a line end in the method",

@@ -179,8 +179,13 @@ fn users_cookies_are_not_sent_in_the_clear_to_another_machine() {
         );
         let text = with(
             &app,
-            &room("another-key-0123456789abcdef0123456789")
-                .replace("request.room", &format!("grant = {{ url = \"{url}\" }}\nrequest.room")),
+            &room("another-key-0123456789abcdef0123456789").replace(
+                "request.room =",
+                &format!(
+                    "grant = {{ url = \"{url}\" }}
+request.room ="
+                ),
+            ),
         );
         assert!(text.contains("token.room.grant.url: the users' cookies would be"), "{text}");
         let keys = session(&format!("kind = \"jwt\"\njwks_url = \"{url}\"\n"));

@@ -16,6 +16,7 @@
 
 mod support;
 
+mod addresses;
 mod assertion;
 mod audit;
 mod cache;

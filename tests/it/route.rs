@@ -120,11 +120,16 @@ fn the_way_back_is_always_a_path_of_this_site() {
         "http://evil.test/admin/x",
         "//evil.test/admin/x",
         "/admin/?{path}",
+        "//admin/x",
+        "///admin/x",
+        "/\\admin/x",
+        "/\\/admin/x",
     ] {
         let request = get(target).host("app.test").navigation();
         let answer = gateway.ask(&request);
         if answer.status != 303 {
-            assert_eq!(answer.status, 400, "{target}");
+            assert!(matches!(answer.status, 200 | 400), "{target}: {answer:?}");
+            assert_eq!(answer.header("location"), None);
             continue;
         }
         redirects += 1;

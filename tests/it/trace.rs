@@ -28,7 +28,7 @@ fn every_answer_of_the_gateway_has_an_id_of_its_own() {
         get("/api/get-auth-token").user("ada"),
         get("/api/get-auth-token"),
         get("/x").host("a b"),
-        get("/a/../b"),
+        get("/a%00b"),
         get("/do/drop"),
         post("/x", b"abc"),
     ] {

@@ -6,5 +6,4 @@ mod file;
 mod redis;
 mod sql;
 
-pub use connections::StoreConnections;
-pub use error::StoreError;
+pub(crate) use connections::StoreConnections;

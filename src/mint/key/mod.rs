@@ -9,8 +9,8 @@ mod split;
 mod table;
 mod text;
 
-pub use published::PublicKey;
-pub use signer::Signer;
+pub(crate) use published::PublicKey;
+pub(crate) use signer::Signer;
 
 pub(super) use encoding::Encoding;
 pub(super) use shape::{KeyShape, KeyUse, Publishing};

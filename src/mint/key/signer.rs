@@ -17,13 +17,13 @@ use crate::base::secret::Secret;
 use crate::mint::error::MintError;
 
 /// A key for one algorithm.
-pub enum Signer {
+pub(crate) enum Signer {
     Private(PrivateKey),
     Shared(Box<hmac::Key>),
 }
 
 /// A key whose public half may be published. A shared secret never becomes one.
-pub struct PrivateKey {
+pub(crate) struct PrivateKey {
     algorithm: Algorithm,
     pair: Pair,
 }
@@ -36,7 +36,7 @@ enum Pair {
 
 impl Signer {
     /// Builds the key for `algorithm`; `None` if the secret holds no such key.
-    pub fn new(algorithm: Algorithm, secret: &Secret) -> Option<Self> {
+    pub(crate) fn new(algorithm: Algorithm, secret: &Secret) -> Option<Self> {
         let shared = |hash| Some(Self::Shared(Box::new(hmac::Key::new(hash, secret.bytes()))));
         match algorithm {
             Algorithm::HS256 => shared(hmac::HMAC_SHA256),
@@ -50,7 +50,7 @@ impl Signer {
     }
 
     /// Signs `message`; private keys may fail, shared ones never do.
-    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, MintError> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, MintError> {
         match self {
             Self::Private(key) => key.sign(message),
             Self::Shared(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),

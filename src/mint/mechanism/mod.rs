@@ -11,6 +11,6 @@ mod mac;
 mod publish;
 mod signing;
 
-pub use publish::PublishedKeys;
+pub(crate) use publish::PublishedKeys;
 
 pub(super) use dispatch::{KEYS, Mechanism, MechanismKind};

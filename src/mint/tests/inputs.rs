@@ -43,7 +43,7 @@ fn an_operator_spells_inputs_by_name_or_as_a_request_has_them() {
     }))
     .unwrap();
     for given in [json!({ "session_name": "a" }), json!({ "meeting": { "topic": "a" } })] {
-        let inputs = minter.inputs().from_object(&given);
+        let inputs = minter.inputs().read_object(&given);
         assert_eq!(Value::Object(inputs), json!({ "session_name": "a" }), "{given}");
     }
 }

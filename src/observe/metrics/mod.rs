@@ -8,5 +8,5 @@ mod sink;
 mod tokens;
 mod upstreams;
 
-pub use gauges::{CircuitState, Gauges, ServerGauge};
+pub(crate) use gauges::{CircuitState, Gauges, ServerGauge};
 pub(super) use sink::Metrics;

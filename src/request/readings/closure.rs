@@ -1,0 +1,128 @@
+//! All readings of a path: every habit tried on every reading until nothing new comes of it.
+//!
+//! Bounded in number and in octets, because a client chooses the path. A path of letters,
+//! digits, `-` and `_` has only itself as a reading, which costs one look at each octet.
+
+use std::borrow::Cow;
+
+use super::step::Step;
+use super::{address, spelling};
+use crate::upstream::Prefixes;
+
+/// Readings of one path, at most. Paths in use have one to ten.
+const MOST: usize = 256;
+/// Octets of all readings together, at most.
+const MOST_OCTETS: usize = 256 * 1024;
+
+/// Who reads a path so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// A framework that serves the page of this path under the one that came.
+    Framework,
+    /// A server, of the very path that came.
+    Server,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reading<'a> {
+    pub(crate) path: Cow<'a, [u8]>,
+    pub(crate) by: By,
+}
+
+/// A path that has more readings than can be looked at.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooMany;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Readings<'a> {
+    /// Every server and framework reads the path as it stands.
+    Itself,
+    /// The path as it stands first.
+    Several(Vec<Reading<'a>>),
+}
+
+impl<'a> Readings<'a> {
+    pub(crate) fn of(
+        path: &'a str,
+        query: Option<&str>,
+        prefixes: &Prefixes,
+    ) -> Result<Self, TooMany> {
+        let is_asked = path == "/" && query.is_some();
+        if is_plain(path.as_bytes()) && !is_asked && !address::has_prefix(path.as_bytes(), prefixes)
+        {
+            return Ok(Self::Itself);
+        }
+        let mut found = Closure::default();
+        found.add(Cow::Borrowed(path.as_bytes()), By::Server)?;
+        found.apply(None)?;
+        for path in query.into_iter().flat_map(|query| address::in_query(path, query)) {
+            found.add(Cow::Owned(path), By::Framework)?;
+        }
+        found.apply(Some(prefixes))?;
+        Ok(Self::Several(found.readings))
+    }
+}
+
+/// Segments of characters that no server and no framework gives a meaning to.
+fn is_plain(path: &[u8]) -> bool {
+    const MARKS: &[u8] = b"-~!$&'()*+,:=@";
+    let mut before = 0;
+    for &b in path {
+        let is_slash = b == b'/';
+        let is_letter = b.is_ascii_alphanumeric() || MARKS.contains(&b);
+        let is_inner = b == b'_' && before != b'/';
+        if !(is_letter || is_inner || is_slash && before != b'/') {
+            return false;
+        }
+        before = b;
+    }
+    (path.len() == 1 || before != b'/') && !path.ends_with(b"/index")
+}
+
+#[derive(Default)]
+struct Closure<'a> {
+    readings: Vec<Reading<'a>>,
+    octets: usize,
+}
+
+impl<'a> Closure<'a> {
+    /// Tries the habits of servers on every reading, the new ones included; those of
+    /// frameworks too where the app's prefixes are given.
+    fn apply(&mut self, app: Option<&Prefixes>) -> Result<(), TooMany> {
+        let (by, frameworks): (By, &[Step]) =
+            if app.is_some() { (By::Framework, &address::STEPS) } else { (By::Server, &[]) };
+        let mut at = 0;
+        while let Some(reading) = self.readings.get(at).cloned() {
+            let odd: &[Step] = if spelling::is_odd(&reading.path) { &spelling::ODD } else { &[] };
+            for step in odd.iter().chain(&spelling::ALWAYS).chain(frameworks) {
+                let next = match &reading.path {
+                    Cow::Borrowed(path) => step(path),
+                    Cow::Owned(path) => step(path).map(|next| Cow::Owned(next.into_owned())),
+                };
+                if let Some(next) = next {
+                    self.add(next, by)?;
+                }
+            }
+            let bare = app.map(|prefixes| address::without_prefix(&reading.path, prefixes));
+            for next in bare.into_iter().flatten() {
+                self.add(Cow::Owned(next), by)?;
+            }
+            at += 1;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: Cow<'a, [u8]>, by: By) -> Result<(), TooMany> {
+        let path =
+            if path.starts_with(b"/") { path } else { Cow::Owned([b"/", path.as_ref()].concat()) };
+        if self.readings.iter().any(|known| known.path == path) {
+            return Ok(());
+        }
+        self.octets += path.len();
+        if self.readings.len() == MOST || self.octets > MOST_OCTETS {
+            return Err(TooMany);
+        }
+        self.readings.push(Reading { path, by });
+        Ok(())
+    }
+}

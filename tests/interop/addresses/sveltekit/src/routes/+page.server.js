@@ -1,0 +1,1 @@
+export const load = () => ({ text: "open to all" });
