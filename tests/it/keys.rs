@@ -182,8 +182,7 @@ fn users_cookies_are_not_sent_in_the_clear_to_another_machine() {
             &room("another-key-0123456789abcdef0123456789").replace(
                 "request.room =",
                 &format!(
-                    "grant = {{ url = \"{url}\" }}
-request.room ="
+                    "grant = {{ url = \"{url}\" }}\nrequest.room ="
                 ),
             ),
         );
