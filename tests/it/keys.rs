@@ -181,9 +181,7 @@ fn users_cookies_are_not_sent_in_the_clear_to_another_machine() {
             &app,
             &room("another-key-0123456789abcdef0123456789").replace(
                 "request.room =",
-                &format!(
-                    "grant = {{ url = \"{url}\" }}\nrequest.room ="
-                ),
+                &format!("grant = {{ url = \"{url}\" }}\nrequest.room ="),
             ),
         );
         assert!(text.contains("token.room.grant.url: the users' cookies would be"), "{text}");
