@@ -36,6 +36,8 @@ pub struct State {
     pub clock: Clock,
     pub connections: Arc<ConnectionCounts>,
     pub assertions: Assertions,
+    /// The client for the gateway's own requests.
+    pub outbound: Outbound,
     /// Published keys that are no longer in the settings.
     pub retired: Retired,
     /// Longest time an idle client connection is kept, in seconds.
@@ -51,7 +53,8 @@ impl State {
         let background = Background::start();
         let runtime = background.handle();
         let telemetry = Arc::new(Telemetry::new(access, audit, log.user));
-        let caller = Box::new(Outbound::new(runtime.clone()));
+        let outbound = Outbound::new(runtime.clone());
+        let caller = Box::new(outbound.clone());
         Self {
             policy: ArcSwap::from_pointee(policy),
             edge: ArcSwap::from_pointee(edge),
@@ -62,6 +65,7 @@ impl State {
             clock,
             connections: Arc::default(),
             assertions: Assertions::default(),
+            outbound,
             retired: Retired::default(),
             idle_seconds: server.idle_timeout.as_secs().max(1),
             ready: AtomicBool::new(true),
@@ -152,6 +156,7 @@ impl State {
                 .map(|token| (token.name.clone(), self.issuer.circuit(&token.name)))
                 .collect(),
             session_errors: self.identifier.failures(),
+            questions_held_back: self.identifier.held_back(),
             audit_failures: self.telemetry.audit_failures(),
             servers: servers(&policy, &self.pools, now),
         })

@@ -29,3 +29,9 @@ pub fn allow_many_connections() {
         tracing::warn!(%error, "the number of open files could not be raised");
     }
 }
+
+/// How many files this process may have open now.
+pub(crate) fn most_open_files() -> usize {
+    let now = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(now, _)| now);
+    usize::try_from(now).unwrap_or(usize::MAX)
+}

@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::listen::{Listen, ListenText, Protocol};
 use super::server::Server;
 use crate::base::clock::Clock;
+use crate::base::secret::Secret;
 use crate::base::units;
 use crate::document::{At, FromNode, OneOrMany, Table, Value, Wait};
 use crate::edge::{Alpn, Edge, PerAddress, Tls, Trusted};
 use crate::request::hosts::Hosts;
-use crate::request::view::Limits;
+use crate::request::view::{Limits, MinRate};
 
 /// What `[server]` holds; a reload may change all but `server`.
 #[derive(Default)]
@@ -29,7 +30,8 @@ impl ServerTable {
         let mut server = Server::default();
         set(&mut server.http2, table.get("http2"));
         let tls = server.read_listeners(&at, &mut table);
-        let edge = read_edge(&mut table, tls);
+        let mut edge = read_edge(&mut table, tls);
+        edge.admin_tokens = read_admin_tokens(&mut table, &server);
         set(&mut server.threads, table.get("threads"));
         set(&mut server.max_header, table.get::<Size>("max_header").map(|size| size.0));
         set(&mut server.header_timeout, table.get::<Wait>("header_timeout").map(|wait| wait.0));
@@ -100,6 +102,7 @@ impl Server {
         }
         set(&mut limits.uri, table.get::<Size>("max_uri").map(|size| size.0));
         set(&mut limits.token_body, table.get::<Size>("max_token_body").map(|size| size.0));
+        set(&mut limits.min_body_rate, table.take("min_body_rate").and_then(|at| read_rate(&at)));
         set(&mut limits.body_timeout, table.get::<Wait>("body_timeout").map(|wait| wait.0));
         limits
     }
@@ -138,6 +141,7 @@ fn read_edge(table: &mut Table<'_>, tls: Option<Tls>) -> Edge {
             .unwrap_or_else(|| Edge::default().max_connections),
         per_address: positive(table, "max_connections_per_address")
             .map_or(PerAddress::Default, PerAddress::Written),
+        admin_tokens: Vec::new(),
     }
 }
 
@@ -160,6 +164,23 @@ fn saturated(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
+/// `false` is off.
+fn read_rate(at: &At<'_>) -> Option<Option<MinRate>> {
+    const EXPECTED: &str = r#"a size per duration such as "30KiB/30s", or false"#;
+    if matches!(at.node.value, Value::Boolean(false)) {
+        return Some(None);
+    }
+    let rate = at.text(EXPECTED)?.split_once('/').and_then(|(octets, window)| {
+        let octets = u64::try_from(units::size(octets).ok()?).ok()?;
+        let window = units::duration(window).ok()?;
+        (octets > 0 && window >= Duration::from_secs(1)).then_some(MinRate { octets, window })
+    });
+    if rate.is_none() {
+        at.wrong(EXPECTED);
+    }
+    rate.map(Some)
+}
+
 fn read_watch(at: &At<'_>) -> Option<Option<Duration>> {
     match at.node.value {
         Value::Boolean(false) => Some(None),
@@ -179,6 +200,26 @@ fn read_admin(at: &At<'_>) -> Option<Listen> {
         Value::Boolean(false) => None,
         _ => Listen::read(at),
     }
+}
+
+/// Long enough that nobody guesses it, and of letters that a header field can carry.
+fn read_admin_tokens(table: &mut Table<'_>, server: &Server) -> Vec<Secret> {
+    const SHORTEST: usize = 16;
+    let Some(at) = table.take("admin_token") else { return Vec::new() };
+    if server.admin.is_none() {
+        at.problem("there is no `admin` listener it could be for");
+    }
+    let OneOrMany(tokens) = at.read::<OneOrMany<Secret>>().unwrap_or(OneOrMany(Vec::new()));
+    let is_usable = |token: &Secret| {
+        token.bytes().len() >= SHORTEST && token.bytes().iter().all(u8::is_ascii_graphic)
+    };
+    if !tokens.iter().all(is_usable) {
+        at.problem(
+            "a token has fewer than 16 characters, or some that a header cannot carry; \
+             write what `openssl rand -hex 32` prints",
+        );
+    }
+    tokens
 }
 
 struct Size(usize);

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::tls::Tls;
 use super::trusted::Trusted;
+use crate::base::secret::Secret;
 
 /// The settings of the listeners that may change while they listen.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct Edge {
     pub proxies: Trusted,
     pub max_connections: usize,
     pub per_address: PerAddress,
+    /// Changes over the admin listener need one of them, except over a Unix socket.
+    pub admin_tokens: Vec<Secret>,
 }
 
 /// Most connections one address may hold.
@@ -37,6 +40,7 @@ impl Default for Edge {
             proxies: Trusted::default(),
             max_connections: 16_384,
             per_address: PerAddress::Default,
+            admin_tokens: Vec::new(),
         }
     }
 }

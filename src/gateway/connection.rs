@@ -29,11 +29,13 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn received(&mut self, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            self.deadline.received();
-            self.line.received(bytes);
+    /// Returns what the framework is to read instead, if not these bytes.
+    pub(crate) fn received(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        if bytes.is_empty() {
+            return None;
         }
+        self.deadline.received();
+        self.line.received(bytes)
     }
 }
 
@@ -67,6 +69,12 @@ impl Connection {
     /// Called when a request's head is complete.
     pub(crate) fn head_has_arrived(&self) {
         self.deadline.head_has_arrived();
+        self.line.head_has_arrived();
+    }
+
+    /// Whether a request is being handled, as opposed to a head being read.
+    pub(crate) fn handles_request(&self) -> bool {
+        self.line.is_handled()
     }
 
     /// Called when a request has ended.

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use http::header;
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue, header};
 use pingora::http::RequestHeader;
 use pingora::prelude::Session;
 
@@ -15,10 +15,11 @@ use super::record::Record;
 use super::who::Who;
 use crate::issue::Request;
 use crate::observe::{Outcome, TokenPlace};
-use crate::policy::{Intent, RouteSet, TokenRoute};
+use crate::policy::{Intent, Policy, RouteSet, TokenRoute};
 use crate::request::code::Code;
 use crate::request::refusal::Refusal;
 use crate::request::view;
+use crate::upstream::Upstream;
 
 /// Drops the spelling of the field names, which mean the same in any case (RFC 9110
 /// section 5.1). The framework would keep, copy and edit a second map of them for
@@ -29,18 +30,51 @@ pub(super) fn lowercase_names(request: &mut RequestHeader) {
     }
 }
 
-/// Whether a request is an upgrade. If not, its `Upgrade` field is removed: to the
-/// framework any such field makes it one.
-pub(super) fn purpose_of(session: &mut Session) -> Purpose {
+/// Whether a request is an upgrade that any upstream allows. If not, its `Upgrade` field is
+/// removed: to the framework any such field makes it one.
+pub(super) fn purpose_of(session: &mut Session, policy: &Policy) -> Purpose {
     let head = session.req_header();
     if !head.headers.contains_key(header::UPGRADE) {
         return Purpose::Request;
     }
-    if view::is_upgrade(&head.method, head.version, &head.headers) {
+    let asked = view::upgrade(&head.method, head.version, &head.headers);
+    let allows = |upstream: &Arc<Upstream>| {
+        asked.is_some_and(|protocol| upstream.upgrades.allow(protocol.as_bytes()))
+    };
+    if policy.upstreams.iter().any(allows) {
         return Purpose::Upgrade;
     }
     session.req_header_mut().remove_header(&header::UPGRADE);
     Purpose::Request
+}
+
+/// An upgrade that only another upstream allows is an ordinary request to this one.
+pub(super) fn check_purpose(
+    session: &mut Session,
+    purpose: &mut Purpose,
+    upstream: Option<&Arc<Upstream>>,
+) {
+    let protocol = session.req_header().headers.get(header::UPGRADE);
+    let is_allowed = upstream
+        .zip(protocol)
+        .is_some_and(|(upstream, protocol)| upstream.upgrades.allow(protocol.as_bytes()));
+    if *purpose == Purpose::Upgrade && !is_allowed {
+        *purpose = Purpose::Request;
+        session.req_header_mut().remove_header(&header::UPGRADE);
+        session.as_downstream_mut().set_pipelining_enabled(true);
+    }
+}
+
+/// Asks the app for the tunnel that the client has asked for. The framework has removed
+/// the fields of every protocol but WebSocket.
+pub(super) fn ask_for_tunnel(client: &HeaderMap, purpose: Purpose, headers: &mut HeaderMap) {
+    if purpose == Purpose::Upgrade
+        && let Some(protocol) = client.get(header::UPGRADE)
+        && !headers.contains_key(header::UPGRADE)
+    {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, protocol.clone());
+    }
 }
 
 /// The parts of a head, which the framework does not let anyone change in place; to

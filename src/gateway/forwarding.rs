@@ -1,18 +1,22 @@
 //! A request on its way to the app.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
+use tokio::time::Instant;
 
 use super::app_wait::AppWait;
 use super::incoming::Incoming;
+use super::pace::{Pace, TooSlow};
 use super::who::Who;
 use crate::mint::Token;
 use crate::observe::{Event, UpstreamEvent};
 use crate::policy::{HeaderTemplate, RouteSet};
 use crate::request::html_placeholder::Replacer;
+use crate::request::view::MinRate;
 use crate::session::Identity;
 use crate::upstream::{InUse, Unreachable, Upstream};
 
@@ -24,6 +28,8 @@ pub(super) struct Forwarding {
     pub(super) unreachable: Option<Unreachable>,
     pub(super) attempts: usize,
     pub(super) wait: AppWait,
+    /// How fast the client sends, and when its last piece came.
+    upload: (Pace, Option<Instant>),
     /// Tokens for the route's headers and the page's placeholders, by name.
     pub(super) page_tokens: Vec<(String, Arc<Token>)>,
     /// The page being answered, if its placeholders are replaced.
@@ -39,6 +45,7 @@ impl Forwarding {
             unreachable: None,
             attempts: 0,
             wait: AppWait::default(),
+            upload: Default::default(),
             page_tokens: Vec::new(),
             page: None,
         }
@@ -53,6 +60,18 @@ impl Forwarding {
             response.remove_header(&name);
         }
         response.insert_header(header::CONTENT_LENGTH, HeaderValue::from_static("0"))
+    }
+
+    /// A piece of the request's body has come.
+    pub(super) fn piece_came(
+        &mut self,
+        octets: usize,
+        least: MinRate,
+    ) -> std::result::Result<(), TooSlow> {
+        let (pace, last) = &mut self.upload;
+        let now = Instant::now();
+        let waited = last.replace(now).map_or(Duration::ZERO, |last| now - last);
+        pace.moved(octets, waited, least)
     }
 
     /// The server did not take the request, or hung up on it.

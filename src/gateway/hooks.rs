@@ -13,6 +13,7 @@ use pingora::protocols::Digest;
 use pingora::proxy::FailToProxy;
 use pingora::{ErrorSource, ErrorType};
 
+use super::app_answer;
 use super::app_deadline::AppDeadline;
 use super::connection::Connection;
 use super::context::Ctx;
@@ -54,7 +55,7 @@ impl ProxyHttp for Gateway {
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(ctx.incoming.state.idle_seconds));
         }
-        ctx.incoming.purpose = forward::purpose_of(session);
+        ctx.incoming.purpose = forward::purpose_of(session, &ctx.incoming.policy);
         let body_timeout = ctx.incoming.policy.limits.body_timeout;
         session.set_write_timeout(Some(body_timeout));
         session.set_read_timeout(Some(body_timeout));
@@ -72,6 +73,8 @@ impl ProxyHttp for Gateway {
         };
         match handled {
             Handled::Forward(forwarding) => {
+                let upstream = forwarding.upstream.as_ref();
+                forward::check_purpose(session, &mut ctx.incoming.purpose, upstream);
                 ctx.forwarding = Some(forwarding);
                 forward::lowercase_names(session.req_header_mut());
                 Ok(false)
@@ -122,7 +125,7 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_request_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
@@ -134,7 +137,10 @@ impl ProxyHttp for Gateway {
             headers.remove(header::AUTHORIZATION);
             headers.remove(header::COOKIE);
         }
-        headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed);
+        let upstream = forwarding.upstream.as_ref();
+        let passed = upstream.map_or(&[][..], |upstream| &upstream.pass_headers);
+        headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed, passed);
+        forward::ask_for_tunnel(&session.req_header().headers, incoming.purpose, headers);
         let (client, host) = (&incoming.admitted.client, &incoming.admitted.host);
         if let Some(vendor) = forwarding.vendor() {
             forwarding.leave_for_vendor(vendor, who, incoming.purpose, headers);
@@ -158,13 +164,21 @@ impl ProxyHttp for Gateway {
 
     async fn request_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
         ctx: &mut Ctx,
     ) -> Result<()> {
         if let Some(forwarding) = &mut ctx.forwarding {
             forwarding.wait.uploaded(end_of_stream);
+            let is_body = !end_of_stream && ctx.incoming.purpose == Purpose::Request;
+            if let (true, Some(piece)) = (is_body, &body)
+                && let Some(least) = ctx.incoming.policy.limits.min_body_rate
+                && forwarding.piece_came(piece.len(), least).is_err()
+                && !is_conversation(session.req_header())
+            {
+                return Err(Error::new_down(ErrorType::ReadTimedout));
+            }
         }
         // An empty last DATA frame of an HTTP/2 upload would be written as a
         // second chunk terminator and poison the connection (pingora #935).
@@ -184,6 +198,7 @@ impl ProxyHttp for Gateway {
             return Ok(());
         };
         forwarding.clean_after_vendor(response)?;
+        app_answer::keep_for_the_client(response)?;
         let switches = response.status == StatusCode::SWITCHING_PROTOCOLS;
         if switches && incoming.purpose != Purpose::Upgrade {
             // The framework would pass it on, and what either side sends next would
@@ -208,7 +223,10 @@ impl ProxyHttp for Gateway {
         }
         who.follow_session(incoming, session.req_header(), response).await;
         let (name, id) = incoming.trace.request_id_field();
-        response.insert_header(name, id)?;
+        // An app that answers with an id of its own has logged that one.
+        if !response.headers.contains_key(&name) {
+            response.insert_header(name, id)?;
+        }
         forwarding.hide_body(response)?;
         let is_readable_page = forwarding.begin_page(session.req_header(), response)?;
         if is_readable_page == Page::Filled {
@@ -345,6 +363,12 @@ impl ProxyHttp for Gateway {
     fn request_summary(&self, _: &Session, ctx: &Ctx) -> String {
         format!("route {}", ctx.route_label())
     }
+}
+
+/// Whether the body is a stream of messages, which come when there is something to say.
+fn is_conversation(request: &RequestHeader) -> bool {
+    let content_type = request.headers.get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Plan, session, decide; the body, if a token needs it; act.

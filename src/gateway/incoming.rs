@@ -14,6 +14,7 @@ use crate::observe::{Event, RequestEvent};
 use crate::policy::{Policy, TokenRoute};
 use crate::request::client::{Client, Scheme};
 use crate::request::code::Code;
+use crate::request::forwarded::ForwardedHost;
 use crate::request::refusal::{Audience, Refusal, Reply};
 use crate::request::trace::Trace;
 use crate::request::view::{self, Head, RequestView};
@@ -92,23 +93,17 @@ impl Incoming {
         let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
         let peer = session.client_addr().and_then(|address| address.as_inet()).copied();
         let head = session.req_header();
-        let client = Client::new(peer, scheme, &head.headers, &self.policy.trusted);
+        let (client, forwarded) = Client::told(peer, scheme, &head.headers, &self.policy.trusted);
         self.trace.adopt(&head.headers, client.via_trusted);
-        let host = self.host_of(head, &client);
+        let forwarded =
+            if self.policy.hosts.believe_proxies() { forwarded } else { forwarded.without_host() };
+        let host = host_of(head, forwarded);
         self.admitted = Admitted { client, host, audience: Audience::Script };
         self.admitted.audience = self.view(head).audience();
         if !self.policy.hosts.admit(&self.admitted.host) {
             return Err(Refusal::Misdirected);
         }
         Ok(())
-    }
-
-    /// The host the client asked for, as the outermost trusted proxy saw it.
-    fn host_of(&self, request: &RequestHeader, client: &Client) -> Arc<str> {
-        let own = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let own = own.or_else(|| request.uri.authority().map(http::uri::Authority::as_str));
-        let forwarded = self.policy.hosts.forwarded(client, &request.headers);
-        forwarded.or(own).unwrap_or_default().into()
     }
 
     pub(super) fn view<'a>(&'a self, head: &'a RequestHeader) -> RequestView<'a> {
@@ -142,4 +137,11 @@ impl Incoming {
         }
         reply
     }
+}
+
+/// The host the client asked for, as the outermost trusted proxy saw it.
+fn host_of<'h>(request: &'h RequestHeader, forwarded: ForwardedHost<'h>) -> Arc<str> {
+    let own = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let own = own.or_else(|| request.uri.authority().map(http::uri::Authority::as_str));
+    forwarded.or(own.unwrap_or_default()).as_ref().into()
 }

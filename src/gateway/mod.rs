@@ -4,6 +4,7 @@
 //! what happens to a request before it is forwarded, `forward` what the app then
 //! gets. The decisions are made elsewhere and know nothing of this folder.
 
+mod app_answer;
 mod app_deadline;
 mod app_wait;
 mod audit;
@@ -16,6 +17,7 @@ mod health;
 mod hooks;
 mod html;
 mod incoming;
+pub(crate) mod pace;
 mod peer;
 mod purpose;
 mod record;
@@ -23,6 +25,7 @@ mod reply;
 mod request;
 pub(crate) mod request_line;
 mod transport_errors;
+pub(crate) mod unreadable;
 mod upgrade_connector;
 mod vendor_api;
 mod who;

@@ -56,8 +56,9 @@ impl Who {
         if !ends && !any_over && !plan.needs_session() {
             return None;
         }
-        let Judged { verdict, over } =
-            identifier.identify(&incoming.policy, view.cookies(), incoming.now).await;
+        let Judged { verdict, over } = identifier
+            .identify(&incoming.policy, view.cookies(), view.client.address, incoming.now)
+            .await;
         if any_over || !over.is_empty() {
             self.withhold(&incoming.policy, view.cookies_field(), &over);
         }

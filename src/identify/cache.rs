@@ -8,6 +8,7 @@
 //! serves all requests that wait for it. Rejections that cost no question are not kept:
 //! an attacker could fill the table with them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use moka::{future, sync};
 
 use crate::base::clock::Now;
 use crate::base::digest::{Digest, DigestBuildHasher};
+use crate::identify::flood::{Id, Questions};
 use crate::identify::resolve::Servers;
 use crate::identify::revocation::Revoked;
 use crate::policy::Policy;
@@ -35,6 +37,7 @@ const SILENCE_KEPT: Duration = Duration::from_millis(200);
 pub struct Sessions {
     local: sync::Cache<Digest, Arc<Identity>, DigestBuildHasher>,
     asked: future::Cache<Digest, Remembered, DigestBuildHasher>,
+    questions: Questions,
 }
 
 /// A server's answer.
@@ -59,18 +62,20 @@ impl Default for Sessions {
             })
             .time_to_live(KEPT)
             .build_with_hasher(DigestBuildHasher::default());
-        Self { local, asked }
+        Self { local, asked, questions: Questions::default() }
     }
 }
 
 impl Sessions {
-    /// Asks each source; `VerdictBuilder` judges their answers together.
+    /// Asks each source; `VerdictBuilder` judges their answers together. `from` is the
+    /// client's address, where there is one.
     pub async fn verify(
         &self,
         policy: &Policy,
         servers: &Servers,
         revoked: &Revoked,
         cookies: Cookies<'_>,
+        from: Option<IpAddr>,
         now: Now,
     ) -> Judged {
         let mut verdict = VerdictBuilder::default();
@@ -81,7 +86,7 @@ impl Sessions {
                 verdict.add_over(index, over);
                 continue;
             }
-            let checked = self.check(source, servers, cookies, now).await;
+            let checked = self.check(source, servers, (cookies, from), now).await;
             let over = match &checked {
                 Ok(identity) => revoked.check(source, cookies, identity, now),
                 Err(Refused::Rejected(why)) => revoked.check_ended(source, cookies, why, now),
@@ -106,7 +111,7 @@ impl Sessions {
         &self,
         source: &Source,
         servers: &Servers,
-        cookies: Cookies<'_>,
+        (cookies, from): (Cookies<'_>, Option<IpAddr>),
         now: Now,
     ) -> Result<Arc<Identity>, Refused> {
         let key = source.digest(cookies);
@@ -123,7 +128,10 @@ impl Sessions {
             Some(Ok(identity)) if identity.is_valid_at(now.unix()) => Ok(identity),
             Some(Err(refused)) => Err(refused),
             // Boxed: a rare step must not make every request's future larger.
-            Some(Ok(_)) | None => Box::pin(self.look(source, servers, key, cookies, now)).await,
+            Some(Ok(_)) | None => {
+                let id = Id { key, kind: source.kind(), from };
+                Box::pin(self.look(source, servers, id, cookies, now)).await
+            }
         }
     }
 
@@ -132,11 +140,11 @@ impl Sessions {
         &self,
         source: &Source,
         servers: &Servers,
-        key: Option<Digest>,
+        id: Id,
         cookies: Cookies<'_>,
         now: Now,
     ) -> Result<Arc<Identity>, Refused> {
-        let asks = source.cache_seconds();
+        let (key, asks) = (id.key, source.cache_seconds());
         let question = match servers.look(source, cookies, now).await? {
             Check::Ask(question) => question,
             Check::Known(identity) => {
@@ -149,12 +157,18 @@ impl Sessions {
         };
         // Boxed: asking takes far more space than looking, and is rare.
         let ask = Box::pin(servers.follow(source, question, cookies, now));
+        let ask = self.questions.ask(id, ask, now);
         match (key, asks) {
             (Some(key), Some(seconds)) if seconds > 0 => {
                 self.ask_once(key, Duration::from_secs(seconds), ask, now).await
             }
             _ => ask.await.map(Arc::new),
         }
+    }
+
+    /// Questions that were not asked because too many ids were unknown.
+    pub(super) fn held_back(&self) -> u64 {
+        self.questions.held_back()
     }
 
     async fn ask_once(

@@ -1,6 +1,8 @@
 //! The owner of everything that outlives a request's question who is asking:
 //! remembered sessions, the servers that are asked, and what was revoked.
 
+use std::net::IpAddr;
+
 use tokio::runtime::Handle;
 
 use super::cache::Sessions;
@@ -33,9 +35,15 @@ impl Identifier {
         self.revoked.any()
     }
 
-    /// Who the cookies say is asking.
-    pub async fn identify(&self, policy: &Policy, cookies: Cookies<'_>, now: Now) -> Judged {
-        self.sessions.verify(policy, &self.servers, &self.revoked, cookies, now).await
+    /// Who the cookies say is asking; `from` is the client's address, where there is one.
+    pub async fn identify(
+        &self,
+        policy: &Policy,
+        cookies: Cookies<'_>,
+        from: Option<IpAddr>,
+        now: Now,
+    ) -> Judged {
+        self.sessions.verify(policy, &self.servers, &self.revoked, cookies, from, now).await
     }
 
     /// Ends this session: it is rejected from now on, and forgotten.
@@ -109,6 +117,11 @@ impl Identifier {
         self.servers.stores.keep_only(policy.sources.iter().filter_map(|source| source.store()));
     }
 
+    /// Questions about sessions that were not asked, because too many ids were unknown.
+    pub fn held_back(&self) -> u64 {
+        self.sessions.held_back()
+    }
+
     /// Questions about sessions that were not answered.
     pub fn failures(&self) -> u64 {
         self.servers.failures()
@@ -133,7 +146,8 @@ mod tests {
         let clock = ManualClock::at(1_790_000_000);
         let identifier = Identifier::new(&Handle::current(), Clock::Manual(clock));
         let now = Now::at(1_790_000_000);
-        let verdict = identifier.identify(&policy, Cookies::new(b"other=1"), now).await.verdict;
+        let verdict =
+            identifier.identify(&policy, Cookies::new(b"other=1"), None, now).await.verdict;
         let Verdict::Nobody(rejected) = verdict else { panic!("{verdict:?}") };
         assert_eq!(rejected.reason, Reason::Missing);
         assert!(identifier.unready(&policy).await.is_empty());

@@ -189,7 +189,8 @@ fn supply_all(policy: &Policy, url: &str, document: &[u8]) -> Result<(), String>
 pub(crate) async fn fetch(outbound: &Outbound, url: &str) -> Result<(Bytes, Duration), String> {
     let url = Url::parse(url).ok_or("the address is not a URL that can be fetched")?;
     let answer = outbound.send(&Call::get(url)).await.map_err(|error| error.to_string())?;
-    if answer.status != StatusCode::OK {
+    // 203 is a 200 that a proxy has changed on its way.
+    if ![StatusCode::OK, StatusCode::NON_AUTHORITATIVE_INFORMATION].contains(&answer.status) {
         return Err(format!("the server answered with status {}", answer.status.as_u16()));
     }
     Ok((answer.body, freshness(&answer.headers)))

@@ -19,6 +19,7 @@ use crate::observe::{
     AuditEntry, CachedOrMinted, CircuitState, Event, RequestEvent, Telemetry, TokenEvent,
 };
 use crate::policy::TokenRoute;
+use crate::request::refusal::Refusal;
 use crate::session::Identity;
 
 /// Admits requests and issues tokens.
@@ -65,19 +66,22 @@ impl Issuer {
         })
     }
 
-    /// Reads the declared inputs and asks the app for grants, in this order.
+    /// Reads the declared inputs and asks the app for grants, in this order. The app is
+    /// only asked while the allowance has something left: a user over the limit must not
+    /// cost the app a request.
     pub async fn read<'a>(
         &self,
         route: &TokenRoute,
         query: Query,
         identity: &'a Identity,
         body: &[u8],
-    ) -> Result<Request<'a>, IssueError> {
+    ) -> Result<Request<'a>, Refusal> {
         let Query { query, forwarded, freshness, now } = query;
         let inputs = route.minter.inputs().collect(query.as_deref(), body, identity);
         let inputs = inputs.map_err(|error| logged(&error, route))?;
         let grant = match route.minter.grant() {
             Some(hook) => {
+                self.look(route, identity, now)?;
                 let subject = Subject { identity, inputs: &inputs, grant: &Value::Null };
                 let url = hook.url(&subject).map_err(|error| logged(&error, route))?;
                 Box::pin(self.remote.grant(&route.name, (hook, &url), forwarded)).await?
@@ -85,6 +89,15 @@ impl Issuer {
             None => Value::Null,
         };
         Ok(Request { identity, inputs, grant, freshness, now })
+    }
+
+    /// Whether the user's allowance has something left; takes nothing.
+    fn look(&self, route: &TokenRoute, identity: &Identity, now: Now) -> Result<(), Refusal> {
+        let Some(limit) = &route.limit else { return Ok(()) };
+        self.limits.look(limit, limit.bucket(identity.mark()), now).map_err(|exceeded| {
+            self.telemetry.emit(Event::Request(RequestEvent::Limited { route: &route.label }));
+            Refusal::too_many(limit, &exceeded)
+        })
     }
 
     /// The token itself: from the cache if it may be, else minted.

@@ -144,18 +144,24 @@ impl Limit {
     /// The algorithm: every rate admits and advances, or none moves. `now` is in
     /// nanoseconds.
     pub(super) fn take(&self, arrivals: &mut Arrivals, now: u64) -> Result<Admitted, Exceeded> {
-        let wait = |(cell, arrival): (&Cell, &u64)| {
-            arrival.saturating_sub(now).saturating_sub(cell.tolerance)
-        };
-        let longest = self.cells.iter().zip(arrivals.iter()).map(wait).max().unwrap_or(0);
-        if longest > 0 {
-            let left = self.left(arrivals, now);
-            return Err(Exceeded { retry_after: Duration::from_nanos(longest), left });
-        }
+        self.look(arrivals, now)?;
         for (cell, arrival) in self.cells.iter().zip(arrivals.iter_mut()) {
             *arrival = (*arrival).max(now).saturating_add(cell.interval);
         }
         Ok(Admitted { left: self.left(arrivals, now) })
+    }
+
+    /// Whether `take` would admit now; takes nothing.
+    pub(super) fn look(&self, arrivals: &Arrivals, now: u64) -> Result<(), Exceeded> {
+        let wait = |(cell, arrival): (&Cell, &u64)| {
+            arrival.saturating_sub(now).saturating_sub(cell.tolerance)
+        };
+        let longest = self.cells.iter().zip(arrivals.iter()).map(wait).max().unwrap_or(0);
+        if longest == 0 {
+            return Ok(());
+        }
+        let left = self.left(arrivals, now);
+        Err(Exceeded { retry_after: Duration::from_nanos(longest), left })
     }
 
     fn left(&self, arrivals: &Arrivals, now: u64) -> [Left; MAX_RATES] {

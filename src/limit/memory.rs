@@ -43,7 +43,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    fn with_capacity(capacity: usize) -> Self {
+    /// With room for so many buckets.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Lock::default()).collect();
         Self { shards, per_shard: (capacity / SHARDS).max(1) }
     }
@@ -55,7 +56,7 @@ impl Limits {
         key: BucketKey,
         now: Now,
     ) -> Result<Admitted, Exceeded> {
-        let now = u64::try_from(now.ticks().as_nanos()).unwrap_or(u64::MAX);
+        let now = nanoseconds(now);
         let Some(shard) = self.shards.get(key.shard::<SHARDS>()) else {
             // The index is below SHARDS, the length of `shards`.
             return Err(Exceeded::default());
@@ -66,11 +67,23 @@ impl Limits {
         limit.take(arrivals, now)
     }
 
+    /// Whether the bucket has something left; takes nothing, and makes no bucket.
+    pub(crate) fn look(&self, limit: &Limit, key: BucketKey, now: Now) -> Result<(), Exceeded> {
+        let Some(shard) = self.shards.get(key.shard::<SHARDS>()) else { return Ok(()) };
+        let shard = shard.lock();
+        let arrivals = shard.buckets.get(&key);
+        arrivals.map_or(Ok(()), |arrivals| limit.look(arrivals, nanoseconds(now)))
+    }
+
     /// How many buckets are held, for the metrics.
     pub(crate) fn buckets(&self) -> usize {
         let count = |shard: &Lock<Shard>| shard.lock().buckets.len();
         self.shards.iter().map(count).sum()
     }
+}
+
+fn nanoseconds(now: Now) -> u64 {
+    u64::try_from(now.ticks().as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Shard {
@@ -152,6 +165,17 @@ mod tests {
         assert!(limits.take(&limit, key, at(2_000)).is_ok());
         assert!(limits.take(&limit, key, at(2_001)).is_err());
         assert!(limits.take(&limit, key, at(4_000)).is_ok());
+    }
+
+    #[test]
+    fn a_look_takes_nothing_and_makes_no_bucket() {
+        let (limits, limit) = (Limits::default(), limit(&["1/hour"]));
+        let key = limit.bucket(user("u1"));
+        assert_eq!(limits.look(&limit, key, at(0)), Ok(()));
+        assert_eq!(limits.buckets(), 0);
+        assert!(limits.take(&limit, key, at(0)).is_ok());
+        let refused = limits.take(&limit, key, at(1)).unwrap_err();
+        assert_eq!(limits.look(&limit, key, at(1)), Err(refused));
     }
 
     #[test]

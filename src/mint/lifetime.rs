@@ -119,6 +119,26 @@ impl Lifetime {
         let usable = end.saturating_sub(self.min_left.seconds_of(life));
         (end.min(session_end), usable.min(session_end))
     }
+
+    /// The life of the same token in a session without an end, if this session's end cut it
+    /// short.
+    pub(super) fn uncut(
+        &self,
+        times: &Times,
+        issued_until: Option<u64>,
+        identity: &Identity,
+    ) -> Option<u64> {
+        let session_end = identity.expires_at()?;
+        let start = match self.counted_from {
+            CountedFrom::Iat => times.iat,
+            CountedFrom::Now => times.now,
+        };
+        let wanted = self.ttl.map(|ttl| start.saturating_add(ttl));
+        // Asked for until the session's end, an issuer cannot give more.
+        let issued = issued_until.filter(|end| *end < session_end || wanted.is_none());
+        let end = issued.or(wanted).unwrap_or_else(|| times.now.saturating_add(WITHOUT_END));
+        (end > session_end).then(|| end.saturating_sub(times.now))
+    }
 }
 
 impl MinLeft {

@@ -151,7 +151,8 @@ impl Minter {
         let scope = Scope::new(subject, times, &draws);
         let (expires_at, usable_until) =
             self.lifetime.ends(&times, answer.expires_at, subject.identity);
-        let raw = RawToken { value: answer.token, answer: body, expires_at, usable_until };
+        let uncut = self.lifetime.uncut(&times, answer.expires_at, subject.identity);
+        let raw = RawToken { value: answer.token, answer: body, expires_at, usable_until, uncut };
         exchange.response.render(raw, &scope)
     }
 
@@ -166,7 +167,8 @@ impl Minter {
         let times = self.lifetime.times(subject.identity, now)?;
         let scope = Scope::new(subject, times, draws);
         let (expires_at, usable_until) = self.lifetime.ends(&times, None, subject.identity);
-        let raw = |value| RawToken { value, answer: Bytes::new(), expires_at, usable_until };
+        let uncut = self.lifetime.uncut(&times, None, subject.identity);
+        let raw = |value| RawToken { value, answer: Bytes::new(), expires_at, usable_until, uncut };
         let token = match &self.mechanism {
             Mechanism::Exchange(exchange) => return exchange.call(&scope).map(Minting::Call),
             Mechanism::Hmac(hmac) => {

@@ -32,6 +32,7 @@ pub(super) struct RawToken {
     pub answer: Bytes,
     pub expires_at: u64,
     pub usable_until: u64,
+    pub uncut: Option<u64>,
 }
 
 /// Browsers drop longer cookies without a word.
@@ -90,7 +91,7 @@ impl Response {
     /// Puts the token into its answer.
     pub(super) fn render(&self, raw: RawToken, scope: &Scope<'_>) -> Result<Token, MintError> {
         let json = HeaderValue::from_static("application/json");
-        let RawToken { value, answer, expires_at, usable_until } = raw;
+        let RawToken { value, answer, expires_at, usable_until, uncut } = raw;
         let mut set_cookie = None;
         let (body, content_type) = match self {
             Self::Cookie { name, path } => {
@@ -107,7 +108,7 @@ impl Response {
             Self::Text(kind) => (Bytes::copy_from_slice(value.as_bytes()), kind.clone()),
         };
         let value = slice_of(&body, value);
-        Ok(Token { value, body, content_type, set_cookie, expires_at, usable_until })
+        Ok(Token { value, body, content_type, set_cookie, expires_at, usable_until, uncut })
     }
 }
 

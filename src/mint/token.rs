@@ -32,6 +32,8 @@ pub struct Token {
     pub expires_at: u64,
     /// Unix seconds until when a kept token may still be handed out.
     pub usable_until: u64,
+    /// If the end of its session cut it short: the seconds it would have lived.
+    pub uncut: Option<u64>,
 }
 
 impl Token {
@@ -40,6 +42,17 @@ impl Token {
     pub fn fits(&self, identity: &Identity, now: Now) -> bool {
         now.unix() < self.usable_until
             && identity.expires_at().is_none_or(|end| self.expires_at <= end)
+            && self.is_long_enough(identity, now)
+    }
+
+    /// Whether a new token would not live noticeably longer. One that its session cut short
+    /// is for sessions that end as soon; a twentieth more is let pass, or it would be minted
+    /// anew for each request of a session that is prolonged by each request.
+    fn is_long_enough(&self, identity: &Identity, now: Now) -> bool {
+        let Some(uncut) = self.uncut else { return true };
+        let left = |end: u64| end.saturating_sub(now.unix());
+        let new = identity.expires_at().map_or(uncut, |end| uncut.min(left(end)));
+        left(self.expires_at) + new / 20 >= new
     }
 }
 

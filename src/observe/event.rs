@@ -46,6 +46,8 @@ pub enum LatePart {
 
 #[derive(Clone, Copy, Debug)]
 pub enum ConnectionRefusal {
+    /// The admin listener has as many connections as it may hold.
+    AdminFull,
     /// `max_connections_per_address` is reached.
     AddressFull,
     /// `max_connections` is reached.

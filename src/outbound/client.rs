@@ -40,7 +40,7 @@ const MAX_INTERIM: usize = 8;
 pub struct Call {
     pub method: Method,
     pub url: Url,
-    /// `Host` and `Content-Length` are added.
+    /// `Content-Length` is added, and `Host` unless it is there.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub body: Bytes,
     /// Budget for resolving, connecting and the whole answer.
@@ -223,7 +223,11 @@ fn request(call: &Call) -> Result<Box<RequestHeader>, Box<Error>> {
     request.insert_header(header::HOST, call.url.authority())?;
     request.insert_header(header::USER_AGENT, "portcullis")?;
     for (name, value) in &call.headers {
-        request.append_header(name, value)?;
+        if *name == header::HOST {
+            request.insert_header(name, value)?;
+        } else {
+            request.append_header(name, value)?;
+        }
     }
     let has_body = !call.body.is_empty() || call.method == Method::POST;
     if has_body {

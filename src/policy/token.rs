@@ -38,7 +38,7 @@ pub struct TokenRoute {
     pub allow: String,
 }
 
-/// An exact web origin (RFC 6454): scheme, host and port.
+/// An exact origin (RFC 6454): scheme, host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebOrigin(String);
 
@@ -58,12 +58,40 @@ impl FromNode for WebOrigin {
         const EXPECTED: &str =
             r#"an exact origin such as "https://admin.example.com" (no path, no wildcard)"#;
         let text = at.text(EXPECTED)?;
-        let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        if !authority.is_some_and(|authority| is_host(authority.as_bytes())) {
+        let origin = text.split_once("://").and_then(|(scheme, authority)| {
+            (is_scheme(scheme) && is_host(authority.as_bytes())).then(|| {
+                let (scheme, authority) =
+                    (scheme.to_ascii_lowercase(), authority.to_ascii_lowercase());
+                format!("{scheme}://{}", without_default_port(&scheme, &authority))
+            })
+        });
+        if origin.is_none() {
             at.wrong(EXPECTED);
-            return None;
         }
-        Some(Self(text.to_ascii_lowercase()))
+        origin.map(Self)
+    }
+}
+
+/// The scheme of a site, or that of an app shell or browser extension, such as
+/// `capacitor` or `chrome-extension` (RFC 3986 section 3.1).
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+}
+
+/// As browsers write an origin: without the port that its scheme implies, and a port
+/// without leading zeros.
+fn without_default_port(scheme: &str, authority: &str) -> String {
+    let default = match scheme {
+        "http" | "ws" => Some(80),
+        "https" | "wss" => Some(443),
+        _ => None,
+    };
+    let split = authority.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
+    match split.and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?))) {
+        Some((host, port)) if Some(port) == default => host.to_owned(),
+        Some((host, port)) => format!("{host}:{port}"),
+        None => authority.to_owned(),
     }
 }
 

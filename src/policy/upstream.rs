@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
+
 use super::vendor_api::VendorApi;
-use crate::document::{At, Node, Table, Value};
+use crate::document::{At, FromNode, Node, OneOrMany, Table, Value};
+use crate::request::headers;
 use crate::upstream::Upstream;
 
 /// Tables of one upstream, so none of them is the NAME of an upstream.
@@ -26,7 +29,14 @@ pub(super) fn read_upstreams(
         let mut table = at.table()?;
         let mut upstream = Upstream::from_table(name, &mut table);
         if let Some(upstream) = &mut upstream {
-            vendor_apis.extend(VendorApi::from_table(&mut table, upstream).map(Arc::new));
+            match VendorApi::from_table(&mut table, upstream) {
+                Some(vendor_api) => vendor_apis.push(Arc::new(vendor_api)),
+                None => {
+                    let passed = table.get::<OneOrMany<Passed>>("pass_headers");
+                    let passed = passed.map(|many| many.0).unwrap_or_default();
+                    upstream.pass_headers = passed.into_iter().map(|Passed(name)| name).collect();
+                }
+            }
         }
         // Where `servers` is wrong, `keys` has not been looked at.
         table.take("keys");
@@ -47,4 +57,26 @@ pub(super) fn read_upstreams(
         }
     }
     Some(upstreams)
+}
+
+/// A request header with `_` in its name that the app reads.
+struct Passed(HeaderName);
+
+impl FromNode for Passed {
+    fn read(at: &At<'_>) -> Option<Self> {
+        const EXPECTED: &str = r#"the name of a request header with `_` in it, such as "api_key""#;
+        let text = at.text(EXPECTED)?;
+        let name = text.parse::<HeaderName>().ok().filter(|name| name.as_str().contains('_'));
+        let Some(name) = name else {
+            at.wrong(&format!("{EXPECTED} (other headers pass without it)"));
+            return None;
+        };
+        if headers::is_always_removed(&name) {
+            at.problem(
+                "apps take this for a spelling of a header that only the gateway sets; rename it",
+            );
+            return None;
+        }
+        Some(Self(name))
+    }
 }

@@ -25,13 +25,8 @@ impl VendorApi {
     /// Reads `keys`, if the upstream has any. `Host` becomes the vendor's own name: it
     /// does not know ours.
     pub(super) fn from_table(table: &mut Table<'_>, upstream: &mut Upstream) -> Option<Self> {
+        let at = table.take("keys")?;
         let pass_headers = table.take("pass_headers");
-        let Some(at) = table.take("keys") else {
-            if let Some(at) = pass_headers {
-                at.problem("`pass_headers` is for vendors; without `keys`, all headers pass");
-            }
-            return None;
-        };
         let pass_headers = pass_headers.map(|at| read_pass_headers(&at)).unwrap_or_default();
         if upstream.name.is_empty() {
             at.problem("keys are for vendors, and this is the app; write [upstream.NAME]");

@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::base::digest::{Kind, Mark};
 use crate::edge::Trusted;
-use http::header::{HeaderMap, HeaderValue};
+use crate::request::forwarded::{self, Element, ForwardedHost};
+use http::header::HeaderMap;
 
 /// The client as far as it could be verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,27 +47,57 @@ impl Client {
         headers: &HeaderMap,
         trusted: &Trusted,
     ) -> Self {
+        Self::told(peer, scheme, headers, trusted).0
+    }
+
+    /// As `new`, with the host that the outermost trusted proxy was asked for.
+    pub(crate) fn told<'h>(
+        peer: Option<SocketAddr>,
+        scheme: Scheme,
+        headers: &'h HeaderMap,
+        trusted: &Trusted,
+    ) -> (Self, ForwardedHost<'h>) {
         let peer = peer.map(|peer| canonical(peer.ip()));
-        if !trusted.trusts_peer(peer) {
-            return Self { address: peer, scheme, hops: Vec::new(), via_trusted: false };
+        let via_trusted = trusted.trusts_peer(peer);
+        let mut client = Self { address: peer, scheme, hops: Vec::new(), via_trusted };
+        if !via_trusted {
+            return (client, ForwardedHost::default());
         }
-        let mut client = Self { address: peer, scheme, hops: Vec::new(), via_trusted: true };
-        for entry in forwarded_for(headers) {
+        let seen = match forwarded::elements(headers) {
+            Some(elements) => {
+                let addresses = elements.iter().rev().map(Element::address);
+                let depth = client.walk(addresses, trusted);
+                forwarded::said(elements, depth)
+            }
+            None => {
+                let depth = client.walk(forwarded::listed_addresses(headers), trusted);
+                forwarded::listed(headers, depth)
+            }
+        };
+        match seen.proto.as_deref() {
+            Some(proto) if proto.eq_ignore_ascii_case("https") => client.scheme = Scheme::Https,
+            Some(proto) if proto.eq_ignore_ascii_case("http") => client.scheme = Scheme::Http,
+            Some(_) | None => {}
+        }
+        (client, seen.host)
+    }
+
+    /// Follows the addresses, nearest first, up to the first that is not trusted; returns
+    /// how many trusted proxies the request has passed.
+    fn walk<'a>(&mut self, addresses: impl Iterator<Item = &'a [u8]>, trusted: &Trusted) -> usize {
+        let mut depth = 0;
+        for entry in addresses {
             // Stop at a hop that is not an address.
             let Some(address) = parse_hop(entry) else { break };
-            if let Some(hop) = client.address.replace(address) {
-                client.hops.insert(0, hop);
+            if let Some(hop) = self.address.replace(address) {
+                self.hops.insert(0, hop);
             }
+            depth += 1;
             if !trusted.trusts(address) {
                 break;
             }
         }
-        match last(headers, "x-forwarded-proto") {
-            Some(b"https") => client.scheme = Scheme::Https,
-            Some(b"http") => client.scheme = Scheme::Http,
-            _ => {}
-        }
-        client
+        depth.max(1)
     }
 
     /// The key of anonymous limits: the address, IPv6 by its /64, because one subscriber
@@ -89,17 +120,6 @@ fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
-/// The entries of all `X-Forwarded-For` fields, the last one first.
-fn forwarded_for(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let fields: Vec<&HeaderValue> = headers.get_all("x-forwarded-for").iter().collect();
-    fields.into_iter().rev().flat_map(|field| field.as_bytes().rsplit(|&b| b == b','))
-}
-
-fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
-    let field = headers.get_all(name).iter().next_back()?;
-    field.as_bytes().rsplit(|&b| b == b',').next().map(<[u8]>::trim_ascii)
-}
-
 fn parse_hop(entry: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(entry.trim_ascii()).ok()?;
     let address = text
@@ -114,6 +134,8 @@ fn parse_hop(entry: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn client(peer: &str, trusted: &[&str], forwarded: &[&str]) -> Client {

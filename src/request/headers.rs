@@ -34,15 +34,21 @@ impl ReservedHeaders {
     }
 
     /// Whether a client's header of this name must not reach the app. Names in a
-    /// map are in lower case.
-    fn claims(&self, name: &str) -> bool {
+    /// map are in lower case; `passed` are names with `_` that the app wants.
+    fn claims(&self, name: &HeaderName, passed: &[HeaderName]) -> bool {
+        let is_passed = passed.contains(name);
+        let name = name.as_str();
         if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             return self.claims_folded(name);
         }
         // Apps that fold `_` into `-` would see the header twice; browsers send none.
         if memchr(b'_', name.as_bytes()).is_some() {
-            return true;
+            return !is_passed || self.claims_spelled(name);
         }
+        self.claims_spelled(name)
+    }
+
+    fn claims_spelled(&self, name: &str) -> bool {
         let folded = fold(name);
         untrusted::is_look_alike(&folded) || self.claims_folded(&folded)
     }
@@ -50,6 +56,11 @@ impl ReservedHeaders {
     fn claims_folded(&self, name: &str) -> bool {
         untrusted::is_untrusted(name) || self.0.iter().any(|managed| managed == name)
     }
+}
+
+/// Whether a header of this name, in any spelling, is removed whatever the settings are.
+pub(crate) fn is_always_removed(name: &HeaderName) -> bool {
+    ReservedHeaders::default().claims_spelled(name.as_str())
 }
 
 /// One spelling: lower case, with `-` for each character that is not a letter or
@@ -61,8 +72,13 @@ fn fold(name: &str) -> String {
 /// Removes the headers that only the gateway may set, in every spelling. Frameworks
 /// differ in how they read an invalid trace context, so the state beside one is
 /// removed too.
-pub(crate) fn strip_untrusted(headers: &mut HeaderMap, trace: &Trace, managed: &ReservedHeaders) {
-    let claimed = headers.keys().filter(|name| managed.claims(name.as_str()));
+pub(crate) fn strip_untrusted(
+    headers: &mut HeaderMap,
+    trace: &Trace,
+    managed: &ReservedHeaders,
+    passed: &[HeaderName],
+) {
+    let claimed = headers.keys().filter(|name| managed.claims(name, passed));
     let claimed: Vec<HeaderName> = claimed.cloned().collect();
     for name in &claimed {
         headers.remove(name);
@@ -205,7 +221,8 @@ mod tests {
             "Authorization!",
             "Host.",
         ] {
-            assert!(managed().claims(&name.to_ascii_lowercase()), "{name}");
+            let name: HeaderName = name.parse().unwrap();
+            assert!(managed().claims(&name, &[]), "{name}");
         }
         for name in [
             "accept",
@@ -220,9 +237,19 @@ mod tests {
             "cookie2",
             "authorization",
             "content-length",
+            "x-middleware-prefetch",
+            "x-middleware-preflight",
         ] {
-            assert!(!managed().claims(name), "{name}");
+            assert!(!managed().claims(&HeaderName::from_static(name), &[]), "{name}");
         }
+    }
+
+    #[test]
+    fn a_name_with_an_underscore_passes_if_it_is_allowed_and_spells_no_reserved_one() {
+        let names = ["api_key", "x_auth_user", "x_forwarded_for", "other_key"];
+        let names = names.map(HeaderName::from_static);
+        let claimed = |name: &HeaderName| managed().claims(name, &names[..3]);
+        assert_eq!(names.each_ref().map(claimed), [false, true, true, true]);
     }
 
     #[test]
@@ -240,7 +267,7 @@ mod tests {
         let context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         headers.insert(TRACEPARENT, HeaderValue::from_static(context));
         trace.adopt(&headers, false);
-        strip_untrusted(&mut headers, &trace, &managed());
+        strip_untrusted(&mut headers, &trace, &managed(), &[]);
         set_forwarding_headers(&mut headers, &client, "app.example", &trace, std::iter::empty());
         let told: Vec<_> =
             headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
@@ -267,7 +294,7 @@ mod tests {
             Client { address: None, scheme: Scheme::Http, hops: Vec::new(), via_trusted: false };
         let mut trace = Trace::new();
         trace.adopt(&headers, false);
-        strip_untrusted(&mut headers, &trace, &managed());
+        strip_untrusted(&mut headers, &trace, &managed(), &[]);
         set_forwarding_headers(&mut headers, &client, "", &trace, std::iter::empty());
         assert!(!headers.contains_key(TRACESTATE));
         assert_eq!(headers.get(TRACEPARENT), trace.made_traceparent().as_ref());

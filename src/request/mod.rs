@@ -3,6 +3,7 @@
 
 pub(crate) mod client;
 pub(crate) mod code;
+pub(crate) mod forwarded;
 pub(crate) mod headers;
 pub(crate) mod hosts;
 pub(crate) mod html_placeholder;

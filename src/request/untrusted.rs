@@ -100,7 +100,7 @@ const NAMES: [(u8, &[&str]); 3] = [
 ];
 
 /// Next.js answers a prefetch without running the page's own code.
-const PREFETCH: &str = "x-middleware-prefetch";
+const PREFETCHES: [&str; 2] = ["x-middleware-prefetch", "x-middleware-preflight"];
 
 /// Of these families: what an app that uses it has to verify by itself anyway.
 const SIGNED: [&str; 3] =
@@ -135,7 +135,7 @@ pub(super) fn is_untrusted(name: &str) -> bool {
     let listed = |lists: &'static [(u8, &'static [&'static str])]| {
         lists.iter().find(|(letter, _)| *letter == first).map_or(&[][..], |(_, names)| names)
     };
-    if name == PREFETCH || SIGNED.contains(&name) {
+    if PREFETCHES.contains(&name) || SIGNED.contains(&name) {
         return false;
     }
     listed(&FAMILIES).iter().any(|start| name.starts_with(start)) || listed(&NAMES).contains(&name)

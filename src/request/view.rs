@@ -42,8 +42,22 @@ pub struct Limits {
     pub token_body: usize,
     /// Longest wait for the next piece of a body to arrive, or of an answer to be taken.
     pub body_timeout: Duration,
+    /// Least that a body must move, up and down; `None` is anything.
+    pub min_body_rate: Option<MinRate>,
     /// Longest time for a whole body that the gateway itself reads.
     pub token_body_timeout: Duration,
+}
+
+/// So many octets in each window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinRate {
+    pub octets: u64,
+    pub window: Duration,
+}
+
+impl MinRate {
+    /// 1 KiB per second, looked at after half a minute.
+    pub const DEFAULT: Self = Self { octets: 30 * 1024, window: Duration::from_secs(30) };
 }
 
 impl Limits {
@@ -59,27 +73,30 @@ impl Default for Limits {
             uri: 8 * 1024,
             token_body: 64 * 1024,
             body_timeout: Duration::from_secs(60),
+            min_body_rate: Some(MinRate::DEFAULT),
             token_body_timeout: Duration::from_secs(10),
         }
     }
 }
 
-/// Protocols a client may switch to, in lower case. The framework forwards no other.
-const UPGRADES: [&str; 1] = ["websocket"];
-
-/// Whether a request asks for a tunnel: a GET of HTTP/1.1 without a body that names
-/// exactly one protocol, an allowed one, and lists `upgrade` in `Connection` (RFC 9110
-/// section 7.8). A request with any other `Upgrade` field is an ordinary one.
-pub(crate) fn is_upgrade(method: &Method, version: Version, headers: &HeaderMap) -> bool {
+/// The protocol that a request asks to switch to, if it is a tunnel that it asks for: a
+/// request of HTTP/1.1 without a body that names exactly one protocol and lists `upgrade`
+/// in `Connection` (RFC 9110 section 7.8). A request with any other `Upgrade` field is an
+/// ordinary one. A WebSocket is opened by GET (RFC 6455 section 4.1).
+pub(crate) fn upgrade<'h>(
+    method: &Method,
+    version: Version,
+    headers: &'h HeaderMap,
+) -> Option<&'h HeaderValue> {
     let mut protocols = headers.get_all(header::UPGRADE).iter();
-    let (Some(protocol), None) = (protocols.next(), protocols.next()) else { return false };
-    let protocol = protocol.as_bytes().trim_ascii();
-    UPGRADES.iter().any(|allowed| protocol.eq_ignore_ascii_case(allowed.as_bytes()))
-        && *method == Method::GET
+    let (Some(protocol), None) = (protocols.next(), protocols.next()) else { return None };
+    let is_websocket = protocol.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket");
+    let asks = (*method == Method::GET || (*method == Method::POST && !is_websocket))
         && version == Version::HTTP_11
         && lists(headers, &header::CONNECTION, "upgrade")
         && !headers.contains_key(header::TRANSFER_ENCODING)
-        && headers.get_all(header::CONTENT_LENGTH).iter().all(|length| length == "0")
+        && headers.get_all(header::CONTENT_LENGTH).iter().all(|length| length == "0");
+    asks.then_some(protocol)
 }
 
 /// Whether a list, possibly spread over several fields, has this member.
@@ -104,7 +121,8 @@ pub struct Head<'a> {
 pub struct Normalised {
     /// Several `Cookie` fields joined into one (RFC 9113 section 8.2.3).
     pub cookie: Option<HeaderValue>,
-    /// The authority of an absolute-form target, when there was no `Host`.
+    /// The authority of an absolute-form target, when there was no `Host`; or the `Host`
+    /// without an empty port.
     pub host: Option<HeaderValue>,
     /// The origin form of an absolute-form target.
     pub target: Option<Vec<u8>>,
@@ -132,7 +150,9 @@ pub fn admit(head: &Head<'_>) -> Result<Normalised, Refusal> {
         }
         normalised.target = Some(path);
     }
-    check_host(head, normalised.host.as_ref())?;
+    if let Some(host) = check_host(head, normalised.host.as_ref())? {
+        normalised.host = Some(host);
+    }
     let path = normalised.target.as_deref().unwrap_or(head.target);
     let path = path.split(|&b| b == b'?').next().unwrap_or_default();
     // Graphic ASCII only, as checked above.
@@ -142,13 +162,17 @@ pub fn admit(head: &Head<'_>) -> Result<Normalised, Refusal> {
 }
 
 fn check_size(head: &Head<'_>) -> Result<(), Refusal> {
-    let fields =
-        || head.parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let headers = &head.parts.headers;
+    let fields = || headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     let size = head.raw.map_or_else(|| head.target.len() + fields().sum::<usize>(), <[u8]>::len);
+    // HTTP/2 clients send each cookie as a field of its own; they count as the one field
+    // they are joined to (RFC 9113 section 8.2.3).
+    let cookies = headers.get_all(header::COOKIE).iter().count();
+    let count = headers.len() - cookies.saturating_sub(1);
     if head.target.len() > head.limits.uri {
         return Err(Refusal::TooLarge(Part::Target));
     }
-    if size > head.limits.header || head.parts.headers.len() > head.limits.headers {
+    if size > head.limits.header || count > head.limits.headers {
         return Err(Refusal::TooLarge(Part::Headers));
     }
     Ok(())
@@ -158,11 +182,14 @@ fn check_size(head: &Head<'_>) -> Result<(), Refusal> {
 /// would make the gateway a tunnel.
 fn check_method(method: &Method) -> Result<(), Refusal> {
     if matches!(method.as_str(), "TRACE" | "TRACK" | "CONNECT" | "PRI") {
-        return Err(Refusal::MethodNotAllowed(
-            "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".into(),
-        ));
+        return Err(method_not_allowed());
     }
     Ok(())
+}
+
+/// The refusal of a method that is no request for a resource.
+pub(crate) fn method_not_allowed() -> Refusal {
+    Refusal::MethodNotAllowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".into())
 }
 
 /// One way to find the end of the body, or none (RFC 9112 section 6.3).
@@ -226,7 +253,12 @@ fn absolute_form(target: &[u8]) -> Result<(&[u8], Vec<u8>), Refusal> {
     Ok((authority, path))
 }
 
-fn check_host(head: &Head<'_>, from_target: Option<&HeaderValue>) -> Result<(), Refusal> {
+/// Checks the host, and returns it without its port if that is empty, which is another
+/// spelling of the same host (RFC 3986 section 6.2.3).
+fn check_host(
+    head: &Head<'_>,
+    from_target: Option<&HeaderValue>,
+) -> Result<Option<HeaderValue>, Refusal> {
     let mut hosts = head.parts.headers.get_all(header::HOST).iter();
     let host = hosts.next().or(from_target).map(HeaderValue::as_bytes);
     if hosts.next().is_some() {
@@ -234,11 +266,14 @@ fn check_host(head: &Head<'_>, from_target: Option<&HeaderValue>) -> Result<(), 
     }
     let authority = head.parts.uri.authority().map(|authority| authority.as_str().as_bytes());
     match host.or(authority) {
-        Some(host) if is_host(host) => Ok(()),
+        Some(host) if is_host(host) => Ok(None),
         // HTTP/1.0 had no Host.
-        None if head.parts.version == Version::HTTP_10 => Ok(()),
+        None if head.parts.version == Version::HTTP_10 => Ok(None),
         Some(_) | None => {
-            Err(Refusal::BadRequest("Host must be one host name with an optional port"))
+            let bare = host.and_then(|host| host.strip_suffix(b":")).filter(|bare| is_host(bare));
+            bare.and_then(|bare| HeaderValue::from_bytes(bare).ok())
+                .map(Some)
+                .ok_or(Refusal::BadRequest("Host must be one host name with an optional port"))
         }
     }
 }

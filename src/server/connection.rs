@@ -148,7 +148,7 @@ impl LimitedApp {
         connection: Connection,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        let io = Http1Io::new(stream, connection.clone());
+        let io = Http1Io::new(stream, connection.clone(), &self.live);
         let served = connection.serve(app.process_new(Box::new(io), shutdown));
         self.in_time(served.await).flatten()
     }

@@ -36,7 +36,7 @@ impl HandshakeError {
 }
 
 /// The socket below a stream that nothing has been put on yet.
-fn socket(stream: Stream) -> Option<Box<Socket>> {
+pub(super) fn socket(stream: Stream) -> Option<Box<Socket>> {
     stream.into_any().downcast().ok()
 }
 

@@ -5,7 +5,7 @@ use std::fs::Permissions;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
@@ -41,6 +41,9 @@ impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = &self.listen;
         let hint = match self.source.kind() {
+            io::ErrorKind::AlreadyExists => {
+                "a file that is not a socket is there; remove it or change the path"
+            }
             io::ErrorKind::AddrInUse => "another process listens there; stop it or change `listen`",
             io::ErrorKind::PermissionDenied => {
                 "permission denied; ports below 1024 need CAP_NET_BIND_SERVICE"
@@ -147,7 +150,7 @@ impl Listener {
 }
 
 /// Binds a unix socket for owner and group. A socket file without a listener is
-/// replaced; one that answers is in use.
+/// replaced; one that answers is in use, and any other file stays as it is.
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     let bind = || -> io::Result<UnixListener> {
         let socket = UnixListener::bind(path)?;
@@ -156,6 +159,10 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     };
     match bind() {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            // Not through a link: what it leads to is somebody else's.
+            if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
             if std::os::unix::net::UnixStream::connect(path).is_ok() {
                 return Err(error);
             }
@@ -191,6 +198,28 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn only_a_socket_that_nobody_listens_on_is_replaced() {
+        let folder = std::env::temp_dir().join(format!("portcullis-listen-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (file, link, socket) = (folder.join("a"), folder.join("b"), folder.join("c"));
+        std::fs::write(&file, "precious").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        for path in [&file, &link, &folder] {
+            let error = Bound::new(&Listen::Unix(path.clone()), None).err().unwrap().to_string();
+            assert!(
+                error.ends_with("not a socket is there; remove it or change the path"),
+                "{error}"
+            );
+        }
+        assert_eq!(std::fs::read_to_string(&link).unwrap(), "precious");
+        drop(UnixListener::bind(&socket).unwrap());
+        let _bound = Bound::new(&Listen::Unix(socket.clone()), None).unwrap();
+        let error = Bound::new(&Listen::Unix(socket), None).err().unwrap().to_string();
+        assert!(error.contains("another process listens there"), "{error}");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 
     #[test]
     fn connections_made_before_are_accepted_and_no_others() {

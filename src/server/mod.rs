@@ -4,6 +4,7 @@
 //! panic in a task, after which the process runs on without a listener.
 
 mod accept;
+mod acme_challenge;
 mod admin;
 mod connection;
 mod handover;

@@ -1,8 +1,9 @@
 //! The listener for plain HTTP: redirects every request to the same page over HTTPS.
 //!
 //! Only for hosts that a certificate covers: otherwise the author of the `Host` header
-//! would decide where people end up. Nothing is forwarded from here, and cookies are
-//! not looked at.
+//! would decide where people end up. Nothing is forwarded from here but the challenge of a
+//! certificate authority for a host that has no certificate yet, and cookies are not looked
+//! at.
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use http::{HeaderValue, Response, StatusCode, Version, header};
 use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 
+use super::acme_challenge::Challenge;
 use crate::gateway::connection::Connection;
 use crate::observe::{Event, RequestEvent};
 use crate::request::path::is_doubtful;
@@ -32,7 +34,12 @@ impl ServeHttp for Redirect {
         }
         // A redirected client does not come back here.
         session.set_keepalive(None);
-        let reply = self.reply(session).unwrap_or_else(|refusal| refusal.reply(Audience::Script));
+        let reply = match self.plan(session) {
+            Ok(Plan::Reply(reply)) => Ok(reply),
+            Ok(Plan::Ask(challenge)) => challenge.answer(&self.live).await,
+            Err(refusal) => Err(refusal),
+        };
+        let reply = reply.unwrap_or_else(|refusal| refusal.reply(Audience::Script));
         let is_head = session.req_header().method == http::Method::HEAD;
         let mut response = Response::new(Vec::new());
         *response.status_mut() = reply.status;
@@ -47,8 +54,14 @@ impl ServeHttp for Redirect {
     }
 }
 
+/// What a request gets.
+enum Plan {
+    Ask(Challenge),
+    Reply(Reply),
+}
+
 impl Redirect {
-    fn reply(&self, session: &ServerSession) -> Result<Reply, Refusal> {
+    fn plan(&self, session: &ServerSession) -> Result<Plan, Refusal> {
         const NOT_OURS: Refusal = Refusal::BadRequest("no certificate is for this host");
         if Connection::of(session.digest()).is_some_and(Connection::has_odd_line) {
             return Err(view::NO_REQUEST_LINE);
@@ -71,7 +84,10 @@ impl Redirect {
         if is_doubtful(target.split('?').next().unwrap_or_default()) {
             return Err(Refusal::BadRequest("the path could be taken for another site's"));
         }
-        let location = self.live.edge().https(host, self.port, target).ok_or(NOT_OURS)?;
+        let Some(location) = self.live.edge().https(host, self.port, target) else {
+            let challenge = Challenge::of(&head.method, host, target);
+            return challenge.map(Plan::Ask).ok_or(NOT_OURS);
+        };
         let location = HeaderValue::try_from(location).map_err(|_| NOT_OURS)?;
         let mut reply = Reply::new(
             StatusCode::PERMANENT_REDIRECT,
@@ -79,6 +95,6 @@ impl Redirect {
             "this site speaks HTTPS\n".into(),
         );
         reply.headers.insert(header::LOCATION, location);
-        Ok(reply)
+        Ok(Plan::Reply(reply))
     }
 }

@@ -105,7 +105,7 @@ pub fn serve(
         pingora.add_service(accept.for_threads(&threads));
     }
     if let Some(admin) = listeners.admin {
-        pingora.add_service(admin::service(live, admin));
+        pingora.add_service(admin::service(live, server, admin));
     }
     pingora.add_service(background_service("health", Probes::new(live)));
     match (reload, hangups) {
@@ -143,6 +143,8 @@ fn proxies(live: &Arc<State>, server: &Server, conf: &Arc<ServerConf>) -> Proxie
     let mut http2 = http_proxy(conf, Gateway(live.clone()));
     let mut options = pingora::apps::HttpServerOptions::default();
     options.h2c = true;
+    // Otherwise the framework refuses CONNECT itself, without a body and without a log line.
+    options.allow_connect_method_proxying = true;
     options.h2_idle_timeout = Some(server.idle_timeout);
     http2.server_options = Some(options);
     let mut limits = pingora::protocols::http::v2::server::default_h2_options();

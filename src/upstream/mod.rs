@@ -11,6 +11,7 @@ mod options;
 mod pool;
 mod prefixes;
 mod settings;
+mod upgrades;
 #[cfg(test)]
 mod tests;
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
 use super::address::Address;
 use super::host::{Host, read_host};
 use super::options::{Balance, Health, Limit, Timeouts, Tls};
 use super::prefixes::Prefixes;
+use super::upgrades::Upgrades;
 use crate::base::digest::{Digest, Digester};
 use crate::document::{FromNode as _, Table};
 
@@ -27,6 +28,10 @@ pub struct Upstream {
     pub health: Option<Health>,
     pub tls: Tls,
     pub version: Version,
+    /// Protocols that a connection may be switched to.
+    pub upgrades: Upgrades,
+    /// Headers that would otherwise be taken out of requests.
+    pub pass_headers: Vec<HeaderName>,
     pub(crate) prefixes: Prefixes,
     /// Identifies the settings that connections are made under: those made under others
     /// are not used.
@@ -82,6 +87,8 @@ impl Upstream {
             key: connection_key(&tls, version, timeouts),
             tls,
             version,
+            upgrades: table.get("upgrades").unwrap_or_default(),
+            pass_headers: Vec::new(),
             prefixes: Prefixes::from_table(table),
         };
         (!upstream.servers.is_empty()).then_some(upstream)

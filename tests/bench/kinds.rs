@@ -124,7 +124,8 @@ impl Case {
     fn look_up(&self) -> Option<bool> {
         let cookies = Cookies::new(black_box(&self.header));
         let now = Now::at(self.now);
-        let verify = self.sessions.verify(&self.policy, &self.servers, &self.revoked, cookies, now);
+        let verify =
+            self.sessions.verify(&self.policy, &self.servers, &self.revoked, cookies, None, now);
         match pin!(verify).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(judged) => {
                 Some(matches!(judged.verdict, portcullis::testing::Verdict::Known(..)))

@@ -196,6 +196,33 @@ params.allowedDocumentNames = "{{grant.documents}}""#,
     ask(&gateway, "/api/docs").assert_refused(403, "not_allowed");
 }
 
+#[test]
+fn a_user_over_the_limit_costs_the_app_no_grant() {
+    let grants = Other::start(200, &json!({"documents": ["a"]}));
+    let table = format!(
+        r#"[token.docs]
+path = "/api/docs"
+preset = "tiptap-collab"
+key = "canary-tiptap"
+grant = {{ url = "http://{}/internal/grants", timeout = "2s" }}
+limit = "2/hour"
+params.allowedDocumentNames = "{{grant.documents}}""#,
+        grants.address
+    );
+    let app = App::start();
+    let gateway = Setup::new(&app).with(&table).start();
+    for _ in 0..2 {
+        assert_eq!(ask(&gateway, "/api/docs").status, 200);
+    }
+    for _ in 0..4 {
+        let refused = ask(&gateway, "/api/docs");
+        refused.assert_refused(429, "too_many_requests");
+        assert_eq!(refused.header("ratelimit"), Some("\"docs\";r=0;t=3600"));
+    }
+    assert_eq!(grants.seen().len(), 2);
+    assert_eq!(gateway.metric("portcullis_limited_total{route=\"token.docs\"}"), 4);
+}
+
 /// The circuit of the token as the metrics tell it.
 fn circuit(gateway: &Gateway) -> u64 {
     gateway.metric("portcullis_issuer_circuit{token=\"realtime\"}")

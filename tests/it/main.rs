@@ -16,6 +16,7 @@
 
 mod support;
 
+mod admin_door;
 mod addresses;
 mod assertion;
 mod audit;
@@ -33,10 +34,12 @@ mod forward;
 mod framing;
 mod heads;
 mod http2;
+mod id_flood;
 mod issuer;
 mod jwks;
 mod jwt_abuse;
 mod keys;
+mod least_rate;
 mod lifecycle;
 mod limit;
 mod limits_evasion;
@@ -44,6 +47,7 @@ mod page;
 mod paths;
 mod pipelining;
 mod proxy_protocol;
+mod proxy_reports;
 mod redirect;
 mod renewal;
 mod route;
@@ -57,6 +61,7 @@ mod tls;
 mod tls_settings;
 mod token;
 mod trace;
+mod traffic;
 mod trailers;
 mod under_load;
 mod upgrade;

@@ -47,7 +47,7 @@ impl Setting {
     async fn see(&self, cookie: &str) -> Seen {
         let cookies = Cookies::new(cookie.as_bytes());
         let (policy, now) = (self.live.policy(), self.live.clock.now());
-        match self.live.identifier.identify(&policy, cookies, now).await.verdict {
+        match self.live.identifier.identify(&policy, cookies, None, now).await.verdict {
             Verdict::Known(identity, 0) => Seen::Known(identity.user_id().to_owned()),
             Verdict::Known(_, other) => panic!("source {other}"),
             Verdict::Nobody(rejected) => Seen::Nobody(rejected.reason),

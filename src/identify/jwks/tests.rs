@@ -82,6 +82,19 @@ async fn the_first_request_waits_for_the_first_fetch() {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_and_status_203_are_no_reason_to_have_no_keys() {
+    let document = published("k1");
+    let (_, body) = document.split_once("\r\n\r\n").unwrap();
+    let marked = ok(&format!("\u{feff}{body}"));
+    let changed = document.replacen("200 OK", "203 Non-Authoritative Information", 1);
+    assert_ne!(changed, document);
+    for document in [marked, changed] {
+        let setting = Setting::new(document).await;
+        assert_eq!(setting.check("k1").await.as_deref(), Ok("u1"));
+    }
+}
+
+#[tokio::test]
 async fn a_rotated_key_is_fetched_when_its_first_token_comes() {
     let setting = Setting::new(published("k1")).await;
     assert_eq!(setting.check("k1").await.as_deref(), Ok("u1"));

@@ -19,6 +19,7 @@ fn token(made: u64, life: u64, min_left: u64) -> Token {
         set_cookie: None,
         expires_at: made + life,
         usable_until: made + life - min_left,
+        uncut: None,
     }
 }
 

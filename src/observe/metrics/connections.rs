@@ -9,6 +9,7 @@ use crate::observe::registry::{MetricRegistry, number};
 pub(super) struct Connections {
     open: IntGauge,
     refused: IntCounter,
+    refused_by_admin: IntCounter,
     refused_by_address: IntCounter,
     refused_by_proxy_header: IntCounter,
     late: IntCounterVec,
@@ -24,6 +25,10 @@ impl Connections {
             refused: registry.counter(
                 "portcullis_connections_refused_total",
                 "Connections over `max_connections`.",
+            ),
+            refused_by_admin: registry.counter(
+                "portcullis_admin_connections_refused_total",
+                "Connections over the limit of the admin listener.",
             ),
             refused_by_address: registry.counter(
                 "portcullis_address_connections_refused_total",
@@ -71,6 +76,7 @@ impl Connections {
                 };
                 self.late.with_label_values(&[part]).inc();
             }
+            ConnectionEvent::Refused(ConnectionRefusal::AdminFull) => self.refused_by_admin.inc(),
             ConnectionEvent::Refused(ConnectionRefusal::AddressFull) => {
                 self.refused_by_address.inc();
             }

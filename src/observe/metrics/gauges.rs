@@ -17,6 +17,8 @@ pub struct Gauges {
     pub circuits: Vec<(String, CircuitState)>,
     /// Since the process started.
     pub session_errors: u64,
+    /// Questions about sessions that were not asked, because too many ids were unknown.
+    pub questions_held_back: u64,
     /// Since the process started.
     pub audit_failures: u64,
     pub servers: Vec<ServerGauge>,

@@ -14,6 +14,7 @@ pub(super) struct Requests {
     token_seconds: Histogram,
     sessions: IntCounterVec,
     session_errors: IntCounter,
+    questions_held_back: IntCounter,
     in_flight: IntGauge,
     buckets: IntGauge,
 }
@@ -51,6 +52,10 @@ impl Requests {
                 "Sessions looked at, by the source that knew them and result.",
                 &["source", "result"],
             ),
+            questions_held_back: registry.counter(
+                "portcullis_session_questions_held_back_total",
+                "Questions to session stores not asked, because too many ids were unknown.",
+            ),
             session_errors: registry.counter(
                 "portcullis_session_errors_total",
                 "Questions about sessions that stores or the app did not answer.",
@@ -82,6 +87,8 @@ impl Requests {
         self.buckets.set(number(gauges.buckets));
         let counted = self.session_errors.get();
         self.session_errors.inc_by(gauges.session_errors.saturating_sub(counted));
+        let counted = self.questions_held_back.get();
+        self.questions_held_back.inc_by(gauges.questions_held_back.saturating_sub(counted));
     }
 
     fn ended(&self, line: &Line<'_>) {

@@ -134,7 +134,8 @@ fn an_upgrade_is_a_bodiless_get_for_one_allowed_protocol() {
     const WEBSOCKET: (&str, &str) = ("upgrade", "websocket");
     let asks = |method: &str, version, fields: &[(&str, &str)]| {
         let request = parts(method, "/", fields);
-        is_upgrade(&request.method, version, &request.headers)
+        let protocol = upgrade(&request.method, version, &request.headers);
+        protocol.is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
     };
     for fields in [
         &[CONNECTION, WEBSOCKET][..],

@@ -1,6 +1,8 @@
 //! The admin listener: liveness, readiness, metrics, and ending sessions.
 
+mod door;
+mod listener;
 mod revoke;
 mod router;
 
-pub(super) use router::service;
+pub(super) use listener::service;

@@ -1,14 +1,16 @@
 //! `POST /revoke`: the operator ends sessions; `DELETE /revoke` takes back what
 //! was said about a user.
 //!
-//! Only for whoever is on the machine, and not for a browser that happens to be:
-//! a page of another site could send such a request, but not with this content
-//! type and without `Origin`.
+//! `door` decides whose request counts; here its body must be exactly the documented one.
 
-use http::{Method, StatusCode, header};
+use std::time::Duration;
+
+use http::{Method, StatusCode};
 use pingora::protocols::http::ServerSession;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 
+use super::door::{self, Asker};
 use crate::base::digest::{Kind, Mark};
 use crate::base::text::Hex;
 use crate::identify::revocation::RevokedBy;
@@ -21,55 +23,70 @@ const MAX_BODY: usize = 64 * 1024;
 
 type Reply = (StatusCode, String);
 
+/// The whole body: one member, once, with a text.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Ended {
+    /// The value of a `Cookie` header.
+    Cookie(String),
+    User(String),
+}
+
 /// What `POST` and `DELETE` do.
-pub(super) async fn answer(live: &State, session: &mut ServerSession) -> Reply {
-    if let Err(reply) = admit(session) {
-        return reply;
+pub(super) async fn answer(
+    state: &State,
+    asker: &Asker,
+    session: &mut ServerSession,
+    body_timeout: Duration,
+) -> Reply {
+    let request = session.req_header();
+    let method = request.method.clone();
+    if method != Method::POST && method != Method::DELETE {
+        return refuse(StatusCode::METHOD_NOT_ALLOWED, "expected POST or DELETE");
     }
-    let method = session.req_header().method.clone();
-    let body = match read_json(session).await {
-        Ok(body) => body,
+    let edge = state.edge();
+    if let Err(denied) = door::check_change(request, asker, &edge.admin_tokens) {
+        tracing::warn!(%asker, status = denied.status.as_u16(), "a change was refused");
+        return refuse(denied.status, &denied.detail);
+    }
+    let read = tokio::time::timeout(body_timeout, read_json(session)).await;
+    let ended = match read.unwrap_or_else(|_| Err(incomplete())) {
+        Ok(ended) => ended,
         Err(reply) => return reply,
     };
-    let member = |name: &str| body.get(name).and_then(Value::as_str);
-    match (method, member("user"), member("cookie")) {
-        (Method::POST, Some(user), None) => {
-            live.identifier.revoke_user(user, live.clock.now());
-            tracing::info!(user = hash_of(live, user).as_str(), "user's sessions revoked");
+    let now = state.clock.now();
+    match (method, ended) {
+        (Method::POST, Ended::User(user)) => {
+            state.identifier.revoke_user(&user, now);
+            let user = hash_of(state, &user);
+            tracing::info!(user = user.as_str(), %asker, "user's sessions revoked");
             done()
         }
-        (Method::DELETE, Some(user), None) => {
-            live.identifier.pardon_user(user);
-            tracing::info!(user = hash_of(live, user).as_str(), "user's sessions admitted again");
+        (Method::POST, Ended::Cookie(cookie)) => end_session(state, asker, &cookie).await,
+        (_, Ended::User(user)) => {
+            state.identifier.pardon_user(&user);
+            let user = hash_of(state, &user);
+            tracing::info!(user = user.as_str(), %asker, "user's sessions admitted again");
             done()
         }
-        (Method::POST, None, Some(cookie)) => end_session(live, cookie).await,
-        (Method::DELETE | Method::POST, _, _) => refuse(
-            StatusCode::BAD_REQUEST,
-            r#"expected {"user": ID}, or POST {"cookie": COOKIE_HEADER}"#,
-        ),
-        _ => refuse(StatusCode::METHOD_NOT_ALLOWED, "expected POST or DELETE"),
+        (_, Ended::Cookie(_)) => refuse_body(),
     }
 }
 
-fn hash_of(live: &State, user: &str) -> Hex {
-    live.telemetry.user_hash(Mark::new(Kind::User, user))
+fn hash_of(state: &State, user: &str) -> Hex {
+    state.telemetry.user_hash(Mark::new(Kind::User, user))
 }
 
-/// The cookie is the value of a `Cookie` header.
-async fn end_session(live: &State, cookie: &str) -> Reply {
-    let (policy, now) = (live.policy(), live.clock.now());
+async fn end_session(state: &State, asker: &Asker, cookie: &str) -> Reply {
+    let (policy, now) = (state.policy(), state.clock.now());
     let cookies = Cookies::new(cookie.as_bytes());
-    match live.identifier.identify(&policy, cookies, now).await.verdict {
+    match state.identifier.identify(&policy, cookies, None, now).await.verdict {
         Verdict::Known(identity, index) => {
             if let Some(source) = policy.sources.get(index) {
-                live.identifier
-                    .end_session(source, cookies, &identity, RevokedBy::Operator, live.clock.now())
-                    .await;
-                tracing::info!(
-                    user = live.telemetry.user_hash(identity.mark()).as_str(),
-                    "session revoked"
-                );
+                let (by, now) = (RevokedBy::Operator, state.clock.now());
+                state.identifier.end_session(source, cookies, &identity, by, now).await;
+                let user = state.telemetry.user_hash(identity.mark());
+                tracing::info!(user = user.as_str(), %asker, "session revoked");
             }
             done()
         }
@@ -83,32 +100,25 @@ async fn end_session(live: &State, cookie: &str) -> Reply {
     }
 }
 
-fn admit(session: &ServerSession) -> Result<(), Reply> {
-    // A Unix socket has no address: who may use it, the file system says.
-    let peer = session.client_addr().and_then(|address| address.as_inet());
-    if peer.is_some_and(|peer| !peer.ip().to_canonical().is_loopback()) {
-        return Err(refuse(StatusCode::FORBIDDEN, "only from this machine"));
+async fn read_json(session: &mut ServerSession) -> Result<Ended, Reply> {
+    let body = read_body(session, MAX_BODY).await.map_err(|error| match error {
+        BodyError::Incomplete => incomplete(),
+        BodyError::TooLarge => refuse(error.status(), "too large"),
+    })?;
+    match serde_json::from_slice(&body) {
+        Ok(Ended::Cookie(text) | Ended::User(text)) if text.is_empty() => Err(refuse_body()),
+        Ok(ended) => Ok(ended),
+        Err(_) => Err(refuse_body()),
     }
-    let headers = &session.req_header().headers;
-    let is_json = headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
-    if !is_json || headers.contains_key(header::ORIGIN) {
-        let detail = "expected `Content-Type: application/json`, and no browser";
-        return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-    }
-    Ok(())
 }
 
-async fn read_json(session: &mut ServerSession) -> Result<Value, Reply> {
-    let body = read_body(session, MAX_BODY).await.map_err(|error| {
-        let detail = match error {
-            BodyError::Incomplete => "the body did not arrive",
-            BodyError::TooLarge => "too large",
-        };
-        refuse(error.status(), detail)
-    })?;
-    serde_json::from_slice(&body).map_err(|_| refuse(StatusCode::BAD_REQUEST, "not JSON"))
+fn incomplete() -> Reply {
+    refuse(BodyError::Incomplete.status(), "the body did not arrive")
+}
+
+fn refuse_body() -> Reply {
+    let detail = r#"expected exactly {"user": ID}, or POST {"cookie": COOKIE_HEADER}"#;
+    refuse(StatusCode::BAD_REQUEST, detail)
 }
 
 fn done() -> Reply {

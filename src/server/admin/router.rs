@@ -1,84 +1,142 @@
 //! Which path of the admin listener answers what.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use http::{Method, Response, StatusCode, header};
-use pingora::apps::http_app::{HttpServer, ServeHttp};
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
+use pingora::server::ShutdownWatch;
 
+use super::door::{self, Asker};
 use super::revoke;
-use crate::server::accept::Accept;
-use crate::server::listen::Bound;
+use crate::gateway::connection::Connection;
 use crate::state::State;
 
-pub(in crate::server) struct Admin(Arc<State>);
+/// Longest time from a request's head to the last byte of its answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// How long a connection that is kept may be silent, for clients; the listener's
+/// deadline decides.
+const KEEP_ALIVE: u64 = 60;
 
-/// On a thread of its own, which answers when the others are busy.
-pub(in crate::server) fn service(live: &Arc<State>, socket: Bound) -> Accept<HttpServer<Admin>> {
-    Accept::new("admin", HttpServer::new_app(Admin(live.clone())), vec![socket])
+const NOT_FOUND: &str =
+    "not found; this listener serves /healthz, /readyz, /metrics and POST /revoke\n";
+
+/// What one client of the admin listener is served by.
+pub(super) struct Admin {
+    state: Arc<State>,
+    asker: Asker,
+    /// Longest time for a request's body.
+    body_timeout: Duration,
+}
+
+struct Answer {
+    status: StatusCode,
+    content_type: &'static str,
+    body: String,
+}
+
+impl Answer {
+    fn text(status: StatusCode, body: impl Into<String>) -> Self {
+        Self { status, content_type: "text/plain", body: body.into() }
+    }
 }
 
 #[async_trait]
-impl ServeHttp for Admin {
-    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        let request = session.req_header();
-        let (method, path) = (request.method.clone(), request.uri.path().to_owned());
-        let is_read = method == Method::GET || method == Method::HEAD;
-        let (status, content_type, body) = match (is_read, path.as_str()) {
-            (false, "/revoke") => {
-                let (status, body) = revoke::answer(&self.0, session).await;
-                (status, "application/json", body)
-            }
-            (false, _) => (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "read only\n".to_owned()),
-            (true, "/healthz") => (StatusCode::OK, "text/plain", "alive\n".to_owned()),
-            (true, "/metrics") => (StatusCode::OK, "text/plain; version=0.0.4", self.0.metrics()),
-            (true, "/readyz") => self.readiness().await,
-            (true, _) => (
-                StatusCode::NOT_FOUND,
-                "text/plain",
-                "not found; this listener serves /healthz, /readyz, /metrics and POST /revoke\n"
-                    .to_owned(),
-            ),
-        };
-        answer(status, content_type, body.into_bytes(), method == Method::HEAD)
+impl HttpServerApp for Admin {
+    async fn process_new_http(
+        self: &Arc<Self>,
+        mut session: ServerSession,
+        shutdown: &ShutdownWatch,
+    ) -> Option<ReusedHttpStream> {
+        if !matches!(session.read_request().await, Ok(true)) {
+            return None;
+        }
+        let connection = Connection::of(session.digest()).cloned()?;
+        connection.head_has_arrived();
+        let is_kept = !*shutdown.borrow() && session.is_body_empty();
+        session.set_keepalive(is_kept.then_some(KEEP_ALIVE));
+        let answered = tokio::time::timeout(ANSWER_WITHIN, self.serve(&mut session, &connection));
+        answered.await.ok()??;
+        let settings = HttpPersistentSettings::for_session(&session);
+        let stream = session.finish().await.ok()??;
+        connection.request_has_ended();
+        Some(ReusedHttpStream::from_reusable_stream(stream, settings))
     }
 }
 
 impl Admin {
-    async fn readiness(&self) -> (StatusCode, &'static str, String) {
-        if !self.0.is_ready() {
-            return (StatusCode::SERVICE_UNAVAILABLE, "text/plain", "shutting down\n".to_owned());
+    pub(super) fn new(state: &Arc<State>, asker: Asker, body_timeout: Duration) -> Self {
+        Self { state: state.clone(), asker, body_timeout }
+    }
+
+    /// Answers one request; `None` if the client has gone.
+    async fn serve(&self, session: &mut ServerSession, connection: &Connection) -> Option<()> {
+        let is_head = session.req_header().method == Method::HEAD;
+        let (parts, body) = self.answer(session, connection).await.response(is_head).into_parts();
+        session.write_response_header(Box::new(parts.into())).await.ok()?;
+        if !body.is_empty() {
+            session.write_response_body(body.into(), true).await.ok()?;
         }
-        let missing = self.0.unready().await;
+        Some(())
+    }
+
+    async fn answer(&self, session: &mut ServerSession, connection: &Connection) -> Answer {
+        if connection.has_odd_line() {
+            return Answer::text(StatusCode::BAD_REQUEST, "malformed request line\n");
+        }
+        let request = session.req_header();
+        if let Err(denied) = door::check_host(request, &self.asker) {
+            return Answer::text(denied.status, denied.detail + "\n");
+        }
+        let is_read = request.method == Method::GET || request.method == Method::HEAD;
+        match (is_read, request.uri.path()) {
+            (false, "/revoke") => {
+                let Self { state, asker, body_timeout } = self;
+                let (status, body) = revoke::answer(state, asker, session, *body_timeout).await;
+                Answer { status, content_type: "application/json", body }
+            }
+            (false, _) => Answer::text(StatusCode::METHOD_NOT_ALLOWED, "read only\n"),
+            (true, "/healthz") => Answer::text(StatusCode::OK, "alive\n"),
+            (true, "/metrics") => Answer {
+                status: StatusCode::OK,
+                content_type: "text/plain; version=0.0.4",
+                body: self.state.metrics(),
+            },
+            (true, "/readyz") => self.readiness().await,
+            (true, _) => Answer::text(StatusCode::NOT_FOUND, NOT_FOUND),
+        }
+    }
+
+    async fn readiness(&self) -> Answer {
+        if !self.state.is_ready() {
+            return Answer::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
+        }
+        let missing = self.state.unready().await;
         if missing.is_empty() {
-            return (StatusCode::OK, "text/plain", "ready\n".to_owned());
+            return Answer::text(StatusCode::OK, "ready\n");
         }
-        let lines = missing.into_iter().map(|line| line + "\n").collect();
-        (StatusCode::SERVICE_UNAVAILABLE, "text/plain", lines)
+        let lines: String = missing.into_iter().map(|line| line + "\n").collect();
+        Answer::text(StatusCode::SERVICE_UNAVAILABLE, lines)
     }
 }
 
-fn answer(
-    status: StatusCode,
-    content_type: &str,
-    body: Vec<u8>,
-    is_head: bool,
-) -> Response<Vec<u8>> {
-    let mut response = Response::new(Vec::new());
-    *response.status_mut() = status;
-    let fields = [
-        (header::CONTENT_TYPE, content_type.to_owned()),
-        (header::CONTENT_LENGTH, body.len().to_string()),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
-    for (name, value) in fields {
-        if let Ok(value) = value.parse() {
-            response.headers_mut().insert(name, value);
+impl Answer {
+    fn response(self, is_head: bool) -> Response<Vec<u8>> {
+        let mut response = Response::new(Vec::new());
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert(header::CONTENT_LENGTH, self.body.len().into());
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if !is_head {
+            *response.body_mut() = self.body.into_bytes();
+        }
+        response
     }
-    if !is_head {
-        *response.body_mut() = body;
-    }
-    response
 }

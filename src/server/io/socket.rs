@@ -39,6 +39,8 @@ pub(in crate::server) struct Socket {
     /// Octets read by peeking.
     ahead: Vec<u8>,
     digest: Arc<SocketDigest>,
+    /// The user at the other end of a Unix socket.
+    peer_uid: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -58,8 +60,18 @@ impl Socket {
             }
             Accepted::Unix(stream) => (Raw::Unix(UnixStream::from_std(stream)?), None),
         };
+        let peer_uid = match &raw {
+            Raw::Tcp(_) => None,
+            Raw::Unix(stream) => stream.peer_cred().ok().map(|peer| peer.uid()),
+        };
         let digest = Arc::new(come_from(raw.as_raw_fd(), peer));
-        Ok(Self { io: BufWriter::with_capacity(WRITE_BUFFER, raw), ahead: Vec::new(), digest })
+        let io = BufWriter::with_capacity(WRITE_BUFFER, raw);
+        Ok(Self { io, ahead: Vec::new(), digest, peer_uid })
+    }
+
+    /// The user at the other end of a Unix socket, as the system knows it.
+    pub(in crate::server) fn peer_uid(&self) -> Option<u32> {
+        self.peer_uid
     }
 
     /// Overrides the peer address (PROXY protocol); `None` is no address.

@@ -10,7 +10,7 @@ use crate::session::rejected::{Reason, Rejected};
 
 /// Clock difference allowed at the beginning of a session, in seconds. The end is
 /// never stretched.
-const LEEWAY: u64 = 5;
+const LEEWAY: u64 = 30;
 
 /// Midnight after the year 9999. A later end was never meant as a time.
 const END_OF_TIME: u64 = 253_402_300_800;

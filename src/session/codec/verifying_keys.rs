@@ -182,6 +182,13 @@ fn material(jwk: &Value) -> Option<(Family, Material)> {
     })
 }
 
+/// A published document. Some servers put a byte order mark before it, which parsers may
+/// ignore (RFC 8259 section 8.1).
+fn json_of(document: &[u8]) -> Option<Value> {
+    let document = document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document);
+    serde_json::from_slice(document).ok()
+}
+
 /// All keys a token may have been signed with.
 pub(crate) struct KeySet(Vec<Key>);
 
@@ -192,8 +199,7 @@ impl KeySet {
 
     /// A JWK set document.
     pub(crate) fn from_jwks(document: &[u8]) -> Result<Self, &'static str> {
-        let document: Value =
-            serde_json::from_slice(document).map_err(|_| "the JWK set is not JSON")?;
+        let document: Value = json_of(document).ok_or("the JWK set is not JSON")?;
         Self::from_jwk_values(&document)
     }
 
@@ -206,8 +212,7 @@ impl KeySet {
     /// A JSON object of certificates (PEM) by key id, or a JWK set: Google
     /// publishes the same keys both ways.
     pub(crate) fn from_certificates(document: &[u8]) -> Result<Self, &'static str> {
-        let document: Value =
-            serde_json::from_slice(document).map_err(|_| "the certificates are not JSON")?;
+        let document: Value = json_of(document).ok_or("the certificates are not JSON")?;
         if document.get("keys").is_some_and(Value::is_array) {
             return Self::from_jwk_values(&document);
         }

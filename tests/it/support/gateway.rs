@@ -223,7 +223,7 @@ impl Gateway {
         // Not an answer to a browser, so `check` does not apply.
         let mut conn = Conn::open(&self.admin);
         let rest = if rest.is_empty() { "\r\n" } else { rest };
-        let request = format!("{request}\r\nHost: admin\r\nConnection: close\r\n{rest}");
+        let request = format!("{request}\r\nHost: localhost\r\nConnection: close\r\n{rest}");
         conn.write(request.as_bytes());
         String::from_utf8(conn.rest()).unwrap()
     }

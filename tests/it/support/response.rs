@@ -74,7 +74,7 @@ impl Response {
         self.header("x-app").is_some()
     }
 
-    /// A parse error the proxy framework answers before the gateway sees it.
+    /// A refusal of the proxy framework, which the gateway replaces over HTTP/1.1.
     pub(crate) fn is_from_framework(&self) -> bool {
         self.header("server") == Some("Pingora")
     }
@@ -88,6 +88,7 @@ impl Response {
         let whole = format!("{:?} {}", self.headers, self.text());
         assert!(!whole.contains(CANARY), "a secret in an answer: {whole}");
         if self.is_from_framework() {
+            assert_eq!(self.version, "HTTP/2", "{self:?}");
             assert!(self.body.is_empty(), "{self:?}");
             return;
         }

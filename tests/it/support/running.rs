@@ -48,7 +48,8 @@ impl Running {
     pub(crate) fn admin(&self, path: &str) -> (u16, String) {
         let mut conn = Conn::open(&self.admin);
         conn.write(
-            format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes(),
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                .as_bytes(),
         );
         let head = conn.next_head().unwrap();
         (head.status, String::from_utf8(conn.rest()).unwrap())

@@ -1,0 +1,61 @@
+//! What of an app's answer concerns only the connection to the app, and must not reach the
+//! client (RFC 9110 section 7.6.1).
+
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use pingora::http::ResponseHeader;
+use pingora::prelude::Result;
+
+/// Fields that describe one connection, or are meant for the next hop alone.
+const HOP_BY_HOP: [HeaderName; 6] = [
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("proxy-authentication-info"),
+    header::PROXY_AUTHENTICATE,
+    header::TE,
+];
+
+/// Fields that frame the body. The framework reads and rewrites them, whatever
+/// `Connection` says.
+const FRAMING: [HeaderName; 3] =
+    [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+
+/// Removes what describes the app's connection, and says the length once.
+pub(super) fn keep_for_the_client(response: &mut ResponseHeader) -> Result<()> {
+    // A tunnel is one connection from end to end, which its head describes.
+    if response.status != StatusCode::SWITCHING_PROTOCOLS {
+        remove_named(response);
+        response.remove_header(&header::UPGRADE);
+    }
+    for name in &HOP_BY_HOP {
+        response.remove_header(name);
+    }
+    say_length_once(response)
+}
+
+/// Removes the fields that `Connection` names.
+fn remove_named(response: &mut ResponseHeader) {
+    let fields = response.headers.get_all(header::CONNECTION).iter();
+    let options = fields.flat_map(|field| field.as_bytes().split(|&b| b == b','));
+    let named = options.map(<[u8]>::trim_ascii).filter(|option| {
+        // What nearly every answer says names no field.
+        !option.is_empty() && !option.eq_ignore_ascii_case(b"keep-alive")
+    });
+    let named = named.filter_map(|option| HeaderName::from_bytes(option).ok());
+    let named: Vec<HeaderName> = named.filter(|name| !FRAMING.contains(name)).collect();
+    for name in &named {
+        response.remove_header(name);
+    }
+}
+
+/// One length, of several equal ones. The framework has refused those that differ.
+fn say_length_once(response: &mut ResponseHeader) -> Result<()> {
+    let mut lengths = response.headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next().map(HeaderValue::as_bytes) else { return Ok(()) };
+    if lengths.next().is_none() && !first.contains(&b',') {
+        return Ok(());
+    }
+    let length = first.split(|&b| b == b',').next().unwrap_or_default().trim_ascii();
+    let length = HeaderValue::from_bytes(length).unwrap_or_else(|_| HeaderValue::from_static("0"));
+    response.insert_header(header::CONTENT_LENGTH, length)
+}

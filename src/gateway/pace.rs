@@ -1,0 +1,78 @@
+//! How fast a client sends or takes a body, held against `min_body_rate`.
+//!
+//! Counted is only the time that the gateway has to wait: an app that has nothing to say
+//! for an hour does not make its client slow.
+
+use std::time::Duration;
+
+use crate::request::view::MinRate;
+
+/// What has moved since the last look, and the time it took.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    octets: u64,
+    waited: Duration,
+}
+
+/// Less has moved than must.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooSlow;
+
+impl Pace {
+    /// Octets have moved, after a wait. Looked at once per window.
+    pub(crate) fn moved(
+        &mut self,
+        octets: usize,
+        waited: Duration,
+        least: MinRate,
+    ) -> Result<(), TooSlow> {
+        self.octets = self.octets.saturating_add(octets as u64);
+        self.waited += waited;
+        if self.waited < least.window {
+            return Ok(());
+        }
+        let Self { octets, waited } = std::mem::take(self);
+        let windows = waited.as_secs_f64() / least.window.as_secs_f64().max(0.001);
+        let due = least.octets as f64 * windows;
+        if (octets as f64) < due { Err(TooSlow) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: MinRate = MinRate { octets: 30 * 1024, window: Duration::from_secs(30) };
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_drip_is_too_slow_once_the_window_is_over() {
+        let mut pace = Pace::default();
+        for _ in 0..5 {
+            assert_eq!(pace.moved(1, seconds(5), LEAST), Ok(()));
+        }
+        assert_eq!(pace.moved(1, seconds(5), LEAST), Err(TooSlow));
+    }
+
+    #[test]
+    fn what_came_fast_before_does_not_pay_for_a_drip_for_ever() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.moved(100 << 20, seconds(1), LEAST), Ok(()));
+        let drips = (0..20).map(|_| pace.moved(1, seconds(10), LEAST));
+        assert_eq!(drips.filter(Result::is_err).count(), 5, "each window but the first one");
+    }
+
+    #[test]
+    fn a_slow_line_is_fast_enough_and_no_wait_is_no_window() {
+        let mut pace = Pace::default();
+        for _ in 0..100 {
+            assert_eq!(pace.moved(10 * 1024, seconds(10), LEAST), Ok(()));
+        }
+        for _ in 0..100_000 {
+            assert_eq!(pace.moved(1, Duration::ZERO, LEAST), Ok(()));
+        }
+    }
+}

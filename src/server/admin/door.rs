@@ -1,0 +1,216 @@
+//! Who may ask the admin listener for what.
+//!
+//! Every path answers only a `Host` that is an address or `localhost`: a page whose name
+//! was pointed at this machine (DNS rebinding) would otherwise read the metrics in its
+//! visitor's browser. A change must be exactly the documented request, sent by the
+//! operator and not passed on by anything: its header fields are those of an allow-list,
+//! so no proxy's field has to be known here by name.
+//!
+//! Pure: what the system and the request say goes in, a decision comes out.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, StatusCode, Version, header};
+
+use crate::base::secret::{Secret, same_bytes};
+
+/// Fields that a client sends by itself. Any other says that the request was made by a
+/// browser or came through a proxy.
+const FIELDS: [HeaderName; 11] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::ACCEPT_LANGUAGE,
+    header::AUTHORIZATION,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::EXPECT,
+    header::HOST,
+    header::TRANSFER_ENCODING,
+    header::USER_AGENT,
+];
+
+/// The sender of a request, as the system knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// `local` is the address that was connected to.
+    Tcp { peer: IpAddr, local: SocketAddr },
+    /// Whoever the file system lets use the socket.
+    Unix { uid: Option<u32> },
+}
+
+impl Asker {
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp { peer, .. } => Some(*peer),
+            Self::Unix { .. } => None,
+        }
+    }
+
+    /// Whether this is a program of this machine. A sidecar passes on what came from
+    /// elsewhere from an address such as 127.0.0.6, or to a listener that is open to
+    /// the network.
+    fn is_local(&self) -> bool {
+        const OWN: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        match self {
+            Self::Tcp { peer, local } => {
+                OWN.contains(&peer.to_canonical()) && OWN.contains(&local.ip().to_canonical())
+            }
+            Self::Unix { .. } => true,
+        }
+    }
+}
+
+/// For the log.
+impl fmt::Display for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { peer, .. } => peer.fmt(f),
+            Self::Unix { uid: Some(uid) } => write!(f, "unix uid {uid}"),
+            Self::Unix { uid: None } => f.write_str("unix"),
+        }
+    }
+}
+
+/// Why a request is not served.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Denied {
+    pub(super) status: StatusCode,
+    pub(super) detail: String,
+}
+
+fn deny<T>(status: StatusCode, detail: impl Into<String>) -> Result<T, Denied> {
+    Err(Denied { status, detail: detail.into() })
+}
+
+/// What a `Host` names, if it may be named at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    /// An address of another machine, or of this one in a network.
+    Address,
+    /// `localhost`, or a loopback address.
+    Loopback,
+}
+
+/// Every request: `Host` is an address or `localhost`, with the port of the listener or
+/// none. A request of HTTP/1.0 may lack it, as some probes do: browsers send it.
+pub(super) fn check_host(request: &Parts, asker: &Asker) -> Result<(), Denied> {
+    let is_probe = request.version < Version::HTTP_11
+        && request.method.is_safe()
+        && !request.headers.contains_key(header::HOST);
+    if request.uri.authority().is_none() && (is_probe || named(request, asker).is_some()) {
+        return Ok(());
+    }
+    let port = match asker {
+        Asker::Tcp { local, .. } => format!(", with port {} or none", local.port()),
+        Asker::Unix { .. } => ", without a port".to_owned(),
+    };
+    let detail = format!("expected a `Host` that is an address or localhost{port}");
+    deny(StatusCode::MISDIRECTED_REQUEST, detail)
+}
+
+fn named(request: &Parts, asker: &Asker) -> Option<Named> {
+    let mut hosts = request.headers.get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return None };
+    let host = host.to_str().ok()?;
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, Some(port)),
+        _ => (host, None),
+    };
+    let is_own_port = |port: &str| match asker {
+        Asker::Tcp { local, .. } => port == local.port().to_string(),
+        Asker::Unix { .. } => false,
+    };
+    if !port.is_none_or(is_own_port) {
+        return None;
+    }
+    if name.eq_ignore_ascii_case("localhost") {
+        return Some(Named::Loopback);
+    }
+    let in_brackets = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    let address = match in_brackets {
+        Some(address) => IpAddr::V6(address.parse().ok()?),
+        None => IpAddr::V4(name.parse().ok()?),
+    };
+    let is_loopback = address.to_canonical().is_loopback();
+    Some(if is_loopback { Named::Loopback } else { Named::Address })
+}
+
+/// A request that would change something. `tokens` is `admin_token`.
+pub(super) fn check_change(
+    request: &Parts,
+    asker: &Asker,
+    tokens: &[Secret],
+) -> Result<(), Denied> {
+    let headers = &request.headers;
+    if !is_json(headers) || is_from_a_browser(headers) {
+        let detail = "expected `Content-Type: application/json`, and no browser";
+        return deny(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
+    }
+    let is_known = |name: &HeaderName| {
+        FIELDS.contains(name) && (*name != header::AUTHORIZATION || !tokens.is_empty())
+    };
+    if let Some(name) = headers.keys().find(|name| !is_known(name)) {
+        let detail =
+            format!("`{name}` is not a field of this request: ask directly, not by a proxy");
+        return deny(StatusCode::FORBIDDEN, detail);
+    }
+    if request.uri.query().is_some() {
+        return deny(StatusCode::BAD_REQUEST, "expected a path without a query");
+    }
+    check_sender(request, asker, tokens)
+}
+
+/// The Unix socket needs nothing more: the file system says who may use it. Where there is
+/// a token, everything else needs it, and where there is none, only this machine may ask.
+fn check_sender(request: &Parts, asker: &Asker, tokens: &[Secret]) -> Result<(), Denied> {
+    let has_token = is_token(&request.headers, tokens);
+    match asker {
+        Asker::Unix { .. } if !request.headers.contains_key(header::AUTHORIZATION) => Ok(()),
+        Asker::Tcp { .. } if tokens.is_empty() => {
+            if asker.is_local() && named(request, asker) == Some(Named::Loopback) {
+                return Ok(());
+            }
+            let detail = "only from this machine, to a loopback address; \
+                          set `admin_token` in [server] to ask from elsewhere";
+            deny(StatusCode::FORBIDDEN, detail)
+        }
+        Asker::Tcp { .. } | Asker::Unix { .. } if has_token => Ok(()),
+        Asker::Tcp { .. } | Asker::Unix { .. } => deny(
+            StatusCode::UNAUTHORIZED,
+            "expected `Authorization: Bearer` with the `admin_token`",
+        ),
+    }
+}
+
+/// Whether exactly one field carries one of the tokens. Every token is compared, each in
+/// constant time.
+fn is_token(headers: &HeaderMap, tokens: &[Secret]) -> bool {
+    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(field), None) = (fields.next(), fields.next()) else { return false };
+    let Some((scheme, shown)) = field.as_bytes().split_at_checked("Bearer ".len()) else {
+        return false;
+    };
+    let is_one =
+        tokens.iter().fold(false, |is_one, token| is_one | same_bytes(token.bytes(), shown));
+    is_one && scheme.eq_ignore_ascii_case(b"Bearer ")
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(written), None) = (types.next(), types.next()) else { return false };
+    let written: String = written.to_str().unwrap_or_default().split_whitespace().collect();
+    let accepted = ["application/json", "application/json;charset=utf-8"];
+    accepted.iter().any(|accepted| written.eq_ignore_ascii_case(accepted))
+}
+
+/// Browsers tell where a request comes from; a page cannot keep them from it.
+fn is_from_a_browser(headers: &HeaderMap) -> bool {
+    let tells = |name: &HeaderName| *name == header::ORIGIN || name.as_str().starts_with("sec-");
+    headers.keys().any(tells)
+}
+
+#[cfg(test)]
+mod tests;

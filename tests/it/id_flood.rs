@@ -1,0 +1,111 @@
+//! Made-up session ids: each is a question to the app, and users are not to notice.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::support::{App, Conn, Gateway, SESSION_SECRET, Setup, get};
+
+/// A session check that answers one question after another, each after a while.
+struct SlowCheck {
+    address: String,
+    asked: &'static AtomicUsize,
+}
+
+const SLOW: Duration = Duration::from_millis(20);
+
+impl SlowCheck {
+    fn start() -> Self {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let asked: &'static AtomicUsize = Box::leak(Box::default());
+        let one_at_a_time: &'static std::sync::Mutex<()> = Box::leak(Box::default());
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                std::thread::spawn(move || {
+                    let mut head = Vec::new();
+                    let mut piece = [0; 4096];
+                    while let Ok(length @ 1..) = stream.read(&mut piece) {
+                        head.extend_from_slice(&piece[..length]);
+                        if !head.ends_with(b"\r\n\r\n") {
+                            continue;
+                        }
+                        let text = String::from_utf8_lossy(&head).into_owned();
+                        head.clear();
+                        asked.fetch_add(1, Ordering::SeqCst);
+                        let turn = one_at_a_time.lock().unwrap();
+                        std::thread::sleep(SLOW);
+                        drop(turn);
+                        let body = if text.contains("sid=valid-") { r#"{"id":"ada"}"# } else { "" };
+                        let status = if body.is_empty() { "401 Unauthorized" } else { "200 OK" };
+                        let answer = format!(
+                            "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}",
+                            body.len()
+                        );
+                        if stream.write_all(answer.as_bytes()).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, asked }
+    }
+}
+
+fn gateway(app: &App, check: &SlowCheck) -> Gateway {
+    let text = Setup::new(app).server("trusted_proxies = [\"127.0.0.1\"]").text().replace(
+        &format!("kind = \"jwt\"\ncookie = \"session\"\nsecret = \"{SESSION_SECRET}\"\n"),
+        &format!(
+            "kind = \"introspect\"\ncookies = [\"sid\"]\nuser_id = \"/id\"\ncache_seconds = 0\n\
+             url = \"http://{}/me\"\n",
+            check.address
+        ),
+    );
+    Setup::new(app).replaced_by(text).start()
+}
+
+fn token(gateway: &Gateway, id: &str, from: &str) -> u16 {
+    let request = get("/api/get-auth-token")
+        .header("Cookie", &format!("sid={id}"))
+        .header("X-Forwarded-For", from);
+    gateway.ask(&request).status
+}
+
+#[test]
+fn a_flood_of_made_up_ids_leaves_signed_in_users_their_answers() {
+    let (app, check) = (App::start(), SlowCheck::start());
+    let gateway = gateway(&app, &check);
+    assert_eq!(token(&gateway, "valid-ada", "192.0.2.1"), 200);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Three hundred at once would keep the check busy for six seconds, three times
+        // as long as a question may take.
+        for number in 0..300 {
+            let (stop, gateway) = (&stop, &gateway);
+            scope.spawn(move || {
+                let mut conn = Conn::open(&gateway.address);
+                for round in 0.. {
+                    if stop.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let request = get("/api/get-auth-token")
+                        .header("Cookie", &format!("sid=made-up-{number}-{round}"))
+                        .header("X-Forwarded-For", &format!("198.51.100.{}", number % 250));
+                    let status = conn.ask(&request).status;
+                    assert!(matches!(status, 401 | 429), "{status}");
+                }
+            });
+        }
+        while check.asked.load(Ordering::SeqCst) < 40 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        for _ in 0..5 {
+            let began = Instant::now();
+            assert_eq!(token(&gateway, "valid-ada", "192.0.2.1"), 200);
+            assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+    assert!(gateway.metric("portcullis_session_questions_held_back_total") > 0);
+}
