@@ -53,3 +53,28 @@ pub(crate) fn subscriber(address: IpAddr) -> IpAddr {
         canonical @ IpAddr::V4(_) => canonical,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_cannot_leave_this_machine_is_loopback() {
+        for host in ["localhost", "LocalHost", "127.0.0.1", "127.9.8.7", "::1", "[::1]"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        assert!(is_loopback("::ffff:127.0.0.1"));
+        for host in [
+            "localhost.example",
+            "localhost.",
+            "127.0.0.1.example",
+            "0.0.0.0",
+            "10.0.0.1",
+            "127.1",
+            "::2",
+            "",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

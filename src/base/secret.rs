@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 use crate::base::digest::Digest;
@@ -41,6 +41,22 @@ impl Secret {
     pub fn is_monotonous(&self) -> bool {
         const FEWEST: usize = 6;
         self.0.iter().collect::<BTreeSet<_>>().len() < FEWEST
+    }
+
+    /// Digests of all the keys this text may be written for: itself, and what it holds in
+    /// base64 or hex.
+    pub(crate) fn readings(&self) -> Vec<Digest> {
+        let text = self.text().unwrap_or_default().trim();
+        let unpadded = text.trim_end_matches('=');
+        let decoded = [
+            STANDARD_NO_PAD.decode(unpadded).ok(),
+            URL_SAFE_NO_PAD.decode(unpadded).ok(),
+            from_hex(text.as_bytes()),
+            Some(text.as_bytes().to_vec()),
+        ];
+        let decoded = decoded.into_iter().flatten().filter(|bytes| !bytes.is_empty());
+        let decoded = decoded.map(|bytes| Self::new(bytes).digest());
+        std::iter::once(self.digest()).chain(decoded).collect()
     }
 
     /// A digest that tells two secrets apart without revealing either.

@@ -64,11 +64,16 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
     }
     // Where `[server]` is wrong, the rest is still read for its problems.
     let trusted = table.as_ref().map(|table| table.edge.proxies.clone());
+    let hosts = table.as_ref().map(|table| table.hosts.clone());
     let limits = table.as_ref().map(|table| table.limits);
-    let policy =
-        Policy::from_table(&mut top, trusted.unwrap_or_default(), limits.unwrap_or_default());
+    let policy = Policy::from_table(
+        &mut top,
+        trusted.unwrap_or_default(),
+        hosts.unwrap_or_default(),
+        limits.unwrap_or_default(),
+    );
     top.finish();
-    let ServerTable { server, edge, limits: _ } = table?;
+    let ServerTable { server, edge, hosts: _, limits: _ } = table?;
     Some(Config {
         server,
         log: log?,

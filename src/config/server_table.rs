@@ -9,6 +9,7 @@ use crate::base::secret::Secret;
 use crate::base::units;
 use crate::document::{At, FromNode, OneOrMany, Table, Value, Wait};
 use crate::edge::{Alpn, Edge, PerAddress, Tls, Trusted};
+use crate::request::hosts::Hosts;
 use crate::request::view::{Limits, MinRate};
 
 /// What `[server]` holds; a reload may change all but `server`.
@@ -16,6 +17,7 @@ use crate::request::view::{Limits, MinRate};
 pub(super) struct ServerTable {
     pub(super) server: Server,
     pub(super) edge: Edge,
+    pub(super) hosts: Hosts,
     pub(super) limits: Limits,
 }
 
@@ -43,8 +45,9 @@ impl ServerTable {
             at.problem("`max_header` is not between 1KiB, less than any browser sends, and 256KiB, more than any");
         }
         let limits = server.read_limits(&mut table);
+        let hosts = Hosts::from_table(&mut table);
         table.finish();
-        Some(Self { server, edge, limits })
+        Some(Self { server, edge, hosts, limits })
     }
 }
 

@@ -16,6 +16,6 @@ pub(crate) mod template_syntax;
 pub use node::Node;
 pub(crate) use node::{Key, Value, shown};
 pub use problem::{Problem, Problems};
-pub(crate) use read::{OneOrMany, Wait};
+pub(crate) use read::{Located, OneOrMany, Wait};
 pub use table::At;
 pub(crate) use table::{FromNode, Table, near, one_of};

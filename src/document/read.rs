@@ -106,6 +106,26 @@ impl<T: FromNode> FromNode for OneOrMany<T> {
     }
 }
 
+/// A value that remembers where it stood, for checks that come later.
+#[derive(Clone, Debug)]
+pub(crate) struct Located<T> {
+    pub(crate) value: T,
+    pub(crate) offset: usize,
+    pub(crate) path: String,
+}
+
+impl<T> Located<T> {
+    pub(crate) fn new(at: &At<'_>, value: T) -> Self {
+        Self { value, offset: at.node.span.start, path: at.path.clone() }
+    }
+}
+
+impl<T: FromNode> FromNode for Located<T> {
+    fn read(at: &At<'_>) -> Option<Self> {
+        T::read(at).map(|value| Self::new(at, value))
+    }
+}
+
 impl FromNode for Url {
     fn read(at: &At<'_>) -> Option<Self> {
         const EXPECTED: &str = r#"a URL such as "https://idp.example/keys", without credentials"#;

@@ -150,8 +150,8 @@ impl ProxyHttp for Gateway {
         headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed, passed);
         forward::ask_for_tunnel(&session.req_header().headers, incoming.purpose, headers);
         let (client, host) = (&incoming.admitted.client, &incoming.admitted.host);
-        if forwarding.vendor().is_some() {
-            forwarding.leave_for_vendor(who, headers);
+        if let Some(vendor) = forwarding.vendor() {
+            forwarding.leave_for_vendor(vendor, who, incoming.purpose, headers);
         } else {
             let verified = forwarding.verified_headers(incoming, who);
             headers::set_forwarding_headers(headers, client, host, &incoming.trace, verified);

@@ -106,9 +106,14 @@ impl Incoming {
         let head = session.req_header();
         let (client, forwarded) = Client::told(peer, scheme, &head.headers, &self.policy.trusted);
         self.trace.adopt(&head.headers, client.via_trusted);
+        let forwarded =
+            if self.policy.hosts.believe_proxies() { forwarded } else { forwarded.without_host() };
         let host = host_of(head, forwarded);
         self.admitted = Admitted { client, host, audience: Audience::Script };
         self.admitted.audience = self.view(head).audience();
+        if !self.policy.hosts.admit(&self.admitted.host) {
+            return Err(Refusal::Misdirected);
+        }
         Ok(())
     }
 

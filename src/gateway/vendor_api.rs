@@ -6,21 +6,10 @@ use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
 
 use super::forwarding::Forwarding;
+use super::purpose::Purpose;
 use super::who::Who;
 use crate::policy::{SessionRule, VendorApi};
-
-/// Headers that concern only the app, or reveal the browser's view of it.
-const NOT_FOR_VENDORS: [HeaderName; 9] = [
-    header::AUTHORIZATION,
-    header::COOKIE,
-    header::FORWARDED,
-    header::ORIGIN,
-    header::PROXY_AUTHORIZATION,
-    header::REFERER,
-    HeaderName::from_static("x-csrf-token"),
-    HeaderName::from_static("x-csrftoken"),
-    HeaderName::from_static("x-xsrf-token"),
-];
+use crate::request::headers;
 
 /// Response headers that would act on our site on the vendor's behalf.
 const NOT_FOR_OUR_SITE: [HeaderName; 18] = [
@@ -50,9 +39,23 @@ impl Forwarding {
         self.routes.vendor_api()
     }
 
-    /// Removes the app's headers from the request and sets the route's.
-    pub(super) fn leave_for_vendor(&self, who: &Who, headers: &mut HeaderMap) {
-        for name in &NOT_FOR_VENDORS {
+    /// Leaves what describes the request itself, and what the settings name, and sets the
+    /// route's headers. The vendor would act on others with our key: on another method,
+    /// another account.
+    pub(super) fn leave_for_vendor(
+        &self,
+        vendor: &VendorApi,
+        who: &Who,
+        purpose: Purpose,
+        headers: &mut HeaderMap,
+    ) {
+        let goes = |name: &HeaderName| {
+            headers::is_for_anyone(name)
+                || vendor.passes(name)
+                || (purpose == Purpose::Upgrade && headers::is_of_upgrade(name))
+        };
+        let others: Vec<HeaderName> = headers.keys().filter(|name| !goes(name)).cloned().collect();
+        for name in &others {
             headers.remove(name);
         }
         for (name, value) in self.route_headers(who) {

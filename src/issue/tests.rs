@@ -32,13 +32,13 @@ path = "/api/realtime"
 preset = "openai-realtime"
 key = "sk-canary"
 limit = "3/minute"
-url = "http://vendor.test/v1/realtime/client_secrets"
+url = "https://vendor.test/v1/realtime/client_secrets"
 params = { expires_after = { anchor = "created_at", seconds = 600 }, session = { type = "realtime" } }
 [token.docs]
 path = "/api/docs"
 preset = "tiptap-collab"
 key = "canary-tiptap"
-grant = { url = "http://app.test/internal/grants", timeout = "2s" }
+grant = { url = "https://app.test/internal/grants", timeout = "2s" }
 params.allowedDocumentNames = "{grant.documents}"
 "#;
 

@@ -98,6 +98,7 @@ fn build(
         fields: reads.session.into_iter().collect(),
         keys: keys.iter().map(|key| key.kid().map(str::to_owned)).collect(),
         published,
+        secrets: keys.iter().flat_map(KeyTable::secrets).cloned().collect(),
         statuses,
         fingerprint,
     })

@@ -5,7 +5,8 @@ use crate::document::{At, FromNode};
 /// Fixed sets that make a text safe inside another text.
 #[derive(Clone, Copy)]
 pub(crate) enum Safe {
-    /// Nothing a vendor reads as a wildcard, a URI template or a line end.
+    /// Nothing a vendor reads as a wildcard, a URI template or a line end; and no level of
+    /// a topic that is a wildcard by itself (`+`, `#`, `>`).
     Literal,
     /// Letters, digits and `_ - . @ :`.
     Word,
@@ -15,10 +16,17 @@ impl Safe {
     /// Whether the text is not empty and consists of the set's characters.
     pub(crate) fn holds(self, text: &str) -> bool {
         !text.is_empty()
-            && text.chars().all(|c| match self {
-                Self::Literal => !c.is_control() && !"*?[]{}\\".contains(c),
-                Self::Word => c.is_ascii_alphanumeric() || "_-.@:".contains(c),
-            })
+            && match self {
+                Self::Literal => {
+                    text.chars().all(|c| !c.is_control() && !"*?[]{}\\".contains(c))
+                        && !text
+                            .split(['/', '.', ':'])
+                            .any(|level| matches!(level, "+" | "#" | ">"))
+                }
+                Self::Word => {
+                    text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.@:".contains(c))
+                }
+            }
     }
 }
 
@@ -113,6 +121,18 @@ pub(crate) fn between_stars(runs: &[String], text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_literal_is_no_wildcard_of_any_vendor() {
+        for text in ["alice", "a+b@example.com", "Zo\u{eb}", "a b", "#1", "a/b:c"] {
+            assert!(Safe::Literal.holds(text), "{text}");
+        }
+        for text in
+            ["", "*", "a*", "a?", "[a]", "{x}", "a\\b", "a\nb", "+", "#", ">", "a/#", "a.+.b"]
+        {
+            assert!(!Safe::Literal.holds(text), "{text}");
+        }
+    }
 
     #[test]
     fn character_sets_have_ranges_and_a_literal_dash() {

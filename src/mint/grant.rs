@@ -12,16 +12,21 @@ use serde_json::Value;
 use super::error::MintError;
 use super::json::text_of;
 use super::layered_table::LayeredTable;
+use super::remote_url::{RemoteUrl, Unfit};
 use super::subject::Subject;
-use super::template::{self, Names, Scope, Text};
+use super::template::{Names, Scope};
+
 use crate::base::text::encode_uri_component;
 use crate::base::url::Url;
 use crate::document::template_syntax::references;
-use crate::document::{At, OneOrMany};
+use crate::document::{At, Located, OneOrMany};
+use crate::request::headers::is_framing;
 
 /// The `grant` of a token: a GET to the app.
 pub struct GrantHook {
-    url: Text,
+    url: RemoteUrl,
+    /// The server, if what goes there can be read on the way.
+    readable: Option<Located<Url>>,
     /// Inputs only the app decides about and the address does not name itself.
     added: Vec<String>,
     /// Headers of the browser's request that go along.
@@ -48,28 +53,33 @@ impl GrantHook {
         let mut headers = vec![http::header::COOKIE];
         if let Some(at) = forward {
             let listed = at.read::<OneOrMany<String>>()?.0;
-            let parsed: Result<_, _> =
+            let parsed: Result<Vec<_>, _> =
                 listed.iter().map(|name| HeaderName::from_bytes(name.as_bytes())).collect();
             match parsed {
+                Ok(parsed) if parsed.iter().any(is_framing) => at.problem(
+                    "`forward` lists a header that says where a request goes or where it ends",
+                ),
                 Ok(parsed) => headers = parsed,
                 Err(_) => at.problem("`forward` lists names of headers such as \"cookie\""),
             }
         }
-        let (url, added) = address(&url?, names)?;
-        Some(Self { url, added, forward: headers, timeout })
+        let at = url?;
+        let (url, added) = address(&at, names)?;
+        let readable =
+            (!url.server().is_private()).then(|| Located::new(&at, url.server().clone()));
+        Some(Self { url, readable, added, forward: headers, timeout })
+    }
+
+    /// The server, if what goes there can be read on the way.
+    pub(crate) fn readable(&self) -> Option<&Located<Url>> {
+        self.readable.as_ref()
     }
 
     /// Where this user's grants are asked for.
     pub fn url(&self, subject: &Subject<'_>) -> Result<String, MintError> {
-        let absent = || MintError::bad_request("a part of the grant hook's address has no value");
-        let scope = Scope::before_minting(subject);
-        let mut url = self.url.encoded(&scope, encode_uri_component)?.ok_or_else(absent)?;
-        let path = url.split('?').next().unwrap_or_default();
-        if path.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err(MintError::bad_request(
-                "a part of the grant hook's address is a dot segment",
-            ));
-        }
+        let unfit =
+            |unfit: Unfit| unfit.into_error("the grant hook's address", MintError::BadRequest);
+        let mut url = self.url.render(&Scope::before_minting(subject)).map_err(unfit)?;
         for name in &self.added {
             let Some(value) = subject.inputs.get(name).and_then(text_of) else { continue };
             url.push(if url.contains('?') { '&' } else { '?' });
@@ -102,23 +112,14 @@ impl GrantHook {
 }
 
 /// The address as a template, and the inputs that are added to it.
-fn address(at: &At<'_>, names: &Names<'_>) -> Option<(Text, Vec<String>)> {
-    const EXPECTED: &str = r#"a URL such as "http://127.0.0.1:3000/grants?room={request.room}""#;
-    let text = at.text(EXPECTED)?;
+fn address(at: &At<'_>, names: &Names<'_>) -> Option<(RemoteUrl, Vec<String>)> {
     let references = references(at.node);
     let is_known = |root: &str| matches!(root, "request" | "session");
     if references.iter().any(|reference| !is_known(reference.root())) {
         at.problem("the address may name {request.…} and {session.…} only");
         return None;
     }
-    // A value the user chooses must not choose the server.
-    let server = text.split_once("://").map_or("", |(_, rest)| rest);
-    let server = server.split(['/', '?']).next().unwrap_or_default();
-    let literal = text.split('{').next().unwrap_or_default();
-    if server.contains('{') || Url::parse(literal).is_none() {
-        at.wrong(EXPECTED);
-        return None;
-    }
+    let url = RemoteUrl::from_node(at, names, "http://127.0.0.1:3000/grants?room={request.room}")?;
     let named: Vec<&str> = references
         .iter()
         .filter(|reference| reference.root() == "request")
@@ -126,5 +127,5 @@ fn address(at: &At<'_>, names: &Names<'_>) -> Option<(Text, Vec<String>)> {
         .collect();
     let open = names.inputs.left_to_the_app().filter(|name| !named.contains(name));
     let added = open.map(str::to_owned).collect();
-    Some((template::text(at, names)?, added))
+    Some((url, added))
 }

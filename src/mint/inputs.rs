@@ -201,7 +201,7 @@ impl Input {
         if allow.is_empty() && shape.is_none() && !has_grant {
             token.problem(format!(
                 "`request.{name}.allow` is missing: without it any signed-in user may name any \
-                 value; write allow = [\"{{session.org_id}}-*\"], or allow = [\"*\"] if that is \
+                 value; write allow = [\"{{session.org_id}}:*\"], or allow = [\"*\"] if that is \
                  what you want, or let the app decide with `grant`"
             ));
         }

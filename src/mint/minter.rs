@@ -24,6 +24,7 @@ use super::user_ids::UserIds;
 use crate::base::clock::Now;
 use crate::base::digest::Digest;
 use crate::base::json_path::JsonPath;
+use crate::base::secret::Secret;
 
 /// One `[token.NAME]`, ready to mint.
 pub struct Minter {
@@ -41,6 +42,8 @@ pub struct Minter {
     /// The names of its keys; the first one signs.
     pub(super) keys: Vec<Option<String>>,
     pub(super) published: PublishedKeys,
+    /// Everything secret about its keys.
+    pub(super) secrets: Vec<Secret>,
     pub(super) statuses: Statuses,
     pub(super) fingerprint: Fingerprint,
 }
@@ -101,6 +104,20 @@ impl Minter {
     /// The names of its keys, where they have one; the first one signs.
     pub fn kids(&self) -> &[Option<String>] {
         &self.keys
+    }
+
+    /// Everything secret about its keys.
+    pub(crate) fn secrets(&self) -> &[Secret] {
+        &self.secrets
+    }
+
+    /// The algorithm and signature (base64url) of its private key, if it has one: whoever
+    /// believes it would believe a token.
+    pub(crate) fn proof(&self, message: &[u8]) -> Option<(String, String)> {
+        match &self.mechanism {
+            Mechanism::Exchange(_) | Mechanism::Hmac(_) => None,
+            Mechanism::Jwt(jwt) => jwt.proof(message),
+        }
     }
 
     /// A digest over everything that can change the token.

@@ -1,9 +1,10 @@
-//! Patterns a request input must match, such as `{session.org_id}-*`.
+//! Patterns a request input must match, such as `{session.org_id}:*`.
 
 use std::borrow::Cow;
 
 use super::charset::{Safe, between_stars};
 use super::json::text_of;
+use super::separation::{self, Ends, Unseparated};
 use crate::base::json_path::JsonPath;
 use crate::document::template_syntax::{Piece, pieces};
 use crate::document::{At, FromNode};
@@ -16,7 +17,13 @@ pub(crate) struct Pattern(Vec<Vec<Part>>);
 
 #[derive(Clone)]
 enum Part {
+    Field(Field, Ends),
     Literal(String),
+}
+
+/// A field of the session.
+#[derive(Clone)]
+enum Field {
     Session(JsonPath),
     UserId,
 }
@@ -41,28 +48,32 @@ impl Pattern {
                     );
                 }
                 Piece::Reference(reference) => match (reference.root(), reference.rest()) {
-                    ("session", [field]) if field == "user_id" => Part::UserId,
+                    ("session", [field]) if field == "user_id" => {
+                        Part::Field(Field::UserId, Ends::default())
+                    }
                     ("session", rest) if !rest.is_empty() => {
-                        Part::Session(JsonPath::new(rest.to_vec()))
+                        let field = Field::Session(JsonPath::new(rest.to_vec()));
+                        Part::Field(field, Ends::default())
                     }
                     _ => return Err("a pattern may use {session.…} only".into()),
                 },
             };
             runs.last_mut().into_iter().for_each(|run| run.push(part.clone()));
         }
+        separate(&mut runs).map_err(|_| Unseparated::MESSAGE)?;
         Ok(Self(runs))
     }
 
     /// The session fields it compares with.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &JsonPath> {
         self.0.iter().flatten().filter_map(|part| match part {
-            Part::Literal(_) | Part::UserId => None,
-            Part::Session(path) => Some(path),
+            Part::Field(Field::Session(path), _) => Some(path),
+            Part::Field(Field::UserId, _) | Part::Literal(_) => None,
         })
     }
 
-    /// Whether the whole of `text` matches. A session field that is absent, empty
-    /// or holds a wildcard matches nothing.
+    /// Whether the whole of `text` matches. A session field that is absent or empty, or
+    /// that holds a wildcard or the character that ends it, matches nothing.
     pub(crate) fn matches(&self, text: &str, identity: &Identity) -> bool {
         let runs: Option<Vec<String>> =
             self.0.iter().map(|run| run.iter().map(|part| part.text(identity)).collect()).collect();
@@ -72,18 +83,42 @@ impl Pattern {
 
 impl Part {
     fn text<'a>(&'a self, identity: &'a Identity) -> Option<Cow<'a, str>> {
-        let text = match self {
+        let (field, ends) = match self {
+            Self::Field(field, ends) => (field, ends),
             Self::Literal(literal) => return Some(literal.into()),
-            Self::Session(path) => text_of(path.find(identity.session())?)?,
-            Self::UserId => identity.user_id().into(),
         };
-        Safe::Literal.holds(&text).then_some(text)
+        let text = match field {
+            Field::Session(path) => text_of(path.find(identity.session())?)?,
+            Field::UserId => identity.user_id().into(),
+        };
+        (Safe::Literal.holds(&text) && ends.admit(&text)).then_some(text)
     }
+}
+
+/// Gives every field the characters that end it.
+fn separate(runs: &mut [Vec<Part>]) -> Result<(), Unseparated> {
+    let mut pieces = Vec::new();
+    for (index, run) in runs.iter().enumerate() {
+        if index > 0 {
+            pieces.push(separation::Piece::Any);
+        }
+        pieces.extend(run.iter().map(|part| match part {
+            Part::Field(..) => separation::Piece::Field,
+            Part::Literal(literal) => separation::Piece::Literal(literal),
+        }));
+    }
+    let found = separation::ends(&pieces)?;
+    let fields = runs.iter_mut().flatten().filter_map(|part| match part {
+        Part::Field(_, ends) => Some(ends),
+        Part::Literal(_) => None,
+    });
+    fields.zip(found).for_each(|(ends, found)| *ends = found);
+    Ok(())
 }
 
 impl FromNode for Pattern {
     fn read(at: &At<'_>) -> Option<Self> {
-        let text = at.text(r#"a pattern such as "{session.org_id}-*""#)?;
+        let text = at.text(r#"a pattern such as "{session.org_id}:*""#)?;
         Self::parse(text).map_err(|wrong| at.problem(wrong)).ok()
     }
 }
@@ -116,6 +151,40 @@ mod tests {
             assert!(!matches("{session.org_id}-*", &format!("{org}-x"), org), "{org}");
         }
         assert!(!matches("{session.missing}-*", "-x", "acme"));
+    }
+
+    #[test]
+    fn a_field_that_holds_the_character_which_ends_it_matches_nothing() {
+        for (pattern, text, org) in [
+            ("{session.org_id}-*", "acme-corp-x", "acme-corp"),
+            ("{session.org_id}:room:*", "a:b:room:x", "a:b"),
+            ("*-{session.org_id}", "x-acme-corp", "acme-corp"),
+            ("x-*-{session.org_id}", "x-1-acme-corp", "acme-corp"),
+            ("{session.org_id}/{session.user_id}", "a/b/u1", "a/b"),
+            ("room:{session.org_id}.*", "room:a.b.x", "a.b"),
+        ] {
+            assert!(!matches(pattern, text, org), "{pattern} {org}");
+        }
+        for (pattern, text, org) in [
+            ("{session.org_id}:*", "acme-corp:x:y", "acme-corp"),
+            ("private-{session.org_id}", "private-a-b", "a-b"),
+            ("private-{session.org_id}-x", "private-a-b-x", "a-b"),
+            ("{session.user_id}/{session.org_id}", "u1/a/b", "a/b"),
+        ] {
+            assert!(matches(pattern, text, org), "{pattern} {org}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_nothing_ends_is_no_pattern() {
+        for text in [
+            "{session.org_id}*",
+            "*{session.org_id}",
+            "room-{session.org_id}*",
+            "{session.org_id}{session.user_id}",
+        ] {
+            assert!(Pattern::parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Tests of whole tokens: every vector, every promise about a preset.
 
+mod apart;
 mod behaviour;
 mod cache;
 mod config;

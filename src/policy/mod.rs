@@ -3,10 +3,10 @@
 //! One file per table; `rules` puts them together. Nothing here changes after it has
 //! been read.
 
-mod claims;
 mod header;
 mod html_placeholder;
 mod identity;
+mod key_uses;
 mod route;
 mod route_set;
 mod rules;

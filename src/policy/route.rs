@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::claims::Claims;
 use super::header::{self, HeaderTemplate};
 use super::html_placeholder::{self, Placeholder};
 use super::sign_in::SignIn;
@@ -11,6 +10,7 @@ use super::vendor_api::VendorApi;
 use crate::document::{At, FromNode, OneOrMany, Table};
 use crate::limit::Limit;
 use crate::request::path::Pattern;
+use crate::session::Claims;
 use crate::upstream::Upstream;
 use http::Method;
 

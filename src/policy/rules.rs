@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::identity::{IdentityHeaders, read_identity};
+use super::key_uses;
 use super::route::{self, Route};
 use super::session::{self, SessionSource};
 use super::token::{self, TokenRoute, WebOrigin, read_presets, read_tokens};
@@ -18,6 +19,7 @@ use http::Method;
 
 use crate::mint::well_known::{Discovery, Published};
 use crate::request::headers::ReservedHeaders;
+use crate::request::hosts::Hosts;
 use crate::request::path::Pattern;
 use crate::request::rules::{Asked, Home, Met, Rules, Unfit};
 use crate::request::view::{Limits, RequestView};
@@ -33,6 +35,7 @@ pub struct Policy {
     pub identity: IdentityHeaders,
     pub managed: ReservedHeaders,
     pub trusted: Trusted,
+    pub(crate) hosts: Hosts,
     pub upstreams: Vec<Arc<Upstream>>,
     /// The upstreams that are vendor APIs.
     vendor_apis: Vec<Arc<VendorApi>>,
@@ -73,7 +76,12 @@ impl crate::request::rules::Rule for Rule {
 
 impl Policy {
     /// Reads the tables that make up the policy from the top-level table.
-    pub fn from_table(top: &mut Table<'_>, trusted: Trusted, limits: Limits) -> Option<Self> {
+    pub(crate) fn from_table(
+        top: &mut Table<'_>,
+        trusted: Trusted,
+        hosts: Hosts,
+        limits: Limits,
+    ) -> Option<Self> {
         let sources = session::read_sources(top);
         let presets = read_presets(top);
         let tokens = read_tokens(top, &presets);
@@ -86,6 +94,10 @@ impl Policy {
             &vendor_apis,
         );
         let identity = read_identity(top);
+        if let (Some(sources), Some(upstreams)) = (&sources, &upstreams) {
+            key_uses::check_secrets(top, sources, &tokens);
+            key_uses::check_addresses(top, sources, &tokens, upstreams);
+        }
         if let (true, Some(token)) = (sources.as_ref().is_some_and(Vec::is_empty), tokens.first()) {
             let token = &token.name;
             top.missing("session", &format!(", but token.{token} needs to know who is signed in; write [session] with its `kind`"));
@@ -110,6 +122,7 @@ impl Policy {
             identity,
             managed,
             trusted,
+            hosts,
             upstreams: upstreams?,
             vendor_apis,
             discovery,

@@ -7,7 +7,7 @@ use http::Method;
 
 use crate::base::secret::Secrets;
 use crate::base::url::Url;
-use crate::document::{At, FromNode, Node, OneOrMany, Problems, Table};
+use crate::document::{At, FromNode, Located, Node, OneOrMany, Problems, Table};
 use crate::request::path::Pattern;
 use crate::session::{Source, StoreSettings};
 
@@ -17,6 +17,8 @@ pub struct SessionSource {
     /// Its kind, with a number if several sources are of that kind.
     pub label: String,
     sign_out: Vec<SignOut>,
+    /// Where the app is asked, if its cookies could be read on the way.
+    pub(super) readable: Option<Located<Url>>,
 }
 
 /// A path at which the app ends the session, for one method or for any.
@@ -104,17 +106,33 @@ fn read_one(at: &At<'_>) -> Option<SessionSource> {
     {
         at.problem(error.to_string());
     }
-    let asked = source.remote_keys().map(|keys| keys.url()).or_else(|| source.asked_url());
-    if asked.is_some_and(|url| Url::parse(url).is_none()) {
-        at.problem(
-            "found a URL that cannot be asked; write https://HOST[:PORT]/PATH, no credentials",
-        );
-    }
+    let readable = check_url(at, &source);
     Some(SessionSource {
         label: source.kind().to_owned(),
         source,
         sign_out: sign_out.unwrap_or_default(),
+        readable,
     })
+}
+
+/// Checks the URL that is asked for keys, or at which the app is asked; keys must not be
+/// replaced on the way.
+fn check_url(at: &At<'_>, source: &Source) -> Option<Located<Url>> {
+    let keys = source.remote_keys().map(|keys| keys.url());
+    let text = keys.or_else(|| source.asked_url())?;
+    let table = at.table()?;
+    let written = ["jwks_url", "certs_url", "url"].iter().find_map(|key| table.peek(key));
+    let at = written.unwrap_or_else(|| at.clone());
+    let Some(url) = Url::parse(text) else {
+        at.problem(
+            "found a URL that cannot be asked; write https://HOST[:PORT]/PATH, no credentials",
+        );
+        return None;
+    };
+    if keys.is_some() && !url.is_private() {
+        at.problem("the keys could be replaced on the way; write https://");
+    }
+    (keys.is_none() && !url.is_private()).then(|| Located::new(&at, url))
 }
 
 impl FromNode for SignOut {

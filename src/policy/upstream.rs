@@ -29,9 +29,14 @@ pub(super) fn read_upstreams(
         let mut table = at.table()?;
         let mut upstream = Upstream::from_table(name, &mut table);
         if let Some(upstream) = &mut upstream {
-            vendor_apis.extend(VendorApi::from_table(&mut table, upstream).map(Arc::new));
-            let passed = table.get::<OneOrMany<Passed>>("pass_headers").map(|many| many.0);
-            upstream.pass_headers = passed.into_iter().flatten().map(|Passed(name)| name).collect();
+            match VendorApi::from_table(&mut table, upstream) {
+                Some(vendor_api) => vendor_apis.push(Arc::new(vendor_api)),
+                None => {
+                    let passed = table.get::<OneOrMany<Passed>>("pass_headers");
+                    let passed = passed.map(|many| many.0).unwrap_or_default();
+                    upstream.pass_headers = passed.into_iter().map(|Passed(name)| name).collect();
+                }
+            }
         }
         // Where `servers` is wrong, `keys` has not been looked at.
         table.take("keys");

@@ -5,18 +5,20 @@
 //! reaches no other server. It travels encrypted to a server whose certificate is
 //! checked, or stays on this machine.
 
-use std::net::IpAddr;
+use http::{HeaderName, HeaderValue};
 
-use http::HeaderValue;
-
+use crate::base::host::is_loopback;
 use crate::base::secret::Secret;
 use crate::document::{At, Table};
+use crate::request::headers;
 use crate::upstream::{Address, Upstream, Verify};
 
 /// An upstream with keys: a vendor's API, not the app.
 pub(crate) struct VendorApi {
     upstream: String,
     keys: Vec<(String, Secret)>,
+    /// Headers of the browser's that go there beside the usual ones.
+    pass_headers: Vec<HeaderName>,
 }
 
 impl VendorApi {
@@ -24,6 +26,8 @@ impl VendorApi {
     /// does not know ours.
     pub(super) fn from_table(table: &mut Table<'_>, upstream: &mut Upstream) -> Option<Self> {
         let at = table.take("keys")?;
+        let pass_headers = table.take("pass_headers");
+        let pass_headers = pass_headers.map(|at| read_pass_headers(&at)).unwrap_or_default();
         if upstream.name.is_empty() {
             at.problem("keys are for vendors, and this is the app; write [upstream.NAME]");
         }
@@ -44,11 +48,16 @@ impl VendorApi {
         if upstream.host.is_none() {
             upstream.host = own_name(&at, upstream);
         }
-        Some(Self { upstream: upstream.name.clone(), keys })
+        Some(Self { upstream: upstream.name.clone(), keys, pass_headers })
     }
 
     pub(crate) fn is(&self, upstream: &Upstream) -> bool {
         self.upstream == upstream.name
+    }
+
+    /// Whether the settings let this header of the browser's through.
+    pub(crate) fn passes(&self, name: &HeaderName) -> bool {
+        self.pass_headers.contains(name)
     }
 
     pub(super) fn key(&self, name: &str) -> Option<&Secret> {
@@ -65,6 +74,22 @@ impl VendorApi {
     }
 }
 
+/// Reads the names of headers that go to the vendor.
+fn read_pass_headers(at: &At<'_>) -> Vec<HeaderName> {
+    let name = |at: At<'_>| {
+        let text = at.text(r#"the name of a header such as "openai-beta""#)?;
+        let Ok(name) = HeaderName::try_from(text) else {
+            at.wrong(r#"the name of a header such as "openai-beta""#);
+            return None;
+        };
+        if headers::is_the_apps_own(&name) {
+            at.problem("this header is for the app or the gateway alone, and never leaves");
+        }
+        Some(name)
+    };
+    at.items().into_iter().filter_map(name).collect()
+}
+
 /// Reads a key that a header can carry.
 fn readable(at: &At<'_>) -> Option<Secret> {
     let secret = at.secret()?;
@@ -78,10 +103,7 @@ fn readable(at: &At<'_>) -> Option<Secret> {
 /// The key must not travel unencrypted.
 fn check_transport(at: &At<'_>, upstream: &Upstream) {
     let is_readable = |address: &Address| match address {
-        Address::Tcp { host, tls, .. } => {
-            let is_here = host.parse::<IpAddr>().map_or(host == "localhost", |ip| ip.is_loopback());
-            !tls && !is_here
-        }
+        Address::Tcp { host, tls, .. } => !tls && !is_loopback(host),
         Address::Unix(_) => false,
     };
     if upstream.servers().iter().any(|server| is_readable(server)) {

@@ -27,6 +27,11 @@ pub(crate) struct ForwardedHost<'h> {
 }
 
 impl<'h> ForwardedHost<'h> {
+    /// The port alone: the host is what stands in `Host`.
+    pub(crate) fn without_host(self) -> Self {
+        Self { host: None, ..self }
+    }
+
     /// The host with its port, `own` being what stands in `Host`.
     pub(crate) fn or(self, own: &'h str) -> Cow<'h, str> {
         let host = self.host.unwrap_or(Cow::Borrowed(own));

@@ -11,48 +11,11 @@ use memchr::memchr;
 use crate::base::text;
 use crate::request::client::Client;
 use crate::request::trace::{TRACEPARENT, TRACESTATE, Trace};
+use crate::request::untrusted;
 
 /// The header names that the configuration sets, folded.
 #[derive(Clone, Debug, Default)]
 pub struct ReservedHeaders(Vec<String>);
-
-/// Prefixes of headers that identify the client or the original request.
-const FAMILIES: [&str; 11] = [
-    "x-forwarded-",
-    "x-original-",
-    "x-rewrite-",
-    // Next.js takes these for its own. `X-Middleware-Prefetch` is no such field: without
-    // it a prefetch would run the page's code.
-    "x-middleware-subrequest",
-    "x-middleware-override-headers",
-    "x-middleware-request-",
-    "x-client-cert",
-    "x-ssl-client-",
-    "x-envoy-",
-    // Reserved for the gateway itself.
-    "x-portcullis-",
-    // Kubernetes ingresses describe the client's certificate with these.
-    "ssl-client-",
-];
-const NAMES: [&str; 16] = [
-    "x-middleware-invoke",
-    "x-middleware-next",
-    "x-middleware-redirect",
-    "x-middleware-rewrite",
-    "x-middleware-set-cookie",
-    "x-middleware-skip",
-    "forwarded",
-    "x-forwarded",
-    "x-real-ip",
-    "x-request-id",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "true-client-ip",
-    "client-cert",
-    "client-cert-chain",
-    // httpoxy: CGI turns it into the variable that names a proxy.
-    "proxy",
-];
 
 /// Room for the six headers that are always set and a few verified ones.
 const USUAL_ADDITIONS: usize = 10;
@@ -75,28 +38,23 @@ impl ReservedHeaders {
     fn claims(&self, name: &HeaderName, passed: &[HeaderName]) -> bool {
         let is_passed = passed.contains(name);
         let name = name.as_str();
+        if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return self.claims_folded(name);
+        }
         // Apps that fold `_` into `-` would see the header twice; browsers send none.
         if memchr(b'_', name.as_bytes()).is_some() {
             return !is_passed || self.claims_spelled(name);
         }
-        // No spelling changes where a name starts, and few start like these.
-        let known = match name.as_bytes().first() {
-            Some(b'c' | b'f' | b'p' | b's' | b't' | b'x') => true,
-            Some(first) => self.0.iter().any(|managed| managed.as_bytes().first() == Some(first)),
-            None => false,
-        };
-        known && self.claims_spelled(name)
+        self.claims_spelled(name)
     }
 
     fn claims_spelled(&self, name: &str) -> bool {
-        let is_folded = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        if is_folded { self.claims_folded(name) } else { self.claims_folded(&fold(name)) }
+        let folded = fold(name);
+        untrusted::is_look_alike(&folded) || self.claims_folded(&folded)
     }
 
     fn claims_folded(&self, name: &str) -> bool {
-        let reserved =
-            NAMES.contains(&name) || FAMILIES.iter().any(|start| name.starts_with(start));
-        reserved || self.0.iter().any(|managed| managed == name)
+        untrusted::is_untrusted(name) || self.0.iter().any(|managed| managed == name)
     }
 }
 
@@ -170,8 +128,34 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// Headers a rule may not set, because framing and routing depend on them.
+/// Headers that describe a request to whoever it is for, and frame it.
+pub(crate) fn is_for_anyone(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    ["accept", "expect", "host", "transfer-encoding", "user-agent"].contains(&name)
+        || name.starts_with("accept-")
+        || name.starts_with("content-")
+}
+
+/// Headers that hold the app's session or say what the gateway alone may say.
+pub(crate) fn is_the_apps_own(name: &HeaderName) -> bool {
+    is_reserved(name)
+        || [header::AUTHORIZATION, header::PROXY_AUTHORIZATION].contains(name)
+        || untrusted::is_untrusted(name.as_str())
+}
+
+/// Headers with which a request becomes a WebSocket.
+pub(crate) fn is_of_upgrade(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    ["connection", "upgrade"].contains(&name) || name.starts_with("sec-websocket-")
+}
+
+/// Headers a rule may not set, because framing, routing and sessions depend on them.
 pub(crate) fn is_reserved(name: &HeaderName) -> bool {
+    is_framing(name) || *name == header::COOKIE || name.as_str().contains(['_', '.'])
+}
+
+/// Headers that say which server a request is for, or where its body ends.
+pub(crate) fn is_framing(name: &HeaderName) -> bool {
     [
         header::HOST,
         header::CONNECTION,
@@ -180,10 +164,8 @@ pub(crate) fn is_reserved(name: &HeaderName) -> bool {
         header::TE,
         header::TRAILER,
         header::UPGRADE,
-        header::COOKIE,
     ]
     .contains(name)
-        || name.as_str().contains(['_', '.'])
 }
 
 #[cfg(test)]
@@ -226,6 +208,18 @@ mod tests {
             "SSL-Client-Subject-DN",
             "X.Portcullis.Assertion",
             "any_thing",
+            "X-HTTP-Method-Override",
+            "X.HTTP.Method.Override",
+            "X-Host",
+            "X.Host",
+            "X~Sendfile~Type",
+            "CF.Connecting.IP",
+            "Content.Length",
+            "Transfer.Encoding",
+            "Transfer~Encoding",
+            "Cookie.",
+            "Authorization!",
+            "Host.",
         ] {
             let name: HeaderName = name.parse().unwrap();
             assert!(managed().claims(&name, &[]), "{name}");
@@ -238,6 +232,11 @@ mod tests {
             "x-auth-user2",
             "content-type",
             "proxy-x",
+            "x-auth-token",
+            "x-api-key",
+            "cookie2",
+            "authorization",
+            "content-length",
             "x-middleware-prefetch",
             "x-middleware-preflight",
         ] {

@@ -26,6 +26,8 @@ pub enum Refusal {
     Full,
     IssuerFailed,
     MethodNotAllowed(String),
+    /// The request is for a host that is not listed.
+    Misdirected,
     NotAllowed,
     NotSignedIn,
     SessionExpired,
@@ -99,6 +101,9 @@ impl Refusal {
                 Code::MethodNotAllowed,
                 "this address does not answer to that method",
             ),
+            Self::Misdirected => {
+                (StatusCode::MISDIRECTED_REQUEST, Code::Misdirected, "this host is not served here")
+            }
             Self::NotAllowed => {
                 (StatusCode::FORBIDDEN, Code::NotAllowed, "the signed-in user may not do this")
             }
@@ -184,6 +189,7 @@ impl Refusal {
             Self::BadRequest(_)
             | Self::CrossSite
             | Self::IssuerFailed
+            | Self::Misdirected
             | Self::NotAllowed
             | Self::NotSignedIn
             | Self::SessionExpired
@@ -281,7 +287,8 @@ mod tests {
                 Refusal::CrossSite => Refusal::Full,
                 Refusal::Full => Refusal::IssuerFailed,
                 Refusal::IssuerFailed => Refusal::MethodNotAllowed("GET, POST".into()),
-                Refusal::MethodNotAllowed(_) => Refusal::NotAllowed,
+                Refusal::MethodNotAllowed(_) => Refusal::Misdirected,
+                Refusal::Misdirected => Refusal::NotAllowed,
                 Refusal::NotAllowed => Refusal::NotSignedIn,
                 Refusal::NotSignedIn => Refusal::SessionExpired,
                 Refusal::SessionExpired => Refusal::Timeout,

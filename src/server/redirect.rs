@@ -76,6 +76,9 @@ impl Redirect {
         })?;
         let host = head.headers.get(header::HOST).or(normalised.host.as_ref());
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+        if !self.live.policy().hosts.admit(host) {
+            return Err(Refusal::Misdirected);
+        }
         let target = normalised.target.as_deref().unwrap_or_else(|| head.raw_path());
         let target = std::str::from_utf8(target).unwrap_or_default();
         if is_doubtful(target.split('?').next().unwrap_or_default()) {

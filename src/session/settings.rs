@@ -16,6 +16,7 @@ use crate::document::{At, FromNode, Table, Value, Wait, one_of};
 pub(crate) struct Settings<'s, 'a> {
     table: &'s mut Table<'a>,
     fingerprint: Digester,
+    secrets: Vec<Secret>,
 }
 
 /// A duration in seconds: `604800`, or a text such as `"7d"`. The formats'
@@ -36,12 +37,12 @@ impl<'s, 'a> Settings<'s, 'a> {
         let mut fingerprint = Digester::default();
         let settings = table.at().node.to_json().to_string();
         fingerprint.add_sized(settings.as_bytes());
-        Self { table, fingerprint }
+        Self { table, fingerprint, secrets: Vec::new() }
     }
 
-    /// A digest over every setting and the content of every secret read.
-    pub(crate) fn fingerprint(self) -> Digest {
-        self.fingerprint.finish()
+    /// A digest over every setting and the content of every secret read, and the secrets.
+    pub(crate) fn finish(self) -> (Digest, Vec<Secret>) {
+        (self.fingerprint.finish(), self.secrets)
     }
 
     pub(crate) fn table(&mut self) -> &mut Table<'a> {
@@ -221,6 +222,7 @@ impl<'s, 'a> Settings<'s, 'a> {
     fn resolve(&mut self, at: &At<'_>) -> Option<Secret> {
         let secret = at.secret()?;
         self.fingerprint.add(secret.digest().bytes());
+        self.secrets.push(secret.clone());
         Some(secret)
     }
 }
@@ -238,6 +240,16 @@ impl StoreTable<'_> {
 
     pub(crate) fn text(&mut self, key: &'static str, default: &str) -> String {
         self.table.get(key).unwrap_or_else(|| default.to_owned())
+    }
+
+    /// As `text`, where absence and an empty text are problems.
+    pub(crate) fn needed_text(&mut self, key: &'static str, hint: &str) -> String {
+        let Some(at) = self.table.take_needed(key, hint) else { return String::new() };
+        let text: String = at.read().unwrap_or_default();
+        if text.is_empty() {
+            at.problem(format!("found an empty text; write {hint}"));
+        }
+        text
     }
 
     pub(crate) fn get<T: FromNode>(&mut self, key: &'static str) -> Option<T> {

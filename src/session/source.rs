@@ -11,9 +11,11 @@ use super::format::{self, Compiled, SessionKind};
 use super::identity::{Identity, OpenedSession};
 use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
+use super::required_claims::Claims;
 use super::settings::Settings;
 use super::store::{Check, Question, StoreAnswer, StoreSettings};
 use crate::base::digest::Digest;
+use crate::base::secret::Secret;
 use crate::document::{Table, shown};
 
 /// Largest stored session, in bytes: more than any app keeps, too little to keep a
@@ -36,6 +38,8 @@ pub struct Source {
     user_id: Pointer,
     /// Stands before every user id, so that equal ids of several sources differ.
     user_prefix: String,
+    require: Claims,
+    secrets: Vec<Secret>,
     fingerprint: Digest,
 }
 
@@ -48,9 +52,10 @@ impl Source {
         let compiled = (kind.read)(&mut settings);
         let user_id = read_user_id(&mut settings, compiled.as_ref());
         let user_prefix = read_user_prefix(&mut settings);
+        let require = settings.get("require").unwrap_or_default();
         let (compiled, user_id) = (compiled?, user_id?);
-        let fingerprint = settings.fingerprint();
-        Some(Self { kind, compiled, user_id, user_prefix, fingerprint })
+        let (fingerprint, secrets) = settings.finish();
+        Some(Self { kind, compiled, user_id, user_prefix, require, secrets, fingerprint })
     }
 
     pub fn kind(&self) -> &'static str {
@@ -143,6 +148,20 @@ impl Source {
         let sent = self.sent(cookies);
         let asks_app = self.asked_url().is_some();
         diagnose::hints(Refusal { kind: self.kind, sent, rejected, asks_app })
+    }
+
+    /// Whether a token with this secret could be a session: it is a secret of the app's
+    /// sessions too, however either is written down.
+    pub(crate) fn shares(&self, secret: &Secret) -> bool {
+        let readings = secret.readings();
+        self.secrets.iter().flat_map(Secret::readings).any(|own| readings.contains(&own))
+    }
+
+    /// Whether this signature (base64url) under an algorithm would pass for one of the
+    /// app's own.
+    pub(crate) fn believes(&self, message: &[u8], signature: &str, algorithm: &str) -> bool {
+        let keys = self.compiled.fixed_keys.as_ref();
+        keys.is_some_and(|keys| keys.believe(message, signature, algorithm))
     }
 
     /// The store to ask, if this source's sessions live in one.
@@ -314,6 +333,10 @@ impl Source {
         let OpenedSession { session, expires_at } = opened;
         if let Some(end) = expires_at.filter(|&end| end <= now) {
             return Err(Rejected::expired(end, now));
+        }
+        if !self.require.admit(&session) {
+            let detail = "the session does not hold what `require` asks for";
+            return Err(Rejected::new(Reason::WrongPurpose, detail));
         }
         let user_id = self.user_id.user_id(&session).ok_or_else(|| {
             let members = members(&session);

@@ -260,6 +260,19 @@ pub(super) fn check_id(id: &str) -> Result<(), Rejected> {
     check_signed_id(id)
 }
 
+/// As `check_id`, for an unsigned id that becomes part of a key in Redis, where other
+/// things have keys too: `more` are the characters some framework's ids have beside
+/// letters, digits, `-` and `_`.
+pub(super) fn check_key_id(id: &str, more: &str) -> Result<(), Rejected> {
+    check_id(id)?;
+    if id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c) || more.contains(c)) {
+        return Ok(());
+    }
+    Err(Rejected::malformed(
+        "the session id has other characters than letters, digits, `-` and `_`",
+    ))
+}
+
 /// As `check_id`, for an id the app has signed: it may be as short as the app
 /// likes.
 pub(super) fn check_signed_id(id: &str) -> Result<(), Rejected> {

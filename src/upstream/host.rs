@@ -10,6 +10,13 @@ use crate::document::{At, FromNode};
 pub struct Host(String);
 
 impl Host {
+    /// A host name without a port; `None` if the text is not one.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let name = bare(text);
+        let fits = is_host(text.as_bytes()) && !name.is_empty() && text.len() - name.len() <= 1;
+        fits.then(|| Self(name.to_ascii_lowercase()))
+    }
+
     /// Whether a request's `Host` is this one, in any case, with or without a port or
     /// the final dot of a full name.
     pub fn is(&self, host: &str) -> bool {
@@ -20,14 +27,11 @@ impl Host {
 impl FromNode for Host {
     fn read(at: &At<'_>) -> Option<Self> {
         const EXPECTED: &str = r#"a host name without a port, such as "app.example.com""#;
-        let text = at.text(EXPECTED)?;
-        let name = bare(text);
-        let fits = is_host(text.as_bytes()) && !name.is_empty();
-        if !fits || text.len() - name.len() > 1 {
+        let host = Self::parse(at.text(EXPECTED)?);
+        if host.is_none() {
             at.wrong(EXPECTED);
-            return None;
         }
-        Some(Self(name.to_ascii_lowercase()))
+        host
     }
 }
 

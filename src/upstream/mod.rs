@@ -17,6 +17,7 @@ mod tests;
 
 pub(crate) use address::Address;
 pub(crate) use endpoint::{Endpoint, EndpointState, InUse, ProbeResult, Target};
+pub(crate) use host::Host;
 pub(crate) use options::{Health, Verify};
 pub(crate) use pool::{Pools, Unreachable};
 pub(crate) use prefixes::Prefixes;

@@ -29,11 +29,11 @@ after(async () => {
 const promise = (sentence, work) => test(sentence, { timeout: 60_000 }, work);
 
 promise("LiveKit's TokenSource.endpoint gets a token for the room asked for, as who is signed in", async () => {
-  const { serverUrl, participantToken } = await client("livekit", "acme-standup");
+  const { serverUrl, participantToken } = await client("livekit", "acme:standup");
   assert.equal(serverUrl, "wss://your-project.livekit.cloud");
   const { payload } = await verified(participantToken, { algorithm: "HS256", key: secrets.LIVEKIT_API_SECRET });
   assert.equal(payload.sub, USER, "what the browser says it is called is ignored");
-  assert.equal(payload.video.room, "acme-standup");
+  assert.equal(payload.video.room, "acme:standup");
 });
 
 promise("LiveKit's TokenSource.endpoint is refused a room of another organisation", async () => {
@@ -57,7 +57,7 @@ for (const method of ["GET", "POST"]) {
 
 promise("pusher-js joins the user's own channel and a presence channel as who is signed in", async () => {
   assert.equal(await client("pusher", `private-user-${USER}`), "subscribed");
-  assert.equal(await client("pusher", "presence-acme-lobby"), USER);
+  assert.equal(await client("pusher", "presence-acme_lobby"), USER);
 });
 
 promise("pusher-js is refused another user's channel with the status it reports", async () => {
@@ -99,9 +99,9 @@ for (const endpoint of ["/api/liveblocks-auth", "/api/liveblocks-identify"]) {
 
 promise("after signing out each client is told so in its own way", async () => {
   await context.clearCookies();
-  assert.match((await client("livekit", "acme-standup")).refused, /received 401/);
+  assert.match((await client("livekit", "acme:standup")).refused, /received 401/);
   assert.equal((await client("ably", "/api/ably-token", "GET")).statusCode, 401);
-  assert.equal((await client("pusher", "presence-acme-lobby")).statusCode, 401);
+  assert.equal((await client("pusher", "presence-acme_lobby")).statusCode, 401);
   assert.match((await client("ckeditor")).refused, /token-cannot-download-new-token/);
   assert.equal((await client("liveblocks", "/api/liveblocks-auth", "acme:board")).refused, "disconnected");
 });

@@ -217,6 +217,9 @@ fn a_trusted_proxy_says_which_host_was_asked_and_nobody_else_does() {
             .header("Origin", "https://app.test");
         setup.start().ask(&request).status
     };
-    assert_eq!(ask(Setup::new(&app).server("trusted_proxies = [\"127.0.0.1\"]")), 200);
+    let proxies = "trusted_proxies = [\"127.0.0.1\"]";
+    let believed = format!("{proxies}\ntrust_forwarded_host = true");
+    assert_eq!(ask(Setup::new(&app).server(&believed)), 200);
+    assert_eq!(ask(Setup::new(&app).server(proxies)), 403, "many proxies pass on the client's");
     assert_eq!(ask(Setup::new(&app)), 403);
 }

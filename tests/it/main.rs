@@ -39,6 +39,7 @@ mod issuer;
 mod jwks;
 mod jwt_abuse;
 mod kept;
+mod keys;
 mod least_rate;
 mod lifecycle;
 mod limit;

@@ -60,7 +60,7 @@ fn an_app_that_names_its_answer_is_not_overruled() {
 fn what_proxies_say_is_read_from_the_right_as_far_as_they_are_trusted() {
     const ORIGIN: &str = "https://public.example";
     let app = App::start();
-    let trusted = "trusted_proxies = [\"127.0.0.0/8\"]";
+    let trusted = "trusted_proxies = [\"127.0.0.0/8\"]\ntrust_forwarded_host = true";
     let gateway = Setup::new(&app).server(trusted).start();
     let two = "203.0.113.9, 127.0.0.2";
     // The fields, and whether the origin is the site's own.

@@ -37,7 +37,7 @@ fn secrets(block: &str) -> Vec<(String, String)> {
         "CLERK_PUBLISHABLE_KEY" => format!("pk_test_{}", STANDARD.encode("clerk.app.test$")),
         "CONVEX_KEY" => include_str!("../fixtures/tokens/keys/ec-p256-pkcs8.pem").to_owned(),
         "DATABASE_URL" => "postgres://u@127.0.0.1:1/app".to_owned(),
-        "OWN_API_KEY" => "OWN_kid_only-for-this-test-0123456789abcdef".to_owned(),
+        "OWN_API_KEY" => "OWN_kid_another-for-this-test-0123456789abc".to_owned(),
         "REDIS_URL" => "redis://127.0.0.1:1".to_owned(),
         "SESSION_KEY" => "0".repeat(32),
         name => format!("only-for-this-test-0123456789abcdef-{name}"),

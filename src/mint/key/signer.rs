@@ -92,7 +92,7 @@ impl PrivateKey {
     }
 
     /// The algorithm's name in headers and key sets (RFC 7518 section 3.1).
-    pub(super) fn algorithm(&self) -> String {
+    pub(in crate::mint) fn algorithm(&self) -> String {
         format!("{:?}", self.algorithm)
     }
 

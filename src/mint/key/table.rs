@@ -58,6 +58,15 @@ impl KeyTable {
         self.members.push(("kid".to_owned(), Member::Public(kid.to_owned())));
     }
 
+    /// Every secret of this key.
+    pub(in crate::mint) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let signing = self.signing.iter().map(|(_, secret)| secret);
+        signing.chain(self.members.iter().filter_map(|(_, held)| match held {
+            Member::Public(_) => None,
+            Member::Secret(secret) => Some(secret),
+        }))
+    }
+
     /// Digests of all members, for the fingerprint.
     pub(in crate::mint) fn digests(&self) -> impl Iterator<Item = Digest> {
         let signing = self.signing.iter().map(|(_, secret)| secret.digest());

@@ -14,14 +14,16 @@ use crate::mint::error::MintError;
 use crate::mint::json::text_of;
 use crate::mint::key::{KeyUse, Publishing};
 use crate::mint::layered_table::LayeredTable;
+use crate::mint::remote_url::{RemoteUrl, Unfit};
 use crate::mint::response::Response;
 use crate::mint::template::{self, Names, Scope, SecretUse, Template, Text};
 use crate::mint::token::Call;
+use crate::request::headers::is_framing;
 use crate::session::Pointer;
 
 pub(in crate::mint) struct Exchange {
     method: Method,
-    url: Text,
+    url: RemoteUrl,
     query: Vec<(String, Template)>,
     headers: Vec<(HeaderName, Text)>,
     body: Option<Template>,
@@ -84,11 +86,8 @@ impl Exchange {
 
     /// The request to make.
     pub(in crate::mint) fn call(&self, scope: &Scope<'_>) -> Result<Call, MintError> {
-        let absent = || MintError::not_allowed("a part of the issuer's address has no value");
-        let mut url = self.url.encoded(scope, encode_uri_component)?.ok_or_else(absent)?;
-        if url.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err(MintError::not_allowed("a part of the issuer's address is a dot segment"));
-        }
+        let unfit = |unfit: Unfit| unfit.into_error("the issuer's address", MintError::NotAllowed);
+        let mut url = self.url.render(scope).map_err(unfit)?;
         let mut separator = if url.contains('?') { '&' } else { '?' };
         for (name, template) in &self.query {
             let Some(value) = template.value(scope)? else { continue };
@@ -181,14 +180,15 @@ fn method(at: &At<'_>) -> Option<Method> {
     method
 }
 
-/// A URL's path may hold no secret: it ends up in the logs of every hop.
-fn url(at: &At<'_>, names: &Names<'_>) -> Option<Text> {
-    let text = at.text("a URL")?;
-    if !text.starts_with("https://") && !text.starts_with("http://") {
-        at.wrong("a URL that starts with https://");
+/// A URL's path may hold no secret: it ends up in the logs of every hop. The key goes
+/// along in the headers, so it is encrypted or stays on this machine.
+fn url(at: &At<'_>, names: &Names<'_>) -> Option<RemoteUrl> {
+    let url = RemoteUrl::from_node(at, names, "https://api.example.com/v1/token")?;
+    if !url.server().is_private() {
+        at.problem("the key would be sent unencrypted; write https://");
         return None;
     }
-    template::text(at, names)
+    Some(url)
 }
 
 fn pairs<T>(at: Option<&At<'_>>, read: impl Fn(&At<'_>) -> Option<T>) -> Option<Vec<(String, T)>> {
@@ -205,6 +205,12 @@ fn named_headers(headers: Vec<(String, Text)>, token: &At<'_>) -> Option<Vec<(He
             token.problem("`headers` holds a name that is no header name");
             return None;
         };
+        if is_framing(&name) {
+            token.problem(format!(
+                "`headers` sets `{name}`, which says where a request goes or where it ends"
+            ));
+            return None;
+        }
         named.push((name, text));
     }
     Some(named)

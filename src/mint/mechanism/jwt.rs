@@ -56,6 +56,17 @@ impl Header {
 }
 
 impl Jwt {
+    /// The algorithm and signature (base64url) of a private key.
+    pub(in crate::mint) fn proof(&self, message: &[u8]) -> Option<(String, String)> {
+        match &self.signer {
+            Signer::Private(key) => {
+                let signature = self.signer.sign(message).ok()?;
+                Some((key.algorithm(), URL_SAFE_NO_PAD.encode(signature)))
+            }
+            Signer::Shared(_) => None,
+        }
+    }
+
     pub(in crate::mint) const KEYS: [&str; 6] =
         ["claims", "cookie_path", "header", "reserved", "response", "typ"];
 

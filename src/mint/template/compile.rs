@@ -5,9 +5,11 @@ use serde_json::Value as Json;
 use super::expression::Position;
 use super::filter::Filter;
 use super::names::{Found, Names, Params};
+use super::separate::separate;
 use super::tree::{Entry, Guard, Part, Placeholder, Template, Text, ValueSource};
 use crate::document::template_syntax::{self, Presence, Reference};
 use crate::document::{At, Key, Value};
+use crate::mint::separation::{Ends, Unseparated};
 
 /// A part of a text with its filters understood.
 enum Piece {
@@ -41,6 +43,12 @@ pub(in crate::mint) fn value(at: &At<'_>, names: &Names<'_>) -> Option<Template>
 
 /// Compiles a value that must be a text.
 pub(in crate::mint) fn text(at: &At<'_>, names: &Names<'_>) -> Option<Text> {
+    separated(url_text(at, names)?, at)
+}
+
+/// As `text`, for a text whose values are encoded one by one: none can reach into what
+/// stands next to it.
+pub(in crate::mint) fn url_text(at: &At<'_>, names: &Names<'_>) -> Option<Text> {
     let text = at.text("a text in quotes")?;
     let pieces = parsed(text, at)?;
     // A value that is the whole text cannot break out of anything.
@@ -108,7 +116,7 @@ fn entry(key: &Key, at: &At<'_>, names: &Names<'_>, position: Position) -> Optio
     let value = value_in(at, names, names.expressions.under(position, &key.name))?;
     Some(match (name?, value) {
         (None, _) | (_, Template::Absent) => None,
-        (Some(name), value) => Some(Entry::Named { name, value }),
+        (Some(name), value) => Some(Entry::Named { name: separated(name, at)?, value }),
     })
 }
 
@@ -124,7 +132,7 @@ fn text_value(text: &str, at: &At<'_>, names: &Names<'_>, position: Position) ->
         Some(text) => match text.0.as_slice() {
             [] => Template::Fixed("".into()),
             [Part::Literal(literal)] => Template::Fixed(literal.as_str().into()),
-            _ => Template::Text(text),
+            _ => Template::Text(separated(text, at)?),
         },
     })
 }
@@ -178,6 +186,12 @@ fn parts(
                 continue;
             }
             Found::ValueSource(source) => source,
+            Found::Template(Template::Text(text))
+                if filters.is_empty() && reference.presence == Presence::Needed =>
+            {
+                parts.extend(text.0);
+                continue;
+            }
             Found::Template(template) => ValueSource::Inline(Box::new(template)),
         };
         let placeholder = placeholder(source, reference.presence, filters, guard);
@@ -187,13 +201,23 @@ fn parts(
     Some((!absent).then_some(Text(parts)))
 }
 
+/// The text with its fields kept apart from what stands next to them.
+fn separated(mut text: Text, at: &At<'_>) -> Option<Text> {
+    if separate(&mut text.0).is_err() {
+        at.problem(Unseparated::MESSAGE);
+        return None;
+    }
+    Some(text)
+}
+
 fn placeholder(
     source: ValueSource,
     presence: Presence,
     filters: Vec<Filter>,
     guard: Guard,
 ) -> Placeholder {
-    let mut placeholder = Placeholder { source, presence, filters, guard: Guard::Off };
+    let mut placeholder =
+        Placeholder { source, presence, filters, guard: Guard::Off, ends: Ends::default() };
     if placeholder.is_raw() {
         placeholder.guard = guard;
     }

@@ -10,11 +10,12 @@ mod filter;
 mod names;
 mod render;
 mod scope;
+mod separate;
 mod tree;
 
 pub(crate) use filter::Filter;
 
-pub(super) use compile::{params, text, value};
+pub(super) use compile::{params, text, url_text, value};
 pub(super) use expression::Expressions;
 pub(super) use names::{Names, Params, Reads, SecretUse};
 pub(super) use scope::Scope;

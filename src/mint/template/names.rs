@@ -262,7 +262,7 @@ impl Names<'_> {
         }
         self.token.problem(format!(
             "`request.{name}` is missing; say where it is read and what is allowed: \
-             request.{name} = {{ from = \"json:{name}\", allow = [\"{{session.org_id}}-*\"] }}"
+             request.{name} = {{ from = \"json:{name}\", allow = [\"{{session.org_id}}:*\"] }}"
         ));
         None
     }

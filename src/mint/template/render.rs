@@ -133,9 +133,10 @@ impl Placeholder {
             (Some(value), Presence::Optional) if empty(&value) => return Ok(None),
             (Some(value), Presence::Needed | Presence::Optional) => value,
         };
-        if !self.guard.admits(&value) {
+        if !self.admits(&value) {
             return Err(MintError::not_allowed(format!(
-                "{} is empty or holds a character that could act as a wildcard",
+                "{} is empty, or holds a character that could act as a wildcard or ends it in \
+                 this text",
                 self.source
             )));
         }

@@ -15,6 +15,7 @@ use crate::document::template_syntax::Presence;
 use crate::mint::charset::Safe;
 use crate::mint::error::MintError;
 use crate::mint::json::text_of;
+use crate::mint::separation::Ends;
 
 /// The template of a JSON value.
 #[derive(Clone)]
@@ -58,6 +59,8 @@ pub(in crate::mint) struct Placeholder {
     pub(super) presence: Presence,
     pub(super) filters: Vec<Filter>,
     pub(super) guard: Guard,
+    /// What ends it in a text that a vendor reads as many texts.
+    pub(super) ends: Ends,
 }
 
 /// The check on a value at a place where a vendor might read wildcards.
@@ -169,6 +172,16 @@ impl Text {
 }
 
 impl Placeholder {
+    /// Whether the value may stand at this place.
+    pub(super) fn admits(&self, value: &Value) -> bool {
+        self.guard.admits(value) && text_of(value).is_none_or(|text| self.ends.admit(&text))
+    }
+
+    /// Whether a field of the session passes through it unchanged.
+    pub(super) fn is_raw_field(&self) -> bool {
+        self.is_raw() && self.source.is_field()
+    }
+
     /// Whether text from outside passes through it unchanged.
     pub(super) fn is_raw(&self) -> bool {
         !self.filters.iter().any(|filter| filter.defuses()) && self.source.is_raw()
@@ -186,6 +199,19 @@ impl ValueSource {
                 template.descend(path).map(|found| Self::Inline(Box::new(found)))
             }
             _ => None,
+        }
+    }
+
+    /// Whether it is a field of the session. What a browser may name has patterns of its
+    /// own, and what the app grants is the app's word.
+    fn is_field(&self) -> bool {
+        match self {
+            Self::Inline(template) => match template.as_ref() {
+                Template::Value(placeholder) => placeholder.is_raw_field(),
+                _ => false,
+            },
+            Self::Session(_) | Self::UserId => true,
+            _ => false,
         }
     }
 

@@ -115,6 +115,71 @@ fn a_secret_may_not_stand_in_the_address() {
     assert!(text.contains("https://"), "{text}");
 }
 
+fn asking(url: &str) -> Value {
+    json!({
+        "kind": "exchange", "method": "POST", "url": url, "key": { "api_key": "hunter2" },
+        "headers": { "authorization": "Bearer {key.api_key}" },
+        "request": { "h": { "from": "query:h", "allow": "*" } },
+        "take": { "token": "/t" }, "response": { "t": "{token}" }, "ttl": "1m"
+    })
+}
+
+#[test]
+fn nobody_but_the_operator_chooses_the_server_that_gets_the_key() {
+    for url in [
+        "https://{request.h}/t",
+        "https://api.example.com{request.h}/t",
+        "https://api.example.com:{request.h}/t",
+        "https://api.{session.org_id}.example.com/t",
+        "https://api.example.com@{request.h}/t",
+        "https://{session.org_id}@api.example.com/t",
+        "https://{key.api_key}.example.com/t",
+        "{request.h}",
+    ] {
+        let text = wrong(&asking(url));
+        assert!(text.contains("token.x.url: ") && text.contains("the server must be"), "{text}");
+    }
+    assert!(read(&asking("https://api.example.com/{request.h}?x={session.org_id}")).is_ok());
+}
+
+#[test]
+fn a_key_travels_encrypted_or_stays_on_this_machine() {
+    for url in [
+        "http://api.example.com/t",
+        "http://10.0.0.5/{request.h}",
+        "http://localhost.example.com/t",
+        "http://127.0.0.1.example.com/t",
+        "HTTP://api.example.com/t",
+    ] {
+        let text = wrong(&asking(url));
+        assert!(text.contains("token.x.url: the key would be sent unencrypted"), "{url}: {text}");
+    }
+    for url in ["http://127.0.0.1:9/t", "http://localhost:9/t", "http://[::1]:9/t"] {
+        assert!(read(&asking(url)).is_ok(), "{url}");
+    }
+}
+
+#[test]
+fn a_dot_segment_is_found_before_a_query_too() {
+    let minter = read(&asking("https://api.example.com/v1/{request.h}?k=1")).unwrap();
+    for attack in ["..", "."] {
+        let refused = call(&minter, &alice(), &json!({ "h": attack })).unwrap_err();
+        assert_eq!(refused.code(), "not_allowed", "{attack}");
+    }
+}
+
+#[test]
+fn a_header_of_an_issuer_names_no_server_and_no_length() {
+    for name in ["Host", "content-length", "Transfer-Encoding", "connection"] {
+        let mut table = asking("https://api.example.com/t");
+        table["headers"][name] = "{request.h}".into();
+        assert!(wrong(&table).contains("says where a request goes"), "{name}");
+        let mut table = asking("https://api.example.com/t");
+        table["grant"] = json!({ "url": "http://127.0.0.1/g", "forward": ["cookie", name] });
+        assert!(wrong(&table).contains("says where a request goes"), "{name}");
+    }
+}
+
 #[test]
 fn the_app_answers_the_grant_hook_with_json_or_a_refusal() {
     let minter = read(&json!({

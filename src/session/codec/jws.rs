@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::algorithm::Algorithm;
+use super::token_types::TokenTypes;
 use super::verifying_keys::KeySet;
 use crate::document::{At, FromNode, OneOrMany};
 use crate::session::codec::{base64, claims};
@@ -24,11 +25,13 @@ impl Token {
     }
 }
 
-/// Verifies `token` with the keys, under one of the allowed algorithms.
+/// Verifies `token` with the keys, under one of the allowed algorithms, as one of the
+/// types.
 pub(crate) fn verify(
     token: &[u8],
     keys: &KeySet,
     allowed: &[Algorithm],
+    types: &TokenTypes,
 ) -> Result<Token, Rejected> {
     let parts: Vec<_> = token.split(|&b| b == b'.').collect();
     let &[protected, payload, signature] = parts.as_slice() else {
@@ -48,6 +51,7 @@ pub(crate) fn verify(
     if !candidates.iter().any(|key| key.verifies(&message, signature, algorithm)) {
         return Err(Rejected::bad_signature(candidates.len()));
     }
+    types.check(&header)?;
     let payload = base64::url_decode(payload)
         .ok_or_else(|| Rejected::malformed("the token's payload is not base64url"))?;
     Ok(Token { header, claims: claims::object(&payload)? })

@@ -17,4 +17,5 @@ pub(crate) mod number;
 pub(crate) mod php;
 pub(crate) mod pickle;
 pub(crate) mod time;
+pub(crate) mod token_types;
 pub(crate) mod zlib;

@@ -236,6 +236,13 @@ impl KeySet {
         self.0.iter().any(|key| algorithms.iter().any(|&algorithm| key.fits(algorithm)))
     }
 
+    /// Whether any of the keys takes this signature (base64url) for its own.
+    pub(crate) fn believe(&self, message: &[u8], signature: &str, algorithm: &str) -> bool {
+        let Some(algorithm) = Algorithm::named(algorithm) else { return false };
+        let mut fitting = self.0.iter().filter(|key| key.fits(algorithm));
+        fitting.any(|key| key.verifies(message, signature, algorithm))
+    }
+
     /// The keys a token with this header may be tried with. In a set with key
     /// ids the id decides; a token without one is only accepted where there is
     /// nothing to choose.
@@ -269,6 +276,7 @@ impl KeySet {
 }
 
 /// Keys from the settings, or from a document that is fetched repeatedly.
+#[derive(Clone)]
 pub(crate) enum Keys {
     Fixed(Arc<KeySet>),
     Remote(Arc<RemoteKeys>),
@@ -286,13 +294,6 @@ impl Keys {
                     },
                 )
             }
-        }
-    }
-
-    pub(crate) fn remote(&self) -> Option<Arc<RemoteKeys>> {
-        match self {
-            Self::Fixed(_) => None,
-            Self::Remote(remote) => Some(Arc::clone(remote)),
         }
     }
 }

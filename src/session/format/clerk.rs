@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::document::OneOrMany;
 use crate::session::codec::algorithm::Algorithm;
+use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::Keys;
 use crate::session::codec::{claims, jws};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
@@ -65,10 +66,10 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let names = pairs.iter().map(|pair| pair.session.clone()).collect();
     let since = pairs.iter().map(|pair| pair.since.clone()).collect();
     let jar = plain.renamed(names).with_companions(since, None);
-    let remote = keys.remote();
+    let shared = keys.clone();
     let authorized_parties = authorized_parties.map(|list| list.0);
     let compiled = Compiled::new(jar, Clerk { pairs, keys, authorized_parties });
-    Some(compiled.with_user_id("/sub").with_remote_keys(remote))
+    Some(compiled.with_user_id("/sub").with_keys(Some(shared)))
 }
 
 /// The suffix that tells the cookies of several Clerk instances on one site apart.
@@ -128,7 +129,12 @@ impl Clerk {
         now: u64,
     ) -> Result<Option<OpenedSession>, Rejected> {
         let Some(token) = sent.value(&pair.session)? else { return Ok(None) };
-        let token = jws::verify(&token, &*self.keys.current()?, &[Algorithm::RS256])?;
+        let token = jws::verify(
+            &token,
+            &*self.keys.current()?,
+            &[Algorithm::RS256],
+            &TokenTypes::default(),
+        )?;
         check_category(&token.header)?;
         let opened = token.session(now)?;
         if opened.expires_at.is_none() {

@@ -6,6 +6,7 @@ use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::document::Value as Setting;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
+use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::{Key, KeySet, Keys, RemoteKeys};
 use crate::session::codec::{claims, jws};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
@@ -42,9 +43,9 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
         issuer: Some(vec![format!("https://session.firebase.google.com/{project}")]),
         audience: Some(vec![project]),
     };
-    let remote = keys.remote();
+    let shared = keys.clone();
     let compiled = Compiled::new(jar?, Firebase { keys, expected });
-    Some(compiled.with_user_id("/sub").with_remote_keys(remote))
+    Some(compiled.with_user_id("/sub").with_keys(Some(shared)))
 }
 
 /// `certs` as one JSON document or as a table of certificates by id; without it
@@ -83,7 +84,12 @@ fn read_certificates(settings: &mut Settings<'_, '_>) -> Option<Keys> {
 impl Verify for Firebase {
     fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
         let found = sent.find()?;
-        let token = jws::verify(&found.value, &*self.keys.current()?, &[Algorithm::RS256])?;
+        let token = jws::verify(
+            &found.value,
+            &*self.keys.current()?,
+            &[Algorithm::RS256],
+            &TokenTypes::default(),
+        )?;
         if claims::text(&token.header, "kid").is_none() {
             let detail = "the token names no key (`kid`)";
             return Err(Rejected::new(Reason::UnknownKid, detail));

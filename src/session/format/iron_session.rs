@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::algorithm::Algorithm;
+use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::Keys;
 use crate::session::codec::{iron, json, jws};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
@@ -46,8 +47,8 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let jar = settings.jar(CONVENTIONS);
     let token = read_token(settings);
     let passwords = key_settings::passwords(settings, Some("1"))?;
-    let remote = token.as_ref().and_then(|token| token.keys.remote());
-    Some(Compiled::new(jar?, IronSession { passwords, token }).with_remote_keys(remote))
+    let keys = token.as_ref().map(|token| token.keys.clone());
+    Some(Compiled::new(jar?, IronSession { passwords, token }).with_keys(keys))
 }
 
 fn read_token(settings: &mut Settings<'_, '_>) -> Option<Token> {
@@ -90,8 +91,13 @@ impl Token {
             Rejected::new(Reason::NoUser, detail)
         })?;
         let allowed = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
-        let opened =
-            jws::verify(token.as_bytes(), &*self.keys.current()?, &allowed)?.session(now)?;
+        let opened = jws::verify(
+            token.as_bytes(),
+            &*self.keys.current()?,
+            &allowed,
+            &TokenTypes::default(),
+        )?
+        .session(now)?;
         let missing = || Rejected::new(Reason::MissingExp, "the token in the session has no `exp`");
         opened.expires_at.ok_or_else(missing)
     }

@@ -4,6 +4,7 @@ use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::document::OneOrMany;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
+use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::Keys;
 use crate::session::codec::{claims, jws};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
@@ -17,6 +18,7 @@ use crate::session::value_notation::{Fit, Look, Notation, Sample};
 struct Jwt {
     keys: Keys,
     algorithms: Vec<Algorithm>,
+    types: TokenTypes,
     expected: Expected,
     expiry: Expiry,
 }
@@ -45,16 +47,18 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
         Some(false) => Expiry::Optional,
         Some(true) | None => Expiry::Required,
     };
+    let types = settings.get("types").unwrap_or_default();
     let (keys, algorithms) = key_settings::any(settings)?;
-    let remote = keys.remote();
-    let compiled = Compiled::new(jar?, Jwt { keys, algorithms, expected, expiry });
-    Some(compiled.with_user_id("/sub").with_remote_keys(remote))
+    let shared = keys.clone();
+    let compiled = Compiled::new(jar?, Jwt { keys, algorithms, types, expected, expiry });
+    Some(compiled.with_user_id("/sub").with_keys(Some(shared)))
 }
 
 impl Verify for Jwt {
     fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
         let found = sent.find()?;
-        let token = jws::verify(&found.value, &*self.keys.current()?, &self.algorithms)?;
+        let token =
+            jws::verify(&found.value, &*self.keys.current()?, &self.algorithms, &self.types)?;
         let opened = token.session(now)?;
         if opened.expires_at.is_none() && self.expiry == Expiry::Required {
             let detail = "the token has no `exp`; allow that with require_exp = false";

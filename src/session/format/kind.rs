@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::session::codec::claims;
-use crate::session::codec::verifying_keys::RemoteKeys;
+use crate::session::codec::verifying_keys::{KeySet, Keys, RemoteKeys};
 use crate::session::cookie_names::{Jar, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::Rejected;
@@ -59,6 +59,8 @@ pub(in crate::session) struct Compiled {
     pub cache_seconds: Option<u64>,
     /// Keys that are fetched; the verifier shares them.
     pub remote_keys: Option<Arc<RemoteKeys>>,
+    /// Keys that stand in the settings; the verifier shares them.
+    pub fixed_keys: Option<Arc<KeySet>>,
     pub verifier: Box<dyn Verify>,
 }
 
@@ -71,6 +73,7 @@ impl Compiled {
             app_url: None,
             cache_seconds: None,
             remote_keys: None,
+            fixed_keys: None,
             verifier: Box::new(verifier),
         }
     }
@@ -84,8 +87,12 @@ impl Compiled {
         Self { store, cache_seconds, ..self }
     }
 
-    pub(super) fn with_remote_keys(self, remote_keys: Option<Arc<RemoteKeys>>) -> Self {
-        Self { remote_keys, ..self }
+    pub(super) fn with_keys(self, keys: Option<Keys>) -> Self {
+        match keys {
+            Some(Keys::Fixed(set)) => Self { fixed_keys: Some(set), ..self },
+            Some(Keys::Remote(remote)) => Self { remote_keys: Some(remote), ..self },
+            None => self,
+        }
     }
 }
 

@@ -51,7 +51,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let jar = settings.jar(CookieConventions::NODE);
     let hash = settings.get("hash").unwrap_or(Hashing::Plain);
     let mut store = settings.needed_store(&[Engine::Sql, Engine::Redis])?;
-    let records = Records::from_store(&mut store);
+    let records = Records::from_store(&mut store, hash);
     let user_id = match &records {
         Records::Redis { .. } => None,
         Records::Row { user, .. } => Some(Cow::Owned(user.clone())),
@@ -62,9 +62,13 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
 }
 
 impl Records {
-    fn from_store(store: &mut StoreTable<'_>) -> Self {
+    fn from_store(store: &mut StoreTable<'_>, hash: Hashing) -> Self {
         if store.engine() == Engine::Redis {
-            let prefix = store.text("prefix", "");
+            let prefix = match hash {
+                // The cookie is unsigned: alone it could name any key there is.
+                Hashing::Plain => store.needed_text("prefix", "prefix = \"session:\""),
+                Hashing::Sha256Hex => store.text("prefix", ""),
+            };
             return Self::Redis { prefix, layout: store.get("format").unwrap_or(Layout::Json) };
         }
         let id = store.identifier("id_column", "id");
@@ -85,6 +89,9 @@ impl Verify for Lookup {
         let found = sent.find()?;
         let sent = found.text()?;
         store::check_id(sent)?;
+        if let (Hashing::Plain, Records::Redis { layout, .. }) = (self.hash, &self.records) {
+            store::check_key_id(sent, layout.id_characters())?;
+        }
         let id = match self.hash {
             Hashing::Plain => sent.to_owned(),
             Hashing::Sha256Hex => text::hex(Digest::new(sent.as_bytes()).bytes()),
@@ -120,6 +127,17 @@ impl Verify for Lookup {
             }
         };
         Ok(Check::Known(opened))
+    }
+}
+
+impl Layout {
+    /// Characters of its framework's ids beside letters, digits, `-` and `_`: PHP's have
+    /// a comma if `session.sid_bits_per_character` is 6.
+    const fn id_characters(self) -> &'static str {
+        match self {
+            Self::Json => "",
+            Self::PhpSerialize | Self::PhpSession => ",",
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::document::OneOrMany;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::{self, Expected};
+use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::Keys;
 use crate::session::codec::{base64, json, jws};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
@@ -23,6 +24,7 @@ const CONVENTIONS: CookieConventions =
 struct Supabase {
     keys: Keys,
     algorithms: Vec<Algorithm>,
+    types: TokenTypes,
     expected: Expected,
 }
 
@@ -48,10 +50,11 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
         issuer: settings.get::<OneOrMany<String>>("issuer").map(|list| list.0),
         audience: Some(audience.unwrap_or_else(|| vec!["authenticated".to_owned()])),
     };
+    let types = settings.get("types").unwrap_or_default();
     let (keys, algorithms) = key_settings::any(settings)?;
-    let remote = keys.remote();
-    let compiled = Compiled::new(jar?, Supabase { keys, algorithms, expected });
-    Some(compiled.with_user_id("/sub").with_remote_keys(remote))
+    let shared = keys.clone();
+    let compiled = Compiled::new(jar?, Supabase { keys, algorithms, types, expected });
+    Some(compiled.with_user_id("/sub").with_keys(Some(shared)))
 }
 
 impl Verify for Supabase {
@@ -60,7 +63,8 @@ impl Verify for Supabase {
         let envelope = read_envelope(&found.value)?;
         let token = access_token(&envelope)
             .ok_or_else(|| Rejected::malformed("the session has no access token"))?;
-        let token = jws::verify(token.as_bytes(), &*self.keys.current()?, &self.algorithms)?;
+        let token =
+            jws::verify(token.as_bytes(), &*self.keys.current()?, &self.algorithms, &self.types)?;
         let opened = token.session(now)?;
         if opened.session.get("sub").is_none() {
             // The anon and service keys are validly signed, but no user's.

@@ -9,6 +9,7 @@ use crate::base::secret::Secret;
 use crate::document::{At, FromNode, Table};
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::crypto::{self, Hash, MacKey};
+use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::{Key, KeySet};
 use crate::session::codec::{base64, claims, json, jwe, jws};
 use crate::session::identity::OpenedSession;
@@ -77,7 +78,10 @@ impl Cache {
         let OpenedSession { session, expires_at } = match &self.notation {
             Notation::Compact(keys) => open_compact(data, keys)?,
             Notation::Jwe(keys) => claims::session(&jwe::open(data, keys.iter())?.plaintext, now)?,
-            Notation::Jwt(keys) => jws::verify(data, keys, &[Algorithm::HS256])?.session(now)?,
+            Notation::Jwt(keys) => {
+                jws::verify(data, keys, &[Algorithm::HS256], &TokenTypes::default())?
+                    .session(now)?
+            }
         };
         if session.pointer("/session/token").and_then(Value::as_str) != Some(token) {
             let detail = "the cached session belongs to another session token";

@@ -71,14 +71,14 @@ export const rows = {
     },
   },
   "daily-rest": row({
-    ask: { query: "?room=acme-standup" },
+    ask: { query: "?room=acme_standup" },
     answers: { token: "daily-token" },
     asks: {
       path: "/api.daily.co/v1/meeting-tokens",
       headers: (secrets) => bearer(secrets.DAILY_API_KEY),
       body: ({ properties }) => ({
         properties: {
-          room_name: "acme-standup",
+          room_name: "acme_standup",
           user_id: USER,
           user_name: "Ada Lovelace",
           is_owner: false,

@@ -56,7 +56,7 @@ export const rows = {
   },
   livekit: {
     ...shared("LIVEKIT_API_SECRET"),
-    ask: { json: { room_name: "acme-standup", participant_identity: "somebody-else", participant_name: "Mallory" } },
+    ask: { json: { room_name: "acme:standup", participant_identity: "somebody-else", participant_name: "Mallory" } },
     body: { server_url: "wss://your-project.livekit.cloud" },
     at: "participant_token",
     life: 600,
@@ -64,11 +64,11 @@ export const rows = {
       iss: "your-api-key",
       sub: USER,
       name: user.name,
-      video: { roomJoin: true, room: "acme-standup", canPublish: true, canSubscribe: true },
+      video: { roomJoin: true, room: "acme:standup", canPublish: true, canSubscribe: true },
     },
     async says({ token }) {
       const verified = await new TokenVerifier("your-api-key", secrets.LIVEKIT_API_SECRET).verify(token, 0);
-      assert.equal(verified.video.room, "acme-standup");
+      assert.equal(verified.video.room, "acme:standup");
       await assert.rejects(new TokenVerifier("another-key", secrets.LIVEKIT_API_SECRET).verify(token, 0), /iss/);
     },
   },
@@ -117,23 +117,23 @@ export const rows = {
   },
   "zoom-video": {
     ...shared("ZOOM_SDK_SECRET"),
-    ask: { json: { sessionName: "acme-standup", role: 1 } },
+    ask: { json: { sessionName: "acme:standup", role: 1 } },
     at: "signature",
     life: 2 * HOUR,
-    claims: { app_key: "your-sdk-key", role_type: 0, tpc: "acme-standup", version: 1, user_identity: USER },
+    claims: { app_key: "your-sdk-key", role_type: 0, tpc: "acme:standup", version: 1, user_identity: USER },
   },
   daily: {
     ...shared("DAILY_API_KEY"),
-    ask: { query: "?room=acme-standup" },
+    ask: { query: "?room=acme_standup" },
     at: "token",
     life: HOUR,
-    claims: { r: "acme-standup", d: "your-domain-id", ud: USER, u: user.name, o: false },
+    claims: { r: "acme_standup", d: "your-domain-id", ud: USER, u: user.name, o: false },
   },
   jaas: {
     ...rsa,
     audience: "jitsi",
     issuer: "chat",
-    ask: { query: "?room=acme-standup" },
+    ask: { query: "?room=acme_standup" },
     at: "token",
     life: 2 * HOUR,
     header: { kid: "your-app-id/key" },
@@ -141,7 +141,7 @@ export const rows = {
       aud: "jitsi",
       iss: "chat",
       sub: "your-app-id",
-      room: "acme-standup",
+      room: "acme_standup",
       context: {
         user: { id: USER, ...user, moderator: "false" },
         features: { livestreaming: "false", recording: "true" },
@@ -152,14 +152,14 @@ export const rows = {
     ...shared("JITSI_APP_SECRET"),
     audience: "your-app-id",
     issuer: "your-app-id",
-    ask: { query: "?room=acme-standup" },
+    ask: { query: "?room=acme_standup" },
     at: "token",
     life: HOUR,
     claims: {
       aud: "your-app-id",
       iss: "your-app-id",
       sub: "meet.example.com",
-      room: "acme-standup",
+      room: "acme_standup",
       context: { user: { id: USER, ...user } },
     },
   },
@@ -222,7 +222,7 @@ export const rows = {
       aud: "your-environment-id",
       sub: USER,
       user,
-      auth: { collaboration: { "acme-*": { role: "writer" } } },
+      auth: { collaboration: { "acme_*": { role: "writer" } } },
     },
   },
   tinymce: { ...rsa, at: "token", life: 600, claims: { sub: USER, name: user.name } },

@@ -48,10 +48,10 @@ export const rows = {
   },
   pusher: {
     sentence: sdk("Pusher"),
-    ask: { form: { socket_id: SOCKET, channel_name: "presence-acme-lobby" } },
+    ask: { form: { socket_id: SOCKET, channel_name: "presence-acme_lobby" } },
     async says({ body, secrets, ask }) {
       const member = { user_id: USER, user_info: { name: "Ada Lovelace" } };
-      assert.deepEqual(body, pusher(secrets).authorizeChannel(SOCKET, "presence-acme-lobby", member));
+      assert.deepEqual(body, pusher(secrets).authorizeChannel(SOCKET, "presence-acme_lobby", member));
       const channel_name = `private-user-${USER}`;
       const own = await ask({ form: { socket_id: SOCKET, channel_name } });
       assert.deepEqual(own.body, pusher(secrets).authorizeChannel(SOCKET, channel_name));

@@ -1,0 +1,132 @@
+//! Addresses with placeholders that the gateway itself asks: an issuer, the grant hook.
+//!
+//! What a user or a session may say never chooses the server: placeholders stand behind
+//! it, each value stays one piece of the path or the query, and none is a dot segment.
+
+use std::borrow::Cow;
+
+use super::error::MintError;
+use super::template::{self, Names, Scope, Text};
+use crate::base::text::encode_uri_component;
+use crate::base::url::Url;
+use crate::document::At;
+use crate::document::template_syntax::{Piece, pieces};
+
+/// An address whose server is fixed.
+pub(super) struct RemoteUrl {
+    text: Text,
+    /// The address up to its first placeholder.
+    server: Url,
+}
+
+/// Why an address cannot be filled in for one request.
+pub(super) enum Unfit {
+    Absent,
+    DotSegment,
+    Refused(MintError),
+}
+
+impl RemoteUrl {
+    /// Reads a URL with placeholders; `example` is one that would do.
+    pub(super) fn from_node(at: &At<'_>, names: &Names<'_>, example: &str) -> Option<Self> {
+        let text = at.text(&format!("a URL such as {example:?}"))?;
+        let pieces = pieces(text).map_err(|wrong| at.problem(wrong)).ok()?;
+        let Some(server) = fixed_server(&pieces) else {
+            at.problem(if text.contains('{') {
+                format!(
+                    "the server must be fixed: placeholders may stand in the path and the query \
+                     only, such as {example:?}"
+                )
+            } else {
+                format!("found a URL that cannot be asked, expected one such as {example:?}")
+            });
+            return None;
+        };
+        Some(Self { text: template::url_text(at, names)?, server })
+    }
+
+    /// The address with nothing in place of its placeholders: enough to know the server.
+    pub(super) fn server(&self) -> &Url {
+        &self.server
+    }
+
+    /// The address for one request.
+    pub(super) fn render(&self, scope: &Scope<'_>) -> Result<String, Unfit> {
+        let url = self.text.encoded(scope, encode_uri_component).map_err(Unfit::Refused)?;
+        let url = url.ok_or(Unfit::Absent)?;
+        let path = url.split(['?', '#']).next().unwrap_or_default();
+        if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return Err(Unfit::DotSegment);
+        }
+        Ok(url)
+    }
+}
+
+/// The address up to its first placeholder, if the server stands before it, whole.
+fn fixed_server(pieces: &[Piece]) -> Option<Url> {
+    let [Piece::Literal(start), more @ ..] = pieces else { return None };
+    let (_, server) = start.split_once("://")?;
+    if !more.is_empty() && !server.contains(['/', '?']) {
+        return None;
+    }
+    Url::parse(start)
+}
+
+impl Unfit {
+    /// The refusal, made of its text by `refusal`.
+    pub(super) fn into_error(
+        self,
+        name: &'static str,
+        refusal: fn(Cow<'static, str>) -> MintError,
+    ) -> MintError {
+        match self {
+            Self::Absent => refusal(format!("a part of {name} has no value").into()),
+            Self::DotSegment => refusal(format!("a part of {name} is a dot segment").into()),
+            Self::Refused(error) => error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_stands_before_the_first_placeholder_whole() {
+        let server = |text| fixed_server(&pieces(text).unwrap()).map(|url| url.host().to_owned());
+        for text in [
+            "https://a.example",
+            "https://a.example/",
+            "https://a.example/{request.x}",
+            "https://a.example:8443/v1?x={request.x}",
+            "https://a.example?x={request.x}",
+            "http://a.example/x{session.y}",
+        ] {
+            assert_eq!(server(text).as_deref(), Some("a.example"), "{text}");
+        }
+        for text in [
+            "https://{request.h}/t",
+            "https://a.example{request.h}/t",
+            "https://a.example{request.h}",
+            "https://a.example:{request.h}/t",
+            "https://a.example:8{request.h}/t",
+            "https://{request.h}@a.example/t",
+            "https://u:{request.h}@a.example/t",
+            "https://a.example@b.example/t",
+            "https://a.example#{request.h}",
+            "https://a.example\\{request.h}/",
+            "https://{param.site}.a.example/t",
+            "https://a.example.{session.region}/t",
+            "{request.scheme}://a.example/t",
+            "{param.base}/t",
+            "https:/{request.h}/t",
+            "https:///{request.h}/t",
+            "https://{{x}}/t",
+            "ftp://a.example/",
+            "a.example/{request.h}",
+            "",
+        ] {
+            assert_eq!(server(text), None, "{text}");
+        }
+    }
+}
