@@ -304,7 +304,7 @@ mod tests {
         for _ in 0..2 {
             let line = used[0].line();
             there.merge(&Used::read(&line).unwrap(), elsewhere(0));
-            assert_eq!(Used::read(&line[1..]), None);
+            assert_eq!(Used::read(line.get(1..).unwrap()), None);
         }
         assert!(there.take(&limit, key, elsewhere(19_000)).is_err());
         assert!(there.take(&limit, key, elsewhere(20_001)).is_ok());

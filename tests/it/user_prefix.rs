@@ -9,11 +9,15 @@ fn setup(app: &App, first: &str, second: &str) -> Setup {
     let text = Setup::new(app).token(TOKEN).text();
     let start = text.find("[session]").unwrap();
     let end = text.find("[token.portive]").unwrap();
-    let usual = text[start..end].replacen("[session]", "[[session]]", 1);
+    let usual = text.get(start..end).unwrap().replacen("[session]", "[[session]]", 1);
     let prefixed = |prefix: &str| usual.replacen("kind", &format!("{prefix}\nkind"), 1);
     let other = prefixed(second).replace("cookie = \"session\"", "cookie = \"other\"");
     let sessions = format!("{}{other}", prefixed(first));
-    Setup::new(app).replaced_by(format!("{}{sessions}{}", &text[..start], &text[end..]))
+    Setup::new(app).replaced_by(format!(
+        "{}{sessions}{}",
+        text.get(..start).unwrap(),
+        text.get(end..).unwrap()
+    ))
 }
 
 fn cookies() -> [String; 2] {

@@ -143,7 +143,8 @@ mod tests {
             let line = entry.line();
             assert_eq!(Entry::read(&line), Some(entry));
             for end in 0..line.len() {
-                assert_eq!(Entry::read(&line[..end]), None, "{}", &line[..end]);
+                let part = line.get(..end).unwrap();
+                assert_eq!(Entry::read(part), None, "{part}");
             }
             for also in [format!("{line} x"), format!("{line} "), format!(" {line}")] {
                 assert_eq!(Entry::read(&also), None, "{also}");
