@@ -146,7 +146,7 @@ fn a_proxy_that_writes_forwarded_alone_is_understood() {
 
 #[test]
 fn the_public_port_counts_where_it_comes_in_a_field_of_its_own() {
-    let (_, answers) = report("forwarded-port").echoed(&[]);
+    let (_, answers) = report("forwarded-port").echoed(&[BELIEVED]);
     assert_eq!(statuses(&answers), [200]);
 }
 
