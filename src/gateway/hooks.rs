@@ -18,15 +18,16 @@ use super::app_deadline::AppDeadline;
 use super::connection::Connection;
 use super::context::Ctx;
 use super::forward;
+use super::handle::{emit_late_body, handle};
 use super::html::Page;
 use super::incoming::MALFORMED_BODY;
 use super::open_stream;
 use super::peer;
-use super::purpose::Purpose;
-use super::reply::{self, Body};
-use super::request::{self, Handled};
+use super::purpose::{Purpose, is_conversation};
+use super::reply;
+use super::request::Handled;
 use super::transport_errors::{hung_up, refusal_for};
-use crate::observe::{ConnectionEvent, Event, LatePart, Outcome};
+use crate::observe::Outcome;
 use crate::policy::Intent;
 use crate::request::headers;
 use crate::request::refusal::Refusal;
@@ -384,38 +385,4 @@ impl ProxyHttp for Gateway {
     fn request_summary(&self, _: &Session, ctx: &Ctx) -> String {
         format!("route {}", ctx.route_label())
     }
-}
-
-/// Whether the body is a stream of messages, which come when there is something to say.
-fn is_conversation(request: &RequestHeader) -> bool {
-    let content_type = request.headers.get(header::CONTENT_TYPE);
-    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
-}
-
-/// Plan, session, decide; the body, if a token needs it; act.
-async fn handle(session: &mut Session, ctx: &mut Ctx) -> Result<Handled> {
-    let Ctx { incoming, rule, who, record, .. } = ctx;
-    let policy = incoming.policy.clone();
-    let view = incoming.view(session.req_header());
-    let decided = request::decide(incoming, &policy, who, record, &view).await;
-    *rule = decided.rule();
-    let body = match decided.token() {
-        Some(token) => {
-            let reads_body = token.minter.inputs().reads_body();
-            let use_of = if reads_body { Body::Kept } else { Body::Forgotten };
-            reply::read_body(session, use_of, &policy.limits).await?
-        }
-        None => Ok(Vec::new()),
-    };
-    let is_late = matches!(&body, Err(Refusal::BadRequest(_)));
-    let handled = decided.act(incoming, who, record, body).await;
-    if is_late {
-        emit_late_body(ctx);
-    }
-    Ok(handled)
-}
-
-fn emit_late_body(ctx: &Ctx) {
-    let late = ConnectionEvent::Late(LatePart::Body);
-    ctx.incoming.state.telemetry.emit(Event::Connection(late));
 }

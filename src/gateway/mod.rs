@@ -15,6 +15,7 @@ mod context;
 mod deadline;
 mod forward;
 mod forwarding;
+mod handle;
 mod health;
 mod hooks;
 mod html;

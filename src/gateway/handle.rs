@@ -1,0 +1,38 @@
+//! From the hook to the decision and back, with a token request's body read in between:
+//! the one step of handling that needs the framework.
+
+use pingora::prelude::{Result, Session};
+
+use super::context::Ctx;
+use super::reply::{self, Body};
+use super::request::{self, Handled};
+use crate::observe::{ConnectionEvent, Event, LatePart};
+use crate::request::refusal::Refusal;
+
+/// Plan, session, decide; the body, if a token needs it; act.
+pub(super) async fn handle(session: &mut Session, ctx: &mut Ctx) -> Result<Handled> {
+    let Ctx { incoming, rule, who, record, .. } = ctx;
+    let policy = incoming.policy.clone();
+    let view = incoming.view(session.req_header());
+    let decided = request::decide(incoming, &policy, who, record, &view).await;
+    *rule = decided.rule();
+    let body = match decided.token() {
+        Some(token) => {
+            let reads_body = token.minter.inputs().reads_body();
+            let use_of = if reads_body { Body::Kept } else { Body::Forgotten };
+            reply::read_body(session, use_of, &policy.limits).await?
+        }
+        None => Ok(Vec::new()),
+    };
+    let is_late = matches!(&body, Err(Refusal::BadRequest(_)));
+    let handled = decided.act(incoming, who, record, body).await;
+    if is_late {
+        emit_late_body(ctx);
+    }
+    Ok(handled)
+}
+
+pub(super) fn emit_late_body(ctx: &Ctx) {
+    let late = ConnectionEvent::Late(LatePart::Body);
+    ctx.incoming.state.telemetry.emit(Event::Connection(late));
+}
