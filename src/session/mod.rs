@@ -20,6 +20,7 @@ mod required_claims;
 mod settings;
 mod sniff;
 mod source;
+mod source_user;
 mod store;
 #[cfg(test)]
 mod tests;

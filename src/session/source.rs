@@ -13,6 +13,7 @@ use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
 use super::required_claims::Claims;
 use super::settings::Settings;
+use super::source_user::{read_user_id, read_user_prefix};
 use super::store::{Check, Question, StoreAnswer, StoreSettings};
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
@@ -383,31 +384,4 @@ fn members(session: &Value) -> String {
             "is a single value".to_owned()
         }
     }
-}
-
-/// `user_prefix`; none unless written.
-fn read_user_prefix(settings: &mut Settings<'_, '_>) -> String {
-    const EXPECTED: &str = r#"up to 64 visible ASCII characters, such as "staff:""#;
-    let Some(at) = settings.table().take("user_prefix") else { return String::new() };
-    let prefix = at.text(EXPECTED).unwrap_or_default();
-    if prefix.len() > 64 || !prefix.bytes().all(|b| b.is_ascii_graphic()) {
-        at.wrong(EXPECTED);
-    }
-    prefix.to_owned()
-}
-
-/// `user_id`, or the place where the kind itself keeps it.
-fn read_user_id(settings: &mut Settings<'_, '_>, compiled: Option<&Compiled>) -> Option<Pointer> {
-    if settings.table().peek("user_id").is_some() {
-        return settings.get("user_id");
-    }
-    settings.table().take("user_id");
-    let default = compiled?.user_id.as_deref();
-    if default.is_none() {
-        settings.problem(
-            "`user_id` is missing; write where the session keeps the user's id, \
-             such as user_id = \"/user/id\"",
-        );
-    }
-    Pointer::parse(default?)
 }

@@ -48,16 +48,15 @@ pub(crate) fn run(raw: &[u8]) {
     }
 }
 
-/// No program would leave this path, or take it for another's.
+/// What every program would refuse is refused here. Paths that programs read in several
+/// ways pass: they meet the rule of every reading (`readings`).
 fn check_target(target: &[u8]) {
     assert!(target.starts_with(b"/") && target.iter().all(u8::is_ascii_graphic));
     let path = target.split(|&byte| byte == b'?').next().unwrap();
     let path = std::str::from_utf8(path).unwrap().to_ascii_lowercase();
-    for part in ["#", "\\", "%00", "%0a", "%0d"] {
+    for part in ["#", "%00"] {
         assert!(!path.contains(part), "{part} in {path}");
     }
-    let dots = path.replace("%2e", ".");
-    assert!(!dots.split('/').any(|segment| segment == "." || segment == ".."), "{path}");
 }
 
 fn view(parts: &Parts, target: &[u8]) {

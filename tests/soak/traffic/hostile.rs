@@ -37,7 +37,7 @@ pub(super) fn malformed(soak: &Soak) -> Turn<'_> {
     const CASES: [&[u8]; 10] = [
         b"GET /page/1/1 HTTP/1.1\r\n\r\n",
         b"GET /page/1/1 HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-        b"GET /page/../1 HTTP/1.1\r\nHost: app.test\r\n\r\n",
+        b"GET /page/%00/1 HTTP/1.1\r\nHost: app.test\r\n\r\n",
         b"GET /page/%00 HTTP/1.1\r\nHost: app.test\r\n\r\n",
         b"GET page HTTP/1.1\r\nHost: app.test\r\n\r\n",
         b"GET /page/1/1 HTTP/1.2\r\nHost: app.test\r\n\r\n",
