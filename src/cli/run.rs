@@ -83,16 +83,16 @@ pub(super) fn serve_on(
         }
     };
     let revocations = config.revocations.path(state_directory().as_deref());
-    let live = Arc::new(State::new(config, Clock::system(), access, audit));
+    let state = Arc::new(State::new(config, Clock::system(), access, audit));
     if let Some(path) = revocations
-        && let Err(error) = live.identifier.keep_revocations(&path, live.clock.clone())
+        && let Err(error) = state.identifier.keep_revocations(&path, state.clock.clone())
     {
         eprint(format_args!("revocations.file: {}: {error}", path.display()));
         return ExitCode::from(CONFIGURATION);
     }
     // The demo has nothing to be replaced by.
     let program = reload.is_some().then(|| Program::of_this_process().ok()).flatten();
-    match serve(&live, &server, listeners, Shutdown::Signals(caught, program), reload) {
+    match serve(&state, &server, listeners, Shutdown::Signals(caught, program), reload) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprint(format_args!("no thread can be started: {error}"));

@@ -38,7 +38,7 @@ impl Reload {
     }
 
     /// Puts the new configuration in force, or returns every reason why not.
-    fn reload(&self, live: &Arc<State>) -> Result<(), Vec<String>> {
+    fn reload(&self, state: &Arc<State>) -> Result<(), Vec<String>> {
         let secrets = secrets_beside(&self.path);
         // A file that changes after this counts as another change.
         let before = self.watched.lock().look();
@@ -46,12 +46,12 @@ impl Reload {
         self.watched.lock().have_read(before, &self.path, &secrets);
         let config = read?;
         for upstream in &config.policy.upstreams {
-            for host in live.pools.of(upstream).resolve() {
+            for host in state.pools.of(upstream).resolve() {
                 tracing::warn!(upstream = upstream.name, host, "name cannot be resolved yet");
             }
         }
-        live.replace_edge(config.edge);
-        live.replace(config.policy);
+        state.replace_edge(config.edge);
+        state.replace(config.policy);
         Ok(())
     }
 
@@ -84,7 +84,7 @@ impl Reload {
 /// The reload as a service of the process.
 pub(crate) struct Reloader {
     reload: Arc<Reload>,
-    live: Arc<State>,
+    state: Arc<State>,
     /// Taken when the service starts.
     hangups: Lock<Option<Signal>>,
 }
@@ -106,9 +106,9 @@ impl Reloader {
         }
     }
 
-    pub(crate) fn new(reload: Reload, live: &Arc<State>, hangups: Signal) -> Self {
-        let (reload, live) = (Arc::new(reload), live.clone());
-        Self { reload, live, hangups: Lock::new(Some(hangups)) }
+    pub(crate) fn new(reload: Reload, state: &Arc<State>, hangups: Signal) -> Self {
+        let (reload, state) = (Arc::new(reload), state.clone());
+        Self { reload, state, hangups: Lock::new(Some(hangups)) }
     }
 
     /// Completes when files have changed and then stayed the same for one interval: an
@@ -126,21 +126,21 @@ impl Reloader {
     }
 
     async fn once(&self) {
-        let (reload, live) = (self.reload.clone(), self.live.clone());
+        let (reload, state) = (self.reload.clone(), self.state.clone());
         // Files, and names of upstreams, are read blocking.
         let done = tokio::task::spawn_blocking(move || {
             // First, and even if the reload is refused.
-            reopen_audit_log(&live);
-            reload.reload(&live)
+            reopen_audit_log(&state);
+            reload.reload(&state)
         })
         .await;
         match done {
             Ok(Ok(())) => {
-                self.live.telemetry.emit(Event::Reloaded(ReloadResult::Done));
+                self.state.telemetry.emit(Event::Reloaded(ReloadResult::Done));
                 tracing::info!("configuration reloaded");
             }
             Ok(Err(problems)) => {
-                self.live.telemetry.emit(Event::Reloaded(ReloadResult::Refused));
+                self.state.telemetry.emit(Event::Reloaded(ReloadResult::Refused));
                 for problem in problems {
                     tracing::error!(problem, "configuration not reloaded");
                 }
@@ -151,8 +151,8 @@ impl Reloader {
 }
 
 /// Log rotation moves the file away and sends SIGHUP.
-fn reopen_audit_log(live: &State) {
-    if let Err(error) = live.telemetry.reopen() {
+fn reopen_audit_log(state: &State) {
+    if let Err(error) = state.telemetry.reopen() {
         tracing::error!(%error, "the audit log cannot be reopened; writing on to the open file");
     }
 }

@@ -47,16 +47,16 @@ pub(super) struct Proxies {
 
 /// A listener behind the limits of the edge and a deadline for request heads.
 pub(super) struct LimitedApp {
-    live: Arc<State>,
+    state: Arc<State>,
     serves: ListenerKind,
     header_timeout: Duration,
     idle_timeout: Duration,
 }
 
 impl LimitedApp {
-    pub(super) fn new(live: &Arc<State>, serves: ListenerKind, server: &Server) -> Self {
+    pub(super) fn new(state: &Arc<State>, serves: ListenerKind, server: &Server) -> Self {
         Self {
-            live: live.clone(),
+            state: state.clone(),
             serves,
             header_timeout: server.header_timeout,
             idle_timeout: server.idle_timeout,
@@ -67,8 +67,8 @@ impl LimitedApp {
     /// header of those who send one, a place among those of the same address, and
     /// the handshake.
     async fn open(&self, stream: Stream) -> Option<(Stream, Admitted)> {
-        let (live, edge) = (&self.live, self.live.edge());
-        let Some(open) = live.connections.enter(edge.max_connections) else {
+        let (state, edge) = (&self.state, self.state.edge());
+        let Some(open) = state.connections.enter(edge.max_connections) else {
             self.emit(ConnectionEvent::Refused(ConnectionRefusal::Full));
             return None;
         };
@@ -76,7 +76,7 @@ impl LimitedApp {
         let place =
             match peer(&stream).and_then(|address| Some((address, edge.places_for(address)?))) {
                 Some((address, limit)) => {
-                    let place = live.connections.admit(address, limit);
+                    let place = state.connections.admit(address, limit);
                     if place.is_none() {
                         self.emit(ConnectionEvent::Refused(ConnectionRefusal::AddressFull));
                         return None;
@@ -115,7 +115,7 @@ impl LimitedApp {
                     let start = starts_as_http2(&mut stream);
                     let start = tokio::time::timeout(self.header_timeout, start).await.ok();
                     if self.in_time(start).flatten()? {
-                        let io = Http2Io::new(stream, &self.live);
+                        let io = Http2Io::new(stream, &self.state);
                         return http2.process_new(Box::new(io), shutdown).await;
                     }
                 }
@@ -127,7 +127,7 @@ impl LimitedApp {
             }
             ListenerKind::Tls(proxies) => {
                 if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
-                    let mut io = Http2Io::new(stream, &self.live);
+                    let mut io = Http2Io::new(stream, &self.state);
                     let http2 = proxies.http2.as_ref()?;
                     if !self.in_time(io.has_preface(self.header_timeout).await)? {
                         return None;
@@ -148,7 +148,7 @@ impl LimitedApp {
         connection: Connection,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        let io = Http1Io::new(stream, connection.clone(), &self.live);
+        let io = Http1Io::new(stream, connection.clone(), &self.state);
         let served = connection.serve(app.process_new(Box::new(io), shutdown));
         self.in_time(served.await).flatten()
     }
@@ -162,7 +162,7 @@ impl LimitedApp {
     }
 
     fn emit(&self, event: ConnectionEvent) {
-        self.live.telemetry.emit(Event::Connection(event));
+        self.state.telemetry.emit(Event::Connection(event));
     }
 }
 
@@ -212,7 +212,7 @@ impl ServerApp for LimitedApp {
     async fn cleanup(&self) {
         const STEP: Duration = Duration::from_millis(20);
         let mut waited = Duration::ZERO;
-        while self.live.connections.open() > 0 && waited < LINGER {
+        while self.state.connections.open() > 0 && waited < LINGER {
             tokio::time::sleep(STEP).await;
             waited += STEP;
         }

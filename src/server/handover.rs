@@ -69,7 +69,7 @@ impl Program {
     }
 
     /// Starts it with these sockets.
-    pub(super) fn start(&self, sockets: &Sockets, live: &State) -> io::Result<Successor> {
+    pub(super) fn start(&self, sockets: &Sockets, state: &State) -> io::Result<Successor> {
         let (link, its_end) = UnixStream::pair()?;
         let mut command = Command::new(&self.path);
         command.args(&self.arguments).arg(TAKE_OVER).stdin(Stdio::from(OwnedFd::from(its_end)));
@@ -81,7 +81,7 @@ impl Program {
             successor.give_up();
             return Err(error);
         }
-        successor.events = inheritance::give(&successor.link, live);
+        successor.events = inheritance::give(&successor.link, state);
         Ok(successor)
     }
 }
@@ -138,14 +138,14 @@ impl Successor {
     pub(super) fn wait_until_serving(
         mut self,
         cancelled: &AtomicBool,
-        live: &Arc<State>,
+        state: &Arc<State>,
     ) -> Result<u32, HandoverError> {
         let outcome = self.wait(cancelled);
         if outcome.is_err() {
             self.give_up();
         } else if let Some(events) = self.events {
             let talk = Talk { events, tells_limits: true };
-            inheritance::talk(BufReader::new(self.link), talk, live);
+            inheritance::talk(BufReader::new(self.link), talk, state);
         }
         outcome
     }
@@ -195,19 +195,19 @@ impl Predecessor {
     }
 
     /// Takes over what it knew. Later there would be requests that it should apply to.
-    pub(super) fn inherit(&mut self, live: &State) {
-        inheritance::apply(self.inherited.drain(..), live);
+    pub(super) fn inherit(&mut self, state: &State) {
+        inheritance::apply(self.inherited.drain(..), state);
     }
 
     /// Tells it that it is no longer needed, and goes on listening to it.
-    pub(super) fn serving(mut self, live: &Arc<State>) {
+    pub(super) fn serving(mut self, state: &Arc<State>) {
         // First, so that it is told of all that happens from now on.
-        let (_, events) = live.identifier.revoked.follow();
+        let (_, events) = state.identifier.revoked.follow();
         if let Err(error) = self.link.get_mut().write_all(&[SERVING]) {
             tracing::warn!(%error, "the process before this one cannot be told that this one serves");
             return;
         }
-        inheritance::talk(self.link, Talk { events, tells_limits: false }, live);
+        inheritance::talk(self.link, Talk { events, tells_limits: false }, state);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::request::view::{self, Head};
 use crate::state::State;
 
 pub(super) struct Redirect {
-    pub(super) live: Arc<State>,
+    pub(super) state: Arc<State>,
     /// Where HTTPS listens, as clients see it.
     pub(super) port: u16,
 }
@@ -36,7 +36,7 @@ impl ServeHttp for Redirect {
         session.set_keepalive(None);
         let reply = match self.plan(session) {
             Ok(Plan::Reply(reply)) => Ok(reply),
-            Ok(Plan::Ask(challenge)) => challenge.answer(&self.live).await,
+            Ok(Plan::Ask(challenge)) => challenge.answer(&self.state).await,
             Err(refusal) => Err(refusal),
         };
         let reply = reply.unwrap_or_else(|refusal| refusal.reply(Audience::Script));
@@ -49,7 +49,7 @@ impl ServeHttp for Redirect {
             *response.body_mut() = reply.body.to_vec();
         }
         let status = reply.status.as_u16();
-        self.live.telemetry.emit(Event::Request(RequestEvent::Redirected { status }));
+        self.state.telemetry.emit(Event::Request(RequestEvent::Redirected { status }));
         response
     }
 }
@@ -72,11 +72,11 @@ impl Redirect {
             parts: head,
             target: head.raw_path(),
             raw: raw.as_deref(),
-            limits: self.live.policy().limits,
+            limits: self.state.policy().limits,
         })?;
         let host = head.headers.get(header::HOST).or(normalised.host.as_ref());
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-        if !self.live.policy().hosts.admit(host) {
+        if !self.state.policy().hosts.admit(host) {
             return Err(Refusal::Misdirected);
         }
         let target = normalised.target.as_deref().unwrap_or_else(|| head.raw_path());
@@ -84,7 +84,7 @@ impl Redirect {
         if is_doubtful(target.split('?').next().unwrap_or_default()) {
             return Err(Refusal::BadRequest("the path could be taken for another site's"));
         }
-        let Some(location) = self.live.edge().https(host, self.port, target) else {
+        let Some(location) = self.state.edge().https(host, self.port, target) else {
             let challenge = Challenge::of(&head.method, host, target);
             return challenge.map(Plan::Ask).ok_or(NOT_OURS);
         };

@@ -17,23 +17,23 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Looks names up now, and again from time to time. Returns when the first
 /// answers are there, or are late.
-pub(super) fn keep_resolved(live: &Arc<State>) {
+pub(super) fn keep_resolved(state: &Arc<State>) {
     let (done, first) = mpsc::channel();
-    let live = Arc::downgrade(live);
+    let state = Arc::downgrade(state);
     let spawned =
-        std::thread::Builder::new().name("resolver".into()).spawn(move || watch(&live, &done));
+        std::thread::Builder::new().name("resolver".into()).spawn(move || watch(&state, &done));
     match spawned {
         Ok(_) => drop(first.recv_timeout(PATIENCE)),
         Err(error) => tracing::error!(%error, "names of upstreams cannot be resolved"),
     }
 }
 
-fn watch(live: &Weak<State>, done: &mpsc::Sender<()>) {
+fn watch(state: &Weak<State>, done: &mpsc::Sender<()>) {
     let mut failing: Vec<(String, String)> = Vec::new();
-    while let Some(live) = live.upgrade() {
+    while let Some(state) = state.upgrade() {
         let mut failed = Vec::new();
-        for upstream in &live.policy().upstreams {
-            let unresolved = live.pools.of(upstream).resolve().into_iter();
+        for upstream in &state.policy().upstreams {
+            let unresolved = state.pools.of(upstream).resolve().into_iter();
             failed.extend(unresolved.map(|host| (upstream.name.clone(), host)));
         }
         // Logged once, not every ten seconds.
@@ -41,7 +41,7 @@ fn watch(live: &Weak<State>, done: &mpsc::Sender<()>) {
             tracing::warn!(upstream, host, "name cannot be resolved; keeping what was known");
         }
         failing = failed;
-        drop(live);
+        drop(state);
         // Only the first round has a waiter.
         let _ = done.send(());
         std::thread::sleep(if failing.is_empty() { EVERY } else { SOON });

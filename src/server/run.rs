@@ -43,14 +43,14 @@ const FRAMES_WEIGH: usize = 5 * 1024 * 1024;
 /// the drain time is over. Blocks; must not be called inside a runtime. An error means
 /// that no thread could be started and nothing was served.
 pub fn serve(
-    live: &Arc<State>,
+    state: &Arc<State>,
     server: &Server,
     mut listeners: Listeners,
     mut shutdown: Shutdown,
     reload: Option<Reload>,
 ) -> std::io::Result<()> {
     let hangups = shutdown.hangups();
-    let signals = shutdown.listen(live, server, &listeners);
+    let signals = shutdown.listen(state, server, &listeners);
     let threads = match server.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,
@@ -75,40 +75,40 @@ pub fn serve(
     if let Some(address) = listeners.admin_address() {
         tracing::info!(address, "admin listening");
     }
-    resolver::keep_resolved(live);
-    live.watch_keys();
+    resolver::keep_resolved(state);
+    state.watch_keys();
     if let Some(predecessor) = &mut listeners.predecessor {
-        predecessor.inherit(live);
+        predecessor.inherit(state);
         // The predecessor still serves, so there is time.
-        live.wait_until_complete(COMPLETE_WITHIN);
+        state.wait_until_complete(COMPLETE_WITHIN);
     }
     let conf = pingora.configuration.clone();
     let https = listeners.public.iter().filter(|bound| bound.is_tls()).find_map(Bound::port);
-    let proxies = proxies(live, server, &conf);
+    let proxies = proxies(state, server, &conf);
     let (secured, plain): (Vec<_>, Vec<_>) = listeners.public.into_iter().partition(Bound::is_tls);
     for (name, sockets, serves) in [
         ("public", plain, ListenerKind::Plain(proxies.clone())),
         ("tls", secured, ListenerKind::Tls(proxies)),
     ] {
         if !sockets.is_empty() {
-            let guarded = LimitedApp::new(live, serves, server);
+            let guarded = LimitedApp::new(state, serves, server);
             pingora.add_service(Accept::new(name, guarded, sockets).for_threads(&threads));
         }
     }
     if !listeners.redirect.is_empty() {
         let port = server.redirect_port.or(https).unwrap_or(443);
-        let app = HttpServer::new_app(Redirect { live: live.clone(), port });
-        let guarded = LimitedApp::new(live, ListenerKind::Redirect(Arc::new(app)), server);
+        let app = HttpServer::new_app(Redirect { state: state.clone(), port });
+        let guarded = LimitedApp::new(state, ListenerKind::Redirect(Arc::new(app)), server);
         let accept = Accept::new("redirect", guarded, listeners.redirect);
         pingora.add_service(accept.for_threads(&threads));
     }
     if let Some(admin) = listeners.admin {
-        pingora.add_service(admin::service(live, server, admin));
+        pingora.add_service(admin::service(state, server, admin));
     }
-    pingora.add_service(background_service("health", Probes::new(live)));
+    pingora.add_service(background_service("health", Probes::new(state)));
     match (reload, hangups) {
         (Some(reload), Some(Ok(hangups))) => {
-            let reload = ReloadService(Reloader::new(reload, live, hangups));
+            let reload = ReloadService(Reloader::new(reload, state, hangups));
             pingora.add_service(background_service("reload", reload));
         }
         (_, Some(Err(error))) => {
@@ -120,7 +120,7 @@ pub fn serve(
     let drained = signals.watch(phases, server.drain, listeners.predecessor);
     pingora.run(RunArgs { shutdown_signal: Box::new(signals) });
     running.stop();
-    drained.finish(live);
+    drained.finish(state);
     Ok(())
 }
 
@@ -135,10 +135,10 @@ impl BackgroundService for ReloadService {
 }
 
 /// The gateway as the framework runs it, shared by every listener that serves it.
-fn proxies(live: &Arc<State>, server: &Server, conf: &Arc<ServerConf>) -> Proxies {
+fn proxies(state: &Arc<State>, server: &Server, conf: &Arc<ServerConf>) -> Proxies {
     crypto_provider::install();
-    let http1 = http_proxy(conf, Gateway(live.clone()));
-    let mut http2 = http_proxy(conf, Gateway(live.clone()));
+    let http1 = http_proxy(conf, Gateway(state.clone()));
+    let mut http2 = http_proxy(conf, Gateway(state.clone()));
     let mut options = pingora::apps::HttpServerOptions::default();
     options.h2c = true;
     // Otherwise the framework refuses CONNECT itself, without a body and without a log line.

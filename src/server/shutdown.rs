@@ -83,7 +83,7 @@ impl Shutdown {
         }
     }
 
-    pub(super) fn listen(self, live: &Arc<State>, server: &Server, sockets: &Listeners) -> Watch {
+    pub(super) fn listen(self, state: &Arc<State>, server: &Server, sockets: &Listeners) -> Watch {
         let source = match self {
             Self::Signals(caught, program) => {
                 let upgrade = program.and_then(|program| Upgrade::new(program, sockets));
@@ -93,7 +93,7 @@ impl Shutdown {
             Self::Stop(stop) => Source::Stop(stop),
         };
         let linger = Arc::new(Lock::new(StopReason::Told.linger()));
-        Watch { source, live: live.clone(), lame_duck: server.lame_duck, linger }
+        Watch { source, state: state.clone(), lame_duck: server.lame_duck, linger }
     }
 }
 
@@ -148,26 +148,26 @@ impl Upgrade {
 pub(super) struct Drained(Option<mpsc::Receiver<()>>);
 
 impl Drained {
-    pub(super) fn finish(self, live: &State) {
+    pub(super) fn finish(self, state: &State) {
         if let Some(finished) = self.0 {
             drop(finished);
         }
-        live.telemetry.flush();
-        live.identifier.revoked.flush();
+        state.telemetry.flush();
+        state.identifier.revoked.flush();
     }
 }
 
-fn wait_until_drained(live: &State, limit: Duration, linger: Duration) {
+fn wait_until_drained(state: &State, limit: Duration, linger: Duration) {
     const STEP: Duration = Duration::from_millis(20);
     // A connection accepted just now is counted a moment later.
     std::thread::sleep(STEP * 2);
     let mut waited = Duration::ZERO;
-    let busy = |waited| live.in_flight() > 0 || (live.connections.open() > 0 && waited < linger);
+    let busy = |waited| state.in_flight() > 0 || (state.connections.open() > 0 && waited < linger);
     while busy(waited) && waited < limit {
         std::thread::sleep(STEP);
         waited += STEP;
     }
-    match live.in_flight() {
+    match state.in_flight() {
         0 => tracing::info!("drained"),
         left => tracing::warn!(left, "drain time is over; requests in flight are dropped"),
     }
@@ -175,16 +175,16 @@ fn wait_until_drained(live: &State, limit: Duration, linger: Duration) {
 }
 
 #[expect(clippy::exit, reason = "the framework would sleep through its whole grace period")]
-fn end(live: &State, code: i32) -> ! {
-    live.telemetry.flush();
-    live.identifier.revoked.flush();
+fn end(state: &State, code: i32) -> ! {
+    state.telemetry.flush();
+    state.identifier.revoked.flush();
     std::process::exit(code)
 }
 
 /// Gives the framework its signal to stop.
 pub(super) struct Watch {
     source: Source,
-    live: Arc<State>,
+    state: Arc<State>,
     lame_duck: Duration,
     /// Set once the reason for stopping is known.
     linger: Arc<Lock<Duration>>,
@@ -220,7 +220,7 @@ impl ShutdownSignalWatch for Watch {
             Source::Stop(stop) => {
                 // An error means the `Stop` is gone, which also means stop.
                 drop(stop.clone().wait_for(|stop| *stop).await);
-                self.live.set_unready();
+                self.state.set_unready();
                 ShutdownSignal::FastShutdown
             }
         }
@@ -239,20 +239,20 @@ impl Watch {
         if matches!(self.source, Source::Stop(_)) {
             return Drained(None);
         }
-        let (live, linger) = (self.live.clone(), self.linger.clone());
+        let (state, linger) = (self.state.clone(), self.linger.clone());
         let (done, finished) = mpsc::channel();
         let watch = move || {
             while let Ok(phase) = phases.blocking_recv() {
                 if matches!(phase, ExecutionPhase::Running) {
                     if let Some(predecessor) = predecessor.take() {
-                        predecessor.serving(&live);
+                        predecessor.serving(&state);
                     }
                     tell_manager(&[NotifyState::Ready]);
                 }
                 if matches!(phase, ExecutionPhase::ShutdownGracePeriod) {
                     let linger = *linger.lock();
-                    wait_until_drained(&live, limit, linger);
-                    end(&live, 0);
+                    wait_until_drained(&state, limit, linger);
+                    end(&state, 0);
                 }
             }
             drop(done);
@@ -273,17 +273,17 @@ impl Watch {
             match signals.next().await {
                 Asked::Stop => break StopReason::Told,
                 Asked::Upgrade => {
-                    if let Some(because) = replace(program(), &mut signals, &self.live).await {
+                    if let Some(because) = replace(program(), &mut signals, &self.state).await {
                         break because;
                     }
                 }
             }
         };
         *self.linger.lock() = because.linger();
-        tracing::info!(in_flight = self.live.in_flight(), "stopping; again to stop at once");
+        tracing::info!(in_flight = self.state.in_flight(), "stopping; again to stop at once");
         if matches!(because, StopReason::Told) {
             tell_manager(&[NotifyState::Stopping]);
-            self.live.set_unready();
+            self.state.set_unready();
             let serve_on = async {
                 tokio::time::sleep(self.lame_duck).await;
                 if let Some(upgrade) = program() {
@@ -293,14 +293,14 @@ impl Watch {
             };
             tokio::select! {
                 () = serve_on => {}
-                () = signals.stop() => end(&self.live, 130),
+                () = signals.stop() => end(&self.state, 130),
             }
         }
         upgrade.lock().take();
-        let live = self.live.clone();
+        let state = self.state.clone();
         tokio::spawn(async move {
             signals.stop().await;
-            end(&live, 130);
+            end(&state, 130);
         });
         ShutdownSignal::GracefulTerminate
     }
@@ -311,7 +311,7 @@ impl Watch {
 async fn replace(
     upgrade: Option<Arc<Upgrade>>,
     signals: &mut Signals,
-    live: &Arc<State>,
+    state: &Arc<State>,
 ) -> Option<StopReason> {
     let Some(upgrade) = upgrade else {
         tracing::error!("SIGUSR2 ignored: there is no program to take over");
@@ -326,11 +326,11 @@ async fn replace(
     tracing::info!(program = %upgrade.program, "starting the program that takes over");
     let cancelled = Arc::new(AtomicBool::new(false));
     let mut starting = tokio::task::spawn_blocking({
-        let (cancelled, live) = (cancelled.clone(), live.clone());
+        let (cancelled, state) = (cancelled.clone(), state.clone());
         move || {
-            let started = upgrade.program.start(&upgrade.sockets, &live);
+            let started = upgrade.program.start(&upgrade.sockets, &state);
             let successor = started.map_err(HandoverError::NotStarted)?;
-            successor.wait_until_serving(&cancelled, &live)
+            successor.wait_until_serving(&cancelled, &state)
         }
     });
     let outcome = tokio::select! {

@@ -54,10 +54,10 @@ fn run_gateway(kind: &str, app: &str) {
     let listeners = Listeners::bind(&server).unwrap();
     let address = listeners.addresses().next().unwrap();
     let access = AccessLog::start(Format::Json, Sink::Stdout).unwrap();
-    let live = Arc::new(State::new(config, Clock::system(), access, AuditLog::default()));
+    let state = Arc::new(State::new(config, Clock::system(), access, AuditLog::default()));
     std::thread::spawn(move || {
         let shutdown = Shutdown::Signals(SignalHandlers::but_hangups(), None);
-        serve(&live, &server, listeners, shutdown, None).unwrap();
+        serve(&state, &server, listeners, shutdown, None).unwrap();
     });
     report(&address);
 }

@@ -15,7 +15,7 @@ use std::sync::Mutex;
 struct Setting {
     server: Server,
     says: Arc<Mutex<String>>,
-    live: Arc<State>,
+    state: Arc<State>,
     clock: Arc<ManualClock>,
 }
 
@@ -39,15 +39,15 @@ impl Setting {
         let config = Config::read(&text, &Secrets::Literal).unwrap();
         let clock = ManualClock::at(1_790_000_000);
         let access = AccessLog::start(Format::Json, Sink::Off).unwrap();
-        let live =
+        let state =
             Arc::new(State::new(config, Clock::Manual(clock.clone()), access, AuditLog::default()));
-        Self { server, says, live, clock }
+        Self { server, says, state, clock }
     }
 
     async fn see(&self, cookie: &str) -> Seen {
         let cookies = Cookies::new(cookie.as_bytes());
-        let (policy, now) = (self.live.policy(), self.live.clock.now());
-        match self.live.identifier.identify(&policy, cookies, None, now).await.verdict {
+        let (policy, now) = (self.state.policy(), self.state.clock.now());
+        match self.state.identifier.identify(&policy, cookies, None, now).await.verdict {
             Verdict::Known(identity, 0) => Seen::Known(identity.user_id().to_owned()),
             Verdict::Known(_, other) => panic!("source {other}"),
             Verdict::Nobody(rejected) => Seen::Nobody(rejected.reason),
@@ -56,10 +56,10 @@ impl Setting {
     }
 
     async fn end_session(&self, cookie: &str, identity: &Identity, by: RevokedBy) {
-        let (policy, now) = (self.live.policy(), self.live.clock.now());
+        let (policy, now) = (self.state.policy(), self.state.clock.now());
         let cookies = Cookies::new(cookie.as_bytes());
         let source = &policy.sources[0];
-        self.live.identifier.end_session(source, cookies, identity, by, now).await;
+        self.state.identifier.end_session(source, cookies, identity, by, now).await;
     }
 
     fn say(&self, what: &str) {
@@ -156,9 +156,9 @@ async fn silence_is_over_as_soon_as_the_app_answers_again() {
 async fn a_session_the_app_ended_is_forgotten() {
     let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
     assert_eq!(setting.see("sid=abc").await, known("u1"));
-    setting.live.identifier.revoke_user("u1", setting.live.clock.now());
+    setting.state.identifier.revoke_user("u1", setting.state.clock.now());
     assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
-    setting.live.identifier.pardon_user("u1", setting.live.clock.now());
+    setting.state.identifier.pardon_user("u1", setting.state.clock.now());
     assert_eq!(setting.see("sid=abc").await, known("u1"));
     let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);
     setting.end_session("sid=abc", &identity, RevokedBy::App).await;

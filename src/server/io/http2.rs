@@ -32,14 +32,14 @@ pub(in crate::server) struct Http2Io {
     /// The frames that were written.
     written: Frames,
     gathered: WriteBuffer,
-    live: Arc<State>,
+    state: Arc<State>,
 }
 
 impl Http2Io {
-    pub(in crate::server) fn new(io: Stream, live: &Arc<State>) -> Self {
-        let gathered = WriteBuffer::new(live.policy().limits.body_timeout);
+    pub(in crate::server) fn new(io: Stream, state: &Arc<State>) -> Self {
+        let gathered = WriteBuffer::new(state.policy().limits.body_timeout);
         let (ahead, written) = (Vec::new(), Frames::default());
-        Self { io, ahead, written, gathered, live: live.clone() }
+        Self { io, ahead, written, gathered, state: state.clone() }
     }
 
     /// Whether the preface comes; `None` if nothing decides it within `limit`.
@@ -56,18 +56,18 @@ impl Http2Io {
 
     fn note_error(&self, error: &io::Error) {
         if error.kind() == io::ErrorKind::TimedOut {
-            refused(&self.live, "stalled");
+            refused(&self.state, "stalled");
         }
     }
 
     fn note(&mut self, written: &[u8]) {
-        let live = &self.live;
-        self.written.look_at(written, |reason| refused(live, reason));
+        let state = &self.state;
+        self.written.look_at(written, |reason| refused(state, reason));
     }
 }
 
-fn refused(live: &State, reason: &'static str) {
-    live.telemetry.emit(Event::Connection(ConnectionEvent::Http2Refused { reason }));
+fn refused(state: &State, reason: &'static str) {
+    state.telemetry.emit(Event::Connection(ConnectionEvent::Http2Refused { reason }));
 }
 
 pass_on!(Http2Io);
