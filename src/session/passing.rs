@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use memchr::memchr;
+use memchr::{memchr, memchr2_iter};
 
 use super::cookie::{Cookies, fold};
 use super::cookie_names::is_plain_name;
@@ -62,26 +62,29 @@ fn is_plain(header: &[u8], source: &Source) -> bool {
     }
     let mut own: [&[u8]; MOST_OWN] = [&[]; MOST_OWN];
     let mut count = 0;
-    for part in header.split(|&b| b == b';') {
-        for (index, piece) in part.split(|&b| b == b',').enumerate() {
-            let Some(end) = memchr(b'=', piece) else { continue };
-            let (name, value) = piece.split_at(end);
-            let name = name.trim_ascii_start();
-            if !is_plain_name(name) {
-                return false;
-            }
-            if !source.resembles_plainly(name) {
-                continue;
-            }
-            let is_empty = matches!(value.trim_ascii(), b"=" | b"=\"\"");
-            let known = own.get(..count).unwrap_or_default();
-            if index > 0 || is_empty || known.contains(&name) || !source.reads_cookie(name) {
-                return false;
-            }
-            let Some(place) = own.get_mut(count) else { return false };
-            *place = name;
-            count += 1;
+    let (mut start, mut is_first) = (0, true);
+    let ends = memchr2_iter(b';', b',', header).chain([header.len()]);
+    for end in ends {
+        let piece = header.get(start..end).unwrap_or_default();
+        let begins_part = std::mem::replace(&mut is_first, header.get(end) == Some(&b';'));
+        start = end + 1;
+        let Some(end) = memchr(b'=', piece) else { continue };
+        let (name, value) = piece.split_at(end);
+        let name = name.trim_ascii_start();
+        if !is_plain_name(name) {
+            return false;
         }
+        if !source.resembles_plainly(name) {
+            continue;
+        }
+        let is_empty = matches!(value.trim_ascii(), b"=" | b"=\"\"");
+        let known = own.get(..count).unwrap_or_default();
+        if !begins_part || is_empty || known.contains(&name) || !source.reads_cookie(name) {
+            return false;
+        }
+        let Some(place) = own.get_mut(count) else { return false };
+        *place = name;
+        count += 1;
     }
     source.picks_plainly(own.get(..count).unwrap_or_default())
 }
