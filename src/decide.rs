@@ -1,4 +1,4 @@
-//! What to do with a request: pure, top-down.
+//! Decides what to do with a request: pure, top-down.
 //!
 //! Two steps, because between them a server may have to be asked who the user is.
 //! `plan` needs only the request; `decide` also needs the verdict on the session.
@@ -28,7 +28,7 @@ pub(crate) enum Plan<'p> {
     Refuse(Refusal),
 }
 
-/// What to do with a request.
+/// The decision about a request.
 pub(crate) enum Decision<'p> {
     /// A page without a session is sent to the app's sign-in page.
     Answer(Reply, Rejected),

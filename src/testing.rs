@@ -1,4 +1,4 @@
-//! What the tests, the benchmark and the fuzzer take from the inside. Not an interface:
+//! Internals for the tests, the benchmark and the fuzzer. Not an interface:
 //! it changes with them.
 
 pub use crate::base::clock::{Clock, ManualClock, Now};

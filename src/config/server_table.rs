@@ -12,7 +12,7 @@ use crate::edge::{Alpn, Edge, PerAddress, Tls, Trusted};
 use crate::request::hosts::Hosts;
 use crate::request::view::{Limits, MinRate};
 
-/// What `[server]` holds; a reload may change all but `server`.
+/// The `[server]` table; a reload may change all but `server`.
 #[derive(Default)]
 pub(super) struct ServerTable {
     pub(super) server: Server,

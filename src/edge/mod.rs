@@ -1,4 +1,4 @@
-//! What a connection meets before its first request: settings of the listeners, the
+//! The edge, before the first request of a connection: settings of the listeners, the
 //! parser of the PROXY protocol, and the count of open connections.
 //!
 //! Decided here without a socket at hand; `server` acts on it. A reload replaces the

@@ -39,7 +39,7 @@ const OF_THE_WHOLE_PAGE: [HeaderName; 14] = [
     HeaderName::from_static("x-accel-expires"),
 ];
 
-/// What an answer is to a route with placeholders.
+/// How a route with placeholders treats an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Page {
     /// Its placeholders are to be replaced.

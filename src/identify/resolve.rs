@@ -67,7 +67,7 @@ impl Servers {
         }
     }
 
-    /// What the cookies say without questions. Waits only for keys that are being fetched.
+    /// Reads the cookies without asking the app or a store. Waits only for keys that are being fetched.
     pub async fn look(
         &self,
         source: &Source,

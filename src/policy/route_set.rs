@@ -26,7 +26,7 @@ struct Other {
     is_at_home: bool,
 }
 
-/// What a request is sent for.
+/// The purpose a request declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Intent {
     /// To be answered now.
@@ -70,7 +70,7 @@ impl RouteSet {
         }
     }
 
-    /// What is made of the session.
+    /// How the session is treated.
     pub(crate) fn session(&self) -> SessionRule {
         match self.intent {
             Intent::Preflight => SessionRule::Off,

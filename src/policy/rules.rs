@@ -43,7 +43,7 @@ pub struct Policy {
     pub limits: Limits,
 }
 
-/// What the settings say about a path.
+/// The setting that governs a path.
 pub(crate) enum Rule {
     Published(Published, Pattern, Arc<str>),
     Route(Arc<Route>),

@@ -1,4 +1,4 @@
-//! What a process tells the one that takes its place: sign-outs, revocations, and what
+//! Carries state to the process that takes over: sign-outs, revocations, and how much
 //! is used up of the limits.
 //!
 //! Lines over the link of the handover, digests and times only. First everything, up to
@@ -30,7 +30,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// While it drains, a process with more counters does not repeat them each `TICK`.
 const MOST_REPEATED: usize = 10_000;
 
-/// What one side of the link has to say.
+/// The messages of one side of the link.
 pub(super) struct Talk {
     pub(super) events: Receiver<Entry>,
     pub(super) tells_limits: bool,

@@ -208,7 +208,7 @@ fn chunk_number(name: &[u8], own: &str, separator: &str) -> Option<usize> {
     }
 }
 
-/// What may follow a name in another name that resembles it.
+/// Suffixes that make another name resemble this one.
 #[derive(Clone, Copy)]
 enum Rest {
     Any,

@@ -63,7 +63,7 @@ impl Source {
         self.kind.name
     }
 
-    /// What stands before the user ids of this source.
+    /// The prefix of this source's user ids.
     pub fn user_prefix(&self) -> &str {
         &self.user_prefix
     }

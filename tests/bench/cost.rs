@@ -1,4 +1,4 @@
-//! What the cryptography costs when nothing is remembered: opening a session of
+//! The cost of the cryptography when nothing is remembered: opening a session of
 //! each kind, and making a token.
 
 use std::hint::black_box;

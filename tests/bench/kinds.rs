@@ -1,4 +1,4 @@
-//! What each session kind costs: a cookie verified anew, beside the same cookie
+//! The cost of each session kind: a cookie verified afresh, beside the same cookie
 //! found in the table of verified ones.
 //!
 //! Cookies and rows are the fixtures'. The time a store or the app takes to

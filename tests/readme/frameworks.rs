@@ -155,7 +155,7 @@ fn known(table: &Value, vector: &Value, now: u64) -> Result<Identity, String> {
     Err("asks without end".to_owned())
 }
 
-/// What the vector's store holds.
+/// The content of the vector's store.
 fn answer(store: &Value, query: &Query) -> Option<StoreAnswer> {
     let mut entries = store.as_array()?.iter();
     match query {
@@ -192,7 +192,7 @@ fn decoded(text: &str) -> Vec<u8> {
     base64::engine::general_purpose::STANDARD.decode(text).unwrap()
 }
 
-/// What stands for the vector of the one kind that has no cookie of its own.
+/// Stands in for the vector of the one kind that has no cookie of its own.
 fn introspected() -> Value {
     json!({
         "cookie_header": "ASP.NET_SessionId=abc", "now": 1_800_000_000, "config": {},

@@ -33,7 +33,7 @@ const PLAINLY_LATER_MS: u64 = 2000;
 /// Events a process that takes over may be behind by.
 const MOST_UNTOLD: usize = 10_000;
 
-/// What a request's own cookies of one source were.
+/// The state of a request's own cookies of one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CameWith {
     /// Something that the app may read as a session, and nobody could judge.
@@ -125,7 +125,7 @@ impl Revoked {
         (self.tables.entries(), events)
     }
 
-    /// What another process knows, and this one may not.
+    /// Adds an entry from another process.
     pub fn learn(&self, entry: Entry, now: Now) {
         if self.tables.knows(&entry) {
             return;

@@ -23,7 +23,7 @@ const KEEP_ALIVE: u64 = 60;
 const NOT_FOUND: &str =
     "not found; this listener serves /healthz, /readyz, /metrics and POST /revoke\n";
 
-/// What one client of the admin listener is served by.
+/// Serves one client of the admin listener.
 pub(super) struct Admin {
     state: Arc<State>,
     asker: Asker,

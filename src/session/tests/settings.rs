@@ -1,4 +1,4 @@
-//! What a `[session]` table may say, and what its problems say.
+//! Settings a `[session]` table may hold, and the messages about wrong ones.
 
 use serde_json::json;
 

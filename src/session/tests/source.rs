@@ -1,4 +1,4 @@
-//! What every source promises, whatever its kind.
+//! Promises of every source, whatever its kind.
 
 use serde_json::json;
 
