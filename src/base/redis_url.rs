@@ -17,7 +17,6 @@ use std::path::PathBuf;
 use redis::{Client, ConnectionAddr, RedisConnectionInfo};
 
 use super::host::is_loopback;
-use super::store_url::BadStoreUrl;
 use super::text::percent_decode;
 
 const SENTINEL_PORT: u16 = 26379;
@@ -85,13 +84,13 @@ impl RedisUrl {
         split_scheme(url).is_some()
     }
 
-    pub(crate) fn parse(url: &str) -> Result<Self, BadStoreUrl> {
-        let (scheme, rest) = split_scheme(url).ok_or(BadStoreUrl(
+    pub(crate) fn parse(url: &str) -> Result<Self, BadRedisUrl> {
+        let (scheme, rest) = split_scheme(url).ok_or(BadRedisUrl(
             "it must start with redis://, rediss://, redis+sentinel://, redis+cluster:// or unix:",
         ))?;
         let (rest, insecure) = match rest.split_once('#') {
             Some((rest, "insecure")) => (rest, true),
-            Some(_) => return Err(BadStoreUrl("it has a `#`; in a password write %23")),
+            Some(_) => return Err(BadRedisUrl("it has a `#`; in a password write %23")),
             None => (rest, false),
         };
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -119,6 +118,10 @@ impl RedisUrl {
         is_open && !nodes.iter().all(|node| is_loopback(&node.host))
     }
 }
+
+/// The reason an address cannot be used; repeats none of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadRedisUrl(pub(crate) &'static str);
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -156,7 +159,7 @@ fn split_scheme(url: &str) -> Option<(Scheme, &str)> {
 }
 
 impl Settings {
-    fn read(query: &str) -> Result<Self, BadStoreUrl> {
+    fn read(query: &str) -> Result<Self, BadRedisUrl> {
         let mut settings = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -171,36 +174,36 @@ impl Settings {
                     continue;
                 }
                 _ => {
-                    return Err(BadStoreUrl(
+                    return Err(BadRedisUrl(
                         "after the `?` it may have ca, cert, key, sentinel_user, sentinel_password \
                      and, for a socket, db, user and pass",
                     ));
                 }
             };
             let value = String::from_utf8(percent_decode(value.as_bytes()).into_owned());
-            let value = value.map_err(|_| BadStoreUrl("it is not UTF-8"))?;
+            let value = value.map_err(|_| BadRedisUrl("it is not UTF-8"))?;
             if value.is_empty() || place.replace(value).is_some() {
-                return Err(BadStoreUrl("a setting after the `?` is empty or given twice"));
+                return Err(BadRedisUrl("a setting after the `?` is empty or given twice"));
             }
         }
         Ok(settings)
     }
 
-    fn tls(&self, tls: Tls, insecure: bool) -> Result<Option<TlsFiles>, BadStoreUrl> {
+    fn tls(&self, tls: Tls, insecure: bool) -> Result<Option<TlsFiles>, BadRedisUrl> {
         let is_named = self.ca.is_some() || self.cert.is_some() || self.key.is_some();
         if tls == Tls::Off {
             return match (is_named, insecure) {
-                (true, _) => Err(BadStoreUrl(
+                (true, _) => Err(BadRedisUrl(
                     "ca, cert and key need TLS: write rediss:// (or rediss+sentinel://, rediss+cluster://)",
                 )),
-                (_, true) => Err(BadStoreUrl("`#insecure` is for rediss:// only")),
+                (_, true) => Err(BadRedisUrl("`#insecure` is for rediss:// only")),
                 (false, false) => Ok(None),
             };
         }
         let client = match (&self.cert, &self.key) {
             (Some(cert), Some(key)) => Some((file(cert)?, file(key)?)),
             (None, None) => None,
-            _ => return Err(BadStoreUrl("cert and key belong together: write both or none")),
+            _ => return Err(BadRedisUrl("cert and key belong together: write both or none")),
         };
         let ca = self.ca.as_deref().map(file).transpose()?;
         Ok(Some(TlsFiles { ca, client, insecure }))
@@ -211,17 +214,17 @@ impl Settings {
     }
 }
 
-fn file(path: &str) -> Result<PathBuf, BadStoreUrl> {
+fn file(path: &str) -> Result<PathBuf, BadRedisUrl> {
     if path.starts_with('/') {
         Ok(PathBuf::from(path))
     } else {
-        Err(BadStoreUrl("ca, cert and key are paths of files that begin with `/`"))
+        Err(BadRedisUrl("ca, cert and key are paths of files that begin with `/`"))
     }
 }
 
-fn one(place: &str, settings: &Settings) -> Result<(Servers, RedisConnectionInfo), BadStoreUrl> {
-    const EXPECTED: BadStoreUrl =
-        BadStoreUrl("expected redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]");
+fn one(place: &str, settings: &Settings) -> Result<(Servers, RedisConnectionInfo), BadRedisUrl> {
+    const EXPECTED: BadRedisUrl =
+        BadRedisUrl("expected redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]");
     let url = format!("redis://{place}{}", settings.query());
     let client = Client::open(url).map_err(|_| EXPECTED)?;
     let info = client.get_connection_info();
@@ -230,9 +233,9 @@ fn one(place: &str, settings: &Settings) -> Result<(Servers, RedisConnectionInfo
     Ok((Servers::One(node), info.redis_settings().clone()))
 }
 
-fn socket(place: &str, settings: &Settings) -> Result<(Servers, RedisConnectionInfo), BadStoreUrl> {
-    const EXPECTED: BadStoreUrl =
-        BadStoreUrl("expected unix:/PATH[?db=DATABASE&user=USER&pass=PASSWORD]");
+fn socket(place: &str, settings: &Settings) -> Result<(Servers, RedisConnectionInfo), BadRedisUrl> {
+    const EXPECTED: BadRedisUrl =
+        BadRedisUrl("expected unix:/PATH[?db=DATABASE&user=USER&pass=PASSWORD]");
     let path = place.strip_prefix("//").unwrap_or(place);
     let url = format!("unix://{path}{}", settings.query());
     let client = Client::open(url).map_err(|_| EXPECTED)?;
@@ -244,13 +247,13 @@ fn socket(place: &str, settings: &Settings) -> Result<(Servers, RedisConnectionI
 fn cluster(
     place: &str,
     settings: &Settings,
-) -> Result<(Servers, RedisConnectionInfo), BadStoreUrl> {
-    const EXPECTED: BadStoreUrl =
-        BadStoreUrl("expected redis+cluster://[USER[:PASSWORD]@]HOST[:PORT],HOST[:PORT],…");
+) -> Result<(Servers, RedisConnectionInfo), BadRedisUrl> {
+    const EXPECTED: BadRedisUrl =
+        BadRedisUrl("expected redis+cluster://[USER[:PASSWORD]@]HOST[:PORT],HOST[:PORT],…");
     let (user, hosts) = place.rsplit_once('@').unwrap_or(("", place));
     let hosts = hosts.trim_end_matches('/');
     if hosts.contains('/') {
-        return Err(BadStoreUrl("a Cluster has one database: write nothing after the hosts"));
+        return Err(BadRedisUrl("a Cluster has one database: write nothing after the hosts"));
     }
     let login = login(user, "", settings).ok_or(EXPECTED)?;
     let nodes = nodes(hosts, SERVER_PORT).ok_or(EXPECTED)?;
@@ -260,8 +263,8 @@ fn cluster(
 fn sentinel(
     place: &str,
     settings: &Settings,
-) -> Result<(Servers, RedisConnectionInfo), BadStoreUrl> {
-    const EXPECTED: BadStoreUrl = BadStoreUrl(
+) -> Result<(Servers, RedisConnectionInfo), BadRedisUrl> {
+    const EXPECTED: BadRedisUrl = BadRedisUrl(
         "expected redis+sentinel://[USER[:PASSWORD]@]HOST[:PORT],…/NAME[/DATABASE], \
          where NAME is that of `sentinel monitor`",
     );
@@ -339,7 +342,7 @@ mod tests {
     }
 
     fn parse(url: &str) -> RedisUrl {
-        RedisUrl::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"))
+        RedisUrl::parse(url).unwrap_or_else(|error| panic!("{url}: {}", error.0))
     }
 
     #[test]
@@ -392,7 +395,7 @@ mod tests {
             ("unix:canary", "unix:/PATH"),
             ("http://canary", "redis+cluster://"),
         ] {
-            let refused = RedisUrl::parse(url).err().unwrap_or_else(|| panic!("{url}")).to_string();
+            let refused = RedisUrl::parse(url).err().unwrap_or_else(|| panic!("{url}")).0;
             assert!(refused.contains(said), "{url}: {refused}");
             assert!(!refused.contains("canary") && !refused.contains("nary@"), "{refused}");
         }

@@ -48,7 +48,8 @@ impl StoreUrl {
                                 sqlite://";
         let url = address.text().ok_or(BadStoreUrl("it is not text"))?;
         if RedisUrl::is_one(url) {
-            return RedisUrl::parse(url).map(|url| Self::Redis(Box::new(url)));
+            let url = RedisUrl::parse(url).map_err(|bad| BadStoreUrl(bad.0))?;
+            return Ok(Self::Redis(Box::new(url)));
         }
         match url.split_once("://").map_or("", |(scheme, _)| scheme) {
             "mariadb" | "mysql" => SqlUrl::mysql(url).map(Self::Sql),
