@@ -10,7 +10,7 @@ use super::output::{CONFIGURATION, eprint, print};
 use super::run::state_directory;
 use crate::base::clock::Clock;
 use crate::config::{Config, Sources};
-use crate::edge::Tls;
+use crate::edge::ListenerTls;
 use crate::identify::revocation::probe;
 use crate::policy::Policy;
 
@@ -86,7 +86,7 @@ fn keys(policy: &Policy) -> Vec<String> {
 }
 
 /// Prints the days each certificate has left; expired ones are problems already.
-fn tell_expiry(tls: &Tls) {
+fn tell_expiry(tls: &ListenerTls) {
     const DAY: u64 = 24 * 60 * 60;
     let now = Clock::system().now().unix();
     for certificate in &tls.certificates {
