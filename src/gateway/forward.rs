@@ -16,7 +16,6 @@ use super::who::Who;
 use crate::issue::Request;
 use crate::observe::{Outcome, TokenPlace};
 use crate::policy::{Intent, Policy, RouteSet, TokenRoute};
-use crate::request::code::Code;
 use crate::request::refusal::Refusal;
 use crate::request::view;
 use crate::upstream::Upstream;
@@ -98,10 +97,7 @@ pub(super) async fn prepare(
     for (route, limit) in counted.filter_map(|route| Some((route, route.limit.as_ref()?))) {
         let identity = who.identity.as_ref();
         let whose = identity.map_or_else(|| admitted.client.mark(), |identity| identity.mark());
-        state
-            .issuer
-            .admit(&route.label, limit, whose, *now)
-            .map_err(|exceeded| Refusal::too_many(limit, &exceeded))?;
+        state.issuer.admit(&route.label, limit, whose, *now).await?;
     }
     let upstream = routes.upstream();
     let upstream = upstream.or_else(|| policy.upstream_for(&admitted.host)).cloned();
@@ -147,11 +143,11 @@ async fn page_tokens(
         if is_there {
             continue;
         }
-        let limit = token.limit.as_ref();
-        let admitted = limit.map(|limit| issuer.admit(&token.label, limit, identity.mark(), now));
-        if let Some(Err(_)) = admitted {
+        if let Some(limit) = &token.limit
+            && let Err(refusal) = issuer.admit(&token.label, limit, identity.mark(), now).await
+        {
             record.explain("page_token_limited");
-            incoming.audit_refused(who, token, Code::TooManyRequests, TokenPlace::Page);
+            incoming.audit_refused(who, token, refusal.code(), TokenPlace::Page);
             continue;
         }
         match issuer.token(token, &Request::plain(identity, now)).await {

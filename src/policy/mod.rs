@@ -7,6 +7,7 @@ mod header;
 mod html_placeholder;
 mod identity;
 mod key_uses;
+mod limit;
 mod route;
 mod route_set;
 mod rules;

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::code::Code;
 use crate::base::units::whole_seconds;
-use crate::limit::{Exceeded, Limit};
+use crate::limit::{Denied, Exceeded, Limit};
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub enum Refusal {
         left: HeaderValue,
     },
     Unavailable,
+    /// The limit cannot be checked, and its settings say to refuse then.
+    Uncounted,
     UpstreamFailed,
 }
 
@@ -137,6 +139,11 @@ impl Refusal {
                 Code::Unavailable,
                 "something this answer depends on is not available",
             ),
+            Self::Uncounted => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Code::Unavailable,
+                "the limit cannot be checked now; wait as long as Retry-After says",
+            ),
             Self::UpstreamFailed => {
                 (StatusCode::BAD_GATEWAY, Code::UpstreamFailed, "the app gave no usable answer")
             }
@@ -150,6 +157,14 @@ impl Refusal {
             retry_after: exceeded.retry_after,
             policy: limit.policy_header().clone(),
             left: exceeded.header(limit),
+        }
+    }
+
+    /// The request is not admitted by a limit.
+    pub(crate) fn denied(limit: &Limit, denied: &Denied) -> Self {
+        match denied {
+            Denied::Exceeded(exceeded) => Self::too_many(limit, exceeded),
+            Denied::Uncounted => Self::Uncounted,
         }
     }
 
@@ -179,7 +194,7 @@ impl Refusal {
             Self::Busy(retry_after) => {
                 reply.push(header::RETRY_AFTER, &whole_seconds(*retry_after).max(1).to_string());
             }
-            Self::Full => reply.push(header::RETRY_AFTER, "1"),
+            Self::Full | Self::Uncounted => reply.push(header::RETRY_AFTER, "1"),
             Self::MethodNotAllowed(allow) => reply.push(header::ALLOW, allow),
             Self::TooMany { retry_after, policy, left } => {
                 reply.push(header::RETRY_AFTER, &whole_seconds(*retry_after).max(1).to_string());
@@ -297,7 +312,8 @@ mod tests {
                 Refusal::TooLarge(Part::Headers) => Refusal::TooLarge(Part::Target),
                 Refusal::TooLarge(Part::Target) => too_many(Duration::from_millis(1_200)),
                 Refusal::TooMany { .. } => Refusal::Unavailable,
-                Refusal::Unavailable => Refusal::UpstreamFailed,
+                Refusal::Unavailable => Refusal::Uncounted,
+                Refusal::Uncounted => Refusal::UpstreamFailed,
                 Refusal::UpstreamFailed => return None,
             })
         };
