@@ -10,6 +10,7 @@ mod demo;
 mod file;
 mod manual;
 mod online;
+mod online_shared;
 mod output;
 mod presets;
 mod run;

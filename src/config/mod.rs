@@ -7,6 +7,7 @@ mod log;
 mod revocations;
 mod server;
 mod server_table;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod warnings;
@@ -18,3 +19,4 @@ pub use log::Format;
 pub(crate) use log::{AuditDestination, Log, UserField};
 pub(crate) use revocations::{EndStreams, Revocations};
 pub(crate) use server::Server;
+pub(crate) use shared::Shared;
