@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 
-use crate::mint::well_known::Published;
+use crate::mint::well_known::WellKnown;
 use crate::policy::{Intent, Policy, RouteSet, Rule, SessionRule, TokenRoute, WebOrigin};
 use crate::request::client::Scheme;
 use crate::request::refusal::{Audience, PLAIN_TEXT, Refusal, Reply};
@@ -24,7 +24,7 @@ pub(crate) enum Plan<'p> {
     Forward(RouteSet),
     Issue(&'p Arc<TokenRoute>),
     /// A public document: JWKS or OpenID configuration.
-    Publish(&'p Published),
+    Publish(&'p WellKnown),
     Refuse(Refusal),
 }
 
@@ -40,7 +40,7 @@ pub(crate) enum Decision<'p> {
         token: &'p Arc<TokenRoute>,
         identity: Arc<Identity>,
     },
-    Publish(&'p Published),
+    Publish(&'p WellKnown),
     Refuse(Refusal, Option<Rejected>),
 }
 

@@ -14,5 +14,5 @@ mod trusted;
 pub(crate) use certificate::Certificate;
 pub(crate) use connection_limits::{AddressPermit, ConnectionCounts, ConnectionPermit};
 pub(crate) use settings::{Edge, PerAddress};
-pub(crate) use tls::{Alpn, Tls};
+pub(crate) use tls::{Alpn, ListenerTls};
 pub(crate) use trusted::Trusted;

@@ -22,7 +22,7 @@ mod vendor_api;
 pub(crate) use form::Form;
 pub(crate) use front::Front;
 pub(crate) use header::HeaderTemplate;
-pub(crate) use html_placeholder::Placeholder;
+pub(crate) use html_placeholder::HtmlPlaceholder;
 pub(crate) use public_origins::PublicOrigins;
 pub(crate) use route::SessionRule;
 pub(crate) use route_set::{Intent, RouteSet};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::html_placeholder::Placeholder;
+use super::html_placeholder::HtmlPlaceholder;
 use super::route::{Route, SessionRule};
 use super::rules::Rule;
 use super::sign_in::SignIn;
@@ -99,7 +99,7 @@ impl RouteSet {
         self.at_home().filter(|_| self.intent != Intent::Preflight)
     }
 
-    pub(crate) fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
+    pub(crate) fn placeholders(&self) -> impl Iterator<Item = &HtmlPlaceholder> {
         self.setting_headers().flat_map(|route| &route.placeholders)
     }
 

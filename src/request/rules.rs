@@ -7,13 +7,13 @@
 
 use http::Method;
 
-use super::path::Pattern;
+use super::path::PathPattern;
 use super::readings::{By, Readings, has_control};
 use crate::upstream::Prefixes;
 
 /// One rule of the table.
 pub(crate) trait Rule {
-    fn pattern(&self) -> &Pattern;
+    fn pattern(&self) -> &PathPattern;
     /// Empty means any method.
     fn methods(&self) -> &[Method];
     /// Whether slipping past it would matter.

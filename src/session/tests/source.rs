@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-fn first(kind: &str) -> (Source, Vec<u8>) {
+fn first(kind: &str) -> (SessionReader, Vec<u8>) {
     let vector = &vectors(kind)[0];
     (compile(&vector["config"]).ok().unwrap(), cookie_header(vector))
 }
