@@ -1,6 +1,6 @@
 //! What becomes of a request, as a record and a reply: without the framework.
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use super::*;
 use crate::base::clock::{Clock, ManualClock};
