@@ -7,7 +7,6 @@
 mod arguments;
 mod check;
 mod demo;
-mod explain;
 mod file;
 mod manual;
 mod online;

@@ -15,7 +15,7 @@ use super::record::Record;
 use super::reply::{push_limit, with_cors};
 use super::who::Who;
 use crate::base::clock::Now;
-use crate::decide::{self, Decision, Plan};
+use crate::decide::{self, Decision};
 use crate::issue::Query;
 use crate::limit::Admitted;
 use crate::observe::{Outcome, TokenPlace};
@@ -50,21 +50,9 @@ pub(super) async fn decide<'p>(
     record: &mut Record,
     view: &RequestView<'_>,
 ) -> Decided<'p> {
-    let planned = decide::plan(policy, view);
-    decide_planned(incoming, policy, who, record, view, planned).await
-}
-
-/// Session, decide, where the plan is made.
-pub(super) async fn decide_planned<'p>(
-    incoming: &Incoming,
-    policy: &'p Policy,
-    who: &mut Who,
-    record: &mut Record,
-    view: &RequestView<'_>,
-    (plan, rule): (Plan<'p>, Option<&'p Rule>),
-) -> Decided<'p> {
+    let (plan, rule) = decide::plan(policy, view);
     let verdict = who.verdict(incoming, record, &plan, view).await;
-    let decision = decide::decide(plan, verdict, view);
+    let decision = decide::decide(plan, verdict, who.credential, view);
     let query = match &decision {
         Decision::Issue { token, identity } => {
             who.identity = Some(identity.clone());
@@ -78,7 +66,7 @@ pub(super) async fn decide_planned<'p>(
     Decided {
         decision,
         rule,
-        origin: decide::reader(policy, rule, view),
+        origin: view.origin().and_then(|origin| rule?.origin(origin)),
         query,
         is_head: view.method == http::Method::HEAD,
     }
@@ -118,8 +106,7 @@ impl Decided<'_> {
             Decision::Publish(what) => {
                 record.outcome = Outcome::Answered;
                 let Incoming { state, policy, now, admitted, .. } = incoming;
-                let host = policy.public_origins.host_for(&admitted.host);
-                Ok(policy.discovery.reply(what, &state.retired, host, *now))
+                Ok(policy.discovery.reply(what, &state.retired, &admitted.host, *now))
             }
             Decision::Refuse(refusal, rejected) => {
                 why = rejected;
