@@ -8,6 +8,7 @@ pub(crate) mod headers;
 pub(crate) mod hosts;
 pub(crate) mod html_placeholder;
 pub(crate) mod path;
+pub(crate) mod question;
 pub(crate) mod readings;
 pub(crate) mod refusal;
 pub(crate) mod rules;
