@@ -23,12 +23,11 @@ pub(super) enum Work {
 /// How far an event has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settled {
-    /// In the stream, at the primary only as far as is known.
-    AtOneServer,
-    /// In the stream, at a replica of the store too.
-    AtTwoServers,
     /// Not in the stream yet.
     Here,
+    InStream,
+    /// In the stream, and no replica of the store has confirmed it.
+    OnOneServer,
 }
 
 /// What this process has said lately.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::Value;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::mpsc;
 
@@ -84,18 +85,23 @@ impl Writer {
             let add = commands.cmd("XADD").arg(&key).arg("MINID").arg("~").arg(&oldest);
             add.arg("*").arg("e").arg(entry.line()).ignore();
         }
-        commands.cmd("WAIT").arg(1).arg(REPLICATED_MS);
-        let added = tokio::time::timeout(TIMEOUT, commands.query_async::<(u64,)>(open)).await;
-        let (servers,) = match added {
+        if self.store.is_replicated() {
+            commands.cmd("WAIT").arg(1).arg(REPLICATED_MS);
+        } else {
+            commands.cmd("PING");
+        }
+        let added = tokio::time::timeout(TIMEOUT, commands.query_async::<(Value,)>(open)).await;
+        let (last,) = match added {
             Ok(answer) => answer.map_err(|error| Failure::from(&error))?,
             Err(_) => return Err(Failure::TimedOut),
         };
-        if servers > 0 {
-            return Ok(Settled::AtTwoServers);
+        if !matches!(last, Value::Int(0)) {
+            return Ok(Settled::InStream);
         }
         if !entries.is_empty() {
+            tracing::warn!("a revocation is on one server of the shared store only");
             self.store.counts.count_unreplicated();
         }
-        Ok(Settled::AtOneServer)
+        Ok(Settled::OnOneServer)
     }
 }

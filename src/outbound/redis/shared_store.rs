@@ -18,7 +18,7 @@ use super::failure::Failure;
 use super::request::Request;
 use super::script::{Named, Script};
 use super::store_counts::{StoreCounts, StoreNumbers};
-use crate::base::redis_url::RedisUrl;
+use crate::base::redis_url::{RedisUrl, Servers};
 use crate::base::text::hex;
 
 /// Failures in a row that open the breaker.
@@ -37,6 +37,7 @@ pub(crate) struct SharedStore {
     pub(crate) redis: Redis,
     prefix: String,
     timeout: Duration,
+    is_replicated: bool,
     failed: AtomicU32,
     is_open: AtomicBool,
     /// Replicas that the last heartbeat found; at least this one.
@@ -53,10 +54,12 @@ impl SharedStore {
         counts: Arc<StoreCounts>,
         runtime: &Handle,
     ) -> Arc<Self> {
+        let is_replicated = matches!(url.servers, Servers::Cluster(_) | Servers::Sentinel(_));
         let store = Arc::new(Self {
             redis: Redis::new(url, runtime.clone()),
             prefix: prefix.to_owned(),
             timeout,
+            is_replicated,
             failed: AtomicU32::new(0),
             is_open: AtomicBool::new(false),
             replicas: AtomicU32::new(1),
@@ -74,6 +77,11 @@ impl SharedStore {
     /// Replicas seen lately, this one included.
     pub(crate) fn replicas(&self) -> u32 {
         self.replicas.load(Ordering::Relaxed).max(1)
+    }
+
+    /// Whether the store has replicas of its own, which a write can wait for.
+    pub(crate) fn is_replicated(&self) -> bool {
+        self.is_replicated
     }
 
     /// Whether the store is left alone after failures.

@@ -129,7 +129,11 @@ async fn done(state: &State) -> Reply {
         return (StatusCode::INTERNAL_SERVER_ERROR, body.to_string() + "\n");
     }
     let body = match state.identifier.revoked.settled().await {
-        None | Some(Settled::AtOneServer | Settled::AtTwoServers) => json!({ "revoked": true }),
+        None | Some(Settled::InStream) => json!({ "revoked": true }),
+        Some(Settled::OnOneServer) => {
+            let detail = "on one server of the shared store only: no replica of it has confirmed";
+            json!({ "revoked": true, "shared": true, "detail": detail })
+        }
         Some(Settled::Here) => {
             let detail = "in force in this process; other replicas hear of it as soon as the \
                           shared store answers";
