@@ -76,8 +76,9 @@ fn write(token: &Token) -> Vec<u8> {
     text.extend(token.expires_at.to_be_bytes());
     text.extend(token.usable_until.to_be_bytes());
     text.extend(token.uncut.map_or(u64::MAX, |uncut| uncut).to_be_bytes());
-    let cookie = token.set_cookie.as_ref().map_or(&[][..], |cookie| cookie.as_bytes());
-    for part in [&token.value[..], &token.body[..], token.content_type.as_bytes(), cookie] {
+    let cookies = token.set_cookies.iter().map(HeaderValue::as_bytes);
+    let parts = [&token.value[..], &token.body[..], token.content_type.as_bytes()];
+    for part in parts.into_iter().chain(cookies) {
         text.extend((part.len() as u64).to_be_bytes());
         text.extend_from_slice(part);
     }
@@ -91,24 +92,14 @@ fn read(mut text: &[u8]) -> Option<Token> {
     let value = Bytes::copy_from_slice(read_part(&mut text)?);
     let body = Bytes::copy_from_slice(read_part(&mut text)?);
     let content_type = HeaderValue::from_bytes(read_part(&mut text)?).ok()?;
-    let set_cookie = match read_part(&mut text)? {
-        [] => None,
-        cookie => {
-            let mut cookie = HeaderValue::from_bytes(cookie).ok()?;
-            cookie.set_sensitive(true);
-            Some(Box::new(cookie))
-        }
-    };
-    let is_whole = text.is_empty();
-    is_whole.then_some(Token {
-        value,
-        body,
-        content_type,
-        set_cookie,
-        expires_at,
-        usable_until,
-        uncut,
-    })
+    let mut set_cookies = Vec::new();
+    while !text.is_empty() {
+        let mut cookie = HeaderValue::from_bytes(read_part(&mut text)?).ok()?;
+        cookie.set_sensitive(true);
+        set_cookies.push(cookie);
+    }
+    let set_cookies = set_cookies.into();
+    Some(Token { value, body, content_type, set_cookies, expires_at, usable_until, uncut })
 }
 
 fn read_number(text: &mut &[u8]) -> Option<u64> {
@@ -137,7 +128,7 @@ mod tests {
             value: Bytes::from_static(b"canary-token"),
             body: Bytes::from_static(b"{\"token\":\"canary-token\"}"),
             content_type: HeaderValue::from_static("application/json"),
-            set_cookie: Some(Box::new(HeaderValue::from_static("t=canary-token"))),
+            set_cookies: vec![HeaderValue::from_static("t=canary-token")].into(),
             expires_at: 60,
             usable_until: 50,
             uncut: None,
@@ -152,7 +143,7 @@ mod tests {
         assert!(!sealed.windows(6).any(|part| part == b"canary"));
         let opened = new.open(&key, &sealed).unwrap();
         assert_eq!((opened.value, opened.body), (token().value, token().body));
-        assert_eq!((opened.set_cookie, opened.uncut), (token().set_cookie, None));
+        assert_eq!((opened.set_cookies, opened.uncut), (token().set_cookies, None));
         assert!(new.open(&Digest::new(b"bob"), &sealed).is_none(), "swapped");
         assert!(keys(&["c"]).open(&key, &sealed).is_none(), "another key");
         let name = old.names(&key).next().unwrap();
