@@ -41,15 +41,16 @@ pub(crate) struct Gateway(pub Arc<State>);
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = Ctx;
+    /// Boxed: the framework moves it three times, with a future that has room for each.
+    type CTX = Box<Ctx>;
 
-    fn new_ctx(&self) -> Ctx {
-        Ctx::begin(&self.0)
+    fn new_ctx(&self) -> Box<Ctx> {
+        Box::new(Ctx::begin(&self.0))
     }
 
     fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Box<Ctx>) -> Result<()> {
         if let Some(connection) = Connection::of(session.digest()) {
             connection.head_has_arrived();
         }
@@ -69,7 +70,7 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
-    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Ctx>) -> Result<bool> {
         let handled = match ctx.incoming.admit(session) {
             Ok(()) if reply::announces_nothing(session) => {
                 match reply::read_nothing(session, &ctx.incoming.policy.limits).await? {
@@ -96,7 +97,7 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Box<Ctx>) -> Result<Box<HttpPeer>> {
         let forwarding = ctx.forwarding.as_mut();
         let forwarding = forwarding.ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
         let upstream = forwarding.upstream.as_ref();
@@ -121,7 +122,7 @@ impl ProxyHttp for Gateway {
         _: &HttpPeer,
         _: RawFd,
         digest: Option<&Digest>,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<()> {
         if let Some(forwarding) = &mut ctx.forwarding {
             let upstream = forwarding.upstream.as_ref();
@@ -136,9 +137,11 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         request: &mut RequestHeader,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<()> {
-        let Ctx { incoming, who, forwarding: Some(forwarding), .. } = ctx else { return Ok(()) };
+        let Ctx { incoming, who, forwarding: Some(forwarding), .. } = &mut **ctx else {
+            return Ok(());
+        };
         let mut parts = forward::take_parts(request);
         let headers = &mut parts.headers;
         who.pass_cookies(headers);
@@ -176,7 +179,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<()> {
         if let Some(forwarding) = &mut ctx.forwarding {
             open_stream::check(forwarding.open_stream.as_ref())?;
@@ -202,9 +205,9 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<()> {
-        let Ctx { incoming, who, forwarding: Some(forwarding), record, .. } = ctx else {
+        let Ctx { incoming, who, forwarding: Some(forwarding), record, .. } = &mut **ctx else {
             return Ok(());
         };
         forwarding.clean_after_vendor(response)?;
@@ -259,7 +262,7 @@ impl ProxyHttp for Gateway {
         _: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<Option<Duration>> {
         if let Some(forwarding) = &mut ctx.forwarding {
             open_stream::check(forwarding.open_stream.as_ref())?;
@@ -278,7 +281,7 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         _: &HttpPeer,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
         mut error: Box<Error>,
     ) -> Box<Error> {
         if let Some(forwarding) = &mut ctx.forwarding {
@@ -297,7 +300,7 @@ impl ProxyHttp for Gateway {
         _: &HttpPeer,
         session: &mut Session,
         mut error: Box<Error>,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
         reused: bool,
     ) -> Box<Error> {
         let is_late = ctx.app_is_late();
@@ -322,7 +325,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         error: &Error,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> FailToProxy {
         if ctx.ended_with_session() {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
@@ -363,7 +366,7 @@ impl ProxyHttp for Gateway {
         FailToProxy { error_code: ctx.record.status, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Ctx) {
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Box<Ctx>) {
         if let Some(connection) = Connection::of(session.digest()) {
             connection.request_has_ended();
         }
@@ -377,12 +380,12 @@ impl ProxyHttp for Gateway {
     /// Of a head it cannot read the framework would print the start, which is the app's
     /// answer to some user, with cookies and names. And clients that hang up are not an
     /// error; the access log has them.
-    fn suppress_error_log(&self, _: &Session, _: &Ctx, error: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Box<Ctx>, error: &Error) -> bool {
         *error.etype() == ErrorType::InvalidHTTPHeader
             || *error.esource() == ErrorSource::Downstream
     }
 
-    fn request_summary(&self, _: &Session, ctx: &Ctx) -> String {
+    fn request_summary(&self, _: &Session, ctx: &Box<Ctx>) -> String {
         format!("route {}", ctx.route_label())
     }
 }
