@@ -40,8 +40,6 @@ pub struct State {
     pub outbound: Outbound,
     /// Published keys that are no longer in the settings.
     pub retired: Retired,
-    /// Longest time an idle client connection is kept, in seconds.
-    pub idle_seconds: u64,
     /// Which open tunnels and streams end with their session.
     pub end_streams: EndStreams,
     ready: AtomicBool,
@@ -51,7 +49,7 @@ pub struct State {
 
 impl State {
     pub fn new(config: Config, clock: Clock, access: AccessLog, audit: AuditLog) -> Self {
-        let Config { server, log, revocations, edge, policy, warnings: _ } = config;
+        let Config { server: _, log, revocations, edge, policy, warnings: _ } = config;
         let background = Background::start();
         let runtime = background.handle();
         let telemetry = Arc::new(Telemetry::new(access, audit, log.user));
@@ -70,7 +68,6 @@ impl State {
             outbound,
             retired: Retired::default(),
             end_streams: revocations.end_streams,
-            idle_seconds: server.idle_timeout.as_secs().max(1),
             ready: AtomicBool::new(true),
             in_flight: AtomicUsize::new(0),
             background,

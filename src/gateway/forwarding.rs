@@ -95,6 +95,13 @@ impl Forwarding {
         }
     }
 
+    /// The request has ended.
+    pub(super) fn ended(&self) {
+        if let Some(upstream) = &self.upstream {
+            self.wait.request_has_ended(upstream.timeouts.idle);
+        }
+    }
+
     /// Assertion, identity and route headers that have a value for this request.
     pub(super) fn verified_headers<'a>(
         &'a self,

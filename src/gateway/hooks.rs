@@ -31,6 +31,7 @@ use crate::observe::Outcome;
 use crate::policy::Intent;
 use crate::request::headers;
 use crate::request::refusal::Refusal;
+use crate::request::trace::X_REQUEST_ID;
 use crate::state::State;
 
 /// A tunnel is closed if its client takes nothing for this long.
@@ -53,11 +54,6 @@ impl ProxyHttp for Gateway {
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Box<Ctx>) -> Result<()> {
         if let Some(connection) = Connection::of(session.digest()) {
             connection.head_has_arrived();
-        }
-        // Only where keep-alive is on already: setting it blindly would switch
-        // it back on for HTTP/1.0 and while shutting down.
-        if session.get_keepalive().is_some() {
-            session.set_keepalive(Some(ctx.incoming.state.idle_seconds));
         }
         ctx.incoming.purpose = forward::purpose_of(session, &ctx.incoming.policy);
         let body_timeout = ctx.incoming.policy.limits.body_timeout;
@@ -235,13 +231,14 @@ impl ProxyHttp for Gateway {
             session.set_write_timeout(Some(TUNNEL_TIMEOUT));
         }
         who.follow_session(incoming, session.req_header(), response).await;
-        let app = forwarding.wait.connection();
-        let stream = open_stream::begin(incoming, who, app, session, response);
-        forwarding.open_stream = Box::pin(stream).await?;
-        let (name, id) = incoming.trace.request_id_field();
+        if open_stream::is_watched(who, response) {
+            let stream = open_stream::begin(incoming, forwarding.wait.connection(), session);
+            forwarding.open_stream = Box::pin(stream).await?;
+        }
         // An app that answers with an id of its own has logged that one.
-        if !response.headers.contains_key(&name) {
-            response.insert_header(name, id)?;
+        if !response.headers.contains_key(X_REQUEST_ID) {
+            let (_, id) = incoming.trace.request_id_field();
+            response.insert_header("x-request-id", id)?;
         }
         forwarding.hide_body(response)?;
         let is_readable_page = forwarding.begin_page(session.req_header(), response)?;
@@ -369,6 +366,9 @@ impl ProxyHttp for Gateway {
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Box<Ctx>) {
         if let Some(connection) = Connection::of(session.digest()) {
             connection.request_has_ended();
+        }
+        if let Some(forwarding) = &ctx.forwarding {
+            forwarding.ended();
         }
         ctx.finish(session.req_header());
         // A request that came too early is not served: its request line has not been
