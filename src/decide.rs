@@ -91,7 +91,7 @@ fn plan_forward<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Op
     };
     let intent = match preflight {
         Some(_) => Intent::Preflight,
-        None if view.is_prefetch() => Intent::Prefetch,
+        None if met.all().any(Rule::has_tokens) && view.is_prefetch() => Intent::Prefetch,
         None => Intent::Answer,
     };
     let (rule, routes) = (met.all().next(), RouteSet::new(&met, intent));

@@ -54,11 +54,14 @@ pub(super) fn check_purpose(
     purpose: &mut Purpose,
     upstream: Option<&Arc<Upstream>>,
 ) {
+    if *purpose == Purpose::Request {
+        return;
+    }
     let protocol = session.req_header().headers.get(header::UPGRADE);
     let is_allowed = upstream
         .zip(protocol)
         .is_some_and(|(upstream, protocol)| upstream.upgrades.allow(protocol.as_bytes()));
-    if *purpose == Purpose::Upgrade && !is_allowed {
+    if !is_allowed {
         *purpose = Purpose::Request;
         session.req_header_mut().remove_header(&header::UPGRADE);
         session.as_downstream_mut().set_pipelining_enabled(true);

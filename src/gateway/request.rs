@@ -66,7 +66,7 @@ pub(super) async fn decide<'p>(
     Decided {
         decision,
         rule,
-        origin: view.origin().and_then(|origin| rule?.origin(origin)),
+        origin: rule.and_then(|rule| rule.origin_of(view)),
         query,
         is_head: view.method == http::Method::HEAD,
     }

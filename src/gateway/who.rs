@@ -55,19 +55,21 @@ impl Who {
         let policy = &incoming.policy;
         let ends = policy.sources.iter().any(|source| source.ends_at(view.method, view.path));
         let identifier = &incoming.state.identifier;
-        let judges = plan.forwards()
-            && (identifier.any_revoked() || are_several_sent(policy, view.cookies()));
+        let field = view.cookies_field();
+        let cookies = Cookies::new(field);
+        let judges =
+            plan.forwards() && (identifier.any_revoked() || are_several_sent(policy, cookies));
         if !ends && !judges && !plan.needs_session() {
             if plan.forwards() {
-                self.withhold(policy, view.cookies_field(), &[]);
+                self.withhold(policy, field, &[]);
             }
             return None;
         }
         let Judged { verdict, over, doubtful } =
-            identifier.identify(policy, view.cookies(), view.client.address, incoming.now).await;
+            identifier.identify(policy, cookies, view.client.address, incoming.now).await;
         self.doubtful = doubtful;
         if plan.forwards() {
-            self.withhold(policy, view.cookies_field(), &over);
+            self.withhold(policy, field, &over);
         }
         if ends || plan.needs_session() {
             self.record_verdict(incoming, record, &verdict, view);
@@ -152,8 +154,12 @@ impl Who {
         request: &RequestHeader,
         response: &ResponseHeader,
     ) {
-        let cookies = Cookies::new(cookies_of(request));
         let identifier = &incoming.state.identifier;
+        // What the app sets matters only where some session is over.
+        if self.leaving.is_none() && !identifier.any_revoked() {
+            return;
+        }
+        let cookies = Cookies::new(cookies_of(request));
         let sources = incoming.policy.sources.iter().enumerate();
         for (index, source) in sources.filter(|_| !self.came_with_over) {
             let set = response.headers.get_all(header::SET_COOKIE).iter();

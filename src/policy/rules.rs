@@ -189,6 +189,12 @@ impl Rule {
         }
     }
 
+    /// Whether tokens may be minted for what the app gets or answers.
+    pub(crate) fn has_tokens(&self) -> bool {
+        let route = self.route();
+        route.is_some_and(|route| !route.set_headers.is_empty() || !route.placeholders.is_empty())
+    }
+
     /// The rule's label in logs and metrics: a name of the file, never a path
     /// the client chose.
     pub(crate) fn label(&self) -> &Arc<str> {
@@ -200,10 +206,10 @@ impl Rule {
     }
 
     /// The allowed origin a token is asked for from, if it is another site's.
-    pub(crate) fn origin(&self, origin: &[u8]) -> Option<&WebOrigin> {
+    pub(crate) fn origin_of(&self, view: &RequestView<'_>) -> Option<&WebOrigin> {
         match self {
             Self::Published(..) | Self::Route(_) => None,
-            Self::Token(token, _) => token.origin(origin),
+            Self::Token(token, _) => token.origin(view.origin()?),
         }
     }
 }

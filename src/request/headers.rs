@@ -9,6 +9,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr;
 
 use crate::base::text;
+use crate::request::address_text;
 use crate::request::client::Client;
 use crate::request::trace::{TRACEPARENT, TRACESTATE, Trace};
 use crate::request::untrusted;
@@ -78,13 +79,13 @@ pub(crate) fn strip_untrusted(
     managed: &ReservedHeaders,
     passed: &[HeaderName],
 ) {
-    let claimed = headers.keys().filter(|name| managed.claims(name, passed));
+    let is_new = trace.is_new();
+    let claimed = headers
+        .keys()
+        .filter(|name| managed.claims(name, passed) || (is_new && **name == TRACESTATE));
     let claimed: Vec<HeaderName> = claimed.cloned().collect();
     for name in &claimed {
         headers.remove(name);
-    }
-    if trace.made_traceparent().is_some() {
-        headers.remove(TRACESTATE);
     }
 }
 
@@ -99,17 +100,25 @@ pub(crate) fn set_forwarding_headers(
 ) {
     headers.reserve(USUAL_ADDITIONS);
     if let Some(address) = client.address {
-        let mut chain = String::with_capacity(40);
-        text::push_address(&mut chain, address);
-        set(headers, X_REAL_IP, &chain);
-        for &hop in &client.hops {
-            chain.push_str(", ");
-            text::push_address(&mut chain, hop);
+        let text = address_text::of(address);
+        headers.insert(X_REAL_IP, text.clone());
+        if client.hops.is_empty() {
+            headers.insert(X_FORWARDED_FOR, text);
+        } else {
+            let mut chain = String::with_capacity(40);
+            text::push_address(&mut chain, address);
+            for &hop in &client.hops {
+                chain.push_str(", ");
+                text::push_address(&mut chain, hop);
+            }
+            set(headers, X_FORWARDED_FOR, &chain);
         }
-        set(headers, X_FORWARDED_FOR, &chain);
     }
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme.as_str()));
-    if !host.is_empty() {
+    let own = headers.get(header::HOST).filter(|own| own.as_bytes() == host.as_bytes());
+    if let Some(own) = own.cloned() {
+        headers.insert(X_FORWARDED_HOST, own);
+    } else if !host.is_empty() {
         set(headers, X_FORWARDED_HOST, host);
     }
     let (name, id) = trace.request_id_field();

@@ -1,6 +1,7 @@
 //! One request and its answer as values: what arrived, from whom, what may pass on,
 //! and how a refusal looks. Pure.
 
+pub(crate) mod address_text;
 pub(crate) mod client;
 pub(crate) mod code;
 pub(crate) mod forwarded;

@@ -72,6 +72,11 @@ impl Trace {
         (X_REQUEST_ID, self.request_id.clone())
     }
 
+    /// Whether the request has no valid trace context.
+    pub(crate) fn is_new(&self) -> bool {
+        self.parent == Parent::Made
+    }
+
     /// The `traceparent` for the app, if the request has no valid one; a `tracestate`
     /// beside an invalid one is void (W3C Trace Context, section 3.3).
     pub(crate) fn made_traceparent(&self) -> Option<HeaderValue> {
