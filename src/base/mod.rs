@@ -1,11 +1,13 @@
-//! What every other module stands on: time, digests, text, units, secrets, URLs.
+//! The base of every other module: time, digests, text, units, secrets, URLs.
 //!
 //! Nothing here knows what a session, a token or a request is.
 
+pub(crate) mod build;
 pub(crate) mod calendar;
 pub(crate) mod clock;
 pub(crate) mod crypto_provider;
 pub(crate) mod digest;
+mod env_file;
 pub(crate) mod hardening;
 pub(crate) mod host;
 pub(crate) mod json_path;

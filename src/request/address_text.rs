@@ -59,7 +59,7 @@ mod tests {
         for text in addresses.iter().chain(&addresses) {
             let (address, mut out) = (text.parse().unwrap(), String::new());
             push(&mut out, address);
-            assert_eq!((&of(address), &out[..]), (&HeaderValue::from_static(text), *text));
+            assert_eq!((of(address), out.as_str()), (HeaderValue::from_static(text), *text));
         }
     }
 }
