@@ -14,7 +14,7 @@ use crate::base::host::is_host;
 use crate::request::client::Client;
 use crate::request::path;
 use crate::request::refusal::{Audience, Part, Refusal};
-use crate::session::Cookies;
+use crate::session::{Cookies, SentHeaders};
 
 /// Fetch metadata (W3C), which the `http` crate does not name.
 pub(crate) static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -196,8 +196,7 @@ fn check_size(head: &Head<'_>) -> Result<(), Refusal> {
     let headers = &head.parts.headers;
     let fields = || headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     let size = head.raw.map_or_else(|| head.target.len() + fields().sum::<usize>(), <[u8]>::len);
-    // HTTP/2 clients send each cookie as a field of its own; they count as the one field
-    // they are joined to (RFC 9113 section 8.2.3).
+    // Cookies in fields of their own count as the one they are joined to (RFC 9113 8.2.3).
     let cookies = || headers.get_all(header::COOKIE).iter().count();
     let most = head.limits.headers;
     let is_many = headers.len() > most && headers.len() - cookies().saturating_sub(1) > most;
@@ -334,7 +333,8 @@ pub struct RequestView<'a> {
 
 impl<'a> RequestView<'a> {
     pub fn cookies(&self) -> Cookies<'a> {
-        Cookies::new(self.cookies_field())
+        let headers = SentHeaders::new(self.headers, self.client.via_trusted);
+        Cookies::new(self.cookies_field()).with_headers(headers)
     }
 
     /// The `Cookie` field as it came; empty if none did.
