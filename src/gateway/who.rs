@@ -53,7 +53,7 @@ impl Who {
         view: &RequestView<'_>,
     ) -> Option<Verdict> {
         let policy = &incoming.policy;
-        let ends = policy.sources.iter().any(|source| source.ends_at(view.method, view.path));
+        let ends = policy.sources.iter().any(|source| policy.signs_out(source, view));
         let identifier = &incoming.state.identifier;
         let judges = plan.forwards()
             && (identifier.any_revoked() || are_several_sent(policy, view.cookies()));
@@ -120,7 +120,7 @@ impl Who {
                 self.source = Some(*index);
                 checked(self.source_label(&incoming.policy), "accepted");
                 let source = self.source(&incoming.policy);
-                if source.is_some_and(|source| source.ends_at(view.method, view.path)) {
+                if source.is_some_and(|source| incoming.policy.signs_out(source, view)) {
                     self.leaving = Some(identity.clone());
                 }
             }

@@ -23,7 +23,7 @@ use crate::request::hosts::Hosts;
 use crate::request::path::Pattern;
 use crate::request::rules::{Asked, Home, Met, Rules, Unfit};
 use crate::request::view::{Limits, RequestView};
-use crate::upstream::Upstream;
+use crate::upstream::{Prefixes, Upstream};
 
 /// All rules of one configuration.
 pub struct Policy {
@@ -39,6 +39,8 @@ pub struct Policy {
     pub upstreams: Vec<Arc<Upstream>>,
     /// The upstreams that are vendor APIs.
     vendor_apis: Vec<Arc<VendorApi>>,
+    /// What apps put in front of their paths, each once.
+    prefixes: Vec<Prefixes>,
     pub discovery: Discovery,
     pub limits: Limits,
 }
@@ -114,6 +116,12 @@ impl Policy {
             Some(Rule::Published(what, Pattern::parse(&path)?, label))
         }));
         let routes = routes.into_iter().map(|route| Rule::Route(Arc::new(route))).collect();
+        let mut prefixes = vec![Prefixes::default()];
+        for upstream in upstreams.iter().flatten() {
+            if !prefixes.contains(&upstream.prefixes) {
+                prefixes.push(upstream.prefixes.clone());
+            }
+        }
         Some(Self {
             sources: sources?,
             tokens,
@@ -125,6 +133,7 @@ impl Policy {
             hosts,
             upstreams: upstreams?,
             vendor_apis,
+            prefixes,
             discovery,
             limits,
         })
@@ -151,6 +160,12 @@ impl Policy {
     pub(crate) fn own(&self, path: &str) -> Option<&Rule> {
         use crate::request::rules::Rule as _;
         self.own.iter().find(|rule| rule.pattern().fits(path.as_bytes()))
+    }
+
+    /// Whether the app ends a session of this source when it answers the request.
+    pub(crate) fn signs_out(&self, source: &SessionSource, view: &RequestView<'_>) -> bool {
+        let asked = Asked { method: view.method, path: view.path, query: view.query };
+        source.ends_at(&asked, &self.prefixes)
     }
 
     /// The routes that a request must meet if it is sent with `method`.
