@@ -102,8 +102,9 @@ impl Server {
         }
         set(&mut limits.uri, table.get::<Size>("max_uri").map(|size| size.0));
         set(&mut limits.token_body, table.get::<Size>("max_token_body").map(|size| size.0));
-        set(&mut limits.min_body_rate, table.take("min_body_rate").and_then(|at| read_rate(&at)));
         set(&mut limits.body_timeout, table.get::<Wait>("body_timeout").map(|wait| wait.0));
+        limits.min_body_rate = Some(MinRate::default_with(limits.body_timeout));
+        set(&mut limits.min_body_rate, table.take("min_body_rate").and_then(|at| read_rate(&at)));
         limits
     }
 
