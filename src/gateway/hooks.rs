@@ -145,6 +145,9 @@ impl ProxyHttp for Gateway {
         if forwarding.routes.intent == Intent::Preflight {
             headers.remove(header::AUTHORIZATION);
             headers.remove(header::COOKIE);
+            if forwarding.routes.hides_body() {
+                headers::keep_what_a_preflight_says(headers);
+            }
         }
         let upstream = forwarding.upstream.as_ref();
         let passed = upstream.map_or(&[][..], |upstream| &upstream.pass_headers);

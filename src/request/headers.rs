@@ -34,12 +34,13 @@ impl ReservedHeaders {
     }
 
     /// Whether a client's header of this name must not reach the app. Names in a
-    /// map are in lower case; `passed` are names with `_` that the app wants.
+    /// map are in lower case; `passed` are names that the app wants all the same.
     fn claims(&self, name: &HeaderName, passed: &[HeaderName]) -> bool {
         let is_passed = passed.contains(name);
         let name = name.as_str();
         if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return self.claims_folded(name);
+            let may_pass = is_passed && untrusted::is_description(name);
+            return if may_pass { self.manages(name) } else { self.claims_folded(name) };
         }
         // Apps that fold `_` into `-` would see the header twice; browsers send none.
         if memchr(b'_', name.as_bytes()).is_some() {
@@ -54,13 +55,23 @@ impl ReservedHeaders {
     }
 
     fn claims_folded(&self, name: &str) -> bool {
-        untrusted::is_untrusted(name) || self.0.iter().any(|managed| managed == name)
+        untrusted::is_untrusted(name) || self.manages(name)
+    }
+
+    fn manages(&self, name: &str) -> bool {
+        self.0.iter().any(|managed| managed == name)
     }
 }
 
 /// Whether a header of this name, in any spelling, is removed whatever the settings are.
 pub(crate) fn is_always_removed(name: &HeaderName) -> bool {
     ReservedHeaders::default().claims_spelled(name.as_str())
+}
+
+/// Whether a header of this name is removed unless an upstream names it in `pass_headers`.
+pub(crate) fn may_be_passed(name: &HeaderName) -> bool {
+    let has_underscore = name.as_str().contains('_') && !is_always_removed(name);
+    has_underscore || untrusted::is_description(name.as_str())
 }
 
 /// One spelling: lower case, with `-` for each character that is not a letter or
@@ -126,6 +137,26 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
+}
+
+/// Leaves the headers that a browser sends with a preflight, which holds no credential of
+/// any kind (Fetch standard, "CORS-preflight fetch"): an app may take any other header for
+/// one.
+pub(crate) fn keep_what_a_preflight_says(headers: &mut HeaderMap) {
+    let others = headers.keys().filter(|name| !is_of_preflight(name)).cloned();
+    for name in others.collect::<Vec<_>>() {
+        headers.remove(name);
+    }
+}
+
+fn is_of_preflight(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    ["accept", "cache-control", "content-length", "dnt", "host", "origin", "pragma", "priority"]
+        .contains(&name)
+        || ["referer", "save-data", "transfer-encoding", "user-agent"].contains(&name)
+        || ["accept-", "access-control-request-", "sec-ch-", "sec-fetch-", "sec-gpc"]
+            .iter()
+            .any(|start| name.starts_with(start))
 }
 
 /// Headers that describe a request to whoever it is for, and frame it.
