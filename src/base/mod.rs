@@ -1,4 +1,4 @@
-//! What every other module stands on: time, digests, text, units, secrets, URLs.
+//! The base of every other module: time, digests, text, units, secrets, URLs.
 //!
 //! Nothing here knows what a session, a token or a request is.
 

@@ -16,7 +16,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use super::host::is_loopback;
 use super::secret::Secret;
 
-/// What a client needs in order to connect.
+/// The parts of a store's URL that a client connects with.
 pub(crate) enum StoreUrl {
     Redis(Box<redis::Client>),
     Sql(SqlUrl),

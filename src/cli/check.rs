@@ -11,7 +11,7 @@ use super::output::{CONFIGURATION, eprint, print};
 use super::run::state_directory;
 use crate::base::clock::Clock;
 use crate::config::Config;
-use crate::edge::Tls;
+use crate::edge::ListenerTls;
 use crate::identify::revocation::probe;
 use crate::policy::Policy;
 
@@ -87,7 +87,7 @@ fn keys(policy: &Policy) -> Vec<String> {
 }
 
 /// Prints the days each certificate has left; expired ones are problems already.
-fn tell_expiry(tls: &Tls) {
+fn tell_expiry(tls: &ListenerTls) {
     const DAY: u64 = 24 * 60 * 60;
     let now = Clock::system().now().unix();
     for certificate in &tls.certificates {

@@ -101,7 +101,7 @@ pub(super) fn serve_on(
     }
 }
 
-/// What systemd says for a unit with `StateDirectory=`.
+/// The folder systemd names for a unit with `StateDirectory=`.
 #[expect(clippy::disallowed_methods, reason = "a path that systemd gives, not a setting")]
 pub(super) fn state_directory() -> Option<String> {
     std::env::var("STATE_DIRECTORY").ok()

@@ -74,7 +74,7 @@ pub(super) fn session(path: &Path, options: &Options) -> ExitCode {
     }
 }
 
-/// What the gateway would say, and what an operator should look at if it
+/// The gateway's verdict, and where an operator should look if it
 /// refuses.
 struct Seen {
     verdict: Verdict,

@@ -27,7 +27,7 @@ pub(super) struct Options {
     /// object.
     #[arg(long, value_name = "JSON", default_value = "{}")]
     request: String,
-    /// What the app would answer to the grant hook.
+    /// The app's answer to the grant hook.
     #[arg(long, value_name = "JSON", default_value = "null")]
     grant: String,
     /// The time to mint at, in seconds since 1970.
@@ -38,7 +38,7 @@ pub(super) struct Options {
     json: bool,
 }
 
-/// What the token is minted for, as the arguments say.
+/// The session, inputs and grant that the arguments name.
 struct Offline {
     identity: Identity,
     request: Value,

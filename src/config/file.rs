@@ -23,7 +23,7 @@ pub struct Config {
     pub revocations: Revocations,
     pub edge: Edge,
     pub policy: Policy,
-    /// What the file allows although it is unsafe.
+    /// Unsafe things that the file allows.
     pub warnings: Vec<Problem>,
 }
 

@@ -1,4 +1,4 @@
-//! What the gateway itself asks other servers over HTTP: published keys, the app's own
+//! The gateway's own HTTP requests to other servers: published keys, the app's own
 //! session check, token issuers.
 
 mod client;

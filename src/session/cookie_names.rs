@@ -31,7 +31,7 @@ impl CookieConventions {
 }
 
 /// The cookies one compiled source reads. Never without a name.
-pub(crate) struct Jar {
+pub(crate) struct CookieNames {
     names: Vec<String>,
     conventions: CookieConventions,
     companions: Vec<Companion>,
@@ -54,7 +54,7 @@ pub(crate) struct FoundCookie<'r> {
 /// A request's cookies as one jar reads them.
 #[derive(Clone, Copy)]
 pub(crate) struct SentCookies<'r> {
-    pub jar: &'r Jar,
+    pub jar: &'r CookieNames,
     pub cookies: Cookies<'r>,
 }
 
@@ -66,7 +66,7 @@ impl FoundCookie<'_> {
     }
 }
 
-impl Jar {
+impl CookieNames {
     pub(crate) fn new(names: Vec<String>, conventions: CookieConventions) -> Self {
         Self { names, conventions, companions: Vec::new() }
     }
@@ -208,7 +208,7 @@ fn chunk_number(name: &[u8], own: &str, separator: &str) -> Option<usize> {
     }
 }
 
-/// What may follow a name in another name that resembles it.
+/// Suffixes that make another name resemble this one.
 #[derive(Clone, Copy)]
 enum Rest {
     Any,
@@ -257,7 +257,7 @@ fn is_named(name: &[u8], own: &str, chunks: Option<&str>) -> bool {
 
 impl<'r> SentCookies<'r> {
     /// The same cookies as another jar reads them.
-    pub(crate) fn with_jar(self, jar: &'r Jar) -> Self {
+    pub(crate) fn with_jar(self, jar: &'r CookieNames) -> Self {
         Self { jar, ..self }
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::cookie_names::{Jar, SentCookies};
+use super::cookie_names::{CookieNames, SentCookies};
 use super::format::SessionKind;
 use super::rejected::{Reason, Rejected};
 use super::sniff;
@@ -103,7 +103,12 @@ fn missing(refusal: Refusal<'_>) -> Vec<String> {
 }
 
 /// A hint about a cookie that was sent, if it may be a session.
-fn named_otherwise(kind: &SessionKind, jar: &Jar, name: &str, value: &[u8]) -> Option<String> {
+fn named_otherwise(
+    kind: &SessionKind,
+    jar: &CookieNames,
+    name: &str,
+    value: &[u8],
+) -> Option<String> {
     if let Some(hint) = jar.names().iter().find_map(|own| misspelt(own, name)) {
         return Some(hint);
     }

@@ -116,7 +116,7 @@ impl Tables {
         }
     }
 
-    /// What brings another process to the same knowledge.
+    /// The entries that give another process the same tables.
     pub(super) fn entries(&self) -> Vec<Entry> {
         let entry = |what, mark: &Digest, at_ms| Entry { what, mark: *mark, at_ms };
         let revoked = self.revoked.iter();

@@ -1,4 +1,4 @@
-//! What is refused when settings are read, and how it is said.
+//! Settings that are refused when read, and the messages.
 
 use serde_json::{Value, json};
 

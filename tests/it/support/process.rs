@@ -30,7 +30,7 @@ pub(crate) fn folder() -> PathBuf {
 /// A running `portcullis`; killed when dropped.
 pub(crate) struct Process {
     child: Child,
-    /// What it has written, for those who ask often to take away.
+    /// Its output, for callers that take it away often.
     pub(crate) output: Arc<Mutex<String>>,
     errors: Arc<Mutex<String>>,
 }

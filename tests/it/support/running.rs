@@ -44,7 +44,7 @@ impl Running {
         Self { process, file: file.to_owned(), address, admin, successors: Mutex::default() }
     }
 
-    /// What the admin listener answers.
+    /// The answer of the admin listener.
     pub(crate) fn admin(&self, path: &str) -> (u16, String) {
         let mut conn = Conn::open(&self.admin);
         conn.write(
