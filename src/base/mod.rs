@@ -2,10 +2,12 @@
 //!
 //! Nothing here knows what a session, a token or a request is.
 
+pub(crate) mod build;
 pub(crate) mod calendar;
 pub(crate) mod clock;
 pub(crate) mod crypto_provider;
 pub(crate) mod digest;
+mod env_file;
 pub(crate) mod hardening;
 pub(crate) mod host;
 pub(crate) mod json_path;
