@@ -10,7 +10,8 @@ use crate::base::units;
 use crate::document::{At, FromNode, OneOrMany, Table, Value, Wait};
 use crate::edge::{Alpn, Edge, ListenerTls, PerAddress, Trusted};
 use crate::request::hosts::Hosts;
-use crate::request::view::{Limits, MinRate};
+use crate::request::min_rate::MinRate;
+use crate::request::view::Limits;
 
 /// The `[server]` table; a reload may change all but `server`.
 #[derive(Default)]

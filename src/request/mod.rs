@@ -7,6 +7,7 @@ pub(crate) mod forwarded;
 pub(crate) mod headers;
 pub(crate) mod hosts;
 pub(crate) mod html_placeholder;
+pub(crate) mod min_rate;
 pub(crate) mod path;
 pub(crate) mod readings;
 pub(crate) mod refusal;
