@@ -9,6 +9,7 @@ pub(crate) mod hosts;
 pub(crate) mod html_placeholder;
 pub(crate) mod min_rate;
 pub(crate) mod path;
+pub(crate) mod question;
 pub(crate) mod readings;
 pub(crate) mod refusal;
 pub(crate) mod rules;
