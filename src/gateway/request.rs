@@ -64,7 +64,7 @@ pub(super) async fn decide_planned<'p>(
     (plan, rule): (Plan<'p>, Option<&'p Rule>),
 ) -> Decided<'p> {
     let verdict = who.verdict(incoming, record, &plan, view).await;
-    let decision = decide::decide(plan, verdict, view);
+    let decision = decide::decide(plan, verdict, who.credential, view);
     let query = match &decision {
         Decision::Issue { token, identity } => {
             who.identity = Some(identity.clone());
