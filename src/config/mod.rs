@@ -1,10 +1,12 @@
 //! The whole of `gateway.toml`, and the tables that belong to the process: listeners
 //! and logging.
 
+mod auth;
 mod file;
 mod listen;
 mod log;
 mod revocations;
+mod route_warnings;
 mod server;
 mod server_table;
 #[cfg(test)]

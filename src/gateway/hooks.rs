@@ -15,15 +15,16 @@ use pingora::{ErrorSource, ErrorType};
 
 use super::app_answer;
 use super::app_deadline::AppDeadline;
+use super::auth;
 use super::connection::Connection;
 use super::context::Ctx;
 use super::forward;
-use super::handle::{emit_late_body, handle};
+use super::handle::{self, emit_late_body};
 use super::html::Page;
 use super::incoming::MALFORMED_BODY;
 use super::open_stream;
 use super::peer;
-use super::purpose::{Purpose, is_conversation};
+use super::purpose::{Asks, Purpose, is_conversation};
 use super::reply;
 use super::request::Handled;
 use super::transport_errors::{hung_up, refusal_for};
@@ -38,7 +39,16 @@ use crate::state::State;
 const TUNNEL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The gateway as the framework sees it.
-pub(crate) struct Gateway(pub Arc<State>);
+pub(crate) struct Gateway {
+    state: Arc<State>,
+    asks: Asks,
+}
+
+impl Gateway {
+    pub(crate) fn new(state: &Arc<State>, asks: Asks) -> Self {
+        Self { state: state.clone(), asks }
+    }
+}
 
 #[async_trait]
 impl ProxyHttp for Gateway {
@@ -46,7 +56,7 @@ impl ProxyHttp for Gateway {
     type CTX = Box<Ctx>;
 
     fn new_ctx(&self) -> Box<Ctx> {
-        Box::new(Ctx::begin(&self.0))
+        Box::new(Ctx::begin(&self.state))
     }
 
     fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
@@ -55,7 +65,10 @@ impl ProxyHttp for Gateway {
         if let Some(connection) = Connection::of(session.digest()) {
             connection.head_has_arrived();
         }
-        ctx.incoming.purpose = forward::purpose_of(session, &ctx.incoming.policy);
+        ctx.incoming.purpose = match self.asks {
+            Asks::Client => forward::purpose_of(session, &ctx.incoming.policy),
+            Asks::Front => auth::purpose_of(session),
+        };
         let body_timeout = ctx.incoming.policy.limits.body_timeout;
         session.set_write_timeout(Some(body_timeout));
         session.set_read_timeout(Some(body_timeout));
@@ -67,15 +80,9 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Ctx>) -> Result<bool> {
-        let handled = match ctx.incoming.admit(session) {
-            Ok(()) if reply::announces_nothing(session) => {
-                match reply::read_nothing(session, &ctx.incoming.policy.limits).await? {
-                    Ok(()) => handle(session, ctx).await?,
-                    Err(refusal) => Handled::Reply(ctx.refuse(&refusal)),
-                }
-            }
-            Ok(()) => handle(session, ctx).await?,
-            Err(refusal) => Handled::Reply(ctx.refuse(&refusal)),
+        let handled = match self.asks {
+            Asks::Client => handle::admit(session, ctx).await?,
+            Asks::Front => Handled::Reply(auth::answer(session, ctx).await),
         };
         match handled {
             Handled::Forward(forwarding) => {
@@ -144,10 +151,13 @@ impl ProxyHttp for Gateway {
         if forwarding.routes.intent == Intent::Preflight {
             headers.remove(header::AUTHORIZATION);
             headers.remove(header::COOKIE);
+            if forwarding.routes.hides_body() {
+                headers::keep_what_a_preflight_says(headers);
+            }
         }
         let upstream = forwarding.upstream.as_ref();
         let passed = upstream.map_or(&[][..], |upstream| &upstream.pass_headers);
-        let passed = Passed { underscored: passed, verified: who.kept_headers() };
+        let passed = Passed { named: passed, verified: who.kept_headers() };
         headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed, passed);
         forward::ask_for_tunnel(&session.req_header().headers, incoming.purpose, headers);
         let (client, host) = (&incoming.admitted.client, &incoming.admitted.host);

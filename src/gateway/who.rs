@@ -62,7 +62,7 @@ impl Who {
         view: &RequestView<'_>,
     ) -> Option<Verdict> {
         let policy = &incoming.policy;
-        let ends = policy.sources.iter().any(|source| source.ends_at(view.method, view.path));
+        let ends = policy.sources.iter().any(|source| policy.signs_out(source, view));
         let identifier = &incoming.state.identifier;
         let cookies = view.cookies();
         let judges =
@@ -154,7 +154,7 @@ impl Who {
                 self.source = Some(*index);
                 checked(self.source_label(&incoming.policy), "accepted");
                 let source = self.source(&incoming.policy);
-                if source.is_some_and(|source| source.ends_at(view.method, view.path)) {
+                if source.is_some_and(|source| incoming.policy.signs_out(source, view)) {
                     self.leaving = Some(identity.clone());
                 }
             }
@@ -202,7 +202,17 @@ impl Who {
             identifier.reissued(source, cookies, set, came, incoming.now);
         }
         let answered = response.status.is_success() || response.status.is_redirection();
-        let Some(identity) = self.leaving.take().filter(|_| answered) else { return };
+        if answered {
+            self.leave(incoming, request).await;
+        }
+    }
+
+    /// Ends the session where the request signs the user out.
+    pub(super) async fn leave(&mut self, incoming: &Incoming, request: &RequestHeader) {
+        let Some(identity) = self.leaving.take() else { return };
+        let view = incoming.view(request);
+        let cookies = view.cookies();
+        let identifier = &incoming.state.identifier;
         if let Some(source) = self.source(&incoming.policy) {
             let (by, now) = (RevokedBy::App, incoming.state.clock.now());
             identifier.end_session(source, cookies, &identity, by, now).await;

@@ -71,6 +71,27 @@ impl Issuer {
         })
     }
 
+    /// Takes one from each allowance, or nothing from any of them; each has the label of
+    /// its rule.
+    pub fn admit_all(
+        &self,
+        wanted: &[(&str, &Limit)],
+        whose: Mark,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        if let [(label, limit)] = wanted {
+            let admitted = self.admit(label, limit, whose, now).map(|_| ());
+            return admitted.map_err(|exceeded| Refusal::too_many(limit, &exceeded));
+        }
+        let buckets: Vec<_> =
+            wanted.iter().map(|(_, limit)| (*limit, limit.bucket(whose))).collect();
+        self.limits.take_all(&buckets, now).map_err(|(index, exceeded)| {
+            let Some((label, limit)) = wanted.get(index) else { return Refusal::Unavailable };
+            self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
+            Refusal::too_many(limit, &exceeded)
+        })
+    }
+
     /// The users' allowances, for the process that takes over.
     pub(crate) fn used(&self, now: Now) -> Vec<Used> {
         self.limits.used(now)

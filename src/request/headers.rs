@@ -21,8 +21,8 @@ pub struct ReservedHeaders(Vec<String>);
 /// Headers that reach the app although their names are such that most do not.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Passed<'p> {
-    /// Names with `_` that the app wants.
-    pub underscored: &'p [HeaderName],
+    /// Names that the app wants all the same.
+    pub named: &'p [HeaderName],
     /// Those that hold a session which was verified.
     pub verified: &'p [HeaderName],
 }
@@ -49,10 +49,11 @@ impl ReservedHeaders {
         if passed.verified.contains(name) {
             return self.sets(name.as_str());
         }
-        let is_passed = passed.underscored.contains(name);
+        let is_passed = passed.named.contains(name);
         let name = name.as_str();
         if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return self.claims_folded(name);
+            let may_pass = is_passed && untrusted::is_description(name);
+            return if may_pass { self.sets(name) } else { self.claims_folded(name) };
         }
         // Apps that fold `_` into `-` would see the header twice; browsers send none.
         if memchr(b'_', name.as_bytes()).is_some() {
@@ -75,9 +76,26 @@ impl ReservedHeaders {
     }
 }
 
+/// Whether a client sends what is removed from a forwarded request and what no front
+/// replaces: another spelling of a header that the gateway or a proxy sets, or one that
+/// changes the method, the path or the host.
+pub(crate) fn has_foreign_word(headers: &HeaderMap, managed: &ReservedHeaders) -> bool {
+    headers.keys().any(|name| {
+        let text = name.as_str();
+        let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if is_plain { untrusted::is_override(text) } else { managed.claims_spelled(text) }
+    })
+}
+
 /// Whether a header of this name, in any spelling, is removed whatever the settings are.
 pub(crate) fn is_always_removed(name: &HeaderName) -> bool {
     ReservedHeaders::default().claims_spelled(name.as_str())
+}
+
+/// Whether a header of this name is removed unless an upstream names it in `pass_headers`.
+pub(crate) fn may_be_passed(name: &HeaderName) -> bool {
+    let has_underscore = name.as_str().contains('_') && !is_always_removed(name);
+    has_underscore || untrusted::is_description(name.as_str())
 }
 
 /// One spelling: lower case, with `-` for each character that is not a letter or
@@ -151,6 +169,26 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
+}
+
+/// Leaves the headers that a browser sends with a preflight, which holds no credential of
+/// any kind (Fetch standard, "CORS-preflight fetch"): an app may take any other header for
+/// one.
+pub(crate) fn keep_what_a_preflight_says(headers: &mut HeaderMap) {
+    let others = headers.keys().filter(|name| !is_of_preflight(name)).cloned();
+    for name in others.collect::<Vec<_>>() {
+        headers.remove(name);
+    }
+}
+
+fn is_of_preflight(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    ["accept", "cache-control", "content-length", "dnt", "host", "origin", "pragma", "priority"]
+        .contains(&name)
+        || ["referer", "save-data", "transfer-encoding", "user-agent"].contains(&name)
+        || ["accept-", "access-control-request-", "sec-ch-", "sec-fetch-", "sec-gpc"]
+            .iter()
+            .any(|start| name.starts_with(start))
 }
 
 /// Headers that describe a request to whoever it is for, and frame it.
@@ -273,7 +311,7 @@ mod tests {
     fn a_name_with_an_underscore_passes_if_it_is_allowed_and_spells_no_reserved_one() {
         let names = ["api_key", "x_auth_user", "x_forwarded_for", "other_key"];
         let names = names.map(HeaderName::from_static);
-        let passed = Passed { underscored: &names[..3], verified: &[] };
+        let passed = Passed { named: &names[..3], verified: &[] };
         let claimed = |name: &HeaderName| managed().claims(name, passed);
         assert_eq!(names.each_ref().map(claimed), [false, true, true, true]);
     }

@@ -12,6 +12,7 @@ use http::{Method, Version};
 
 use crate::base::host::is_host;
 use crate::request::client::Client;
+use crate::request::min_rate::MinRate;
 use crate::request::path;
 use crate::request::refusal::{Audience, Part, Refusal};
 use crate::session::{Cookies, SentHeaders};
@@ -48,17 +49,7 @@ pub struct Limits {
     pub token_body_timeout: Duration,
 }
 
-/// So many octets in each window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MinRate {
-    pub octets: u64,
-    pub window: Duration,
-}
-
-impl MinRate {
-    /// 1 KiB per second, looked at after half a minute.
-    pub const DEFAULT: Self = Self { octets: 30 * 1024, window: Duration::from_secs(30) };
-}
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Limits {
     /// The framework does not read more.
@@ -72,8 +63,8 @@ impl Default for Limits {
             headers: 128,
             uri: 8 * 1024,
             token_body: 64 * 1024,
-            body_timeout: Duration::from_secs(60),
-            min_body_rate: Some(MinRate::DEFAULT),
+            body_timeout: BODY_TIMEOUT,
+            min_body_rate: Some(MinRate::default_with(BODY_TIMEOUT)),
             token_body_timeout: Duration::from_secs(10),
         }
     }
@@ -253,7 +244,7 @@ fn check_framing(head: &Head<'_>) -> Result<bool, Refusal> {
 }
 
 /// The request line has exactly three words, and no fragment (which the
-/// framework would drop silently).
+/// framework would drop silently). Lines end in CRLF.
 fn check_raw(head: &Head<'_>) -> Result<(), Refusal> {
     let Some(raw) = head.raw else { return Ok(()) };
     let mut lines = raw.split(|&b| b == b'\n').skip_while(|line| line.trim_ascii().is_empty());
@@ -265,6 +256,12 @@ fn check_raw(head: &Head<'_>) -> Result<(), Refusal> {
     }
     if line.contains(&b'#') {
         return Err(Refusal::BadRequest("the request target contains a fragment"));
+    }
+    // Some servers end a line here and others do not (RFC 9112 section 2.2).
+    let head = raw.trim_ascii_start();
+    let is_bare = |at: usize| at.checked_sub(1).and_then(|at| head.get(at)) != Some(&b'\r');
+    if memchr::memchr_iter(b'\n', head).any(is_bare) {
+        return Err(Refusal::BadRequest("a line of the head ends in a bare line feed"));
     }
     Ok(())
 }
