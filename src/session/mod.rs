@@ -9,7 +9,9 @@
 mod codec;
 pub(crate) mod cookie;
 mod cookie_names;
+mod cookie_pattern;
 mod diagnose;
+mod ends;
 mod format;
 mod identity;
 mod key_settings;

@@ -1,23 +1,22 @@
 //! One `[session]` table, compiled: the way from a `Cookie` header to an
 //! identity.
 
-use serde_json::{Map, Value};
-
 use super::codec::verifying_keys::RemoteKeys;
 use super::cookie::Cookies;
 use super::cookie_names::SentCookies;
 use super::diagnose::{self, Refusal};
+use super::ends::Ends;
 use super::format::{self, Compiled, SessionKind};
 use super::identity::{Identity, OpenedSession};
 use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
 use super::required_claims::Claims;
 use super::settings::Settings;
-use super::source_user::{read_user_id, read_user_prefix};
+use super::source_user::{no_user, read_user_id, read_user_prefix};
 use super::store::{Check, Question, StoreAnswer, StoreSettings};
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
-use crate::document::{Table, shown};
+use crate::document::Table;
 
 /// Largest stored session, in bytes: more than any app keeps, too little to keep a
 /// parser busy.
@@ -26,8 +25,8 @@ const MAX_STORED: usize = 1024 * 1024;
 /// Seconds by which the app's clock may be ahead.
 const CLOCKS_DISAGREE: u64 = 5;
 
-/// Most ends in one session: of its token, header and cache.
-const MAX_ENDS: usize = 3;
+/// Most ends in one session: of its token, header and cache, and the settings' own.
+const MAX_ENDS: usize = 6;
 
 /// Room for the session cookies of most apps.
 const USUAL_COOKIES: usize = 1024;
@@ -40,6 +39,7 @@ pub struct Source {
     /// Stands before every user id, so that equal ids of several sources differ.
     user_prefix: String,
     require: Claims,
+    ends: Option<Box<Ends>>,
     secrets: Vec<Secret>,
     fingerprint: Digest,
 }
@@ -54,9 +54,10 @@ impl Source {
         let user_id = read_user_id(&mut settings, compiled.as_ref());
         let user_prefix = read_user_prefix(&mut settings);
         let require = settings.get("require").unwrap_or_default();
+        let ends = Ends::from_settings(&mut settings);
         let (compiled, user_id) = (compiled?, user_id?);
         let (fingerprint, secrets) = settings.finish();
-        Some(Self { kind, compiled, user_id, user_prefix, require, secrets, fingerprint })
+        Some(Self { kind, compiled, user_id, user_prefix, require, ends, secrets, fingerprint })
     }
 
     pub fn kind(&self) -> &'static str {
@@ -140,15 +141,33 @@ impl Source {
         let verifier = &self.compiled.verifier;
         self.store().is_some()
             || verifier.renewed_id(identity.session()).is_some()
-            || (verifier.dates_its_end() && identity.expires_at().is_some())
+            || (verifier.dates_its_end() && self.ends.is_none() && identity.expires_at().is_some())
     }
 
     /// Likely causes of a refusal and what to write instead, for an operator. Never
     /// repeats a cookie's value.
     pub fn hints(&self, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
         let sent = self.sent(cookies);
-        let asks_app = self.asked_url().is_some();
-        diagnose::hints(Refusal { kind: self.kind, sent, rejected, asks_app })
+        let verifier = self.compiled.verifier.as_ref();
+        // Content that a store, or the app, has sent is no fault of the cookie.
+        let is_of_cookie = match verifier.open(sent, 0) {
+            Ok(_) => false,
+            Err(why) => why.reason == rejected.reason && why.detail == rejected.detail,
+        };
+        diagnose::hints(Refusal {
+            kind: self.kind,
+            sent,
+            rejected,
+            asks_app: self.asked_url().is_some(),
+            has_store: self.store().is_some(),
+            is_of_cookie,
+            own: verifier.advice(sent, rejected, &self.secrets),
+        })
+    }
+
+    /// Settings that an accepted session suggests, for an operator.
+    pub fn notes(&self, identity: &Identity) -> Vec<String> {
+        diagnose::notes(identity, self.ends.is_some())
     }
 
     /// Whether a token with this secret could be a session: it is a secret of the app's
@@ -163,6 +182,11 @@ impl Source {
     pub(crate) fn believes(&self, message: &[u8], signature: &str, algorithm: &str) -> bool {
         let keys = self.compiled.fixed_keys.as_ref();
         keys.is_some_and(|keys| keys.believe(message, signature, algorithm))
+    }
+
+    /// Whether opening a cookie takes milliseconds, forged or not.
+    pub fn opens_slowly(&self) -> bool {
+        self.compiled.opens_slowly
     }
 
     /// The store to ask, if this source's sessions live in one.
@@ -331,7 +355,11 @@ impl Source {
     }
 
     fn identity(&self, opened: OpenedSession, now: u64) -> Result<Identity, Rejected> {
-        let OpenedSession { session, expires_at } = opened;
+        let OpenedSession { session, mut expires_at } = opened;
+        if let Some(ends) = &self.ends {
+            let signed_in_at = || self.compiled.verifier.signed_in_at(&session);
+            expires_at = ends.earliest(&session, expires_at, signed_in_at)?;
+        }
         if let Some(end) = expires_at.filter(|&end| end <= now) {
             return Err(Rejected::expired(end, now));
         }
@@ -339,49 +367,13 @@ impl Source {
             let detail = "the session does not hold what `require` asks for";
             return Err(Rejected::new(Reason::WrongPurpose, detail));
         }
-        let user_id = self.user_id.user_id(&session).ok_or_else(|| {
-            let members = members(&session);
-            let detail = format!(
-                "the session is valid, but has no user at `{}`; it {members}",
-                self.user_id
-            );
-            Rejected::new(Reason::NoUser, detail)
-        })?;
+        let user_id = self.user_id.user_id(&session);
+        let user_id = user_id.ok_or_else(|| no_user(&self.user_id, &session))?;
         let user_id = if self.user_prefix.is_empty() {
             user_id
         } else {
             [self.user_prefix.as_str(), &user_id].concat()
         };
-        Ok(Identity::new(user_id, fitted(session), expires_at))
-    }
-}
-
-/// The same value without room to grow: sessions are read once and kept long.
-fn fitted(value: Value) -> Value {
-    match value {
-        Value::Array(items) => Value::Array(items.into_iter().map(fitted).collect()),
-        Value::Object(members) => {
-            let mut exact = Map::with_capacity(members.len());
-            exact.extend(members.into_iter().map(|(name, value)| (name, fitted(value))));
-            Value::Object(exact)
-        }
-        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => value,
-    }
-}
-
-/// The names of a session's members, so that a wrong `user_id` is easy to mend.
-/// Names only, and only such as are plainly names.
-fn members(session: &Value) -> String {
-    const MAX_NAMES: usize = 12;
-    match session {
-        Value::Object(members) if members.is_empty() => "is empty".to_owned(),
-        Value::Object(members) => {
-            let names: Vec<_> = members.keys().take(MAX_NAMES).map(|name| shown(name)).collect();
-            format!("has {}", names.join(", "))
-        }
-        Value::Array(_) => "is a list".to_owned(),
-        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
-            "is a single value".to_owned()
-        }
+        Ok(Identity::new(user_id, session, expires_at))
     }
 }
