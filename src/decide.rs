@@ -1,4 +1,4 @@
-//! What to do with a request: pure, top-down.
+//! Decides what to do with a request: pure, top-down.
 //!
 //! Two steps, because between them a server may have to be asked who the user is.
 //! `plan` needs only the request; `decide` also needs the verdict on the session.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 
-use crate::mint::well_known::Published;
+use crate::mint::well_known::WellKnown;
 use crate::policy::{Intent, Policy, RouteSet, Rule, SessionRule, TokenRoute, WebOrigin};
 use crate::request::client::Scheme;
 use crate::request::refusal::{Audience, PLAIN_TEXT, Refusal, Reply};
@@ -24,11 +24,11 @@ pub(crate) enum Plan<'p> {
     Forward(RouteSet),
     Issue(&'p Arc<TokenRoute>),
     /// A public document: JWKS or OpenID configuration.
-    Publish(&'p Published),
+    Publish(&'p WellKnown),
     Refuse(Refusal),
 }
 
-/// What to do with a request.
+/// The decision about a request.
 pub(crate) enum Decision<'p> {
     /// A page without a session is sent to the app's sign-in page.
     Answer(Reply, Rejected),
@@ -40,7 +40,7 @@ pub(crate) enum Decision<'p> {
         token: &'p Arc<TokenRoute>,
         identity: Arc<Identity>,
     },
-    Publish(&'p Published),
+    Publish(&'p WellKnown),
     Refuse(Refusal, Option<Rejected>),
 }
 

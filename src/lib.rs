@@ -22,7 +22,7 @@
 //!    └─ request/refusal             status, code and text of every refusal    (pure)
 //! ```
 //!
-//! What happens on the way is told once, as an `observe::Event`; metrics, access log and
+//! Every step reports itself once, as an `observe::Event`; metrics, access log and
 //! audit log are its sinks.
 //!
 //! The modules, from the command line down to the ground. A module uses what stands

@@ -1,4 +1,4 @@
-//! What the process keeps: the policy and the edge that a reload replaces, and the
+//! State of the process: the policy and the edge that a reload replaces, and the
 //! owners of everything that must outlive them.
 //!
 //! Allowances and cached tokens survive a reload: fresh ones would hand each user a
@@ -30,7 +30,7 @@ pub struct State {
     edge: ArcSwap<Edge>,
     pub identifier: Identifier,
     pub issuer: Issuer,
-    /// What is known of the app's servers.
+    /// Health and connections of the app's servers.
     pub pools: Pools,
     pub telemetry: Arc<Telemetry>,
     pub clock: Clock,
@@ -85,7 +85,7 @@ impl State {
         self.identifier.watch_keys(&current);
     }
 
-    /// What the policy needs and does not have now, a line each.
+    /// Missing dependencies of the policy, a line each.
     pub async fn unready(&self) -> Vec<String> {
         let policy = self.policy();
         let now = self.clock.now();

@@ -1,4 +1,4 @@
-//! What the tests, the benchmark and the fuzzer take from the inside. Not an interface:
+//! Internals for the tests, the benchmark and the fuzzer. Not an interface:
 //! it changes with them.
 
 pub use crate::base::clock::{Clock, ManualClock, Now};
@@ -20,7 +20,7 @@ pub use crate::request::view::{Head, Limits, RequestView, admit};
 pub use crate::server::{Listeners, Shutdown, SignalHandlers, Stop, serve};
 pub use crate::session::cookie::Duplicate;
 pub use crate::session::{
-    Cell, Check, Cookies, Identity, Query, Question, Reason, Refused, Rejected, Row, Source,
+    Cell, Check, Cookies, Identity, Query, Question, Reason, Refused, Rejected, Row, SessionReader,
     StoreAnswer, Verdict,
 };
 pub use crate::state::State;

@@ -56,7 +56,7 @@ const COMMANDS: [&str; 5] = [
     "tests/run",
 ];
 
-/// What a `text` block begins with, and where it stands. All but the picture are
+/// How a `text` block begins, and where it stands. All but the picture are
 /// outputs that a test below compares.
 const OUTPUTS: [(&str, &str); 4] = [
     ("README.md", "browser ──▶ Portcullis ──▶ your app\n"),
@@ -93,7 +93,7 @@ fn run(folder: &PathBuf, arguments: &[&str]) -> (i32, String, String) {
     (status.code().unwrap_or(-1), String::from_utf8(stdout).unwrap(), problems_of(stderr))
 }
 
-/// What was said without warnings: blocks are short, and leave out limits; their secrets
+/// The output without warnings: blocks are short, and leave out limits; their secrets
 /// are for these tests alone. `tests/it/warnings` holds the warnings.
 fn problems_of(stderr: Vec<u8>) -> String {
     let said = String::from_utf8(stderr).unwrap();

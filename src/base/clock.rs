@@ -1,4 +1,4 @@
-//! What time it is, read at the edge and passed down as a value.
+//! The current time, read at the edge and passed down as a value.
 //!
 //! `Now` is taken once per request. It carries two readings, because they
 //! answer different questions: expiry is a matter of the wall clock, while

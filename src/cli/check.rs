@@ -1,6 +1,5 @@
 //! `portcullis check`: all problems, or `ok`.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -10,8 +9,8 @@ use super::online;
 use super::output::{CONFIGURATION, eprint, print};
 use super::run::state_directory;
 use crate::base::clock::Clock;
-use crate::config::Config;
-use crate::edge::Tls;
+use crate::config::{Config, Sources};
+use crate::edge::ListenerTls;
 use crate::identify::revocation::probe;
 use crate::policy::Policy;
 
@@ -25,8 +24,8 @@ pub(super) struct Options {
     strict: bool,
 }
 
-pub(super) fn check(path: &Path, options: &Options) -> ExitCode {
-    let file = match File::read(path) {
+pub(super) fn check(sources: &Sources, options: &Options) -> ExitCode {
+    let file = match File::read(sources) {
         Ok(file) => file,
         Err(code) => return code,
     };
@@ -87,7 +86,7 @@ fn keys(policy: &Policy) -> Vec<String> {
 }
 
 /// Prints the days each certificate has left; expired ones are problems already.
-fn tell_expiry(tls: &Tls) {
+fn tell_expiry(tls: &ListenerTls) {
     const DAY: u64 = 24 * 60 * 60;
     let now = Clock::system().now().unix();
     for certificate in &tls.certificates {

@@ -1,4 +1,4 @@
-//! What commands print, and the exit code of a configuration that does not hold.
+//! Output of the commands, and the exit code of a broken configuration.
 
 use std::fmt::Display;
 use std::io::Write as _;

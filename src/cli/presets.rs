@@ -17,7 +17,12 @@ pub(super) fn presets(name: Option<&str>) -> ExitCode {
             ExitCode::SUCCESS
         }
         None => {
-            eprint(format_args!("there is no preset `{name}`; `portcullis presets` lists them"));
+            let meant = presets.meant(name);
+            let meant = meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default();
+            eprint(format_args!(
+                "there is no preset `{}`{meant}; `portcullis presets` lists them",
+                name.escape_debug()
+            ));
             ExitCode::from(CONFIGURATION)
         }
     }

@@ -1,6 +1,5 @@
 //! `portcullis token`: mint offline what the endpoint would answer.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use super::file::File;
 use super::output::{CONFIGURATION, eprint, print};
 use crate::base::clock::{Clock, Now};
+use crate::config::Sources;
 use crate::document::{At, Node, Problems};
 use crate::mint::{Minting, Subject, Token};
 use crate::policy::{TokenRoute, read_presets, read_tokens};
@@ -27,7 +27,7 @@ pub(super) struct Options {
     /// object.
     #[arg(long, value_name = "JSON", default_value = "{}")]
     request: String,
-    /// What the app would answer to the grant hook.
+    /// The app's answer to the grant hook.
     #[arg(long, value_name = "JSON", default_value = "null")]
     grant: String,
     /// The time to mint at, in seconds since 1970.
@@ -38,7 +38,7 @@ pub(super) struct Options {
     json: bool,
 }
 
-/// What the token is minted for, as the arguments say.
+/// The session, inputs and grant that the arguments name.
 struct Offline {
     identity: Identity,
     request: Value,
@@ -52,8 +52,8 @@ struct Refused {
     detail: String,
 }
 
-pub(super) fn token(path: &Path, options: &Options) -> ExitCode {
-    let file = match File::read(path) {
+pub(super) fn token(sources: &Sources, options: &Options) -> ExitCode {
+    let file = match File::read(sources) {
         Ok(file) => file,
         Err(code) => return code,
     };

@@ -4,7 +4,7 @@
 //! of the file with its place. Each table is read by the module that owns it;
 //! this one owns what belongs to the process: listeners and logging.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::log::Log;
 use super::revocations::Revocations;
@@ -23,7 +23,7 @@ pub struct Config {
     pub revocations: Revocations,
     pub edge: Edge,
     pub policy: Policy,
-    /// What the file allows although it is unsafe.
+    /// Unsafe things that the file allows.
     pub warnings: Vec<Problem>,
 }
 
@@ -95,8 +95,22 @@ fn check_audit(top: &Table<'_>) {
     }
 }
 
-/// The folder that relative `file:` references start from: the file's own.
-pub(crate) fn secrets_beside(path: &Path) -> Secrets {
-    let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
-    Secrets::of_process(folder)
+/// The files a configuration comes from, as the command line names them.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// `gateway.toml`. Relative `file:` references start from its folder.
+    pub path: PathBuf,
+    /// Files of variables that stand in for the environment.
+    pub env_files: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// Where references are looked up, with every problem of the files of variables.
+    pub fn secrets(&self) -> (Secrets, Vec<String>) {
+        let folder = self.path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+        let mut secrets = Secrets::of_process(folder);
+        let read = |path: &PathBuf| secrets.read_env_file(path).err();
+        let problems = self.env_files.iter().filter_map(read).collect();
+        (secrets, problems)
+    }
 }

@@ -36,7 +36,7 @@ impl FromNode for Listen {
     }
 }
 
-/// What a TCP listener speaks.
+/// The protocol of a TCP listener.
 #[derive(Clone, Copy)]
 pub(super) enum Protocol {
     Plain,

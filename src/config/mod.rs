@@ -12,7 +12,7 @@ mod tests;
 mod warnings;
 
 pub use file::Config;
-pub(crate) use file::secrets_beside;
+pub(crate) use file::Sources;
 pub(crate) use listen::Listen;
 pub use log::Format;
 pub(crate) use log::{AuditDestination, Log, UserField};

@@ -8,11 +8,11 @@ use crate::base::clock::Clock;
 use crate::base::secret::Secret;
 use crate::base::units;
 use crate::document::{At, FromNode, OneOrMany, Table, Value, Wait};
-use crate::edge::{Alpn, Edge, PerAddress, Tls, Trusted};
+use crate::edge::{Alpn, Edge, ListenerTls, PerAddress, Trusted};
 use crate::request::hosts::Hosts;
 use crate::request::view::{Limits, MinRate};
 
-/// What `[server]` holds; a reload may change all but `server`.
+/// The `[server]` table; a reload may change all but `server`.
 #[derive(Default)]
 pub(super) struct ServerTable {
     pub(super) server: Server,
@@ -53,7 +53,7 @@ impl ServerTable {
 
 impl Server {
     /// Every address, and the TLS settings of those that need them.
-    fn read_listeners(&mut self, at: &At<'_>, table: &mut Table<'_>) -> Option<Tls> {
+    fn read_listeners(&mut self, at: &At<'_>, table: &mut Table<'_>) -> Option<ListenerTls> {
         let listen = table.take("listen");
         let tls_at = table.take("tls");
         let read = listen.as_ref().map(OneOrMany::<ListenText>::read);
@@ -132,7 +132,7 @@ impl Server {
     }
 }
 
-fn read_edge(table: &mut Table<'_>, tls: Option<Tls>) -> Edge {
+fn read_edge(table: &mut Table<'_>, tls: Option<ListenerTls>) -> Edge {
     Edge {
         tls,
         proxies: table.get::<Trusted>("trusted_proxies").unwrap_or_default(),
@@ -145,9 +145,9 @@ fn read_edge(table: &mut Table<'_>, tls: Option<Tls>) -> Edge {
     }
 }
 
-fn read_tls(at: &At<'_>, client_ca: Option<&At<'_>>, http2: bool) -> Option<Tls> {
+fn read_tls(at: &At<'_>, client_ca: Option<&At<'_>>, http2: bool) -> Option<ListenerTls> {
     let alpn = if http2 { Alpn::Http2 } else { Alpn::Http1 };
-    Tls::from_node(at, client_ca, alpn, Clock::system().now())
+    ListenerTls::from_node(at, client_ca, alpn, Clock::system().now())
 }
 
 /// A number where zero would shut out every client.

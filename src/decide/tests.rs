@@ -52,7 +52,7 @@ const OWN: &str = "https://app.example.com";
 const ADMIN: &str = "https://admin.example.com";
 const OTHER: &str = "https://other.example.com";
 
-/// What the sources said.
+/// The verdicts of the session sources.
 #[derive(Clone, Copy, Debug)]
 enum Said {
     Ada,

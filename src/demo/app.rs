@@ -111,7 +111,7 @@ fn home(visitor: Option<&Visitor>) -> Response<Vec<u8>> {
     content(HTML, visitor.map_or_else(|| page::login(""), page::upload))
 }
 
-/// What the app knows about a request: the headers the gateway vouches for, the
+/// A request as the app sees it: the headers the gateway vouches for, the
 /// session it verified itself, and no API key.
 fn whoami(request: &Request<Vec<u8>>, visitor: Option<&Visitor>) -> Value {
     let headers: Map<String, Value> = IDENTITY_HEADERS

@@ -233,7 +233,7 @@ pub(crate) fn one_of(written: &str, choices: &[&str]) -> String {
 }
 
 /// The word that was probably meant; of several equally near ones the first.
-fn nearest<'w>(words: &[&'w str], written: &str) -> Option<&'w str> {
+pub(crate) fn nearest<'w>(words: &[&'w str], written: &str) -> Option<&'w str> {
     let distances = words.iter().filter_map(|word| Some((distance(word, written)?, *word)));
     distances.min_by_key(|(distance, _)| *distance).map(|(_, word)| word)
 }

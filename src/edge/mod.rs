@@ -1,4 +1,4 @@
-//! What a connection meets before its first request: settings of the listeners, the
+//! The edge, before the first request of a connection: settings of the listeners, the
 //! parser of the PROXY protocol, and the count of open connections.
 //!
 //! Decided here without a socket at hand; `server` acts on it. A reload replaces the
@@ -14,5 +14,5 @@ mod trusted;
 pub(crate) use certificate::Certificate;
 pub(crate) use connection_limits::{AddressPermit, ConnectionCounts, ConnectionPermit};
 pub(crate) use settings::{Edge, PerAddress};
-pub(crate) use tls::{Alpn, Tls};
+pub(crate) use tls::{Alpn, ListenerTls};
 pub(crate) use trusted::Trusted;

@@ -3,14 +3,14 @@
 
 use std::net::IpAddr;
 
-use super::tls::Tls;
+use super::tls::ListenerTls;
 use super::trusted::Trusted;
 use crate::base::secret::Secret;
 
 /// The settings of the listeners that may change while they listen.
 #[derive(Clone, Debug)]
 pub struct Edge {
-    pub tls: Option<Tls>,
+    pub tls: Option<ListenerTls>,
     /// Peers that must begin connections with a PROXY protocol header; no others may.
     pub senders: Trusted,
     /// `trusted_proxies`: many clients come over each of them.

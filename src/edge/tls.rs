@@ -20,7 +20,7 @@ use crate::document::At;
 
 /// The certificates, and the configuration that serves them.
 #[derive(Clone, Debug)]
-pub struct Tls {
+pub struct ListenerTls {
     pub certificates: Vec<Certificate>,
     pub config: Arc<ServerConfig>,
 }
@@ -32,7 +32,7 @@ pub enum Alpn {
     Http2,
 }
 
-impl Tls {
+impl ListenerTls {
     /// Reads `tls` and `client_ca`; `None` means the problems were noted.
     pub fn from_node(
         at: &At<'_>,
@@ -67,7 +67,7 @@ impl Tls {
             }
             None => builder.with_no_client_auth(),
         };
-        let names = Names::new(&certificates)?;
+        let names = CertificateNames::new(&certificates)?;
         let mut config = builder.with_cert_resolver(Arc::new(names));
         config.alpn_protocols = match alpn {
             Alpn::Http1 => vec![b"http/1.1".to_vec()],
@@ -110,14 +110,14 @@ fn read_roots(at: &At<'_>) -> Option<RootCertStore> {
 
 /// Certificates by name.
 #[derive(Debug)]
-struct Names {
+struct CertificateNames {
     exact: HashMap<String, Arc<CertifiedKey>>,
     /// Without the star and its dot.
     stars: HashMap<String, Arc<CertifiedKey>>,
     default: Arc<CertifiedKey>,
 }
 
-impl Names {
+impl CertificateNames {
     /// The first certificate that claims a name has it.
     fn new(certificates: &[Certificate]) -> Option<Self> {
         let default = certificates.first()?.key.clone();
@@ -143,7 +143,7 @@ impl Names {
     }
 }
 
-impl ResolvesServerCert for Names {
+impl ResolvesServerCert for CertificateNames {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.find(hello.server_name()).clone())
     }

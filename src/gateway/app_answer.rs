@@ -1,4 +1,4 @@
-//! What of an app's answer concerns only the connection to the app, and must not reach the
+//! Removes fields that concern only the connection to the app, and must not reach the
 //! client (RFC 9110 section 7.6.1).
 
 use http::{HeaderName, HeaderValue, StatusCode, header};

@@ -1,4 +1,4 @@
-//! What the audit log says about the tokens of one request.
+//! Audit lines for the tokens of one request.
 
 use super::incoming::Incoming;
 use super::who::Who;

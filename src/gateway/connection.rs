@@ -23,7 +23,7 @@ pub(crate) struct Connection {
     body: BodyFraming,
 }
 
-/// What the framework may read of received bytes.
+/// How much of the received bytes the framework may read.
 pub(crate) enum Received {
     AsTheyAre,
     Instead(Vec<u8>),

@@ -13,7 +13,7 @@ use crate::request::refusal::{Refusal, Reply};
 use crate::session::Reason;
 use crate::state::{InFlight, State};
 
-/// What the framework carries from hook to hook.
+/// Per-request state that the framework carries from hook to hook.
 pub(crate) struct Ctx {
     pub(super) incoming: Incoming,
     /// The label of the rule that applies.

@@ -1,4 +1,4 @@
-//! What a forwarded request needs before it goes: its route's limit, the tokens of
+//! Prepares a forwarded request: its route's limit, the tokens of
 //! its page, its upstream.
 
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Result;
 
 use super::forwarding::Forwarding;
-use crate::policy::Placeholder;
+use crate::policy::HtmlPlaceholder;
 use crate::request::html_placeholder::{Replacer, is_safe_in_a_page};
 
 /// Conditional and range headers: their responses are partial, or cached with another
@@ -39,7 +39,7 @@ const OF_THE_WHOLE_PAGE: [HeaderName; 14] = [
     HeaderName::from_static("x-accel-expires"),
 ];
 
-/// What an answer is to a route with placeholders.
+/// How a route with placeholders treats an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Page {
     /// Its placeholders are to be replaced.
@@ -94,7 +94,7 @@ impl Forwarding {
 
     /// A placeholder without its token is replaced by nothing.
     pub(super) fn replacer(&self) -> Replacer {
-        let value = |placeholder: &Placeholder| {
+        let value = |placeholder: &HtmlPlaceholder| {
             let name = &placeholder.token.name;
             let found = self.page_tokens.iter().find(|(token, _)| token == name);
             let value = found.map(|(_, token)| token.value.clone()).unwrap_or_default();

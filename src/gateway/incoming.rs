@@ -31,7 +31,7 @@ pub(super) struct Incoming {
     pub(super) purpose: Purpose,
 }
 
-/// What is known of an admitted request and its sender.
+/// An admitted request and its sender.
 pub(super) struct Admitted {
     pub(super) client: Client,
     pub(super) host: Arc<str>,

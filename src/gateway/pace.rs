@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::request::view::MinRate;
 
-/// What has moved since the last look, and the time it took.
+/// Bytes moved since the last look, and the time that took.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     octets: u64,

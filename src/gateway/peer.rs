@@ -61,7 +61,7 @@ impl Derived {
         Self { authorities, dial: dial(Purpose::Request), dial_upgrade: dial(Purpose::Upgrade) }
     }
 
-    /// What this thread made of the same settings before, or makes now.
+    /// This thread's copy for these settings, made on first use.
     fn find(upstream: &Upstream) -> Rc<Self> {
         DERIVED.with_borrow_mut(|known| {
             if known.len() >= MOST_DERIVED && !known.contains_key(&upstream.key) {

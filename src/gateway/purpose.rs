@@ -1,4 +1,4 @@
-//! What a connection to the app is for.
+//! The purpose of a connection to the app.
 
 use std::time::Duration;
 

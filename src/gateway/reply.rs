@@ -39,7 +39,7 @@ fn head(status: StatusCode, headers: HeaderMap) -> ResponseHeader {
     parts.into()
 }
 
-/// What to do with the body.
+/// How to treat the body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Body {
     Forgotten,

@@ -36,7 +36,7 @@ pub(super) struct Decided<'p> {
     is_head: bool,
 }
 
-/// What becomes of the request.
+/// The outcome of handling a request.
 pub(super) enum Handled {
     Forward(Forwarding),
     Reply(Reply),

@@ -2,7 +2,7 @@
 //! not asked for the same session repeatedly.
 //!
 //! The key is a digest over the source's settings and all cookies it could read
-//! (`Source::digest`), so only exactly the cookies that made an entry find it. A verdict
+//! (`SessionReader::digest`), so only exactly the cookies that made an entry find it. A verdict
 //! from the cookie alone is kept while it is valid; a server's answer for the seconds
 //! that the settings allow, a rejection no longer than `REFUSAL_KEPT`, and one question
 //! serves all requests that wait for it. Rejections that cost no question are not kept:
@@ -20,7 +20,7 @@ use crate::identify::flood::{Id, Questions};
 use crate::identify::resolve::Servers;
 use crate::identify::revocation::Revoked;
 use crate::policy::Policy;
-use crate::session::{Check, Cookies, Identity, Judged, Refused, Source, VerdictBuilder};
+use crate::session::{Check, Cookies, Identity, Judged, Refused, SessionReader, VerdictBuilder};
 
 /// Largest size of each of the two tables, in bytes.
 const CAPACITY: u64 = 32 * 1024 * 1024;
@@ -101,7 +101,7 @@ impl Sessions {
     }
 
     /// Forgets these cookies: the app has signed them out.
-    pub async fn forget(&self, source: &Source, cookies: Cookies<'_>) {
+    pub async fn forget(&self, source: &SessionReader, cookies: Cookies<'_>) {
         let Some(key) = source.digest(cookies) else { return };
         self.local.invalidate(&key);
         self.asked.invalidate(&key).await;
@@ -109,7 +109,7 @@ impl Sessions {
 
     async fn check(
         &self,
-        source: &Source,
+        source: &SessionReader,
         servers: &Servers,
         (cookies, from): (Cookies<'_>, Option<IpAddr>),
         now: Now,
@@ -138,7 +138,7 @@ impl Sessions {
     /// Opens the session again.
     async fn look(
         &self,
-        source: &Source,
+        source: &SessionReader,
         servers: &Servers,
         id: Id,
         cookies: Cookies<'_>,

@@ -88,7 +88,7 @@ impl Identifier {
         self.revoked.keep_in(path, clock)
     }
 
-    /// What the session sources of the policy need and do not have now, a line each.
+    /// The keys and stores that the policy's session sources need and do not have now, a line each.
     pub async fn unready(&self, policy: &Policy) -> Vec<String> {
         let mut unready = Vec::new();
         for source in &policy.sources {

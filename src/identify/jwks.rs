@@ -40,11 +40,11 @@ pub struct PublishedKeys {
     outbound: Outbound,
     runtime: Handle,
     clock: Clock,
-    published: Lock<HashMap<String, Arc<Published>>>,
+    published: Lock<HashMap<String, Arc<KeySet>>>,
 }
 
 /// One address that publishes keys.
-struct Published {
+struct KeySet {
     state: Lock<State>,
     /// Counts finished fetches.
     fetched: watch::Sender<u64>,
@@ -88,7 +88,7 @@ impl PublishedKeys {
             }
             // The task's first fetch counts from now on.
             let begun = State { in_flight: true, ..State::default() };
-            let place = Arc::new(Published {
+            let place = Arc::new(KeySet {
                 state: Lock::new(begun),
                 fetched: watch::Sender::new(0),
                 wanted: Notify::new(),
@@ -126,12 +126,7 @@ impl PublishedKeys {
         self.published.lock().get(url).and_then(|place| place.state.lock().problem.clone())
     }
 
-    async fn keep_fresh(
-        self: Arc<Self>,
-        url: String,
-        place: Arc<Published>,
-        current: CurrentPolicy,
-    ) {
+    async fn keep_fresh(self: Arc<Self>, url: String, place: Arc<KeySet>, current: CurrentPolicy) {
         let mut pause = RETRY_FIRST;
         loop {
             {

@@ -16,8 +16,8 @@ use crate::identify::jwks::PublishedKeys;
 use crate::identify::store::StoreConnections;
 use crate::outbound::{Call, Outbound, Url};
 use crate::session::{
-    Check, Cookies, Identity, Query, Question, Reason, Refused, Rejected, Source, StoreAnswer,
-    Unanswered,
+    Check, Cookies, Identity, Query, Question, Reason, Refused, Rejected, SessionReader,
+    StoreAnswer, Unanswered,
 };
 
 /// Most questions per session: there may be a second store, or a second table.
@@ -57,7 +57,7 @@ impl Servers {
     /// Who the cookies say is asking, with all questions that this needs.
     pub async fn check(
         &self,
-        source: &Source,
+        source: &SessionReader,
         cookies: Cookies<'_>,
         now: Now,
     ) -> Result<Identity, Refused> {
@@ -67,10 +67,10 @@ impl Servers {
         }
     }
 
-    /// What the cookies say without questions. Waits only for keys that are being fetched.
+    /// Reads the cookies without asking the app or a store. Waits only for keys that are being fetched.
     pub async fn look(
         &self,
-        source: &Source,
+        source: &SessionReader,
         cookies: Cookies<'_>,
         now: Now,
     ) -> Result<Check, Refused> {
@@ -86,7 +86,7 @@ impl Servers {
     /// Asks the question, and those that follow from its answer.
     pub async fn follow(
         &self,
-        source: &Source,
+        source: &SessionReader,
         mut question: Question,
         cookies: Cookies<'_>,
         now: Now,
@@ -104,7 +104,7 @@ impl Servers {
     }
 
     /// Whether keys were fetched because of this rejection.
-    async fn has_newer_keys(&self, source: &Source, rejected: &Rejected) -> bool {
+    async fn has_newer_keys(&self, source: &SessionReader, rejected: &Rejected) -> bool {
         let Some(keys) = source.remote_keys() else { return false };
         match rejected.reason {
             Reason::UnknownKid => self.keys.refresh(keys.url()).await,
@@ -115,7 +115,7 @@ impl Servers {
 
     async fn ask(
         &self,
-        source: &Source,
+        source: &SessionReader,
         question: &Question,
         cookies: Cookies<'_>,
     ) -> Result<Option<StoreAnswer>, Refused> {

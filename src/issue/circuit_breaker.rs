@@ -24,7 +24,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// How a call ended.
 #[derive(Clone, Copy)]
-pub(super) enum Outcome {
+pub(super) enum CallOutcome {
     Answered,
     /// The error, and the pause that the issuer asked for, if any.
     Failed(IssueError, Option<Duration>),
@@ -92,10 +92,10 @@ impl Circuits {
 }
 
 impl Permit<'_> {
-    pub(super) fn ended(self, outcome: Outcome, now: Now) {
+    pub(super) fn ended(self, outcome: CallOutcome, now: Now) {
         self.circuits.with(self.token, |circuit| match outcome {
-            Outcome::Answered => *circuit = Circuit::default(),
-            Outcome::Failed(error, wait) => circuit.failed(error, wait, now),
+            CallOutcome::Answered => *circuit = Circuit::default(),
+            CallOutcome::Failed(error, wait) => circuit.failed(error, wait, now),
         });
     }
 }
@@ -134,7 +134,7 @@ mod tests {
 
     fn fail(circuits: &Circuits, now: u64) -> bool {
         let Ok(permit) = circuits.enter("t", at(now)) else { return false };
-        permit.ended(Outcome::Failed(IssueError::Timeout, None), at(now));
+        permit.ended(CallOutcome::Failed(IssueError::Timeout, None), at(now));
         true
     }
 
@@ -155,7 +155,7 @@ mod tests {
         let permit = circuits.enter("t", at(101)).ok().unwrap();
         assert_eq!(circuits.state("t"), CircuitState::Trying);
         assert!(circuits.enter("t", at(500)).is_err());
-        permit.ended(Outcome::Answered, at(101));
+        permit.ended(CallOutcome::Answered, at(101));
         assert_eq!(circuits.state("t"), CircuitState::Closed);
         assert_eq!((0..9).filter(|_| fail(&circuits, 101)).count(), 5, "the count starts at zero");
     }
@@ -174,7 +174,7 @@ mod tests {
         let circuits = Circuits::default();
         for _ in 0..4 {
             (0..4).for_each(|_| assert!(fail(&circuits, 100)));
-            circuits.enter("t", at(100)).ok().unwrap().ended(Outcome::Answered, at(100));
+            circuits.enter("t", at(100)).ok().unwrap().ended(CallOutcome::Answered, at(100));
         }
         assert_eq!(circuits.state("t"), CircuitState::Closed);
     }
@@ -186,7 +186,7 @@ mod tests {
             circuits.forget();
             let wish = Some(Duration::from_secs(wish));
             let permit = circuits.enter("t", at(100)).ok().unwrap();
-            permit.ended(Outcome::Failed(IssueError::Unavailable, wish), at(100));
+            permit.ended(CallOutcome::Failed(IssueError::Unavailable, wish), at(100));
             assert!(circuits.enter("t", at(99 + pause)).is_err());
             assert!(circuits.enter("t", at(100 + pause)).is_ok());
         }

@@ -71,7 +71,7 @@ impl Issuer {
         self.limits.used(now)
     }
 
-    /// What another process has handed out.
+    /// Adds what another process has handed out.
     pub(crate) fn merge(&self, used: &Used, now: Now) {
         self.limits.merge(used, now);
     }

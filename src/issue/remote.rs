@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 
-use super::circuit_breaker::{Circuits, Outcome};
+use super::circuit_breaker::{CallOutcome, Circuits};
 use super::error::IssueError;
 use crate::base::clock::Clock;
 use crate::mint::{self, GrantHook, MintError};
@@ -99,8 +99,8 @@ impl Remote {
         });
         let outcome = judge(&answer);
         let result = match &outcome {
-            Outcome::Answered => CallResult::Answered,
-            Outcome::Failed(..) => CallResult::Failed,
+            CallOutcome::Answered => CallResult::Answered,
+            CallOutcome::Failed(..) => CallResult::Failed,
         };
         let now = self.clock.now();
         let called = TokenEvent::Called { token, result, took: now.since(began) };
@@ -123,17 +123,17 @@ impl Remote {
 
 /// Whether the issuer is in trouble. An answer without a token does not mean that:
 /// the issuer may have refused one user.
-fn judge(answer: &Result<Answer, IssueError>) -> Outcome {
+fn judge(answer: &Result<Answer, IssueError>) -> CallOutcome {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(error) => return Outcome::Failed(*error, None),
+        Err(error) => return CallOutcome::Failed(*error, None),
     };
     let error = match answer.status {
         StatusCode::TOO_MANY_REQUESTS => IssueError::Unavailable,
         status if status.is_server_error() => IssueError::IssuerFailed,
-        _ => return Outcome::Answered,
+        _ => return CallOutcome::Answered,
     };
     let wait = answer.headers.get(header::RETRY_AFTER);
     let wait = wait.and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
-    Outcome::Failed(error, wait.map(Duration::from_secs))
+    CallOutcome::Failed(error, wait.map(Duration::from_secs))
 }

@@ -1,4 +1,4 @@
-//! What a request asks of the issuer.
+//! A request to the issuer.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
@@ -39,7 +39,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What the HTTP request says about the token, except its body.
+/// The parts of the HTTP request that concern the token, except its body.
 pub struct Query {
     pub(super) query: Option<String>,
     /// Headers for the app, if it is asked about grants.

@@ -2,7 +2,7 @@
 
 use super::gcra::{BucketKey, MAX_RATES};
 
-/// What is used up of one bucket. Of the limit and the user it has a digest.
+/// The used part of one bucket. The limit and the user are known by a digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Used {
     pub(super) key: BucketKey,

@@ -10,7 +10,7 @@ use super::body::{document, form_field};
 use super::charset::{CharSet, Shape};
 use super::error::MintError;
 use super::layered_table::LayeredTable;
-use super::request_pattern::Pattern;
+use super::request_pattern::RequestPattern;
 use crate::base::json_path::JsonPath;
 use crate::document::{At, FromNode, OneOrMany, Table};
 use crate::session::Identity;
@@ -23,7 +23,7 @@ pub struct Inputs(Vec<Input>);
 struct Input {
     name: String,
     location: InputLocation,
-    allow: Vec<Pattern>,
+    allow: Vec<RequestPattern>,
     chars: Option<CharSet>,
     shape: Option<Shape>,
     longest: usize,
@@ -169,7 +169,7 @@ impl Inputs {
 
     /// The session fields the patterns compare with.
     pub(super) fn fields(&self) -> impl Iterator<Item = &JsonPath> {
-        self.0.iter().flat_map(|input| &input.allow).flat_map(Pattern::fields)
+        self.0.iter().flat_map(|input| &input.allow).flat_map(RequestPattern::fields)
     }
 }
 
@@ -182,7 +182,7 @@ impl Input {
         has_grant: bool,
     ) -> Option<Self> {
         let location = member(&mut own, &mut preset, "from");
-        let allow = member::<OneOrMany<Pattern>>(&mut own, &mut preset, "allow")
+        let allow = member::<OneOrMany<RequestPattern>>(&mut own, &mut preset, "allow")
             .map(|patterns| patterns.0)
             .unwrap_or_default();
         let chars = member(&mut own, &mut preset, "chars");

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use super::built_in::BUILT_IN;
 use super::known_members::is_known;
-use crate::document::{At, Key, Node, Problems, Table, Value};
+use crate::document::{At, Key, Node, Problems, Table, Value, nearest};
 
 /// All presets a token may name.
 #[derive(Clone)]
@@ -83,7 +83,11 @@ impl Presets {
         };
         let name: String = at.read()?;
         let Some(preset) = self.find(&name) else {
-            at.wrong(&format!("the name of a preset: {}", self.listed()));
+            let all = self.listed();
+            at.wrong(&match self.meant(&name) {
+                Some(meant) => format!("the name of a preset; did you mean {meant}? All: {all}"),
+                None => format!("the name of a preset: {all}"),
+            });
             return None;
         };
         let mut node = preset.node.clone();
@@ -92,6 +96,27 @@ impl Presets {
             relocate(&mut node, &at.node.span);
         }
         Some(Chosen { name, node: Some(node) })
+    }
+
+    /// The presets that `written` may stand for, in words: the nearest one, or those whose
+    /// names share a word with it.
+    pub fn meant(&self, written: &str) -> Option<String> {
+        const MOST: usize = 3;
+        let written = written.to_lowercase();
+        let names: Vec<&str> = self.names().collect();
+        if let Some(name) = nearest(&names, &written) {
+            return Some(format!("{name:?}"));
+        }
+        let words = |name: &str| name.split(['-', '_', ' ', '.']).map(str::to_owned).collect();
+        let written: Vec<String> = words(&written);
+        let shares = |name: &&str| {
+            let mut words: Vec<String> = words(name);
+            words.retain(|word| word.len() > 2 && written.contains(word));
+            !words.is_empty()
+        };
+        let shared: Vec<_> = names.into_iter().filter(shares).take(MOST).collect();
+        let quoted: Vec<_> = shared.iter().map(|name| format!("{name:?}")).collect();
+        (!quoted.is_empty()).then(|| quoted.join(" or "))
     }
 
     fn listed(&self) -> String {

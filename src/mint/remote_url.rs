@@ -1,6 +1,6 @@
 //! Addresses with placeholders that the gateway itself asks: an issuer, the grant hook.
 //!
-//! What a user or a session may say never chooses the server: placeholders stand behind
+//! Values of a user or a session never choose the server: placeholders stand behind
 //! it, each value stays one piece of the path or the query, and none is a dot segment.
 
 use std::borrow::Cow;

@@ -13,7 +13,7 @@ use crate::session::Identity;
 /// A pattern over the whole text: literals, `*` for anything, and session fields
 /// as literal text. Kept as the runs between the stars.
 #[derive(Clone)]
-pub(crate) struct Pattern(Vec<Vec<Part>>);
+pub(crate) struct RequestPattern(Vec<Vec<Part>>);
 
 #[derive(Clone)]
 enum Part {
@@ -28,7 +28,7 @@ enum Field {
     UserId,
 }
 
-impl Pattern {
+impl RequestPattern {
     fn parse(text: &str) -> Result<Self, String> {
         let mut runs = vec![Vec::new()];
         for piece in pieces(text)? {
@@ -116,7 +116,7 @@ fn separate(runs: &mut [Vec<Part>]) -> Result<(), Unseparated> {
     Ok(())
 }
 
-impl FromNode for Pattern {
+impl FromNode for RequestPattern {
     fn read(at: &At<'_>) -> Option<Self> {
         let text = at.text(r#"a pattern such as "{session.org_id}:*""#)?;
         Self::parse(text).map_err(|wrong| at.problem(wrong)).ok()
@@ -131,7 +131,7 @@ mod tests {
 
     fn matches(pattern: &str, text: &str, org: &str) -> bool {
         let identity = Identity::assumed("u1".into(), json!({"org_id": org}), None);
-        Pattern::parse(pattern).unwrap().matches(text, &identity)
+        RequestPattern::parse(pattern).unwrap().matches(text, &identity)
     }
 
     #[test]
@@ -183,14 +183,14 @@ mod tests {
             "room-{session.org_id}*",
             "{session.org_id}{session.user_id}",
         ] {
-            assert!(Pattern::parse(text).is_err(), "{text}");
+            assert!(RequestPattern::parse(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn patterns_read_the_session_only_and_take_no_filters() {
         for text in ["{request.room}", "{param.x}", "{session.org_id|quote}", "{key.secret}", "{"] {
-            assert!(Pattern::parse(text).is_err(), "{text}");
+            assert!(RequestPattern::parse(text).is_err(), "{text}");
         }
     }
 }

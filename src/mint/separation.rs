@@ -51,7 +51,7 @@ impl Ends {
     }
 }
 
-/// What each field of the text, in their order, may not hold.
+/// The characters that each field of the text, in order, may not hold.
 pub(super) fn ends(pieces: &[Piece<'_>]) -> Result<Vec<Ends>, Unseparated> {
     let pieces: Vec<Piece<'_>> =
         pieces.iter().copied().filter(|piece| *piece != Piece::Literal("")).collect();

@@ -44,7 +44,7 @@ pub(super) fn read_node(node: &Node) -> Result<Minter, Vec<Problem>> {
     Ok(minter.expect("a minter or a problem"))
 }
 
-/// What was wrong, as one text.
+/// All problems, as one text.
 pub(super) fn wrong(table: &Value) -> String {
     let problems = read(table).err().expect("a problem");
     let line = |problem: &Problem| format!("{}: {}", problem.path, problem.text);

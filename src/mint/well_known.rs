@@ -52,7 +52,7 @@ struct Issuer {
 
 /// One of the published documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Published {
+pub enum WellKnown {
     Keys,
     /// The issuer at this path, without `/` at its end.
     OpenId(String),
@@ -108,15 +108,15 @@ impl Discovery {
     }
 
     /// The paths that are answered, each with its document.
-    pub fn paths(&self) -> Vec<(String, Published)> {
+    pub fn paths(&self) -> Vec<(String, WellKnown)> {
         if self.keys.is_empty() {
             return Vec::new();
         }
-        let mut paths = vec![(KEYS_PATH.to_owned(), Published::Keys)];
+        let mut paths = vec![(KEYS_PATH.to_owned(), WellKnown::Keys)];
         for issuer in &self.issuers {
             let path = format!("{}{DOCUMENT_PATH}", issuer.path);
             if !paths.iter().any(|(known, _)| *known == path) {
-                paths.push((path, Published::OpenId(issuer.path.clone())));
+                paths.push((path, WellKnown::OpenId(issuer.path.clone())));
             }
         }
         paths
@@ -124,14 +124,14 @@ impl Discovery {
 
     /// The answer at one of those paths. Issuers on different hosts may share a path;
     /// `host` then chooses.
-    pub fn reply(&self, what: &Published, retired: &Retired, host: &str, now: Now) -> Reply {
+    pub fn reply(&self, what: &WellKnown, retired: &Retired, host: &str, now: Now) -> Reply {
         let document = match what {
-            Published::Keys => {
+            WellKnown::Keys => {
                 let retired = retired.keys(self, now);
                 let keys = self.keys.iter().map(|listed| &listed.key).chain(&retired);
                 json!({ "keys": keys.map(PublicKey::jwk).collect::<Vec<_>>() })
             }
-            Published::OpenId(path) => {
+            WellKnown::OpenId(path) => {
                 let mut here = self.issuers.iter().filter(|issuer| issuer.path == *path);
                 let first = here.clone().next();
                 here.find(|issuer| issuer.is_at(host)).or(first).map_or(Value::Null, Issuer::json)

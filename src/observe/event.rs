@@ -37,7 +37,7 @@ pub enum ConnectionEvent {
     Refused(ConnectionRefusal),
 }
 
-/// What the client did not send, or take, in time.
+/// The part that the client did not send, or take, in time.
 #[derive(Clone, Copy, Debug)]
 pub enum LatePart {
     Body,

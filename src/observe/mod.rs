@@ -1,4 +1,4 @@
-//! What the process tells about itself: one access line and a few counters per
+//! Telemetry of the process: one access line and a few counters per
 //! request, an audit log of tokens, and diagnostics.
 //!
 //! `Event` is the list of everything told, `Telemetry` the sinks it is told to.

@@ -1,7 +1,8 @@
-//! What the gateway itself asks other servers over HTTP: published keys, the app's own
-//! session check, token issuers.
+//! The gateway's own HTTP requests to other servers: published keys, the app's own
+//! session check, token issuers. `redis` connects to Redis.
 
 mod client;
+pub(crate) mod redis;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

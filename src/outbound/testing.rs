@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::Url;
 
-/// What the server does with each request on a connection.
+/// The server's script for each request on a connection.
 #[derive(Clone)]
 pub(crate) enum Habit {
     /// Answers, and keeps the connection.

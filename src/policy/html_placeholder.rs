@@ -9,15 +9,15 @@ use crate::document::{At, FromNode as _};
 use crate::request::html_placeholder::is_placeholder;
 
 /// A text in a page, and the token that replaces it.
-pub(crate) struct Placeholder {
+pub(crate) struct HtmlPlaceholder {
     pub text: String,
     pub token: Arc<TokenRoute>,
 }
 
 /// Reads the table, noting what is wrong in it.
-pub(super) fn read_all(at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Vec<Placeholder> {
+pub(super) fn read_all(at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Vec<HtmlPlaceholder> {
     let members = at.members();
-    let placeholders: Vec<Placeholder> =
+    let placeholders: Vec<HtmlPlaceholder> =
         members.iter().filter_map(|(key, at)| read_one(&key.name, at, tokens)).collect();
     for one in &placeholders {
         let others = placeholders.iter().filter(|other| other.text != one.text);
@@ -28,7 +28,7 @@ pub(super) fn read_all(at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Vec<Placehold
     placeholders
 }
 
-fn read_one(text: &str, at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Option<Placeholder> {
+fn read_one(text: &str, at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Option<HtmlPlaceholder> {
     if !is_placeholder(text) {
         at.problem(
             "found a text that pages may hold by chance or write differently, expected 8 to 128 \
@@ -45,7 +45,7 @@ fn read_one(text: &str, at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Option<Place
         at.problem(problem);
         return None;
     }
-    Some(Placeholder { text: text.to_owned(), token: token.clone() })
+    Some(HtmlPlaceholder { text: text.to_owned(), token: token.clone() })
 }
 
 /// The NAME of a value that is `{token.NAME}` and nothing else.

@@ -17,7 +17,7 @@ mod upstream;
 mod vendor_api;
 
 pub(crate) use header::HeaderTemplate;
-pub(crate) use html_placeholder::Placeholder;
+pub(crate) use html_placeholder::HtmlPlaceholder;
 pub(crate) use route::SessionRule;
 pub(crate) use route_set::{Intent, RouteSet};
 pub use rules::Policy;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::header::{self, HeaderTemplate};
-use super::html_placeholder::{self, Placeholder};
+use super::html_placeholder::{self, HtmlPlaceholder};
 use super::sign_in::SignIn;
 use super::token::{TokenRoute, read_limit};
 use super::vendor_api::VendorApi;
 use crate::document::{At, FromNode, OneOrMany, Table};
 use crate::limit::Limit;
-use crate::request::path::Pattern;
+use crate::request::path::PathPattern;
 use crate::session::Claims;
 use crate::upstream::Upstream;
 use http::Method;
@@ -18,7 +18,7 @@ use http::Method;
 pub(crate) struct Route {
     /// The pattern as written, for logs and metrics.
     pub label: Arc<str>,
-    pub pattern: Pattern,
+    pub pattern: PathPattern,
     /// Empty means any method.
     pub methods: Vec<Method>,
     pub session: SessionRule,
@@ -30,7 +30,7 @@ pub(crate) struct Route {
     pub vendor_api: Option<Arc<VendorApi>>,
     pub set_headers: Vec<HeaderTemplate>,
     /// Texts in its pages that become tokens.
-    pub placeholders: Vec<Placeholder>,
+    pub placeholders: Vec<HtmlPlaceholder>,
 }
 
 /// The use a route makes of the session.
@@ -50,7 +50,7 @@ impl Route {
     ) -> Option<Self> {
         let mut table = at.table()?;
         let label = table.peek("path").and_then(|at| at.text("a path").map(str::to_owned));
-        let pattern = table.need::<Pattern>("path", r#"path = "/admin/**""#);
+        let pattern = table.need::<PathPattern>("path", r#"path = "/admin/**""#);
         let methods = table
             .get::<OneOrMany<MethodName>>("methods")
             .map(|many| many.0.into_iter().map(|name| name.0).collect())

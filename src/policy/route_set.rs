@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::html_placeholder::Placeholder;
+use super::html_placeholder::HtmlPlaceholder;
 use super::route::{Route, SessionRule};
 use super::rules::Rule;
 use super::sign_in::SignIn;
@@ -26,7 +26,7 @@ struct Other {
     is_at_home: bool,
 }
 
-/// What a request is sent for.
+/// The purpose a request declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Intent {
     /// To be answered now.
@@ -70,7 +70,7 @@ impl RouteSet {
         }
     }
 
-    /// What is made of the session.
+    /// How the session is treated.
     pub(crate) fn session(&self) -> SessionRule {
         match self.intent {
             Intent::Preflight => SessionRule::Off,
@@ -99,7 +99,7 @@ impl RouteSet {
         self.at_home().filter(|_| self.intent != Intent::Preflight)
     }
 
-    pub(crate) fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
+    pub(crate) fn placeholders(&self) -> impl Iterator<Item = &HtmlPlaceholder> {
         self.setting_headers().flat_map(|route| &route.placeholders)
     }
 

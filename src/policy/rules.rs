@@ -17,10 +17,10 @@ use crate::document::Table;
 use crate::edge::Trusted;
 use http::Method;
 
-use crate::mint::well_known::{Discovery, Published};
+use crate::mint::well_known::{Discovery, WellKnown};
 use crate::request::headers::ReservedHeaders;
 use crate::request::hosts::Hosts;
-use crate::request::path::Pattern;
+use crate::request::path::PathPattern;
 use crate::request::rules::{Asked, Home, Met, Rules, Unfit};
 use crate::request::view::{Limits, RequestView};
 use crate::upstream::Upstream;
@@ -43,15 +43,15 @@ pub struct Policy {
     pub limits: Limits,
 }
 
-/// What the settings say about a path.
+/// The setting that governs a path.
 pub(crate) enum Rule {
-    Published(Published, Pattern, Arc<str>),
+    Published(WellKnown, PathPattern, Arc<str>),
     Route(Arc<Route>),
-    Token(Arc<TokenRoute>, Pattern),
+    Token(Arc<TokenRoute>, PathPattern),
 }
 
 impl crate::request::rules::Rule for Rule {
-    fn pattern(&self) -> &Pattern {
+    fn pattern(&self) -> &PathPattern {
         match self {
             Self::Published(_, pattern, _) | Self::Token(_, pattern) => pattern,
             Self::Route(route) => &route.pattern,
@@ -111,7 +111,7 @@ impl Policy {
         let discovery = token::read_discovery(top, &tokens);
         own.extend(discovery.paths().into_iter().filter_map(|(path, what)| {
             let label = path.as_str().into();
-            Some(Rule::Published(what, Pattern::parse(&path)?, label))
+            Some(Rule::Published(what, PathPattern::parse(&path)?, label))
         }));
         let routes = routes.into_iter().map(|route| Rule::Route(Arc::new(route))).collect();
         Some(Self {

@@ -8,12 +8,12 @@ use http::Method;
 use crate::base::secret::Secrets;
 use crate::base::url::Url;
 use crate::document::{At, FromNode, Located, Node, OneOrMany, Problems, Table};
-use crate::request::path::Pattern;
-use crate::session::{Source, StoreSettings};
+use crate::request::path::PathPattern;
+use crate::session::{SessionReader, StoreSettings};
 
 /// A source with its label and sign-out paths.
 pub struct SessionSource {
-    source: Source,
+    reader: SessionReader,
     /// Its kind, with a number if several sources are of that kind.
     pub label: String,
     sign_out: Vec<SignOut>,
@@ -24,14 +24,14 @@ pub struct SessionSource {
 /// A path at which the app ends the session, for one method or for any.
 struct SignOut {
     method: Option<Method>,
-    path: Pattern,
+    path: PathPattern,
 }
 
 impl Deref for SessionSource {
-    type Target = Source;
+    type Target = SessionReader;
 
-    fn deref(&self) -> &Source {
-        &self.source
+    fn deref(&self) -> &SessionReader {
+        &self.reader
     }
 }
 
@@ -97,19 +97,19 @@ pub(crate) fn sources_of(
 fn read_one(at: &At<'_>) -> Option<SessionSource> {
     let mut table = at.table()?;
     let sign_out = table.get::<OneOrMany<SignOut>>("logout_paths").map(|many| many.0);
-    let source = Source::from_table(&mut table);
+    let reader = SessionReader::from_table(&mut table);
     table.finish();
-    let source = source?;
+    let reader = reader?;
     let literal = matches!(at.secrets, Secrets::Literal);
-    if let Some(Err(error)) = source.store().map(StoreSettings::check_addresses)
+    if let Some(Err(error)) = reader.store().map(StoreSettings::check_addresses)
         && !literal
     {
         at.problem(error.to_string());
     }
-    let readable = check_url(at, &source);
+    let readable = check_url(at, &reader);
     Some(SessionSource {
-        label: source.kind().to_owned(),
-        source,
+        label: reader.kind().to_owned(),
+        reader,
         sign_out: sign_out.unwrap_or_default(),
         readable,
     })
@@ -117,7 +117,7 @@ fn read_one(at: &At<'_>) -> Option<SessionSource> {
 
 /// Checks the URL that is asked for keys, or at which the app is asked; keys must not be
 /// replaced on the way.
-fn check_url(at: &At<'_>, source: &Source) -> Option<Located<Url>> {
+fn check_url(at: &At<'_>, source: &SessionReader) -> Option<Located<Url>> {
     let keys = source.remote_keys().map(|keys| keys.url());
     let text = keys.or_else(|| source.asked_url())?;
     let table = at.table()?;
@@ -149,7 +149,7 @@ impl FromNode for SignOut {
             Some(_) => Some(None),
             None => None,
         };
-        match (method, Pattern::parse(path)) {
+        match (method, PathPattern::parse(path)) {
             (Some(Some(method)), Some(path)) => Some(Self { method: Some(method), path }),
             (None, Some(path)) => Some(Self { method: None, path }),
             (Some(None), _) | (_, None) => {

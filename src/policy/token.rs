@@ -12,7 +12,7 @@ use crate::document::{At, FromNode, OneOrMany, Table};
 use crate::limit::{Limit, MAX_RATES};
 use crate::mint::well_known::Discovery;
 use crate::mint::{Minter, Presets};
-use crate::request::path::{Pattern, is_doubtful};
+use crate::request::path::{PathPattern, is_doubtful};
 
 /// Whether a token is handed out when its line in the audit log cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct TokenRoute {
     /// `token.NAME`, for logs and metrics.
     pub label: Arc<str>,
     /// Absent for a token only routes use.
-    pub path: Option<Pattern>,
+    pub path: Option<PathPattern>,
     pub minter: Minter,
     pub limit: Option<Limit>,
     /// Other origins than the app's own that may ask from a browser.
@@ -141,8 +141,8 @@ impl TokenRoute {
     }
 }
 
-fn read_path(at: &At<'_>) -> Option<Pattern> {
-    let pattern = Pattern::read(at)?;
+fn read_path(at: &At<'_>) -> Option<PathPattern> {
+    let pattern = PathPattern::read(at)?;
     if !pattern.is_exact() {
         at.problem(r#"found a pattern, expected one exact path such as "/api/get-auth-token""#);
         return None;

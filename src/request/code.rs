@@ -1,6 +1,6 @@
 //! The stable identifiers of refusals.
 
-/// What a refusal is called in bodies, logs, metrics and settings.
+/// The name of a refusal in bodies, logs, metrics and settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     BadRequest,

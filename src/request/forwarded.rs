@@ -1,4 +1,4 @@
-//! What proxies say about a request: the entries of `X-Forwarded-*`, or the elements of
+//! Proxies' statements about a request: the entries of `X-Forwarded-*`, or the elements of
 //! `Forwarded` (RFC 7239) where none of those came.
 //!
 //! Each proxy appends, so the last entry is what the nearest one saw. A proxy that writes
@@ -42,7 +42,8 @@ impl<'h> ForwardedHost<'h> {
     }
 }
 
-/// What the trusted proxy at `depth` saw: 1 is the one that is connected to the gateway.
+/// The client as the trusted proxy at `depth` saw it: 1 is the proxy that is connected
+/// to the gateway.
 /// Where there are fewer entries, the first one.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen<'h> {
@@ -55,7 +56,7 @@ pub(super) fn listed_addresses(headers: &HeaderMap) -> impl Iterator<Item = &[u8
     from_the_right(headers, &X_FORWARDED_FOR)
 }
 
-/// What the `X-Forwarded-*` fields say.
+/// Reads the `X-Forwarded-*` fields.
 pub(super) fn listed(headers: &HeaderMap, depth: usize) -> Seen<'_> {
     let entry = |name: HeaderName| {
         let entry = from_the_right(headers, &name).take(depth).last()?;
@@ -109,7 +110,7 @@ pub(super) fn elements(headers: &HeaderMap) -> Option<Vec<Element<'_>>> {
     Some(elements)
 }
 
-/// What the element at `depth` says.
+/// Reads the element at `depth`.
 pub(super) fn said<'h>(elements: Vec<Element<'h>>, depth: usize) -> Seen<'h> {
     let Some(element) = elements.into_iter().rev().take(depth).next_back() else {
         return Seen::default();

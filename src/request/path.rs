@@ -12,7 +12,7 @@ use crate::upstream::Prefixes;
 /// `path` of a rule: exact, `/x/*` (one more segment), `/x/**` (`/x` and
 /// everything below it).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern {
+pub struct PathPattern {
     shape: Shape,
     literal: String,
     /// In small letters, every habit of servers followed to its end.
@@ -26,7 +26,7 @@ enum Shape {
     OneSegment,
 }
 
-impl Pattern {
+impl PathPattern {
     /// Parses a pattern; `None` if it is not an absolute path or has a `*`
     /// anywhere but at the end.
     pub fn parse(text: &str) -> Option<Self> {
@@ -95,7 +95,7 @@ impl Shape {
     }
 }
 
-impl FromNode for Pattern {
+impl FromNode for PathPattern {
     fn read(at: &At<'_>) -> Option<Self> {
         const EXPECTED: &str = r#"a path such as "/admin", "/admin/*" or "/admin/**""#;
         let pattern = Self::parse(at.text(EXPECTED)?);
@@ -167,7 +167,7 @@ mod tests {
             ("/*", &["/x"], &["/", "/x/y"]),
             ("/", &["/"], &["/x"]),
         ] {
-            let pattern = Pattern::parse(pattern).unwrap();
+            let pattern = PathPattern::parse(pattern).unwrap();
             for path in inside {
                 assert!(pattern.fits(path.as_bytes()), "{path}");
                 assert!(pattern.fits_settled(path.to_uppercase().as_bytes()), "{path}");

@@ -1,4 +1,4 @@
-//! What a client is told: the only place that picks a status or an error body.
+//! Refusals as responses: the only place that picks a status or an error body.
 //!
 //! A `Refusal` is why a request goes no further. Its public half (status, code,
 //! detail) is one table here and never says why a cookie failed; the precise cause
@@ -42,7 +42,7 @@ pub enum Refusal {
     UpstreamFailed,
 }
 
-/// What was too large.
+/// The part that was too large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     Body,

@@ -7,13 +7,13 @@
 
 use http::Method;
 
-use super::path::Pattern;
+use super::path::PathPattern;
 use super::readings::{By, Readings, has_control};
 use crate::upstream::Prefixes;
 
 /// One rule of the table.
 pub(crate) trait Rule {
-    fn pattern(&self) -> &Pattern;
+    fn pattern(&self) -> &PathPattern;
     /// Empty means any method.
     fn methods(&self) -> &[Method];
     /// Whether slipping past it would matter.
@@ -28,7 +28,7 @@ pub(crate) struct Rules<R> {
     has_odd: bool,
 }
 
-/// What is asked, as rules see it.
+/// A request as rules see it.
 #[derive(Clone, Copy)]
 pub(crate) struct Asked<'a> {
     pub(crate) method: &'a Method,
@@ -41,7 +41,7 @@ pub(crate) struct Asked<'a> {
 pub(crate) struct Home<'p> {
     /// Tells one upstream from another.
     pub(crate) upstream: usize,
-    /// What its app puts in front of paths; a vendor's API has no pages at all.
+    /// Prefixes the app puts in front of paths; a vendor's API has no pages at all.
     pub(crate) prefixes: Option<&'p Prefixes>,
 }
 

@@ -63,11 +63,11 @@ impl Threads {
     }
 
     /// A place on the thread that has the fewest connections.
-    fn place(&self) -> Option<(&Handle, Place)> {
+    fn place(&self) -> Option<(&Handle, ThreadSlot)> {
         let connections = |thread: &&Thread| thread.connections.load(Ordering::Relaxed);
         let thread = self.0.iter().min_by_key(connections)?;
         thread.connections.fetch_add(1, Ordering::Relaxed);
-        Some((&thread.runtime, Place(thread.connections.clone())))
+        Some((&thread.runtime, ThreadSlot(thread.connections.clone())))
     }
 }
 
@@ -98,9 +98,9 @@ impl Running {
 }
 
 /// A connection's slot on a thread, given back when dropped.
-struct Place(Arc<AtomicUsize>);
+struct ThreadSlot(Arc<AtomicUsize>);
 
-impl Drop for Place {
+impl Drop for ThreadSlot {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

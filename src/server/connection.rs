@@ -1,4 +1,4 @@
-//! What a connection may cost before it has sent a request.
+//! Bounds on a connection before it has sent a request.
 //!
 //! The framework bounds each read of a request's head but not the head as a
 //! whole, and not the number of connections. `Guarded` wraps what is served: a
@@ -29,7 +29,7 @@ use crate::state::State;
 /// How long a connection that is kept is waited for at the most.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 
-/// What a listener serves, and to whom it listens.
+/// The traffic a listener serves, and whom it trusts.
 pub(super) enum ListenerKind {
     Plain(Proxies),
     /// Plain HTTP, sent to the TLS listener.
@@ -63,7 +63,7 @@ impl LimitedApp {
         }
     }
 
-    /// What must hold before anybody looks for a request: a place among all, the
+    /// Checks before any request is read: a place among all connections, the
     /// header of those who send one, a place among those of the same address, and
     /// the handshake.
     async fn open(&self, stream: Stream) -> Option<(Stream, Admitted)> {
@@ -166,7 +166,7 @@ impl LimitedApp {
     }
 }
 
-/// What a connection holds while it is open.
+/// The permits that a connection holds while it is open.
 struct Admitted {
     _open: ConnectionPermit,
     _place: Option<AddressPermit>,

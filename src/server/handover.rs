@@ -129,7 +129,7 @@ impl std::error::Error for HandoverError {
 pub(super) struct Successor {
     child: Child,
     link: UnixStream,
-    /// What has happened here since it was told of everything.
+    /// Entries made here since the successor was told of everything.
     events: Option<Receiver<Entry>>,
 }
 

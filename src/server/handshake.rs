@@ -13,7 +13,7 @@ use pingora::protocols::{Peek as _, Stream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 
 use super::io::socket::Socket;
-use crate::edge::Tls;
+use crate::edge::ListenerTls;
 use crate::edge::proxy_header::{self, Malformed, Source, Version};
 use crate::request::refusal::{Audience, Refusal};
 
@@ -88,7 +88,7 @@ async fn read_proxy_header(socket: &mut Socket) -> Result<Source, Malformed> {
 /// The TLS handshake. A client that speaks plain HTTP gets an answer that says so.
 pub(super) async fn secure(
     stream: Stream,
-    tls: &Tls,
+    tls: &ListenerTls,
     limit: Duration,
 ) -> Result<Stream, HandshakeError> {
     let opening = async {

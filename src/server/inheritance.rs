@@ -1,4 +1,4 @@
-//! What a process tells the one that takes its place: sign-outs, revocations, and what
+//! Carries state to the process that takes over: sign-outs, revocations, and how much
 //! is used up of the limits.
 //!
 //! Lines over the link of the handover, digests and times only. First everything, up to
@@ -30,22 +30,22 @@ const TICK: Duration = Duration::from_secs(1);
 /// While it drains, a process with more counters does not repeat them each `TICK`.
 const MOST_REPEATED: usize = 10_000;
 
-/// What one side of the link has to say.
+/// The messages of one side of the link.
 pub(super) struct Talk {
     pub(super) events: Receiver<Entry>,
     pub(super) tells_limits: bool,
 }
 
 /// Tells everything; returns the events from then on.
-pub(super) fn give(link: &UnixStream, live: &State) -> Option<Receiver<Entry>> {
-    let (entries, events) = live.identifier.revoked.follow();
+pub(super) fn give(link: &UnixStream, state: &State) -> Option<Receiver<Entry>> {
+    let (entries, events) = state.identifier.revoked.follow();
     let tell = || -> io::Result<()> {
         link.set_write_timeout(Some(WRITE_TIMEOUT))?;
         let mut to = BufWriter::new(link);
         for entry in &entries {
             writeln!(to, "{}", entry.line())?;
         }
-        tell_limits(&mut to, live)?;
+        tell_limits(&mut to, state)?;
         writeln!(to, "{READY}")?;
         to.flush()
     };
@@ -58,8 +58,8 @@ pub(super) fn give(link: &UnixStream, live: &State) -> Option<Receiver<Entry>> {
     }
 }
 
-fn tell_limits(to: &mut impl io::Write, live: &State) -> io::Result<()> {
-    for used in live.issuer.used(live.clock.now()) {
+fn tell_limits(to: &mut impl io::Write, state: &State) -> io::Result<()> {
+    for used in state.issuer.used(state.clock.now()) {
         writeln!(to, "{LIMIT}{}", used.line())?;
     }
     Ok(())
@@ -92,18 +92,18 @@ fn next_line(link: &mut BufReader<UnixStream>) -> io::Result<Option<String>> {
 }
 
 /// Applies what was told.
-pub(super) fn apply(lines: impl Iterator<Item = String>, live: &State) {
+pub(super) fn apply(lines: impl Iterator<Item = String>, state: &State) {
     for line in lines {
-        let now = live.clock.now();
+        let now = state.clock.now();
         match line.strip_prefix(LIMIT) {
             Some(used) => {
                 if let Some(used) = Used::read(used) {
-                    live.issuer.merge(&used, now);
+                    state.issuer.merge(&used, now);
                 }
             }
             None => {
                 if let Some(entry) = Entry::read(&line) {
-                    live.identifier.revoked.learn(entry, now);
+                    state.identifier.revoked.learn(entry, now);
                 }
             }
         }
@@ -111,19 +111,19 @@ pub(super) fn apply(lines: impl Iterator<Item = String>, live: &State) {
 }
 
 /// Tells the other side what happens here and applies what happens there, until it ends.
-pub(super) fn talk(link: BufReader<UnixStream>, talk: Talk, live: &Arc<State>) {
+pub(super) fn talk(link: BufReader<UnixStream>, talk: Talk, state: &Arc<State>) {
     let started = || -> io::Result<()> {
         link.get_ref().set_read_timeout(None)?;
         link.get_ref().set_write_timeout(Some(WRITE_TIMEOUT))?;
         let to = link.get_ref().try_clone()?;
         let over = Arc::new(AtomicBool::new(false));
-        let (state, is_over) = (live.clone(), over.clone());
+        let (told, is_over) = (state.clone(), over.clone());
         std::thread::Builder::new().name("telling".into()).spawn(move || {
-            if let Err(error) = tell_on(&to, &talk, &is_over, &state) {
+            if let Err(error) = tell_on(&to, &talk, &is_over, &told) {
                 tracing::debug!(%error, "the other process is told no more");
             }
         })?;
-        let state = live.clone();
+        let state = state.clone();
         std::thread::Builder::new().name("listening".into()).spawn(move || {
             listen(link, &state);
             over.store(true, Ordering::Release);
@@ -135,18 +135,18 @@ pub(super) fn talk(link: BufReader<UnixStream>, talk: Talk, live: &Arc<State>) {
     }
 }
 
-fn tell_on(mut to: &UnixStream, talk: &Talk, over: &AtomicBool, live: &State) -> io::Result<()> {
+fn tell_on(mut to: &UnixStream, talk: &Talk, over: &AtomicBool, state: &State) -> io::Result<()> {
     if talk.tells_limits {
         // Again: requests were served since.
-        tell_limits(&mut BufWriter::new(to), live)?;
+        tell_limits(&mut BufWriter::new(to), state)?;
     }
     while !over.load(Ordering::Acquire) {
         match talk.events.recv_timeout(TICK) {
             Ok(entry) => writeln!(to, "{}", entry.line())?,
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
             Err(RecvTimeoutError::Timeout) => {
-                if talk.tells_limits && live.issuer.buckets() <= MOST_REPEATED {
-                    tell_limits(&mut BufWriter::new(to), live)?;
+                if talk.tells_limits && state.issuer.buckets() <= MOST_REPEATED {
+                    tell_limits(&mut BufWriter::new(to), state)?;
                 }
             }
         }
@@ -154,8 +154,8 @@ fn tell_on(mut to: &UnixStream, talk: &Talk, over: &AtomicBool, live: &State) ->
     Ok(())
 }
 
-fn listen(mut link: BufReader<UnixStream>, live: &State) {
+fn listen(mut link: BufReader<UnixStream>, state: &State) {
     while let Ok(Some(line)) = next_line(&mut link) {
-        apply(std::iter::once(line), live);
+        apply(std::iter::once(line), state);
     }
 }

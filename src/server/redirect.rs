@@ -54,7 +54,7 @@ impl ServeHttp for Redirect {
     }
 }
 
-/// What a request gets.
+/// The answer to a request on the redirect listener.
 enum Plan {
     Ask(Challenge),
     Reply(Reply),

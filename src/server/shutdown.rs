@@ -21,7 +21,7 @@ use super::connection::LINGER;
 use super::handover::{HandoverError, Predecessor, Program, Sockets};
 use super::listen::{self, Bound};
 use super::listeners::Listeners;
-use super::signal_stream::{Asked, Signals, before_runtime};
+use super::signal_stream::{SignalRequest, Signals, before_runtime};
 use crate::base::lock::Lock;
 use crate::config::Server;
 use crate::state::State;
@@ -88,9 +88,9 @@ impl Shutdown {
             Self::Signals(caught, program) => {
                 let upgrade = program.and_then(|program| Upgrade::new(program, sockets));
                 let signals = Lock::new(Some(caught.signals));
-                Source::Signals { signals, upgrade: Lock::new(upgrade) }
+                SignalSource::Signals { signals, upgrade: Lock::new(upgrade) }
             }
-            Self::Stop(stop) => Source::Stop(stop),
+            Self::Stop(stop) => SignalSource::Stop(stop),
         };
         let linger = Arc::new(Lock::new(StopReason::Told.linger()));
         Watch { source, state: state.clone(), lame_duck: server.lame_duck, linger }
@@ -183,14 +183,14 @@ fn end(state: &State, code: i32) -> ! {
 
 /// Gives the framework its signal to stop.
 pub(super) struct Watch {
-    source: Source,
+    source: SignalSource,
     state: Arc<State>,
     lame_duck: Duration,
     /// Set once the reason for stopping is known.
     linger: Arc<Lock<Duration>>,
 }
 
-enum Source {
+enum SignalSource {
     /// `signals` is taken by the task that waits for them.
     Signals {
         signals: Lock<Option<io::Result<Signals>>>,
@@ -205,7 +205,7 @@ enum Source {
 impl ShutdownSignalWatch for Watch {
     async fn recv(&self) -> ShutdownSignal {
         match &self.source {
-            Source::Signals { signals, upgrade } => {
+            SignalSource::Signals { signals, upgrade } => {
                 let signals = signals.lock().take();
                 match signals {
                     Some(Ok(signals)) => self.stop_on(signals, upgrade).await,
@@ -217,7 +217,7 @@ impl ShutdownSignalWatch for Watch {
                     None => Never.recv().await,
                 }
             }
-            Source::Stop(stop) => {
+            SignalSource::Stop(stop) => {
                 // An error means the `Stop` is gone, which also means stop.
                 drop(stop.clone().wait_for(|stop| *stop).await);
                 self.state.set_unready();
@@ -236,7 +236,7 @@ impl Watch {
         limit: Duration,
         mut predecessor: Option<Predecessor>,
     ) -> Drained {
-        if matches!(self.source, Source::Stop(_)) {
+        if matches!(self.source, SignalSource::Stop(_)) {
             return Drained(None);
         }
         let (state, linger) = (self.state.clone(), self.linger.clone());
@@ -271,8 +271,8 @@ impl Watch {
         let program = || upgrade.lock().clone();
         let because = loop {
             match signals.next().await {
-                Asked::Stop => break StopReason::Told,
-                Asked::Upgrade => {
+                SignalRequest::Stop => break StopReason::Told,
+                SignalRequest::Upgrade => {
                     if let Some(because) = replace(program(), &mut signals, &self.state).await {
                         break because;
                     }

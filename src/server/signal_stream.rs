@@ -21,7 +21,7 @@ pub(super) struct Signals {
 }
 
 /// The request a signal stands for.
-pub(super) enum Asked {
+pub(super) enum SignalRequest {
     Stop,
     Upgrade,
 }
@@ -39,12 +39,12 @@ impl Signals {
     }
 
     /// SIGTERM or SIGINT, or SIGUSR2; SIGQUIT is noted and ignored.
-    pub(super) async fn next(&mut self) -> Asked {
+    pub(super) async fn next(&mut self) -> SignalRequest {
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return Asked::Stop,
-                _ = self.interrupt.recv() => return Asked::Stop,
-                _ = self.user.recv() => return Asked::Upgrade,
+                _ = self.terminate.recv() => return SignalRequest::Stop,
+                _ = self.interrupt.recv() => return SignalRequest::Stop,
+                _ = self.user.recv() => return SignalRequest::Upgrade,
                 _ = self.quit.recv() => tracing::warn!("SIGQUIT ignored; send SIGTERM to stop"),
             }
         }
@@ -52,6 +52,6 @@ impl Signals {
 
     /// Completes on SIGTERM or SIGINT.
     pub(super) async fn stop(&mut self) {
-        while matches!(self.next().await, Asked::Upgrade) {}
+        while matches!(self.next().await, SignalRequest::Upgrade) {}
     }
 }

@@ -32,7 +32,7 @@ impl CookieConventions {
 }
 
 /// The cookies one compiled source reads. Never without a name.
-pub(crate) struct Jar {
+pub(crate) struct CookieNames {
     names: Vec<String>,
     conventions: CookieConventions,
     companions: Vec<Companion>,
@@ -57,7 +57,7 @@ pub(crate) struct FoundCookie<'r> {
 /// A request's cookies as one jar reads them.
 #[derive(Clone, Copy)]
 pub(crate) struct SentCookies<'r> {
-    pub jar: &'r Jar,
+    pub jar: &'r CookieNames,
     pub cookies: Cookies<'r>,
 }
 
@@ -69,7 +69,7 @@ impl FoundCookie<'_> {
     }
 }
 
-impl Jar {
+impl CookieNames {
     pub(crate) fn new(names: Vec<String>, conventions: CookieConventions) -> Self {
         Self { names, conventions, companions: Vec::new() }
     }
@@ -220,7 +220,7 @@ fn chunk_number(name: &[u8], own: &str, separator: &str) -> Option<usize> {
     }
 }
 
-/// What may follow a name in another name that resembles it.
+/// Suffixes that make another name resemble this one.
 #[derive(Clone, Copy)]
 enum Rest {
     Any,
@@ -270,7 +270,7 @@ fn is_named(name: &[u8], own: &str, chunks: Option<&str>) -> bool {
 
 impl<'r> SentCookies<'r> {
     /// The same cookies as another jar reads them.
-    pub(crate) fn with_jar(self, jar: &'r Jar) -> Self {
+    pub(crate) fn with_jar(self, jar: &'r CookieNames) -> Self {
         Self { jar, ..self }
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::cookie_names::{Jar, SentCookies};
+use super::cookie_names::{CookieNames, SentCookies};
 use super::format::SessionKind;
 use super::identity::Identity;
 use super::rejected::{Reason, Rejected};
@@ -158,7 +158,12 @@ fn missing(refusal: &Refusal<'_>) -> Vec<String> {
 }
 
 /// A hint about a cookie that was sent, if it may be a session.
-fn named_otherwise(kind: &SessionKind, jar: &Jar, name: &str, value: &[u8]) -> Option<String> {
+fn named_otherwise(
+    kind: &SessionKind,
+    jar: &CookieNames,
+    name: &str,
+    value: &[u8],
+) -> Option<String> {
     // Laravel's cookie driver names a cookie after each session's id.
     let is_id = name.len() == 40 && name.bytes().all(|b| b.is_ascii_alphanumeric());
     if is_id {

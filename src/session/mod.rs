@@ -1,6 +1,6 @@
 //! Who is asking: the app's own session cookie, verified at the edge.
 //!
-//! A `Source` is one `[session]` table, compiled: keys derived, names settled.
+//! A `SessionReader` is one `[session]` table, compiled: keys derived, names settled.
 //! Nothing here does I/O: cookies and a time go in, an `Identity` or a `Rejected`
 //! comes out. A kind whose sessions live in a store says what to fetch
 //! (`Question`) and judges the answer; the caller fetches. The one thing that
@@ -36,7 +36,7 @@ pub(crate) use passing::{Passing, passing};
 pub(crate) use pointer::Pointer;
 pub use rejected::{Reason, Rejected};
 pub(crate) use required_claims::Claims;
-pub use source::Source;
+pub use source::SessionReader;
 pub use store::{Cell, Check, Query, Question, Row, StoreAnswer};
 pub(crate) use store::{Engine, StoreSettings};
 pub(crate) use verdict::none_asked;

@@ -13,7 +13,7 @@ use memchr::{memchr, memchr2_iter};
 
 use super::cookie::{Cookies, fold};
 use super::cookie_names::is_plain_name;
-use super::source::Source;
+use super::source::SessionReader;
 
 /// A longer header is looked at more closely.
 const MOST_PLAIN: usize = 32 * 1024;
@@ -45,7 +45,7 @@ enum Claim {
 /// The `Cookie` header for the app; each source with whether its session is over.
 pub(crate) fn passing<'s>(
     header: &[u8],
-    mut sources: impl Iterator<Item = (&'s Source, bool)> + Clone,
+    mut sources: impl Iterator<Item = (&'s SessionReader, bool)> + Clone,
 ) -> Passing {
     if sources.clone().all(|(source, is_over)| !is_over && is_plain(header, source)) {
         return Passing::AsCame;
@@ -56,7 +56,7 @@ pub(crate) fn passing<'s>(
 /// Whether everything like a cookie of this source is one that its verdict rests on, and
 /// plainly so. True of nearly all requests, and told without allocating; where it is
 /// false, `select` looks more closely.
-fn is_plain(header: &[u8], source: &Source) -> bool {
+fn is_plain(header: &[u8], source: &SessionReader) -> bool {
     if header.len() > MOST_PLAIN {
         return false;
     }
@@ -89,7 +89,7 @@ fn is_plain(header: &[u8], source: &Source) -> bool {
     source.picks_plainly(own.get(..count).unwrap_or_default())
 }
 
-fn select(header: &[u8], sources: &mut dyn Iterator<Item = (&Source, bool)>) -> Passing {
+fn select(header: &[u8], sources: &mut dyn Iterator<Item = (&SessionReader, bool)>) -> Passing {
     let parts: Vec<&[u8]> = header.split(|&b| b == b';').collect();
     let spelled: Vec<Vec<Vec<u8>>> = parts.iter().map(|part| spellings(part)).collect();
     let mut kept = vec![Claim::None; parts.len()];
@@ -132,7 +132,7 @@ impl Claim {
 
 /// The parts the source's verdict rests on: of each name it picks, the one its
 /// framework picks.
-fn picked_parts(source: &Source, header: &[u8], parts: &[&[u8]]) -> HashSet<usize> {
+fn picked_parts(source: &SessionReader, header: &[u8], parts: &[&[u8]]) -> HashSet<usize> {
     let is_picked = source.picks(Cookies::new(header));
     let mut by_name: HashMap<&[u8], usize> = HashMap::new();
     for (index, part) in parts.iter().enumerate() {

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::cookie::Duplicate;
-use super::cookie_names::{CookieConventions, Jar};
+use super::cookie_names::{CookieConventions, CookieNames};
 use super::store::{Engine, StoreSettings};
 use crate::base::digest::{Digest, Digester};
 use crate::base::secret::{Secret, Secrets};
@@ -133,7 +133,7 @@ impl<'s, 'a> Settings<'s, 'a> {
 
     /// The cookie by the framework's conventions, unless `cookie` or `duplicate` say
     /// otherwise.
-    pub(crate) fn jar(&mut self, conventions: CookieConventions) -> Option<Jar> {
+    pub(crate) fn jar(&mut self, conventions: CookieConventions) -> Option<CookieNames> {
         let duplicate = self.get::<Duplicate>("duplicate").unwrap_or(conventions.duplicate);
         let names = match self.table.take("cookie") {
             Some(at) => vec![cookie_name(&at)?],
@@ -143,11 +143,11 @@ impl<'s, 'a> Settings<'s, 'a> {
             }
             None => conventions.names.iter().map(|&name| name.to_owned()).collect(),
         };
-        Some(Jar::new(names, CookieConventions { duplicate, ..conventions }))
+        Some(CookieNames::new(names, CookieConventions { duplicate, ..conventions }))
     }
 
     /// As `jar`, where several cookies may make up the session: `cookies`.
-    pub(crate) fn jar_of_several(&mut self, conventions: CookieConventions) -> Option<Jar> {
+    pub(crate) fn jar_of_several(&mut self, conventions: CookieConventions) -> Option<CookieNames> {
         let Some(at) = self.table.take("cookies") else { return self.jar(conventions) };
         if self.table.take("cookie").is_some() {
             self.problem("`cookie` and `cookies` are both set; keep one of them");
@@ -157,17 +157,21 @@ impl<'s, 'a> Settings<'s, 'a> {
             at.problem("found no name, expected at least one");
         }
         let duplicate = self.get::<Duplicate>("duplicate").unwrap_or(conventions.duplicate);
-        Some(Jar::new(names?, CookieConventions { duplicate, ..conventions }))
+        Some(CookieNames::new(names?, CookieConventions { duplicate, ..conventions }))
     }
 
     /// As `jar`, for a kind whose default name comes from another setting.
-    pub(crate) fn jar_named(&mut self, name: &str, conventions: CookieConventions) -> Option<Jar> {
+    pub(crate) fn jar_named(
+        &mut self,
+        name: &str,
+        conventions: CookieConventions,
+    ) -> Option<CookieNames> {
         let duplicate = self.get::<Duplicate>("duplicate").unwrap_or(conventions.duplicate);
         let name = match self.table.take("cookie") {
             Some(at) => cookie_name(&at)?,
             None => name.to_owned(),
         };
-        Some(Jar::new(vec![name], CookieConventions { duplicate, ..conventions }))
+        Some(CookieNames::new(vec![name], CookieConventions { duplicate, ..conventions }))
     }
 
     /// `[session.store]`, if it is there: its engine must be one of `engines`.

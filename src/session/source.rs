@@ -32,7 +32,7 @@ const MAX_ENDS: usize = 6;
 const USUAL_COOKIES: usize = 1024;
 
 /// A compiled session source. Cheap to ask, safe to share.
-pub struct Source {
+pub struct SessionReader {
     kind: &'static SessionKind,
     compiled: Compiled,
     user_id: Pointer,
@@ -44,7 +44,7 @@ pub struct Source {
     fingerprint: Digest,
 }
 
-impl Source {
+impl SessionReader {
     /// Reads and compiles a `[session]` table: keys are derived here, once.
     /// `None` means problems were noted.
     pub fn from_table(table: &mut Table<'_>) -> Option<Self> {
@@ -64,7 +64,7 @@ impl Source {
         self.kind.name
     }
 
-    /// What stands before the user ids of this source.
+    /// The prefix of this source's user ids.
     pub fn user_prefix(&self) -> &str {
         &self.user_prefix
     }

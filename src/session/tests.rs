@@ -43,7 +43,7 @@ fn differs(expected: &Json, found: &Result<Identity, Rejected>) -> Option<String
 }
 
 fn verdict(
-    source: &Source,
+    source: &SessionReader,
     vector: &Json,
     cookies: Cookies<'_>,
     now: u64,

@@ -104,7 +104,7 @@ pub enum Verify {
 
 /// How `https://` servers are verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
+pub struct UpstreamTls {
     /// The authorities that may have signed the certificate, in DER; empty means those
     /// of the system.
     pub ca: Vec<Vec<u8>>,
@@ -113,13 +113,13 @@ pub struct Tls {
     pub verify: Verify,
 }
 
-impl Default for Tls {
+impl Default for UpstreamTls {
     fn default() -> Self {
         Self { ca: Vec::new(), sni: None, verify: Verify::Certificate }
     }
 }
 
-impl FromNode for Tls {
+impl FromNode for UpstreamTls {
     fn read(at: &At<'_>) -> Option<Self> {
         let mut table = at.table()?;
         let ca = table.take("ca").and_then(|at| read_ca(&at)).unwrap_or_default();

@@ -6,11 +6,11 @@ use http::{HeaderName, HeaderValue};
 
 use super::address::Address;
 use super::host::{Host, read_host};
-use super::options::{Balance, Health, Limit, Timeouts, Tls};
+use super::options::{Balance, Health, Limit, Timeouts, UpstreamTls};
 use super::prefixes::Prefixes;
 use super::upgrades::Upgrades;
 use crate::base::digest::{Digest, Digester};
-use crate::document::{FromNode as _, Table};
+use crate::document::{FromNode as _, OneOrMany, Table};
 
 /// One `[upstream]` table. What its servers are doing is in its `Pool`.
 pub struct Upstream {
@@ -26,7 +26,7 @@ pub struct Upstream {
     /// Connection attempts after the first, each to the next server.
     pub retries: usize,
     pub health: Option<Health>,
-    pub tls: Tls,
+    pub tls: UpstreamTls,
     pub version: Version,
     /// Protocols that a connection may be switched to.
     pub upgrades: Upgrades,
@@ -49,7 +49,7 @@ impl Upstream {
     /// Reads the table; `None` means the problems were noted.
     pub fn from_table(name: &str, table: &mut Table<'_>) -> Option<Self> {
         let hint = r#"servers = ["http://127.0.0.1:3000"]"#;
-        let servers = table.need::<Vec<Address>>("servers", hint);
+        let servers = table.need::<OneOrMany<Address>>("servers", hint).map(|many| many.0);
         if servers.as_ref().is_some_and(Vec::is_empty) {
             table.at().problem(format!("`servers` is empty; write {hint}"));
         }
@@ -71,7 +71,7 @@ impl Upstream {
             Some(Limit(limit))
         });
         let http2 = table.get::<bool>("http2").unwrap_or(false);
-        let tls: Tls = tls.and_then(|at| at.read()).unwrap_or_default();
+        let tls: UpstreamTls = tls.and_then(|at| at.read()).unwrap_or_default();
         let timeouts = Timeouts::from_table(table);
         let version = if http2 { Version::Http2 } else { Version::Http1 };
         let upstream = Self {
@@ -107,7 +107,7 @@ impl Upstream {
     }
 }
 
-fn connection_key(tls: &Tls, version: Version, timeouts: Timeouts) -> Digest {
+fn connection_key(tls: &UpstreamTls, version: Version, timeouts: Timeouts) -> Digest {
     let mut digester = Digester::default();
     digester.add(match version {
         Version::Http1 => b"1",

@@ -1,4 +1,4 @@
-//! What the cryptography costs when nothing is remembered: opening a session of
+//! The cost of the cryptography when nothing is remembered: opening a session of
 //! each kind, and making a token.
 
 use std::hint::black_box;
@@ -10,7 +10,7 @@ use portcullis::testing::Now;
 use portcullis::testing::Secrets;
 use portcullis::testing::Subject;
 use portcullis::testing::{At, Node, Problems};
-use portcullis::testing::{Cookies, Identity, Source};
+use portcullis::testing::{Cookies, Identity, SessionReader};
 use serde_json::{Map, Value, json};
 
 use crate::servers::gateway_toml;
@@ -44,7 +44,8 @@ fn files() -> Vec<std::path::PathBuf> {
 fn verify(vector: &Value) -> Option<(&str, f64)> {
     let (problems, secrets) = (Problems::default(), Secrets::Literal);
     let node = Node::from_json(&vector["config"]);
-    let source = Source::from_table(&mut At::new(&node, "session", &problems, &secrets).table()?)?;
+    let source =
+        SessionReader::from_table(&mut At::new(&node, "session", &problems, &secrets).table()?)?;
     let cookies = vector["cookie_header"].as_str()?.as_bytes();
     let now = vector["now"].as_u64()?;
     let open = || source.check(Cookies::new(black_box(cookies)), now);

@@ -1,4 +1,4 @@
-//! What the gateway costs, beside the framework it is built on.
+//! The cost of the gateway, beside the framework it is built on.
 //!
 //! ```text
 //! cargo bench --bench gateway              all of it, about twenty minutes
@@ -135,7 +135,7 @@ const PAGES: [(&str, &str, usize); 3] = [
     ("10 MiB", "/bytes/10485760", 100),
 ];
 
-/// What the gateway and the forwarder next to it are patient for.
+/// Timeouts of the gateway and of the forwarder next to it.
 const SECONDS: &str = "60";
 
 /// A forwarded page with a checked session and identity headers, against a
@@ -243,7 +243,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// What many users, each with a session and a cached token, add to the process.
+/// The memory that many users, each with a session and a cached token, add to the process.
 fn memory(effort: &Effort) {
     let app = Process::start("fixed", &[]);
     let gateway = Process::gateway(Kind::Jwt.name(), &app.address);

@@ -14,7 +14,7 @@ use crate::load::{HOST, headers};
 const CONNECTIONS: usize = 4;
 const AT_ONCE: usize = 8;
 
-/// What may be sent of one answer before the client says that it has read.
+/// How much of one answer may be sent before the client says that it has read.
 const WINDOW: u32 = 12 * 1024 * 1024;
 /// Of all answers. They are read one after the other, so those that wait must not
 /// use up what the first one needs.

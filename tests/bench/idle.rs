@@ -1,4 +1,4 @@
-//! What connections cost that are kept and ask for nothing.
+//! The cost of idle connections.
 
 use std::time::Instant;
 

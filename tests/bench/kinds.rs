@@ -1,4 +1,4 @@
-//! What each session kind costs: a cookie verified anew, beside the same cookie
+//! The cost of each session kind: a cookie verified afresh, beside the same cookie
 //! found in the table of verified ones.
 //!
 //! Cookies and rows are the fixtures'. The time a store or the app takes to
@@ -19,7 +19,7 @@ use portcullis::testing::Secrets;
 use portcullis::testing::Servers;
 use portcullis::testing::Sessions;
 use portcullis::testing::{At, Node, Problems};
-use portcullis::testing::{Cell, Check, Cookies, Query, Row, Source, StoreAnswer};
+use portcullis::testing::{Cell, Check, Cookies, Query, Row, SessionReader, StoreAnswer};
 use portcullis::testing::{Clock, Now};
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ pub(crate) fn print() {
 
 /// A session that is accepted, the first of its kind.
 struct Case {
-    source: Source,
+    source: SessionReader,
     header: Vec<u8>,
     now: u64,
     store: Value,
@@ -95,7 +95,7 @@ impl Case {
         let file = json!({ "session": config, "upstream": { "servers": ["http://127.0.0.1:1"] } });
         let policy = Config::read(&toml::to_string(&file).unwrap(), &Secrets::Literal);
         let case = Self {
-            source: Source::from_table(&mut at.table()?)?,
+            source: SessionReader::from_table(&mut at.table()?)?,
             header: vector["cookie_header"].as_str()?.as_bytes().to_vec(),
             now: vector["now"].as_u64()?,
             store: vector["store"].clone(),

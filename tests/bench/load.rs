@@ -10,7 +10,7 @@ pub(crate) const CONNECTIONS: usize = 32;
 pub(crate) const HOST: &str = "app.example.com";
 const THREADS: usize = 2;
 
-/// What a browser sends with every request, and its cookies.
+/// The headers a browser sends with every request, and its cookies.
 pub(crate) fn headers(cookies: &str) -> [(&'static str, &str); 9] {
     [
         ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),

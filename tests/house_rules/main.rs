@@ -94,7 +94,7 @@ fn cycle(uses: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     uses.keys().find_map(|module| walk(module, uses, &mut Vec::new(), &mut done))
 }
 
-/// What goes wrong with one request must not end all of them.
+/// A fault in one request must not end all of them.
 #[test]
 fn a_panic_ends_one_connection_and_not_the_process() {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");

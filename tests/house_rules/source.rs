@@ -29,7 +29,7 @@ impl Source {
         self.module.first().map_or("lib", String::as_str)
     }
 
-    /// What comes before the test module.
+    /// The code before the test module.
     pub(crate) fn product(&self) -> &str {
         let end = self.text.find("#[cfg(test)]\nmod tests {").unwrap_or(self.text.len());
         self.text.get(..end).unwrap()
@@ -81,7 +81,7 @@ fn module_of(path: &str) -> Module {
 /// The tree as modules that import each other. Tests may look anywhere, so they are left out.
 pub(crate) struct Tree {
     modules: BTreeSet<Module>,
-    /// What a face passes on, and from where.
+    /// The names a face passes on, and where they come from.
     passed_on: BTreeMap<(Module, String), Module>,
     /// Per module, everything it names by path.
     named: Vec<(Module, Vec<Module>)>,

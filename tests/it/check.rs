@@ -43,7 +43,7 @@ fn the_ten_lines_are_fine() {
     assert_eq!((code, said.trim()), (0, "ok"));
 }
 
-/// What to replace in the good file, by what, and where the problem is then:
+/// A replacement in the good file, and where the problem is then:
 /// line, column, setting.
 const CASES: [(&str, &str, &str, &str); 38] = [
     ("127.0.0.1:8080", "here", ":2:", "server.listen"),

@@ -261,7 +261,7 @@ fn any_of(faults: &[Fault], number: usize) -> Option<Script> {
     (!number.is_multiple_of(10)).then(|| faults[number % faults.len()].1.clone())
 }
 
-/// What a request of this number may be answered with.
+/// The answers allowed for the request of this number.
 fn assert_own(number: usize, status: u16, body: &str) {
     let own = format!("/fault/{number}");
     assert!(

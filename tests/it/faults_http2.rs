@@ -11,7 +11,7 @@ use h2::{Reason, RecvStream};
 use crate::support::http2::{self, ask, block_on};
 use crate::support::{Gateway, Setup, get, post};
 
-/// What the app saw.
+/// Requests as the app saw them.
 #[derive(Clone, Default)]
 struct Asked {
     connections: Arc<AtomicUsize>,

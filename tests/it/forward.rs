@@ -1,4 +1,4 @@
-//! What reaches the app, and what comes back: nothing lost, nothing added that
+//! Traffic to the app and back: nothing lost, nothing added that
 //! was not verified.
 
 use std::os::unix::fs::PermissionsExt as _;

@@ -26,6 +26,7 @@ mod command_line;
 mod connections;
 mod cookies;
 mod cross_site;
+mod env_file;
 mod errors;
 mod faults;
 mod faults_http2;

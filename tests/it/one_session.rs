@@ -6,7 +6,7 @@ fn with(path: &str, cookie: &str) -> Request {
     get(path).header("Cookie", cookie)
 }
 
-/// What the app got under `Cookie` from this request, and who it was told is asking.
+/// The `Cookie` and the user that the app got from this request.
 #[track_caller]
 fn seen(gateway: &Gateway, app: &App, request: &Request) -> (Vec<String>, Option<String>) {
     app.forget();

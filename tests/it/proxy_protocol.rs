@@ -33,7 +33,7 @@ fn gateway(app: &App, lines: &str) -> Gateway {
     Setup::new(app).server(&lines).start()
 }
 
-/// What the app learns of the client after these bytes.
+/// The client's address as the app learns it after these bytes.
 #[track_caller]
 fn forwarded_for(app: &App, gateway: &Gateway, header: &[u8]) -> Option<String> {
     app.forget();

@@ -1,4 +1,4 @@
-//! What people reported about proxies like this one: each report as it was written down,
+//! Public reports about proxies like this one: each as it was written down,
 //! and what it asked for.
 
 use serde_json::Value;

@@ -22,7 +22,7 @@ fn with(path: &str, cookie: &str) -> Request {
     get(path).header("Cookie", cookie)
 }
 
-/// What the app got under `Cookie` from this request.
+/// The `Cookie` that the app got from this request.
 #[track_caller]
 fn cookies_at_app(gateway: &Gateway, app: &App, request: &Request) -> Vec<String> {
     app.forget();
@@ -143,7 +143,7 @@ fn the_app_gets_no_cookie_of_a_session_it_signed_out() {
     }
 }
 
-/// What the app sets for `cookie`'s session when it renews it.
+/// The cookie the app sets when it renews the session of `cookie`.
 fn renewed(claims: &Claims) -> Request {
     get(&format!("/do/renew?{}", claims.cookie()))
 }

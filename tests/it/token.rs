@@ -9,7 +9,7 @@ use crate::support::{App, Claims, Gateway, Request, START, Setup, clock, get, po
 
 const PATH: &str = "/api/get-auth-token";
 
-/// What the token holds, if its vendor would accept it.
+/// The claims of the token, if its vendor would accept it.
 fn claims(token: &str) -> Value {
     let key = DecodingKey::from_secret(b"canaryOfTheKey0123456789abcdef");
     let mut validation = Validation::new(Algorithm::HS256);

@@ -1,4 +1,4 @@
-//! What passes between the client, the proxies in front, and the app, field by field.
+//! Traffic between the client, the proxies in front, and the app, field by field.
 
 use crate::support::http2::{ask, block_on, open};
 use crate::support::tls::Authority;

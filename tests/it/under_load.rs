@@ -19,7 +19,7 @@ use crate::support::{
 
 const LAME_DUCK: Duration = Duration::from_millis(500);
 
-/// What clients met with.
+/// Outcomes of the clients' requests.
 #[derive(Default)]
 struct VerdictBuilder {
     answered: AtomicUsize,

@@ -32,7 +32,7 @@ fn start(app: &App, vendor: &Raw, route: &str) -> Gateway {
     setup(app, &tables(&vendor.url, route)).start()
 }
 
-/// What is wrong with these settings.
+/// The problems of these settings.
 #[track_caller]
 fn wrong(text: &str) -> String {
     let read = portcullis::testing::Config::read(text, &portcullis::testing::Secrets::Literal);

@@ -58,7 +58,7 @@ fn check_in(folder: &Path, text: &str, options: &[&str]) -> (i32, String, String
     Process::finish(&[&["check", "--config", path], options].concat(), &ENVIRONMENT)
 }
 
-/// What to replace in the safe file, by what, and where the warning is then: line,
+/// A replacement in the safe file, and where the warning is then: line,
 /// column and setting.
 const CASES: [(&str, &str, &str); 32] = [
     ("\"env:LONG\"", "\"env:ONE\"", ":10:10: warning: session.secret: found a secret of 1 bytes"),

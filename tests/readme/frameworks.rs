@@ -6,7 +6,7 @@ use std::path::Path;
 
 use portcullis::testing::Secrets;
 use portcullis::testing::{At, Node, Problems};
-use portcullis::testing::{Cell, Check, Cookies, Identity, Query, Row, Source, StoreAnswer};
+use portcullis::testing::{Cell, Check, Cookies, Identity, Query, Row, SessionReader, StoreAnswer};
 use serde_json::{Value, json};
 
 use super::pages::{ten_lines, texts};
@@ -130,7 +130,7 @@ fn fill(value: &mut Value, secrets: &mut Vec<String>, names: &mut Vec<(String, S
 fn known(table: &Value, vector: &Value, now: u64) -> Result<Identity, String> {
     let (node, problems) = (Node::from_json(table), Problems::default());
     let mut cursor = At::new(&node, "session", &problems, &Secrets::Literal).table().unwrap();
-    let source = Source::from_table(&mut cursor);
+    let source = SessionReader::from_table(&mut cursor);
     cursor.finish();
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
     let source = source.unwrap();
@@ -155,7 +155,7 @@ fn known(table: &Value, vector: &Value, now: u64) -> Result<Identity, String> {
     Err("asks without end".to_owned())
 }
 
-/// What the vector's store holds.
+/// The content of the vector's store.
 fn answer(store: &Value, query: &Query) -> Option<StoreAnswer> {
     let mut entries = store.as_array()?.iter();
     match query {
@@ -192,7 +192,7 @@ fn decoded(text: &str) -> Vec<u8> {
     base64::engine::general_purpose::STANDARD.decode(text).unwrap()
 }
 
-/// What stands for the vector of the one kind that has no cookie of its own.
+/// Stands in for the vector of the one kind that has no cookie of its own.
 fn introspected() -> Value {
     json!({
         "cookie_header": "ASP.NET_SessionId=abc", "now": 1_800_000_000, "config": {},

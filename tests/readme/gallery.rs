@@ -117,7 +117,7 @@ fn all_blocks_of_the_gallery_fit_into_one_file() {
     assert_eq!(problems(&Reader::of("all", &all)), None);
 }
 
-/// What `check` says, if it is not `ok` and perhaps the names of published keys.
+/// The output of `check`, unless it is `ok` with or without the names of published keys.
 fn problems(reader: &Reader) -> Option<(i32, String, String)> {
     let (code, stdout, stderr) = reader.run(&["check"]);
     let is_fine = |line: &str| line == "ok" || line.ends_with(": signs, published");

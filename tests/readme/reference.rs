@@ -97,7 +97,7 @@ impl Schema {
         }
     }
 
-    /// What the schema says about a setting, or about what it refers to.
+    /// The schema of a setting, or of what it refers to.
     fn meaning<'s>(&'s self, node: &'s Value) -> Option<&'s str> {
         let node = match node["description"].is_string() {
             true => node,
@@ -109,7 +109,7 @@ impl Schema {
             .or_else(|| parts.into_iter().find_map(|part| self.meaning(part)))
     }
 
-    /// What may stand behind the `=`.
+    /// The values allowed after the `=`.
     fn value(&self, node: &Value) -> String {
         joined(&self.values(node))
     }

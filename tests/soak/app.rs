@@ -41,7 +41,7 @@ pub(crate) fn event(number: u64, event: usize) -> String {
     format!("data: {number} {event}\n\n")
 }
 
-/// What an upload is answered with (FNV-1a over its octets).
+/// The answer to an upload (FNV-1a over its octets).
 pub(crate) fn receipt(number: u64, body: &[u8]) -> String {
     let hash = body.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)

@@ -1,4 +1,4 @@
-//! What the process takes while it serves, as a table, and what is thought of it.
+//! Resources of the process while it serves, as a table with a verdict.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::soak::{Count, Soak};
 use crate::support::running::Running;
 
-/// What the process takes at one moment.
+/// Resources of the process at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
     pub(crate) megabytes: f64,
@@ -74,7 +74,7 @@ impl Report {
         self.memory.push(memory);
     }
 
-    /// What each kind of traffic met with.
+    /// Outcomes by kind of traffic.
     pub(crate) fn kinds(soak: &Soak) {
         println!("\n{:<24} {:>8} {:>8} {:>8}", "", "right", "excused", "wrong");
         for (name, Count { right, excused, wrong, .. }) in &*soak.tally.kinds.lock().unwrap() {

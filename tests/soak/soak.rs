@@ -1,4 +1,4 @@
-//! What everybody in the soak shares: where things are, what is up, and what was
+//! Shared state of the soak: where things are, what is up, and what was
 //! met with so far.
 
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub(crate) struct Soak {
     over: AtomicBool,
 }
 
-/// What clients met with.
+/// Outcomes of the clients' requests.
 #[derive(Default)]
 pub(crate) struct VerdictBuilder {
     pub(crate) kinds: Mutex<BTreeMap<&'static str, Count>>,

@@ -1,4 +1,4 @@
-//! What goes wrong in the meantime: reloads, good and bad, and the app and the
+//! Trouble during the soak: reloads, good and bad, and the app and the
 //! store killed and started again.
 
 use std::fs;

@@ -1,11 +1,11 @@
-//! What is up and what is down, and which answers are right at such a time.
+//! The services that are up or down, and which answers are right at such a time.
 
 use std::io;
 use std::sync::Mutex;
 
 use crate::support::Response;
 
-/// What a request needs to be answered with what it asked for.
+/// The services that a request needs in order to succeed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needs {
     App,
@@ -65,13 +65,13 @@ impl Look {
     }
 }
 
-/// What a client met with.
+/// The outcome of one request.
 pub(crate) enum Met {
     /// An answer in order that is not what was asked for.
     Answer(u16),
     Cut(io::Error),
     Right,
-    /// What no outage excuses.
+    /// An outcome that no outage excuses.
     Wrong(String),
 }
 
@@ -91,7 +91,7 @@ impl From<io::Error> for Met {
     }
 }
 
-/// What is thought of it.
+/// The verdict on it.
 pub(crate) enum Verdict {
     /// Not what was asked for, which was right at that time.
     Excused,

@@ -52,7 +52,7 @@ pub(crate) fn page(gateway: &Gateway, path: &str, id: &str) -> Response {
     gateway.ask(&get(path).header("Cookie", &cookie(id)))
 }
 
-/// What `/readyz` says: its status and its text.
+/// Status and text of `/readyz`.
 pub(crate) fn readiness(gateway: &Gateway) -> (u16, String) {
     let answer = gateway.admin("GET /readyz HTTP/1.1", "");
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();

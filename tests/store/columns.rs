@@ -79,7 +79,7 @@ fn look_up(url: &str, table: &str, sid: &str) -> Result<String, String> {
     })
 }
 
-/// What a table says of an id that is there, and of ids that cannot be.
+/// Look-ups of an id that is in the table, and of ids that cannot be.
 fn assert_found(url: &str, table: &str, id: &str) {
     let ends = Some(NOW + 60);
     assert_eq!(look_up(url, table, id), Ok(format!("7 {ends:?}")), "{table}");

@@ -7,7 +7,7 @@ use portcullis::testing::Secrets;
 use portcullis::testing::Servers;
 use portcullis::testing::{At, Node, Problems};
 use portcullis::testing::{Clock, Now};
-use portcullis::testing::{Cookies, Source};
+use portcullis::testing::{Cookies, SessionReader};
 use serde_json::{Value, json};
 
 use crate::columns::{block_on, execute};
@@ -29,14 +29,14 @@ fn vectors(engine: &str) -> Vec<Value> {
     all.filter(fits).collect()
 }
 
-fn source(vector: &Value, url: &str) -> Source {
+fn source(vector: &Value, url: &str) -> SessionReader {
     let mut config = vector["config"].clone();
     let place = if config["store"]["engine"] == "file" { "path" } else { "url" };
     config["store"][place] = json!(url);
     config["store"]["timeout"] = json!("5s");
     let (node, problems) = (Node::from_json(&config), Problems::default());
     let mut table = At::new(&node, "session", &problems, &Secrets::Literal).table().unwrap();
-    Source::from_table(&mut table).unwrap()
+    SessionReader::from_table(&mut table).unwrap()
 }
 
 /// Asks the store, and compares with the vector; what differs.

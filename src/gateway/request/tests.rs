@@ -1,4 +1,4 @@
-//! What becomes of a request, as a record and a reply: without the framework.
+//! A request in, a record and a reply out, without the framework.
 
 use http::{HeaderMap, Method};
 

@@ -1,4 +1,4 @@
-//! What is remembered of an app that is asked, and for how long.
+//! Answers of an app that are remembered, and for how long.
 
 use super::*;
 use crate::base::clock::{Clock, ManualClock};
@@ -19,7 +19,7 @@ struct Setting {
     clock: Arc<ManualClock>,
 }
 
-/// What became of a check, for a comparison at a glance.
+/// The outcome of a check, comparable at a glance.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
     Known(String),

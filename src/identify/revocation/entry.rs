@@ -1,4 +1,4 @@
-//! What is kept of a revocation, as one line of text: for the file, and for the process
+//! One revocation as a line of text: for the file, and for the process
 //! that takes over. Pure.
 //!
 //! A line holds digests and times, never a cookie or a user id. Each of its parts has a
@@ -12,7 +12,7 @@ use crate::base::text::{from_hex, hex};
 /// Browsers keep no cookie longer than 400 days.
 pub(super) const KEPT_MS: u64 = 400 * 24 * 3600 * 1000;
 
-/// What happened.
+/// The kind of entry: revoked, signed out, taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// The app has signed the session's user in again.
@@ -96,7 +96,7 @@ impl Entry {
     }
 }
 
-/// What is left of many entries: of each session and user the last word, unless it is
+/// Compacts many entries: keeps the last word on each session and user, unless it is
 /// too old or takes back an earlier one; of each table the newest `most`.
 #[derive(Default)]
 pub(super) struct Fold(HashMap<(Table, Digest), Entry>);

@@ -3,7 +3,7 @@
 //!
 //! The list is in memory and bounded, the oldest entry is dropped first, and a reload
 //! keeps it. A file keeps it over a restart (`journal`), and a process that takes over
-//! is told of it. A session is identified by its handle (`Source::handle`), so neither
+//! is told of it. A session is identified by its handle (`SessionReader::handle`), so neither
 //! another spelling of the cookie nor another order of its chunks brings it back, and
 //! other sessions of the same user are not affected. A revoked user's sessions are
 //! rejected if they were issued before the revocation, or do not say when.
@@ -26,14 +26,14 @@ use super::tables::{RevokedBy, SignIn, Tables};
 use crate::base::clock::{Clock, Now};
 use crate::base::digest::{Digest, Digester};
 use crate::base::lock::Lock;
-use crate::session::{Check, Cookies, Identity, Reason, Rejected, Source};
+use crate::session::{Check, Cookies, Identity, Reason, Rejected, SessionReader};
 
 /// Frameworks date their sessions to the second, by a clock of their own.
 const PLAINLY_LATER_MS: u64 = 2000;
 /// Events a process that takes over may be behind by.
 const MOST_UNTOLD: usize = 10_000;
 
-/// What a request's own cookies of one source were.
+/// The state of a request's own cookies of one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CameWith {
     /// Something that the app may read as a session, and nobody could judge.
@@ -55,7 +55,7 @@ impl Revoked {
     /// Ends this session.
     pub fn end_session(
         &self,
-        source: &Source,
+        source: &SessionReader,
         cookies: Cookies<'_>,
         identity: &Identity,
         by: RevokedBy,
@@ -125,7 +125,7 @@ impl Revoked {
         (self.tables.entries(), events)
     }
 
-    /// What another process knows, and this one may not.
+    /// Adds an entry from another process.
     pub fn learn(&self, entry: Entry, now: Now) {
         if self.tables.knows(&entry) {
             return;
@@ -152,7 +152,7 @@ impl Revoked {
     /// session has ended meanwhile, they renew that session, so it ends too.
     pub fn reissued<'c>(
         &self,
-        source: &Source,
+        source: &SessionReader,
         cookies: Cookies<'_>,
         set: impl Iterator<Item = &'c [u8]>,
         came: CameWith,
@@ -178,7 +178,7 @@ impl Revoked {
     /// As `reissued`, where the cookies set hold the whole session.
     fn renewed(
         &self,
-        source: &Source,
+        source: &SessionReader,
         cookies: Cookies<'_>,
         after: Cookies<'_>,
         renewed: &Identity,
@@ -209,7 +209,7 @@ impl Revoked {
     /// is, or will be, is not known yet.
     fn begun(
         &self,
-        source: &Source,
+        source: &SessionReader,
         cookies: Cookies<'_>,
         after: Cookies<'_>,
         came: CameWith,
@@ -253,7 +253,7 @@ impl Revoked {
     /// Whether a session kept in a store, or by the app, is over, before that is asked.
     pub fn check_id(
         &self,
-        source: &Source,
+        source: &SessionReader,
         cookies: Cookies<'_>,
         now: Now,
     ) -> Result<(), Rejected> {
@@ -268,7 +268,7 @@ impl Revoked {
     /// it.
     pub fn check_ended(
         &self,
-        source: &Source,
+        source: &SessionReader,
         cookies: Cookies<'_>,
         why: &Rejected,
         now: Now,
@@ -283,7 +283,7 @@ impl Revoked {
     /// Whether a session that verifies is over.
     pub fn check(
         &self,
-        source: &Source,
+        source: &SessionReader,
         cookies: Cookies<'_>,
         identity: &Identity,
         now: Now,
@@ -325,7 +325,7 @@ fn user_mark(user_id: &str) -> Digest {
     mark(&[b"user", user_id.as_bytes()])
 }
 
-fn session_mark(source: &Source, handle: &[u8]) -> Digest {
+fn session_mark(source: &SessionReader, handle: &[u8]) -> Digest {
     mark(&[b"session", source.kind().as_bytes(), handle])
 }
 

@@ -111,7 +111,7 @@ impl Tables {
         }
     }
 
-    /// What brings another process to the same knowledge.
+    /// The entries that give another process the same tables.
     pub(super) fn entries(&self) -> Vec<Entry> {
         let entry = |what, mark: &Digest, at_ms| Entry { what, mark: *mark, at_ms };
         let sessions = self.sessions.iter().map(|(mark, ended)| match ended.by {

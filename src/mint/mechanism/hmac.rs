@@ -9,7 +9,7 @@ use super::mac::Mac;
 use crate::document::{At, Node, template_syntax};
 use crate::mint::error::MintError;
 use crate::mint::layered_table::LayeredTable;
-use crate::mint::request_pattern::Pattern;
+use crate::mint::request_pattern::RequestPattern;
 use crate::mint::response::Response;
 use crate::mint::subject::Subject;
 use crate::mint::template::{self, Names, Scope, Template, Text};
@@ -30,7 +30,7 @@ enum Recipes {
 /// A recipe for the requests whose input matches, or the reason to refuse them.
 struct Variant {
     on: String,
-    when: Pattern,
+    when: RequestPattern,
     recipe: Result<Recipe, String>,
 }
 

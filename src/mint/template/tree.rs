@@ -59,7 +59,7 @@ pub(in crate::mint) struct Placeholder {
     pub(super) presence: Presence,
     pub(super) filters: Vec<Filter>,
     pub(super) guard: Guard,
-    /// What ends it in a text that a vendor reads as many texts.
+    /// The separator that ends it in a text which a vendor reads as a list.
     pub(super) ends: Ends,
 }
 

@@ -1,4 +1,4 @@
-//! What is refused when settings are read, and how it is said.
+//! Settings that are refused when read, and the messages.
 
 use serde_json::{Value, json};
 
@@ -87,6 +87,21 @@ fn one_mistake_is_reported_once() {
     let text = wrong(&json!({ "preset": "livekit", "key": { "api_key": "k", "api_secret": "s" } }));
     assert_eq!(text.lines().count(), 1, "{text}");
     assert!(text.contains("`params.video` is missing"), "{text}");
+}
+
+#[test]
+fn a_misspelt_preset_is_answered_with_the_one_that_was_meant() {
+    for (written, meant) in [
+        ("portiv", "did you mean \"portive\"?"),
+        ("LiveKit", "did you mean \"livekit\"?"),
+        ("stream", "did you mean \"stream-chat\" or \"stream-video\" or"),
+        ("openai", "did you mean \"openai-realtime\"?"),
+        ("nonsense", "expected the name of a preset: portive, "),
+    ] {
+        let text = wrong(&json!({ "preset": written, "key": "x", "ttl": "1m" }));
+        assert!(text.contains(meant), "{text}");
+        assert_eq!(Presets::builtin().meant(written).is_some(), meant.starts_with("did"));
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a browser may say, and how it is refused.
+//! Inputs a browser may send, and how others are refused.
 
 use serde_json::{Value, json};
 

@@ -166,7 +166,7 @@ pub(super) fn without_prefix(path: &[u8], prefixes: &Prefixes) -> Vec<Vec<u8>> {
     found
 }
 
-/// What stands below a folder, with its slash; `/` for the folder itself.
+/// The rest of a path below a folder, with its slash; `/` for the folder itself.
 fn below<'p>(path: &'p [u8], folder: &[u8]) -> Option<&'p [u8]> {
     let (start, rest) = path.split_at_checked(folder.len())?;
     match rest.first() {

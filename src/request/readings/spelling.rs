@@ -11,10 +11,10 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::step::Step;
 use crate::base::text::percent_decode;
 
-/// What can be done to any path.
+/// Steps that apply to any path.
 pub(super) const ALWAYS: [Step; 2] = [end_without_slash, trim_segments];
 
-/// What needs a character that plain paths do not have.
+/// Steps that need a character which plain paths do not have.
 pub(super) const ODD: [Step; 11] = [
     decode,
     decode_wide,

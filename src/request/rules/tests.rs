@@ -3,11 +3,11 @@
 use http::Method;
 
 use super::{Asked, Home, Met, Rule, Rules, Unfit};
-use crate::request::path::Pattern;
+use crate::request::path::PathPattern;
 use crate::upstream::Prefixes;
 
 struct One {
-    pattern: Pattern,
+    pattern: PathPattern,
     methods: Vec<Method>,
     guards: bool,
     upstream: usize,
@@ -15,7 +15,7 @@ struct One {
 }
 
 impl Rule for One {
-    fn pattern(&self) -> &Pattern {
+    fn pattern(&self) -> &PathPattern {
         &self.pattern
     }
     fn methods(&self) -> &[Method] {
@@ -34,7 +34,7 @@ fn rules(lines: &[&'static str]) -> Rules<One> {
         let name = words.next().unwrap();
         One {
             guards: !name.starts_with("open:"),
-            pattern: Pattern::parse(name.trim_start_matches("open:")).unwrap(),
+            pattern: PathPattern::parse(name.trim_start_matches("open:")).unwrap(),
             methods: words.map(|word| word.parse().unwrap()).collect(),
             upstream: upstream.parse().unwrap(),
             name,

@@ -85,7 +85,7 @@ fn deny<T>(status: StatusCode, detail: impl Into<String>) -> Result<T, Denied> {
     Err(Denied { status, detail: detail.into() })
 }
 
-/// What a `Host` names, if it may be named at all.
+/// The kind of name in `Host`, if it is one of the allowed kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Named {
     /// An address of another machine, or of this one in a network.

@@ -32,7 +32,7 @@ enum Ended {
     User(String),
 }
 
-/// What `POST` and `DELETE` do.
+/// Handles `POST` and `DELETE`.
 pub(super) async fn answer(
     state: &State,
     asker: &Asker,

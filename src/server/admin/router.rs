@@ -23,7 +23,7 @@ const KEEP_ALIVE: u64 = 60;
 const NOT_FOUND: &str =
     "not found; this listener serves /healthz, /readyz, /metrics and POST /revoke\n";
 
-/// What one client of the admin listener is served by.
+/// Serves one client of the admin listener.
 pub(super) struct Admin {
     state: Arc<State>,
     asker: Asker,
@@ -31,13 +31,13 @@ pub(super) struct Admin {
     body_timeout: Duration,
 }
 
-struct Answer {
+struct AdminAnswer {
     status: StatusCode,
     content_type: &'static str,
     body: String,
 }
 
-impl Answer {
+impl AdminAnswer {
     fn text(status: StatusCode, body: impl Into<String>) -> Self {
         Self { status, content_type: "text/plain", body: body.into() }
     }
@@ -82,47 +82,47 @@ impl Admin {
         Some(())
     }
 
-    async fn answer(&self, session: &mut ServerSession, connection: &Connection) -> Answer {
+    async fn answer(&self, session: &mut ServerSession, connection: &Connection) -> AdminAnswer {
         if connection.has_odd_line() {
-            return Answer::text(StatusCode::BAD_REQUEST, "malformed request line\n");
+            return AdminAnswer::text(StatusCode::BAD_REQUEST, "malformed request line\n");
         }
         let request = session.req_header();
         if let Err(denied) = door::check_host(request, &self.asker) {
-            return Answer::text(denied.status, denied.detail + "\n");
+            return AdminAnswer::text(denied.status, denied.detail + "\n");
         }
         let is_read = request.method == Method::GET || request.method == Method::HEAD;
         match (is_read, request.uri.path()) {
             (false, "/revoke") => {
                 let Self { state, asker, body_timeout } = self;
                 let (status, body) = revoke::answer(state, asker, session, *body_timeout).await;
-                Answer { status, content_type: "application/json", body }
+                AdminAnswer { status, content_type: "application/json", body }
             }
-            (false, _) => Answer::text(StatusCode::METHOD_NOT_ALLOWED, "read only\n"),
-            (true, "/healthz") => Answer::text(StatusCode::OK, "alive\n"),
-            (true, "/metrics") => Answer {
+            (false, _) => AdminAnswer::text(StatusCode::METHOD_NOT_ALLOWED, "read only\n"),
+            (true, "/healthz") => AdminAnswer::text(StatusCode::OK, "alive\n"),
+            (true, "/metrics") => AdminAnswer {
                 status: StatusCode::OK,
                 content_type: "text/plain; version=0.0.4",
                 body: self.state.metrics(),
             },
             (true, "/readyz") => self.readiness().await,
-            (true, _) => Answer::text(StatusCode::NOT_FOUND, NOT_FOUND),
+            (true, _) => AdminAnswer::text(StatusCode::NOT_FOUND, NOT_FOUND),
         }
     }
 
-    async fn readiness(&self) -> Answer {
+    async fn readiness(&self) -> AdminAnswer {
         if !self.state.is_ready() {
-            return Answer::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
+            return AdminAnswer::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
         }
         let missing = self.state.unready().await;
         if missing.is_empty() {
-            return Answer::text(StatusCode::OK, "ready\n");
+            return AdminAnswer::text(StatusCode::OK, "ready\n");
         }
         let lines: String = missing.into_iter().map(|line| line + "\n").collect();
-        Answer::text(StatusCode::SERVICE_UNAVAILABLE, lines)
+        AdminAnswer::text(StatusCode::SERVICE_UNAVAILABLE, lines)
     }
 }
 
-impl Answer {
+impl AdminAnswer {
     fn response(self, is_head: bool) -> Response<Vec<u8>> {
         let mut response = Response::new(Vec::new());
         *response.status_mut() = self.status;

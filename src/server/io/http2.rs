@@ -153,7 +153,7 @@ impl AsyncWrite for Http2Io {
     }
 }
 
-/// What is due leaves, if it can at once.
+/// Writes pending bytes on drop, if the socket takes them at once.
 impl Drop for Http2Io {
     fn drop(&mut self) {
         let Self { gathered, io, .. } = self;

@@ -3,7 +3,7 @@
 
 use super::base64;
 use super::crypto::MacKey;
-use crate::session::cookie_names::{FoundCookie, Jar, SentCookies};
+use crate::session::cookie_names::{CookieNames, FoundCookie, SentCookies};
 use crate::session::rejected::{Reason, Rejected};
 
 /// The keys of a Keygrip instance; any of them may have signed.
@@ -32,7 +32,7 @@ impl Keygrip {
 }
 
 /// The jar with the cookies that sign its own.
-pub(crate) fn with_signatures(jar: Jar) -> Jar {
+pub(crate) fn with_signatures(jar: CookieNames) -> CookieNames {
     let names = jar.names().iter().map(|own| companion(own)).collect();
     jar.with_companions(names, None)
 }

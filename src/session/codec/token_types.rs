@@ -46,7 +46,7 @@ impl TokenTypes {
     }
 }
 
-/// What the gateway says of tokens that it makes itself.
+/// The types of tokens that the gateway makes itself.
 fn is_own(comparable: &str) -> bool {
     comparable.starts_with("portcullis-")
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::{claims, crypto, json, jwe, jws};
 use crate::session::cookie::Duplicate;
-use crate::session::cookie_names::{CookieConventions, Jar, SentCookies};
+use crate::session::cookie_names::{CookieConventions, CookieNames, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
@@ -32,7 +32,7 @@ const OLDER: CookieConventions =
 const CEILING_LEEWAY: u64 = 30;
 
 struct Auth0 {
-    older: Jar,
+    older: CookieNames,
     keys: Vec<jwe::Key>,
 }
 
@@ -83,7 +83,7 @@ impl Verify for Auth0 {
         if picked.is_empty() { sent.with_jar(&self.older).picked() } else { picked }
     }
 
-    fn is_judged(&self, jar: &Jar, name: &[u8]) -> bool {
+    fn is_judged(&self, jar: &CookieNames, name: &[u8]) -> bool {
         jar.reads_cookie(name)
     }
 }

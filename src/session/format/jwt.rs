@@ -15,7 +15,7 @@ use crate::session::codec::token_purpose::TokenPurpose;
 use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::Keys;
 use crate::session::codec::{claims, jws, token_text};
-use crate::session::cookie_names::{CookieConventions, Jar, SentCookies};
+use crate::session::cookie_names::{CookieConventions, CookieNames, SentCookies};
 use crate::session::cookie_pattern::CookiePattern;
 use crate::session::identity::OpenedSession;
 use crate::session::key_settings;
@@ -85,7 +85,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
 }
 
 impl Carrier {
-    fn from_settings(settings: &mut Settings<'_, '_>) -> Option<(Jar, Self)> {
+    fn from_settings(settings: &mut Settings<'_, '_>) -> Option<(CookieNames, Self)> {
         let token: Option<Pointer> = settings.get("token");
         let last_user: Option<String> = settings.get("cookie_user");
         let is_split = settings.table().peek("cookies").is_some();

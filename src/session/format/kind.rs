@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::base::secret::Secret;
 use crate::session::codec::claims;
 use crate::session::codec::verifying_keys::{KeySet, Keys, RemoteKeys};
-use crate::session::cookie_names::{Jar, SentCookies};
+use crate::session::cookie_names::{CookieNames, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
@@ -49,7 +49,7 @@ impl Hints {
 
 /// A `[session]` table, compiled: keys and rules, no state.
 pub(in crate::session) struct Compiled {
-    pub jar: Jar,
+    pub jar: CookieNames,
     /// The pointer to the user's id, if sessions of this kind agree on one.
     pub user_id: Option<Cow<'static, str>>,
     /// The store this source's sessions live in.
@@ -68,7 +68,7 @@ pub(in crate::session) struct Compiled {
 }
 
 impl Compiled {
-    pub(super) fn new(jar: Jar, verifier: impl Verify + 'static) -> Self {
+    pub(super) fn new(jar: CookieNames, verifier: impl Verify + 'static) -> Self {
         Self {
             jar,
             user_id: None,
@@ -160,7 +160,7 @@ pub(in crate::session) trait Verify: Send + Sync {
 
     /// Whether `picked` says which cookies of this name count; the source's other
     /// cookies belong to them.
-    fn is_judged(&self, jar: &Jar, name: &[u8]) -> bool {
+    fn is_judged(&self, jar: &CookieNames, name: &[u8]) -> bool {
         jar.is_own(name)
     }
 }

@@ -1,4 +1,4 @@
-//! What passes to the app of a `Cookie` header.
+//! The part of a `Cookie` header that passes to the app.
 
 use super::*;
 use crate::base::secret::Secrets;
@@ -10,7 +10,7 @@ fn policy(session: &str) -> Policy {
     Config::read(&text, &Secrets::Literal).unwrap().policy
 }
 
-/// What is left of `header` where nothing is over.
+/// The rest of `header` where no session is over.
 fn left(session: &str, header: &str) -> String {
     pass(session, header, false)
 }

@@ -1,4 +1,4 @@
-//! What an operator is told about near misses.
+//! Hints to the operator about near misses.
 
 use serde_json::json;
 
@@ -89,7 +89,7 @@ fn a_wrong_secret_and_a_cookie_sent_twice_are_said() {
     assert!(found.contains("was sent more than once"), "{found}");
 }
 
-/// What the first vector of a kind is told when another kind is set.
+/// The hint for the first vector of a kind when another kind is set.
 fn mistaken(sent: &str, config: &Json) -> String {
     let header = cookie_header(&vectors(sent)[0]);
     let name = vectors(sent)[0]["config"]["cookie"].as_str().unwrap_or("session").to_owned();

@@ -1,4 +1,4 @@
-//! What a `[session]` table may say, and what its problems say.
+//! Settings a `[session]` table may hold, and the messages about wrong ones.
 
 use serde_json::json;
 
@@ -74,7 +74,7 @@ fn a_real_store_has_an_address() {
     let node = Node::parse(text, &problems);
     let secrets = Secrets::of_process("/nonexistent");
     let mut table = At::new(&node, "session", &problems, &secrets).table().unwrap();
-    assert!(Source::from_table(&mut table).is_none());
+    assert!(SessionReader::from_table(&mut table).is_none());
     let found = problems.into_sorted();
     assert!(found.iter().any(|p| p.path == "session.store" && p.text.contains("env:REDIS_URL")));
 }

@@ -1,10 +1,10 @@
-//! What every source promises, whatever its kind.
+//! Promises of every source, whatever its kind.
 
 use serde_json::json;
 
 use super::*;
 
-fn first(kind: &str) -> (Source, Vec<u8>) {
+fn first(kind: &str) -> (SessionReader, Vec<u8>) {
     let vector = &vectors(kind)[0];
     (compile(&vector["config"]).ok().unwrap(), cookie_header(vector))
 }

@@ -48,7 +48,7 @@ pub(crate) fn run(raw: &[u8]) {
     }
 }
 
-/// What every program would refuse is refused here. Paths that programs read in several
+/// Heads that every program would refuse are refused here. Paths that programs read in several
 /// ways pass: they meet the rule of every reading (`readings`).
 fn check_target(target: &[u8]) {
     assert!(target.starts_with(b"/") && target.iter().all(u8::is_ascii_graphic));

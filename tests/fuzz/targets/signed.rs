@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use portcullis::testing::Secrets;
 use portcullis::testing::{At, Node, Problems};
-use portcullis::testing::{Cookies, Source};
+use portcullis::testing::{Cookies, SessionReader};
 use serde_json::{Value, json};
 
 use super::vectors::{cases, kinds};
@@ -138,14 +138,14 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn sources() -> &'static [Source] {
-    static SOURCES: OnceLock<Vec<Source>> = OnceLock::new();
+fn sources() -> &'static [SessionReader] {
+    static SOURCES: OnceLock<Vec<SessionReader>> = OnceLock::new();
     SOURCES.get_or_init(|| {
         let source = |signed: &Signed| {
             let (node, problems) = (Node::from_json(&(signed.config)()), Problems::default());
             let mut table =
                 At::new(&node, "session", &problems, &Secrets::Literal).table().unwrap();
-            let source = Source::from_table(&mut table);
+            let source = SessionReader::from_table(&mut table);
             assert!(problems.is_empty(), "{:?}", problems.into_sorted());
             source.unwrap()
         };

@@ -6,7 +6,7 @@ mod reader;
 
 use std::sync::OnceLock;
 
-use portcullis::testing::{Cookies, Identity, Rejected, Source};
+use portcullis::testing::{Cookies, Identity, Rejected, SessionReader};
 use serde_json::Value;
 
 pub(crate) use reader::{answer, folder};
@@ -19,7 +19,7 @@ pub(crate) struct Case {
     pub(crate) config: Value,
     pub(crate) now: u64,
     pub(crate) store: Value,
-    source: OnceLock<Source>,
+    source: OnceLock<SessionReader>,
     /// The identities that cookies of this kind's vectors, whole or in parts, hold
     /// under this case's settings.
     authentic: OnceLock<Vec<Identity>>,
@@ -58,7 +58,7 @@ fn case(kind: &str, vector: &Value) -> Case {
 }
 
 impl Case {
-    pub(crate) fn source(&self) -> &Source {
+    pub(crate) fn source(&self) -> &SessionReader {
         let compiled = || reader::compile(&self.config).expect("the settings of a vector hold");
         self.source.get_or_init(compiled)
     }

@@ -68,7 +68,7 @@ impl Seen {
     }
 }
 
-/// What the app's threads share.
+/// State shared by the app's threads.
 #[derive(Default)]
 pub(super) struct Shared {
     seen: Mutex<Vec<Seen>>,

@@ -3,7 +3,7 @@
 
 use super::{App, Gateway, Response, Setup, get};
 
-/// What must become of a case.
+/// The expected outcome of a case.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Expect {
     /// 4xx, and the app hears nothing.

@@ -36,7 +36,7 @@ impl Signer {
         file
     }
 
-    /// What a server for `name` is set up with; `protocols` for ALPN.
+    /// TLS settings of a server for `name`; `protocols` for ALPN.
     pub(crate) fn server(&self, name: &str, protocols: &[&str]) -> Arc<ServerConfig> {
         self.server_made_of(ring::default_provider(), name, protocols)
     }

@@ -1,4 +1,4 @@
-//! What the process says on standard error, kept to be searched.
+//! Standard error of the process, kept to be searched.
 
 use std::io::Write;
 use std::sync::{Mutex, Once, PoisonError};
@@ -36,7 +36,7 @@ pub(super) fn capture() {
     });
 }
 
-/// What was said since the last time somebody asked.
+/// Lines since the last call.
 pub(super) fn take() -> Vec<u8> {
     std::mem::take(&mut *WRITTEN.lock().unwrap_or_else(PoisonError::into_inner))
 }

@@ -1,4 +1,4 @@
-//! What an app may do wrong, and what it says meanwhile.
+//! Faults of an app, and what it sends meanwhile.
 
 use super::Script;
 

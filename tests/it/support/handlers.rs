@@ -1,4 +1,4 @@
-//! What the app answers: `/do/…` misbehaves or streams, anything else is echoed.
+//! The app's answers: `/do/…` misbehaves or streams, anything else is echoed.
 
 use std::io;
 
@@ -159,7 +159,7 @@ fn fixed(peer: &mut Peer, fields: &str, body: &str) -> io::Result<bool> {
     Ok(true)
 }
 
-/// What was received, as JSON; no body for HEAD.
+/// The received request, as JSON; no body for HEAD.
 fn echo(peer: &mut Peer, seen: &Seen, body: &[u8]) -> io::Result<bool> {
     let text = json!({
         "method": seen.method(),

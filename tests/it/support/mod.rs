@@ -1,4 +1,4 @@
-//! What all tests share: a gateway, an app behind it, clients in front of it.
+//! Shared by all tests: a gateway, an app behind it, clients in front of it.
 
 mod app;
 pub(crate) mod bench;

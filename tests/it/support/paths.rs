@@ -41,7 +41,7 @@ fn merge_slashes(path: &str) -> String {
     format!("/{}", segments.join("/"))
 }
 
-/// What apps do to paths, each on its own; they do them in about this order.
+/// Steps that apps apply to paths, each on its own, in about the usual order.
 const HABITS: [fn(&str) -> String; 9] = [
     decode,
     decode,

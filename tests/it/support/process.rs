@@ -30,7 +30,7 @@ pub(crate) fn folder() -> PathBuf {
 /// A running `portcullis`; killed when dropped.
 pub(crate) struct Process {
     child: Child,
-    /// What it has written, for those who ask often to take away.
+    /// Its output, for callers that take it away often.
     pub(crate) output: Arc<Mutex<String>>,
     errors: Arc<Mutex<String>>,
 }
@@ -38,8 +38,19 @@ pub(crate) struct Process {
 impl Process {
     /// Runs with `text` as its configuration.
     pub(crate) fn run(file: &Path, text: &str, environment: &[(&str, &str)]) -> Self {
+        Self::run_with(file, text, &[], environment)
+    }
+
+    /// As `run`, with more arguments.
+    pub(crate) fn run_with(
+        file: &Path,
+        text: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         std::fs::write(file, text).unwrap();
-        let mut child = command(&["run", "--config", file.to_str().unwrap()])
+        let run = ["run", "--config", file.to_str().unwrap()];
+        let mut child = command(&[&run, arguments].concat())
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -79,7 +79,7 @@ impl Response {
         self.header("server") == Some("Pingora")
     }
 
-    /// What holds for every answer the gateway makes itself.
+    /// Checks that hold for every answer the gateway makes itself.
     #[track_caller]
     pub(crate) fn check(&self) {
         if self.is_from_app() || self.status < 200 {

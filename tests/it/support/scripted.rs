@@ -11,7 +11,7 @@ use rustix::net::sockopt::set_socket_linger;
 use super::client::find;
 use super::{PATIENCE, Request, get};
 
-/// What the app does with one request.
+/// The app's script for one request.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
     /// Sent one by one, with a short silence between two of them.
@@ -27,7 +27,7 @@ enum Body {
     Never,
 }
 
-/// What becomes of the connection afterwards.
+/// How the connection goes on afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Close,

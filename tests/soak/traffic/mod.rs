@@ -31,7 +31,7 @@ pub(crate) struct Kind {
 pub(crate) struct Turn<'s>(pub(crate) Box<dyn FnMut(u64) -> Met + 's>);
 
 impl<'s> Turn<'s> {
-    /// What ends with an error met with that.
+    /// Counts a request that ended with an error.
     fn new(mut turn: impl FnMut(u64) -> Result<(), Met> + 's) -> Self {
         Self(Box::new(move |number| turn(number).err().unwrap_or(Met::Right)))
     }
@@ -98,7 +98,7 @@ impl<'s> Kept<'s> {
     }
 }
 
-/// What the app must have answered.
+/// The answer the app must have given.
 struct Page<'a> {
     number: u64,
     user: Option<&'a str>,

@@ -1,4 +1,4 @@
-//! What takes longer: tunnels and server-sent events.
+//! Long traffic: tunnels and server-sent events.
 
 use std::net::TcpStream;
 use std::time::Duration;

@@ -36,7 +36,7 @@ fn cookie(claims: &Value) -> String {
     )
 }
 
-/// What React Router sets, the same whenever the same user signs in.
+/// A React Router cookie: the same whenever the same user signs in.
 fn undated(user: &str) -> String {
     let text = STANDARD.encode(json!({ "userId": user }).to_string());
     let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, KEY), text.as_bytes());

@@ -9,7 +9,7 @@ use crate::base::secret::Secret;
 use crate::base::text::percent_decode;
 use crate::session::codec::base64;
 use crate::session::codec::crypto::{Hash, MacKey};
-use crate::session::cookie_names::{CookieConventions, FoundCookie, Jar, SentCookies};
+use crate::session::cookie_names::{CookieConventions, CookieNames, FoundCookie, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
@@ -59,7 +59,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
 }
 
 /// `cookie_prefix` and `secure_prefix` make the names, unless `cookie` does.
-fn read_jar(settings: &mut Settings<'_, '_>) -> Option<Jar> {
+fn read_jar(settings: &mut Settings<'_, '_>) -> Option<CookieNames> {
     let prefix = settings.get::<String>("cookie_prefix");
     let prefix = prefix.as_deref().unwrap_or("better-auth");
     let plain = format!("{prefix}.session_token");
