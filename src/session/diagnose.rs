@@ -36,17 +36,17 @@ pub(super) struct Refusal<'r> {
 }
 
 /// Likely causes of the refusal, the likeliest first. None is given that cannot help.
-pub(super) fn hints(refusal: Refusal<'_>) -> Vec<String> {
+pub(super) fn hints(refusal: &Refusal<'_>) -> Vec<String> {
     let mut hints = if !refusal.own.is_empty() {
         refusal.own.clone()
     } else if refusal.rejected.reason == Reason::Missing {
-        missing(&refusal)
+        missing(refusal)
     } else if refusal.is_of_cookie {
-        unreadable(&refusal)
+        unreadable(refusal)
     } else {
-        unreadable_content(&refusal)
+        unreadable_content(refusal)
     };
-    hints.extend(advice(&refusal).map(str::to_owned));
+    hints.extend(advice(refusal).map(str::to_owned));
     hints.extend(sent_twice(refusal.sent));
     hints
 }

@@ -154,7 +154,7 @@ impl SessionReader {
             Ok(_) => false,
             Err(why) => why.reason == rejected.reason && why.detail == rejected.detail,
         };
-        diagnose::hints(Refusal {
+        diagnose::hints(&Refusal {
             kind: self.kind,
             sent,
             rejected,

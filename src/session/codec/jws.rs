@@ -84,9 +84,10 @@ fn check_header(header: &Value, allowed: &[Algorithm]) -> Result<Algorithm, Reje
         let allowed: Vec<_> = allowed.iter().map(|algorithm| format!("{algorithm:?}")).collect();
         // Named only where it is the name of one.
         let found = claims::text(header, "alg").and_then(Algorithm::named);
-        let found = found.map_or("the token's algorithm is not".to_owned(), |found| {
-            format!("the token is signed with {found:?}, not")
-        });
+        let found = found.map_or_else(
+            || "the token's algorithm is not".to_owned(),
+            |found| format!("the token is signed with {found:?}, not"),
+        );
         let detail = format!("{found} one of {}", allowed.join(", "));
         Rejected::new(Reason::AlgNotAllowed, detail)
     })?;

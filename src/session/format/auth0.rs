@@ -83,6 +83,13 @@ impl Verify for Auth0 {
         if picked.is_empty() { sent.with_jar(&self.older).picked() } else { picked }
     }
 
+    /// The session's id, or else what tells one ID token from the next: both cookies are
+    /// written again with each answer.
+    fn renewed_id<'s>(&self, session: &'s Value) -> Option<&'s str> {
+        let places = ["/internal/sid", "/sid", "/user/sid", "/id_token/nonce"];
+        places.iter().find_map(|at| session.pointer(at)?.as_str().filter(|id| !id.is_empty()))
+    }
+
     fn is_judged(&self, jar: &CookieNames, name: &[u8]) -> bool {
         jar.reads_cookie(name)
     }
