@@ -52,7 +52,7 @@ pub(super) async fn decide<'p>(
 ) -> Decided<'p> {
     let (plan, rule) = decide::plan(policy, view);
     let verdict = who.verdict(incoming, record, &plan, view).await;
-    let decision = decide::decide(plan, verdict, view);
+    let decision = decide::decide(plan, verdict, who.credential, view);
     let query = match &decision {
         Decision::Issue { token, identity } => {
             who.identity = Some(identity.clone());

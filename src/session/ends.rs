@@ -13,6 +13,7 @@ use crate::document::{At, FromNode};
 use serde_json::Value;
 
 /// The ends that the settings name beside those of the format.
+#[derive(Clone, Debug)]
 pub(super) struct Ends {
     expires_at: Option<Pointer>,
     idle: Option<Span>,
@@ -20,12 +21,14 @@ pub(super) struct Ends {
 }
 
 /// A time in the session, and how much later the session ends.
+#[derive(Clone, Debug)]
 struct Span {
     at: Pointer,
     limit: u64,
 }
 
 /// How old a session may be.
+#[derive(Clone, Debug)]
 enum MaxAge {
     /// Counted from a time in the session.
     Since(Span),

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::base::digest::{Kind, Mark};
 
@@ -20,12 +20,7 @@ pub struct Identity {
 
 impl Identity {
     pub(super) fn new(user_id: String, session: Value, expires_at: Option<u64>) -> Self {
-        Self {
-            mark: Mark::new(Kind::User, &user_id),
-            user_id,
-            session: fitted(session),
-            expires_at,
-        }
+        Self { mark: Mark::new(Kind::User, &user_id), user_id, session, expires_at }
     }
 
     /// For `portcullis token`, which mints offline from a session given on the
@@ -87,17 +82,4 @@ impl fmt::Debug for Identity {
 pub(crate) struct OpenedSession {
     pub session: Value,
     pub expires_at: Option<u64>,
-}
-
-/// The same value without room to grow: sessions are read once and kept long.
-fn fitted(value: Value) -> Value {
-    match value {
-        Value::Array(items) => Value::Array(items.into_iter().map(fitted).collect()),
-        Value::Object(members) => {
-            let mut exact = Map::with_capacity(members.len());
-            exact.extend(members.into_iter().map(|(name, value)| (name, fitted(value))));
-            Value::Object(exact)
-        }
-        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => value,
-    }
 }

@@ -3,11 +3,11 @@
 
 use serde_json::Value;
 
+use super::content::members;
 use super::format::Compiled;
 use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
 use super::settings::Settings;
-use crate::document::shown;
 
 /// Names under which apps keep a user's id, the most usual first.
 const USUAL: [&str; 12] = [
@@ -30,23 +30,6 @@ pub(super) fn no_user(at: &Pointer, session: &Value) -> Rejected {
     let (members, likely) = (members(session), likely_user(session));
     let detail = format!("the session is valid, but has no user at `{at}`; it {members}{likely}");
     Rejected::new(Reason::NoUser, detail)
-}
-
-/// The names of a session's members, so that a wrong `user_id` is easy to mend.
-/// Names only, and only such as are plainly names.
-fn members(session: &Value) -> String {
-    const MAX_NAMES: usize = 12;
-    match session {
-        Value::Object(members) if members.is_empty() => "is empty".to_owned(),
-        Value::Object(members) => {
-            let names: Vec<_> = members.keys().take(MAX_NAMES).map(|name| shown(name)).collect();
-            format!("has {}", names.join(", "))
-        }
-        Value::Array(_) => "is a list".to_owned(),
-        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
-            "is a single value".to_owned()
-        }
-    }
 }
 
 /// Where the session may hold the user's id, as the end of a message; empty if nothing

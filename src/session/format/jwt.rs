@@ -19,6 +19,7 @@ use crate::session::cookie_names::{CookieConventions, CookieNames, SentCookies};
 use crate::session::cookie_pattern::CookiePattern;
 use crate::session::identity::OpenedSession;
 use crate::session::key_settings;
+use crate::session::place_settings::Places;
 use crate::session::pointer::Pointer;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
@@ -63,7 +64,8 @@ pub(super) const KIND: SessionKind = SessionKind {
 };
 
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
-    let carrier = Carrier::from_settings(settings);
+    let carried = Carrier::from_settings(settings);
+    let (carrier, places) = carried?;
     let purpose = TokenPurpose::beside(settings.table().peek("require").as_ref());
     let expected = Expected {
         issuer: settings.get::<OneOrMany<String>>("issuer").map(|list| list.0),
@@ -78,17 +80,35 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let types = settings.get("types").unwrap_or_default();
     let (keys, algorithms) = key_settings::any(settings)?;
     let shared = keys.clone();
-    let (jar, carrier) = carrier?;
     let verifier = Jwt { carrier, purpose, keys, algorithms, types, expected, expiry };
-    let compiled = Compiled::new(jar, verifier);
+    let compiled = Compiled::in_places(places, verifier);
     Some(compiled.with_user_id("/sub").with_keys(Some(shared)))
 }
 
 impl Carrier {
-    fn from_settings(settings: &mut Settings<'_, '_>) -> Option<(CookieNames, Self)> {
+    fn from_settings(settings: &mut Settings<'_, '_>) -> Option<(Self, Places)> {
         let token: Option<Pointer> = settings.get("token");
         let last_user: Option<String> = settings.get("cookie_user");
         let is_split = settings.table().peek("cookies").is_some();
+        let names_cookie = is_split || settings.table().peek("cookie").is_some();
+        let mut carrier = None;
+        let places = Places::read(settings, names_cookie, |settings| {
+            let (jar, own) = Self::of_cookies(settings, is_split, token.clone(), last_user)?;
+            carrier = Some(own);
+            Some(jar)
+        })?;
+        if !names_cookie {
+            settings.table().take("cookies");
+        }
+        Some((carrier.unwrap_or(Self::One(token)), places))
+    }
+
+    fn of_cookies(
+        settings: &mut Settings<'_, '_>,
+        is_split: bool,
+        token: Option<Pointer>,
+        last_user: Option<String>,
+    ) -> Option<(CookieNames, Self)> {
         let jar = settings.jar_of_several(CookieConventions::NODE)?;
         if is_split {
             if token.is_some() || last_user.is_some() {
@@ -116,6 +136,8 @@ impl Carrier {
     /// The token, wherever it is.
     fn token<'r>(&self, sent: SentCookies<'r>) -> Result<Cow<'r, [u8]>, Rejected> {
         let (value, at) = match self {
+            // A header holds the token alone.
+            _ if sent.jar.header().is_some() => return Ok(sent.find()?.value),
             Self::One(at) => (sent.find()?.value, at),
             Self::OfUser(pattern, at) => (pattern.find(sent.cookies)?.1, at),
             Self::Split(names) => return joined(names, sent),
