@@ -46,7 +46,7 @@ pub use rejected::{Reason, Rejected};
 pub(crate) use required_claims::Claims;
 pub use source::SessionReader;
 pub use store::{Cell, Check, Query, Question, Row, StoreAnswer};
-pub(crate) use store::{Engine, StoreSettings};
+pub(crate) use store::{Engine, NaiveTimes, StoreSettings};
 pub(crate) use verdict::none_asked;
 pub(crate) use verdict::{Accepted, Credential, Doubtful, Judged, Unanswered, VerdictBuilder};
 pub use verdict::{Refused, Verdict};
