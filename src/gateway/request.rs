@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 
 use super::forward;
 use super::forwarding::Forwarding;
@@ -165,8 +165,8 @@ async fn issue(
     record.end(Outcome::Issued, issued.origin.as_str());
     let token = &issued.token;
     let mut reply = Reply::new(StatusCode::OK, token.content_type.clone(), token.body.clone());
-    if let Some(cookie) = &token.set_cookie {
-        reply.headers.insert(header::SET_COOKIE, HeaderValue::clone(cookie));
+    for cookie in &token.set_cookies {
+        reply.headers.append(header::SET_COOKIE, cookie.clone());
     }
     push_limit(&mut reply, route, admitted.as_ref());
     Ok(reply)
