@@ -5,11 +5,12 @@
 use std::collections::BTreeSet;
 
 use super::cookie_names::{CookieNames, SentCookies};
-use super::format::SessionKind;
+use super::format::{Compiled, SessionKind};
 use super::identity::Identity;
 use super::rejected::{Reason, Rejected};
 use super::sniff;
 use super::value_notation::{Fit, Sample};
+use crate::base::secret::Secret;
 use crate::base::text::percent_decode;
 use crate::document::{near, shown};
 
@@ -33,6 +34,30 @@ pub(super) struct Refusal<'r> {
     pub is_of_cookie: bool,
     /// What the kind itself advises.
     pub own: Vec<String>,
+}
+
+impl<'r> Refusal<'r> {
+    pub(super) fn new(
+        kind: &'static SessionKind,
+        compiled: &Compiled,
+        (sent, rejected): (SentCookies<'r>, &'r Rejected),
+        secrets: &[Secret],
+    ) -> Self {
+        // Content that a store, or the app, has sent is no fault of the cookie.
+        let is_of_cookie = match compiled.verifier.open(sent, 0) {
+            Ok(_) => false,
+            Err(why) => why.reason == rejected.reason && why.detail == rejected.detail,
+        };
+        Self {
+            kind,
+            sent,
+            rejected,
+            asks_app: compiled.app_url.is_some(),
+            has_store: compiled.store.is_some(),
+            is_of_cookie,
+            own: compiled.verifier.advice(sent, rejected, secrets),
+        }
+    }
 }
 
 /// Likely causes of the refusal, the likeliest first. None is given that cannot help.

@@ -171,21 +171,7 @@ impl SessionReader {
     /// repeats a cookie's value.
     pub fn hints(&self, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
         let sent = self.sent(cookies);
-        let verifier = self.compiled.verifier.as_ref();
-        // Content that a store, or the app, has sent is no fault of the cookie.
-        let is_of_cookie = match verifier.open(sent, 0) {
-            Ok(_) => false,
-            Err(why) => why.reason == rejected.reason && why.detail == rejected.detail,
-        };
-        diagnose::hints(&Refusal {
-            kind: self.kind,
-            sent,
-            rejected,
-            asks_app: self.asked_url().is_some(),
-            has_store: self.store().is_some(),
-            is_of_cookie,
-            own: verifier.advice(sent, rejected, &self.secrets),
-        })
+        diagnose::hints(&Refusal::new(self.kind, &self.compiled, (sent, rejected), &self.secrets))
     }
 
     /// Settings that an accepted session suggests, for an operator.

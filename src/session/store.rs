@@ -114,7 +114,7 @@ pub struct StoreSettings {
 }
 
 /// The time zone in which the app writes a `timestamp` without one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum NaiveTimes {
     /// That of the app's connection, which the database sets: the app lets the database
     /// convert (connect-pg-simple).

@@ -35,7 +35,7 @@ const IS_ZONE: &str = "SELECT (now() AT TIME ZONE $1) IS NOT NULL";
 const NAIVE: &str = "timestamp without time zone";
 
 /// A table as it was when it was first asked.
-pub(super) struct KnownTable {
+pub(in crate::identify::store) struct KnownTable {
     /// Names and types.
     columns: Vec<(String, String)>,
     /// The zone of naive times, if it is not UTC.
