@@ -25,5 +25,6 @@ mod keys;
 mod outage;
 mod replicated;
 mod servers;
+mod time_zones;
 mod topologies;
 mod vectors;
