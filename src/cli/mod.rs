@@ -8,6 +8,7 @@ mod arguments;
 mod check;
 mod demo;
 mod file;
+mod init;
 mod manual;
 mod online;
 mod output;

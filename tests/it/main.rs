@@ -36,6 +36,7 @@ mod framing;
 mod heads;
 mod http2;
 mod id_flood;
+mod init;
 mod issuer;
 mod jwks;
 mod jwt_abuse;
