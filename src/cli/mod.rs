@@ -12,6 +12,7 @@ mod file;
 mod init;
 mod manual;
 mod online;
+mod online_shared;
 mod output;
 mod presets;
 mod run;

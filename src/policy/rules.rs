@@ -39,6 +39,16 @@ pub(crate) struct RequestSettings {
     pub(crate) front: Option<Front>,
 }
 
+/// What `[server]` and `[auth]` say about requests, as opposed to connections.
+#[derive(Default)]
+pub(crate) struct RequestSettings {
+    pub(crate) trusted: Trusted,
+    pub(crate) hosts: Hosts,
+    pub(crate) public_origins: PublicOrigins,
+    pub(crate) limits: Limits,
+    pub(crate) front: Option<Front>,
+}
+
 /// All rules of one configuration.
 pub struct Policy {
     pub sources: Vec<SessionSource>,
@@ -282,14 +292,6 @@ impl Rule {
             Self::Published(_, _, label) => label,
             Self::Route(route) => &route.label,
             Self::Token(token, _) => &token.label,
-        }
-    }
-
-    /// The allowed origin a token is asked for from, if it is another site's.
-    pub(crate) fn origin_of(&self, view: &RequestView<'_>) -> Option<&WebOrigin> {
-        match self {
-            Self::Published(..) | Self::Route(_) => None,
-            Self::Token(token, _) => token.origin(view.origin()?),
         }
     }
 }

@@ -19,6 +19,7 @@ const TABLES: [(&str, &str); 10] = [
     ("members", "members"),
     ("route", "route"),
     ("identity", "identity"),
+    ("shared", "shared"),
     ("revocations", "revocations"),
     ("log", "log"),
     ("session", "session"),
