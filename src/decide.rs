@@ -15,12 +15,15 @@ use crate::request::client::Scheme;
 use crate::request::refusal::{Audience, PLAIN_TEXT, Refusal, Reply};
 use crate::request::rules::{Met, Unfit};
 use crate::request::view::{RequestView, SEC_FETCH_SITE};
-use crate::session::{Identity, Reason, Rejected, Unanswered, Verdict, none_asked};
+use crate::session::{Credential, Identity, Reason, Rejected, Unanswered, Verdict, none_asked};
 
 /// Where a request is going, as far as it can be said without its session.
 pub(crate) enum Plan<'p> {
     /// A preflight, answered here.
     Answer(Reply),
+    /// As the plan inside, if the session comes in a way in which no other site can make
+    /// a browser send it.
+    Deliberate(Box<Self>),
     Forward(RouteSet),
     Issue(&'p Arc<TokenRoute>),
     /// A public document: JWKS or OpenID configuration.
@@ -48,6 +51,7 @@ impl Plan<'_> {
     /// Whether the request goes to the app, or to the upstream that its route names.
     pub(crate) fn forwards(&self) -> bool {
         match self {
+            Self::Deliberate(plan) => plan.forwards(),
             Self::Forward(_) => true,
             Self::Answer(_) | Self::Issue(_) | Self::Publish(_) | Self::Refuse(_) => false,
         }
@@ -58,7 +62,7 @@ impl Plan<'_> {
         match self {
             Self::Answer(_) | Self::Publish(_) | Self::Refuse(_) => false,
             Self::Forward(routes) => routes.session() != SessionRule::Off,
-            Self::Issue(_) => true,
+            Self::Deliberate(_) | Self::Issue(_) => true,
         }
     }
 }
@@ -112,9 +116,19 @@ fn plan_forward<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Op
     let (rule, routes) = (met.all().next(), RouteSet::new(&met, intent));
     // Another site must not spend the key on behalf of a user signed in here.
     if routes.vendor_api().is_some() && is_from_elsewhere(policy, view, &[]) {
-        return (Plan::Refuse(Refusal::CrossSite), rule);
+        return (from_elsewhere(policy, Plan::Forward(routes), view), rule);
     }
     (Plan::Forward(routes), rule)
+}
+
+/// A request from another site is refused before anything is asked about its cookies. A
+/// header that only the client's own code adds has its say first.
+fn from_elsewhere<'p>(policy: &Policy, plan: Plan<'p>, view: &RequestView<'_>) -> Plan<'p> {
+    if policy.may_be_deliberate(view.cookies()) {
+        Plan::Deliberate(Box::new(plan))
+    } else {
+        Plan::Refuse(Refusal::CrossSite)
+    }
 }
 
 fn refuse_unfit(unfit: &Unfit) -> Refusal {
@@ -147,7 +161,7 @@ fn plan_token<'p>(
         return Plan::Refuse(Refusal::MethodNotAllowed(token.allow.clone()));
     }
     if is_from_elsewhere(policy, view, &token.origins) {
-        return Plan::Refuse(Refusal::CrossSite);
+        return from_elsewhere(policy, Plan::Issue(token), view);
     }
     Plan::Issue(token)
 }
@@ -235,10 +249,19 @@ pub(crate) fn cors(reply: &mut Reply, origin: &WebOrigin) {
 pub(crate) fn decide<'p>(
     plan: Plan<'p>,
     verdict: Option<Verdict>,
+    credential: Credential,
     view: &RequestView<'_>,
 ) -> Decision<'p> {
     match plan {
         Plan::Answer(reply) => Decision::Answer(reply, none_asked()),
+        Plan::Deliberate(plan) => match verdict {
+            Some(Verdict::Known(..)) if credential == Credential::Deliberate => {
+                decide(*plan, verdict, credential, view)
+            }
+            Some(Verdict::Known(..)) | None => Decision::Refuse(Refusal::CrossSite, None),
+            Some(Verdict::Nobody(why)) => Decision::Refuse(not_signed_in(&why), Some(why)),
+            Some(Verdict::Unknown(unanswered)) => refuse_unknown(&unanswered),
+        },
         Plan::Publish(what) => Decision::Publish(what),
         Plan::Refuse(refusal) => Decision::Refuse(refusal, None),
         Plan::Issue(token) => match verdict.unwrap_or_else(|| Verdict::Nobody(none_asked())) {

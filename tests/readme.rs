@@ -25,6 +25,8 @@ use pages::{all_blocks, ten_lines, texts};
 
 #[path = "readme/gallery.rs"]
 mod gallery;
+#[path = "readme/gates.rs"]
+mod gates;
 #[path = "readme/links.rs"]
 mod links;
 #[path = "readme/pages.rs"]
@@ -35,7 +37,7 @@ mod reference;
 mod security;
 
 /// Pages whose TOML blocks are parts of a file, which their own tests complete.
-const PARTS: [&str; 2] = [frameworks::PAGE, gallery::PAGE];
+const PARTS: [&str; 3] = [frameworks::PAGE, gallery::PAGE, gates::PAGE];
 const SECRETS: [(&str, &str); 8] = [
     ("ASSERTION_KEY", "only-for-this-test-and-nothing-else-0123456789"),
     ("OPENAI_API_KEY", "sk-only-for-this-test"),

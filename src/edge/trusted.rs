@@ -26,6 +26,11 @@ impl Trusted {
         Self { networks: loopback.into_iter().chain([v6]).flatten().collect(), unix: true }
     }
 
+    /// Whether nobody is trusted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.networks.is_empty() && !self.unix
+    }
+
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address))
     }

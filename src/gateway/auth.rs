@@ -108,6 +108,6 @@ fn told(
 fn passing_cookie(who: &Who, asked: &RequestHeader) -> Option<HeaderValue> {
     let came = asked.headers.get(header::COOKIE)?;
     let mut headers = HeaderMap::from_iter([(header::COOKIE, came.clone())]);
-    who.pass_cookies(&mut headers);
+    who.pass_session(&mut headers);
     headers.remove(header::COOKIE)
 }

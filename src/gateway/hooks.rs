@@ -31,7 +31,7 @@ use super::request::Handled;
 use super::transport_errors::{hung_up, refusal_for};
 use crate::observe::Outcome;
 use crate::policy::Intent;
-use crate::request::headers;
+use crate::request::headers::{self, Passed};
 use crate::request::refusal::Refusal;
 use crate::state::State;
 
@@ -153,13 +153,14 @@ impl ProxyHttp for Gateway {
         let Ctx { incoming, who, forwarding: Some(forwarding), .. } = ctx else { return Ok(()) };
         let mut parts = forward::take_parts(request);
         let headers = &mut parts.headers;
-        who.pass_cookies(headers);
+        who.pass_session(headers);
         if forwarding.routes.intent == Intent::Preflight {
             headers.remove(header::AUTHORIZATION);
             headers.remove(header::COOKIE);
         }
         let upstream = forwarding.upstream.as_ref();
         let passed = upstream.map_or(&[][..], |upstream| &upstream.pass_headers);
+        let passed = Passed { underscored: passed, verified: who.kept_headers() };
         headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed, passed);
         forward::ask_for_tunnel(&session.req_header().headers, incoming.purpose, headers);
         let (client, host) = (&incoming.admitted.client, &incoming.admitted.host);

@@ -197,8 +197,7 @@ impl Incoming {
         let chosen = token.and_then(|token| token.minter.statuses().of(code));
         let mut reply = refusal.reply_as(chosen.unwrap_or_else(|| refusal.status()), audience);
         if let Code::NotSignedIn | Code::SessionExpired = code {
-            let source = self.policy.sources.first();
-            reply.challenge(source.map_or("", |source| source.cookie_name()));
+            reply.challenge(&self.policy.challenge);
         }
         reply
     }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 
 use super::forward;
 use super::forwarding::Forwarding;
@@ -64,7 +64,7 @@ pub(super) async fn decide_planned<'p>(
     (plan, rule): (Plan<'p>, Option<&'p Rule>),
 ) -> Decided<'p> {
     let verdict = who.verdict(incoming, record, &plan, view).await;
-    let decision = decide::decide(plan, verdict, view);
+    let decision = decide::decide(plan, verdict, who.credential, view);
     let query = match &decision {
         Decision::Issue { token, identity } => {
             who.identity = Some(identity.clone());
@@ -178,8 +178,8 @@ async fn issue(
     record.end(Outcome::Issued, issued.origin.as_str());
     let token = &issued.token;
     let mut reply = Reply::new(StatusCode::OK, token.content_type.clone(), token.body.clone());
-    if let Some(cookie) = &token.set_cookie {
-        reply.headers.insert(header::SET_COOKIE, HeaderValue::clone(cookie));
+    for cookie in &token.set_cookies {
+        reply.headers.append(header::SET_COOKIE, cookie.clone());
     }
     push_limit(&mut reply, route, admitted.as_ref());
     Ok(reply)

@@ -26,6 +26,7 @@ use crate::request::hosts::Hosts;
 use crate::request::path::PathPattern;
 use crate::request::rules::{Asked, Home, Met, Rules, Unfit};
 use crate::request::view::{Limits, RequestView};
+use crate::session::{Accepted, Cookies, Credential, HeaderPlace, OwnedCookies};
 use crate::upstream::Upstream;
 
 /// What `[server]` and `[auth]` say about requests, as opposed to connections.
@@ -41,6 +42,8 @@ pub(crate) struct RequestSettings {
 /// All rules of one configuration.
 pub struct Policy {
     pub sources: Vec<SessionSource>,
+    /// `WWW-Authenticate` of a request without a session.
+    pub challenge: String,
     pub tokens: Vec<Arc<TokenRoute>>,
     /// The paths that the gateway answers itself: those of tokens, then published documents.
     own: Vec<Rule>,
@@ -137,8 +140,11 @@ impl Policy {
             Some(Rule::Published(what, PathPattern::parse(&path)?, label))
         }));
         let routes = routes.into_iter().map(|route| Rule::Route(Arc::new(route))).collect();
+        let sources = sources?;
+        session::check_trusted(top, &sources, &trusted);
         Some(Self {
-            sources: sources?,
+            challenge: session::challenge(&sources),
+            sources,
             tokens,
             own,
             routes: Rules::new(routes),
@@ -164,6 +170,27 @@ impl Policy {
     /// Whether requests are forwarded at all.
     pub(crate) fn forwards(&self) -> bool {
         !self.upstreams.is_empty()
+    }
+
+    /// Whether the request may come with a session that its client's own code has added.
+    pub(crate) fn may_be_deliberate(&self, cookies: Cookies<'_>) -> bool {
+        let reads = |source: &SessionSource| source.header().is_some_and(|it| it.is_of_client());
+        self.sources.iter().any(|source| reads(source) && source.was_sent(cookies))
+    }
+
+    /// A copy of what a request sent for its session.
+    pub(crate) fn copied(&self, cookies: Cookies<'_>) -> OwnedCookies {
+        let headers = self.sources.iter().filter_map(|source| source.header());
+        cookies.to_owned(headers.flat_map(HeaderPlace::names))
+    }
+
+    /// Whether one of the sessions that were accepted came like that.
+    pub(crate) fn credential(&self, accepted: Accepted) -> Credential {
+        let mut sources = self.sources.iter().enumerate();
+        let is_deliberate = sources.any(|(index, source)| {
+            accepted.contains(index) && source.header().is_some_and(|it| it.is_of_client())
+        });
+        if is_deliberate { Credential::Deliberate } else { Credential::Ambient }
     }
 
     /// The upstreams that are not vendor APIs.

@@ -17,6 +17,15 @@ use crate::request::untrusted;
 #[derive(Clone, Debug, Default)]
 pub struct ReservedHeaders(Vec<String>);
 
+/// Headers that reach the app although their names are such that most do not.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Passed<'p> {
+    /// Names with `_` that the app wants.
+    pub underscored: &'p [HeaderName],
+    /// Those that hold a session which was verified.
+    pub verified: &'p [HeaderName],
+}
+
 /// Room for the six headers that are always set and a few verified ones.
 const USUAL_ADDITIONS: usize = 10;
 
@@ -34,9 +43,12 @@ impl ReservedHeaders {
     }
 
     /// Whether a client's header of this name must not reach the app. Names in a
-    /// map are in lower case; `passed` are names with `_` that the app wants.
-    fn claims(&self, name: &HeaderName, passed: &[HeaderName]) -> bool {
-        let is_passed = passed.contains(name);
+    /// map are in lower case.
+    fn claims(&self, name: &HeaderName, passed: Passed<'_>) -> bool {
+        if passed.verified.contains(name) {
+            return self.sets(name.as_str());
+        }
+        let is_passed = passed.underscored.contains(name);
         let name = name.as_str();
         if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             return self.claims_folded(name);
@@ -54,7 +66,11 @@ impl ReservedHeaders {
     }
 
     fn claims_folded(&self, name: &str) -> bool {
-        untrusted::is_untrusted(name) || self.0.iter().any(|managed| managed == name)
+        untrusted::is_untrusted(name) || self.sets(name)
+    }
+
+    fn sets(&self, name: &str) -> bool {
+        self.0.iter().any(|managed| managed == name)
     }
 }
 
@@ -88,7 +104,7 @@ pub(crate) fn strip_untrusted(
     headers: &mut HeaderMap,
     trace: &Trace,
     managed: &ReservedHeaders,
-    passed: &[HeaderName],
+    passed: Passed<'_>,
 ) {
     let claimed = headers.keys().filter(|name| managed.claims(name, passed));
     let claimed: Vec<HeaderName> = claimed.cloned().collect();
@@ -234,7 +250,7 @@ mod tests {
             "Host.",
         ] {
             let name: HeaderName = name.parse().unwrap();
-            assert!(managed().claims(&name, &[]), "{name}");
+            assert!(managed().claims(&name, Passed::default()), "{name}");
         }
         for name in [
             "accept",
@@ -252,7 +268,7 @@ mod tests {
             "x-middleware-prefetch",
             "x-middleware-preflight",
         ] {
-            assert!(!managed().claims(&HeaderName::from_static(name), &[]), "{name}");
+            assert!(!managed().claims(&HeaderName::from_static(name), Passed::default()), "{name}");
         }
     }
 
@@ -260,7 +276,8 @@ mod tests {
     fn a_name_with_an_underscore_passes_if_it_is_allowed_and_spells_no_reserved_one() {
         let names = ["api_key", "x_auth_user", "x_forwarded_for", "other_key"];
         let names = names.map(HeaderName::from_static);
-        let claimed = |name: &HeaderName| managed().claims(name, &names[..3]);
+        let passed = Passed { underscored: &names[..3], verified: &[] };
+        let claimed = |name: &HeaderName| managed().claims(name, passed);
         assert_eq!(names.each_ref().map(claimed), [false, true, true, true]);
     }
 
@@ -279,7 +296,7 @@ mod tests {
         let context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         headers.insert(TRACEPARENT, HeaderValue::from_static(context));
         trace.adopt(&headers, false);
-        strip_untrusted(&mut headers, &trace, &managed(), &[]);
+        strip_untrusted(&mut headers, &trace, &managed(), Passed::default());
         set_forwarding_headers(&mut headers, &client, "app.example", &trace, std::iter::empty());
         let told: Vec<_> =
             headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
@@ -306,7 +323,7 @@ mod tests {
             Client { address: None, scheme: Scheme::Http, hops: Vec::new(), via_trusted: false };
         let mut trace = Trace::new();
         trace.adopt(&headers, false);
-        strip_untrusted(&mut headers, &trace, &managed(), &[]);
+        strip_untrusted(&mut headers, &trace, &managed(), Passed::default());
         set_forwarding_headers(&mut headers, &client, "", &trace, std::iter::empty());
         assert!(!headers.contains_key(TRACESTATE));
         assert_eq!(headers.get(TRACEPARENT), trace.made_traceparent().as_ref());

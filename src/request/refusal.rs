@@ -273,11 +273,11 @@ impl Reply {
         }
     }
 
-    /// Says which cookie would sign in. A challenge belongs to 401 alone (RFC 9110
-    /// section 11.6.1).
-    pub fn challenge(&mut self, cookie: &str) {
+    /// Says which cookie or header would sign in. A challenge belongs to 401 alone (RFC
+    /// 9110 section 11.6.1).
+    pub fn challenge(&mut self, challenge: &str) {
         if self.status == StatusCode::UNAUTHORIZED {
-            self.push(header::WWW_AUTHENTICATE, &format!("Cookie cookie-name=\"{cookie}\""));
+            self.push(header::WWW_AUTHENTICATE, challenge);
         }
     }
 
@@ -353,7 +353,7 @@ mod tests {
     fn only_a_401_names_the_cookie_that_would_sign_in() {
         let challenged = |status| {
             let mut reply = Refusal::NotSignedIn.reply_as(status, Audience::Script);
-            reply.challenge("sid");
+            reply.challenge("Cookie cookie-name=\"sid\"");
             field(&reply, "www-authenticate")
         };
         let expected = "Cookie cookie-name=\"sid\"";

@@ -14,7 +14,7 @@ use crate::base::host::is_host;
 use crate::request::client::Client;
 use crate::request::path;
 use crate::request::refusal::{Audience, Part, Refusal};
-use crate::session::Cookies;
+use crate::session::{Cookies, SentHeaders};
 
 /// Fetch metadata (W3C), which the `http` crate does not name.
 pub(crate) static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -331,7 +331,8 @@ pub struct RequestView<'a> {
 
 impl<'a> RequestView<'a> {
     pub fn cookies(&self) -> Cookies<'a> {
-        Cookies::new(self.cookies_field())
+        let headers = SentHeaders::new(self.headers, self.client.via_trusted);
+        Cookies::new(self.cookies_field()).with_headers(headers)
     }
 
     /// The `Cookie` field as it came; empty if none did.

@@ -20,6 +20,7 @@ mod admin_door;
 mod addresses;
 mod assertion;
 mod audit;
+mod bearer;
 mod cache;
 mod check;
 mod command_line;

@@ -46,7 +46,7 @@ impl StoreConnections {
         query: &Query,
     ) -> Result<Option<StoreAnswer>, StoreError> {
         match query {
-            Query::App { .. } => Ok(None),
+            Query::App { .. } | Query::Key { .. } => Ok(None),
             Query::File { name } => {
                 let Some(folder) = store.path.clone() else { return Ok(None) };
                 let name = name.clone();
