@@ -16,6 +16,7 @@ use pingora::{ErrorSource, ErrorType};
 use super::app_answer;
 use super::app_deadline::AppDeadline;
 use super::auth;
+use super::auth_grpc;
 use super::connection::Connection;
 use super::context::Ctx;
 use super::forward;
@@ -82,6 +83,10 @@ impl ProxyHttp for Gateway {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Ctx>) -> Result<bool> {
         let handled = match self.asks {
             Asks::Client => handle::admit(session, ctx).await?,
+            Asks::Front if auth_grpc::is_check(session) => {
+                auth_grpc::serve(session, ctx).await?;
+                return Ok(true);
+            }
             Asks::Front => Handled::Reply(auth::answer(session, ctx).await),
         };
         match handled {

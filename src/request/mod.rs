@@ -4,6 +4,7 @@
 pub(crate) mod address_text;
 pub(crate) mod client;
 pub(crate) mod code;
+pub(crate) mod ext_authz;
 pub(crate) mod forwarded;
 pub(crate) mod headers;
 pub(crate) mod hosts;
