@@ -43,8 +43,6 @@ pub struct State {
     pub outbound: Outbound,
     /// Published keys that are no longer in the settings.
     pub retired: Retired,
-    /// Longest time an idle client connection is kept, in seconds.
-    pub idle_seconds: u64,
     /// Which open tunnels and streams end with their session.
     pub end_streams: EndStreams,
     /// What replicas share, with its settings.
@@ -57,7 +55,7 @@ pub struct State {
 
 impl State {
     pub fn new(config: Config, clock: Clock, access: AccessLog, audit: AuditLog) -> Self {
-        let Config { server, log, revocations, shared, edge, policy, warnings: _ } = config;
+        let Config { server: _, log, revocations, shared, edge, policy, warnings: _ } = config;
         let background = Background::start();
         let runtime = background.handle();
         let telemetry = Arc::new(Telemetry::new(access, audit, log.user));
@@ -76,7 +74,6 @@ impl State {
             outbound,
             retired: Retired::default(),
             end_streams: revocations.end_streams,
-            idle_seconds: server.idle_timeout.as_secs().max(1),
             ready: AtomicBool::new(true),
             shared: Lock::new(None),
             shared_counts: Arc::default(),

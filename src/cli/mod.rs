@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod explain;
 mod file;
+mod init;
 mod manual;
 mod online;
 mod online_shared;

@@ -6,6 +6,7 @@ mod file;
 mod listen;
 mod log;
 mod revocations;
+mod route_warnings;
 mod server;
 mod server_table;
 mod shared;

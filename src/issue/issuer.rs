@@ -86,6 +86,36 @@ impl Issuer {
         })
     }
 
+    /// Takes one from each allowance, or nothing from any of them; each has the label of
+    /// its rule. Over replicas each limit is a key of its own, perhaps on a server of its
+    /// own: one that is known to be used up refuses before anything is taken.
+    pub(crate) async fn admit_all(
+        &self,
+        wanted: &[(&str, &Limit)],
+        whose: Mark,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        if let [(label, limit)] = wanted {
+            return self.admit(label, limit, whose, now).await.map(|_| ());
+        }
+        if self.shared.load().is_some() {
+            for (label, limit) in wanted {
+                self.look(label, limit, whose, now)?;
+            }
+            for (label, limit) in wanted {
+                self.admit(label, limit, whose, now).await?;
+            }
+            return Ok(());
+        }
+        let buckets: Vec<_> =
+            wanted.iter().map(|(_, limit)| (*limit, limit.bucket(whose))).collect();
+        self.limits.take_all(&buckets, now).map_err(|(index, exceeded)| {
+            let Some((label, limit)) = wanted.get(index) else { return Refusal::Unavailable };
+            self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
+            Refusal::too_many(limit, &exceeded)
+        })
+    }
+
     /// Counts over all replicas from now on, or in this process alone.
     pub(crate) fn share_limits(&self, shared: Option<SharedLimits>) {
         self.shared.store(shared.map(Arc::new));
@@ -121,7 +151,9 @@ impl Issuer {
         let inputs = inputs.map_err(|error| logged(&error, route))?;
         let grant = match route.minter.grant() {
             Some(hook) => {
-                self.look(route, identity, now)?;
+                if let Some(limit) = &route.limit {
+                    self.look(&route.label, limit, identity.mark(), now)?;
+                }
                 let subject = Subject { identity, inputs: &inputs, grant: &Value::Null };
                 let url = hook.url(&subject).map_err(|error| logged(&error, route))?;
                 Box::pin(self.remote.grant(&route.name, (hook, &url), forwarded)).await?
@@ -131,16 +163,15 @@ impl Issuer {
         Ok(Request { identity, inputs, grant, freshness, now })
     }
 
-    /// Whether the user's allowance has something left; takes nothing.
-    fn look(&self, route: &TokenRoute, identity: &Identity, now: Now) -> Result<(), Refusal> {
-        let Some(limit) = &route.limit else { return Ok(()) };
-        let bucket = limit.bucket(identity.mark());
+    /// Whether an allowance has something left; takes nothing.
+    fn look(&self, label: &str, limit: &Limit, whose: Mark, now: Now) -> Result<(), Refusal> {
+        let bucket = limit.bucket(whose);
         let looked = match &*self.shared.load() {
             None => self.limits.look(limit, bucket, now),
             Some(shared) => shared.look(limit, bucket, now),
         };
         looked.map_err(|exceeded| {
-            self.telemetry.emit(Event::Request(RequestEvent::Limited { route: &route.label }));
+            self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
             Refusal::too_many(limit, &exceeded)
         })
     }

@@ -7,7 +7,7 @@
 //! needed, newcomers share one bucket per limit: that slows newcomers down and never
 //! gives a known user a fresh allowance.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
@@ -66,6 +66,40 @@ impl Limits {
         let mut shard = shard.lock();
         let arrivals = shard.bucket(key, limit, self.per_shard, now);
         limit.take(arrivals, now)
+    }
+
+    /// Takes one from each bucket, or nothing from any: all of them are locked at once,
+    /// always in the same order. Of those that refuse, the one with the longest wait is
+    /// told, by its place in `wanted`.
+    pub(crate) fn take_all(
+        &self,
+        wanted: &[(&Limit, BucketKey)],
+        now: Now,
+    ) -> Result<(), (usize, Exceeded)> {
+        let now = nanoseconds(now);
+        let shards: BTreeSet<usize> = wanted.iter().map(|(_, key)| key.shard::<SHARDS>()).collect();
+        let lock = |index: usize| Some((index, self.shards.get(index)?.lock()));
+        let mut shards: BTreeMap<usize, _> = shards.into_iter().filter_map(lock).collect();
+        // Two limits of one name share a bucket, so a place is taken before the next look.
+        let mut before: Vec<(BucketKey, &Limit, Arrivals)> = Vec::with_capacity(wanted.len());
+        let mut refused: Option<(usize, Exceeded)> = None;
+        for (index, &(limit, key)) in wanted.iter().enumerate() {
+            let Some(shard) = shards.get_mut(&key.shard::<SHARDS>()) else { continue };
+            let arrivals = shard.bucket(key, limit, self.per_shard, now);
+            before.push((key, limit, *arrivals));
+            if let Err(exceeded) = limit.take(arrivals, now)
+                && refused.is_none_or(|(_, known)| known.retry_after < exceeded.retry_after)
+            {
+                refused = Some((index, exceeded));
+            }
+        }
+        let Some(refused) = refused else { return Ok(()) };
+        for (key, limit, arrivals) in before.into_iter().rev() {
+            if let Some(shard) = shards.get_mut(&key.shard::<SHARDS>()) {
+                *shard.bucket(key, limit, self.per_shard, now) = arrivals;
+            }
+        }
+        Err(refused)
     }
 
     /// The buckets that are not full, for the process that takes over.
@@ -272,6 +306,53 @@ mod tests {
         assert!(limits.take(&limit, key, at(1_000)).is_ok(), "the minute still had one");
         let refused = limits.take(&limit, key, at(2_000)).unwrap_err();
         assert_eq!(refused.retry_after, Duration::from_secs(18));
+    }
+
+    #[test]
+    fn a_request_refused_by_one_limit_takes_nothing_from_the_others() {
+        let limits = Limits::default();
+        let named = |name: &str, rate: &str| Limit::new(name, &[units::rate(rate).unwrap()]);
+        let (wide, narrow) = (named("wide", "4/minute"), named("narrow", "1/minute"));
+        let twin = named("wide", "2/minute");
+        let of = |limit: &Limit| limit.bucket(user("u1"));
+        let all = [(&wide, of(&wide)), (&narrow, of(&narrow))];
+        let reversed = [(&narrow, of(&narrow)), (&wide, of(&wide))];
+        assert_eq!(limits.take_all(&all, at(0)), Ok(()));
+        for _ in 0..100 {
+            let (index, refused) = limits.take_all(&all, at(0)).unwrap_err();
+            assert_eq!((index, refused.retry_after), (1, Duration::from_secs(60)));
+            assert_eq!(limits.take_all(&reversed, at(0)).unwrap_err().0, 0);
+        }
+        assert!(limits.take_all(&[(&wide, of(&wide)), (&wide, of(&wide))], at(0)).is_ok());
+        let both = [(&wide, of(&wide)), (&twin, of(&twin))];
+        assert!(limits.take_all(&both, at(0)).is_err(), "one was left, two are wanted");
+        assert!(limits.take(&wide, of(&wide), at(0)).is_ok(), "and it is still there");
+        assert!(limits.take(&wide, of(&wide), at(0)).is_err());
+        assert_eq!(limits.take_all(&[], at(0)), Ok(()));
+    }
+
+    #[test]
+    fn several_limits_taken_at_once_are_exact_in_parallel() {
+        let limits = Arc::new(Limits::default());
+        let names = ["a", "b", "c"];
+        let of_each = |rate: &str| {
+            let of = |name: &&str| Limit::new(name, &[units::rate(rate).unwrap()]);
+            names.iter().map(of).collect::<Vec<_>>()
+        };
+        let threads: Vec<_> = (0..6)
+            .map(|turn| {
+                let (limits, all) = (limits.clone(), of_each("30/minute"));
+                std::thread::spawn(move || {
+                    let mut all: Vec<_> =
+                        all.iter().map(|limit| (limit, limit.bucket(user("u1")))).collect();
+                    all.rotate_left(turn % 3);
+                    (0..50).filter(|_| limits.take_all(&all[..2], at(0)).is_ok()).count()
+                })
+            })
+            .collect();
+        let admitted: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+        // Each takes two of the three, so 90 places are enough for 45 at the most.
+        assert!((30..=45).contains(&admitted), "{admitted}");
     }
 
     #[test]

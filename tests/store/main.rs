@@ -27,5 +27,6 @@ mod outage;
 mod replicated;
 mod servers;
 mod shared;
+mod time_zones;
 mod topologies;
 mod vectors;

@@ -199,7 +199,7 @@ impl Revoked {
             }
             let is_over = self.check(source, cookies, &sent, began).is_err();
             if is_over && sent.user_id() == renewed.user_id() {
-                self.note(What::SessionRevoked, new, began);
+                self.note(self.as_ended(&old, Some(sent.user_id())), new, began);
                 return;
             }
         }
@@ -228,19 +228,28 @@ impl Revoked {
         if old == Some(new) {
             return;
         }
-        if old.is_some_and(|old| self.check_mark(&old).is_err()) {
-            self.note(What::SessionRevoked, new, began);
+        if let Some(old) = old.filter(|old| self.check_mark(old).is_err()) {
+            self.note(self.as_ended(&old, None), new, began);
         } else if came == CameWith::NoDoubt && self.tables.users.entry_count() > 0 {
             let begun = SignIn { at_ms: began.unix_ms(), is_told: false };
             self.tables.signed_in.insert(new, begun);
         }
     }
 
+    /// How the renewal of a session ends that has ended meanwhile itself.
+    fn as_ended(&self, mark: &Digest, user_id: Option<&str>) -> What {
+        let is_users = user_id.is_some_and(|id| self.tables.users.contains_key(&user_mark(id)));
+        match self.tables.ended_by(mark) {
+            Some(RevokedBy::App) if !is_users => What::SessionSignedOut,
+            Some(RevokedBy::App | RevokedBy::Operator) | None => What::SessionRevoked,
+        }
+    }
+
     /// Only for requests that began after the sign-out: an earlier one's answer may still
     /// set the cookie of the session that ended meanwhile.
     fn readmit(&self, mark: &Digest, began: Now) {
-        let ended = self.tables.sessions.get(mark);
-        if ended.is_some_and(|ended| ended.by == RevokedBy::App && ended.learned < began.ticks()) {
+        let ended = self.tables.signed_out.get(mark);
+        if ended.is_some_and(|ended| ended.learned < began.ticks()) {
             self.note(What::SessionReadmitted, *mark, began);
         }
     }
@@ -319,7 +328,7 @@ impl Revoked {
     }
 
     fn check_mark(&self, mark: &Digest) -> Result<(), Rejected> {
-        if self.tables.sessions.contains_key(mark) {
+        if self.tables.ended_by(mark).is_some() {
             return Err(Rejected::new(Reason::SignedOut, "the session was signed out"));
         }
         Ok(())
