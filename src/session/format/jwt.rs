@@ -64,8 +64,9 @@ pub(super) const KIND: SessionKind = SessionKind {
 };
 
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
+    // Read whole before anything is given up, so that one wrong value makes no other key
+    // unknown.
     let carried = Carrier::from_settings(settings);
-    let (carrier, places) = carried?;
     let purpose = TokenPurpose::beside(settings.table().peek("require").as_ref());
     let expected = Expected {
         issuer: settings.get::<OneOrMany<String>>("issuer").map(|list| list.0),
@@ -78,7 +79,9 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
         Some(true) | None => Expiry::Required,
     };
     let types = settings.get("types").unwrap_or_default();
-    let (keys, algorithms) = key_settings::any(settings)?;
+    let keys = key_settings::any(settings);
+    let (carrier, places) = carried?;
+    let (keys, algorithms) = keys?;
     let shared = keys.clone();
     let verifier = Jwt { carrier, purpose, keys, algorithms, types, expected, expiry };
     let compiled = Compiled::in_places(places, verifier);
