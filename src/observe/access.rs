@@ -7,19 +7,19 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
 use super::escape::{escape, escape_word};
 use super::event::{Event, Line, RequestEvent};
+use super::shard::{SHARDS, shard_of_thread};
 use crate::base::calendar::push_rfc3339;
 use crate::base::lock::Lock;
 use crate::base::text;
 use crate::config::Format;
 
-const SHARDS: usize = 8;
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 /// A shard is flushed when it holds this much.
 const FLUSH_AT: usize = 64 * 1024;
@@ -101,7 +101,7 @@ impl AccessLog {
                 | RequestEvent::Refused { .. },
             )
             | Event::Connection(_)
-            | Event::Reloaded(_)
+            | Event::Reloaded { .. }
             | Event::Session(_)
             | Event::Token(_)
             | Event::Upstream(_) => {}
@@ -180,15 +180,6 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.flush();
     }
-}
-
-/// Each thread takes the next shard and keeps it.
-fn shard_of_thread() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static SHARD: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
-    }
-    SHARD.with(|shard| *shard)
 }
 
 impl Stamp {
@@ -305,6 +296,7 @@ mod tests {
         source: "next-auth",
         outcome: Outcome::Issued,
         reason: "cached",
+        code: None,
         status: 200,
         took: Duration::from_micros(1_234),
     };

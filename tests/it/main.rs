@@ -60,6 +60,7 @@ mod session;
 mod sign_out;
 mod slow;
 mod spelling;
+mod status;
 mod statuses;
 mod streaming;
 mod tls;
