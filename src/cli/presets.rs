@@ -8,7 +8,10 @@ use crate::mint::Presets;
 pub(super) fn presets(name: Option<&str>) -> ExitCode {
     let presets = Presets::builtin();
     let Some(name) = name else {
-        presets.names().for_each(print);
+        let width = presets.names().map(str::len).max().unwrap_or_default();
+        for (name, checked) in presets.checked() {
+            print(format_args!("{name:width$}  {checked}"));
+        }
         return ExitCode::SUCCESS;
     };
     match Presets::text(name) {

@@ -138,7 +138,7 @@ impl Offline {
         let subject = Subject { identity: &self.identity, inputs: &inputs, grant: &self.grant };
         match route.minter.mint(&subject, self.now) {
             Ok(Minting::Ready(token)) => Ok(token),
-            Ok(Minting::Call(_)) => Err(Refused {
+            Ok(Minting::Call(_) | Minting::First(_)) => Err(Refused {
                 code: "unavailable",
                 detail: "this token comes from a remote issuer, which is not asked offline"
                     .to_owned(),

@@ -9,6 +9,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr;
 
 use crate::base::text;
+use crate::request::address_text;
 use crate::request::client::Client;
 use crate::request::trace::{TRACEPARENT, TRACESTATE, Trace};
 use crate::request::untrusted;
@@ -16,6 +17,15 @@ use crate::request::untrusted;
 /// The header names that the configuration sets, folded.
 #[derive(Clone, Debug, Default)]
 pub struct ReservedHeaders(Vec<String>);
+
+/// Headers that reach the app although their names are such that most do not.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Passed<'p> {
+    /// Names that the app wants all the same.
+    pub named: &'p [HeaderName],
+    /// Those that hold a session which was verified.
+    pub verified: &'p [HeaderName],
+}
 
 /// Room for the six headers that are always set and a few verified ones.
 const USUAL_ADDITIONS: usize = 10;
@@ -34,12 +44,16 @@ impl ReservedHeaders {
     }
 
     /// Whether a client's header of this name must not reach the app. Names in a
-    /// map are in lower case; `passed` are names with `_` that the app wants.
-    fn claims(&self, name: &HeaderName, passed: &[HeaderName]) -> bool {
-        let is_passed = passed.contains(name);
+    /// map are in lower case.
+    fn claims(&self, name: &HeaderName, passed: Passed<'_>) -> bool {
+        if passed.verified.contains(name) {
+            return self.sets(name.as_str());
+        }
+        let is_passed = passed.named.contains(name);
         let name = name.as_str();
         if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return self.claims_folded(name);
+            let may_pass = is_passed && untrusted::is_description(name);
+            return if may_pass { self.sets(name) } else { self.claims_folded(name) };
         }
         // Apps that fold `_` into `-` would see the header twice; browsers send none.
         if memchr(b'_', name.as_bytes()).is_some() {
@@ -54,13 +68,35 @@ impl ReservedHeaders {
     }
 
     fn claims_folded(&self, name: &str) -> bool {
-        untrusted::is_untrusted(name) || self.0.iter().any(|managed| managed == name)
+        untrusted::is_untrusted(name) || self.sets(name)
     }
+
+    fn sets(&self, name: &str) -> bool {
+        self.0.iter().any(|managed| managed == name)
+    }
+}
+
+/// What is removed from a forwarded request and what no front replaces: other spellings of
+/// headers that the gateway or a proxy sets, and those that change the method, the path or
+/// the host.
+pub(crate) fn foreign_words(headers: &HeaderMap, managed: &ReservedHeaders) -> Vec<HeaderName> {
+    let is_foreign = |name: &&HeaderName| {
+        let text = name.as_str();
+        let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if is_plain { untrusted::is_override(text) } else { managed.claims_spelled(text) }
+    };
+    headers.keys().filter(is_foreign).cloned().collect()
 }
 
 /// Whether a header of this name, in any spelling, is removed whatever the settings are.
 pub(crate) fn is_always_removed(name: &HeaderName) -> bool {
     ReservedHeaders::default().claims_spelled(name.as_str())
+}
+
+/// Whether a header of this name is removed unless an upstream names it in `pass_headers`.
+pub(crate) fn may_be_passed(name: &HeaderName) -> bool {
+    let has_underscore = name.as_str().contains('_') && !is_always_removed(name);
+    has_underscore || untrusted::is_description(name.as_str())
 }
 
 /// One spelling: lower case, with `-` for each character that is not a letter or
@@ -76,15 +112,15 @@ pub(crate) fn strip_untrusted(
     headers: &mut HeaderMap,
     trace: &Trace,
     managed: &ReservedHeaders,
-    passed: &[HeaderName],
+    passed: Passed<'_>,
 ) {
-    let claimed = headers.keys().filter(|name| managed.claims(name, passed));
+    let is_new = trace.is_new();
+    let claimed = headers
+        .keys()
+        .filter(|name| managed.claims(name, passed) || (is_new && **name == TRACESTATE));
     let claimed: Vec<HeaderName> = claimed.cloned().collect();
     for name in &claimed {
         headers.remove(name);
-    }
-    if trace.made_traceparent().is_some() {
-        headers.remove(TRACESTATE);
     }
 }
 
@@ -99,17 +135,25 @@ pub(crate) fn set_forwarding_headers(
 ) {
     headers.reserve(USUAL_ADDITIONS);
     if let Some(address) = client.address {
-        let mut chain = String::with_capacity(40);
-        text::push_address(&mut chain, address);
-        set(headers, X_REAL_IP, &chain);
-        for &hop in &client.hops {
-            chain.push_str(", ");
-            text::push_address(&mut chain, hop);
+        let text = address_text::of(address);
+        headers.insert(X_REAL_IP, text.clone());
+        if client.hops.is_empty() {
+            headers.insert(X_FORWARDED_FOR, text);
+        } else {
+            let mut chain = String::with_capacity(40);
+            text::push_address(&mut chain, address);
+            for &hop in &client.hops {
+                chain.push_str(", ");
+                text::push_address(&mut chain, hop);
+            }
+            set(headers, X_FORWARDED_FOR, &chain);
         }
-        set(headers, X_FORWARDED_FOR, &chain);
     }
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme.as_str()));
-    if !host.is_empty() {
+    let own = headers.get(header::HOST).filter(|own| own.as_bytes() == host.as_bytes());
+    if let Some(own) = own.cloned() {
+        headers.insert(X_FORWARDED_HOST, own);
+    } else if !host.is_empty() {
         set(headers, X_FORWARDED_HOST, host);
     }
     let (name, id) = trace.request_id_field();
@@ -126,6 +170,26 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
+}
+
+/// Leaves the headers that a browser sends with a preflight, which holds no credential of
+/// any kind (Fetch standard, "CORS-preflight fetch"): an app may take any other header for
+/// one.
+pub(crate) fn keep_what_a_preflight_says(headers: &mut HeaderMap) {
+    let others = headers.keys().filter(|name| !is_of_preflight(name)).cloned();
+    for name in others.collect::<Vec<_>>() {
+        headers.remove(name);
+    }
+}
+
+fn is_of_preflight(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    ["accept", "cache-control", "content-length", "dnt", "host", "origin", "pragma", "priority"]
+        .contains(&name)
+        || ["referer", "save-data", "transfer-encoding", "user-agent"].contains(&name)
+        || ["accept-", "access-control-request-", "sec-ch-", "sec-fetch-", "sec-gpc"]
+            .iter()
+            .any(|start| name.starts_with(start))
 }
 
 /// Headers that describe a request to whoever it is for, and frame it.
@@ -222,7 +286,7 @@ mod tests {
             "Host.",
         ] {
             let name: HeaderName = name.parse().unwrap();
-            assert!(managed().claims(&name, &[]), "{name}");
+            assert!(managed().claims(&name, Passed::default()), "{name}");
         }
         for name in [
             "accept",
@@ -240,7 +304,7 @@ mod tests {
             "x-middleware-prefetch",
             "x-middleware-preflight",
         ] {
-            assert!(!managed().claims(&HeaderName::from_static(name), &[]), "{name}");
+            assert!(!managed().claims(&HeaderName::from_static(name), Passed::default()), "{name}");
         }
     }
 
@@ -248,7 +312,8 @@ mod tests {
     fn a_name_with_an_underscore_passes_if_it_is_allowed_and_spells_no_reserved_one() {
         let names = ["api_key", "x_auth_user", "x_forwarded_for", "other_key"];
         let names = names.map(HeaderName::from_static);
-        let claimed = |name: &HeaderName| managed().claims(name, &names[..3]);
+        let passed = Passed { named: &names[..3], verified: &[] };
+        let claimed = |name: &HeaderName| managed().claims(name, passed);
         assert_eq!(names.each_ref().map(claimed), [false, true, true, true]);
     }
 
@@ -267,7 +332,7 @@ mod tests {
         let context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         headers.insert(TRACEPARENT, HeaderValue::from_static(context));
         trace.adopt(&headers, false);
-        strip_untrusted(&mut headers, &trace, &managed(), &[]);
+        strip_untrusted(&mut headers, &trace, &managed(), Passed::default());
         set_forwarding_headers(&mut headers, &client, "app.example", &trace, std::iter::empty());
         let told: Vec<_> =
             headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
@@ -294,7 +359,7 @@ mod tests {
             Client { address: None, scheme: Scheme::Http, hops: Vec::new(), via_trusted: false };
         let mut trace = Trace::new();
         trace.adopt(&headers, false);
-        strip_untrusted(&mut headers, &trace, &managed(), &[]);
+        strip_untrusted(&mut headers, &trace, &managed(), Passed::default());
         set_forwarding_headers(&mut headers, &client, "", &trace, std::iter::empty());
         assert!(!headers.contains_key(TRACESTATE));
         assert_eq!(headers.get(TRACEPARENT), trace.made_traceparent().as_ref());

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use super::cookie::{Cookies, Duplicate, Encoding, MAX_CHUNKS, fold};
+use super::cookie_pattern::CookiePattern;
+use super::header::HeaderPlace;
 use super::rejected::{Reason, Rejected};
 
 /// A framework's way of naming, splitting and escaping its cookie.
@@ -30,17 +32,20 @@ impl CookieConventions {
     };
 }
 
-/// The cookies one compiled source reads. Never without a name.
+/// The cookies one compiled source reads, or the header. Never without a name.
 pub(crate) struct CookieNames {
     names: Vec<String>,
     conventions: CookieConventions,
     companions: Vec<Companion>,
+    header: Option<HeaderPlace>,
 }
 
 /// A cookie beside the session's own that can change what is read.
 enum Companion {
     /// A cookie of this name, whole or in numbered chunks.
     Named { name: String, chunks: Option<&'static str> },
+    /// Every cookie of this pattern.
+    Patterned(CookiePattern),
     /// Every cookie whose name has this form.
     Shaped(fn(&[u8]) -> bool),
 }
@@ -62,13 +67,24 @@ impl FoundCookie<'_> {
     /// The value as text; every format but one is plain ASCII.
     pub(crate) fn text(&self) -> Result<&str, Rejected> {
         std::str::from_utf8(&self.value)
-            .map_err(|_| Rejected::malformed(format!("cookie `{}` is not text", self.name)))
+            .map_err(|_| Rejected::malformed(format!("`{}` is not text", self.name)))
     }
 }
 
 impl CookieNames {
     pub(crate) fn new(names: Vec<String>, conventions: CookieConventions) -> Self {
-        Self { names, conventions, companions: Vec::new() }
+        Self { names, conventions, companions: Vec::new(), header: None }
+    }
+
+    /// For a source that reads a header, and no cookie.
+    pub(crate) fn of_header(header: HeaderPlace) -> Self {
+        let conventions = CookieConventions { encoding: Encoding::Raw, ..CookieConventions::NODE };
+        Self { header: Some(header), ..Self::new(Vec::new(), conventions) }
+    }
+
+    /// The header, if the source reads one.
+    pub(crate) fn header(&self) -> Option<&HeaderPlace> {
+        self.header.as_ref()
     }
 
     pub(crate) fn names(&self) -> &[String] {
@@ -106,6 +122,15 @@ impl CookieNames {
         self
     }
 
+    /// The same jar, with every cookie of this pattern beside its own, and the cookie that
+    /// tells which of them counts.
+    pub(crate) fn with_pattern(mut self, pattern: CookiePattern) -> Self {
+        let last_user = pattern.last_user().map(str::to_owned);
+        let last_user = last_user.map(|name| Companion::Named { name, chunks: None });
+        self.companions = last_user.into_iter().chain([Companion::Patterned(pattern)]).collect();
+        self
+    }
+
     /// Whether the framework takes the last of several cookies of one name.
     pub(crate) fn takes_the_last(&self) -> bool {
         self.conventions.duplicate == Duplicate::Last
@@ -123,7 +148,7 @@ impl CookieNames {
         let rest = if reads_prefix { Rest::Any } else { Rest::Number(chunks) };
         let is_alike_companion = |companion: &Companion| match companion {
             Companion::Named { name, chunks } => is_alike(folded, name, Rest::Number(*chunks)),
-            Companion::Shaped(_) => false,
+            Companion::Patterned(_) | Companion::Shaped(_) => false,
         };
         self.names.iter().any(|own| is_alike(folded, own, rest))
             || self.companions.iter().any(is_alike_companion)
@@ -138,7 +163,7 @@ impl CookieNames {
             Companion::Named { name: own, chunks } => {
                 is_plainly_alike(name, own, Rest::Number(*chunks))
             }
-            Companion::Shaped(_) => false,
+            Companion::Patterned(_) | Companion::Shaped(_) => false,
         };
         self.names.iter().any(|own| is_plainly_alike(name, own, rest))
             || self.companions.iter().any(is_alike_companion)
@@ -240,6 +265,7 @@ impl Companion {
     fn is_named(&self, name: &[u8]) -> bool {
         match self {
             Self::Named { name: own, chunks } => is_named(name, own, *chunks),
+            Self::Patterned(pattern) => pattern.is_named(name),
             Self::Shaped(has_form) => has_form(name),
         }
     }
@@ -267,6 +293,10 @@ impl<'r> SentCookies<'r> {
     }
 
     pub(crate) fn find_optional(self) -> Result<Option<FoundCookie<'r>>, Rejected> {
+        if let Some(header) = &self.jar.header {
+            let found = |value| FoundCookie { name: header.name().as_str(), value };
+            return Ok(header.find(self.cookies.headers())?.map(Cow::Borrowed).map(found));
+        }
         for name in &self.jar.names {
             if let Some(value) = self.value(name)? {
                 return Ok(Some(FoundCookie { name, value }));
@@ -303,6 +333,9 @@ impl<'r> SentCookies<'r> {
     }
 
     pub(crate) fn missing(self) -> Rejected {
+        if let Some(header) = &self.jar.header {
+            return header.missing();
+        }
         let names: Vec<_> = self.jar.names.iter().map(|name| format!("`{name}`")).collect();
         Rejected::new(Reason::Missing, format!("no cookie {}", names.join(" or ")))
     }

@@ -7,13 +7,19 @@
 //! changes is `RemoteKeys`: the caller supplies them when it has fetched them.
 
 mod codec;
+mod content;
 pub(crate) mod cookie;
 mod cookie_names;
+mod cookie_pattern;
 mod diagnose;
+mod ends;
 mod format;
+mod header;
 mod identity;
 mod key_settings;
 mod passing;
+mod passing_headers;
+mod place_settings;
 mod pointer;
 mod rejected;
 mod required_claims;
@@ -28,15 +34,19 @@ mod value_notation;
 mod verdict;
 
 pub use cookie::Cookies;
+pub(crate) use cookie::OwnedCookies;
 pub(crate) use format::schemas;
+pub(crate) use header::HeaderPlace;
+pub use header::SentHeaders;
 pub use identity::Identity;
 pub(crate) use passing::{Passing, passing};
+pub(crate) use passing_headers::{PassingHeaders, Standing};
 pub(crate) use pointer::Pointer;
 pub use rejected::{Reason, Rejected};
 pub(crate) use required_claims::Claims;
 pub use source::SessionReader;
 pub use store::{Cell, Check, Query, Question, Row, StoreAnswer};
-pub(crate) use store::{Engine, StoreSettings};
+pub(crate) use store::{Engine, NaiveTimes, StoreSettings};
 pub(crate) use verdict::none_asked;
-pub(crate) use verdict::{Doubtful, Judged, Unanswered, VerdictBuilder};
+pub(crate) use verdict::{Accepted, Credential, Doubtful, Judged, Unanswered, VerdictBuilder};
 pub use verdict::{Refused, Verdict};

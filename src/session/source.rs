@@ -1,23 +1,24 @@
 //! One `[session]` table, compiled: the way from a `Cookie` header to an
 //! identity.
 
-use serde_json::{Map, Value};
-
 use super::codec::verifying_keys::RemoteKeys;
+use super::content::fitted;
 use super::cookie::Cookies;
 use super::cookie_names::SentCookies;
 use super::diagnose::{self, Refusal};
+use super::ends::Ends;
 use super::format::{self, Compiled, SessionKind};
+use super::header::HeaderPlace;
 use super::identity::{Identity, OpenedSession};
 use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
 use super::required_claims::Claims;
 use super::settings::Settings;
-use super::source_user::{read_user_id, read_user_prefix};
+use super::source_user::{no_user, read_user_id, read_user_prefix};
 use super::store::{Check, Question, StoreAnswer, StoreSettings};
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
-use crate::document::{Table, shown};
+use crate::document::Table;
 
 /// Largest stored session, in bytes: more than any app keeps, too little to keep a
 /// parser busy.
@@ -26,13 +27,14 @@ const MAX_STORED: usize = 1024 * 1024;
 /// Seconds by which the app's clock may be ahead.
 const CLOCKS_DISAGREE: u64 = 5;
 
-/// Most ends in one session: of its token, header and cache.
-const MAX_ENDS: usize = 3;
+/// Most ends in one session: of its token, header and cache, and the settings' own.
+const MAX_ENDS: usize = 6;
 
 /// Room for the session cookies of most apps.
 const USUAL_COOKIES: usize = 1024;
 
 /// A compiled session source. Cheap to ask, safe to share.
+#[derive(Clone)]
 pub struct SessionReader {
     kind: &'static SessionKind,
     compiled: Compiled,
@@ -40,6 +42,7 @@ pub struct SessionReader {
     /// Stands before every user id, so that equal ids of several sources differ.
     user_prefix: String,
     require: Claims,
+    ends: Option<Box<Ends>>,
     secrets: Vec<Secret>,
     fingerprint: Digest,
 }
@@ -47,16 +50,29 @@ pub struct SessionReader {
 impl SessionReader {
     /// Reads and compiles a `[session]` table: keys are derived here, once.
     /// `None` means problems were noted.
+    ///
+    /// Where a session may come in two places, this is the source for the first.
     pub fn from_table(table: &mut Table<'_>) -> Option<Self> {
+        Self::all_from_table(table)?.into_iter().next()
+    }
+
+    /// As `from_table`, with a source for each place that the session may come in: what
+    /// they say of one request is judged together, as that of several tables is.
+    pub fn all_from_table(table: &mut Table<'_>) -> Option<Vec<Self>> {
         let kind = format::read(table)?;
         let mut settings = Settings::new(table);
         let compiled = (kind.read)(&mut settings);
         let user_id = read_user_id(&mut settings, compiled.as_ref());
         let user_prefix = read_user_prefix(&mut settings);
         let require = settings.get("require").unwrap_or_default();
+        let ends = Ends::from_settings(&mut settings);
         let (compiled, user_id) = (compiled?, user_id?);
         let (fingerprint, secrets) = settings.finish();
-        Some(Self { kind, compiled, user_id, user_prefix, require, secrets, fingerprint })
+        let mut first =
+            Self { kind, compiled, user_id, user_prefix, require, ends, secrets, fingerprint };
+        let second = first.compiled.second.take();
+        let second = second.map(|compiled| Self { compiled: *compiled, ..first.clone() });
+        Some([Some(first), second].into_iter().flatten().collect())
     }
 
     pub fn kind(&self) -> &'static str {
@@ -68,9 +84,17 @@ impl SessionReader {
         &self.user_prefix
     }
 
-    /// The cookie's name, for `WWW-Authenticate` and messages.
-    pub fn cookie_name(&self) -> &str {
-        self.compiled.jar.name()
+    /// The challenge that asks for this session: `WWW-Authenticate`.
+    pub(crate) fn challenge(&self) -> String {
+        match self.header() {
+            Some(header) => header.challenge(),
+            None => format!("Cookie cookie-name=\"{}\"", self.compiled.jar.name()),
+        }
+    }
+
+    /// The header this source reads instead of a cookie.
+    pub(crate) fn header(&self) -> Option<&HeaderPlace> {
+        self.compiled.jar.header()
     }
 
     /// The user the cookies name, at `now`.
@@ -140,15 +164,19 @@ impl SessionReader {
         let verifier = &self.compiled.verifier;
         self.store().is_some()
             || verifier.renewed_id(identity.session()).is_some()
-            || (verifier.dates_its_end() && identity.expires_at().is_some())
+            || (verifier.dates_its_end() && self.ends.is_none() && identity.expires_at().is_some())
     }
 
     /// Likely causes of a refusal and what to write instead, for an operator. Never
     /// repeats a cookie's value.
     pub fn hints(&self, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
         let sent = self.sent(cookies);
-        let asks_app = self.asked_url().is_some();
-        diagnose::hints(Refusal { kind: self.kind, sent, rejected, asks_app })
+        diagnose::hints(&Refusal::new(self.kind, &self.compiled, (sent, rejected), &self.secrets))
+    }
+
+    /// Settings that an accepted session suggests, for an operator.
+    pub fn notes(&self, identity: &Identity) -> Vec<String> {
+        diagnose::notes(identity, self.ends.is_some())
     }
 
     /// Whether a token with this secret could be a session: it is a secret of the app's
@@ -163,6 +191,11 @@ impl SessionReader {
     pub(crate) fn believes(&self, message: &[u8], signature: &str, algorithm: &str) -> bool {
         let keys = self.compiled.fixed_keys.as_ref();
         keys.is_some_and(|keys| keys.believe(message, signature, algorithm))
+    }
+
+    /// Whether opening a cookie takes milliseconds, forged or not.
+    pub fn opens_slowly(&self) -> bool {
+        self.compiled.opens_slowly
     }
 
     /// The store to ask, if this source's sessions live in one.
@@ -196,6 +229,11 @@ impl SessionReader {
             add(keys.fingerprint().bytes());
         }
         let mut any = false;
+        if let Some(header) = self.header() {
+            any = header.is_sent(cookies.headers());
+            add(b"header");
+            header.add_to_digest(cookies.headers(), &mut add);
+        }
         for (name, value) in cookies.iter().filter(|(name, _)| self.compiled.jar.reads_cookie(name))
         {
             add(name);
@@ -247,8 +285,11 @@ impl SessionReader {
         jar.picks_all(&names.filter(|name| verifier.is_judged(jar, name)))
     }
 
-    /// Whether any of these cookies is one that this source reads.
+    /// Whether the request holds something that this source reads.
     pub fn was_sent(&self, cookies: Cookies<'_>) -> bool {
+        if let Some(header) = self.header() {
+            return header.is_sent(cookies.headers());
+        }
         cookies.iter().any(|(name, _)| self.compiled.jar.reads_cookie(name))
     }
 
@@ -331,7 +372,11 @@ impl SessionReader {
     }
 
     fn identity(&self, opened: OpenedSession, now: u64) -> Result<Identity, Rejected> {
-        let OpenedSession { session, expires_at } = opened;
+        let OpenedSession { session, mut expires_at } = opened;
+        if let Some(ends) = &self.ends {
+            let signed_in_at = || self.compiled.verifier.signed_in_at(&session);
+            expires_at = ends.earliest(&session, expires_at, signed_in_at)?;
+        }
         if let Some(end) = expires_at.filter(|&end| end <= now) {
             return Err(Rejected::expired(end, now));
         }
@@ -339,49 +384,13 @@ impl SessionReader {
             let detail = "the session does not hold what `require` asks for";
             return Err(Rejected::new(Reason::WrongPurpose, detail));
         }
-        let user_id = self.user_id.user_id(&session).ok_or_else(|| {
-            let members = members(&session);
-            let detail = format!(
-                "the session is valid, but has no user at `{}`; it {members}",
-                self.user_id
-            );
-            Rejected::new(Reason::NoUser, detail)
-        })?;
+        let user_id = self.user_id.user_id(&session);
+        let user_id = user_id.ok_or_else(|| no_user(&self.user_id, &session))?;
         let user_id = if self.user_prefix.is_empty() {
             user_id
         } else {
             [self.user_prefix.as_str(), &user_id].concat()
         };
         Ok(Identity::new(user_id, fitted(session), expires_at))
-    }
-}
-
-/// The same value without room to grow: sessions are read once and kept long.
-fn fitted(value: Value) -> Value {
-    match value {
-        Value::Array(items) => Value::Array(items.into_iter().map(fitted).collect()),
-        Value::Object(members) => {
-            let mut exact = Map::with_capacity(members.len());
-            exact.extend(members.into_iter().map(|(name, value)| (name, fitted(value))));
-            Value::Object(exact)
-        }
-        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => value,
-    }
-}
-
-/// The names of a session's members, so that a wrong `user_id` is easy to mend.
-/// Names only, and only such as are plainly names.
-fn members(session: &Value) -> String {
-    const MAX_NAMES: usize = 12;
-    match session {
-        Value::Object(members) if members.is_empty() => "is empty".to_owned(),
-        Value::Object(members) => {
-            let names: Vec<_> = members.keys().take(MAX_NAMES).map(|name| shown(name)).collect();
-            format!("has {}", names.join(", "))
-        }
-        Value::Array(_) => "is a list".to_owned(),
-        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
-            "is a single value".to_owned()
-        }
     }
 }

@@ -56,6 +56,11 @@ impl Header {
 }
 
 impl Jwt {
+    /// Signatures with RSA cost a thousand times as much as others.
+    pub(super) fn signs_with_rsa(&self) -> bool {
+        self.signer.is_rsa()
+    }
+
     /// The algorithm and signature (base64url) of a private key.
     pub(in crate::mint) fn proof(&self, message: &[u8]) -> Option<(String, String)> {
         match &self.signer {
@@ -67,8 +72,7 @@ impl Jwt {
         }
     }
 
-    pub(in crate::mint) const KEYS: [&str; 6] =
-        ["claims", "cookie_path", "header", "reserved", "response", "typ"];
+    pub(in crate::mint) const KEYS: [&str; 5] = ["claims", "header", "reserved", "response", "typ"];
 
     pub(super) fn from_members(
         members: &mut LayeredTable<'_, '_, '_>,
