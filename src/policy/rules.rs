@@ -13,7 +13,7 @@ use super::key_uses;
 use super::public_origins::PublicOrigins;
 use super::route::{self, Route};
 use super::session::{self, SessionSource};
-use super::token::{self, TokenRoute, WebOrigin, read_presets, read_tokens};
+use super::token::{self, TokenRoute, read_presets, read_tokens};
 use super::upstream;
 use super::vendor_api::VendorApi;
 use crate::document::Table;
@@ -28,16 +28,6 @@ use crate::request::rules::{Asked, Home, Met, Rules, Unfit};
 use crate::request::view::{Limits, RequestView};
 use crate::session::{Accepted, Cookies, Credential, HeaderPlace, OwnedCookies};
 use crate::upstream::{Prefixes, Upstream};
-
-/// What `[server]` and `[auth]` say about requests, as opposed to connections.
-#[derive(Default)]
-pub(crate) struct RequestSettings {
-    pub(crate) trusted: Trusted,
-    pub(crate) hosts: Hosts,
-    pub(crate) public_origins: PublicOrigins,
-    pub(crate) limits: Limits,
-    pub(crate) front: Option<Front>,
-}
 
 /// What `[server]` and `[auth]` say about requests, as opposed to connections.
 #[derive(Default)]

@@ -228,11 +228,6 @@ pub(super) fn is_override(name: &str) -> bool {
     !PREFETCHES.contains(&name) && OVERRIDES.iter().any(|start| name.starts_with(start))
 }
 
-/// Whether a name, in lower case, changes the method, the path or the host.
-pub(super) fn is_override(name: &str) -> bool {
-    !PREFETCHES.contains(&name) && OVERRIDES.iter().any(|start| name.starts_with(start))
-}
-
 /// Whether a name that was spelled with other characters means, folded, one that the
 /// gateway has already judged under its own spelling.
 pub(super) fn is_look_alike(folded: &str) -> bool {
