@@ -34,7 +34,7 @@ fn the_status_answers_what_an_operator_asks() {
     for _ in 0..3 {
         gateway.token("ada");
     }
-    let late = Claims::of("ben").with("exp", (START - 600).into()).cookie();
+    let late = Claims::of("ben").with("exp", START - 600).cookie();
     let expired = get("/api/get-auth-token").header("Cookie", &late);
     assert_eq!(gateway.ask(&expired).status, 401);
     assert_eq!(gateway.ask(&get("/page").header("Cookie", &cookie_of("ada"))).status, 200);
