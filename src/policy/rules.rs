@@ -29,7 +29,7 @@ use crate::request::view::{Limits, RequestView};
 use crate::session::{Accepted, Cookies, Credential, HeaderPlace, OwnedCookies};
 use crate::upstream::{Prefixes, Upstream};
 
-/// What `[server]` and `[auth]` say about requests, as opposed to connections.
+/// The parts of `[server]` and `[auth]` that concern requests, as opposed to connections.
 #[derive(Default)]
 pub(crate) struct RequestSettings {
     pub(crate) trusted: Trusted,
