@@ -16,6 +16,7 @@ mod key_settings;
 mod passing;
 mod pointer;
 mod rejected;
+mod remember;
 mod required_claims;
 mod settings;
 mod sniff;

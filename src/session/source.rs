@@ -11,6 +11,7 @@ use super::format::{self, Compiled, SessionKind};
 use super::identity::{Identity, OpenedSession};
 use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
+use super::remember::RememberCookies;
 use super::required_claims::Claims;
 use super::settings::Settings;
 use super::source_user::{read_user_id, read_user_prefix};
@@ -40,6 +41,7 @@ pub struct SessionReader {
     /// Stands before every user id, so that equal ids of several sources differ.
     user_prefix: String,
     require: Claims,
+    remember: RememberCookies,
     secrets: Vec<Secret>,
     fingerprint: Digest,
 }
@@ -54,9 +56,10 @@ impl SessionReader {
         let user_id = read_user_id(&mut settings, compiled.as_ref());
         let user_prefix = read_user_prefix(&mut settings);
         let require = settings.get("require").unwrap_or_default();
+        let remember = RememberCookies::read(&mut settings, kind.name);
         let (compiled, user_id) = (compiled?, user_id?);
         let (fingerprint, secrets) = settings.finish();
-        Some(Self { kind, compiled, user_id, user_prefix, require, secrets, fingerprint })
+        Some(Self { kind, compiled, user_id, user_prefix, require, remember, secrets, fingerprint })
     }
 
     pub fn kind(&self) -> &'static str {
@@ -232,6 +235,12 @@ impl SessionReader {
     /// Whether a parser could take a name, folded, for that of one of its cookies.
     pub(super) fn resembles(&self, folded: &[u8]) -> bool {
         self.compiled.jar.resembles(folded)
+    }
+
+    /// Whether a parser could take a folded name for that of a cookie with which the app
+    /// signs the user in anew.
+    pub(super) fn remembers(&self, folded: &[u8]) -> bool {
+        self.remember.include(folded)
     }
 
     /// As `resembles`, of a name that every parser reads as it stands.
