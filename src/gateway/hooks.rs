@@ -22,6 +22,7 @@ use super::handle::{emit_late_body, handle};
 use super::html::Page;
 use super::incoming::MALFORMED_BODY;
 use super::open_stream;
+use super::pace;
 use super::peer;
 use super::purpose::{Purpose, is_conversation};
 use super::reply;
@@ -259,12 +260,15 @@ impl ProxyHttp for Gateway {
 
     fn response_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
         if let Some(forwarding) = &mut ctx.forwarding {
+            if let Some(piece) = body {
+                pace::give_time(session, piece.len(), &ctx.incoming.policy.limits);
+            }
             open_stream::check(forwarding.open_stream.as_ref())?;
             let (purpose, status) = (ctx.incoming.purpose, ctx.record.status);
             forwarding.wait.goes_on(purpose, status, end_of_stream);

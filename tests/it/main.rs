@@ -34,6 +34,7 @@ mod forward;
 mod framing;
 mod heads;
 mod http2;
+mod http2_malformed;
 mod id_flood;
 mod issuer;
 mod jwks;
