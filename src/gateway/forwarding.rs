@@ -9,13 +9,14 @@ use pingora::prelude::Result;
 use tokio::time::Instant;
 
 use super::app_wait::AppWait;
+use super::html::draw_nonce;
 use super::incoming::Incoming;
 use super::open_stream::OpenStream;
 use super::pace::{Pace, TooSlow};
 use super::who::Who;
 use crate::mint::Token;
 use crate::observe::{Event, UpstreamEvent};
-use crate::policy::{HeaderTemplate, RouteSet};
+use crate::policy::{HeaderTemplate, HtmlPlaceholder, RouteSet};
 use crate::request::html_placeholder::Replacer;
 use crate::request::view::MinRate;
 use crate::session::Identity;
@@ -33,6 +34,8 @@ pub(super) struct Forwarding {
     upload: (Pace, Option<Instant>),
     /// Tokens for the route's headers and the page's placeholders, by name.
     pub(super) page_tokens: Vec<(String, Arc<Token>)>,
+    /// Stands for `{nonce}` in the texts of its page; empty where none has it.
+    pub(super) nonce: String,
     /// The page being answered, if its placeholders are replaced.
     pub(super) page: Option<Box<Replacer>>,
     /// Set for a tunnel or an answer that stays open.
@@ -41,7 +44,9 @@ pub(super) struct Forwarding {
 
 impl Forwarding {
     pub(super) fn new(routes: RouteSet) -> Self {
+        let draws = routes.placeholders().any(HtmlPlaceholder::has_nonce);
         Self {
+            nonce: if draws { draw_nonce() } else { String::new() },
             routes,
             upstream: None,
             place: None,

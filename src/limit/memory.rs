@@ -276,7 +276,7 @@ mod tests {
         let limits = Limits::default();
         let named = |name: &str, rate: &str| Limit::new(name, &[units::rate(rate).unwrap()]);
         let (wide, narrow) = (named("wide", "4/minute"), named("narrow", "1/minute"));
-        let twin = named("wide", "4/hour");
+        let twin = named("wide", "2/minute");
         let of = |limit: &Limit| limit.bucket(user("u1"));
         let all = [(&wide, of(&wide)), (&narrow, of(&narrow))];
         let reversed = [(&narrow, of(&narrow)), (&wide, of(&wide))];
