@@ -1,6 +1,8 @@
 //! Internals for the tests, the benchmark and the fuzzer. Not an interface:
 //! it changes with them.
 
+pub use http;
+
 pub use crate::base::clock::{Clock, ManualClock, Now};
 pub use crate::base::hardening::allow_many_connections;
 pub use crate::base::lock::Lock;
@@ -20,7 +22,7 @@ pub use crate::request::view::{Head, Limits, RequestView, admit};
 pub use crate::server::{Listeners, Shutdown, SignalHandlers, Stop, serve};
 pub use crate::session::cookie::Duplicate;
 pub use crate::session::{
-    Cell, Check, Cookies, Identity, Query, Question, Reason, Refused, Rejected, Row, SessionReader,
-    StoreAnswer, Verdict,
+    Cell, Check, Cookies, Identity, Query, Question, Reason, Refused, Rejected, Row, SentHeaders,
+    SessionReader, StoreAnswer, Verdict,
 };
 pub use crate::state::State;

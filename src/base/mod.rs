@@ -2,15 +2,18 @@
 //!
 //! Nothing here knows what a session, a token or a request is.
 
+pub(crate) mod build;
 pub(crate) mod calendar;
 pub(crate) mod clock;
 pub(crate) mod crypto_provider;
 pub(crate) mod digest;
+mod env_file;
 pub(crate) mod hardening;
 pub(crate) mod host;
 pub(crate) mod json_path;
 pub(crate) mod lock;
 pub(crate) mod pem;
+pub(crate) mod redis_url;
 pub(crate) mod secret;
 pub(crate) mod store_url;
 pub(crate) mod text;

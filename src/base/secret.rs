@@ -15,6 +15,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD
 use zeroize::Zeroizing;
 
 use crate::base::digest::Digest;
+use crate::base::env_file::{self, BadLine, Variables};
 use crate::base::lock::Lock;
 use crate::base::text::from_hex;
 
@@ -89,9 +90,9 @@ pub(crate) fn same_bytes(left: &[u8], right: &[u8]) -> bool {
 pub enum Secrets {
     /// Every text is the secret itself. For test vectors; no command uses it.
     Literal,
-    /// The process: its environment, files (relative to `folder`), and the
-    /// service manager's credentials folder.
-    Process { folder: PathBuf, files: Files },
+    /// The process: its environment and the files that stand in for it, files (relative
+    /// to `folder`), and the service manager's credentials folder.
+    Process { folder: PathBuf, files: Files, variables: Variables },
 }
 
 /// The files that references led to, whether or not they could be read: a change
@@ -142,7 +143,11 @@ impl fmt::Display for SecretError {
             Self::Unreadable { path, why } => {
                 write!(f, "file `{}` cannot be read: {}", path.display(), io_words(*why))
             }
-            Self::Unset(name) => write!(f, "environment variable `{name}` is not set"),
+            Self::Unset(name) => write!(
+                f,
+                "environment variable `{name}` is not set; set it, or name the file that has it \
+                 with --env-file"
+            ),
         }
     }
 }
@@ -152,7 +157,17 @@ impl std::error::Error for SecretError {}
 impl Secrets {
     /// As the process sees them, relative paths starting from `folder`.
     pub fn of_process(folder: impl Into<PathBuf>) -> Self {
-        Self::Process { folder: folder.into(), files: Files::default() }
+        let variables = Variables::default();
+        Self::Process { folder: folder.into(), files: Files::default(), variables }
+    }
+
+    /// Takes variables from a file, for names the environment does not have; a later file
+    /// wins over an earlier one. On a problem, says which.
+    pub fn read_env_file(&mut self, path: &Path) -> Result<(), String> {
+        let Self::Process { files, variables, .. } = self else { return Ok(()) };
+        files.note(path);
+        variables.extend(read_env_file(path)?);
+        Ok(())
     }
 
     /// The files that were read so far.
@@ -175,7 +190,7 @@ impl Secrets {
         match self {
             Self::Literal => read(Path::new(text)),
             Self::Process { .. } if has_scheme => self.resolve(text),
-            Self::Process { folder, files } => read_noted(&folder.join(text), files),
+            Self::Process { folder, files, .. } => read_noted(&folder.join(text), files),
         }
     }
 
@@ -184,12 +199,19 @@ impl Secrets {
     pub fn resolve(&self, reference: &str) -> Result<Secret, SecretError> {
         match self {
             Self::Literal => decode(reference.as_bytes().to_vec(), "the value"),
-            Self::Process { folder, files } => from_process(reference, folder, files),
+            Self::Process { folder, files, variables } => {
+                from_process(reference, folder, files, variables)
+            }
         }
     }
 }
 
-fn from_process(reference: &str, folder: &Path, files: &Files) -> Result<Secret, SecretError> {
+fn from_process(
+    reference: &str,
+    folder: &Path,
+    files: &Files,
+    variables: &Variables,
+) -> Result<Secret, SecretError> {
     let (scheme, name) = reference.split_once(':').ok_or(SecretError::NotAReference)?;
     match scheme {
         "credential" if is_name(name) => {
@@ -198,8 +220,12 @@ fn from_process(reference: &str, folder: &Path, files: &Files) -> Result<Secret,
             read_noted(&Path::new(&directory).join(name), files)
         }
         "env" if is_name(name) => {
-            let value = environment(name).ok_or_else(|| SecretError::Unset(name.to_owned()))?;
-            decode(value.into_encoded_bytes(), &format!("environment variable `{name}`"))
+            let value = match (environment(name), variables.value(name)) {
+                (Some(value), _) => value.into_encoded_bytes(),
+                (None, Some(value)) => value.as_bytes().to_vec(),
+                (None, None) => return Err(SecretError::Unset(name.to_owned())),
+            };
+            decode(value, &format!("environment variable `{name}`"))
         }
         "file" if !name.is_empty() => read_noted(&folder.join(name), files),
         _ => Err(SecretError::NotAReference),
@@ -247,6 +273,18 @@ fn decode(bytes: Vec<u8>, origin: &str) -> Result<Secret, SecretError> {
         return Err(SecretError::Empty(origin.to_owned()));
     }
     Ok(secret)
+}
+
+fn read_env_file(path: &Path) -> Result<Variables, String> {
+    let shown = path.display();
+    let bytes = std::fs::read(path).map(Zeroizing::new).map_err(|error| {
+        format!("--env-file {shown}: cannot be read: {}", io_words(error.kind()))
+    })?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| format!("--env-file {shown}: is not UTF-8 text"))?;
+    env_file::parse(text).map_err(|BadLine(line)| {
+        format!("{shown}:{line}: found a line without `=` (not repeated here, it may be a secret), expected NAME=value")
+    })
 }
 
 fn io_words(kind: std::io::ErrorKind) -> String {

@@ -7,18 +7,18 @@
 use std::fmt;
 use std::str::FromStr as _;
 
-use redis::ConnectionAddr;
 use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::host::is_loopback;
+use super::redis_url::RedisUrl;
 use super::secret::Secret;
 
 /// The parts of a store's URL that a client connects with.
 pub(crate) enum StoreUrl {
-    Redis(Box<redis::Client>),
+    Redis(Box<RedisUrl>),
     Sql(SqlUrl),
 }
 
@@ -43,16 +43,15 @@ impl std::error::Error for BadStoreUrl {}
 
 impl StoreUrl {
     pub(crate) fn parse(address: &Secret) -> Result<Self, BadStoreUrl> {
-        const EXPECTED: &str = "it must start with redis://, rediss://, postgres://, mysql://, \
-                                mariadb:// or sqlite://";
+        const EXPECTED: &str = "it must start with redis://, rediss://, redis+sentinel://, \
+                                redis+cluster://, unix:, postgres://, mysql://, mariadb:// or \
+                                sqlite://";
         let url = address.text().ok_or(BadStoreUrl("it is not text"))?;
+        if RedisUrl::is_one(url) {
+            let url = RedisUrl::parse(url).map_err(|bad| BadStoreUrl(bad.0))?;
+            return Ok(Self::Redis(Box::new(url)));
+        }
         match url.split_once("://").map_or("", |(scheme, _)| scheme) {
-            "redis" | "rediss" | "redis+unix" => {
-                let client = redis::Client::open(url).map(Box::new).map_err(|_| {
-                    BadStoreUrl("expected redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]")
-                });
-                client.map(Self::Redis)
-            }
             "mariadb" | "mysql" => SqlUrl::mysql(url).map(Self::Sql),
             "postgres" | "postgresql" => SqlUrl::postgres(url).map(Self::Sql),
             "sqlite" => SqlUrl::sqlite(url).map(Self::Sql),
@@ -66,11 +65,7 @@ impl StoreUrl {
     /// its place: to another machine, without TLS that insists on a certificate.
     pub(crate) fn is_exposed(&self) -> bool {
         match self {
-            Self::Redis(client) => match client.get_connection_info().addr() {
-                ConnectionAddr::Tcp(host, _) => !is_here(host),
-                ConnectionAddr::TcpTls { host, insecure, .. } => *insecure && !is_here(host),
-                _ => false,
-            },
+            Self::Redis(url) => url.is_exposed(),
             Self::Sql(SqlUrl::MySql(options)) => {
                 let encrypts = !matches!(
                     options.get_ssl_mode(),

@@ -3,19 +3,26 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 use super::output::CONFIGURATION;
-use super::{check, demo, presets, run, schema, session, token};
+use super::{check, demo, manual, presets, run, schema, session, token};
+use crate::base::build;
+use crate::config::Sources;
 
 /// A reverse-proxy authentication gateway: reads the app's own session cookie,
 /// limits each user, vends short-lived third-party tokens, keeps the API keys.
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(name = "portcullis", version, long_version = build::long_version(), propagate_version = true)]
 struct Arguments {
     /// The configuration file.
     #[arg(long, short, global = true, default_value = "gateway.toml")]
     config: PathBuf,
+    /// A file of `NAME=value` lines, read as dotenv does; the environment wins, and a
+    /// later file over an earlier one.
+    #[arg(long = "env-file", global = true, value_name = "FILE")]
+    env_files: Vec<PathBuf>,
     /// Serve on the sockets of the process that started this one.
     #[arg(long, global = true, hide = true)]
     take_over: bool,
@@ -27,8 +34,12 @@ struct Arguments {
 enum Command {
     /// Say what is wrong with the configuration, all of it, or `ok`.
     Check(check::Options),
+    /// Print the completions of a shell.
+    Completions { shell: Shell },
     /// Run a sample app behind a gateway; needs no set-up.
     Demo,
+    /// Print the manual page, or that of a command.
+    Man { command: Option<String> },
     /// List the built-in presets, or print one.
     Presets { name: Option<String> },
     /// Run the gateway (the default).
@@ -51,15 +62,17 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { CONFIGURATION } else { 0 });
         }
     };
-    let config = arguments.config;
+    let sources = Sources { path: arguments.config, env_files: arguments.env_files };
     let sockets = if arguments.take_over { run::Sockets::TakenOver } else { run::Sockets::Bound };
     match arguments.command.unwrap_or(Command::Run) {
-        Command::Check(options) => check::check(&config, &options),
+        Command::Check(options) => check::check(&sources, &options),
+        Command::Completions { shell } => manual::completions(Arguments::command(), shell),
         Command::Demo => demo::demo(),
+        Command::Man { command } => manual::page(Arguments::command(), command.as_deref()),
         Command::Presets { name } => presets::presets(name.as_deref()),
-        Command::Run => run::run(&config, sockets),
+        Command::Run => run::run(&sources, sockets),
         Command::Schema => schema::schema(),
-        Command::Session(options) => session::session(&config, &options),
-        Command::Token(options) => token::token(&config, &options),
+        Command::Session(options) => session::session(&sources, &options),
+        Command::Token(options) => token::token(&sources, &options),
     }
 }

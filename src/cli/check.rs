@@ -1,32 +1,36 @@
 //! `portcullis check`: all problems, or `ok`.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 
+use super::explain::explain;
 use super::file::File;
 use super::online;
 use super::output::{CONFIGURATION, eprint, print};
 use super::run::state_directory;
 use crate::base::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Sources};
 use crate::edge::ListenerTls;
 use crate::identify::revocation::probe;
-use crate::policy::Policy;
+use crate::policy::{Form, Policy};
 
 #[derive(Args)]
 pub(super) struct Options {
     /// Also contact upstreams, session stores and servers that publish keys.
     #[arg(long)]
     online: bool,
+    /// Also print what stands in front of the app must say: rewrites, or the proxy's own
+    /// lines.
+    #[arg(long)]
+    explain: bool,
     /// Count warnings as errors.
     #[arg(long)]
     strict: bool,
 }
 
-pub(super) fn check(path: &Path, options: &Options) -> ExitCode {
-    let file = match File::read(path) {
+pub(super) fn check(sources: &Sources, options: &Options) -> ExitCode {
+    let file = match File::read(sources) {
         Ok(file) => file,
         Err(code) => return code,
     };
@@ -46,6 +50,11 @@ pub(super) fn check(path: &Path, options: &Options) -> ExitCode {
         return contact(&config.policy);
     }
     keys(&config.policy).iter().for_each(print);
+    if options.explain {
+        print(explain(&config).trim_end());
+    } else if config.policy.form() != Form::ReverseProxy {
+        print(format_args!("form: {}", config.policy.form().describe()));
+    }
     print("ok");
     ExitCode::SUCCESS
 }

@@ -1,12 +1,12 @@
 //! The configuration file as commands need it: its text, and problems printed
 //! with their places.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::output::{CONFIGURATION, eprint};
 use crate::base::secret::Secrets;
-use crate::config::secrets_beside;
+use crate::config::Sources;
 use crate::document::Problem;
 
 /// A file that could be read, and where its references are looked up.
@@ -18,7 +18,8 @@ pub(super) struct File {
 
 impl File {
     /// Reads the file, or says why it cannot be.
-    pub(super) fn read(path: &Path) -> Result<Self, ExitCode> {
+    pub(super) fn read(sources: &Sources) -> Result<Self, ExitCode> {
+        let path = &sources.path;
         let failed = |why: &str| {
             eprint(format_args!("{}: {why}", path.display()));
             ExitCode::from(CONFIGURATION)
@@ -30,7 +31,12 @@ impl File {
             _ => failed(&format!("cannot be read: {error}")),
         })?;
         let text = String::from_utf8(bytes).map_err(|_| failed("is not UTF-8 text"))?;
-        Ok(Self { path: path.to_owned(), text, secrets: secrets_beside(path) })
+        let (secrets, problems) = sources.secrets();
+        if !problems.is_empty() {
+            problems.iter().for_each(eprint);
+            return Err(ExitCode::from(CONFIGURATION));
+        }
+        Ok(Self { path: path.clone(), text, secrets })
     }
 
     /// Prints problems the way compilers do, and returns the exit code.

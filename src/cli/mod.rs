@@ -7,7 +7,9 @@
 mod arguments;
 mod check;
 mod demo;
+mod explain;
 mod file;
+mod manual;
 mod online;
 mod output;
 mod presets;

@@ -8,7 +8,10 @@ use crate::mint::Presets;
 pub(super) fn presets(name: Option<&str>) -> ExitCode {
     let presets = Presets::builtin();
     let Some(name) = name else {
-        presets.names().for_each(print);
+        let width = presets.names().map(str::len).max().unwrap_or_default();
+        for (name, checked) in presets.checked() {
+            print(format_args!("{name:width$}  {checked}"));
+        }
         return ExitCode::SUCCESS;
     };
     match Presets::text(name) {
@@ -17,7 +20,12 @@ pub(super) fn presets(name: Option<&str>) -> ExitCode {
             ExitCode::SUCCESS
         }
         None => {
-            eprint(format_args!("there is no preset `{name}`; `portcullis presets` lists them"));
+            let meant = presets.meant(name);
+            let meant = meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default();
+            eprint(format_args!(
+                "there is no preset `{}`{meant}; `portcullis presets` lists them",
+                name.escape_debug()
+            ));
             ExitCode::from(CONFIGURATION)
         }
     }

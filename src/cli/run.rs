@@ -1,6 +1,5 @@
 //! `portcullis run`: the gateway itself.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -8,22 +7,22 @@ use super::file::File;
 use super::output::{CONFIGURATION, eprint};
 use crate::base::clock::Clock;
 use crate::base::hardening::{allow_many_connections, keep_memory_private};
-use crate::config::{Config, Format, Log};
+use crate::config::{Config, Format, Log, Sources};
 use crate::observe::{AccessLog, AuditLog, Sink, start_diagnostics};
 use crate::reload::Reload;
 use crate::server::{Listeners, Program, Shutdown, SignalHandlers, TAKE_OVER, serve};
 use crate::state::State;
 
-pub(super) fn run(path: &Path, sockets: Sockets) -> ExitCode {
-    let file = match File::read(path) {
+pub(super) fn run(sources: &Sources, sockets: Sockets) -> ExitCode {
+    let file = match File::read(sources) {
         Ok(file) => file,
         Err(code) => return code,
     };
     match Config::read(&file.text, &file.secrets) {
         Ok(config) => {
             start_diagnostics(&config.log);
-            config.warn(path, &file.text);
-            let reload = Reload::new(path, &config, &file.secrets);
+            config.warn(&sources.path, &file.text);
+            let reload = Reload::new(sources, &config, &file.secrets);
             start(config, reload, sockets)
         }
         Err(problems) => file.refuse(&problems),

@@ -1,6 +1,6 @@
 //! `portcullis session`: shows what the gateway sees in a `Cookie` header.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use super::online;
 use super::output::{CONFIGURATION, eprint, print};
 use crate::base::clock::{Clock, Now};
 use crate::base::text;
+use crate::config::Sources;
 use crate::document::{Node, Problems};
 use crate::identify::resolve::Servers;
 use crate::policy::{SessionSource, sources_of};
@@ -42,8 +43,8 @@ pub(super) struct Options {
     json: bool,
 }
 
-pub(super) fn session(path: &Path, options: &Options) -> ExitCode {
-    let file = match File::read(path) {
+pub(super) fn session(files: &Sources, options: &Options) -> ExitCode {
+    let file = match File::read(files) {
         Ok(file) => file,
         Err(code) => return code,
     };

@@ -1,6 +1,5 @@
 //! `portcullis token`: mint offline what the endpoint would answer.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use super::file::File;
 use super::output::{CONFIGURATION, eprint, print};
 use crate::base::clock::{Clock, Now};
+use crate::config::Sources;
 use crate::document::{At, Node, Problems};
 use crate::mint::{Minting, Subject, Token};
 use crate::policy::{TokenRoute, read_presets, read_tokens};
@@ -52,8 +52,8 @@ struct Refused {
     detail: String,
 }
 
-pub(super) fn token(path: &Path, options: &Options) -> ExitCode {
-    let file = match File::read(path) {
+pub(super) fn token(sources: &Sources, options: &Options) -> ExitCode {
+    let file = match File::read(sources) {
         Ok(file) => file,
         Err(code) => return code,
     };
@@ -138,7 +138,7 @@ impl Offline {
         let subject = Subject { identity: &self.identity, inputs: &inputs, grant: &self.grant };
         match route.minter.mint(&subject, self.now) {
             Ok(Minting::Ready(token)) => Ok(token),
-            Ok(Minting::Call(_)) => Err(Refused {
+            Ok(Minting::Call(_) | Minting::First(_)) => Err(Refused {
                 code: "unavailable",
                 detail: "this token comes from a remote issuer, which is not asked offline"
                     .to_owned(),

@@ -4,8 +4,9 @@
 //! of the file with its place. Each table is read by the module that owns it;
 //! this one owns what belongs to the process: listeners and logging.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::auth::AuthTable;
 use super::log::Log;
 use super::revocations::Revocations;
 use super::server::Server;
@@ -14,7 +15,7 @@ use super::warnings;
 use crate::base::secret::Secrets;
 use crate::document::{At, Node, Problem, Problems, Table, Value};
 use crate::edge::Edge;
-use crate::policy::Policy;
+use crate::policy::{Policy, RequestSettings};
 
 /// A configuration that can run.
 pub struct Config {
@@ -62,18 +63,20 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
     if log.as_ref().is_some_and(|log| log.audit.is_none()) {
         check_audit(&top);
     }
+    let auth_at = top.take("auth");
+    let auth = auth_at.as_ref().and_then(AuthTable::read);
     // Where `[server]` is wrong, the rest is still read for its problems.
-    let trusted = table.as_ref().map(|table| table.edge.proxies.clone());
-    let hosts = table.as_ref().map(|table| table.hosts.clone());
-    let limits = table.as_ref().map(|table| table.limits);
-    let policy = Policy::from_table(
-        &mut top,
-        trusted.unwrap_or_default(),
-        hosts.unwrap_or_default(),
-        limits.unwrap_or_default(),
-    );
+    let (mut settings, process) = table.map(split).unzip();
+    if let (Some(settings), true) = (&mut settings, auth_at.is_some()) {
+        settings.front = Some(auth.as_ref().map(|auth| auth.front.clone()).unwrap_or_default());
+    }
+    let policy = Policy::from_table(&mut top, settings.unwrap_or_default());
     top.finish();
-    let ServerTable { server, edge, hosts: _, limits: _ } = table?;
+    let (mut server, mut edge) = process?;
+    if let Some(auth) = auth {
+        server.auth = auth.listen;
+        edge.fronts = auth.front.trusted;
+    }
     Some(Config {
         server,
         log: log?,
@@ -82,6 +85,14 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
         policy: policy?,
         warnings: Vec::new(),
     })
+}
+
+/// What `[server]` says about requests, and what about the process and its connections.
+fn split(table: ServerTable) -> (RequestSettings, (Server, Edge)) {
+    let ServerTable { server, edge, hosts, public_origins, limits } = table;
+    let trusted = edge.proxies.clone();
+    let settings = RequestSettings { trusted, hosts, public_origins, limits, front: None };
+    (settings, (server, edge))
 }
 
 /// A token that may not go unnoticed needs a place to be noted.
@@ -95,8 +106,22 @@ fn check_audit(top: &Table<'_>) {
     }
 }
 
-/// The folder that relative `file:` references start from: the file's own.
-pub(crate) fn secrets_beside(path: &Path) -> Secrets {
-    let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
-    Secrets::of_process(folder)
+/// The files a configuration comes from, as the command line names them.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// `gateway.toml`. Relative `file:` references start from its folder.
+    pub path: PathBuf,
+    /// Files of variables that stand in for the environment.
+    pub env_files: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// Where references are looked up, with every problem of the files of variables.
+    pub fn secrets(&self) -> (Secrets, Vec<String>) {
+        let folder = self.path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+        let mut secrets = Secrets::of_process(folder);
+        let read = |path: &PathBuf| secrets.read_env_file(path).err();
+        let problems = self.env_files.iter().filter_map(read).collect();
+        (secrets, problems)
+    }
 }

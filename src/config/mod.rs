@@ -1,6 +1,7 @@
 //! The whole of `gateway.toml`, and the tables that belong to the process: listeners
 //! and logging.
 
+mod auth;
 mod file;
 mod listen;
 mod log;
@@ -13,7 +14,7 @@ mod tests;
 mod warnings;
 
 pub use file::Config;
-pub(crate) use file::secrets_beside;
+pub(crate) use file::Sources;
 pub(crate) use listen::Listen;
 pub use log::Format;
 pub(crate) use log::{AuditDestination, Log, UserField};

@@ -51,7 +51,8 @@ impl<'a> Rule<'a> {
         let methods = at.find(&["methods"]).map(|at| at.items()).unwrap_or_default();
         let session = at.find(&["session"]).and_then(|at| text(&at));
         // A route to a vendor's API needs a session unless it says otherwise.
-        let needs_session = session.map_or(at.find(&["upstream"]).is_some(), |s| s == "required");
+        let needs_session = session
+            .map_or_else(|| at.find(&["upstream"]).is_some(), |session| session == "required");
         Some(Self {
             path: text(&at.find(&["path"])?)?,
             methods: methods.iter().filter_map(text).collect(),

@@ -50,6 +50,21 @@ fn the_ten_lines_are_a_whole_configuration() {
 }
 
 #[test]
+fn servers_is_a_list_or_the_one_server() {
+    let one = TEN_LINES.replace("[\"http://127.0.0.1:3000\"]", "\"http://127.0.0.1:3000\"");
+    let config = Config::read(&one, &Secrets::Literal).ok().unwrap();
+    assert_eq!(config.policy.upstreams[0].servers().len(), 1);
+    let wrong = one.replace("\"http://127.0.0.1:3000\"", "3000");
+    assert!(
+        problems(&wrong)[0].contains("upstream.servers: found a number, expected"),
+        "{:?}",
+        problems(&wrong)
+    );
+    let empty = one.replace("\"http://127.0.0.1:3000\"", "[]");
+    assert!(problems(&empty)[0].contains("`servers` is empty"));
+}
+
+#[test]
 fn a_misspelt_key_is_named_with_its_place_and_the_right_spelling() {
     let found = problem("ttl = \"1m\"", "tll = \"1m\"");
     assert_eq!(found, "gateway.toml:16:1: token.portive.tll: unknown key, did you mean `ttl`?");

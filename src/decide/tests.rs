@@ -351,7 +351,7 @@ fn decided(policy: &Policy, method: &str, path: &str, headers: &HeaderMap, said:
     };
     let (plan, _) = plan(policy, &view);
     let verdict = plan.needs_session().then(|| verdict(said));
-    word(&decide(plan, verdict, &view))
+    word(&decide(plan, verdict, Credential::Ambient, &view))
 }
 
 fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {

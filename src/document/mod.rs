@@ -18,4 +18,4 @@ pub(crate) use node::{Key, Value, shown};
 pub use problem::{Problem, Problems};
 pub(crate) use read::{Located, OneOrMany, Wait};
 pub use table::At;
-pub(crate) use table::{FromNode, Table, near, one_of};
+pub(crate) use table::{FromNode, Table, near, nearest, one_of};

@@ -77,6 +77,10 @@ impl<'a> At<'a> {
         chosen.map(|&(_, choice)| choice)
     }
 
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.node.value, Value::Table(_))
+    }
+
     /// The items of a list, or the one value that stands for a list of one.
     pub fn items(&self) -> Vec<Self> {
         let Value::Array(items) = &self.node.value else { return vec![self.clone()] };
@@ -168,6 +172,11 @@ impl<'a> Table<'a> {
         self.at.problems.add(self.at.node.span.start, path, format!("`{key}` is missing{what}"));
     }
 
+    /// Whether an unknown key is likely to be meant as this one.
+    pub(crate) fn has_misspelt(&self, key: &str) -> bool {
+        self.entries.iter().any(|(entry, _)| nearest(&[key], &entry.name).is_some())
+    }
+
     /// Stops unknown keys from being reported: after a wrong `kind` it is not clear
     /// which keys are unknown.
     pub fn give_up(&mut self) {
@@ -228,7 +237,7 @@ pub(crate) fn one_of(written: &str, choices: &[&str]) -> String {
 }
 
 /// The word that was probably meant; of several equally near ones the first.
-fn nearest<'w>(words: &[&'w str], written: &str) -> Option<&'w str> {
+pub(crate) fn nearest<'w>(words: &[&'w str], written: &str) -> Option<&'w str> {
     let distances = words.iter().filter_map(|word| Some((distance(word, written)?, *word)));
     distances.min_by_key(|(distance, _)| *distance).map(|(_, word)| word)
 }

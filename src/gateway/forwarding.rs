@@ -18,7 +18,7 @@ use crate::mint::Token;
 use crate::observe::{Event, UpstreamEvent};
 use crate::policy::{HeaderTemplate, HtmlPlaceholder, RouteSet};
 use crate::request::html_placeholder::Replacer;
-use crate::request::view::MinRate;
+use crate::request::min_rate::MinRate;
 use crate::session::Identity;
 use crate::upstream::{InUse, Unreachable, Upstream};
 

@@ -15,22 +15,23 @@ use pingora::{ErrorSource, ErrorType};
 
 use super::app_answer;
 use super::app_deadline::AppDeadline;
+use super::auth;
 use super::connection::Connection;
 use super::context::Ctx;
 use super::forward;
-use super::handle::{emit_late_body, handle};
+use super::handle::{self, emit_late_body};
 use super::html::Page;
 use super::incoming::MALFORMED_BODY;
 use super::open_stream;
 use super::pace;
 use super::peer;
-use super::purpose::{Purpose, is_conversation};
+use super::purpose::{Asks, Purpose, is_conversation};
 use super::reply;
 use super::request::Handled;
 use super::transport_errors::{hung_up, refusal_for};
 use crate::observe::Outcome;
 use crate::policy::Intent;
-use crate::request::headers;
+use crate::request::headers::{self, Passed};
 use crate::request::refusal::Refusal;
 use crate::state::State;
 
@@ -38,14 +39,23 @@ use crate::state::State;
 const TUNNEL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The gateway as the framework sees it.
-pub(crate) struct Gateway(pub Arc<State>);
+pub(crate) struct Gateway {
+    state: Arc<State>,
+    asks: Asks,
+}
+
+impl Gateway {
+    pub(crate) fn new(state: &Arc<State>, asks: Asks) -> Self {
+        Self { state: state.clone(), asks }
+    }
+}
 
 #[async_trait]
 impl ProxyHttp for Gateway {
     type CTX = Ctx;
 
     fn new_ctx(&self) -> Ctx {
-        Ctx::begin(&self.0)
+        Ctx::begin(&self.state)
     }
 
     fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
@@ -59,7 +69,10 @@ impl ProxyHttp for Gateway {
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(ctx.incoming.state.idle_seconds));
         }
-        ctx.incoming.purpose = forward::purpose_of(session, &ctx.incoming.policy);
+        ctx.incoming.purpose = match self.asks {
+            Asks::Client => forward::purpose_of(session, &ctx.incoming.policy),
+            Asks::Front => auth::purpose_of(session),
+        };
         let body_timeout = ctx.incoming.policy.limits.body_timeout;
         session.set_write_timeout(Some(body_timeout));
         session.set_read_timeout(Some(body_timeout));
@@ -71,15 +84,9 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
-        let handled = match ctx.incoming.admit(session) {
-            Ok(()) if reply::announces_nothing(session) => {
-                match reply::read_nothing(session, &ctx.incoming.policy.limits).await? {
-                    Ok(()) => handle(session, ctx).await?,
-                    Err(refusal) => Handled::Reply(ctx.refuse(&refusal)),
-                }
-            }
-            Ok(()) => handle(session, ctx).await?,
-            Err(refusal) => Handled::Reply(ctx.refuse(&refusal)),
+        let handled = match self.asks {
+            Asks::Client => handle::admit(session, ctx).await?,
+            Asks::Front => Handled::Reply(auth::answer(session, ctx).await),
         };
         match handled {
             Handled::Forward(forwarding) => {
@@ -142,16 +149,16 @@ impl ProxyHttp for Gateway {
         let Ctx { incoming, who, forwarding: Some(forwarding), .. } = ctx else { return Ok(()) };
         let mut parts = forward::take_parts(request);
         let headers = &mut parts.headers;
-        who.pass_cookies(headers);
+        who.pass_session(headers);
         if forwarding.routes.intent == Intent::Preflight {
-            headers.remove(header::AUTHORIZATION);
-            headers.remove(header::COOKIE);
+            headers::remove_credentials(headers);
             if forwarding.routes.hides_body() {
                 headers::keep_what_a_preflight_says(headers);
             }
         }
         let upstream = forwarding.upstream.as_ref();
         let passed = upstream.map_or(&[][..], |upstream| &upstream.pass_headers);
+        let passed = Passed { named: passed, verified: who.kept_headers() };
         headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed, passed);
         forward::ask_for_tunnel(&session.req_header().headers, incoming.purpose, headers);
         let (client, host) = (&incoming.admitted.client, &incoming.admitted.host);
@@ -266,9 +273,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
         if let Some(forwarding) = &mut ctx.forwarding {
-            if let Some(piece) = body {
-                pace::give_time(session, piece.len(), &ctx.incoming.policy.limits);
-            }
+            pace::give_time(session, body.as_ref(), &ctx.incoming.policy.limits);
             open_stream::check(forwarding.open_stream.as_ref())?;
             let (purpose, status) = (ctx.incoming.purpose, ctx.record.status);
             forwarding.wait.goes_on(purpose, status, end_of_stream);

@@ -12,9 +12,10 @@ use super::record::Record;
 use crate::base::clock::Now;
 use crate::observe::{Event, RequestEvent};
 use crate::policy::{Policy, TokenRoute};
-use crate::request::client::{Client, Scheme};
+use crate::request::client::{self, Client, Scheme};
 use crate::request::code::Code;
 use crate::request::forwarded::ForwardedHost;
+use crate::request::question::{self, Allowed, Asker};
 use crate::request::refusal::{Audience, Refusal, Reply};
 use crate::request::trace::Trace;
 use crate::request::view::{self, Head, RequestView};
@@ -110,11 +111,42 @@ impl Incoming {
             if self.policy.hosts.believe_proxies() { forwarded } else { forwarded.without_host() };
         let host = host_of(head, forwarded);
         self.admitted = Admitted { client, host, audience: Audience::Script };
-        self.admitted.audience = self.view(head).audience();
+        // Nobody opens a page where there is no app.
+        if self.policy.forwards() {
+            self.admitted.audience = self.view(head).audience();
+        }
         if !self.policy.hosts.admit(&self.admitted.host) {
             return Err(Refusal::Misdirected);
         }
         Ok(())
+    }
+
+    /// As `admit`, for a request that the proxy in front asks about: what it says is believed
+    /// of that proxy only.
+    pub(super) fn admit_question(
+        &mut self,
+        session: &Session,
+    ) -> Result<(RequestHeader, Allowed), Refusal> {
+        let policy = self.policy.clone();
+        let peer = session.client_addr().and_then(|address| address.as_inet()).copied();
+        let front = policy.front.as_ref();
+        if !front.is_some_and(|front| front.trusted.trusts_peer(client::address_of(peer))) {
+            return Err(Refusal::Untrusted);
+        }
+        let question = session.req_header();
+        let target = std::str::from_utf8(question.raw_path()).unwrap_or_default();
+        let asker = Asker::at(target).ok_or(Refusal::NotFound)?;
+        let asked = question::read(asker, question, &policy.managed, policy.limits)?;
+        let client = Client::asked_about(peer, &asked.headers, &policy.trusted);
+        self.trace.adopt(&asked.headers, client.via_trusted);
+        let asked = RequestHeader::from(asked);
+        let host = host_of(&asked, ForwardedHost::default());
+        // The proxy shows the answer as it is, or in words of its own.
+        self.admitted = Admitted { client, host, audience: Audience::Script };
+        if !policy.hosts.admit(&self.admitted.host) {
+            return Err(Refusal::Misdirected);
+        }
+        Ok((asked, asker.allowed()))
     }
 
     pub(super) fn view<'a>(&'a self, head: &'a RequestHeader) -> RequestView<'a> {
@@ -143,8 +175,7 @@ impl Incoming {
         let chosen = token.and_then(|token| token.minter.statuses().of(code));
         let mut reply = refusal.reply_as(chosen.unwrap_or_else(|| refusal.status()), audience);
         if let Code::NotSignedIn | Code::SessionExpired = code {
-            let source = self.policy.sources.first();
-            reply.challenge(source.map_or("", |source| source.cookie_name()));
+            reply.challenge(&self.policy.challenge);
         }
         reply
     }

@@ -8,6 +8,7 @@ mod app_answer;
 mod app_deadline;
 mod app_wait;
 mod audit;
+mod auth;
 mod body_framing;
 mod chunks;
 pub(crate) mod connection;
@@ -36,3 +37,4 @@ mod who;
 
 pub(crate) use health::Probes;
 pub(crate) use hooks::Gateway;
+pub(crate) use purpose::Asks;

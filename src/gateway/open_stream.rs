@@ -19,10 +19,10 @@ use tokio::task::AbortHandle;
 use super::app_deadline::AppDeadline;
 use super::connection::Connection;
 use super::incoming::Incoming;
-use super::who::{Who, cookies_of};
+use super::who::Who;
 use crate::config::EndStreams;
 use crate::policy::Policy;
-use crate::session::{Cookies, Identity, Judged, Verdict};
+use crate::session::{Cookies, Identity, Judged, OwnedCookies, Verdict};
 use crate::state::State;
 
 /// Twice this is well below the five seconds that are promised.
@@ -73,7 +73,8 @@ pub(super) async fn begin(
     }
     let client = Connection::of(session.digest()).cloned();
     let ends = Ends { app, client };
-    let watch = OpenStream::watch(incoming, cookies_of(session.req_header()), ends).await;
+    let cookies = incoming.view(session.req_header()).cookies();
+    let watch = OpenStream::watch(incoming, cookies, ends).await;
     watch.map_err(|Over| closed())
 }
 
@@ -104,17 +105,18 @@ impl OpenStream {
     /// session. An error is a session that has ended since the request came.
     async fn watch(
         incoming: &Incoming,
-        cookies: &[u8],
+        cookies: Cookies<'_>,
         ends: Ends,
     ) -> std::result::Result<Option<Self>, Over> {
         let Incoming { state, policy, .. } = incoming;
-        if state.end_streams == EndStreams::Never || cookies.is_empty() {
+        let is_sent = policy.sources.iter().any(|source| source.was_sent(cookies));
+        if state.end_streams == EndStreams::Never || !is_sent {
             return Ok(None);
         }
         // Asked again, because a route may not look at sessions; it is remembered.
         let now = state.clock.now();
-        let (cookies_sent, address) = (Cookies::new(cookies), incoming.admitted.client.address);
-        let judged = state.identifier.identify(policy, cookies_sent, address, now).await;
+        let address = incoming.admitted.client.address;
+        let judged = state.identifier.identify(policy, cookies, address, now).await;
         if !judged.over.is_empty() {
             return Err(Over);
         }
@@ -125,7 +127,7 @@ impl OpenStream {
             state: state.clone(),
             policy: policy.clone(),
             source,
-            cookies: cookies.to_vec(),
+            cookies: policy.copied(cookies),
             identity,
         };
         let is_over = Arc::new(AtomicBool::new(false));
@@ -143,7 +145,7 @@ struct Watched {
     state: Arc<State>,
     policy: Arc<Policy>,
     source: usize,
-    cookies: Vec<u8>,
+    cookies: OwnedCookies,
     identity: Arc<Identity>,
 }
 
@@ -174,7 +176,7 @@ impl Watched {
     fn is_revoked(&self) -> bool {
         let Some(source) = self.policy.sources.get(self.source) else { return false };
         let (revoked, now) = (&self.state.identifier.revoked, self.state.clock.now());
-        let cookies = Cookies::new(&self.cookies);
+        let cookies = self.cookies.as_sent();
         revoked.check_id(source, cookies, now).is_err()
             || revoked.check(source, cookies, &self.identity, now).is_err()
     }

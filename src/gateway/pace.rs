@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use pingora::prelude::Session;
 
 use super::purpose::is_conversation;
-use crate::request::view::{Limits, MinRate};
+use crate::request::min_rate::MinRate;
+use crate::request::view::Limits;
 
 /// Bytes moved since the last look, and the time that took.
 #[derive(Debug, Default)]
@@ -23,12 +25,12 @@ pub(crate) struct TooSlow;
 
 /// Gives an HTTP/2 client the time for this piece that the least rate allows, and not more
 /// than for any piece. (Over HTTP/1.1 the socket knows how long it waits.)
-pub(super) fn give_time(session: &mut Session, octets: usize, limits: &Limits) {
-    if let Some(least) = limits.min_body_rate
+pub(super) fn give_time(session: &mut Session, piece: Option<&Bytes>, limits: &Limits) {
+    if let (Some(piece), Some(least)) = (piece, limits.min_body_rate)
         && session.is_http2()
         && !is_conversation(session.req_header())
     {
-        session.set_write_timeout(Some(time_for(octets, least).min(limits.body_timeout)));
+        session.set_write_timeout(Some(time_for(piece.len(), least).min(limits.body_timeout)));
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 
 use super::forward;
 use super::forwarding::Forwarding;
@@ -15,7 +15,7 @@ use super::record::Record;
 use super::reply::{push_limit, with_cors};
 use super::who::Who;
 use crate::base::clock::Now;
-use crate::decide::{self, Decision};
+use crate::decide::{self, Decision, Plan};
 use crate::issue::Query;
 use crate::limit::Admitted;
 use crate::observe::{Outcome, TokenPlace};
@@ -50,9 +50,21 @@ pub(super) async fn decide<'p>(
     record: &mut Record,
     view: &RequestView<'_>,
 ) -> Decided<'p> {
-    let (plan, rule) = decide::plan(policy, view);
+    let planned = decide::plan(policy, view);
+    decide_planned(incoming, policy, who, record, view, planned).await
+}
+
+/// Session, decide, where the plan is made.
+pub(super) async fn decide_planned<'p>(
+    incoming: &Incoming,
+    policy: &'p Policy,
+    who: &mut Who,
+    record: &mut Record,
+    view: &RequestView<'_>,
+    (plan, rule): (Plan<'p>, Option<&'p Rule>),
+) -> Decided<'p> {
     let verdict = who.verdict(incoming, record, &plan, view).await;
-    let decision = decide::decide(plan, verdict, view);
+    let decision = decide::decide(plan, verdict, who.credential, view);
     let query = match &decision {
         Decision::Issue { token, identity } => {
             who.identity = Some(identity.clone());
@@ -66,7 +78,7 @@ pub(super) async fn decide<'p>(
     Decided {
         decision,
         rule,
-        origin: view.origin().and_then(|origin| rule?.origin(origin)),
+        origin: decide::reader(policy, rule, view),
         query,
         is_head: view.method == http::Method::HEAD,
     }
@@ -106,7 +118,8 @@ impl Decided<'_> {
             Decision::Publish(what) => {
                 record.outcome = Outcome::Answered;
                 let Incoming { state, policy, now, admitted, .. } = incoming;
-                Ok(policy.discovery.reply(what, &state.retired, &admitted.host, *now))
+                let host = policy.public_origins.host_for(&admitted.host);
+                Ok(policy.discovery.reply(what, &state.retired, host, *now))
             }
             Decision::Refuse(refusal, rejected) => {
                 why = rejected;
@@ -165,8 +178,8 @@ async fn issue(
     record.end(Outcome::Issued, issued.origin.as_str());
     let token = &issued.token;
     let mut reply = Reply::new(StatusCode::OK, token.content_type.clone(), token.body.clone());
-    if let Some(cookie) = &token.set_cookie {
-        reply.headers.insert(header::SET_COOKIE, HeaderValue::clone(cookie));
+    for cookie in &token.set_cookies {
+        reply.headers.append(header::SET_COOKIE, cookie.clone());
     }
     push_limit(&mut reply, route, admitted.as_ref());
     Ok(reply)

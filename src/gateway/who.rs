@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::incoming::Incoming;
@@ -12,7 +12,10 @@ use crate::identify::revocation::{CameWith, RevokedBy};
 use crate::observe::{Event, SessionChecked};
 use crate::policy::{Policy, SessionSource};
 use crate::request::view::RequestView;
-use crate::session::{self, Cookies, Doubtful, Identity, Judged, Passing, Reason, Verdict};
+use crate::session::{
+    self, Accepted, Cookies, Credential, Doubtful, Identity, Judged, Passing, PassingHeaders,
+    Reason, Standing, Verdict,
+};
 
 /// The sender of a request, as far as the plan needed to know.
 pub(super) struct Who {
@@ -21,6 +24,10 @@ pub(super) struct Who {
     source: Option<usize>,
     /// The cookies that go on to the app, where they are not those that came.
     passing: Passing,
+    /// The headers with a session, as they may go on.
+    passing_headers: PassingHeaders,
+    /// How the session came, if it verifies.
+    pub(super) credential: Credential,
     /// Whether the request came with a session that is revoked or signed out.
     came_with_over: bool,
     /// Which sources' cookies could not be judged.
@@ -35,6 +42,8 @@ impl Default for Who {
             identity: None,
             source: None,
             passing: Passing::AsCame,
+            passing_headers: PassingHeaders::default(),
+            credential: Credential::Ambient,
             came_with_over: false,
             doubtful: Doubtful::default(),
             leaving: None,
@@ -59,15 +68,16 @@ impl Who {
             && (identifier.any_revoked() || are_several_sent(policy, view.cookies()));
         if !ends && !judges && !plan.needs_session() {
             if plan.forwards() {
-                self.withhold(policy, view.cookies_field(), &[]);
+                self.withhold(policy, view, &[], Accepted::default());
             }
             return None;
         }
-        let Judged { verdict, over, doubtful } =
+        let Judged { verdict, accepted, over, doubtful } =
             identifier.identify(policy, view.cookies(), view.client.address, incoming.now).await;
         self.doubtful = doubtful;
+        self.credential = policy.credential(accepted);
         if plan.forwards() {
-            self.withhold(policy, view.cookies_field(), &over);
+            self.withhold(policy, view, &over, accepted);
         }
         if ends || plan.needs_session() {
             self.record_verdict(incoming, record, &verdict, view);
@@ -76,11 +86,26 @@ impl Who {
     }
 
     /// The app gets no session but the one that was judged, and none that is over.
-    fn withhold(&mut self, policy: &Policy, cookies: &[u8], over: &[usize]) {
+    fn withhold(
+        &mut self,
+        policy: &Policy,
+        view: &RequestView<'_>,
+        over: &[usize],
+        accepted: Accepted,
+    ) {
         self.came_with_over = !over.is_empty();
         let sources = policy.sources.iter().enumerate();
+        let standings = sources.clone().map(|(index, source)| {
+            let standing = match (over.contains(&index), accepted.contains(index)) {
+                (true, _) => Standing::Over,
+                (false, true) => Standing::Accepted,
+                (false, false) => Standing::Open,
+            };
+            (&**source, standing)
+        });
+        self.passing_headers = PassingHeaders::select(view.cookies().headers(), standings);
         let sources = sources.map(|(index, source)| (&**source, over.contains(&index)));
-        self.passing = session::passing(cookies, sources);
+        self.passing = session::passing(view.cookies_field(), sources);
     }
 
     /// Whether the app sees no session because the request's own is over.
@@ -88,8 +113,16 @@ impl Who {
         self.came_with_over
     }
 
-    /// Leaves the cookies that the app may have.
-    pub(super) fn pass_cookies(&self, headers: &mut HeaderMap) {
+    /// The headers that were verified, and reach the app under any name.
+    pub(super) fn kept_headers(&self) -> &[HeaderName] {
+        &self.passing_headers.kept
+    }
+
+    /// Leaves the cookies, and the headers with a session, that the app may have.
+    pub(super) fn pass_session(&self, headers: &mut HeaderMap) {
+        for name in &self.passing_headers.withheld {
+            headers.remove(name);
+        }
         let only = match &self.passing {
             Passing::AsCame => return,
             Passing::Nothing => None,
@@ -152,7 +185,8 @@ impl Who {
         request: &RequestHeader,
         response: &ResponseHeader,
     ) {
-        let cookies = Cookies::new(cookies_of(request));
+        let view = incoming.view(request);
+        let cookies = view.cookies();
         let identifier = &incoming.state.identifier;
         let sources = incoming.policy.sources.iter().enumerate();
         for (index, source) in sources.filter(|_| !self.came_with_over) {
@@ -163,17 +197,22 @@ impl Who {
             identifier.reissued(source, cookies, set, came, incoming.now);
         }
         let answered = response.status.is_success() || response.status.is_redirection();
-        let Some(identity) = self.leaving.take().filter(|_| answered) else { return };
+        if answered {
+            self.leave(incoming, request).await;
+        }
+    }
+
+    /// Ends the session where the request signs the user out.
+    pub(super) async fn leave(&mut self, incoming: &Incoming, request: &RequestHeader) {
+        let Some(identity) = self.leaving.take() else { return };
+        let view = incoming.view(request);
+        let cookies = view.cookies();
+        let identifier = &incoming.state.identifier;
         if let Some(source) = self.source(&incoming.policy) {
             let (by, now) = (RevokedBy::App, incoming.state.clock.now());
             identifier.end_session(source, cookies, &identity, by, now).await;
         }
     }
-}
-
-/// The request's cookies, which were joined into one field when it was admitted.
-pub(super) fn cookies_of(request: &RequestHeader) -> &[u8] {
-    request.headers.get(header::COOKIE).map_or(&b""[..], HeaderValue::as_bytes)
 }
 
 /// Whether several sources have cookies, which may be of different users.

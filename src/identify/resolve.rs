@@ -25,6 +25,8 @@ const MAX_QUESTIONS: usize = 3;
 /// Limits of the app's own session check.
 const APP_TIMEOUT: Duration = Duration::from_secs(2);
 const APP_MAX_SIZE: usize = 256 * 1024;
+/// Largest published key.
+const KEY_MAX_SIZE: usize = 16 * 1024;
 /// The longest `Retry-After` that is passed on.
 const MAX_RETRY_AFTER: u64 = 300;
 
@@ -122,6 +124,9 @@ impl Servers {
         if let Query::App { url } = &question.query {
             return self.ask_app(url, &source.asked_cookies(cookies)).await;
         }
+        if let Query::Key { url } = &question.query {
+            return self.ask_key(url).await;
+        }
         let Some(store) = source.store() else {
             return Err(unanswered("this source has no store to ask"));
         };
@@ -129,6 +134,29 @@ impl Servers {
             tracing::warn!(kind = source.kind(), %error, "session store not read");
             unanswered(error.to_string())
         })
+    }
+
+    /// A published key. Its publisher refuses a key that there is not.
+    async fn ask_key(&self, url: &str) -> Result<Option<StoreAnswer>, Refused> {
+        let url = Url::parse(url).ok_or_else(|| unanswered("the key's address cannot be asked"))?;
+        let mut call = Call::get(url);
+        call.timeout = APP_TIMEOUT;
+        call.max_size = KEY_MAX_SIZE;
+        let answer = self.outbound.send(&call).await.map_err(|error| {
+            tracing::warn!(%error, "a published key was not fetched");
+            unanswered(format!("the published key: {error}"))
+        })?;
+        match answer.status {
+            StatusCode::OK => Ok(Some(StoreAnswer::Key { document: answer.body.to_vec() })),
+            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
+                let detail = "the token names a key (`kid`) that is not published";
+                Err(Rejected::new(Reason::UnknownKid, detail).into())
+            }
+            status => {
+                tracing::warn!(status = status.as_u16(), "a published key was not fetched");
+                Err(unanswered(format!("the published key: status {}", status.as_u16())))
+            }
+        }
     }
 
     /// The app's own verdict: always a GET without a body, with the session's

@@ -3,18 +3,21 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::StatusCode;
 use serde_json::Value;
 
 use super::cache::Tokens;
 use super::circuit_breaker::Circuits;
 use super::error::IssueError;
+use super::first_answers::{Age, FirstAnswers};
 use super::remote::{Caller, Remote};
 use super::request::{Freshness, Query, Request};
 use crate::base::clock::{Clock, Now};
 use crate::base::digest::Digest;
 use crate::base::digest::Mark;
 use crate::limit::{Admitted, Exceeded, Limit, Limits, Used};
-use crate::mint::{CachePolicy, MintError, Minting, Subject, Token};
+use crate::mint::{self, CachePolicy, FirstAnswer, MintError, Minting, Subject, Token};
 use crate::observe::{
     AuditEntry, CachedOrMinted, CircuitState, Event, RequestEvent, Telemetry, TokenEvent,
 };
@@ -26,6 +29,7 @@ use crate::session::Identity;
 pub struct Issuer {
     limits: Limits,
     tokens: Tokens,
+    first_answers: FirstAnswers,
     remote: Remote,
     telemetry: Arc<Telemetry>,
 }
@@ -42,6 +46,7 @@ impl Issuer {
         Self {
             limits: Limits::default(),
             tokens: Tokens::default(),
+            first_answers: FirstAnswers::default(),
             remote: Remote {
                 caller,
                 clock,
@@ -193,12 +198,55 @@ impl Issuer {
         match route.minter.mint(subject, now) {
             Ok(Minting::Ready(token)) => Ok(token),
             Ok(Minting::Call(call)) => {
-                let (status, body) = self.remote.call(&route.name, call).await?;
-                let token = route.minter.answered(subject, now, status, body);
-                token.map_err(|error| logged(&error, route))
+                let answer = self.remote.call(&route.name, call).await?;
+                answered(route, subject, now, answer)
             }
+            Ok(Minting::First(call)) => self.mint_in_two(route, subject, now, call).await,
             Err(error) => Err(logged(&error, route)),
         }
+    }
+
+    /// Makes the two calls of an exchange, the first one only if no answer to it is kept. A
+    /// kept answer that the vendor no longer takes is replaced, once.
+    async fn mint_in_two(
+        &self,
+        route: &TokenRoute,
+        subject: &Subject<'_>,
+        now: Now,
+        first: mint::Call,
+    ) -> Result<Token, IssueError> {
+        let key = route.minter.first_key();
+        let (kept, age) = self.first_answers.get(key, now, self.first(route, first, now)).await?;
+        let call = |first: &FirstAnswer| {
+            let call = route.minter.call_with(subject, &first.token, now);
+            call.map_err(|error| logged(&error, route))
+        };
+        let answer = self.remote.call(&route.name, call(&kept)?).await?;
+        if answer.0 != StatusCode::UNAUTHORIZED {
+            return answered(route, subject, now, answer);
+        }
+        self.first_answers.forget(&key).await;
+        let again = match age {
+            Age::Kept => route.minter.mint(subject, now).map_err(|error| logged(&error, route))?,
+            Age::New => return answered(route, subject, now, answer),
+        };
+        let Minting::First(first) = again else { return Err(IssueError::IssuerFailed) };
+        let (new, _) = self.first_answers.get(key, now, self.first(route, first, now)).await?;
+        let answer = self.remote.call(&route.name, call(&new)?).await?;
+        answered(route, subject, now, answer)
+    }
+
+    /// The first call of an exchange, whose issuer has a circuit of its own.
+    async fn first(
+        &self,
+        route: &TokenRoute,
+        call: mint::Call,
+        now: Now,
+    ) -> Result<FirstAnswer, IssueError> {
+        let name = format!("{}.first", route.name);
+        let (status, body) = self.remote.call(&name, call).await?;
+        let answer = route.minter.first_answered(status, &body, now);
+        answer.map_err(|error| logged(&error, route))
     }
 
     /// Writes down that a token is about to be handed out. Where that is required
@@ -231,6 +279,17 @@ impl Issuer {
     pub fn cached_tokens(&self) -> u64 {
         self.tokens.count()
     }
+}
+
+/// The token in an issuer's answer.
+fn answered(
+    route: &TokenRoute,
+    subject: &Subject<'_>,
+    now: Now,
+    (status, body): (StatusCode, Bytes),
+) -> Result<Token, IssueError> {
+    let token = route.minter.answered(subject, now, status, body);
+    token.map_err(|error| logged(&error, route))
 }
 
 /// The public half of a minting error; the cause goes to the log.

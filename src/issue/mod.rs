@@ -6,6 +6,7 @@
 mod cache;
 mod circuit_breaker;
 mod error;
+mod first_answers;
 mod issuer;
 mod remote;
 mod request;

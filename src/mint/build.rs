@@ -13,7 +13,7 @@ use super::layered_table::LayeredTable;
 use super::lifetime::Lifetime;
 use super::mechanism::{Mechanism, MechanismKind};
 use super::minter::Minter;
-use super::preset::Presets;
+use super::preset::{Checked, Presets};
 use super::statuses::Statuses;
 use super::template::{self, Expressions, Names, Params, Reads, SecretUse};
 use super::user_ids::UserIds;
@@ -58,6 +58,7 @@ fn build(
     let methods = methods(members);
     let statuses = Statuses::from_members(members);
     let cache = members.get("cache").unwrap_or(CachePolicy::Never);
+    let _: Option<Checked> = members.get("checked");
     let reads = RefCell::new(Reads::default());
     let names = Names {
         token: &token,
@@ -69,6 +70,7 @@ fn build(
         expressions: &expressions,
         params: None,
         variables: &[],
+        signatures: &[],
         made: &[],
         secrets: SecretUse::Forbidden,
         reads: &reads,

@@ -1,6 +1,12 @@
 //! The text of the built-in presets, which stand below everything that reads them.
 
-pub(super) const BUILT_IN: &str = include_str!("presets.toml");
+/// The language of presets, then the presets by mechanism.
+pub(super) const BUILT_IN: &str = concat!(
+    include_str!("presets/head.toml"),
+    include_str!("presets/jwt.toml"),
+    include_str!("presets/hmac.toml"),
+    include_str!("presets/exchange.toml"),
+);
 
 /// Whether a preset is one of ours: then its vendor draws the keys.
 pub(super) fn is_built_in(name: &str) -> bool {

@@ -44,6 +44,11 @@ impl Fingerprint {
         Self(Digest::new(&text))
     }
 
+    /// The key of an exchange's first call, which no user has a part in.
+    pub(super) fn of_first_call(&self) -> Digest {
+        Digest::new(&[self.0.bytes().as_slice(), b"first"].concat())
+    }
+
     pub(super) fn key<'a>(
         &self,
         policy: CachePolicy,

@@ -12,7 +12,7 @@ use super::template::Expressions;
 use super::user_ids::UserIds;
 
 /// Members that belong to no single reader.
-const COMMON: [&str; 6] = ["cache", "kind", "methods", "params", "preset", "spare"];
+const COMMON: [&str; 7] = ["cache", "checked", "kind", "methods", "params", "preset", "spare"];
 
 const READERS: [&[&str]; 8] = [
     &COMMON,

@@ -14,12 +14,12 @@ use super::error::MintError;
 use super::grant::GrantHook;
 use super::inputs::Inputs;
 use super::lifetime::{Lifetime, Times};
-use super::mechanism::{Mechanism, PublishedKeys};
+use super::mechanism::{FirstAnswer, Mechanism, PublishedKeys};
 use super::response::RawToken;
 use super::statuses::Statuses;
 use super::subject::Subject;
 use super::template::Scope;
-use super::token::{Minting, Token};
+use super::token::{Call, Minting, Token};
 use super::user_ids::UserIds;
 use crate::base::clock::Now;
 use crate::base::digest::Digest;
@@ -128,9 +128,49 @@ impl Minter {
         self.fingerprint.key(self.cache, subject, parts)
     }
 
-    /// Makes a token, or describes the call that does.
+    /// Makes a token, or describes the call that does. If the exchange has a first call,
+    /// that one is described.
     pub fn mint(&self, subject: &Subject<'_>, now: Now) -> Result<Minting, MintError> {
         self.mint_with(subject, now, &self.drawn()?)
+    }
+
+    /// Reads the answer to the first call that `mint` described.
+    pub(crate) fn first_answered(
+        &self,
+        status: StatusCode,
+        body: &Bytes,
+        now: Now,
+    ) -> Result<FirstAnswer, MintError> {
+        let first = match &self.mechanism {
+            Mechanism::Exchange(exchange) => exchange.first.as_ref(),
+            Mechanism::Hmac(_) | Mechanism::Jwt(_) => None,
+        };
+        let Some(first) = first else {
+            return Err(MintError::IssuerFailed("this token needs no first call".into()));
+        };
+        first.answer((status, body), &self.secrets, now.unix())
+    }
+
+    /// Describes the call for the token, which the first call's token allows.
+    pub fn call_with(
+        &self,
+        subject: &Subject<'_>,
+        first: &Secret,
+        now: Now,
+    ) -> Result<Call, MintError> {
+        let Mechanism::Exchange(exchange) = &self.mechanism else {
+            return Err(MintError::IssuerFailed("this token needs no issuer".into()));
+        };
+        let times = self.lifetime.times(subject.identity, now)?;
+        let draws = self.drawn()?;
+        let scope = Scope { first: first.text(), ..Scope::new(subject, times, &draws) };
+        exchange.call(&scope)
+    }
+
+    /// The key under which the first call's answer is kept: it changes with the settings,
+    /// never with the user.
+    pub fn first_key(&self) -> Digest {
+        self.fingerprint.of_first_call()
     }
 
     /// Reads the issuer's answer to the call `mint` described.
@@ -145,10 +185,10 @@ impl Minter {
             return Err(MintError::IssuerFailed("this token needs no issuer".into()));
         };
         let times = self.lifetime.times(subject.identity, now)?;
-        let answer = exchange.answer(status, &body, times.now)?;
+        let answer = exchange.answer((status, &body), &self.secrets, times.now)?;
         let draws = self.drawn()?;
         let times = Times { exp: answer.expires_at.or(times.exp), ..times };
-        let scope = Scope::new(subject, times, &draws);
+        let scope = Scope { answer: Some(&answer.document), ..Scope::new(subject, times, &draws) };
         let (expires_at, usable_until) =
             self.lifetime.ends(&times, answer.expires_at, subject.identity);
         let uncut = self.lifetime.uncut(&times, answer.expires_at, subject.identity);
@@ -170,7 +210,12 @@ impl Minter {
         let uncut = self.lifetime.uncut(&times, None, subject.identity);
         let raw = |value| RawToken { value, answer: Bytes::new(), expires_at, usable_until, uncut };
         let token = match &self.mechanism {
-            Mechanism::Exchange(exchange) => return exchange.call(&scope).map(Minting::Call),
+            Mechanism::Exchange(exchange) => {
+                return match &exchange.first {
+                    Some(first) => first.call(&scope).map(Minting::First),
+                    None => exchange.call(&scope).map(Minting::Call),
+                };
+            }
             Mechanism::Hmac(hmac) => {
                 hmac.signed(&scope, |response, scope, value| response.render(raw(value), scope))
             }

@@ -1,7 +1,7 @@
 //! Making tokens: from a verified session to what a vendor's client expects.
 //!
 //! Pure: session, request inputs, grants and the time in; a token, a refusal, or the
-//! description of one HTTP call out. Vendors are data (`presets.toml`); only the three
+//! description of one HTTP call out. Vendors are data (`presets/`); only the three
 //! mechanisms are code.
 
 mod body;
@@ -39,6 +39,7 @@ pub(crate) use template::Filter;
 pub(crate) use cache_key::CachePolicy;
 pub(crate) use error::MintError;
 pub(crate) use grant::GrantHook;
+pub(crate) use mechanism::FirstAnswer;
 pub use minter::Minter;
 pub use preset::Presets;
 pub use subject::Subject;

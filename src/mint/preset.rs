@@ -1,14 +1,15 @@
 //! Presets: the token of each vendor, as data.
 //!
-//! The built-in ones are `presets.toml`, embedded; the user's own are in
+//! The built-in ones are the files of `presets/`, embedded; the user's own are in
 //! `gateway.toml` under `[preset.NAME]` and have the same members.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::built_in::BUILT_IN;
 use super::known_members::is_known;
-use crate::document::{At, Key, Node, Problems, Table, Value};
+use crate::document::{At, FromNode, Key, Node, Problems, Table, Value, nearest};
 
 /// All presets a token may name.
 #[derive(Clone)]
@@ -19,6 +20,18 @@ struct Preset {
     name: String,
     node: Node,
     author: Author,
+}
+
+/// How a preset's facts were checked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Checked {
+    /// What the vendor writes about it.
+    Documentation,
+    /// A vector or a verifier of the vendor's own library.
+    Library,
+    /// The request that the vendor's own library makes.
+    Recorded,
+    Unverified,
 }
 
 /// Who wrote a preset.
@@ -55,6 +68,22 @@ impl Presets {
         all
     }
 
+    /// Every preset with how its facts were checked.
+    pub(crate) fn checked(&self) -> impl Iterator<Item = (&str, Checked)> {
+        self.0.iter().map(|preset| {
+            let member = match &preset.node.value {
+                Value::Table(entries) => entries.iter().find(|(key, _)| key.name == "checked"),
+                _ => None,
+            };
+            let word = match member.map(|(_, node)| &node.value) {
+                Some(Value::Text(word)) => word.as_str(),
+                Some(_) | None => "",
+            };
+            let checked = CHECKED.iter().find(|(known, _)| *known == word);
+            (preset.name.as_str(), checked.map_or(Checked::Unverified, |&(_, checked)| checked))
+        })
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|preset| preset.name.as_str())
     }
@@ -83,7 +112,11 @@ impl Presets {
         };
         let name: String = at.read()?;
         let Some(preset) = self.find(&name) else {
-            at.wrong(&format!("the name of a preset: {}", self.listed()));
+            let all = self.listed();
+            at.wrong(&match self.meant(&name) {
+                Some(meant) => format!("the name of a preset; did you mean {meant}? All: {all}"),
+                None => format!("the name of a preset: {all}"),
+            });
             return None;
         };
         let mut node = preset.node.clone();
@@ -94,8 +127,53 @@ impl Presets {
         Some(Chosen { name, node: Some(node) })
     }
 
+    /// The presets that `written` may stand for, in words: the nearest one, or those whose
+    /// names share a word with it.
+    pub fn meant(&self, written: &str) -> Option<String> {
+        const MOST: usize = 3;
+        let written = written.to_lowercase();
+        let names: Vec<&str> = self.names().collect();
+        if let Some(name) = nearest(&names, &written) {
+            return Some(format!("{name:?}"));
+        }
+        let words = |name: &str| name.split(['-', '_', ' ', '.']).map(str::to_owned).collect();
+        let written: Vec<String> = words(&written);
+        let shares = |name: &&str| {
+            let mut words: Vec<String> = words(name);
+            words.retain(|word| word.len() > 2 && written.contains(word));
+            !words.is_empty()
+        };
+        let shared: Vec<_> = names.into_iter().filter(shares).take(MOST).collect();
+        let quoted: Vec<_> = shared.iter().map(|name| format!("{name:?}")).collect();
+        (!quoted.is_empty()).then(|| quoted.join(" or "))
+    }
+
     fn listed(&self) -> String {
         self.names().collect::<Vec<_>>().join(", ")
+    }
+}
+
+const CHECKED: [(&str, Checked); 4] = [
+    ("library", Checked::Library),
+    ("recorded", Checked::Recorded),
+    ("documentation", Checked::Documentation),
+    ("unverified", Checked::Unverified),
+];
+
+impl FromNode for Checked {
+    fn read(at: &At<'_>) -> Option<Self> {
+        at.choose(&CHECKED)
+    }
+}
+
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Documentation => "vendor's documentation",
+            Self::Library => "vendor's library",
+            Self::Recorded => "request recorded from the vendor's library",
+            Self::Unverified => "unverified",
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use super::template::{self, Names, Scope, Text};
 use crate::base::text::encode_uri_component;
 use crate::base::url::Url;
 use crate::document::At;
-use crate::document::template_syntax::{Piece, pieces};
+use crate::document::template_syntax::{Piece, Reference, pieces};
 
 /// An address whose server is fixed.
 pub(super) struct RemoteUrl {
@@ -31,6 +31,7 @@ impl RemoteUrl {
     pub(super) fn from_node(at: &At<'_>, names: &Names<'_>, example: &str) -> Option<Self> {
         let text = at.text(&format!("a URL such as {example:?}"))?;
         let pieces = pieces(text).map_err(|wrong| at.problem(wrong)).ok()?;
+        let pieces = with_fixed(pieces, names);
         let Some(server) = fixed_server(&pieces) else {
             at.problem(if text.contains('{') {
                 format!(
@@ -60,6 +61,41 @@ impl RemoteUrl {
         }
         Ok(url)
     }
+}
+
+/// The pieces with those placeholders of the server put in that are the operator's own
+/// words: a region, an account. What a user or a session may say stays a placeholder.
+fn with_fixed(pieces: Vec<Piece>, names: &Names<'_>) -> Vec<Piece> {
+    let mut whole: Vec<Piece> = Vec::new();
+    for piece in pieces {
+        let text = match piece {
+            Piece::Literal(text) => text,
+            Piece::Reference(reference) => match fixed_host(&whole, &reference, names) {
+                Some(text) => text,
+                None => {
+                    whole.push(Piece::Reference(reference));
+                    continue;
+                }
+            },
+        };
+        match whole.last_mut() {
+            Some(Piece::Literal(before)) => before.push_str(&text),
+            Some(Piece::Reference(_)) | None => whole.push(Piece::Literal(text)),
+        }
+    }
+    whole
+}
+
+/// A part of the server's name, if the server is not complete yet.
+fn fixed_host(before: &[Piece], reference: &Reference, names: &Names<'_>) -> Option<String> {
+    let [Piece::Literal(start)] = before else { return None };
+    let (_, server) = start.split_once("://")?;
+    if server.contains(['/', '?']) || reference.bare().is_none() {
+        return None;
+    }
+    let text = names.fixed_text(reference)?;
+    let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    (!text.is_empty() && text.chars().all(is_host)).then_some(text)
 }
 
 /// The address up to its first placeholder, if the server stands before it, whole.

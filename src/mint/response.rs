@@ -7,17 +7,23 @@ use http::HeaderValue;
 
 use super::error::MintError;
 use super::layered_table::LayeredTable;
-use super::template::{self, Names, Scope, Template};
+use super::template::{self, Names, Scope, Template, Text};
 use super::token::Token;
-use crate::document::{At, Value};
+use crate::document::{At, Key, Value, shown};
+
+/// The answer: its body, and the cookies it sets.
+#[derive(Clone)]
+pub(super) struct Response {
+    form: Form,
+    cookies: Vec<(String, Text)>,
+    path: String,
+    domain: Option<String>,
+}
 
 /// The form of an answer.
 #[derive(Clone)]
-pub(super) enum Response {
-    Cookie {
-        name: String,
-        path: String,
-    },
+enum Form {
+    Cookie(String),
     Json(Template),
     /// The issuer's own answer.
     Passthrough,
@@ -38,22 +44,111 @@ pub(super) struct RawToken {
 /// Browsers drop longer cookies without a word.
 const LONGEST_COOKIE: usize = 4096;
 
+/// Members that say where cookies are valid.
+pub(super) const COOKIE_KEYS: [&str; 3] = ["cookie_domain", "cookie_path", "cookies"];
+
 impl Response {
-    /// Reads `response` and `cookie_path`.
+    /// Reads `response` and what belongs to it.
     pub(super) fn from_members(
         members: &mut LayeredTable<'_, '_, '_>,
         names: &Names<'_>,
     ) -> Option<Self> {
-        let cookie_path: Option<String> = members.get("cookie_path");
-        let at = members.need("response", "response = { token = \"{token}\" }")?;
-        Self::from_node(&at, cookie_path.as_deref(), names)
+        Self::read(&mut |key| members.take(key), names)
     }
 
-    pub(super) fn from_node(
-        at: &At<'_>,
-        cookie_path: Option<&str>,
+    /// As `from_members`; without `response`, and with cookies, the body is `{}`.
+    pub(super) fn read<'a>(
+        take: &mut dyn FnMut(&'static str) -> Option<At<'a>>,
         names: &Names<'_>,
     ) -> Option<Self> {
+        let path = take("cookie_path").and_then(|at| at.read()).unwrap_or_else(|| "/".to_owned());
+        let domain = match take("cookie_domain") {
+            Some(at) => domain(&at, names)?,
+            None => None,
+        };
+        let cookies = match take("cookies") {
+            Some(at) => cookies(&at, names)?,
+            None => Vec::new(),
+        };
+        let form = match take("response") {
+            Some(at) => Form::from_node(&at, names)?,
+            None if cookies.is_empty() => {
+                names
+                    .token
+                    .problem("`response` is missing; write response = { token = \"{token}\" }");
+                return None;
+            }
+            None => Form::Json(Template::Fixed(serde_json::json!({}))),
+        };
+        Some(Self { form, cookies, path, domain })
+    }
+
+    /// The bare token.
+    pub(super) fn text() -> Self {
+        let form = Form::Text(HeaderValue::from_static("text/plain"));
+        Self { form, cookies: Vec::new(), path: "/".to_owned(), domain: None }
+    }
+
+    /// The media type of the answer.
+    pub(super) fn content_type(&self) -> HeaderValue {
+        match &self.form {
+            Form::Cookie(_) | Form::Json(_) | Form::Passthrough => {
+                HeaderValue::from_static("application/json")
+            }
+            Form::Text(kind) => kind.clone(),
+        }
+    }
+
+    /// Puts the token into its answer.
+    pub(super) fn render(&self, raw: RawToken, scope: &Scope<'_>) -> Result<Token, MintError> {
+        let json = HeaderValue::from_static("application/json");
+        let RawToken { value, answer, expires_at, usable_until, uncut } = raw;
+        let scope = Scope { token: Some(&value), ..*scope };
+        let mut set_cookies = Vec::with_capacity(self.cookies.len());
+        for (name, text) in &self.cookies {
+            set_cookies.push(self.cookie(name, &text.needed(&scope)?, expires_at)?);
+        }
+        let (body, content_type) = match &self.form {
+            Form::Cookie(name) => {
+                set_cookies.push(self.cookie(name, &value, expires_at)?);
+                (Bytes::from_static(b"{}"), json)
+            }
+            Form::Json(template) => {
+                // Boxed, so a kept body has no spare capacity.
+                let body = template.needed(&scope)?.to_string().into_boxed_str();
+                (Bytes::from(body.into_boxed_bytes()), json)
+            }
+            Form::Passthrough => (answer, json),
+            Form::Text(kind) => (Bytes::copy_from_slice(value.as_bytes()), kind.clone()),
+        };
+        let value = slice_of(&body, value);
+        let set_cookies = set_cookies.into_boxed_slice();
+        Ok(Token { value, body, content_type, set_cookies, expires_at, usable_until, uncut })
+    }
+
+    fn cookie(&self, name: &str, value: &str, expires_at: u64) -> Result<HeaderValue, MintError> {
+        let expires = UNIX_EPOCH.checked_add(Duration::from_secs(expires_at)).unwrap_or(UNIX_EPOCH);
+        let domain = self.domain.as_ref().map_or_else(String::new, |it| format!("; Domain={it}"));
+        let text = format!(
+            "{name}={value}; Path={}{domain}; Expires={}; Secure; HttpOnly; SameSite=Strict",
+            self.path,
+            httpdate::fmt_http_date(expires)
+        );
+        if text.len() > LONGEST_COOKIE {
+            return Err(MintError::not_allowed("the token is too long for a cookie"));
+        }
+        if value.contains(';') {
+            return Err(MintError::not_allowed("the token cannot stand in a cookie"));
+        }
+        let mut value = HeaderValue::from_str(&text)
+            .map_err(|_| MintError::not_allowed("the token cannot stand in a cookie"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+impl Form {
+    fn from_node(at: &At<'_>, names: &Names<'_>) -> Option<Self> {
         const EXPECTED: &str = r#"a table, "text:CONTENT-TYPE", "cookie:NAME" or "passthrough""#;
         let text = match &at.node.value {
             Value::Text(text) => text,
@@ -63,68 +158,46 @@ impl Response {
                 return None;
             }
         };
-        let response = match text.split_once(':') {
+        let form = match text.split_once(':') {
             None if text == "passthrough" => Some(Self::Passthrough),
-            Some(("cookie", name)) if is_cookie_name(name) => Some(Self::Cookie {
-                name: name.to_owned(),
-                path: cookie_path.unwrap_or("/").to_owned(),
-            }),
+            Some(("cookie", name)) if is_cookie_name(name) => Some(Self::Cookie(name.to_owned())),
             Some(("text", kind)) => HeaderValue::from_str(kind).ok().map(Self::Text),
             Some(_) | None => None,
         };
-        if response.is_none() {
+        if form.is_none() {
             at.wrong(EXPECTED);
         }
-        response
-    }
-
-    /// The media type of the answer.
-    pub(super) fn content_type(&self) -> HeaderValue {
-        match self {
-            Self::Cookie { .. } | Self::Json(_) | Self::Passthrough => {
-                HeaderValue::from_static("application/json")
-            }
-            Self::Text(kind) => kind.clone(),
-        }
-    }
-
-    /// Puts the token into its answer.
-    pub(super) fn render(&self, raw: RawToken, scope: &Scope<'_>) -> Result<Token, MintError> {
-        let json = HeaderValue::from_static("application/json");
-        let RawToken { value, answer, expires_at, usable_until, uncut } = raw;
-        let mut set_cookie = None;
-        let (body, content_type) = match self {
-            Self::Cookie { name, path } => {
-                set_cookie = Some(Box::new(cookie(name, &value, path, expires_at)?));
-                (Bytes::from_static(b"{}"), json)
-            }
-            Self::Json(template) => {
-                let scope = Scope { token: Some(&value), ..*scope };
-                // Boxed, so a kept body has no spare capacity.
-                let body = template.needed(&scope)?.to_string().into_boxed_str();
-                (Bytes::from(body.into_boxed_bytes()), json)
-            }
-            Self::Passthrough => (answer, json),
-            Self::Text(kind) => (Bytes::copy_from_slice(value.as_bytes()), kind.clone()),
-        };
-        let value = slice_of(&body, value);
-        Ok(Token { value, body, content_type, set_cookie, expires_at, usable_until, uncut })
+        form
     }
 }
 
-fn cookie(name: &str, value: &str, path: &str, expires_at: u64) -> Result<HeaderValue, MintError> {
-    let expires = UNIX_EPOCH.checked_add(Duration::from_secs(expires_at)).unwrap_or(UNIX_EPOCH);
-    let text = format!(
-        "{name}={value}; Path={path}; Expires={}; Secure; HttpOnly; SameSite=Strict",
-        httpdate::fmt_http_date(expires)
-    );
-    if text.len() > LONGEST_COOKIE {
-        return Err(MintError::not_allowed("the token is too long for a cookie"));
+/// `cookies = { NAME = "{sig}" }`: each a cookie of its own.
+fn cookies(at: &At<'_>, names: &Names<'_>) -> Option<Vec<(String, Text)>> {
+    let one = |(key, at): (&Key, At<'_>)| {
+        if !is_cookie_name(&key.name) {
+            at.problem(format!("{} cannot be the name of a cookie", shown(&key.name)));
+            return None;
+        }
+        Some((key.name.clone(), template::text(&at, names)?))
+    };
+    let read: Vec<_> = at.members().into_iter().map(one).collect();
+    read.into_iter().collect()
+}
+
+/// The `Domain` of the cookies: a fixed name. An absent parameter means none.
+fn domain(at: &At<'_>, names: &Names<'_>) -> Option<Option<String>> {
+    let is_name = |text: &str| {
+        text.contains('.')
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+    };
+    match template::value(at, names)? {
+        Template::Absent => Some(None),
+        Template::Fixed(serde_json::Value::String(text)) if is_name(&text) => Some(Some(text)),
+        _ => {
+            at.wrong("a domain such as \"example.com\"");
+            None
+        }
     }
-    let mut value = HeaderValue::from_str(&text)
-        .map_err(|_| MintError::not_allowed("the token cannot stand in a cookie"))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 fn is_cookie_name(name: &str) -> bool {

@@ -21,6 +21,9 @@ pub(super) struct Ends {
     before: Option<char>,
     /// Whether it stands in a regular expression, as itself.
     in_expression: bool,
+    /// Whether it stands in an access list, where `!` ends a path, `~` ends the list, and
+    /// `/` ends a level.
+    in_acl: bool,
 }
 
 /// A field that nothing separates from what comes next to it.
@@ -38,6 +41,15 @@ impl Ends {
         Self { in_expression: true, ..self }
     }
 
+    pub(super) fn of_acl() -> Self {
+        Self { in_acl: true, ..Self::default() }
+    }
+
+    /// These ends, in an access list if `before` was in one.
+    pub(super) fn where_before(self, before: Self) -> Self {
+        Self { in_acl: before.in_acl, ..self }
+    }
+
     /// A blank separates words of a title, such as `{session.name} in {request.room}`, not
     /// names that mean anything to a vendor.
     pub(super) fn of_title(self) -> Self {
@@ -47,7 +59,11 @@ impl Ends {
 
     pub(super) fn admit(self, text: &str) -> bool {
         let ends = |c| Some(c) == self.after || Some(c) == self.before;
-        !text.contains(|c| ends(c) || (self.in_expression && ".|()^$+*?[]{}\\".contains(c)))
+        !text.contains(|c| {
+            ends(c)
+                || (self.in_expression && ".|()^$+*?[]{}\\".contains(c))
+                || (self.in_acl && "*!~/".contains(c))
+        })
     }
 }
 

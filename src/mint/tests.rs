@@ -6,7 +6,9 @@ mod cache;
 mod config;
 mod exchange;
 mod inputs;
+mod issuers;
 mod keys;
+mod signatures;
 mod templates;
 mod vectors;
 
@@ -71,7 +73,7 @@ pub(super) fn mint(
     let inputs = inputs.as_object().cloned().unwrap_or_default();
     let subject = Subject { identity, inputs: &inputs, grant: &Value::Null };
     match minter.mint(&subject, Now::at(NOW))? {
-        Minting::Call(_) => panic!("expected a token, found a call"),
+        Minting::Call(_) | Minting::First(_) => panic!("expected a token, found a call"),
         Minting::Ready(token) => Ok(token),
     }
 }

@@ -14,6 +14,9 @@ use crate::session::Identity;
 pub enum Minting {
     /// Perform this request, then hand its answer to `Minter::answered`.
     Call(Call),
+    /// Perform this request first, unless an answer to it is still good: hand its answer to
+    /// `Minter::first_answered`, and what that gave to `Minter::call_with`.
+    First(Call),
     Ready(Token),
 }
 
@@ -25,8 +28,8 @@ pub struct Token {
     pub value: Bytes,
     pub body: Bytes,
     pub content_type: HeaderValue,
-    /// For presets whose answer is a cookie.
-    pub set_cookie: Option<Box<HeaderValue>>,
+    /// For presets whose answer sets cookies.
+    pub set_cookies: Box<[HeaderValue]>,
     /// Unix seconds at which the token ends, or is taken to end if it has no end of its
     /// own. Never later than the session.
     pub expires_at: u64,

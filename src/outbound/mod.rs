@@ -1,7 +1,8 @@
 //! The gateway's own HTTP requests to other servers: published keys, the app's own
-//! session check, token issuers.
+//! session check, token issuers. `redis` connects to Redis.
 
 mod client;
+pub(crate) mod redis;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

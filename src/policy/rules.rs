@@ -6,8 +6,11 @@
 
 use std::sync::Arc;
 
+use super::form::{self, Form};
+use super::front::Front;
 use super::identity::{IdentityHeaders, read_identity};
 use super::key_uses;
+use super::public_origins::PublicOrigins;
 use super::route::{self, Route};
 use super::session::{self, SessionSource};
 use super::token::{self, TokenRoute, WebOrigin, read_presets, read_tokens};
@@ -15,7 +18,7 @@ use super::upstream;
 use super::vendor_api::VendorApi;
 use crate::document::Table;
 use crate::edge::Trusted;
-use http::Method;
+use http::{HeaderName, Method};
 
 use crate::mint::well_known::{Discovery, WellKnown};
 use crate::request::headers::ReservedHeaders;
@@ -23,19 +26,38 @@ use crate::request::hosts::Hosts;
 use crate::request::path::PathPattern;
 use crate::request::rules::{Asked, Home, Met, Rules, Unfit};
 use crate::request::view::{Limits, RequestView};
+use crate::session::{Accepted, Cookies, Credential, HeaderPlace, OwnedCookies};
 use crate::upstream::{Prefixes, Upstream};
+
+/// What `[server]` and `[auth]` say about requests, as opposed to connections.
+#[derive(Default)]
+pub(crate) struct RequestSettings {
+    pub(crate) trusted: Trusted,
+    pub(crate) hosts: Hosts,
+    pub(crate) public_origins: PublicOrigins,
+    pub(crate) limits: Limits,
+    pub(crate) front: Option<Front>,
+}
 
 /// All rules of one configuration.
 pub struct Policy {
     pub sources: Vec<SessionSource>,
+    /// `WWW-Authenticate` of a request without a session.
+    pub challenge: String,
     pub tokens: Vec<Arc<TokenRoute>>,
     /// The paths that the gateway answers itself: those of tokens, then published documents.
     own: Vec<Rule>,
     routes: Rules<Rule>,
     pub identity: IdentityHeaders,
     pub managed: ReservedHeaders,
+    /// The headers that an app behind another proxy learns from: all but a vendor's.
+    pub(crate) told: Vec<HeaderName>,
     pub trusted: Trusted,
     pub(crate) hosts: Hosts,
+    pub(crate) public_origins: PublicOrigins,
+    /// The proxy that asks about each request, if one does.
+    pub(crate) front: Option<Front>,
+    /// Empty where nothing is forwarded.
     pub upstreams: Vec<Arc<Upstream>>,
     /// The upstreams that are vendor APIs.
     vendor_apis: Vec<Arc<VendorApi>>,
@@ -78,12 +100,9 @@ impl crate::request::rules::Rule for Rule {
 
 impl Policy {
     /// Reads the tables that make up the policy from the top-level table.
-    pub(crate) fn from_table(
-        top: &mut Table<'_>,
-        trusted: Trusted,
-        hosts: Hosts,
-        limits: Limits,
-    ) -> Option<Self> {
+    pub(crate) fn from_table(top: &mut Table<'_>, settings: RequestSettings) -> Option<Self> {
+        let RequestSettings { trusted, hosts, public_origins, limits, front } = settings;
+        form::check(top, front.is_some());
         let sources = session::read_sources(top);
         let presets = read_presets(top);
         let tokens = read_tokens(top, &presets);
@@ -104,6 +123,13 @@ impl Policy {
             let token = &token.name;
             top.missing("session", &format!(", but token.{token} needs to know who is signed in; write [session] with its `kind`"));
         }
+        let of_app = routes.iter().filter(|route| route.vendor_api.is_none());
+        let told = of_app.flat_map(|route| &route.set_headers).chain(&identity.headers);
+        let told = told.map(|header| &header.name);
+        let told = told.chain(identity.assertion.iter().map(|assertion| &assertion.header));
+        let mut told: Vec<_> = told.cloned().collect();
+        told.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        told.dedup();
         let set = routes.iter().flat_map(|route| &route.set_headers).chain(&identity.headers);
         let asserted = identity.assertion.iter().map(|assertion| &assertion.header);
         let managed = ReservedHeaders::new(set.map(|header| &header.name).chain(asserted));
@@ -116,6 +142,8 @@ impl Policy {
             Some(Rule::Published(what, PathPattern::parse(&path)?, label))
         }));
         let routes = routes.into_iter().map(|route| Rule::Route(Arc::new(route))).collect();
+        let sources = sources?;
+        session::check_trusted(top, &sources, &trusted);
         let mut prefixes = vec![Prefixes::default()];
         for upstream in upstreams.iter().flatten() {
             if !prefixes.contains(&upstream.prefixes) {
@@ -123,20 +151,55 @@ impl Policy {
             }
         }
         Some(Self {
-            sources: sources?,
+            challenge: session::challenge(&sources),
+            sources,
             tokens,
             own,
             routes: Rules::new(routes),
             identity,
             managed,
+            told,
             trusted,
             hosts,
+            public_origins,
+            front,
             upstreams: upstreams?,
             vendor_apis,
             prefixes,
             discovery,
             limits,
         })
+    }
+
+    /// How the gateway stands.
+    pub(crate) fn form(&self) -> Form {
+        Form::of(self.forwards(), self.front.is_some())
+    }
+
+    /// Whether requests are forwarded at all.
+    pub(crate) fn forwards(&self) -> bool {
+        !self.upstreams.is_empty()
+    }
+
+    /// Whether the request may come with a session that its client's own code has added.
+    pub(crate) fn may_be_deliberate(&self, cookies: Cookies<'_>) -> bool {
+        let reads = |source: &SessionSource| source.header().is_some_and(|it| it.is_of_client());
+        self.sources.iter().any(|source| reads(source) && source.was_sent(cookies))
+    }
+
+    /// A copy of what a request sent for its session.
+    pub(crate) fn copied(&self, cookies: Cookies<'_>) -> OwnedCookies {
+        let headers = self.sources.iter().filter_map(|source| source.header());
+        cookies.to_owned(headers.flat_map(HeaderPlace::names))
+    }
+
+    /// Whether one of the sessions that were accepted came like that.
+    pub(crate) fn credential(&self, accepted: Accepted) -> Credential {
+        let mut sources = self.sources.iter().enumerate();
+        let is_deliberate = sources.any(|(index, source)| {
+            accepted.contains(index) && source.header().is_some_and(|it| it.is_of_client())
+        });
+        if is_deliberate { Credential::Deliberate } else { Credential::Ambient }
     }
 
     /// The upstreams that are not vendor APIs.
@@ -180,9 +243,11 @@ impl Policy {
             let upstream = route.and_then(|route| route.upstream.as_ref());
             let upstream = upstream.or_else(|| self.upstream_for(view.host));
             let is_vendor = route.is_some_and(|route| route.vendor_api.is_some());
+            let prefixes = upstream.map(|upstream| &upstream.prefixes);
+            let prefixes = prefixes.or_else(|| self.front.as_ref().map(|front| &front.prefixes));
             Home {
                 upstream: upstream.map_or(0, |upstream| Arc::as_ptr(upstream).addr()),
-                prefixes: upstream.map(|upstream| &upstream.prefixes).filter(|_| !is_vendor),
+                prefixes: prefixes.filter(|_| !is_vendor),
             }
         })
     }

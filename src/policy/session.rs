@@ -2,15 +2,17 @@
 //! paths on which the app signs people out.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use http::Method;
 
 use crate::base::secret::Secrets;
 use crate::base::url::Url;
 use crate::document::{At, FromNode, Located, Node, OneOrMany, Problems, Table};
+use crate::edge::Trusted;
 use crate::request::path::PathPattern;
 use crate::request::rules::Asked;
-use crate::session::{SessionReader, StoreSettings};
+use crate::session::{HeaderPlace, SessionReader, StoreSettings};
 use crate::upstream::Prefixes;
 
 /// A source with its label and sign-out paths.
@@ -18,7 +20,7 @@ pub struct SessionSource {
     reader: SessionReader,
     /// Its kind, with a number if several sources are of that kind.
     pub label: String,
-    sign_out: Vec<SignOut>,
+    sign_out: Arc<[SignOut]>,
     /// Where the app is asked, if its cookies could be read on the way.
     pub(super) readable: Option<Located<Url>>,
 }
@@ -56,27 +58,56 @@ impl SessionSource {
 /// `[session]`, or several `[[session]]` in the order they are tried.
 pub(super) fn read_sources(top: &mut Table<'_>) -> Option<Vec<SessionSource>> {
     let Some(at) = top.take("session") else { return Some(Vec::new()) };
-    let sources: Vec<_> = at.items().iter().map(read_one).collect();
-    let mut sources: Vec<SessionSource> = sources.into_iter().collect::<Option<_>>()?;
-    check_prefixes(&at, &sources);
-    let kinds: Vec<_> = sources.iter().map(|source| source.kind()).collect();
-    for (index, source) in sources.iter_mut().enumerate() {
-        let same = |kinds: &[&str]| kinds.iter().filter(|kind| **kind == source.kind()).count();
+    let tables: Vec<_> = at.items().iter().map(read_one).collect();
+    let mut tables: Vec<Vec<SessionSource>> = tables.into_iter().collect::<Option<_>>()?;
+    check_prefixes(&at, &tables);
+    let kinds: Vec<_> = tables.iter().map(|table| table.first().map(|it| it.kind())).collect();
+    for (index, table) in tables.iter_mut().enumerate() {
+        let same = |others: &[Option<&str>]| {
+            others.iter().filter(|other| kinds.get(index) == Some(*other)).count()
+        };
         if same(&kinds) > 1 {
             let number = kinds.get(..=index).map_or(1, same);
-            source.label = format!("{}.{number}", source.kind());
+            for source in table {
+                source.label = format!("{}.{number}", source.kind());
+            }
         }
     }
-    Some(sources)
+    Some(tables.into_iter().flatten().collect())
+}
+
+/// A header that proves nothing counts from `trusted_proxies` only.
+pub(super) fn check_trusted(top: &Table<'_>, sources: &[SessionSource], trusted: &Trusted) {
+    let believes = sources.iter().find(|source| source.header().is_some_and(HeaderPlace::is_bare));
+    if let (Some(source), true, Some(at)) = (believes, trusted.is_empty(), top.peek("session")) {
+        at.problem(format!(
+            "kind = {:?} believes the gate in front only, and no address is trusted; write the \
+             gate's in [server] trusted_proxies, such as [\"10.0.0.0/8\"]",
+            source.kind()
+        ));
+    }
+}
+
+/// The challenge of a 401: the first source's, and that of one with a token in a header,
+/// which is what a client without cookies looks for.
+pub(super) fn challenge(sources: &[SessionSource]) -> String {
+    let Some(first) = sources.first() else { return "Cookie cookie-name=\"\"".to_owned() };
+    let other = sources.iter().find(|source| source.header().is_some_and(|it| it.is_of_client()));
+    let mut challenge = first.challenge();
+    if let Some(other) = other.map(|other| other.challenge()).filter(|other| *other != challenge) {
+        challenge = format!("{challenge}, {other}");
+    }
+    challenge
 }
 
 /// Sources share one namespace of users, or none of their ids can be another's: with
 /// `a` and `ab` as prefixes, `ab1` would be a user of both.
-fn check_prefixes(at: &At<'_>, sources: &[SessionSource]) {
+fn check_prefixes(at: &At<'_>, tables: &[Vec<SessionSource>]) {
     let overlap = |one: &str, other: &str| one != other && other.starts_with(one);
-    for (source, at) in sources.iter().zip(at.items()) {
+    let sources = || tables.iter().filter_map(|table| table.first());
+    for (source, at) in sources().zip(at.items()) {
         let prefix = source.user_prefix();
-        if let Some(other) = sources.iter().find(|other| overlap(prefix, other.user_prefix())) {
+        if let Some(other) = sources().find(|other| overlap(prefix, other.user_prefix())) {
             at.problem(format!(
                 "found `user_prefix` {prefix:?} beside {:?}, so a user here could be named like \
                  one there; write a prefix that the other does not start with, such as {:?}",
@@ -97,12 +128,23 @@ pub(crate) fn sources_of(
     read_sources(&mut at.table()?)
 }
 
-fn read_one(at: &At<'_>) -> Option<SessionSource> {
+/// The sources of one table: one for each place its session may come in.
+fn read_one(at: &At<'_>) -> Option<Vec<SessionSource>> {
     let mut table = at.table()?;
     let sign_out = table.get::<OneOrMany<SignOut>>("logout_paths").map(|many| many.0);
-    let reader = SessionReader::from_table(&mut table);
+    let sources = SessionReader::all_from_table(&mut table);
     table.finish();
-    let reader = reader?;
+    let sign_out: Arc<[SignOut]> = sign_out.unwrap_or_default().into();
+    Some(sources?.into_iter().map(|source| checked(at, source, sign_out.clone())).collect())
+}
+
+fn checked(at: &At<'_>, reader: SessionReader, sign_out: Arc<[SignOut]>) -> SessionSource {
+    if reader.header().is_some_and(HeaderPlace::is_bare) && !sign_out.is_empty() {
+        at.problem(
+            "found `logout_paths`, but the gate in front signs users in and out, and a user who \
+             comes back would stay out; leave it out",
+        );
+    }
     let literal = matches!(at.secrets, Secrets::Literal);
     if let Some(Err(error)) = reader.store().map(StoreSettings::check_addresses)
         && !literal
@@ -110,12 +152,7 @@ fn read_one(at: &At<'_>) -> Option<SessionSource> {
         at.problem(error.to_string());
     }
     let readable = check_url(at, &reader);
-    Some(SessionSource {
-        label: reader.kind().to_owned(),
-        reader,
-        sign_out: sign_out.unwrap_or_default(),
-        readable,
-    })
+    SessionSource { label: reader.kind().to_owned(), reader, sign_out, readable }
 }
 
 /// Checks the URL that is asked for keys, or at which the app is asked; keys must not be

@@ -4,7 +4,6 @@
 //! refuses all of it: every reason is logged and counted, and requests go on under the
 //! old policy. Sockets, counters and cached tokens are never touched.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +13,14 @@ use tokio::sync::watch;
 use super::watch::Watched;
 use crate::base::lock::Lock;
 use crate::base::secret::Secrets;
-use crate::config::{Config, Log, Revocations, Server, secrets_beside};
+use crate::config::{Config, Log, Revocations, Server, Sources};
 use crate::observe::{Event, ReloadResult};
 use crate::state::State;
 
 /// The settings the process was started with and the files they came from: a reload
 /// is compared with them.
 pub struct Reload {
-    path: PathBuf,
+    sources: Sources,
     server: Server,
     log: Log,
     revocations: Revocations,
@@ -30,20 +29,20 @@ pub struct Reload {
 
 impl Reload {
     /// `secrets` have already resolved everything the file names.
-    pub fn new(path: &Path, config: &Config, secrets: &Secrets) -> Self {
-        let watched = Lock::new(Watched::new(path, secrets));
+    pub fn new(sources: &Sources, config: &Config, secrets: &Secrets) -> Self {
+        let watched = Lock::new(Watched::new(&sources.path, secrets));
         let (server, log) = (config.server.clone(), config.log.clone());
         let revocations = config.revocations.clone();
-        Self { path: path.to_owned(), server, log, revocations, watched }
+        Self { sources: sources.clone(), server, log, revocations, watched }
     }
 
     /// Puts the new configuration in force, or returns every reason why not.
     fn reload(&self, state: &Arc<State>) -> Result<(), Vec<String>> {
-        let secrets = secrets_beside(&self.path);
         // A file that changes after this counts as another change.
         let before = self.watched.lock().look();
-        let read = self.read(&secrets);
-        self.watched.lock().have_read(before, &self.path, &secrets);
+        let (secrets, problems) = self.sources.secrets();
+        let read = if problems.is_empty() { self.read(&secrets) } else { Err(problems) };
+        self.watched.lock().have_read(before, &self.sources.path, &secrets);
         let config = read?;
         for upstream in &config.policy.upstreams {
             for host in state.pools.of(upstream).resolve() {
@@ -56,10 +55,11 @@ impl Reload {
     }
 
     fn read(&self, secrets: &Secrets) -> Result<Config, Vec<String>> {
-        let text = std::fs::read_to_string(&self.path)
-            .map_err(|error| vec![format!("{}: cannot be read: {error}", self.path.display())])?;
+        let path = &self.sources.path;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| vec![format!("{}: cannot be read: {error}", path.display())])?;
         let config = Config::read(&text, secrets).map_err(|problems| {
-            let file = self.path.display().to_string();
+            let file = path.display().to_string();
             problems
                 .iter()
                 .map(|problem| problem.display(&file, &text).to_string())
@@ -73,7 +73,7 @@ impl Reload {
             changed.push("revocations");
         }
         if changed.is_empty() {
-            config.warn(&self.path, &text);
+            config.warn(path, &text);
             return Ok(config);
         }
         let restart = |key| format!("`{key}` was changed, which needs a restart or an upgrade");

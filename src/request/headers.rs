@@ -17,6 +17,15 @@ use crate::request::untrusted;
 #[derive(Clone, Debug, Default)]
 pub struct ReservedHeaders(Vec<String>);
 
+/// Headers that reach the app although their names are such that most do not.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Passed<'p> {
+    /// Names that the app wants all the same.
+    pub named: &'p [HeaderName],
+    /// Those that hold a session which was verified.
+    pub verified: &'p [HeaderName],
+}
+
 /// Room for the six headers that are always set and a few verified ones.
 const USUAL_ADDITIONS: usize = 10;
 
@@ -34,13 +43,16 @@ impl ReservedHeaders {
     }
 
     /// Whether a client's header of this name must not reach the app. Names in a
-    /// map are in lower case; `passed` are names that the app wants all the same.
-    fn claims(&self, name: &HeaderName, passed: &[HeaderName]) -> bool {
-        let is_passed = passed.contains(name);
+    /// map are in lower case.
+    fn claims(&self, name: &HeaderName, passed: Passed<'_>) -> bool {
+        if passed.verified.contains(name) {
+            return self.sets(name.as_str());
+        }
+        let is_passed = passed.named.contains(name);
         let name = name.as_str();
         if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             let may_pass = is_passed && untrusted::is_description(name);
-            return if may_pass { self.manages(name) } else { self.claims_folded(name) };
+            return if may_pass { self.sets(name) } else { self.claims_folded(name) };
         }
         // Apps that fold `_` into `-` would see the header twice; browsers send none.
         if memchr(b'_', name.as_bytes()).is_some() {
@@ -55,12 +67,23 @@ impl ReservedHeaders {
     }
 
     fn claims_folded(&self, name: &str) -> bool {
-        untrusted::is_untrusted(name) || self.manages(name)
+        untrusted::is_untrusted(name) || self.sets(name)
     }
 
-    fn manages(&self, name: &str) -> bool {
+    fn sets(&self, name: &str) -> bool {
         self.0.iter().any(|managed| managed == name)
     }
+}
+
+/// Whether a client sends what is removed from a forwarded request and what no front
+/// replaces: another spelling of a header that the gateway or a proxy sets, or one that
+/// changes the method, the path or the host.
+pub(crate) fn has_foreign_word(headers: &HeaderMap, managed: &ReservedHeaders) -> bool {
+    headers.keys().any(|name| {
+        let text = name.as_str();
+        let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if is_plain { untrusted::is_override(text) } else { managed.claims_spelled(text) }
+    })
 }
 
 /// Whether a header of this name, in any spelling, is removed whatever the settings are.
@@ -87,7 +110,7 @@ pub(crate) fn strip_untrusted(
     headers: &mut HeaderMap,
     trace: &Trace,
     managed: &ReservedHeaders,
-    passed: &[HeaderName],
+    passed: Passed<'_>,
 ) {
     let claimed = headers.keys().filter(|name| managed.claims(name, passed));
     let claimed: Vec<HeaderName> = claimed.cloned().collect();
@@ -137,6 +160,12 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
+}
+
+/// Removes what a request to the app is authorised by.
+pub(crate) fn remove_credentials(headers: &mut HeaderMap) {
+    headers.remove(header::AUTHORIZATION);
+    headers.remove(header::COOKIE);
 }
 
 /// Leaves the headers that a browser sends with a preflight, which holds no credential of
@@ -253,7 +282,7 @@ mod tests {
             "Host.",
         ] {
             let name: HeaderName = name.parse().unwrap();
-            assert!(managed().claims(&name, &[]), "{name}");
+            assert!(managed().claims(&name, Passed::default()), "{name}");
         }
         for name in [
             "accept",
@@ -271,7 +300,7 @@ mod tests {
             "x-middleware-prefetch",
             "x-middleware-preflight",
         ] {
-            assert!(!managed().claims(&HeaderName::from_static(name), &[]), "{name}");
+            assert!(!managed().claims(&HeaderName::from_static(name), Passed::default()), "{name}");
         }
     }
 
@@ -279,7 +308,8 @@ mod tests {
     fn a_name_with_an_underscore_passes_if_it_is_allowed_and_spells_no_reserved_one() {
         let names = ["api_key", "x_auth_user", "x_forwarded_for", "other_key"];
         let names = names.map(HeaderName::from_static);
-        let claimed = |name: &HeaderName| managed().claims(name, &names[..3]);
+        let passed = Passed { named: &names[..3], verified: &[] };
+        let claimed = |name: &HeaderName| managed().claims(name, passed);
         assert_eq!(names.each_ref().map(claimed), [false, true, true, true]);
     }
 
@@ -298,7 +328,7 @@ mod tests {
         let context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         headers.insert(TRACEPARENT, HeaderValue::from_static(context));
         trace.adopt(&headers, false);
-        strip_untrusted(&mut headers, &trace, &managed(), &[]);
+        strip_untrusted(&mut headers, &trace, &managed(), Passed::default());
         set_forwarding_headers(&mut headers, &client, "app.example", &trace, std::iter::empty());
         let told: Vec<_> =
             headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
@@ -325,7 +355,7 @@ mod tests {
             Client { address: None, scheme: Scheme::Http, hops: Vec::new(), via_trusted: false };
         let mut trace = Trace::new();
         trace.adopt(&headers, false);
-        strip_untrusted(&mut headers, &trace, &managed(), &[]);
+        strip_untrusted(&mut headers, &trace, &managed(), Passed::default());
         set_forwarding_headers(&mut headers, &client, "", &trace, std::iter::empty());
         assert!(!headers.contains_key(TRACESTATE));
         assert_eq!(headers.get(TRACEPARENT), trace.made_traceparent().as_ref());

@@ -12,9 +12,10 @@ use http::{Method, Version};
 
 use crate::base::host::is_host;
 use crate::request::client::Client;
+use crate::request::min_rate::MinRate;
 use crate::request::path;
 use crate::request::refusal::{Audience, Part, Refusal};
-use crate::session::Cookies;
+use crate::session::{Cookies, SentHeaders};
 
 /// Fetch metadata (W3C), which the `http` crate does not name.
 pub(crate) static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -46,22 +47,6 @@ pub struct Limits {
     pub min_body_rate: Option<MinRate>,
     /// Longest time for a whole body that the gateway itself reads.
     pub token_body_timeout: Duration,
-}
-
-/// So many octets in each window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MinRate {
-    pub octets: u64,
-    pub window: Duration,
-}
-
-impl MinRate {
-    /// 1 KiB per second, looked at after half a minute, or sooner where clients are given
-    /// less patience for one piece.
-    pub(crate) fn default_with(body_timeout: Duration) -> Self {
-        let window = Duration::from_secs(30).min(body_timeout * 2).max(Duration::from_secs(1));
-        Self { octets: 1024 * window.as_secs(), window }
-    }
 }
 
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -343,7 +328,8 @@ pub struct RequestView<'a> {
 
 impl<'a> RequestView<'a> {
     pub fn cookies(&self) -> Cookies<'a> {
-        Cookies::new(self.cookies_field())
+        let headers = SentHeaders::new(self.headers, self.client.via_trusted);
+        Cookies::new(self.cookies_field()).with_headers(headers)
     }
 
     /// The `Cookie` field as it came; empty if none did.

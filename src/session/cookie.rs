@@ -5,10 +5,12 @@
 
 use std::borrow::Cow;
 
+use http::{HeaderMap, HeaderName};
 use memchr::{memchr, memchr_iter};
 
 use crate::base::text::percent_decode;
 use crate::document::{At, FromNode};
+use crate::session::header::SentHeaders;
 use crate::session::rejected::{Reason, Rejected};
 
 /// Longest value, in bytes: more than any browser sends for one session. The header
@@ -17,9 +19,24 @@ const MAX_JOINED: usize = 32 * 1024;
 /// Frameworks write at most five chunks; twenty leaves room.
 pub(super) const MAX_CHUNKS: usize = 20;
 
-/// The `Cookie` header of one request, several fields joined with `; `.
+/// The `Cookie` header of one request, several fields joined with `; `, and the headers
+/// beside it that a session may come in.
 #[derive(Clone, Copy)]
-pub struct Cookies<'a>(&'a [u8]);
+pub struct Cookies<'a>(&'a [u8], SentHeaders<'a>);
+
+/// A copy of what a request sent, for a session that is looked at again later.
+pub(crate) struct OwnedCookies {
+    cookie: Vec<u8>,
+    headers: HeaderMap,
+    via_trusted: bool,
+}
+
+impl OwnedCookies {
+    pub(crate) fn as_sent(&self) -> Cookies<'_> {
+        let headers = SentHeaders::new(&self.headers, self.via_trusted);
+        Cookies::new(&self.cookie).with_headers(headers)
+    }
+}
 
 /// The cookie a framework picks among several of one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +64,25 @@ impl FromNode for Duplicate {
 
 impl<'a> Cookies<'a> {
     pub fn new(header: &'a [u8]) -> Self {
-        Self(header)
+        Self(header, SentHeaders::default())
+    }
+
+    /// The same, with the request's other headers.
+    pub fn with_headers(self, headers: SentHeaders<'a>) -> Self {
+        Self(self.0, headers)
+    }
+
+    pub(crate) fn headers(self) -> SentHeaders<'a> {
+        self.1
+    }
+
+    /// A copy, of the headers only those named.
+    pub(crate) fn to_owned<'n>(
+        self,
+        headers: impl Iterator<Item = &'n HeaderName>,
+    ) -> OwnedCookies {
+        let (headers, via_trusted) = self.1.copied(headers);
+        OwnedCookies { cookie: self.0.to_vec(), headers, via_trusted }
     }
 
     /// Every `name=value` pair, in order, one pair of quotes around the value

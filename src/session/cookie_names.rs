@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::cookie::{Cookies, Duplicate, Encoding, MAX_CHUNKS, fold};
+use super::header::HeaderPlace;
 use super::rejected::{Reason, Rejected};
 
 /// A framework's way of naming, splitting and escaping its cookie.
@@ -30,11 +31,12 @@ impl CookieConventions {
     };
 }
 
-/// The cookies one compiled source reads. Never without a name.
+/// The cookies one compiled source reads, or the header. Never without a name.
 pub(crate) struct CookieNames {
     names: Vec<String>,
     conventions: CookieConventions,
     companions: Vec<Companion>,
+    header: Option<HeaderPlace>,
 }
 
 /// A cookie beside the session's own that can change what is read.
@@ -62,13 +64,24 @@ impl FoundCookie<'_> {
     /// The value as text; every format but one is plain ASCII.
     pub(crate) fn text(&self) -> Result<&str, Rejected> {
         std::str::from_utf8(&self.value)
-            .map_err(|_| Rejected::malformed(format!("cookie `{}` is not text", self.name)))
+            .map_err(|_| Rejected::malformed(format!("`{}` is not text", self.name)))
     }
 }
 
 impl CookieNames {
     pub(crate) fn new(names: Vec<String>, conventions: CookieConventions) -> Self {
-        Self { names, conventions, companions: Vec::new() }
+        Self { names, conventions, companions: Vec::new(), header: None }
+    }
+
+    /// For a source that reads a header, and no cookie.
+    pub(crate) fn of_header(header: HeaderPlace) -> Self {
+        let conventions = CookieConventions { encoding: Encoding::Raw, ..CookieConventions::NODE };
+        Self { header: Some(header), ..Self::new(Vec::new(), conventions) }
+    }
+
+    /// The header, if the source reads one.
+    pub(crate) fn header(&self) -> Option<&HeaderPlace> {
+        self.header.as_ref()
     }
 
     pub(crate) fn names(&self) -> &[String] {
@@ -267,6 +280,10 @@ impl<'r> SentCookies<'r> {
     }
 
     pub(crate) fn find_optional(self) -> Result<Option<FoundCookie<'r>>, Rejected> {
+        if let Some(header) = &self.jar.header {
+            let found = |value| FoundCookie { name: header.name().as_str(), value };
+            return Ok(header.find(self.cookies.headers())?.map(Cow::Borrowed).map(found));
+        }
         for name in &self.jar.names {
             if let Some(value) = self.value(name)? {
                 return Ok(Some(FoundCookie { name, value }));
@@ -303,6 +320,9 @@ impl<'r> SentCookies<'r> {
     }
 
     pub(crate) fn missing(self) -> Rejected {
+        if let Some(header) = &self.jar.header {
+            return header.missing();
+        }
         let names: Vec<_> = self.jar.names.iter().map(|name| format!("`{name}`")).collect();
         Rejected::new(Reason::Missing, format!("no cookie {}", names.join(" or ")))
     }

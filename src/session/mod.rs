@@ -7,13 +7,17 @@
 //! changes is `RemoteKeys`: the caller supplies them when it has fetched them.
 
 mod codec;
+mod content;
 pub(crate) mod cookie;
 mod cookie_names;
 mod diagnose;
 mod format;
+mod header;
 mod identity;
 mod key_settings;
 mod passing;
+mod passing_headers;
+mod place_settings;
 mod pointer;
 mod rejected;
 mod remember;
@@ -29,9 +33,13 @@ mod value_notation;
 mod verdict;
 
 pub use cookie::Cookies;
+pub(crate) use cookie::OwnedCookies;
 pub(crate) use format::schemas;
+pub(crate) use header::HeaderPlace;
+pub use header::SentHeaders;
 pub use identity::Identity;
 pub(crate) use passing::{Passing, passing};
+pub(crate) use passing_headers::{PassingHeaders, Standing};
 pub(crate) use pointer::Pointer;
 pub use rejected::{Reason, Rejected};
 pub(crate) use required_claims::Claims;
@@ -39,5 +47,5 @@ pub use source::SessionReader;
 pub use store::{Cell, Check, Query, Question, Row, StoreAnswer};
 pub(crate) use store::{Engine, StoreSettings};
 pub(crate) use verdict::none_asked;
-pub(crate) use verdict::{Doubtful, Judged, Unanswered, VerdictBuilder};
+pub(crate) use verdict::{Accepted, Credential, Doubtful, Judged, Unanswered, VerdictBuilder};
 pub use verdict::{Refused, Verdict};

@@ -25,11 +25,11 @@ const DEFAULTS: [(&str, &[&str]); 6] = [
 ];
 
 /// The names of such cookies.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RememberCookies(Vec<NamePattern>);
 
 /// A name, or what stands before and behind the one `*` in it; folded.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct NamePattern {
     start: Vec<u8>,
     end: Option<Vec<u8>>,

@@ -6,7 +6,7 @@ use crate::document::{At, FromNode};
 use crate::session::pointer::Pointer;
 
 /// Claims the session must hold: every pointer must lead to one of its values.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Claims(Vec<(Pointer, Vec<Json>)>);
 
 impl Claims {

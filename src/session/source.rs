@@ -1,13 +1,13 @@
 //! One `[session]` table, compiled: the way from a `Cookie` header to an
 //! identity.
 
-use serde_json::{Map, Value};
-
 use super::codec::verifying_keys::RemoteKeys;
+use super::content::{fitted, members};
 use super::cookie::Cookies;
 use super::cookie_names::SentCookies;
 use super::diagnose::{self, Refusal};
 use super::format::{self, Compiled, SessionKind};
+use super::header::HeaderPlace;
 use super::identity::{Identity, OpenedSession};
 use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
@@ -18,7 +18,7 @@ use super::source_user::{read_user_id, read_user_prefix};
 use super::store::{Check, Question, StoreAnswer, StoreSettings};
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
-use crate::document::{Table, shown};
+use crate::document::Table;
 
 /// Largest stored session, in bytes: more than any app keeps, too little to keep a
 /// parser busy.
@@ -34,6 +34,7 @@ const MAX_ENDS: usize = 3;
 const USUAL_COOKIES: usize = 1024;
 
 /// A compiled session source. Cheap to ask, safe to share.
+#[derive(Clone)]
 pub struct SessionReader {
     kind: &'static SessionKind,
     compiled: Compiled,
@@ -49,7 +50,15 @@ pub struct SessionReader {
 impl SessionReader {
     /// Reads and compiles a `[session]` table: keys are derived here, once.
     /// `None` means problems were noted.
+    ///
+    /// Where a session may come in two places, this is the source for the first.
     pub fn from_table(table: &mut Table<'_>) -> Option<Self> {
+        Self::all_from_table(table)?.into_iter().next()
+    }
+
+    /// As `from_table`, with a source for each place that the session may come in: what
+    /// they say of one request is judged together, as that of several tables is.
+    pub fn all_from_table(table: &mut Table<'_>) -> Option<Vec<Self>> {
         let kind = format::read(table)?;
         let mut settings = Settings::new(table);
         let compiled = (kind.read)(&mut settings);
@@ -59,7 +68,11 @@ impl SessionReader {
         let remember = RememberCookies::read(&mut settings, kind.name);
         let (compiled, user_id) = (compiled?, user_id?);
         let (fingerprint, secrets) = settings.finish();
-        Some(Self { kind, compiled, user_id, user_prefix, require, remember, secrets, fingerprint })
+        let mut first =
+            Self { kind, compiled, user_id, user_prefix, require, remember, secrets, fingerprint };
+        let second = first.compiled.second.take();
+        let second = second.map(|compiled| Self { compiled: *compiled, ..first.clone() });
+        Some([Some(first), second].into_iter().flatten().collect())
     }
 
     pub fn kind(&self) -> &'static str {
@@ -71,9 +84,17 @@ impl SessionReader {
         &self.user_prefix
     }
 
-    /// The cookie's name, for `WWW-Authenticate` and messages.
-    pub fn cookie_name(&self) -> &str {
-        self.compiled.jar.name()
+    /// The challenge that asks for this session: `WWW-Authenticate`.
+    pub(crate) fn challenge(&self) -> String {
+        match self.header() {
+            Some(header) => header.challenge(),
+            None => format!("Cookie cookie-name=\"{}\"", self.compiled.jar.name()),
+        }
+    }
+
+    /// The header this source reads instead of a cookie.
+    pub(crate) fn header(&self) -> Option<&HeaderPlace> {
+        self.compiled.jar.header()
     }
 
     /// The user the cookies name, at `now`.
@@ -199,6 +220,11 @@ impl SessionReader {
             add(keys.fingerprint().bytes());
         }
         let mut any = false;
+        if let Some(header) = self.header() {
+            any = header.is_sent(cookies.headers());
+            add(b"header");
+            header.add_to_digest(cookies.headers(), &mut add);
+        }
         for (name, value) in cookies.iter().filter(|(name, _)| self.compiled.jar.reads_cookie(name))
         {
             add(name);
@@ -256,8 +282,11 @@ impl SessionReader {
         jar.picks_all(&names.filter(|name| verifier.is_judged(jar, name)))
     }
 
-    /// Whether any of these cookies is one that this source reads.
+    /// Whether the request holds something that this source reads.
     pub fn was_sent(&self, cookies: Cookies<'_>) -> bool {
+        if let Some(header) = self.header() {
+            return header.is_sent(cookies.headers());
+        }
         cookies.iter().any(|(name, _)| self.compiled.jar.reads_cookie(name))
     }
 
@@ -362,35 +391,5 @@ impl SessionReader {
             [self.user_prefix.as_str(), &user_id].concat()
         };
         Ok(Identity::new(user_id, fitted(session), expires_at))
-    }
-}
-
-/// The same value without room to grow: sessions are read once and kept long.
-fn fitted(value: Value) -> Value {
-    match value {
-        Value::Array(items) => Value::Array(items.into_iter().map(fitted).collect()),
-        Value::Object(members) => {
-            let mut exact = Map::with_capacity(members.len());
-            exact.extend(members.into_iter().map(|(name, value)| (name, fitted(value))));
-            Value::Object(exact)
-        }
-        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => value,
-    }
-}
-
-/// The names of a session's members, so that a wrong `user_id` is easy to mend.
-/// Names only, and only such as are plainly names.
-fn members(session: &Value) -> String {
-    const MAX_NAMES: usize = 12;
-    match session {
-        Value::Object(members) if members.is_empty() => "is empty".to_owned(),
-        Value::Object(members) => {
-            let names: Vec<_> = members.keys().take(MAX_NAMES).map(|name| shown(name)).collect();
-            format!("has {}", names.join(", "))
-        }
-        Value::Array(_) => "is a list".to_owned(),
-        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
-            "is a single value".to_owned()
-        }
     }
 }

@@ -37,6 +37,8 @@ pub enum Query {
     /// The content of the file of this name in the store's folder, and when it
     /// was last modified. The name has letters, digits, `-` and `_` only.
     File { name: String },
+    /// A public key at an address of its own, published for anyone.
+    Key { url: String },
     /// The string under this key, and how long it still lives.
     Redis { key: String },
     /// The one row in which every column has its value. Names are identifiers
@@ -49,6 +51,7 @@ pub enum Query {
 pub enum StoreAnswer {
     App { body: Vec<u8> },
     File { content: Vec<u8>, modified: u64 },
+    Key { document: Vec<u8> },
     Redis { value: Vec<u8>, seconds_left: Option<u64> },
     Row(Row),
 }
@@ -156,6 +159,7 @@ impl StoreAnswer {
         match self {
             Self::App { body } => body.len(),
             Self::File { content, .. } => content.len(),
+            Self::Key { document } => document.len(),
             Self::Redis { value, .. } => value.len(),
             Self::Row(row) => row.0.iter().map(|(_, cell)| cell.size()).sum(),
         }
@@ -166,14 +170,18 @@ impl StoreAnswer {
             Self::Redis { value, seconds_left } => {
                 Ok((value, seconds_left.map(|left| now.saturating_add(left))))
             }
-            Self::App { .. } | Self::File { .. } | Self::Row(_) => Err(mismatch()),
+            Self::App { .. } | Self::File { .. } | Self::Key { .. } | Self::Row(_) => {
+                Err(mismatch())
+            }
         }
     }
 
     pub(super) fn row(self) -> Result<Row, Rejected> {
         match self {
             Self::Row(row) => Ok(row),
-            Self::App { .. } | Self::File { .. } | Self::Redis { .. } => Err(mismatch()),
+            Self::App { .. } | Self::File { .. } | Self::Key { .. } | Self::Redis { .. } => {
+                Err(mismatch())
+            }
         }
     }
 }

@@ -6,8 +6,9 @@ mod settings;
 mod source;
 #[path = "../../tests/fixtures/sessions/vectors.rs"]
 #[expect(dead_code, reason = "shared with other tests, which use all of it")]
-mod vectors;
+pub(super) mod vectors;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value as Json;
 
 use super::*;
@@ -18,6 +19,22 @@ use vectors::{answer, compile, cookie_header, vectors};
 /// Every kind but `introspect`, which has no format of its own.
 fn kinds() -> impl Iterator<Item = &'static str> {
     format::names().filter(|kind| *kind != "introspect")
+}
+
+/// The headers of a vector beside its cookies.
+fn headers_of(vector: &Json) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for field in vector["headers"].as_array().into_iter().flatten() {
+        let [name, value] = [0, 1].map(|at| field[at].as_str().unwrap());
+        let name = HeaderName::try_from(name).unwrap();
+        headers.append(name, HeaderValue::from_str(value).unwrap());
+    }
+    headers
+}
+
+/// Whether its request comes from a trusted proxy.
+fn via_trusted(vector: &Json) -> bool {
+    vector["via_trusted"] == true
 }
 
 /// Whether the verifier agrees with a vector's `expect`.
@@ -53,18 +70,20 @@ fn verdict(
 #[test]
 fn every_vector_of_every_kind_has_its_outcome() {
     let mut failures = Vec::new();
-    for kind in kinds().chain(["own"]) {
+    for kind in kinds().chain(["own", "bearer"]) {
         let vectors = vectors(kind);
         assert!(!vectors.is_empty(), "{kind} has no vectors");
         let mut passed = 0;
         for vector in &vectors {
             let now = vector["now"].as_u64().unwrap();
-            let header = cookie_header(vector);
+            let (header, headers) = (cookie_header(vector), headers_of(vector));
             let source = match compile(&vector["config"]) {
                 Ok(source) => source,
                 Err(problems) => panic!("{}: {problems:?}", vector["id"]),
             };
-            let found = verdict(&source, vector, Cookies::new(&header), now);
+            let headers = SentHeaders::new(&headers, via_trusted(vector));
+            let cookies = Cookies::new(&header).with_headers(headers);
+            let found = verdict(&source, vector, cookies, now);
             let mut expected = vec![vector["expect"].clone()];
             expected
                 .extend(vector["expect"]["alternatives"].as_array().into_iter().flatten().cloned());

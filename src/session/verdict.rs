@@ -48,10 +48,38 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Judged {
     pub verdict: Verdict,
+    /// The sources that know the user.
+    pub accepted: Accepted,
     /// The sources whose session is revoked or signed out, or contradicts another one,
     /// by their index in the policy.
     pub over: Vec<usize>,
     pub doubtful: Doubtful,
+}
+
+/// How a verified session came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Credential {
+    /// In something that browsers add by themselves, whoever makes them send the request.
+    Ambient,
+    /// In a header that only the client's own code adds.
+    Deliberate,
+}
+
+/// The sources that know the user of a request, by their index in the policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accepted(u64);
+
+impl Accepted {
+    fn add(&mut self, source: usize) {
+        if source < 64 {
+            self.0 |= 1 << source;
+        }
+    }
+
+    /// Sources beyond the 64th never count.
+    pub fn contains(self, source: usize) -> bool {
+        source < 64 && self.0 & (1 << source) != 0
+    }
 }
 
 /// The sources whose cookies nobody could judge, though the app may.
@@ -80,6 +108,7 @@ pub(crate) struct VerdictBuilder {
     refused: Option<Rejected>,
     unanswered: Option<Unanswered>,
     over: Vec<usize>,
+    accepted: Accepted,
     doubtful: Doubtful,
     /// How many sources were asked.
     asked: usize,
@@ -89,10 +118,13 @@ impl VerdictBuilder {
     pub(crate) fn add(&mut self, source: usize, said: Result<Arc<Identity>, Refused>) {
         self.asked = self.asked.max(source + 1);
         match said {
-            Ok(identity) => match &self.known {
-                Some((known, _)) => self.contradiction |= known.user_id() != identity.user_id(),
-                None => self.known = Some((identity, source)),
-            },
+            Ok(identity) => {
+                self.accepted.add(source);
+                match &self.known {
+                    Some((known, _)) => self.contradiction |= known.user_id() != identity.user_id(),
+                    None => self.known = Some((identity, source)),
+                }
+            }
             Err(Refused::Rejected(rejected)) => {
                 let is_judged = [Reason::Missing, Reason::NoUser, Reason::StoreMiss];
                 if !is_judged.contains(&rejected.reason) {
@@ -122,9 +154,10 @@ impl VerdictBuilder {
         if self.contradiction {
             // The app must not choose between the two either: it gets none of them.
             over = (0..self.asked).collect();
+            self.accepted = Accepted::default();
         }
-        let doubtful = self.doubtful;
-        Judged { verdict: self.verdict(), over, doubtful }
+        let (accepted, doubtful) = (self.accepted, self.doubtful);
+        Judged { verdict: self.verdict(), accepted, over, doubtful }
     }
 
     /// The first source that knows a user decides, unless another one knows another
@@ -132,7 +165,7 @@ impl VerdictBuilder {
     /// one that could not be asked might have.
     fn verdict(self) -> Verdict {
         if self.contradiction {
-            let detail = "the cookies hold valid sessions of two different users";
+            let detail = "the request holds valid sessions of two different users";
             return Verdict::Nobody(Rejected::new(Reason::Ambiguous, detail));
         }
         match (self.known, self.unanswered) {

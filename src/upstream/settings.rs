@@ -10,7 +10,7 @@ use super::options::{Balance, Health, Limit, Timeouts, UpstreamTls};
 use super::prefixes::Prefixes;
 use super::upgrades::Upgrades;
 use crate::base::digest::{Digest, Digester};
-use crate::document::{FromNode as _, Table};
+use crate::document::{FromNode as _, OneOrMany, Table};
 
 /// One `[upstream]` table. What its servers are doing is in its `Pool`.
 pub struct Upstream {
@@ -49,7 +49,7 @@ impl Upstream {
     /// Reads the table; `None` means the problems were noted.
     pub fn from_table(name: &str, table: &mut Table<'_>) -> Option<Self> {
         let hint = r#"servers = ["http://127.0.0.1:3000"]"#;
-        let servers = table.need::<Vec<Address>>("servers", hint);
+        let servers = table.need::<OneOrMany<Address>>("servers", hint).map(|many| many.0);
         if servers.as_ref().is_some_and(Vec::is_empty) {
             table.at().problem(format!("`servers` is empty; write {hint}"));
         }

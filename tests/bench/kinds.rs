@@ -150,7 +150,7 @@ fn files() -> Vec<Value> {
 fn answer(store: &Value, query: &Query) -> Option<StoreAnswer> {
     let mut entries = store.as_array()?.iter();
     match query {
-        Query::App { .. } | Query::File { .. } => None,
+        Query::App { .. } | Query::File { .. } | Query::Key { .. } => None,
         Query::Redis { key } => {
             let entry = entries.find(|entry| entry["key"] == **key)?;
             let value = match entry["value"].as_str() {

@@ -55,8 +55,8 @@ for (const [name, row] of Object.entries(jwts)) {
 
 for (const [name, row] of Object.entries(signatures)) {
   promise(`${name}: ${row.sentence}`, async () => {
-    const { body } = await ask(name, row.ask);
-    await row.says({ body, secrets, user: USER, ask: (other) => ask(name, other) });
+    const { body, response } = await ask(name, row.ask);
+    await row.says({ body, response, secrets, user: USER, ask: (other) => ask(name, other) });
   });
 }
 

@@ -125,3 +125,34 @@ fn what_cannot_be_understood_is_exit_code_2() {
         assert_eq!(run(command, rest).0, 2, "{arguments:?}");
     }
 }
+
+#[test]
+fn the_version_names_commit_features_and_build() {
+    let (code, said, _) = Process::finish(&["--version"], &[]);
+    assert_eq!(code, 0);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], format!("portcullis {}", env!("CARGO_PKG_VERSION")));
+    let names: Vec<&str> = lines[1..].iter().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(names, ["commit", "features", "build"], "{said}");
+    assert_eq!(Process::finish(&["-V"], &[]).1.lines().collect::<Vec<_>>(), [lines[0]]);
+}
+
+#[test]
+fn shells_and_the_manual_know_every_command() {
+    let commands = ["check", "demo", "presets", "run", "schema", "session", "token"];
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let (code, said, _) = Process::finish(&["completions", shell], &[]);
+        assert_eq!(code, 0);
+        assert!(commands.iter().all(|command| said.contains(command)), "{shell}");
+    }
+    let (code, page, _) = Process::finish(&["man"], &[]);
+    assert!(code == 0 && page.contains(".TH portcullis 1"), "{page}");
+    for command in commands {
+        assert!(page.contains(&format!("portcullis\\-{command}(1)")), "{command} in {page}");
+        let (code, page, _) = Process::finish(&["man", command], &[]);
+        assert!(code == 0 && page.contains(".SH OPTIONS"), "{page}");
+    }
+    assert_eq!(Process::finish(&["man", "nothing"], &[]).0, 2);
+    let (_, _, said) = Process::finish(&["presets", "stream"], &[]);
+    assert!(said.contains("did you mean \"stream-chat\" or"), "{said}");
+}

@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::support::{App, Gateway, START, Setup, clock, cookie_of, get, seconds};
+use crate::support::running::{Running, file_of};
+use crate::support::{
+    App, Conn, Gateway, START, Setup, clock, cookie_of, eventually, folder, get, seconds,
+};
 
 /// A server whose answer the test sets, and that remembers what it was asked.
 struct Other {
@@ -136,7 +139,7 @@ fn a_valid_token_is_served_while_its_issuer_fails() {
     let (app, clock) = (App::start(), clock());
     let gateway = Setup::new(&app).with(&kept(&vendor.address)).clock(&clock).start();
     assert_eq!(ask(&gateway, "/api/realtime").json()["value"], "ek_1");
-    vendor.answers(500, &json!({"error": "canary"}));
+    vendor.answers(500, &json!({"error": "sk-canary is overloaded"}));
     clock.advance(seconds(540));
     for _ in 0..3 {
         assert_eq!(ask(&gateway, "/api/realtime").json()["value"], "ek_1");
@@ -265,4 +268,92 @@ fn what_an_issuer_refuses_to_one_user_is_nobody_elses_trouble() {
         gateway.ask(&get("/api/realtime").user(&user)).assert_refused(502, "issuer_failed");
     }
     assert_eq!((vendor.seen().len(), circuit(&gateway)), (20, 0));
+}
+
+/// Two calls: `login` gives the gateway a token of its own, `vendor` the user's.
+fn in_two(login: &Other, vendor: &Other) -> String {
+    format!(
+        r#"
+[token.report]
+path = "/api/report-token"
+kind = "exchange"
+method = "POST"
+url = "http://{vendor}/GenerateToken"
+key = {{ client_id = "client-1", client_secret = "sk-canary" }}
+headers = {{ authorization = "Bearer {{first.token}}" }}
+body = {{ user = "{{session.user_id}}" }}
+take = {{ token = "/token", expires_at = "/expiration" }}
+response = {{ token = "{{token}}" }}
+cache = "never"
+
+[token.report.first]
+method = "POST"
+url = "http://{login}/oauth2/token"
+basic = ["{{key.client_id}}", "{{key.client_secret}}"]
+form = {{ grant_type = "client_credentials" }}
+take = {{ token = "/access_token", expires_in = "/expires_in" }}
+"#,
+        vendor = vendor.address,
+        login = login.address
+    )
+}
+
+#[test]
+fn a_first_call_is_made_once_for_all_users_and_again_when_it_is_no_longer_taken() {
+    let login = Other::start(200, &json!({"access_token": "at-1", "expires_in": 3600}));
+    let vendor = Other::start(200, &json!({"token": "t", "expiration": "2099-01-01T00:00:00Z"}));
+    let (app, clock) = (App::start(), clock());
+    let gateway = Setup::new(&app).with(&in_two(&login, &vendor)).clock(&clock).start();
+    let ask = |user: &str| gateway.ask(&get("/api/report-token").user(user));
+    for number in 0..10 {
+        assert_eq!(ask(&format!("user-{number}")).json(), json!({"token": "t"}));
+    }
+    assert_eq!((login.seen().len(), vendor.seen().len()), (1, 10));
+    assert!(login.seen()[0].contains("grant_type=client_credentials"));
+    assert!(vendor.seen().iter().all(|request| request.contains("authorization: Bearer at-1")));
+    // Until five minutes before its end.
+    clock.advance(seconds(3301));
+    login.answers(200, &json!({"access_token": "at-2", "expires_in": 3600}));
+    assert_eq!(ask("ada").status, 200);
+    assert!(vendor.seen()[10].contains("Bearer at-2"));
+    // A vendor that no longer takes it is asked again with a new one, once.
+    vendor.answers(401, &json!({"message": "revoked"}));
+    login.answers(200, &json!({"access_token": "at-3", "expires_in": 3600}));
+    ask("ada").assert_refused(502, "issuer_failed");
+    assert_eq!((login.seen().len(), vendor.seen().len()), (3, 13));
+    assert!(vendor.seen()[12].contains("Bearer at-3"));
+}
+
+#[test]
+fn the_first_call_has_a_circuit_of_its_own() {
+    let login = Other::start(503, &json!({}));
+    let vendor = Other::start(200, &json!({"token": "t"}));
+    let (app, clock) = (App::start(), clock());
+    let gateway = Setup::new(&app).with(&in_two(&login, &vendor)).clock(&clock).start();
+    for number in 0..20 {
+        clock.advance(std::time::Duration::from_millis(1));
+        let user = format!("user-{number}");
+        gateway.ask(&get("/api/report-token").user(&user)).assert_refused(502, "issuer_failed");
+    }
+    assert_eq!(vendor.seen().len(), 0, "there is nothing to ask with");
+    assert!(login.seen().len() <= 5, "{}", login.seen().len());
+    let state = gateway.metric("portcullis_issuer_circuit{token=\"report\"}");
+    assert_eq!(state, 0, "the vendor itself is in no trouble");
+}
+
+#[test]
+fn an_issuers_own_words_reach_the_log_and_never_the_browser() {
+    let said = "agent a-7 is not yours, key: sk-canary-0123456789";
+    let vendor = Other::start(403, &json!({"error": {"message": said}}));
+    let app = App::start();
+    let text = file_of(&Setup::new(&app).with(&kept(&vendor.address)));
+    let text = text.replace("\"sk-canary\"", "\"env:VENDOR_KEY\"");
+    let key = [("VENDOR_KEY", "sk-canary-0123456789")];
+    let running = Running::start_as(&folder().join("gateway.toml"), &text, &key);
+    let refused = Conn::open(&running.address).ask(&get("/api/realtime").user("ada"));
+    refused.assert_refused(502, "issuer_failed");
+    assert!(!refused.text().contains("a-7"), "{}", refused.text());
+    let line = "the issuer answered 403 and said: agent a-7 is not yours, key: [hidden]";
+    eventually("the issuer's words", || running.process.errors().contains(line));
+    assert!(!running.process.errors().contains("sk-canary"));
 }

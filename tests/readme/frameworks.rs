@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use portcullis::testing::Secrets;
+use portcullis::testing::SentHeaders;
+use portcullis::testing::http::{HeaderMap, HeaderName, HeaderValue};
 use portcullis::testing::{At, Node, Problems};
 use portcullis::testing::{Cell, Check, Cookies, Identity, Query, Row, SessionReader, StoreAnswer};
 use serde_json::{Value, json};
 
 use super::pages::{ten_lines, texts};
-use super::{folder, portcullis};
+use super::{folder, gates, portcullis};
 
 pub(super) const PAGE: &str = "deploy/guides/frameworks.md";
 
@@ -59,7 +61,7 @@ fn fixtures() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sessions")
 }
 
-fn vector(id: &str) -> Value {
+pub(super) fn vector(id: &str) -> Value {
     let (file, _) = id.split_once('/').unwrap();
     let text = std::fs::read(fixtures().join(format!("{file}.json"))).unwrap();
     let file: Value = serde_json::from_slice(&text).unwrap();
@@ -76,7 +78,7 @@ fn framework_blocks() -> Vec<String> {
 
 /// A block's settings with the vector's secrets in place of their references;
 /// what the references were called, and stand for.
-fn filled(block: &str, vector: &Value) -> (Value, Vec<(String, String)>) {
+pub(super) fn filled(block: &str, vector: &Value) -> (Value, Vec<(String, String)>) {
     let problems = Problems::default();
     let mut table = Node::parse(block, &problems).to_json()["session"].take();
     assert!(problems.is_empty());
@@ -127,7 +129,7 @@ fn fill(value: &mut Value, secrets: &mut Vec<String>, names: &mut Vec<(String, S
 }
 
 /// Whom the vector's cookies make known under the block's settings.
-fn known(table: &Value, vector: &Value, now: u64) -> Result<Identity, String> {
+pub(super) fn known(table: &Value, vector: &Value, now: u64) -> Result<Identity, String> {
     let (node, problems) = (Node::from_json(table), Problems::default());
     let mut cursor = At::new(&node, "session", &problems, &Secrets::Literal).table().unwrap();
     let source = SessionReader::from_table(&mut cursor);
@@ -141,7 +143,15 @@ fn known(table: &Value, vector: &Value, now: u64) -> Result<Identity, String> {
         keys.supply(text.as_bytes()).unwrap();
     }
     let header = vector["cookie_header"].as_str().unwrap().as_bytes();
-    let mut check = source.look(Cookies::new(header), now).map_err(|why| format!("{why:?}"))?;
+    let mut headers = HeaderMap::new();
+    for field in vector["headers"].as_array().into_iter().flatten() {
+        let [name, value] = [0, 1].map(|at| field[at].as_str().unwrap());
+        headers.append(HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value).unwrap());
+    }
+    let headers = SentHeaders::new(&headers, true);
+    let mut check = source
+        .look(Cookies::new(header).with_headers(headers), now)
+        .map_err(|why| format!("{why:?}"))?;
     for _ in 0..3 {
         match check {
             Check::Known(identity) => return Ok(identity),
@@ -161,6 +171,10 @@ fn answer(store: &Value, query: &Query) -> Option<StoreAnswer> {
     match query {
         Query::App { .. } => Some(StoreAnswer::App { body: store[0].to_string().into_bytes() }),
         Query::File { .. } => None,
+        Query::Key { url } => {
+            let entry = entries.find(|entry| entry["url"] == **url)?;
+            Some(StoreAnswer::Key { document: entry["value"].as_str()?.as_bytes().to_vec() })
+        }
         Query::Redis { key } => {
             let entry = entries.find(|entry| entry["key"] == **key)?;
             let value = match entry["value"].as_str() {
@@ -220,17 +234,26 @@ fn every_framework_block_reads_a_cookie_of_that_framework() {
     let files = std::fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path());
     let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
     let all = files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
-    let all: BTreeSet<_> =
-        all.filter(|kind| kind != "own").chain(["introspect".to_owned()]).collect();
+    let all: BTreeSet<_> = all
+        .filter(|kind| kind != "own" && !gates::FILES.contains(&kind.as_str()))
+        .chain(["introspect".to_owned()])
+        .collect();
     assert_eq!(kinds, all);
 }
 
 /// The block in place of the ten lines' `[session]` is a configuration that can
 /// run.
-fn holds(block: &str, names: Vec<(String, String)>) {
+pub(super) fn holds(block: &str, names: Vec<(String, String)>) {
     let ten_lines = ten_lines();
     let (before, _) = ten_lines.split_once("[session]\n").unwrap();
     let (_, after) = ten_lines.split_once("[token.portive]\n").unwrap();
+    // A block may add to `[server]`, which stands first.
+    let (server, block) = match block.split_once("[session]\n") {
+        Some((server, session)) => (server, format!("[session]\n{session}")),
+        None => ("", block.to_owned()),
+    };
+    let server = server.replace("[server]\n", "");
+    let before = before.replacen("[server]\n", &format!("[server]\n{server}"), 1);
     let config = format!("{before}{block}\n[token.portive]\n{after}");
     let folder = folder("readme-framework", &config);
     let output = portcullis(&folder, &["check"]).envs(names).output().unwrap();

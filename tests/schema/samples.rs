@@ -7,7 +7,11 @@ use portcullis::testing::{Node, Problems};
 use serde_json::{Map, Value, json};
 
 const EXAMPLE: &str = include_str!("../../gateway.toml");
-const PRESETS: &str = include_str!("../../src/mint/presets.toml");
+const PRESETS: &str = concat!(
+    include_str!("../../src/mint/presets/jwt.toml"),
+    include_str!("../../src/mint/presets/hmac.toml"),
+    include_str!("../../src/mint/presets/exchange.toml"),
+);
 
 fn parsed(text: &str) -> Value {
     let problems = Problems::default();

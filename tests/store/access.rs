@@ -61,7 +61,7 @@ fn a_user_of_redis_who_may_only_read_sessions_is_enough() {
 }
 
 /// A certificate of an authority of our own, for `127.0.0.1`.
-fn certificates(folder: &Path) {
+pub(crate) fn certificates(folder: &Path) {
     let openssl = |line: &str| {
         let done = Command::new("openssl").args(line.split(' ')).current_dir(folder).output();
         let done = done.expect("openssl is installed");

@@ -23,5 +23,7 @@ mod app;
 mod columns;
 mod keys;
 mod outage;
+mod replicated;
 mod servers;
+mod topologies;
 mod vectors;

@@ -22,7 +22,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// `command` starts a server on `port` that stays in the foreground.
-    fn start(port: u16, folder: PathBuf, command: Vec<String>) -> Self {
+    pub(crate) fn start(port: u16, folder: PathBuf, command: Vec<String>) -> Self {
         let mut server = Self { port, folder, command, child: None };
         server.resume_after_kill();
         server
@@ -48,6 +48,10 @@ impl Server {
             .unwrap_or_else(|error| panic!("{} is needed: {error}", self.command[0]));
         self.child = Some(child);
         eventually("the server listens", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.child.is_some()
     }
 
     /// It keeps its connections and answers nothing any more.

@@ -1,6 +1,6 @@
 //! A request in, a record and a reply out, without the framework.
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use super::*;
 use crate::base::clock::{Clock, ManualClock};

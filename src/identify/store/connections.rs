@@ -46,7 +46,7 @@ impl StoreConnections {
         query: &Query,
     ) -> Result<Option<StoreAnswer>, StoreError> {
         match query {
-            Query::App { .. } => Ok(None),
+            Query::App { .. } | Query::Key { .. } => Ok(None),
             Query::File { name } => {
                 let Some(folder) = store.path.clone() else { return Ok(None) };
                 let name = name.clone();
@@ -113,7 +113,7 @@ impl StoreConnections {
         }
         // Clients start their helpers in the runtime they are made in.
         let _inside = self.runtime.enter();
-        let connection = Connection::open(address)?;
+        let connection = Connection::open(address, self.runtime.clone())?;
         open.insert(key, connection.clone());
         Ok(connection)
     }
@@ -121,9 +121,9 @@ impl StoreConnections {
 
 impl Connection {
     /// Connects to nothing yet.
-    fn open(address: &Secret) -> Result<Self, StoreError> {
+    fn open(address: &Secret, runtime: Handle) -> Result<Self, StoreError> {
         match StoreUrl::parse(address)? {
-            StoreUrl::Redis(client) => redis::Redis::open(&client).map(Self::Redis),
+            StoreUrl::Redis(url) => Ok(Self::Redis(redis::Redis::open(*url, runtime))),
             StoreUrl::Sql(url) => Ok(Self::Sql(sql::Database::open(url))),
         }
     }

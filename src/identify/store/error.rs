@@ -21,6 +21,8 @@ pub enum StoreError {
     NotAllowed,
     TimedOut,
     Unreachable,
+    /// The server or its certificate is not what the address says.
+    Unusable(String),
 }
 
 impl fmt::Display for StoreError {
@@ -31,6 +33,7 @@ impl fmt::Display for StoreError {
             Self::NotAllowed => f.write_str("the store does not accept the user or password"),
             Self::TimedOut => f.write_str("the store did not answer in time"),
             Self::Unreachable => f.write_str("the store cannot be connected to"),
+            Self::Unusable(why) => write!(f, "the store cannot be used: {why}"),
         }
     }
 }

@@ -1,51 +1,42 @@
-//! Sessions in Redis (and what speaks its protocol): one shared connection,
-//! which the client re-establishes.
+//! Sessions in Redis (and what speaks its protocol).
 
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, ErrorKind, RedisError};
+use redis::Value;
+use tokio::runtime::Handle;
 
-use crate::base::crypto_provider;
-use crate::base::store_url::BadStoreUrl;
+use crate::base::redis_url::RedisUrl;
 use crate::identify::store::error::{MAX_SESSION, StoreError};
+use crate::outbound::redis::{Failure, Redis as Connector, Request};
 use crate::session::StoreAnswer;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest wait for an answer; the store's own `timeout` is mostly shorter.
+const TIMEOUT: Duration = Duration::from_secs(4);
 
 #[derive(Clone)]
-pub(super) struct Redis(ConnectionManager);
+pub(super) struct Redis(Connector);
 
 impl Redis {
-    /// Must run inside the runtime of the connection.
-    pub(super) fn open(client: &Client) -> Result<Self, StoreError> {
-        crypto_provider::install();
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(1)
-            .set_min_delay(Duration::from_millis(20))
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(CONNECT_TIMEOUT));
-        let manager = client.get_connection_manager_lazy(config);
-        manager.map(Self).map_err(|_| BadStoreUrl("the client does not accept it").into())
+    /// Connects to nothing yet; connections will live in `runtime`.
+    pub(super) fn open(url: RedisUrl, runtime: Handle) -> Self {
+        Self(Connector::new(url, runtime))
     }
 
     /// The value and its remaining life. `GETRANGE` bounds the size read; the
     /// remaining life tells whether the key exists.
     pub(super) async fn get(&self, key: &str) -> Result<Option<StoreAnswer>, StoreError> {
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("GETRANGE").arg(key).arg(0).arg(MAX_SESSION - 1);
-        pipeline.cmd("PTTL").arg(key);
-        // A lost connection is noticed by the command that meets it; the next
-        // one finds a new connection.
-        let mut asked = pipeline.query_async(&mut self.0.clone()).await;
-        if asked.as_ref().is_err_and(RedisError::is_connection_dropped) {
-            asked = pipeline.query_async(&mut self.0.clone()).await;
-        }
-        let (value, left): (Vec<u8>, i64) = match asked {
-            Ok(answer) => answer,
+        let value = redis::cmd("GETRANGE").arg(key).arg(0).arg(MAX_SESSION - 1).take();
+        let left = redis::cmd("PTTL").arg(key).take();
+        let question = Request::new(key.as_bytes()).with(value).with(left);
+        let answers = match self.0.read(&question, TIMEOUT).await {
+            Ok(answers) => answers,
             // The key holds something, but no session.
-            Err(error) if code(&error).as_deref() == Some("WRONGTYPE") => return Ok(None),
-            Err(error) => return Err(failed(&error)),
+            Err(Failure::Server(code)) if code == "WRONGTYPE" => return Ok(None),
+            Err(failure) => return Err(failed(failure)),
+        };
+        let Ok([Value::BulkString(value), Value::Int(left)]) = <[Value; 2]>::try_from(answers)
+        else {
+            return Err(StoreError::Failed("an unexpected answer".to_owned()));
         };
         Ok(match left {
             // Without an end.
@@ -59,38 +50,24 @@ impl Redis {
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        let ping = redis::cmd("PING");
-        let mut asked = ping.query_async::<()>(&mut self.0.clone()).await;
-        if asked.as_ref().is_err_and(RedisError::is_connection_dropped) {
-            asked = ping.query_async(&mut self.0.clone()).await;
-        }
-        match asked {
+        let ping = Request::one(b"", redis::cmd("PING"));
+        match self.0.read(&ping, TIMEOUT).await {
             // Allowed to read sessions, not to ping.
-            Err(error) if code(&error).as_deref() == Some("NOPERM") => Ok(()),
-            other => other.map_err(|error| failed(&error)),
+            Err(Failure::NotAllowed(code)) if code == "NOPERM" => Ok(()),
+            other => other.map(|_| ()).map_err(failed),
         }
     }
 }
 
-fn failed(error: &RedisError) -> StoreError {
-    if error.is_timeout() {
-        return StoreError::TimedOut;
+fn failed(failure: Failure) -> StoreError {
+    match failure {
+        Failure::NotAllowed(_) => StoreError::NotAllowed,
+        Failure::Lost | Failure::Unreachable => StoreError::Unreachable,
+        Failure::Server(code) => StoreError::Failed(code),
+        Failure::TimedOut => StoreError::TimedOut,
+        other @ (Failure::Certificate(_)
+        | Failure::NoScript
+        | Failure::ReadOnly
+        | Failure::Redirected { .. }) => StoreError::Unusable(other.to_string()),
     }
-    if error.is_io_error() {
-        return StoreError::Unreachable;
-    }
-    match (error.kind(), code(error).as_deref()) {
-        (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "NOPERM" | "WRONGPASS")) => {
-            StoreError::NotAllowed
-        }
-        (_, Some(code)) => StoreError::Failed(code.to_owned()),
-        (_, None) => StoreError::Failed(error.category().to_owned()),
-    }
-}
-
-/// The server's code for the error, or for the first of several commands' errors.
-fn code(error: &RedisError) -> Option<String> {
-    let errors = error.clone().into_server_errors();
-    let first = errors.as_deref().and_then(<[_]>::first).map(|(_, error)| error.code());
-    first.or_else(|| error.code()).map(str::to_owned)
 }

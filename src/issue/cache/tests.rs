@@ -16,7 +16,7 @@ fn token(made: u64, life: u64, min_left: u64) -> Token {
         value: Bytes::from(made.to_string()),
         body: Bytes::from(made.to_string()),
         content_type: HeaderValue::from_static("text/plain"),
-        set_cookie: None,
+        set_cookies: Box::default(),
         expires_at: made + life,
         usable_until: made + life - min_left,
         uncut: None,

@@ -20,6 +20,8 @@ pub(in crate::mint) struct KeyShape {
     signing: Vec<String>,
     /// Members that only the issuer may see.
     shown_to_issuer: BTreeSet<String>,
+    /// Further secret members.
+    others: Vec<String>,
     split: Option<Split>,
     /// Members that are UUIDs.
     uuids: Vec<String>,
@@ -29,8 +31,8 @@ pub(in crate::mint) struct KeyShape {
 /// The use a mechanism makes of its key.
 #[derive(Clone, Copy)]
 pub(in crate::mint) struct KeyUse {
-    /// Members of a preset that go to the issuer and nowhere else. A member of the
-    /// key that they name is a secret.
+    /// Members of a preset that go to the issuer and nowhere else, with a dot before a
+    /// member or item of theirs. A member of the key that they name is a secret.
     pub sent_to_issuer: &'static [&'static str],
     pub publishing: Publishing,
 }
@@ -43,7 +45,8 @@ pub(in crate::mint) enum Publishing {
 }
 
 impl KeyShape {
-    pub(in crate::mint) const KEYS: [&str; 5] = ["key", "key_from", "key_split", "secret", "uuids"];
+    pub(in crate::mint) const KEYS: [&str; 6] =
+        ["key", "key_from", "key_split", "secret", "secrets", "uuids"];
 
     pub(in crate::mint) fn from_members(
         members: &mut LayeredTable<'_, '_, '_>,
@@ -55,12 +58,15 @@ impl KeyShape {
         let uuids = members.get("uuids").unwrap_or_default();
         let mut shown_to_issuer = BTreeSet::new();
         for &member in key_use.sent_to_issuer {
-            let references = members.take(member).map(|at| references(at.node)).unwrap_or_default();
+            let references = place(members, member).map(|at| references(at.node));
+            let references = references.unwrap_or_default();
             let key = references.iter().filter(|reference| reference.root() == "key");
             shown_to_issuer.extend(key.filter_map(|reference| reference.rest().first().cloned()));
         }
         let publishing = key_use.publishing;
-        Self { signing: signing.unwrap_or_default(), shown_to_issuer, split, uuids, publishing }
+        let others = members.get("secrets").unwrap_or_default();
+        let signing = signing.unwrap_or_default();
+        Self { signing, shown_to_issuer, others, split, uuids, publishing }
     }
 
     /// The member that `key = "env:NAME"` gives, if there is just one.
@@ -77,6 +83,7 @@ impl KeyShape {
 
     fn is_secret(&self, name: &str) -> bool {
         self.shown_to_issuer.contains(name)
+            || self.others.iter().any(|other| other == name)
             || self.signing.iter().any(|signing| signing == name)
             || self.split.as_ref().is_some_and(|split| split.from == name)
     }
@@ -177,6 +184,17 @@ impl KeyShape {
         }
         Some(())
     }
+}
+
+/// The member at a dotted path: `headers`, `first.basic.1`.
+fn place<'p>(members: &mut LayeredTable<'_, '_, 'p>, path: &'static str) -> Option<At<'p>> {
+    let mut steps = path.split('.');
+    let at = members.take(steps.next()?)?;
+    steps.try_fold(at, |at, step| match (&at.node.value, step.parse::<usize>()) {
+        (Value::Array(_), Ok(index)) => at.items().into_iter().nth(index),
+        (Value::Table(_), _) => at.table()?.peek(step),
+        _ => None,
+    })
 }
 
 /// Eight, four, four, four and twelve hexadecimal digits.

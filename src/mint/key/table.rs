@@ -39,6 +39,14 @@ impl KeyTable {
         }
     }
 
+    /// A secret member.
+    pub(in crate::mint) fn secret(&self, name: &str) -> Option<&Secret> {
+        match self.member(name)? {
+            Member::Public(_) => None,
+            Member::Secret(secret) => Some(secret),
+        }
+    }
+
     /// The name and value of the member that signs.
     pub(in crate::mint) fn signing(&self) -> Option<(&str, &Secret)> {
         self.signing.as_ref().map(|(name, secret)| (name.as_str(), secret))

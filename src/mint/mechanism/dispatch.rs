@@ -12,6 +12,7 @@ use super::signing::Signing;
 use crate::document::{At, FromNode};
 use crate::mint::key::{KeyTable, KeyUse, Publishing};
 use crate::mint::layered_table::LayeredTable;
+use crate::mint::response::COOKIE_KEYS;
 use crate::mint::template::Names;
 
 /// The `kind` of a preset.
@@ -30,8 +31,17 @@ pub(in crate::mint) enum Mechanism {
 }
 
 /// Every member a mechanism asks for.
-pub(in crate::mint) const KEYS: [&[&str]; 6] =
-    [&Exchange::KEYS, &Hmac::KEYS, &Jwt::KEYS, &Mac::KEYS, &publish::KEYS, &Signing::KEYS];
+pub(in crate::mint) const KEYS: [&[&str]; 9] = [
+    Exchange::KEYS[0],
+    Exchange::KEYS[1],
+    Exchange::KEYS[2],
+    &Hmac::KEYS,
+    &Jwt::KEYS,
+    &Mac::KEYS,
+    &publish::KEYS,
+    &Signing::KEYS,
+    &COOKIE_KEYS,
+];
 
 impl MechanismKind {
     /// The use this mechanism makes of its key.
@@ -96,8 +106,7 @@ impl Mechanism {
     pub(in crate::mint) fn content_type(&self) -> HeaderValue {
         match self {
             Self::Exchange(exchange) => exchange.response.content_type(),
-            // Every preset there is answers a signature over text as JSON.
-            Self::Hmac(_) => HeaderValue::from_static("application/json"),
+            Self::Hmac(hmac) => hmac.content_type(),
             Self::Jwt(jwt) => jwt.response.content_type(),
         }
     }

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 
-use super::mac::Mac;
+use super::mac::{Further, Mac};
 use crate::document::{At, Node, template_syntax};
 use crate::mint::error::MintError;
 use crate::mint::layered_table::LayeredTable;
@@ -23,7 +23,7 @@ pub(in crate::mint) struct Hmac {
 
 /// One recipe for every request, or one per value of a request input.
 enum Recipes {
-    One(Recipe),
+    One(Box<Recipe>),
     Variants(Vec<Variant>),
 }
 
@@ -38,6 +38,8 @@ struct Variant {
 struct Recipe {
     variables: Vec<Text>,
     sign: Text,
+    /// Further signatures, each with a key and an encoding of its own.
+    signatures: Vec<Further>,
     token: Option<Text>,
     wrap: Wrap,
     response: Response,
@@ -52,11 +54,11 @@ enum Wrap {
 
 impl Hmac {
     pub(in crate::mint) const KEYS: [&str; 9] = [
-        "cookie_path",
         "inputs",
         "require",
         "response",
         "sign",
+        "signatures",
         "token",
         "variants",
         "vars",
@@ -81,10 +83,22 @@ impl Hmac {
                     at.items().iter().map(|at| read_variant(at, names)).collect();
                 variants.into_iter().collect::<Option<_>>().map(Recipes::Variants)
             }
-            None => read_only_recipe(members, names).map(Recipes::One),
+            None => read_only_recipe(members, names).map(|recipe| Recipes::One(Box::new(recipe))),
         };
         let require = required.unwrap_or_else(|| Some(Vec::new()))?;
         Some(Self { mac: mac?, inputs, require, recipes: recipes? })
+    }
+
+    /// The media type of the answers. Variants of a preset answer alike.
+    pub(in crate::mint) fn content_type(&self) -> HeaderValue {
+        let first = match &self.recipes {
+            Recipes::One(recipe) => Some(recipe.as_ref()),
+            Recipes::Variants(variants) => {
+                variants.iter().find_map(|variant| variant.recipe.as_ref().ok())
+            }
+        };
+        let json = || HeaderValue::from_static("application/json");
+        first.map_or_else(json, Recipe::content_type)
     }
 
     /// Signs, and hands `finish` the response with every value it may put in.
@@ -115,8 +129,12 @@ impl Hmac {
             // A signature over an empty text would be valid for every user without an id.
             return Err(MintError::not_allowed("there is nothing to sign"));
         }
-        let signature = self.mac.sign(&text);
-        let scope = Scope { signature: Some(&signature), ..scope };
+        let signature = self.mac.sign(&text)?;
+        let mut signatures = Vec::with_capacity(recipe.signatures.len());
+        for further in &recipe.signatures {
+            signatures.push(further.mac.sign(&further.text.needed(&scope)?)?);
+        }
+        let scope = Scope { signature: Some(&signature), signatures: &signatures, ..scope };
         let token = match &recipe.token {
             Some(token) => token.needed(&scope)?,
             None => signature.clone(),
@@ -126,6 +144,13 @@ impl Hmac {
             Wrap::Nothing => token,
         };
         finish(&recipe.response, &scope, token)
+    }
+}
+
+impl Recipe {
+    /// Without its own form, an answer is the bare token.
+    fn content_type(&self) -> HeaderValue {
+        self.response.content_type()
     }
 }
 
@@ -170,7 +195,7 @@ fn read_variant(at: &At<'_>, names: &Names<'_>) -> Option<Variant> {
     let recipe = match (refuse, missing) {
         (Some(why), _) => Err(why),
         (None, Some(reference)) => {
-            for key in ["vars", "sign", "token", "wrap", "response"] {
+            for key in RECIPE_KEYS {
                 table.take(key);
             }
             Err(format!(
@@ -178,7 +203,7 @@ fn read_variant(at: &At<'_>, names: &Names<'_>) -> Option<Variant> {
                 reference.rest().join(".")
             ))
         }
-        (None, None) => Ok(read_recipe(&mut |key| table.take(key), None, names)?),
+        (None, None) => read_recipe(&mut |key| table.take(key), names)?,
     };
     table.finish();
     let on = on?.strip_prefix("request.").map(str::to_owned);
@@ -190,15 +215,27 @@ fn read_variant(at: &At<'_>, names: &Names<'_>) -> Option<Variant> {
 
 /// The recipe of a preset without variants.
 fn read_only_recipe(members: &mut LayeredTable<'_, '_, '_>, names: &Names<'_>) -> Option<Recipe> {
-    let cookie_path: Option<String> = members.get("cookie_path");
-    read_recipe(&mut |key| members.take(key), cookie_path.as_deref(), names)
+    let recipe = read_recipe(&mut |key| members.take(key), names)?;
+    recipe.map_err(|missing| names.token.problem(missing)).ok()
 }
+
+/// Members of a recipe.
+const RECIPE_KEYS: [&str; 9] = [
+    "cookie_domain",
+    "cookie_path",
+    "cookies",
+    "response",
+    "sign",
+    "signatures",
+    "token",
+    "vars",
+    "wrap",
+];
 
 fn read_recipe<'a>(
     take: &mut dyn FnMut(&'static str) -> Option<At<'a>>,
-    cookie_path: Option<&str>,
     names: &Names<'_>,
-) -> Option<Recipe> {
+) -> Option<Result<Recipe, String>> {
     let mut known = Vec::new();
     let mut variables = Vec::new();
     for at in take("vars").map(|at| at.items()).unwrap_or_default() {
@@ -218,6 +255,16 @@ fn read_recipe<'a>(
     };
     let signed = Names { variables: &known, ..*names };
     let sign = template::text(&sign, &signed);
+    let further = take("signatures");
+    let (known_signatures, signatures) = match read_signatures(further.as_ref(), &signed)? {
+        Ok(signatures) => signatures.into_iter().unzip(),
+        Err(missing) => {
+            RECIPE_KEYS.iter().for_each(|key| drop(take(key)));
+            return Some(Err(missing));
+        }
+    };
+    let known_signatures: Vec<String> = known_signatures;
+    let signed = Names { signatures: &known_signatures, ..signed };
     let mut made = names.made.to_vec();
     made.push("sig");
     let tokened = Names { made: &made, ..signed };
@@ -235,9 +282,35 @@ fn read_recipe<'a>(
     };
     made.push("token");
     let answered = Names { made: &made, ..signed };
-    let response = match take("response") {
-        Some(at) => Response::from_node(&at, cookie_path, &answered)?,
-        None => Response::Text(HeaderValue::from_static("text/plain")),
-    };
-    Some(Recipe { variables, sign: sign?, token, wrap, response })
+    let response = read_response(take, &answered)?;
+    Some(Ok(Recipe { variables, sign: sign?, signatures, token, wrap, response }))
+}
+
+/// Without a form of its own, the answer is the bare token.
+fn read_response<'a>(
+    take: &mut dyn FnMut(&'static str) -> Option<At<'a>>,
+    names: &Names<'_>,
+) -> Option<Response> {
+    let (response, cookies) = (take("response"), take("cookies"));
+    if response.is_none() && cookies.is_none() {
+        take("cookie_path");
+        take("cookie_domain");
+        return Some(Response::text());
+    }
+    Response::read(take, names)
+}
+
+/// `signatures = { NAME = { … } }`, or the key that one of them lacks.
+fn read_signatures(
+    at: Option<&At<'_>>,
+    names: &Names<'_>,
+) -> Option<Result<Vec<(String, Further)>, String>> {
+    let mut signatures = Vec::new();
+    for (key, at) in at.map(At::members).unwrap_or_default() {
+        match Further::from_node(&at, names)? {
+            Ok(further) => signatures.push((key.name.clone(), further)),
+            Err(missing) => return Some(Err(missing)),
+        }
+    }
+    Some(Ok(signatures))
 }

@@ -67,8 +67,7 @@ impl Jwt {
         }
     }
 
-    pub(in crate::mint) const KEYS: [&str; 6] =
-        ["claims", "cookie_path", "header", "reserved", "response", "typ"];
+    pub(in crate::mint) const KEYS: [&str; 5] = ["claims", "header", "reserved", "response", "typ"];
 
     pub(super) fn from_members(
         members: &mut LayeredTable<'_, '_, '_>,

@@ -5,12 +5,17 @@
 
 mod dispatch;
 mod exchange;
+mod first_call;
 mod hmac;
+mod issuer_message;
 mod jwt;
 mod mac;
+mod outgoing;
 mod publish;
 mod signing;
+mod take;
 
+pub(crate) use first_call::FirstAnswer;
 pub(crate) use publish::PublishedKeys;
 
 pub(super) use dispatch::{KEYS, Mechanism, MechanismKind};

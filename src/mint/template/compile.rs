@@ -150,10 +150,16 @@ fn single(
         Found::Nothing => return Some(Template::Absent),
         Found::Secret(secret) => return Some(Template::Text(Text(vec![Part::Secret(secret)]))),
         Found::Template(template) if plain && !template.is_raw() => return Some(template),
+        // Known and not empty: whether it may be absent no longer matters.
+        Found::Template(Template::Fixed(value))
+            if filters.is_empty() && !value.is_null() && value != "" =>
+        {
+            return Some(Template::Fixed(value));
+        }
         Found::Template(template) => ValueSource::Inline(Box::new(template)),
         Found::ValueSource(source) => source,
     };
-    let placeholder = placeholder(source, reference.presence, filters, Guard::Off);
+    let placeholder = placeholder(source, reference.presence, filters, Guard::Off).at(position);
     check_expression(&placeholder, at, names, position)?;
     Some(Template::Value(placeholder))
 }
@@ -194,7 +200,7 @@ fn parts(
             }
             Found::Template(template) => ValueSource::Inline(Box::new(template)),
         };
-        let placeholder = placeholder(source, reference.presence, filters, guard);
+        let placeholder = placeholder(source, reference.presence, filters, guard).at(position);
         check_expression(&placeholder, at, names, position)?;
         parts.push(Part::Value(placeholder));
     }
@@ -222,6 +228,18 @@ fn placeholder(
         placeholder.guard = guard;
     }
     placeholder
+}
+
+impl Placeholder {
+    /// Guarded as its position asks: in an access list, text from outside is one name.
+    fn at(self, position: Position) -> Self {
+        match position {
+            Position::Acl if self.is_raw() => {
+                Self { guard: Guard::Literal, ends: Ends::of_acl(), ..self }
+            }
+            Position::Acl | Position::Expression | Position::Ordinary => self,
+        }
+    }
 }
 
 fn check_expression(

@@ -4,9 +4,11 @@
 //! `compile` makes a `tree` out of settings and the `names` they may use; `render`
 //! makes a value out of the tree and the `scope` of one token.
 
+mod alphabet;
 mod compile;
 mod expression;
 mod filter;
+mod forms;
 mod names;
 mod render;
 mod scope;
@@ -15,8 +17,10 @@ mod tree;
 
 pub(crate) use filter::Filter;
 
+pub(super) use alphabet::Alphabet;
+
 pub(super) use compile::{params, text, url_text, value};
 pub(super) use expression::Expressions;
 pub(super) use names::{Names, Params, Reads, SecretUse};
-pub(super) use scope::Scope;
+pub(super) use scope::{Outgoing, Scope};
 pub(super) use tree::{Template, Text};

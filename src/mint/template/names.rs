@@ -6,14 +6,17 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
+use serde_json::Value as Json;
+
 use super::expression::Expressions;
 use super::filter::Filter;
-use super::tree::{Entry, Part, Template, Text, ValueSource};
+use super::tree::{CallPart, Entry, Part, Template, Text, ValueSource};
 use crate::base::json_path::JsonPath;
 use crate::base::secret::Secret;
 use crate::document::template_syntax::{Presence, Reference};
 use crate::document::{At, shown};
 use crate::mint::inputs::Inputs;
+use crate::mint::json::text_of;
 use crate::mint::key::{KeyTable, Member};
 
 /// Characters of a secret that a token may show.
@@ -34,7 +37,9 @@ pub(in crate::mint) struct Names<'n> {
     /// `None` while the parameters themselves are read.
     pub params: Option<&'n Params>,
     pub variables: &'n [String],
-    /// `input`, `sig`, `token`: values the mechanism has made by then.
+    /// Names of further signatures.
+    pub signatures: &'n [String],
+    /// `answer`, `call`, `first`, `input`, `sig`, `token`: values the mechanism has made by then.
     pub made: &'n [&'static str],
     pub secrets: SecretUse,
     pub reads: &'n RefCell<Reads>,
@@ -130,6 +135,13 @@ impl Names<'_> {
         at: &At<'_>,
     ) -> Option<Found> {
         match (reference.root(), reference.rest()) {
+            ("answer", path) if self.has("answer") => {
+                Some(Found::ValueSource(ValueSource::Answer(JsonPath::new(path.to_vec()))))
+            }
+            ("call", [part]) if self.has("call") => call_part(part, at),
+            ("first", [part]) if self.has("first") && part == "token" => {
+                Some(Found::ValueSource(ValueSource::First))
+            }
             ("grant", path) => self.grant(path, at),
             ("key", [name]) => self.key(name, reference, filters, at),
             ("param", path) if self.params.is_some() => self.param(path, reference),
@@ -152,15 +164,16 @@ impl Names<'_> {
             ("exp_ms", []) => self.timed(ValueSource::ExpMs, reference),
             ("ttl", []) => self.timed(ValueSource::Ttl, reference),
             ("ttl_ms", []) => self.timed(ValueSource::TtlMs, reference),
-            ("input", []) if self.made.contains(&"input") => {
-                Some(Found::ValueSource(ValueSource::Input))
+            ("input", []) if self.has("input") => Some(Found::ValueSource(ValueSource::Input)),
+            ("sig", [name]) => {
+                let known = self.signatures.iter().position(|signature| signature == name);
+                if known.is_none() {
+                    at.problem(format!("`sig.{name}` is not one of `signatures`"));
+                }
+                known.map(|index| Found::ValueSource(ValueSource::Signatures(index)))
             }
-            ("sig", []) if self.made.contains(&"sig") => {
-                Some(Found::ValueSource(ValueSource::Signature))
-            }
-            ("token", []) if self.made.contains(&"token") => {
-                Some(Found::ValueSource(ValueSource::Token))
-            }
+            ("sig", []) if self.has("sig") => Some(Found::ValueSource(ValueSource::Signature)),
+            ("token", []) if self.has("token") => Some(Found::ValueSource(ValueSource::Token)),
             _ => {
                 at.problem(format!(
                     "unknown placeholder {}, expected one that starts with session., request., \
@@ -171,6 +184,10 @@ impl Names<'_> {
                 None
             }
         }
+    }
+
+    fn has(&self, made: &str) -> bool {
+        self.made.contains(&made)
     }
 
     fn grant(&self, path: &[String], at: &At<'_>) -> Option<Found> {
@@ -226,7 +243,26 @@ impl Names<'_> {
             ));
             return None;
         }
-        Some(Found::Secret(secret.clone()))
+        let filtered =
+            filters.iter().try_fold(Json::from(text), |value, filter| filter.apply(&value));
+        match filtered.as_ref().map(Json::as_str) {
+            Ok(Some(text)) => Some(Found::Secret(Secret::new(text))),
+            Ok(None) | Err(_) => {
+                at.problem(format!("`key.{name}` cannot be filtered so"));
+                None
+            }
+        }
+    }
+
+    /// The text of a reference that is the same in every token: a parameter the operator
+    /// has written out, or a public member of the key.
+    pub(in crate::mint) fn fixed_text(&self, reference: &Reference) -> Option<String> {
+        let value = match (reference.root(), reference.rest()) {
+            ("key", [name]) => self.keys.public(name)?.to_owned().into(),
+            ("param", path) => self.params?.find(path)?.fixed()?.clone(),
+            _ => return None,
+        };
+        text_of(&value).map(std::borrow::Cow::into_owned)
     }
 
     fn param(&self, path: &[String], reference: &Reference) -> Option<Found> {
@@ -294,4 +330,18 @@ impl Names<'_> {
             _ => false,
         }
     }
+}
+
+fn call_part(part: &str, at: &At<'_>) -> Option<Found> {
+    let part = match part {
+        "body" => CallPart::Body,
+        "host" => CallPart::Host,
+        "method" => CallPart::Method,
+        "path" => CallPart::Path,
+        _ => {
+            at.problem("expected `call.method`, `call.host`, `call.path` or `call.body`");
+            return None;
+        }
+    };
+    Some(Found::ValueSource(ValueSource::Call(part)))
 }

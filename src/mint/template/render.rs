@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::scope::Scope;
-use super::tree::{Entry, Part, Placeholder, Template, Text, ValueSource};
+use super::tree::{CallPart, Entry, Part, Placeholder, Template, Text, ValueSource};
 use crate::base::calendar::push_rfc3339;
 use crate::document::template_syntax::Presence;
 use crate::mint::error::MintError;
@@ -154,9 +154,21 @@ impl ValueSource {
         let number = |number: u64| Cow::Owned(Value::from(number));
         let Times { now, now_ms, iat, exp, ttl } = scope.times;
         Ok(match self {
+            Self::Answer(path) => {
+                scope.answer.and_then(|answer| path.find(answer)).map(Cow::Borrowed)
+            }
+            Self::Call(part) => scope.outgoing.map(|outgoing| {
+                text(match part {
+                    CallPart::Body => outgoing.body,
+                    CallPart::Host => outgoing.host,
+                    CallPart::Method => outgoing.method,
+                    CallPart::Path => outgoing.path,
+                })
+            }),
             Self::Exp => exp.map(number),
             Self::ExpIso => exp.map(|exp| text(&iso(exp))),
             Self::ExpMs => exp.map(|exp| number(exp.saturating_mul(1000))),
+            Self::First => scope.first.map(text),
             Self::Grant(path) => path.find(scope.subject.grant).map(Cow::Borrowed),
             Self::Iat => Some(number(iat)),
             Self::Inline(template) => return template.value(scope),
@@ -167,6 +179,9 @@ impl ValueSource {
             Self::Request(name) => scope.subject.inputs.get(name).map(Cow::Borrowed),
             Self::Session(path) => path.find(scope.subject.identity.session()).map(Cow::Borrowed),
             Self::Signature => scope.signature.map(text),
+            Self::Signatures(index) => {
+                scope.signatures.get(*index).map(|signature| text(signature))
+            }
             Self::Token => scope.token.map(text),
             Self::Ttl => ttl.map(number),
             Self::TtlMs => ttl.map(|ttl| number(ttl.saturating_mul(1000))),

@@ -15,7 +15,24 @@ pub(in crate::mint) struct Scope<'a> {
     pub variables: &'a [String],
     pub input: Option<&'a Value>,
     pub signature: Option<&'a str>,
+    /// Further signatures of the same token.
+    pub signatures: &'a [String],
     pub token: Option<&'a str>,
+    /// The remote issuer's answer.
+    pub answer: Option<&'a Value>,
+    /// The token of an exchange's first call.
+    pub first: Option<&'a str>,
+    pub outgoing: Option<Outgoing<'a>>,
+}
+
+/// The request to a remote issuer, as far as it is made.
+#[derive(Clone, Copy)]
+pub(in crate::mint) struct Outgoing<'a> {
+    pub method: &'a str,
+    pub host: &'a str,
+    /// With the query.
+    pub path: &'a str,
+    pub body: &'a str,
 }
 
 impl<'a> Scope<'a> {
@@ -24,7 +41,19 @@ impl<'a> Scope<'a> {
         times: Times,
         draws: &'a [String],
     ) -> Self {
-        Self { subject, times, draws, variables: &[], input: None, signature: None, token: None }
+        Self {
+            subject,
+            times,
+            draws,
+            variables: &[],
+            input: None,
+            signature: None,
+            signatures: &[],
+            token: None,
+            answer: None,
+            first: None,
+            outgoing: None,
+        }
     }
 
     /// For texts that depend on the user and the inputs alone.

@@ -31,11 +31,12 @@ pub(super) fn separate(parts: &mut [Part]) -> Result<(), Unseparated> {
     let ends = separation::ends(&pieces)?;
     let is_expression = is_regular_expression(parts);
     for (placeholder, ends) in parts.iter_mut().filter_map(field).zip(ends) {
-        placeholder.ends = match (is_expression, has_wildcard) {
+        let found = match (is_expression, has_wildcard) {
             (true, _) => ends.of_expression(),
             (false, true) => ends,
             (false, false) => ends.of_title(),
         };
+        placeholder.ends = found.where_before(placeholder.ends);
     }
     Ok(())
 }

@@ -86,9 +86,14 @@ impl Guard {
 /// Where a value comes from.
 #[derive(Clone)]
 pub(super) enum ValueSource {
+    /// From the remote issuer's answer.
+    Answer(JsonPath),
+    Call(CallPart),
     Exp,
     ExpIso,
     ExpMs,
+    /// The token of an exchange's first call.
+    First,
     Grant(JsonPath),
     Iat,
     /// A template of the operator's, put in place of `{param.…}` when compiled.
@@ -100,11 +105,22 @@ pub(super) enum ValueSource {
     Request(String),
     Session(JsonPath),
     Signature,
+    /// A further signature, by its position.
+    Signatures(usize),
     Token,
     Ttl,
     TtlMs,
     UserId,
     Variable(usize),
+}
+
+/// A part of the request to a remote issuer.
+#[derive(Clone, Copy)]
+pub(super) enum CallPart {
+    Body,
+    Host,
+    Method,
+    Path,
 }
 
 impl Template {
@@ -193,6 +209,7 @@ impl ValueSource {
     pub(super) fn descend(&self, path: &[String]) -> Option<Self> {
         let longer = |start: &JsonPath| JsonPath::new([start, path].concat());
         match self {
+            Self::Answer(start) => Some(Self::Answer(longer(start))),
             Self::Grant(start) => Some(Self::Grant(longer(start))),
             Self::Session(start) => Some(Self::Session(longer(start))),
             Self::Inline(template) => {
@@ -228,6 +245,7 @@ impl ValueSource {
     pub(super) fn missing(&self) -> MintError {
         let cause = format!("{self} has no value");
         match self {
+            Self::Answer(_) => MintError::IssuerFailed(cause.into()),
             Self::Request(_) => MintError::bad_request(cause),
             _ => MintError::not_allowed(cause),
         }
@@ -238,6 +256,7 @@ impl ValueSource {
 impl fmt::Display for ValueSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Answer(path) => write!(f, "`answer.{}`", path.join(".")),
             Self::Grant(path) => write!(f, "`grant.{}`", path.join(".")),
             Self::Request(name) => write!(f, "`request.{name}`"),
             Self::Session(path) => write!(f, "`session.{}`", path.join(".")),

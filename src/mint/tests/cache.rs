@@ -82,7 +82,7 @@ fn at(minter: &Minter, session_end: Option<u64>) -> Result<Token, MintError> {
     let inputs = Map::new();
     let subject = Subject { identity: &identity, inputs: &inputs, grant: &Value::Null };
     match minter.mint(&subject, Now::at(NOW))? {
-        Minting::Call(_) => panic!("expected a token"),
+        Minting::Call(_) | Minting::First(_) => panic!("expected a token"),
         Minting::Ready(token) => Ok(token),
     }
 }

@@ -90,6 +90,21 @@ fn one_mistake_is_reported_once() {
 }
 
 #[test]
+fn a_misspelt_preset_is_answered_with_the_one_that_was_meant() {
+    for (written, meant) in [
+        ("portiv", "did you mean \"portive\"?"),
+        ("LiveKit", "did you mean \"livekit\"?"),
+        ("stream", "did you mean \"stream-chat\" or \"stream-video\" or"),
+        ("openai", "did you mean \"openai-realtime\"?"),
+        ("nonsense", "expected the name of a preset: portive, "),
+    ] {
+        let text = wrong(&json!({ "preset": written, "key": "x", "ttl": "1m" }));
+        assert!(text.contains(meant), "{text}");
+        assert_eq!(Presets::builtin().meant(written).is_some(), meant.starts_with("did"));
+    }
+}
+
+#[test]
 fn a_secret_never_reaches_a_browser() {
     let own = json!({
         "kind": "jwt", "alg": "HS256", "secret": "secret", "key": { "secret": "hunter2hunter2" },
@@ -245,7 +260,7 @@ fn example_key(value: &Value) -> &str {
 #[test]
 fn presets_can_be_listed_and_printed() {
     let names: Vec<_> = Presets::builtin().names().collect();
-    assert_eq!(names.len(), 55);
+    assert_eq!(names.len(), 56);
     for name in names {
         let text = Presets::text(name).unwrap();
         assert!(text.starts_with(&format!("[{name}]\nkind = ")), "{text}");

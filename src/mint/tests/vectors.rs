@@ -17,10 +17,9 @@ use crate::session::Identity;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tokens");
 
-/// No preset: a binary format, a request signature, a cookie with its own
-/// escaping, and a signature that is then exchanged.
-const WITHOUT_PRESET: [&str; 4] =
-    ["ably-request-token", "agora", "cloudinary-cookie", "s3-presign"];
+/// Not reproduced here: a format with a random salt and a signed address, which have
+/// tests of their own, and a signature that is then exchanged.
+const WITHOUT_PRESET: [&str; 3] = ["ably-request-token", "agora", "s3-presign"];
 
 #[test]
 fn every_vector_of_the_vendors_libraries_is_reproduced() {
@@ -38,8 +37,7 @@ fn every_vector_of_the_vendors_libraries_is_reproduced() {
         }
         for case in file["cases"].as_array().unwrap() {
             // These show what a library does that a gateway should not.
-            let is_encrypted = provider == "pusher-channel" && case["name"] == "encrypted";
-            if case["reproduce"] == false || is_encrypted {
+            if case["reproduce"] == false {
                 continue;
             }
             let (passed, all) = counts.entry(provider.clone()).or_insert((0, 0));
@@ -56,7 +54,7 @@ fn every_vector_of_the_vendors_libraries_is_reproduced() {
     let passed: i32 = counts.values().map(|(passed, _)| passed).sum();
     println!("{passed} vectors of {} providers", counts.len());
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert_eq!((counts.len(), passed), (55, 108), "a vector went missing");
+    assert_eq!((counts.len(), passed), (56, 111), "a vector went missing");
 }
 
 fn check(file: &Value, case: &Value) -> Result<(), String> {
@@ -79,6 +77,7 @@ fn check(file: &Value, case: &Value) -> Result<(), String> {
             compare_call(&call, &case["expect"]["upstream_request"])?;
             compare_answer(&minter, &subject, now, file, case).map_err(|error| error.to_string())
         }
+        Ok(Minting::First(_)) => Err("a first call".into()),
         Ok(Minting::Ready(token)) => match file["compare"].as_str().unwrap() {
             "jwt" => compare_jwt(&token, file, case),
             // Members keep their order, so signed texts are equal to the byte.
@@ -187,7 +186,7 @@ fn compare_jwt(token: &Token, file: &Value, case: &Value) -> Result<(), String> 
             equal("body", &String::from_utf8_lossy(&token.body).into(), &text.into())
         }
         Value::String(note) if note.starts_with("cookie") => {
-            let cookie = token.set_cookie.as_ref().unwrap().to_str().unwrap();
+            let cookie = token.set_cookies[0].to_str().unwrap();
             let expected = format!("{}={text};", note.split([' ', ',']).nth(1).unwrap());
             assert!(cookie.starts_with(&expected), "{cookie}");
             Ok(())
@@ -237,6 +236,10 @@ fn shared(case: &Value) -> DecodingKey {
 }
 
 fn compare_exact(token: &Token, expect: &Value) -> Result<(), String> {
+    if let [cookie] = token.set_cookies.as_ref() {
+        let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
+        return equal("cookie", &pair.into(), &expect["token"]);
+    }
     if !expect["token"].is_null() {
         equal("token", &String::from_utf8_lossy(&token.value).into(), &expect["token"])?;
     }

@@ -313,7 +313,7 @@ mod tests {
         let refused = [0, 0, 5, 1, 5, 0, 0, 0, 1, 0x48, 0x83, 0x69, 0x90, 0xff];
         let other = [0, 0, 5, 1, 5, 0, 0, 0, 1, 0x48, 0x83, 0x69, 0x90, 0xfe];
         let all: Vec<u8> =
-            [&settings[..], &data, &reset, &cancel, &malformed, &refused, &empty, &calm, &fine]
+            [&settings[..], &data, &reset, &cancel, &malformed, &refused, &other, &calm, &fine]
                 .concat();
         for size in 1..all.len() {
             let (mut frames, reasons) = (Frames::default(), RefCell::new(Vec::new()));

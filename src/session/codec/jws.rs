@@ -33,28 +33,77 @@ pub(crate) fn verify(
     allowed: &[Algorithm],
     types: &TokenTypes,
 ) -> Result<Token, Rejected> {
+    verify_parts(token, keys, (allowed, types), Padding::Refused)
+}
+
+/// As `verify`, for tokens whose parts may be padded; the padding is signed along.
+pub(crate) fn verify_padded(
+    token: &[u8],
+    keys: &KeySet,
+    allowed: &[Algorithm],
+    types: &TokenTypes,
+) -> Result<Token, Rejected> {
+    verify_parts(token, keys, (allowed, types), Padding::Allowed)
+}
+
+/// The rule for `=` at the end of a part. A token never has it (RFC 7515 section 2), but
+/// some signers leave it there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Padding {
+    Allowed,
+    Refused,
+}
+
+impl Padding {
+    fn strip(self, part: &[u8]) -> &[u8] {
+        let is_padded = self == Self::Allowed && part.len().is_multiple_of(4);
+        let once = |part: &'_ [u8]| part.len() - usize::from(part.ends_with(b"="));
+        let (one, two) = (once(part), once(part.get(..once(part)).unwrap_or_default()));
+        let length = if is_padded { one.min(two) } else { part.len() };
+        part.get(..length).unwrap_or_default()
+    }
+
+    fn decode(self, part: &[u8]) -> Option<Vec<u8>> {
+        base64::url_decode(self.strip(part))
+    }
+}
+
+fn verify_parts(
+    token: &[u8],
+    keys: &KeySet,
+    (allowed, types): (&[Algorithm], &TokenTypes),
+    padding: Padding,
+) -> Result<Token, Rejected> {
     let parts: Vec<_> = token.split(|&b| b == b'.').collect();
     let &[protected, payload, signature] = parts.as_slice() else {
         let found = parts.len();
         return Err(Rejected::malformed(format!("{found} parts, a signed token has 3")));
     };
-    let header = base64::url_decode(protected)
+    let header = padding
+        .decode(protected)
         .ok_or_else(|| Rejected::malformed("the token's header is not base64url"))?;
     let header = claims::object(&header)?;
     let algorithm = check_header(&header, allowed)?;
     // A `kid` that is not a text matches no key.
     let id = header.get("kid").map(|id| id.as_str().unwrap_or_default());
     let candidates = keys.candidates(algorithm, id)?;
-    let signature = std::str::from_utf8(signature)
+    let signature = std::str::from_utf8(padding.strip(signature))
         .map_err(|_| Rejected::malformed("the signature is not text"))?;
     let message = [protected, b".", payload].concat();
     if !candidates.iter().any(|key| key.verifies(&message, signature, algorithm)) {
         return Err(Rejected::bad_signature(candidates.len()));
     }
     types.check(&header)?;
-    let payload = base64::url_decode(payload)
+    let payload = padding
+        .decode(payload)
         .ok_or_else(|| Rejected::malformed("the token's payload is not base64url"))?;
     Ok(Token { header, claims: claims::object(&payload)? })
+}
+
+/// A token's header; nothing is verified.
+pub(crate) fn unverified_header(token: &[u8], padding: Padding) -> Option<Value> {
+    let header = padding.decode(token.split(|&b| b == b'.').next()?)?;
+    claims::object(&header).ok()
 }
 
 /// A time a token claims; nothing is verified.

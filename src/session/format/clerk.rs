@@ -9,14 +9,16 @@ use base64::engine::general_purpose::URL_SAFE;
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::base::secret::Secret;
 use crate::document::OneOrMany;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::Keys;
 use crate::session::codec::{claims, jws};
-use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::cookie_names::{CookieConventions, CookieNames, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::key_settings;
+use crate::session::place_settings::Places;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
 use crate::session::store::Check;
@@ -49,14 +51,29 @@ pub(super) const KIND: SessionKind = SessionKind {
 };
 
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
-    let plain = settings.jar(CONVENTIONS);
+    let names_cookie = settings.table().peek("cookie").is_some();
+    let places = Places::read(settings, names_cookie, |settings| settings.jar(CONVENTIONS));
     let publishable_key = settings.secret("publishable_key");
     let authorized_parties = settings.get::<OneOrMany<String>>("authorized_parties");
     if authorized_parties.as_ref().is_some_and(|list| list.0.is_empty()) {
         settings.problem("`authorized_parties` is empty; leave it out to allow every origin");
     }
     let keys = key_settings::public(settings)?;
-    let plain = plain?;
+    let Places { first, second } = places?;
+    let (first, pairs) = match first.header() {
+        Some(_) => (first, Vec::new()),
+        None => paired(first, publishable_key.as_ref()),
+    };
+    let shared = keys.clone();
+    let authorized_parties = authorized_parties.map(|list| list.0);
+    let clerk = Clerk { pairs, keys, authorized_parties };
+    let compiled = Compiled::in_places(Places { first, second }, clerk);
+    Some(compiled.with_user_id("/sub").with_keys(Some(shared)))
+}
+
+/// The session's cookies, with those of an instance's own suffix, and the cookies beside
+/// them.
+fn paired(plain: CookieNames, publishable_key: Option<&Secret>) -> (CookieNames, Vec<Pair>) {
     let mut pairs = vec![Pair { session: plain.name().to_owned(), since: "__client_uat".into() }];
     if let Some(key) = publishable_key {
         let suffix = suffix(key.bytes());
@@ -65,11 +82,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     }
     let names = pairs.iter().map(|pair| pair.session.clone()).collect();
     let since = pairs.iter().map(|pair| pair.since.clone()).collect();
-    let jar = plain.renamed(names).with_companions(since, None);
-    let shared = keys.clone();
-    let authorized_parties = authorized_parties.map(|list| list.0);
-    let compiled = Compiled::new(jar, Clerk { pairs, keys, authorized_parties });
-    Some(compiled.with_user_id("/sub").with_keys(Some(shared)))
+    (plain.renamed(names).with_companions(since, None), pairs)
 }
 
 /// The suffix that tells the cookies of several Clerk instances on one site apart.
@@ -80,6 +93,9 @@ fn suffix(publishable_key: &[u8]) -> String {
 
 impl Verify for Clerk {
     fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        if sent.jar.header().is_some() {
+            return self.open_token(&sent.find()?.value, now).map(Check::Known);
+        }
         let mut pairs: Vec<_> = self.pairs.iter().collect();
         // Of two sessions Clerk takes the later one, else the one with the suffix.
         pairs.sort_by_cached_key(|pair| Reverse(issued(pair, sent)));
@@ -129,8 +145,14 @@ impl Clerk {
         now: u64,
     ) -> Result<Option<OpenedSession>, Rejected> {
         let Some(token) = sent.value(&pair.session)? else { return Ok(None) };
+        let opened = self.open_token(&token, now)?;
+        check_signed_in(pair, &opened.session, sent)?;
+        Ok(Some(opened))
+    }
+
+    fn open_token(&self, token: &[u8], now: u64) -> Result<OpenedSession, Rejected> {
         let token = jws::verify(
-            &token,
+            token,
             &*self.keys.current()?,
             &[Algorithm::RS256],
             &TokenTypes::default(),
@@ -146,8 +168,7 @@ impl Clerk {
         claims::begun(&opened.session, "iat", now)?;
         self.check_party(&opened.session)?;
         check_pending(&opened.session)?;
-        check_signed_in(pair, &opened.session, sent)?;
-        Ok(Some(opened))
+        Ok(opened)
     }
 
     fn check_party(&self, session: &Value) -> Result<(), Rejected> {

@@ -1,16 +1,18 @@
-//! Firebase session cookies: a token signed by Google for one project.
+//! Firebase: a token signed by Google for one project, which is a session cookie that the
+//! app's server made, or the ID token of the browser or mobile app itself.
 
 use std::sync::Arc;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
-use crate::document::Value as Setting;
+use crate::document::{At, FromNode, Value as Setting};
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
 use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::{Key, KeySet, Keys, RemoteKeys};
 use crate::session::codec::{claims, jws};
-use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::cookie_names::{CookieConventions, CookieNames, SentCookies};
 use crate::session::identity::OpenedSession;
+use crate::session::place_settings::Places;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
 use crate::session::store::Check;
@@ -20,11 +22,43 @@ use crate::session::value_notation::{Fit, Look, Notation, Sample};
 const CONVENTIONS: CookieConventions =
     CookieConventions { names: &["__session", "session"], ..CookieConventions::NODE };
 
-const CERTIFICATES: &str = "https://identitytoolkit.googleapis.com/v1/sessionCookiePublicKeys";
-
 struct Firebase {
     keys: Keys,
     expected: Expected,
+}
+
+/// The two tokens that Google signs for a project, each with keys of its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Token {
+    Id,
+    SessionCookie,
+}
+
+impl Token {
+    /// Where Google publishes the certificates.
+    const fn certificates(self) -> &'static str {
+        match self {
+            Self::Id => {
+                "https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
+            }
+            Self::SessionCookie => {
+                "https://identitytoolkit.googleapis.com/v1/sessionCookiePublicKeys"
+            }
+        }
+    }
+
+    fn issuer(self, project: &str) -> String {
+        match self {
+            Self::Id => format!("https://securetoken.google.com/{project}"),
+            Self::SessionCookie => format!("https://session.firebase.google.com/{project}"),
+        }
+    }
+}
+
+impl FromNode for Token {
+    fn read(at: &At<'_>) -> Option<Self> {
+        at.choose(&[("id-token", Self::Id), ("session-cookie", Self::SessionCookie)])
+    }
 }
 
 pub(super) const KIND: SessionKind = SessionKind {
@@ -35,25 +69,46 @@ pub(super) const KIND: SessionKind = SessionKind {
 };
 
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
-    let jar = settings.jar(CONVENTIONS);
+    let names_cookie = settings.table().peek("cookie").is_some();
+    let places = Places::read(settings, names_cookie, |settings| settings.jar(CONVENTIONS));
     let project: Option<String> = settings.table().need("project_id", "the Firebase project's id");
-    let keys = read_certificates(settings)?;
-    let project = project?;
+    let token = settings.get("token");
+    // Known keys, even where the place is wrong.
+    let _ = (settings.table().take("certs"), settings.table().take("certs_url"));
+    let Places { first, second } = places?;
+    let first = compile(settings, first, token, project.as_deref());
+    let second = match second {
+        Some(jar) => Some(compile(settings, jar, token, project.as_deref())?),
+        None => None,
+    };
+    Some(first?.with_second(second))
+}
+
+/// The kind of token is that which usually comes in such a place, unless one is named.
+fn compile(
+    settings: &mut Settings<'_, '_>,
+    jar: CookieNames,
+    named: Option<Token>,
+    project: Option<&str>,
+) -> Option<Compiled> {
+    let usual = if jar.header().is_some() { Token::Id } else { Token::SessionCookie };
+    let token = named.unwrap_or(usual);
+    let keys = read_certificates(settings, token)?;
     let expected = Expected {
-        issuer: Some(vec![format!("https://session.firebase.google.com/{project}")]),
-        audience: Some(vec![project]),
+        issuer: Some(vec![token.issuer(project?)]),
+        audience: Some(vec![project?.to_owned()]),
     };
     let shared = keys.clone();
-    let compiled = Compiled::new(jar?, Firebase { keys, expected });
+    let compiled = Compiled::new(jar, Firebase { keys, expected });
     Some(compiled.with_user_id("/sub").with_keys(Some(shared)))
 }
 
 /// `certs` as one JSON document or as a table of certificates by id; without it
 /// Google's own list is fetched.
-fn read_certificates(settings: &mut Settings<'_, '_>) -> Option<Keys> {
+fn read_certificates(settings: &mut Settings<'_, '_>, token: Token) -> Option<Keys> {
     let url = match settings.table().take("certs_url") {
         Some(_) => settings.url("certs_url", ""),
-        None => Some(CERTIFICATES.to_owned()),
+        None => Some(token.certificates().to_owned()),
     };
     let Some(at) = settings.table().take("certs") else {
         let keys = RemoteKeys::new(url?, KeySet::from_certificates);
@@ -122,7 +177,9 @@ fn look(sample: &Sample<'_>) -> Option<Look> {
         return Look::sure("a Firebase session cookie");
     }
     if issuer.starts_with("https://securetoken.google.com/") {
-        return Look::sure("a Firebase ID token, which is no session cookie");
+        return Look::sure(
+            "a Firebase ID token (token = \"id-token\"), which is no session cookie",
+        );
     }
     // Google's tokens name no authorized party.
     let text = "a signed token (JWT)";

@@ -10,6 +10,7 @@ use crate::session::codec::{claims, jws};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::key_settings;
+use crate::session::place_settings::Places;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
 use crate::session::store::Check;
@@ -38,7 +39,8 @@ pub(super) const KIND: SessionKind = SessionKind {
 };
 
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
-    let jar = settings.jar(CookieConventions::NODE);
+    let names_cookie = settings.table().peek("cookie").is_some();
+    let places = Places::read(settings, names_cookie, |it| it.jar(CookieConventions::NODE));
     let expected = Expected {
         issuer: settings.get::<OneOrMany<String>>("issuer").map(|list| list.0),
         audience: settings.get::<OneOrMany<String>>("audience").map(|list| list.0),
@@ -50,7 +52,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let types = settings.get("types").unwrap_or_default();
     let (keys, algorithms) = key_settings::any(settings)?;
     let shared = keys.clone();
-    let compiled = Compiled::new(jar?, Jwt { keys, algorithms, types, expected, expiry });
+    let compiled = Compiled::in_places(places?, Jwt { keys, algorithms, types, expected, expiry });
     Some(compiled.with_user_id("/sub").with_keys(Some(shared)))
 }
 

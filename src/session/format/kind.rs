@@ -13,6 +13,7 @@ use crate::session::codec::claims;
 use crate::session::codec::verifying_keys::{KeySet, Keys, RemoteKeys};
 use crate::session::cookie_names::{CookieNames, SentCookies};
 use crate::session::identity::OpenedSession;
+use crate::session::place_settings::Places;
 use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
 use crate::session::store::{self, Check, Question, StoreAnswer, StoreSettings};
@@ -47,8 +48,11 @@ impl Hints {
 }
 
 /// A `[session]` table, compiled: keys and rules, no state.
+#[derive(Clone)]
 pub(in crate::session) struct Compiled {
-    pub jar: CookieNames,
+    pub jar: Arc<CookieNames>,
+    /// The same kind of session in a second place of the request.
+    pub second: Option<Box<Self>>,
     /// The pointer to the user's id, if sessions of this kind agree on one.
     pub user_id: Option<Cow<'static, str>>,
     /// The store this source's sessions live in.
@@ -61,25 +65,51 @@ pub(in crate::session) struct Compiled {
     pub remote_keys: Option<Arc<RemoteKeys>>,
     /// Keys that stand in the settings; the verifier shares them.
     pub fixed_keys: Option<Arc<KeySet>>,
-    pub verifier: Box<dyn Verify>,
+    pub verifier: Arc<dyn Verify>,
 }
 
 impl Compiled {
     pub(super) fn new(jar: CookieNames, verifier: impl Verify + 'static) -> Self {
         Self {
-            jar,
+            jar: Arc::new(jar),
+            second: None,
             user_id: None,
             store: None,
             app_url: None,
             cache_seconds: None,
             remote_keys: None,
             fixed_keys: None,
-            verifier: Box::new(verifier),
+            verifier: Arc::new(verifier),
         }
     }
 
+    /// For a session that may come in a cookie, in a header or in both.
+    pub(super) fn in_places(places: Places, verifier: impl Verify + 'static) -> Self {
+        let Places { first, second } = places;
+        let compiled = Self::new(first, verifier);
+        match second {
+            Some(jar) => {
+                let second = Self { jar: Arc::new(jar), ..compiled.clone() };
+                Self { second: Some(Box::new(second)), ..compiled }
+            }
+            None => compiled,
+        }
+    }
+
+    /// The same with another compiled beside it, for another place of the request.
+    pub(super) fn with_second(self, second: Option<Self>) -> Self {
+        Self { second: second.map(Box::new), ..self }
+    }
+
+    /// The same change to both places.
+    fn map(mut self, change: &dyn Fn(Self) -> Self) -> Self {
+        let second = self.second.take().map(|second| change(*second));
+        change(self).with_second(second)
+    }
+
     pub(super) fn with_user_id(self, at: impl Into<Cow<'static, str>>) -> Self {
-        Self { user_id: Some(at.into()), ..self }
+        let at = at.into();
+        self.map(&|compiled| Self { user_id: Some(at.clone()), ..compiled })
     }
 
     pub(super) fn with_store(self, store: Option<StoreSettings>) -> Self {
@@ -88,11 +118,11 @@ impl Compiled {
     }
 
     pub(super) fn with_keys(self, keys: Option<Keys>) -> Self {
-        match keys {
-            Some(Keys::Fixed(set)) => Self { fixed_keys: Some(set), ..self },
-            Some(Keys::Remote(remote)) => Self { remote_keys: Some(remote), ..self },
-            None => self,
-        }
+        let Some(keys) = keys else { return self };
+        self.map(&|compiled| match &keys {
+            Keys::Fixed(set) => Self { fixed_keys: Some(set.clone()), ..compiled },
+            Keys::Remote(remote) => Self { remote_keys: Some(remote.clone()), ..compiled },
+        })
     }
 }
 

@@ -13,6 +13,7 @@ mod express_session;
 mod fastify_secure_session;
 mod firebase;
 mod flask;
+mod gate;
 mod h3_session;
 mod introspect;
 mod iron_session;

@@ -1,6 +1,8 @@
 //! Supabase SSR: a JSON envelope in chunks. Only the access token inside it is
 //! signed; the user beside it is whatever the browser says.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
@@ -13,6 +15,7 @@ use crate::session::codec::{base64, json, jws};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::key_settings;
+use crate::session::place_settings::Places;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
 use crate::session::store::Check;
@@ -37,14 +40,17 @@ pub(super) const KIND: SessionKind = SessionKind {
 
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let project: Option<String> = settings.get("project_ref");
-    let jar = match project {
+    let names_cookie = project.is_some() || settings.table().peek("cookie").is_some();
+    let places = Places::read(settings, names_cookie, |settings| match project {
         Some(project) => settings.jar_named(&format!("sb-{project}-auth-token"), CONVENTIONS),
-        None if settings.table().peek("cookie").is_some() => settings.jar(CONVENTIONS),
+        None if names_cookie => settings.jar(CONVENTIONS),
         None => {
-            settings.problem("`project_ref` is missing; write the project's id (or `cookie`)");
+            settings.problem(
+                "`project_ref` is missing; write the project's id (or `cookie`, or `header`)",
+            );
             settings.jar_named("sb-auth-token", CONVENTIONS)
         }
-    };
+    });
     let audience = settings.get::<OneOrMany<String>>("audience").map(|list| list.0);
     let expected = Expected {
         issuer: settings.get::<OneOrMany<String>>("issuer").map(|list| list.0),
@@ -53,18 +59,19 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let types = settings.get("types").unwrap_or_default();
     let (keys, algorithms) = key_settings::any(settings)?;
     let shared = keys.clone();
-    let compiled = Compiled::new(jar?, Supabase { keys, algorithms, types, expected });
+    let compiled = Compiled::in_places(places?, Supabase { keys, algorithms, types, expected });
     Some(compiled.with_user_id("/sub").with_keys(Some(shared)))
 }
 
 impl Verify for Supabase {
     fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
         let found = sent.find()?;
-        let envelope = read_envelope(&found.value)?;
-        let token = access_token(&envelope)
-            .ok_or_else(|| Rejected::malformed("the session has no access token"))?;
-        let token =
-            jws::verify(token.as_bytes(), &*self.keys.current()?, &self.algorithms, &self.types)?;
+        // In a header, the token stands by itself.
+        let token = match sent.jar.header() {
+            Some(_) => found.value,
+            None => Cow::Owned(enclosed_token(&found.value)?),
+        };
+        let token = jws::verify(&token, &*self.keys.current()?, &self.algorithms, &self.types)?;
         let opened = token.session(now)?;
         if opened.session.get("sub").is_none() {
             // The anon and service keys are validly signed, but no user's.
@@ -102,6 +109,13 @@ fn read_envelope(value: &[u8]) -> Result<Value, Rejected> {
         }
         None => json::parse(value),
     }
+}
+
+fn enclosed_token(value: &[u8]) -> Result<Vec<u8>, Rejected> {
+    let envelope = read_envelope(value)?;
+    let token = access_token(&envelope)
+        .ok_or_else(|| Rejected::malformed("the session has no access token"))?;
+    Ok(token.as_bytes().to_vec())
 }
 
 /// A member of the envelope, or the first item of the list older helpers wrote.

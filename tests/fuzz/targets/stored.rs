@@ -43,7 +43,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
                     seeds.push(with_number(index, &value));
                 }
             }
-            Some(StoreAnswer::App { .. }) | None => {}
+            Some(StoreAnswer::App { .. } | StoreAnswer::Key { .. }) | None => {}
         }
     }
     seeds
@@ -76,7 +76,7 @@ pub(crate) fn run(data: &[u8]) {
 /// The vector's answer with `value` in it.
 fn changed(case: &Case, question: &Question, value: &[u8]) -> Option<StoreAnswer> {
     Some(match answer(&case.store, &question.query)? {
-        StoreAnswer::App { .. } => return None,
+        StoreAnswer::App { .. } | StoreAnswer::Key { .. } => return None,
         StoreAnswer::File { modified, .. } => {
             StoreAnswer::File { content: value.to_vec(), modified }
         }

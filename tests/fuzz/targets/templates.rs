@@ -114,7 +114,7 @@ pub(crate) fn run(data: &[u8]) {
             assert!(token.expires_at <= SESSION_END, "a token that outlives the session");
             assert!(token.usable_until <= token.expires_at);
         }
-        Ok(Minting::Call(call)) => {
+        Ok(Minting::Call(call) | Minting::First(call)) => {
             assert!(call.url.starts_with("https://") || call.url.starts_with("http://"));
             let body = bytes::Bytes::copy_from_slice(data);
             let status = http::StatusCode::OK;

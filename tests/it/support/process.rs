@@ -38,8 +38,19 @@ pub(crate) struct Process {
 impl Process {
     /// Runs with `text` as its configuration.
     pub(crate) fn run(file: &Path, text: &str, environment: &[(&str, &str)]) -> Self {
+        Self::run_with(file, text, &[], environment)
+    }
+
+    /// As `run`, with more arguments.
+    pub(crate) fn run_with(
+        file: &Path,
+        text: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         std::fs::write(file, text).unwrap();
-        let mut child = command(&["run", "--config", file.to_str().unwrap()])
+        let run = ["run", "--config", file.to_str().unwrap()];
+        let mut child = command(&[&run, arguments].concat())
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -39,7 +39,16 @@ impl Running {
 
     /// With this text at this place, and more in the environment.
     pub(crate) fn start_as(file: &Path, text: &str, more: &[(&str, &str)]) -> Self {
-        let process = Process::run(file, text, &[&ENVIRONMENT, more].concat());
+        Self::with(file, Process::run(file, text, &[&ENVIRONMENT, more].concat()))
+    }
+
+    /// With its secrets in a file of variables instead of the environment.
+    pub(crate) fn start_with_env_file(file: &Path, text: &str, variables: &Path) -> Self {
+        let arguments = ["--env-file", variables.to_str().unwrap()];
+        Self::with(file, Process::run_with(file, text, &arguments, &[]))
+    }
+
+    fn with(file: &Path, process: Process) -> Self {
         let (address, admin) = process.addresses();
         Self { process, file: file.to_owned(), address, admin, successors: Mutex::default() }
     }

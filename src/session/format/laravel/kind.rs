@@ -134,7 +134,7 @@ impl Verify for Laravel {
         now: u64,
     ) -> Result<Check<OpenedSession>, Rejected> {
         let (session, expires_at) = match answer {
-            StoreAnswer::App { .. } => return Err(store::mismatch()),
+            StoreAnswer::App { .. } | StoreAnswer::Key { .. } => return Err(store::mismatch()),
             StoreAnswer::File { content, modified } => {
                 (self.payload.read(&content)?, Some(modified.saturating_add(self.lifetime)))
             }

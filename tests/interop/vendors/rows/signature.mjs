@@ -23,7 +23,9 @@ const hmac = (hash, encoding, secret, text) => createHmac(hash, secret).update(t
 const now = () => Math.floor(Date.now() / 1000);
 
 function pusher(secrets) {
-  return new Pusher({ appId: "1", key: "your-app-key", secret: secrets.PUSHER_SECRET, cluster: "interop" });
+  const encryptionMasterKeyBase64 = secrets.PUSHER_MASTER_KEY;
+  const app = { appId: "1", key: "your-app-key", secret: secrets.PUSHER_SECRET, cluster: "interop" };
+  return new Pusher({ ...app, encryptionMasterKeyBase64 });
 }
 
 export const rows = {
@@ -55,7 +57,11 @@ export const rows = {
       const channel_name = `private-user-${USER}`;
       const own = await ask({ form: { socket_id: SOCKET, channel_name } });
       assert.deepEqual(own.body, pusher(secrets).authorizeChannel(SOCKET, channel_name));
-      for (const refused of ["private-user-somebody-else", "presence-rival-lobby", `:user::{"id":"somebody-else"}`]) {
+      const encrypted = "private-encrypted-acme_plans";
+      const opened = await ask({ form: { socket_id: SOCKET, channel_name: encrypted } });
+      assert.deepEqual(opened.body, pusher(secrets).authorizeChannel(SOCKET, encrypted));
+      assert.equal(Buffer.from(opened.body.shared_secret, "base64").length, 32);
+      for (const refused of ["private-encrypted-rival_plans", "private-user-somebody-else", "presence-rival-lobby", `:user::{"id":"somebody-else"}`]) {
         const status = refused.startsWith("p") ? 403 : 400;
         await ask({ form: { socket_id: SOCKET, channel_name: refused }, status });
       }
@@ -116,6 +122,21 @@ export const rows = {
       const signed = { folder: `users/${USER}`, timestamp };
       assert.equal(signature, cloudinary.utils.api_sign_request(signed, secrets.CLOUDINARY_API_SECRET, "sha1"));
       assert.equal(api_key, "your-api-key");
+    },
+  },
+  "cloudinary-cookie": {
+    sentence: sdk("Cloudinary"),
+    says({ response, secrets }) {
+      const [pair, ...attributes] = response.headers.get("set-cookie").split("; ");
+      const [, start_time] = pair.match(/st=(\d+)~/);
+      const twin = cloudinary.utils.generate_auth_token({
+        key: secrets.CLOUDINARY_AUTH_KEY,
+        start_time: Number(start_time),
+        duration: 3600,
+        acl: `/image/authenticated/users/${USER}/*`,
+      });
+      assert.equal(pair, twin);
+      assert.ok(attributes.includes("Domain=example.com"), attributes);
     },
   },
   transloadit: {

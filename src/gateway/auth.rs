@@ -1,0 +1,89 @@
+//! Answers the proxy in front that asks about each request: nginx, Caddy, Traefik, Envoy,
+//! HAProxy.
+//!
+//! `request/question` reads the request that is asked about. It then goes the way of any
+//! other: plan, session, rules, limits, tokens for its page. Where it would be forwarded,
+//! the proxy is told so, with all that the app may believe; an app that finds a header
+//! missing would take the client's. The answer never has a `Set-Cookie` field, and no body
+//! is read.
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use pingora::http::RequestHeader;
+use pingora::prelude::Session;
+
+use super::context::Ctx;
+use super::forwarding::Forwarding;
+use super::incoming::Incoming;
+use super::purpose::Purpose;
+use super::request::{self, Handled};
+use super::who::Who;
+use crate::decide;
+use crate::observe::Outcome;
+use crate::policy::Intent;
+use crate::request::question::Allowed;
+use crate::request::refusal::{PLAIN_TEXT, Refusal, Reply};
+use bytes::Bytes;
+
+/// A question is never an upgrade, although the request may be one.
+pub(super) fn purpose_of(session: &mut Session) -> Purpose {
+    session.req_header_mut().remove_header(&header::UPGRADE);
+    Purpose::Request
+}
+
+pub(super) async fn answer(session: &mut Session, ctx: &mut Ctx) -> Reply {
+    let (asked, allowed) = match ctx.incoming.admit_question(session) {
+        Ok(read) => read,
+        Err(refusal) => return ctx.refuse(&refusal),
+    };
+    let Ctx { incoming, asked: kept, rule, who, record, .. } = &mut *ctx;
+    let asked: &RequestHeader = kept.insert(Box::new(asked));
+    let policy = incoming.policy.clone();
+    let view = incoming.view(asked);
+    let planned = decide::plan_question(&policy, &view);
+    let is_elsewhere = decide::is_from_elsewhere(&policy, &view, &[]);
+    let decided = request::decide_planned(incoming, &policy, who, record, &view, planned).await;
+    *rule = decided.rule();
+    let forwarding = match decided.act(incoming, who, record, Ok(Vec::new())).await {
+        Handled::Reply(reply) => return reply,
+        Handled::Forward(forwarding) => forwarding,
+    };
+    if allowed == Allowed::TryAgain {
+        return ctx.refuse(&Refusal::Full);
+    }
+    // Nobody here sees what the app answers, so a sign-out counts once it may pass; not one
+    // that another site asks for, which the app will refuse.
+    if !is_elsewhere {
+        who.leave(incoming, asked).await;
+    }
+    record.end(Outcome::Answered, record.reason);
+    allow(incoming, who, &forwarding, asked)
+}
+
+/// Yes, with every header that is the gateway's to set, empty where there is no value.
+fn allow(incoming: &Incoming, who: &Who, forwarding: &Forwarding, asked: &RequestHeader) -> Reply {
+    const NOTHING: HeaderValue = HeaderValue::from_static("");
+    let mut reply = Reply::new(StatusCode::OK, PLAIN_TEXT, Bytes::new());
+    for name in &incoming.policy.told {
+        reply.headers.insert(name, NOTHING);
+    }
+    // A vendor's key goes to the vendor, from here.
+    if forwarding.vendor().is_none() {
+        for (name, value) in forwarding.verified_headers(incoming, who) {
+            reply.headers.insert(name, value);
+        }
+    }
+    let cookie = match forwarding.routes.intent {
+        Intent::Preflight => None,
+        Intent::Answer | Intent::Prefetch => passing_cookie(who, asked),
+    };
+    reply.headers.insert(header::COOKIE, cookie.unwrap_or(NOTHING));
+    reply
+}
+
+/// The cookies that the app may have: of its session, only the one that was judged.
+fn passing_cookie(who: &Who, asked: &RequestHeader) -> Option<HeaderValue> {
+    let came = asked.headers.get(header::COOKIE)?;
+    let mut headers = HeaderMap::from_iter([(header::COOKIE, came.clone())]);
+    who.pass_session(&mut headers);
+    headers.remove(header::COOKIE)
+}

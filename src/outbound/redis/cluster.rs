@@ -1,0 +1,175 @@
+//! A Redis Cluster: one link per server, and the table of who has which slot.
+//!
+//! The client library has this too, but it sends a command again when its connection
+//! breaks, which counts twice what may have run, and holds every request back while it
+//! reconnects to one server. Here a command is sent again only where the server says
+//! that it has not run (`MOVED`, `ASK`), and servers do not wait for each other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use redis::Value;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::dial::Target;
+use super::failure::{Failure, Redirect};
+use super::link::{Link, Used};
+use super::request::Request;
+use super::slots::SlotTable;
+use crate::base::lock::Lock;
+use crate::base::redis_url::{Node, RedisUrl};
+
+/// Redirections followed for one request.
+const MAX_REDIRECTS: usize = 5;
+/// Longest wait for a server that is asked for the table, and pause between two tables.
+const TABLE_TIMEOUT: Duration = Duration::from_millis(500);
+const TABLE_PAUSE: Duration = Duration::from_millis(100);
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Cluster(Arc<Shared>);
+
+struct Shared {
+    url: RedisUrl,
+    seeds: Vec<Node>,
+    runtime: Handle,
+    links: Lock<HashMap<Node, Link>>,
+    table: watch::Sender<Table>,
+    refreshing: AtomicBool,
+}
+
+#[derive(Clone, Default)]
+struct Table {
+    slots: Arc<SlotTable>,
+    /// Why the last attempt to read it failed.
+    failure: Option<Failure>,
+}
+
+impl Cluster {
+    pub(super) fn new(url: RedisUrl, seeds: Vec<Node>, runtime: Handle) -> Self {
+        let (table, _) = watch::channel(Table::default());
+        let (links, refreshing) = (Lock::default(), AtomicBool::new(false));
+        Self(Arc::new(Shared { url, seeds, runtime, links, table, refreshing }))
+    }
+
+    /// Sends the request to its key's server, wherever that moves meanwhile.
+    pub(super) async fn send(
+        &self,
+        request: &Request,
+        used: &mut Used,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut at = self.owner(request.slot()).await?;
+        let mut redirect = Redirect::Moved;
+        for _ in 0..=MAX_REDIRECTS {
+            let link = self.link(&at);
+            let live = link.live().await.inspect_err(|_| self.refresh())?;
+            *used = Some((link.clone(), live.clone()));
+            let sent = match redirect {
+                Redirect::Ask => request.send_asking(live.connection.clone()).await,
+                Redirect::Moved => request.send(live.connection.clone()).await,
+            };
+            match sent {
+                Err(Failure::Redirected { to, kind }) => {
+                    if kind == Redirect::Moved {
+                        self.refresh();
+                    }
+                    let host = if to.host.is_empty() { at.host.clone() } else { to.host };
+                    (at, redirect) = (Node { host, port: to.port }, kind);
+                }
+                Err(failure) => {
+                    if failure.ends_connection() {
+                        link.broke(&live);
+                        self.refresh();
+                    }
+                    return Err(failure);
+                }
+                Ok(answers) => return Ok(answers),
+            }
+        }
+        Err(Failure::Server("too many redirections".to_owned()))
+    }
+
+    async fn owner(&self, slot: u16) -> Result<Node, Failure> {
+        if let Some(node) = self.0.table.borrow().slots.owner(slot) {
+            return Ok(node.clone());
+        }
+        let mut tables = self.0.table.subscribe();
+        self.refresh();
+        tables.changed().await.map_err(|_| Failure::Unreachable)?;
+        let table = tables.borrow();
+        let missing =
+            || table.failure.clone().unwrap_or_else(|| Failure::Server("CLUSTERDOWN".to_owned()));
+        table.slots.owner(slot).cloned().ok_or_else(missing)
+    }
+
+    fn link(&self, node: &Node) -> Link {
+        let mut links = self.0.links.lock();
+        let target = || Target::Node(self.0.url.clone(), node.clone());
+        let link = || Link::new(target(), self.0.runtime.clone());
+        links.entry(node.clone()).or_insert_with(link).clone()
+    }
+
+    /// Begins to read the table, unless that is under way.
+    pub(super) fn refresh(&self) {
+        if self.0.refreshing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let cluster = self.clone();
+        self.0.runtime.spawn(async move {
+            let read = cluster.read_table().await;
+            cluster.0.table.send_modify(|table| match read {
+                Ok(slots) => *table = Table { slots: Arc::new(slots), failure: None },
+                Err(failure) => table.failure = Some(failure),
+            });
+            cluster.forget_links();
+            tokio::time::sleep(TABLE_PAUSE).await;
+            cluster.0.refreshing.store(false, Ordering::Release);
+        });
+    }
+
+    /// Asks every server that is known and takes the first table.
+    async fn read_table(&self) -> Result<SlotTable, Failure> {
+        let mut nodes = self.0.table.borrow().slots.primaries();
+        nodes.extend(self.0.seeds.iter().cloned());
+        let mut attempts = JoinSet::new();
+        for node in nodes {
+            let link = self.link(&node);
+            attempts.spawn(async move {
+                let asked = async {
+                    let live = link.live().await?;
+                    let slots = redis::cmd("CLUSTER").arg("SLOTS").take();
+                    let sent = Request::one(b"", slots).send(live.connection.clone()).await;
+                    sent.inspect_err(|failure| {
+                        if failure.ends_connection() {
+                            link.broke(&live);
+                        }
+                    })
+                };
+                let answer = tokio::time::timeout(TABLE_TIMEOUT, asked).await;
+                let answer = answer.unwrap_or(Err(Failure::Unreachable))?;
+                let table = answer.first().and_then(|answer| SlotTable::read(answer, &node));
+                table.ok_or_else(|| Failure::Server("no slots".to_owned()))
+            });
+        }
+        let mut failure = Failure::Unreachable;
+        while let Some(attempt) = attempts.join_next().await {
+            match attempt {
+                Ok(Ok(table)) => return Ok(table),
+                Ok(Err(Failure::Unreachable)) | Err(_) => {}
+                Ok(Err(other)) => failure = other,
+            }
+        }
+        Err(failure)
+    }
+
+    /// Closes the connections to servers that have left.
+    fn forget_links(&self) {
+        let mut nodes = self.0.table.borrow().slots.primaries();
+        nodes.extend(self.0.seeds.iter().cloned());
+        self.0.links.lock().retain(|node, _| nodes.contains(node));
+    }
+}

@@ -1,0 +1,162 @@
+//! A connection that is replaced when it breaks.
+//!
+//! Callers take a handle and let go of the link: nobody waits for a lock while somebody
+//! connects. One attempt runs at a time, in the runtime of the connections; callers that
+//! have no connection wait for it within their own deadlines. After a failed attempt the
+//! link answers at once until the next one is due. A connection that has gone silent
+//! serves until its successor is there.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::dial::Target;
+use super::failure::Failure;
+
+/// First and longest pause after a failed attempt.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A silent connection is replaced at most this often.
+const SILENCE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Link(Arc<Shared>);
+
+struct Shared {
+    target: Target,
+    runtime: Handle,
+    phase: watch::Sender<Phase>,
+    /// Attempts that failed since the last success.
+    failed: AtomicU32,
+    /// Number of the next connection.
+    next: AtomicU64,
+}
+
+/// An open connection.
+#[derive(Clone)]
+pub(super) struct Live {
+    pub(super) connection: MultiplexedConnection,
+    number: u64,
+    since: Instant,
+}
+
+/// The connection that an answer is awaited from.
+pub(super) type Used = Option<(Link, Live)>;
+
+#[derive(Clone)]
+enum Phase {
+    /// The one before serves meanwhile, if it only was silent.
+    Connecting {
+        before: Option<Live>,
+    },
+    Down {
+        why: Failure,
+        until: Instant,
+    },
+    Idle,
+    Up(Live),
+}
+
+impl Link {
+    /// Connects to nothing yet.
+    pub(super) fn new(target: Target, runtime: Handle) -> Self {
+        let (phase, _) = watch::channel(Phase::Idle);
+        let (failed, next) = (AtomicU32::new(0), AtomicU64::new(0));
+        Self(Arc::new(Shared { target, runtime, phase, failed, next }))
+    }
+
+    /// A connection, or why there is none. Waits while one is being made.
+    pub(super) async fn live(&self) -> Result<Live, Failure> {
+        if let Phase::Up(live) = &*self.0.phase.borrow() {
+            return Ok(live.clone());
+        }
+        let mut phases = self.0.phase.subscribe();
+        self.connect_if(|phase| match phase {
+            Phase::Idle => Some(None),
+            Phase::Down { until, .. } if *until <= Instant::now() => Some(None),
+            Phase::Connecting { .. } | Phase::Down { .. } | Phase::Up(_) => None,
+        });
+        loop {
+            match &*phases.borrow_and_update() {
+                Phase::Up(live) | Phase::Connecting { before: Some(live) } => {
+                    return Ok(live.clone());
+                }
+                Phase::Down { why, .. } => return Err(why.clone()),
+                Phase::Connecting { before: None } | Phase::Idle => {}
+            }
+            if phases.changed().await.is_err() {
+                return Err(Failure::Unreachable);
+            }
+        }
+    }
+
+    /// The connection has ended, or leads to a server that is no primary any more.
+    pub(super) fn broke(&self, broken: &Live) {
+        self.connect_if(|phase| match phase {
+            Phase::Up(live) | Phase::Connecting { before: Some(live) }
+                if live.number == broken.number =>
+            {
+                Some(None)
+            }
+            _ => None,
+        });
+    }
+
+    /// The connection has not answered in time: a new one may fare better.
+    pub(super) fn fell_silent(&self, silent: &Live) {
+        self.connect_if(|phase| match phase {
+            Phase::Up(live)
+                if live.number == silent.number && live.since.elapsed() >= SILENCE_PAUSE =>
+            {
+                Some(Some(live.clone()))
+            }
+            _ => None,
+        });
+    }
+
+    /// Begins an attempt if the phase asks for one; `before` serves meanwhile.
+    fn connect_if(&self, begin: impl FnOnce(&Phase) -> Option<Option<Live>>) {
+        let mut starts = false;
+        self.0.phase.send_if_modified(|phase| {
+            let Some(before) = begin(phase) else { return false };
+            // An attempt that replaces a silent connection is under way already.
+            starts = !matches!(phase, Phase::Connecting { .. });
+            *phase = Phase::Connecting { before };
+            true
+        });
+        if starts {
+            let link = self.clone();
+            self.0.runtime.spawn(async move { link.connect().await });
+        }
+    }
+
+    async fn connect(&self) {
+        let dialled = self.0.target.dial().await;
+        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let since = Instant::now();
+        self.0.phase.send_modify(|phase| {
+            let before = match phase {
+                Phase::Connecting { before } => before.take(),
+                Phase::Down { .. } | Phase::Idle | Phase::Up(_) => None,
+            };
+            *phase = match (dialled, before) {
+                (Ok(connection), _) => {
+                    self.0.failed.store(0, Ordering::Relaxed);
+                    Phase::Up(Live { connection, number, since })
+                }
+                (Err(_), Some(live)) => Phase::Up(Live { since, ..live }),
+                (Err(why), None) => {
+                    let failed = self.0.failed.fetch_add(1, Ordering::Relaxed).min(8);
+                    let pause = (FIRST_PAUSE * 2_u32.pow(failed)).min(LONGEST_PAUSE);
+                    Phase::Down { why, until: since + pause }
+                }
+            };
+        });
+    }
+}

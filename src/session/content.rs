@@ -1,0 +1,35 @@
+//! What a verified session holds, as it is kept and as it is named to an operator.
+
+use serde_json::{Map, Value};
+
+use crate::document::shown;
+
+/// The same value without room to grow: sessions are read once and kept long.
+pub(super) fn fitted(value: Value) -> Value {
+    match value {
+        Value::Array(items) => Value::Array(items.into_iter().map(fitted).collect()),
+        Value::Object(members) => {
+            let mut exact = Map::with_capacity(members.len());
+            exact.extend(members.into_iter().map(|(name, value)| (name, fitted(value))));
+            Value::Object(exact)
+        }
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => value,
+    }
+}
+
+/// The names of a session's members, so that a wrong `user_id` is easy to mend.
+/// Names only, and only such as are plainly names.
+pub(super) fn members(session: &Value) -> String {
+    const MAX_NAMES: usize = 12;
+    match session {
+        Value::Object(members) if members.is_empty() => "is empty".to_owned(),
+        Value::Object(members) => {
+            let names: Vec<_> = members.keys().take(MAX_NAMES).map(|name| shown(name)).collect();
+            format!("has {}", names.join(", "))
+        }
+        Value::Array(_) => "is a list".to_owned(),
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
+            "is a single value".to_owned()
+        }
+    }
+}
