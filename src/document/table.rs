@@ -140,6 +140,11 @@ impl<'a> Table<'a> {
         self.peek(key)
     }
 
+    /// Whether the key was asked for.
+    pub fn has_asked(&self, key: &str) -> bool {
+        self.asked.contains(&key)
+    }
+
     /// As `take`, without counting as asked.
     pub fn peek(&self, key: &str) -> Option<At<'a>> {
         let (key, node) = self.entries.iter().find(|(entry, _)| entry.name == key)?;

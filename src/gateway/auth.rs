@@ -35,6 +35,28 @@ pub(super) async fn answer(session: &mut Session, ctx: &mut Ctx) -> Reply {
         Ok(read) => read,
         Err(refusal) => return ctx.refuse(&refusal),
     };
+    match (answer_about(ctx, asked).await, allowed) {
+        (Answer::No(reply), _) => reply,
+        (Answer::Yes(_), Allowed::TryAgain) => ctx.refuse(&Refusal::Full),
+        (Answer::Yes(told), Allowed::Passes) => {
+            let mut reply = Reply::new(StatusCode::OK, PLAIN_TEXT, Bytes::new());
+            for (name, value) in &told {
+                reply.headers.insert(name, value.clone());
+            }
+            reply
+        }
+    }
+}
+
+/// What the proxy is told.
+pub(super) enum Answer {
+    /// Every header that is the gateway's to set, empty where there is no value.
+    Yes(HeaderMap),
+    No(Reply),
+}
+
+/// The answer to an admitted question.
+pub(super) async fn answer_about(ctx: &mut Ctx, asked: RequestHeader) -> Answer {
     let Ctx { incoming, asked: kept, rule, who, record, .. } = &mut *ctx;
     let asked: &RequestHeader = kept.insert(Box::new(asked));
     let policy = incoming.policy.clone();
@@ -44,40 +66,42 @@ pub(super) async fn answer(session: &mut Session, ctx: &mut Ctx) -> Reply {
     let decided = request::decide_planned(incoming, &policy, who, record, &view, planned).await;
     *rule = decided.rule();
     let forwarding = match decided.act(incoming, who, record, Ok(Vec::new())).await {
-        Handled::Reply(reply) => return reply,
+        Handled::Reply(reply) => return Answer::No(reply),
         Handled::Forward(forwarding) => forwarding,
     };
-    if allowed == Allowed::TryAgain {
-        return ctx.refuse(&Refusal::Full);
-    }
     // Nobody here sees what the app answers, so a sign-out counts once it may pass; not one
     // that another site asks for, which the app will refuse.
     if !is_elsewhere {
         who.leave(incoming, asked).await;
     }
     record.end(Outcome::Answered, record.reason);
-    allow(incoming, who, &forwarding, asked)
+    record.status = StatusCode::OK.as_u16();
+    Answer::Yes(told(incoming, who, &forwarding, asked))
 }
 
-/// Yes, with every header that is the gateway's to set, empty where there is no value.
-fn allow(incoming: &Incoming, who: &Who, forwarding: &Forwarding, asked: &RequestHeader) -> Reply {
+fn told(
+    incoming: &Incoming,
+    who: &Who,
+    forwarding: &Forwarding,
+    asked: &RequestHeader,
+) -> HeaderMap {
     const NOTHING: HeaderValue = HeaderValue::from_static("");
-    let mut reply = Reply::new(StatusCode::OK, PLAIN_TEXT, Bytes::new());
+    let mut told = HeaderMap::with_capacity(incoming.policy.told.len() + 1);
     for name in &incoming.policy.told {
-        reply.headers.insert(name, NOTHING);
+        told.insert(name, NOTHING);
     }
     // A vendor's key goes to the vendor, from here.
     if forwarding.vendor().is_none() {
         for (name, value) in forwarding.verified_headers(incoming, who) {
-            reply.headers.insert(name, value);
+            told.insert(name, value);
         }
     }
     let cookie = match forwarding.routes.intent {
         Intent::Preflight => None,
         Intent::Answer | Intent::Prefetch => passing_cookie(who, asked),
     };
-    reply.headers.insert(header::COOKIE, cookie.unwrap_or(NOTHING));
-    reply
+    told.insert(header::COOKIE, cookie.unwrap_or(NOTHING));
+    told
 }
 
 /// The cookies that the app may have: of its session, only the one that was judged.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
 use tokio::time::Instant;
@@ -16,7 +16,8 @@ use super::pace::{Pace, TooSlow};
 use super::who::Who;
 use crate::mint::Token;
 use crate::observe::{Event, UpstreamEvent};
-use crate::policy::{HeaderTemplate, HtmlPlaceholder, RouteSet};
+use crate::policy::{HeaderTemplate, HtmlPlaceholder, Intent, RouteSet};
+use crate::request::headers;
 use crate::request::html_placeholder::Replacer;
 use crate::request::min_rate::MinRate;
 use crate::session::Identity;
@@ -65,6 +66,16 @@ impl Forwarding {
         self.open_stream.as_ref().is_some_and(OpenStream::is_over)
     }
 
+    /// Leaves of a preflight what needs no session and carries none.
+    pub(super) fn strip_preflight(&self, headers: &mut HeaderMap) {
+        if self.routes.intent == Intent::Preflight {
+            headers::remove_credentials(headers);
+            if self.routes.hides_body() {
+                headers::keep_what_a_preflight_says(headers);
+            }
+        }
+    }
+
     /// Leaves the head of an answer alone that only its head may be seen of.
     pub(super) fn hide_body(&self, response: &mut ResponseHeader) -> Result<()> {
         if !self.routes.hides_body() || response.status == StatusCode::NO_CONTENT {
@@ -97,6 +108,13 @@ impl Forwarding {
             state.telemetry.emit(Event::Upstream(UpstreamEvent::Ejected { upstream: name }));
             let (server, seconds) = (place.endpoint.server.to_string(), time.as_secs());
             tracing::warn!(upstream = name, server, seconds, "server is left out");
+        }
+    }
+
+    /// The request has ended.
+    pub(super) fn ended(&self) {
+        if let Some(upstream) = &self.upstream {
+            self.wait.request_has_ended(upstream.timeouts.idle);
         }
     }
 

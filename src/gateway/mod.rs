@@ -9,6 +9,7 @@ mod app_deadline;
 mod app_wait;
 mod audit;
 mod auth;
+mod auth_grpc;
 mod body_framing;
 mod chunks;
 pub(crate) mod connection;

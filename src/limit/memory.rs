@@ -138,6 +138,37 @@ impl Limits {
         }
     }
 
+    /// As `take`, with this replica's part of the limit.
+    pub(super) fn take_part(
+        &self,
+        limit: &Limit,
+        key: BucketKey,
+        parts: u32,
+        now: Now,
+    ) -> Result<Admitted, Exceeded> {
+        let now = nanoseconds(now);
+        let Some(shard) = self.shards.get(key.shard::<SHARDS>()) else {
+            return Err(Exceeded::default());
+        };
+        let mut shard = shard.lock();
+        let arrivals = shard.bucket(key, limit, self.per_shard, now);
+        limit.take_part(arrivals, parts, now)
+    }
+
+    /// Learns how far ahead the arrival times are over all replicas. Without room for
+    /// another bucket, nothing is learned.
+    pub(super) fn learn(&self, key: BucketKey, ahead: &Arrivals, now: Now) {
+        let now = nanoseconds(now);
+        let Some(shard) = self.shards.get(key.shard::<SHARDS>()) else { return };
+        let mut shard = shard.lock();
+        if shard.has_room(key, self.per_shard, now) {
+            let arrivals = shard.buckets.entry(key).or_default();
+            for (arrival, ahead) in arrivals.iter_mut().zip(ahead) {
+                *arrival = (*arrival).max(now.saturating_add(*ahead));
+            }
+        }
+    }
+
     /// Whether the bucket has something left; takes nothing, and makes no bucket.
     pub(crate) fn look(&self, limit: &Limit, key: BucketKey, now: Now) -> Result<(), Exceeded> {
         let Some(shard) = self.shards.get(key.shard::<SHARDS>()) else { return Ok(()) };
@@ -165,18 +196,24 @@ impl Shard {
         capacity: usize,
         now: u64,
     ) -> &mut Arrivals {
-        if self.buckets.len() >= capacity && !self.buckets.contains_key(&key) {
-            let sweep_at =
-                self.swept.saturating_add(u64::try_from(SWEEP_EVERY.as_nanos()).unwrap_or(0));
-            if self.swept == 0 || now >= sweep_at {
-                self.buckets.retain(|_, arrivals| arrivals.iter().any(|&arrival| arrival > now));
-                self.swept = now.max(1);
-            }
-            if self.buckets.len() >= capacity {
-                return self.overflow.entry(limit.name().to_owned()).or_default();
-            }
+        if !self.has_room(key, capacity, now) {
+            return self.overflow.entry(limit.name().to_owned()).or_default();
         }
         self.buckets.entry(key).or_default()
+    }
+
+    /// Whether the bucket is there or can be made; a full shard drops what is finished.
+    fn has_room(&mut self, key: BucketKey, capacity: usize, now: u64) -> bool {
+        if self.buckets.len() < capacity || self.buckets.contains_key(&key) {
+            return true;
+        }
+        let sweep_at =
+            self.swept.saturating_add(u64::try_from(SWEEP_EVERY.as_nanos()).unwrap_or(0));
+        if self.swept == 0 || now >= sweep_at {
+            self.buckets.retain(|_, arrivals| arrivals.iter().any(|&arrival| arrival > now));
+            self.swept = now.max(1);
+        }
+        self.buckets.len() < capacity
     }
 }
 

@@ -13,7 +13,7 @@ use super::key_uses;
 use super::public_origins::PublicOrigins;
 use super::route::{self, Route};
 use super::session::{self, SessionSource};
-use super::token::{self, TokenRoute, WebOrigin, read_presets, read_tokens};
+use super::token::{self, TokenRoute, read_presets, read_tokens};
 use super::upstream;
 use super::vendor_api::VendorApi;
 use crate::document::Table;
@@ -29,7 +29,7 @@ use crate::request::view::{Limits, RequestView};
 use crate::session::{Accepted, Cookies, Credential, HeaderPlace, OwnedCookies};
 use crate::upstream::{Prefixes, Upstream};
 
-/// What `[server]` and `[auth]` say about requests, as opposed to connections.
+/// The parts of `[server]` and `[auth]` that concern requests, as opposed to connections.
 #[derive(Default)]
 pub(crate) struct RequestSettings {
     pub(crate) trusted: Trusted,
@@ -269,6 +269,12 @@ impl Rule {
         }
     }
 
+    /// Whether tokens may be minted for what the app gets or answers.
+    pub(crate) fn has_tokens(&self) -> bool {
+        let route = self.route();
+        route.is_some_and(|route| !route.set_headers.is_empty() || !route.placeholders.is_empty())
+    }
+
     /// The rule's label in logs and metrics: a name of the file, never a path
     /// the client chose.
     pub(crate) fn label(&self) -> &Arc<str> {
@@ -276,14 +282,6 @@ impl Rule {
             Self::Published(_, _, label) => label,
             Self::Route(route) => &route.label,
             Self::Token(token, _) => &token.label,
-        }
-    }
-
-    /// The allowed origin a token is asked for from, if it is another site's.
-    pub(crate) fn origin(&self, origin: &[u8]) -> Option<&WebOrigin> {
-        match self {
-            Self::Published(..) | Self::Route(_) => None,
-            Self::Token(token, _) => token.origin(origin),
         }
     }
 }

@@ -9,6 +9,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr;
 
 use crate::base::text;
+use crate::request::address_text;
 use crate::request::client::Client;
 use crate::request::trace::{TRACEPARENT, TRACESTATE, Trace};
 use crate::request::untrusted;
@@ -75,15 +76,16 @@ impl ReservedHeaders {
     }
 }
 
-/// Whether a client sends what is removed from a forwarded request and what no front
-/// replaces: another spelling of a header that the gateway or a proxy sets, or one that
-/// changes the method, the path or the host.
-pub(crate) fn has_foreign_word(headers: &HeaderMap, managed: &ReservedHeaders) -> bool {
-    headers.keys().any(|name| {
+/// What is removed from a forwarded request and what no front replaces: other spellings of
+/// headers that the gateway or a proxy sets, and those that change the method, the path or
+/// the host.
+pub(crate) fn foreign_words(headers: &HeaderMap, managed: &ReservedHeaders) -> Vec<HeaderName> {
+    let is_foreign = |name: &&HeaderName| {
         let text = name.as_str();
         let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if is_plain { untrusted::is_override(text) } else { managed.claims_spelled(text) }
-    })
+    };
+    headers.keys().filter(is_foreign).cloned().collect()
 }
 
 /// Whether a header of this name, in any spelling, is removed whatever the settings are.
@@ -112,13 +114,13 @@ pub(crate) fn strip_untrusted(
     managed: &ReservedHeaders,
     passed: Passed<'_>,
 ) {
-    let claimed = headers.keys().filter(|name| managed.claims(name, passed));
+    let is_new = trace.is_new();
+    let claimed = headers
+        .keys()
+        .filter(|name| managed.claims(name, passed) || (is_new && **name == TRACESTATE));
     let claimed: Vec<HeaderName> = claimed.cloned().collect();
     for name in &claimed {
         headers.remove(name);
-    }
-    if trace.made_traceparent().is_some() {
-        headers.remove(TRACESTATE);
     }
 }
 
@@ -133,17 +135,25 @@ pub(crate) fn set_forwarding_headers(
 ) {
     headers.reserve(USUAL_ADDITIONS);
     if let Some(address) = client.address {
-        let mut chain = String::with_capacity(40);
-        text::push_address(&mut chain, address);
-        set(headers, X_REAL_IP, &chain);
-        for &hop in &client.hops {
-            chain.push_str(", ");
-            text::push_address(&mut chain, hop);
+        let text = address_text::of(address);
+        headers.insert(X_REAL_IP, text.clone());
+        if client.hops.is_empty() {
+            headers.insert(X_FORWARDED_FOR, text);
+        } else {
+            let mut chain = String::with_capacity(40);
+            text::push_address(&mut chain, address);
+            for &hop in &client.hops {
+                chain.push_str(", ");
+                text::push_address(&mut chain, hop);
+            }
+            set(headers, X_FORWARDED_FOR, &chain);
         }
-        set(headers, X_FORWARDED_FOR, &chain);
     }
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme.as_str()));
-    if !host.is_empty() {
+    let own = headers.get(header::HOST).filter(|own| own.as_bytes() == host.as_bytes());
+    if let Some(own) = own.cloned() {
+        headers.insert(X_FORWARDED_HOST, own);
+    } else if !host.is_empty() {
         set(headers, X_FORWARDED_HOST, host);
     }
     let (name, id) = trace.request_id_field();

@@ -1,8 +1,10 @@
 //! One request and its answer as values: what arrived, from whom, what may pass on,
 //! and how a refusal looks. Pure.
 
+pub(crate) mod address_text;
 pub(crate) mod client;
 pub(crate) mod code;
+pub(crate) mod ext_authz;
 pub(crate) mod forwarded;
 pub(crate) mod headers;
 pub(crate) mod hosts;

@@ -11,6 +11,7 @@ use http::uri::PathAndQuery;
 use http::{Method, Uri, Version};
 
 use super::client;
+use super::ext_authz::HttpRequest;
 use super::headers::{self, ReservedHeaders};
 use super::refusal::Refusal;
 use super::view::{self, Head, Limits};
@@ -105,10 +106,41 @@ pub(crate) fn read(
         Asker::Forward => forward(headers)?,
         Asker::Nginx(_) => nginx(headers)?,
     };
-    let mut asked = parts(named, headers)?;
-    if headers::has_foreign_word(&asked.headers, managed) {
+    let asked = parts(named, headers)?;
+    if !headers::foreign_words(&asked.headers, managed).is_empty() {
         return Err(FOREIGN);
     }
+    admit(asked, limits)
+}
+
+/// The same from a question over gRPC, and the names of the client's headers that must be
+/// taken out.
+pub(crate) fn read_check(
+    http: &HttpRequest,
+    managed: &ReservedHeaders,
+    limits: Limits,
+) -> Result<(Parts, Vec<HeaderName>), Refusal> {
+    let mut headers = HeaderMap::new();
+    // Pseudo-header fields are said in fields of their own.
+    for (name, value) in http.headers.iter().filter(|(name, _)| !name.starts_with(':')) {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| MALFORMED)?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| MALFORMED)?;
+        headers.insert(name, value);
+    }
+    check_connection(&headers)?;
+    refuse_any(&headers, FORWARDED.iter().chain(&ORIGINAL))?;
+    let method = Method::from_bytes(http.method.as_bytes()).map_err(|_| MALFORMED)?;
+    let host = HeaderValue::from_str(&http.host).map_err(|_| MALFORMED)?;
+    let target = http.path.clone().into_bytes();
+    let mut asked = parts(Named { method, target, host: Some(host) }, &headers)?;
+    let foreign = headers::foreign_words(&asked.headers, managed);
+    for name in &foreign {
+        asked.headers.remove(name);
+    }
+    Ok((admit(asked, limits)?, foreign))
+}
+
+fn admit(mut asked: Parts, limits: Limits) -> Result<Parts, Refusal> {
     let target = asked.uri.path_and_query().map_or("", PathAndQuery::as_str).to_owned();
     let head = Head { parts: &asked, target: target.as_bytes(), raw: None, limits };
     let normalised = view::admit(&head)?;

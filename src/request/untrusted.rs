@@ -161,10 +161,9 @@ pub(super) fn is_untrusted(name: &str) -> bool {
     let listed = |lists: &'static [(u8, &'static [&'static str])]| {
         lists.iter().find(|(letter, _)| *letter == first).map_or(&[][..], |(_, names)| names)
     };
-    if PREFETCHES.contains(&name) || SIGNED.contains(&name) {
-        return false;
-    }
-    listed(&FAMILIES).iter().any(|start| name.starts_with(start)) || listed(&NAMES).contains(&name)
+    let is_listed = listed(&FAMILIES).iter().any(|start| name.starts_with(start))
+        || listed(&NAMES).contains(&name);
+    is_listed && !PREFETCHES.contains(&name) && !SIGNED.contains(&name)
 }
 
 /// Families of CDNs, whose other members describe a request and change nothing of it.

@@ -145,6 +145,8 @@ pub struct Normalised {
     pub host: Option<HeaderValue>,
     /// The origin form of an absolute-form target.
     pub target: Option<Vec<u8>>,
+    /// Nothing to change: whether the body is chunked.
+    pub is_chunked: bool,
 }
 
 /// Refuses a request that could be understood in two ways.
@@ -152,7 +154,7 @@ pub fn admit(head: &Head<'_>) -> Result<Normalised, Refusal> {
     let mut normalised = Normalised::default();
     check_size(head)?;
     check_method(&head.parts.method)?;
-    check_framing(head)?;
+    normalised.is_chunked = check_framing(head)?;
     check_connection(head)?;
     check_raw(head)?;
     if !head.target.iter().all(|b| b.is_ascii_graphic() && !b"\"<>".contains(b)) {
@@ -185,14 +187,14 @@ fn check_size(head: &Head<'_>) -> Result<(), Refusal> {
     let headers = &head.parts.headers;
     let fields = || headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     let size = head.raw.map_or_else(|| head.target.len() + fields().sum::<usize>(), <[u8]>::len);
-    // HTTP/2 clients send each cookie as a field of its own; they count as the one field
-    // they are joined to (RFC 9113 section 8.2.3).
-    let cookies = headers.get_all(header::COOKIE).iter().count();
-    let count = headers.len() - cookies.saturating_sub(1);
+    // Cookies in fields of their own count as the one they are joined to (RFC 9113 8.2.3).
+    let cookies = || headers.get_all(header::COOKIE).iter().count();
+    let most = head.limits.headers;
+    let is_many = headers.len() > most && headers.len() - cookies().saturating_sub(1) > most;
     if head.target.len() > head.limits.uri {
         return Err(Refusal::TooLarge(Part::Target));
     }
-    if size > head.limits.header || count > head.limits.headers {
+    if size > head.limits.header || is_many {
         return Err(Refusal::TooLarge(Part::Headers));
     }
     Ok(())
@@ -212,8 +214,8 @@ pub(crate) fn method_not_allowed() -> Refusal {
     Refusal::MethodNotAllowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".into())
 }
 
-/// One way to find the end of the body, or none (RFC 9112 section 6.3).
-fn check_framing(head: &Head<'_>) -> Result<(), Refusal> {
+/// One way to find the end of the body, or none (RFC 9112 section 6.3). Is it chunked?
+fn check_framing(head: &Head<'_>) -> Result<bool, Refusal> {
     let headers = &head.parts.headers;
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     if let Some(length) = lengths.next()
@@ -226,7 +228,7 @@ fn check_framing(head: &Head<'_>) -> Result<(), Refusal> {
         return Err(Refusal::BadRequest("Content-Length must be one number"));
     }
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let Some(coding) = codings.next() else { return Ok(()) };
+    let Some(coding) = codings.next() else { return Ok(false) };
     if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
         return Err(Refusal::BadRequest("Transfer-Encoding must be chunked and nothing else"));
     }
@@ -238,7 +240,7 @@ fn check_framing(head: &Head<'_>) -> Result<(), Refusal> {
     if head.raw.is_some_and(|raw| raw.split(|&b| b == b'\n').any(is_length)) {
         return Err(Refusal::BadRequest("Content-Length and Transfer-Encoding exclude each other"));
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The request line has exactly three words, and no fragment (which the
@@ -374,11 +376,10 @@ impl<'a> RequestView<'a> {
 
     /// Whether the answer is fetched ahead of time and may never be wanted.
     pub(crate) fn is_prefetch(&self) -> bool {
-        let purpose = [&PURPOSE, &SEC_PURPOSE].into_iter().filter_map(|name| self.header(name));
-        [&X_MIDDLEWARE_PREFETCH, &NEXT_ROUTER_PREFETCH]
-            .iter()
-            .any(|name| self.header(name).is_some())
-            || purpose.into_iter().any(|purpose| purpose.starts_with(b"prefetch"))
+        let mut purpose = [&PURPOSE, &SEC_PURPOSE].into_iter().filter_map(|name| self.header(name));
+        let mut named = [&X_MIDDLEWARE_PREFETCH, &NEXT_ROUTER_PREFETCH].into_iter();
+        named.any(|name| self.header(name).is_some())
+            || purpose.any(|purpose| purpose.starts_with(b"prefetch"))
     }
 
     /// Whether the client asks for a token that was not handed out before.

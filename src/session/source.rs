@@ -2,10 +2,11 @@
 //! identity.
 
 use super::codec::verifying_keys::RemoteKeys;
-use super::content::{fitted, members};
+use super::content::fitted;
 use super::cookie::Cookies;
 use super::cookie_names::SentCookies;
 use super::diagnose::{self, Refusal};
+use super::ends::Ends;
 use super::format::{self, Compiled, SessionKind};
 use super::header::HeaderPlace;
 use super::identity::{Identity, OpenedSession};
@@ -14,7 +15,7 @@ use super::rejected::{Reason, Rejected};
 use super::remember::RememberCookies;
 use super::required_claims::Claims;
 use super::settings::Settings;
-use super::source_user::{read_user_id, read_user_prefix};
+use super::source_user::{no_user, read_user_id, read_user_prefix};
 use super::store::{Check, Question, StoreAnswer, StoreSettings};
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
@@ -26,9 +27,6 @@ const MAX_STORED: usize = 1024 * 1024;
 
 /// Seconds by which the app's clock may be ahead.
 const CLOCKS_DISAGREE: u64 = 5;
-
-/// Most ends in one session: of its token, header and cache.
-const MAX_ENDS: usize = 3;
 
 /// Room for the session cookies of most apps.
 const USUAL_COOKIES: usize = 1024;
@@ -43,6 +41,7 @@ pub struct SessionReader {
     user_prefix: String,
     require: Claims,
     remember: RememberCookies,
+    ends: Option<Box<Ends>>,
     secrets: Vec<Secret>,
     fingerprint: Digest,
 }
@@ -66,10 +65,20 @@ impl SessionReader {
         let user_prefix = read_user_prefix(&mut settings);
         let require = settings.get("require").unwrap_or_default();
         let remember = RememberCookies::read(&mut settings, kind.name);
+        let ends = Ends::from_settings(&mut settings);
         let (compiled, user_id) = (compiled?, user_id?);
         let (fingerprint, secrets) = settings.finish();
-        let mut first =
-            Self { kind, compiled, user_id, user_prefix, require, remember, secrets, fingerprint };
+        let mut first = Self {
+            kind,
+            compiled,
+            user_id,
+            user_prefix,
+            require,
+            remember,
+            ends,
+            secrets,
+            fingerprint,
+        };
         let second = first.compiled.second.take();
         let second = second.map(|compiled| Self { compiled: *compiled, ..first.clone() });
         Some([Some(first), second].into_iter().flatten().collect())
@@ -137,19 +146,6 @@ impl SessionReader {
         self.known(opened, now)
     }
 
-    /// The user the cookies named just before their session `ended`.
-    pub fn check_before(&self, cookies: Cookies<'_>, mut ended: u64) -> Option<Identity> {
-        // Several parts of a session may end, each at its own time.
-        for _ in 0..MAX_ENDS {
-            match self.look(cookies, ended.checked_sub(1)?) {
-                Ok(Check::Known(identity)) => return Some(identity),
-                Ok(Check::Ask(_)) => return None,
-                Err(rejected) => ended = rejected.ended.filter(|&earlier| earlier < ended)?,
-            }
-        }
-        None
-    }
-
     /// Whether the session is plainly of a sign-in later than `since`, whose own
     /// second counts as before. A time in the future says nothing plainly.
     pub fn signed_in_after(&self, identity: &Identity, since: u64, now: u64) -> bool {
@@ -164,15 +160,19 @@ impl SessionReader {
         let verifier = &self.compiled.verifier;
         self.store().is_some()
             || verifier.renewed_id(identity.session()).is_some()
-            || (verifier.dates_its_end() && identity.expires_at().is_some())
+            || (verifier.dates_its_end() && self.ends.is_none() && identity.expires_at().is_some())
     }
 
     /// Likely causes of a refusal and what to write instead, for an operator. Never
     /// repeats a cookie's value.
     pub fn hints(&self, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
         let sent = self.sent(cookies);
-        let asks_app = self.asked_url().is_some();
-        diagnose::hints(Refusal { kind: self.kind, sent, rejected, asks_app })
+        diagnose::hints(&Refusal::new(self.kind, &self.compiled, (sent, rejected), &self.secrets))
+    }
+
+    /// Settings that an accepted session suggests, for an operator.
+    pub fn notes(&self, identity: &Identity) -> Vec<String> {
+        diagnose::notes(identity, self.ends.is_some())
     }
 
     /// Whether a token with this secret could be a session: it is a secret of the app's
@@ -187,6 +187,11 @@ impl SessionReader {
     pub(crate) fn believes(&self, message: &[u8], signature: &str, algorithm: &str) -> bool {
         let keys = self.compiled.fixed_keys.as_ref();
         keys.is_some_and(|keys| keys.believe(message, signature, algorithm))
+    }
+
+    /// Whether opening a cookie takes milliseconds, forged or not.
+    pub fn opens_slowly(&self) -> bool {
+        self.compiled.opens_slowly
     }
 
     /// The store to ask, if this source's sessions live in one.
@@ -369,7 +374,11 @@ impl SessionReader {
     }
 
     fn identity(&self, opened: OpenedSession, now: u64) -> Result<Identity, Rejected> {
-        let OpenedSession { session, expires_at } = opened;
+        let OpenedSession { session, mut expires_at } = opened;
+        if let Some(ends) = &self.ends {
+            let signed_in_at = || self.compiled.verifier.signed_in_at(&session);
+            expires_at = ends.earliest(&session, expires_at, signed_in_at)?;
+        }
         if let Some(end) = expires_at.filter(|&end| end <= now) {
             return Err(Rejected::expired(end, now));
         }
@@ -377,14 +386,8 @@ impl SessionReader {
             let detail = "the session does not hold what `require` asks for";
             return Err(Rejected::new(Reason::WrongPurpose, detail));
         }
-        let user_id = self.user_id.user_id(&session).ok_or_else(|| {
-            let members = members(&session);
-            let detail = format!(
-                "the session is valid, but has no user at `{}`; it {members}",
-                self.user_id
-            );
-            Rejected::new(Reason::NoUser, detail)
-        })?;
+        let user_id = self.user_id.user_id(&session);
+        let user_id = user_id.ok_or_else(|| no_user(&self.user_id, &session))?;
         let user_id = if self.user_prefix.is_empty() {
             user_id
         } else {

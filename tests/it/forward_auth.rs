@@ -3,6 +3,7 @@
 
 use std::os::unix::net::UnixStream;
 
+use crate::support::http2;
 use crate::support::{App, Conn, Gateway, Request, Response, Setup, cookie_of, folder, get};
 use crate::tokens_only::settings;
 
@@ -294,6 +295,27 @@ fn a_prefetch_mints_nothing_and_the_header_is_there() {
     let answer = gateway.ask_auth(&question.user("ada").header("Sec-Purpose", "prefetch"));
     assert_told(&answer, "ada", false, true);
     assert_eq!(gateway.metric("portcullis_mints_total{token=\"page\"}"), 0);
+}
+
+#[test]
+fn a_message_over_grpc_that_is_no_question_and_one_from_elsewhere_are_refused() {
+    const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+    let ask = |gateway: &Gateway, frames: &[&'static [u8]]| {
+        let address = gateway.auth.as_ref().unwrap();
+        http2::block_on(async {
+            let client = http2::open(address).await;
+            http2::ask(&client, http2::request("POST", CHECK), frames).await.unwrap()
+        })
+    };
+    let gateway = start();
+    for frames in [&[&b""[..]][..], &[b"\0\0\0\0\x01\xff"], &[b"\x01\0\0\0\0"], &[b"\0\0\0\0\x09"]]
+    {
+        let answer = ask(&gateway, frames);
+        assert_eq!((answer.status, answer.header("grpc-status")), (200, Some("3")), "{frames:?}");
+    }
+    let text = settings("", RULES).replace("[auth]\n", "[auth]\ntrusted = [\"192.0.2.0/24\"]\n");
+    let gateway = Setup::towards("").replaced_by(text).start();
+    assert_eq!(ask(&gateway, &[b"\0\0\0\0\0"]).header("grpc-status"), Some("7"));
 }
 
 #[test]

@@ -39,6 +39,7 @@ mod heads;
 mod http2;
 mod http2_malformed;
 mod id_flood;
+mod init;
 mod issuer;
 mod jwks;
 mod jwt_abuse;

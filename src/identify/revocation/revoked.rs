@@ -22,6 +22,7 @@ use std::sync::{Arc, OnceLock};
 use super::entry::{Entry, What};
 use super::journal::Journal;
 use super::journal_file::JournalError;
+use super::stream::Stream;
 use super::tables::{RevokedBy, SignIn, Tables};
 use crate::base::clock::{Clock, Now};
 use crate::base::digest::{Digest, Digester};
@@ -45,10 +46,12 @@ pub enum CameWith {
 /// Everything revoked, as far as this process knows.
 #[derive(Default)]
 pub struct Revoked {
-    tables: Arc<Tables>,
-    journal: OnceLock<Journal>,
+    pub(super) tables: Arc<Tables>,
+    pub(super) journal: OnceLock<Journal>,
     /// Those that are told of every event, because they take over.
-    followers: Lock<Vec<SyncSender<Entry>>>,
+    pub(super) followers: Lock<Vec<SyncSender<Entry>>>,
+    /// Where replicas hear of every event.
+    pub(super) stream: Lock<Option<Stream>>,
 }
 
 impl Revoked {
@@ -79,6 +82,7 @@ impl Revoked {
         if let Some(journal) = self.journal.get() {
             journal.append(entry);
         }
+        self.publish(entry);
         // One that is gone, or far behind, is told no more.
         self.followers.lock().retain(|follower| follower.try_send(entry).is_ok());
     }
@@ -134,6 +138,7 @@ impl Revoked {
         if let Some(journal) = self.journal.get() {
             journal.append(entry);
         }
+        self.publish(entry);
     }
 
     /// Whether anything is revoked at all.

@@ -148,6 +148,36 @@ fn what_is_repeated_missing_or_no_request_is_refused() {
 }
 
 #[test]
+fn over_grpc_they_are_taken_out() {
+    let http = |fields: &[(&str, &str)], path: &str| {
+        let headers = fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let host = "app.example.com".to_owned();
+        let http = HttpRequest { method: "GET".into(), headers, path: path.into(), host };
+        let managed = ReservedHeaders::new([&HeaderName::from_static("x-auth-user")]);
+        read_check(&http, &managed, Limits::default())
+    };
+    let fields =
+        [(":path", "/other"), ("x_auth_user", "admin"), ("x-rewrite-url", "/"), ("a", "b")];
+    let (asked, mut foreign) = http(&fields, "/admin?x=1").unwrap();
+    foreign.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    assert_eq!(foreign, ["x-rewrite-url", "x_auth_user"]);
+    assert_eq!(told(&asked), "GET app.example.com /admin?x=1");
+    let names: Vec<_> = asked.headers.keys().map(HeaderName::as_str).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    for (fields, path) in [
+        (&[("x-original-uri", "/")][..], "/admin"),
+        (&[("x-forwarded-uri", "/")], "/admin"),
+        (&[("x-forwarded-proto", "gopher")], "/admin"),
+        (&[("a b", "c")], "/admin"),
+        (&[], "admin"),
+        (&[], "/admin#x"),
+        (&[], ""),
+    ] {
+        assert!(http(fields, path).is_err(), "{fields:?} {path}");
+    }
+}
+
+#[test]
 fn headers_that_the_front_would_pass_on_to_an_app_that_believes_them_are_refused() {
     let Refusal::BadRequest(foreign) = FOREIGN else { panic!() };
     for name in [

@@ -1,6 +1,6 @@
 // The fronts, one row each: a real proxy that runs the lines of its guide, inside the least that they need around them.
 //
-//   language   of the guide's fenced blocks
+//   language   of the guide's fenced blocks; `own` are those of this row, where the page has others
 //   start      what starts the proxy in a folder; `write` gives it its files there, with the addresses in place
 
 import { readFileSync } from "node:fs";
@@ -62,19 +62,23 @@ const caddy = {
   },
 };
 
-const envoy = {
-  name: "Envoy",
+/** `own` are the guide's blocks of the filter and of the routes. */
+const envoy = (name, own, asks) => ({
+  name,
+  page: "envoy",
+  own,
   language: "yaml",
   start: (folder) => [
     join(python, "envoy"),
     ["-c", join(folder, "envoy.yaml"), "--use-dynamic-base-id", "--concurrency", "1", "-l", "warn"],
   ],
   write(port, addresses) {
-    const [filter, routes] = blocks("envoy", "yaml").map((text) => placed(text, addresses));
-    const cluster = (name, address) => {
+    const all = blocks("envoy", "yaml").map((text) => placed(text, addresses));
+    const [filter, routes] = own.map((index) => all[index]);
+    const cluster = (name, address, more = "") => {
       const [host, number] = address.split(":");
       const endpoint = `{ endpoint: { address: { socket_address: { address: ${host}, port_value: ${number} } } } }`;
-      return `  - { name: ${name}, load_assignment: { cluster_name: ${name}, endpoints: [{ lb_endpoints: [${endpoint}] }] } }`;
+      return `  - { name: ${name}, load_assignment: { cluster_name: ${name}, endpoints: [{ lb_endpoints: [${endpoint}] }] }${more} }`;
     };
     const proxy = "type.googleapis.com/envoy.extensions.filters";
     return {
@@ -104,11 +108,14 @@ ${indented(routes, 14)}
   clusters:
 ${cluster("app", addresses.app)}
 ${cluster("portcullis", addresses.gateway)}
-${cluster("portcullis_auth", addresses.auth)}
+${cluster("portcullis_auth", addresses.auth, asks)}
 `,
     };
   },
-};
+});
+
+const HTTP2 =
+  ', typed_extension_protocol_options: { envoy.extensions.upstreams.http.v3.HttpProtocolOptions: { "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: { http2_protocol_options: {} } } }';
 
 const haproxy = {
   name: "HAProxy",
@@ -138,4 +145,4 @@ server portcullis ${addresses.gateway}
   },
 };
 
-export const table = [nginx, caddy, envoy, haproxy];
+export const table = [nginx, caddy, envoy("Envoy", [0, 1], ""), envoy("Envoy over gRPC", [2, 1], HTTP2), haproxy];

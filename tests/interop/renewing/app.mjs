@@ -105,7 +105,7 @@ const apps = {
 
   async "h3-session"() {
     const { clearSession, createApp, createRouter, defineEventHandler, getQuery, toNodeListener, useSession } =
-      await import("h3");
+      await import("h3-1");
     const settings = { password: SECRET, name: "nuxt-session", cookie: { secure: false } };
     const router = createRouter()
       .get("/sign-in", defineEventHandler(async (event) => {
