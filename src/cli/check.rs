@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::explain::explain;
 use super::file::File;
 use super::online;
 use super::output::{CONFIGURATION, eprint, print};
@@ -12,13 +13,17 @@ use crate::base::clock::Clock;
 use crate::config::{Config, Sources};
 use crate::edge::ListenerTls;
 use crate::identify::revocation::probe;
-use crate::policy::Policy;
+use crate::policy::{Form, Policy};
 
 #[derive(Args)]
 pub(super) struct Options {
     /// Also contact upstreams, session stores and servers that publish keys.
     #[arg(long)]
     online: bool,
+    /// Also print what stands in front of the app must say: rewrites, or the proxy's own
+    /// lines.
+    #[arg(long)]
+    explain: bool,
     /// Count warnings as errors.
     #[arg(long)]
     strict: bool,
@@ -45,6 +50,11 @@ pub(super) fn check(sources: &Sources, options: &Options) -> ExitCode {
         return contact(&config.policy);
     }
     keys(&config.policy).iter().for_each(print);
+    if options.explain {
+        print(explain(&config).trim_end());
+    } else if config.policy.form() != Form::ReverseProxy {
+        print(format_args!("form: {}", config.policy.form().describe()));
+    }
     print("ok");
     ExitCode::SUCCESS
 }

@@ -1,6 +1,7 @@
 //! The whole of `gateway.toml`, and the tables that belong to the process: listeners
 //! and logging.
 
+mod auth;
 mod file;
 mod listen;
 mod log;

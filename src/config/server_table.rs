@@ -9,6 +9,7 @@ use crate::base::secret::Secret;
 use crate::base::units;
 use crate::document::{At, FromNode, OneOrMany, Table, Value, Wait};
 use crate::edge::{Alpn, Edge, ListenerTls, PerAddress, Trusted};
+use crate::policy::PublicOrigins;
 use crate::request::hosts::Hosts;
 use crate::request::view::{Limits, MinRate};
 
@@ -18,6 +19,7 @@ pub(super) struct ServerTable {
     pub(super) server: Server,
     pub(super) edge: Edge,
     pub(super) hosts: Hosts,
+    pub(super) public_origins: PublicOrigins,
     pub(super) limits: Limits,
 }
 
@@ -46,8 +48,9 @@ impl ServerTable {
         }
         let limits = server.read_limits(&mut table);
         let hosts = Hosts::from_table(&mut table);
+        let public_origins = PublicOrigins::from_table(&mut table);
         table.finish();
-        Some(Self { server, edge, hosts, limits })
+        Some(Self { server, edge, hosts, public_origins, limits })
     }
 }
 
@@ -136,6 +139,7 @@ fn read_edge(table: &mut Table<'_>, tls: Option<ListenerTls>) -> Edge {
     Edge {
         tls,
         proxies: table.get::<Trusted>("trusted_proxies").unwrap_or_default(),
+        fronts: Trusted::default(),
         senders: table.get("proxy_protocol").unwrap_or_default(),
         max_connections: positive(table, "max_connections")
             .unwrap_or_else(|| Edge::default().max_connections),

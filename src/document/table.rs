@@ -77,6 +77,10 @@ impl<'a> At<'a> {
         chosen.map(|&(_, choice)| choice)
     }
 
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.node.value, Value::Table(_))
+    }
+
     /// The items of a list, or the one value that stands for a list of one.
     pub fn items(&self) -> Vec<Self> {
         let Value::Array(items) = &self.node.value else { return vec![self.clone()] };
@@ -171,6 +175,11 @@ impl<'a> Table<'a> {
     pub fn missing(&self, key: &str, what: &str) {
         let path = if self.at.path.is_empty() { key } else { &self.at.path };
         self.at.problems.add(self.at.node.span.start, path, format!("`{key}` is missing{what}"));
+    }
+
+    /// Whether an unknown key is likely to be meant as this one.
+    pub(crate) fn has_misspelt(&self, key: &str) -> bool {
+        self.entries.iter().any(|(entry, _)| nearest(&[key], &entry.name).is_some())
     }
 
     /// Stops unknown keys from being reported: after a wrong `kind` it is not clear

@@ -15,15 +15,17 @@ use pingora::{ErrorSource, ErrorType};
 
 use super::app_answer;
 use super::app_deadline::AppDeadline;
+use super::auth;
+use super::auth_grpc;
 use super::connection::Connection;
 use super::context::Ctx;
 use super::forward;
-use super::handle::{emit_late_body, handle};
+use super::handle::{self, emit_late_body};
 use super::html::Page;
 use super::incoming::MALFORMED_BODY;
 use super::open_stream;
 use super::peer;
-use super::purpose::{Purpose, is_conversation};
+use super::purpose::{Asks, Purpose, is_conversation};
 use super::reply;
 use super::request::Handled;
 use super::transport_errors::{hung_up, refusal_for};
@@ -37,14 +39,23 @@ use crate::state::State;
 const TUNNEL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The gateway as the framework sees it.
-pub(crate) struct Gateway(pub Arc<State>);
+pub(crate) struct Gateway {
+    state: Arc<State>,
+    asks: Asks,
+}
+
+impl Gateway {
+    pub(crate) fn new(state: &Arc<State>, asks: Asks) -> Self {
+        Self { state: state.clone(), asks }
+    }
+}
 
 #[async_trait]
 impl ProxyHttp for Gateway {
     type CTX = Ctx;
 
     fn new_ctx(&self) -> Ctx {
-        Ctx::begin(&self.0)
+        Ctx::begin(&self.state)
     }
 
     fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
@@ -58,7 +69,10 @@ impl ProxyHttp for Gateway {
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(ctx.incoming.state.idle_seconds));
         }
-        ctx.incoming.purpose = forward::purpose_of(session, &ctx.incoming.policy);
+        ctx.incoming.purpose = match self.asks {
+            Asks::Client => forward::purpose_of(session, &ctx.incoming.policy),
+            Asks::Front => auth::purpose_of(session),
+        };
         let body_timeout = ctx.incoming.policy.limits.body_timeout;
         session.set_write_timeout(Some(body_timeout));
         session.set_read_timeout(Some(body_timeout));
@@ -70,15 +84,13 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
-        let handled = match ctx.incoming.admit(session) {
-            Ok(()) if reply::announces_nothing(session) => {
-                match reply::read_nothing(session, &ctx.incoming.policy.limits).await? {
-                    Ok(()) => handle(session, ctx).await?,
-                    Err(refusal) => Handled::Reply(ctx.refuse(&refusal)),
-                }
+        let handled = match self.asks {
+            Asks::Client => handle::admit(session, ctx).await?,
+            Asks::Front if auth_grpc::is_check(session) => {
+                auth_grpc::serve(session, ctx).await?;
+                return Ok(true);
             }
-            Ok(()) => handle(session, ctx).await?,
-            Err(refusal) => Handled::Reply(ctx.refuse(&refusal)),
+            Asks::Front => Handled::Reply(auth::answer(session, ctx).await),
         };
         match handled {
             Handled::Forward(forwarding) => {

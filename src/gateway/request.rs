@@ -15,7 +15,7 @@ use super::record::Record;
 use super::reply::{push_limit, with_cors};
 use super::who::Who;
 use crate::base::clock::Now;
-use crate::decide::{self, Decision};
+use crate::decide::{self, Decision, Plan};
 use crate::issue::Query;
 use crate::limit::Admitted;
 use crate::observe::{Outcome, TokenPlace};
@@ -50,7 +50,19 @@ pub(super) async fn decide<'p>(
     record: &mut Record,
     view: &RequestView<'_>,
 ) -> Decided<'p> {
-    let (plan, rule) = decide::plan(policy, view);
+    let planned = decide::plan(policy, view);
+    decide_planned(incoming, policy, who, record, view, planned).await
+}
+
+/// Session, decide, where the plan is made.
+pub(super) async fn decide_planned<'p>(
+    incoming: &Incoming,
+    policy: &'p Policy,
+    who: &mut Who,
+    record: &mut Record,
+    view: &RequestView<'_>,
+    (plan, rule): (Plan<'p>, Option<&'p Rule>),
+) -> Decided<'p> {
     let verdict = who.verdict(incoming, record, &plan, view).await;
     let decision = decide::decide(plan, verdict, who.credential, view);
     let query = match &decision {
@@ -66,7 +78,7 @@ pub(super) async fn decide<'p>(
     Decided {
         decision,
         rule,
-        origin: view.origin().and_then(|origin| rule?.origin(origin)),
+        origin: decide::reader(policy, rule, view),
         query,
         is_head: view.method == http::Method::HEAD,
     }
@@ -106,7 +118,8 @@ impl Decided<'_> {
             Decision::Publish(what) => {
                 record.outcome = Outcome::Answered;
                 let Incoming { state, policy, now, admitted, .. } = incoming;
-                Ok(policy.discovery.reply(what, &state.retired, &admitted.host, *now))
+                let host = policy.public_origins.host_for(&admitted.host);
+                Ok(policy.discovery.reply(what, &state.retired, host, *now))
             }
             Decision::Refuse(refusal, rejected) => {
                 why = rejected;

@@ -197,7 +197,17 @@ impl Who {
             identifier.reissued(source, cookies, set, came, incoming.now);
         }
         let answered = response.status.is_success() || response.status.is_redirection();
-        let Some(identity) = self.leaving.take().filter(|_| answered) else { return };
+        if answered {
+            self.leave(incoming, request).await;
+        }
+    }
+
+    /// Ends the session where the request signs the user out.
+    pub(super) async fn leave(&mut self, incoming: &Incoming, request: &RequestHeader) {
+        let Some(identity) = self.leaving.take() else { return };
+        let view = incoming.view(request);
+        let cookies = view.cookies();
+        let identifier = &incoming.state.identifier;
         if let Some(source) = self.source(&incoming.policy) {
             let (by, now) = (RevokedBy::App, incoming.state.clock.now());
             identifier.end_session(source, cookies, &identity, by, now).await;

@@ -6,8 +6,11 @@
 
 use std::sync::Arc;
 
+use super::form::{self, Form};
+use super::front::Front;
 use super::identity::{IdentityHeaders, read_identity};
 use super::key_uses;
+use super::public_origins::PublicOrigins;
 use super::route::{self, Route};
 use super::session::{self, SessionSource};
 use super::token::{self, TokenRoute, WebOrigin, read_presets, read_tokens};
@@ -15,7 +18,7 @@ use super::upstream;
 use super::vendor_api::VendorApi;
 use crate::document::Table;
 use crate::edge::Trusted;
-use http::Method;
+use http::{HeaderName, Method};
 
 use crate::mint::well_known::{Discovery, WellKnown};
 use crate::request::headers::ReservedHeaders;
@@ -25,6 +28,16 @@ use crate::request::rules::{Asked, Home, Met, Rules, Unfit};
 use crate::request::view::{Limits, RequestView};
 use crate::session::{Accepted, Cookies, Credential, HeaderPlace, OwnedCookies};
 use crate::upstream::Upstream;
+
+/// What `[server]` and `[auth]` say about requests, as opposed to connections.
+#[derive(Default)]
+pub(crate) struct RequestSettings {
+    pub(crate) trusted: Trusted,
+    pub(crate) hosts: Hosts,
+    pub(crate) public_origins: PublicOrigins,
+    pub(crate) limits: Limits,
+    pub(crate) front: Option<Front>,
+}
 
 /// All rules of one configuration.
 pub struct Policy {
@@ -37,8 +50,14 @@ pub struct Policy {
     routes: Rules<Rule>,
     pub identity: IdentityHeaders,
     pub managed: ReservedHeaders,
+    /// The headers that an app behind another proxy learns from: all but a vendor's.
+    pub(crate) told: Vec<HeaderName>,
     pub trusted: Trusted,
     pub(crate) hosts: Hosts,
+    pub(crate) public_origins: PublicOrigins,
+    /// The proxy that asks about each request, if one does.
+    pub(crate) front: Option<Front>,
+    /// Empty where nothing is forwarded.
     pub upstreams: Vec<Arc<Upstream>>,
     /// The upstreams that are vendor APIs.
     vendor_apis: Vec<Arc<VendorApi>>,
@@ -79,12 +98,9 @@ impl crate::request::rules::Rule for Rule {
 
 impl Policy {
     /// Reads the tables that make up the policy from the top-level table.
-    pub(crate) fn from_table(
-        top: &mut Table<'_>,
-        trusted: Trusted,
-        hosts: Hosts,
-        limits: Limits,
-    ) -> Option<Self> {
+    pub(crate) fn from_table(top: &mut Table<'_>, settings: RequestSettings) -> Option<Self> {
+        let RequestSettings { trusted, hosts, public_origins, limits, front } = settings;
+        form::check(top, front.is_some());
         let sources = session::read_sources(top);
         let presets = read_presets(top);
         let tokens = read_tokens(top, &presets);
@@ -105,6 +121,13 @@ impl Policy {
             let token = &token.name;
             top.missing("session", &format!(", but token.{token} needs to know who is signed in; write [session] with its `kind`"));
         }
+        let of_app = routes.iter().filter(|route| route.vendor_api.is_none());
+        let told = of_app.flat_map(|route| &route.set_headers).chain(&identity.headers);
+        let told = told.map(|header| &header.name);
+        let told = told.chain(identity.assertion.iter().map(|assertion| &assertion.header));
+        let mut told: Vec<_> = told.cloned().collect();
+        told.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        told.dedup();
         let set = routes.iter().flat_map(|route| &route.set_headers).chain(&identity.headers);
         let asserted = identity.assertion.iter().map(|assertion| &assertion.header);
         let managed = ReservedHeaders::new(set.map(|header| &header.name).chain(asserted));
@@ -127,13 +150,26 @@ impl Policy {
             routes: Rules::new(routes),
             identity,
             managed,
+            told,
             trusted,
             hosts,
+            public_origins,
+            front,
             upstreams: upstreams?,
             vendor_apis,
             discovery,
             limits,
         })
+    }
+
+    /// How the gateway stands.
+    pub(crate) fn form(&self) -> Form {
+        Form::of(self.forwards(), self.front.is_some())
+    }
+
+    /// Whether requests are forwarded at all.
+    pub(crate) fn forwards(&self) -> bool {
+        !self.upstreams.is_empty()
     }
 
     /// Whether the request may come with a session that its client's own code has added.
@@ -192,9 +228,11 @@ impl Policy {
             let upstream = route.and_then(|route| route.upstream.as_ref());
             let upstream = upstream.or_else(|| self.upstream_for(view.host));
             let is_vendor = route.is_some_and(|route| route.vendor_api.is_some());
+            let prefixes = upstream.map(|upstream| &upstream.prefixes);
+            let prefixes = prefixes.or_else(|| self.front.as_ref().map(|front| &front.prefixes));
             Home {
                 upstream: upstream.map_or(0, |upstream| Arc::as_ptr(upstream).addr()),
-                prefixes: upstream.map(|upstream| &upstream.prefixes).filter(|_| !is_vendor),
+                prefixes: prefixes.filter(|_| !is_vendor),
             }
         })
     }

@@ -74,6 +74,18 @@ impl ReservedHeaders {
     }
 }
 
+/// What is removed from a forwarded request and what no front replaces: other spellings of
+/// headers that the gateway or a proxy sets, and those that change the method, the path or
+/// the host.
+pub(crate) fn foreign_words(headers: &HeaderMap, managed: &ReservedHeaders) -> Vec<HeaderName> {
+    let is_foreign = |name: &&HeaderName| {
+        let text = name.as_str();
+        let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if is_plain { untrusted::is_override(text) } else { managed.claims_spelled(text) }
+    };
+    headers.keys().filter(is_foreign).cloned().collect()
+}
+
 /// Whether a header of this name, in any spelling, is removed whatever the settings are.
 pub(crate) fn is_always_removed(name: &HeaderName) -> bool {
     ReservedHeaders::default().claims_spelled(name.as_str())

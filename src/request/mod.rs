@@ -3,11 +3,13 @@
 
 pub(crate) mod client;
 pub(crate) mod code;
+pub(crate) mod ext_authz;
 pub(crate) mod forwarded;
 pub(crate) mod headers;
 pub(crate) mod hosts;
 pub(crate) mod html_placeholder;
 pub(crate) mod path;
+pub(crate) mod question;
 pub(crate) mod readings;
 pub(crate) mod refusal;
 pub(crate) mod rules;

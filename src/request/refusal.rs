@@ -29,6 +29,8 @@ pub enum Refusal {
     /// The request is for a host that is not listed.
     Misdirected,
     NotAllowed,
+    /// There is no app to forward it to.
+    NotFound,
     NotSignedIn,
     SessionExpired,
     Timeout,
@@ -39,6 +41,8 @@ pub enum Refusal {
         left: HeaderValue,
     },
     Unavailable,
+    /// A question about a request, from an address that may not ask.
+    Untrusted,
     UpstreamFailed,
 }
 
@@ -107,6 +111,11 @@ impl Refusal {
             Self::NotAllowed => {
                 (StatusCode::FORBIDDEN, Code::NotAllowed, "the signed-in user may not do this")
             }
+            Self::NotFound => (
+                StatusCode::NOT_FOUND,
+                Code::NotFound,
+                "no token and no document is handed out here",
+            ),
             Self::NotSignedIn => {
                 (StatusCode::UNAUTHORIZED, Code::NotSignedIn, "there is no valid session")
             }
@@ -136,6 +145,11 @@ impl Refusal {
                 StatusCode::SERVICE_UNAVAILABLE,
                 Code::Unavailable,
                 "something this answer depends on is not available",
+            ),
+            Self::Untrusted => (
+                StatusCode::FORBIDDEN,
+                Code::NotAllowed,
+                "this address may not ask about requests; auth.trusted does not list it",
             ),
             Self::UpstreamFailed => {
                 (StatusCode::BAD_GATEWAY, Code::UpstreamFailed, "the app gave no usable answer")
@@ -191,11 +205,13 @@ impl Refusal {
             | Self::IssuerFailed
             | Self::Misdirected
             | Self::NotAllowed
+            | Self::NotFound
             | Self::NotSignedIn
             | Self::SessionExpired
             | Self::Timeout
             | Self::TooLarge(_)
             | Self::Unavailable
+            | Self::Untrusted
             | Self::UpstreamFailed => {}
         }
         reply
@@ -289,7 +305,8 @@ mod tests {
                 Refusal::IssuerFailed => Refusal::MethodNotAllowed("GET, POST".into()),
                 Refusal::MethodNotAllowed(_) => Refusal::Misdirected,
                 Refusal::Misdirected => Refusal::NotAllowed,
-                Refusal::NotAllowed => Refusal::NotSignedIn,
+                Refusal::NotAllowed => Refusal::NotFound,
+                Refusal::NotFound => Refusal::NotSignedIn,
                 Refusal::NotSignedIn => Refusal::SessionExpired,
                 Refusal::SessionExpired => Refusal::Timeout,
                 Refusal::Timeout => Refusal::TooLarge(Part::Body),
@@ -297,7 +314,8 @@ mod tests {
                 Refusal::TooLarge(Part::Headers) => Refusal::TooLarge(Part::Target),
                 Refusal::TooLarge(Part::Target) => too_many(Duration::from_millis(1_200)),
                 Refusal::TooMany { .. } => Refusal::Unavailable,
-                Refusal::Unavailable => Refusal::UpstreamFailed,
+                Refusal::Unavailable => Refusal::Untrusted,
+                Refusal::Untrusted => Refusal::UpstreamFailed,
                 Refusal::UpstreamFailed => return None,
             })
         };

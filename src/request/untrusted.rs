@@ -99,6 +99,32 @@ const NAMES: [(u8, &[&str]); 3] = [
     (b'p', &["proxy", "proxy-client-ip"]),
 ];
 
+/// Of these families: what changes the method, the path or the host for some framework or
+/// server, and what no proxy adds by itself.
+const OVERRIDES: [&str; 21] = [
+    "base-url",
+    "path-info",
+    "path-translated",
+    "request-uri",
+    "script-name",
+    "x-accel-",
+    "x-host",
+    "x-http-",
+    "x-invoke-",
+    "x-matched-",
+    "x-method",
+    "x-middleware-",
+    "x-now-",
+    "x-override-",
+    "x-path-info",
+    "x-prerender-",
+    "x-request-ur",
+    "x-rewrite-",
+    "x-script-name",
+    "x-sendfile",
+    "x-tunneled-method",
+];
+
 /// Next.js answers a prefetch without running the page's own code.
 const PREFETCHES: [&str; 2] = ["x-middleware-prefetch", "x-middleware-preflight"];
 
@@ -139,6 +165,11 @@ pub(super) fn is_untrusted(name: &str) -> bool {
         return false;
     }
     listed(&FAMILIES).iter().any(|start| name.starts_with(start)) || listed(&NAMES).contains(&name)
+}
+
+/// Whether a name, in lower case, changes the method, the path or the host.
+pub(super) fn is_override(name: &str) -> bool {
+    !PREFETCHES.contains(&name) && OVERRIDES.iter().any(|start| name.starts_with(start))
 }
 
 /// Whether a name that was spelled with other characters means, folded, one that the

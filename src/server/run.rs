@@ -21,7 +21,7 @@ use super::shutdown::{self, Shutdown};
 use super::{admin, resolver};
 use crate::base::crypto_provider;
 use crate::config::{Listen, Server};
-use crate::gateway::{Gateway, Probes};
+use crate::gateway::{Asks, Gateway, Probes};
 use crate::reload::{Reload, Reloader};
 use crate::state::State;
 
@@ -72,6 +72,9 @@ pub fn serve(
     for address in listeners.redirect_addresses() {
         tracing::info!(address, "redirect listening");
     }
+    for address in listeners.auth_addresses() {
+        tracing::info!(address, "auth listening");
+    }
     if let Some(address) = listeners.admin_address() {
         tracing::info!(address, "admin listening");
     }
@@ -84,9 +87,11 @@ pub fn serve(
     }
     let conf = pingora.configuration.clone();
     let https = listeners.public.iter().filter(|bound| bound.is_tls()).find_map(Bound::port);
-    let proxies = proxies(state, server, &conf);
+    let questions = ListenerKind::Plain(proxies(state, Asks::Front, server, &conf));
+    let proxies = proxies(state, Asks::Client, server, &conf);
     let (secured, plain): (Vec<_>, Vec<_>) = listeners.public.into_iter().partition(Bound::is_tls);
     for (name, sockets, serves) in [
+        ("auth", listeners.auth, questions),
         ("public", plain, ListenerKind::Plain(proxies.clone())),
         ("tls", secured, ListenerKind::Tls(proxies)),
     ] {
@@ -135,10 +140,10 @@ impl BackgroundService for ReloadService {
 }
 
 /// The gateway as the framework runs it, shared by every listener that serves it.
-fn proxies(state: &Arc<State>, server: &Server, conf: &Arc<ServerConf>) -> Proxies {
+fn proxies(state: &Arc<State>, asks: Asks, server: &Server, conf: &Arc<ServerConf>) -> Proxies {
     crypto_provider::install();
-    let http1 = http_proxy(conf, Gateway(state.clone()));
-    let mut http2 = http_proxy(conf, Gateway(state.clone()));
+    let http1 = http_proxy(conf, Gateway::new(state, asks));
+    let mut http2 = http_proxy(conf, Gateway::new(state, asks));
     let mut options = pingora::apps::HttpServerOptions::default();
     options.h2c = true;
     // Otherwise the framework refuses CONNECT itself, without a body and without a log line.

@@ -26,6 +26,7 @@
     reason = "a program for developers: it may stop at the first surprise, and it measures time"
 )]
 
+mod auth;
 mod certificate;
 mod cookies;
 mod cost;
@@ -90,6 +91,9 @@ fn main() {
     }
     if wanted("encrypted") {
         encrypted(&effort);
+    }
+    if wanted("auth") {
+        auth::print(&effort);
     }
     if wanted("memory") {
         memory(&effort);
