@@ -110,7 +110,7 @@ fn plan_forward<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Op
     };
     let intent = match preflight {
         Some(_) => Intent::Preflight,
-        None if view.is_prefetch() => Intent::Prefetch,
+        None if met.all().any(Rule::has_tokens) && view.is_prefetch() => Intent::Prefetch,
         None => Intent::Answer,
     };
     let (rule, routes) = (met.all().next(), RouteSet::new(&met, intent));
@@ -197,14 +197,12 @@ pub(crate) fn reader<'p>(
     rule: Option<&'p Rule>,
     view: &RequestView<'_>,
 ) -> Option<&'p WebOrigin> {
-    let (origin, rule) = view.origin().zip(rule)?;
+    let Some(Rule::Token(token, _)) = rule else { return None };
+    let origin = view.origin()?;
     let site = view.header(&SEC_FETCH_SITE);
     let asks_directly = site.is_some_and(|site| site == b"same-site" || site == b"cross-site");
-    let own = || match rule {
-        Rule::Token(..) if asks_directly => policy.public_origins.find(origin),
-        Rule::Published(..) | Rule::Route(_) | Rule::Token(..) => None,
-    };
-    rule.origin(origin).or_else(own)
+    let own = || policy.public_origins.find(origin).filter(|_| asks_directly);
+    token.origin(origin).or_else(own)
 }
 
 /// Whether an origin names the host the request was sent to. Behind a TLS terminator

@@ -38,13 +38,15 @@ mod security;
 
 /// Pages whose TOML blocks are parts of a file, which their own tests complete.
 const PARTS: [&str; 3] = [frameworks::PAGE, gallery::PAGE, gates::PAGE];
-const SECRETS: [(&str, &str); 8] = [
+const SECRETS: [(&str, &str); 10] = [
     ("ASSERTION_KEY", "only-for-this-test-and-nothing-else-0123456789"),
     ("OPENAI_API_KEY", "sk-only-for-this-test"),
     ("CONVEX_KEY_2026_01", include_str!("fixtures/tokens/keys/rsa-pkcs8.pem")),
     ("CONVEX_KEY_2026_07", include_str!("fixtures/tokens/keys/ec-p256-pkcs8.pem")),
     ("NEXTAUTH_SECRET", "only-for-this-test-0123456789abcdef"),
     ("REDIS_URL", "redis://127.0.0.1:1"),
+    ("SHARED_KEY_2026_01", "only-for-this-test-shared-2026-01-abcdef"),
+    ("SHARED_KEY_2026_07", "only-for-this-test-shared-2026-07-abcdef"),
     ("SESSION_SECRET", "only-for-this-test-0123456789abcdef"),
     ("PORTIVE_API_KEY", "PRTV_onlyForTest_0123456789abcdef"),
 ];

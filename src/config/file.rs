@@ -11,6 +11,7 @@ use super::log::Log;
 use super::revocations::Revocations;
 use super::server::Server;
 use super::server_table::ServerTable;
+use super::shared::{self, Shared};
 use super::warnings;
 use crate::base::secret::Secrets;
 use crate::document::{At, Node, Problem, Problems, Table, Value};
@@ -22,6 +23,8 @@ pub struct Config {
     pub server: Server,
     pub log: Log,
     pub revocations: Revocations,
+    /// What replicas share.
+    pub shared: Option<Shared>,
     pub edge: Edge,
     pub policy: Policy,
     /// Unsafe things that the file allows.
@@ -60,6 +63,10 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
     let table = ServerTable::from_node(top.take("server"));
     let log = Log::from_node(top.take("log"));
     let revocations = Revocations::from_node(top.take("revocations"));
+    let shared = top.take("shared").map(|at| Shared::from_node(&at));
+    if shared.is_none() {
+        shared::check_unshared(&top);
+    }
     if log.as_ref().is_some_and(|log| log.audit.is_none()) {
         check_audit(&top);
     }
@@ -81,6 +88,7 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
         server,
         log: log?,
         revocations: revocations?,
+        shared: shared.map_or(Some(None), |shared| shared.map(Some))?,
         edge,
         policy: policy?,
         warnings: Vec::new(),

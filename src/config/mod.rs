@@ -6,8 +6,10 @@ mod file;
 mod listen;
 mod log;
 mod revocations;
+mod route_warnings;
 mod server;
 mod server_table;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod warnings;
@@ -19,3 +21,4 @@ pub use log::Format;
 pub(crate) use log::{AuditDestination, Log, UserField};
 pub(crate) use revocations::{EndStreams, Revocations};
 pub(crate) use server::Server;
+pub(crate) use shared::Shared;

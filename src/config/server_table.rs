@@ -11,7 +11,8 @@ use crate::document::{At, FromNode, OneOrMany, Table, Value, Wait};
 use crate::edge::{Alpn, Edge, ListenerTls, PerAddress, Trusted};
 use crate::policy::PublicOrigins;
 use crate::request::hosts::Hosts;
-use crate::request::view::{Limits, MinRate};
+use crate::request::min_rate::MinRate;
+use crate::request::view::Limits;
 
 /// The `[server]` table; a reload may change all but `server`.
 #[derive(Default)]
@@ -105,8 +106,9 @@ impl Server {
         }
         set(&mut limits.uri, table.get::<Size>("max_uri").map(|size| size.0));
         set(&mut limits.token_body, table.get::<Size>("max_token_body").map(|size| size.0));
-        set(&mut limits.min_body_rate, table.take("min_body_rate").and_then(|at| read_rate(&at)));
         set(&mut limits.body_timeout, table.get::<Wait>("body_timeout").map(|wait| wait.0));
+        limits.min_body_rate = Some(MinRate::default_with(limits.body_timeout));
+        set(&mut limits.min_body_rate, table.take("min_body_rate").and_then(|at| read_rate(&at)));
         limits
     }
 

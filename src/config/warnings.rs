@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
+use super::route_warnings;
 use crate::base::host::is_loopback;
 use crate::base::secret::{Secret, Secrets};
 use crate::base::store_url::StoreUrl;
@@ -32,6 +33,7 @@ pub(super) fn note(top: &At<'_>) {
     for upstream in upstreams(top) {
         note_upstream(top, &upstream);
     }
+    route_warnings::note(&top.find(&["route"]).map(|at| at.items()).unwrap_or_default());
     note_addresses(top, "");
     note_secret_files(top, "");
 }

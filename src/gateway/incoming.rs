@@ -87,8 +87,8 @@ impl Incoming {
             limits: self.policy.limits,
         })?;
         // The only coding that has been admitted.
-        if let (Some(raw), Some(connection)) = (&raw, Connection::of(session.digest()))
-            && head.headers.contains_key(header::TRANSFER_ENCODING)
+        if normalised.is_chunked
+            && let (Some(raw), Some(connection)) = (&raw, Connection::of(session.digest()))
             && !connection.body_is_chunked(raw.len())
         {
             return Err(MALFORMED_BODY);

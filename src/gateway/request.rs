@@ -134,7 +134,7 @@ impl Decided<'_> {
             }
             Decision::Issue { token, identity } => match (body, query) {
                 (Err(refusal), _) => Err(refusal),
-                (Ok(_), _) if is_head => head(incoming, record, token, &identity),
+                (Ok(_), _) if is_head => head(incoming, record, token, &identity).await,
                 (Ok(_), None) => Err(Refusal::Unavailable),
                 (Ok(body), Some(query)) => {
                     issue(incoming, who, record, (token, &identity), query, &body).await
@@ -172,7 +172,7 @@ async fn issue(
 ) -> Result<Reply, Refusal> {
     let state = &incoming.state;
     let request = state.issuer.read(route, query, identity, body).await?;
-    let admitted = admit_token(state, route, identity, incoming.now)?;
+    let admitted = admit_token(state, route, identity, incoming.now).await?;
     let issued = state.issuer.token(route, &request).await?;
     incoming.audit_issued(who, route, &issued, TokenPlace::Endpoint).await?;
     record.end(Outcome::Issued, issued.origin.as_str());
@@ -186,13 +186,13 @@ async fn issue(
 }
 
 /// HEAD: as GET, without a body and without minting.
-fn head(
+async fn head(
     incoming: &Incoming,
     record: &mut Record,
     route: &TokenRoute,
     identity: &Identity,
 ) -> Result<Reply, Refusal> {
-    let admitted = admit_token(&incoming.state, route, identity, incoming.now)?;
+    let admitted = admit_token(&incoming.state, route, identity, incoming.now).await?;
     record.outcome = Outcome::Answered;
     let mut reply = Reply::new(StatusCode::OK, route.minter.content_type(), Bytes::new());
     push_limit(&mut reply, route, admitted.as_ref());
@@ -200,15 +200,14 @@ fn head(
 }
 
 /// Takes one from the user's allowance, if the token has a limit.
-fn admit_token(
+async fn admit_token(
     state: &State,
     route: &TokenRoute,
     identity: &Identity,
     now: Now,
 ) -> Result<Option<Admitted>, Refusal> {
     let Some(limit) = &route.limit else { return Ok(None) };
-    let admitted = state.issuer.admit(&route.label, limit, identity.mark(), now);
-    admitted.map(Some).map_err(|exceeded| Refusal::too_many(limit, &exceeded))
+    state.issuer.admit(&route.label, limit, identity.mark(), now).await.map(Some)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod header;
 mod html_placeholder;
 mod identity;
 mod key_uses;
+mod limit;
 mod public_origins;
 mod route;
 mod route_set;

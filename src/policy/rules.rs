@@ -13,7 +13,7 @@ use super::key_uses;
 use super::public_origins::PublicOrigins;
 use super::route::{self, Route};
 use super::session::{self, SessionSource};
-use super::token::{self, TokenRoute, WebOrigin, read_presets, read_tokens};
+use super::token::{self, TokenRoute, read_presets, read_tokens};
 use super::upstream;
 use super::vendor_api::VendorApi;
 use crate::document::Table;
@@ -27,9 +27,9 @@ use crate::request::path::PathPattern;
 use crate::request::rules::{Asked, Home, Met, Rules, Unfit};
 use crate::request::view::{Limits, RequestView};
 use crate::session::{Accepted, Cookies, Credential, HeaderPlace, OwnedCookies};
-use crate::upstream::Upstream;
+use crate::upstream::{Prefixes, Upstream};
 
-/// What `[server]` and `[auth]` say about requests, as opposed to connections.
+/// The parts of `[server]` and `[auth]` that concern requests, as opposed to connections.
 #[derive(Default)]
 pub(crate) struct RequestSettings {
     pub(crate) trusted: Trusted,
@@ -61,6 +61,8 @@ pub struct Policy {
     pub upstreams: Vec<Arc<Upstream>>,
     /// The upstreams that are vendor APIs.
     vendor_apis: Vec<Arc<VendorApi>>,
+    /// What apps put in front of their paths, each once.
+    prefixes: Vec<Prefixes>,
     pub discovery: Discovery,
     pub limits: Limits,
 }
@@ -142,6 +144,12 @@ impl Policy {
         let routes = routes.into_iter().map(|route| Rule::Route(Arc::new(route))).collect();
         let sources = sources?;
         session::check_trusted(top, &sources, &trusted);
+        let mut prefixes = vec![Prefixes::default()];
+        for upstream in upstreams.iter().flatten() {
+            if !prefixes.contains(&upstream.prefixes) {
+                prefixes.push(upstream.prefixes.clone());
+            }
+        }
         Some(Self {
             challenge: session::challenge(&sources),
             sources,
@@ -157,6 +165,7 @@ impl Policy {
             front,
             upstreams: upstreams?,
             vendor_apis,
+            prefixes,
             discovery,
             limits,
         })
@@ -216,6 +225,12 @@ impl Policy {
         self.own.iter().find(|rule| rule.pattern().fits(path.as_bytes()))
     }
 
+    /// Whether the app ends a session of this source when it answers the request.
+    pub(crate) fn signs_out(&self, source: &SessionSource, view: &RequestView<'_>) -> bool {
+        let asked = Asked { method: view.method, path: view.path, query: view.query };
+        source.ends_at(&asked, &self.prefixes)
+    }
+
     /// The routes that a request must meet if it is sent with `method`.
     pub(crate) fn met(
         &self,
@@ -254,6 +269,12 @@ impl Rule {
         }
     }
 
+    /// Whether tokens may be minted for what the app gets or answers.
+    pub(crate) fn has_tokens(&self) -> bool {
+        let route = self.route();
+        route.is_some_and(|route| !route.set_headers.is_empty() || !route.placeholders.is_empty())
+    }
+
     /// The rule's label in logs and metrics: a name of the file, never a path
     /// the client chose.
     pub(crate) fn label(&self) -> &Arc<str> {
@@ -261,14 +282,6 @@ impl Rule {
             Self::Published(_, _, label) => label,
             Self::Route(route) => &route.label,
             Self::Token(token, _) => &token.label,
-        }
-    }
-
-    /// The allowed origin a token is asked for from, if it is another site's.
-    pub(crate) fn origin(&self, origin: &[u8]) -> Option<&WebOrigin> {
-        match self {
-            Self::Published(..) | Self::Route(_) => None,
-            Self::Token(token, _) => token.origin(origin),
         }
     }
 }

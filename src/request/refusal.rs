@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::code::Code;
 use crate::base::units::whole_seconds;
-use crate::limit::{Exceeded, Limit};
+use crate::limit::{Denied, Exceeded, Limit};
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub enum Refusal {
         left: HeaderValue,
     },
     Unavailable,
+    /// The limit cannot be checked, and its settings say to refuse then.
+    Uncounted,
     /// A question about a request, from an address that may not ask.
     Untrusted,
     UpstreamFailed,
@@ -146,6 +148,11 @@ impl Refusal {
                 Code::Unavailable,
                 "something this answer depends on is not available",
             ),
+            Self::Uncounted => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Code::Unavailable,
+                "the limit cannot be checked now; wait as long as Retry-After says",
+            ),
             Self::Untrusted => (
                 StatusCode::FORBIDDEN,
                 Code::NotAllowed,
@@ -164,6 +171,14 @@ impl Refusal {
             retry_after: exceeded.retry_after,
             policy: limit.policy_header().clone(),
             left: exceeded.header(limit),
+        }
+    }
+
+    /// The request is not admitted by a limit.
+    pub(crate) fn denied(limit: &Limit, denied: &Denied) -> Self {
+        match denied {
+            Denied::Exceeded(exceeded) => Self::too_many(limit, exceeded),
+            Denied::Uncounted => Self::Uncounted,
         }
     }
 
@@ -193,7 +208,7 @@ impl Refusal {
             Self::Busy(retry_after) => {
                 reply.push(header::RETRY_AFTER, &whole_seconds(*retry_after).max(1).to_string());
             }
-            Self::Full => reply.push(header::RETRY_AFTER, "1"),
+            Self::Full | Self::Uncounted => reply.push(header::RETRY_AFTER, "1"),
             Self::MethodNotAllowed(allow) => reply.push(header::ALLOW, allow),
             Self::TooMany { retry_after, policy, left } => {
                 reply.push(header::RETRY_AFTER, &whole_seconds(*retry_after).max(1).to_string());
@@ -314,7 +329,8 @@ mod tests {
                 Refusal::TooLarge(Part::Headers) => Refusal::TooLarge(Part::Target),
                 Refusal::TooLarge(Part::Target) => too_many(Duration::from_millis(1_200)),
                 Refusal::TooMany { .. } => Refusal::Unavailable,
-                Refusal::Unavailable => Refusal::Untrusted,
+                Refusal::Unavailable => Refusal::Uncounted,
+                Refusal::Uncounted => Refusal::Untrusted,
                 Refusal::Untrusted => Refusal::UpstreamFailed,
                 Refusal::UpstreamFailed => return None,
             })

@@ -28,6 +28,9 @@ use crate::state::State;
 /// How long a successor waits for keys and stores before it serves.
 const COMPLETE_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a start waits for what other replicas have revoked.
+const HEARD_WITHIN: Duration = Duration::from_secs(3);
+
 /// Most octets of one HTTP/2 upload buffered for an app that does not read; also the
 /// most a client sends within one round trip.
 const STREAM_WINDOW: u32 = 1024 * 1024;
@@ -80,6 +83,7 @@ pub fn serve(
     }
     resolver::keep_resolved(state);
     state.watch_keys();
+    state.wait_until_heard(HEARD_WITHIN);
     if let Some(predecessor) = &mut listeners.predecessor {
         predecessor.inherit(state);
         // The predecessor still serves, so there is time.

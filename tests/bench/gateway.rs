@@ -44,7 +44,7 @@ use process::Process;
 
 #[cfg(all(feature = "bench-mimalloc", not(feature = "count-allocations")))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 #[cfg(feature = "count-allocations")]
 #[global_allocator]

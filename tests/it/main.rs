@@ -38,6 +38,7 @@ mod framing;
 mod heads;
 mod http2;
 mod id_flood;
+mod init;
 mod issuer;
 mod jwks;
 mod jwt_abuse;

@@ -11,7 +11,7 @@ use super::{folder, run};
 
 const PAGE: &str = "deploy/guides/reference.md";
 /// The tables by their markers on the page, and where the schema describes them.
-const TABLES: [(&str, &str); 10] = [
+const TABLES: [(&str, &str); 11] = [
     ("server", "server"),
     ("auth", "auth"),
     ("upstream", "upstream"),
@@ -19,6 +19,7 @@ const TABLES: [(&str, &str); 10] = [
     ("members", "members"),
     ("route", "route"),
     ("identity", "identity"),
+    ("shared", "shared"),
     ("revocations", "revocations"),
     ("log", "log"),
     ("session", "session"),

@@ -228,6 +228,7 @@ impl Gateway {
     pub(crate) fn reload(&self, setup: &Setup) {
         let config = read(&setup.text());
         self.live.replace_edge(config.edge);
+        self.live.share(config.shared);
         self.live.replace(config.policy);
     }
 
