@@ -118,7 +118,8 @@ fn who_asked_for_a_change_is_logged_and_the_token_is_not() {
     };
     assert!(ask("").starts_with("HTTP/1.1 200 "));
     assert!(ask("Authorization: Bearer wrong-canary\r\n").starts_with("HTTP/1.1 401 "));
-    eventually("the log", || process.errors().contains("user's sessions revoked"));
+    let lines = ["user's sessions revoked", "a change was refused"];
+    eventually("the log", || lines.iter().all(|line| process.errors().contains(line)));
     let said = process.errors();
     let uid = said.lines().find(|line| line.contains("user's sessions revoked")).unwrap();
     assert!(uid.contains("\"asker\":\"unix uid "), "{uid}");
