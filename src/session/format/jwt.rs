@@ -83,7 +83,6 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let (carrier, places) = carried?;
     let (keys, algorithms) = keys?;
     let shared = keys.clone();
-    let (carrier, places) = carried?;
     let verifier = Jwt { carrier, purpose, keys, algorithms, types, expected, expiry };
     let compiled = Compiled::in_places(places, verifier);
     Some(compiled.with_user_id("/sub").with_keys(Some(shared)))
