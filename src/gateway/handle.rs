@@ -3,14 +3,40 @@
 
 use pingora::prelude::{Result, Session};
 
+use super::auth;
+use super::auth_grpc;
 use super::context::Ctx;
+use super::forward;
+use super::purpose::{Asks, Purpose};
 use super::reply::{self, Body};
 use super::request::{self, Handled};
 use crate::observe::{ConnectionEvent, Event, LatePart};
+use crate::policy::Policy;
 use crate::request::refusal::Refusal;
 
+/// What a connection is for, until its upstream is known.
+pub(super) fn purpose_of(asks: Asks, session: &mut Session, policy: &Policy) -> Purpose {
+    match asks {
+        Asks::Client => forward::purpose_of(session, policy),
+        Asks::Front => auth::purpose_of(session),
+    }
+}
+
+/// Handles a request, or another proxy's question; `None` if it has been answered.
+pub(super) async fn receive(
+    asks: Asks,
+    session: &mut Session,
+    ctx: &mut Ctx,
+) -> Result<Option<Handled>> {
+    match asks {
+        Asks::Client => admit(session, ctx).await.map(Some),
+        Asks::Front if auth_grpc::serve(session, ctx).await? => Ok(None),
+        Asks::Front => Ok(Some(Handled::Reply(auth::answer(session, ctx).await))),
+    }
+}
+
 /// Admits a client's request and handles it.
-pub(super) async fn admit(session: &mut Session, ctx: &mut Ctx) -> Result<Handled> {
+async fn admit(session: &mut Session, ctx: &mut Ctx) -> Result<Handled> {
     match ctx.incoming.admit(session) {
         Ok(()) if reply::announces_nothing(session) => {
             match reply::read_nothing(session, &ctx.incoming.policy.limits).await? {

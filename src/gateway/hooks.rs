@@ -15,8 +15,6 @@ use pingora::{ErrorSource, ErrorType};
 
 use super::app_answer;
 use super::app_deadline::AppDeadline;
-use super::auth;
-use super::auth_grpc;
 use super::connection::Connection;
 use super::context::Ctx;
 use super::forward;
@@ -66,10 +64,7 @@ impl ProxyHttp for Gateway {
         if let Some(connection) = Connection::of(session.digest()) {
             connection.head_has_arrived();
         }
-        ctx.incoming.purpose = match self.asks {
-            Asks::Client => forward::purpose_of(session, &ctx.incoming.policy),
-            Asks::Front => auth::purpose_of(session),
-        };
+        ctx.incoming.purpose = handle::purpose_of(self.asks, session, &ctx.incoming.policy);
         let body_timeout = ctx.incoming.policy.limits.body_timeout;
         session.set_write_timeout(Some(body_timeout));
         session.set_read_timeout(Some(body_timeout));
@@ -80,10 +75,8 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Ctx>) -> Result<bool> {
-        let handled = match self.asks {
-            Asks::Client => handle::admit(session, ctx).await?,
-            Asks::Front if auth_grpc::serve(session, ctx).await? => return Ok(true),
-            Asks::Front => Handled::Reply(auth::answer(session, ctx).await),
+        let Some(handled) = handle::receive(self.asks, session, ctx).await? else {
+            return Ok(true);
         };
         match handled {
             Handled::Forward(forwarding) => {
