@@ -260,7 +260,7 @@ fn example_key(value: &Value) -> &str {
 #[test]
 fn presets_can_be_listed_and_printed() {
     let names: Vec<_> = Presets::builtin().names().collect();
-    assert_eq!(names.len(), 56);
+    assert_eq!(names.len(), 94);
     for name in names {
         let text = Presets::text(name).unwrap();
         assert!(text.starts_with(&format!("[{name}]\nkind = ")), "{text}");
