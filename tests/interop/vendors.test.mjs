@@ -11,6 +11,7 @@ import { Python } from "./vendors/python.mjs";
 import { rows as documented } from "./vendors/rows/documented.mjs";
 import { rows as asked } from "./vendors/rows/exchange.mjs";
 import { rows as twins } from "./vendors/rows/issuers.mjs";
+import { rows as formats } from "./vendors/rows/formats.mjs";
 import { rows as embeds } from "./vendors/rows/embed.mjs";
 import { rows as known } from "./vendors/rows/jwt.mjs";
 import { rows as signed } from "./vendors/rows/signature.mjs";
@@ -18,7 +19,7 @@ import { rows as stored } from "./vendors/rows/storage.mjs";
 
 const exchanges = { ...asked, ...documented, ...twins };
 const jwts = { ...known, ...embeds };
-const signatures = { ...signed, ...stored };
+const signatures = { ...signed, ...stored, ...formats };
 
 let app, gateway, issuer, python, cookie;
 
