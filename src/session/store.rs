@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::codec::{bytes, time};
 use crate::base::secret::Secret;
 use crate::base::store_url::{BadStoreUrl, StoreUrl};
+use crate::document::shown;
 use crate::session::identity::Identity;
 use crate::session::rejected::{Reason, Rejected};
 
@@ -55,6 +56,9 @@ pub enum StoreAnswer {
     Redis { value: Vec<u8>, seconds_left: Option<u64> },
     Row(Row),
 }
+
+/// Most columns named in a message.
+const MAX_NAMES: usize = 12;
 
 /// The columns of a row by name.
 #[derive(Clone, Debug, Default)]
@@ -105,6 +109,21 @@ pub struct StoreSettings {
     pub cache_seconds: u64,
     /// Longest wait for the store.
     pub timeout: Duration,
+    /// The time zone of times without one.
+    pub naive_times: NaiveTimes,
+}
+
+/// The time zone in which the app writes a `timestamp` without one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum NaiveTimes {
+    /// That of the app's connection, which the database sets: the app lets the database
+    /// convert (connect-pg-simple).
+    OfDatabase,
+    /// What libraries write that convert themselves (Drizzle, Prisma).
+    #[default]
+    Utc,
+    /// By its name; the app's connection sets one of its own.
+    Zone(String),
 }
 
 impl StoreSettings {
@@ -122,6 +141,10 @@ impl StoreSettings {
         };
         if let Some(url) = &self.url {
             fits(url, self.engine)?;
+            let is_postgres = url.text().is_some_and(|url| url.starts_with("postgres"));
+            if matches!(self.naive_times, NaiveTimes::Zone(_)) && !is_postgres {
+                return Err(BadStoreUrl("it is not that of PostgreSQL, which `time_zone` needs"));
+            }
         }
         self.database.as_ref().map_or(Ok(()), |database| fits(database, Engine::Sql))
     }
@@ -198,13 +221,21 @@ pub(super) fn mismatch() -> Rejected {
 impl Row {
     pub(super) fn get(&self, column: &str) -> Result<&Cell, Rejected> {
         let cell = self.0.iter().find(|(name, _)| name == column).map(|(_, cell)| cell);
-        cell.ok_or_else(|| Rejected::malformed(format!("the row has no column `{column}`")))
+        cell.ok_or_else(|| {
+            let names: Vec<_> =
+                self.0.iter().take(MAX_NAMES).map(|(name, _)| shown(name)).collect();
+            let names = names.join(", ");
+            Rejected::malformed(format!("the row has no column `{column}`; it has {names}"))
+        })
     }
 
     /// The time in a column that must hold one.
     pub(super) fn time(&self, column: &str) -> Result<u64, Rejected> {
         let time = self.get(column)?.time();
-        time.ok_or_else(|| Rejected::malformed(format!("column `{column}` holds no time")))
+        time.ok_or_else(|| {
+            let detail = format!("column `{column}` holds no time; name the one that does");
+            Rejected::malformed(detail)
+        })
     }
 
     /// The row as a session: columns by name.
@@ -234,17 +265,12 @@ impl Cell {
     /// Unix seconds. Integers too large for seconds are JavaScript's
     /// milliseconds.
     fn time(&self) -> Option<u64> {
-        const MILLISECONDS: u64 = 100_000_000_000;
-        let whole = match self {
-            Self::Time(seconds) => return Some(*seconds),
-            Self::Integer(number) => u64::try_from(*number).ok()?,
-            Self::Text(text) => match text.parse::<u64>() {
-                Ok(number) => number,
-                Err(_) => return time::parse(text),
-            },
-            Self::Bytes(_) | Self::Null => return None,
-        };
-        Some(if whole >= MILLISECONDS { whole / 1000 } else { whole })
+        match self {
+            Self::Time(seconds) => Some(*seconds),
+            Self::Integer(number) => Some(time::from_number(u64::try_from(*number).ok()?)),
+            Self::Text(text) => time::from_text(text),
+            Self::Bytes(_) | Self::Null => None,
+        }
     }
 
     fn into_json(self) -> Value {

@@ -18,6 +18,7 @@ mod h3_session;
 mod introspect;
 mod iron_session;
 mod jwt;
+mod jwt_advice;
 mod kind;
 mod koa_session;
 mod laravel;
