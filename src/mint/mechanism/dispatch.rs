@@ -140,8 +140,9 @@ impl Mechanism {
     pub(in crate::mint) fn is_costly(&self) -> bool {
         match self {
             Self::Exchange(_) => true,
-            Self::Hmac(_) => false,
+            Self::Hmac(hmac) => hmac.signs_with_rsa(),
             Self::Jwt(jwt) => jwt.signs_with_rsa(),
+            Self::Agora(_) | Self::S3(_) | Self::UserSig(_) | Self::Zego(_) => false,
         }
     }
 
