@@ -37,6 +37,7 @@ mod forward_auth;
 mod framing;
 mod heads;
 mod http2;
+mod http2_malformed;
 mod id_flood;
 mod init;
 mod issuer;
