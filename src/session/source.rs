@@ -14,7 +14,8 @@ use super::rejected::{Reason, Rejected};
 use super::required_claims::Claims;
 use super::settings::Settings;
 use super::source_user::{read_user_id, read_user_prefix};
-use super::store::{Check, Question, StoreAnswer, StoreSettings};
+use super::store::{Check, Question, StoreAnswer};
+use super::store_settings::StoreSettings;
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::document::Table;
@@ -130,8 +131,14 @@ impl SessionReader {
             let detail = format!("the stored session is larger than {MAX_STORED} bytes");
             return Err(Rejected::new(Reason::Oversized, detail));
         }
+        let ends = match (&answer, self.store()) {
+            (StoreAnswer::Row(row), Some(store)) if question.is_first() => {
+                store.rules.check(row)?
+            }
+            _ => question.ends,
+        };
         let opened = self.compiled.verifier.answered(question, answer, now)?;
-        self.known(opened, now)
+        self.known(opened.ending(ends), now)
     }
 
     /// The user the cookies named just before their session `ended`.
