@@ -77,9 +77,24 @@ pub(crate) fn plan<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>,
         }
         Some(Rule::Published(..)) => Plan::Refuse(Refusal::MethodNotAllowed("GET, HEAD".into())),
         Some(Rule::Token(token, _)) => plan_token(policy, token, view),
-        Some(Rule::Route(_)) | None => return plan_forward(policy, view),
+        Some(Rule::Route(_)) | None if policy.forwards() => return plan_forward(policy, view),
+        Some(Rule::Route(_)) | None => Plan::Refuse(Refusal::NotFound),
     };
     (plan, own)
+}
+
+/// As `plan`, for a request that another proxy asks about. It forwards tokens' paths to the
+/// gateway and everything else to the app; to the rules, all of them are pages.
+pub(crate) fn plan_question<'p>(
+    policy: &'p Policy,
+    view: &RequestView<'_>,
+) -> (Plan<'p>, Option<&'p Rule>) {
+    let (plan, rule) = plan_forward(policy, view);
+    match plan {
+        // What the app answers to a preflight cannot be kept to its head from here.
+        Plan::Forward(routes) if routes.hides_body() => (Plan::Refuse(Refusal::NotSignedIn), rule),
+        plan => (plan, rule),
+    }
 }
 
 fn plan_forward<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Option<&'p Rule>) {
@@ -95,12 +110,12 @@ fn plan_forward<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Op
     };
     let intent = match preflight {
         Some(_) => Intent::Preflight,
-        None if view.is_prefetch() => Intent::Prefetch,
+        None if met.all().any(Rule::has_tokens) && view.is_prefetch() => Intent::Prefetch,
         None => Intent::Answer,
     };
     let (rule, routes) = (met.all().next(), RouteSet::new(&met, intent));
     // Another site must not spend the key on behalf of a user signed in here.
-    if routes.vendor_api().is_some() && is_from_elsewhere(view, &[]) {
+    if routes.vendor_api().is_some() && is_from_elsewhere(policy, view, &[]) {
         return (from_elsewhere(policy, Plan::Forward(routes), view), rule);
     }
     (Plan::Forward(routes), rule)
@@ -136,7 +151,8 @@ fn plan_token<'p>(
     let preflight = view.method == Method::OPTIONS
         && view.header(&header::ACCESS_CONTROL_REQUEST_METHOD).is_some();
     if preflight {
-        let origin = view.origin().and_then(|origin| token.origin(origin));
+        let listed = |origin| token.origin(origin).or_else(|| policy.public_origins.find(origin));
+        let origin = view.origin().and_then(listed);
         return origin.map_or(Plan::Refuse(Refusal::CrossSite), |origin| {
             Plan::Answer(preflight_reply(token, origin, view))
         });
@@ -144,7 +160,7 @@ fn plan_token<'p>(
     if !token.answers(view.method) {
         return Plan::Refuse(Refusal::MethodNotAllowed(token.allow.clone()));
     }
-    if is_from_elsewhere(view, &token.origins) {
+    if is_from_elsewhere(policy, view, &token.origins) {
         return from_elsewhere(policy, Plan::Issue(token), view);
     }
     Plan::Issue(token)
@@ -153,19 +169,40 @@ fn plan_token<'p>(
 /// Whether the request comes from a site that is neither ours nor allowed. `Origin`
 /// decides where browsers send it; Fetch metadata covers the rest (plain GETs, old
 /// forms).
-fn is_from_elsewhere(view: &RequestView<'_>, allowed: &[WebOrigin]) -> bool {
+pub(crate) fn is_from_elsewhere(
+    policy: &Policy,
+    view: &RequestView<'_>,
+    allowed: &[WebOrigin],
+) -> bool {
     // Browsers send neither twice; the second could contradict the first.
     if view.is_repeated(&header::ORIGIN) || view.is_repeated(&SEC_FETCH_SITE) {
         return true;
     }
-    let origin = view.header(&header::ORIGIN);
-    if origin.is_some_and(|origin| allowed.iter().any(|allowed| allowed.is(origin))) {
+    let (origin, own) = (view.header(&header::ORIGIN), &policy.public_origins);
+    let is_listed =
+        |origin| own.find(origin).is_some() || allowed.iter().any(|allowed| allowed.is(origin));
+    if origin.is_some_and(is_listed) {
         return false;
     }
-    let foreign_origin = origin.is_some_and(|origin| !is_own(origin, view));
+    let foreign_origin = origin.is_some_and(|origin| !own.is_empty() || !is_own(origin, view));
     let foreign_fetch =
         view.header(&SEC_FETCH_SITE).is_some_and(|site| site != b"same-origin" && site != b"none");
     foreign_origin || foreign_fetch
+}
+
+/// The origin of another host that may read the answer: one that the token lists, or the
+/// app's own if its page has asked the gateway's host directly.
+pub(crate) fn reader<'p>(
+    policy: &'p Policy,
+    rule: Option<&'p Rule>,
+    view: &RequestView<'_>,
+) -> Option<&'p WebOrigin> {
+    let Some(Rule::Token(token, _)) = rule else { return None };
+    let origin = view.origin()?;
+    let site = view.header(&SEC_FETCH_SITE);
+    let asks_directly = site.is_some_and(|site| site == b"same-site" || site == b"cross-site");
+    let own = || policy.public_origins.find(origin).filter(|_| asks_directly);
+    token.origin(origin).or_else(own)
 }
 
 /// Whether an origin names the host the request was sent to. Behind a TLS terminator

@@ -10,6 +10,7 @@
 //!    │
 //! gateway/hooks                     where the framework calls in
 //!    ├─ request/view: admit         refuse what is malformed                  (pure)
+//!    ├─ gateway/auth                another proxy asks about a request: the same steps, answered
 //!    ├─ gateway/request: handle     the steps below, with one policy and one clock reading
 //!    │    ├─ decide: plan           which rule, method, where from            (pure)
 //!    │    ├─ identify/identifier    whose session: remembered, or verified

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
+use allocator::Allocator;
 
 /// A request is many small allocations, which cost the system's allocator more
 /// instructions; `cargo bench` compares with servers that use either.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     portcullis::main()

@@ -13,14 +13,17 @@ use arc_swap::ArcSwap;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::base::clock::{Clock, Now};
-use crate::config::{Config, EndStreams};
+use crate::base::lock::Lock;
+use crate::config::{Config, EndStreams, Shared};
 use crate::edge::{Certificate, ConnectionCounts, Edge};
 use crate::identify::{CurrentPolicy, Identifier};
-use crate::issue::Issuer;
+use crate::issue::{Issuer, SharedTokens};
+use crate::limit::SharedLimits;
 use crate::mint::identity_assertion::Assertions;
 use crate::mint::well_known::Retired;
 use crate::observe::{AccessLog, AuditLog, Gauges, ServerGauge, Telemetry};
 use crate::outbound::Outbound;
+use crate::outbound::redis::{SharedStore, StoreCounts};
 use crate::policy::Policy;
 use crate::upstream::{Endpoint, Pools, Upstream};
 
@@ -40,10 +43,11 @@ pub struct State {
     pub outbound: Outbound,
     /// Published keys that are no longer in the settings.
     pub retired: Retired,
-    /// Longest time an idle client connection is kept, in seconds.
-    pub idle_seconds: u64,
     /// Which open tunnels and streams end with their session.
     pub end_streams: EndStreams,
+    /// What replicas share, with its settings.
+    shared: Lock<Option<(Shared, Arc<SharedStore>)>>,
+    shared_counts: Arc<StoreCounts>,
     ready: AtomicBool,
     in_flight: AtomicUsize,
     background: Background,
@@ -51,13 +55,13 @@ pub struct State {
 
 impl State {
     pub fn new(config: Config, clock: Clock, access: AccessLog, audit: AuditLog) -> Self {
-        let Config { server, log, revocations, edge, policy, warnings: _ } = config;
+        let Config { server: _, log, revocations, shared, edge, policy, warnings: _ } = config;
         let background = Background::start();
         let runtime = background.handle();
         let telemetry = Arc::new(Telemetry::new(access, audit, log.user));
         let outbound = Outbound::new(runtime.clone());
         let caller = Box::new(outbound.clone());
-        Self {
+        let state = Self {
             policy: ArcSwap::from_pointee(policy),
             edge: ArcSwap::from_pointee(edge),
             pools: Pools::default(),
@@ -70,11 +74,41 @@ impl State {
             outbound,
             retired: Retired::default(),
             end_streams: revocations.end_streams,
-            idle_seconds: server.idle_timeout.as_secs().max(1),
             ready: AtomicBool::new(true),
+            shared: Lock::new(None),
+            shared_counts: Arc::default(),
             in_flight: AtomicUsize::new(0),
             background,
+        };
+        state.share(shared);
+        state
+    }
+
+    /// Shares what replicas share as these settings say, or nothing. Counters here stay,
+    /// so neither way hands out a fresh allowance.
+    pub fn share(&self, settings: Option<Shared>) {
+        let mut shared = self.shared.lock();
+        if shared.as_ref().map(|(before, _)| before) == settings.as_ref() {
+            return;
         }
+        *shared = settings.map(|settings| {
+            let runtime = self.background.handle();
+            let Shared { url, prefix, timeout, .. } = &settings;
+            let counts = self.shared_counts.clone();
+            let store = SharedStore::start(url.clone(), prefix, *timeout, counts, &runtime);
+            (settings, store)
+        });
+        let limits = shared
+            .as_ref()
+            .map(|(settings, store)| SharedLimits::new(store.clone(), settings.on_error));
+        self.issuer.share_limits(limits);
+        let tokens = shared.as_ref().filter(|(settings, _)| settings.tokens);
+        let tokens =
+            tokens.map(|(settings, store)| SharedTokens::new(store.clone(), &settings.keys));
+        self.issuer.share_tokens(tokens);
+        let runtime = self.background.handle();
+        let over = shared.as_ref().map(|(_, store)| (store, self.clock.clone(), &runtime));
+        self.identifier.revoked.share(over);
     }
 
     /// Begins to fetch published keys. Nothing waits for them: `/readyz` says what is
@@ -108,6 +142,15 @@ impl State {
         let within = async { tokio::time::timeout(limit, complete).await };
         if self.background.handle().block_on(within).is_err() {
             tracing::warn!("serving although something is missing; /readyz says what");
+        }
+    }
+
+    /// Blocks until what other replicas have revoked is known here, at most for `limit`.
+    pub fn wait_until_heard(&self, limit: Duration) {
+        let heard = self.identifier.revoked.is_heard();
+        let within = async { tokio::time::timeout(limit, heard).await };
+        if self.background.handle().block_on(within).is_err() {
+            tracing::warn!("serving before the shared store has told what is revoked");
         }
     }
 
@@ -162,6 +205,7 @@ impl State {
             unkept_revocations: self.identifier.revoked.unkept(),
             questions_held_back: self.identifier.held_back(),
             audit_failures: self.telemetry.audit_failures(),
+            shared: self.shared.lock().as_ref().map(|(_, store)| store.numbers()),
             servers: servers(&policy, &self.pools, now),
         })
     }

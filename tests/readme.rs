@@ -38,15 +38,31 @@ mod security;
 
 /// Pages whose TOML blocks are parts of a file, which their own tests complete.
 const PARTS: [&str; 3] = [frameworks::PAGE, gallery::PAGE, gates::PAGE];
-const SECRETS: [(&str, &str); 8] = [
+const SECRETS: [(&str, &str); 10] = [
     ("ASSERTION_KEY", "only-for-this-test-and-nothing-else-0123456789"),
     ("OPENAI_API_KEY", "sk-only-for-this-test"),
     ("CONVEX_KEY_2026_01", include_str!("fixtures/tokens/keys/rsa-pkcs8.pem")),
     ("CONVEX_KEY_2026_07", include_str!("fixtures/tokens/keys/ec-p256-pkcs8.pem")),
     ("NEXTAUTH_SECRET", "only-for-this-test-0123456789abcdef"),
     ("REDIS_URL", "redis://127.0.0.1:1"),
+    ("SHARED_KEY_2026_01", "only-for-this-test-shared-2026-01-abcdef"),
+    ("SHARED_KEY_2026_07", "only-for-this-test-shared-2026-07-abcdef"),
     ("SESSION_SECRET", "only-for-this-test-0123456789abcdef"),
     ("PORTIVE_API_KEY", "PRTV_onlyForTest_0123456789abcdef"),
+];
+
+/// Lines of other programs: `tests/interop/fronts.test.mjs` and `rewrites.test.mjs` run them, or put their
+/// questions to the gateway.
+const FRONTS: [(&str, &str); 9] = [
+    ("caddy", "caddyfile"),
+    ("envoy", "yaml"),
+    ("haproxy", "haproxy"),
+    ("ingress-nginx", "yaml"),
+    ("nginx", "nginx"),
+    ("rewrites", "js"),
+    ("rewrites", "json"),
+    ("rewrites", "text"),
+    ("traefik", "yaml"),
 ];
 
 /// Commands shown, each of which a test below runs; `tests/run` runs all tests.
@@ -163,6 +179,9 @@ fn every_block_is_known_here() {
                 .any(|(page, start)| block.page == *page && block.text.starts_with(start)),
             _ => false,
         };
+        let page = block.page.strip_prefix("deploy/guides/howto/");
+        let page = page.and_then(|page| page.strip_suffix(".md")).unwrap_or_default();
+        let known = known || FRONTS.contains(&(page, block.language.as_str()));
         assert!(known, "{}: no test knows this block:\n{}", block.page, block.text);
     }
 }
@@ -180,8 +199,10 @@ fn every_configuration_block_holds() {
         read += 1;
         let (code, said, problems) = run(&folder, &["check"]);
         assert_eq!((code, problems.as_str()), (0, ""), "{}", block.text);
-        let (certificates, keys): (Vec<&str>, Vec<&str>) =
-            said.split_inclusive('\n').partition(|line| line.starts_with("certificate "));
+        let (certificates, keys): (Vec<&str>, Vec<&str>) = said
+            .split_inclusive('\n')
+            .filter(|line| !line.starts_with("form: "))
+            .partition(|line| line.starts_with("certificate "));
         assert_eq!(certificates.len(), usize::from(block.text.contains("tls = [")), "{said}");
         // Keys that others know by name are listed first.
         let keys = keys.concat();

@@ -40,9 +40,8 @@ impl Now {
     /// The same instant, moved on by `step` on both clocks.
     #[must_use]
     pub fn plus(self, step: Duration) -> Self {
-        let step_ms = u64::try_from(step.as_millis()).unwrap_or(u64::MAX);
         Self {
-            unix_ms: self.unix_ms.saturating_add(step_ms),
+            unix_ms: self.unix_ms.saturating_add(milliseconds(step)),
             ticks: self.ticks.saturating_add(step),
         }
     }
@@ -51,6 +50,11 @@ impl Now {
     pub fn since(self, earlier: Self) -> Duration {
         self.ticks.saturating_sub(earlier.ticks)
     }
+}
+
+/// Whole milliseconds. `Duration::as_millis` counts, and divides, with twice as many bits.
+pub(crate) const fn milliseconds(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1000).saturating_add(time.subsec_millis() as u64)
 }
 
 /// Where `Now` comes from.
@@ -73,8 +77,7 @@ impl Clock {
             Self::Manual(clock) => clock.now(),
             Self::System(start) => {
                 let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                let unix_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-                Now { unix_ms, ticks: start.elapsed() }
+                Now { unix_ms: milliseconds(since_epoch), ticks: start.elapsed() }
             }
         }
     }
@@ -98,7 +101,7 @@ impl ManualClock {
     }
 
     pub fn advance(&self, step: Duration) {
-        self.0.fetch_add(u64::try_from(step.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+        self.0.fetch_add(milliseconds(step), Ordering::SeqCst);
     }
 
     fn now(&self) -> Now {

@@ -2,22 +2,32 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use memchr::memchr;
+
 /// `uri-host [ ":" port ]` (RFC 9110 section 7.2) with a host name as DNS and
 /// its users write them; no user information, no list.
 pub(crate) fn is_host(host: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(host) else { return false };
-    let (name_is_fine, rest) =
-        if let Some((address, rest)) = text.strip_prefix('[').and_then(|t| t.split_once(']')) {
-            (address.parse::<Ipv6Addr>().is_ok(), rest)
-        } else {
-            let (name, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
-            (is_name(name.as_bytes()), rest)
-        };
-    let port_is_fine = match rest.strip_prefix(':') {
-        Some(port) => port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok(),
-        None => rest.is_empty(),
+    if let Some(literal) = host.strip_prefix(b"[") {
+        let parts = std::str::from_utf8(literal).ok().and_then(|text| text.split_once(']'));
+        return parts.is_some_and(|(address, rest)| {
+            let is_fine = rest.strip_prefix(':').is_some_and(|port| is_port(port.as_bytes()));
+            address.parse::<Ipv6Addr>().is_ok() && (rest.is_empty() || is_fine)
+        });
+    }
+    match memchr(b':', host).and_then(|colon| host.split_at_checked(colon)) {
+        Some((name, [_, port @ ..])) => is_name(name) && is_port(port),
+        Some((name, [])) => is_name(name),
+        None => is_name(host),
+    }
+}
+
+/// Digits for a number that a port can have, zeros in front included.
+fn is_port(digits: &[u8]) -> bool {
+    let add = |number: u16, digit: &u8| {
+        let value = digit.is_ascii_digit().then(|| u16::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(value)
     };
-    name_is_fine && port_is_fine
+    !digits.is_empty() && digits.iter().try_fold(0, add).is_some()
 }
 
 /// Whether a host without its port is this machine, whatever a resolver may say:

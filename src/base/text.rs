@@ -21,16 +21,27 @@ pub(crate) fn push_below(out: &mut String, number: u64, unit: u64) {
 }
 
 /// Sixteen hexadecimal digits.
+/// Aligned, because its digits are looked at eight at a time then.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(8))]
 pub struct Hex([u8; 16]);
 
 impl Hex {
     pub fn new(number: u64) -> Self {
-        let mut text = [0; 16];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(number.to_be_bytes()) {
-            pair.copy_from_slice(&hex_pair(byte));
-        }
-        Self(text)
+        // Eight nibbles at a time, one in each byte of a word.
+        let half = |number: u32| {
+            let n = u64::from(number);
+            let n = (n | n << 16) & 0x0000_ffff_0000_ffff;
+            let n = (n | n << 8) & 0x00ff_00ff_00ff_00ff;
+            let n = (n | n << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+            // One in each byte whose nibble is a letter.
+            let letters = ((n + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
+            n + 0x3030_3030_3030_3030 + letters * u64::from(b'a' - b'9' - 1)
+        };
+        let [a, b, c, d, rest @ ..] = number.to_be_bytes();
+        let (high, low) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes(rest));
+        let text = u128::from(half(high)) << 64 | u128::from(half(low));
+        Self(text.to_be_bytes())
     }
 
     pub fn as_str(&self) -> &str {

@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::output::CONFIGURATION;
-use super::{check, demo, manual, presets, run, schema, session, token};
+use super::{check, demo, init, manual, presets, run, schema, session, token};
 use crate::base::build;
 use crate::config::Sources;
 
@@ -38,6 +38,8 @@ enum Command {
     Completions { shell: Shell },
     /// Run a sample app behind a gateway; needs no set-up.
     Demo,
+    /// Look at the app in a folder and write a gateway.toml for it.
+    Init(init::Options),
     /// Print the manual page, or that of a command.
     Man { command: Option<String> },
     /// List the built-in presets, or print one.
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Check(options) => check::check(&sources, &options),
         Command::Completions { shell } => manual::completions(Arguments::command(), shell),
         Command::Demo => demo::demo(),
+        Command::Init(options) => init::init(&sources, &options),
         Command::Man { command } => manual::page(Arguments::command(), command.as_deref()),
         Command::Presets { name } => presets::presets(name.as_deref()),
         Command::Run => run::run(&sources, sockets),

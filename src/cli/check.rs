@@ -4,21 +4,26 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::explain::explain;
 use super::file::File;
-use super::online;
 use super::output::{CONFIGURATION, eprint, print};
 use super::run::state_directory;
+use super::{online, online_shared};
 use crate::base::clock::Clock;
 use crate::config::{Config, Sources};
 use crate::edge::ListenerTls;
 use crate::identify::revocation::probe;
-use crate::policy::Policy;
+use crate::policy::{Form, Policy};
 
 #[derive(Args)]
 pub(super) struct Options {
     /// Also contact upstreams, session stores and servers that publish keys.
     #[arg(long)]
     online: bool,
+    /// Also print what stands in front of the app must say: rewrites, or the proxy's own
+    /// lines.
+    #[arg(long)]
+    explain: bool,
     /// Count warnings as errors.
     #[arg(long)]
     strict: bool,
@@ -42,9 +47,14 @@ pub(super) fn check(sources: &Sources, options: &Options) -> ExitCode {
     file.tell(&config.warnings);
     config.edge.tls.iter().for_each(tell_expiry);
     if options.online {
-        return contact(&config.policy);
+        return contact(&config);
     }
     keys(&config.policy).iter().for_each(print);
+    if options.explain {
+        print(explain(&config).trim_end());
+    } else if config.policy.form() != Form::ReverseProxy {
+        print(format_args!("form: {}", config.policy.form().describe()));
+    }
     print("ok");
     ExitCode::SUCCESS
 }
@@ -95,8 +105,16 @@ fn tell_expiry(tls: &ListenerTls) {
     }
 }
 
-fn contact(policy: &Policy) -> ExitCode {
-    let problems = online::with_servers(async |servers| online::problems(servers, policy).await);
+fn contact(config: &Config) -> ExitCode {
+    let problems = online::with_servers(async |servers| {
+        let mut problems = online::problems(servers, &config.policy).await;
+        if let Some(shared) = &config.shared {
+            let report = online_shared::report(shared).await;
+            report.warnings.iter().for_each(|text| eprint(format_args!("warning: {text}")));
+            problems.extend(report.problems);
+        }
+        problems
+    });
     match problems {
         Some(problems) if problems.is_empty() => {
             print("ok");

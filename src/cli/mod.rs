@@ -7,9 +7,12 @@
 mod arguments;
 mod check;
 mod demo;
+mod explain;
 mod file;
+mod init;
 mod manual;
 mod online;
+mod online_shared;
 mod output;
 mod presets;
 mod run;

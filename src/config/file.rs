@@ -6,21 +6,25 @@
 
 use std::path::{Path, PathBuf};
 
+use super::auth::AuthTable;
 use super::log::Log;
 use super::revocations::Revocations;
 use super::server::Server;
 use super::server_table::ServerTable;
+use super::shared::{self, Shared};
 use super::warnings;
 use crate::base::secret::Secrets;
 use crate::document::{At, Node, Problem, Problems, Table, Value};
 use crate::edge::Edge;
-use crate::policy::Policy;
+use crate::policy::{Policy, RequestSettings};
 
 /// A configuration that can run.
 pub struct Config {
     pub server: Server,
     pub log: Log,
     pub revocations: Revocations,
+    /// What replicas share.
+    pub shared: Option<Shared>,
     pub edge: Edge,
     pub policy: Policy,
     /// Unsafe things that the file allows.
@@ -59,29 +63,44 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
     let table = ServerTable::from_node(top.take("server"));
     let log = Log::from_node(top.take("log"));
     let revocations = Revocations::from_node(top.take("revocations"));
+    let shared = top.take("shared").map(|at| Shared::from_node(&at));
+    if shared.is_none() {
+        shared::check_unshared(&top);
+    }
     if log.as_ref().is_some_and(|log| log.audit.is_none()) {
         check_audit(&top);
     }
+    let auth_at = top.take("auth");
+    let auth = auth_at.as_ref().and_then(AuthTable::read);
     // Where `[server]` is wrong, the rest is still read for its problems.
-    let trusted = table.as_ref().map(|table| table.edge.proxies.clone());
-    let hosts = table.as_ref().map(|table| table.hosts.clone());
-    let limits = table.as_ref().map(|table| table.limits);
-    let policy = Policy::from_table(
-        &mut top,
-        trusted.unwrap_or_default(),
-        hosts.unwrap_or_default(),
-        limits.unwrap_or_default(),
-    );
+    let (mut settings, process) = table.map(split).unzip();
+    if let (Some(settings), true) = (&mut settings, auth_at.is_some()) {
+        settings.front = Some(auth.as_ref().map(|auth| auth.front.clone()).unwrap_or_default());
+    }
+    let policy = Policy::from_table(&mut top, settings.unwrap_or_default());
     top.finish();
-    let ServerTable { server, edge, hosts: _, limits: _ } = table?;
+    let (mut server, mut edge) = process?;
+    if let Some(auth) = auth {
+        server.auth = auth.listen;
+        edge.fronts = auth.front.trusted;
+    }
     Some(Config {
         server,
         log: log?,
         revocations: revocations?,
+        shared: shared.map_or(Some(None), |shared| shared.map(Some))?,
         edge,
         policy: policy?,
         warnings: Vec::new(),
     })
+}
+
+/// What `[server]` says about requests, and what about the process and its connections.
+fn split(table: ServerTable) -> (RequestSettings, (Server, Edge)) {
+    let ServerTable { server, edge, hosts, public_origins, limits } = table;
+    let trusted = edge.proxies.clone();
+    let settings = RequestSettings { trusted, hosts, public_origins, limits, front: None };
+    (settings, (server, edge))
 }
 
 /// A token that may not go unnoticed needs a place to be noted.

@@ -1,12 +1,15 @@
 //! The whole of `gateway.toml`, and the tables that belong to the process: listeners
 //! and logging.
 
+mod auth;
 mod file;
 mod listen;
 mod log;
 mod revocations;
+mod route_warnings;
 mod server;
 mod server_table;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod warnings;
@@ -18,3 +21,4 @@ pub use log::Format;
 pub(crate) use log::{AuditDestination, Log, UserField};
 pub(crate) use revocations::{EndStreams, Revocations};
 pub(crate) use server::Server;
+pub(crate) use shared::Shared;

@@ -10,6 +10,8 @@ use crate::request::view::Limits;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     pub listen: Vec<Listen>,
+    /// Questions of the proxy in front; empty is off.
+    pub auth: Vec<Listen>,
     /// Health, readiness and metrics; `None` is off.
     pub admin: Option<Listen>,
     /// Plain HTTP, redirected to HTTPS.
@@ -44,6 +46,7 @@ impl Server {
         // Whole, so that a new setting cannot be forgotten here.
         let Self {
             listen,
+            auth,
             admin,
             redirect,
             redirect_port,
@@ -60,6 +63,7 @@ impl Server {
         } = self;
         let all = [
             ("server.listen", *listen != other.listen),
+            ("auth.listen", *auth != other.auth),
             ("server.admin", *admin != other.admin),
             ("server.redirect", *redirect != other.redirect),
             ("server.redirect_port", *redirect_port != other.redirect_port),
@@ -83,6 +87,7 @@ impl Default for Server {
         let local = |port| Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], port)));
         Self {
             listen: vec![local(8080)],
+            auth: Vec::new(),
             admin: Some(local(9090)),
             redirect: Vec::new(),
             redirect_port: None,

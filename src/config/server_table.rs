@@ -9,8 +9,10 @@ use crate::base::secret::Secret;
 use crate::base::units;
 use crate::document::{At, FromNode, OneOrMany, Table, Value, Wait};
 use crate::edge::{Alpn, Edge, ListenerTls, PerAddress, Trusted};
+use crate::policy::PublicOrigins;
 use crate::request::hosts::Hosts;
-use crate::request::view::{Limits, MinRate};
+use crate::request::min_rate::MinRate;
+use crate::request::view::Limits;
 
 /// The `[server]` table; a reload may change all but `server`.
 #[derive(Default)]
@@ -18,6 +20,7 @@ pub(super) struct ServerTable {
     pub(super) server: Server,
     pub(super) edge: Edge,
     pub(super) hosts: Hosts,
+    pub(super) public_origins: PublicOrigins,
     pub(super) limits: Limits,
 }
 
@@ -46,8 +49,9 @@ impl ServerTable {
         }
         let limits = server.read_limits(&mut table);
         let hosts = Hosts::from_table(&mut table);
+        let public_origins = PublicOrigins::from_table(&mut table);
         table.finish();
-        Some(Self { server, edge, hosts, limits })
+        Some(Self { server, edge, hosts, public_origins, limits })
     }
 }
 
@@ -102,8 +106,9 @@ impl Server {
         }
         set(&mut limits.uri, table.get::<Size>("max_uri").map(|size| size.0));
         set(&mut limits.token_body, table.get::<Size>("max_token_body").map(|size| size.0));
-        set(&mut limits.min_body_rate, table.take("min_body_rate").and_then(|at| read_rate(&at)));
         set(&mut limits.body_timeout, table.get::<Wait>("body_timeout").map(|wait| wait.0));
+        limits.min_body_rate = Some(MinRate::default_with(limits.body_timeout));
+        set(&mut limits.min_body_rate, table.take("min_body_rate").and_then(|at| read_rate(&at)));
         limits
     }
 
@@ -136,6 +141,7 @@ fn read_edge(table: &mut Table<'_>, tls: Option<ListenerTls>) -> Edge {
     Edge {
         tls,
         proxies: table.get::<Trusted>("trusted_proxies").unwrap_or_default(),
+        fronts: Trusted::default(),
         senders: table.get("proxy_protocol").unwrap_or_default(),
         max_connections: positive(table, "max_connections")
             .unwrap_or_else(|| Edge::default().max_connections),

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
+use super::route_warnings;
 use crate::base::host::is_loopback;
 use crate::base::secret::{Secret, Secrets};
 use crate::base::store_url::StoreUrl;
@@ -22,6 +23,7 @@ pub(super) fn note(top: &At<'_>) {
     if let Some(server) = top.find(&["server"]) {
         note_listeners(&server);
     }
+    note_form(top);
     let sessions = top.find(&["session"]).map(|at| at.items()).unwrap_or_default();
     sessions.iter().for_each(note_session);
     note_shared_namespace(&sessions);
@@ -31,6 +33,7 @@ pub(super) fn note(top: &At<'_>) {
     for upstream in upstreams(top) {
         note_upstream(top, &upstream);
     }
+    route_warnings::note(&top.find(&["route"]).map(|at| at.items()).unwrap_or_default());
     note_addresses(top, "");
     note_secret_files(top, "");
 }
@@ -48,17 +51,38 @@ fn note_listeners(server: &At<'_>) {
         ));
     }
     for key in ["trusted_proxies", "proxy_protocol"] {
-        let items = server.find(&[key]).map(|at| at.items()).unwrap_or_default();
-        for at in items {
-            let network = text(&at).and_then(|text| text.parse::<IpNet>().ok());
-            if let Some(network) = network.filter(|network| is_everybody(*network)) {
-                at.warn(format!(
-                    "found {network}, which lets nearly anyone choose the client address that \
-                     limits and logs see, expected the addresses of your proxies; write \
-                     \"10.0.0.0/8\" or the network they are in"
-                ));
-            }
+        let networks = server.find(&[key]).map(|at| at.items()).unwrap_or_default();
+        note_networks(&networks, "choose the client address that limits and logs see");
+    }
+}
+
+fn note_networks(items: &[At<'_>], may: &str) {
+    for at in items {
+        let network = text(at).and_then(|text| text.parse::<IpNet>().ok());
+        if let Some(network) = network.filter(|network| is_everybody(*network)) {
+            at.warn(format!(
+                "found {network}, which lets nearly anyone {may}, expected the addresses of \
+                 your proxies; write \"10.0.0.0/8\" or the network they are in"
+            ));
         }
+    }
+}
+
+/// Settings of the forms in which another host, or another proxy, stands in front.
+fn note_form(top: &At<'_>) {
+    if let Some(trusted) = top.find(&["auth", "trusted"]) {
+        note_networks(&trusted.items(), "have the gateway mint tokens for any request they name");
+    }
+    let has = |path: &[&str]| top.find(path).is_some();
+    if !has(&["upstream"]) && !has(&["auth"]) && !has(&["server", "public_origin"]) {
+        let at = top.find(&["server"]);
+        let key = if at.is_some() { "public_origin" } else { "server.public_origin" };
+        at.unwrap_or_else(|| top.clone()).warn_of_missing(
+            key,
+            "found none, and no [upstream]: a POST that the app's host rewrites to this gateway \
+             counts as one of another site, expected the origin in the browser's address bar; \
+             write public_origin = \"https://app.example.com\"",
+        );
     }
 }
 

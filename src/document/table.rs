@@ -77,6 +77,10 @@ impl<'a> At<'a> {
         chosen.map(|&(_, choice)| choice)
     }
 
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.node.value, Value::Table(_))
+    }
+
     /// The items of a list, or the one value that stands for a list of one.
     pub fn items(&self) -> Vec<Self> {
         let Value::Array(items) = &self.node.value else { return vec![self.clone()] };
@@ -136,6 +140,11 @@ impl<'a> Table<'a> {
         self.peek(key)
     }
 
+    /// Whether the key was asked for.
+    pub fn has_asked(&self, key: &str) -> bool {
+        self.asked.contains(&key)
+    }
+
     /// As `take`, without counting as asked.
     pub fn peek(&self, key: &str) -> Option<At<'a>> {
         let (key, node) = self.entries.iter().find(|(entry, _)| entry.name == key)?;
@@ -166,6 +175,11 @@ impl<'a> Table<'a> {
     pub fn missing(&self, key: &str, what: &str) {
         let path = if self.at.path.is_empty() { key } else { &self.at.path };
         self.at.problems.add(self.at.node.span.start, path, format!("`{key}` is missing{what}"));
+    }
+
+    /// Whether an unknown key is likely to be meant as this one.
+    pub(crate) fn has_misspelt(&self, key: &str) -> bool {
+        self.entries.iter().any(|(entry, _)| nearest(&[key], &entry.name).is_some())
     }
 
     /// Stops unknown keys from being reported: after a wrong `kind` it is not clear

@@ -15,6 +15,8 @@ pub struct Edge {
     pub senders: Trusted,
     /// `trusted_proxies`: many clients come over each of them.
     pub proxies: Trusted,
+    /// `auth.trusted`: the proxies that ask about requests, over many connections.
+    pub fronts: Trusted,
     pub max_connections: usize,
     pub per_address: PerAddress,
     /// Changes over the admin listener need one of them, except over a Unix socket.
@@ -38,6 +40,7 @@ impl Default for Edge {
             tls: None,
             senders: Trusted::default(),
             proxies: Trusted::default(),
+            fronts: Trusted::default(),
             max_connections: 16_384,
             per_address: PerAddress::Default,
             admin_tokens: Vec::new(),
@@ -48,7 +51,7 @@ impl Default for Edge {
 impl Edge {
     /// Most connections this address may hold; `None` is unlimited.
     pub fn places_for(&self, address: IpAddr) -> Option<usize> {
-        if self.proxies.trusts_peer(Some(address)) {
+        if [&self.proxies, &self.fronts].iter().any(|known| known.trusts_peer(Some(address))) {
             return None;
         }
         match self.per_address {

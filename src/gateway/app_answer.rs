@@ -23,11 +23,15 @@ const FRAMING: [HeaderName; 3] =
 /// Removes what describes the app's connection, and says the length once.
 pub(super) fn keep_for_the_client(response: &mut ResponseHeader) -> Result<()> {
     // A tunnel is one connection from end to end, which its head describes.
-    if response.status != StatusCode::SWITCHING_PROTOCOLS {
+    let is_tunnel = response.status == StatusCode::SWITCHING_PROTOCOLS;
+    if !is_tunnel {
         remove_named(response);
-        response.remove_header(&header::UPGRADE);
     }
-    for name in &HOP_BY_HOP {
+    let is_hop_by_hop =
+        |name: &&HeaderName| HOP_BY_HOP.contains(name) || (**name == header::UPGRADE && !is_tunnel);
+    // Nearly always none: a look at each name costs less than one search for each of these.
+    let found: Vec<HeaderName> = response.headers.keys().filter(is_hop_by_hop).cloned().collect();
+    for name in &found {
         response.remove_header(name);
     }
     say_length_once(response)

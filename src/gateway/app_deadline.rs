@@ -4,10 +4,11 @@
 //! its head is never late; and for a tunnel it must stay off, because nothing can
 //! switch it off once the app has answered 101. So each HTTP/1 connection to an app
 //! carries an `AppDeadline`. When it passes, the socket is shut down, which the
-//! framework sees as the end of the connection.
+//! framework sees as the end of the connection. Between requests it ends the connection
+//! after the idle time; the framework would set a timer after each.
 //!
 //! A request that is answered in time costs a few stores into an atomic: the task
-//! that watches the deadline wakes once per `read_timeout`, not once per request.
+//! that watches the deadline wakes once per timeout, not once per request.
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,12 +24,15 @@ use pingora::upstreams::peer::{Tracer, Tracing};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::base::clock::milliseconds;
 use crate::base::lock::Lock;
 
 /// No answer is awaited.
 const NONE: u64 = 0;
 /// The deadline has passed; the connection must not be used again.
 const PASSED: u64 = u64::MAX;
+/// Half a billion years.
+const LAST: u64 = PASSED - 1;
 
 /// The time at which a connection to the app is shut down.
 #[derive(Debug)]
@@ -68,7 +72,7 @@ impl AppDeadline {
 
     /// Starts the time, or starts it again.
     pub(super) fn begin(&self, time: Duration) {
-        self.set(millis(self.started.elapsed() + time).max(1));
+        self.set(milliseconds(self.started.elapsed() + time).clamp(1, LAST));
     }
 
     /// The answer has arrived.
@@ -99,10 +103,10 @@ impl AppDeadline {
     /// wake this, which would cost each request a turn of the runtime; it sleeps for the
     /// shortest time at most instead.
     async fn pass(self: Arc<Self>, shortest: Duration) {
-        let longest_sleep = millis(shortest).max(1);
+        let longest_sleep = milliseconds(shortest).max(1);
         loop {
             let at = self.at_ms.load(Ordering::Acquire);
-            let left = at.saturating_sub(millis(self.started.elapsed()));
+            let left = at.saturating_sub(milliseconds(self.started.elapsed()));
             let sleep = match (at, left) {
                 (NONE, _) => longest_sleep,
                 (_, 0) if self.close(at) => return,
@@ -124,11 +128,6 @@ impl AppDeadline {
         }
         passes
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    // One less than `PASSED` is half a billion years.
-    u64::try_from(time.as_millis()).unwrap_or(PASSED - 1)
 }
 
 /// Told by the framework when the connection is about to be closed.

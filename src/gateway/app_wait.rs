@@ -71,6 +71,13 @@ impl AppWait {
         }
     }
 
+    /// The request has ended: its connection waits this long for the next one.
+    pub(super) fn request_has_ended(&self, idle: Duration) {
+        if let Some(deadline) = &self.deadline {
+            deadline.begin(idle);
+        }
+    }
+
     /// The deadline of the connection the request went out on.
     pub(super) fn connection(&self) -> Option<Arc<AppDeadline>> {
         self.deadline.clone()

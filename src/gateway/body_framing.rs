@@ -90,7 +90,8 @@ impl FramingReader {
         for flag in [&state.is_chunked, &state.is_broken, &state.has_ended] {
             flag.store(false, Ordering::Relaxed);
         }
-        *self = self.framing.reader();
+        (self.head, self.matched, self.is_in_body) = (0, 0, false);
+        self.chunks = Chunks::default();
     }
 
     /// Passes over what belongs to the head; returns what is behind it.

@@ -13,6 +13,7 @@ use pingora::protocols::raw_connect::ProxyDigest;
 
 use super::body_framing::{BodyFraming, FramingReader};
 use super::deadline::Deadline;
+pub(crate) use super::deadline::Passed;
 use super::request_line::{LineReader, RequestLine};
 
 /// The state of one connection.
@@ -54,10 +55,10 @@ impl Reader {
 }
 
 impl Connection {
-    /// Each head may take the time `head`; `next_head` is that and the idle time before.
-    pub(crate) fn new(head: Duration, next_head: Duration) -> Self {
+    /// Each head may take the time `head`, and begins within `idle` of the request before.
+    pub(crate) fn new(head: Duration, idle: Duration) -> Self {
         Self {
-            deadline: Deadline::new(head, next_head),
+            deadline: Deadline::new(head, idle),
             line: RequestLine::default(),
             body: BodyFraming::default(),
         }
@@ -72,8 +73,8 @@ impl Connection {
         }
     }
 
-    /// Serves the connection until `serving` ends or a head is late, which is `None`.
-    pub(crate) async fn serve<T>(self, serving: impl Future<Output = T>) -> Option<T> {
+    /// Serves the connection until `serving` ends or a time has passed.
+    pub(crate) async fn serve<T>(self, serving: impl Future<Output = T>) -> Result<T, Passed> {
         self.deadline.watch(serving).await
     }
 

@@ -16,6 +16,8 @@ use crate::state::{InFlight, State};
 /// Per-request state that the framework carries from hook to hook.
 pub(crate) struct Ctx {
     pub(super) incoming: Incoming,
+    /// The request that the proxy in front asks about, if this is its question.
+    pub(super) asked: Option<Box<RequestHeader>>,
     /// The label of the rule that applies.
     pub(super) rule: Option<Arc<str>>,
     pub(super) who: Who,
@@ -29,6 +31,7 @@ impl Ctx {
     pub(super) fn begin(state: &Arc<State>) -> Self {
         Self {
             incoming: Incoming::new(state),
+            asked: None,
             rule: None,
             who: Who::default(),
             forwarding: None,
@@ -65,6 +68,7 @@ impl Ctx {
     /// The one line and the counters of this request.
     pub(super) fn finish(&mut self, request: &RequestHeader) {
         let Incoming { state, policy, now, trace, admitted, .. } = &self.incoming;
+        let request = self.asked.as_deref().unwrap_or(request);
         let identity = self.who.identity.as_deref();
         let user = identity.and_then(|identity| state.telemetry.user_name(identity));
         let line = Line {

@@ -1,8 +1,8 @@
-//! The time a request's head may take, kept per connection.
+//! The time a request's head may take, and that between requests, kept per connection.
 //!
-//! The framework bounds each read of a head but not the head as a whole. The listener
-//! runs connections under `watch` and reports arriving bytes; the gateway reports when
-//! a head has arrived and when its request has ended.
+//! The framework bounds each read of a head but not the head as a whole, and it would set
+//! a timer for each pause. The listener runs connections under `watch` and reports arriving
+//! bytes; the gateway reports when a head has arrived and when its request has ended.
 //!
 //! The time of a head starts with its first byte; for a connection's first head, when
 //! the connection is accepted.
@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
+use crate::base::clock::milliseconds;
+
 /// The time at which a connection is closed.
 #[derive(Debug)]
 pub(super) struct Deadline {
@@ -23,7 +25,7 @@ pub(super) struct Deadline {
     /// In milliseconds after it was accepted; zero while a request is being handled.
     at_ms: AtomicU64,
     head: Duration,
-    next_head: Duration,
+    idle: Duration,
     /// Whether a request has ended and the time of the next head has not been set.
     is_idle: AtomicBool,
     /// Whether bytes have arrived since.
@@ -33,6 +35,15 @@ pub(super) struct Deadline {
     has_rung: AtomicBool,
     /// The task that serves the connection.
     task: OnceLock<Waker>,
+}
+
+/// Why a connection was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passed {
+    /// A head did not arrive in time, or the connection was ended from outside.
+    Head,
+    /// No further request began.
+    Idle,
 }
 
 impl Wake for Deadline {
@@ -49,13 +60,13 @@ impl Wake for Deadline {
 }
 
 impl Deadline {
-    /// Each head may take the time `head`; `next_head` is that and the idle time before.
-    pub(super) fn new(head: Duration, next_head: Duration) -> Arc<Self> {
+    /// Each head may take the time `head`, and begins within `idle` of the request before.
+    pub(super) fn new(head: Duration, idle: Duration) -> Arc<Self> {
         let deadline = Self {
             started: Instant::now(),
             at_ms: AtomicU64::new(0),
             head,
-            next_head,
+            idle,
             is_idle: AtomicBool::new(false),
             has_begun: AtomicBool::new(false),
             has_rung: AtomicBool::new(true),
@@ -65,21 +76,25 @@ impl Deadline {
         Arc::new(deadline)
     }
 
-    /// Serves a connection until `serving` ends or a head is late, which is `None`.
-    pub(super) async fn watch<T>(self: Arc<Self>, serving: impl Future<Output = T>) -> Option<T> {
+    /// Serves a connection until `serving` ends or a time has passed.
+    pub(super) async fn watch<T>(
+        self: Arc<Self>,
+        serving: impl Future<Output = T>,
+    ) -> Result<T, Passed> {
         let mut serving = pin!(serving);
         let mut sleep = pin!(tokio::time::sleep(self.head));
         let alarm = Waker::from(self.clone());
         poll_fn(|context| {
             if let Poll::Ready(served) = serving.as_mut().poll(context) {
-                return Poll::Ready(Some(served));
+                return Poll::Ready(Ok(served));
             }
             self.task.get_or_init(|| context.waker().clone());
             let has_begun = self.begin_head();
             if (self.has_rung.swap(false, Ordering::AcqRel) || has_begun)
                 && self.poll_passed(sleep.as_mut(), &alarm).is_ready()
             {
-                return Poll::Ready(None);
+                let is_idle = self.is_idle.load(Ordering::Relaxed);
+                return Poll::Ready(Err(if is_idle { Passed::Idle } else { Passed::Head }));
             }
             Poll::Pending
         })
@@ -113,32 +128,31 @@ impl Deadline {
     pub(super) fn request_has_ended(&self) {
         self.has_begun.store(false, Ordering::Relaxed);
         self.is_idle.store(true, Ordering::Relaxed);
-        self.set(Some(self.next_head));
+        self.set(Some(self.idle));
     }
 
     /// Ends the connection.
     pub(super) fn end_now(self: &Arc<Self>) {
+        self.is_idle.store(false, Ordering::Relaxed);
         self.at_ms.store(1, Ordering::Release);
         self.wake_by_ref();
     }
 
     fn set(&self, after: Option<Duration>) {
-        let at = after.map_or(0, |after| {
-            u64::try_from((self.started.elapsed() + after).as_millis()).unwrap_or(u64::MAX).max(1)
-        });
+        let at = after.map_or(0, |after| milliseconds(self.started.elapsed() + after).max(1));
         self.at_ms.store(at, Ordering::Release);
     }
 
     /// Ready when the deadline has passed. Moving the deadline does not wake it, which
     /// would cost each request two turns of its task: a deadline is always set at least
-    /// `head` ahead, so while a request is handled it is enough to look again after that
-    /// time. A deadline that moves closer, because a head begins, is looked at in the
+    /// `head` or `idle` ahead, so while a request is handled it is enough to look again after
+    /// the shorter of them. A deadline that moves closer, because a head begins, is looked at in the
     /// same turn.
     fn poll_passed(&self, mut sleep: Pin<&mut Sleep>, alarm: &Waker) -> Poll<()> {
         loop {
             let now = Instant::now();
             let at = match self.at_ms.load(Ordering::Acquire) {
-                0 => now + self.head,
+                0 => now + self.head.min(self.idle),
                 at => self.started + Duration::from_millis(at),
             };
             if now >= at {
@@ -158,34 +172,45 @@ mod tests {
 
     const HEAD: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(60);
+    /// How long the first request is handled.
+    const HANDLED: Duration = Duration::from_secs(120);
 
     /// How long a connection lasts that waits `pause` after its first request, then
-    /// sends the first byte of another head and no more.
-    async fn lasts(pause: Duration) -> Duration {
-        let deadline = Deadline::new(HEAD, IDLE + HEAD);
+    /// sends the first byte of another head and no more; and why it ends.
+    async fn lasts(pause: Duration, idle: Duration) -> (Duration, Passed) {
+        let deadline = Deadline::new(HEAD, idle);
         let began = Instant::now();
         let serving = async {
             deadline.received();
             tokio::time::sleep(HEAD / 2).await;
             deadline.head_has_arrived();
-            tokio::time::sleep(IDLE * 2).await;
+            tokio::time::sleep(HANDLED).await;
             deadline.request_has_ended();
             tokio::time::sleep(pause).await;
             deadline.received();
             std::future::pending::<()>().await;
         };
-        assert!(deadline.clone().watch(serving).await.is_none());
-        began.elapsed() - HEAD / 2 - IDLE * 2
+        let passed = deadline.clone().watch(serving).await.unwrap_err();
+        (began.elapsed() - HEAD / 2 - HANDLED, passed)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_second_heads_time_starts_with_its_first_octet() {
         let slack = Duration::from_millis(5);
         for pause in [0, 1, 9, 30, 59].map(Duration::from_secs) {
-            let took = lasts(pause).await;
+            let (took, passed) = lasts(pause, IDLE).await;
             assert!(took >= pause + HEAD && took < pause + HEAD + slack, "{pause:?}: {took:?}");
+            assert_eq!(passed, Passed::Head);
         }
-        let took = lasts(IDLE * 2).await;
-        assert!(took >= IDLE + HEAD && took < IDLE + HEAD + slack, "no octet: {took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_a_next_head_ends_after_the_idle_time() {
+        let slack = Duration::from_millis(5);
+        for idle in [HEAD / 10, HEAD - slack, HEAD, IDLE] {
+            let (took, passed) = lasts(idle * 2, idle).await;
+            assert!(took >= idle && took < idle + slack, "{idle:?}: {took:?}");
+            assert_eq!(passed, Passed::Idle);
+        }
     }
 }

@@ -16,7 +16,6 @@ use super::who::Who;
 use crate::issue::Request;
 use crate::observe::{Outcome, TokenPlace};
 use crate::policy::{Intent, Policy, RouteSet, TokenRoute};
-use crate::request::code::Code;
 use crate::request::refusal::Refusal;
 use crate::request::view;
 use crate::upstream::Upstream;
@@ -54,11 +53,14 @@ pub(super) fn check_purpose(
     purpose: &mut Purpose,
     upstream: Option<&Arc<Upstream>>,
 ) {
+    if *purpose == Purpose::Request {
+        return;
+    }
     let protocol = session.req_header().headers.get(header::UPGRADE);
     let is_allowed = upstream
         .zip(protocol)
         .is_some_and(|(upstream, protocol)| upstream.upgrades.allow(protocol.as_bytes()));
-    if *purpose == Purpose::Upgrade && !is_allowed {
+    if !is_allowed {
         *purpose = Purpose::Request;
         session.req_header_mut().remove_header(&header::UPGRADE);
         session.as_downstream_mut().set_pipelining_enabled(true);
@@ -92,17 +94,8 @@ pub(super) async fn prepare(
     record: &mut Record,
     routes: RouteSet,
 ) -> Result<Forwarding, Refusal> {
-    let Incoming { state, policy, now, admitted, .. } = incoming;
-    // A preflight is part of the request that it asks about.
-    let counted = routes.all().filter(|_| routes.intent != Intent::Preflight);
-    for (route, limit) in counted.filter_map(|route| Some((route, route.limit.as_ref()?))) {
-        let identity = who.identity.as_ref();
-        let whose = identity.map_or_else(|| admitted.client.mark(), |identity| identity.mark());
-        state
-            .issuer
-            .admit(&route.label, limit, whose, *now)
-            .map_err(|exceeded| Refusal::too_many(limit, &exceeded))?;
-    }
+    let Incoming { policy, admitted, .. } = incoming;
+    take_from_limits(incoming, who, &routes).await?;
     let upstream = routes.upstream();
     let upstream = upstream.or_else(|| policy.upstream_for(&admitted.host)).cloned();
     let mut forwarding = Forwarding::new(routes);
@@ -114,6 +107,28 @@ pub(super) async fn prepare(
     }
     record.outcome = Outcome::Forwarded;
     Ok(forwarding)
+}
+
+/// Takes one from the limit of every route, or nothing from any.
+async fn take_from_limits(
+    incoming: &Incoming,
+    who: &Who,
+    routes: &RouteSet,
+) -> Result<(), Refusal> {
+    let Incoming { state, now, admitted, .. } = incoming;
+    // A preflight is part of the request that it asks about.
+    let counted = routes.all().filter(|_| routes.intent != Intent::Preflight);
+    let mut limits = counted.filter_map(|route| Some((&*route.label, route.limit.as_ref()?)));
+    let Some(first) = limits.next() else { return Ok(()) };
+    let identity = who.identity.as_ref();
+    let whose = identity.map_or_else(|| admitted.client.mark(), |identity| identity.mark());
+    match limits.next() {
+        None => state.issuer.admit_all(&[first], whose, *now).await,
+        Some(second) => {
+            let all: Vec<_> = [first, second].into_iter().chain(limits).collect();
+            state.issuer.admit_all(&all, whose, *now).await
+        }
+    }
 }
 
 /// Tokens for the placeholders of the page that the app has answered with.
@@ -147,11 +162,11 @@ async fn page_tokens(
         if is_there {
             continue;
         }
-        let limit = token.limit.as_ref();
-        let admitted = limit.map(|limit| issuer.admit(&token.label, limit, identity.mark(), now));
-        if let Some(Err(_)) = admitted {
+        if let Some(limit) = &token.limit
+            && let Err(refusal) = issuer.admit(&token.label, limit, identity.mark(), now).await
+        {
             record.explain("page_token_limited");
-            incoming.audit_refused(who, token, Code::TooManyRequests, TokenPlace::Page);
+            incoming.audit_refused(who, token, refusal.code(), TokenPlace::Page);
             continue;
         }
         match issuer.token(token, &Request::plain(identity, now)).await {

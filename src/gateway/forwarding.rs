@@ -17,7 +17,7 @@ use crate::mint::Token;
 use crate::observe::{Event, UpstreamEvent};
 use crate::policy::{HeaderTemplate, RouteSet};
 use crate::request::html_placeholder::Replacer;
-use crate::request::view::MinRate;
+use crate::request::min_rate::MinRate;
 use crate::session::Identity;
 use crate::upstream::{InUse, Unreachable, Upstream};
 
@@ -92,6 +92,13 @@ impl Forwarding {
             state.telemetry.emit(Event::Upstream(UpstreamEvent::Ejected { upstream: name }));
             let (server, seconds) = (place.endpoint.server.to_string(), time.as_secs());
             tracing::warn!(upstream = name, server, seconds, "server is left out");
+        }
+    }
+
+    /// The request has ended.
+    pub(super) fn ended(&self) {
+        if let Some(upstream) = &self.upstream {
+            self.wait.request_has_ended(upstream.timeouts.idle);
         }
     }
 

@@ -1,5 +1,5 @@
 //! From the hook to the decision and back, with a token request's body read in between:
-//! the one step of handling that needs the framework.
+//! the steps of handling that need the framework.
 
 use pingora::prelude::{Result, Session};
 
@@ -9,8 +9,22 @@ use super::request::{self, Handled};
 use crate::observe::{ConnectionEvent, Event, LatePart};
 use crate::request::refusal::Refusal;
 
+/// Admits a client's request and handles it.
+pub(super) async fn admit(session: &mut Session, ctx: &mut Ctx) -> Result<Handled> {
+    match ctx.incoming.admit(session) {
+        Ok(()) if reply::announces_nothing(session) => {
+            match reply::read_nothing(session, &ctx.incoming.policy.limits).await? {
+                Ok(()) => handle(session, ctx).await,
+                Err(refusal) => Ok(Handled::Reply(ctx.refuse(&refusal))),
+            }
+        }
+        Ok(()) => handle(session, ctx).await,
+        Err(refusal) => Ok(Handled::Reply(ctx.refuse(&refusal))),
+    }
+}
+
 /// Plan, session, decide; the body, if a token needs it; act.
-pub(super) async fn handle(session: &mut Session, ctx: &mut Ctx) -> Result<Handled> {
+async fn handle(session: &mut Session, ctx: &mut Ctx) -> Result<Handled> {
     let Ctx { incoming, rule, who, record, .. } = ctx;
     let policy = incoming.policy.clone();
     let view = incoming.view(session.req_header());

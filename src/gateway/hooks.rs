@@ -15,15 +15,17 @@ use pingora::{ErrorSource, ErrorType};
 
 use super::app_answer;
 use super::app_deadline::AppDeadline;
+use super::auth;
+use super::auth_grpc;
 use super::connection::Connection;
 use super::context::Ctx;
 use super::forward;
-use super::handle::{emit_late_body, handle};
+use super::handle::{self, emit_late_body};
 use super::html::Page;
 use super::incoming::MALFORMED_BODY;
 use super::open_stream;
 use super::peer;
-use super::purpose::{Purpose, is_conversation};
+use super::purpose::{Asks, Purpose, is_conversation};
 use super::reply;
 use super::request::Handled;
 use super::transport_errors::{hung_up, refusal_for};
@@ -31,34 +33,43 @@ use crate::observe::Outcome;
 use crate::policy::Intent;
 use crate::request::headers::{self, Passed};
 use crate::request::refusal::Refusal;
+use crate::request::trace::X_REQUEST_ID;
 use crate::state::State;
 
 /// A tunnel is closed if its client takes nothing for this long.
 const TUNNEL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The gateway as the framework sees it.
-pub(crate) struct Gateway(pub Arc<State>);
+pub(crate) struct Gateway {
+    state: Arc<State>,
+    asks: Asks,
+}
+
+impl Gateway {
+    pub(crate) fn new(state: &Arc<State>, asks: Asks) -> Self {
+        Self { state: state.clone(), asks }
+    }
+}
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = Ctx;
+    /// Boxed: the framework moves it three times, with a future that has room for each.
+    type CTX = Box<Ctx>;
 
-    fn new_ctx(&self) -> Ctx {
-        Ctx::begin(&self.0)
+    fn new_ctx(&self) -> Box<Ctx> {
+        Box::new(Ctx::begin(&self.state))
     }
 
     fn init_downstream_modules(&self, _: &mut pingora::modules::http::HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Box<Ctx>) -> Result<()> {
         if let Some(connection) = Connection::of(session.digest()) {
             connection.head_has_arrived();
         }
-        // Only where keep-alive is on already: setting it blindly would switch
-        // it back on for HTTP/1.0 and while shutting down.
-        if session.get_keepalive().is_some() {
-            session.set_keepalive(Some(ctx.incoming.state.idle_seconds));
-        }
-        ctx.incoming.purpose = forward::purpose_of(session, &ctx.incoming.policy);
+        ctx.incoming.purpose = match self.asks {
+            Asks::Client => forward::purpose_of(session, &ctx.incoming.policy),
+            Asks::Front => auth::purpose_of(session),
+        };
         let body_timeout = ctx.incoming.policy.limits.body_timeout;
         session.set_write_timeout(Some(body_timeout));
         session.set_read_timeout(Some(body_timeout));
@@ -69,16 +80,14 @@ impl ProxyHttp for Gateway {
         Ok(())
     }
 
-    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
-        let handled = match ctx.incoming.admit(session) {
-            Ok(()) if reply::announces_nothing(session) => {
-                match reply::read_nothing(session, &ctx.incoming.policy.limits).await? {
-                    Ok(()) => handle(session, ctx).await?,
-                    Err(refusal) => Handled::Reply(ctx.refuse(&refusal)),
-                }
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Ctx>) -> Result<bool> {
+        let handled = match self.asks {
+            Asks::Client => handle::admit(session, ctx).await?,
+            Asks::Front if auth_grpc::is_check(session) => {
+                auth_grpc::serve(session, ctx).await?;
+                return Ok(true);
             }
-            Ok(()) => handle(session, ctx).await?,
-            Err(refusal) => Handled::Reply(ctx.refuse(&refusal)),
+            Asks::Front => Handled::Reply(auth::answer(session, ctx).await),
         };
         match handled {
             Handled::Forward(forwarding) => {
@@ -96,7 +105,7 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Box<Ctx>) -> Result<Box<HttpPeer>> {
         let forwarding = ctx.forwarding.as_mut();
         let forwarding = forwarding.ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
         let upstream = forwarding.upstream.as_ref();
@@ -121,7 +130,7 @@ impl ProxyHttp for Gateway {
         _: &HttpPeer,
         _: RawFd,
         digest: Option<&Digest>,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<()> {
         if let Some(forwarding) = &mut ctx.forwarding {
             let upstream = forwarding.upstream.as_ref();
@@ -136,19 +145,24 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         request: &mut RequestHeader,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<()> {
-        let Ctx { incoming, who, forwarding: Some(forwarding), .. } = ctx else { return Ok(()) };
+        let Ctx { incoming, who, forwarding: Some(forwarding), .. } = &mut **ctx else {
+            return Ok(());
+        };
         let mut parts = forward::take_parts(request);
         let headers = &mut parts.headers;
         who.pass_session(headers);
         if forwarding.routes.intent == Intent::Preflight {
             headers.remove(header::AUTHORIZATION);
             headers.remove(header::COOKIE);
+            if forwarding.routes.hides_body() {
+                headers::keep_what_a_preflight_says(headers);
+            }
         }
         let upstream = forwarding.upstream.as_ref();
         let passed = upstream.map_or(&[][..], |upstream| &upstream.pass_headers);
-        let passed = Passed { underscored: passed, verified: who.kept_headers() };
+        let passed = Passed { named: passed, verified: who.kept_headers() };
         headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed, passed);
         forward::ask_for_tunnel(&session.req_header().headers, incoming.purpose, headers);
         let (client, host) = (&incoming.admitted.client, &incoming.admitted.host);
@@ -177,7 +191,7 @@ impl ProxyHttp for Gateway {
         session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<()> {
         if let Some(forwarding) = &mut ctx.forwarding {
             open_stream::check(forwarding.open_stream.as_ref())?;
@@ -203,9 +217,9 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<()> {
-        let Ctx { incoming, who, forwarding: Some(forwarding), record, .. } = ctx else {
+        let Ctx { incoming, who, forwarding: Some(forwarding), record, .. } = &mut **ctx else {
             return Ok(());
         };
         forwarding.clean_after_vendor(response)?;
@@ -233,13 +247,14 @@ impl ProxyHttp for Gateway {
             session.set_write_timeout(Some(TUNNEL_TIMEOUT));
         }
         who.follow_session(incoming, session.req_header(), response).await;
-        let app = forwarding.wait.connection();
-        let stream = open_stream::begin(incoming, who, app, session, response);
-        forwarding.open_stream = Box::pin(stream).await?;
-        let (name, id) = incoming.trace.request_id_field();
+        if open_stream::is_watched(who, response) {
+            let stream = open_stream::begin(incoming, forwarding.wait.connection(), session);
+            forwarding.open_stream = Box::pin(stream).await?;
+        }
         // An app that answers with an id of its own has logged that one.
-        if !response.headers.contains_key(&name) {
-            response.insert_header(name, id)?;
+        if !response.headers.contains_key(X_REQUEST_ID) {
+            let (_, id) = incoming.trace.request_id_field();
+            response.insert_header("x-request-id", id)?;
         }
         forwarding.hide_body(response)?;
         let is_readable_page = forwarding.begin_page(session.req_header(), response)?;
@@ -260,7 +275,7 @@ impl ProxyHttp for Gateway {
         _: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> Result<Option<Duration>> {
         if let Some(forwarding) = &mut ctx.forwarding {
             open_stream::check(forwarding.open_stream.as_ref())?;
@@ -279,7 +294,7 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         _: &HttpPeer,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
         mut error: Box<Error>,
     ) -> Box<Error> {
         if let Some(forwarding) = &mut ctx.forwarding {
@@ -298,7 +313,7 @@ impl ProxyHttp for Gateway {
         _: &HttpPeer,
         session: &mut Session,
         mut error: Box<Error>,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
         reused: bool,
     ) -> Box<Error> {
         let is_late = ctx.app_is_late();
@@ -323,7 +338,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         error: &Error,
-        ctx: &mut Ctx,
+        ctx: &mut Box<Ctx>,
     ) -> FailToProxy {
         if ctx.ended_with_session() {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
@@ -364,9 +379,12 @@ impl ProxyHttp for Gateway {
         FailToProxy { error_code: ctx.record.status, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Ctx) {
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Box<Ctx>) {
         if let Some(connection) = Connection::of(session.digest()) {
             connection.request_has_ended();
+        }
+        if let Some(forwarding) = &ctx.forwarding {
+            forwarding.ended();
         }
         ctx.finish(session.req_header());
         // A request that came too early is not served: its request line has not been
@@ -378,12 +396,12 @@ impl ProxyHttp for Gateway {
     /// Of a head it cannot read the framework would print the start, which is the app's
     /// answer to some user, with cookies and names. And clients that hang up are not an
     /// error; the access log has them.
-    fn suppress_error_log(&self, _: &Session, _: &Ctx, error: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Box<Ctx>, error: &Error) -> bool {
         *error.etype() == ErrorType::InvalidHTTPHeader
             || *error.esource() == ErrorSource::Downstream
     }
 
-    fn request_summary(&self, _: &Session, ctx: &Ctx) -> String {
+    fn request_summary(&self, _: &Session, ctx: &Box<Ctx>) -> String {
         format!("route {}", ctx.route_label())
     }
 }

@@ -1,8 +1,10 @@
 //! A request as it came, with the policy and the time it is judged by.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header;
+use http::request::Parts;
+use http::{HeaderName, header};
 use pingora::http::RequestHeader;
 use pingora::prelude::Session;
 
@@ -12,9 +14,11 @@ use super::record::Record;
 use crate::base::clock::Now;
 use crate::observe::{Event, RequestEvent};
 use crate::policy::{Policy, TokenRoute};
-use crate::request::client::{Client, Scheme};
+use crate::request::client::{self, Client, Scheme};
 use crate::request::code::Code;
+use crate::request::ext_authz::HttpRequest;
 use crate::request::forwarded::ForwardedHost;
+use crate::request::question::{self, Allowed, Asker};
 use crate::request::refusal::{Audience, Refusal, Reply};
 use crate::request::trace::Trace;
 use crate::request::view::{self, Head, RequestView};
@@ -83,8 +87,8 @@ impl Incoming {
             limits: self.policy.limits,
         })?;
         // The only coding that has been admitted.
-        if let (Some(raw), Some(connection)) = (&raw, Connection::of(session.digest()))
-            && head.headers.contains_key(header::TRANSFER_ENCODING)
+        if normalised.is_chunked
+            && let (Some(raw), Some(connection)) = (&raw, Connection::of(session.digest()))
             && !connection.body_is_chunked(raw.len())
         {
             return Err(MALFORMED_BODY);
@@ -110,11 +114,61 @@ impl Incoming {
             if self.policy.hosts.believe_proxies() { forwarded } else { forwarded.without_host() };
         let host = host_of(head, forwarded);
         self.admitted = Admitted { client, host, audience: Audience::Script };
-        self.admitted.audience = self.view(head).audience();
+        // Nobody opens a page where there is no app.
+        if self.policy.forwards() {
+            self.admitted.audience = self.view(head).audience();
+        }
         if !self.policy.hosts.admit(&self.admitted.host) {
             return Err(Refusal::Misdirected);
         }
         Ok(())
+    }
+
+    /// As `admit`, for a request that the proxy in front asks about: what it says is believed
+    /// of that proxy only.
+    pub(super) fn admit_question(
+        &mut self,
+        session: &Session,
+    ) -> Result<(RequestHeader, Allowed), Refusal> {
+        self.admit_front(session)?;
+        let (policy, question) = (&self.policy, session.req_header());
+        let target = std::str::from_utf8(question.raw_path()).unwrap_or_default();
+        let asker = Asker::at(target).ok_or(Refusal::NotFound)?;
+        let asked = question::read(asker, question, &policy.managed, policy.limits)?;
+        Ok((self.admit_asked(session, asked)?, asker.allowed()))
+    }
+
+    /// The same from a question over gRPC, and which of the client's headers must go.
+    pub(super) fn admit_check(
+        &mut self,
+        session: &Session,
+        http: &HttpRequest,
+    ) -> Result<(RequestHeader, Vec<HeaderName>), Refusal> {
+        let policy = &self.policy;
+        let (asked, foreign) = question::read_check(http, &policy.managed, policy.limits)?;
+        Ok((self.admit_asked(session, asked)?, foreign))
+    }
+
+    /// Whether whoever asks may.
+    pub(super) fn admit_front(&self, session: &Session) -> Result<(), Refusal> {
+        let peer = client::address_of(peer_of(session));
+        let front = self.policy.front.as_ref();
+        let may_ask = front.is_some_and(|front| front.trusted.trusts_peer(peer));
+        if may_ask { Ok(()) } else { Err(Refusal::Untrusted) }
+    }
+
+    fn admit_asked(&mut self, session: &Session, asked: Parts) -> Result<RequestHeader, Refusal> {
+        let policy = self.policy.clone();
+        let client = Client::asked_about(peer_of(session), &asked.headers, &policy.trusted);
+        self.trace.adopt(&asked.headers, client.via_trusted);
+        let asked = RequestHeader::from(asked);
+        let host = host_of(&asked, ForwardedHost::default());
+        // The proxy shows the answer as it is, or in words of its own.
+        self.admitted = Admitted { client, host, audience: Audience::Script };
+        if !policy.hosts.admit(&self.admitted.host) {
+            return Err(Refusal::Misdirected);
+        }
+        Ok(asked)
     }
 
     pub(super) fn view<'a>(&'a self, head: &'a RequestHeader) -> RequestView<'a> {
@@ -147,6 +201,11 @@ impl Incoming {
         }
         reply
     }
+}
+
+/// The other end of the connection; a Unix socket has no address.
+fn peer_of(session: &Session) -> Option<SocketAddr> {
+    session.client_addr().and_then(|address| address.as_inet()).copied()
 }
 
 /// The host the client asked for, as the outermost trusted proxy saw it.

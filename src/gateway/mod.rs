@@ -8,6 +8,8 @@ mod app_answer;
 mod app_deadline;
 mod app_wait;
 mod audit;
+mod auth;
+mod auth_grpc;
 mod body_framing;
 mod chunks;
 pub(crate) mod connection;
@@ -36,3 +38,4 @@ mod who;
 
 pub(crate) use health::Probes;
 pub(crate) use hooks::Gateway;
+pub(crate) use purpose::Asks;

@@ -58,19 +58,18 @@ struct Ends {
     client: Option<Connection>,
 }
 
-/// The app's answer begins: if it stays open, it is watched from now on, to its end:
-/// afterwards its connection may serve another request.
+/// Whether an answer is watched. Without its session, the app has answered nobody.
+pub(super) fn is_watched(who: &Who, response: &ResponseHeader) -> bool {
+    stays_open(response.status, &response.headers) && !who.came_with_over()
+}
+
+/// The app's answer begins: if it is watched, then from now on, to its end: afterwards its
+/// connection may serve another request.
 pub(super) async fn begin(
     incoming: &Incoming,
-    who: &Who,
     app: Option<Arc<AppDeadline>>,
     session: &Session,
-    response: &ResponseHeader,
 ) -> Result<Option<OpenStream>> {
-    // Without its session, the app has answered nobody.
-    if !stays_open(response.status, &response.headers) || who.came_with_over() {
-        return Ok(None);
-    }
     let client = Connection::of(session.digest()).cloned();
     let ends = Ends { app, client };
     let cookies = incoming.view(session.req_header()).cookies();

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::request::view::MinRate;
+use crate::request::min_rate::MinRate;
 
 /// Bytes moved since the last look, and the time that took.
 #[derive(Debug, Default)]

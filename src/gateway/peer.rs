@@ -56,7 +56,8 @@ impl Derived {
         let authorities = (!certificates.is_empty()).then(|| parsed.collect());
         let dial = |purpose| {
             let timeouts = upstream.timeouts;
-            Arc::new(Dial { connect: timeouts.connect, read: timeouts.read, purpose })
+            let shortest = timeouts.read.min(timeouts.idle);
+            Arc::new(Dial { connect: timeouts.connect, shortest, purpose })
         };
         Self { authorities, dial: dial(Purpose::Request), dial_upgrade: dial(Purpose::Upgrade) }
     }
@@ -90,7 +91,6 @@ pub(super) fn build(upstream: &Upstream, target: &Target, purpose: Purpose) -> R
     options.total_connection_timeout = Some(timeouts.connect * 2);
     options.read_timeout = Some(timeouts.read);
     options.write_timeout = Some(WRITE_TIMEOUT);
-    options.idle_timeout = Some(timeouts.idle);
     let verify = upstream.tls.verify == Verify::Certificate;
     options.verify_cert = verify;
     options.verify_hostname = verify;
@@ -105,6 +105,8 @@ pub(super) fn build(upstream: &Upstream, target: &Target, purpose: Purpose) -> R
             peer.options.custom_l4 = Some(derived.dial.clone());
         }
         (Purpose::Request, Version::Http2) => {
+            // With HTTP/1 the `AppDeadline` is the limit.
+            peer.options.idle_timeout = Some(timeouts.idle);
             peer.options.set_http_version(2, 2);
             peer.options.max_h2_streams = STREAMS;
             peer.options.h2_stream_window_size = Some(STREAM_WINDOW);

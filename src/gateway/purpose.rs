@@ -20,3 +20,11 @@ pub(super) fn is_conversation(request: &RequestHeader) -> bool {
     let content_type = request.headers.get(header::CONTENT_TYPE);
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
+
+/// Who sends requests to a listener.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asks {
+    Client,
+    /// A proxy, about a request that its client has sent.
+    Front,
+}

@@ -32,7 +32,7 @@ pub(super) async fn reply(session: &mut Session, reply: Reply, trace: &Trace) ->
 
 /// The head in the framework's form. Adding fields one by one would write and parse
 /// each name again.
-fn head(status: StatusCode, headers: HeaderMap) -> ResponseHeader {
+pub(super) fn head(status: StatusCode, headers: HeaderMap) -> ResponseHeader {
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = status;
     parts.headers = headers;

@@ -15,7 +15,7 @@ use super::record::Record;
 use super::reply::{push_limit, with_cors};
 use super::who::Who;
 use crate::base::clock::Now;
-use crate::decide::{self, Decision};
+use crate::decide::{self, Decision, Plan};
 use crate::issue::Query;
 use crate::limit::Admitted;
 use crate::observe::{Outcome, TokenPlace};
@@ -50,7 +50,19 @@ pub(super) async fn decide<'p>(
     record: &mut Record,
     view: &RequestView<'_>,
 ) -> Decided<'p> {
-    let (plan, rule) = decide::plan(policy, view);
+    let planned = decide::plan(policy, view);
+    decide_planned(incoming, policy, who, record, view, planned).await
+}
+
+/// Session, decide, where the plan is made.
+pub(super) async fn decide_planned<'p>(
+    incoming: &Incoming,
+    policy: &'p Policy,
+    who: &mut Who,
+    record: &mut Record,
+    view: &RequestView<'_>,
+    (plan, rule): (Plan<'p>, Option<&'p Rule>),
+) -> Decided<'p> {
     let verdict = who.verdict(incoming, record, &plan, view).await;
     let decision = decide::decide(plan, verdict, who.credential, view);
     let query = match &decision {
@@ -66,7 +78,7 @@ pub(super) async fn decide<'p>(
     Decided {
         decision,
         rule,
-        origin: view.origin().and_then(|origin| rule?.origin(origin)),
+        origin: decide::reader(policy, rule, view),
         query,
         is_head: view.method == http::Method::HEAD,
     }
@@ -106,7 +118,8 @@ impl Decided<'_> {
             Decision::Publish(what) => {
                 record.outcome = Outcome::Answered;
                 let Incoming { state, policy, now, admitted, .. } = incoming;
-                Ok(policy.discovery.reply(what, &state.retired, &admitted.host, *now))
+                let host = policy.public_origins.host_for(&admitted.host);
+                Ok(policy.discovery.reply(what, &state.retired, host, *now))
             }
             Decision::Refuse(refusal, rejected) => {
                 why = rejected;
@@ -121,7 +134,7 @@ impl Decided<'_> {
             }
             Decision::Issue { token, identity } => match (body, query) {
                 (Err(refusal), _) => Err(refusal),
-                (Ok(_), _) if is_head => head(incoming, record, token, &identity),
+                (Ok(_), _) if is_head => head(incoming, record, token, &identity).await,
                 (Ok(_), None) => Err(Refusal::Unavailable),
                 (Ok(body), Some(query)) => {
                     issue(incoming, who, record, (token, &identity), query, &body).await
@@ -159,7 +172,7 @@ async fn issue(
 ) -> Result<Reply, Refusal> {
     let state = &incoming.state;
     let request = state.issuer.read(route, query, identity, body).await?;
-    let admitted = admit_token(state, route, identity, incoming.now)?;
+    let admitted = admit_token(state, route, identity, incoming.now).await?;
     let issued = state.issuer.token(route, &request).await?;
     incoming.audit_issued(who, route, &issued, TokenPlace::Endpoint).await?;
     record.end(Outcome::Issued, issued.origin.as_str());
@@ -173,13 +186,13 @@ async fn issue(
 }
 
 /// HEAD: as GET, without a body and without minting.
-fn head(
+async fn head(
     incoming: &Incoming,
     record: &mut Record,
     route: &TokenRoute,
     identity: &Identity,
 ) -> Result<Reply, Refusal> {
-    let admitted = admit_token(&incoming.state, route, identity, incoming.now)?;
+    let admitted = admit_token(&incoming.state, route, identity, incoming.now).await?;
     record.outcome = Outcome::Answered;
     let mut reply = Reply::new(StatusCode::OK, route.minter.content_type(), Bytes::new());
     push_limit(&mut reply, route, admitted.as_ref());
@@ -187,15 +200,14 @@ fn head(
 }
 
 /// Takes one from the user's allowance, if the token has a limit.
-fn admit_token(
+async fn admit_token(
     state: &State,
     route: &TokenRoute,
     identity: &Identity,
     now: Now,
 ) -> Result<Option<Admitted>, Refusal> {
     let Some(limit) = &route.limit else { return Ok(None) };
-    let admitted = state.issuer.admit(&route.label, limit, identity.mark(), now);
-    admitted.map(Some).map_err(|exceeded| Refusal::too_many(limit, &exceeded))
+    state.issuer.admit(&route.label, limit, identity.mark(), now).await.map(Some)
 }
 
 #[cfg(test)]

@@ -30,8 +30,8 @@ use super::purpose::Purpose;
 pub(super) struct Dial {
     /// The framework's own connect timeout does not apply to custom dialers.
     pub(super) connect: Duration,
-    /// The shortest time that an app is given for a head.
-    pub(super) read: Duration,
+    /// The shortest time that an app is given for a head, or a connection between requests.
+    pub(super) shortest: Duration,
     pub(super) purpose: Purpose,
 }
 
@@ -70,7 +70,7 @@ impl Dial {
                 VirtualSocketStream::new(Box::new(socket)).into()
             }
         };
-        AppDeadline::attach(&mut stream, number, self.read);
+        AppDeadline::attach(&mut stream, number, self.shortest);
         stream
     }
 }

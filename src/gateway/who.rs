@@ -62,10 +62,11 @@ impl Who {
         view: &RequestView<'_>,
     ) -> Option<Verdict> {
         let policy = &incoming.policy;
-        let ends = policy.sources.iter().any(|source| source.ends_at(view.method, view.path));
+        let ends = policy.sources.iter().any(|source| policy.signs_out(source, view));
         let identifier = &incoming.state.identifier;
-        let judges = plan.forwards()
-            && (identifier.any_revoked() || are_several_sent(policy, view.cookies()));
+        let cookies = view.cookies();
+        let judges =
+            plan.forwards() && (identifier.any_revoked() || are_several_sent(policy, cookies));
         if !ends && !judges && !plan.needs_session() {
             if plan.forwards() {
                 self.withhold(policy, view, &[], Accepted::default());
@@ -73,7 +74,7 @@ impl Who {
             return None;
         }
         let Judged { verdict, accepted, over, doubtful } =
-            identifier.identify(policy, view.cookies(), view.client.address, incoming.now).await;
+            identifier.identify(policy, cookies, view.client.address, incoming.now).await;
         self.doubtful = doubtful;
         self.credential = policy.credential(accepted);
         if plan.forwards() {
@@ -153,7 +154,7 @@ impl Who {
                 self.source = Some(*index);
                 checked(self.source_label(&incoming.policy), "accepted");
                 let source = self.source(&incoming.policy);
-                if source.is_some_and(|source| source.ends_at(view.method, view.path)) {
+                if source.is_some_and(|source| incoming.policy.signs_out(source, view)) {
                     self.leaving = Some(identity.clone());
                 }
             }
@@ -185,9 +186,13 @@ impl Who {
         request: &RequestHeader,
         response: &ResponseHeader,
     ) {
+        let identifier = &incoming.state.identifier;
+        // What the app sets matters only where some session is over.
+        if self.leaving.is_none() && !identifier.any_revoked() {
+            return;
+        }
         let view = incoming.view(request);
         let cookies = view.cookies();
-        let identifier = &incoming.state.identifier;
         let sources = incoming.policy.sources.iter().enumerate();
         for (index, source) in sources.filter(|_| !self.came_with_over) {
             let set = response.headers.get_all(header::SET_COOKIE).iter();
@@ -197,7 +202,17 @@ impl Who {
             identifier.reissued(source, cookies, set, came, incoming.now);
         }
         let answered = response.status.is_success() || response.status.is_redirection();
-        let Some(identity) = self.leaving.take().filter(|_| answered) else { return };
+        if answered {
+            self.leave(incoming, request).await;
+        }
+    }
+
+    /// Ends the session where the request signs the user out.
+    pub(super) async fn leave(&mut self, incoming: &Incoming, request: &RequestHeader) {
+        let Some(identity) = self.leaving.take() else { return };
+        let view = incoming.view(request);
+        let cookies = view.cookies();
+        let identifier = &incoming.state.identifier;
         if let Some(source) = self.source(&incoming.policy) {
             let (by, now) = (RevokedBy::App, incoming.state.clock.now());
             identifier.end_session(source, cookies, &identity, by, now).await;

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
@@ -18,7 +19,7 @@ use crate::session::{Cookies, Identity, Judged};
 pub struct Identifier {
     sessions: Sessions,
     servers: Servers,
-    pub revoked: Revoked,
+    pub revoked: Arc<Revoked>,
 }
 
 impl Identifier {
@@ -27,7 +28,7 @@ impl Identifier {
         Self {
             sessions: Sessions::default(),
             servers: Servers::new(runtime, clock),
-            revoked: Revoked::default(),
+            revoked: Arc::default(),
         }
     }
 

@@ -119,7 +119,7 @@ impl CacheLifetime {
 /// at most a minute, so that the tokens of a thousand users who arrived together
 /// are not all replaced together. Below a life of two minutes the users'
 /// own timing scatters enough.
-fn early(key: &Digest, life: u64) -> u64 {
+pub(super) fn early(key: &Digest, life: u64) -> u64 {
     const SHORT: u64 = 120;
     if life < SHORT {
         return 0;

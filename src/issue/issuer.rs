@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::Value;
@@ -13,10 +14,11 @@ use super::error::IssueError;
 use super::first_answers::{Age, FirstAnswers};
 use super::remote::{Caller, Remote};
 use super::request::{Freshness, Query, Request};
+use super::shared_tokens::{Found, SharedTokens};
 use crate::base::clock::{Clock, Now};
 use crate::base::digest::Digest;
 use crate::base::digest::Mark;
-use crate::limit::{Admitted, Exceeded, Limit, Limits, Used};
+use crate::limit::{Admitted, Denied, Limit, Limits, SharedLimits, Used};
 use crate::mint::{self, CachePolicy, FirstAnswer, MintError, Minting, Subject, Token};
 use crate::observe::{
     AuditEntry, CachedOrMinted, CircuitState, Event, RequestEvent, Telemetry, TokenEvent,
@@ -28,6 +30,9 @@ use crate::session::Identity;
 /// Admits requests and issues tokens.
 pub struct Issuer {
     limits: Limits,
+    /// Where replicas count together.
+    shared: ArcSwapOption<SharedLimits>,
+    shared_tokens: ArcSwapOption<SharedTokens>,
     tokens: Tokens,
     first_answers: FirstAnswers,
     remote: Remote,
@@ -45,6 +50,8 @@ impl Issuer {
     pub fn new(caller: Box<dyn Caller>, clock: Clock, telemetry: Arc<Telemetry>) -> Self {
         Self {
             limits: Limits::default(),
+            shared: ArcSwapOption::empty(),
+            shared_tokens: ArcSwapOption::empty(),
             tokens: Tokens::default(),
             first_answers: FirstAnswers::default(),
             remote: Remote {
@@ -59,16 +66,64 @@ impl Issuer {
 
     /// Takes one from an allowance, or says how long to wait. `label` is the
     /// limited rule.
-    pub fn admit(
+    pub(crate) async fn admit(
         &self,
         label: &str,
         limit: &Limit,
         whose: Mark,
         now: Now,
-    ) -> Result<Admitted, Exceeded> {
-        self.limits.take(limit, limit.bucket(whose), now).inspect_err(|_| {
+    ) -> Result<Admitted, Refusal> {
+        let bucket = limit.bucket(whose);
+        let shared = self.shared.load_full();
+        let admitted = match shared {
+            None => self.limits.take(limit, bucket, now).map_err(Denied::Exceeded),
+            // Boxed, because every request would be charged for the room this takes.
+            Some(shared) => Box::pin(shared.take(&self.limits, limit, bucket, 1, now)).await,
+        };
+        admitted.map_err(|denied| {
             self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
+            Refusal::denied(limit, &denied)
         })
+    }
+
+    /// Takes one from each allowance, or nothing from any of them; each has the label of
+    /// its rule. Over replicas each limit is a key of its own, perhaps on a server of its
+    /// own: one that is known to be used up refuses before anything is taken.
+    pub(crate) async fn admit_all(
+        &self,
+        wanted: &[(&str, &Limit)],
+        whose: Mark,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        if let [(label, limit)] = wanted {
+            return self.admit(label, limit, whose, now).await.map(|_| ());
+        }
+        if self.shared.load().is_some() {
+            for (label, limit) in wanted {
+                self.look(label, limit, whose, now)?;
+            }
+            for (label, limit) in wanted {
+                self.admit(label, limit, whose, now).await?;
+            }
+            return Ok(());
+        }
+        let buckets: Vec<_> =
+            wanted.iter().map(|(_, limit)| (*limit, limit.bucket(whose))).collect();
+        self.limits.take_all(&buckets, now).map_err(|(index, exceeded)| {
+            let Some((label, limit)) = wanted.get(index) else { return Refusal::Unavailable };
+            self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
+            Refusal::too_many(limit, &exceeded)
+        })
+    }
+
+    /// Counts over all replicas from now on, or in this process alone.
+    pub(crate) fn share_limits(&self, shared: Option<SharedLimits>) {
+        self.shared.store(shared.map(Arc::new));
+    }
+
+    /// Keeps tokens where all replicas find them from now on, or in this process alone.
+    pub(crate) fn share_tokens(&self, shared: Option<SharedTokens>) {
+        self.shared_tokens.store(shared.map(Arc::new));
     }
 
     /// The users' allowances, for the process that takes over.
@@ -96,7 +151,9 @@ impl Issuer {
         let inputs = inputs.map_err(|error| logged(&error, route))?;
         let grant = match route.minter.grant() {
             Some(hook) => {
-                self.look(route, identity, now)?;
+                if let Some(limit) = &route.limit {
+                    self.look(&route.label, limit, identity.mark(), now)?;
+                }
                 let subject = Subject { identity, inputs: &inputs, grant: &Value::Null };
                 let url = hook.url(&subject).map_err(|error| logged(&error, route))?;
                 Box::pin(self.remote.grant(&route.name, (hook, &url), forwarded)).await?
@@ -106,11 +163,15 @@ impl Issuer {
         Ok(Request { identity, inputs, grant, freshness, now })
     }
 
-    /// Whether the user's allowance has something left; takes nothing.
-    fn look(&self, route: &TokenRoute, identity: &Identity, now: Now) -> Result<(), Refusal> {
-        let Some(limit) = &route.limit else { return Ok(()) };
-        self.limits.look(limit, limit.bucket(identity.mark()), now).map_err(|exceeded| {
-            self.telemetry.emit(Event::Request(RequestEvent::Limited { route: &route.label }));
+    /// Whether an allowance has something left; takes nothing.
+    fn look(&self, label: &str, limit: &Limit, whose: Mark, now: Now) -> Result<(), Refusal> {
+        let bucket = limit.bucket(whose);
+        let looked = match &*self.shared.load() {
+            None => self.limits.look(limit, bucket, now),
+            Some(shared) => shared.look(limit, bucket, now),
+        };
+        looked.map_err(|exceeded| {
+            self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
             Refusal::too_many(limit, &exceeded)
         })
     }
@@ -150,15 +211,32 @@ impl Issuer {
         key: Option<Digest>,
         request: &Request<'_>,
     ) -> Result<Issued, IssueError> {
-        let mint = self.mint(route, subject, request.now);
+        let (identity, now) = (request.identity, request.now);
+        let mint = self.mint(route, subject, now);
+        let shared = self.shared_tokens.load_full().filter(|_| route.minter.is_costly());
         match (key, request.freshness) {
             (Some(key), Freshness::Any) => {
-                let (token, origin) =
-                    self.tokens.get(key, request.identity, request.now, mint).await?;
+                let mut from_elsewhere = false;
+                let make = async {
+                    let Some(shared) = &shared else { return mint.await };
+                    Ok(match shared.get(&key, identity, now, mint).await? {
+                        Found::Elsewhere(token) => {
+                            from_elsewhere = true;
+                            token
+                        }
+                        Found::Minted(token) => token,
+                    })
+                };
+                let (token, origin) = self.tokens.get(key, identity, now, make).await?;
+                let origin = if from_elsewhere { CachedOrMinted::Cached } else { origin };
                 Ok(Issued { token, origin })
             }
             (key, _) => {
-                let token = Arc::new(mint.await?);
+                let minted = mint.await;
+                if let (Some(key), Some(shared)) = (&key, &shared) {
+                    shared.put(key, &minted, now).await;
+                }
+                let token = Arc::new(minted?);
                 if let Some(key) = key {
                     self.tokens.put(key, token.clone(), request.now).await;
                 }

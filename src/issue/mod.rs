@@ -1,7 +1,8 @@
 //! The token path: a limit, then the cache, then a mint, in that order.
 //!
 //! The limit counts answers, cached or not. A client may ask for a token that was
-//! not handed out before (`Freshness::New`); that counts too.
+//! not handed out before (`Freshness::New`); that counts too. `shared_tokens` keeps tokens
+//! where all replicas find them.
 
 mod cache;
 mod circuit_breaker;
@@ -10,9 +11,12 @@ mod first_answers;
 mod issuer;
 mod remote;
 mod request;
+mod sealed;
+mod shared_tokens;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use error::IssueError;
 pub(crate) use issuer::{Issued, Issuer};
 pub(crate) use request::{Query, Request};
+pub(crate) use shared_tokens::SharedTokens;

@@ -15,6 +15,7 @@ use crate::observe::{AccessLog, AuditLog, CachedOrMinted, CircuitState, Gauges, 
 use crate::outbound::{Answer, Call, OutboundError};
 use crate::policy::{Policy, TokenRoute};
 use crate::request::client::{Client, Scheme};
+use crate::request::refusal::Refusal;
 use crate::request::view::RequestView;
 use crate::session::Identity;
 
@@ -117,8 +118,12 @@ impl Setting {
         let request = self.issuer.read(route, query, &self.identity, b"").await;
         let request = request.map_err(|error| format!("{error:?}"))?;
         if let Some(limit) = &route.limit {
-            let admitted = self.issuer.admit(&route.label, limit, self.identity.mark(), self.now());
-            admitted.map_err(|exceeded| format!("wait {}", exceeded.retry_after.as_secs()))?;
+            let whose = self.identity.mark();
+            let admitted = self.issuer.admit(&route.label, limit, whose, self.now()).await;
+            admitted.map_err(|refusal| match refusal {
+                Refusal::TooMany { retry_after, .. } => format!("wait {}", retry_after.as_secs()),
+                other => format!("{other:?}"),
+            })?;
         }
         let issued = self.issuer.token(route, &request).await;
         issued.map(|issued| issued.origin).map_err(|error| format!("{error:?}"))

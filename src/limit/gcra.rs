@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::lease;
+use super::setting::{OnError, Sharing};
 use crate::base::digest::{Kind, Mark};
 use crate::base::text;
 use crate::base::units::{Rate, whole_seconds};
@@ -24,6 +26,7 @@ pub struct Limit {
     mark: Mark,
     cells: Vec<Cell>,
     policy_header: HeaderValue,
+    sharing: Sharing,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +40,7 @@ struct Cell {
 
 /// An admitted request, with the remaining quota for the `RateLimit` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Admitted {
+pub(crate) struct Admitted {
     left: [Left; MAX_RATES],
 }
 
@@ -96,7 +99,14 @@ impl Limit {
             mark: Mark::new(Kind::Limit, name),
             cells,
             policy_header: header_value(policy_header),
+            sharing: Sharing::default(),
         }
+    }
+
+    /// The same limit with what it says about sharing.
+    #[must_use]
+    pub(crate) fn shared_as(self, sharing: Sharing) -> Self {
+        Self { sharing, ..self }
     }
 
     /// The `RateLimit-Policy` field (draft-ietf-httpapi-ratelimit-headers).
@@ -135,7 +145,7 @@ fn header_value(text: String) -> HeaderValue {
 
 impl Admitted {
     /// The `RateLimit` field: the remaining quota, and the time until it is full.
-    pub fn header(&self, limit: &Limit) -> HeaderValue {
+    pub(crate) fn header(&self, limit: &Limit) -> HeaderValue {
         limit.render(&self.left)
     }
 }
@@ -171,6 +181,69 @@ impl Limit {
         }
         let left = self.left(arrivals, now);
         Err(Exceeded { retry_after: Duration::from_nanos(longest), left })
+    }
+
+    /// As `take`, with one part of so many: what one replica may admit while nobody counts
+    /// for all. `arrivals` hold what was used up over all replicas.
+    pub(super) fn take_part(
+        &self,
+        arrivals: &mut Arrivals,
+        parts: u32,
+        now: u64,
+    ) -> Result<Admitted, Exceeded> {
+        let part = |cell: &Cell| {
+            let interval = cell.interval.saturating_mul(u64::from(parts));
+            let tolerance = (cell.tolerance + cell.interval).saturating_sub(interval);
+            Cell { label: String::new(), interval, tolerance }
+        };
+        let cells: Vec<Cell> = self.cells.iter().map(part).collect();
+        let wait = |(cell, arrival): (&Cell, &u64)| {
+            arrival.saturating_sub(now).saturating_sub(cell.tolerance)
+        };
+        let longest = cells.iter().zip(arrivals.iter()).map(wait).max().unwrap_or(0);
+        if longest > 0 {
+            return Err(self.exceeded(longest, &Self::ahead(arrivals, now)));
+        }
+        for (cell, arrival) in cells.iter().zip(arrivals.iter_mut()) {
+            *arrival = (*arrival).max(now).saturating_add(cell.interval);
+        }
+        Ok(self.admitted(&Self::ahead(arrivals, now)))
+    }
+
+    fn ahead(arrivals: &Arrivals, now: u64) -> Arrivals {
+        arrivals.map(|arrival| arrival.saturating_sub(now))
+    }
+
+    /// As the store decided; `ahead` in nanoseconds.
+    pub(super) fn admitted(&self, ahead: &Arrivals) -> Admitted {
+        Admitted { left: self.left(ahead, 0) }
+    }
+
+    /// As the store decided; `wait` and `ahead` in nanoseconds.
+    pub(super) fn exceeded(&self, wait: u64, ahead: &Arrivals) -> Exceeded {
+        Exceeded { retry_after: Duration::from_nanos(wait), left: self.left(ahead, 0) }
+    }
+
+    /// Interval and tolerance of each rate in whole microseconds, for the store's script.
+    /// Where replicas take leases, the tolerance is shorter by a lease's life.
+    pub(super) fn push_microseconds(&self, to: &mut Vec<u64>, leases: bool) {
+        let shorter = if leases { lease::GOOD_FOR.as_micros() } else { 0 };
+        let shorter = u64::try_from(shorter).unwrap_or(0);
+        for cell in &self.cells {
+            to.push(cell.interval.div_ceil(1000).max(1));
+            to.push((cell.tolerance / 1000).saturating_sub(shorter));
+        }
+    }
+
+    /// Admissions that a replica takes ahead, if it does.
+    pub(super) fn lease(&self) -> Option<u32> {
+        let percent = u64::from(self.sharing.lease?);
+        let part = |cell: &Cell| (cell.tolerance / cell.interval.max(1) + 1) * percent / 100;
+        self.cells.iter().map(part).min().and_then(|part| u32::try_from(part).ok())
+    }
+
+    pub(super) fn on_error(&self) -> Option<OnError> {
+        self.sharing.on_error
     }
 
     fn left(&self, arrivals: &Arrivals, now: u64) -> [Left; MAX_RATES] {

@@ -7,7 +7,7 @@
 //! needed, newcomers share one bucket per limit: that slows newcomers down and never
 //! gives a known user a fresh allowance.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
@@ -68,6 +68,40 @@ impl Limits {
         limit.take(arrivals, now)
     }
 
+    /// Takes one from each bucket, or nothing from any: all of them are locked at once,
+    /// always in the same order. Of those that refuse, the one with the longest wait is
+    /// told, by its place in `wanted`.
+    pub(crate) fn take_all(
+        &self,
+        wanted: &[(&Limit, BucketKey)],
+        now: Now,
+    ) -> Result<(), (usize, Exceeded)> {
+        let now = nanoseconds(now);
+        let shards: BTreeSet<usize> = wanted.iter().map(|(_, key)| key.shard::<SHARDS>()).collect();
+        let lock = |index: usize| Some((index, self.shards.get(index)?.lock()));
+        let mut shards: BTreeMap<usize, _> = shards.into_iter().filter_map(lock).collect();
+        // Two limits of one name share a bucket, so a place is taken before the next look.
+        let mut before: Vec<(BucketKey, &Limit, Arrivals)> = Vec::with_capacity(wanted.len());
+        let mut refused: Option<(usize, Exceeded)> = None;
+        for (index, &(limit, key)) in wanted.iter().enumerate() {
+            let Some(shard) = shards.get_mut(&key.shard::<SHARDS>()) else { continue };
+            let arrivals = shard.bucket(key, limit, self.per_shard, now);
+            before.push((key, limit, *arrivals));
+            if let Err(exceeded) = limit.take(arrivals, now)
+                && refused.is_none_or(|(_, known)| known.retry_after < exceeded.retry_after)
+            {
+                refused = Some((index, exceeded));
+            }
+        }
+        let Some(refused) = refused else { return Ok(()) };
+        for (key, limit, arrivals) in before.into_iter().rev() {
+            if let Some(shard) = shards.get_mut(&key.shard::<SHARDS>()) {
+                *shard.bucket(key, limit, self.per_shard, now) = arrivals;
+            }
+        }
+        Err(refused)
+    }
+
     /// The buckets that are not full, for the process that takes over.
     pub(crate) fn used(&self, now: Now) -> Vec<Used> {
         let (ticks, unix_ms) = (nanoseconds(now), now.unix_ms());
@@ -104,6 +138,37 @@ impl Limits {
         }
     }
 
+    /// As `take`, with this replica's part of the limit.
+    pub(super) fn take_part(
+        &self,
+        limit: &Limit,
+        key: BucketKey,
+        parts: u32,
+        now: Now,
+    ) -> Result<Admitted, Exceeded> {
+        let now = nanoseconds(now);
+        let Some(shard) = self.shards.get(key.shard::<SHARDS>()) else {
+            return Err(Exceeded::default());
+        };
+        let mut shard = shard.lock();
+        let arrivals = shard.bucket(key, limit, self.per_shard, now);
+        limit.take_part(arrivals, parts, now)
+    }
+
+    /// Learns how far ahead the arrival times are over all replicas. Without room for
+    /// another bucket, nothing is learned.
+    pub(super) fn learn(&self, key: BucketKey, ahead: &Arrivals, now: Now) {
+        let now = nanoseconds(now);
+        let Some(shard) = self.shards.get(key.shard::<SHARDS>()) else { return };
+        let mut shard = shard.lock();
+        if shard.has_room(key, self.per_shard, now) {
+            let arrivals = shard.buckets.entry(key).or_default();
+            for (arrival, ahead) in arrivals.iter_mut().zip(ahead) {
+                *arrival = (*arrival).max(now.saturating_add(*ahead));
+            }
+        }
+    }
+
     /// Whether the bucket has something left; takes nothing, and makes no bucket.
     pub(crate) fn look(&self, limit: &Limit, key: BucketKey, now: Now) -> Result<(), Exceeded> {
         let Some(shard) = self.shards.get(key.shard::<SHARDS>()) else { return Ok(()) };
@@ -131,18 +196,24 @@ impl Shard {
         capacity: usize,
         now: u64,
     ) -> &mut Arrivals {
-        if self.buckets.len() >= capacity && !self.buckets.contains_key(&key) {
-            let sweep_at =
-                self.swept.saturating_add(u64::try_from(SWEEP_EVERY.as_nanos()).unwrap_or(0));
-            if self.swept == 0 || now >= sweep_at {
-                self.buckets.retain(|_, arrivals| arrivals.iter().any(|&arrival| arrival > now));
-                self.swept = now.max(1);
-            }
-            if self.buckets.len() >= capacity {
-                return self.overflow.entry(limit.name().to_owned()).or_default();
-            }
+        if !self.has_room(key, capacity, now) {
+            return self.overflow.entry(limit.name().to_owned()).or_default();
         }
         self.buckets.entry(key).or_default()
+    }
+
+    /// Whether the bucket is there or can be made; a full shard drops what is finished.
+    fn has_room(&mut self, key: BucketKey, capacity: usize, now: u64) -> bool {
+        if self.buckets.len() < capacity || self.buckets.contains_key(&key) {
+            return true;
+        }
+        let sweep_at =
+            self.swept.saturating_add(u64::try_from(SWEEP_EVERY.as_nanos()).unwrap_or(0));
+        if self.swept == 0 || now >= sweep_at {
+            self.buckets.retain(|_, arrivals| arrivals.iter().any(|&arrival| arrival > now));
+            self.swept = now.max(1);
+        }
+        self.buckets.len() < capacity
     }
 }
 
@@ -235,6 +306,53 @@ mod tests {
         assert!(limits.take(&limit, key, at(1_000)).is_ok(), "the minute still had one");
         let refused = limits.take(&limit, key, at(2_000)).unwrap_err();
         assert_eq!(refused.retry_after, Duration::from_secs(18));
+    }
+
+    #[test]
+    fn a_request_refused_by_one_limit_takes_nothing_from_the_others() {
+        let limits = Limits::default();
+        let named = |name: &str, rate: &str| Limit::new(name, &[units::rate(rate).unwrap()]);
+        let (wide, narrow) = (named("wide", "4/minute"), named("narrow", "1/minute"));
+        let twin = named("wide", "2/minute");
+        let of = |limit: &Limit| limit.bucket(user("u1"));
+        let all = [(&wide, of(&wide)), (&narrow, of(&narrow))];
+        let reversed = [(&narrow, of(&narrow)), (&wide, of(&wide))];
+        assert_eq!(limits.take_all(&all, at(0)), Ok(()));
+        for _ in 0..100 {
+            let (index, refused) = limits.take_all(&all, at(0)).unwrap_err();
+            assert_eq!((index, refused.retry_after), (1, Duration::from_secs(60)));
+            assert_eq!(limits.take_all(&reversed, at(0)).unwrap_err().0, 0);
+        }
+        assert!(limits.take_all(&[(&wide, of(&wide)), (&wide, of(&wide))], at(0)).is_ok());
+        let both = [(&wide, of(&wide)), (&twin, of(&twin))];
+        assert!(limits.take_all(&both, at(0)).is_err(), "one was left, two are wanted");
+        assert!(limits.take(&wide, of(&wide), at(0)).is_ok(), "and it is still there");
+        assert!(limits.take(&wide, of(&wide), at(0)).is_err());
+        assert_eq!(limits.take_all(&[], at(0)), Ok(()));
+    }
+
+    #[test]
+    fn several_limits_taken_at_once_are_exact_in_parallel() {
+        let limits = Arc::new(Limits::default());
+        let names = ["a", "b", "c"];
+        let of_each = |rate: &str| {
+            let of = |name: &&str| Limit::new(name, &[units::rate(rate).unwrap()]);
+            names.iter().map(of).collect::<Vec<_>>()
+        };
+        let threads: Vec<_> = (0..6)
+            .map(|turn| {
+                let (limits, all) = (limits.clone(), of_each("30/minute"));
+                std::thread::spawn(move || {
+                    let mut all: Vec<_> =
+                        all.iter().map(|limit| (limit, limit.bucket(user("u1")))).collect();
+                    all.rotate_left(turn % 3);
+                    (0..50).filter(|_| limits.take_all(&all[..2], at(0)).is_ok()).count()
+                })
+            })
+            .collect();
+        let admitted: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+        // Each takes two of the three, so 90 places are enough for 45 at the most.
+        assert!((30..=45).contains(&admitted), "{admitted}");
     }
 
     #[test]

@@ -63,6 +63,11 @@ impl Minter {
         self.mechanism.is_remote()
     }
 
+    /// Whether minting costs more than asking a store: a call, or an RSA signature.
+    pub fn is_costly(&self) -> bool {
+        self.mechanism.is_costly()
+    }
+
     /// The media type of the endpoint's answers.
     pub fn content_type(&self) -> HeaderValue {
         self.mechanism.content_type()

@@ -15,9 +15,11 @@ use std::time::Duration;
 use super::escape::{escape, escape_word};
 use super::event::{Event, Line, RequestEvent};
 use crate::base::calendar::push_rfc3339;
+use crate::base::clock::milliseconds;
 use crate::base::lock::Lock;
 use crate::base::text;
 use crate::config::Format;
+use crate::request::address_text;
 
 const SHARDS: usize = 8;
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
@@ -225,7 +227,7 @@ impl Line<'_> {
         escape(out, self.route);
         if let Some(client) = self.client {
             out.push_str("\",\"client\":\"");
-            text::push_address(out, client);
+            address_text::push(out, client);
         }
         if let Some(user) = self.user {
             out.push_str("\",\"user\":\"");
@@ -276,10 +278,9 @@ impl Line<'_> {
 }
 
 fn push_milliseconds(out: &mut String, took: Duration) {
-    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    text::push(out, micros / 1000);
+    text::push(out, milliseconds(took));
     out.push('.');
-    text::push_below(out, micros, 1000);
+    text::push_below(out, took.subsec_micros().into(), 1000);
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {

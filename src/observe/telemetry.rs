@@ -118,6 +118,7 @@ mod tests {
         ReloadResult, RequestEvent, SessionChecked, TokenEvent, UpstreamEvent,
     };
     use crate::observe::metrics::{CircuitState, ServerGauge};
+    use crate::outbound::redis::StoreNumbers;
     use crate::request::code::Code;
     use crate::upstream;
 
@@ -185,6 +186,17 @@ mod tests {
                 state,
                 in_use: 2,
             });
+        let shared = StoreNumbers {
+            calls: [1, 2, 0, 0, 0, 0, 3],
+            failures: 4,
+            scripts: 1,
+            uncounted: 2,
+            denied_here: 3,
+            unreplicated: 1,
+            stream_lag_ms: 20,
+            is_resting: true,
+            replicas: 8,
+        };
         let gauges = Gauges {
             connections: 1,
             in_flight: 2,
@@ -196,6 +208,7 @@ mod tests {
             unkept_revocations: 7,
             questions_held_back: 3,
             audit_failures: 6,
+            shared: Some(shared),
             servers: servers.into(),
         };
         telemetry.render(&gauges);

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::header::{self, HeaderTemplate};
 use super::html_placeholder::{self, HtmlPlaceholder};
+use super::limit::{self, Limited};
 use super::sign_in::SignIn;
-use super::token::{TokenRoute, read_limit};
+use super::token::TokenRoute;
 use super::vendor_api::VendorApi;
 use crate::document::{At, FromNode, OneOrMany, Table};
 use crate::limit::Limit;
@@ -65,7 +66,7 @@ impl Route {
         let sign_in = table.get::<SignIn>("sign_in");
         let allow = table.get::<Claims>("allow").unwrap_or_default();
         let limit_name = label.as_deref().unwrap_or_default();
-        let limit = table.take("limit").and_then(|at| read_limit(limit_name, &at));
+        let limit = table.take("limit").and_then(|at| limit::read(limit_name, Limited::Route, &at));
         let set_headers = table
             .take("set_headers")
             .map(|at| header::read_all(&at, tokens, vendor_api.map(Arc::as_ref)))

@@ -6,16 +6,19 @@
 
 use std::sync::Arc;
 
+use super::form::{self, Form};
+use super::front::Front;
 use super::identity::{IdentityHeaders, read_identity};
 use super::key_uses;
+use super::public_origins::PublicOrigins;
 use super::route::{self, Route};
 use super::session::{self, SessionSource};
-use super::token::{self, TokenRoute, WebOrigin, read_presets, read_tokens};
+use super::token::{self, TokenRoute, read_presets, read_tokens};
 use super::upstream;
 use super::vendor_api::VendorApi;
 use crate::document::Table;
 use crate::edge::Trusted;
-use http::Method;
+use http::{HeaderName, Method};
 
 use crate::mint::well_known::{Discovery, WellKnown};
 use crate::request::headers::ReservedHeaders;
@@ -24,7 +27,17 @@ use crate::request::path::PathPattern;
 use crate::request::rules::{Asked, Home, Met, Rules, Unfit};
 use crate::request::view::{Limits, RequestView};
 use crate::session::{Accepted, Cookies, Credential, HeaderPlace, OwnedCookies};
-use crate::upstream::Upstream;
+use crate::upstream::{Prefixes, Upstream};
+
+/// The parts of `[server]` and `[auth]` that concern requests, as opposed to connections.
+#[derive(Default)]
+pub(crate) struct RequestSettings {
+    pub(crate) trusted: Trusted,
+    pub(crate) hosts: Hosts,
+    pub(crate) public_origins: PublicOrigins,
+    pub(crate) limits: Limits,
+    pub(crate) front: Option<Front>,
+}
 
 /// All rules of one configuration.
 pub struct Policy {
@@ -37,11 +50,19 @@ pub struct Policy {
     routes: Rules<Rule>,
     pub identity: IdentityHeaders,
     pub managed: ReservedHeaders,
+    /// The headers that an app behind another proxy learns from: all but a vendor's.
+    pub(crate) told: Vec<HeaderName>,
     pub trusted: Trusted,
     pub(crate) hosts: Hosts,
+    pub(crate) public_origins: PublicOrigins,
+    /// The proxy that asks about each request, if one does.
+    pub(crate) front: Option<Front>,
+    /// Empty where nothing is forwarded.
     pub upstreams: Vec<Arc<Upstream>>,
     /// The upstreams that are vendor APIs.
     vendor_apis: Vec<Arc<VendorApi>>,
+    /// What apps put in front of their paths, each once.
+    prefixes: Vec<Prefixes>,
     pub discovery: Discovery,
     pub limits: Limits,
 }
@@ -79,12 +100,9 @@ impl crate::request::rules::Rule for Rule {
 
 impl Policy {
     /// Reads the tables that make up the policy from the top-level table.
-    pub(crate) fn from_table(
-        top: &mut Table<'_>,
-        trusted: Trusted,
-        hosts: Hosts,
-        limits: Limits,
-    ) -> Option<Self> {
+    pub(crate) fn from_table(top: &mut Table<'_>, settings: RequestSettings) -> Option<Self> {
+        let RequestSettings { trusted, hosts, public_origins, limits, front } = settings;
+        form::check(top, front.is_some());
         let sources = session::read_sources(top);
         let presets = read_presets(top);
         let tokens = read_tokens(top, &presets);
@@ -105,6 +123,13 @@ impl Policy {
             let token = &token.name;
             top.missing("session", &format!(", but token.{token} needs to know who is signed in; write [session] with its `kind`"));
         }
+        let of_app = routes.iter().filter(|route| route.vendor_api.is_none());
+        let told = of_app.flat_map(|route| &route.set_headers).chain(&identity.headers);
+        let told = told.map(|header| &header.name);
+        let told = told.chain(identity.assertion.iter().map(|assertion| &assertion.header));
+        let mut told: Vec<_> = told.cloned().collect();
+        told.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        told.dedup();
         let set = routes.iter().flat_map(|route| &route.set_headers).chain(&identity.headers);
         let asserted = identity.assertion.iter().map(|assertion| &assertion.header);
         let managed = ReservedHeaders::new(set.map(|header| &header.name).chain(asserted));
@@ -119,6 +144,12 @@ impl Policy {
         let routes = routes.into_iter().map(|route| Rule::Route(Arc::new(route))).collect();
         let sources = sources?;
         session::check_trusted(top, &sources, &trusted);
+        let mut prefixes = vec![Prefixes::default()];
+        for upstream in upstreams.iter().flatten() {
+            if !prefixes.contains(&upstream.prefixes) {
+                prefixes.push(upstream.prefixes.clone());
+            }
+        }
         Some(Self {
             challenge: session::challenge(&sources),
             sources,
@@ -127,13 +158,27 @@ impl Policy {
             routes: Rules::new(routes),
             identity,
             managed,
+            told,
             trusted,
             hosts,
+            public_origins,
+            front,
             upstreams: upstreams?,
             vendor_apis,
+            prefixes,
             discovery,
             limits,
         })
+    }
+
+    /// How the gateway stands.
+    pub(crate) fn form(&self) -> Form {
+        Form::of(self.forwards(), self.front.is_some())
+    }
+
+    /// Whether requests are forwarded at all.
+    pub(crate) fn forwards(&self) -> bool {
+        !self.upstreams.is_empty()
     }
 
     /// Whether the request may come with a session that its client's own code has added.
@@ -180,6 +225,12 @@ impl Policy {
         self.own.iter().find(|rule| rule.pattern().fits(path.as_bytes()))
     }
 
+    /// Whether the app ends a session of this source when it answers the request.
+    pub(crate) fn signs_out(&self, source: &SessionSource, view: &RequestView<'_>) -> bool {
+        let asked = Asked { method: view.method, path: view.path, query: view.query };
+        source.ends_at(&asked, &self.prefixes)
+    }
+
     /// The routes that a request must meet if it is sent with `method`.
     pub(crate) fn met(
         &self,
@@ -192,9 +243,11 @@ impl Policy {
             let upstream = route.and_then(|route| route.upstream.as_ref());
             let upstream = upstream.or_else(|| self.upstream_for(view.host));
             let is_vendor = route.is_some_and(|route| route.vendor_api.is_some());
+            let prefixes = upstream.map(|upstream| &upstream.prefixes);
+            let prefixes = prefixes.or_else(|| self.front.as_ref().map(|front| &front.prefixes));
             Home {
                 upstream: upstream.map_or(0, |upstream| Arc::as_ptr(upstream).addr()),
-                prefixes: upstream.map(|upstream| &upstream.prefixes).filter(|_| !is_vendor),
+                prefixes: prefixes.filter(|_| !is_vendor),
             }
         })
     }
@@ -216,6 +269,12 @@ impl Rule {
         }
     }
 
+    /// Whether tokens may be minted for what the app gets or answers.
+    pub(crate) fn has_tokens(&self) -> bool {
+        let route = self.route();
+        route.is_some_and(|route| !route.set_headers.is_empty() || !route.placeholders.is_empty())
+    }
+
     /// The rule's label in logs and metrics: a name of the file, never a path
     /// the client chose.
     pub(crate) fn label(&self) -> &Arc<str> {
@@ -223,14 +282,6 @@ impl Rule {
             Self::Published(_, _, label) => label,
             Self::Route(route) => &route.label,
             Self::Token(token, _) => &token.label,
-        }
-    }
-
-    /// The allowed origin a token is asked for from, if it is another site's.
-    pub(crate) fn origin(&self, origin: &[u8]) -> Option<&WebOrigin> {
-        match self {
-            Self::Published(..) | Self::Route(_) => None,
-            Self::Token(token, _) => token.origin(origin),
         }
     }
 }

@@ -11,7 +11,9 @@ use crate::base::url::Url;
 use crate::document::{At, FromNode, Located, Node, OneOrMany, Problems, Table};
 use crate::edge::Trusted;
 use crate::request::path::PathPattern;
+use crate::request::rules::Asked;
 use crate::session::{HeaderPlace, SessionReader, StoreSettings};
+use crate::upstream::Prefixes;
 
 /// A source with its label and sign-out paths.
 pub struct SessionSource {
@@ -38,17 +40,18 @@ impl Deref for SessionSource {
 }
 
 impl SessionSource {
-    /// Whether the app ends this session when it answers such a request. A path the app
-    /// might read as a sign-out path counts: forgetting a session too often costs
-    /// nothing.
-    pub fn ends_at(&self, method: &Method, path: &str) -> bool {
-        self.sign_out.iter().any(|sign_out| {
-            sign_out.path.covers(path)
-                && match &sign_out.method {
-                    Some(only) => only == method,
-                    None => method != Method::HEAD && method != Method::OPTIONS,
-                }
-        })
+    /// Whether an app with one of these prefixes ends this session when it answers such a
+    /// request. A path the app might read as a sign-out path counts: forgetting a session
+    /// too often costs nothing.
+    pub(crate) fn ends_at(&self, asked: &Asked<'_>, prefixes: &[Prefixes]) -> bool {
+        let takes = |sign_out: &SignOut| match &sign_out.method {
+            Some(only) => only == asked.method,
+            None => asked.method != Method::HEAD && asked.method != Method::OPTIONS,
+        };
+        let covers = |pattern: &PathPattern| {
+            prefixes.iter().any(|prefixes| pattern.covers(asked.path, asked.query, prefixes))
+        };
+        self.sign_out.iter().any(|sign_out| takes(sign_out) && covers(&sign_out.path))
     }
 }
 

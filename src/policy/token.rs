@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use http::Method;
 
+use super::limit::{self, Limited};
 use crate::base::host::is_host;
-use crate::base::units::Rate;
 use crate::document::{At, FromNode, OneOrMany, Table};
-use crate::limit::{Limit, MAX_RATES};
+use crate::limit::Limit;
 use crate::mint::well_known::Discovery;
 use crate::mint::{Minter, Presets};
 use crate::request::path::{PathPattern, is_doubtful};
@@ -104,7 +104,7 @@ impl TokenRoute {
             );
         }
         let path = table.take("path").and_then(|at| read_path(&at));
-        let limit = table.take("limit").and_then(|at| read_limit(name, &at));
+        let limit = table.take("limit").and_then(|at| limit::read(name, Limited::Token, &at));
         if let Some(by) = table.take("limit_by")
             && by.text(r#""user""#).is_some_and(|text| text != "user")
         {
@@ -152,16 +152,6 @@ fn read_path(at: &At<'_>) -> Option<PathPattern> {
         return None;
     }
     Some(pattern)
-}
-
-/// `limit`: one rate, or several that must all admit.
-pub(super) fn read_limit(name: &str, at: &At<'_>) -> Option<Limit> {
-    let OneOrMany(rates) = OneOrMany::<Rate>::read(at)?;
-    if rates.is_empty() || rates.len() > MAX_RATES {
-        at.problem(format!("found {} rates, expected between one and {MAX_RATES}", rates.len()));
-        return None;
-    }
-    Some(Limit::new(name, &rates))
 }
 
 /// The built-in presets and the file's own.

@@ -12,13 +12,13 @@ use crate::upstream::Upstream;
 /// Tables of one upstream, so none of them is the NAME of an upstream.
 const IN_UPSTREAM: [&str; 3] = ["health", "keys", "tls"];
 
-/// `[upstream]`, or `[upstream.NAME]` tables; the unnamed one has no name.
+/// `[upstream]`, or `[upstream.NAME]` tables; the unnamed one has no name. None where
+/// nothing is forwarded.
 pub(super) fn read_upstreams(
     top: &mut Table<'_>,
     vendor_apis: &mut Vec<Arc<VendorApi>>,
 ) -> Option<Vec<Arc<Upstream>>> {
-    let at =
-        top.take_needed("upstream", "[upstream] with servers = [\"http://127.0.0.1:3000\"]")?;
+    let Some(at) = top.take("upstream") else { return Some(Vec::new()) };
     let is_table = |node: &Node| matches!(node.value, Value::Table(_));
     let members = at.members();
     let named = !members.is_empty()
@@ -59,24 +59,28 @@ pub(super) fn read_upstreams(
     Some(upstreams)
 }
 
-/// A request header with `_` in its name that the app reads.
+/// A request header that the app reads although it is removed otherwise.
 struct Passed(HeaderName);
 
 impl FromNode for Passed {
     fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#"the name of a request header with `_` in it, such as "api_key""#;
-        let text = at.text(EXPECTED)?;
-        let name = text.parse::<HeaderName>().ok().filter(|name| name.as_str().contains('_'));
-        let Some(name) = name else {
+        const EXPECTED: &str = r#"the name of a request header that is removed otherwise, such as "api_key" or "cf-ipcountry""#;
+        let name = at.text(EXPECTED)?.parse::<HeaderName>().ok();
+        let Some(name) = name.filter(|name| !passes_anyway(name)) else {
             at.wrong(&format!("{EXPECTED} (other headers pass without it)"));
             return None;
         };
-        if headers::is_always_removed(&name) {
+        if !headers::may_be_passed(&name) {
             at.problem(
-                "apps take this for a spelling of a header that only the gateway sets; rename it",
+                "apps take this for a header that only the gateway sets, or that says who asks, \
+                 from where or for which page; no client may say that",
             );
             return None;
         }
         Some(Self(name))
     }
+}
+
+fn passes_anyway(name: &HeaderName) -> bool {
+    !name.as_str().contains('_') && !headers::is_always_removed(name)
 }

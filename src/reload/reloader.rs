@@ -50,6 +50,7 @@ impl Reload {
             }
         }
         state.replace_edge(config.edge);
+        state.share(config.shared);
         state.replace(config.policy);
         Ok(())
     }

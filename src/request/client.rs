@@ -57,7 +57,7 @@ impl Client {
         headers: &'h HeaderMap,
         trusted: &Trusted,
     ) -> (Self, ForwardedHost<'h>) {
-        let peer = peer.map(|peer| canonical(peer.ip()));
+        let peer = address_of(peer);
         let via_trusted = trusted.trusts_peer(peer);
         let mut client = Self { address: peer, scheme, hops: Vec::new(), via_trusted };
         if !via_trusted {
@@ -80,6 +80,26 @@ impl Client {
             Some(_) | None => {}
         }
         (client, seen.host)
+    }
+
+    /// The client of a request that a proxy asks about, as that proxy names it; it has been
+    /// found to be trusted. `proxies` are those behind it.
+    pub(crate) fn asked_about(
+        peer: Option<SocketAddr>,
+        headers: &HeaderMap,
+        proxies: &Trusted,
+    ) -> Self {
+        let address = address_of(peer);
+        let mut client =
+            Self { address, scheme: Scheme::Http, hops: Vec::new(), via_trusted: true };
+        let depth = client.walk(forwarded::listed_addresses(headers), proxies);
+        let proto = forwarded::listed(headers, depth).proto;
+        if proto
+            .is_some_and(|proto| ["https", "wss"].iter().any(|it| proto.eq_ignore_ascii_case(it)))
+        {
+            client.scheme = Scheme::Https;
+        }
+        client
     }
 
     /// Follows the addresses, nearest first, up to the first that is not trusted; returns
@@ -115,12 +135,17 @@ impl Client {
     }
 }
 
+/// The other end of a connection; `None` is a Unix socket.
+pub(crate) fn address_of(peer: Option<SocketAddr>) -> Option<IpAddr> {
+    peer.map(|peer| canonical(peer.ip()))
+}
+
 /// `::ffff:10.0.0.1` is 10.0.0.1.
 fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
-fn parse_hop(entry: &[u8]) -> Option<IpAddr> {
+pub(super) fn parse_hop(entry: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(entry.trim_ascii()).ok()?;
     let address = text
         .parse::<IpAddr>()

@@ -9,6 +9,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr;
 
 use crate::base::text;
+use crate::request::address_text;
 use crate::request::client::Client;
 use crate::request::trace::{TRACEPARENT, TRACESTATE, Trace};
 use crate::request::untrusted;
@@ -20,8 +21,8 @@ pub struct ReservedHeaders(Vec<String>);
 /// Headers that reach the app although their names are such that most do not.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Passed<'p> {
-    /// Names with `_` that the app wants.
-    pub underscored: &'p [HeaderName],
+    /// Names that the app wants all the same.
+    pub named: &'p [HeaderName],
     /// Those that hold a session which was verified.
     pub verified: &'p [HeaderName],
 }
@@ -48,10 +49,11 @@ impl ReservedHeaders {
         if passed.verified.contains(name) {
             return self.sets(name.as_str());
         }
-        let is_passed = passed.underscored.contains(name);
+        let is_passed = passed.named.contains(name);
         let name = name.as_str();
         if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return self.claims_folded(name);
+            let may_pass = is_passed && untrusted::is_description(name);
+            return if may_pass { self.sets(name) } else { self.claims_folded(name) };
         }
         // Apps that fold `_` into `-` would see the header twice; browsers send none.
         if memchr(b'_', name.as_bytes()).is_some() {
@@ -74,9 +76,27 @@ impl ReservedHeaders {
     }
 }
 
+/// What is removed from a forwarded request and what no front replaces: other spellings of
+/// headers that the gateway or a proxy sets, and those that change the method, the path or
+/// the host.
+pub(crate) fn foreign_words(headers: &HeaderMap, managed: &ReservedHeaders) -> Vec<HeaderName> {
+    let is_foreign = |name: &&HeaderName| {
+        let text = name.as_str();
+        let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if is_plain { untrusted::is_override(text) } else { managed.claims_spelled(text) }
+    };
+    headers.keys().filter(is_foreign).cloned().collect()
+}
+
 /// Whether a header of this name, in any spelling, is removed whatever the settings are.
 pub(crate) fn is_always_removed(name: &HeaderName) -> bool {
     ReservedHeaders::default().claims_spelled(name.as_str())
+}
+
+/// Whether a header of this name is removed unless an upstream names it in `pass_headers`.
+pub(crate) fn may_be_passed(name: &HeaderName) -> bool {
+    let has_underscore = name.as_str().contains('_') && !is_always_removed(name);
+    has_underscore || untrusted::is_description(name.as_str())
 }
 
 /// One spelling: lower case, with `-` for each character that is not a letter or
@@ -94,13 +114,13 @@ pub(crate) fn strip_untrusted(
     managed: &ReservedHeaders,
     passed: Passed<'_>,
 ) {
-    let claimed = headers.keys().filter(|name| managed.claims(name, passed));
+    let is_new = trace.is_new();
+    let claimed = headers
+        .keys()
+        .filter(|name| managed.claims(name, passed) || (is_new && **name == TRACESTATE));
     let claimed: Vec<HeaderName> = claimed.cloned().collect();
     for name in &claimed {
         headers.remove(name);
-    }
-    if trace.made_traceparent().is_some() {
-        headers.remove(TRACESTATE);
     }
 }
 
@@ -115,17 +135,25 @@ pub(crate) fn set_forwarding_headers(
 ) {
     headers.reserve(USUAL_ADDITIONS);
     if let Some(address) = client.address {
-        let mut chain = String::with_capacity(40);
-        text::push_address(&mut chain, address);
-        set(headers, X_REAL_IP, &chain);
-        for &hop in &client.hops {
-            chain.push_str(", ");
-            text::push_address(&mut chain, hop);
+        let text = address_text::of(address);
+        headers.insert(X_REAL_IP, text.clone());
+        if client.hops.is_empty() {
+            headers.insert(X_FORWARDED_FOR, text);
+        } else {
+            let mut chain = String::with_capacity(40);
+            text::push_address(&mut chain, address);
+            for &hop in &client.hops {
+                chain.push_str(", ");
+                text::push_address(&mut chain, hop);
+            }
+            set(headers, X_FORWARDED_FOR, &chain);
         }
-        set(headers, X_FORWARDED_FOR, &chain);
     }
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.scheme.as_str()));
-    if !host.is_empty() {
+    let own = headers.get(header::HOST).filter(|own| own.as_bytes() == host.as_bytes());
+    if let Some(own) = own.cloned() {
+        headers.insert(X_FORWARDED_HOST, own);
+    } else if !host.is_empty() {
         set(headers, X_FORWARDED_HOST, host);
     }
     let (name, id) = trace.request_id_field();
@@ -142,6 +170,26 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
+}
+
+/// Leaves the headers that a browser sends with a preflight, which holds no credential of
+/// any kind (Fetch standard, "CORS-preflight fetch"): an app may take any other header for
+/// one.
+pub(crate) fn keep_what_a_preflight_says(headers: &mut HeaderMap) {
+    let others = headers.keys().filter(|name| !is_of_preflight(name)).cloned();
+    for name in others.collect::<Vec<_>>() {
+        headers.remove(name);
+    }
+}
+
+fn is_of_preflight(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    ["accept", "cache-control", "content-length", "dnt", "host", "origin", "pragma", "priority"]
+        .contains(&name)
+        || ["referer", "save-data", "transfer-encoding", "user-agent"].contains(&name)
+        || ["accept-", "access-control-request-", "sec-ch-", "sec-fetch-", "sec-gpc"]
+            .iter()
+            .any(|start| name.starts_with(start))
 }
 
 /// Headers that describe a request to whoever it is for, and frame it.
@@ -264,7 +312,7 @@ mod tests {
     fn a_name_with_an_underscore_passes_if_it_is_allowed_and_spells_no_reserved_one() {
         let names = ["api_key", "x_auth_user", "x_forwarded_for", "other_key"];
         let names = names.map(HeaderName::from_static);
-        let passed = Passed { underscored: &names[..3], verified: &[] };
+        let passed = Passed { named: &names[..3], verified: &[] };
         let claimed = |name: &HeaderName| managed().claims(name, passed);
         assert_eq!(names.each_ref().map(claimed), [false, true, true, true]);
     }

@@ -43,9 +43,10 @@ impl PathPattern {
         (absolute && plain).then(|| Self { shape, literal: literal.to_owned(), settled })
     }
 
-    /// Whether the path, or any reading of it, falls under the pattern.
-    pub(crate) fn covers(&self, path: &str) -> bool {
-        match Readings::of(path, None, &Prefixes::default()) {
+    /// Whether the path, or any reading of it in an app with these prefixes, falls under the
+    /// pattern.
+    pub(crate) fn covers(&self, path: &str, query: Option<&str>, prefixes: &Prefixes) -> bool {
+        match Readings::of(path, query, prefixes) {
             Ok(Readings::Itself) => self.fits_settled(path.as_bytes()),
             Ok(Readings::Several(readings)) => {
                 readings.iter().any(|reading| self.fits_settled(&reading.path))

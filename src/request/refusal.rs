@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::code::Code;
 use crate::base::units::whole_seconds;
-use crate::limit::{Exceeded, Limit};
+use crate::limit::{Denied, Exceeded, Limit};
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum Refusal {
     /// The request is for a host that is not listed.
     Misdirected,
     NotAllowed,
+    /// There is no app to forward it to.
+    NotFound,
     NotSignedIn,
     SessionExpired,
     Timeout,
@@ -39,6 +41,10 @@ pub enum Refusal {
         left: HeaderValue,
     },
     Unavailable,
+    /// The limit cannot be checked, and its settings say to refuse then.
+    Uncounted,
+    /// A question about a request, from an address that may not ask.
+    Untrusted,
     UpstreamFailed,
 }
 
@@ -107,6 +113,11 @@ impl Refusal {
             Self::NotAllowed => {
                 (StatusCode::FORBIDDEN, Code::NotAllowed, "the signed-in user may not do this")
             }
+            Self::NotFound => (
+                StatusCode::NOT_FOUND,
+                Code::NotFound,
+                "no token and no document is handed out here",
+            ),
             Self::NotSignedIn => {
                 (StatusCode::UNAUTHORIZED, Code::NotSignedIn, "there is no valid session")
             }
@@ -137,6 +148,16 @@ impl Refusal {
                 Code::Unavailable,
                 "something this answer depends on is not available",
             ),
+            Self::Uncounted => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Code::Unavailable,
+                "the limit cannot be checked now; wait as long as Retry-After says",
+            ),
+            Self::Untrusted => (
+                StatusCode::FORBIDDEN,
+                Code::NotAllowed,
+                "this address may not ask about requests; auth.trusted does not list it",
+            ),
             Self::UpstreamFailed => {
                 (StatusCode::BAD_GATEWAY, Code::UpstreamFailed, "the app gave no usable answer")
             }
@@ -150,6 +171,14 @@ impl Refusal {
             retry_after: exceeded.retry_after,
             policy: limit.policy_header().clone(),
             left: exceeded.header(limit),
+        }
+    }
+
+    /// The request is not admitted by a limit.
+    pub(crate) fn denied(limit: &Limit, denied: &Denied) -> Self {
+        match denied {
+            Denied::Exceeded(exceeded) => Self::too_many(limit, exceeded),
+            Denied::Uncounted => Self::Uncounted,
         }
     }
 
@@ -179,7 +208,7 @@ impl Refusal {
             Self::Busy(retry_after) => {
                 reply.push(header::RETRY_AFTER, &whole_seconds(*retry_after).max(1).to_string());
             }
-            Self::Full => reply.push(header::RETRY_AFTER, "1"),
+            Self::Full | Self::Uncounted => reply.push(header::RETRY_AFTER, "1"),
             Self::MethodNotAllowed(allow) => reply.push(header::ALLOW, allow),
             Self::TooMany { retry_after, policy, left } => {
                 reply.push(header::RETRY_AFTER, &whole_seconds(*retry_after).max(1).to_string());
@@ -191,11 +220,13 @@ impl Refusal {
             | Self::IssuerFailed
             | Self::Misdirected
             | Self::NotAllowed
+            | Self::NotFound
             | Self::NotSignedIn
             | Self::SessionExpired
             | Self::Timeout
             | Self::TooLarge(_)
             | Self::Unavailable
+            | Self::Untrusted
             | Self::UpstreamFailed => {}
         }
         reply
@@ -289,7 +320,8 @@ mod tests {
                 Refusal::IssuerFailed => Refusal::MethodNotAllowed("GET, POST".into()),
                 Refusal::MethodNotAllowed(_) => Refusal::Misdirected,
                 Refusal::Misdirected => Refusal::NotAllowed,
-                Refusal::NotAllowed => Refusal::NotSignedIn,
+                Refusal::NotAllowed => Refusal::NotFound,
+                Refusal::NotFound => Refusal::NotSignedIn,
                 Refusal::NotSignedIn => Refusal::SessionExpired,
                 Refusal::SessionExpired => Refusal::Timeout,
                 Refusal::Timeout => Refusal::TooLarge(Part::Body),
@@ -297,7 +329,9 @@ mod tests {
                 Refusal::TooLarge(Part::Headers) => Refusal::TooLarge(Part::Target),
                 Refusal::TooLarge(Part::Target) => too_many(Duration::from_millis(1_200)),
                 Refusal::TooMany { .. } => Refusal::Unavailable,
-                Refusal::Unavailable => Refusal::UpstreamFailed,
+                Refusal::Unavailable => Refusal::Uncounted,
+                Refusal::Uncounted => Refusal::Untrusted,
+                Refusal::Untrusted => Refusal::UpstreamFailed,
                 Refusal::UpstreamFailed => return None,
             })
         };

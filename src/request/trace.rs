@@ -7,6 +7,7 @@
 //! draws random numbers nor allocates.
 
 use std::cell::RefCell;
+use std::hash::{BuildHasher as _, RandomState};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -69,6 +70,11 @@ impl Trace {
     /// For the app and for the answer.
     pub(crate) fn request_id_field(&self) -> (HeaderName, HeaderValue) {
         (X_REQUEST_ID, self.request_id.clone())
+    }
+
+    /// Whether the request has no valid trace context.
+    pub(crate) fn is_new(&self) -> bool {
+        self.parent == Parent::Made
     }
 
     /// The `traceparent` for the app, if the request has no valid one; a `tracestate`
@@ -142,12 +148,10 @@ struct Source {
 
 impl Source {
     fn seeded() -> Self {
-        let mut seed = [0; 16];
-        // Without randomness ids repeat after a restart, which is harmless.
-        let _ = aws_lc_rs::rand::fill(&mut seed);
-        let seed = u128::from_le_bytes(seed);
-        let half = |number: u128| u64::try_from(number & u128::from(u64::MAX)).unwrap_or(1);
-        Self { prefix: half(seed) | 1, next: half(seed >> 64), block: Bytes::new() }
+        // The keys of a new hasher are random. The generator for secrets collects entropy for
+        // a tenth of a second first, which the first request would wait for.
+        let seed = || RandomState::new().hash_one(0);
+        Self { prefix: seed() | 1, next: seed(), block: Bytes::new() }
     }
 
     fn next(&mut self) -> Bytes {

@@ -99,6 +99,32 @@ const NAMES: [(u8, &[&str]); 3] = [
     (b'p', &["proxy", "proxy-client-ip"]),
 ];
 
+/// Of these families: what changes the method, the path or the host for some framework or
+/// server, and what no proxy adds by itself.
+const OVERRIDES: [&str; 21] = [
+    "base-url",
+    "path-info",
+    "path-translated",
+    "request-uri",
+    "script-name",
+    "x-accel-",
+    "x-host",
+    "x-http-",
+    "x-invoke-",
+    "x-matched-",
+    "x-method",
+    "x-middleware-",
+    "x-now-",
+    "x-override-",
+    "x-path-info",
+    "x-prerender-",
+    "x-request-ur",
+    "x-rewrite-",
+    "x-script-name",
+    "x-sendfile",
+    "x-tunneled-method",
+];
+
 /// Next.js answers a prefetch without running the page's own code.
 const PREFETCHES: [&str; 2] = ["x-middleware-prefetch", "x-middleware-preflight"];
 
@@ -135,10 +161,71 @@ pub(super) fn is_untrusted(name: &str) -> bool {
     let listed = |lists: &'static [(u8, &'static [&'static str])]| {
         lists.iter().find(|(letter, _)| *letter == first).map_or(&[][..], |(_, names)| names)
     };
-    if PREFETCHES.contains(&name) || SIGNED.contains(&name) {
-        return false;
-    }
-    listed(&FAMILIES).iter().any(|start| name.starts_with(start)) || listed(&NAMES).contains(&name)
+    let is_listed = listed(&FAMILIES).iter().any(|start| name.starts_with(start))
+        || listed(&NAMES).contains(&name);
+    is_listed && !PREFETCHES.contains(&name) && !SIGNED.contains(&name)
+}
+
+/// Families of CDNs, whose other members describe a request and change nothing of it.
+const OF_CDNS: [&str; 11] = [
+    "akamai-",
+    "cf-",
+    "cloudfront-",
+    "fastly-",
+    "fly-",
+    "incap-",
+    "x-amzn-tls-",
+    "x-appengine-",
+    "x-azure-",
+    "x-sucuri-",
+    "x-vercel-",
+];
+
+/// Words of a name that says who asks, from which address, or for which page.
+const CHANGING: [&str; 30] = [
+    "access",
+    "addr",
+    "address",
+    "auth",
+    "cert",
+    "client",
+    "clientip",
+    "connecting",
+    "cron",
+    "email",
+    "for",
+    "forwarded",
+    "host",
+    "id",
+    "inbound",
+    "ipv6",
+    "method",
+    "oidc",
+    "path",
+    "port",
+    "proto",
+    "pseudo",
+    "queuename",
+    "socketip",
+    "taskname",
+    "token",
+    "uri",
+    "url",
+    "user",
+    "worker",
+];
+
+/// Whether an untrusted name, in lower case and with `-` between its words, describes a
+/// request at most, such as `cf-ipcountry`: an operator may let it pass.
+pub(super) fn is_description(name: &str) -> bool {
+    OF_CDNS.iter().any(|start| name.starts_with(start))
+        && !name.split('-').any(|word| CHANGING.contains(&word))
+        && !name.ends_with("-ip")
+}
+
+/// Whether a name, in lower case, changes the method, the path or the host.
+pub(super) fn is_override(name: &str) -> bool {
+    !PREFETCHES.contains(&name) && OVERRIDES.iter().any(|start| name.starts_with(start))
 }
 
 /// Whether a name that was spelled with other characters means, folded, one that the
@@ -203,6 +290,61 @@ mod tests {
             "proxy",
         ] {
             assert!(is_untrusted(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_describes_a_request_may_be_let_pass_and_what_changes_it_may_not() {
+        for name in [
+            "akamai-origin-hop",
+            "cf-ipcity",
+            "cf-ipcountry",
+            "cf-ray",
+            "cf-visitor",
+            "cloudfront-is-mobile-viewer",
+            "cloudfront-viewer-country",
+            "fastly-ssl",
+            "fly-region",
+            "x-amzn-tls-version",
+            "x-appengine-citylatlong",
+            "x-appengine-country",
+            "x-azure-fdid",
+            "x-azure-ref",
+            "x-vercel-ip-country",
+            "x-vercel-ip-timezone",
+        ] {
+            assert!(is_untrusted(name) && is_description(name), "{name}");
+        }
+        for name in [
+            "cf-access-authenticated-user-email",
+            "cf-connecting-ip",
+            "cf-connecting-ipv6",
+            "cf-pseudo-ipv4",
+            "client-ip",
+            "cloudfront-forwarded-proto",
+            "cloudfront-viewer-address",
+            "fastly-client-ip",
+            "fly-client-ip",
+            "fly-forwarded-port",
+            "forwarded",
+            "remote-user",
+            "true-client-ip",
+            "x-amzn-oidc-data",
+            "x-appengine-user-id",
+            "x-appengine-user-ip",
+            "x-azure-clientip",
+            "x-azure-socketip",
+            "x-forwarded-for",
+            "x-host",
+            "x-http-method-override",
+            "x-invoke-path",
+            "x-middleware-subrequest",
+            "x-original-url",
+            "x-real-ip",
+            "x-vercel-forwarded-for",
+            "x-vercel-oidc-token",
+        ] {
+            assert!(is_untrusted(name) && !is_description(name), "{name}");
         }
     }
 

@@ -12,6 +12,7 @@ use http::{Method, Version};
 
 use crate::base::host::is_host;
 use crate::request::client::Client;
+use crate::request::min_rate::MinRate;
 use crate::request::path;
 use crate::request::refusal::{Audience, Part, Refusal};
 use crate::session::{Cookies, SentHeaders};
@@ -48,17 +49,7 @@ pub struct Limits {
     pub token_body_timeout: Duration,
 }
 
-/// So many octets in each window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MinRate {
-    pub octets: u64,
-    pub window: Duration,
-}
-
-impl MinRate {
-    /// 1 KiB per second, looked at after half a minute.
-    pub const DEFAULT: Self = Self { octets: 30 * 1024, window: Duration::from_secs(30) };
-}
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Limits {
     /// The framework does not read more.
@@ -72,8 +63,8 @@ impl Default for Limits {
             headers: 128,
             uri: 8 * 1024,
             token_body: 64 * 1024,
-            body_timeout: Duration::from_secs(60),
-            min_body_rate: Some(MinRate::DEFAULT),
+            body_timeout: BODY_TIMEOUT,
+            min_body_rate: Some(MinRate::default_with(BODY_TIMEOUT)),
             token_body_timeout: Duration::from_secs(10),
         }
     }
@@ -154,6 +145,8 @@ pub struct Normalised {
     pub host: Option<HeaderValue>,
     /// The origin form of an absolute-form target.
     pub target: Option<Vec<u8>>,
+    /// Nothing to change: whether the body is chunked.
+    pub is_chunked: bool,
 }
 
 /// Refuses a request that could be understood in two ways.
@@ -161,7 +154,7 @@ pub fn admit(head: &Head<'_>) -> Result<Normalised, Refusal> {
     let mut normalised = Normalised::default();
     check_size(head)?;
     check_method(&head.parts.method)?;
-    check_framing(head)?;
+    normalised.is_chunked = check_framing(head)?;
     check_connection(head)?;
     check_raw(head)?;
     if !head.target.iter().all(|b| b.is_ascii_graphic() && !b"\"<>".contains(b)) {
@@ -194,14 +187,14 @@ fn check_size(head: &Head<'_>) -> Result<(), Refusal> {
     let headers = &head.parts.headers;
     let fields = || headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     let size = head.raw.map_or_else(|| head.target.len() + fields().sum::<usize>(), <[u8]>::len);
-    // HTTP/2 clients send each cookie as a field of its own; they count as the one field
-    // they are joined to (RFC 9113 section 8.2.3).
-    let cookies = headers.get_all(header::COOKIE).iter().count();
-    let count = headers.len() - cookies.saturating_sub(1);
+    // Cookies in fields of their own count as the one they are joined to (RFC 9113 8.2.3).
+    let cookies = || headers.get_all(header::COOKIE).iter().count();
+    let most = head.limits.headers;
+    let is_many = headers.len() > most && headers.len() - cookies().saturating_sub(1) > most;
     if head.target.len() > head.limits.uri {
         return Err(Refusal::TooLarge(Part::Target));
     }
-    if size > head.limits.header || count > head.limits.headers {
+    if size > head.limits.header || is_many {
         return Err(Refusal::TooLarge(Part::Headers));
     }
     Ok(())
@@ -221,8 +214,8 @@ pub(crate) fn method_not_allowed() -> Refusal {
     Refusal::MethodNotAllowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".into())
 }
 
-/// One way to find the end of the body, or none (RFC 9112 section 6.3).
-fn check_framing(head: &Head<'_>) -> Result<(), Refusal> {
+/// One way to find the end of the body, or none (RFC 9112 section 6.3). Is it chunked?
+fn check_framing(head: &Head<'_>) -> Result<bool, Refusal> {
     let headers = &head.parts.headers;
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     if let Some(length) = lengths.next()
@@ -235,7 +228,7 @@ fn check_framing(head: &Head<'_>) -> Result<(), Refusal> {
         return Err(Refusal::BadRequest("Content-Length must be one number"));
     }
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let Some(coding) = codings.next() else { return Ok(()) };
+    let Some(coding) = codings.next() else { return Ok(false) };
     if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
         return Err(Refusal::BadRequest("Transfer-Encoding must be chunked and nothing else"));
     }
@@ -247,11 +240,11 @@ fn check_framing(head: &Head<'_>) -> Result<(), Refusal> {
     if head.raw.is_some_and(|raw| raw.split(|&b| b == b'\n').any(is_length)) {
         return Err(Refusal::BadRequest("Content-Length and Transfer-Encoding exclude each other"));
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The request line has exactly three words, and no fragment (which the
-/// framework would drop silently).
+/// framework would drop silently). Lines end in CRLF.
 fn check_raw(head: &Head<'_>) -> Result<(), Refusal> {
     let Some(raw) = head.raw else { return Ok(()) };
     let mut lines = raw.split(|&b| b == b'\n').skip_while(|line| line.trim_ascii().is_empty());
@@ -263,6 +256,12 @@ fn check_raw(head: &Head<'_>) -> Result<(), Refusal> {
     }
     if line.contains(&b'#') {
         return Err(Refusal::BadRequest("the request target contains a fragment"));
+    }
+    // Some servers end a line here and others do not (RFC 9112 section 2.2).
+    let head = raw.trim_ascii_start();
+    let is_bare = |at: usize| at.checked_sub(1).and_then(|at| head.get(at)) != Some(&b'\r');
+    if memchr::memchr_iter(b'\n', head).any(is_bare) {
+        return Err(Refusal::BadRequest("a line of the head ends in a bare line feed"));
     }
     Ok(())
 }
@@ -377,11 +376,10 @@ impl<'a> RequestView<'a> {
 
     /// Whether the answer is fetched ahead of time and may never be wanted.
     pub(crate) fn is_prefetch(&self) -> bool {
-        let purpose = [&PURPOSE, &SEC_PURPOSE].into_iter().filter_map(|name| self.header(name));
-        [&X_MIDDLEWARE_PREFETCH, &NEXT_ROUTER_PREFETCH]
-            .iter()
-            .any(|name| self.header(name).is_some())
-            || purpose.into_iter().any(|purpose| purpose.starts_with(b"prefetch"))
+        let mut purpose = [&PURPOSE, &SEC_PURPOSE].into_iter().filter_map(|name| self.header(name));
+        let mut named = [&X_MIDDLEWARE_PREFETCH, &NEXT_ROUTER_PREFETCH].into_iter();
+        named.any(|name| self.header(name).is_some())
+            || purpose.any(|purpose| purpose.starts_with(b"prefetch"))
     }
 
     /// Whether the client asks for a token that was not handed out before.

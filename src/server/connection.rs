@@ -22,7 +22,7 @@ use super::redirect::Redirect;
 use crate::config::Server;
 use crate::edge::{AddressPermit, ConnectionPermit, Edge};
 use crate::gateway::Gateway;
-use crate::gateway::connection::Connection;
+use crate::gateway::connection::{Connection, Passed};
 use crate::observe::{ConnectionEvent, ConnectionRefusal, Event, LatePart};
 use crate::state::State;
 
@@ -107,8 +107,7 @@ impl LimitedApp {
 
     async fn handle(&self, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         // Made first: the time of the first head starts before anything is looked at.
-        let next_head = self.idle_timeout + self.header_timeout;
-        let connection = Connection::new(self.header_timeout, next_head);
+        let connection = Connection::new(self.header_timeout, self.idle_timeout);
         let proxies = match &self.serves {
             ListenerKind::Plain(proxies) => {
                 if let Some(http2) = &proxies.http2 {
@@ -140,7 +139,7 @@ impl LimitedApp {
         self.serve(&proxies.http1, stream, connection, shutdown).await
     }
 
-    /// HTTP/1.1, as long as heads come in time.
+    /// HTTP/1.1, as long as heads come in time and requests without long pauses.
     async fn serve<A: ServerApp>(
         &self,
         app: &Arc<A>,
@@ -150,7 +149,11 @@ impl LimitedApp {
     ) -> Option<Stream> {
         let io = Http1Io::new(stream, connection.clone(), &self.state);
         let served = connection.serve(app.process_new(Box::new(io), shutdown));
-        self.in_time(served.await).flatten()
+        match served.await {
+            Ok(kept) => kept,
+            Err(Passed::Idle) => None,
+            Err(Passed::Head) => self.in_time(None),
+        }
     }
 
     /// Counts what is `None` because it took too long.

@@ -7,6 +7,7 @@ use crate::config::{Listen, Server};
 /// Sockets bound and ready to be served.
 pub struct Listeners {
     pub(super) public: Vec<Bound>,
+    pub(super) auth: Vec<Bound>,
     pub(super) redirect: Vec<Bound>,
     pub(super) admin: Option<Bound>,
     pub(super) predecessor: Option<Predecessor>,
@@ -34,21 +35,26 @@ impl Listeners {
             Bound::new(listen, socket).map_err(|error| errors.push(error)).ok()
         };
         let public = server.listen.iter().filter_map(&mut bind).collect();
+        let auth = server.auth.iter().filter_map(&mut bind).collect();
         let redirect = server.redirect.iter().filter_map(&mut bind).collect();
         let admin = server.admin.as_ref().and_then(&mut bind);
         if !errors.is_empty() {
             return Err(errors);
         }
-        Ok(Self { public, redirect, admin, predecessor: None })
+        Ok(Self { public, auth, redirect, admin, predecessor: None })
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Bound> {
-        self.public.iter().chain(&self.redirect).chain(&self.admin)
+        self.public.iter().chain(&self.auth).chain(&self.redirect).chain(&self.admin)
     }
 
     /// The addresses as bound: the real ports where the file says port 0.
     pub fn addresses(&self) -> impl Iterator<Item = String> {
         self.public.iter().map(Bound::address)
+    }
+
+    pub fn auth_addresses(&self) -> impl Iterator<Item = String> {
+        self.auth.iter().map(Bound::address)
     }
 
     pub fn redirect_addresses(&self) -> impl Iterator<Item = String> {

@@ -21,12 +21,15 @@ use super::shutdown::{self, Shutdown};
 use super::{admin, resolver};
 use crate::base::crypto_provider;
 use crate::config::{Listen, Server};
-use crate::gateway::{Gateway, Probes};
+use crate::gateway::{Asks, Gateway, Probes};
 use crate::reload::{Reload, Reloader};
 use crate::state::State;
 
 /// How long a successor waits for keys and stores before it serves.
 const COMPLETE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a start waits for what other replicas have revoked.
+const HEARD_WITHIN: Duration = Duration::from_secs(3);
 
 /// Most octets of one HTTP/2 upload buffered for an app that does not read; also the
 /// most a client sends within one round trip.
@@ -72,11 +75,15 @@ pub fn serve(
     for address in listeners.redirect_addresses() {
         tracing::info!(address, "redirect listening");
     }
+    for address in listeners.auth_addresses() {
+        tracing::info!(address, "auth listening");
+    }
     if let Some(address) = listeners.admin_address() {
         tracing::info!(address, "admin listening");
     }
     resolver::keep_resolved(state);
     state.watch_keys();
+    state.wait_until_heard(HEARD_WITHIN);
     if let Some(predecessor) = &mut listeners.predecessor {
         predecessor.inherit(state);
         // The predecessor still serves, so there is time.
@@ -84,9 +91,11 @@ pub fn serve(
     }
     let conf = pingora.configuration.clone();
     let https = listeners.public.iter().filter(|bound| bound.is_tls()).find_map(Bound::port);
-    let proxies = proxies(state, server, &conf);
+    let questions = ListenerKind::Plain(proxies(state, Asks::Front, server, &conf));
+    let proxies = proxies(state, Asks::Client, server, &conf);
     let (secured, plain): (Vec<_>, Vec<_>) = listeners.public.into_iter().partition(Bound::is_tls);
     for (name, sockets, serves) in [
+        ("auth", listeners.auth, questions),
         ("public", plain, ListenerKind::Plain(proxies.clone())),
         ("tls", secured, ListenerKind::Tls(proxies)),
     ] {
@@ -135,10 +144,10 @@ impl BackgroundService for ReloadService {
 }
 
 /// The gateway as the framework runs it, shared by every listener that serves it.
-fn proxies(state: &Arc<State>, server: &Server, conf: &Arc<ServerConf>) -> Proxies {
+fn proxies(state: &Arc<State>, asks: Asks, server: &Server, conf: &Arc<ServerConf>) -> Proxies {
     crypto_provider::install();
-    let http1 = http_proxy(conf, Gateway(state.clone()));
-    let mut http2 = http_proxy(conf, Gateway(state.clone()));
+    let http1 = http_proxy(conf, Gateway::new(state, asks));
+    let mut http2 = http_proxy(conf, Gateway::new(state, asks));
     let mut options = pingora::apps::HttpServerOptions::default();
     options.h2c = true;
     // Otherwise the framework refuses CONNECT itself, without a body and without a log line.

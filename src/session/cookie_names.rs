@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::cookie::{Cookies, Duplicate, Encoding, MAX_CHUNKS, fold};
+use super::cookie_pattern::CookiePattern;
 use super::header::HeaderPlace;
 use super::rejected::{Reason, Rejected};
 
@@ -43,6 +44,8 @@ pub(crate) struct CookieNames {
 enum Companion {
     /// A cookie of this name, whole or in numbered chunks.
     Named { name: String, chunks: Option<&'static str> },
+    /// Every cookie of this pattern.
+    Patterned(CookiePattern),
     /// Every cookie whose name has this form.
     Shaped(fn(&[u8]) -> bool),
 }
@@ -130,6 +133,15 @@ impl CookieNames {
         self
     }
 
+    /// The same jar, with every cookie of this pattern beside its own, and the cookie that
+    /// tells which of them counts.
+    pub(crate) fn with_pattern(mut self, pattern: CookiePattern) -> Self {
+        let last_user = pattern.last_user().map(str::to_owned);
+        let last_user = last_user.map(|name| Companion::Named { name, chunks: None });
+        self.companions = last_user.into_iter().chain([Companion::Patterned(pattern)]).collect();
+        self
+    }
+
     /// Whether the framework takes the last of several cookies of one name.
     pub(crate) fn takes_the_last(&self) -> bool {
         self.conventions.duplicate == Duplicate::Last
@@ -147,7 +159,7 @@ impl CookieNames {
         let rest = if reads_prefix { Rest::Any } else { Rest::Number(chunks) };
         let is_alike_companion = |companion: &Companion| match companion {
             Companion::Named { name, chunks } => is_alike(folded, name, Rest::Number(*chunks)),
-            Companion::Shaped(_) => false,
+            Companion::Patterned(_) | Companion::Shaped(_) => false,
         };
         self.names.iter().any(|own| is_alike(folded, own, rest))
             || self.companions.iter().any(is_alike_companion)
@@ -162,7 +174,7 @@ impl CookieNames {
             Companion::Named { name: own, chunks } => {
                 is_plainly_alike(name, own, Rest::Number(*chunks))
             }
-            Companion::Shaped(_) => false,
+            Companion::Patterned(_) | Companion::Shaped(_) => false,
         };
         self.names.iter().any(|own| is_plainly_alike(name, own, rest))
             || self.companions.iter().any(is_alike_companion)
@@ -264,6 +276,7 @@ impl Companion {
     fn is_named(&self, name: &[u8]) -> bool {
         match self {
             Self::Named { name: own, chunks } => is_named(name, own, *chunks),
+            Self::Patterned(pattern) => pattern.is_named(name),
             Self::Shaped(has_form) => has_form(name),
         }
     }

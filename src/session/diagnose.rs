@@ -5,10 +5,12 @@
 use std::collections::BTreeSet;
 
 use super::cookie_names::{CookieNames, SentCookies};
-use super::format::SessionKind;
+use super::format::{Compiled, SessionKind};
+use super::identity::Identity;
 use super::rejected::{Reason, Rejected};
 use super::sniff;
 use super::value_notation::{Fit, Sample};
+use crate::base::secret::Secret;
 use crate::base::text::percent_decode;
 use crate::document::{near, shown};
 
@@ -20,43 +22,110 @@ const MAX_NAME: usize = 100;
 const MAX_HINTS: usize = 5;
 
 /// A refused request, and the source that refused it.
-#[derive(Clone, Copy)]
 pub(super) struct Refusal<'r> {
     pub kind: &'static SessionKind,
     pub sent: SentCookies<'r>,
     pub rejected: &'r Rejected,
     /// The app itself is asked who it is.
     pub asks_app: bool,
+    /// The settings name a store.
+    pub has_store: bool,
+    /// The cookie itself is refused, not what a store holds.
+    pub is_of_cookie: bool,
+    /// What the kind itself advises.
+    pub own: Vec<String>,
 }
 
-/// Likely causes of the refusal, the likeliest first.
-pub(super) fn hints(refusal: Refusal<'_>) -> Vec<String> {
-    let mut hints = if refusal.rejected.reason == Reason::Missing {
+impl<'r> Refusal<'r> {
+    pub(super) fn new(
+        kind: &'static SessionKind,
+        compiled: &Compiled,
+        (sent, rejected): (SentCookies<'r>, &'r Rejected),
+        secrets: &[Secret],
+    ) -> Self {
+        // Content that a store, or the app, has sent is no fault of the cookie.
+        let is_of_cookie = match compiled.verifier.open(sent, 0) {
+            Ok(_) => false,
+            Err(why) => why.reason == rejected.reason && why.detail == rejected.detail,
+        };
+        Self {
+            kind,
+            sent,
+            rejected,
+            asks_app: compiled.app_url.is_some(),
+            has_store: compiled.store.is_some(),
+            is_of_cookie,
+            own: compiled.verifier.advice(sent, rejected, secrets),
+        }
+    }
+}
+
+/// Likely causes of the refusal, the likeliest first. None is given that cannot help.
+pub(super) fn hints(refusal: &Refusal<'_>) -> Vec<String> {
+    let mut hints = if !refusal.own.is_empty() {
+        refusal.own.clone()
+    } else if refusal.rejected.reason == Reason::Missing {
         missing(refusal)
-    } else {
+    } else if refusal.is_of_cookie {
         unreadable(refusal)
+    } else {
+        unreadable_content(refusal)
     };
     hints.extend(advice(refusal).map(str::to_owned));
     hints.extend(sent_twice(refusal.sent));
     hints
 }
 
+/// The store's content does not verify, or is in another notation.
+fn unreadable_content(refusal: &Refusal<'_>) -> Vec<String> {
+    let Refusal { kind, rejected, .. } = refusal;
+    match rejected.reason {
+        Reason::BadSignature => vec![format!(
+            "the id is known, but what the store holds is not signed with this {}{}",
+            kind.hints.key, kind.hints.also_check
+        )],
+        Reason::Malformed if rejected.detail.contains("it looks like") => vec![
+            "the setting that names the notation of stored sessions (`format`, `serializer`, \
+             `serialization`, `compressor`) is not the app's"
+                .to_owned(),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// What an accepted session tells of ends that no setting names yet.
+pub(super) fn notes(identity: &Identity, has_ends: bool) -> Vec<String> {
+    let members = identity.session().as_object().into_iter().flatten();
+    // Devise's `:timeoutable` keeps the time in a member of each scope of Warden.
+    let scope = members
+        .filter(|(name, _)| name.starts_with("warden.user."))
+        .find(|(_, value)| value.get("last_request_at").is_some());
+    let Some((name, _)) = scope.filter(|_| !has_ends) else { return Vec::new() };
+    vec![format!(
+        "the session holds the time of the last request; if the app ends sessions that rest \
+         (Devise `timeout_in`), write idle = {{ at = \"/{name}/last_request_at\", limit = \"30m\" }}"
+    )]
+}
+
 /// Advice for a cookie that was read and still refused.
-fn advice(refusal: Refusal<'_>) -> Option<&'static str> {
+fn advice(refusal: &Refusal<'_>) -> Option<&'static str> {
     match refusal.rejected.reason {
         Reason::Expired => Some(
             "the app renews its session when the user next opens a page; the gateway never does",
         ),
         Reason::NotYetValid => Some("compare the clock of this machine with that of the app"),
-        Reason::NoUser => Some(
+        Reason::NoUser if refusal.rejected.detail.contains("; it has ") => Some(
             "signed out; or, if one of the members named above is the user, `user_id` points to \
              the wrong place",
         ),
+        Reason::NoUser if refusal.rejected.detail.contains("it is empty") => {
+            Some("signed out, or not signed in yet")
+        }
         Reason::StoreMiss if refusal.asks_app => Some(
             "the app itself does not know this session; `url` must be a page that answers 200 \
              with JSON to a user who is signed in",
         ),
-        Reason::StoreMiss => Some(
+        Reason::StoreMiss if refusal.has_store => Some(
             "if the user is signed in, the app keeps its sessions elsewhere: compare the prefix, \
              database number or table in [session.store] with the app's",
         ),
@@ -69,8 +138,10 @@ fn advice(refusal: Refusal<'_>) -> Option<&'static str> {
         | Reason::Malformed
         | Reason::Missing
         | Reason::MissingExp
+        | Reason::NoUser
         | Reason::Oversized
         | Reason::SignedOut
+        | Reason::StoreMiss
         | Reason::TokenMismatch
         | Reason::Unavailable
         | Reason::UnknownCrit
@@ -83,12 +154,21 @@ fn advice(refusal: Refusal<'_>) -> Option<&'static str> {
 }
 
 /// The cookie is not there: is it there under another name?
-fn missing(refusal: Refusal<'_>) -> Vec<String> {
-    let Refusal { kind, sent: SentCookies { jar, cookies }, .. } = refusal;
-    let sent: Vec<_> =
-        cookies.iter().map(|(name, value)| (String::from_utf8_lossy(name), value)).collect();
-    if sent.is_empty() {
+fn missing(refusal: &Refusal<'_>) -> Vec<String> {
+    let Refusal { kind, sent: SentCookies { jar, cookies }, .. } = *refusal;
+    // A cookie that is read already is not the one that is missing.
+    let sent: Vec<_> = cookies
+        .iter()
+        .filter(|(name, _)| !jar.names().iter().any(|own| own.as_bytes() == *name))
+        .map(|(name, value)| (String::from_utf8_lossy(name), value))
+        .collect();
+    if sent.is_empty() && cookies.iter().next().is_none() {
         return vec!["the request has no cookies at all".to_owned()];
+    }
+    let is_there = |own: &String| cookies.iter().any(|(name, _)| name == own.as_bytes());
+    if jar.names().iter().any(is_there) {
+        // The refusal names what is missing beside it.
+        return Vec::new();
     }
     let mut hints: Vec<_> = sent
         .iter()
@@ -109,6 +189,11 @@ fn named_otherwise(
     name: &str,
     value: &[u8],
 ) -> Option<String> {
+    // Laravel's cookie driver names a cookie after each session's id.
+    let is_id = name.len() == 40 && name.bytes().all(|b| b.is_ascii_alphanumeric());
+    if is_id {
+        return None;
+    }
     if let Some(hint) = jar.names().iter().find_map(|own| misspelt(own, name)) {
         return Some(hint);
     }
@@ -171,14 +256,20 @@ fn misspelt(own: &str, sent: &str) -> Option<String> {
     if plain(sent).is_some_and(|name| name == own) || plain(own).is_some_and(|name| name == sent) {
         return Some(format!("cookie `{name}` differs in its prefix only; {write}"));
     }
+    part_of(own, sent)
+}
+
+/// A numbered part of one of ours, whose first part was not sent.
+fn part_of(own: &str, sent: &str) -> Option<String> {
     let part = sent.strip_prefix(own).map(|rest| rest.trim_start_matches(['.', '_']));
     let is_part = part.is_some_and(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()));
+    let name = sent.escape_debug();
     is_part.then(|| format!("cookie `{name}` is a part of it, but the first part (0) is missing"))
 }
 
 /// The cookie is there but does not open: is it whole, and is it of this kind?
-fn unreadable(refusal: Refusal<'_>) -> Vec<String> {
-    let Refusal { kind, sent, rejected, .. } = refusal;
+fn unreadable(refusal: &Refusal<'_>) -> Vec<String> {
+    let Refusal { kind, sent, rejected, .. } = *refusal;
     let unread = [Reason::AlgNotAllowed, Reason::BadSignature, Reason::Malformed];
     if !unread.contains(&rejected.reason) {
         return Vec::new();
@@ -206,6 +297,11 @@ fn unreadable(refusal: Refusal<'_>) -> Vec<String> {
     // Where a kind has several forms, the refusal says what to write for this one.
     let advised = ["leave out", "write "].iter().any(|word| rejected.detail.contains(word));
     if rejected.reason == Reason::AlgNotAllowed || advised {
+        return Vec::new();
+    }
+    // What was authentic is whole, and what cannot be decoded was no session of the app's.
+    let is_content = rejected.detail.contains("the session") || rejected.detail.contains("payload");
+    if is_content {
         return Vec::new();
     }
     let damaged = "the value has the right form but is damaged: cut, or not all of its parts were \

@@ -1,11 +1,12 @@
 //! Reads the settings that give keys: `secret`, `public_key`, `jwks` and
 //! `jwks_url` for signed tokens, passwords for seals, Keygrip's keys.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::codec::algorithm::Algorithm;
 use super::codec::crypto::{Hash, MacKey};
-use super::codec::iron::Passwords;
+use super::codec::iron::{IRON_ROUNDS, Passwords};
 use super::codec::jws::Algorithms;
 use super::codec::keygrip::Keygrip;
 use super::codec::verifying_keys::{Key, KeySet, Keys, RemoteKeys};
@@ -40,9 +41,50 @@ pub(crate) fn public(settings: &mut Settings<'_, '_>) -> Option<Keys> {
     read(settings, &["public_key", "jwks", "jwks_url"])
 }
 
+/// Most rounds of a key derivation: seconds of work for each cookie.
+const MAX_ROUNDS: u64 = 10_000_000;
+/// Most numbers of rounds that are tried.
+const MAX_TRIED: usize = 4;
+
+/// `iterations` (or `rounds`) of a key derivation: a number, or several to try.
+pub(crate) fn rounds(settings: &mut Settings<'_, '_>, default: &[NonZeroU32]) -> Vec<NonZeroU32> {
+    let (iterations, rounds) =
+        (settings.table().take("iterations"), settings.table().take("rounds"));
+    if iterations.is_some() && rounds.is_some() {
+        settings.problem("`iterations` and `rounds` are the same setting; keep one of them");
+    }
+    let Some(at) = iterations.or(rounds) else { return default.to_vec() };
+    let read = |at: &At<'_>| {
+        let number = at.read::<u64>()?;
+        let number = Some(number).filter(|number| *number <= MAX_ROUNDS);
+        let number = number.and_then(|number| NonZeroU32::new(u32::try_from(number).ok()?));
+        if number.is_none() {
+            at.problem(format!("expected a number of rounds between 1 and {MAX_ROUNDS}"));
+        }
+        number
+    };
+    let mut all: Vec<_> = at.items().iter().filter_map(read).collect();
+    if all.len() > MAX_TRIED {
+        at.problem(format!("found {} numbers, expected at most {MAX_TRIED}", all.len()));
+    }
+    // A forged value costs all of them; a genuine one should cost only the cheap ones.
+    all.sort_unstable();
+    if all.is_empty() { default.to_vec() } else { all }
+}
+
 /// The passwords of seals. A table names its passwords. A single password has
 /// the id `alone`, if the framework gives it one; those in a list have any id.
 pub(crate) fn passwords(settings: &mut Settings<'_, '_>, alone: Option<&str>) -> Option<Passwords> {
+    passwords_after(settings, alone, IRON_ROUNDS)
+}
+
+/// As `passwords`, where the framework derives keys with other numbers of rounds.
+pub(crate) fn passwords_after(
+    settings: &mut Settings<'_, '_>,
+    alone: Option<&str>,
+    usual_rounds: &[NonZeroU32],
+) -> Option<Passwords> {
+    let rounds = rounds(settings, usual_rounds);
     let table = settings.table();
     let is_table =
         |at: Option<At<'_>>| at.is_some_and(|at| matches!(at.node.value, Setting::Table(_)));
@@ -54,7 +96,8 @@ pub(crate) fn passwords(settings: &mut Settings<'_, '_>, alone: Option<&str>) ->
         (false, false) => None,
     };
     let secrets = settings.secrets_by_id()?;
-    Some(Passwords::new(secrets.into_iter().map(|(own, secret)| (id(own), secret)).collect()))
+    let named = secrets.into_iter().map(|(own, secret)| (id(own), secret)).collect();
+    Some(Passwords::new(named, rounds))
 }
 
 /// `secrets` and `digest` of a Keygrip instance.

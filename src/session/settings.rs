@@ -11,7 +11,7 @@ use super::cookie_names::{CookieConventions, CookieNames};
 use super::row_rules::RowRules;
 pub(crate) use super::seconds::Seconds;
 use super::store::Engine;
-use super::store_settings::StoreSettings;
+use super::store_settings::{NaiveTimes, StoreSettings};
 use crate::base::digest::{Digest, Digester};
 use crate::base::secret::{Secret, Secrets};
 use crate::document::{At, FromNode, Table, Value, Wait, one_of};
@@ -177,6 +177,7 @@ impl<'s, 'a> Settings<'s, 'a> {
         let cache_seconds = table.get::<Seconds>("cache_seconds").map_or(5, |seconds| seconds.0);
         let timeout =
             table.get("timeout").map_or(Duration::from_millis(250), |Wait(timeout)| timeout);
+        let naive_times = read_time_zone(&mut table, engine);
         // Test vectors bring their rows along; a real store has an address.
         let addressed = matches!(table.at().secrets, Secrets::Literal)
             || if engine == Engine::File { path.is_some() } else { table.peek("url").is_some() };
@@ -197,6 +198,7 @@ impl<'s, 'a> Settings<'s, 'a> {
                 rules,
                 cache_seconds,
                 timeout,
+                naive_times,
             },
         })
     }
@@ -244,6 +246,14 @@ impl StoreTable<'_> {
         self.store.engine
     }
 
+    /// The library lets the database convert times without a zone, unless `time_zone`
+    /// says more.
+    pub(crate) fn converts_in_database(&mut self) {
+        if self.store.naive_times == NaiveTimes::Utc && self.table.peek("time_zone").is_none() {
+            self.store.naive_times = NaiveTimes::OfDatabase;
+        }
+    }
+
     pub(crate) fn text(&mut self, key: &'static str, default: &str) -> String {
         self.table.get(key).unwrap_or_else(|| default.to_owned())
     }
@@ -278,6 +288,25 @@ impl StoreTable<'_> {
     pub(crate) fn finish(self) -> StoreSettings {
         self.table.finish();
         self.store
+    }
+}
+
+/// `time_zone`: a name such as `Asia/Tokyo`. It goes into SQL text.
+fn read_time_zone(table: &mut Table<'_>, engine: Engine) -> NaiveTimes {
+    const EXPECTED: &str = "the name of a time zone, such as \"Asia/Tokyo\" or \"UTC\"";
+    let Some(at) = table.take("time_zone") else { return NaiveTimes::Utc };
+    let name = at.text(EXPECTED).unwrap_or_default();
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"/_+-:".contains(&b);
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(is_plain) {
+        at.wrong(EXPECTED);
+    }
+    if engine != Engine::Sql {
+        at.problem("`time_zone` goes with engine = \"sql\"");
+    }
+    if name.eq_ignore_ascii_case("utc") {
+        NaiveTimes::Utc
+    } else {
+        NaiveTimes::Zone(name.to_owned())
     }
 }
 

@@ -2,10 +2,11 @@
 //! identity.
 
 use super::codec::verifying_keys::RemoteKeys;
-use super::content::{fitted, members};
+use super::content::fitted;
 use super::cookie::Cookies;
 use super::cookie_names::SentCookies;
 use super::diagnose::{self, Refusal};
+use super::ends::Ends;
 use super::format::{self, Compiled, SessionKind};
 use super::header::HeaderPlace;
 use super::identity::{Identity, OpenedSession};
@@ -13,7 +14,7 @@ use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
 use super::required_claims::Claims;
 use super::settings::Settings;
-use super::source_user::{read_user_id, read_user_prefix};
+use super::source_user::{no_user, read_user_id, read_user_prefix};
 use super::store::{Check, Question, StoreAnswer};
 use super::store_settings::StoreSettings;
 use crate::base::digest::Digest;
@@ -27,8 +28,8 @@ const MAX_STORED: usize = 1024 * 1024;
 /// Seconds by which the app's clock may be ahead.
 const CLOCKS_DISAGREE: u64 = 5;
 
-/// Most ends in one session: of its token, header and cache.
-const MAX_ENDS: usize = 3;
+/// Most ends in one session: of its token, header and cache, and the settings' own.
+const MAX_ENDS: usize = 6;
 
 /// Room for the session cookies of most apps.
 const USUAL_COOKIES: usize = 1024;
@@ -42,6 +43,7 @@ pub struct SessionReader {
     /// Stands before every user id, so that equal ids of several sources differ.
     user_prefix: String,
     require: Claims,
+    ends: Option<Box<Ends>>,
     secrets: Vec<Secret>,
     fingerprint: Digest,
 }
@@ -64,10 +66,11 @@ impl SessionReader {
         let user_id = read_user_id(&mut settings, compiled.as_ref());
         let user_prefix = read_user_prefix(&mut settings);
         let require = settings.get("require").unwrap_or_default();
+        let ends = Ends::from_settings(&mut settings);
         let (compiled, user_id) = (compiled?, user_id?);
         let (fingerprint, secrets) = settings.finish();
         let mut first =
-            Self { kind, compiled, user_id, user_prefix, require, secrets, fingerprint };
+            Self { kind, compiled, user_id, user_prefix, require, ends, secrets, fingerprint };
         let second = first.compiled.second.take();
         let second = second.map(|compiled| Self { compiled: *compiled, ..first.clone() });
         Some([Some(first), second].into_iter().flatten().collect())
@@ -168,15 +171,19 @@ impl SessionReader {
         let verifier = &self.compiled.verifier;
         self.store().is_some()
             || verifier.renewed_id(identity.session()).is_some()
-            || (verifier.dates_its_end() && identity.expires_at().is_some())
+            || (verifier.dates_its_end() && self.ends.is_none() && identity.expires_at().is_some())
     }
 
     /// Likely causes of a refusal and what to write instead, for an operator. Never
     /// repeats a cookie's value.
     pub fn hints(&self, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
         let sent = self.sent(cookies);
-        let asks_app = self.asked_url().is_some();
-        diagnose::hints(Refusal { kind: self.kind, sent, rejected, asks_app })
+        diagnose::hints(&Refusal::new(self.kind, &self.compiled, (sent, rejected), &self.secrets))
+    }
+
+    /// Settings that an accepted session suggests, for an operator.
+    pub fn notes(&self, identity: &Identity) -> Vec<String> {
+        diagnose::notes(identity, self.ends.is_some())
     }
 
     /// Whether a token with this secret could be a session: it is a secret of the app's
@@ -191,6 +198,11 @@ impl SessionReader {
     pub(crate) fn believes(&self, message: &[u8], signature: &str, algorithm: &str) -> bool {
         let keys = self.compiled.fixed_keys.as_ref();
         keys.is_some_and(|keys| keys.believe(message, signature, algorithm))
+    }
+
+    /// Whether opening a cookie takes milliseconds, forged or not.
+    pub fn opens_slowly(&self) -> bool {
+        self.compiled.opens_slowly
     }
 
     /// The store to ask, if this source's sessions live in one.
@@ -367,7 +379,11 @@ impl SessionReader {
     }
 
     fn identity(&self, opened: OpenedSession, now: u64) -> Result<Identity, Rejected> {
-        let OpenedSession { session, expires_at } = opened;
+        let OpenedSession { session, mut expires_at } = opened;
+        if let Some(ends) = &self.ends {
+            let signed_in_at = || self.compiled.verifier.signed_in_at(&session);
+            expires_at = ends.earliest(&session, expires_at, signed_in_at)?;
+        }
         if let Some(end) = expires_at.filter(|&end| end <= now) {
             return Err(Rejected::expired(end, now));
         }
@@ -375,14 +391,8 @@ impl SessionReader {
             let detail = "the session does not hold what `require` asks for";
             return Err(Rejected::new(Reason::WrongPurpose, detail));
         }
-        let user_id = self.user_id.user_id(&session).ok_or_else(|| {
-            let members = members(&session);
-            let detail = format!(
-                "the session is valid, but has no user at `{}`; it {members}",
-                self.user_id
-            );
-            Rejected::new(Reason::NoUser, detail)
-        })?;
+        let user_id = self.user_id.user_id(&session);
+        let user_id = user_id.ok_or_else(|| no_user(&self.user_id, &session))?;
         let user_id = if self.user_prefix.is_empty() {
             user_id
         } else {

@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use super::codec::{bytes, time};
+use crate::document::shown;
 use crate::session::identity::{Identity, OpenedSession};
 use crate::session::rejected::{Reason, Rejected};
 
@@ -53,6 +54,9 @@ pub enum StoreAnswer {
     Redis { value: Vec<u8>, seconds_left: Option<u64> },
     Row(Row),
 }
+
+/// Most columns named in a message.
+const MAX_NAMES: usize = 12;
 
 /// The columns of a row by name.
 #[derive(Clone, Debug, Default)]
@@ -176,13 +180,21 @@ pub(super) fn mismatch() -> Rejected {
 impl Row {
     pub(super) fn get(&self, column: &str) -> Result<&Cell, Rejected> {
         let cell = self.0.iter().find(|(name, _)| name == column).map(|(_, cell)| cell);
-        cell.ok_or_else(|| Rejected::malformed(format!("the row has no column `{column}`")))
+        cell.ok_or_else(|| {
+            let names: Vec<_> =
+                self.0.iter().take(MAX_NAMES).map(|(name, _)| shown(name)).collect();
+            let names = names.join(", ");
+            Rejected::malformed(format!("the row has no column `{column}`; it has {names}"))
+        })
     }
 
     /// The time in a column that must hold one.
     pub(super) fn time(&self, column: &str) -> Result<u64, Rejected> {
         let time = self.get(column)?.time();
-        time.ok_or_else(|| Rejected::malformed(format!("column `{column}` holds no time")))
+        time.ok_or_else(|| {
+            let detail = format!("column `{column}` holds no time; name the one that does");
+            Rejected::malformed(detail)
+        })
     }
 
     /// The row as a session: columns by name.
@@ -212,17 +224,12 @@ impl Cell {
     /// Unix seconds. Integers too large for seconds are JavaScript's
     /// milliseconds.
     fn time(&self) -> Option<u64> {
-        const MILLISECONDS: u64 = 100_000_000_000;
-        let whole = match self {
-            Self::Time(seconds) => return Some(*seconds),
-            Self::Integer(number) => u64::try_from(*number).ok()?,
-            Self::Text(text) => match text.parse::<u64>() {
-                Ok(number) => number,
-                Err(_) => return time::parse(text),
-            },
-            Self::Bytes(_) | Self::Null => return None,
-        };
-        Some(if whole >= MILLISECONDS { whole / 1000 } else { whole })
+        match self {
+            Self::Time(seconds) => Some(*seconds),
+            Self::Integer(number) => Some(time::from_number(u64::try_from(*number).ok()?)),
+            Self::Text(text) => time::from_text(text),
+            Self::Bytes(_) | Self::Null => None,
+        }
     }
 
     fn into_json(self) -> Value {

@@ -25,6 +25,21 @@ pub struct StoreSettings {
     pub cache_seconds: u64,
     /// Longest wait for the store.
     pub timeout: Duration,
+    /// The time zone of times without one.
+    pub naive_times: NaiveTimes,
+}
+
+/// The time zone in which the app writes a `timestamp` without one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum NaiveTimes {
+    /// That of the app's connection, which the database sets: the app lets the database
+    /// convert (connect-pg-simple).
+    OfDatabase,
+    /// What libraries write that convert themselves (Drizzle, Prisma).
+    #[default]
+    Utc,
+    /// By its name; the app's connection sets one of its own.
+    Zone(String),
 }
 
 impl StoreSettings {
@@ -42,6 +57,10 @@ impl StoreSettings {
         };
         if let Some(url) = &self.url {
             fits(url, self.engine)?;
+            let is_postgres = url.text().is_some_and(|url| url.starts_with("postgres"));
+            if matches!(self.naive_times, NaiveTimes::Zone(_)) && !is_postgres {
+                return Err(BadStoreUrl("it is not that of PostgreSQL, which `time_zone` needs"));
+            }
         }
         self.database.as_ref().map_or(Ok(()), |database| fits(database, Engine::Sql))
     }

@@ -2,6 +2,7 @@
 //! on them. The schema is that of `tests/fixtures/sessions/README.md`.
 
 mod hints;
+mod reports;
 mod settings;
 mod source;
 #[path = "../../tests/fixtures/sessions/vectors.rs"]

@@ -80,7 +80,7 @@ impl<'v> Sample<'v> {
     pub(super) fn new(value: &'v [u8]) -> Option<Self> {
         let text = std::str::from_utf8(value).ok()?;
         let notation =
-            token(text).or_else(|| signed(text)).or_else(|| timed(text)).or_else(|| json(text));
+            token(text).or_else(|| timed(text)).or_else(|| signed(text)).or_else(|| json(text));
         Some(Self { text, notation: notation.unwrap_or(Notation::Other) })
     }
 
@@ -139,8 +139,9 @@ fn timed(text: &str) -> Option<Notation<'_>> {
         let is_timed = (4..=8).contains(&time.len()) && !payload.is_empty();
         is_timed.then_some(Notation::Timed { payload, separator, mac_length })
     };
-    let fits = |length: usize| move |it: &Notation<'_>| matches!(it, Notation::Timed { mac_length, .. } if *mac_length == length);
-    split(':').filter(fits(32)).or_else(|| split('.').filter(fits(20)))
+    let fits = |lengths: &'static [usize]| move |it: &Notation<'_>| matches!(it, Notation::Timed { mac_length, .. } if lengths.contains(mac_length));
+    // itsdangerous takes any digest.
+    split(':').filter(fits(&[32])).or_else(|| split('.').filter(fits(&[20, 32, 48, 64])))
 }
 
 /// JSON in base64, whose MAC is in a cookie of its own.

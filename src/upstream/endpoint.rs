@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::options::{Health, Limit};
-use crate::base::clock::Now;
+use crate::base::clock::{Now, milliseconds};
 
 /// Failed connections in a row that eject an endpoint.
 const EJECT_AFTER: u32 = 3;
@@ -129,7 +129,7 @@ impl Endpoint {
         if until > ticks(now) {
             return None;
         }
-        let others = ticks(now) + millis(TRIAL);
+        let others = ticks(now) + milliseconds(TRIAL);
         let claimed =
             self.out_until.compare_exchange(until, others, Ordering::Relaxed, Ordering::Relaxed);
         claimed.is_ok().then_some(Attempt::Trial)
@@ -160,7 +160,7 @@ impl Endpoint {
     fn eject(&self, from: u64, now: Now) -> Option<Duration> {
         let before = self.ejections.load(Ordering::Relaxed);
         let time = EJECT_FOR.saturating_mul(1 << before.min(10)).min(EJECT_AT_MOST);
-        let until = ticks(now) + millis(time);
+        let until = ticks(now) + milliseconds(time);
         self.out_until.compare_exchange(from, until, Ordering::Relaxed, Ordering::Relaxed).ok()?;
         self.ejections.store(before.saturating_add(1), Ordering::Relaxed);
         Some(time)
@@ -216,9 +216,5 @@ impl Drop for InUse {
 
 /// Milliseconds on the monotonic clock; never zero, which means "not out".
 fn ticks(now: Now) -> u64 {
-    millis(now.ticks()).saturating_add(1)
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    milliseconds(now.ticks()).saturating_add(1)
 }

@@ -11,7 +11,7 @@ pub(crate) struct Prefixes {
 }
 
 impl Prefixes {
-    pub(super) fn from_table(table: &mut Table<'_>) -> Self {
+    pub(crate) fn from_table(table: &mut Table<'_>) -> Self {
         let locales = table.get::<OneOrMany<Locale>>("locales").map(|many| many.0);
         let base_path = table.take("base_path").and_then(|at| read_base_path(&at));
         Self {

@@ -26,6 +26,7 @@
     reason = "a program for developers: it may stop at the first surprise, and it measures time"
 )]
 
+mod auth;
 mod certificate;
 mod cookies;
 mod cost;
@@ -43,7 +44,7 @@ use process::Process;
 
 #[cfg(all(feature = "bench-mimalloc", not(feature = "count-allocations")))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 #[cfg(feature = "count-allocations")]
 #[global_allocator]
@@ -90,6 +91,9 @@ fn main() {
     }
     if wanted("encrypted") {
         encrypted(&effort);
+    }
+    if wanted("auth") {
+        auth::print(&effort);
     }
     if wanted("memory") {
         memory(&effort);

@@ -41,15 +41,28 @@ impl Process {
         )
     }
 
+    /// The gateway where another proxy asks it; the address is that of questions.
+    pub(crate) fn gateway_asked(app: &str) -> Self {
+        let file = folder().join("auth.toml");
+        let text = gateway_toml("jwt", app, "env:", "");
+        std::fs::write(&file, format!("{text}\n[auth]\nlisten = \"127.0.0.1:0\"\n")).unwrap();
+        Self::gateway_of(&file, "auth listening")
+    }
+
     fn gateway_with(kind: &str, app: &str, more: &str) -> Self {
         let file = folder().join(format!("{kind}.toml"));
         std::fs::write(&file, gateway_toml(kind, app, "env:", more)).unwrap();
+        Self::gateway_of(&file, "listening")
+    }
+
+    /// Waits for the line with this message.
+    fn gateway_of(file: &Path, message: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
         command.arg("run").arg("--config").arg(file);
         command.envs(crate::servers::SECRETS);
         Self::spawn(&mut command, |line| {
             let line: Value = serde_json::from_str(line).unwrap();
-            (line["message"] == "listening").then(|| line["address"].as_str().unwrap().to_owned())
+            (line["message"] == message).then(|| line["address"].as_str().unwrap().to_owned())
         })
     }
 
@@ -65,16 +78,34 @@ impl Process {
         Self::nginx_with(app, " ssl http2", settings)
     }
 
+    /// An nginx that asks about each request: more tables, and lines of the server and of
+    /// the app's location.
+    pub(crate) fn nginx_asking(
+        app: &str,
+        tables: &str,
+        server: &str,
+        location: &str,
+    ) -> Option<Self> {
+        let text = include_str!("nginx.conf");
+        let text = text.replace("    server {", &format!("    {tables}\n    server {{"));
+        let text = text.replace("location / {", &format!("location / {{ {location}"));
+        Self::nginx_of(&text, app, "", server)
+    }
+
     fn nginx_with(app: &str, listen: &str, more: &str) -> Option<Self> {
+        Self::nginx_of(include_str!("nginx.conf"), app, listen, more)
+    }
+
+    fn nginx_of(text: &str, app: &str, listen: &str, more: &str) -> Option<Self> {
         // It cannot choose a port itself.
-        let address = free_address();
-        let (folder, text) = (folder(), include_str!("nginx.conf"));
+        let (address, folder) = (free_address(), folder());
         let text = text.replace("LISTEN", &format!("{address}{listen}"));
         let text = text.replace("MORE", more).replace("APP", app);
         let text = text.replace("FOLDER", folder.to_str().unwrap());
-        std::fs::write(folder.join("nginx.conf"), text).unwrap();
+        let file = folder.join(format!("nginx-{address}.conf"));
+        std::fs::write(&file, text).unwrap();
         let mut command = Command::new("/usr/sbin/nginx");
-        command.arg("-e").arg("stderr").arg("-c").arg(folder.join("nginx.conf"));
+        command.arg("-e").arg("stderr").arg("-c").arg(file);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let Ok(mut child) = command.spawn() else {
             println!("nginx is not installed and left out");
@@ -89,7 +120,7 @@ impl Process {
     }
 
     /// Waits for the line of standard error that tells the address.
-    fn spawn(command: &mut Command, find: fn(&str) -> Option<String>) -> Self {
+    fn spawn(command: &mut Command, find: impl Fn(&str) -> Option<String>) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdin = child.stdin.take().unwrap();

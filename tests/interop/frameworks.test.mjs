@@ -141,7 +141,9 @@ class Visitor {
     const names = [this.row.cookie, ...this.row.companions];
     const cookies = (await this.context.cookies()).filter(({ name }) => names.includes(name));
     assert.deepEqual(cookies.map(({ name }) => name).sort(), names.sort(), "the cookies the app sets");
-    cookies.forEach(({ value }) => this.app.gateway.keepSecret(value));
+    // The number of a cookie's parts is no secret.
+    const secrets = cookies.map(({ value }) => value).filter((value) => value.length > 20);
+    this.app.gateway.keepSecret(...secrets);
     return cookies;
   }
 

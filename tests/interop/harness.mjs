@@ -39,6 +39,9 @@ export class Gateway {
     try {
       gateway.url = await gateway.#child.heard("where it listens", addressIn("listening"));
       gateway.admin = await gateway.#child.heard("where its admin listens", addressIn("admin listening"));
+      if (settings.includes("[auth]")) {
+        gateway.auth = await gateway.#child.heard("where it is asked", addressIn("auth listening"));
+      }
       return gateway;
     } catch (error) {
       gateway.kill();

@@ -123,6 +123,25 @@ fn limits_of_all_readings_count() {
 }
 
 #[test]
+fn a_request_that_one_rule_refuses_takes_nothing_from_the_others() {
+    let (app, clock) = (App::start(), clock());
+    let routes = "[[route]]\npath = \"/a/**\"\nlimit = [\"4/minute\", \"100/day\"]\n\
+                  [[route]]\npath = \"/b\"\nlimit = \"1/hour\"\n";
+    let gateway = Setup::new(&app).with(routes).clock(&clock).start();
+    let ask = |path: &str| gateway.ask(&get(path));
+    assert_eq!(ask("/a/..%2fb").status, 200);
+    for _ in 0..20 {
+        let refused = ask("/a/..%2fb");
+        refused.assert_refused(429, "too_many_requests");
+        assert_eq!(refused.header("retry-after"), Some("3600"), "of the rule that refuses");
+    }
+    let statuses = ["/a/1", "/a/2", "/a/3", "/a/4"].map(|path| ask(path).status);
+    assert_eq!(statuses, [200, 200, 200, 429]);
+    let refused = ask("/a/..%2fb");
+    assert_eq!(refused.header("retry-after"), Some("3600"), "the longest wait of both");
+}
+
+#[test]
 fn no_method_slips_past_a_guard() {
     let app = App::start();
     let gateway = gateway(&app);
@@ -144,7 +163,10 @@ fn a_preflight_reaches_the_app_without_a_session_and_its_answer_has_no_body() {
         Request::new("OPTIONS", path)
             .header("Origin", "https://web.example")
             .header("Access-Control-Request-Method", "PUT")
+            .header("Access-Control-Request-Headers", "content-type")
             .header("Authorization", "Bearer x")
+            .header("X-Api-Key", "1")
+            .header("Accept-Language", "de")
     };
     for path in ["/account", "/admin/x", "/x"] {
         app.forget();
@@ -153,6 +175,17 @@ fn a_preflight_reaches_the_app_without_a_session_and_its_answer_has_no_body() {
         let seen = app.only();
         for carried in ["cookie", "authorization", "x-auth-user", "x-page-token"] {
             assert_eq!(seen.one(carried), None, "{path}: {carried}");
+        }
+        assert_eq!(seen.one("x-api-key").is_none(), path != "/x", "{path}: no key in disguise");
+        for said in [
+            "origin",
+            "host",
+            "accept-language",
+            "access-control-request-method",
+            "access-control-request-headers",
+            "x-forwarded-host",
+        ] {
+            assert!(seen.one(said).is_some(), "{path}: {said}");
         }
         assert_eq!(answer.body.is_empty(), path != "/x", "{path}: some apps answer with the page");
     }

@@ -7,7 +7,7 @@ use crate::support::{App, Claims, Raw, SESSION_SECRET, Setup, cookie_of, get, po
 use portcullis::testing::{Config, Secrets};
 
 /// Every problem of these settings; empty if there is none.
-fn problems(text: &str) -> String {
+pub(crate) fn problems(text: &str) -> String {
     let read = Config::read(text, &Secrets::Literal);
     let problems = read.err().unwrap_or_default();
     problems.iter().map(|p| format!("{}: {}\n", p.path, p.text)).collect()

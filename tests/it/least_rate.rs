@@ -44,6 +44,16 @@ fn an_upload_that_drips_is_given_up_and_one_that_is_slow_is_not() {
 }
 
 #[test]
+fn little_patience_for_a_piece_is_little_patience_for_a_drip() {
+    let app = App::start();
+    let gateway = Setup::new(&app).server("body_timeout = \"1s\"").start();
+    let ended = drip(&gateway, "text/plain", seconds(8));
+    assert!((seconds(2)..seconds(7)).contains(&ended), "{ended:?}");
+    let patient = Setup::new(&app).server("body_timeout = \"1s\"\nmin_body_rate = false").start();
+    assert!(drip(&patient, "text/plain", seconds(4)) >= seconds(4));
+}
+
+#[test]
 fn a_client_that_takes_its_answer_by_drips_is_given_up() {
     let app = App::start();
     let gateway = gateway(&app, "\"20MiB/1s\"");

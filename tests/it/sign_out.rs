@@ -1,6 +1,8 @@
 //! Sessions that are over although their cookie still verifies.
 
-use crate::support::{App, Claims, Gateway, START, Setup, clock, cookie_of, get, post, seconds};
+use crate::support::{
+    App, Claims, Gateway, Request, START, Setup, clock, cookie_of, get, post, seconds,
+};
 
 const PATH: &str = "/api/get-auth-token";
 
@@ -34,6 +36,48 @@ fn a_session_is_over_once_the_app_has_answered_its_sign_out() {
     app.forget();
     gateway.ask(&get("/page").header("Cookie", &ada));
     assert_eq!(app.only().one("x-auth-user"), None, "nor is she known to the app");
+}
+
+#[test]
+fn a_sign_out_path_is_known_under_all_of_its_addresses() {
+    let app = App::start();
+    let gateway = Setup::new(&app)
+        .session("logout_paths = [\"/logout\", \"POST /account/sign-out\"]")
+        .upstream("locales = [\"de\", \"pt-BR\"]\nbase_path = \"/shop\"")
+        .start();
+    let mut number = 0;
+    let mut ends = |request: Request| {
+        number += 1;
+        let cookie = Claims::of("ada").with("jti", number.to_string()).cookie();
+        assert_eq!(status(&gateway, &cookie), 200);
+        gateway.ask(&request.header("Cookie", &cookie));
+        status(&gateway, &cookie) == 401
+    };
+    for path in [
+        "/logout",
+        "/logout/",
+        "/Logout",
+        "//logout",
+        "/x/../logout",
+        "/l%6fgout",
+        "/logout.json",
+        "/de/logout",
+        "/pt-br/logout",
+        "/shop/logout",
+        "/shop/de/logout/",
+        "/shop/_next/data/B/de/logout.json",
+        "/logout.data",
+        "/index.php/logout",
+        "/index.php?r=logout",
+    ] {
+        assert!(ends(get(path)), "{path}");
+    }
+    for path in ["/fr/logout", "/logout-all", "/shop2/logout", "/a/logout", "/de/account/sign-out"]
+    {
+        assert!(!ends(get(path)), "{path}");
+    }
+    assert!(ends(post("/de/account/sign-out", b"")));
+    assert!(ends(post("/shop/account/sign-out/", b"")));
 }
 
 #[test]

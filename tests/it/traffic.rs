@@ -1,8 +1,9 @@
 //! Traffic between the client, the proxies in front, and the app, field by field.
 
+use crate::keys::problems;
 use crate::support::http2::{ask, block_on, open};
 use crate::support::tls::Authority;
-use crate::support::{App, Claims, Conn, Raw, Setup, eventually, get, post};
+use crate::support::{App, Claims, Conn, Gateway, Raw, Setup, eventually, get, post};
 
 /// An app's answer with these fields.
 fn answers(fields: &str) -> Raw {
@@ -257,6 +258,31 @@ fn a_session_may_begin_a_little_later_than_now() {
         let cookie = Claims::of("ada").with("nbf", now + ahead).cookie();
         let answer = gateway.ask(&get("/api/get-auth-token").header("Cookie", &cookie));
         assert_eq!(answer.status, status, "{ahead} s ahead");
+    }
+}
+
+#[test]
+fn the_operator_lets_what_a_cdn_says_about_a_request_pass_and_nothing_that_changes_it() {
+    let app = App::start();
+    let cdn =
+        [("CF-IPCountry", "DE"), ("X-Vercel-IP-Country", "DE"), ("CF-Connecting-IP", "6.6.6.6")];
+    let ask = |gateway: &Gateway| {
+        app.forget();
+        let request = cdn.iter().fold(get("/x"), |r, (name, value)| r.header(name, value));
+        assert_eq!(gateway.ask(&request).status, 200);
+        let seen = app.only();
+        cdn.map(|(name, _)| seen.one(&name.to_lowercase()).is_some())
+    };
+    assert_eq!(ask(&Setup::new(&app).start()), [false, false, false]);
+    let passed = |names: &str| Setup::new(&app).upstream(&format!("pass_headers = [{names}]"));
+    let gateway = passed("\"CF-IPCountry\", \"x-vercel-ip-country\"").start();
+    assert_eq!(ask(&gateway), [true, true, false]);
+    let own = "[[route]]\npath = \"/x\"\nset_headers = { CF-IPCountry = \"{session.country}\" }";
+    let gateway = passed("\"CF-IPCountry\"").with(own).start();
+    assert_eq!(ask(&gateway), [false, false, false], "the gateway's own");
+    for never in ["CF-Connecting-IP", "X-HTTP-Method-Override", "X-Forwarded-For", "Remote-User"] {
+        let wrong = problems(&passed(&format!("\"{never}\"")).text());
+        assert!(wrong.contains("no client may say that"), "{never}: {wrong}");
     }
 }
 

@@ -60,7 +60,7 @@ fn check_in(folder: &Path, text: &str, options: &[&str]) -> (i32, String, String
 
 /// A replacement in the safe file, and where the warning is then: line,
 /// column and setting.
-const CASES: [(&str, &str, &str); 32] = [
+const CASES: [(&str, &str, &str); 38] = [
     ("\"env:LONG\"", "\"env:ONE\"", ":10:10: warning: session.secret: found a secret of 1 bytes"),
     ("\"env:LONG\"", "\"env:SHORT\"", ":10:10: warning: session.secret: found a secret of 31"),
     ("\"env:LONG\"", "\"env:SAME\"", ":10:10: warning: session.secret: found"),
@@ -137,6 +137,43 @@ const CASES: [(&str, &str, &str); 32] = [
     ("\"env:LONG\"", "\"file:secret-0640\"", ""),
     ("\"env:LONG\"", "{ \"1\" = \"env:LONG\", \"2\" = \"env:ONE\" }", "warning: session.secret.2:"),
     ("[server]", "[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"fc00::/7\", \"unix\"]", ""),
+    (
+        "[identity]",
+        "[[route]]\npath = \"/a/**\"\nmethods = [\"GET\", \"HEAD\"]\nsession = \"required\"\n\
+         [[route]]\npath = \"/**\"\n[identity]",
+        ":30:11: warning: route[0].methods: found a guard for some methods only: POST /a/** falls \
+         under the later rule \"/**\"",
+    ),
+    (
+        "[identity]",
+        "[[route]]\npath = \"/a/b\"\nmethods = \"POST\"\nsession = \"required\"\n\
+         [[route]]\npath = \"/a/**\"\nsession = \"off\"\nmethods = \"PUT\"\n[identity]",
+        "warning: route[0].methods: found a guard for some methods only: PUT /a/b",
+    ),
+    (
+        "[identity]",
+        "[[route]]\npath = \"/a\"\nmethods = \"GET\"\nsession = \"required\"\n\
+         [[route]]\npath = \"/a\"\n[identity]",
+        "warning: route[0].methods: found a guard for some methods only: HEAD /a",
+    ),
+    (
+        "[identity]",
+        "[[route]]\npath = \"/a/**\"\nmethods = \"GET\"\nsession = \"required\"\n\
+         [[route]]\npath = \"/b/**\"\n[identity]",
+        "",
+    ),
+    (
+        "[identity]",
+        "[[route]]\npath = \"/a/**\"\nmethods = \"GET\"\nsession = \"required\"\n\
+         [[route]]\npath = \"/a/**\"\nsession = \"required\"\n[[route]]\npath = \"/**\"\n[identity]",
+        "",
+    ),
+    (
+        "[identity]",
+        "[[route]]\npath = \"/a/**\"\nmethods = \"OPTIONS\"\nsession = \"off\"\n\
+         [[route]]\npath = \"/a/**\"\nsession = \"required\"\n[[route]]\npath = \"/**\"\n[identity]",
+        "",
+    ),
 ];
 
 /// The safe file with the change, without what a kind does not take.

@@ -69,6 +69,31 @@ fn a_secret_that_is_swapped_by_a_link_is_read_again() {
 }
 
 #[test]
+fn a_secret_is_rotated_while_requests_go_on_as_the_kubelet_does_it() {
+    let (app, folder) = (App::start(), folder());
+    let mount = folder.join("secrets");
+    let version = |name: &str, secret: &str| {
+        fs::create_dir_all(mount.join(name)).unwrap();
+        fs::write(mount.join(name).join("session"), secret).unwrap();
+        symlink(name, mount.join("..data_tmp")).unwrap();
+        fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
+    };
+    version("..2026_11_28_1", SESSION_SECRET);
+    symlink("..data/session", mount.join("session")).unwrap();
+    let text = text(&setup(&app, ""));
+    let running = Running::start_as(&folder.join("gateway.toml"), &text, &[]);
+    let mut kept = Conn::open(&running.address);
+    let mut ask = || kept.ask(&get("/api/get-auth-token").user("ada")).status;
+    assert_eq!(ask(), 200);
+    version("..2026_11_28_2", "canary-of-another-session-secret");
+    fs::remove_dir_all(mount.join("..2026_11_28_1")).unwrap();
+    eventually("the new secret", || ask() == 401);
+    version("..2026_11_28_3", SESSION_SECRET);
+    eventually("the old secret", || ask() == 200);
+    assert_eq!((running.reloads("ok"), running.reloads("refused")), (2, 0));
+}
+
+#[test]
 fn a_renewed_certificate_is_shown_without_being_told() {
     let (app, authority) = (App::start(), Authority::new());
     let (files, renewed) = (authority.issue(&["app.test"]), authority.issue(&["app.test"]));

@@ -11,13 +11,15 @@ use super::{folder, run};
 
 const PAGE: &str = "deploy/guides/reference.md";
 /// The tables by their markers on the page, and where the schema describes them.
-const TABLES: [(&str, &str); 9] = [
+const TABLES: [(&str, &str); 11] = [
     ("server", "server"),
+    ("auth", "auth"),
     ("upstream", "upstream"),
     ("token", "token"),
     ("members", "members"),
     ("route", "route"),
     ("identity", "identity"),
+    ("shared", "shared"),
     ("revocations", "revocations"),
     ("log", "log"),
     ("session", "session"),

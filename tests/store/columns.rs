@@ -61,13 +61,17 @@ async fn run(url: &str, statements: &str) -> Result<(), sqlx::Error> {
 /// Who the cookie `sid` is, by a table whose ids and ends are in the columns of
 /// these names.
 fn look_up(url: &str, table: &str, sid: &str) -> Result<String, String> {
-    let text = format!(
-        "[upstream]\nservers = [\"http://127.0.0.1:1\"]\n[session]\nkind = \"lookup\"\ncookie = \"sid\"\n\
-         [session.store]\nengine = \"sql\"\nurl = {url:?}\ntable = \"{table}\"\n\
-         expires_column = \"ends\"\ntimeout = \"5s\"\n"
+    let session = format!(
+        "kind = \"lookup\"\ncookie = \"sid\"\n[session.store]\nengine = \"sql\"\nurl = {url:?}\n\
+         table = \"{table}\"\nexpires_column = \"ends\"\ntimeout = \"5s\"\n"
     );
+    seen(&session, &format!("sid={sid}"))
+}
+
+/// Who a `Cookie` header is, by a `[session]` table.
+pub(crate) fn seen(session: &str, cookie: &str) -> Result<String, String> {
+    let text = format!("[upstream]\nservers = [\"http://127.0.0.1:1\"]\n[session]\n{session}");
     let policy = Config::read(&text, &Secrets::Literal).unwrap().policy;
-    let cookie = format!("sid={sid}");
     block_on(async {
         let servers = Servers::new(&tokio::runtime::Handle::current(), Clock::system());
         let cookies = Cookies::new(cookie.as_bytes());

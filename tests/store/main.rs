@@ -1,5 +1,6 @@
-//! Session stores as operators run them: real Redis, PostgreSQL, MariaDB, SQLite
-//! and folders, started for each test, killed and frozen in the middle.
+//! Stores as operators run them: real Redis, PostgreSQL, MariaDB, SQLite and folders,
+//! started for each test, killed and frozen in the middle; with sessions in them, and with
+//! what replicas share.
 //!
 //! The servers come from Debian's packages (`tests/run` installs them); without
 //! one, its tests fail and say so. Nothing is shared between tests but the
@@ -25,5 +26,7 @@ mod keys;
 mod outage;
 mod replicated;
 mod servers;
+mod shared;
+mod time_zones;
 mod topologies;
 mod vectors;

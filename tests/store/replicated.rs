@@ -46,6 +46,13 @@ impl Sentinel {
         self.servers.iter_mut().find(is_primary).expect("a primary")
     }
 
+    pub(crate) fn has_primary(&self) -> bool {
+        let is_primary = |server: &Server| {
+            server.is_running() && cli(server.port, &["role"]).starts_with("master")
+        };
+        self.servers.iter().any(is_primary)
+    }
+
     /// The power of the primary fails.
     pub(crate) fn kill_primary(&mut self) {
         self.primary().kill();
@@ -108,6 +115,25 @@ impl Cluster {
     pub(crate) fn url(&self) -> String {
         let nodes = self.servers.iter().take(2).map(|one| format!("127.0.0.1:{}", one.port));
         format!("redis+cluster://{}", nodes.collect::<Vec<_>>().join(","))
+    }
+
+    /// Moves so many slots from one primary to the next, with what is in them.
+    pub(crate) fn reshard(&self, slots: usize) {
+        let nodes = self.run(&["cluster", "nodes"]);
+        let mut primaries: Vec<(usize, &str)> = nodes
+            .lines()
+            .filter(|line| line.contains("master"))
+            .map(|line| (line.split(' ').skip(8).count(), line.split(' ').next().unwrap()))
+            .collect();
+        primaries.sort_unstable();
+        let (to, from) = (primaries[0].1, primaries[primaries.len() - 1].1);
+        let address = format!("127.0.0.1:{}", self.servers[0].port);
+        let done = Command::new("redis-cli")
+            .args(["--cluster", "reshard", &address, "--cluster-from", from, "--cluster-to", to])
+            .args(["--cluster-slots", &slots.to_string(), "--cluster-yes"])
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
     }
 
     /// Runs a command at the server of its key.

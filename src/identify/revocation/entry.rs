@@ -30,8 +30,9 @@ pub enum What {
 /// The things that a mark names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Table {
-    Session,
+    Revoked,
     SignIn,
+    SignedOut,
     User,
 }
 
@@ -60,9 +61,8 @@ impl What {
 
     fn table(self) -> Table {
         match self {
-            Self::SessionReadmitted | Self::SessionRevoked | Self::SessionSignedOut => {
-                Table::Session
-            }
+            Self::SessionReadmitted | Self::SessionSignedOut => Table::SignedOut,
+            Self::SessionRevoked => Table::Revoked,
             Self::SignedIn => Table::SignIn,
             Self::UserPardoned | Self::UserRevoked => Table::User,
         }
@@ -103,12 +103,7 @@ pub(super) struct Fold(HashMap<(Table, Digest), Entry>);
 
 impl Fold {
     pub(super) fn add(&mut self, entry: Entry) {
-        let key = (entry.what.table(), entry.mark);
-        let before = self.0.get(&key).map(|entry| entry.what);
-        // What the operator revoked, no sign-out and no sign-in takes back.
-        if before != Some(What::SessionRevoked) {
-            self.0.insert(key, entry);
-        }
+        self.0.insert((entry.what.table(), entry.mark), entry);
     }
 
     /// In the order of their times.
@@ -185,8 +180,10 @@ mod tests {
             fold.add(entry(What::SessionSignedOut, &at.to_string(), at));
         }
         fold.add(entry(What::UserRevoked, "u", 1));
+        fold.add(entry(What::SessionRevoked, "5", 2));
         let left = fold.left(KEPT_MS + 1, 2);
         let left: Vec<_> = left.iter().map(|entry| (entry.what, entry.at_ms)).collect();
-        assert_eq!(left, [(What::SessionSignedOut, 4), (What::SessionSignedOut, 5)]);
+        let signed_out = [(What::SessionSignedOut, 4), (What::SessionSignedOut, 5)];
+        assert_eq!(left, [&[(What::SessionRevoked, 2)], &signed_out[..]].concat());
     }
 }

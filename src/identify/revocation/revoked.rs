@@ -22,6 +22,7 @@ use std::sync::{Arc, OnceLock};
 use super::entry::{Entry, What};
 use super::journal::Journal;
 use super::journal_file::JournalError;
+use super::stream::Stream;
 use super::tables::{RevokedBy, SignIn, Tables};
 use crate::base::clock::{Clock, Now};
 use crate::base::digest::{Digest, Digester};
@@ -45,10 +46,12 @@ pub enum CameWith {
 /// Everything revoked, as far as this process knows.
 #[derive(Default)]
 pub struct Revoked {
-    tables: Arc<Tables>,
-    journal: OnceLock<Journal>,
+    pub(super) tables: Arc<Tables>,
+    pub(super) journal: OnceLock<Journal>,
     /// Those that are told of every event, because they take over.
-    followers: Lock<Vec<SyncSender<Entry>>>,
+    pub(super) followers: Lock<Vec<SyncSender<Entry>>>,
+    /// Where replicas hear of every event.
+    pub(super) stream: Lock<Option<Stream>>,
 }
 
 impl Revoked {
@@ -79,6 +82,7 @@ impl Revoked {
         if let Some(journal) = self.journal.get() {
             journal.append(entry);
         }
+        self.publish(entry);
         // One that is gone, or far behind, is told no more.
         self.followers.lock().retain(|follower| follower.try_send(entry).is_ok());
     }
@@ -134,6 +138,7 @@ impl Revoked {
         if let Some(journal) = self.journal.get() {
             journal.append(entry);
         }
+        self.publish(entry);
     }
 
     /// Whether anything is revoked at all.
@@ -194,7 +199,7 @@ impl Revoked {
             }
             let is_over = self.check(source, cookies, &sent, began).is_err();
             if is_over && sent.user_id() == renewed.user_id() {
-                self.note(What::SessionRevoked, new, began);
+                self.note(self.as_ended(&old, Some(sent.user_id())), new, began);
                 return;
             }
         }
@@ -223,19 +228,28 @@ impl Revoked {
         if old == Some(new) {
             return;
         }
-        if old.is_some_and(|old| self.check_mark(&old).is_err()) {
-            self.note(What::SessionRevoked, new, began);
+        if let Some(old) = old.filter(|old| self.check_mark(old).is_err()) {
+            self.note(self.as_ended(&old, None), new, began);
         } else if came == CameWith::NoDoubt && self.tables.users.entry_count() > 0 {
             let begun = SignIn { at_ms: began.unix_ms(), is_told: false };
             self.tables.signed_in.insert(new, begun);
         }
     }
 
+    /// How the renewal of a session ends that has ended meanwhile itself.
+    fn as_ended(&self, mark: &Digest, user_id: Option<&str>) -> What {
+        let is_users = user_id.is_some_and(|id| self.tables.users.contains_key(&user_mark(id)));
+        match self.tables.ended_by(mark) {
+            Some(RevokedBy::App) if !is_users => What::SessionSignedOut,
+            Some(RevokedBy::App | RevokedBy::Operator) | None => What::SessionRevoked,
+        }
+    }
+
     /// Only for requests that began after the sign-out: an earlier one's answer may still
     /// set the cookie of the session that ended meanwhile.
     fn readmit(&self, mark: &Digest, began: Now) {
-        let ended = self.tables.sessions.get(mark);
-        if ended.is_some_and(|ended| ended.by == RevokedBy::App && ended.learned < began.ticks()) {
+        let ended = self.tables.signed_out.get(mark);
+        if ended.is_some_and(|ended| ended.learned < began.ticks()) {
             self.note(What::SessionReadmitted, *mark, began);
         }
     }
@@ -314,7 +328,7 @@ impl Revoked {
     }
 
     fn check_mark(&self, mark: &Digest) -> Result<(), Rejected> {
-        if self.tables.sessions.contains_key(mark) {
+        if self.tables.ended_by(mark).is_some() {
             return Err(Rejected::new(Reason::SignedOut, "the session was signed out"));
         }
         Ok(())

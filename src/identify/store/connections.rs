@@ -17,7 +17,7 @@ use crate::base::secret::Secret;
 use crate::base::store_url::{BadStoreUrl, StoreUrl};
 use crate::identify::store::error::StoreError;
 use crate::identify::store::{file, redis, sql};
-use crate::session::{Engine, Query, StoreAnswer, StoreSettings};
+use crate::session::{Engine, NaiveTimes, Query, StoreAnswer, StoreSettings};
 
 /// Every store the process is connected to. Sources with the same address share
 /// connections, and a reload keeps them.
@@ -67,7 +67,9 @@ impl StoreConnections {
                 let Some(address) = address else { return Ok(None) };
                 let connection = self.connect(address)?;
                 let (table, matching) = (table.clone(), matching.clone());
-                self.run(store, async move { connection.row(&table, &matching).await }).await
+                let times = store.naive_times.clone();
+                self.run(store, async move { connection.row(&table, &matching, &times).await })
+                    .await
             }
         }
     }
@@ -139,10 +141,11 @@ impl Connection {
         &self,
         table: &str,
         matching: &[(String, crate::session::Cell)],
+        times: &NaiveTimes,
     ) -> Result<Option<StoreAnswer>, StoreError> {
         match self {
             Self::Redis(_) => Err(BadStoreUrl("it is not that of a database").into()),
-            Self::Sql(database) => database.row(table, matching).await,
+            Self::Sql(database) => database.row(table, matching, times).await,
         }
     }
 

@@ -35,6 +35,13 @@ enum Pair {
 }
 
 impl Signer {
+    pub(in crate::mint) fn is_rsa(&self) -> bool {
+        match self {
+            Self::Private(key) => matches!(key.pair, Pair::Rsa(..)),
+            Self::Shared(_) => false,
+        }
+    }
+
     /// Builds the key for `algorithm`; `None` if the secret holds no such key.
     pub(crate) fn new(algorithm: Algorithm, secret: &Secret) -> Option<Self> {
         let shared = |hash| Some(Self::Shared(Box::new(hmac::Key::new(hash, secret.bytes()))));

@@ -102,6 +102,15 @@ impl Mechanism {
         }
     }
 
+    /// Whether minting costs more than asking a store.
+    pub(in crate::mint) fn is_costly(&self) -> bool {
+        match self {
+            Self::Exchange(_) => true,
+            Self::Hmac(_) => false,
+            Self::Jwt(jwt) => jwt.signs_with_rsa(),
+        }
+    }
+
     /// The media type of the endpoint's answers.
     pub(in crate::mint) fn content_type(&self) -> HeaderValue {
         match self {

@@ -56,6 +56,11 @@ impl Header {
 }
 
 impl Jwt {
+    /// Signatures with RSA cost a thousand times as much as others.
+    pub(super) fn signs_with_rsa(&self) -> bool {
+        self.signer.is_rsa()
+    }
+
     /// The algorithm and signature (base64url) of a private key.
     pub(in crate::mint) fn proof(&self, message: &[u8]) -> Option<(String, String)> {
         match &self.signer {

@@ -1,5 +1,6 @@
 //! Numbers that are read when the metrics are asked for, not counted.
 
+use crate::outbound::redis::StoreNumbers;
 use crate::upstream;
 
 /// The state of the process at one moment.
@@ -23,6 +24,8 @@ pub struct Gauges {
     pub unkept_revocations: u64,
     /// Since the process started.
     pub audit_failures: u64,
+    /// The store that replicas share.
+    pub shared: Option<StoreNumbers>,
     pub servers: Vec<ServerGauge>,
 }
 

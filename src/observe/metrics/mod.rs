@@ -4,6 +4,7 @@ mod connections;
 mod gauges;
 mod process;
 mod requests;
+mod shared;
 mod sink;
 mod tokens;
 mod upstreams;

@@ -4,6 +4,7 @@ use super::connections::Connections;
 use super::gauges::Gauges;
 use super::process::Process;
 use super::requests::Requests;
+use super::shared::Shared;
 use super::tokens::Tokens;
 use super::upstreams::Upstreams;
 use crate::observe::event::Event;
@@ -14,6 +15,7 @@ pub(in crate::observe) struct Metrics {
     connections: Connections,
     process: Process,
     requests: Requests,
+    shared: Shared,
     tokens: Tokens,
     upstreams: Upstreams,
 }
@@ -25,6 +27,7 @@ impl Default for Metrics {
             connections: Connections::new(&registry),
             process: Process::new(&registry),
             requests: Requests::new(&registry),
+            shared: Shared::new(&registry),
             tokens: Tokens::new(&registry),
             upstreams: Upstreams::new(&registry),
             registry,
@@ -49,6 +52,7 @@ impl Metrics {
     pub(in crate::observe) fn render(&self, gauges: &Gauges) -> String {
         self.connections.set(gauges);
         self.requests.set(gauges);
+        self.shared.set(gauges);
         self.tokens.set(gauges);
         self.upstreams.set(gauges);
         self.registry.render()

@@ -93,6 +93,21 @@ impl Cluster {
         Err(Failure::Server("too many redirections".to_owned()))
     }
 
+    /// Where a connection of the caller's own to the slot's server leads.
+    pub(super) async fn target(&self, slot: u16) -> Result<Target, Failure> {
+        Ok(Target::Node(self.0.url.clone(), self.owner(slot).await?))
+    }
+
+    /// The primaries known now.
+    pub(super) async fn primaries(&self) -> Result<Vec<Node>, Failure> {
+        self.owner(0).await?;
+        Ok(self.0.table.borrow().slots.primaries())
+    }
+
+    pub(super) fn target_of(&self, node: &Node) -> Target {
+        Target::Node(self.0.url.clone(), node.clone())
+    }
+
     async fn owner(&self, slot: u16) -> Result<Node, Failure> {
         if let Some(node) = self.0.table.borrow().slots.owner(slot) {
             return Ok(node.clone());
@@ -108,8 +123,7 @@ impl Cluster {
 
     fn link(&self, node: &Node) -> Link {
         let mut links = self.0.links.lock();
-        let target = || Target::Node(self.0.url.clone(), node.clone());
-        let link = || Link::new(target(), self.0.runtime.clone());
+        let link = || Link::new(self.target_of(node), self.0.runtime.clone());
         links.entry(node.clone()).or_insert_with(link).clone()
     }
 

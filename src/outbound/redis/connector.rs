@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use redis::Value;
+use redis::aio::MultiplexedConnection;
 use tokio::runtime::Handle;
 
 use super::cluster::Cluster;
@@ -13,6 +14,7 @@ use super::dial::Target;
 use super::failure::Failure;
 use super::link::{Link, Used};
 use super::request::Request;
+use super::slots::slot_of;
 use crate::base::redis_url::{RedisUrl, Servers};
 
 /// Connections to one Redis; cheap to clone.
@@ -22,7 +24,7 @@ pub(crate) struct Redis(Kind);
 #[derive(Clone)]
 enum Kind {
     Cluster(Cluster),
-    One(Link),
+    One(Link, Box<RedisUrl>),
 }
 
 impl Redis {
@@ -34,13 +36,24 @@ impl Redis {
                 Kind::Cluster(Cluster::new(url, seeds, runtime))
             }
             Servers::One(_) | Servers::Sentinel(_) | Servers::Socket(_) => {
-                Kind::One(Link::new(Target::Primary(url), runtime))
+                Kind::One(Link::new(Target::Primary(url.clone()), runtime), Box::new(url))
             }
         })
     }
 
-    /// The answers to commands that change nothing, within `deadline`: a connection that
-    /// turns out to be closed is replaced and asked once more.
+    /// The answers to all commands, within `deadline`. Never sends what may have run.
+    pub(crate) async fn send(
+        &self,
+        request: &Request,
+        deadline: Duration,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut used = None;
+        let sent = tokio::time::timeout(deadline, self.attempt(request, &mut used)).await;
+        sent.unwrap_or_else(|_| self.timed_out(used))
+    }
+
+    /// As `send`, for commands that change nothing: a connection that turns out to be
+    /// closed is replaced and asked once more.
     pub(crate) async fn read(
         &self,
         request: &Request,
@@ -57,11 +70,41 @@ impl Redis {
         asked.unwrap_or_else(|_| self.timed_out(used))
     }
 
+    /// A connection of the caller's own to the server of `key`, for commands that block.
+    /// Must run in the runtime of the connections.
+    pub(crate) async fn dedicated(&self, key: &[u8]) -> Result<MultiplexedConnection, Failure> {
+        match &self.0 {
+            Kind::Cluster(cluster) => {
+                let target = cluster.target(slot_of(key)).await?;
+                target.dial().await.inspect_err(|_| cluster.refresh())
+            }
+            Kind::One(_, url) => Target::Primary((**url).clone()).dial().await,
+        }
+    }
+
+    /// A new connection to each primary, with its name, for `check --online`.
+    pub(crate) async fn everywhere(&self) -> Result<Vec<(String, MultiplexedConnection)>, Failure> {
+        match &self.0 {
+            Kind::Cluster(cluster) => {
+                let mut all = Vec::new();
+                for node in cluster.primaries().await? {
+                    let connection = cluster.target_of(&node).dial().await?;
+                    all.push((format!("{}:{}", node.host, node.port), connection));
+                }
+                Ok(all)
+            }
+            Kind::One(_, url) => {
+                let connection = Target::Primary((**url).clone()).dial().await?;
+                Ok(vec![(String::new(), connection)])
+            }
+        }
+    }
+
     /// `used` is the connection that an answer is awaited from.
     async fn attempt(&self, request: &Request, used: &mut Used) -> Result<Vec<Value>, Failure> {
         match &self.0 {
             Kind::Cluster(cluster) => cluster.send(request, used).await,
-            Kind::One(link) => {
+            Kind::One(link, _) => {
                 let live = link.live().await?;
                 *used = Some((link.clone(), live.clone()));
                 let sent = request.send(live.connection.clone()).await;
@@ -80,7 +123,7 @@ impl Redis {
         link.fell_silent(&live);
         match &self.0 {
             Kind::Cluster(cluster) => cluster.refresh(),
-            Kind::One(_) => {}
+            Kind::One(..) => {}
         }
         Err(Failure::TimedOut)
     }

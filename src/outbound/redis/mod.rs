@@ -2,7 +2,8 @@
 //! sessions and for what replicas share.
 //!
 //! `Redis` is the connector. `dial` opens one connection, `link` replaces it when it
-//! breaks, `cluster` finds the server of a key.
+//! breaks, `cluster` finds the server of a key. `SharedStore` adds what replicas need: one
+//! deadline, a breaker, scripts, and how many replicas there are.
 
 mod cluster;
 mod connector;
@@ -10,8 +11,14 @@ mod dial;
 mod failure;
 mod link;
 mod request;
+mod script;
+mod shared_store;
 mod slots;
+mod store_counts;
 
 pub(crate) use connector::Redis;
 pub(crate) use failure::Failure;
 pub(crate) use request::Request;
+pub(crate) use script::Script;
+pub(crate) use shared_store::SharedStore;
+pub(crate) use store_counts::{StoreCounts, StoreNumbers};

@@ -16,7 +16,7 @@ use super::router::Admin;
 use crate::base::hardening;
 use crate::config::Server;
 use crate::edge::ConnectionCounts;
-use crate::gateway::connection::Connection;
+use crate::gateway::connection::{Connection, Passed};
 use crate::observe::{ConnectionEvent, ConnectionRefusal, Event, LatePart};
 use crate::server::accept::Accept;
 use crate::server::handshake;
@@ -87,12 +87,11 @@ impl ServerApp for AdminListener {
             self.emit(ConnectionEvent::Refused(ConnectionRefusal::AdminFull));
             return None;
         };
-        let next_head = self.idle_timeout + self.header_timeout;
-        let connection = Connection::new(self.header_timeout, next_head);
+        let connection = Connection::new(self.header_timeout, self.idle_timeout);
         let io = Http1Io::new(socket, connection.clone(), &self.state);
         let app = Arc::new(Admin::new(&self.state, asker, self.header_timeout));
         let served = connection.serve(app.process_new(Box::new(io), shutdown)).await;
-        if served.is_none() {
+        if let Err(Passed::Head) = served {
             self.emit(ConnectionEvent::Late(LatePart::Head));
         }
         None

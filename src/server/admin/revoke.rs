@@ -13,7 +13,7 @@ use serde_json::json;
 use super::door::{self, Asker};
 use crate::base::digest::{Kind, Mark};
 use crate::base::text::Hex;
-use crate::identify::revocation::RevokedBy;
+use crate::identify::revocation::{RevokedBy, Settled};
 use crate::server::plain_app::{BodyError, read_body};
 use crate::session::Cookies;
 use crate::session::Verdict;
@@ -128,7 +128,19 @@ async fn done(state: &State) -> Reply {
         let body = json!({ "revoked": true, "kept": false, "detail": detail });
         return (StatusCode::INTERNAL_SERVER_ERROR, body.to_string() + "\n");
     }
-    (StatusCode::OK, json!({ "revoked": true }).to_string() + "\n")
+    let body = match state.identifier.revoked.settled().await {
+        None | Some(Settled::InStream) => json!({ "revoked": true }),
+        Some(Settled::OnOneServer) => {
+            let detail = "on one server of the shared store only: no replica of it has confirmed";
+            json!({ "revoked": true, "shared": true, "detail": detail })
+        }
+        Some(Settled::Here) => {
+            let detail = "in force in this process; other replicas hear of it as soon as the \
+                          shared store answers";
+            json!({ "revoked": true, "shared": false, "detail": detail })
+        }
+    };
+    (StatusCode::OK, body.to_string() + "\n")
 }
 
 fn refuse(status: StatusCode, detail: &str) -> Reply {

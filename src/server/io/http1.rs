@@ -26,7 +26,7 @@ use crate::gateway::connection::{Connection, Reader, Received};
 use crate::gateway::pace::Pace;
 use crate::gateway::unreadable;
 use crate::observe::{ConnectionEvent, Event, LatePart};
-use crate::request::view::MinRate;
+use crate::request::min_rate::MinRate;
 use crate::state::State;
 
 /// A connection that speaks HTTP/1.1.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{json, number};
 use crate::base::text::span;
+use crate::document::shown;
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
 
@@ -107,7 +108,12 @@ impl Expected {
         if let Some(wanted) = &self.issuer {
             let issuer = text(claims, "iss");
             if !issuer.is_some_and(|issuer| wanted.iter().any(|wanted| wanted == issuer)) {
-                let detail = "`iss` is missing or not the configured `issuer`";
+                let detail = match issuer {
+                    Some(found) => {
+                        format!("`iss` is {}, not the configured `issuer`", shown(found))
+                    }
+                    None => "the token has no `iss`; leave out `issuer`".to_owned(),
+                };
                 return Err(Rejected::new(Reason::WrongIssuer, detail));
             }
         }
@@ -123,7 +129,15 @@ impl Expected {
         if matches {
             return Ok(());
         }
-        let detail = "`aud` is missing or has none of the configured `audience`";
+        let found = match claims.get("aud") {
+            Some(Value::String(text)) => shown(text),
+            Some(Value::Array(items)) => {
+                let texts = items.iter().filter_map(Value::as_str).take(4).map(shown);
+                texts.collect::<Vec<_>>().join(", ")
+            }
+            _ => "missing".to_owned(),
+        };
+        let detail = format!("`aud` is {found}, none of the configured `audience`");
         Err(Rejected::new(Reason::WrongAudience, detail))
     }
 }

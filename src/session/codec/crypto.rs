@@ -9,7 +9,7 @@ use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, Unbound
 use aws_lc_rs::cipher::{
     AES_128, AES_256, DecryptionContext, PaddedBlockDecryptingKey, UnboundCipherKey,
 };
-use aws_lc_rs::{hkdf, hmac, iv::FixedLength, pbkdf2};
+use aws_lc_rs::{digest, hkdf, hmac, iv::FixedLength, pbkdf2};
 
 use crate::base::secret::{Secret, same_bytes};
 use crate::document::{At, FromNode};
@@ -31,6 +31,18 @@ impl Hash {
             Self::Sha384 => hmac::HMAC_SHA384,
             Self::Sha512 => hmac::HMAC_SHA512,
         }
+    }
+
+    /// The digest of the parts, one after the other.
+    pub(crate) fn digest(self, parts: &[&[u8]]) -> Vec<u8> {
+        let mut context = digest::Context::new(match self {
+            Self::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            Self::Sha256 => &digest::SHA256,
+            Self::Sha384 => &digest::SHA384,
+            Self::Sha512 => &digest::SHA512,
+        });
+        parts.iter().for_each(|part| context.update(part));
+        context.finish().as_ref().to_vec()
     }
 
     const fn pbkdf2(self) -> pbkdf2::Algorithm {

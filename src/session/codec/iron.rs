@@ -21,20 +21,38 @@ impl Unsealed {
     }
 }
 
-/// The passwords of an app, each under the id by which seals name it. `None`
-/// opens seals of any id.
-pub(crate) struct Passwords(Vec<(Option<String>, Secret)>);
+/// One round is iron's own choice: it expects passwords of full strength.
+pub(crate) const IRON_ROUNDS: &[NonZeroU32] = &[NonZeroU32::MIN];
+
+/// The passwords of an app, each under the id by which seals name it, and the rounds
+/// its keys may be derived with. Without an id, a password opens seals of any id.
+pub(crate) struct Passwords {
+    named: Vec<(Option<String>, Secret)>,
+    rounds: Vec<NonZeroU32>,
+}
 
 impl Passwords {
-    pub(crate) fn new(passwords: Vec<(Option<String>, Secret)>) -> Self {
-        Self(passwords)
+    /// `rounds` are tried in this order.
+    pub(crate) fn new(named: Vec<(Option<String>, Secret)>, rounds: Vec<NonZeroU32>) -> Self {
+        Self { named, rounds }
+    }
+
+    /// Whether a seal costs so many rounds that a flood of forged ones would hurt.
+    pub(crate) fn are_slow(&self) -> bool {
+        const MANY: u32 = 100;
+        self.rounds.iter().any(|rounds| rounds.get() > MANY)
+    }
+
+    /// All of them, whatever their ids.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.named.iter().map(|(_, secret)| secret)
     }
 
     /// The passwords a seal with this id may be under. Without one, iron looks
     /// for `default`.
     fn named(&self, id: &str) -> Vec<&Secret> {
         let id = if id.is_empty() { "default" } else { id };
-        let named = self.0.iter().filter(|(own, _)| own.as_deref().is_none_or(|own| own == id));
+        let named = self.named.iter().filter(|(own, _)| own.as_deref().is_none_or(|own| own == id));
         named.map(|(_, password)| password).collect()
     }
 }
@@ -60,13 +78,9 @@ pub(crate) fn unseal(seal: &str, passwords: &Passwords) -> Result<Unsealed, Reje
         let detail = "the seal names a password id that is not in `secrets`";
         return Err(Rejected::new(Reason::BadSignature, detail));
     }
-    let sealed = |password: &&&Secret| {
-        let key = derive(password, mac_salt);
-        MacKey::new(Hash::Sha256, key.bytes()).verifies(authenticated.as_bytes(), &mac)
-    };
-    let password =
-        candidates.iter().find(sealed).ok_or_else(|| Rejected::bad_signature(candidates.len()))?;
-    let plaintext = open_cbc(derive(password, cipher_salt).bytes(), &iv, &ciphertext)
+    let (password, rounds) = sealed_with(&candidates, passwords, (&authenticated, mac_salt), &mac)
+        .ok_or_else(|| Rejected::bad_signature(candidates.len()))?;
+    let plaintext = open_cbc(derive(password, cipher_salt, rounds).bytes(), &iv, &ciphertext)
         .ok_or_else(|| Rejected::malformed("the sealed text cannot be decrypted"))?;
     Ok(Unsealed { plaintext, expires_at_ms })
 }
@@ -79,11 +93,26 @@ fn read_expiry(text: &str) -> Result<Option<u64>, Rejected> {
     number.map(Some).ok_or_else(|| Rejected::malformed("the seal's expiry is not a number"))
 }
 
-/// One iteration is iron's own choice: it expects passwords of full strength.
+/// The password and the rounds under which the MAC is right: few rounds first, so that
+/// cheap seals stay cheap.
+fn sealed_with<'p>(
+    candidates: &[&'p Secret],
+    passwords: &Passwords,
+    (authenticated, salt): (&str, &str),
+    mac: &[u8],
+) -> Option<(&'p Secret, NonZeroU32)> {
+    let rounds = passwords.rounds.iter();
+    let mut pairs = rounds.flat_map(|&rounds| candidates.iter().map(move |&own| (own, rounds)));
+    pairs.find(|(password, rounds)| {
+        let key = derive(password, salt, *rounds);
+        MacKey::new(Hash::Sha256, key.bytes()).verifies(authenticated.as_bytes(), mac)
+    })
+}
+
 /// A password given as bytes is the key itself, and then there is no salt.
-fn derive(password: &Secret, salt: &str) -> Secret {
+fn derive(password: &Secret, salt: &str, rounds: NonZeroU32) -> Secret {
     if salt.is_empty() {
         return password.clone();
     }
-    pbkdf2(Hash::Sha1, password.bytes(), salt.as_bytes(), NonZeroU32::MIN, 32)
+    pbkdf2(Hash::Sha1, password.bytes(), salt.as_bytes(), rounds, 32)
 }

@@ -2,12 +2,47 @@
 //! `payload<separator>timestamp<separator>signature`.
 
 use super::base64;
-use super::crypto::MacKey;
+use super::crypto::{Hash, MacKey};
+use crate::base::secret::Secret;
 use crate::base::text::span;
+use crate::document::{At, FromNode};
 use crate::session::rejected::{Reason, Rejected};
 
 /// Seconds by which the app's clock may be ahead of ours.
 const LEEWAY: u64 = 5;
+
+/// The way from the app's secret to the key: `key_derivation` of itsdangerous.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyDerivation {
+    Concat,
+    DjangoConcat,
+    Hmac,
+    None,
+}
+
+impl KeyDerivation {
+    /// The key for one use of the secret, which the salt names.
+    pub(crate) fn key(self, hash: Hash, secret: &Secret, salt: &[u8]) -> MacKey {
+        let secret = secret.bytes();
+        match self {
+            Self::Concat => MacKey::new(hash, &hash.digest(&[salt, secret])),
+            Self::DjangoConcat => MacKey::new(hash, &hash.digest(&[salt, b"signer", secret])),
+            Self::Hmac => MacKey::new(hash, &MacKey::new(hash, secret).sign(salt)),
+            Self::None => MacKey::new(hash, secret),
+        }
+    }
+}
+
+impl FromNode for KeyDerivation {
+    fn read(at: &At<'_>) -> Option<Self> {
+        at.choose(&[
+            ("hmac", Self::Hmac),
+            ("django-concat", Self::DjangoConcat),
+            ("concat", Self::Concat),
+            ("none", Self::None),
+        ])
+    }
+}
 
 /// Payload and timestamp of a value whose signature was verified, still encoded.
 pub(crate) struct Signed<'v> {

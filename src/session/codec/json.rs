@@ -6,11 +6,11 @@ use std::ops::Range;
 use memchr::memchr2;
 use serde_json::Value;
 
-use super::number;
+use super::{notation, number};
 use crate::session::Rejected;
 
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
-    serde_json::from_slice(&tidy(bytes)).map_err(|_| Rejected::malformed("the session is not JSON"))
+    serde_json::from_slice(&tidy(bytes)).map_err(|_| notation::unlike("JSON", bytes))
 }
 
 /// Milliseconds since 1970 in a member, as JavaScript writes them.

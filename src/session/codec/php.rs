@@ -4,13 +4,14 @@
 use serde_json::{Value, json};
 
 use super::bytes::{Bytes, MAX_DEPTH, list_or_object, shown};
+use super::notation;
 use crate::session::Rejected;
 
 /// One serialized array, which is what a session is, and nothing after it.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
     let mut input = Bytes(bytes);
     let value = value(&mut input, 0).filter(|_| input.0.is_empty() && bytes.starts_with(b"a:"));
-    value.ok_or_else(|| Rejected::malformed("the session is not a PHP-serialized array"))
+    value.ok_or_else(|| notation::unlike("a PHP-serialized array", bytes))
 }
 
 /// The bytes of a serialized string: how caches wrap what they are given.
@@ -32,8 +33,7 @@ pub(crate) fn parse_session(bytes: &[u8]) -> Result<Value, Rejected> {
             let name = std::str::from_utf8(name).ok()?.to_owned();
             Some((name, value(&mut input, 1)?))
         });
-        entries
-            .push(entry.ok_or_else(|| Rejected::malformed("the session is not PHP session data"))?);
+        entries.push(entry.ok_or_else(|| notation::unlike("PHP session data", bytes))?);
     }
     Ok(Value::Object(entries.into_iter().collect()))
 }

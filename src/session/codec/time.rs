@@ -1,6 +1,12 @@
 //! Times as databases and JSON libraries print them, to Unix seconds.
 
+use serde_json::Value;
+
+use super::number;
 use crate::base::calendar::Date;
+
+/// From here on, a number counts milliseconds: as seconds, the year 5138.
+const MILLISECONDS: u64 = 100_000_000_000;
 
 /// `2045-06-02T03:04:05.123Z`, `2045-06-02 03:04:05`, with an offset or in UTC.
 /// Fractions of a second are cut off.
@@ -22,6 +28,33 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
     let days = Date { year, month, day }.days()?;
     let seconds = days * 86400 + hour * 3600 + minute * 60 + second;
     seconds.checked_add_signed(-offset)
+}
+
+/// A time in a session: Unix seconds, JavaScript's milliseconds, either of them as a
+/// text, or a text that `parse` reads.
+pub(crate) fn from_json(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => {
+            let whole = number.as_u64().or_else(|| number.as_f64().map(number::clamp))?;
+            Some(from_number(whole))
+        }
+        Value::String(text) => from_text(text),
+        Value::Array(_) | Value::Bool(_) | Value::Null | Value::Object(_) => None,
+    }
+}
+
+/// As `from_json`, of a text.
+pub(crate) fn from_text(text: &str) -> Option<u64> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => Some(from_number(number::clamp(number))),
+        Ok(_) => None,
+        Err(_) => parse(text),
+    }
+}
+
+/// Seconds, whether the number counts them or milliseconds.
+pub(crate) fn from_number(number: u64) -> u64 {
+    if number >= MILLISECONDS { number / 1000 } else { number }
 }
 
 /// The time of day, and how many seconds it is ahead of UTC.

@@ -13,6 +13,11 @@ use crate::session::rejected::{Reason, Rejected};
 pub(crate) struct TokenTypes(Option<Vec<String>>);
 
 impl TokenTypes {
+    /// This type alone.
+    pub(crate) fn only(text: &str) -> Self {
+        Self(Some(vec![comparable(text)]))
+    }
+
     /// Refuses a token that is meant for something else.
     pub(crate) fn check(&self, header: &Value) -> Result<(), Rejected> {
         let found = match header.get("typ") {

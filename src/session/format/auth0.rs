@@ -1,8 +1,13 @@
 //! nextjs-auth0: an encrypted token. Version 4 keeps its times in the payload,
 //! version 3 and express-openid-connect in the header.
+//!
+//! express-openid-connect keeps no user: to the app, the claims of the ID token are the
+//! user. The token was verified at the sign-in, and the encryption vouches for it since.
+
+use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
-use crate::session::codec::{claims, crypto, json, jwe};
+use crate::session::codec::{claims, crypto, json, jwe, jws};
 use crate::session::cookie::Duplicate;
 use crate::session::cookie_names::{CookieConventions, CookieNames, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -21,6 +26,10 @@ const CONVENTIONS: CookieConventions = CookieConventions {
 /// The layout of version 3.
 const OLDER: CookieConventions =
     CookieConventions { names: &["appSession"], chunks: Some("."), ..CONVENTIONS };
+
+/// Seconds by which express-openid-connect ends a session before the ceiling that the
+/// provider sets (`session_expiry`).
+const CEILING_LEEWAY: u64 = 30;
 
 struct Auth0 {
     older: CookieNames,
@@ -57,8 +66,14 @@ impl Verify for Auth0 {
             }
         };
         let token = jwe::open(&found.value, self.keys.iter())?;
-        let session = json::parse(&token.plaintext)?;
-        let ends = [claims::expires_at(&token.header, now)?, claims::expires_at(&session, now)?];
+        let mut session = json::parse(&token.plaintext)?;
+        let ceiling = session.get("sessionExpiresAt").and_then(Value::as_u64);
+        let ends = [
+            claims::expires_at(&token.header, now)?,
+            claims::expires_at(&session, now)?,
+            ceiling.map(|end| end.saturating_sub(CEILING_LEEWAY)),
+        ];
+        read_id_token(&mut session);
         let expires_at = ends.into_iter().flatten().min();
         Ok(Check::Known(OpenedSession { session, expires_at }))
     }
@@ -68,9 +83,28 @@ impl Verify for Auth0 {
         if picked.is_empty() { sent.with_jar(&self.older).picked() } else { picked }
     }
 
+    /// The session's id, or else what tells one ID token from the next: both cookies are
+    /// written again with each answer.
+    fn renewed_id<'s>(&self, session: &'s Value) -> Option<&'s str> {
+        let places = ["/internal/sid", "/sid", "/user/sid", "/id_token/nonce"];
+        places.iter().find_map(|at| session.pointer(at)?.as_str().filter(|id| !id.is_empty()))
+    }
+
     fn is_judged(&self, jar: &CookieNames, name: &[u8]) -> bool {
         jar.reads_cookie(name)
     }
+}
+
+/// Puts the claims of the ID token in the place of its text, and of the user if the
+/// session has none.
+fn read_id_token(session: &mut Value) {
+    let Some(members) = session.as_object_mut() else { return };
+    let claims = members.get("id_token").and_then(Value::as_str).and_then(jws::sealed_claims);
+    let Some(claims) = claims else { return };
+    if !members.contains_key("user") {
+        members.insert("user".to_owned(), claims.clone());
+    }
+    members.insert("id_token".to_owned(), claims);
 }
 
 fn look(sample: &Sample<'_>) -> Option<Look> {

@@ -55,6 +55,8 @@ impl Records {
         if store.engine() == Engine::Redis {
             return Self::Redis { prefix: store.text("prefix", "sess:") };
         }
+        // connect-pg-simple: `to_timestamp(…)` into a `timestamp`.
+        store.converts_in_database();
         Self::Row {
             table: store.identifier("table", "session"),
             id: store.identifier("id_column", "sid"),

@@ -3,12 +3,14 @@
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::base::secret::Secret;
 use crate::session::codec::crypto::{Hash, MacKey};
+use crate::session::codec::itsdangerous::KeyDerivation;
 use crate::session::codec::{base64, itsdangerous, json, zlib};
 use crate::session::cookie::Encoding;
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
-use crate::session::rejected::Rejected;
+use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
 use crate::session::store::Check;
 use crate::session::value_notation::{Fit, Look, Notation, Sample};
@@ -29,7 +31,9 @@ pub(super) const KIND: SessionKind = SessionKind {
     read,
     hints: Hints {
         look,
-        also_check: "; or the app is one of Starlette (FastAPI), whose sessions can look the same",
+        also_check: "; or the app is one of Starlette (FastAPI), whose sessions can look the same; \
+                     or the app's session interface has a `salt`, `digest` or `key_derivation` of \
+                     its own",
         ..Hints::NONE
     },
     schema: include_str!("flask.schema.json"),
@@ -38,11 +42,11 @@ pub(super) const KIND: SessionKind = SessionKind {
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let jar = settings.jar(CONVENTIONS);
     let max_age = settings.seconds("max_age").unwrap_or(MAX_AGE);
+    let salt = settings.get::<String>("salt").unwrap_or_else(|| "cookie-session".to_owned());
+    let hash = settings.get("digest").unwrap_or(Hash::Sha1);
+    let derivation = settings.get("key_derivation").unwrap_or(KeyDerivation::Hmac);
     let secrets = settings.secrets()?;
-    let keys = secrets.iter().map(|secret| {
-        let derived = MacKey::new(Hash::Sha1, secret.bytes()).sign(b"cookie-session");
-        MacKey::new(Hash::Sha1, &derived)
-    });
+    let keys = secrets.iter().map(|secret| derivation.key(hash, secret, salt.as_bytes()));
     let verifier = Flask { keys: keys.collect(), max_age };
     Some(Compiled::new(jar?, verifier).with_user_id("/_user_id"))
 }
@@ -68,6 +72,14 @@ impl Verify for Flask {
     fn dates_its_end(&self) -> bool {
         true
     }
+
+    fn advice(&self, sent: SentCookies<'_>, why: &Rejected, _secrets: &[Secret]) -> Vec<String> {
+        let id = sent.find().ok().filter(|_| why.reason == Reason::Malformed);
+        let is_id = id.is_some_and(|found| found.text().is_ok_and(is_stored_id));
+        let advice = "the value is only an id, as Flask-Session keeps its sessions in a store: \
+                      write kind = \"lookup\" with [session.store]";
+        is_id.then(|| advice.to_owned()).into_iter().collect()
+    }
 }
 
 fn look(sample: &Sample<'_>) -> Option<Look> {
@@ -77,6 +89,13 @@ fn look(sample: &Sample<'_>) -> Option<Look> {
     }
     let text = "a value signed by itsdangerous (Flask, Starlette)";
     Some(Look::new(Fit::Likely, text))
+}
+
+/// An id of Flask-Session, which may be signed.
+fn is_stored_id(text: &str) -> bool {
+    let id = text.split_once('.').map_or(text, |(id, _)| id);
+    let is_id = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+    text.matches('.').count() <= 1 && (22..=64).contains(&id.len()) && id.bytes().all(is_id)
 }
 
 /// Takes Flask's tags off: `{" u": hex}` is a UUID, `{" t": […]}` a tuple,

@@ -1,12 +1,19 @@
-//! h3's `useSession` (nuxt-auth-utils, TanStack Start, SolidStart): a seal
-//! around the session's id, its birth and the app's data.
+//! h3's `useSession` (nuxt-auth-utils, SolidStart): a seal around the session's id, its
+//! birth and the app's data. Version 2 derives keys with more rounds, and splits a large
+//! cookie (`__chunked__2`, then the parts `NAME.1` and `NAME.2`).
+
+use std::borrow::Cow;
+use std::num::NonZeroU32;
+
+use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::{iron, json};
-use crate::session::cookie_names::{CookieConventions, SentCookies};
+use crate::session::cookie::MAX_CHUNKS;
+use crate::session::cookie_names::{CookieConventions, FoundCookie, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::key_settings;
-use crate::session::rejected::Rejected;
+use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
 use crate::session::store::Check;
 use crate::session::value_notation::{Fit, Look, Sample};
@@ -14,47 +21,91 @@ use crate::session::value_notation::{Fit, Look, Sample};
 const CONVENTIONS: CookieConventions =
     CookieConventions { names: &["nuxt-session", "h3"], ..CookieConventions::NODE };
 
+/// Rounds of h3 1 and 2. Version 2 opens the seals of version 1 too.
+const ROUNDS: &[NonZeroU32] = &[NonZeroU32::MIN, NonZeroU32::new(8192).unwrap()];
+
+/// Stands before the number of parts of a large cookie.
+const CHUNKED: &str = "__chunked__";
+
 struct H3Session {
     passwords: iron::Passwords,
     max_age: Option<u64>,
+    idle_timeout: Option<u64>,
 }
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "h3-session",
     read,
-    hints: Hints { names: &["h3", "nuxt-session"], look, ..Hints::NONE },
+    hints: Hints {
+        names: &["h3", "nuxt-session"],
+        look,
+        also_check: "; or the app changes the rounds in `seal`: write their number as `iterations`",
+        ..Hints::NONE
+    },
     schema: include_str!("h3_session.schema.json"),
 };
 
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let jar = settings.jar(CONVENTIONS);
-    // h3 takes 0 for no `maxAge`.
-    let max_age = settings.seconds("max_age").filter(|&max_age| max_age > 0);
-    let passwords = key_settings::passwords(settings, None)?;
-    Some(Compiled::new(jar?, H3Session { passwords, max_age }))
+    // h3 takes 0 for none.
+    let mut seconds = |key| settings.seconds(key).filter(|&seconds| seconds > 0);
+    let (max_age, idle_timeout) = (seconds("max_age"), seconds("idle_timeout"));
+    let passwords = key_settings::passwords_after(settings, None, ROUNDS)?;
+    let jar = jar?;
+    let parts = jar.names().to_vec();
+    let jar = jar.with_companions(parts, Some("."));
+    let opens_slowly = passwords.are_slow();
+    let compiled = Compiled::new(jar, H3Session { passwords, max_age, idle_timeout });
+    Some(Compiled { opens_slowly, ..compiled })
 }
 
 impl Verify for H3Session {
     fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
-        let found = sent.find()?;
+        let found = whole(sent)?;
         let unsealed = iron::unseal(found.text()?, &self.passwords)?;
         let mut whole = json::parse(&unsealed.plaintext)?;
-        let by_age = match self.max_age {
-            None => None,
-            Some(max_age) => {
-                let created = json::milliseconds(&whole, "createdAt")
-                    .ok_or_else(|| Rejected::malformed("the session has no `createdAt`"))?;
-                Some((created / 1000).saturating_add(max_age))
-            }
-        };
-        let expires_at = [unsealed.expires_at(), by_age].into_iter().flatten().min();
-        let session = whole.get_mut("data").map(serde_json::Value::take).unwrap_or_default();
+        let by_age = end(&whole, self.max_age, &["createdAt"])?;
+        // As h3: a session without `lastSeenAt` rests since its birth.
+        let by_idleness = end(&whole, self.idle_timeout, &["lastSeenAt", "createdAt"])?;
+        let expires_at = [unsealed.expires_at(), by_age, by_idleness].into_iter().flatten().min();
+        let session = whole.get_mut("data").map(Value::take).unwrap_or_default();
         Ok(Check::Known(OpenedSession { session, expires_at }))
     }
 
     fn dates_its_end(&self) -> bool {
         true
     }
+}
+
+/// The cookie, put together if it came in parts.
+fn whole(sent: SentCookies<'_>) -> Result<FoundCookie<'_>, Rejected> {
+    let found = sent.find()?;
+    let Some(count) = found.value.strip_prefix(CHUNKED.as_bytes()) else { return Ok(found) };
+    let count = std::str::from_utf8(count).ok().and_then(|count| count.parse::<usize>().ok());
+    let count = count.filter(|count| (1..=MAX_CHUNKS).contains(count)).ok_or_else(|| {
+        let detail = format!("the number of the cookie's parts is not between 1 and {MAX_CHUNKS}");
+        Rejected::malformed(detail)
+    })?;
+    let mut joined = Vec::new();
+    for number in 1..=count {
+        let part = format!("{}.{number}", found.name);
+        let Some(value) = sent.value(&part)? else {
+            let detail =
+                format!("cookie `{}` came in {count} parts, and `{part}` is missing", found.name);
+            return Err(Rejected::new(Reason::Missing, detail));
+        };
+        joined.extend_from_slice(&value);
+    }
+    Ok(FoundCookie { name: found.name, value: Cow::Owned(joined) })
+}
+
+/// The end by a limit that counts from the first of these members, in milliseconds, that
+/// is there.
+fn end(whole: &Value, limit: Option<u64>, since: &[&str]) -> Result<Option<u64>, Rejected> {
+    let Some(limit) = limit else { return Ok(None) };
+    let since = since.iter().find_map(|member| json::milliseconds(whole, member));
+    let since = since.ok_or_else(|| Rejected::malformed("the session has no `createdAt`"))?;
+    Ok(Some((since / 1000).saturating_add(limit)))
 }
 
 fn look(sample: &Sample<'_>) -> Option<Look> {

@@ -1,13 +1,17 @@
 //! iron-session 8 and 9: the app's own object under a seal. WorkOS AuthKit seals
-//! a token inside it.
+//! a token inside it, and in React Router apps signs a cookie around it.
+
+use std::borrow::Cow;
 
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::base::secret::Secret;
 use crate::session::codec::algorithm::Algorithm;
+use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::Keys;
-use crate::session::codec::{iron, json, jws};
+use crate::session::codec::{base64, claims, iron, json, jws, signed_cookie, token_text};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::key_settings;
@@ -22,6 +26,8 @@ const CONVENTIONS: CookieConventions =
 
 struct IronSession {
     passwords: iron::Passwords,
+    /// The same passwords, where a signed cookie stands around the seal.
+    signers: Vec<MacKey>,
     token: Option<Token>,
 }
 
@@ -37,7 +43,7 @@ pub(super) const KIND: SessionKind = SessionKind {
     hints: Hints {
         names: &["wos-session"],
         look,
-        also_check: "; or `secrets` names it by another id",
+        also_check: "; or `secrets` names it by another id, or the app sets `iterations` of its own",
         ..Hints::NONE
     },
     schema: include_str!("iron_session.schema.json"),
@@ -47,8 +53,12 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let jar = settings.jar(CONVENTIONS);
     let token = read_token(settings);
     let passwords = key_settings::passwords(settings, Some("1"))?;
+    let signers =
+        passwords.secrets().map(|secret| MacKey::new(Hash::Sha256, secret.bytes())).collect();
     let keys = token.as_ref().map(|token| token.keys.clone());
-    Some(Compiled::new(jar?, IronSession { passwords, token }).with_keys(keys))
+    let opens_slowly = passwords.are_slow();
+    let compiled = Compiled::new(jar?, IronSession { passwords, signers, token }).with_keys(keys);
+    Some(Compiled { opens_slowly, ..compiled })
 }
 
 fn read_token(settings: &mut Settings<'_, '_>) -> Option<Token> {
@@ -60,8 +70,13 @@ fn read_token(settings: &mut Settings<'_, '_>) -> Option<Token> {
 impl Verify for IronSession {
     fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
         let found = sent.find()?;
+        let text = found.text()?;
+        let seal = match text.starts_with("Fe26.2*") {
+            true => Cow::Borrowed(text),
+            false => self.seal_inside(text)?,
+        };
         // The version after `~` is not authenticated and decides nothing.
-        let seal = found.text()?.split('~').next().unwrap_or_default();
+        let seal = seal.split('~').next().unwrap_or_default();
         let unsealed = iron::unseal(seal, &self.passwords)?;
         let session = json::parse(&unsealed.plaintext)?;
         let token_end = match &self.token {
@@ -72,8 +87,40 @@ impl Verify for IronSession {
         Ok(Check::Known(OpenedSession { session, expires_at }))
     }
 
+    fn advice(&self, sent: SentCookies<'_>, why: &Rejected, _secrets: &[Secret]) -> Vec<String> {
+        let found = sent.find().ok().filter(|_| why.reason == Reason::Malformed);
+        let document = found.and_then(|found| json::parse(&found.value).ok());
+        let advise = |at| {
+            format!(
+                "the cookie holds plain JSON, in which only the token is signed: write kind = \
+                 \"jwt\" with token = {at:?}, and leave out `secret` and `access_token`"
+            )
+        };
+        document.and_then(|it| token_text::place(&it)).map(advise).into_iter().collect()
+    }
+
     fn dates_its_end(&self) -> bool {
         self.token.is_none()
+    }
+}
+
+impl IronSession {
+    /// The seal in a cookie session of React Router (authkit-react-router and
+    /// authkit-remix): signed JSON with the seal in its member `jwt`.
+    fn seal_inside<'v>(&self, text: &'v str) -> Result<Cow<'v, str>, Rejected> {
+        let is_signed = text.rsplit_once('.').and_then(|(value, _)| base64::decode(value));
+        if is_signed.is_none() {
+            // `unseal` says what is wrong with it.
+            return Ok(Cow::Borrowed(text));
+        }
+        let value = signed_cookie::verify(text, &self.signers)?;
+        let session = json::parse(&base64::decode(value).unwrap_or_default())?;
+        let seal = claims::text(&session, "jwt").ok_or_else(|| {
+            let detail = "the signed session is valid, but has no seal in `jwt`: signed out, or \
+                          not a session of AuthKit";
+            Rejected::new(Reason::NoUser, detail)
+        })?;
+        Ok(Cow::Owned(seal.to_owned()))
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::base::secret::Secret;
 use crate::session::codec::claims;
 use crate::session::codec::verifying_keys::{KeySet, Keys, RemoteKeys};
 use crate::session::cookie_names::{CookieNames, SentCookies};
@@ -66,6 +67,8 @@ pub(in crate::session) struct Compiled {
     pub remote_keys: Option<Arc<RemoteKeys>>,
     /// Keys that stand in the settings; the verifier shares them.
     pub fixed_keys: Option<Arc<KeySet>>,
+    /// Opening a cookie takes milliseconds, forged or not.
+    pub opens_slowly: bool,
     pub verifier: Arc<dyn Verify>,
 }
 
@@ -80,6 +83,7 @@ impl Compiled {
             cache_seconds: None,
             remote_keys: None,
             fixed_keys: None,
+            opens_slowly: false,
             verifier: Arc::new(verifier),
         }
     }
@@ -172,6 +176,12 @@ pub(in crate::session) trait Verify: Send + Sync {
     /// writes the cookie, so that no later one has the same.
     fn dates_its_end(&self) -> bool {
         false
+    }
+
+    /// What an operator should do about this refusal, where only the kind can tell: the
+    /// likeliest first, and nothing that cannot help. `secrets` are those of the settings.
+    fn advice(&self, _sent: SentCookies<'_>, _why: &Rejected, _secrets: &[Secret]) -> Vec<String> {
+        Vec::new()
     }
 
     /// The names of the cookies that `open` picks.

@@ -20,6 +20,7 @@ mod hono_session;
 mod introspect;
 mod iron_session;
 mod jwt;
+mod jwt_advice;
 mod kind;
 mod koa_session;
 mod laravel;

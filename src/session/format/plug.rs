@@ -13,6 +13,7 @@ use crate::session::codec::{base64, bytes, erlang};
 use crate::session::cookie::Encoding;
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
+use crate::session::key_settings;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
 use crate::session::store::{self, Cell, Check, Engine, Question, StoreAnswer};
@@ -24,6 +25,9 @@ const CONVENTIONS: CookieConventions =
 
 /// Longest age of a row in phx.gen.auth since Phoenix 1.8; it was 60 days before.
 const MAX_AGE: u64 = 14 * 86400;
+
+/// `key_iterations`.
+const USUAL_ROUNDS: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 
 struct Plug {
     protection: Protection,
@@ -77,16 +81,19 @@ fn read_tokens(settings: &mut Settings<'_, '_>) -> Option<(StoreSettings, Tokens
 fn read_protection(settings: &mut Settings<'_, '_>) -> Option<Protection> {
     let signing: Option<String> = settings.get("signing_salt");
     let encryption: Option<String> = settings.get("encryption_salt");
-    let rounds = settings.get::<u64>("iterations").unwrap_or(1000);
+    let rounds = key_settings::rounds(settings, &[USUAL_ROUNDS]);
+    let length = settings.get::<usize>("key_length").unwrap_or(32);
     let hash = settings.get("key_digest").unwrap_or(Hash::Sha256);
     let secrets = settings.secrets()?;
-    let Some(rounds) = u32::try_from(rounds).ok().and_then(NonZeroU32::new) else {
-        settings.problem("`iterations` must be between 1 and 4294967295");
+    if !(16..=64).contains(&length) || (encryption.is_some() && length != 32) {
+        settings.problem("`key_length` must be between 16 and 64 bytes, and 32 for encryption");
         return None;
-    };
+    }
     let derive = |salt: &str| {
-        let derived = |secret: &Secret| pbkdf2(hash, secret.bytes(), salt.as_bytes(), rounds, 32);
-        secrets.iter().map(derived).collect::<Vec<_>>()
+        let derived =
+            |secret: &Secret, rounds| pbkdf2(hash, secret.bytes(), salt.as_bytes(), rounds, length);
+        let of_one = |secret| rounds.iter().map(move |&rounds| derived(secret, rounds));
+        secrets.iter().flat_map(of_one).collect::<Vec<_>>()
     };
     if let Some(salt) = encryption {
         let boxes = derive(&salt);

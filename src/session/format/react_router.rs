@@ -1,8 +1,9 @@
 //! React Router and Remix `createCookieSessionStorage`: signed JSON.
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::base::secret::Secret;
 use crate::session::codec::crypto::{Hash, MacKey};
-use crate::session::codec::{base64, json};
+use crate::session::codec::{base64, json, signed_cookie};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
@@ -34,17 +35,20 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
 impl Verify for ReactRouter {
     fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
         let found = sent.find()?;
-        let Some((value, signature)) = found.text()?.rsplit_once('.') else {
-            let detail = "the value is not signed; give the app's session storage `secrets`";
-            return Err(Rejected::new(Reason::BadSignature, detail));
-        };
-        let signature = base64::decode(signature).unwrap_or_default();
-        if !self.keys.iter().any(|key| key.verifies(value.as_bytes(), &signature)) {
-            return Err(Rejected::bad_signature(self.keys.len()));
-        }
+        let value = signed_cookie::verify(found.text()?, &self.keys)?;
         let text =
             base64::decode(value).ok_or_else(|| Rejected::malformed("the value is not base64"))?;
         Ok(Check::Known(OpenedSession { session: json::parse(&text)?, expires_at: None }))
+    }
+
+    fn advice(&self, sent: SentCookies<'_>, why: &Rejected, _secrets: &[Secret]) -> Vec<String> {
+        let opened = self.open(sent, 0);
+        let is_id = matches!(&opened, Ok(Check::Known(opened)) if opened.session.is_string());
+        let is_id = is_id && why.reason == Reason::NoUser;
+        let advice = "the cookie holds only a session's id: the app keeps its sessions in memory, \
+                      in files or in a storage of its own (createSessionStorage), which the \
+                      gateway cannot read; let it ask the app with kind = \"introspect\"";
+        is_id.then(|| advice.to_owned()).into_iter().collect()
     }
 }
 

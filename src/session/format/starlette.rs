@@ -1,9 +1,8 @@
 //! Starlette's and FastAPI's `SessionMiddleware`: JSON signed by itsdangerous.
 
-use aws_lc_rs::digest;
-
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::codec::crypto::{Hash, MacKey};
+use crate::session::codec::itsdangerous::KeyDerivation;
 use crate::session::codec::{base64, itsdangerous, json};
 use crate::session::cookie::{Duplicate, Encoding};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
@@ -43,11 +42,8 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let jar = settings.jar(CONVENTIONS);
     let max_age = settings.seconds("max_age").unwrap_or(MAX_AGE);
     let secrets = settings.secrets()?;
-    let keys = secrets.iter().map(|secret| {
-        let salted = [b"itsdangerous.Signer", b"signer".as_slice(), secret.bytes()].concat();
-        let derived = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &salted);
-        MacKey::new(Hash::Sha1, derived.as_ref())
-    });
+    let key = |secret| KeyDerivation::DjangoConcat.key(Hash::Sha1, secret, b"itsdangerous.Signer");
+    let keys = secrets.iter().map(key);
     let max_age = (max_age > 0).then_some(max_age);
     Some(Compiled::new(jar?, Starlette { keys: keys.collect(), max_age }))
 }

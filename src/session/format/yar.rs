@@ -44,7 +44,9 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     });
     let passwords = key_settings::passwords(settings, None)?;
     let (store, prefix) = cache.unzip();
-    Some(Compiled::new(jar?, Yar { passwords, prefix }).with_store(store))
+    let opens_slowly = passwords.are_slow();
+    let compiled = Compiled::new(jar?, Yar { passwords, prefix }).with_store(store);
+    Some(Compiled { opens_slowly, ..compiled })
 }
 
 impl Verify for Yar {

@@ -9,7 +9,7 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Postgres, Redis } from "../support/stores.mjs";
+import { Postgres, PostgresIn, Redis } from "../support/stores.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 /** Node.js 18 has Web Crypto behind a flag, and the libraries here expect it. */
@@ -124,7 +124,46 @@ const rows = [
     cookie: "__session",
     signOut: "at once",
   },
+  {
+    title: "Express with connect-pg-simple, a database in New York",
+    folder: "express-postgres",
+    command: [...node, "app.mjs"],
+    listening: /listening on (http:\S+)/,
+    secrets: { SESSION_SECRET: "interop-express-secret-0123456789" },
+    foreign: { SESSION_SECRET: "another-express-secret-0123456789" },
+    store: PostgresIn("America/New_York"),
+    cookie: "connect.sid",
+    signOut: "in the store",
+  },
+  {
+    title: "Express with express-openid-connect and an OpenID provider",
+    folder: "express-openid-connect",
+    command: [...node, "app.mjs"],
+    listening: /listening on (http:\S+)/,
+    secrets: { SECRET: "interop-openid-secret-0123456789-0123456789" },
+    foreign: { SECRET: "another-openid-secret-0123456789-0123456789" },
+    cookie: "appSession",
+    signOut: "at once",
+  },
+  {
+    title: "h3 2 with useSession, a session of two cookies",
+    folder: "h3",
+    command: [...node, "app.mjs"],
+    listening: /listening on (http:\S+)/,
+    secrets: { SESSION_PASSWORD: "interop-h3-password-0123456789-0123456789" },
+    foreign: { SESSION_PASSWORD: "another-h3-password-0123456789-0123456789" },
+    cookie: "h3",
+    companions: ["h3.1", "h3.2", "h3.3"],
+    signOut: "at once",
+  },
   { title: "better-auth, sessions in PostgreSQL", ...betterAuth, signOut: "in the store" },
+  {
+    title: "better-auth with Drizzle, a database in Tokyo",
+    ...betterAuth,
+    folder: "better-auth-drizzle",
+    store: PostgresIn("Asia/Tokyo"),
+    signOut: "in the store",
+  },
   {
     title: "better-auth, sessions cached in a cookie",
     ...betterAuth,

@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import pg from "pg";
 import { Child } from "./child.mjs";
 
 const STARTED = 30_000;
@@ -63,6 +64,20 @@ export class Postgres extends Store {
     postgres.env = { DATABASE_URL: `postgres://app:${PASSWORD}@127.0.0.1:${port}/postgres` };
     return postgres;
   }
+}
+
+/** As `Postgres`, with a database whose time zone is another than UTC. */
+export function PostgresIn(zone) {
+  return {
+    async open() {
+      const postgres = await Postgres.open();
+      const client = new pg.Client({ connectionString: postgres.env.DATABASE_URL });
+      await client.connect();
+      await client.query(`ALTER DATABASE postgres SET timezone = '${zone}'`);
+      await client.end();
+      return postgres;
+    },
+  };
 }
 
 /** PostgreSQL refuses to run as root: then as its own user, who owns the folder. */

@@ -152,6 +152,7 @@ headers = {{ {identity} }}
         let listeners = Listeners::bind(&server).unwrap();
         let addresses: Vec<String> = listeners.addresses().collect();
         let redirect = listeners.redirect_addresses().next();
+        let auth = listeners.auth_addresses().next();
         let admin = listeners.admin_address().unwrap();
         let memory = Arc::new(Lock::new(Vec::new()));
         let access = AccessLog::start(Format::Json, Sink::Memory(memory.clone())).unwrap();
@@ -163,7 +164,17 @@ headers = {{ {identity} }}
         let serve = move || serve(&serving, &server, listeners, shutdown, None).unwrap();
         let thread = std::thread::spawn(serve);
         let address = addresses[0].clone();
-        Gateway { address, addresses, redirect, admin, live, memory, stop, thread: Some(thread) }
+        Gateway {
+            address,
+            addresses,
+            auth,
+            redirect,
+            admin,
+            live,
+            memory,
+            stop,
+            thread: Some(thread),
+        }
     }
 }
 
@@ -180,6 +191,8 @@ pub(crate) struct Gateway {
     /// The first of the addresses.
     pub(crate) address: String,
     pub(crate) addresses: Vec<String>,
+    /// Where another proxy asks about requests.
+    pub(crate) auth: Option<String>,
     pub(crate) redirect: Option<String>,
     pub(crate) admin: String,
     pub(crate) live: Arc<State>,
@@ -199,6 +212,12 @@ impl Gateway {
         self.connect().ask(request)
     }
 
+    /// What another proxy is told about a request.
+    #[track_caller]
+    pub(crate) fn ask_auth(&self, question: &Request) -> Response {
+        Conn::open(self.auth.as_ref().unwrap()).ask(question)
+    }
+
     /// The token endpoint, asked by `user`.
     #[track_caller]
     pub(crate) fn token(&self, user: &str) -> Response {
@@ -209,6 +228,7 @@ impl Gateway {
     pub(crate) fn reload(&self, setup: &Setup) {
         let config = read(&setup.text());
         self.live.replace_edge(config.edge);
+        self.live.share(config.shared);
         self.live.replace(config.policy);
     }
 

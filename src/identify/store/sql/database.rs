@@ -19,7 +19,8 @@ use super::cell::{self, Decoded, Encoded};
 use crate::base::lock::Lock;
 use crate::base::store_url::SqlUrl;
 use crate::identify::store::error::StoreError;
-use crate::session::{Cell, Row, StoreAnswer};
+use crate::identify::store::sql::postgres_table::KnownTable;
+use crate::session::{Cell, NaiveTimes, Row, StoreAnswer};
 
 const CONNECTIONS: u32 = 8;
 /// Longer than every question's own deadline.
@@ -30,13 +31,12 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(in crate::identify::store) enum Database {
     MySql(Pool<MySql>),
-    Postgres(Pool<Postgres>, ColumnTypes),
+    Postgres(Pool<Postgres>, Tables),
     Sqlite(Pool<Sqlite>),
 }
 
-/// PostgreSQL's names for the types of a table's columns: it compares a text with
-/// a `uuid` only after a cast.
-type ColumnTypes = Arc<Lock<HashMap<String, Arc<Vec<(String, String)>>>>>;
+/// PostgreSQL's tables, as they were when they were first asked.
+type Tables = Arc<Lock<HashMap<(String, NaiveTimes), Arc<KnownTable>>>>;
 
 impl Database {
     /// Must run inside the runtime of the connections.
@@ -44,26 +44,32 @@ impl Database {
         match url {
             SqlUrl::MySql(options) => Self::MySql(pool().connect_lazy_with(*options)),
             SqlUrl::Postgres(options) => {
-                Self::Postgres(pool().connect_lazy_with(*options), ColumnTypes::default())
+                Self::Postgres(pool().connect_lazy_with(*options), Tables::default())
             }
             SqlUrl::Sqlite(options) => Self::Sqlite(pool().connect_lazy_with(*options)),
         }
     }
 
-    /// The one row in which every column has its value.
+    /// The one row in which every column has its value. PostgreSQL reads times without a
+    /// zone as `times` says.
     pub(in crate::identify::store) async fn row(
         &self,
         table: &str,
         matching: &[(String, Cell)],
+        times: &NaiveTimes,
     ) -> Result<Option<StoreAnswer>, StoreError> {
         let found = match self {
             Self::MySql(pool) => {
-                fetch(pool, select('`', table, matching, |_, _| "?".to_owned()), matching).await
+                let statement = select(('`', table), "*", matching, |_, _| "?".to_owned());
+                fetch(pool, statement, matching).await
             }
-            Self::Postgres(pool, types) => postgres_row(pool, types, table, matching).await?,
+            Self::Postgres(pool, known) => {
+                postgres_row(pool, known, (table, times), matching).await?
+            }
             Self::Sqlite(pool) => {
                 // In double quotes, an unknown name would be a text to SQLite.
-                fetch(pool, select('`', table, matching, |_, _| "?".to_owned()), matching).await
+                let statement = select(('`', table), "*", matching, |_, _| "?".to_owned());
+                fetch(pool, statement, matching).await
             }
         };
         let row = match found {
@@ -108,57 +114,46 @@ async fn ping<D: sqlx::Database>(pool: &Pool<D>) -> Result<(), sqlx::Error> {
 
 async fn postgres_row(
     pool: &Pool<Postgres>,
-    known: &ColumnTypes,
-    table: &str,
+    known: &Tables,
+    (table, times): (&str, &NaiveTimes),
     matching: &[(String, Cell)],
 ) -> Result<Result<Option<Row>, sqlx::Error>, StoreError> {
-    let types = {
+    let key = (table.to_owned(), times.clone());
+    let found = {
         let known = known.lock();
-        known.get(table).cloned()
+        known.get(&key).cloned()
     };
-    let types = match types {
-        Some(types) => types,
+    let shape = match found {
+        Some(shape) => shape,
         None => {
-            let read = Arc::new(column_types(pool, table).await.map_err(|e| failed(&e))?);
-            if read.is_empty() {
+            let mut lease = Lease(Some(pool.acquire().await.map_err(|e| failed(&e))?));
+            let connection = lease.connection().map_err(|e| failed(&e))?;
+            let quoted = quoted('"', table);
+            let read =
+                KnownTable::read(connection, &quoted, times).await.map_err(|e| failed(&e))?;
+            lease.end();
+            let read = Arc::new(read);
+            if read.is_missing() {
                 return Err(StoreError::Failed("42P01".to_owned()));
             }
-            known.lock().insert(table.into(), read.clone());
+            known.lock().insert(key.clone(), read.clone());
             read
         }
     };
-    let place = |number: usize, column: &str| {
-        let kind = types.iter().find(|(name, _)| name == column);
-        kind.map_or_else(|| format!("${number}"), |(_, kind)| format!("CAST(${number} AS {kind})"))
-    };
-    let found = fetch(pool, select('"', table, matching, place), matching).await;
+    let place = |number: usize, column: &str| shape.parameter(number, column);
+    let statement = select(('"', table), &shape.selection(), matching, place);
+    let found = fetch(pool, statement, matching).await;
     if found.is_err() {
         // The table may have changed.
-        known.lock().remove(table);
+        known.lock().remove(&key);
     }
     Ok(found)
 }
 
-/// The catalogue's own spelling of each type, which is safe in a statement;
-/// without lengths, to which a value would be cut.
-async fn column_types(
-    pool: &Pool<Postgres>,
-    table: &str,
-) -> Result<Vec<(String, String)>, sqlx::Error> {
-    const STATEMENT: &str = "SELECT a.attname::text, format_type(a.atttypid, -1) \
-        FROM pg_catalog.pg_attribute a \
-        WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
-    let mut lease = Lease(Some(pool.acquire().await?));
-    let query = sqlx::query_as(STATEMENT).bind(quoted('"', table));
-    let types = query.fetch_all(lease.connection()?).await?;
-    lease.end();
-    Ok(types)
-}
-
 /// `place` writes the parameter of a number and a column.
 fn select(
-    quote: char,
-    table: &str,
+    (quote, table): (char, &str),
+    selection: &str,
     matching: &[(String, Cell)],
     place: impl Fn(usize, &str) -> String,
 ) -> String {
@@ -168,7 +163,7 @@ fn select(
         .map(|(at, (column, _))| format!("{} = {}", quoted(quote, column), place(at + 1, column)))
         .collect();
     let table = quoted(quote, table);
-    format!("SELECT * FROM {table} WHERE {} LIMIT 1", conditions.join(" AND "))
+    format!("SELECT {selection} FROM {table} WHERE {} LIMIT 1", conditions.join(" AND "))
 }
 
 /// `schema.table` as two quoted names. Names hold no quotes; they were checked

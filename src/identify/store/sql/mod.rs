@@ -2,5 +2,6 @@
 
 mod cell;
 mod database;
+mod postgres_table;
 
 pub(super) use database::Database;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::machine::{Item, Machine};
 use crate::session::Rejected;
 use crate::session::codec::bytes::MAX_DEPTH;
+use crate::session::codec::notation;
 
 /// Budget for values and for text: more than any session has.
 const MAX_VALUES: usize = 100_000;
@@ -19,7 +20,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
     let read = Machine::run(bytes).and_then(|(arena, root)| {
         Writer { arena: &arena, left: MAX_VALUES, room: MAX_TEXT, path: Vec::new() }.json(root)
     });
-    read.ok_or_else(|| Rejected::malformed("the session is not a pickle of plain data"))
+    read.ok_or_else(|| notation::unlike("a pickle of plain data", bytes))
 }
 
 /// From arena to JSON, with a budget: shared values are written out each time.

@@ -5,6 +5,8 @@ use serde_json::Value;
 
 use super::cache::Cache;
 use super::stored::{self, Stored};
+use crate::base::secret::Secret;
+use crate::base::text::percent_decode;
 use crate::session::codec::base64;
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::cookie_names::{CookieConventions, CookieNames, FoundCookie, SentCookies};
@@ -40,6 +42,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let stored = Stored::from_settings(settings);
     let secrets = settings.secrets();
     let cache = Cache::from_settings(settings, secrets.as_deref().unwrap_or_default());
+    let published = cache.as_ref().and_then(Cache::published_keys);
     if settings.table().peek("store").is_none() && cache.is_none() {
         settings.problem(
             "write [session.cookie_cache] if the app has `cookieCache` enabled, or \
@@ -48,11 +51,11 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     }
     let keys = secrets?.iter().map(|secret| MacKey::new(Hash::Sha256, secret.bytes())).collect();
     let jar = jar?;
-    let data = jar.names().iter().map(|own| data_name(own)).collect();
+    let data = jar.names().iter().map(|own| data_name(cache.as_ref(), own)).collect();
     let jar = jar.with_companions(data, CONVENTIONS.chunks);
     let (store, stored) = stored.unzip();
     let compiled = Compiled::new(jar, BetterAuth { keys, cache, stored });
-    Some(compiled.with_user_id("/user/id").with_store(store))
+    Some(compiled.with_user_id("/user/id").with_store(store).with_keys(published))
 }
 
 /// `cookie_prefix` and `secure_prefix` make the names, unless `cookie` does.
@@ -78,10 +81,10 @@ impl Verify for BetterAuth {
         let token = self.verify_token(&found)?;
         let cached = match &self.cache {
             Some(cache) => {
-                let name = data_name(found.name);
+                let name = data_name(Some(cache), found.name);
                 match sent.value(&name)? {
                     Some(data) => cache.open(&data, token, now),
-                    None => Err(Rejected::new(Reason::Missing, format!("no cookie `{name}`"))),
+                    None => Err(missing_cache(&name)),
                 }
             }
             None => Err(store::not_asked()),
@@ -112,9 +115,33 @@ impl Verify for BetterAuth {
         self.verify_token(&found).ok().map(str::to_owned)
     }
 
+    fn advice(&self, sent: SentCookies<'_>, why: &Rejected, _secrets: &[Secret]) -> Vec<String> {
+        let Some(cache) = &self.cache else { return Vec::new() };
+        let Ok(found) = sent.find() else { return Vec::new() };
+        if self.verify_token(&found).is_err() {
+            return Vec::new();
+        }
+        let own = data_name(Some(cache), found.name);
+        if let Ok(Some(data)) = sent.value(&own) {
+            return cache.other_strategy(&data, why).into_iter().collect();
+        }
+        // Under which name does the app cache it?
+        let renamed = sent.cookies.iter().find_map(|(name, value)| {
+            let value = percent_decode(value);
+            let is_other = name != found.name.as_bytes() && Cache::is_like(&value);
+            let name = std::str::from_utf8(name).ok().filter(|_| is_other)?;
+            let name = name.trim_end_matches(".0");
+            Some(format!(
+                "cookie {name:?} looks like the cache; write cookie = {name:?} in \
+                 [session.cookie_cache]"
+            ))
+        });
+        renamed.into_iter().collect()
+    }
+
     /// `iat` is the time at which the cache was written.
     fn signed_in_at(&self, session: &Value) -> Option<u64> {
-        stored::session_time(session, "createdAt").ok().flatten()
+        stored::session_time(session, "createdAt")
     }
 }
 
@@ -147,8 +174,19 @@ impl BetterAuth {
     }
 }
 
+fn missing_cache(name: &str) -> Rejected {
+    let detail = format!(
+        "no cookie `{name}`, in which the app caches the session for some minutes: open one of its \
+         pages again, or let the gateway ask its database with [session.store]"
+    );
+    Rejected::new(Reason::Missing, detail)
+}
+
 /// The cookie with the cached session, beside the one with the token.
-fn data_name(token_name: &str) -> String {
+fn data_name(cache: Option<&Cache>, token_name: &str) -> String {
+    if let Some(name) = cache.and_then(Cache::cookie) {
+        return name.to_owned();
+    }
     match token_name.strip_suffix("session_token") {
         Some(prefix) => format!("{prefix}session_data"),
         None => format!("{token_name}_data"),

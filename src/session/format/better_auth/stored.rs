@@ -2,16 +2,61 @@
 
 use serde_json::{Value, json};
 
-use crate::session::codec::{claims, json as json_codec, time};
+use crate::session::codec::{json as json_codec, time};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
-use crate::session::settings::Settings;
-use crate::session::store::{Cell, Check, Engine, Question, StoreAnswer};
+use crate::session::settings::{Settings, StoreTable};
+use crate::session::store::{Cell, Check, Engine, Question, Row, StoreAnswer};
 use crate::session::store_settings::StoreSettings;
 
 pub(super) enum Stored {
     Redis { prefix: String },
-    Tables { session: String, user: String },
+    Tables { session: String, user: String, columns: Columns },
+}
+
+/// The columns of the session's table, where the app renames them.
+pub(super) struct Columns {
+    token: String,
+    expires: Option<String>,
+    user: Option<String>,
+}
+
+/// The names better-auth gives the members it needs, and those that its generated
+/// schemas for Drizzle and Prisma give their columns.
+const SPELLINGS: [(&str, &str); 3] =
+    [("expiresAt", "expires_at"), ("userId", "user_id"), ("createdAt", "created_at")];
+
+impl Columns {
+    fn from_store(store: &mut StoreTable<'_>) -> Self {
+        let mut named = |key| Some(store.identifier(key, "")).filter(|name| !name.is_empty());
+        let (expires, user) = (named("expires_column"), named("user_column"));
+        Self { token: store.identifier("token_column", "token"), expires, user }
+    }
+
+    /// The row with the members it needs under better-auth's own names.
+    fn named(&self, row: Row) -> Value {
+        let mut session = row.into_session();
+        let Some(members) = session.as_object_mut() else { return session };
+        let renamed = [(&self.token, "token")].into_iter();
+        let renamed = renamed
+            .chain(self.expires.iter().map(|column| (column, "expiresAt")))
+            .chain(self.user.iter().map(|column| (column, "userId")));
+        for (column, name) in renamed {
+            if column != name
+                && let Some(value) = members.get(column).cloned()
+            {
+                members.insert(name.to_owned(), value);
+            }
+        }
+        for (name, column) in SPELLINGS {
+            if !members.contains_key(name)
+                && let Some(value) = members.get(column).cloned()
+            {
+                members.insert(name.to_owned(), value);
+            }
+        }
+        session
+    }
 }
 
 impl Stored {
@@ -21,7 +66,8 @@ impl Stored {
             Self::Redis { prefix: store.text("prefix", "") }
         } else {
             let session = store.identifier("table", "session");
-            Self::Tables { session, user: store.identifier("user_table", "user") }
+            let user = store.identifier("user_table", "user");
+            Self::Tables { session, user, columns: Columns::from_store(&mut store) }
         };
         Some((store.finish(), stored))
     }
@@ -29,8 +75,8 @@ impl Stored {
     pub(super) fn question(&self, token: &str) -> Check<OpenedSession> {
         match self {
             Self::Redis { prefix } => Question::redis(prefix, token),
-            Self::Tables { session, .. } => {
-                Question::row(session, &[("token", Cell::Text(token.to_owned()))])
+            Self::Tables { session, columns, .. } => {
+                Question::row(session, &[(&columns.token, Cell::Text(token.to_owned()))])
             }
         }
     }
@@ -47,10 +93,10 @@ impl Stored {
                 let (value, key_end) = answer.redis(now)?;
                 (json_codec::parse(&value)?, key_end)
             }
-            Self::Tables { user, .. } => {
+            Self::Tables { user, columns, .. } => {
                 let row = answer.row()?;
                 if question.carried.is_null() {
-                    return ask_for_user(user, row.into_session(), now);
+                    return ask_for_user(user, columns.named(row), now);
                 }
                 (json!({ "session": question.carried, "user": row.into_session() }), None)
             }
@@ -70,7 +116,11 @@ fn ask_for_user(table: &str, session: Value, now: u64) -> Result<Check<OpenedSes
     let id = match session.get("userId") {
         Some(Value::String(text)) => Cell::Text(text.clone()),
         Some(Value::Number(number)) => Cell::Integer(number.as_i64().unwrap_or_default()),
-        _ => return Err(Rejected::new(Reason::NoUser, "the session row has no `userId`")),
+        _ => {
+            let detail = "the session's row has no `userId` or `user_id`; write the column's name \
+                          as `user_column` in [session.store]";
+            return Err(Rejected::new(Reason::NoUser, detail));
+        }
     };
     Ok(Question::row(table, &[("id", id)]).carrying(session))
 }
@@ -78,17 +128,15 @@ fn ask_for_user(table: &str, session: Value, now: u64) -> Result<Check<OpenedSes
 /// The end of the session itself, which a cache may not outlive: ISO text in JSON,
 /// a number in some databases.
 pub(super) fn session_end(whole: &Value) -> Result<u64, Rejected> {
-    let end = session_time(whole, "expiresAt")?;
-    end.ok_or_else(|| Rejected::malformed("the session has no `expiresAt`"))
+    let end = session_time(whole, "expiresAt");
+    end.ok_or_else(|| {
+        Rejected::malformed(
+            "the session has no `expiresAt` or `expires_at`; in a table, write the column's name \
+             as `expires_column` in [session.store]",
+        )
+    })
 }
 
-pub(super) fn session_time(whole: &Value, name: &str) -> Result<Option<u64>, Rejected> {
-    let session = whole.get("session").unwrap_or(&Value::Null);
-    Ok(match session.get(name) {
-        Some(Value::String(text)) => time::parse(text),
-        // Milliseconds, unless a database column already gave seconds.
-        Some(Value::Number(_)) => claims::seconds(session, name)?
-            .map(|number| if number >= 100_000_000_000 { number / 1000 } else { number }),
-        _ => None,
-    })
+pub(super) fn session_time(whole: &Value, name: &str) -> Option<u64> {
+    whole.get("session")?.get(name).and_then(time::from_json)
 }

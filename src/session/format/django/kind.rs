@@ -47,10 +47,13 @@ enum Backend {
     SignedCookies,
 }
 
+const SALT: &str = "; or SESSION_ENGINE is a class of the app's own: write salt = \
+                    \"django.contrib.sessions.CLASS\" with the class's name";
+
 pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "django",
     read,
-    hints: Hints { names: &["sessionid"], look, ..Hints::NONE },
+    hints: Hints { names: &["sessionid"], look, also_check: SALT, ..Hints::NONE },
     schema: include_str!("schema.json"),
 };
 
@@ -66,9 +69,10 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
         }
         Backend::Db => {
             let store = settings.needed_store(&[Engine::Sql]);
+            let salt = read_salt(settings);
             let secrets = settings.secrets()?;
             let mut store = store?;
-            let database = Database::from_store(&mut store, &secrets);
+            let database = Database::from_store(&mut store, &secrets, &salt);
             (Some(store.finish()), SessionEngine::Database(database))
         }
         Backend::Cache => {
@@ -85,19 +89,26 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     Some(compiled.with_store(store))
 }
 
+/// The salt follows the name of the session store's class: `key_salt`.
+fn read_salt(settings: &mut Settings<'_, '_>) -> String {
+    let salt: Option<String> = settings.get("salt");
+    salt.unwrap_or_else(|| "django.contrib.sessions.SessionStore".to_owned())
+}
+
 /// The database behind the cache is asked if its `database` and the app's key are
 /// set.
 fn read_cached_db(
     settings: &mut Settings<'_, '_>,
 ) -> Option<(Option<StoreSettings>, SessionEngine)> {
     let store = settings.needed_store(&[Engine::Redis]);
+    let salt = read_salt(settings);
     let secrets = settings.optional_secrets();
     let mut store = store?;
     let cache = Cache::from_store(&mut store, "cached_db");
     let url = settings.store_secret(&mut store, "database");
     let database = secrets.map(|secrets| {
         let secrets: Vec<_> = secrets.into_iter().map(|(_, secret)| secret).collect();
-        Database::from_store(&mut store, &secrets)
+        Database::from_store(&mut store, &secrets, &salt)
     });
     let store = StoreSettings { database: url, ..store.finish() };
     Some((Some(store), SessionEngine::Cache(cache, database)))

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::session::Rejected;
 use crate::session::codec::crypto::{Hash, MacKey};
+use crate::session::codec::itsdangerous::KeyDerivation;
 use crate::session::codec::{base64, itsdangerous, json, zlib};
 
 pub(super) struct Signer(Vec<MacKey>);
@@ -13,10 +13,8 @@ pub(super) struct Signer(Vec<MacKey>);
 impl Signer {
     /// The keys under one of Django's salts: each use of the secret has its own.
     pub(super) fn new(secrets: &[Secret], salt: &str) -> Self {
-        let keys = secrets.iter().map(|secret| {
-            let salted = [salt.as_bytes(), b"signer", secret.bytes()].concat();
-            MacKey::new(Hash::Sha256, Digest::new(&salted).bytes())
-        });
+        let key = |secret| KeyDerivation::DjangoConcat.key(Hash::Sha256, secret, salt.as_bytes());
+        let keys = secrets.iter().map(key);
         Self(keys.collect())
     }
 

@@ -74,9 +74,9 @@ pub(super) struct Database {
 }
 
 impl Database {
-    pub(super) fn from_store(store: &mut StoreTable<'_>, secrets: &[Secret]) -> Self {
+    pub(super) fn from_store(store: &mut StoreTable<'_>, secrets: &[Secret], salt: &str) -> Self {
         Self {
-            signer: Signer::new(secrets, "django.contrib.sessions.SessionStore"),
+            signer: Signer::new(secrets, salt),
             table: store.identifier("table", "django_session"),
         }
     }

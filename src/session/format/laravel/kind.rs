@@ -18,7 +18,10 @@ use crate::session::store_settings::StoreSettings;
 use crate::session::value_notation::{Fit, Look, Sample};
 
 const CONVENTIONS: CookieConventions =
-    CookieConventions { names: &["laravel_session"], ..CookieConventions::NODE };
+    CookieConventions { names: &["laravel_session", "laravel-session"], ..CookieConventions::NODE };
+
+/// Prefixes of an app with the default name, up to version 12 and since.
+const PREFIXES: [&str; 2] = ["laravel_database_laravel_cache_", "laravel-database-laravel-cache-"];
 
 /// The member in which the default guard keeps the user's id; it ends in the SHA-1
 /// of the guard's class.
@@ -37,14 +40,20 @@ struct Laravel {
 /// `SESSION_DRIVER`, with where it keeps sessions.
 enum Driver {
     Cookie,
-    Database { table: String },
+    Database {
+        table: String,
+    },
     File,
-    Redis { prefix: String },
+    /// Of several prefixes, the first is asked first.
+    Redis {
+        prefixes: Vec<String>,
+    },
 }
 
 /// The notation of the session's content.
 struct Payload {
-    serialization: Serialization,
+    /// `None` is told from the content: new apps write JSON since version 13.
+    serialization: Option<Serialization>,
     /// `SESSION_ENCRYPT`: one more layer of encryption.
     encrypter: Option<Arc<Encrypter>>,
 }
@@ -67,7 +76,7 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "laravel",
     read,
     hints: Hints {
-        names: &["laravel_session"],
+        names: &["laravel-session", "laravel_session"],
         look,
         also_check: "; or `cipher` is not the app's",
         ..Hints::NONE
@@ -78,7 +87,7 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let jar = settings.jar(CONVENTIONS);
     let lifetime = settings.get::<Minutes>("lifetime_minutes").map_or(LIFETIME, |it| it.0);
-    let serialization = settings.get("serialization").unwrap_or(Serialization::Php);
+    let serialization = settings.get("serialization");
     let encrypted = settings.get("encrypt").unwrap_or(false);
     let driver = read_driver(settings);
     let encrypter = Arc::new(Encrypter::from_settings(settings)?);
@@ -106,8 +115,11 @@ fn read_driver(settings: &mut Settings<'_, '_>) -> Option<(Driver, Option<StoreS
         }
         DriverName::Redis => {
             let mut store = settings.needed_store(&[Engine::Redis])?;
-            let prefix = store.text("prefix", "laravel_database_laravel_cache_");
-            Some((Driver::Redis { prefix }, Some(store.finish())))
+            let prefixes = match store.get("prefix") {
+                Some(prefix) => vec![prefix],
+                None => PREFIXES.map(str::to_owned).to_vec(),
+            };
+            Some((Driver::Redis { prefixes }, Some(store.finish())))
         }
     }
 }
@@ -122,7 +134,10 @@ impl Verify for Laravel {
             Driver::Cookie => self.open_data_cookie(&id, sent).map(Check::Known),
             Driver::Database { table } => Ok(Question::row(table, &[("id", Cell::Text(id))])),
             Driver::File => Ok(Check::Ask(Question::new(Query::File { name: id }))),
-            Driver::Redis { prefix } => Ok(Question::redis(prefix, &id)),
+            Driver::Redis { prefixes } => {
+                let prefix = prefixes.first().map_or("", String::as_str);
+                Ok(Question::redis(prefix, &id))
+            }
         }
     }
 
@@ -153,6 +168,17 @@ impl Verify for Laravel {
             }
         };
         Ok(Check::Known(OpenedSession { session, expires_at }))
+    }
+
+    /// Under the next prefix.
+    fn missed(&self, question: &Question) -> Option<Check<OpenedSession>> {
+        let Driver::Redis { prefixes } = &self.driver else { return None };
+        let Query::Redis { key } = &question.query else { return None };
+        let (asked, id) = prefixes
+            .iter()
+            .enumerate()
+            .find_map(|(asked, prefix)| Some((asked, key.strip_prefix(prefix.as_str())?)))?;
+        Some(Question::redis(prefixes.get(asked + 1)?, id))
     }
 }
 
@@ -195,9 +221,12 @@ impl Payload {
             content = php::unwrap_text(&decrypted)
                 .ok_or_else(|| Rejected::malformed("the encrypted session holds no text"))?;
         }
+        // Serialized arrays begin with a letter.
+        let is_json = matches!(content.trim_ascii_start(), [b'{' | b'[', ..]);
         match self.serialization {
-            Serialization::Json => json::parse(content),
-            Serialization::Php => php::parse(content),
+            Some(Serialization::Json) => json::parse(content),
+            None if is_json => json::parse(content),
+            Some(Serialization::Php) | None => php::parse(content),
         }
     }
 }

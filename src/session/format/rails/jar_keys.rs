@@ -7,10 +7,14 @@ use crate::document::{At, FromNode};
 use crate::session::Rejected;
 use crate::session::codec::base64;
 use crate::session::codec::crypto::{Hash, MacKey, open_cbc, open_gcm, pbkdf2};
+use crate::session::key_settings;
 use crate::session::settings::Settings;
 
 /// Key digests by `load_defaults`: 7.0 and later, and before.
 const DIGESTS: [Hash; 2] = [Hash::Sha256, Hash::Sha1];
+
+/// Rounds of Rails' key generator.
+const USUAL_ROUNDS: NonZeroU32 = NonZeroU32::new(1000).unwrap();
 
 pub(super) struct JarKeys {
     keys: Keys,
@@ -19,16 +23,52 @@ pub(super) struct JarKeys {
 }
 
 enum Keys {
-    Encrypted(Vec<Encrypted>),
+    Encrypted(Vec<Secret>, Vec<Older>),
     Signed(Vec<MacKey>),
 }
 
-/// The keys that `secret_key_base` yields for the encrypted jar.
-struct Encrypted {
-    gcm: Secret,
-    /// Cookies from before Rails 5.2: CBC, and a signature around it.
+/// For cookies from before Rails 5.2, or with `use_authenticated_cookie_encryption` off:
+/// CBC, and a signature around it.
+struct Older {
     cbc: Secret,
     mac: MacKey,
+}
+
+/// The ways from `secret_key_base` to a key.
+struct Derivation {
+    digests: Vec<Hash>,
+    rounds: Vec<NonZeroU32>,
+}
+
+impl Derivation {
+    /// A key for each secret in each way.
+    fn all(&self, secrets: &[Secret], salt: &str, length: usize) -> Vec<Secret> {
+        let mut keys = Vec::new();
+        for secret in secrets {
+            for (&digest, &rounds) in
+                self.digests.iter().flat_map(|d| self.rounds.iter().map(move |r| (d, r)))
+            {
+                keys.push(pbkdf2(digest, secret.bytes(), salt.as_bytes(), rounds, length));
+            }
+        }
+        keys
+    }
+}
+
+/// `encrypted_cookie_cipher`.
+#[derive(Clone, Copy)]
+enum Cipher {
+    Aes128Gcm,
+    Aes256Gcm,
+}
+
+impl Cipher {
+    const fn key_length(self) -> usize {
+        match self {
+            Self::Aes128Gcm => 16,
+            Self::Aes256Gcm => 32,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,45 +82,37 @@ impl JarKeys {
     pub(super) fn from_settings(settings: &mut Settings<'_, '_>) -> Option<Self> {
         let which = settings.choice("jar", Which::Encrypted)?;
         let digests = settings.get("key_digest").map_or_else(|| DIGESTS.to_vec(), |one| vec![one]);
-        let signed_digest = match which {
-            Which::Encrypted => Hash::Sha1,
-            Which::Signed => settings.get("signed_cookie_digest").unwrap_or(Hash::Sha1),
-        };
-        let rounds = settings.get::<u64>("iterations").unwrap_or(1000);
+        let rounds = key_settings::rounds(settings, &[USUAL_ROUNDS]);
+        let derivation = Derivation { digests, rounds };
+        match which {
+            Which::Encrypted => Self::encrypted(settings, &derivation),
+            Which::Signed => Self::signed(settings, &derivation),
+        }
+    }
+
+    fn encrypted(settings: &mut Settings<'_, '_>, derivation: &Derivation) -> Option<Self> {
+        let cipher = settings.get("encrypted_cookie_cipher").unwrap_or(Cipher::Aes256Gcm);
+        let mut salt = |key, usual: &str| settings.get(key).unwrap_or_else(|| usual.to_owned());
+        let authenticated: String =
+            salt("authenticated_encrypted_cookie_salt", "authenticated encrypted cookie");
+        let older: String = salt("encrypted_cookie_salt", "encrypted cookie");
+        let older_mac: String = salt("encrypted_signed_cookie_salt", "signed encrypted cookie");
         let secrets = settings.secrets()?;
-        let Some(rounds) = u32::try_from(rounds).ok().and_then(NonZeroU32::new) else {
-            settings.problem("`iterations` must be between 1 and 4294967295");
-            return None;
-        };
-        let pairs: Vec<_> =
-            secrets.iter().flat_map(|secret| digests.iter().map(move |&d| (secret, d))).collect();
-        let derive = |(secret, digest): (&Secret, Hash), salt: &str, length| {
-            pbkdf2(digest, secret.bytes(), salt.as_bytes(), rounds, length)
-        };
-        let keys = match which {
-            Which::Encrypted => Keys::Encrypted(
-                pairs
-                    .into_iter()
-                    .map(|pair| Encrypted {
-                        gcm: derive(pair, "authenticated encrypted cookie", 32),
-                        cbc: derive(pair, "encrypted cookie", 32),
-                        mac: MacKey::new(
-                            Hash::Sha1,
-                            derive(pair, "signed encrypted cookie", 64).bytes(),
-                        ),
-                    })
-                    .collect(),
-            ),
-            Which::Signed => Keys::Signed(
-                pairs
-                    .into_iter()
-                    .map(|pair| {
-                        MacKey::new(signed_digest, derive(pair, "signed cookie", 64).bytes())
-                    })
-                    .collect(),
-            ),
-        };
-        Some(Self { keys, secrets: secrets.len() })
+        let gcm = derivation.all(&secrets, &authenticated, cipher.key_length());
+        let cbc = derivation.all(&secrets, &older, Cipher::Aes256Gcm.key_length());
+        let mac = derivation.all(&secrets, &older_mac, 64);
+        let macs = mac.iter().map(|key| MacKey::new(Hash::Sha1, key.bytes()));
+        let older = cbc.into_iter().zip(macs).map(|(cbc, mac)| Older { cbc, mac });
+        Some(Self { keys: Keys::Encrypted(gcm, older.collect()), secrets: secrets.len() })
+    }
+
+    fn signed(settings: &mut Settings<'_, '_>, derivation: &Derivation) -> Option<Self> {
+        let digest = settings.get("signed_cookie_digest").unwrap_or(Hash::Sha1);
+        let salt: Option<String> = settings.get("signed_cookie_salt");
+        let secrets = settings.secrets()?;
+        let keys = derivation.all(&secrets, salt.as_deref().unwrap_or("signed cookie"), 64);
+        let keys = keys.iter().map(|key| MacKey::new(digest, key.bytes()));
+        Some(Self { keys: Keys::Signed(keys.collect()), secrets: secrets.len() })
     }
 
     pub(super) fn is_signed(&self) -> bool {
@@ -91,13 +123,13 @@ impl JarKeys {
     pub(super) fn open(&self, value: &str) -> Result<Vec<u8>, Rejected> {
         let parts: Vec<_> = value.split("--").collect();
         let opened = match (&self.keys, parts.as_slice()) {
-            (Keys::Encrypted(keys), &[ciphertext, iv, tag]) => {
+            (Keys::Encrypted(keys, _), &[ciphertext, iv, tag]) => {
                 let sealed = [decode(ciphertext)?, decode(iv)?, decode(tag)?];
                 check_lengths(&sealed)?;
                 decrypt(keys, &sealed)
             }
-            (Keys::Encrypted(keys), &[signed, mac]) => decrypt_older(keys, signed, mac)?,
-            (Keys::Encrypted(_), _) => {
+            (Keys::Encrypted(_, older), &[signed, mac]) => decrypt_older(older, signed, mac)?,
+            (Keys::Encrypted(..), _) => {
                 return Err(Rejected::malformed(
                     "the value is not ciphertext, vector and tag with `--` between",
                 ));
@@ -129,13 +161,13 @@ fn check_lengths([_, iv, tag]: &[Vec<u8>; 3]) -> Result<(), Rejected> {
     Err(Rejected::malformed("the vector is not 12 bytes or the tag not 16"))
 }
 
-fn decrypt(keys: &[Encrypted], [ciphertext, iv, tag]: &[Vec<u8>; 3]) -> Option<Vec<u8>> {
-    keys.iter().find_map(|key| open_gcm(key.gcm.bytes(), iv, b"", ciphertext, tag))
+fn decrypt(keys: &[Secret], [ciphertext, iv, tag]: &[Vec<u8>; 3]) -> Option<Vec<u8>> {
+    keys.iter().find_map(|key| open_gcm(key.bytes(), iv, b"", ciphertext, tag))
 }
 
 /// `None` if none of the keys signed.
 fn decrypt_older(
-    keys: &[Encrypted],
+    keys: &[Older],
     signed: &str,
     signature: &str,
 ) -> Result<Option<Vec<u8>>, Rejected> {
@@ -169,6 +201,12 @@ fn decode(text: &str) -> Result<Vec<u8>, Rejected> {
             "a part of the value is not base64"
         })
     })
+}
+
+impl FromNode for Cipher {
+    fn read(at: &At<'_>) -> Option<Self> {
+        at.choose(&[("aes-256-gcm", Self::Aes256Gcm), ("aes-128-gcm", Self::Aes128Gcm)])
+    }
 }
 
 impl FromNode for Which {

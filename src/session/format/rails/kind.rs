@@ -34,7 +34,9 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     read,
     hints: Hints {
         look,
-        also_check: "; or `key_digest` is not the app's (left out, both are tried)",
+        also_check: "; or `key_digest` is not the app's (left out, both are tried), or \
+                     config.action_dispatch sets a salt: write \
+                     `authenticated_encrypted_cookie_salt` as the app does",
         ..Hints::NONE
     },
     schema: include_str!("schema.json"),

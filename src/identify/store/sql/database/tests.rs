@@ -15,7 +15,8 @@ fn asked(id: Cell) -> Vec<(String, Cell)> {
 #[test]
 fn names_are_quoted_and_values_are_parameters() {
     let matching = [("a".to_owned(), Cell::Text("' OR 1=1".into())), ("b".to_owned(), Cell::Null)];
-    let statement = select('"', "public.session", &matching, |number, _| format!("${number}"));
+    let statement =
+        select(('"', "public.session"), "*", &matching, |number, _| format!("${number}"));
     assert_eq!(
         statement,
         r#"SELECT * FROM "public"."session" WHERE "a" = $1 AND "b" = $2 LIMIT 1"#
@@ -44,7 +45,10 @@ async fn a_row_is_found_by_its_exact_id_only() {
     let file = std::env::temp_dir().join(format!("portcullis-{}.db", std::process::id()));
     let database = sqlite(&file).await;
     database.ping().await.unwrap();
-    let found = database.row("sessions", &asked(Cell::Text(ID.into()))).await.unwrap();
+    let found = database
+        .row("sessions", &asked(Cell::Text(ID.into())), &NaiveTimes::default())
+        .await
+        .unwrap();
     let Some(StoreAnswer::Row(Row(cells))) = found else { panic!("no row") };
     let expected = [
         ("id", Cell::Text(ID.into())),
@@ -55,10 +59,14 @@ async fn a_row_is_found_by_its_exact_id_only() {
     ];
     assert_eq!(cells, expected.map(|(name, cell)| (name.to_owned(), cell)));
     for other in ["0123456789ABCDEF", "x", "' OR '1'='1", ""] {
-        let found = database.row("sessions", &asked(Cell::Text(other.into()))).await;
+        let found = database
+            .row("sessions", &asked(Cell::Text(other.into())), &NaiveTimes::default())
+            .await;
         assert!(matches!(found, Ok(None)), "{other}");
     }
-    let unknown = database.row("sessions", &[("nope".to_owned(), Cell::Text(ID.into()))]).await;
+    let unknown = database
+        .row("sessions", &[("nope".to_owned(), Cell::Text(ID.into()))], &NaiveTimes::default())
+        .await;
     assert!(unknown.is_err(), "a column that is not there is no miss");
     std::fs::remove_file(&file).unwrap();
     let gone = open(&file);

@@ -1,0 +1,80 @@
+//! The command: reads the folder, writes the file, says what was guessed. Asks nothing,
+//! and never writes over a file.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::draft::{Draft, draft};
+use super::project::Project;
+use crate::cli::output::{CONFIGURATION, eprint, print};
+use crate::config::Sources;
+
+#[derive(Args)]
+pub(in crate::cli) struct Options {
+    /// The app's folder.
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+    /// Print the file instead of writing it.
+    #[arg(long)]
+    print: bool,
+}
+
+pub(in crate::cli) fn init(sources: &Sources, options: &Options) -> ExitCode {
+    if !options.folder.is_dir() {
+        eprint(format_args!("{}: expected the app's folder", options.folder.display()));
+        return ExitCode::from(CONFIGURATION);
+    }
+    let project = Project::read(&options.folder);
+    let draft = draft(&project);
+    if options.print {
+        print(draft.file.trim_end());
+        return ExitCode::SUCCESS;
+    }
+    let path = options.folder.join(&sources.path);
+    if let Err(why) = write_new(&path, &draft.file) {
+        eprint(format_args!("{}: {why}", path.display()));
+        return ExitCode::from(CONFIGURATION);
+    }
+    report(&path, &draft, &project);
+    ExitCode::SUCCESS
+}
+
+fn write_new(path: &Path, text: &str) -> Result<(), String> {
+    let file = OpenOptions::new().write(true).create_new(true).open(path);
+    let mut file = file.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            "there is such a file already, which stays as it is; name another with --config, or \
+             look with --print"
+                .to_owned()
+        }
+        _ => format!("cannot be written: {error}"),
+    })?;
+    file.write_all(text.as_bytes()).map_err(|error| format!("cannot be written: {error}"))
+}
+
+fn report(path: &Path, draft: &Draft, project: &Project) {
+    print(format_args!("{} is written.", path.display()));
+    section("Guessed", &draft.guessed);
+    section("To delete from the app, once the gateway runs", &draft.delete);
+    let variables = draft.variables.iter().map(|name| match project.variable(name) {
+        Some(value) if !value.is_empty() => {
+            format!("{name} (in {})", project.env_file.unwrap_or("an example file"))
+        }
+        Some(_) | None => format!("{name} (not found: set it)"),
+    });
+    section("The gateway needs in its environment", &variables.collect::<Vec<_>>());
+    section("Worth knowing", &draft.notes);
+    let env_file = project.env_file.map(|file| format!(" --env-file {file}")).unwrap_or_default();
+    print(format_args!("\nNext: portcullis check{env_file}"));
+}
+
+fn section(title: &str, lines: &[String]) {
+    if !lines.is_empty() {
+        print(format_args!("\n{title}:"));
+        lines.iter().for_each(|line| print(format_args!("  {line}")));
+    }
+}

@@ -1,0 +1,130 @@
+//! The file that `init` writes, and what it says about it.
+
+use std::fmt::Write as _;
+
+use super::find::find;
+use super::knowledge::{Knowledge, Rule};
+use super::project::Project;
+use super::routes::hand_written;
+
+const LISTEN: &str = "127.0.0.1:8080";
+
+/// A file in the making, and the report.
+#[derive(Default)]
+pub(super) struct Draft {
+    pub(super) file: String,
+    pub(super) guessed: Vec<String>,
+    /// Files and variables that the app no longer needs.
+    pub(super) delete: Vec<String>,
+    /// Variables the file refers to, in its order.
+    pub(super) variables: Vec<String>,
+    pub(super) notes: Vec<String>,
+}
+
+pub(super) fn draft(project: &Project) -> Draft {
+    let knowledge = Knowledge::built_in();
+    let framework = knowledge.frameworks.iter().find(|framework| framework.holds(project));
+    let mut draft = Draft::default();
+    let (name, usual) = framework.map_or(("the app", 3000), |f| (f.name.as_str(), f.port));
+    let (port, why) = match project.port() {
+        Some(port) => (port, "the port this project sets".to_owned()),
+        None => (usual, format!("the port {name} usually listens on")),
+    };
+    draft.file = format!(
+        "# Written by `portcullis init` from what it found in this folder.\n\
+         # Each `guess:` is worth a look; `portcullis check` says what does not hold.\n\n\
+         [server]\nlisten = \"{LISTEN}\"\n\n\
+         [upstream]\nservers = \"http://127.0.0.1:{port}\" # guess: {why}\n"
+    );
+    draft
+        .guessed
+        .push(format!("framework: {}", framework.map_or("none that is known here", |f| &f.name)));
+    draft.guessed.push(format!("the app listens on port {port}: {why}"));
+    draft.add_session(knowledge, project, port);
+    for vendor in knowledge.vendors.iter().filter(|vendor| vendor.holds(project)) {
+        draft.add_token(vendor, project);
+    }
+    if !draft.file.contains("\n[token.") {
+        draft.notes.push(
+            "no vendor's SDK was recognised, so there is no [token.NAME] yet; \
+             `portcullis presets` lists the vendors"
+                .to_owned(),
+        );
+    }
+    draft
+}
+
+impl Draft {
+    fn add_session(&mut self, knowledge: &Knowledge, project: &Project, port: u16) {
+        let known = knowledge.sessions.iter().find(|rule| rule.holds(project));
+        let rule = known.unwrap_or(&knowledge.unknown);
+        let comment = match known {
+            Some(rule) => format!("{} ({})", rule.name, rule.evidence(project)),
+            None => format!("{}; write {}", rule.name, rule.guess),
+        };
+        self.guessed.push(format!("session: {comment}"));
+        let block = self.filled(rule, project).replace("{port}", &port.to_string());
+        let _ = write!(self.file, "\n# guess: {comment}\n{block}");
+        self.notes.extend(rule.say.iter().cloned());
+    }
+
+    fn add_token(&mut self, vendor: &Rule, project: &Project) {
+        let made = hand_written(&vendor.calls, project);
+        let found = made.as_ref().and_then(|made| made.path.clone());
+        let path = found.clone().unwrap_or_else(|| vendor.path.clone());
+        let evidence = vendor.evidence(project);
+        let comment = match (&made, &found) {
+            (Some(made), Some(_)) => format!("{evidence}, used in {}", made.file),
+            (Some(made), None) => format!("{evidence}; the path of {} was not found", made.file),
+            (None, _) => format!("{evidence}; no route that makes the token was found"),
+        };
+        self.guessed.push(format!("token {}: {path} ({comment})", vendor.name));
+        let before = self.variables.len();
+        let block = self.filled(vendor, project);
+        let _ = write!(
+            self.file,
+            "\n[token.{}] # guess: {comment}\npath = \"{path}\"\n{block}",
+            vendor.name
+        );
+        if let Some(made) = made {
+            self.delete.push(match made.is_all {
+                true => format!("{}: the gateway answers {path} now", made.file),
+                false => format!("{}: only its route, the gateway answers {path} now", made.file),
+            });
+            for name in self.variables.iter().skip(before) {
+                self.delete.push(format!("{name}, from the app's environment"));
+            }
+        }
+        self.notes.extend(vendor.say.iter().cloned());
+    }
+
+    /// The block of a rule with its placeholders filled, comments behind what was guessed.
+    fn filled(&mut self, rule: &Rule, project: &Project) -> String {
+        let mut block = rule.block.clone();
+        for (name, wanted) in &rule.find {
+            let found = find(wanted, project);
+            let placeholder = format!("{{{name}}}");
+            let lines = block.lines().map(|line| {
+                let filled = line.replace(&placeholder, &found.text);
+                match &found.guess {
+                    Some(guess) if filled != line && !filled.contains(" # ") => {
+                        format!("{filled} # guess: {guess}\n")
+                    }
+                    Some(_) | None => format!("{filled}\n"),
+                }
+            });
+            let filled = lines.collect();
+            block = filled;
+            if let Some(guess) = &found.guess {
+                self.guessed.push(format!("{}: \"{}\"; look at {guess}", rule.name, found.text));
+            }
+        }
+        for reference in block.split("\"env:").skip(1) {
+            let name = reference.split('"').next().unwrap_or_default().to_owned();
+            if !self.variables.contains(&name) {
+                self.variables.push(name);
+            }
+        }
+        block
+    }
+}

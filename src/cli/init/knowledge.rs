@@ -1,0 +1,120 @@
+//! The rules of `knowledge.toml`, and whether one holds for a project.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
+use super::project::Project;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Knowledge {
+    #[serde(rename = "framework")]
+    pub(super) frameworks: Vec<Framework>,
+    #[serde(rename = "session")]
+    pub(super) sessions: Vec<Rule>,
+    #[serde(rename = "vendor")]
+    pub(super) vendors: Vec<Rule>,
+    pub(super) unknown: Rule,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Framework {
+    pub(super) name: String,
+    any: Vec<String>,
+    /// Where it listens unless told otherwise.
+    pub(super) port: u16,
+}
+
+/// A session library, or a vendor.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rule {
+    pub(super) name: String,
+    #[serde(default)]
+    all: Vec<String>,
+    #[serde(default)]
+    any: Vec<String>,
+    #[serde(default)]
+    none: Vec<String>,
+    from: Option<u32>,
+    below: Option<u32>,
+    source: Option<String>,
+    /// `NAME=value` in an env file.
+    variable: Option<String>,
+    /// Calls that make a token by hand.
+    #[serde(default, rename = "use")]
+    pub(super) calls: Vec<String>,
+    /// The token's path where the app has no route for it.
+    #[serde(default)]
+    pub(super) path: String,
+    #[serde(default)]
+    pub(super) find: BTreeMap<String, Find>,
+    pub(super) block: String,
+    #[serde(default)]
+    pub(super) say: Vec<String>,
+    #[serde(default)]
+    pub(super) guess: String,
+}
+
+/// How one placeholder of a block is found.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Find {
+    pub(super) after: Vec<String>,
+    pub(super) word_after: Vec<String>,
+    pub(super) variable_after: Vec<String>,
+    /// A text that stands before, in the same file.
+    pub(super) beside: String,
+    pub(super) contains: BTreeMap<String, String>,
+    pub(super) variables: Vec<String>,
+    /// Take the part of the variable's value between these, not its name.
+    pub(super) value: Option<(String, String)>,
+    pub(super) r#in: String,
+    pub(super) r#as: String,
+    pub(super) default: String,
+    pub(super) guess: String,
+}
+
+impl Knowledge {
+    #[expect(clippy::expect_used, reason = "the file is part of the program; a test reads it")]
+    pub(super) fn built_in() -> &'static Self {
+        static KNOWLEDGE: OnceLock<Knowledge> = OnceLock::new();
+        KNOWLEDGE.get_or_init(|| {
+            toml::from_str(include_str!("knowledge.toml")).expect("knowledge.toml can be read")
+        })
+    }
+}
+
+impl Framework {
+    pub(super) fn holds(&self, project: &Project) -> bool {
+        self.any.iter().any(|package| project.has(package))
+    }
+}
+
+impl Rule {
+    pub(super) fn holds(&self, project: &Project) -> bool {
+        let major = self.all.first().and_then(|package| project.major(package));
+        let is_between = match major {
+            Some(major) => {
+                self.from.is_none_or(|from| major >= from)
+                    && self.below.is_none_or(|below| major < below)
+            }
+            None => true,
+        };
+        is_between
+            && self.all.iter().all(|package| project.has(package))
+            && (self.any.is_empty() || self.any.iter().any(|package| project.has(package)))
+            && !self.none.iter().any(|package| project.has(package))
+            && self.source.as_ref().is_none_or(|text| project.source_has(text))
+            && self.variable.as_ref().is_none_or(|line| project.has_variable(line))
+    }
+
+    /// The package it was recognised by, with its version, as the manifest has it.
+    pub(super) fn evidence(&self, project: &Project) -> String {
+        let package = self.all.iter().chain(&self.any).find(|package| project.has(package));
+        package.map(|package| project.named(package)).unwrap_or_default()
+    }
+}

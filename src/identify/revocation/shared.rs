@@ -1,0 +1,84 @@
+//! What is revoked, told to all replicas and heard from them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::entry::Entry;
+use super::revoked::Revoked;
+use super::stream::{Known, Stream};
+use super::stream_work::{Settled, Work};
+use crate::base::clock::{Clock, Now};
+use crate::outbound::redis::SharedStore;
+
+/// Longest wait for the shared store to have an event.
+const SETTLED_WITHIN: Duration = Duration::from_secs(2);
+
+impl Revoked {
+    pub(super) fn publish(&self, entry: Entry) {
+        if let Some(stream) = &*self.stream.lock()
+            && stream.work.try_send(Work::Add(entry)).is_err()
+        {
+            tracing::error!("too many revocations wait for the shared store");
+        }
+    }
+
+    /// Tells and hears every event over this store from now on, or over none.
+    pub(crate) fn share(self: &Arc<Self>, over: Option<(&Arc<SharedStore>, Clock, &Handle)>) {
+        let stream = over.map(|(store, clock, runtime)| {
+            let (told, hearing) = (Arc::downgrade(self), Arc::downgrade(self));
+            let known = Known {
+                entries: Box::new(move || {
+                    told.upgrade().map_or_else(Vec::new, |all| all.entries())
+                }),
+                hear: Box::new(move |entry, now| {
+                    if let Some(all) = hearing.upgrade() {
+                        all.hear(entry, now);
+                    }
+                }),
+            };
+            Stream::start(known, store, clock, runtime)
+        });
+        *self.stream.lock() = stream;
+    }
+
+    /// How far all that has happened until now has come, if there is a shared store.
+    pub(crate) async fn settled(&self) -> Option<Settled> {
+        let work = self.stream.lock().as_ref().map(|stream| stream.work.clone())?;
+        let (done, settled) = oneshot::channel();
+        let sent = work.try_send(Work::Settle(done)).is_ok();
+        let settled = tokio::time::timeout(SETTLED_WITHIN, settled).await;
+        Some(if sent {
+            settled.ok().and_then(Result::ok).unwrap_or(Settled::Here)
+        } else {
+            Settled::Here
+        })
+    }
+
+    /// Waits until what other replicas have said is known here.
+    pub(crate) async fn is_heard(&self) {
+        let heard = self.stream.lock().as_ref().map(Stream::is_read);
+        if let Some(heard) = heard {
+            heard.await;
+        }
+    }
+
+    /// All that holds now.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        self.tables.entries()
+    }
+
+    /// Adds an entry from the shared store.
+    pub(super) fn hear(&self, entry: Entry, now: Now) {
+        if self.tables.knows(&entry) {
+            return;
+        }
+        self.tables.apply(entry, now);
+        if let Some(journal) = self.journal.get() {
+            journal.append(entry);
+        }
+        self.followers.lock().retain(|follower| follower.try_send(entry).is_ok());
+    }
+}

@@ -1,0 +1,243 @@
+//! Revocations over all replicas: a stream in the shared store.
+//!
+//! A stream, because it is ordered, keeps what was said while nobody listened, and is one
+//! key. Each replica reads on from the last entry it has seen, over a connection of its
+//! own. After every new connection it reads the last minutes again and adds what it has
+//! written itself and does not find: a failover may have lost that. Saying an entry twice
+//! changes nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use redis::Value;
+use redis::aio::MultiplexedConnection;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
+
+use super::entry::Entry;
+use super::stream_work::{AGAIN_MS, MOST_WAITING, Recent, Work, key_of};
+use super::stream_writer::Writer;
+use crate::base::clock::{Clock, Now};
+use crate::outbound::redis::{Failure, SharedStore};
+
+/// Longest silence of a connection that listens; the server answers by then in any case.
+const BLOCK: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_secs(2);
+/// Pause before another connection.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Entries of one answer.
+const BATCH: usize = 1000;
+/// What this process knows.
+pub(super) struct Known {
+    /// All that holds now.
+    pub(super) entries: Box<dyn Fn() -> Vec<Entry> + Send + Sync>,
+    /// Takes an entry in.
+    pub(super) hear: Box<dyn Fn(Entry, Now) + Send + Sync>,
+}
+
+/// The way to the stream; ends its tasks when dropped.
+pub(crate) struct Stream {
+    pub(super) work: mpsc::Sender<Work>,
+    /// Whether the stream has been read to its end once.
+    read: Arc<(AtomicBool, Notify)>,
+    tasks: [AbortHandle; 2],
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Stream {
+    pub(super) fn start(
+        known: Known,
+        store: &Arc<SharedStore>,
+        clock: Clock,
+        runtime: &Handle,
+    ) -> Self {
+        let (work, waiting) = mpsc::channel(MOST_WAITING);
+        let recent = Arc::new(Recent::default());
+        let read = Arc::new((AtomicBool::new(false), Notify::new()));
+        let writer = Writer::new(store.clone(), clock.clone(), recent.clone());
+        let reader = Reader {
+            known,
+            store: store.clone(),
+            clock,
+            recent,
+            work: work.clone(),
+            read: read.clone(),
+        };
+        let tasks = [
+            runtime.spawn(async move { writer.run(waiting).await }).abort_handle(),
+            runtime.spawn(async move { reader.run().await }).abort_handle(),
+        ];
+        Self { work, read, tasks }
+    }
+
+    /// Waits until the stream has been read once.
+    pub(super) fn is_read(&self) -> impl Future<Output = ()> + use<> {
+        let read = self.read.clone();
+        async move {
+            let (is_read, news) = &*read;
+            let told = news.notified();
+            if !is_read.load(Ordering::Acquire) {
+                told.await;
+            }
+        }
+    }
+}
+
+struct Reader {
+    known: Known,
+    store: Arc<SharedStore>,
+    clock: Clock,
+    recent: Arc<Recent>,
+    work: mpsc::Sender<Work>,
+    read: Arc<(AtomicBool, Notify)>,
+}
+
+impl Reader {
+    async fn run(self) {
+        let mut position = None;
+        loop {
+            if let Err(failure) = self.listen(&mut position).await {
+                tracing::debug!(cause = %failure, "the stream of revocations is connected to again");
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Returns when the connection has ended. `position` is the last id seen: milliseconds
+    /// and a number.
+    async fn listen(&self, position: &mut Option<String>) -> Result<(), Failure> {
+        let key = key_of(&self.store);
+        let mut connection = self.store.redis.dedicated(key.as_bytes()).await?;
+        let is_first = position.is_none();
+        let from = position.as_deref().map_or_else(|| "-".to_owned(), earlier);
+        let (found, last) = self.read_again(&mut connection, &key, from).await?;
+        self.say_again(is_first, &found);
+        // Behind a failover, ids may begin again below those seen.
+        let mut last = last.unwrap_or_else(|| "0-0".to_owned());
+        *position = Some(last.clone());
+        self.read.0.store(true, Ordering::Release);
+        self.read.1.notify_waiters();
+        loop {
+            let mut listen = redis::cmd("XREAD");
+            listen.arg("COUNT").arg(BATCH).arg("BLOCK").arg(BLOCK.as_millis().to_string());
+            listen.arg("STREAMS").arg(&key).arg(&last);
+            let answer = ask(&mut connection, &listen).await?;
+            for (id, line) in entries_of_streams(&answer) {
+                self.hear(&id, &line, true);
+                last = id;
+            }
+            *position = Some(last.clone());
+        }
+    }
+
+    /// Reads the stream from an id to its end: the lines found and the last id.
+    async fn read_again(
+        &self,
+        connection: &mut MultiplexedConnection,
+        key: &str,
+        mut from: String,
+    ) -> Result<(HashSet<String>, Option<String>), Failure> {
+        let (mut found, mut last) = (HashSet::new(), None);
+        loop {
+            let mut range = redis::cmd("XRANGE");
+            range.arg(key).arg(&from).arg("+").arg("COUNT").arg(BATCH);
+            let answer = ask(connection, &range).await?;
+            let entries = entries_of(&answer);
+            let is_last = entries.len() < BATCH;
+            for (id, line) in entries {
+                self.hear(&id, &line, false);
+                found.insert(line);
+                from = format!("({id}");
+                last = Some(id);
+            }
+            if is_last {
+                break;
+            }
+        }
+        if last.is_none() {
+            // Nothing new, but perhaps something old: go on behind that.
+            let newest =
+                redis::cmd("XREVRANGE").arg(key).arg("+").arg("-").arg("COUNT").arg(1).take();
+            let answer = ask(connection, &newest).await?;
+            last = entries_of(&answer).into_iter().next().map(|(id, _)| id);
+        }
+        Ok((found, last))
+    }
+
+    /// At first everything that is known here and not there, from the file or from before
+    /// there was a store; later what this process has said lately.
+    fn say_again(&self, is_first: bool, found: &HashSet<String>) {
+        let known = if is_first { (self.known.entries)() } else { self.recent.all() };
+        let missing: Vec<_> =
+            known.into_iter().filter(|entry| !found.contains(&entry.line())).collect();
+        if !missing.is_empty() {
+            tracing::info!(entries = missing.len(), "revocations are added to the shared store");
+        }
+        for entry in missing {
+            // Full means that the store is behind; the next connection tries again.
+            let _ = self.work.try_send(Work::Add(entry));
+        }
+    }
+
+    fn hear(&self, id: &str, line: &str, is_news: bool) {
+        let Some(entry) = Entry::read(line) else { return };
+        let now = self.clock.now();
+        if is_news && let Some(at) = milliseconds(id) {
+            self.store.counts.set_stream_lag(now.unix_ms().saturating_sub(at));
+        }
+        (self.known.hear)(entry, now);
+    }
+}
+
+async fn ask(
+    connection: &mut MultiplexedConnection,
+    command: &redis::Cmd,
+) -> Result<Value, Failure> {
+    let asked = tokio::time::timeout(SILENCE, command.query_async::<Value>(connection)).await;
+    match asked {
+        Ok(answer) => answer.map_err(|error| Failure::from(&error)),
+        Err(_) => Err(Failure::TimedOut),
+    }
+}
+
+fn milliseconds(id: &str) -> Option<u64> {
+    id.split_once('-')?.0.parse().ok()
+}
+
+/// Some minutes before an id.
+fn earlier(id: &str) -> String {
+    milliseconds(id).unwrap_or(0).saturating_sub(AGAIN_MS).to_string()
+}
+
+/// `[[id, [field, value, …]], …]`: ids, and the value of our one field.
+fn entries_of(answer: &Value) -> Vec<(String, String)> {
+    let Value::Array(entries) = answer else { return Vec::new() };
+    let text = |value: &Value| match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
+        _ => None,
+    };
+    let read = |entry: &Value| {
+        let Value::Array(parts) = entry else { return None };
+        let [id, Value::Array(fields)] = parts.as_slice() else { return None };
+        Some((text(id)?, fields.get(1).and_then(text).unwrap_or_default()))
+    };
+    entries.iter().filter_map(read).collect()
+}
+
+/// `[[key, entries]]`, or nothing after silence.
+fn entries_of_streams(answer: &Value) -> Vec<(String, String)> {
+    let Value::Array(streams) = answer else { return Vec::new() };
+    let of_stream = |stream: &Value| match stream {
+        Value::Array(parts) => parts.get(1).map(entries_of).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    streams.iter().flat_map(of_stream).collect()
+}

@@ -1,0 +1,60 @@
+//! What the two tasks of the stream pass to each other. No I/O.
+
+use std::collections::VecDeque;
+
+use tokio::sync::oneshot;
+
+use super::entry::{Entry, KEPT_MS};
+use crate::base::lock::Lock;
+use crate::outbound::redis::SharedStore;
+
+/// What is read again, and perhaps said again, after a new connection.
+pub(super) const AGAIN_MS: u64 = 10 * 60 * 1000;
+/// Entries that wait for the store: as many as are remembered at all.
+pub(super) const MOST_WAITING: usize = 100_000;
+
+/// Work for the task that writes.
+pub(super) enum Work {
+    Add(Entry),
+    /// Is told what became of everything before it.
+    Settle(oneshot::Sender<Settled>),
+}
+
+/// How far an event has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// Not in the stream yet.
+    Here,
+    InStream,
+    /// In the stream, and no replica of the store has confirmed it.
+    OnOneServer,
+}
+
+/// What this process has said lately.
+#[derive(Default)]
+pub(super) struct Recent(Lock<VecDeque<Entry>>);
+
+impl Recent {
+    pub(super) fn push(&self, entry: Entry, now_ms: u64) {
+        let mut entries = self.0.lock();
+        entries.push_back(entry);
+        let is_old = |entry: &Entry| entry.at_ms.saturating_add(AGAIN_MS) < now_ms;
+        while entries.len() > MOST_WAITING || entries.front().is_some_and(is_old) {
+            entries.pop_front();
+        }
+    }
+
+    pub(super) fn all(&self) -> Vec<Entry> {
+        self.0.lock().iter().copied().collect()
+    }
+}
+
+/// The name of the stream.
+pub(super) fn key_of(store: &SharedStore) -> String {
+    store.key("revocations")
+}
+
+/// The smallest id that is kept at a time.
+pub(super) fn oldest_kept(now_ms: u64) -> String {
+    now_ms.saturating_sub(KEPT_MS).to_string()
+}

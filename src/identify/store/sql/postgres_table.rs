@@ -1,0 +1,100 @@
+//! What PostgreSQL must be asked once about a table before it can be asked for a row:
+//! the types of its columns, and the time zone of times without one.
+//!
+//! It compares a text with a `uuid` only after a cast. And a library that lets the
+//! database convert its times writes them in the zone of the app's connection, while the
+//! client here speaks UTC whatever the database says.
+
+use sqlx::PgConnection;
+
+use crate::session::NaiveTimes;
+
+/// The catalogue's own spelling of each type, which is safe in a statement; without
+/// lengths, to which a value would be cut.
+const COLUMNS: &str = "SELECT a.attname::text, format_type(a.atttypid, -1) \
+    FROM pg_catalog.pg_attribute a \
+    WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped \
+    ORDER BY a.attnum";
+
+/// The zone that the database gives the connections of the table's owner, who is the app:
+/// that of the role, else of the database, else of the server. The last cannot be asked
+/// for; initdb writes the same one as `log_timezone`.
+const ZONE: &str = "SELECT coalesce( \
+    (SELECT substr(s.setting, 10) \
+     FROM pg_catalog.pg_db_role_setting d CROSS JOIN LATERAL unnest(d.setconfig) AS s(setting) \
+     WHERE lower(s.setting) LIKE 'timezone=%' \
+       AND d.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())) \
+       AND d.setrole IN (0, (SELECT relowner FROM pg_catalog.pg_class WHERE oid = to_regclass($1))) \
+     ORDER BY d.setrole = 0, d.setdatabase = 0 LIMIT 1), \
+    current_setting('log_timezone'))";
+
+/// Fails if there is no such zone.
+const IS_ZONE: &str = "SELECT (now() AT TIME ZONE $1) IS NOT NULL";
+
+/// The type whose values have no zone.
+const NAIVE: &str = "timestamp without time zone";
+
+/// A table as it was when it was first asked.
+pub(in crate::identify::store) struct KnownTable {
+    /// Names and types.
+    columns: Vec<(String, String)>,
+    /// The zone of naive times, if it is not UTC.
+    zone: Option<String>,
+}
+
+impl KnownTable {
+    /// `table` is quoted as in a statement.
+    pub(super) async fn read(
+        connection: &mut PgConnection,
+        table: &str,
+        times: &NaiveTimes,
+    ) -> Result<Self, sqlx::Error> {
+        let columns: Vec<(String, String)> =
+            sqlx::query_as(COLUMNS).bind(table).fetch_all(&mut *connection).await?;
+        let is_naive = columns.iter().any(|(_, kind)| kind == NAIVE);
+        let zone = match times {
+            NaiveTimes::OfDatabase if is_naive => {
+                let zone: (String,) =
+                    sqlx::query_as(ZONE).bind(table).fetch_one(&mut *connection).await?;
+                Some(zone.0)
+            }
+            NaiveTimes::Zone(zone) if is_naive => Some(zone.clone()),
+            NaiveTimes::OfDatabase | NaiveTimes::Utc | NaiveTimes::Zone(_) => None,
+        };
+        let zone =
+            zone.map(|zone| zone.trim_matches(['\'', '"']).to_owned()).filter(|it| !is_utc(it));
+        if let Some(zone) = &zone {
+            let _: (bool,) = sqlx::query_as(IS_ZONE).bind(zone).fetch_one(connection).await?;
+        }
+        Ok(Self { columns, zone })
+    }
+
+    pub(super) fn is_missing(&self) -> bool {
+        self.columns.is_empty()
+    }
+
+    /// The parameter of a number, as the column's type.
+    pub(super) fn parameter(&self, number: usize, column: &str) -> String {
+        let kind = self.columns.iter().find(|(name, _)| name == column);
+        kind.map_or_else(|| format!("${number}"), |(_, kind)| format!("CAST(${number} AS {kind})"))
+    }
+
+    /// What to select: everything, naive times with their zone.
+    pub(super) fn selection(&self) -> String {
+        let Some(zone) = &self.zone else { return "*".to_owned() };
+        let zone = zone.replace('\'', "''");
+        let column = |(name, kind): &(String, String)| {
+            let name = format!("\"{}\"", name.replace('"', "\"\""));
+            match kind.as_str() {
+                NAIVE => format!("({name} AT TIME ZONE '{zone}') AS {name}"),
+                _ => name,
+            }
+        };
+        self.columns.iter().map(column).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn is_utc(zone: &str) -> bool {
+    ["utc", "etc/utc", "gmt", "etc/gmt", "zulu", "uct", "etc/uct", "universal"]
+        .contains(&zone.to_ascii_lowercase().as_str())
+}

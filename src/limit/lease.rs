@@ -1,0 +1,69 @@
+//! Admissions that a replica has taken ahead and hands out by itself.
+//!
+//! What is leased is used up at the store already, so a lease can only admit less than
+//! the limit, never more: it is good for a second, and the store counts with a tolerance
+//! that is a second shorter (`Limit::push_microseconds`), so that an admission used late
+//! and one that has become free since do not come together. What is left of a lease is
+//! given back with the user's next request.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::gcra::{Arrivals, BucketKey};
+use crate::base::clock::Now;
+use crate::base::lock::Lock;
+
+/// How long a lease is good for.
+pub(crate) const GOOD_FOR: Duration = Duration::from_secs(1);
+/// Leases longer ago than this are not given back: their bucket has filled by itself.
+const KEPT: Duration = Duration::from_secs(60);
+const SHARDS: usize = 16;
+/// Most leases of one shard; without room, every request asks the store.
+const MOST: usize = 4096;
+
+/// The leases of this process.
+pub(super) struct Leases(Vec<Lock<HashMap<BucketKey, Lease>>>);
+
+struct Lease {
+    left: u32,
+    ahead: Arrivals,
+    since: Duration,
+}
+
+impl Default for Leases {
+    fn default() -> Self {
+        Self((0..SHARDS).map(|_| Lock::default()).collect())
+    }
+}
+
+impl Leases {
+    /// Takes `cost` from a lease; else what is unused of it, which ends it.
+    pub(super) fn take(&self, key: BucketKey, cost: u32, now: Now) -> Result<Arrivals, u32> {
+        let Some(shard) = self.0.get(key.shard::<SHARDS>()) else { return Err(0) };
+        let mut shard = shard.lock();
+        let Some(lease) = shard.get_mut(&key) else { return Err(0) };
+        let age = now.ticks().saturating_sub(lease.since);
+        if age < GOOD_FOR && lease.left >= cost {
+            lease.left -= cost;
+            return Ok(lease.ahead);
+        }
+        let unused = if age < KEPT { lease.left } else { 0 };
+        shard.remove(&key);
+        Err(unused)
+    }
+
+    pub(super) fn put(&self, key: BucketKey, left: u32, ahead: Arrivals, now: Now) {
+        let Some(shard) = self.0.get(key.shard::<SHARDS>()) else { return };
+        let mut shard = shard.lock();
+        if shard.len() >= MOST {
+            shard.retain(|_, lease| now.ticks().saturating_sub(lease.since) < GOOD_FOR);
+        }
+        if shard.len() < MOST {
+            // Of two requests that took one, the leases are one, as old as the older.
+            let since = now.ticks();
+            let lease = shard.entry(key).or_insert(Lease { left: 0, ahead, since });
+            lease.left = lease.left.saturating_add(left);
+            lease.ahead = ahead;
+        }
+    }
+}

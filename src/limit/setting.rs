@@ -1,0 +1,22 @@
+//! What a limit does where replicas share it.
+
+/// The behaviour of a limit while the shared store gives no answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnError {
+    /// Not limited.
+    Allow,
+    /// Refused with 503.
+    Deny,
+    /// Counted in this process, with this replica's part of the limit.
+    #[default]
+    Local,
+}
+
+/// What one limit says about sharing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sharing {
+    /// `None`: as `[shared]` says.
+    pub(crate) on_error: Option<OnError>,
+    /// Part of the limit, in percent, that a replica takes ahead.
+    pub(crate) lease: Option<u8>,
+}

@@ -1,0 +1,40 @@
+//! A Lua script about one key, known to the server by its SHA-1.
+
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use redis::ToRedisArgs;
+
+use super::request::Request;
+use crate::base::text::hex;
+
+/// A script; in a `LazyLock`, because its digest is taken once.
+pub(crate) struct Script {
+    source: &'static str,
+    sha1: String,
+}
+
+/// How a script is named: a server forgets scripts when it restarts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    ByDigest,
+    InFull,
+}
+
+impl Script {
+    pub(crate) fn new(source: &'static str) -> Self {
+        let sha1 = hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, source.as_bytes()).as_ref());
+        Self { source, sha1 }
+    }
+
+    pub(super) fn request<A: ToRedisArgs>(&self, named: Named, key: &str, arguments: A) -> Request {
+        let mut command = match named {
+            Named::ByDigest => redis::cmd("EVALSHA"),
+            Named::InFull => redis::cmd("EVAL"),
+        };
+        command.arg(match named {
+            Named::ByDigest => self.sha1.as_str(),
+            Named::InFull => self.source,
+        });
+        command.arg(1).arg(key).arg(arguments);
+        Request::one(key.as_bytes(), command)
+    }
+}

@@ -1,0 +1,79 @@
+//! The ways to stand: in front of the app, handing out tokens only, or answering another
+//! proxy that asks about each request.
+//!
+//! A setting that needs another form than the file has is refused, with the table that
+//! would make it that form.
+
+use crate::document::{At, Table};
+
+/// How the gateway of a file stands. In front of the app and beside another proxy at once
+/// is possible too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    ReverseProxy,
+    TokensOnly,
+    ForwardAuth,
+    Both,
+}
+
+const AN_APP: &str = "[upstream] with servers = [\"http://127.0.0.1:3000\"]";
+
+impl Form {
+    pub(super) const fn of(forwards: bool, has_front: bool) -> Self {
+        match (forwards, has_front) {
+            (true, false) => Self::ReverseProxy,
+            (false, false) => Self::TokensOnly,
+            (false, true) => Self::ForwardAuth,
+            (true, true) => Self::Both,
+        }
+    }
+
+    /// One line for `portcullis check`.
+    pub(crate) const fn describe(self) -> &'static str {
+        match self {
+            Self::ReverseProxy => "reverse proxy in front of the app",
+            Self::TokensOnly => "tokens only: no [upstream], all other paths are 404",
+            Self::ForwardAuth => "forward auth: another proxy asks at [auth] about each request",
+            Self::Both => "reverse proxy, and forward auth for another proxy that asks at [auth]",
+        }
+    }
+}
+
+/// Notes what the file needs `[upstream]` or `[auth]` for, where it has neither.
+pub(super) fn check(top: &Table<'_>, has_front: bool) {
+    if top.peek("upstream").is_some() {
+        return;
+    }
+    if top.has_misspelt("upstream") || (!has_front && top.peek("token").is_none()) {
+        top.missing("upstream", &format!("; write {AN_APP}"));
+    }
+    let routes = top.peek("route").map(|at| at.items()).unwrap_or_default();
+    if has_front {
+        routes.iter().filter_map(|route| route.find(&["placeholders"])).for_each(|at| {
+            at.problem(
+                "placeholders are replaced in pages that the gateway forwards, and there is no \
+                 [upstream]; write set_headers = { X-Token = \"{token.NAME}\" }",
+            );
+        });
+        return;
+    }
+    let forwarded = routes.into_iter().chain(top.peek("identity"));
+    let sessions = top.peek("session").map(|at| at.items()).unwrap_or_default();
+    let seen = sessions.iter().filter_map(|session| session.find(&["logout_paths"]));
+    forwarded.chain(seen).for_each(|at| needs_app(&at));
+    for (_, token) in top.peek("token").filter(At::is_table).iter().flat_map(At::members) {
+        if token.is_table() && token.find(&["path"]).is_none() {
+            token.problem(
+                "`path` is missing: without [upstream] and [auth] a token is handed out at its \
+                 own path only; write path = \"/api/get-auth-token\"",
+            );
+        }
+    }
+}
+
+fn needs_app(at: &At<'_>) {
+    at.problem(format!(
+        "this is about requests to the app, and none come here; write {AN_APP}, or [auth] with \
+         listen = \"127.0.0.1:9191\" where another proxy asks about each request"
+    ));
+}

@@ -1,0 +1,74 @@
+//! What helps with a refused token: nothing is advised that was not tried here.
+
+use crate::base::secret::Secret;
+use crate::base::text::from_hex;
+use crate::session::codec::algorithm::Algorithm;
+use crate::session::codec::token_types::TokenTypes;
+use crate::session::codec::verifying_keys::{Key, KeySet};
+use crate::session::codec::{base64, jws};
+use crate::session::cookie_names::SentCookies;
+use crate::session::rejected::{Reason, Rejected};
+
+/// The token was signed under what the secret says in base64 or hex.
+pub(super) fn encoded_secret(
+    token: &[u8],
+    allowed: &[Algorithm],
+    secrets: &[Secret],
+) -> Option<String> {
+    let verifies = |bytes: Vec<u8>| {
+        let keys = KeySet::new(vec![Key::from_secret(&Secret::new(bytes))]);
+        jws::verify(token, &keys, allowed, &TokenTypes::default()).is_ok()
+    };
+    let text = |secret: &Secret| secret.text().map(|text| text.trim().to_owned());
+    let found = |decode: fn(&str) -> Option<Vec<u8>>| {
+        secrets.iter().filter_map(text).filter_map(|text| decode(&text)).any(verifies)
+    };
+    let prefix = if found(|text| base64::decode(text).or_else(|| base64::url_decode(text))) {
+        "base64:"
+    } else if found(|text| from_hex(text.as_bytes())) {
+        "hex:"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "the app decodes its secret before it signs: put `{prefix}` before the value of the variable"
+    ))
+}
+
+/// Another cookie holds the rest of the token.
+pub(super) fn split(
+    own: &str,
+    half: &[u8],
+    sent: SentCookies<'_>,
+    verifies: impl Fn(&[u8]) -> bool,
+) -> Option<String> {
+    let dots = half.iter().filter(|&&b| b == b'.').count();
+    let joined = |value: &[u8], is_first: bool| {
+        let (first, second) = if is_first { (half, value) } else { (value, half) };
+        [first, b".", second].concat()
+    };
+    sent.cookies.iter().filter(|(name, _)| *name != own.as_bytes()).find_map(|(name, value)| {
+        let is_first = dots == 1;
+        verifies(&joined(value, is_first)).then(|| {
+            let other = String::from_utf8_lossy(name);
+            let (first, second) = if is_first { (own, &*other) } else { (&*other, own) };
+            format!("the token is split over two cookies; write cookies = [{first:?}, {second:?}]")
+        })
+    })
+}
+
+/// The settings have a key of another type than the one that signed.
+pub(super) fn other_algorithm(token: &[u8], why: &Rejected) -> Option<String> {
+    if why.reason != Reason::AlgNotAllowed {
+        return None;
+    }
+    let found = jws::unverified_algorithm(token)?;
+    let name = format!("{found:?}");
+    Some(if name.starts_with("HS") {
+        format!("the app signs with {name}, under a shared secret: write `secret` with it")
+    } else {
+        format!(
+            "the app, or its provider, signs with {name}, under a public key: write `jwks_url`, `jwks` or `public_key`"
+        )
+    })
+}

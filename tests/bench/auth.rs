@@ -1,0 +1,97 @@
+//! Forward auth behind nginx: what the gateway's answer costs beside one that costs as little
+//! as any.
+//!
+//! Each side is an nginx of its own that asks with `auth_request` and forwards a small page.
+//! Compared is the processor time of nginx and of whatever it asks, without the app; and the
+//! whole page by the clock, because there the waiting counts.
+
+use std::time::Instant;
+
+use crate::cookies::{Kind, Visitor};
+use crate::load::{CONNECTIONS, Connections, get};
+use crate::process::Process;
+use crate::{Effort, median};
+
+/// nginx, and what it asks.
+struct Front {
+    nginx: Process,
+    asked: Option<Process>,
+}
+
+const QUESTION: &str = r#"
+            internal; proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_pass_request_body off; proxy_set_header Content-Length "";
+            proxy_set_header Host $host; proxy_set_header X-Original-Method $request_method;
+            proxy_set_header X-Original-URI $request_uri; proxy_set_header X-Forwarded-For $remote_addr;"#;
+/// What nginx does with an answer, whoever gave it.
+const USE: &str = "auth_request /_ask; auth_request_set $user $upstream_http_x_auth_user; \
+     proxy_set_header X-Auth-User $user;";
+
+impl Front {
+    fn new(app: &Process, asked: Option<(Process, &str)>) -> Option<Self> {
+        let (upstream, ask) = asked.as_ref().map_or_else(
+            || (String::new(), "internal; return 204;".to_owned()),
+            |(asked, path)| {
+                let kept = "keepalive 128; keepalive_requests 1000000000;";
+                let upstream = format!("upstream asked {{ server {}; {kept} }}", asked.address);
+                (upstream, format!("{QUESTION} proxy_pass http://asked{path};"))
+            },
+        );
+        let server = format!("location = /_ask {{ {ask} }}");
+        let nginx = Process::nginx_asking(&app.address, &upstream, &server, USE)?;
+        Some(Self { nginx, asked: asked.map(|(asked, _)| asked) })
+    }
+
+    /// Seconds of processor time, and by the clock, that `work` takes.
+    fn seconds_for(&self, work: impl FnOnce()) -> (f64, f64) {
+        let began = Instant::now();
+        let mut of_asked = 0.0;
+        let of_nginx = self.nginx.seconds_for(|| match &self.asked {
+            Some(asked) => of_asked = asked.seconds_for(work),
+            None => work(),
+        });
+        (of_nginx + of_asked, began.elapsed().as_secs_f64())
+    }
+}
+
+pub(crate) fn print(effort: &Effort) {
+    let app = Process::start("fixed", &[]);
+    let cookies = Kind::Jwt.cookies(&Visitor::number(1));
+    let page = get("/bytes/1024", &cookies);
+    let gateway = || Front::new(&app, Some((Process::gateway_asked(&app.address), "/auth/nginx")));
+    let bare = || Front::new(&app, Some((Process::start("fixed", &[]), "/bytes/0")));
+    let none = || Front::new(&app, None);
+    compare("auth endpoint, nginx", effort, &page, &gateway, ("bare Pingora", &bare));
+    compare("page, nginx", effort, &page, &gateway, ("static answer", &none));
+}
+
+type Start<'a> = &'a dyn Fn() -> Option<Front>;
+
+fn compare(
+    name: &str,
+    effort: &Effort,
+    page: &[u8],
+    one: Start<'_>,
+    (other_name, other): (&str, Start<'_>),
+) {
+    let (mut by_processor, mut by_clock) = (Vec::new(), Vec::new());
+    let requests = effort.requests / 4;
+    for _ in 0..effort.starts {
+        let (Some(one), Some(other)) = (one(), other()) else { return };
+        let open = |front: &Front| Connections::open(&front.nginx.address, CONNECTIONS);
+        let (mut ask_one, mut ask_other) = (open(&one), open(&other));
+        for round in 0..=effort.rounds {
+            let (processor, clock) = one.seconds_for(|| ask_one.repeat(page, requests));
+            let (least, fastest) = other.seconds_for(|| ask_other.repeat(page, requests));
+            // The first round warms up.
+            if round > 0 {
+                by_processor.push(least / processor);
+                by_clock.push(fastest / clock);
+            }
+        }
+    }
+    let (processor, clock) = (median(by_processor), median(by_clock));
+    println!(
+        "{name:<26} beside {other_name:<13} ratio {clock:.3} by the clock, {processor:.3} by processor time"
+    );
+}

@@ -1,0 +1,96 @@
+// Requests of nobody who would like to be somebody, or somewhere else: paths that programs read differently, words of
+// proxies, identity headers in every spelling, hosts.
+
+const FORGED = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9.";
+
+const paths = [
+  "/admin",
+  "/admin/",
+  "/Admin/x",
+  "/%61dmin/x",
+  "/public/../admin/x",
+  "/public/%2e%2e/admin/x",
+  "/public/..%2fadmin/x",
+  "/public/..%2Fadmin",
+  "//admin/x",
+  "/%2fadmin/x",
+  "/./admin/x",
+  "/public/..;/admin/x",
+  "/admin;a=b/x",
+  "/admin%2fx",
+  "/%5cadmin/x",
+  "/public%2f..%2fadmin",
+  "/x/../admin/x.json",
+  "/admin.json",
+  "/_next/data/build/admin/x.json",
+  "/admin/x?next=/public/x",
+  "/public/x%00/../../admin",
+].map((target) => ({ name: `path ${target}`, target }));
+
+const words = [
+  "X-Forwarded-Uri: /public/x",
+  "X-Forwarded-Method: OPTIONS",
+  "X-Forwarded-Host: evil.example",
+  "X-Original-URI: /public/x",
+  "X-Original-URL: /public/x",
+  "X-Original-Method: OPTIONS",
+  "X-Rewrite-URL: /public/x",
+  "X-HTTP-Method-Override: OPTIONS",
+  "X-Middleware-Subrequest: middleware",
+  "X-Envoy-Original-Path: /public/x",
+  "Forwarded: for=127.0.0.1;host=evil.example",
+].map((field) => ({ name: `word ${field}`, target: "/admin/x", fields: [field] }));
+
+const overrides = ["X-HTTP-Method-Override: DELETE", "X-Middleware-Subrequest: middleware", "X-Rewrite-URL: /admin"].map(
+  (field) => ({ name: `open page with ${field}`, target: "/", fields: [field] }),
+);
+
+const identities = [
+  ["X-Auth-User: admin"],
+  ["x-auth-user: admin"],
+  ["X_Auth_User: admin"],
+  ["X.Auth.User: admin"],
+  ["x-auth_user: admin"],
+  ["X~Auth~User: admin"],
+  ["X-Auth-User: admin", "X-Auth-User: root"],
+  ["X-Page-Token: eyJ.admin.x"],
+  ["X_Page_Token: eyJ.admin.x"],
+].map((fields) => ({ name: `identity ${fields}`, fields }));
+
+const connections = [
+  { name: "Connection names the identity", fields: ["Connection: x-auth-user", "X-Auth-User: admin"] },
+  { name: "Connection names the cookie", target: "/admin/x", fields: ["Connection: cookie"] },
+];
+
+const sessions = [
+  { name: "garbage", fields: ["Cookie: sid=garbage", "X-Auth-User: admin"] },
+  { name: "an unsigned session", target: "/admin/x", fields: [`Cookie: sid=${FORGED}`] },
+  { name: "an empty session", target: "/admin/x", fields: ["Cookie: sid="] },
+];
+
+const hosts = [
+  { name: "another host", target: "/admin/x", host: "evil.example" },
+  { name: "a host in capitals", target: "/admin/x", host: "APP.Example.COM" },
+  { name: "a host with a dot", target: "/admin/x", host: "app.example.com." },
+  { name: "an absolute target", target: "http://evil.example/admin/x" },
+];
+
+const preflights = [
+  { name: "a preflight", method: "OPTIONS", target: "/admin/x", fields: ["Origin: https://evil.example", "Access-Control-Request-Method: GET"] },
+];
+
+export const cases = [...paths, ...words, ...overrides, ...identities, ...connections, ...sessions, ...hosts, ...preflights];
+
+/** Whether an app that reads paths as leniently as any takes this one for the guarded page. */
+export function guarded(target) {
+  let path = target.replace(/^https?:\/\/[^/]*/i, "").split("?")[0];
+  for (let times = 0; times < 2; times += 1) path = path.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
+  const segments = [];
+  for (const part of path.replaceAll("\\", "/").toLowerCase().split("/")) {
+    const name = part.split(";")[0];
+    if (name === "..") segments.pop();
+    else if (name !== "" && name !== ".") segments.push(name);
+  }
+  if (segments[0] === "_next" && segments[1] === "data") segments.splice(0, 3);
+  return segments[0]?.replace(/\..*$/, "") === "admin";
+}

@@ -1,0 +1,186 @@
+//! `portcullis init` on projects of many frameworks: what it recognises, that `check`
+//! accepts what it writes, and that it writes over nothing.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use portcullis::testing::{Node, Problems};
+use serde_json::Value;
+
+use crate::support::{Process, folder};
+
+/// A sample project, and what must be found in it.
+struct Sample {
+    name: &'static str,
+    server: &'static str,
+    /// Of `[session]`: settings as JSON.
+    session: &'static str,
+    /// Of each token: its name, preset and path.
+    tokens: &'static [(&'static str, &'static str, &'static str)],
+    /// Files whose work the gateway takes over.
+    delete: &'static [&'static str],
+}
+
+const fn sample(name: &'static str, server: &'static str, session: &'static str) -> Sample {
+    Sample { name, server, session, tokens: &[], delete: &[] }
+}
+
+impl Sample {
+    const fn token(
+        mut self,
+        tokens: &'static [(&'static str, &'static str, &'static str)],
+        delete: &'static [&'static str],
+    ) -> Self {
+        (self.tokens, self.delete) = (tokens, delete);
+        self
+    }
+}
+
+const SAMPLES: [Sample; 25] = [
+    sample("next-auth-4", "3000", r#"{"kind":"next-auth","secret":"env:NEXTAUTH_SECRET"}"#)
+        .token(&[("portive", "portive", "/api/get-auth-token")], &["pages/api/get-auth-token.js"]),
+    sample("next-auth-4-database", "3000", r#"{"kind":"lookup"}"#),
+    sample("authjs-5-livekit", "3000", r#"{"kind":"authjs","secret":"env:AUTH_SECRET"}"#)
+        .token(&[("livekit", "livekit", "/api/livekit")], &["app/api/livekit/route.ts"]),
+    sample("better-auth-prisma", "3000", r#"{"kind":"better-auth","secret":"env:BETTER_AUTH_SECRET"}"#)
+        .token(&[("stream-chat", "stream-chat", "/api/chat/token")], &["app/api/chat/token/route.ts"]),
+    sample("better-auth-drizzle", "3000", r#"{"kind":"better-auth"}"#),
+    sample("iron-session", "4100", r#"{"kind":"iron-session","cookie":"shop_session","secret":"env:IRON_PASSWORD","user_id":"/userId"}"#)
+        .token(&[("pusher", "pusher-channel", "/api/pusher/auth")], &["pages/api/pusher/auth.ts"]),
+    sample("nuxt", "3000", r#"{"kind":"h3-session","cookie":"nuxt-session","secret":"env:NUXT_SESSION_PASSWORD","user_id":"/user/login"}"#)
+        .token(&[("ably", "ably-token-request", "/api/ably-token")], &["server/api/ably-token.get.ts"]),
+    sample("sveltekit", "5180", r#"{"kind":"authjs","secret":"env:AUTH_SECRET"}"#)
+        .token(&[("liveblocks", "liveblocks-authorize", "/api/liveblocks-auth")], &["src/routes/api/liveblocks-auth/+server.ts"]),
+    sample("react-router", "3000", r#"{"kind":"react-router","cookie":"shop","secret":"env:SESSION_SECRET","user_id":"/userId"}"#)
+        .token(&[("knock", "knock", "/api/knock-token")], &["app/routes/api.knock-token.ts"]),
+    sample("express-redis", "5001", r#"{"kind":"express-session","cookie":"shop.sid","secret":"env:SESSION_SECRET","user_id":"/passport/user"}"#)
+        .token(&[("portive", "portive", "/api/upload-token")], &["server.js"]),
+    sample("express-pg", "8081", r#"{"kind":"express-session","cookie":"connect.sid","secret":"env:COOKIE_SECRET","user_id":"/userId"}"#),
+    sample("fastify", "3333", r#"{"kind":"fastify-secure-session","cookie":"shop","user_id":"/userId"}"#)
+        .token(&[("openai", "openai-realtime", "/api/realtime")], &["server.mjs"]),
+    sample("flask", "5000", r#"{"kind":"flask","secret":"env:SECRET_KEY"}"#)
+        .token(&[("livekit", "livekit", "/api/video-token")], &["app.py"]),
+    sample("flask-plain", "5000", r#"{"kind":"flask","cookie":"shop","secret":"env:SHOP_SECRET","user_id":"/user_id"}"#),
+    sample("django", "8000", r#"{"kind":"django","cookie":"shop_sessionid","secret":"env:DJANGO_SECRET_KEY"}"#)
+        .token(&[("stream-chat", "stream-chat", "/api/chat-token")], &["shop/views.py"]),
+    sample("django-redis", "8000", r#"{"kind":"django","backend":"cache"}"#),
+    sample("fastapi", "8000", r#"{"kind":"starlette","cookie":"shop","secret":"env:SESSION_SECRET","user_id":"/user/sub"}"#)
+        .token(&[("pusher", "pusher-channel", "/realtime/auth")], &["main.py"]),
+    sample("rails", "3000", r#"{"kind":"rails","cookie":"_shop_front_session","user_id":"/warden.user.user.key/0/0"}"#)
+        .token(&[("livekit", "livekit", "/video/token")], &["app/controllers/video_tokens_controller.rb"]),
+    sample("rails-8", "3000", r#"{"kind":"rails","cookie":"session_id","jar":"signed"}"#),
+    sample("laravel", "8000", r#"{"kind":"laravel","cookie":"shop_session","secret":"env:APP_KEY","lifetime_minutes":90}"#)
+        .token(&[("pusher", "pusher-channel", "/pusher/token")], &["app/Http/Controllers/PusherTokenController.php"]),
+    sample("phoenix", "4000", r#"{"kind":"plug","cookie":"_shop_key","signing_salt":"Xy12abCD"}"#),
+    sample("clerk", "3000", r#"{"kind":"clerk","publishable_key":"env:NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY"}"#)
+        .token(&[("algolia", "algolia", "/api/search-key")], &["app/api/search-key/route.ts"]),
+    sample("supabase", "3000", r#"{"kind":"supabase","project_ref":"abcdefghijklmnopqrst"}"#),
+    sample("unknown-go", "3000", r#"{"kind":"introspect"}"#),
+    sample("unknown-empty", "3000", r#"{"kind":"introspect"}"#),
+];
+
+fn project(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/projects").join(name)
+}
+
+/// Values of the shapes that `check` wants, for what the samples leave out.
+fn variables(said: &str) -> String {
+    let mut lines = String::new();
+    for name in said.lines().filter_map(|line| line.trim().strip_suffix(" (not found: set it)")) {
+        let value = match name {
+            "APP_KEY" => format!("base64:{}", STANDARD.encode([b'0'; 32])),
+            "CLERK_JWT_KEY" => include_str!("../fixtures/tokens/keys/rsa-public.pem").to_owned(),
+            "DATABASE_URL" => "postgres://app@127.0.0.1:1/app".to_owned(),
+            "KNOCK_SIGNING_KEY" => include_str!("../fixtures/tokens/keys/rsa-pkcs8.pem").to_owned(),
+            name => format!("only-for-this-test-0123456789abcdef-{name}"),
+        };
+        let _ = writeln!(lines, "{name}=\"{value}\"");
+    }
+    lines
+}
+
+fn read(text: &str) -> Value {
+    let problems = Problems::default();
+    let read = Node::parse(text, &problems).to_json();
+    assert!(problems.is_empty(), "{text}");
+    read
+}
+
+#[test]
+fn every_sample_project_gets_a_file_that_check_accepts() {
+    for sample in &SAMPLES {
+        let (app, own) = (project(sample.name), folder());
+        let (file, missing) = (own.join("gateway.toml"), own.join("missing.env"));
+        let place = file.to_str().unwrap();
+        let (code, said, problems) =
+            Process::finish(&["init", app.to_str().unwrap(), "--config", place], &[]);
+        assert_eq!((code, problems.as_str()), (0, ""), "{}: {said}", sample.name);
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&missing, variables(&said)).unwrap();
+        let mut check = vec!["check", "--config", place, "--env-file", missing.to_str().unwrap()];
+        let env_file = [".env.local", ".env"].map(|name| app.join(name));
+        let env_file = env_file.iter().find(|file| file.exists());
+        if let Some(env_file) = env_file {
+            let name = env_file.file_name().unwrap().to_str().unwrap();
+            assert!(
+                said.contains(&format!("Next: portcullis check --env-file {name}\n")),
+                "{said}"
+            );
+            check.extend(["--env-file", env_file.to_str().unwrap()]);
+        }
+        let (code, _, problems) = Process::finish(&check, &[]);
+        assert_eq!(code, 0, "{}: {problems}{text}", sample.name);
+        holds(sample, &read(&text), &text);
+        for file in sample.delete {
+            let line = said.lines().find(|line| line.starts_with(&format!("  {file}: ")));
+            assert!(line.is_some_and(|line| line.contains("the gateway answers ")), "{said}");
+        }
+        assert_eq!(said.contains("To delete"), !sample.delete.is_empty(), "{said}");
+        for line in fs::read_to_string(env_file.unwrap_or(&missing)).unwrap().lines() {
+            let secret = line.split_once('=').map(|(_, value)| value.trim_matches('"'));
+            let secret =
+                secret.filter(|value| value.contains("example-") || value.contains("PRTV_"));
+            assert!(secret.is_none_or(|secret| !(said.clone() + &text).contains(secret)), "{line}");
+        }
+    }
+}
+
+fn holds(sample: &Sample, read: &Value, text: &str) {
+    let servers = format!("http://127.0.0.1:{}", sample.server);
+    assert_eq!(read["upstream"]["servers"], servers, "{}", sample.name);
+    let expected: Value = serde_json::from_str(sample.session).unwrap();
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(read["session"][key], *value, "{}: {key} in {text}", sample.name);
+    }
+    let tokens = read["token"].as_object().into_iter().flatten();
+    let found: Vec<_> = tokens
+        .map(|(name, it)| {
+            (name.as_str(), it["preset"].as_str().unwrap(), it["path"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(found, sample.tokens, "{}", sample.name);
+    assert!(text.contains("# guess: "), "{text}");
+}
+
+#[test]
+fn a_file_that_is_there_stays_as_it_is() {
+    let own = folder();
+    let file = own.join("gateway.toml");
+    fs::write(&file, "mine").unwrap();
+    let init =
+        |more: &[&str]| Process::finish(&[&["init", own.to_str().unwrap()], more].concat(), &[]);
+    let (code, said, problems) = init(&[]);
+    assert_eq!((code, said.as_str()), (2, ""));
+    assert!(problems.contains("there is such a file already"), "{problems}");
+    let (code, printed, _) = init(&["--print"]);
+    assert!(code == 0 && printed.starts_with("# Written by `portcullis init`"), "{printed}");
+    std::os::unix::fs::symlink("elsewhere", own.join("link.toml")).unwrap();
+    assert_eq!(init(&["--config", "link.toml"]).0, 2, "a link is not followed");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    assert!(!own.join("elsewhere").exists());
+    assert_eq!(init(&["--config", "other.toml"]).0, 0);
+    assert_eq!(Process::finish(&["init", "/nowhere"], &[]).0, 2);
+}

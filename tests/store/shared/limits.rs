@@ -1,0 +1,179 @@
+//! Limits over several replicas are those of one.
+
+use redis::Commands as _;
+
+use super::fault_proxy::FaultProxy;
+use super::replicas::{PATH, at_once, count, replicas, shared};
+use crate::replicated::{Cluster, cli};
+use crate::servers::{Server, redis};
+use crate::support::running::{Running, file_of};
+use crate::support::{App, Setup, eventually, folder, get};
+
+/// How often the store has run something, by its own count.
+fn runs(server: &Server, command: &str) -> u64 {
+    let stats = cli(server.port, &["info", "commandstats"]);
+    let start = format!("cmdstat_{command}:calls=");
+    let calls = stats.lines().find_map(|line| line.strip_prefix(&start)?.split(',').next());
+    calls.map_or(0, |calls| calls.parse().unwrap())
+}
+
+/// The buckets of limits in the store.
+fn buckets(server: &Server) -> Vec<String> {
+    server.redis_client().keys("portcullis:l:*").unwrap()
+}
+
+#[test]
+fn eight_processes_and_a_thousand_parallel_requests_yield_exactly_thirty_answers() {
+    let (app, server) = (App::start(), redis(""));
+    let setup = Setup::new(&app).token("limit = \"30/hour\"").with(&shared("URL", ""));
+    let text = file_of(&setup).replace("\"URL\"", "\"env:SHARED\"");
+    let url = server.url("redis");
+    let start =
+        |_| Running::start_as(&folder().join("gateway.toml"), &text, &[("SHARED", url.as_str())]);
+    let gateways: Vec<Running> = (0..8).map(start).collect();
+    let addresses: Vec<String> = gateways.iter().map(|one| one.address.clone()).collect();
+    for run in 0..20 {
+        let request = get(PATH).user(&format!("user-{run}"));
+        let statuses = at_once(&addresses, &request, 5, 25);
+        assert_eq!((count(&statuses, 200), count(&statuses, 429)), (30, 970), "run {run}");
+    }
+}
+
+#[test]
+fn one_round_trip_counts_all_rates_and_a_user_over_the_limit_costs_none() {
+    let (app, server) = (App::start(), redis(""));
+    let gateways =
+        replicas(2, &app, "limit = [\"3/hour\", \"100/day\"]", &shared(&server.url("redis"), ""));
+    let before = runs(&server, "evalsha") + runs(&server, "eval");
+    let beats = runs(&server, "zadd");
+    for turn in 0..3 {
+        let answer = gateways[turn % 2].token("ada");
+        assert_eq!(answer.status, 200);
+        let left = format!("\"portive\";r={}", 2 - turn);
+        assert!(answer.header("ratelimit").unwrap().starts_with(&left), "{left}");
+    }
+    for _ in 0..50 {
+        let refused = gateways[0].token("ada");
+        assert_eq!((refused.status, refused.code().as_str()), (429, "too_many_requests"));
+        assert!(refused.header("retry-after").unwrap().parse::<u64>().unwrap() > 1000);
+    }
+    let beats = runs(&server, "zadd") - beats;
+    let asked = runs(&server, "evalsha") + runs(&server, "eval") - before - beats;
+    // Three admissions, one refusal, and at most once each a script in full.
+    assert!((4..=6).contains(&asked), "{asked}");
+    assert_eq!(gateways[0].metric("portcullis_shared_denied_here_total "), 49);
+}
+
+#[test]
+fn a_bucket_ends_when_it_is_full() {
+    let (app, server) = (App::start(), redis(""));
+    let gateways = replicas(1, &app, "limit = \"30/minute\"", &shared(&server.url("redis"), ""));
+    for taken in 1..=5_i64 {
+        assert_eq!(gateways[0].token("ada").status, 200);
+        let keys = buckets(&server);
+        assert_eq!(keys.len(), 1);
+        let left: i64 = server.redis_client().pttl(&keys[0]).unwrap();
+        assert!(left > 0 && left <= taken * 2000 + 1000, "{left} ms after {taken}");
+    }
+}
+
+#[test]
+fn a_store_that_forgets_its_scripts_is_told_them_again() {
+    let (app, server) = (App::start(), redis(""));
+    let gateways = replicas(2, &app, "limit = \"5/hour\"", &shared(&server.url("redis"), ""));
+    for turn in 0..5 {
+        cli(server.port, &["script", "flush"]);
+        assert_eq!(gateways[turn % 2].token("ada").status, 200, "{turn}");
+    }
+    for gateway in &gateways {
+        assert_eq!(gateway.token("ada").status, 429);
+    }
+    assert!(gateways[0].metric("portcullis_shared_scripts_total ") > 0);
+    assert_eq!(gateways[0].metric("portcullis_shared_uncounted_total "), 0);
+}
+
+#[test]
+fn limits_in_a_cluster_stay_exact_while_slots_move() {
+    let (app, cluster) = (App::start(), Cluster::start());
+    let gateways =
+        replicas(3, &app, "limit = \"30/hour\"", &shared(&cluster.url(), "timeout = \"1s\""));
+    let addresses: Vec<String> = gateways.iter().map(|one| one.address.clone()).collect();
+    let moving = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        let rebalance = scope.spawn(|| {
+            let mut rounds = 0;
+            while moving.load(std::sync::atomic::Ordering::SeqCst) || rounds == 0 {
+                cluster.reshard(200);
+                rounds += 1;
+            }
+        });
+        for run in 0..5 {
+            let request = get(PATH).user(&format!("user-{run}"));
+            let statuses = at_once(&addresses, &request, 8, 10);
+            assert_eq!((count(&statuses, 200), count(&statuses, 429)), (30, 210), "run {run}");
+        }
+        moving.store(false, std::sync::atomic::Ordering::SeqCst);
+        rebalance.join().unwrap();
+    });
+    for gateway in &gateways {
+        assert_eq!(gateway.metric("portcullis_shared_uncounted_total "), 0);
+    }
+}
+
+#[test]
+fn a_late_reply_is_never_counted_twice() {
+    const CALLS: u64 = 10_000;
+    let (app, server) = (App::start(), redis(""));
+    let proxy = FaultProxy::start(server.port);
+    let limit = "limit = \"1000000/day\"";
+    let gateways = replicas(2, &app, limit, &shared(&proxy.url(), "timeout = \"20ms\""));
+    let addresses: Vec<String> = gateways.iter().map(|one| one.address.clone()).collect();
+    assert_eq!(gateways[0].token("ada").status, 200);
+    proxy.delay(40, std::time::Duration::from_millis(30));
+    let turns = usize::try_from(CALLS / 20).unwrap();
+    let statuses = at_once(&addresses, &get(PATH).user("ada"), 10, turns);
+    assert_eq!(count(&statuses, 200), statuses.len());
+    proxy.delay(0, std::time::Duration::ZERO);
+    let asked = 1 + u64::try_from(statuses.len()).unwrap();
+    let here: u64 =
+        gateways.iter().map(|one| one.metric("portcullis_shared_uncounted_total ")).sum();
+    assert!(here > 0, "no reply was late");
+    // The script sets its bucket once for every admission it counts.
+    let counted = runs(&server, "set");
+    assert!(counted <= asked, "{counted} counted of {asked} requests");
+    assert!(counted + here >= asked, "{counted} counted, {here} here, of {asked}");
+}
+
+#[test]
+fn a_lease_admits_less_and_never_more() {
+    let (app, server) = (App::start(), redis(""));
+    let limit = "limit = { rates = \"100/hour\", lease = \"10%\" }";
+    let gateways = replicas(4, &app, limit, &shared(&server.url("redis"), ""));
+    let addresses: Vec<String> = gateways.iter().map(|one| one.address.clone()).collect();
+    let before = runs(&server, "evalsha") + runs(&server, "eval") - runs(&server, "zadd");
+    let statuses = at_once(&addresses, &get(PATH).user("ada"), 5, 20);
+    let admitted = count(&statuses, 200);
+    assert!((60..=100).contains(&admitted), "{admitted}");
+    let asked = runs(&server, "evalsha") + runs(&server, "eval") - runs(&server, "zadd") - before;
+    assert!(asked < 100, "{asked} questions for {admitted} admissions");
+}
+
+#[test]
+fn a_reload_adds_moves_and_removes_the_store_without_a_fresh_allowance() {
+    let app = App::start();
+    let (first, second) = (redis(""), redis(""));
+    let token = "limit = \"4/hour\"";
+    let plain = || Setup::new(&app).token(token);
+    let over = |server: &Server| plain().with(&shared(&server.url("redis"), ""));
+    let gateway = plain().start();
+    assert_eq!(gateway.token("ada").status, 200);
+    gateway.reload(&over(&first));
+    assert_eq!(gateway.token("ada").status, 200);
+    eventually("the store counts", || buckets(&first).len() == 1);
+    gateway.reload(&over(&second));
+    assert_eq!(gateway.token("ada").status, 200);
+    eventually("the other store counts", || buckets(&second).len() == 1);
+    gateway.reload(&plain());
+    let left = (0..4).filter(|_| gateway.token("ada").status == 200).count();
+    assert!(left <= 3, "{left}");
+}

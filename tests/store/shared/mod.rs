@@ -1,0 +1,12 @@
+//! What replicas share: limits, revocations and tokens in a real Redis, while it is
+//! frozen, killed, emptied and fails over.
+
+mod fault_proxy;
+mod limits;
+mod online;
+mod outage;
+mod replicas;
+mod revocations;
+mod simulation;
+mod tokens;
+mod valkey;

@@ -1,0 +1,131 @@
+//! The shared store freezes, dies and fails over: pages do not notice, limits hold.
+
+use std::time::{Duration, Instant};
+
+use super::replicas::{PATH, at_once, count, replicas, shared};
+use crate::app::readiness;
+use crate::replicated::Sentinel;
+use crate::servers::{free_port, redis};
+use crate::support::{App, Gateway, Setup, eventually, get};
+
+const TABLES: &str = "[[route]]\npath = \"/open/**\"\nsession = \"optional\"\n\
+    limit = { rates = \"2/hour\", on_error = \"allow\" }\n\
+    [[route]]\npath = \"/closed/**\"\nsession = \"optional\"\n\
+    limit = { rates = \"2/hour\", on_error = \"deny\" }\n";
+
+/// How long a request takes at most on a busy machine, besides the store's deadline.
+const BUSY: Duration = Duration::from_millis(400);
+
+fn page(gateway: &Gateway, path: &str) -> u16 {
+    gateway.ask(&get(path).user("ada")).status
+}
+
+#[test]
+fn a_frozen_store_holds_nobody_up_and_gives_nobody_a_fresh_allowance() {
+    let (app, server) = (App::start(), redis(""));
+    let tables = shared(&server.url("redis"), "") + TABLES;
+    let gateways = replicas(2, &app, "limit = \"10/hour\"", &tables);
+    for _ in 0..6 {
+        assert_eq!(gateways[0].token("ada").status, 200);
+    }
+    server.freeze();
+    let mut slowest = Duration::ZERO;
+    let mut admitted = 0;
+    for _ in 0..20 {
+        let began = Instant::now();
+        admitted += usize::from(gateways[0].token("ada").status == 200);
+        slowest = slowest.max(began.elapsed());
+        let began = Instant::now();
+        assert_eq!(page(&gateways[0], "/page"), 200);
+        assert!(began.elapsed() < BUSY, "a page took {:?}", began.elapsed());
+    }
+    assert!(slowest < BUSY, "a token took {slowest:?}");
+    assert!((1..=2).contains(&admitted), "{admitted} of the 2 that are this replica's part");
+    assert_eq!(gateways[0].metric("portcullis_shared_breaker "), 1);
+    assert_eq!(readiness(&gateways[0]), (200, "ready\n".to_owned()), "pages are served");
+    assert_eq!(page(&gateways[0], "/open/x"), 200);
+    assert_eq!(page(&gateways[0], "/open/x"), 200);
+    assert_eq!(page(&gateways[0], "/open/x"), 200, "not limited, as is written");
+    let refused = gateways[0].ask(&get("/closed/x").user("ada"));
+    assert_eq!((refused.status, refused.code().as_str()), (503, "unavailable"));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    server.thaw();
+    eventually("the store is asked again", || {
+        gateways[0].metric("portcullis_shared_breaker ") == 0
+    });
+    assert_eq!(page(&gateways[0], "/closed/x"), 200);
+    assert_eq!(gateways[1].token("ada").status, 200, "of the 4 that are left");
+}
+
+#[test]
+fn an_outage_admits_at_most_the_limit_and_one_per_replica_again() {
+    let (app, mut server) = (App::start(), redis(""));
+    let gateways = replicas(4, &app, "limit = \"30/hour\"", &shared(&server.url("redis"), ""));
+    server.kill();
+    let addresses: Vec<String> = gateways.iter().map(|one| one.address.clone()).collect();
+    for user in ["ada", "bob"] {
+        let statuses = at_once(&addresses, &get(PATH).user(user), 5, 10);
+        let admitted = count(&statuses, 200);
+        assert!((20..=34).contains(&admitted), "{admitted} for {user}");
+        assert_eq!(admitted + count(&statuses, 429), statuses.len());
+    }
+}
+
+#[test]
+fn a_gateway_may_start_before_its_store() {
+    let app = App::start();
+    let mut server = redis("");
+    server.kill();
+    let tables = shared(&server.url("redis"), "");
+    let gateway = Setup::new(&app).token("limit = \"3/hour\"").with(&tables).start();
+    assert_eq!(gateway.token("ada").status, 200);
+    assert_eq!(readiness(&gateway).0, 200);
+    server.resume_after_kill();
+    gateway.counts("portcullis_shared_breaker ", 0);
+    assert_eq!(gateway.token("ada").status, 200);
+}
+
+#[test]
+fn a_store_that_is_not_there_slows_nothing() {
+    let app = App::start();
+    let tables = shared(&format!("redis://127.0.0.1:{}", free_port()), "");
+    let gateway = Setup::new(&app).token("limit = \"1000/hour\"").with(&tables).start();
+    let began = Instant::now();
+    let statuses = at_once(&[gateway.address.clone()], &get(PATH).user("ada"), 10, 20);
+    assert_eq!(count(&statuses, 200), 200);
+    assert!(began.elapsed() < Duration::from_secs(10), "took {:?}", began.elapsed());
+}
+
+#[test]
+fn a_failover_answers_every_request_and_is_over_in_two_seconds() {
+    let (app, mut group) = (App::start(), Sentinel::start(""));
+    let gateways = replicas(2, &app, "limit = \"100000/hour\"", &shared(&group.url(), ""));
+    std::thread::scope(|scope| {
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let gateway = &gateways[0];
+        let asking = scope.spawn(move || {
+            let mut asked = 0;
+            while stopped.try_recv().is_err() {
+                assert_eq!(gateway.token("ada").status, 200);
+                assert_eq!(page(gateway, "/page"), 200);
+                asked += 1;
+            }
+            asked
+        });
+        group.kill_primary();
+        eventually("another primary", || group.has_primary());
+        let elected = Instant::now();
+        eventually("the new primary is asked", || {
+            gateways.iter().all(|one| one.metric("portcullis_shared_breaker ") == 0)
+        });
+        let took = elected.elapsed();
+        assert!(took < Duration::from_secs(3), "recovery took {took:?}");
+        stop.send(()).unwrap();
+        assert!(asking.join().unwrap() > 0);
+    });
+    let before = gateways[0].metric("portcullis_shared_uncounted_total ");
+    for _ in 0..20 {
+        assert_eq!(gateways[0].token("ada").status, 200);
+    }
+    assert_eq!(gateways[0].metric("portcullis_shared_uncounted_total "), before);
+}
