@@ -69,6 +69,10 @@ pub(super) async fn answer_about(ctx: &mut Ctx, asked: RequestHeader) -> Answer 
         Handled::Reply(reply) => return Answer::No(reply),
         Handled::Forward(forwarding) => forwarding,
     };
+    // Cookies go back as they may pass; another header could not be taken out from here.
+    if who.withholds_headers() {
+        return Answer::No(ctx.refuse(&Refusal::NotSignedIn));
+    }
     // Nobody here sees what the app answers, so a sign-out counts once it may pass; not one
     // that another site asks for, which the app will refuse.
     if !is_elsewhere {

@@ -22,12 +22,21 @@ const OK: &str = "0";
 const INVALID_ARGUMENT: &str = "3";
 const PERMISSION_DENIED: &str = "7";
 
-pub(super) fn is_check(session: &Session) -> bool {
+fn is_check(session: &Session) -> bool {
     let head = session.req_header();
     head.method == Method::POST && head.uri.path() == CHECK
 }
 
-pub(super) async fn serve(session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+/// Answers such a question; false if this is none.
+pub(super) async fn serve(session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+    if !is_check(session) {
+        return Ok(false);
+    }
+    answer(session, ctx).await?;
+    Ok(true)
+}
+
+async fn answer(session: &mut Session, ctx: &mut Ctx) -> Result<()> {
     let limits = Limits { token_body: LARGEST, ..ctx.incoming.policy.limits };
     if let Err(refusal) = ctx.incoming.admit_front(session) {
         return refuse(session, ctx, &refusal, PERMISSION_DENIED).await;

@@ -83,10 +83,7 @@ impl ProxyHttp for Gateway {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Ctx>) -> Result<bool> {
         let handled = match self.asks {
             Asks::Client => handle::admit(session, ctx).await?,
-            Asks::Front if auth_grpc::is_check(session) => {
-                auth_grpc::serve(session, ctx).await?;
-                return Ok(true);
-            }
+            Asks::Front if auth_grpc::serve(session, ctx).await? => return Ok(true),
             Asks::Front => Handled::Reply(auth::answer(session, ctx).await),
         };
         match handled {

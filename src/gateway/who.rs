@@ -119,6 +119,11 @@ impl Who {
         &self.passing_headers.kept
     }
 
+    /// Whether a header holds a session that the app may not have.
+    pub(super) fn withholds_headers(&self) -> bool {
+        !self.passing_headers.withheld.is_empty()
+    }
+
     /// Leaves the cookies, and the headers with a session, that the app may have.
     pub(super) fn pass_session(&self, headers: &mut HeaderMap) {
         for name in &self.passing_headers.withheld {

@@ -219,7 +219,9 @@ impl Issuer {
                 let mut from_elsewhere = false;
                 let make = async {
                     let Some(shared) = &shared else { return mint.await };
-                    Ok(match shared.get(&key, identity, now, mint).await? {
+                    // Boxed, because there are several places in it that mint.
+                    let mint = Box::pin(mint);
+                    Ok(match Box::pin(shared.get(&key, identity, now, mint)).await? {
                         Found::Elsewhere(token) => {
                             from_elsewhere = true;
                             token

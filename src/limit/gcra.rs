@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use super::lease;
-use super::setting::{OnError, Sharing};
+use super::setting::{LEASED_FOR, OnError, Sharing};
 use crate::base::digest::{Kind, Mark};
 use crate::base::text;
 use crate::base::units::{Rate, whole_seconds};
@@ -227,7 +226,7 @@ impl Limit {
     /// Interval and tolerance of each rate in whole microseconds, for the store's script.
     /// Where replicas take leases, the tolerance is shorter by a lease's life.
     pub(super) fn push_microseconds(&self, to: &mut Vec<u64>, leases: bool) {
-        let shorter = if leases { lease::GOOD_FOR.as_micros() } else { 0 };
+        let shorter = if leases { LEASED_FOR.as_micros() } else { 0 };
         let shorter = u64::try_from(shorter).unwrap_or(0);
         for cell in &self.cells {
             to.push(cell.interval.div_ceil(1000).max(1));

@@ -10,11 +10,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::gcra::{Arrivals, BucketKey};
+use super::setting::LEASED_FOR;
 use crate::base::clock::Now;
 use crate::base::lock::Lock;
 
-/// How long a lease is good for.
-pub(crate) const GOOD_FOR: Duration = Duration::from_secs(1);
 /// Leases longer ago than this are not given back: their bucket has filled by itself.
 const KEPT: Duration = Duration::from_secs(60);
 const SHARDS: usize = 16;
@@ -43,7 +42,7 @@ impl Leases {
         let mut shard = shard.lock();
         let Some(lease) = shard.get_mut(&key) else { return Err(0) };
         let age = now.ticks().saturating_sub(lease.since);
-        if age < GOOD_FOR && lease.left >= cost {
+        if age < LEASED_FOR && lease.left >= cost {
             lease.left -= cost;
             return Ok(lease.ahead);
         }
@@ -56,7 +55,7 @@ impl Leases {
         let Some(shard) = self.0.get(key.shard::<SHARDS>()) else { return };
         let mut shard = shard.lock();
         if shard.len() >= MOST {
-            shard.retain(|_, lease| now.ticks().saturating_sub(lease.since) < GOOD_FOR);
+            shard.retain(|_, lease| now.ticks().saturating_sub(lease.since) < LEASED_FOR);
         }
         if shard.len() < MOST {
             // Of two requests that took one, the leases are one, as old as the older.

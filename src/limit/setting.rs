@@ -1,5 +1,10 @@
 //! What a limit does where replicas share it.
 
+use std::time::Duration;
+
+/// How long a lease is good for.
+pub(super) const LEASED_FOR: Duration = Duration::from_secs(1);
+
 /// The behaviour of a limit while the shared store gives no answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OnError {

@@ -6,13 +6,14 @@
 //! that an outage begins with what is used up, not with a fresh allowance.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use redis::Value;
 
 use super::gcra::{Admitted, Arrivals, BucketKey, Exceeded, Limit, MAX_RATES};
 use super::lease::Leases;
 use super::memory::Limits;
-use super::setting::OnError;
+use super::setting::{LEASED_FOR, OnError};
 use crate::base::clock::Now;
 use crate::outbound::redis::{Script, SharedStore};
 
@@ -71,7 +72,7 @@ impl SharedLimits {
             None => (cost, 0),
         };
         match self.ask(limit, key, (cost, most, back), lease.is_some()).await {
-            Some(taken) => self.taken(here, limit, key, cost, &taken, now),
+            Some(taken) => self.taken(here, limit, key, (cost, lease.is_some()), &taken, now),
             None => self.without_store(here, limit, key, now),
         }
     }
@@ -87,7 +88,7 @@ impl SharedLimits {
         here: &Limits,
         limit: &Limit,
         key: BucketKey,
-        cost: u32,
+        (cost, leases): (u32, bool),
         taken: &Taken,
         now: Now,
     ) -> Result<Admitted, Denied> {
@@ -98,7 +99,10 @@ impl SharedLimits {
             }
             return Ok(limit.admitted(&taken.ahead));
         }
-        self.denied.learn(key, &taken.ahead, now);
+        // With leases, the store refuses a lease's life earlier than the limit itself.
+        let earlier = if leases { LEASED_FOR } else { Duration::ZERO };
+        let earlier = u64::try_from(earlier.as_nanos()).unwrap_or(0);
+        self.denied.learn(key, &taken.ahead.map(|ahead| ahead.saturating_add(earlier)), now);
         Err(Denied::Exceeded(limit.exceeded(taken.wait, &taken.ahead)))
     }
 

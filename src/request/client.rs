@@ -82,16 +82,17 @@ impl Client {
         (client, seen.host)
     }
 
-    /// The client of a request that a proxy asks about, as that proxy names it; it has been
-    /// found to be trusted. `proxies` are those behind it.
+    /// The client of a request that a proxy asks about, as that proxy names it: it may ask,
+    /// and passes on what the client says. Its word on who is signed in counts only if it is
+    /// one of the trusted `proxies` itself.
     pub(crate) fn asked_about(
         peer: Option<SocketAddr>,
         headers: &HeaderMap,
         proxies: &Trusted,
     ) -> Self {
         let address = address_of(peer);
-        let mut client =
-            Self { address, scheme: Scheme::Http, hops: Vec::new(), via_trusted: true };
+        let via_trusted = proxies.trusts_peer(address);
+        let mut client = Self { address, scheme: Scheme::Http, hops: Vec::new(), via_trusted };
         let depth = client.walk(forwarded::listed_addresses(headers), proxies);
         let proto = forwarded::listed(headers, depth).proto;
         if proto

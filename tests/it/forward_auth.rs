@@ -274,6 +274,28 @@ fn the_app_gets_no_other_session_than_the_one_that_was_judged() {
 }
 
 #[test]
+fn a_client_cannot_name_its_user_through_a_front_that_passes_its_headers_on() {
+    let text = settings("", RULES);
+    let (before, rest) = text.split_once("kind = \"jwt\"").unwrap();
+    let (_, after) = rest.split_once("[token.portive]").unwrap();
+    let gate = "kind = \"trusted-header\"\nheader = \"X-Gate-User\"\n";
+    let start = |server: &str| {
+        let before = before.replace("[session]", &format!("{server}\n[session]"));
+        let text = format!("{before}{gate}[token.portive]{after}");
+        Setup::towards("").replaced_by(text).start()
+    };
+    for (server, status) in
+        [("trusted_proxies = [\"192.0.2.1\"]", 401), ("trusted_proxies = [\"127.0.0.1\"]", 200)]
+    {
+        let gateway = start(server);
+        for question in questions("GET", "/account") {
+            let answer = gateway.ask_auth(&question.header("X-Gate-User", "admin"));
+            assert_eq!(answer.status, status, "{server} {answer:?}");
+        }
+    }
+}
+
+#[test]
 fn a_preflight_of_a_guarded_page_does_not_pass() {
     let gateway = start();
     for (target, status) in [("/account", 401), ("/", 200)] {

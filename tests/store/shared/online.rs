@@ -1,6 +1,6 @@
 //! `check --online` says what a shared store lacks, and what to write.
 
-use super::replicas::shared;
+use super::replicas::{PATIENT, shared};
 use crate::replicated::cli;
 use crate::servers::{PASSWORD, Server, redis};
 use crate::support::running::file_of;
@@ -34,7 +34,7 @@ fn missing_rights_come_with_the_line_that_gives_them() {
     assert_eq!(cli(server.port, &words).trim(), "OK");
     let (code, output, said) = check(&app, &url);
     assert_eq!((code, output.lines().last()), (0, Some("ok")), "{said}");
-    let gateway = Setup::new(&app).token("limit = \"2/hour\"").with(&shared(&url, "")).start();
+    let gateway = Setup::new(&app).token("limit = \"2/hour\"").with(&shared(&url, PATIENT)).start();
     let statuses: Vec<u16> = (0..3).map(|_| gateway.token("ada").status).collect();
     assert_eq!(statuses, [200, 200, 429], "the line is enough");
     assert_eq!(gateway.metric("portcullis_shared_failures_total "), 0);

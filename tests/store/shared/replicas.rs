@@ -6,6 +6,9 @@ use crate::support::{App, Conn, Gateway, Request, Setup, eventually};
 
 pub(crate) const PATH: &str = "/api/get-auth-token";
 
+/// A busy machine may answer late; where everything has to be counted, it is waited for.
+pub(crate) const PATIENT: &str = "timeout = \"5s\"";
+
 /// The `[shared]` table for a store, with more lines.
 pub(crate) fn shared(url: &str, more: &str) -> String {
     format!("[shared]\nredis = \"{url}\"\n{more}\n")

@@ -233,7 +233,7 @@ fn an_outage_exceeds_a_limit_by_at_most_itself_and_one_per_replica() {
 fn a_bucket_in_redis_is_as_large_as_the_simulation_says() {
     let server = crate::servers::redis("");
     let app = crate::support::App::start();
-    let tables = super::replicas::shared(&server.url("redis"), "");
+    let tables = super::replicas::shared(&server.url("redis"), super::replicas::PATIENT);
     let gateways = super::replicas::replicas(1, &app, "limit = \"30/minute\"", &tables);
     assert_eq!(gateways[0].token("ada").status, 200);
     let keys: Vec<String> =

@@ -14,7 +14,8 @@ use crate::support::running::{Running, file_of};
 use crate::support::{App, Gateway, Setup, cookie_of, eventually, folder, get};
 
 const PATH: &str = "/api/realtime";
-const KEYS: &str = "tokens = true\nkey = \"0123456789-canary-key-abcdefghijklmn\"";
+const KEYS: &str =
+    "tokens = true\ntimeout = \"5s\"\nkey = \"0123456789-canary-key-abcdefghijklmn\"";
 
 /// An issuer that numbers its tokens and takes its time.
 struct Vendor {
@@ -93,8 +94,7 @@ fn sealed(server: &Server) -> Vec<String> {
 #[test]
 fn a_thousand_cold_requests_at_every_replica_cause_one_mint() {
     let (app, server, vendor) = (App::start(), redis(""), Vendor::start());
-    let tables =
-        shared(&server.url("redis"), &format!("{KEYS}\ntimeout = \"1s\"")) + &vendor.table();
+    let tables = shared(&server.url("redis"), KEYS) + &vendor.table();
     let gateways = replicas(8, &app, "", &tables);
     let addresses: Vec<String> = gateways.iter().map(|one| one.address.clone()).collect();
     let request = get(PATH).header("Cookie", &cookie_of("ada"));
@@ -110,7 +110,8 @@ fn a_thousand_cold_requests_at_every_replica_cause_one_mint() {
 fn a_replica_that_dies_while_minting_holds_up_nobody_for_long() {
     let (app, server, vendor) = (App::start(), redis(""), Vendor::start());
     vendor.delay_ms.store(8_000, Ordering::SeqCst);
-    let tables = shared("URL", "tokens = true\nkey = \"env:KEY\"") + &vendor.table();
+    let tables =
+        shared("URL", "tokens = true\ntimeout = \"5s\"\nkey = \"env:KEY\"") + &vendor.table();
     let text = file_of(&Setup::new(&app).token("").with(&tables));
     let text = text.replace("\"URL\"", "\"env:URL\"").replace("\"sk-canary\"", "\"env:SK\"");
     let (url, key) = (server.url("redis"), "0123456789-canary-key-abcdefghijklmn");
@@ -184,7 +185,8 @@ fn a_value_that_was_moved_or_changed_is_not_believed() {
 fn a_new_key_seals_and_the_old_one_still_opens() {
     let (app, server, vendor) = (App::start(), redis(""), Vendor::start());
     let with = |keys: &str| {
-        shared(&server.url("redis"), &format!("tokens = true\nkey = {keys}")) + &vendor.table()
+        shared(&server.url("redis"), &format!("tokens = true\ntimeout = \"5s\"\nkey = {keys}"))
+            + &vendor.table()
     };
     let (old, new) =
         ("\"0123456789-canary-old-abcdefghijklmn\"", "\"0123456789-canary-new-abcdefghijklmn\"");

@@ -1,6 +1,6 @@
 //! Valkey does all that Redis does here.
 
-use super::replicas::{PATH, at_once, count, replicas, shared};
+use super::replicas::{PATH, PATIENT, at_once, count, replicas, shared};
 use crate::app::{setup, sign_in, sign_out, token};
 use crate::servers::valkey;
 use crate::support::{App, eventually, get};
@@ -15,8 +15,12 @@ fn valkey_keeps_sessions_limits_and_revocations() {
     sign_out(&server, ID);
     assert_eq!(token(&sessions, ID).status, 401);
 
-    let gateways =
-        replicas(3, &app, "limit = [\"20/hour\", \"100/day\"]", &shared(&server.url("redis"), ""));
+    let gateways = replicas(
+        3,
+        &app,
+        "limit = [\"20/hour\", \"100/day\"]",
+        &shared(&server.url("redis"), PATIENT),
+    );
     let addresses: Vec<String> = gateways.iter().map(|one| one.address.clone()).collect();
     let statuses = at_once(&addresses, &get(PATH).user("bob"), 5, 10);
     assert_eq!((count(&statuses, 200), count(&statuses, 429)), (20, 130));
