@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
 use tokio::time::Instant;
 
 use super::app_wait::AppWait;
+use super::html::draw_nonce;
 use super::incoming::Incoming;
 use super::open_stream::OpenStream;
 use super::pace::{Pace, TooSlow};
 use super::who::Who;
 use crate::mint::Token;
 use crate::observe::{Event, UpstreamEvent};
-use crate::policy::{HeaderTemplate, RouteSet};
+use crate::policy::{HeaderTemplate, HtmlPlaceholder, Intent, RouteSet};
+use crate::request::headers;
 use crate::request::html_placeholder::Replacer;
 use crate::request::min_rate::MinRate;
 use crate::session::Identity;
@@ -33,6 +35,8 @@ pub(super) struct Forwarding {
     upload: (Pace, Option<Instant>),
     /// Tokens for the route's headers and the page's placeholders, by name.
     pub(super) page_tokens: Vec<(String, Arc<Token>)>,
+    /// Stands for `{nonce}` in the texts of its page; empty where none has it.
+    pub(super) nonce: String,
     /// The page being answered, if its placeholders are replaced.
     pub(super) page: Option<Box<Replacer>>,
     /// Set for a tunnel or an answer that stays open.
@@ -41,7 +45,9 @@ pub(super) struct Forwarding {
 
 impl Forwarding {
     pub(super) fn new(routes: RouteSet) -> Self {
+        let draws = routes.placeholders().any(HtmlPlaceholder::has_nonce);
         Self {
+            nonce: if draws { draw_nonce() } else { String::new() },
             routes,
             upstream: None,
             place: None,
@@ -58,6 +64,16 @@ impl Forwarding {
     /// Whether the session behind an open stream is over.
     pub(super) fn is_over(&self) -> bool {
         self.open_stream.as_ref().is_some_and(OpenStream::is_over)
+    }
+
+    /// Leaves of a preflight what needs no session and carries none.
+    pub(super) fn strip_preflight(&self, headers: &mut HeaderMap) {
+        if self.routes.intent == Intent::Preflight {
+            headers::remove_credentials(headers);
+            if self.routes.hides_body() {
+                headers::keep_what_a_preflight_says(headers);
+            }
+        }
     }
 
     /// Leaves the head of an answer alone that only its head may be seen of.

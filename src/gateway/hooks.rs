@@ -24,13 +24,13 @@ use super::handle::{self, emit_late_body};
 use super::html::Page;
 use super::incoming::MALFORMED_BODY;
 use super::open_stream;
+use super::pace;
 use super::peer;
 use super::purpose::{Asks, Purpose, is_conversation};
 use super::reply;
 use super::request::Handled;
 use super::transport_errors::{hung_up, refusal_for};
 use crate::observe::Outcome;
-use crate::policy::Intent;
 use crate::request::headers::{self, Passed};
 use crate::request::refusal::Refusal;
 use crate::request::trace::X_REQUEST_ID;
@@ -73,8 +73,7 @@ impl ProxyHttp for Gateway {
         let body_timeout = ctx.incoming.policy.limits.body_timeout;
         session.set_write_timeout(Some(body_timeout));
         session.set_read_timeout(Some(body_timeout));
-        // Otherwise bytes that a client sends too early count as an error of the current
-        // request.
+        // Otherwise a client's early bytes count as an error of the current request.
         let pipelines = ctx.incoming.purpose == Purpose::Request;
         session.as_downstream_mut().set_pipelining_enabled(pipelines);
         Ok(())
@@ -150,13 +149,7 @@ impl ProxyHttp for Gateway {
         let mut parts = forward::take_parts(request);
         let headers = &mut parts.headers;
         who.pass_session(headers);
-        if forwarding.routes.intent == Intent::Preflight {
-            headers.remove(header::AUTHORIZATION);
-            headers.remove(header::COOKIE);
-            if forwarding.routes.hides_body() {
-                headers::keep_what_a_preflight_says(headers);
-            }
-        }
+        forwarding.strip_preflight(headers);
         let upstream = forwarding.upstream.as_ref();
         let passed = upstream.map_or(&[][..], |upstream| &upstream.pass_headers);
         let passed = Passed { named: passed, verified: who.kept_headers() };
@@ -223,8 +216,7 @@ impl ProxyHttp for Gateway {
         app_answer::keep_for_the_client(response)?;
         let switches = response.status == StatusCode::SWITCHING_PROTOCOLS;
         if switches && incoming.purpose != Purpose::Upgrade {
-            // The framework would pass it on, and what either side sends next would
-            // belong to no request.
+            // Passed on, what either side sends next would belong to no request.
             return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
         }
         if response.status.is_informational() && !switches {
@@ -269,12 +261,13 @@ impl ProxyHttp for Gateway {
 
     fn response_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
         ctx: &mut Box<Ctx>,
     ) -> Result<Option<Duration>> {
         if let Some(forwarding) = &mut ctx.forwarding {
+            pace::give_time(session, body.as_ref(), &ctx.incoming.policy.limits);
             open_stream::check(forwarding.open_stream.as_ref())?;
             let (purpose, status) = (ctx.incoming.purpose, ctx.record.status);
             forwarding.wait.goes_on(purpose, status, end_of_stream);

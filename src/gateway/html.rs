@@ -7,6 +7,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Result;
 
 use super::forwarding::Forwarding;
+use crate::base::text::hex;
 use crate::policy::HtmlPlaceholder;
 use crate::request::html_placeholder::{Replacer, is_safe_in_a_page};
 
@@ -20,6 +21,10 @@ const NOT_FOR_PAGES: [HeaderName; 6] = [
     header::IF_UNMODIFIED_SINCE,
     header::RANGE,
 ];
+
+/// Tells the app what stands for `{nonce}` in the texts of its page. No client's header of
+/// this name passes.
+const NONCE: HeaderName = HeaderName::from_static("x-portcullis-nonce");
 
 /// Headers that are no longer true of a changed page.
 const OF_THE_WHOLE_PAGE: [HeaderName; 14] = [
@@ -48,6 +53,15 @@ pub(super) enum Page {
     Unchanged,
 }
 
+/// What nobody who wrote something into a page earlier can know.
+pub(super) fn draw_nonce() -> String {
+    let mut bytes = [0; 16];
+    match aws_lc_rs::rand::fill(&mut bytes) {
+        Ok(()) => hex(&bytes),
+        Err(_) => String::new(),
+    }
+}
+
 impl Forwarding {
     /// Asks for a whole, uncompressed page.
     pub(super) fn ask_for_page(&self, method: &Method, headers: &mut HeaderMap) {
@@ -59,6 +73,12 @@ impl Forwarding {
             headers.remove(name);
         }
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Ok(mut nonce) = HeaderValue::from_str(&self.nonce)
+            && !self.nonce.is_empty()
+        {
+            nonce.set_sensitive(true);
+            headers.insert(NONCE, nonce);
+        }
     }
 
     /// For a page with placeholders: makes the headers true of the page as it will be
@@ -104,7 +124,10 @@ impl Forwarding {
             tracing::warn!(token = name, "the token cannot stand in a page; it is left out");
             Bytes::new()
         };
-        let pairs = self.routes.placeholders().map(|one| (one.text.as_str(), value(one)));
+        // Without a nonce a text that wants one would be the same for everybody.
+        let is_known = |one: &&HtmlPlaceholder| !one.has_nonce() || !self.nonce.is_empty();
+        let placeholders = self.routes.placeholders().filter(is_known);
+        let pairs = placeholders.map(|one| (one.text_for(&self.nonce), value(one)));
         Replacer::new(pairs)
     }
 

@@ -5,7 +5,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use pingora::prelude::Session;
+
+use super::purpose::is_conversation;
 use crate::request::min_rate::MinRate;
+use crate::request::view::Limits;
 
 /// Bytes moved since the last look, and the time that took.
 #[derive(Debug, Default)]
@@ -17,6 +22,24 @@ pub(crate) struct Pace {
 /// Less has moved than must.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooSlow;
+
+/// Gives an HTTP/2 client the time for this piece that the least rate allows, and not more
+/// than for any piece. (Over HTTP/1.1 the socket knows how long it waits.)
+pub(super) fn give_time(session: &mut Session, piece: Option<&Bytes>, limits: &Limits) {
+    if let (Some(piece), Some(least)) = (piece, limits.min_body_rate)
+        && session.is_http2()
+        && !is_conversation(session.req_header())
+    {
+        session.set_write_timeout(Some(time_for(piece.len(), least).min(limits.body_timeout)));
+    }
+}
+
+/// A whole window, or longer where the rate needs it.
+fn time_for(octets: usize, least: MinRate) -> Duration {
+    let windows = octets as f64 / least.octets.max(1) as f64;
+    let needed = least.window.as_secs_f64() * windows;
+    Duration::try_from_secs_f64(needed).unwrap_or(Duration::MAX).max(least.window)
+}
 
 impl Pace {
     /// Octets have moved, after a wait. Looked at once per window.
@@ -63,6 +86,15 @@ mod tests {
         assert_eq!(pace.moved(100 << 20, seconds(1), LEAST), Ok(()));
         let drips = (0..20).map(|_| pace.moved(1, seconds(10), LEAST));
         assert_eq!(drips.filter(Result::is_err).count(), 5, "each window but the first one");
+    }
+
+    #[test]
+    fn a_piece_may_take_a_window_or_as_long_as_the_rate_needs() {
+        assert_eq!(time_for(0, LEAST), seconds(30));
+        assert_eq!(time_for(30 * 1024, LEAST), seconds(30));
+        assert_eq!(time_for(60 * 1024, LEAST), seconds(60));
+        let fast = MinRate { octets: 1, window: Duration::MAX };
+        assert!(time_for(1, fast) > seconds(60));
     }
 
     #[test]

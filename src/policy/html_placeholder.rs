@@ -1,5 +1,6 @@
 //! `placeholders` of a route: texts in its pages that become tokens.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::header::endpoint_only;
@@ -8,10 +9,29 @@ use crate::document::template_syntax::{Piece, pieces};
 use crate::document::{At, FromNode as _};
 use crate::request::html_placeholder::is_placeholder;
 
+/// Stands in a text for what the gateway draws for each request and tells the app alone.
+const NONCE: &str = "{nonce}";
+
 /// A text in a page, and the token that replaces it.
 pub(crate) struct HtmlPlaceholder {
     pub text: String,
     pub token: Arc<TokenRoute>,
+}
+
+impl HtmlPlaceholder {
+    /// Whether the text is another for each request.
+    pub(crate) fn has_nonce(&self) -> bool {
+        self.text.contains(NONCE)
+    }
+
+    /// The text in the page of one request.
+    pub(crate) fn text_for(&self, nonce: &str) -> Cow<'_, str> {
+        if self.has_nonce() {
+            Cow::Owned(self.text.replace(NONCE, nonce))
+        } else {
+            Cow::Borrowed(&self.text)
+        }
+    }
 }
 
 /// Reads the table, noting what is wrong in it.

@@ -175,8 +175,9 @@ impl FromNode for MethodName {
     fn read(at: &At<'_>) -> Option<Self> {
         const EXPECTED: &str = r#"a method such as "GET""#;
         let text = at.text(EXPECTED)?;
-        let is_upper = !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase());
-        let method = Method::from_bytes(text.as_bytes()).ok().filter(|_| is_upper);
+        let is_upper = text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+        let is_name = is_upper && text.starts_with(|c: char| c.is_ascii_uppercase());
+        let method = Method::from_bytes(text.as_bytes()).ok().filter(|_| is_name);
         if method.is_none() {
             at.wrong(EXPECTED);
         }

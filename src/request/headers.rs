@@ -172,6 +172,12 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
+/// Removes what a request to the app is authorised by.
+pub(crate) fn remove_credentials(headers: &mut HeaderMap) {
+    headers.remove(header::AUTHORIZATION);
+    headers.remove(header::COOKIE);
+}
+
 /// Leaves the headers that a browser sends with a preflight, which holds no credential of
 /// any kind (Fetch standard, "CORS-preflight fetch"): an app may take any other header for
 /// one.

@@ -39,9 +39,9 @@ pub(crate) struct Replacer {
 
 impl Replacer {
     /// No text may be a part of another one.
-    pub(crate) fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, Bytes)>) -> Self {
-        let pair = |(text, value): (&str, Bytes)| Pair {
-            finder: memmem::Finder::new(text).into_owned(),
+    pub(crate) fn new<T: AsRef<str>>(pairs: impl IntoIterator<Item = (T, Bytes)>) -> Self {
+        let pair = |(text, value): (T, Bytes)| Pair {
+            finder: memmem::Finder::new(text.as_ref()).into_owned(),
             value,
         };
         Self { pairs: pairs.into_iter().map(pair).collect(), held: Bytes::new() }

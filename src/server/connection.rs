@@ -18,6 +18,7 @@ use pingora::server::ShutdownWatch;
 use super::handshake;
 use super::io::http1::Http1Io;
 use super::io::http2::{Http2Io, PREFACE};
+use super::keep_alive;
 use super::redirect::Redirect;
 use crate::config::Server;
 use crate::edge::{AddressPermit, ConnectionPermit, Edge};
@@ -122,7 +123,10 @@ impl LimitedApp {
             }
             ListenerKind::Redirect(app) => {
                 let connection = Connection::new(self.header_timeout, self.header_timeout);
-                return self.serve(app, stream, connection, shutdown).await;
+                let io = Http1Io::new(stream, connection.clone(), &self.state);
+                let served = app.process_new(Box::new(io), shutdown);
+                self.serve(connection, served).await;
+                return None;
             }
             ListenerKind::Tls(proxies) => {
                 if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
@@ -136,23 +140,16 @@ impl LimitedApp {
                 proxies
             }
         };
-        self.serve(&proxies.http1, stream, connection, shutdown).await
+        let io = Http1Io::new(stream, connection.clone(), &self.state);
+        let served = keep_alive::serve(&proxies.http1, Box::new(io), shutdown);
+        self.serve(connection, served).await;
+        None
     }
 
     /// HTTP/1.1, as long as heads come in time and requests without long pauses.
-    async fn serve<A: ServerApp>(
-        &self,
-        app: &Arc<A>,
-        stream: Stream,
-        connection: Connection,
-        shutdown: &ShutdownWatch,
-    ) -> Option<Stream> {
-        let io = Http1Io::new(stream, connection.clone(), &self.state);
-        let served = connection.serve(app.process_new(Box::new(io), shutdown));
-        match served.await {
-            Ok(kept) => kept,
-            Err(Passed::Idle) => None,
-            Err(Passed::Head) => self.in_time(None),
+    async fn serve<T>(&self, connection: Connection, serving: impl Future<Output = T>) {
+        if let Err(Passed::Head) = connection.serve(serving).await {
+            self.in_time(None::<()>);
         }
     }
 
@@ -210,8 +207,8 @@ impl ServerApp for LimitedApp {
     }
 
     /// Nobody is accepted any more. Clients that keep a connection learn with their
-    /// next answer that it is the last one; whoever still has none when the time
-    /// is over is cut off, possibly while it sends a request.
+    /// next answer that it is the last one; whoever still sends a head when the time is
+    /// over is cut off. Idle connections last until the process ends.
     async fn cleanup(&self) {
         const STEP: Duration = Duration::from_millis(20);
         let mut waited = Duration::ZERO;

@@ -11,6 +11,7 @@ mod handover;
 mod handshake;
 mod inheritance;
 mod io;
+mod keep_alive;
 mod listen;
 mod listeners;
 mod plain_app;

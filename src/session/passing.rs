@@ -5,7 +5,8 @@
 //! source's cookies only those go on that its verdict rests on, and none at all if
 //! that session is over. Anything some parser could take for one of them (another
 //! letter case, an escaped name, a second cookie of the same name, a chunk without
-//! a beginning) is not told apart from it. Other cookies stay as they came.
+//! a beginning) is not told apart from it. Of a session that is over, the cookies with
+//! which the app would sign its user in anew are kept back too. Others stay as they came.
 
 use std::collections::{HashMap, HashSet};
 
@@ -99,6 +100,7 @@ fn select(header: &[u8], sources: &mut dyn Iterator<Item = (&SessionReader, bool
             let said = match (picked.contains(&index), is_over) {
                 (true, false) => Claim::Kept,
                 (true, true) => Claim::Over,
+                (false, true) if spelled.iter().any(|name| source.remembers(name)) => Claim::Over,
                 (false, _) if !spelled.iter().any(|name| source.resembles(name)) => Claim::None,
                 (false, true) => Claim::Over,
                 (false, false) => Claim::Stray,

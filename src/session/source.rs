@@ -12,6 +12,7 @@ use super::header::HeaderPlace;
 use super::identity::{Identity, OpenedSession};
 use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
+use super::remember::RememberCookies;
 use super::required_claims::Claims;
 use super::settings::Settings;
 use super::source_user::{no_user, read_user_id, read_user_prefix};
@@ -28,9 +29,6 @@ const MAX_STORED: usize = 1024 * 1024;
 /// Seconds by which the app's clock may be ahead.
 const CLOCKS_DISAGREE: u64 = 5;
 
-/// Most ends in one session: of its token, header and cache, and the settings' own.
-const MAX_ENDS: usize = 6;
-
 /// Room for the session cookies of most apps.
 const USUAL_COOKIES: usize = 1024;
 
@@ -43,6 +41,7 @@ pub struct SessionReader {
     /// Stands before every user id, so that equal ids of several sources differ.
     user_prefix: String,
     require: Claims,
+    remember: RememberCookies,
     ends: Option<Box<Ends>>,
     secrets: Vec<Secret>,
     fingerprint: Digest,
@@ -66,11 +65,21 @@ impl SessionReader {
         let user_id = read_user_id(&mut settings, compiled.as_ref());
         let user_prefix = read_user_prefix(&mut settings);
         let require = settings.get("require").unwrap_or_default();
+        let remember = RememberCookies::read(&mut settings, kind.name);
         let ends = Ends::from_settings(&mut settings);
         let (compiled, user_id) = (compiled?, user_id?);
         let (fingerprint, secrets) = settings.finish();
-        let mut first =
-            Self { kind, compiled, user_id, user_prefix, require, ends, secrets, fingerprint };
+        let mut first = Self {
+            kind,
+            compiled,
+            user_id,
+            user_prefix,
+            require,
+            remember,
+            ends,
+            secrets,
+            fingerprint,
+        };
         let second = first.compiled.second.take();
         let second = second.map(|compiled| Self { compiled: *compiled, ..first.clone() });
         Some([Some(first), second].into_iter().flatten().collect())
@@ -142,19 +151,6 @@ impl SessionReader {
         };
         let opened = self.compiled.verifier.answered(question, answer, now)?;
         self.known(opened.ending(ends), now)
-    }
-
-    /// The user the cookies named just before their session `ended`.
-    pub fn check_before(&self, cookies: Cookies<'_>, mut ended: u64) -> Option<Identity> {
-        // Several parts of a session may end, each at its own time.
-        for _ in 0..MAX_ENDS {
-            match self.look(cookies, ended.checked_sub(1)?) {
-                Ok(Check::Known(identity)) => return Some(identity),
-                Ok(Check::Ask(_)) => return None,
-                Err(rejected) => ended = rejected.ended.filter(|&earlier| earlier < ended)?,
-            }
-        }
-        None
     }
 
     /// Whether the session is plainly of a sign-in later than `since`, whose own
@@ -277,6 +273,12 @@ impl SessionReader {
     /// Whether a parser could take a name, folded, for that of one of its cookies.
     pub(super) fn resembles(&self, folded: &[u8]) -> bool {
         self.compiled.jar.resembles(folded)
+    }
+
+    /// Whether a parser could take a folded name for that of a cookie with which the app
+    /// signs the user in anew.
+    pub(super) fn remembers(&self, folded: &[u8]) -> bool {
+        self.remember.include(folded)
     }
 
     /// As `resembles`, of a name that every parser reads as it stands.

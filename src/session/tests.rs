@@ -8,6 +8,7 @@ mod source;
 #[path = "../../tests/fixtures/sessions/vectors.rs"]
 #[expect(dead_code, reason = "shared with other tests, which use all of it")]
 pub(super) mod vectors;
+mod wrong;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value as Json;

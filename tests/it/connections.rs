@@ -208,6 +208,16 @@ fn a_frame_that_makes_no_sense_ends_the_connection() {
 }
 
 #[test]
+fn a_connection_may_pause_for_the_whole_idle_time() {
+    let app = App::start();
+    let gateway = Setup::new(&app).server("idle_timeout = \"1900ms\"").start();
+    let mut conn = gateway.connect();
+    assert_eq!(conn.ask(&get("/x")).status, 200);
+    std::thread::sleep(Duration::from_millis(1300));
+    assert_eq!(conn.ask(&get("/x")).status, 200, "one second is not all of it");
+}
+
+#[test]
 fn a_second_head_has_its_own_time_however_long_a_connection_may_be_idle() {
     let app = App::start();
     let gateway =

@@ -109,12 +109,27 @@ fn a_flood_of_made_up_ids_leaves_signed_in_users_their_answers() {
         while check.asked.load(Ordering::SeqCst) < 40 {
             std::thread::sleep(Duration::from_millis(5));
         }
-        for _ in 0..5 {
-            let began = Instant::now();
-            assert_eq!(token(&gateway, "valid-ada", "192.0.2.1"), 200);
-            assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-        }
+        let asked_before = check.asked.load(Ordering::SeqCst);
+        let began = Instant::now();
+        let mut took: Vec<Duration> = (0..20)
+            .map(|_| {
+                let began = Instant::now();
+                assert_eq!(token(&gateway, "valid-ada", "192.0.2.1"), 200);
+                began.elapsed()
+            })
+            .collect();
+        let rate = (check.asked.load(Ordering::SeqCst) - asked_before) as f64
+            / began.elapsed().as_secs_f64();
         stop.store(true, Ordering::SeqCst);
+        took.sort();
+        let (median, worst) = (took[took.len() / 2], took[took.len() - 1]);
+        println!(
+            "300 connections with made-up ids: a signed-in user's answer takes {median:?} \
+             (worst of 20: {worst:?}), the check is asked {rate:.0} times a second"
+        );
+        // Three hundred before her would be three seconds. The places for unknown ids are
+        // 32, so what may stand before her question takes a third of one.
+        assert!(median < Duration::from_secs(1) && worst < Duration::from_secs(2), "{took:?}");
     });
     assert!(gateway.metric("portcullis_session_questions_held_back_total") > 0);
 }

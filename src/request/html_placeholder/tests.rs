@@ -96,3 +96,14 @@ fn what_is_put_in_ends_no_text_attribute_or_string() {
         assert!(!is_placeholder(text), "{text}");
     }
 }
+
+#[test]
+fn what_could_end_a_text_an_attribute_or_a_script_is_not_safe_in_a_page() {
+    for safe in ["", "eyJhbGciOi.eyJ-_~.c2ln+/==", "room:key:1"] {
+        assert!(is_safe_in_a_page(safe.as_bytes()), "{safe}");
+    }
+    for unsafe_one in ["a\"b", "a'b", "a<b", "a>b", "a&b", "a`b", "a b", "a\nb", "a\\b", "a\u{e9}"]
+    {
+        assert!(!is_safe_in_a_page(unsafe_one.as_bytes()), "{unsafe_one}");
+    }
+}

@@ -1,5 +1,5 @@
-//! The socket below an HTTP/2 connection: looks ahead for the preface, and at the
-//! frames that go out, which leave together.
+//! The socket below an HTTP/2 connection: looks ahead for the preface, at trailers that
+//! come in, and at the frames that go out, which leave together.
 //!
 //! The framework waits for the preface as long as it takes, and keeps to itself
 //! why it ends a connection. The reason is in the GOAWAY frame it sends, so
@@ -12,11 +12,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{GetProxyDigest, Peek, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use super::passthrough::pass_on;
+use super::trailers::{Goes, Trailers};
 use super::write_buffer::WriteBuffer;
 use crate::observe::{ConnectionEvent, Event};
 use crate::state::State;
@@ -24,11 +26,20 @@ use crate::state::State;
 /// How every connection begins (RFC 9113 section 3.4).
 pub(in crate::server) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// A request that is no valid HTTP/2, which is a stream error (RFC 9113 section 8.1.1).
+const MALFORMED: &str = "malformed";
+
+/// A head that the library answers itself, with 431 and nothing else.
+const TOO_LARGE: &str = "too_large";
+
 /// A connection that speaks HTTP/2.
 pub(in crate::server) struct Http2Io {
     io: Stream,
     /// Read before anybody asked for it, in reverse order.
     ahead: Vec<u8>,
+    trailers: Trailers,
+    /// Frames that were held back and found no room.
+    unread: Bytes,
     /// The frames that were written.
     written: Frames,
     gathered: WriteBuffer,
@@ -38,8 +49,15 @@ pub(in crate::server) struct Http2Io {
 impl Http2Io {
     pub(in crate::server) fn new(io: Stream, state: &Arc<State>) -> Self {
         let gathered = WriteBuffer::new(state.policy().limits.body_timeout);
-        let (ahead, written) = (Vec::new(), Frames::default());
-        Self { io, ahead, written, gathered, state: state.clone() }
+        Self {
+            io,
+            ahead: Vec::new(),
+            trailers: Trailers::default(),
+            unread: Bytes::new(),
+            written: Frames::default(),
+            gathered,
+            state: state.clone(),
+        }
     }
 
     /// Whether the preface comes; `None` if nothing decides it within `limit`.
@@ -52,6 +70,28 @@ impl Http2Io {
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let sent = ready!(self.gathered.poll_send(&mut self.io, context));
         Poll::Ready(sent.inspect_err(|error| self.note_error(error)))
+    }
+
+    /// Reads what the framework may see of the frames.
+    fn poll_frames(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.unread.is_empty() {
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
+            match self.trailers.received(buffer.filled().get(before..).unwrap_or_default()) {
+                Goes::AsItCame => return Poll::Ready(Ok(())),
+                Goes::Instead(frames) => {
+                    buffer.set_filled(before);
+                    self.unread = frames.into();
+                }
+            }
+        }
+        let length = self.unread.len().min(buffer.remaining());
+        buffer.put_slice(&self.unread.split_to(length));
+        Poll::Ready(Ok(()))
     }
 
     fn note_error(&self, error: &io::Error) {
@@ -67,6 +107,10 @@ impl Http2Io {
 }
 
 fn refused(state: &State, reason: &'static str) {
+    if reason == MALFORMED || reason == TOO_LARGE {
+        // No hook is called for most of them, so the access log knows nothing of it.
+        tracing::info!(reason, "HTTP/2 request refused");
+    }
     state.telemetry.emit(Event::Connection(ConnectionEvent::Http2Refused { reason }));
 }
 
@@ -100,7 +144,7 @@ impl AsyncRead for Http2Io {
             }
         }
         if self.ahead.is_empty() {
-            return Pin::new(&mut self.io).poll_read(context, buffer);
+            return self.poll_frames(context, buffer);
         }
         while buffer.remaining() > 0
             && let Some(byte) = self.ahead.pop()
@@ -174,6 +218,10 @@ struct Frames {
 
 impl Frames {
     const HEAD: usize = 9;
+    const HEADERS: u8 = 1;
+    const END_STREAM: u8 = 1;
+    /// `:status: 431`, the number in Huffman's code (RFC 7541 section 6.2.1).
+    const STATUS_431: [u8; 5] = [0x48, 0x83, 0x69, 0x90, 0xff];
     const RESET: u8 = 3;
     const GO_AWAY: u8 = 7;
 
@@ -203,11 +251,25 @@ impl Frames {
     /// How many octets are to be looked at, as far as is known.
     fn wanted(&self) -> usize {
         let code = match self.head.get(3) {
+            Some(_) if self.is_of_one_field() => Self::STATUS_431.len(),
             Some(&Self::RESET) => 4,
             Some(&Self::GO_AWAY) => 8,
             _ => 0,
         };
         Self::HEAD + if self.head.len() >= Self::HEAD { code } else { 0 }
+    }
+
+    /// Whether this may be the library's own answer, all of which is a status that the
+    /// connection has not had yet.
+    fn is_of_one_field(&self) -> bool {
+        let [.., length, Self::HEADERS, flags, _, _, _, _] =
+            self.head.get(..Self::HEAD).unwrap_or_default()
+        else {
+            return false;
+        };
+        flags & Self::END_STREAM != 0
+            && usize::from(*length) == Self::STATUS_431.len()
+            && self.length() == Self::STATUS_431.len()
     }
 
     fn length(&self) -> usize {
@@ -216,10 +278,15 @@ impl Frames {
     }
 
     fn reason(&self) -> Option<&'static str> {
+        const PROTOCOL_ERROR: u32 = 1;
         const REFUSED_STREAM: u32 = 7;
         const ENHANCE_YOUR_CALM: u32 = 11;
+        if self.is_of_one_field() {
+            return self.head.ends_with(&Self::STATUS_431).then_some(TOO_LARGE);
+        }
         let (_, code) = self.head.split_last_chunk::<4>()?;
         match (*self.head.get(3)?, u32::from_be_bytes(*code)) {
+            (Self::RESET, PROTOCOL_ERROR) => Some(MALFORMED),
             (Self::RESET, REFUSED_STREAM) => Some("too_many_streams"),
             (Self::GO_AWAY, ENHANCE_YOUR_CALM) => Some("flood"),
             (Self::GO_AWAY, code) if code != 0 => Some("protocol_error"),
@@ -242,13 +309,22 @@ mod tests {
         let cancel = [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 8];
         let calm = [0, 0, 10, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 11, b'x', b'y'];
         let fine = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
-        let all: Vec<u8> = [&settings[..], &data, &reset, &cancel, &calm, &fine].concat();
+        let malformed = [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 1];
+        let refused = [0, 0, 5, 1, 5, 0, 0, 0, 1, 0x48, 0x83, 0x69, 0x90, 0xff];
+        let other = [0, 0, 5, 1, 5, 0, 0, 0, 1, 0x48, 0x83, 0x69, 0x90, 0xfe];
+        let all: Vec<u8> =
+            [&settings[..], &data, &reset, &cancel, &malformed, &refused, &other, &calm, &fine]
+                .concat();
         for size in 1..all.len() {
             let (mut frames, reasons) = (Frames::default(), RefCell::new(Vec::new()));
             for part in all.chunks(size) {
                 frames.look_at(part, |reason| reasons.borrow_mut().push(reason));
             }
-            assert_eq!(reasons.into_inner(), ["too_many_streams", "flood"], "parts of {size}");
+            assert_eq!(
+                reasons.into_inner(),
+                ["too_many_streams", "malformed", "too_large", "flood"],
+                "parts of {size}"
+            );
         }
     }
 }

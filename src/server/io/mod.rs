@@ -5,4 +5,5 @@ pub(super) mod http1;
 pub(super) mod http2;
 pub(super) mod passthrough;
 pub(super) mod socket;
+mod trailers;
 pub(super) mod write_buffer;

@@ -65,7 +65,6 @@ pub(super) const KIND: SessionKind = SessionKind {
 
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let carried = Carrier::from_settings(settings);
-    let (carrier, places) = carried?;
     let purpose = TokenPurpose::beside(settings.table().peek("require").as_ref());
     let expected = Expected {
         issuer: settings.get::<OneOrMany<String>>("issuer").map(|list| list.0),
@@ -80,6 +79,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let types = settings.get("types").unwrap_or_default();
     let (keys, algorithms) = key_settings::any(settings)?;
     let shared = keys.clone();
+    let (carrier, places) = carried?;
     let verifier = Jwt { carrier, purpose, keys, algorithms, types, expected, expiry };
     let compiled = Compiled::in_places(places, verifier);
     Some(compiled.with_user_id("/sub").with_keys(Some(shared)))

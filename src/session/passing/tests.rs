@@ -123,3 +123,26 @@ fn what_is_told_at_a_glance_is_what_a_closer_look_says() {
     let chunks = format!("{token}.1=b; a=1; {token}.0=a; {token}.2=c");
     assert!(is_plain(chunks.as_bytes(), &policy.sources[0]));
 }
+
+#[test]
+fn what_signs_the_user_of_an_ended_session_in_anew_is_kept_back_with_it() {
+    let rails = "kind = \"rails\"\ncookie = \"_shop\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n\
+                 user_id = \"/user_id\"";
+    let flask = "kind = \"flask\"\nsecret = \"flask-secret-for-a-test\"";
+    let plug = "kind = \"plug\"\ncookie = \"_shop_key\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n\
+                signing_salt = \"salt\"\nuser_id = \"/id\"";
+    let own = format!("{NEXT_AUTH}\nremember_cookies = [\"keep\", \"stay_*\"]");
+    let none = format!("{flask}\nremember_cookies = []");
+    for (session, cookies, left) in [
+        (LARAVEL, "remember_web_59ba36addc2b2f94=1; a=b; Remember_Admin_1=2", "a=b"),
+        (rails, "remember_user_token=1; remember_token=2; remembered=3", "remembered=3"),
+        (flask, "a=b; remember_token=1|2", "a=b"),
+        (plug, "_shop_web_user_remember_me=x; _shop_remember=y", "_shop_remember=y"),
+        (own.as_str(), "keep=1; stay_signed=2; keeper=3", "keeper=3"),
+        (none.as_str(), "remember_token=1", "remember_token=1"),
+        (NEXT_AUTH, "remember_token=1", "remember_token=1"),
+    ] {
+        assert_eq!(left_of_revoked(session, cookies), left, "{session}");
+        assert_eq!(self::left(session, cookies), cookies, "only where a session is over");
+    }
+}

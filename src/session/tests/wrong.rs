@@ -1,0 +1,269 @@
+//! What `portcullis session` says about cookies that are refused: the right next step, in
+//! nearly all of sixty and more situations.
+
+use serde_json::json;
+
+use super::*;
+use vectors::{answer, compile, cookie_header, vectors};
+
+/// Rows that may name another next step than the right one.
+const MAY_MISS: usize = 5;
+
+/// A situation, what is said, and what must be in it.
+struct Row {
+    situation: String,
+    said: String,
+    next_step: &'static str,
+}
+
+/// All that is said about the first refusal of these cookies.
+fn said(config: &Json, store: &Json, header: &[u8], now: u64) -> String {
+    let source = match compile(config) {
+        Ok(source) => source,
+        Err(problems) => return format!("{problems:?}"),
+    };
+    let cookies = Cookies::new(header);
+    let mut check = source.look(cookies, now);
+    for _ in 0..3 {
+        check = match check {
+            Ok(Check::Ask(question)) => {
+                source.answered(&question, answer(store, &question.query), now)
+            }
+            other => other,
+        };
+    }
+    match check {
+        Ok(Check::Known(identity)) => format!("accepted: {}", identity.user_id()),
+        Ok(Check::Ask(_)) => "asks without end".to_owned(),
+        Err(rejected) => {
+            let hints = source.hints(cookies, &rejected).join("; ");
+            format!("{}: {}; {hints}", rejected.reason.as_str(), rejected.detail)
+        }
+    }
+}
+
+fn vector(id: &str) -> Json {
+    let kind = id.split('/').next().unwrap();
+    let found = vectors(kind).into_iter().find(|vector| vector["id"] == id);
+    found.unwrap_or_else(|| panic!("no vector {id}"))
+}
+
+/// The vector with other settings; `null` takes one away.
+fn changed(id: &str, changes: &Json) -> String {
+    let vector = vector(id);
+    let mut config = vector["config"].clone();
+    merge(&mut config, changes);
+    said(&config, &vector["store"], &cookie_header(&vector), vector["now"].as_u64().unwrap())
+}
+
+fn merge(config: &mut Json, changes: &Json) {
+    for (key, value) in changes.as_object().unwrap() {
+        match (config.get_mut(key), value) {
+            (_, Json::Null) => drop(config.as_object_mut().unwrap().remove(key)),
+            (Some(inner), Json::Object(_)) if inner.is_object() => merge(inner, value),
+            _ => config[key] = value.clone(),
+        }
+    }
+}
+
+/// The vector's cookie, where another kind is set.
+fn mistaken(id: &str, config: &Json) -> String {
+    let vector = vector(id);
+    let header = cookie_header(&vector);
+    let name = String::from_utf8(header.clone()).unwrap();
+    let own = vector["config"]["cookie"].as_str().map(str::to_owned);
+    let own = own.unwrap_or_else(|| name.split('=').next().unwrap().to_owned());
+    let mut config = config.clone();
+    config["cookie"] = own.into();
+    said(&config, &Json::Null, &header, vector["now"].as_u64().unwrap())
+}
+
+fn report(id: &str) -> String {
+    let cases: Vec<Json> =
+        serde_json::from_str(include_str!("../../../tests/fixtures/reports/sessions.json"))
+            .unwrap();
+    let case = cases.iter().find(|case| case["id"] == id).unwrap();
+    let header = case["cookie"].as_str().unwrap().as_bytes();
+    said(&case["session"], &case["store"], header, case["now"].as_u64().unwrap())
+}
+
+fn wrong_secrets() -> Vec<Row> {
+    let key = "the one the app uses";
+    let secret = "not-the-secret-of-the-app-0123456789abcdef";
+    let row = |id: &'static str, changes: &Json| Row {
+        situation: format!("wrong secret: {id}"),
+        said: changed(id, changes),
+        next_step: key,
+    };
+    let usual = json!({ "secret": secret, "secrets": null });
+    let base64 =
+        json!({ "secret": "base64:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "secrets": null });
+    let all = [
+        "next-auth/basic",
+        "authjs/basic",
+        "auth0/basic",
+        "h3-session/basic",
+        "yar/basic",
+        "cookie-session/basic",
+        "koa-session/basic",
+        "react-router/basic",
+        "flask/flask-login",
+        "starlette/basic",
+        "django/signed-cookies",
+        "rails/session-user-id",
+        "plug/signed-int",
+        "express-session/basic",
+        "jwt/hs256",
+    ];
+    let mut rows: Vec<_> = all.into_iter().map(|id| row(id, &usual)).collect();
+    rows.push(row("laravel/redis", &base64));
+    rows.push(row("better-auth/sql-session-table", &usual));
+    rows
+}
+
+fn wrong_kinds() -> Vec<Row> {
+    let flask = json!({ "kind": "flask", "secret": "s" });
+    let jwt = json!({ "kind": "jwt", "secret": "s" });
+    let next_auth = json!({ "kind": "next-auth", "secret": "s" });
+    let rows = [
+        ("django/signed-cookies", &flask, "kind = \"django\""),
+        ("express-session/basic", &flask, "kind = \"express-session\""),
+        ("react-router/basic", &flask, "kind = \"react-router\""),
+        ("koa-session/basic", &flask, "kind = \"koa-session\""),
+        ("jwt/hs256", &flask, "kind = \"jwt\""),
+        ("rails/session-user-id", &jwt, "kind = \"rails\""),
+        ("laravel/redis", &jwt, "kind = \"laravel\""),
+        ("iron-session/numeric-id", &jwt, "kind = \"iron-session\""),
+        ("plug/signed-int", &jwt, "kind = \"plug\""),
+        ("flask/flask-login", &jwt, "Flask"),
+        ("starlette/basic", &flask, "Starlette"),
+        ("fastify-secure-session/basic", &flask, "kind = \"fastify-secure-session\""),
+        ("authjs/basic", &next_auth, "kind = \"authjs\""),
+        ("supabase/es256-jwks", &jwt, "kind = \"supabase\""),
+        ("better-auth/sql-session-table", &flask, "kind = \"better-auth\""),
+    ];
+    let row = |(id, config, next_step): (&'static str, &Json, &'static str)| Row {
+        situation: format!("kind {} for {id}", config["kind"]),
+        said: mistaken(id, config),
+        next_step,
+    };
+    rows.into_iter().map(row).collect()
+}
+
+fn wrong_names() -> Vec<Row> {
+    let jwt = json!({ "kind": "jwt", "cookie": "token", "secret": "s" });
+    let rows = [
+        ("another letter case", "TOKEN=eyJ", "write cookie = \"TOKEN\""),
+        ("a prefix", "__Secure-token=eyJ", "write cookie = \"__Secure-token\""),
+        ("a slip of the pen", "tokne=eyJ", "write cookie = \"tokne\""),
+        ("no cookie at all", "", "no cookies at all"),
+        ("others only", "theme=dark", "cookies that were sent: \"theme\""),
+    ];
+    let row = |(what, header, next_step): (&str, &str, &'static str)| Row {
+        situation: format!("name: {what}"),
+        said: said(&jwt, &Json::Null, header.as_bytes(), 1_800_000_000),
+        next_step,
+    };
+    let mut rows: Vec<_> = rows.into_iter().map(row).collect();
+    let parts = "next-auth.session-token.0=a; next-auth.session-token.2=c";
+    let next_auth = json!({ "kind": "next-auth", "secret": "s" });
+    rows.push(Row {
+        situation: "name: a part is missing".to_owned(),
+        said: said(&next_auth, &Json::Null, parts.as_bytes(), 1_800_000_000),
+        next_step: "part 1 (`next-auth.session-token.1`) is missing",
+    });
+    rows
+}
+
+fn wrong_settings() -> Vec<Row> {
+    let no_store = json!({ "engine": "sql" });
+    let rows = [
+        ("flask/flask-login", json!({ "user_id": "/nowhere" }), "perhaps user_id = \"/"),
+        ("rails/session-user-id", json!({ "user_id": "/id" }), "perhaps user_id = \"/user_id\""),
+        ("rails/signed-user-id", json!({ "jar": null }), "jar = \"signed\""),
+        ("rails/session-user-id", json!({ "jar": "signed" }), "leave out `jar`"),
+        ("laravel/cookie-driver-gcm", json!({ "cipher": null }), "cipher = \"aes-256-gcm\""),
+        ("plug/encrypted", json!({ "encryption_salt": null }), "`encryption_salt`"),
+        ("plug/signed-int", json!({ "encryption_salt": "x" }), "leave out `encryption_salt`"),
+        ("django/db", json!({ "backend": "signed_cookies", "store": null }), "as `backend`"),
+        ("django/signed-cookies", json!({ "backend": "db", "store": no_store }), "signed_cookies"),
+        ("react-router/unsigned", json!({}), "`secrets`"),
+        ("jwt/hs256", json!({ "issuer": "https://other.example" }), "`issuer`"),
+        ("jwt/hs256", json!({ "audience": "other" }), "`audience`"),
+        (
+            "jwt/rs256-jwks",
+            json!({ "jwks": null, "algorithms": null, "secret": "s" }),
+            "`jwks_url`",
+        ),
+        ("express-session/store-miss", json!({}), "compare the prefix"),
+        ("lookup/lucia-v3", json!({ "store": { "expires_column": "ends" } }), "it has \""),
+        ("lookup/lucia-v3", json!({ "store": { "user_column": "owner" } }), "perhaps user_id"),
+        (
+            "lookup/php-native-redis",
+            json!({ "store": { "format": "json" } }),
+            "looks like PHP session data",
+        ),
+        (
+            "lookup/php-native-redis",
+            json!({ "store": { "format": "php-serialize" } }),
+            "PHP session data",
+        ),
+        ("django/redis-cache", json!({ "store": { "serializer": "json" } }), "pickle"),
+        ("laravel/redis", json!({ "serialization": "json" }), "PHP-serialized"),
+        ("better-auth/compact-cache", json!({ "cookie_cache": { "strategy": "jwe" } }), "strategy"),
+    ];
+    let row = |(id, changes, next_step): (&'static str, Json, &'static str)| Row {
+        situation: format!("{id} with {changes}"),
+        said: changed(id, &changes),
+        next_step,
+    };
+    rows.into_iter().map(row).collect()
+}
+
+fn of_reports() -> Vec<Row> {
+    let rows = [
+        ("ba-custom-data-name", "cookie = \"__Secure-app_cache\""),
+        ("ba-cache-jwks", "jwks_url"),
+        ("ba-fields-renamed", "expires_column"),
+        ("django6.1-subclass", "salt = \"django.contrib.sessions.CLASS\""),
+        ("flask-own-salt", "`salt`, `digest`"),
+        ("rails-own-salt", "authenticated_encrypted_cookie_salt"),
+        ("h3-v1-custom-iterations", "`iterations`"),
+        ("jwt-split", "cookies = [\"jwt_hp\", \"jwt_s\"]"),
+        ("jwt-in-json", "token = \"/accessToken\""),
+        ("jwt-express-j", "token = \"/token\""),
+        ("jwt-base64-secret", "`base64:`"),
+        ("jwt-refresh-as-access", "require"),
+        ("workos-unsealed", "kind = \"jwt\""),
+        ("jwt-max-age-untold", "max_age = {"),
+        ("jwt-amplify-nobody-last", "cookie_user"),
+        ("h3-v2-large-part-missing", "`app.2` is missing"),
+        ("h3-v2-idle-rested", "the app renews its session"),
+    ];
+    let row = |(id, next_step): (&'static str, &'static str)| Row {
+        situation: format!("report {id}"),
+        said: report(id),
+        next_step,
+    };
+    rows.into_iter().map(row).collect()
+}
+
+#[test]
+fn a_refusal_names_the_right_next_step() {
+    let rows: Vec<Row> =
+        [wrong_secrets(), wrong_kinds(), wrong_names(), wrong_settings(), of_reports()]
+            .into_iter()
+            .flatten()
+            .collect();
+    assert!(rows.len() >= 60, "{}", rows.len());
+    let mut missed = Vec::new();
+    for Row { situation, said, next_step } in &rows {
+        let is_right = said.contains(next_step);
+        println!("{} {situation}: {next_step}", if is_right { "right" } else { "WRONG" });
+        if !is_right {
+            missed.push(format!("{situation}: wanted {next_step:?}, said {said:?}"));
+        }
+    }
+    println!("{} of {} name the right next step", rows.len() - missed.len(), rows.len());
+    assert!(missed.len() <= MAY_MISS, "{} of {}:\n{}", missed.len(), rows.len(), missed.join("\n"));
+}

@@ -1,0 +1,175 @@
+// The default session cookie of each npm library, a line of JSON each: kind, library, version, settings, cookie, user.
+
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+export const packages = [
+  "@auth/core",
+  "better-auth",
+  "cookie-session",
+  "express",
+  "express-openid-connect",
+  "fastify",
+  "@fastify/secure-session",
+  "h3",
+  "iron-session",
+  "jose",
+  "jsonwebtoken",
+  "koa",
+  "koa-session",
+  "next",
+  "next-auth",
+  "react",
+  "react-dom",
+  "react-router",
+];
+
+const secret = "currency-secret-of-at-least-32-characters";
+const version = (name) => JSON.parse(readFileSync(`node_modules/${name}/package.json`)).version;
+const pairs = (setCookies) => setCookies.map((line) => line.split(";")[0]).join("; ");
+
+/** The cookies that a Node.js handler sets. */
+async function answered(handler) {
+  const server = createServer(handler).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const response = await fetch(`http://127.0.0.1:${server.address().port}/`);
+  await response.text();
+  server.close();
+  return pairs(response.headers.getSetCookie());
+}
+
+const recipes = {
+  async "next-auth"() {
+    const { encode } = await import("next-auth/jwt");
+    const token = await encode({ token: { sub: "u-1" }, secret });
+    return { kind: "next-auth", cookie: `next-auth.session-token=${token}`, settings: { secret } };
+  },
+  async "@auth/core"() {
+    const { encode } = await import("@auth/core/jwt");
+    const salt = "authjs.session-token";
+    const token = await encode({ token: { sub: "u-1" }, secret, salt });
+    return { kind: "authjs", cookie: `${salt}=${token}`, settings: { secret } };
+  },
+  async "better-auth"() {
+    const { betterAuth } = await import("better-auth");
+    const { memoryAdapter } = await import("better-auth/adapters/memory");
+    const db = { user: [], session: [], account: [], verification: [] };
+    const auth = betterAuth({
+      database: memoryAdapter(db),
+      secret,
+      baseURL: "https://app.test",
+      emailAndPassword: { enabled: true },
+      session: { cookieCache: { enabled: true } },
+    });
+    const body = JSON.stringify({ name: "U", email: "u@example.com", password: "correct horse 1" });
+    const headers = { "content-type": "application/json", origin: "https://app.test" };
+    const response = await auth.handler(
+      new Request("https://app.test/api/auth/sign-up/email", { method: "POST", headers, body }),
+    );
+    const settings = { secret, cookie_cache: {} };
+    return { kind: "better-auth", cookie: pairs(response.headers.getSetCookie()), settings, user: db.user[0].id };
+  },
+  async h3() {
+    const { H3, useSession } = await import("h3");
+    const app = new H3();
+    app.get("/", async (event) => {
+      await (await useSession(event, { password: secret })).update({ user: { id: "u-1" } });
+      return "";
+    });
+    const response = await app.fetch(new Request("http://app.test/"));
+    return { kind: "h3-session", cookie: pairs(response.headers.getSetCookie()), settings: { secret, user_id: "/user/id" } };
+  },
+  async "iron-session"() {
+    const { sealData } = await import("iron-session");
+    const seal = await sealData({ user: { id: "u-1" } }, { password: secret });
+    return { kind: "iron-session", cookie: `app=${seal}`, settings: { cookie: "app", secret, user_id: "/user/id" } };
+  },
+  async "react-router"() {
+    const { createCookieSessionStorage } = await import("react-router");
+    const storage = createCookieSessionStorage({ cookie: { name: "__session", secrets: [secret] } });
+    const session = await storage.getSession();
+    session.set("userId", "u-1");
+    const cookie = (await storage.commitSession(session)).split(";")[0];
+    return { kind: "react-router", cookie, settings: { secret, user_id: "/userId" } };
+  },
+  async "cookie-session"() {
+    const { default: express } = await import("express");
+    const { default: session } = await import("cookie-session");
+    const app = express();
+    app.use(session({ keys: [secret] }));
+    app.get("/", (request, response) => response.send(String((request.session.userId = "u-1"))));
+    return { kind: "cookie-session", cookie: await answered(app), settings: { secret, user_id: "/userId" } };
+  },
+  async "koa-session"() {
+    const { default: Koa } = await import("koa");
+    const koaSession = await import("koa-session");
+    const app = new Koa();
+    app.keys = [secret];
+    const session = koaSession.default ?? koaSession.createSession;
+    app.use(session(app));
+    app.use((context) => {
+      context.session.user = { id: "u-1" };
+      context.body = "";
+    });
+    return { kind: "koa-session", cookie: await answered(app.callback()), settings: { secret, user_id: "/user/id" } };
+  },
+  async "@fastify/secure-session"() {
+    const { default: fastify } = await import("fastify");
+    const { default: session } = await import("@fastify/secure-session");
+    const key = Buffer.alloc(32, 7);
+    const app = fastify();
+    app.register(session, { key });
+    app.get("/", (request, reply) => {
+      request.session.set("userId", "u-1");
+      reply.send("");
+    });
+    const response = await app.inject("/");
+    const settings = { keys: [`base64:${key.toString("base64")}`], user_id: "/userId" };
+    return { kind: "fastify-secure-session", cookie: pairs([response.headers["set-cookie"]].flat()), settings };
+  },
+  async "express-openid-connect"() {
+    const { createRequire } = await import("node:module");
+    const require = createRequire(import.meta.url);
+    const { default: express } = await import("express");
+    const { SignJWT } = await import("jose");
+    const { get } = require("./node_modules/express-openid-connect/lib/config.js");
+    const appSession = require("./node_modules/express-openid-connect/lib/appSession.js");
+    const issuer = "https://issuer.test";
+    const config = get({ secret, baseURL: "https://app.test", clientID: "c1", issuerBaseURL: issuer });
+    const token = new SignJWT({}).setProtectedHeader({ alg: "HS256" }).setSubject("u-1").setIssuer(`${issuer}/`);
+    const id_token = await token.setIssuedAt().setExpirationTime("1h").sign(new TextEncoder().encode(secret));
+    const app = express();
+    app.use((appSession.default ?? appSession)(config));
+    app.get("/", (request, response) => {
+      Object.assign(request.appSession, { id_token, access_token: "a", token_type: "Bearer" });
+      response.send("");
+    });
+    return { kind: "auth0", cookie: await answered(app), settings: { secret } };
+  },
+  async jose() {
+    const { SignJWT } = await import("jose");
+    const token = new SignJWT({}).setProtectedHeader({ alg: "HS256" }).setSubject("u-1").setExpirationTime("1h");
+    const signed = await token.sign(new TextEncoder().encode(secret));
+    return { kind: "jwt", cookie: `token=${signed}`, settings: { cookie: "token", secret } };
+  },
+  async jsonwebtoken() {
+    const { default: jwt } = await import("jsonwebtoken");
+    const signed = jwt.sign({}, secret, { subject: "u-1", expiresIn: "1h" });
+    return { kind: "jwt", cookie: `token=${signed}`, settings: { cookie: "token", secret } };
+  },
+};
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const [library, make] of Object.entries(recipes)) {
+    const row = { library, user: "u-1" };
+    try {
+      Object.assign(row, { version: version(library) }, await make());
+    } catch (error) {
+      row.error = String(error.message ?? error);
+    }
+    console.log(JSON.stringify(row));
+  }
+  process.exit();
+}
