@@ -21,10 +21,10 @@ use crate::issue::{Issuer, SharedTokens};
 use crate::limit::SharedLimits;
 use crate::mint::identity_assertion::Assertions;
 use crate::mint::well_known::Retired;
-use crate::observe::{AccessLog, AuditLog, Gauges, ServerGauge, Telemetry};
+use crate::observe::{AccessLog, AuditLog, Gauges, Recent, ServerGauge, Telemetry};
 use crate::outbound::Outbound;
 use crate::outbound::redis::{SharedStore, StoreCounts};
-use crate::policy::Policy;
+use crate::policy::{Policy, TokenRoute};
 use crate::upstream::{Endpoint, Pools, Upstream};
 
 /// The process, as its requests see it.
@@ -55,10 +55,14 @@ pub struct State {
 
 impl State {
     pub fn new(config: Config, clock: Clock, access: AccessLog, audit: AuditLog) -> Self {
-        let Config { server: _, log, revocations, shared, edge, policy, warnings: _ } = config;
+        let Config { server, log, revocations, shared, edge, policy, warnings: _ } = config;
         let background = Background::start();
         let runtime = background.handle();
-        let telemetry = Arc::new(Telemetry::new(access, audit, log.user));
+        let recent = match server.admin {
+            Some(_) => Recent::new(clock.clone()),
+            None => Recent::default(),
+        };
+        let telemetry = Arc::new(Telemetry::new(access, audit, recent, log.user));
         let outbound = Outbound::new(runtime.clone());
         let caller = Box::new(outbound.clone());
         let state = Self {
@@ -80,6 +84,7 @@ impl State {
             in_flight: AtomicUsize::new(0),
             background,
         };
+        state.note_keys(&state.policy());
         state.share(shared);
         state
     }
@@ -166,6 +171,7 @@ impl State {
         self.pools.prepare(&policy.upstreams);
         self.identifier.supply(&policy);
         self.retired.replace(&before.discovery, &policy.discovery, self.clock.now());
+        self.note_keys(&policy);
         self.policy.store(Arc::new(policy));
         self.pools.retain_used();
         self.issuer.forget_failures();
@@ -185,6 +191,11 @@ impl State {
 
     /// The metrics, with the gauges read now.
     pub fn metrics(&self) -> String {
+        self.telemetry.render(&self.gauges())
+    }
+
+    /// Numbers that are read now, not counted.
+    pub fn gauges(&self) -> Gauges {
         let (policy, edge, now) = (self.policy(), self.edge(), self.clock.now());
         let remote = policy.tokens.iter().filter(|token| token.minter.is_remote());
         let certificates = edge.tls.iter().flat_map(|tls| &tls.certificates);
@@ -192,7 +203,7 @@ impl State {
             let seconds = certificate.expires_at.saturating_sub(now.unix());
             (certificate.label().to_owned(), seconds as f64)
         };
-        self.telemetry.render(&Gauges {
+        Gauges {
             connections: self.connections.open(),
             in_flight: self.in_flight(),
             certificates: certificates.map(left).collect(),
@@ -207,7 +218,19 @@ impl State {
             audit_failures: self.telemetry.audit_failures(),
             shared: self.shared.lock().as_ref().map(|(_, store)| store.numbers()),
             servers: servers(&policy, &self.pools, now),
-        })
+        }
+    }
+
+    /// Notes which keys sign from now on, for their ages.
+    fn note_keys(&self, policy: &Policy) {
+        let of_token = |token: &Arc<TokenRoute>| {
+            let kids = token.minter.kids().iter().enumerate();
+            let named = |(index, kid): (usize, &Option<String>)| {
+                (token.name.clone(), key_name(index, kid.as_deref()))
+            };
+            kids.map(named).collect::<Vec<_>>()
+        };
+        self.telemetry.recent().note_keys(policy.tokens.iter().flat_map(of_token));
     }
 
     /// Whether new requests are welcome: false as soon as shutting down begins, while
@@ -224,6 +247,11 @@ impl State {
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::SeqCst)
     }
+}
+
+/// A key for people: a key without a name of its own is known by its place in the list.
+pub(crate) fn key_name(index: usize, kid: Option<&str>) -> String {
+    kid.map_or_else(|| format!("{}.", index + 1), str::to_owned)
 }
 
 fn servers(policy: &Policy, pools: &Pools, now: Now) -> Vec<ServerGauge> {

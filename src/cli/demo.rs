@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,7 +22,9 @@ const ANY_PORT: Listen = Listen::Tcp(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::
 
 pub(super) fn demo() -> ExitCode {
     let secret = random(32);
+    let dashboard = Arc::default();
     let app = SampleApp::new(Secret::new(secret.clone()), Clock::system());
+    let app = app.with_dashboard(&dashboard);
     let answer = move |request: &_| app.answer(request);
     let app_address = match serve_alone("app", MAX_BODY, answer, &ANY_PORT) {
         Ok(address) => address,
@@ -45,7 +48,7 @@ pub(super) fn demo() -> ExitCode {
             return ExitCode::from(CONFIGURATION);
         }
     };
-    config.server.admin = None;
+    config.server.admin = Some(ANY_PORT);
     config.log.format = Some(Format::Text);
     config.log.level = tracing::Level::WARN;
     let caught = SignalHandlers::but_hangups();
@@ -58,7 +61,9 @@ pub(super) fn demo() -> ExitCode {
     };
     // Only now: the reader may open the address at once.
     let listen: String = listeners.addresses().collect();
-    print(introduction(&settings(&listen), &listen));
+    let admin = listeners.admin_address().unwrap_or_default();
+    dashboard.get_or_init(|| format!("http://{admin}/"));
+    print(introduction(&settings(&listen), &listen, &admin));
     run::serve_on(listeners, caught, config, None)
 }
 
@@ -70,11 +75,12 @@ fn bind(server: &mut Server) -> Result<Listeners, Vec<BindError>> {
     })
 }
 
-fn introduction(settings: &str, listen: &str) -> String {
+fn introduction(settings: &str, listen: &str, admin: &str) -> String {
     let indented: String = settings.lines().map(|line| format!("    {line}\n")).collect();
     format!(
         "A sample app is running behind Portcullis. The gateway's whole configuration:\n\n{indented}\n\
-         Open http://{listen}/ and sign in with any name. Ctrl-C stops both.\n"
+         Open http://{listen}/ and sign in with any name. Ctrl-C stops both.\n\
+         The gateway's dashboard is http://{admin}/ and shows what you do.\n"
     )
 }
 

@@ -6,6 +6,8 @@
 //!
 //! Pure: a request and a time in, a response out; `server` does the serving.
 
+use std::sync::{Arc, OnceLock};
+
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
@@ -37,12 +39,18 @@ const TEXT: &str = "text/plain; charset=utf-8";
 pub(crate) struct SampleApp {
     sessions: Sessions,
     clock: Clock,
+    dashboard: Arc<OnceLock<String>>,
 }
 
 impl SampleApp {
     /// `secret` is what `SESSION_SECRET` refers to in the gateway's settings.
     pub(crate) fn new(secret: Secret, clock: Clock) -> Self {
-        Self { sessions: Sessions::new(secret), clock }
+        Self { sessions: Sessions::new(secret), clock, dashboard: Arc::default() }
+    }
+
+    /// Links to the gateway's dashboard, once its address is known.
+    pub(crate) fn with_dashboard(self, dashboard: &Arc<OnceLock<String>>) -> Self {
+        Self { dashboard: dashboard.clone(), ..self }
     }
 
     /// The response to a request that has arrived whole.
@@ -73,7 +81,7 @@ impl SampleApp {
         let visitor = || self.sessions.visitor(request.headers(), now);
         match (request.method().as_str(), request.uri().path()) {
             ("GET" | "HEAD", path) => match path {
-                "/" => home(visitor().as_ref()),
+                "/" => self.home(visitor().as_ref()),
                 "/app.css" => content(CSS, include_str!("assets/app.css")),
                 "/app.js" => content(JAVASCRIPT, include_str!("assets/app.js")),
                 "/gate.svg" => content(SVG, include_str!("assets/gate.svg")),
@@ -95,6 +103,11 @@ impl SampleApp {
         }
     }
 
+    fn home(&self, visitor: Option<&Visitor>) -> Response<Vec<u8>> {
+        let dashboard = self.dashboard.get().map(String::as_str).unwrap_or_default();
+        home(visitor, dashboard)
+    }
+
     fn login(&self, form: &[u8], now: Now) -> Response<Vec<u8>> {
         let Some(visitor) = Visitor::from_form(form) else {
             let problem = "Please enter a name of 1 to 40 characters.";
@@ -107,8 +120,11 @@ impl SampleApp {
     }
 }
 
-fn home(visitor: Option<&Visitor>) -> Response<Vec<u8>> {
-    content(HTML, visitor.map_or_else(|| page::login(""), page::upload))
+fn home(visitor: Option<&Visitor>, dashboard: &str) -> Response<Vec<u8>> {
+    content(
+        HTML,
+        visitor.map_or_else(|| page::login(""), |visitor| page::upload(dashboard, visitor)),
+    )
 }
 
 /// A request as the app sees it: the headers the gateway vouches for, the

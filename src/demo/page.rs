@@ -8,9 +8,14 @@ pub(super) fn login(problem: &str) -> String {
 }
 
 /// The page a signed-in visitor uploads from.
-pub(super) fn upload(visitor: &Visitor) -> String {
+pub(super) fn upload(dashboard: &str, visitor: &Visitor) -> String {
     let initial: String = visitor.name.chars().take(1).flat_map(char::to_uppercase).collect();
-    let slots = [("name", &*visitor.name), ("user_id", &*visitor.id), ("initial", &*initial)];
+    let slots = [
+        ("dashboard", dashboard),
+        ("initial", &*initial),
+        ("name", &*visitor.name),
+        ("user_id", &*visitor.id),
+    ];
     fill(include_str!("assets/upload.html"), &slots)
 }
 
@@ -58,7 +63,7 @@ mod tests {
     #[test]
     fn every_slot_of_the_pages_is_filled() {
         let visitor = Visitor { id: "ada".into(), name: "Ada".into() };
-        for page in [login("x"), upload(&visitor)] {
+        for page in [login("x"), upload("http://127.0.0.1:9/", &visitor)] {
             assert!(!page.contains("{{"), "{page}");
         }
     }

@@ -85,6 +85,7 @@ impl Ctx {
             source: self.who.source_label(policy),
             outcome: self.record.outcome,
             reason: self.record.reason,
+            code: self.record.code,
             status: self.record.status,
         };
         state.telemetry.emit(Event::Request(RequestEvent::Ended(&line)));

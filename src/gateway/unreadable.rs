@@ -45,6 +45,7 @@ pub(crate) fn refuse(state: &State, client: Option<IpAddr>, refusal: &Refusal) -
         source: "",
         outcome: Outcome::Refused,
         reason: code.as_str(),
+        code: Some(code),
         status: reply.status.as_u16(),
     };
     state.telemetry.emit(Event::Request(RequestEvent::Ended(&line)));

@@ -11,7 +11,9 @@ use super::*;
 use crate::base::clock::{Clock, ManualClock, Now};
 use crate::base::secret::Secrets;
 use crate::config::{Config, Format, UserField};
-use crate::observe::{AccessLog, AuditLog, CachedOrMinted, CircuitState, Gauges, Sink, Telemetry};
+use crate::observe::{
+    AccessLog, AuditLog, CachedOrMinted, CircuitState, Gauges, Recent, Sink, Telemetry,
+};
 use crate::outbound::{Answer, Call, OutboundError};
 use crate::policy::{Policy, TokenRoute};
 use crate::request::client::{Client, Scheme};
@@ -76,7 +78,12 @@ impl Setting {
     fn new() -> Self {
         let policy = Config::read(SETTINGS, &Secrets::Literal).unwrap_or_else(|_| panic!()).policy;
         let access = AccessLog::start(Format::Json, Sink::Off).unwrap();
-        let telemetry = Arc::new(Telemetry::new(access, AuditLog::default(), UserField::Off));
+        let telemetry = Arc::new(Telemetry::new(
+            access,
+            AuditLog::default(),
+            Recent::default(),
+            UserField::Off,
+        ));
         let (fake, clock) = (Fake::default(), ManualClock::at(START));
         let issuer =
             Issuer::new(Box::new(fake.clone()), Clock::Manual(clock.clone()), telemetry.clone());

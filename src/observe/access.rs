@@ -7,13 +7,14 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
 use super::escape::{escape, escape_word};
 use super::event::{Event, Line, RequestEvent};
+use super::shard::{SHARDS, shard_of_thread};
 use crate::base::calendar::push_rfc3339;
 use crate::base::clock::milliseconds;
 use crate::base::lock::Lock;
@@ -21,7 +22,6 @@ use crate::base::text;
 use crate::config::Format;
 use crate::request::address_text;
 
-const SHARDS: usize = 8;
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 /// A shard is flushed when it holds this much.
 const FLUSH_AT: usize = 64 * 1024;
@@ -103,7 +103,7 @@ impl AccessLog {
                 | RequestEvent::Refused { .. },
             )
             | Event::Connection(_)
-            | Event::Reloaded(_)
+            | Event::Reloaded { .. }
             | Event::Session(_)
             | Event::Token(_)
             | Event::Upstream(_) => {}
@@ -182,15 +182,6 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.flush();
     }
-}
-
-/// Each thread takes the next shard and keeps it.
-fn shard_of_thread() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static SHARD: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
-    }
-    SHARD.with(|shard| *shard)
 }
 
 impl Stamp {
@@ -306,6 +297,7 @@ mod tests {
         source: "next-auth",
         outcome: Outcome::Issued,
         reason: "cached",
+        code: None,
         status: 200,
         took: Duration::from_micros(1_234),
     };

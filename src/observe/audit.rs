@@ -122,7 +122,7 @@ impl AuditLog {
                 TokenEvent::Called { .. } | TokenEvent::Issued { .. } | TokenEvent::Minted { .. },
             )
             | Event::Connection(_)
-            | Event::Reloaded(_)
+            | Event::Reloaded { .. }
             | Event::Request(_)
             | Event::Session(_)
             | Event::Upstream(_) => {}

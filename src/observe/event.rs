@@ -17,7 +17,11 @@ use crate::upstream;
 #[derive(Clone, Copy)]
 pub enum Event<'a> {
     Connection(ConnectionEvent),
-    Reloaded(ReloadResult),
+    /// `problems` are those of a reload that was refused.
+    Reloaded {
+        result: ReloadResult,
+        problems: &'a [String],
+    },
     Request(RequestEvent<'a>),
     Session(SessionChecked<'a>),
     Token(TokenEvent<'a>),
@@ -97,6 +101,8 @@ pub struct Line<'a> {
     pub source: &'a str,
     pub outcome: Outcome,
     pub reason: &'static str,
+    /// The refusal's code, if the request was refused.
+    pub code: Option<Code>,
     pub status: u16,
 }
 

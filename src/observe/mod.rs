@@ -11,7 +11,9 @@ mod diagnostics;
 mod escape;
 mod event;
 mod metrics;
+mod recent;
 mod registry;
+mod shard;
 mod telemetry;
 
 pub use access::{AccessLog, Sink};
@@ -24,4 +26,8 @@ pub(crate) use event::{
     TokenPlace, UpstreamEvent,
 };
 pub(crate) use metrics::{CircuitState, Gauges, ServerGauge};
+pub(crate) use recent::{
+    Followed, Histogram, ReasonCount, Recent, RouteCounts, STEP_SECONDS, Slot, Snapshot,
+    TokenCounts,
+};
 pub(crate) use telemetry::{Telemetry, UserName};

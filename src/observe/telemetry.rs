@@ -8,17 +8,19 @@ use super::access::AccessLog;
 use super::audit::{AuditLog, Unwritten};
 use super::event::{AuditEntry, Event};
 use super::metrics::{Gauges, Metrics};
+use super::recent::Recent;
 use crate::base::digest::Mark;
 use crate::base::text::Hex;
 use crate::config::UserField;
 use crate::policy::AuditMode;
 use crate::session::Identity;
 
-/// Metrics, access log and audit log.
+/// Metrics, access log, audit log and the last hour.
 pub struct Telemetry {
     metrics: Metrics,
     access: AccessLog,
     audit: AuditLog,
+    recent: Recent,
     user_field: UserField,
     user_hash: RandomState,
 }
@@ -39,9 +41,14 @@ impl UserName<'_> {
 }
 
 impl Telemetry {
-    pub fn new(access: AccessLog, audit: AuditLog, user_field: UserField) -> Self {
+    pub(crate) fn new(
+        access: AccessLog,
+        audit: AuditLog,
+        recent: Recent,
+        user_field: UserField,
+    ) -> Self {
         let (metrics, user_hash) = (Metrics::default(), RandomState::new());
-        Self { metrics, access, audit, user_field, user_hash }
+        Self { metrics, access, audit, recent, user_field, user_hash }
     }
 
     /// Tells every sink.
@@ -50,6 +57,12 @@ impl Telemetry {
         self.metrics.count(event);
         self.access.record(event);
         self.audit.record(event);
+        self.recent.record(event);
+    }
+
+    /// The last hour, for the admin listener.
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Whether tokens are written down at all.
@@ -136,6 +149,7 @@ mod tests {
         source: "next-auth",
         outcome: Outcome::Issued,
         reason: "cached",
+        code: None,
         status: 200,
     };
 
@@ -143,7 +157,7 @@ mod tests {
     fn telemetry(user_field: UserField) -> (Telemetry, Arc<Lock<Vec<u8>>>) {
         let memory = Arc::new(Lock::new(Vec::new()));
         let access = AccessLog::start(Format::Json, Sink::Memory(memory.clone())).unwrap();
-        (Telemetry::new(access, AuditLog::default(), user_field), memory)
+        (Telemetry::new(access, AuditLog::default(), Recent::default(), user_field), memory)
     }
 
     #[test]
@@ -158,8 +172,8 @@ mod tests {
             Event::Connection(ConnectionEvent::Refused(ConnectionRefusal::AddressFull)),
             Event::Connection(ConnectionEvent::Refused(ConnectionRefusal::Full)),
             Event::Connection(ConnectionEvent::Refused(ConnectionRefusal::ProxyHeader)),
-            Event::Reloaded(ReloadResult::Done),
-            Event::Reloaded(ReloadResult::Refused),
+            Event::Reloaded { result: ReloadResult::Done, problems: &[] },
+            Event::Reloaded { result: ReloadResult::Refused, problems: &[] },
             Event::Request(RequestEvent::Ended(&LINE)),
             Event::Request(RequestEvent::Ended(&Line { outcome: Outcome::Forwarded, ..LINE })),
             Event::Request(RequestEvent::Limited { route: "token.portive" }),

@@ -137,11 +137,13 @@ impl Reloader {
         .await;
         match done {
             Ok(Ok(())) => {
-                self.state.telemetry.emit(Event::Reloaded(ReloadResult::Done));
+                let result = ReloadResult::Done;
+                self.state.telemetry.emit(Event::Reloaded { result, problems: &[] });
                 tracing::info!("configuration reloaded");
             }
             Ok(Err(problems)) => {
-                self.state.telemetry.emit(Event::Reloaded(ReloadResult::Refused));
+                let (result, problems) = (ReloadResult::Refused, &*problems);
+                self.state.telemetry.emit(Event::Reloaded { result, problems });
                 for problem in problems {
                     tracing::error!(problem, "configuration not reloaded");
                 }

@@ -63,6 +63,7 @@ mod session;
 mod sign_out;
 mod slow;
 mod spelling;
+mod status;
 mod statuses;
 mod streaming;
 mod tls;

@@ -2,6 +2,7 @@
 
 use prometheus::IntCounterVec;
 
+use crate::base::build;
 use crate::observe::event::ReloadResult;
 use crate::observe::registry::MetricRegistry;
 
@@ -11,6 +12,12 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn new(registry: &MetricRegistry) -> Self {
+        let info = registry.gauges(
+            "portcullis_build_info",
+            "The build, which is always 1.",
+            &["version", "commit", "features"],
+        );
+        info.with_label_values(&[build::VERSION, build::COMMIT, build::FEATURES]).set(1);
         Self {
             reloads: registry.counters(
                 "portcullis_reloads_total",

@@ -40,7 +40,7 @@ impl Metrics {
     pub(in crate::observe) fn count(&self, event: Event<'_>) {
         match event {
             Event::Connection(event) => self.connections.count(event),
-            Event::Reloaded(result) => self.process.reloaded(result),
+            Event::Reloaded { result, problems: _ } => self.process.reloaded(result),
             Event::Request(event) => self.requests.count(event),
             Event::Session(checked) => self.requests.checked(checked),
             Event::Token(event) => self.tokens.count(event),

@@ -145,12 +145,15 @@ pub(super) fn check_change(
     tokens: &[Secret],
 ) -> Result<(), Denied> {
     let headers = &request.headers;
-    if !is_json(headers) || is_from_a_browser(headers) {
-        let detail = "expected `Content-Type: application/json`, and no browser";
+    let is_dashboard = is_dashboard(request);
+    if !is_json(headers) || (is_from_a_browser(headers) && !is_dashboard) {
+        let detail =
+            "expected `Content-Type: application/json`, and no browser but the dashboard's";
         return deny(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
     }
     let is_known = |name: &HeaderName| {
-        FIELDS.contains(name) && (*name != header::AUTHORIZATION || !tokens.is_empty())
+        let is_usual = FIELDS.contains(name) || (is_dashboard && is_of_browsers(name));
+        is_usual && (*name != header::AUTHORIZATION || !tokens.is_empty())
     };
     if let Some(name) = headers.keys().find(|name| !is_known(name)) {
         let detail =
@@ -204,6 +207,40 @@ fn is_json(headers: &HeaderMap) -> bool {
     let written: String = written.to_str().unwrap_or_default().split_whitespace().collect();
     let accepted = ["application/json", "application/json;charset=utf-8"];
     accepted.iter().any(|accepted| written.eq_ignore_ascii_case(accepted))
+}
+
+/// Says that the dashboard asks. A page elsewhere cannot send it: its browser would ask for
+/// permission first, which no answer here gives.
+const DASHBOARD: HeaderName = HeaderName::from_static("x-portcullis-dashboard");
+
+/// Whether the dashboard of this very listener made the request: its page stands under the
+/// address that is asked, and the browser says so itself.
+fn is_dashboard(request: &Parts) -> bool {
+    let only = |name: &HeaderName| {
+        let mut fields = request.headers.get_all(name).iter();
+        let (field, more) = (fields.next(), fields.next());
+        field.filter(|_| more.is_none()).and_then(|field| field.to_str().ok())
+    };
+    let is = |name: &'static str, value: &str| only(&HeaderName::from_static(name)) == Some(value);
+    let own = only(&header::HOST).map(|host| format!("http://{host}"));
+    own.is_some_and(|own| only(&header::ORIGIN) == Some(&own))
+        && only(&DASHBOARD) == Some("revoke")
+        && is("sec-fetch-site", "same-origin")
+        && is("sec-fetch-mode", "cors")
+        && is("sec-fetch-dest", "empty")
+}
+
+/// Fields that a browser adds to the dashboard's requests. None of them is a proxy's.
+fn is_of_browsers(name: &HeaderName) -> bool {
+    let known = [
+        header::CACHE_CONTROL,
+        header::DNT,
+        header::ORIGIN,
+        header::PRAGMA,
+        header::REFERER,
+        DASHBOARD,
+    ];
+    known.contains(name) || name.as_str() == "priority" || name.as_str().starts_with("sec-")
 }
 
 /// Browsers tell where a request comes from; a page cannot keep them from it.

@@ -12,6 +12,7 @@ use pingora::protocols::{GetSocketDigest as _, Stream};
 use pingora::server::ShutdownWatch;
 
 use super::door::Asker;
+use super::events::Watchers;
 use super::router::Admin;
 use crate::base::hardening;
 use crate::config::Server;
@@ -39,6 +40,7 @@ pub(in crate::server) struct AdminListener {
     most: usize,
     header_timeout: Duration,
     idle_timeout: Duration,
+    watchers: Watchers,
 }
 
 /// On a thread of its own, which answers when the others are busy.
@@ -53,6 +55,7 @@ pub(in crate::server) fn service(
         most: most(hardening::most_open_files()),
         header_timeout: server.header_timeout,
         idle_timeout: server.idle_timeout,
+        watchers: Watchers::default(),
     };
     Accept::new("admin", listener, vec![socket])
 }
@@ -89,7 +92,7 @@ impl ServerApp for AdminListener {
         };
         let connection = Connection::new(self.header_timeout, self.idle_timeout);
         let io = Http1Io::new(socket, connection.clone(), &self.state);
-        let app = Arc::new(Admin::new(&self.state, asker, self.header_timeout));
+        let app = Arc::new(Admin::new(&self.state, asker, self.header_timeout, &self.watchers));
         let served = connection.serve(app.process_new(Box::new(io), shutdown)).await;
         if let Err(Passed::Head) = served {
             self.emit(ConnectionEvent::Late(LatePart::Head));

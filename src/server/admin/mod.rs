@@ -1,8 +1,14 @@
-//! The admin listener: liveness, readiness, metrics, and ending sessions.
+//! The admin listener: liveness, readiness, metrics, status, the dashboard, and ending
+//! sessions.
 
+mod assets;
 mod door;
+mod events;
+mod history;
 mod listener;
+mod refusals;
 mod revoke;
 mod router;
+mod status;
 
 pub(super) use listener::service;

@@ -1,16 +1,18 @@
 //! Which path of the admin listener answers what.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 
 use super::door::{self, Asker};
-use super::revoke;
+use super::events::{self, Watchers};
+use super::{assets, revoke, status};
 use crate::gateway::connection::Connection;
 use crate::state::State;
 
@@ -20,8 +22,18 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// deadline decides.
 const KEEP_ALIVE: u64 = 60;
 
-const NOT_FOUND: &str =
-    "not found; this listener serves /healthz, /readyz, /metrics and POST /revoke\n";
+const NOT_FOUND: &str = "not found; this listener serves / (the dashboard), /events, /healthz, \
+                         /metrics, /readyz, /status and POST /revoke\n";
+/// For every answer: a page of this listener loads nothing from elsewhere and runs nothing
+/// that stands in its markup.
+const SECURITY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; connect-src 'self'; img-src 'self'; script-src 'self'; \
+     style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+
+const JSON: &str = "application/json";
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
 
 /// Serves one client of the admin listener.
 pub(super) struct Admin {
@@ -29,17 +41,26 @@ pub(super) struct Admin {
     asker: Asker,
     /// Longest time for a request's body.
     body_timeout: Duration,
+    watchers: Watchers,
 }
 
 struct AdminAnswer {
     status: StatusCode,
     content_type: &'static str,
-    body: String,
+    body: Cow<'static, str>,
 }
 
 impl AdminAnswer {
-    fn text(status: StatusCode, body: impl Into<String>) -> Self {
-        Self { status, content_type: "text/plain", body: body.into() }
+    fn new(
+        status: StatusCode,
+        content_type: &'static str,
+        body: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { status, content_type, body: body.into() }
+    }
+
+    fn text(status: StatusCode, body: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(status, "text/plain", body)
     }
 }
 
@@ -55,6 +76,16 @@ impl HttpServerApp for Admin {
         }
         let connection = Connection::of(session.digest()).cloned()?;
         connection.head_has_arrived();
+        if self.watches(&session, &connection) {
+            // Until the watcher goes: no deadline, and the connection ends with it.
+            match self.watchers.enter() {
+                Some(_place) => {
+                    events::write(&self.state, &mut session, shutdown).await;
+                    return None;
+                }
+                None => return refuse_watcher(session).await,
+            }
+        }
         let is_kept = !*shutdown.borrow() && session.is_body_empty();
         session.set_keepalive(is_kept.then_some(KEEP_ALIVE));
         let answered = tokio::time::timeout(ANSWER_WITHIN, self.serve(&mut session, &connection));
@@ -67,8 +98,22 @@ impl HttpServerApp for Admin {
 }
 
 impl Admin {
-    pub(super) fn new(state: &Arc<State>, asker: Asker, body_timeout: Duration) -> Self {
-        Self { state: state.clone(), asker, body_timeout }
+    pub(super) fn new(
+        state: &Arc<State>,
+        asker: Asker,
+        body_timeout: Duration,
+        watchers: &Watchers,
+    ) -> Self {
+        Self { state: state.clone(), asker, body_timeout, watchers: watchers.clone() }
+    }
+
+    /// Whether a request wants events, and may have them.
+    fn watches(&self, session: &ServerSession, connection: &Connection) -> bool {
+        let request = session.req_header();
+        request.method == Method::GET
+            && request.uri.path() == "/events"
+            && !connection.has_odd_line()
+            && door::check_host(request, &self.asker).is_ok()
     }
 
     /// Answers one request; `None` if the client has gone.
@@ -93,19 +138,27 @@ impl Admin {
         let is_read = request.method == Method::GET || request.method == Method::HEAD;
         match (is_read, request.uri.path()) {
             (false, "/revoke") => {
-                let Self { state, asker, body_timeout } = self;
+                let Self { state, asker, body_timeout, watchers: _ } = self;
                 let (status, body) = revoke::answer(state, asker, session, *body_timeout).await;
-                AdminAnswer { status, content_type: "application/json", body }
+                AdminAnswer::new(status, JSON, body)
             }
             (false, _) => AdminAnswer::text(StatusCode::METHOD_NOT_ALLOWED, "read only\n"),
             (true, "/healthz") => AdminAnswer::text(StatusCode::OK, "alive\n"),
-            (true, "/metrics") => AdminAnswer {
-                status: StatusCode::OK,
-                content_type: "text/plain; version=0.0.4",
-                body: self.state.metrics(),
-            },
+            (true, "/metrics") => {
+                let metrics = self.state.metrics();
+                AdminAnswer::new(StatusCode::OK, "text/plain; version=0.0.4", metrics)
+            }
             (true, "/readyz") => self.readiness().await,
-            (true, _) => AdminAnswer::text(StatusCode::NOT_FOUND, NOT_FOUND),
+            (true, "/status") => {
+                AdminAnswer::new(StatusCode::OK, JSON, status::status(&self.state).await)
+            }
+            (true, "/status.schema.json") => {
+                AdminAnswer::new(StatusCode::OK, "application/schema+json", status::SCHEMA)
+            }
+            (true, path) => match assets::find(path) {
+                Some((content_type, body)) => AdminAnswer::new(StatusCode::OK, content_type, body),
+                None => AdminAnswer::text(StatusCode::NOT_FOUND, NOT_FOUND),
+            },
         }
     }
 
@@ -122,6 +175,18 @@ impl Admin {
     }
 }
 
+/// Every watcher's place is taken: a browser asks again by itself.
+async fn refuse_watcher(mut session: ServerSession) -> Option<ReusedHttpStream> {
+    session.set_keepalive(None);
+    let answer =
+        AdminAnswer::text(StatusCode::SERVICE_UNAVAILABLE, "too many watchers; try again later\n");
+    let (parts, body) = answer.response(false).into_parts();
+    session.write_response_header(Box::new(parts.into())).await.ok()?;
+    session.write_response_body(body.into(), true).await.ok()?;
+    session.finish().await.ok();
+    None
+}
+
 impl AdminAnswer {
     fn response(self, is_head: bool) -> Response<Vec<u8>> {
         let mut response = Response::new(Vec::new());
@@ -131,11 +196,14 @@ impl AdminAnswer {
         headers.insert(header::CONTENT_LENGTH, self.body.len().into());
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(header::CONTENT_SECURITY_POLICY, SECURITY);
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if !is_head {
-            *response.body_mut() = self.body.into_bytes();
+            *response.body_mut() = self.body.into_owned().into_bytes();
         }
         response
     }

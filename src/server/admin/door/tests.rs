@@ -216,3 +216,53 @@ fn the_log_names_the_address_or_the_user_of_the_socket() {
     assert_eq!(here().to_string(), "127.0.0.1");
     assert_eq!(unix().to_string(), "unix uid 1000");
 }
+
+/// The fields of the dashboard's own request, one of them changed or, where `value` is
+/// empty, left out.
+fn dashboard(changed: &str, value: &'static str) -> Parts {
+    let fields = [
+        ("Origin", "http://127.0.0.1:9090"),
+        ("Sec-Fetch-Site", "same-origin"),
+        ("Sec-Fetch-Mode", "cors"),
+        ("Sec-Fetch-Dest", "empty"),
+        ("X-Portcullis-Dashboard", "revoke"),
+        ("Sec-CH-UA", "\"Chromium\""),
+        ("Referer", "http://127.0.0.1:9090/"),
+    ];
+    let with = |(name, usual): (&'static str, &'static str)| {
+        (name, if name == changed { value } else { usual })
+    };
+    let fields: Vec<_> =
+        fields.map(with).into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    change("127.0.0.1:9090", &fields)
+}
+
+#[test]
+fn the_dashboard_may_ask_and_no_other_page() {
+    assert_eq!(status(check_change(&dashboard("", ""), &here(), &[])), 200);
+    for (name, value) in [
+        ("Origin", ""),
+        ("Origin", "null"),
+        ("Origin", "http://127.0.0.1:3000"),
+        ("Origin", "https://127.0.0.1:9090"),
+        ("Origin", "http://localhost:9090"),
+        ("Origin", "http://evil.test"),
+        ("Sec-Fetch-Site", ""),
+        ("Sec-Fetch-Site", "same-site"),
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Mode", "no-cors"),
+        ("Sec-Fetch-Mode", "navigate"),
+        ("Sec-Fetch-Dest", "document"),
+        ("X-Portcullis-Dashboard", ""),
+        ("X-Portcullis-Dashboard", "1"),
+    ] {
+        let parts = dashboard(name, value);
+        assert_eq!(status(check_change(&parts, &here(), &[])), 415, "{name}: {value}");
+    }
+    let token = [Secret::new("only-for-this-test-0123456789")];
+    assert_eq!(
+        status(check_change(&dashboard("", ""), &here(), &token)),
+        401,
+        "it needs the token"
+    );
+}

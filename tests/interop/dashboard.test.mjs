@@ -1,0 +1,120 @@
+// The operator's page as somebody on call meets it: twelve questions, each answered by what the
+// page says, with the keyboard alone, at 400 px, in light and dark.
+//
+// SCREENSHOTS=DIR keeps pictures of it.
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { binary } from "./harness.mjs";
+import { openBrowser } from "./support/browser.mjs";
+import { Child } from "./support/child.mjs";
+
+const SLOW = 30_000;
+
+let demo, browser, context, page, board;
+const complaints = [];
+
+before(async () => {
+  demo = new Child(binary(), ["demo"]);
+  const url = await demo.heard("where to open it", (line) => line.match(/http:\/\/127\.0\.0\.1:\d+\/(?=\s)/)?.[0]);
+  ({ browser, context, page } = await openBrowser({ baseURL: url }));
+  await page.goto("/");
+  await page.getByTestId("login-name").fill("Ada Lovelace");
+  await page.getByTestId("login-submit").click();
+  await page.getByTestId("get-token").click();
+  await page.locator('[data-testid="result-status"][data-status="200"]').waitFor();
+  await page.getByTestId("burst").click();
+  await page.getByTestId("burst-result").filter({ hasText: /served/ }).waitFor();
+  assert.equal((await context.request.get("/api/get-auth-token", { headers: { cookie: "demo_session=x" } })).status(), 401);
+  const opened = context.waitForEvent("page");
+  await page.getByTestId("dashboard").click();
+  board = await opened;
+  board.on("pageerror", (error) => complaints.push(error.message));
+  board.on("console", (message) => {
+    if (message.type() === "error") complaints.push(message.text());
+  });
+  board.on("request", (request) => {
+    if (new URL(request.url()).host !== new URL(board.url()).host) complaints.push(`asked ${request.url()}`);
+  });
+  await board.reload();
+}, { timeout: 120_000 });
+
+after(async () => {
+  demo?.kill();
+  await browser?.close();
+}, { timeout: 60_000 });
+
+/** An operator's question, and the text of the page that answers it. */
+const question = (sentence, id, answer) => test(sentence, { timeout: SLOW }, async () => {
+  await board.getByTestId(id).filter({ hasText: answer }).waitFor();
+});
+
+question("Does it serve?", "ready", /^ready$/);
+question("Which version runs, and since when?", "program", /version \d+\.\d+\.\d+.*, up for \d+ (s|min)/);
+question("How many requests are there?", "requests", /^\d+$/);
+question("Who is refused, and why?", "refusals", /token\.portive.*too_many_requests/s);
+question("What does the reason mean, and which command explains it?", "refusals", /the cookie is not a session.*portcullis session --cookie/s);
+question("How many tokens are issued, and does the cache help?", "cache-ratio", /^\d+ % from the cache$/);
+question("How slow is the app?", "latency-more", /p50 .* ms, p99 .* ms/);
+question("Which server of the app is down?", "servers", /http:\/\/127\.0\.0\.1:\d+.*up/s);
+question("Which key signs, and how old is it?", "keys", /portive.*\d+ (s|min)/s);
+question("What is about to expire?", "records", /Certificates.*ends no TLS/s);
+question("Did the last reload work?", "records", /Last reload.*none since the start/s);
+question("Are the audit log and the revocations written?", "records", /Audit log.*off.*Revocations.*none in force/s);
+
+test("the charts say in words what they show", { timeout: SLOW }, async () => {
+  for (const [id, words] of [
+    ["requests-chart", /token\.portive \d+/],
+    ["refused-chart", /token\.portive \d+/],
+    ["tokens-chart", /portive, cached \d+.*portive, minted 1/],
+    ["limits-chart", /token\.portive \d+/],
+    ["latency-chart", /p50 up to .* ms, p95 up to .* ms, p99 up to .* ms/],
+  ]) {
+    assert.match(await board.locator(`#${id} svg`).getAttribute("aria-label"), words, id);
+  }
+  await board.locator("#requests-chart svg").focus();
+  await board.keyboard.press("ArrowLeft");
+  assert.match(await board.locator("#requests-chart .said").textContent(), /^\d\d:\d\d: .*\d/);
+});
+
+test("a token shows up as it is issued, with the user's hash and not the name", { timeout: SLOW }, async () => {
+  await board.locator("#live-state").filter({ hasText: /^connected$/ }).waitFor();
+  while ((await page.request.get("/api/get-auth-token")).status() !== 200) await page.waitForTimeout(500);
+  const line = board.getByTestId("live").locator("li").filter({ hasText: "issued" }).first();
+  await line.waitFor();
+  assert.doesNotMatch(await line.textContent(), /ada/i);
+});
+
+test("it is readable at 400 px, in light and dark, and nothing hangs over", { timeout: SLOW }, async () => {
+  for (const [name, width, colorScheme] of [
+    ["light", 1280, "light"], ["dark", 1280, "dark"], ["narrow", 400, "light"], ["narrow-dark", 400, "dark"],
+  ]) {
+    await board.setViewportSize({ width, height: 900 });
+    await board.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    const over = await board.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    assert.ok(over <= 0, `${name}: ${over} px too wide`);
+    const folder = process.env.SCREENSHOTS;
+    if (folder) await board.screenshot({ path: join(folder, `dashboard-${name}.png`), fullPage: true });
+  }
+  await board.setViewportSize({ width: 1280, height: 900 });
+});
+
+test("a revocation asks first, and is done by keyboard alone", { timeout: SLOW }, async () => {
+  await board.getByTestId("revoke-user").focus();
+  await board.keyboard.type("ada-lovelace");
+  await board.keyboard.press("Enter");
+  await board.getByTestId("confirm-no").waitFor();
+  await board.keyboard.press("Escape");
+  assert.equal((await page.request.get("/whoami")).status(), 200);
+  assert.equal(await board.getByTestId("revoke-result").textContent(), "");
+  await board.getByTestId("revoke-user").focus();
+  await board.keyboard.press("Enter");
+  await board.getByTestId("confirm-no").waitFor();
+  await board.keyboard.press("Tab");
+  await board.keyboard.press("Enter");
+  await board.getByTestId("revoke-result").filter({ hasText: /^Revoked/ }).waitFor();
+  assert.equal((await page.request.get("/api/get-auth-token")).status(), 401);
+});
+
+test("nothing went wrong in the browser, and nothing was asked of another host", () => assert.deepEqual(complaints, []));
