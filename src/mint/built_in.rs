@@ -6,6 +6,7 @@ pub(super) const BUILT_IN: &str = concat!(
     include_str!("presets/jwt.toml"),
     include_str!("presets/hmac.toml"),
     include_str!("presets/exchange.toml"),
+    include_str!("presets/formats.toml"),
 );
 
 /// Whether a preset is one of ours: then its vendor draws the keys.

@@ -14,7 +14,7 @@ use super::error::MintError;
 use super::grant::GrantHook;
 use super::inputs::Inputs;
 use super::lifetime::{Lifetime, Times};
-use super::mechanism::{FirstAnswer, Mechanism, PublishedKeys};
+use super::mechanism::{FirstAnswer, Mechanism, PublishedKeys, SignedRequest};
 use super::response::RawToken;
 use super::statuses::Statuses;
 use super::subject::Subject;
@@ -120,8 +120,13 @@ impl Minter {
     /// believes it would believe a token.
     pub(crate) fn proof(&self, message: &[u8]) -> Option<(String, String)> {
         match &self.mechanism {
-            Mechanism::Exchange(_) | Mechanism::Hmac(_) => None,
             Mechanism::Jwt(jwt) => jwt.proof(message),
+            Mechanism::Agora(_)
+            | Mechanism::Exchange(_)
+            | Mechanism::Hmac(_)
+            | Mechanism::S3(_)
+            | Mechanism::UserSig(_)
+            | Mechanism::Zego(_) => None,
         }
     }
 
@@ -148,7 +153,12 @@ impl Minter {
     ) -> Result<FirstAnswer, MintError> {
         let first = match &self.mechanism {
             Mechanism::Exchange(exchange) => exchange.first.as_ref(),
-            Mechanism::Hmac(_) | Mechanism::Jwt(_) => None,
+            Mechanism::Agora(_)
+            | Mechanism::Hmac(_)
+            | Mechanism::Jwt(_)
+            | Mechanism::S3(_)
+            | Mechanism::UserSig(_)
+            | Mechanism::Zego(_) => None,
         };
         let Some(first) = first else {
             return Err(MintError::IssuerFailed("this token needs no first call".into()));
@@ -215,6 +225,7 @@ impl Minter {
         let uncut = self.lifetime.uncut(&times, None, subject.identity);
         let raw = |value| RawToken { value, answer: Bytes::new(), expires_at, usable_until, uncut };
         let token = match &self.mechanism {
+            Mechanism::Agora(agora) => agora.response.render(raw(agora.token(&scope)?), &scope),
             Mechanism::Exchange(exchange) => {
                 return match &exchange.first {
                     Some(first) => first.call(&scope).map(Minting::First),
@@ -225,6 +236,12 @@ impl Minter {
                 hmac.signed(&scope, |response, scope, value| response.render(raw(value), scope))
             }
             Mechanism::Jwt(jwt) => jwt.response.render(raw(jwt.token(&scope)?), &scope),
+            Mechanism::S3(s3) => {
+                let SignedRequest { url, fields } = s3.signed(&scope)?;
+                s3.response.render(raw(url), &Scope { input: Some(&fields), ..scope })
+            }
+            Mechanism::UserSig(sig) => sig.response.render(raw(sig.token(&scope)?), &scope),
+            Mechanism::Zego(zego) => zego.response.render(raw(zego.token(&scope)?), &scope),
         };
         token.map(Minting::Ready)
     }

@@ -1,7 +1,7 @@
 //! Making tokens: from a verified session to what a vendor's client expects.
 //!
 //! Pure: session, request inputs, grants and the time in; a token, a refusal, or the
-//! description of one HTTP call out. Vendors are data (`presets/`); only the three
+//! description of one HTTP call out. Vendors are data (`presets/`); only the
 //! mechanisms are code.
 
 mod body;

@@ -5,6 +5,7 @@ mod behaviour;
 mod cache;
 mod config;
 mod exchange;
+mod formats;
 mod inputs;
 mod issuers;
 mod keys;

@@ -8,9 +8,18 @@ import { USER, blocks, openGateway, secrets, signedIn } from "./vendors/gallery.
 import { Issuer } from "./vendors/issuer.mjs";
 import { verified } from "./vendors/jose.mjs";
 import { Python } from "./vendors/python.mjs";
-import { rows as exchanges } from "./vendors/rows/exchange.mjs";
-import { rows as jwts } from "./vendors/rows/jwt.mjs";
-import { rows as signatures } from "./vendors/rows/signature.mjs";
+import { rows as documented } from "./vendors/rows/documented.mjs";
+import { rows as asked } from "./vendors/rows/exchange.mjs";
+import { rows as twins } from "./vendors/rows/issuers.mjs";
+import { rows as formats } from "./vendors/rows/formats.mjs";
+import { rows as embeds } from "./vendors/rows/embed.mjs";
+import { rows as known } from "./vendors/rows/jwt.mjs";
+import { rows as signed } from "./vendors/rows/signature.mjs";
+import { rows as stored } from "./vendors/rows/storage.mjs";
+
+const exchanges = { ...asked, ...documented, ...twins };
+const jwts = { ...known, ...embeds };
+const signatures = { ...signed, ...stored, ...formats };
 
 let app, gateway, issuer, python, cookie;
 
@@ -64,9 +73,9 @@ for (const [name, row] of Object.entries(exchanges)) {
   promise(`${name}: ${row.sentence ?? "the vendor is asked as its documentation says, and its answer handed on"}`, async () => {
     issuer.answer = row.answers;
     const { body } = await ask(name, row.ask);
-    const [ours, ...more] = issuer.taken();
-    assert.deepEqual(more, [], "the vendor is asked once");
-    await row.says({ asked: ours, body, issuer, secrets });
+    const taken = issuer.taken();
+    assert.equal(taken.length, row.calls ?? 1, "the vendor is asked no more often than it must be");
+    await row.says({ asked: taken.at(-1), earlier: taken.slice(0, -1), body, issuer, secrets });
   });
 }
 

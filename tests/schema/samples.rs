@@ -11,6 +11,7 @@ const PRESETS: &str = concat!(
     include_str!("../../src/mint/presets/jwt.toml"),
     include_str!("../../src/mint/presets/hmac.toml"),
     include_str!("../../src/mint/presets/exchange.toml"),
+    include_str!("../../src/mint/presets/formats.toml"),
 );
 
 fn parsed(text: &str) -> Value {

@@ -1,14 +1,18 @@
-//! The three mechanisms as one: the preset's choice, and the questions the rest of
+//! All mechanisms as one: the preset's choice, and the questions the rest of
 //! `mint` has for all of them.
 
 use http::HeaderValue;
 
+use super::agora::Agora;
 use super::exchange::Exchange;
 use super::hmac::Hmac;
 use super::jwt::Jwt;
 use super::mac::Mac;
 use super::publish::{self, PublishedKeys, check_names_key, published};
+use super::s3::S3;
 use super::signing::Signing;
+use super::usersig::UserSig;
+use super::zego::Zego;
 use crate::document::{At, FromNode};
 use crate::mint::key::{KeyTable, KeyUse, Publishing};
 use crate::mint::layered_table::LayeredTable;
@@ -18,20 +22,29 @@ use crate::mint::template::Names;
 /// The `kind` of a preset.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::mint) enum MechanismKind {
+    Agora,
     Exchange,
     Hmac,
     Jwt,
+    S3,
+    UserSig,
+    Zego,
 }
 
 /// How a token is made.
 pub(in crate::mint) enum Mechanism {
+    Agora(Box<Agora>),
     Exchange(Box<Exchange>),
     Hmac(Box<Hmac>),
     Jwt(Box<Jwt>),
+    S3(Box<S3>),
+    UserSig(Box<UserSig>),
+    Zego(Box<Zego>),
 }
 
 /// Every member a mechanism asks for.
-pub(in crate::mint) const KEYS: [&[&str]; 9] = [
+pub(in crate::mint) const KEYS: [&[&str]; 13] = [
+    &Agora::KEYS,
     Exchange::KEYS[0],
     Exchange::KEYS[1],
     Exchange::KEYS[2],
@@ -39,7 +52,10 @@ pub(in crate::mint) const KEYS: [&[&str]; 9] = [
     &Jwt::KEYS,
     &Mac::KEYS,
     &publish::KEYS,
+    &S3::KEYS,
     &Signing::KEYS,
+    &UserSig::KEYS,
+    &Zego::KEYS,
     &COOKIE_KEYS,
 ];
 
@@ -48,7 +64,9 @@ impl MechanismKind {
     pub(in crate::mint) fn key_use(self) -> KeyUse {
         match self {
             Self::Exchange => Exchange::KEY_USE,
-            Self::Hmac => KeyUse { sent_to_issuer: &[], publishing: Publishing::Never },
+            Self::Agora | Self::Hmac | Self::S3 | Self::UserSig | Self::Zego => {
+                KeyUse { sent_to_issuer: &[], publishing: Publishing::Never }
+            }
             Self::Jwt => KeyUse { sent_to_issuer: &[], publishing: Publishing::Allowed },
         }
     }
@@ -73,11 +91,17 @@ impl Mechanism {
         names: &Names<'_>,
     ) -> Option<Self> {
         Some(match kind {
+            MechanismKind::Agora => Self::Agora(Box::new(Agora::from_members(members, names)?)),
             MechanismKind::Exchange => {
                 Self::Exchange(Box::new(Exchange::from_members(members, names)?))
             }
             MechanismKind::Hmac => Self::Hmac(Box::new(Hmac::from_members(members, names)?)),
             MechanismKind::Jwt => Self::Jwt(Box::new(Jwt::from_members(members, names)?)),
+            MechanismKind::S3 => Self::S3(Box::new(S3::from_members(members, names)?)),
+            MechanismKind::UserSig => {
+                Self::UserSig(Box::new(UserSig::from_members(members, names)?))
+            }
+            MechanismKind::Zego => Self::Zego(Box::new(Zego::from_members(members, names)?)),
         })
     }
 
@@ -89,7 +113,12 @@ impl Mechanism {
         token: &At<'_>,
     ) {
         match self {
-            Self::Exchange(_) | Self::Hmac(_) => {}
+            Self::Agora(_)
+            | Self::Exchange(_)
+            | Self::Hmac(_)
+            | Self::S3(_)
+            | Self::UserSig(_)
+            | Self::Zego(_) => {}
             Self::Jwt(jwt) => check_names_key(jwt, keys, published, token),
         }
     }
@@ -98,7 +127,12 @@ impl Mechanism {
     pub(in crate::mint) fn is_remote(&self) -> bool {
         match self {
             Self::Exchange(_) => true,
-            Self::Hmac(_) | Self::Jwt(_) => false,
+            Self::Agora(_)
+            | Self::Hmac(_)
+            | Self::Jwt(_)
+            | Self::S3(_)
+            | Self::UserSig(_)
+            | Self::Zego(_) => false,
         }
     }
 
@@ -106,24 +140,34 @@ impl Mechanism {
     pub(in crate::mint) fn is_costly(&self) -> bool {
         match self {
             Self::Exchange(_) => true,
-            Self::Hmac(_) => false,
+            Self::Hmac(hmac) => hmac.signs_with_rsa(),
             Self::Jwt(jwt) => jwt.signs_with_rsa(),
+            Self::Agora(_) | Self::S3(_) | Self::UserSig(_) | Self::Zego(_) => false,
         }
     }
 
     /// The media type of the endpoint's answers.
     pub(in crate::mint) fn content_type(&self) -> HeaderValue {
         match self {
+            Self::Agora(agora) => agora.response.content_type(),
             Self::Exchange(exchange) => exchange.response.content_type(),
             Self::Hmac(hmac) => hmac.content_type(),
             Self::Jwt(jwt) => jwt.response.content_type(),
+            Self::S3(s3) => s3.response.content_type(),
+            Self::UserSig(usersig) => usersig.response.content_type(),
+            Self::Zego(zego) => zego.response.content_type(),
         }
     }
 
     /// The `iss` of its tokens, where it is always the same.
     pub(in crate::mint) fn issuer(&self) -> Option<String> {
         match self {
-            Self::Exchange(_) | Self::Hmac(_) => None,
+            Self::Agora(_)
+            | Self::Exchange(_)
+            | Self::Hmac(_)
+            | Self::S3(_)
+            | Self::UserSig(_)
+            | Self::Zego(_) => None,
             Self::Jwt(jwt) => jwt.issuer(),
         }
     }
@@ -131,11 +175,15 @@ impl Mechanism {
 
 impl FromNode for MechanismKind {
     fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#""jwt", "hmac" or "exchange""#;
+        const EXPECTED: &str = r#""jwt", "hmac", "exchange", "s3", "agora", "usersig" or "zego""#;
         match at.text(EXPECTED)? {
+            "agora" => Some(Self::Agora),
             "exchange" => Some(Self::Exchange),
             "hmac" => Some(Self::Hmac),
             "jwt" => Some(Self::Jwt),
+            "s3" => Some(Self::S3),
+            "usersig" => Some(Self::UserSig),
+            "zego" => Some(Self::Zego),
             _ => {
                 at.wrong(EXPECTED);
                 None

@@ -89,6 +89,10 @@ impl Hmac {
         Some(Self { mac: mac?, inputs, require, recipes: recipes? })
     }
 
+    pub(super) fn signs_with_rsa(&self) -> bool {
+        self.mac.signs_with_rsa()
+    }
+
     /// The media type of the answers. Variants of a preset answer alike.
     pub(in crate::mint) fn content_type(&self) -> HeaderValue {
         let first = match &self.recipes {

@@ -261,6 +261,10 @@ impl Further {
 }
 
 impl Mac {
+    pub(super) fn signs_with_rsa(&self) -> bool {
+        matches!(self.kind, MacKind::Rsa(_))
+    }
+
     /// Whether its secret, decoded, has so many bytes. Only kept secrets can tell.
     fn has_secret_of(&self, length: usize) -> bool {
         match &self.kind {

@@ -129,7 +129,7 @@ impl Filter {
             Self::Json => value.to_string(),
             Self::Max(longest) => at_most(value, longest)?,
             Self::Pairs => pairs(value, |text| text.replace('&', "%26"), Empty::Omitted)?,
-            Self::Percent(form) => form.text(&needed_text(value)?),
+            Self::Percent(form) => percent(&needed_text(value)?, form)?,
             Self::Query => pairs(value, encode_uri_component, Empty::Kept)?,
             Self::Quote => Value::from(needed_text(value)?.as_ref()).to_string(),
             Self::Safe => safe(value)?,
@@ -148,6 +148,15 @@ fn date(value: &Value, form: DateForm) -> Result<String, MintError> {
     let unix = needed_text(value)?.parse().ok();
     unix.and_then(|unix| form.text(unix))
         .ok_or_else(|| MintError::not_allowed("`date` needs Unix seconds"))
+}
+
+/// A path keeps to its place: no segment of it is empty or a dot segment, which servers
+/// resolve in different ways.
+fn percent(text: &str, form: Percent) -> Result<String, MintError> {
+    if form == Percent::Path && text.split('/').any(|step| matches!(step, "" | "." | "..")) {
+        return Err(MintError::not_allowed("a path has an empty segment or a dot segment"));
+    }
+    Ok(form.text(text))
 }
 
 fn one_character(text: &str) -> Option<char> {
@@ -329,6 +338,9 @@ mod tests {
             assert!(Filter::parse(filter).is_err(), "{filter}");
         }
         assert!(filtered("date:utc", &json!("soon")).is_err());
+        for path in ["", "/a", "a/", "a//b", "../a", "a/./b", "a/.."] {
+            assert!(filtered("percent:path", &json!(path)).is_err(), "{path}");
+        }
     }
 
     #[test]

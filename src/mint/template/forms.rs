@@ -31,7 +31,7 @@ pub(crate) enum Percent {
 
 impl DateForm {
     /// Unix seconds before the year 10000; later ones have no form.
-    pub(super) fn text(self, unix: u64) -> Option<String> {
+    pub(crate) fn text(self, unix: u64) -> Option<String> {
         const LATEST: u64 = 253_402_300_800;
         let unix = Some(unix).filter(|unix| *unix < LATEST)?;
         if self == Self::Http {

@@ -18,6 +18,7 @@ mod tree;
 pub(crate) use filter::Filter;
 
 pub(super) use alphabet::Alphabet;
+pub(super) use forms::DateForm;
 
 pub(super) use compile::{params, text, url_text, value};
 pub(super) use expression::Expressions;

@@ -95,7 +95,7 @@ fn a_misspelt_preset_is_answered_with_the_one_that_was_meant() {
         ("portiv", "did you mean \"portive\"?"),
         ("LiveKit", "did you mean \"livekit\"?"),
         ("stream", "did you mean \"stream-chat\" or \"stream-video\" or"),
-        ("openai", "did you mean \"openai-realtime\"?"),
+        ("openai", "did you mean \"openai-realtime\" or \"openai-chatkit\" or"),
         ("nonsense", "expected the name of a preset: portive, "),
     ] {
         let text = wrong(&json!({ "preset": written, "key": "x", "ttl": "1m" }));
@@ -260,7 +260,7 @@ fn example_key(value: &Value) -> &str {
 #[test]
 fn presets_can_be_listed_and_printed() {
     let names: Vec<_> = Presets::builtin().names().collect();
-    assert_eq!(names.len(), 56);
+    assert_eq!(names.len(), 101);
     for name in names {
         let text = Presets::text(name).unwrap();
         assert!(text.starts_with(&format!("[{name}]\nkind = ")), "{text}");

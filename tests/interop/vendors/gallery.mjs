@@ -59,8 +59,10 @@ ${blocks.map((block) => nextDoor(block, issuer)).join("\n")}`;
 
 function nextDoor({ preset, text }, issuer) {
   const members = execFileSync(binary(), ["presets", preset], { encoding: "utf8" });
-  const url = members.match(/^url = "https:\/\/(.*)"/m)?.[1];
-  return url ? text.replace(/^(\[.*?\]).*/, `$1\nurl = "${issuer}/${url}"`) : text;
+  if (/^url = /m.test(text)) return text.replace(/^url = "https:\/\//m, `url = "${issuer}/`);
+  const calls = members.match(/^(url|first) = .*$/gm) ?? [];
+  const near = calls.map((line) => line.replace(/url = "https:\/\//, `url = "${issuer}/`));
+  return text.replace(/^(\[.*?\]).*/, ["$1", ...near].join("\n"));
 }
 
 /** The `Cookie` header of somebody who is signed in. */

@@ -7,6 +7,7 @@ export class Issuer {
   /** What requests are answered with: a value, or a function of what was asked. */
   answer = {};
   #asked = [];
+  #waiting = [];
   #server = createServer((request, response) => this.#serve(request, response));
 
   static async open() {
@@ -18,6 +19,11 @@ export class Issuer {
 
   get url() {
     return `http://127.0.0.1:${this.#server.address().port}`;
+  }
+
+  /** Waits for the next question, for libraries that ask behind their caller's back. */
+  asked() {
+    return this.#asked.length > 0 ? Promise.resolve() : new Promise((wake) => this.#waiting.push(wake));
   }
 
   /** What was asked since this was last called. */
@@ -38,12 +44,24 @@ export class Issuer {
     const asked = {
       method: request.method,
       path: pathname,
+      search: new URL(request.url, this.url).search,
       query: Object.fromEntries(searchParams),
       headers: request.headers,
-      body: text === "" ? null : JSON.parse(text),
+      text,
+      body: parsed(text, request.headers["content-type"]),
     };
     this.#asked.push(asked);
-    response.writeHead(200, { "Content-Type": "application/json" });
-    response.end(JSON.stringify(typeof this.answer === "function" ? this.answer(asked) : this.answer));
+    this.#waiting.splice(0).forEach((wake) => wake());
+    const answer = typeof this.answer === "function" ? this.answer(asked) : this.answer;
+    const type = typeof answer === "string" ? "text/plain" : "application/json";
+    response.writeHead(200, { "Content-Type": type });
+    response.end(typeof answer === "string" ? answer : JSON.stringify(answer));
   }
+}
+
+/** JSON, or the fields of a form. */
+function parsed(text, type = "") {
+  if (text === "") return null;
+  if (type.startsWith("application/x-www-form-urlencoded")) return Object.fromEntries(new URLSearchParams(text));
+  return JSON.parse(text);
 }

@@ -1,0 +1,243 @@
+//! Addresses and forms for one file in an S3 bucket, signed with Signature Version 4:
+//! AWS, R2, B2, MinIO and whoever else speaks it.
+//!
+//! `POST` signs a policy: a prefix of keys, a range of sizes, a content type. `PUT` signs
+//! one key, its exact size and its type; `GET` one key. The same as the vendor's libraries
+//! `@aws-sdk/s3-presigned-post` and `@aws-sdk/s3-request-presigner` write.
+
+use aws_lc_rs::{digest, hmac};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::s3_settings::{Method, Settings, escaped};
+use crate::base::secret::Secret;
+use crate::base::text::hex;
+use crate::mint::error::MintError;
+use crate::mint::layered_table::LayeredTable;
+use crate::mint::response::Response;
+use crate::mint::template::{DateForm, Names, Scope, Text};
+
+pub(in crate::mint) struct S3 {
+    settings: Settings,
+    access_key_id: String,
+    secret: Secret,
+    pub(in crate::mint) response: Response,
+}
+
+/// What the browser gets: an address, and the fields or headers to send there.
+pub(in crate::mint) struct SignedRequest {
+    pub url: String,
+    pub fields: Value,
+}
+
+/// The times of one signature.
+struct Stamp {
+    /// `20260101T000000Z`
+    time: String,
+    /// `20260101/REGION/s3/aws4_request`
+    scope: String,
+    day: String,
+}
+
+impl S3 {
+    pub(in crate::mint) const KEYS: [&str; 11] = [
+        "bucket",
+        "content_type",
+        "endpoint",
+        "max_size",
+        "method",
+        "object",
+        "path_style",
+        "prefix",
+        "region",
+        "response",
+        "size",
+    ];
+
+    pub(super) fn from_members(
+        members: &mut LayeredTable<'_, '_, '_>,
+        names: &Names<'_>,
+    ) -> Option<Self> {
+        let settings = Settings::from_members(members, names);
+        if !names.has_ttl {
+            names
+                .token
+                .problem("`ttl` is missing; write how long an address is good, such as \"5m\"");
+        }
+        let made = Names { made: &["input", "token"], ..*names };
+        let response = Response::from_members(members, &made);
+        let Some(access_key_id) = names.keys.public("access_key_id") else {
+            names.token.problem("`key.access_key_id` is missing; add it to `key`");
+            return None;
+        };
+        let (_, secret) = names.keys.signing()?;
+        let (access_key_id, secret) = (access_key_id.to_owned(), secret.clone());
+        Some(Self { settings: settings?, access_key_id, secret, response: response? })
+    }
+
+    /// Signs what one user may do.
+    pub(in crate::mint) fn signed(&self, scope: &Scope<'_>) -> Result<SignedRequest, MintError> {
+        match self.settings.method {
+            Method::Get | Method::Put => self.address(scope),
+            Method::Post => self.form(scope),
+        }
+    }
+
+    fn stamp(&self, scope: &Scope<'_>) -> Result<Stamp, MintError> {
+        let form = |form: DateForm| {
+            form.text(scope.times.now)
+                .ok_or_else(|| MintError::Unavailable("the clock is beyond the year 9999".into()))
+        };
+        let (time, day) = (form(DateForm::Basic)?, form(DateForm::Day)?);
+        let scope = format!("{day}/{}/s3/aws4_request", self.settings.region);
+        Ok(Stamp { time, scope, day })
+    }
+
+    /// Signature Version 4: a key for the day, the region and the service signs the text.
+    fn signature(&self, stamp: &Stamp, text: &str) -> String {
+        let sign = |key: &[u8], text: &str| {
+            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes())
+        };
+        let start = [b"AWS4", self.secret.bytes()].concat();
+        let mut key = sign(&start, &stamp.day);
+        for step in [self.settings.region.as_str(), "s3", "aws4_request"] {
+            key = sign(key.as_ref(), step);
+        }
+        hex(sign(key.as_ref(), text).as_ref())
+    }
+
+    /// A presigned address.
+    fn address(&self, scope: &Scope<'_>) -> Result<SignedRequest, MintError> {
+        let stamp = self.stamp(scope)?;
+        let key = object_key(self.settings.object.as_ref(), scope)?;
+        let (host, path) = self.settings.place(&key);
+        let headers = self.signed_headers(&host, scope)?;
+        let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
+        let (method, operation) = match self.settings.method {
+            Method::Get => ("GET", "GetObject"),
+            Method::Post | Method::Put => ("PUT", "PutObject"),
+        };
+        let query = [
+            ("X-Amz-Algorithm", "AWS4-HMAC-SHA256".to_owned()),
+            ("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD".to_owned()),
+            ("X-Amz-Credential", format!("{}/{}", self.access_key_id, stamp.scope)),
+            ("X-Amz-Date", stamp.time.clone()),
+            ("X-Amz-Expires", scope.times.ttl.unwrap_or_default().to_string()),
+            ("X-Amz-SignedHeaders", names.join(";")),
+            ("x-id", operation.to_owned()),
+        ];
+        let query: Vec<_> =
+            query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+        let query = query.join("&");
+        let lines: String =
+            headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let request =
+            format!("{method}\n{path}\n{query}\n{lines}\n{}\nUNSIGNED-PAYLOAD", names.join(";"));
+        let hash = hex(digest::digest(&digest::SHA256, request.as_bytes()).as_ref());
+        let text = format!("AWS4-HMAC-SHA256\n{}\n{}\n{hash}", stamp.time, stamp.scope);
+        let signature = self.signature(&stamp, &text);
+        let url = format!(
+            "{}://{host}{path}?{query}&X-Amz-Signature={signature}",
+            self.settings.scheme()
+        );
+        let fields = headers.into_iter().filter(|(name, _)| *name == "content-type");
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.into())).collect();
+        Ok(SignedRequest { url, fields: Value::Object(fields) })
+    }
+
+    /// The headers an upload must have, sorted. Without a size, a `PUT` would have no limit.
+    fn signed_headers(
+        &self,
+        host: &str,
+        scope: &Scope<'_>,
+    ) -> Result<Vec<(&'static str, String)>, MintError> {
+        let mut headers = Vec::new();
+        if self.settings.method == Method::Put {
+            headers.push(("content-length", self.settings.size(scope)?.to_string()));
+            if let Some(kind) = self.settings.content_type(scope)? {
+                headers.push(("content-type", kind));
+            }
+        }
+        headers.push(("host", host.to_owned()));
+        Ok(headers)
+    }
+
+    /// A form for `multipart/form-data`, with a policy for what it may upload.
+    fn form(&self, scope: &Scope<'_>) -> Result<SignedRequest, MintError> {
+        let stamp = self.stamp(scope)?;
+        let prefix = key_prefix(self.settings.prefix.as_ref(), scope)?;
+        let ends = scope.times.exp.and_then(|exp| DateForm::Utc.text(exp)).unwrap_or_default();
+        let credential = format!("{}/{}", self.access_key_id, stamp.scope);
+        let mut conditions = vec![
+            json!({ "bucket": self.settings.bucket }),
+            json!(["starts-with", "$key", prefix]),
+            json!(["content-length-range", 0, self.settings.max_size]),
+        ];
+        let mut fields = Map::new();
+        let mut field = |name: &str, value: String| {
+            fields.insert(name.to_owned(), value.into());
+        };
+        if let Some(kind) = self.settings.content_type(scope)? {
+            match kind.strip_suffix('*') {
+                Some(start) => conditions.push(json!(["starts-with", "$Content-Type", start])),
+                None => {
+                    conditions.push(json!({ "Content-Type": kind }));
+                    field("Content-Type", kind);
+                }
+            }
+        }
+        for (name, value) in [
+            ("bucket", self.settings.bucket.as_str()),
+            ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
+            ("X-Amz-Credential", &credential),
+            ("X-Amz-Date", &stamp.time),
+        ] {
+            if name != "bucket" {
+                conditions.push(json!({ name: value }));
+            }
+            field(name, value.to_owned());
+        }
+        let policy = json!({ "expiration": ends, "conditions": conditions }).to_string();
+        let policy = STANDARD.encode(policy);
+        field("X-Amz-Signature", self.signature(&stamp, &policy));
+        field("key", format!("{prefix}${{filename}}"));
+        field("Policy", policy);
+        let (host, path) = self.settings.place("");
+        let url = format!("{}://{host}{path}", self.settings.scheme());
+        Ok(SignedRequest { url, fields: Value::Object(fields) })
+    }
+}
+
+/// The key of one file: no empty segment and no dot segment, which would lead elsewhere.
+fn object_key(object: Option<&Text>, scope: &Scope<'_>) -> Result<String, MintError> {
+    const LONGEST: usize = 1024;
+    let key = match object {
+        Some(text) => text.needed(scope)?,
+        None => String::new(),
+    };
+    let is_bad = |step: &str| matches!(step, "" | "." | "..");
+    if key.len() > LONGEST || key.contains(char::is_control) || key.split('/').any(is_bad) {
+        return Err(MintError::not_allowed(
+            "`object` is longer than 1024 bytes, or has an empty segment or a dot segment",
+        ));
+    }
+    Ok(key)
+}
+
+/// A prefix that ends a level: `users/1` would also be the start of `users/12`.
+fn key_prefix(prefix: Option<&Text>, scope: &Scope<'_>) -> Result<String, MintError> {
+    let text = match prefix {
+        Some(text) => text.needed(scope)?,
+        None => String::new(),
+    };
+    let Some(levels) = text.strip_suffix('/') else {
+        return Err(MintError::not_allowed(
+            "`prefix` must end with `/`, or it would also be the start of other users' keys",
+        ));
+    };
+    if levels.split('/').any(|step| matches!(step, "" | "." | "..")) {
+        return Err(MintError::not_allowed("`prefix` has an empty segment or a dot segment"));
+    }
+    Ok(text)
+}
