@@ -9,8 +9,8 @@ use pingora::prelude::Result;
 use tokio::time::Instant;
 
 use super::app_wait::AppWait;
-use super::html::draw_nonce;
 use super::incoming::Incoming;
+use super::nonce::draw_nonce;
 use super::open_stream::OpenStream;
 use super::pace::{Pace, TooSlow};
 use super::who::Who;

@@ -7,7 +7,6 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Result;
 
 use super::forwarding::Forwarding;
-use crate::base::text::hex;
 use crate::policy::HtmlPlaceholder;
 use crate::request::html_placeholder::{Replacer, is_safe_in_a_page};
 
@@ -51,15 +50,6 @@ pub(super) enum Page {
     Filled,
     /// Left as the app sent it.
     Unchanged,
-}
-
-/// What nobody who wrote something into a page earlier can know.
-pub(super) fn draw_nonce() -> String {
-    let mut bytes = [0; 16];
-    match aws_lc_rs::rand::fill(&mut bytes) {
-        Ok(()) => hex(&bytes),
-        Err(_) => String::new(),
-    }
 }
 
 impl Forwarding {

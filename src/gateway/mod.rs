@@ -22,6 +22,7 @@ mod health;
 mod hooks;
 mod html;
 mod incoming;
+mod nonce;
 mod open_stream;
 pub(crate) mod pace;
 mod peer;

@@ -1,3 +1,5 @@
+//! Frames with trailers, in pieces of any size.
+
 use super::*;
 
 const DATA: u8 = 0;
