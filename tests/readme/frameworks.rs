@@ -18,7 +18,7 @@ pub(super) const PAGE: &str = "deploy/guides/frameworks.md";
 
 /// The vector each block is shown to read, in the page's order, and the time
 /// to read it at if the block's own age limit is shorter than the vector's.
-const BLOCKS: [(&str, Option<u64>); 42] = [
+const BLOCKS: [(&str, Option<u64>); 51] = [
     ("next-auth/basic", None),
     ("authjs/basic", None),
     ("lookup/authjs-database-strategy", None),
