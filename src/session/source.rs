@@ -15,7 +15,7 @@ use super::rejected::{Reason, Rejected};
 use super::remember::RememberCookies;
 use super::required_claims::Claims;
 use super::settings::Settings;
-use super::source_user::{no_user, read_user_id, read_user_prefix};
+use super::source_user::{no_user, prefixed, read_user_id, read_user_prefix};
 use super::store::{Check, Question, StoreAnswer};
 use super::store_settings::StoreSettings;
 use crate::base::digest::Digest;
@@ -395,11 +395,6 @@ impl SessionReader {
         }
         let user_id = self.user_id.user_id(&session);
         let user_id = user_id.ok_or_else(|| no_user(&self.user_id, &session))?;
-        let user_id = if self.user_prefix.is_empty() {
-            user_id
-        } else {
-            [self.user_prefix.as_str(), &user_id].concat()
-        };
-        Ok(Identity::new(user_id, fitted(session), expires_at))
+        Ok(Identity::new(prefixed(&self.user_prefix, user_id), fitted(session), expires_at))
     }
 }

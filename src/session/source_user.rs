@@ -9,6 +9,11 @@ use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
 use super::settings::Settings;
 
+/// A user id behind its source's prefix.
+pub(super) fn prefixed(prefix: &str, user_id: String) -> String {
+    if prefix.is_empty() { user_id } else { [prefix, &user_id].concat() }
+}
+
 /// Names under which apps keep a user's id, the most usual first.
 const USUAL: [&str; 12] = [
     "user_id",

@@ -95,7 +95,7 @@ fn reported(id: &str) -> Value {
     let cases = include_str!("../fixtures/reports/sessions.json");
     let cases: Vec<Value> = serde_json::from_str(cases).unwrap();
     let case = cases.iter().find(|case| case["id"] == id).unwrap();
-    let config = case.get("cured").unwrap_or(&case["session"]);
+    let config = case.get("cured").unwrap_or_else(|| &case["session"]);
     json!({
         "config": config, "cookie_header": case["cookie"], "now": case["now"],
         "store": case.get("store"),
