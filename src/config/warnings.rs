@@ -180,7 +180,7 @@ fn never_ends(kind: &str, at: &At<'_>) -> bool {
     };
     let has_store = at.find(&["store"]).is_some();
     match kind {
-        "cookie-session" | "react-router" => true,
+        "cookie-session" | "react-router" | "signed-cookie" => true,
         "plug" => !has_store,
         "h3-session" => !has_store && (is_zero("max_age") || at.find(&["max_age"]).is_none()),
         "starlette" => is_zero("max_age"),

@@ -116,6 +116,17 @@ impl CookieNames {
         self
     }
 
+    /// The same jar, with the numbered parts of its own cookies beside them, whichever of
+    /// these texts stands before the number.
+    pub(crate) fn with_parts(mut self, separators: &[&'static str]) -> Self {
+        for separator in separators {
+            let part =
+                |name: &String| Companion::Named { name: name.clone(), chunks: Some(*separator) };
+            self.companions.extend(self.names.iter().map(part));
+        }
+        self
+    }
+
     /// The same jar, with every cookie whose name has this form beside its own.
     pub(crate) fn with_companions_shaped(mut self, has_form: fn(&[u8]) -> bool) -> Self {
         self.companions = vec![Companion::Shaped(has_form)];

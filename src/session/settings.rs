@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use super::cookie::Duplicate;
 use super::cookie_names::{CookieConventions, CookieNames};
-use super::store::{Engine, NaiveTimes, StoreSettings};
+use super::row_rules::RowRules;
+pub(crate) use super::seconds::Seconds;
+use super::store::Engine;
+use super::store_settings::{NaiveTimes, StoreSettings};
 use crate::base::digest::{Digest, Digester};
 use crate::base::secret::{Secret, Secrets};
 use crate::document::{At, FromNode, Table, Value, Wait, one_of};
@@ -17,19 +20,6 @@ pub(crate) struct Settings<'s, 'a> {
     table: &'s mut Table<'a>,
     fingerprint: Digester,
     secrets: Vec<Secret>,
-}
-
-/// A duration in seconds: `604800`, or a text such as `"7d"`. The formats'
-/// own frameworks count these in seconds, so a bare number is clear here.
-pub(crate) struct Seconds(pub u64);
-
-impl FromNode for Seconds {
-    fn read(at: &At<'_>) -> Option<Self> {
-        if matches!(at.node.value, Value::Integer(_)) {
-            return u64::read(at).map(Self);
-        }
-        Duration::read(at).map(|duration| Self(duration.as_secs()))
-    }
 }
 
 impl<'s, 'a> Settings<'s, 'a> {
@@ -180,6 +170,10 @@ impl<'s, 'a> Settings<'s, 'a> {
         let engine = read_engine(&mut table, engines)?;
         let url = table.take("url").and_then(|at| self.resolve(&at));
         let path = table.get("path");
+        let rules = RowRules::read(&mut table, engine);
+        if !rules.is_empty() && engine != Engine::Sql {
+            table.at().problem("rules on columns are for engine = \"sql\"; others have none");
+        }
         let cache_seconds = table.get::<Seconds>("cache_seconds").map_or(5, |seconds| seconds.0);
         let timeout =
             table.get("timeout").map_or(Duration::from_millis(250), |Wait(timeout)| timeout);
@@ -201,6 +195,7 @@ impl<'s, 'a> Settings<'s, 'a> {
                 url,
                 database: None,
                 path,
+                rules,
                 cache_seconds,
                 timeout,
                 naive_times,

@@ -16,7 +16,8 @@ use super::remember::RememberCookies;
 use super::required_claims::Claims;
 use super::settings::Settings;
 use super::source_user::{no_user, read_user_id, read_user_prefix};
-use super::store::{Check, Question, StoreAnswer, StoreSettings};
+use super::store::{Check, Question, StoreAnswer};
+use super::store_settings::StoreSettings;
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::document::Table;
@@ -142,8 +143,14 @@ impl SessionReader {
             let detail = format!("the stored session is larger than {MAX_STORED} bytes");
             return Err(Rejected::new(Reason::Oversized, detail));
         }
+        let ends = match (&answer, self.store()) {
+            (StoreAnswer::Row(row), Some(store)) if question.is_first() => {
+                store.rules.check(row)?
+            }
+            _ => question.ends,
+        };
         let opened = self.compiled.verifier.answered(question, answer, now)?;
-        self.known(opened, now)
+        self.known(opened.ending(ends), now)
     }
 
     /// Whether the session is plainly of a sign-in later than `since`, whose own

@@ -4,15 +4,11 @@
 //! and length, and asks a `Question`; `identify::store` answers it, and the format
 //! judges the answer. Ids reach a query only as key or parameter.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use super::codec::{bytes, time};
-use crate::base::secret::Secret;
-use crate::base::store_url::{BadStoreUrl, StoreUrl};
 use crate::document::shown;
-use crate::session::identity::Identity;
+use crate::session::identity::{Identity, OpenedSession};
 use crate::session::rejected::{Reason, Rejected};
 
 /// The outcome of looking at cookies: the user is known, or the store must be
@@ -28,6 +24,8 @@ pub struct Question {
     pub query: Query,
     /// The content of an earlier answer, for formats that ask twice.
     pub(super) carried: Value,
+    /// The end that the rules on an earlier row have set.
+    pub(super) ends: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,66 +91,14 @@ impl Engine {
     }
 }
 
-/// The settings of `[session.store]`; `identify::store` connects by them.
-#[derive(Clone, Debug)]
-pub struct StoreSettings {
-    pub engine: Engine,
-    /// `redis://…`, `postgres://…` and so on; a secret, because it may hold a
-    /// password.
-    pub url: Option<Secret>,
-    /// The database behind a cache (Django's `cached_db`). Without it, a question
-    /// for a row is answered as a miss.
-    pub database: Option<Secret>,
-    /// The folder of a file store.
-    pub path: Option<String>,
-    /// Seconds an answer may be remembered, and a sign-out go unnoticed.
-    pub cache_seconds: u64,
-    /// Longest wait for the store.
-    pub timeout: Duration,
-    /// The time zone of times without one.
-    pub naive_times: NaiveTimes,
-}
-
-/// The time zone in which the app writes a `timestamp` without one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub enum NaiveTimes {
-    /// That of the app's connection, which the database sets: the app lets the database
-    /// convert (connect-pg-simple).
-    OfDatabase,
-    /// What libraries write that convert themselves (Drizzle, Prisma).
-    #[default]
-    Utc,
-    /// By its name; the app's connection sets one of its own.
-    Zone(String),
-}
-
-impl StoreSettings {
-    /// Checks the addresses without connecting, so that a wrong one is a problem
-    /// of the file and not of the first user.
-    pub fn check_addresses(&self) -> Result<(), BadStoreUrl> {
-        let fits = |address: &Secret, engine: Engine| match (StoreUrl::parse(address)?, engine) {
-            (StoreUrl::Redis(_), Engine::Redis) | (StoreUrl::Sql(_), Engine::Sql) => Ok(()),
-            (StoreUrl::Redis(_), Engine::File | Engine::Sql) => {
-                Err(BadStoreUrl("it is that of a Redis server, expected a database"))
-            }
-            (StoreUrl::Sql(_), Engine::File | Engine::Redis) => {
-                Err(BadStoreUrl("it is that of a database, expected a Redis server"))
-            }
-        };
-        if let Some(url) = &self.url {
-            fits(url, self.engine)?;
-            let is_postgres = url.text().is_some_and(|url| url.starts_with("postgres"));
-            if matches!(self.naive_times, NaiveTimes::Zone(_)) && !is_postgres {
-                return Err(BadStoreUrl("it is not that of PostgreSQL, which `time_zone` needs"));
-            }
-        }
-        self.database.as_ref().map_or(Ok(()), |database| fits(database, Engine::Sql))
-    }
-}
-
 impl Question {
     pub(super) fn new(query: Query) -> Self {
-        Self { query, carried: Value::Null }
+        Self { query, carried: Value::Null, ends: None }
+    }
+
+    /// Whether it asks for the session itself, and not for what belongs to one.
+    pub(super) fn is_first(&self) -> bool {
+        self.ends.is_none() && !self.carried.is_object()
     }
 
     pub(super) fn redis<T>(prefix: &str, id: &str) -> Check<T> {
@@ -163,6 +109,19 @@ impl Question {
         let matching =
             matching.iter().map(|(column, cell)| ((*column).to_owned(), cell.clone())).collect();
         Check::Ask(Self::new(Query::Row { table: table.to_owned(), matching }))
+    }
+}
+
+impl Check<OpenedSession> {
+    /// The same, with an end that the app's own rules set.
+    pub(super) fn ending(self, ends: Option<u64>) -> Self {
+        match self {
+            Self::Ask(question) => Self::Ask(Question { ends, ..question }),
+            Self::Known(opened) => {
+                let expires_at = opened.expires_at.into_iter().chain(ends).min();
+                Self::Known(OpenedSession { expires_at, ..opened })
+            }
+        }
     }
 }
 

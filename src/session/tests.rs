@@ -72,7 +72,7 @@ fn verdict(
 #[test]
 fn every_vector_of_every_kind_has_its_outcome() {
     let mut failures = Vec::new();
-    for kind in kinds().chain(["own", "bearer"]) {
+    for kind in kinds().chain(["own", "bearer", "stores"]) {
         let vectors = vectors(kind);
         assert!(!vectors.is_empty(), "{kind} has no vectors");
         let mut passed = 0;

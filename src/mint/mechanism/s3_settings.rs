@@ -60,7 +60,7 @@ impl Settings {
             method,
             bucket: name(bucket?)?,
             region: name(region?)?,
-            path_style: is_path.unwrap_or(endpoint.is_some()),
+            path_style: is_path.unwrap_or_else(|| endpoint.is_some()),
             endpoint,
             object: object?,
             prefix: prefix?,

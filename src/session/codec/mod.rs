@@ -12,6 +12,7 @@ pub(crate) mod json;
 pub(crate) mod jwe;
 pub(crate) mod jws;
 pub(crate) mod keygrip;
+pub(crate) mod msgpack;
 pub(crate) mod verifying_keys;
 pub(crate) mod notation;
 pub(crate) mod number;

@@ -16,6 +16,8 @@ const CONVENTIONS: CookieConventions =
 
 struct ExpressSession {
     keys: Vec<MacKey>,
+    /// `s:`; @fastify/session writes none.
+    prefix: String,
     records: Records,
 }
 
@@ -39,10 +41,11 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
         let records = Records::from_store(&mut store);
         (store.finish(), records)
     });
+    let prefix = settings.get("cookie_prefix").unwrap_or_else(|| "s:".to_owned());
     let secrets = settings.secrets()?;
     let keys = secrets.iter().map(|secret| MacKey::new(Hash::Sha256, secret.bytes()));
     let (store, records) = store?;
-    let verifier = ExpressSession { keys: keys.collect(), records };
+    let verifier = ExpressSession { keys: keys.collect(), prefix, records };
     let compiled = Compiled::new(jar?, verifier).with_user_id("/passport/user");
     Some(compiled.with_store(Some(store)))
 }
@@ -66,8 +69,9 @@ impl Records {
 impl Verify for ExpressSession {
     fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
         let found = sent.find()?;
-        let Some(signed) = found.text()?.strip_prefix("s:") else {
-            let detail = "the value is not signed: it does not start with `s:`";
+        let Some(signed) = found.text()?.strip_prefix(self.prefix.as_str()) else {
+            let detail = "the value does not start with `s:`: it is not signed, or is that of \
+                          @fastify/session, for which write cookie_prefix = \"\"";
             return Err(Rejected::new(Reason::BadSignature, detail));
         };
         // An id of the app's own making may hold dots itself.

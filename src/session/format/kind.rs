@@ -17,7 +17,8 @@ use crate::session::identity::OpenedSession;
 use crate::session::place_settings::Places;
 use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
-use crate::session::store::{self, Check, Question, StoreAnswer, StoreSettings};
+use crate::session::store::{self, Check, Question, StoreAnswer};
+use crate::session::store_settings::StoreSettings;
 use crate::session::value_notation::{Look, Sample};
 
 /// One kind, as its own file declares it.

@@ -16,7 +16,8 @@ use crate::session::identity::OpenedSession;
 use crate::session::key_settings;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
-use crate::session::store::{self, Cell, Check, Engine, Question, StoreAnswer, StoreSettings};
+use crate::session::store::{self, Cell, Check, Engine, Question, StoreAnswer};
+use crate::session::store_settings::StoreSettings;
 use crate::session::value_notation::{Fit, Look, Sample};
 
 const CONVENTIONS: CookieConventions =

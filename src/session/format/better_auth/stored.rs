@@ -6,7 +6,8 @@ use crate::session::codec::{json as json_codec, time};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::{Settings, StoreTable};
-use crate::session::store::{Cell, Check, Engine, Question, Row, StoreAnswer, StoreSettings};
+use crate::session::store::{Cell, Check, Engine, Question, Row, StoreAnswer};
+use crate::session::store_settings::StoreSettings;
 
 pub(super) enum Stored {
     Redis { prefix: String },

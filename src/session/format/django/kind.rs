@@ -9,7 +9,8 @@ use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
-use crate::session::store::{self, Check, Engine, Query, Question, StoreAnswer, StoreSettings};
+use crate::session::store::{self, Check, Engine, Query, Question, StoreAnswer};
+use crate::session::store_settings::StoreSettings;
 use crate::session::value_notation::{Look, Notation, Sample};
 
 const CONVENTIONS: CookieConventions = CookieConventions {

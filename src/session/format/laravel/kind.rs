@@ -13,9 +13,8 @@ use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::{Seconds, Settings};
-use crate::session::store::{
-    self, Cell, Check, Engine, Query, Question, StoreAnswer, StoreSettings,
-};
+use crate::session::store::{self, Cell, Check, Engine, Query, Question, StoreAnswer};
+use crate::session::store_settings::StoreSettings;
 use crate::session::value_notation::{Fit, Look, Sample};
 
 const CONVENTIONS: CookieConventions =

@@ -1,0 +1,169 @@
+//! The app's own rules on a session's row: `require`, `created_column` with `lifetime`, and
+//! `idle_column` with `idle`, for every kind whose sessions live in a table.
+//!
+//! Apps keep rows after a sign-out, and after their end.
+
+use super::rejected::{Reason, Rejected};
+use super::seconds::Seconds;
+use super::store::{Cell, Engine, Row};
+use crate::document::{At, FromNode, Table, Value as Setting};
+
+/// Rules on the columns of a row.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RowRules {
+    require: Vec<(String, Wanted)>,
+    /// A time in a column, and how much later the session ends.
+    ends: Vec<(String, u64)>,
+}
+
+/// What a column must hold.
+#[derive(Clone, Debug)]
+enum Wanted {
+    /// `false`: null, 0 or an empty text.
+    Nothing,
+    One(Vec<String>),
+    /// `true`: anything but that.
+    Something,
+}
+
+impl RowRules {
+    pub(super) fn read(table: &mut Table<'_>, engine: Engine) -> Self {
+        let mut rules = Self::default();
+        if let Some(at) = table.take("require") {
+            rules.require = at
+                .members()
+                .into_iter()
+                .filter_map(|(key, at)| Some((key.name.clone(), at.read()?)))
+                .collect();
+        }
+        for (column, length, meaning) in [
+            ("created_column", "lifetime", "how long a session lives"),
+            ("idle_column", "idle", "how long a session may rest"),
+        ] {
+            let name = table.get::<String>(column);
+            let given = table.get::<Seconds>(length).map(|Seconds(seconds)| seconds);
+            match (name, given) {
+                (Some(name), Some(seconds)) => rules.ends.push((name, seconds)),
+                // A file tells by itself when it was written.
+                (None, Some(_)) if engine != Engine::File => {
+                    table.missing(column, &format!(", from which `{length}` counts"));
+                }
+                (Some(_), None) if table.peek(length).is_none() => {
+                    table.missing(length, &format!(", {meaning}; write {length} = \"14d\""));
+                }
+                _ => {}
+            }
+        }
+        rules
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.require.is_empty() && self.ends.is_empty()
+    }
+
+    /// The end by these rules, if the row is that of a session that holds.
+    pub(super) fn check(&self, row: &Row) -> Result<Option<u64>, Rejected> {
+        for (column, wanted) in &self.require {
+            if !wanted.fits(row.get(column)?) {
+                let detail = format!(
+                    "column `{column}` does not hold what `require` of the store asks for: \
+                     signed out, or another kind of row"
+                );
+                return Err(Rejected::new(Reason::SignedOut, detail));
+            }
+        }
+        let mut end = None;
+        for (column, seconds) in &self.ends {
+            let later = row.time(column)?.saturating_add(*seconds);
+            end = Some(end.map_or(later, |end: u64| end.min(later)));
+        }
+        Ok(end)
+    }
+}
+
+impl Wanted {
+    fn fits(&self, cell: &Cell) -> bool {
+        let text = match cell {
+            Cell::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Cell::Integer(number) => number.to_string(),
+            Cell::Null => String::new(),
+            Cell::Text(text) => text.clone(),
+            Cell::Time(seconds) => seconds.to_string(),
+        };
+        let is_nothing = ["", "0", "f", "false"].contains(&text.as_str());
+        match self {
+            Self::Nothing => is_nothing,
+            Self::One(wanted) => wanted.contains(&text),
+            Self::Something => !is_nothing,
+        }
+    }
+}
+
+impl FromNode for Wanted {
+    fn read(at: &At<'_>) -> Option<Self> {
+        const EXPECTED: &str = "false (null or 0), true, a text, a number, or a list of them";
+        match at.node.value {
+            Setting::Boolean(false) => return Some(Self::Nothing),
+            Setting::Boolean(true) => return Some(Self::Something),
+            _ => {}
+        }
+        let items = at.items();
+        let texts: Option<Vec<String>> = items
+            .iter()
+            .map(|item| match &item.node.value {
+                Setting::Text(text) => Some(text.clone()),
+                Setting::Integer(number) => Some(number.to_string()),
+                _ => None,
+            })
+            .collect();
+        let texts = texts.filter(|texts| !texts.is_empty());
+        if texts.is_none() {
+            at.wrong(EXPECTED);
+        }
+        texts.map(Self::One)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> Row {
+        let cells = [
+            ("revoked_at", Cell::Null),
+            ("active", Cell::Integer(1)),
+            ("kind", Cell::Text("web".to_owned())),
+            ("created_at", Cell::Time(1000)),
+            ("seen_at", Cell::Integer(1_500)),
+        ];
+        Row(cells.into_iter().map(|(name, cell)| (name.to_owned(), cell)).collect())
+    }
+
+    fn rules(require: &[(&str, Wanted)], ends: &[(&str, u64)]) -> RowRules {
+        RowRules {
+            require: require.iter().map(|(name, it)| ((*name).to_owned(), it.clone())).collect(),
+            ends: ends.iter().map(|(name, seconds)| ((*name).to_owned(), *seconds)).collect(),
+        }
+    }
+
+    #[test]
+    fn a_row_kept_after_sign_out_is_nobodys() {
+        let says = |column, wanted| rules(&[(column, wanted)], &[]).check(&row());
+        assert!(says("revoked_at", Wanted::Nothing).is_ok());
+        assert_eq!(says("active", Wanted::Nothing).unwrap_err().reason, Reason::SignedOut);
+        assert!(says("active", Wanted::Something).is_ok());
+        assert!(says("revoked_at", Wanted::Something).is_err());
+        assert!(says("kind", Wanted::One(vec!["app".into(), "web".into()])).is_ok());
+        assert!(says("kind", Wanted::One(vec!["app".into()])).is_err());
+        assert!(says("missing", Wanted::Nothing).is_err(), "a column that is not there");
+    }
+
+    #[test]
+    fn the_earliest_end_counts() {
+        let end = |ends: &[(&str, u64)]| rules(&[], ends).check(&row());
+        assert_eq!(end(&[("created_at", 3600)]).unwrap(), Some(4600));
+        assert_eq!(end(&[("created_at", 3600), ("seen_at", 60)]).unwrap(), Some(1560));
+        assert_eq!(end(&[]).unwrap(), None);
+        assert!(end(&[("kind", 60)]).is_err(), "a column that holds no time");
+    }
+}
