@@ -27,7 +27,9 @@ fn bad_cookies() -> Vec<(&'static str, Vec<u8>)> {
         ("oversized", format!("session={}", "x".repeat(20_000))),
         ("no user", Claims::of("").cookie()),
         ("not yet valid", Claims::of("ada").with("nbf", START + 3600).cookie()),
-        ("four parts", format!("session={token}.{signature}")),
+        ("four parts", format!("session={token}.e30")),
+        ("five parts", format!("session={token}.{signature}.{signature}")),
+        ("a scheme word alone", "session=Bearer ".to_owned()),
         ("quoted junk", "session=\"junk\"".to_owned()),
         ("percent junk", "session=%00%ff%zz".to_owned()),
     ];
