@@ -107,17 +107,6 @@ impl SessionReader {
         self.compiled.jar.header()
     }
 
-    /// The user the cookies name, at `now`.
-    pub fn check(&self, cookies: Cookies<'_>, now: u64) -> Result<Identity, Rejected> {
-        match self.look(cookies, now)? {
-            Check::Known(identity) => Ok(identity),
-            Check::Ask(_) => {
-                let detail = "the session is in a store, which was not asked";
-                Err(Rejected::new(Reason::Unavailable, detail))
-            }
-        }
-    }
-
     /// As `check`, for sources whose sessions live in a store: either the user is
     /// known already, or there is something to fetch first.
     pub fn look(&self, cookies: Cookies<'_>, now: u64) -> Result<Check, Rejected> {
