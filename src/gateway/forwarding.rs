@@ -70,9 +70,6 @@ impl Forwarding {
     pub(super) fn strip_preflight(&self, headers: &mut HeaderMap) {
         if self.routes.intent == Intent::Preflight {
             headers::remove_credentials(headers);
-            if self.routes.hides_body() {
-                headers::keep_what_a_preflight_says(headers);
-            }
         }
     }
 

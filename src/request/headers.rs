@@ -178,26 +178,6 @@ pub(crate) fn remove_credentials(headers: &mut HeaderMap) {
     headers.remove(header::COOKIE);
 }
 
-/// Leaves the headers that a browser sends with a preflight, which holds no credential of
-/// any kind (Fetch standard, "CORS-preflight fetch"): an app may take any other header for
-/// one.
-pub(crate) fn keep_what_a_preflight_says(headers: &mut HeaderMap) {
-    let others = headers.keys().filter(|name| !is_of_preflight(name)).cloned();
-    for name in others.collect::<Vec<_>>() {
-        headers.remove(name);
-    }
-}
-
-fn is_of_preflight(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    ["accept", "cache-control", "content-length", "dnt", "host", "origin", "pragma", "priority"]
-        .contains(&name)
-        || ["referer", "save-data", "transfer-encoding", "user-agent"].contains(&name)
-        || ["accept-", "access-control-request-", "sec-ch-", "sec-fetch-", "sec-gpc"]
-            .iter()
-            .any(|start| name.starts_with(start))
-}
-
 /// Headers that describe a request to whoever it is for, and frame it.
 pub(crate) fn is_for_anyone(name: &HeaderName) -> bool {
     let name = name.as_str();

@@ -1,7 +1,9 @@
-//! The user of a session that has merely expired: an app may be able to renew it.
+//! The user that cookies name by themselves: now, or before their session expired, which
+//! an app may be able to renew.
 
 use super::cookie::Cookies;
 use super::identity::Identity;
+use super::rejected::{Reason, Rejected};
 use super::source::SessionReader;
 use super::store::Check;
 
@@ -9,6 +11,17 @@ use super::store::Check;
 const MAX_ENDS: usize = 6;
 
 impl SessionReader {
+    /// The user the cookies name, at `now`.
+    pub fn check(&self, cookies: Cookies<'_>, now: u64) -> Result<Identity, Rejected> {
+        match self.look(cookies, now)? {
+            Check::Known(identity) => Ok(identity),
+            Check::Ask(_) => {
+                let detail = "the session is in a store, which was not asked";
+                Err(Rejected::new(Reason::Unavailable, detail))
+            }
+        }
+    }
+
     /// The user the cookies named just before their session `ended`.
     pub fn check_before(&self, cookies: Cookies<'_>, mut ended: u64) -> Option<Identity> {
         // Several parts of a session may end, each at its own time.

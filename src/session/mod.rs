@@ -27,6 +27,7 @@ mod remember;
 mod required_claims;
 mod row_rules;
 mod seconds;
+mod set_cookies;
 mod settings;
 mod sniff;
 mod source;

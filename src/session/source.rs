@@ -107,17 +107,6 @@ impl SessionReader {
         self.compiled.jar.header()
     }
 
-    /// The user the cookies name, at `now`.
-    pub fn check(&self, cookies: Cookies<'_>, now: u64) -> Result<Identity, Rejected> {
-        match self.look(cookies, now)? {
-            Check::Known(identity) => Ok(identity),
-            Check::Ask(_) => {
-                let detail = "the session is in a store, which was not asked";
-                Err(Rejected::new(Reason::Unavailable, detail))
-            }
-        }
-    }
-
     /// As `check`, for sources whose sessions live in a store: either the user is
     /// known already, or there is something to fetch first.
     pub fn look(&self, cookies: Cookies<'_>, now: u64) -> Result<Check, Rejected> {
@@ -258,13 +247,6 @@ impl SessionReader {
         pairs.collect::<Vec<_>>().join(&b"; "[..])
     }
 
-    /// The cookies this source reads, as a `Cookie` header of their own.
-    fn own_cookies(&self, cookies: Cookies<'_>) -> Vec<u8> {
-        let own = cookies.iter().filter(|(name, _)| self.compiled.jar.reads_cookie(name));
-        let pairs: Vec<_> = own.map(|(name, value)| [name, b"=", value].concat()).collect();
-        pairs.join(&b"; "[..])
-    }
-
     /// Whether a cookie of this name can change what `look` returns.
     pub(super) fn reads_cookie(&self, name: &[u8]) -> bool {
         self.compiled.jar.reads_cookie(name)
@@ -342,25 +324,6 @@ impl SessionReader {
             }
         });
         id.map(String::into_bytes)
-    }
-
-    /// The cookies as they will be once the browser has taken those of a
-    /// response (`Set-Cookie`); `None` if none of them is this source's.
-    pub fn own_cookies_after<'c>(
-        &self,
-        cookies: Cookies<'_>,
-        set: impl Iterator<Item = &'c [u8]>,
-    ) -> Option<Vec<u8>> {
-        let pair = |set: &'c [u8]| set.split(|&b| b == b';').next().unwrap_or_default();
-        let set = set.map(pair).collect::<Vec<_>>().join(&b"; "[..]);
-        let set = self.own_cookies(Cookies::new(&set));
-        let is_set = |name: &[u8]| Cookies::new(&set).iter().any(|(other, _)| other == name);
-        let kept = cookies
-            .iter()
-            .filter(|(name, _)| self.compiled.jar.reads_cookie(name) && !is_set(name));
-        let kept =
-            kept.map(|(name, value)| [b"; ", name, b"=", value].concat()).collect::<Vec<_>>();
-        (!set.is_empty()).then(|| [set.clone(), kept.concat()].concat())
     }
 
     /// Seconds a result may be remembered under its digest: `None` means as long as
