@@ -113,10 +113,10 @@ fn events_tell_of_tokens_and_refusals_as_they_happen() {
     let gateway = Setup::new(&app).start();
     let mut watcher = watch(&gateway);
     gateway.token("ada");
-    gateway.ask(&get("/api/get-auth-token"));
     let issued = next(&mut watcher);
     assert_eq!((&issued["kind"], &issued["route"]), (&"issued".into(), &"token.portive".into()));
     assert!(issued["user"].is_string() && issued["user"] != "ada", "{issued}");
+    gateway.ask(&get("/api/get-auth-token"));
     let refused = next(&mut watcher);
     assert_eq!((&refused["kind"], &refused["code"]), (&"refused".into(), &"not_signed_in".into()));
 }
