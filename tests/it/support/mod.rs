@@ -40,10 +40,16 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Waits until `done` holds.
 #[track_caller]
-pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, done: impl FnMut() -> bool) {
+    eventually_within(PATIENCE, what, done);
+}
+
+/// As `eventually`, for what takes longer on a busy machine, like an election.
+#[track_caller]
+pub(crate) fn eventually_within(patience: Duration, what: &str, mut done: impl FnMut() -> bool) {
     let began = Instant::now();
     while !done() {
-        assert!(began.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(began.elapsed() < patience, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -6,7 +6,7 @@ use super::fault_proxy::FaultProxy;
 use super::replicas::{PATH, replicas, shared};
 use crate::replicated::Sentinel;
 use crate::servers::redis;
-use crate::support::{App, Claims, Gateway, Setup, eventually, get};
+use crate::support::{App, Claims, Gateway, PATIENCE, Setup, eventually, eventually_within, get};
 
 fn revoke(gateway: &Gateway, user: &str) -> String {
     let body = format!("{{\"user\":\"{user}\"}}");
@@ -100,7 +100,8 @@ fn a_revocation_made_during_a_failover_is_not_lost() {
     let answer = revoke(&gateways[0], "ada");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(is_revoked(&gateways[0], "ada"));
-    eventually("the other hears of it", || is_revoked(&gateways[1], "ada"));
+    let other = || is_revoked(&gateways[1], "ada");
+    eventually_within(PATIENCE * 4, "the other hears of it", other);
 }
 
 #[test]
