@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName};
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memmem};
 
 use crate::base::text::percent_decode;
 use crate::document::{At, FromNode};
@@ -94,6 +94,13 @@ impl<'a> Cookies<'a> {
             let (name, value) = part.split_at_checked(memchr(b'=', part)?)?;
             Some((trim(name), unquote(trim(value.get(1..)?))))
         })
+    }
+
+    /// Whether a value as it came has a blank, but no quotes around it. Libraries quote or
+    /// encode a blank (RFC 6265 section 4.1.1).
+    pub(crate) fn has_bare_blank(self, value: &[u8]) -> bool {
+        let before = |at: usize| at.checked_sub(1).and_then(|at| self.0.get(at));
+        value.contains(&b' ') && memmem::find(self.0, value).map(before) != Some(Some(&b'"'))
     }
 
     /// The value under `name` by the framework's rule. An empty value is picked

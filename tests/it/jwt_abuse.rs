@@ -212,6 +212,7 @@ fn a_token_that_was_touched_is_worthless() {
             ),
         ),
         ("compressed", signed(r#"{"alg":"HS256","zip":"DEF"}"#, "\x78\x01\x4b\x04")),
+        ("Bearer", format!("Bearer {good}")),
         ("two words in front", format!("Bearer token {head}.{body}.")),
         ("a cookie's signature for the token's", format!("s:{head}.{body}.{signature}AA")),
     ]);

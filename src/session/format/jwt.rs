@@ -148,6 +148,11 @@ impl Carrier {
         match value {
             // Nearly every token stands alone.
             value if at.is_none() && value.starts_with(b"eyJ") && is_plain(&value) => Ok(value),
+            Cow::Borrowed(value)
+                if !value.contains(&b'{') && sent.cookies.has_bare_blank(value) =>
+            {
+                Err(Rejected::malformed("the cookie's value has a blank outside quotes"))
+            }
             Cow::Borrowed(value) => token_text::find(value, at.as_ref()),
             Cow::Owned(value) => {
                 token_text::find(&value, at.as_ref()).map(|token| Cow::Owned(token.into_owned()))
