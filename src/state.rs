@@ -45,7 +45,7 @@ pub struct State {
     pub retired: Retired,
     /// Which open tunnels and streams end with their session.
     pub end_streams: EndStreams,
-    /// What replicas share, with its settings.
+    /// The shared store, with its settings.
     shared: Lock<Option<(Shared, Arc<SharedStore>)>>,
     shared_counts: Arc<StoreCounts>,
     ready: AtomicBool,

@@ -151,7 +151,7 @@ mod tests {
         variables.0.iter().map(shown).collect()
     }
 
-    /// What dotenv 18.0.10 says about the same lines.
+    /// Results of dotenv 18.0.10 for the same lines.
     #[test]
     fn a_file_means_what_dotenv_says_it_means() {
         for (line, value) in [

@@ -31,7 +31,7 @@ pub(super) fn explain(config: &Config) -> String {
     text
 }
 
-/// What the address is to a program on the same machine.
+/// The address as a program on the same machine reaches it.
 fn url_of(listen: &Listen) -> String {
     let address = listen.to_string().replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
     match listen {

@@ -18,7 +18,7 @@ const CLOCKS_APART: u64 = 5;
 /// `XADD … MINID` is that old; Valkey counts on from 7.2.
 const OLDEST: (u32, u32) = (6, 2);
 
-/// What was found: problems, and what is only worth knowing.
+/// The findings: problems, and things only worth knowing.
 #[derive(Default)]
 pub(super) struct Report {
     pub(super) problems: Vec<String>,
@@ -87,7 +87,7 @@ async fn look(
     }
 }
 
-/// What the server says about itself.
+/// The server's own `INFO`.
 fn judge(shared: &Shared, name: &str, info: &str, report: &mut Report) {
     let of = |key: &str| {
         let value = info.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));

@@ -23,7 +23,7 @@ pub struct Config {
     pub server: Server,
     pub log: Log,
     pub revocations: Revocations,
-    /// What replicas share.
+    /// State shared by replicas.
     pub shared: Option<Shared>,
     pub edge: Edge,
     pub policy: Policy,
@@ -95,7 +95,7 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
     })
 }
 
-/// What `[server]` says about requests, and what about the process and its connections.
+/// The parts of `[server]` about requests, and those about the process and its connections.
 fn split(table: ServerTable) -> (RequestSettings, (Server, Edge)) {
     let ServerTable { server, edge, hosts, public_origins, limits } = table;
     let trusted = edge.proxies.clone();

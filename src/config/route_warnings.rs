@@ -8,7 +8,7 @@ use crate::document::{At, Value};
 /// Methods with which apps serve or change a page. A preflight passes anyway.
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
-/// What of a `[[route]]` table decides which requests it is for.
+/// The part of a `[[route]]` table that decides which requests it is for.
 struct Rule<'a> {
     at: At<'a>,
     path: &'a str,

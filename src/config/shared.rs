@@ -137,7 +137,7 @@ fn read_on_error(at: &At<'_>) -> Option<OnError> {
     at.choose(&[("local", OnError::Local), ("deny", OnError::Deny)])
 }
 
-/// What a limit says about sharing has no meaning without a store.
+/// A limit's settings about sharing have no meaning without a store.
 pub(super) fn check_unshared(top: &crate::document::Table<'_>) {
     let mut limits = Vec::new();
     if let Some(tokens) = top.peek("token").filter(|at| matches!(at.node.value, Value::Table(_))) {

@@ -48,7 +48,7 @@ pub(super) async fn answer(session: &mut Session, ctx: &mut Ctx) -> Reply {
     }
 }
 
-/// What the proxy is told.
+/// The answer to the proxy.
 pub(super) enum Answer {
     /// Every header that is the gateway's to set, empty where there is no value.
     Yes(HeaderMap),

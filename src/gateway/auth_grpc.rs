@@ -60,7 +60,7 @@ async fn answer(session: &mut Session, ctx: &mut Ctx) -> Result<()> {
     write(session, Some(response), OK).await
 }
 
-/// What has a value is set, the rest removed.
+/// Headers with a value are set, the rest removed.
 fn allow(told: &HeaderMap, foreign: Vec<HeaderName>) -> CheckResponse {
     let (set, empty): (Vec<_>, Vec<_>) = told.iter().partition(|(_, value)| !value.is_empty());
     let names = empty.into_iter().map(|(name, _)| name.clone()).chain(foreign);

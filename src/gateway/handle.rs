@@ -14,7 +14,7 @@ use crate::observe::{ConnectionEvent, Event, LatePart};
 use crate::policy::Policy;
 use crate::request::refusal::Refusal;
 
-/// What a connection is for, until its upstream is known.
+/// The purpose of a connection, until its upstream is known.
 pub(super) fn purpose_of(asks: Asks, session: &mut Session, policy: &Policy) -> Purpose {
     match asks {
         Asks::Client => forward::purpose_of(session, policy),

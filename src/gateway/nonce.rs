@@ -1,8 +1,8 @@
-//! What stands for `{nonce}` in the texts of one page.
+//! The text for `{nonce}` on one page.
 
 use crate::base::text::hex;
 
-/// What nobody who wrote something into a page earlier can know.
+/// A value that no earlier author of page content can know.
 pub(super) fn draw_nonce() -> String {
     let mut bytes = [0; 16];
     match aws_lc_rs::rand::fill(&mut bytes) {

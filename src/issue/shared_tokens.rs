@@ -48,7 +48,7 @@ pub(super) enum Found {
     Minted(Token),
 }
 
-/// What lies in the store.
+/// The entry in the store.
 enum Held {
     Failed(IssueError),
     Nothing,

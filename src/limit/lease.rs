@@ -1,6 +1,6 @@
 //! Admissions that a replica has taken ahead and hands out by itself.
 //!
-//! What is leased is used up at the store already, so a lease can only admit less than
+//! A leased admission is used up at the store already, so a lease can only admit less than
 //! the limit, never more: it is good for a second, and the store counts with a tolerance
 //! that is a second shorter (`Limit::push_microseconds`), so that an admission used late
 //! and one that has become free since do not come together. What is left of a lease is

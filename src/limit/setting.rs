@@ -1,4 +1,4 @@
-//! What a limit does where replicas share it.
+//! Settings of a limit that replicas share.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(crate) enum OnError {
     Local,
 }
 
-/// What one limit says about sharing.
+/// One limit's settings about sharing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sharing {
     /// `None`: as `[shared]` says.

@@ -38,7 +38,7 @@ pub(crate) struct SharedLimits {
     leases: Leases,
 }
 
-/// What the script says.
+/// The script's answer.
 struct Taken {
     count: u32,
     wait: u64,

@@ -25,7 +25,7 @@ struct Preset {
 /// How a preset's facts were checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Checked {
-    /// What the vendor writes about it.
+    /// The vendor's page about it.
     Documentation,
     /// A vector or a verifier of the vendor's own library.
     Library,

@@ -10,7 +10,7 @@ use crate::upstream::Prefixes;
 pub(crate) struct Front {
     /// Whose word about a request is believed; no one else may ask.
     pub(crate) trusted: Trusted,
-    /// What the app behind that proxy puts in front of its pages' paths.
+    /// Prefixes the app behind that proxy puts in front of its pages' paths.
     pub(crate) prefixes: Prefixes,
 }
 

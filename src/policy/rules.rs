@@ -61,7 +61,7 @@ pub struct Policy {
     pub upstreams: Vec<Arc<Upstream>>,
     /// The upstreams that are vendor APIs.
     vendor_apis: Vec<Arc<VendorApi>>,
-    /// What apps put in front of their paths, each once.
+    /// Prefixes that apps put in front of their paths, each once.
     prefixes: Vec<Prefixes>,
     pub discovery: Discovery,
     pub limits: Limits,

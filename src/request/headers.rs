@@ -76,7 +76,7 @@ impl ReservedHeaders {
     }
 }
 
-/// What is removed from a forwarded request and what no front replaces: other spellings of
+/// Headers removed from a forwarded request that no front replaces: other spellings of
 /// headers that the gateway or a proxy sets, and those that change the method, the path or
 /// the host.
 pub(crate) fn foreign_words(headers: &HeaderMap, managed: &ReservedHeaders) -> Vec<HeaderName> {

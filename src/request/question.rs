@@ -26,10 +26,10 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// What nginx's users write.
+/// The headers that nginx's users write.
 const ORIGINAL: [HeaderName; 4] =
     [X_ORIGINAL_METHOD, X_ORIGINAL_URI, X_ORIGINAL_URL, X_ORIGINAL_HOST];
-/// What Caddy and Traefik write.
+/// The headers that Caddy and Traefik write.
 const FORWARDED: [HeaderName; 3] = [X_FORWARDED_METHOD, X_FORWARDED_URI, X_FORWARDED_HOST];
 
 /// How a proxy asks.
@@ -43,7 +43,7 @@ pub(crate) enum Asker<'t> {
     Nginx(Allowed),
 }
 
-/// What becomes of a question whose answer is yes.
+/// The outcome of a question whose answer is yes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Allowed {
     Passes,
@@ -72,7 +72,7 @@ impl<'t> Asker<'t> {
     }
 }
 
-/// What is asked about, before it is admitted.
+/// The request in question, before it is admitted.
 struct Named {
     method: Method,
     target: Vec<u8>,
@@ -153,7 +153,7 @@ fn admit(mut asked: Parts, limits: Limits) -> Result<Parts, Refusal> {
     Ok(asked)
 }
 
-/// What all proxies say in the same words: the scheme, once, and the client's address.
+/// Headers that all proxies share: the scheme, once, and the client's address.
 fn check_connection(headers: &HeaderMap) -> Result<(), Refusal> {
     if let Some(proto) = one(headers, &X_FORWARDED_PROTO)? {
         let known = ["http", "https", "ws", "wss"].map(str::as_bytes);

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead as _, ReadBuf};
 
 /// Most octets that begin a request; the framework reads the rest.
 const FIRST_READ: usize = 4 * 1024;
-/// What the framework itself sets, in seconds; the connection's own deadline comes first.
+/// The framework's own timeout, in seconds; the connection's own deadline comes first.
 const KEEP_ALIVE: u64 = 60;
 
 /// Serves requests until one is the last of its connection.

@@ -1,4 +1,4 @@
-//! What a verified session holds, as it is kept and as it is named to an operator.
+//! The content of a verified session, as it is kept and as an operator sees it.
 
 use serde_json::{Map, Value};
 

@@ -32,7 +32,7 @@ pub(super) struct Refusal<'r> {
     pub has_store: bool,
     /// The cookie itself is refused, not what a store holds.
     pub is_of_cookie: bool,
-    /// What the kind itself advises.
+    /// The kind's own advice.
     pub own: Vec<String>,
 }
 
@@ -93,7 +93,7 @@ fn unreadable_content(refusal: &Refusal<'_>) -> Vec<String> {
     }
 }
 
-/// What an accepted session tells of ends that no setting names yet.
+/// Ends in an accepted session that no setting names yet.
 pub(super) fn notes(identity: &Identity, has_ends: bool) -> Vec<String> {
     let members = identity.session().as_object().into_iter().flatten();
     // Devise's `:timeoutable` keeps the time in a member of each scope of Warden.

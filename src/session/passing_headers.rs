@@ -5,7 +5,7 @@ use http::HeaderName;
 use super::header::SentHeaders;
 use super::source::SessionReader;
 
-/// What one source makes of its header.
+/// One source's verdict on its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// Its session verifies.

@@ -8,7 +8,7 @@ use super::cookie::fold;
 use super::settings::Settings;
 use crate::document::{At, FromNode, OneOrMany};
 
-/// What the frameworks, or the usual packages for them, call theirs.
+/// Names in the frameworks, or in the usual packages for them.
 const DEFAULTS: [(&str, &[&str]); 6] = [
     // SessionGuard: `remember_` with the guard and a digest.
     ("laravel", &["remember_*"]),

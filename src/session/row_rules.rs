@@ -16,7 +16,7 @@ pub(crate) struct RowRules {
     ends: Vec<(String, u64)>,
 }
 
-/// What a column must hold.
+/// A column's required value.
 #[derive(Clone, Debug)]
 enum Wanted {
     /// `false`: null, 0 or an empty text.

@@ -35,7 +35,7 @@ pub enum NaiveTimes {
     /// That of the app's connection, which the database sets: the app lets the database
     /// convert (connect-pg-simple).
     OfDatabase,
-    /// What libraries write that convert themselves (Drizzle, Prisma).
+    /// The zone of libraries that convert themselves (Drizzle, Prisma).
     #[default]
     Utc,
     /// By its name; the app's connection sets one of its own.

@@ -23,7 +23,7 @@ const QUESTION: &str = r#"
             proxy_pass_request_body off; proxy_set_header Content-Length "";
             proxy_set_header Host $host; proxy_set_header X-Original-Method $request_method;
             proxy_set_header X-Original-URI $request_uri; proxy_set_header X-Forwarded-For $remote_addr;"#;
-/// What nginx does with an answer, whoever gave it.
+/// The cost of an answer to nginx, whichever server gave it.
 const USE: &str = "auth_request /_ask; auth_request_set $user $upstream_http_x_auth_user; \
      proxy_set_header X-Auth-User $user;";
 

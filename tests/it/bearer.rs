@@ -127,7 +127,7 @@ fn an_allowed_origin_may_send_the_header() {
     assert_eq!(refused.header("access-control-allow-origin"), Some("https://spa.example.com"));
 }
 
-/// What the app got of a request: `Authorization`, `Cookie`, and the user.
+/// The parts of a request that the app got: `Authorization`, `Cookie`, and the user.
 #[track_caller]
 fn seen(
     gateway: &Gateway,

@@ -40,7 +40,7 @@ fn connect(gateway: &Gateway) -> TcpStream {
     socket
 }
 
-/// What has arrived, or arrives in a moment.
+/// Bytes that have arrived, or arrive in a moment.
 fn some(socket: &mut TcpStream) -> Vec<u8> {
     let mut octets = vec![0; 64 * 1024];
     let length = socket.read(&mut octets).unwrap_or(0);

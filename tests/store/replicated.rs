@@ -161,7 +161,7 @@ impl Cluster {
     }
 }
 
-/// What redis-cli says.
+/// The output of redis-cli.
 pub(crate) fn cli(port: u16, arguments: &[&str]) -> String {
     let port = port.to_string();
     let done = Command::new("redis-cli").args(["-p", &port]).args(arguments).output();

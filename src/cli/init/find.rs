@@ -3,10 +3,10 @@
 use super::knowledge::Find;
 use super::project::{Project, Source};
 
-/// What stands for a placeholder.
+/// The text for a placeholder.
 pub(super) struct Found {
     pub(super) text: String,
-    /// What to look at, where nothing was found.
+    /// Where to look when nothing was found.
     pub(super) guess: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What is revoked, told to all replicas and heard from them.
+//! Revocations, told to all replicas and heard from them.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -30,7 +30,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(200);
 /// Entries of one answer.
 const BATCH: usize = 1000;
-/// What this process knows.
+/// The revocations this process knows.
 pub(super) struct Known {
     /// All that holds now.
     pub(super) entries: Box<dyn Fn() -> Vec<Entry> + Send + Sync>,

@@ -1,4 +1,4 @@
-//! What the two tasks of the stream pass to each other. No I/O.
+//! Messages between the two tasks of the stream. No I/O.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use super::entry::{Entry, KEPT_MS};
 use crate::base::lock::Lock;
 use crate::outbound::redis::SharedStore;
 
-/// What is read again, and perhaps said again, after a new connection.
+/// Entries to read again, and perhaps write again, after a new connection.
 pub(super) const AGAIN_MS: u64 = 10 * 60 * 1000;
 /// Entries that wait for the store: as many as are remembered at all.
 pub(super) const MOST_WAITING: usize = 100_000;
@@ -30,7 +30,7 @@ pub(crate) enum Settled {
     OnOneServer,
 }
 
-/// What this process has said lately.
+/// Entries this process wrote lately.
 #[derive(Default)]
 pub(super) struct Recent(Lock<VecDeque<Entry>>);
 

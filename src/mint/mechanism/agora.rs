@@ -34,7 +34,7 @@ enum Service {
     Rtm,
 }
 
-/// What a user may do in an RTC channel.
+/// A user's rights in an RTC channel.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Publisher,

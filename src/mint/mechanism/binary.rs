@@ -1,4 +1,4 @@
-//! What the binary formats share: random numbers, zlib, and texts that must be there.
+//! Shared by the binary formats: random numbers, zlib, and texts that must be there.
 
 use std::io::Write as _;
 

@@ -22,7 +22,7 @@ pub(in crate::mint) struct FirstCall {
     take: TokenPlaces,
 }
 
-/// What the first call gave.
+/// The first call's result.
 pub(crate) struct FirstAnswer {
     pub token: Secret,
     /// Unix seconds until when it may be used again.

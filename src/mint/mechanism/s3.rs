@@ -25,7 +25,7 @@ pub(in crate::mint) struct S3 {
     pub(in crate::mint) response: Response,
 }
 
-/// What the browser gets: an address, and the fields or headers to send there.
+/// The answer to the browser: an address, and the fields or headers to send there.
 pub(in crate::mint) struct SignedRequest {
     pub url: String,
     pub fields: Value,

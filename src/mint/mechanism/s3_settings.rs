@@ -18,7 +18,7 @@ pub(super) struct Settings {
     path_style: bool,
     /// The key, for `GET` and `PUT`.
     pub object: Option<Text>,
-    /// What keys start with, for `POST`.
+    /// The prefix of keys, for `POST`.
     pub prefix: Option<Text>,
     content_type: Option<Template>,
     size: Option<Template>,

@@ -23,7 +23,7 @@ pub(super) struct TokenPlaces {
     expires_in: Option<Pointer>,
 }
 
-/// What the body of a response is.
+/// The format of a response's body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum AnswerForm {
     Json,

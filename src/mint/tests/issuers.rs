@@ -1,4 +1,4 @@
-//! What issuers ask for beyond JSON: forms, HTTP Basic, plain text, times of every kind,
+//! Requests and answers beyond JSON: forms, HTTP Basic, plain text, times of every kind,
 //! signed requests, and a call before the call.
 
 use bytes::Bytes;

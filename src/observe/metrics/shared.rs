@@ -1,4 +1,4 @@
-//! What replicas share: how the store does, and what happens without it.
+//! Metrics of the shared store, and of what happens without it.
 
 use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge};
 

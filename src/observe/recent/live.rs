@@ -1,4 +1,4 @@
-//! What happens now, for those who watch: one line of JSON for each token, refusal and
+//! Live events for watchers: one line of JSON for each token, refusal and
 //! reload. Costs one look at a counter where nobody watches.
 //!
 //! A reader that falls behind loses its place: a line is never kept for it, and never
@@ -19,7 +19,7 @@ pub(super) struct Live(broadcast::Sender<Arc<str>>);
 /// A reader's place.
 pub(crate) struct Follow(broadcast::Receiver<Arc<str>>);
 
-/// What a reader gets.
+/// The next thing a reader gets.
 pub(crate) enum Followed {
     Line(Arc<str>),
     /// It is too far behind, or the process ends.

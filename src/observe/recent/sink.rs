@@ -39,7 +39,7 @@ pub(crate) struct Reloads {
     pub(crate) problems: Vec<String>,
 }
 
-/// What is kept, at one moment.
+/// The counts, at one moment.
 pub(crate) struct Snapshot {
     pub(crate) started: Now,
     /// The oldest first; half minutes without an event are missing.

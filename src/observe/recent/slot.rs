@@ -1,4 +1,4 @@
-//! What is counted in half a minute.
+//! Counts of half a minute.
 
 use super::histogram::Histogram;
 use crate::observe::event::{CachedOrMinted, CallResult, Line, Outcome};

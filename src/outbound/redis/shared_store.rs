@@ -1,4 +1,4 @@
-//! What replicas share: a connector with one deadline for every call, and a breaker.
+//! The store that replicas share: a connector with one deadline for every call, and a breaker.
 //!
 //! After three failures in a row nothing is asked: callers are answered at once, and a
 //! task in the background tries about once a second, so no request pays for finding out

@@ -40,7 +40,7 @@ const COOKIE: &str = "portcullis session --cookie 'the Cookie header of that req
 const ONLINE: &str = "portcullis check --online";
 const MINT: &str = "portcullis token NAME --session '{\"user_id\":\"ID\"}' --request '{…}'";
 
-/// What a reason means, and what to run. The reasons of sessions stand first: they are
+/// The meaning of a reason, and what to run. The reasons of sessions stand first: they are
 /// more precise than the code.
 fn explained(code: &str, reason: &str) -> (&'static str, &'static str) {
     match reason {

@@ -22,7 +22,7 @@ use crate::upstream::EndpointState;
 pub(super) const SCHEMA: &str = include_str!("status.schema.json");
 /// Of the document's form.
 const VERSION: u64 = 1;
-/// What percentiles speak of, in seconds.
+/// The period of the percentiles, in seconds.
 const RECENTLY: u64 = 300;
 const DAY: u64 = 24 * 60 * 60;
 /// Certificates are renewed a month before their end.
@@ -74,7 +74,7 @@ fn program(snapshot: &Snapshot, now: Now) -> Value {
     })
 }
 
-/// What somebody should look at, a sentence each, the worst first.
+/// Things to look at, a sentence each, the worst first.
 fn attention(gauges: &Gauges, snapshot: &Snapshot, hour: &Slot) -> Vec<String> {
     let mut found = Vec::new();
     let down = gauges.servers.iter().filter(|server| server.state != EndpointState::Up);

@@ -33,7 +33,7 @@ pub(super) struct Trailers {
     held: Vec<u8>,
 }
 
-/// What of a read goes on.
+/// The part of a read that goes on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Goes {
     /// All of it.

@@ -14,7 +14,7 @@ use crate::session::store::{self, Check, Query, Question, StoreAnswer};
 /// Longest time a sign-out goes unnoticed, in seconds.
 const CACHE_SECONDS: u64 = 10;
 
-/// What stands between a cookie's name and the number of a part: `.` in many libraries
+/// Separators between a cookie's name and the number of a part: `.` in many libraries
 /// (from 0), `C` in ASP.NET Core (from 1; the cookie itself says `chunks-N`).
 const SEPARATORS: [&str; 2] = [".", "C"];
 

@@ -1,4 +1,4 @@
-//! What helps with a refused token: nothing is advised that was not tried here.
+//! Advice on a refused token: nothing is advised that was not tried here.
 
 use crate::base::secret::Secret;
 use crate::base::text::from_hex;

@@ -178,7 +178,7 @@ pub(in crate::session) trait Verify: Send + Sync {
         false
     }
 
-    /// What an operator should do about this refusal, where only the kind can tell: the
+    /// Advice to an operator about this refusal, where only the kind can tell: the
     /// likeliest first, and nothing that cannot help. `secrets` are those of the settings.
     fn advice(&self, _sent: SentCookies<'_>, _why: &Rejected, _secrets: &[Secret]) -> Vec<String> {
         Vec::new()

@@ -1,4 +1,4 @@
-//! What `portcullis session` says about cookies that are refused: the right next step, in
+//! Hints of `portcullis session` for refused cookies: the right next step, in
 //! nearly all of sixty and more situations.
 
 use serde_json::json;

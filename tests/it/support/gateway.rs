@@ -212,7 +212,7 @@ impl Gateway {
         self.connect().ask(request)
     }
 
-    /// What another proxy is told about a request.
+    /// The answer another proxy gets about a request.
     #[track_caller]
     pub(crate) fn ask_auth(&self, question: &Request) -> Response {
         Conn::open(self.auth.as_ref().unwrap()).ask(question)

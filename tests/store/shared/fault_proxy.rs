@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What is done to replies now; a test changes it at any time.
+/// The fault applied to replies now; a test changes it at any time.
 #[derive(Default)]
 pub(crate) struct Faults {
     /// Every so many reads from the server wait so long.

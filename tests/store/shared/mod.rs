@@ -1,4 +1,4 @@
-//! What replicas share: limits, revocations and tokens in a real Redis, while it is
+//! Shared state of replicas: limits, revocations and tokens in a real Redis, while it is
 //! frozen, killed, emptied and fails over.
 
 mod fault_proxy;

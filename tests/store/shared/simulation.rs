@@ -48,7 +48,7 @@ impl Rate {
     }
 }
 
-/// What the script does with one bucket: takes as many as fit, at least one.
+/// The script's work on one bucket: takes as many as fit, at least one.
 fn take(rate: Rate, bucket: &mut u64, most: u64, back: u64, now: u64) -> Result<u64, u64> {
     let ahead = bucket.saturating_sub(now).saturating_sub(back * rate.interval);
     if ahead > rate.tolerance {
@@ -90,7 +90,7 @@ struct Outcome {
     buckets: u64,
     /// Requests admitted beyond the limit, counted when they were used.
     beyond: u64,
-    /// What the limit would have admitted.
+    /// The number the limit would have admitted.
     allowed: u64,
 }
 

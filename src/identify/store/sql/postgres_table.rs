@@ -1,4 +1,4 @@
-//! What PostgreSQL must be asked once about a table before it can be asked for a row:
+//! Facts to ask PostgreSQL once about a table before asking it for a row:
 //! the types of its columns, and the time zone of times without one.
 //!
 //! It compares a text with a `uuid` only after a cast. And a library that lets the
@@ -79,7 +79,7 @@ impl KnownTable {
         kind.map_or_else(|| format!("${number}"), |(_, kind)| format!("CAST(${number} AS {kind})"))
     }
 
-    /// What to select: everything, naive times with their zone.
+    /// The selection: everything, naive times with their zone.
     pub(super) fn selection(&self) -> String {
         let Some(zone) = &self.zone else { return "*".to_owned() };
         let zone = zone.replace('\'', "''");

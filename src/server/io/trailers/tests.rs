@@ -21,7 +21,7 @@ fn connection(section: &[u8]) -> Vec<u8> {
     [&[b'p'; PREFACE][..], &head, &frame(DATA, 0, 1, b"hello"), section, &next].concat()
 }
 
-/// What the library gets, whatever pieces it comes in.
+/// The bytes the library gets, whatever pieces they come in.
 fn passed_on(sent: &[u8]) -> Vec<u8> {
     let mut all: Vec<Vec<u8>> = Vec::new();
     for size in 1..=sent.len() {

@@ -18,7 +18,7 @@ use crate::session::store::Check;
 const MAX_ID: usize = 1024;
 
 struct TrustedHeader {
-    /// What else the gate says, by the name it gets in the session.
+    /// Other headers of the gate, by the name each gets in the session.
     claims: Vec<(String, HeaderName)>,
 }
 
