@@ -49,6 +49,10 @@ impl<'a> SentHeaders<'a> {
         Ok(value.filter(|value| !value.is_empty()))
     }
 
+    pub(super) fn holds(self, name: &HeaderName) -> bool {
+        self.fields.is_some_and(|fields| fields.contains_key(name))
+    }
+
     fn all(self, name: &HeaderName) -> impl Iterator<Item = &'a HeaderValue> + use<'a> {
         let fields = self.fields.map(|fields| fields.get_all(name).iter());
         fields.into_iter().flatten()

@@ -34,6 +34,8 @@ impl PassingHeaders {
     ) -> Self {
         let mut passing = Self::default();
         for (source, standing) in sources {
+            let unread = source.unread_headers().iter().filter(|name| headers.holds(name));
+            passing.withheld.extend(unread.cloned());
             let Some(place) = source.header() else { continue };
             if standing == Standing::Over && place.is_sent(headers) || !place.may_pass(headers) {
                 passing.withheld.extend(place.names().cloned());
@@ -66,6 +68,26 @@ mod tests {
             map.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
         }
         PassingHeaders::select(SentHeaders::new(&map, false), [(&source, standing)].into_iter())
+    }
+
+    #[test]
+    fn a_header_that_only_the_framework_reads_is_withheld_whoever_asks() {
+        let settings = serde_json::json!({
+            "kind": "h3-session", "cookie": "Login", "user_id": "/user/id",
+            "secret": "0123456789abcdef0123456789abcdef",
+        });
+        let source = compile(&settings).unwrap();
+        let mut map = HeaderMap::new();
+        let select = |map: &HeaderMap, standing| {
+            PassingHeaders::select(SentHeaders::new(map, false), [(&source, standing)].into_iter())
+        };
+        for standing in [Standing::Accepted, Standing::Open, Standing::Over] {
+            assert_eq!(select(&map, standing), PassingHeaders::default());
+        }
+        map.append("x-login-session", HeaderValue::from_static("Fe26.2**a"));
+        for standing in [Standing::Accepted, Standing::Open, Standing::Over] {
+            assert_eq!(select(&map, standing).withheld, ["x-login-session"]);
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! One `[session]` table, compiled: the way from a `Cookie` header to an
 //! identity.
 
+use http::HeaderName;
+
 use super::codec::verifying_keys::RemoteKeys;
 use super::content::fitted;
 use super::cookie::Cookies;
@@ -100,6 +102,11 @@ impl SessionReader {
             Some(header) => header.challenge(),
             None => format!("Cookie cookie-name=\"{}\"", self.compiled.jar.name()),
         }
+    }
+
+    /// Headers in which the app would find a session that is not verified here.
+    pub(super) fn unread_headers(&self) -> &[HeaderName] {
+        &self.compiled.unread_headers
     }
 
     /// The header this source reads instead of a cookie.

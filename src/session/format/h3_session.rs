@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::num::NonZeroU32;
 
+use http::HeaderName;
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
@@ -53,10 +54,16 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let passwords = key_settings::passwords_after(settings, None, ROUNDS)?;
     let jar = jar?;
     let parts = jar.names().to_vec();
+    let unread_headers = parts.iter().filter_map(|name| session_header(name)).collect();
     let jar = jar.with_companions(parts, Some("."));
     let opens_slowly = passwords.are_slow();
     let compiled = Compiled::new(jar, H3Session { passwords, max_age, idle_timeout });
-    Some(Compiled { opens_slowly, ..compiled })
+    Some(Compiled { opens_slowly, unread_headers, ..compiled })
+}
+
+/// The default of h3's `sessionHeader`, which `getSession` reads before the cookie.
+fn session_header(name: &str) -> Option<HeaderName> {
+    HeaderName::try_from(format!("x-{}-session", name.to_ascii_lowercase())).ok()
 }
 
 impl Verify for H3Session {

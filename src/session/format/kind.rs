@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use http::HeaderName;
+
 use serde_json::Value;
 
 use crate::base::secret::Secret;
@@ -69,6 +71,9 @@ pub(in crate::session) struct Compiled {
     pub fixed_keys: Option<Arc<KeySet>>,
     /// Opening a cookie takes milliseconds, forged or not.
     pub opens_slowly: bool,
+    /// Headers in which the framework would look for a session before the cookie. They
+    /// are not verified here, so they never reach the app.
+    pub unread_headers: Vec<HeaderName>,
     pub verifier: Arc<dyn Verify>,
 }
 
@@ -84,6 +89,7 @@ impl Compiled {
             remote_keys: None,
             fixed_keys: None,
             opens_slowly: false,
+            unread_headers: Vec::new(),
             verifier: Arc::new(verifier),
         }
     }
