@@ -60,8 +60,11 @@ export class Gateway {
   /** From now until it stops, none of these may appear in what the gateway prints. */
   keepSecret(...values) {
     for (const value of values) {
-      // Of a token or a combined key, the part that makes it work is as secret as the whole.
-      this.#secrets.add(value).add(value.split(value.includes(".") ? "." : "_").at(-1));
+      // Of a token or a combined key, the part that makes it work is as secret as the whole. A random
+      // value may end with the separator: a part that short is no secret of its own.
+      const part = value.split(value.includes(".") ? "." : "_").at(-1);
+      this.#secrets.add(value);
+      if (part.length >= 8) this.#secrets.add(part);
     }
   }
 

@@ -56,9 +56,10 @@ fn a_page_of_known_length_gets_its_token() {
     let gateway = start(&app);
     let answer = open(&gateway);
     let token = token_in(&answer.text());
-    assert_eq!(token_in(&open(&gateway).text()), token, "the one kept for the user");
+    let again = open(&gateway);
+    assert_eq!(token_in(&again.text()), token, "the one kept for the user");
     assert_eq!(answer.header("content-length"), None);
-    assert_eq!(gateway.logged(2)["outcome"], "forwarded");
+    assert_eq!(gateway.line_of(&again)["outcome"], "forwarded");
 }
 
 #[test]
@@ -99,7 +100,7 @@ fn a_limit_that_is_used_up_leaves_the_page_without_a_token() {
     token_in(&open(&gateway).text());
     let second = open(&gateway);
     assert_eq!((second.status, second.text()), (200, PAGE.replace("__PORTIVE_TOKEN__", "")));
-    assert_eq!(gateway.logged(2)["reason"], "page_token_limited");
+    assert_eq!(gateway.line_of(&second)["reason"], "page_token_limited");
 }
 
 #[test]

@@ -135,20 +135,23 @@ fn sources_are_tried_in_order_and_must_not_contradict_each_other() {
     let gateway = Setup::new(&app).replaced_by(format!("{text}\n{second}")).start();
     let old =
         Claims::of("old-ada").signed(Algorithm::HS256, "canary-of-the-old-session-0123456789");
-    let user = |cookie: &str| {
+    let visit = |cookie: &str| {
         app.forget();
-        gateway.ask(&get("/x").header("Cookie", cookie));
-        app.only().one("x-auth-user")
+        let answer = gateway.ask(&get("/x").header("Cookie", cookie));
+        (app.only().one("x-auth-user"), gateway.line_of(&answer))
     };
-    assert_eq!(user(&format!("old={old}")).as_deref(), Some("old-ada"));
-    assert_eq!(gateway.logged(1)["source"], "jwt.2");
+    let user = |cookie: &str| visit(cookie).0;
+    let (name, line) = visit(&format!("old={old}"));
+    assert_eq!(name.as_deref(), Some("old-ada"));
+    assert_eq!(line["source"], "jwt.2");
     // Two users in one request: the app might mean the other one.
     let both = format!("old={old}; {}", cookie_of("ada"));
-    assert_eq!(user(&both), None);
-    assert_eq!(gateway.logged(2)["reason"], "ambiguous");
+    let (name, line) = visit(&both);
+    assert_eq!((name, &line["reason"]), (None, &"ambiguous".into()));
     assert_eq!(gateway.ask(&get(PATH).header("Cookie", &both)).status, 401);
-    assert_eq!(user(&format!("old={old}; {}", cookie_of("old-ada"))).as_deref(), Some("old-ada"));
-    assert_eq!(gateway.logged(4)["source"], "jwt.1");
+    let (name, line) = visit(&format!("old={old}; {}", cookie_of("old-ada")));
+    assert_eq!(name.as_deref(), Some("old-ada"));
+    assert_eq!(line["source"], "jwt.1");
     assert_eq!(user(&format!("session=junk; old={old}")).as_deref(), Some("old-ada"));
     // A token signed for one source says nothing under the name of the other.
     assert_eq!(user(&format!("session={old}")), None);

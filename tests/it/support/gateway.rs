@@ -270,7 +270,21 @@ impl Gateway {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// The last line of the access log once there are `count`.
+    /// The access log's line about the request with this answer. Lines of several
+    /// connections may come in another order than their answers.
+    #[track_caller]
+    pub(crate) fn line_of(&self, answer: &Response) -> Value {
+        let id = answer.header("x-request-id").expect("an answer names its request");
+        let mut found = None;
+        eventually("the access log's line", || {
+            found = self.log().into_iter().find(|line| line["request_id"] == id);
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    /// The last line of the access log once there are `count`: for a caller who waited for
+    /// each line before.
     #[track_caller]
     pub(crate) fn logged(&self, count: usize) -> Value {
         eventually("the access log", || self.log().len() >= count);
