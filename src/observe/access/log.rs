@@ -1,26 +1,26 @@
-//! One line per request.
+//! The buffers of the access log, and the thread that writes them out.
 //!
 //! Lines are written into buffers that a thread of their own flushes every
 //! `FLUSH_EVERY`: a request never waits for the disk. Under load a full buffer
 //! wakes the thread earlier, so the buffers stay small and in the processor's
 //! caches. If the log's reader stalls, lines are dropped and counted, not kept.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
-use super::escape::{escape, escape_word};
-use super::event::{Event, Line, RequestEvent};
-use super::shard::{SHARDS, shard_of_thread};
-use crate::base::calendar::push_rfc3339;
-use crate::base::clock::milliseconds;
+use super::combined;
+use super::json;
+use super::logfmt;
+use super::plain;
+use super::stamp::Stamp;
 use crate::base::lock::Lock;
-use crate::base::text;
-use crate::config::Format;
-use crate::request::address_text;
+use crate::base::scatter::scatter;
+use crate::config::{Format, Lines};
+use crate::observe::event::{Event, Line, Outcome, RequestEvent};
+use crate::observe::shard::{SHARDS, shard_of_thread};
 
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 /// A shard is flushed when it holds this much.
@@ -57,13 +57,10 @@ struct Shared {
 struct Buffer {
     text: String,
     stamp: Stamp,
-}
-
-/// The time of the last line; lines of the same second reuse all but its fraction.
-#[derive(Default)]
-struct Stamp {
-    second: u64,
-    text: String,
+    /// Which lines are written; the same in every shard.
+    lines: Lines,
+    /// Lines looked at, for the choice among them.
+    turn: u64,
 }
 
 impl AccessLog {
@@ -94,7 +91,7 @@ impl AccessLog {
     }
 
     #[inline]
-    pub(super) fn record(&self, event: Event<'_>) {
+    pub(in crate::observe) fn record(&self, event: Event<'_>) {
         match event {
             Event::Request(RequestEvent::Ended(line)) => self.write(line),
             Event::Request(
@@ -116,20 +113,32 @@ impl AccessLog {
         }
         let Some(shard) = self.0.shards.get(self.0.shard()) else { return };
         let mut buffer = shard.lock();
-        let Buffer { text, stamp } = &mut *buffer;
+        if !buffer.wants(line) {
+            return;
+        }
+        let Buffer { text, stamp, .. } = &mut *buffer;
         if text.len() > BACKLOG {
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let before = text.len();
         match self.0.format {
-            Format::Json => line.json(text, stamp),
-            Format::Text => line.text(text, stamp),
+            Format::Combined => combined::push(line, text, stamp),
+            Format::Json => json::push(line, text, stamp),
+            Format::Logfmt => logfmt::push(line, text, stamp),
+            Format::Text => plain::push(line, text, stamp),
         }
         let is_due = before < FLUSH_AT && text.len() >= FLUSH_AT;
         drop(buffer);
         if is_due && let Some(flusher) = self.0.flusher.get() {
             flusher.unpark();
+        }
+    }
+
+    /// Writes these lines from now on.
+    pub(crate) fn keep(&self, lines: Lines) {
+        for shard in &self.0.shards {
+            shard.lock().lines = lines;
         }
     }
 
@@ -178,195 +187,82 @@ impl Shared {
     }
 }
 
+impl Buffer {
+    /// Whether a line is written. Of a part, every refusal, failure and broken connection is.
+    fn wants(&mut self, line: &Line<'_>) -> bool {
+        let share = match self.lines {
+            Lines::All => return true,
+            Lines::None => return false,
+            Lines::Part(share) => share,
+        };
+        self.turn = self.turn.wrapping_add(1);
+        line.status >= 400
+            || matches!(line.outcome, Outcome::Aborted | Outcome::Refused)
+            || share.picks(scatter(self.turn))
+    }
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
         self.flush();
     }
 }
 
-impl Stamp {
-    fn push(&mut self, out: &mut String, unix_ms: u64) {
-        let second = unix_ms / 1000;
-        if self.second != second || self.text.is_empty() {
-            self.second = second;
-            self.text.clear();
-            push_rfc3339(&mut self.text, second * 1000);
-            // Up to the fraction.
-            self.text.truncate(self.text.len().saturating_sub("000Z".len()));
-        }
-        out.push_str(&self.text);
-        text::push_below(out, unix_ms, 1000);
-        out.push('Z');
-    }
-}
-
-impl Line<'_> {
-    fn json(&self, out: &mut String, stamp: &mut Stamp) {
-        out.push_str("{\"time\":\"");
-        stamp.push(out, self.unix_ms);
-        out.push_str("\",\"request_id\":\"");
-        escape(out, self.request_id);
-        out.push_str("\",\"trace_id\":\"");
-        out.push_str(self.trace_id);
-        out.push_str("\",\"method\":\"");
-        escape(out, self.method);
-        out.push_str("\",\"host\":\"");
-        escape(out, self.host);
-        out.push_str("\",\"path\":\"");
-        escape(out, self.path);
-        out.push_str("\",\"route\":\"");
-        escape(out, self.route);
-        if let Some(client) = self.client {
-            out.push_str("\",\"client\":\"");
-            address_text::push(out, client);
-        }
-        if let Some(user) = self.user {
-            out.push_str("\",\"user\":\"");
-            escape(out, user);
-        }
-        if !self.source.is_empty() {
-            out.push_str("\",\"source\":\"");
-            escape(out, self.source);
-        }
-        out.push_str("\",\"outcome\":\"");
-        out.push_str(self.outcome.as_str());
-        if !self.reason.is_empty() {
-            out.push_str("\",\"reason\":\"");
-            out.push_str(self.reason);
-        }
-        out.push_str("\",\"status\":");
-        text::push(out, self.status.into());
-        out.push_str(",\"ms\":");
-        push_milliseconds(out, self.took);
-        out.push_str("}\n");
-    }
-
-    fn text(&self, out: &mut String, stamp: &mut Stamp) {
-        stamp.push(out, self.unix_ms);
-        push(out, format_args!(" {} ", self.status));
-        escape_word(out, self.method);
-        out.push(' ');
-        escape_word(out, self.path);
-        push(out, format_args!(" {} ", self.outcome.as_str()));
-        escape_word(out, self.route);
-        if let Some(user) = self.user {
-            out.push_str(" user=");
-            escape_word(out, user);
-        }
-        if !self.source.is_empty() {
-            out.push_str(" source=");
-            escape_word(out, self.source);
-        }
-        if !self.reason.is_empty() {
-            push(out, format_args!(" reason={}", self.reason));
-        }
-        out.push(' ');
-        push_milliseconds(out, self.took);
-        out.push_str("ms ");
-        escape_word(out, self.request_id);
-        out.push('\n');
-    }
-}
-
-fn push_milliseconds(out: &mut String, took: Duration) {
-    text::push(out, milliseconds(took));
-    out.push('.');
-    text::push_below(out, took.subsec_micros().into(), 1000);
-}
-
-fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail.
-    let _ = out.write_fmt(text);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::event::Outcome;
+    use crate::base::units::share;
+    use crate::observe::access::example::LINE;
 
-    const LINE: Line<'_> = Line {
-        unix_ms: 1_767_225_600_042,
-        request_id: "r\"1",
-        trace_id: "0af7651916cd43dd8448eb211c80319c",
-        method: "GET",
-        host: "app.example",
-        path: "/a\"\u{1b}[31m\n",
-        route: "token.portive",
-        client: None,
-        user: Some("u1"),
-        source: "next-auth",
-        outcome: Outcome::Issued,
-        reason: "cached",
-        code: None,
-        status: 200,
-        took: Duration::from_micros(1_234),
-    };
-
-    #[test]
-    fn a_line_is_one_json_object_whatever_the_path() {
-        let mut out = String::new();
-        LINE.json(&mut out, &mut Stamp::default());
-        assert_eq!(out.matches('\n').count(), 1);
-        let line: serde_json::Value = serde_json::from_str(&out).unwrap();
-        assert_eq!(line["path"], "/a\"\u{1b}[31m\n");
-        assert_eq!(line["time"], "2026-01-01T00:00:00.042Z");
-        assert_eq!(line["ms"], 1.234);
-        assert_eq!(line["request_id"], "r\"1");
+    fn written(lines: Lines, line: &Line<'_>, times: usize) -> usize {
+        let memory = Arc::new(Lock::new(Vec::new()));
+        let log = AccessLog::start(Format::Json, Sink::Memory(memory.clone())).unwrap();
+        log.keep(lines);
+        (0..times).for_each(|_| log.write(line));
+        log.flush();
+        let bytes = memory.lock();
+        bytes.iter().filter(|&&byte| byte == b'\n').count()
     }
 
     #[test]
-    fn the_time_is_that_of_each_line() {
-        let mut stamp = Stamp::default();
-        for unix_ms in [0, 999, 1_767_225_600_042, 1_767_225_600_999, 1_767_225_601_000] {
-            let (mut kept, mut anew) = (String::new(), String::new());
-            stamp.push(&mut kept, unix_ms);
-            push_rfc3339(&mut anew, unix_ms);
-            assert_eq!(kept, anew);
-        }
+    fn a_part_of_the_lines_is_about_that_part() {
+        let part = Lines::Part(share("10%").unwrap());
+        let count = written(part, &LINE, 10_000);
+        assert!((900..1100).contains(&count), "{count}");
+        assert_eq!(written(Lines::All, &LINE, 100), 100);
+        assert_eq!(written(Lines::None, &LINE, 100), 0);
     }
 
     #[test]
-    fn text_lines_carry_no_control_characters() {
-        let mut out = String::new();
-        LINE.text(&mut out, &mut Stamp::default());
-        assert!(out.trim_end().chars().all(|c| !c.is_control()));
-    }
-
-    #[test]
-    fn a_user_id_is_one_word_of_a_text_line_whatever_is_in_it() {
-        let usual = {
-            let mut out = String::new();
-            LINE.text(&mut out, &mut Stamp::default());
-            out.split(' ').count()
-        };
-        for odd in [
-            "alice source=jwt",
-            "a\u{202e}b",
-            "a\u{2066}b",
-            "a\u{200f}b",
-            "a\u{61c}b",
-            "a\u{2028}b",
-            "a\u{85}b",
-            "a\u{a0}b",
-            "a\u{3000}b",
-            "a\u{200b}b",
-            "a\u{feff}b",
-            "a\u{e0041}b",
-            "a\tb\nc",
+    fn of_a_part_nothing_that_went_wrong_is_missing() {
+        let part = Lines::Part(share("0.0001%").unwrap());
+        for (outcome, status) in [
+            (Outcome::Refused, 401),
+            (Outcome::Refused, 303),
+            (Outcome::Aborted, 0),
+            (Outcome::Forwarded, 500),
+            (Outcome::Forwarded, 404),
         ] {
-            let mut out = String::new();
-            let line = Line { user: Some(odd), path: "/", request_id: odd, ..LINE };
-            line.text(&mut out, &mut Stamp::default());
-            assert_eq!(out.split(' ').count(), usual, "{odd:?}");
-            let text = out.trim_end();
-            assert!(text.chars().all(|c| c.is_ascii_graphic() || c == ' '), "{text:?}");
+            let line = Line { outcome, status, ..LINE };
+            assert_eq!(written(part, &line, 100), 100, "{outcome:?} {status}");
         }
+        let line = Line { outcome: Outcome::Refused, status: 401, ..LINE };
+        assert_eq!(written(Lines::None, &line, 100), 0, "off is off");
     }
 
     #[test]
-    fn letters_of_any_script_stay_readable_in_a_text_line() {
-        let mut named = String::new();
-        Line { user: Some("Zo\u{eb}-\u{4e2d}"), ..LINE }.text(&mut named, &mut Stamp::default());
-        assert!(named.contains(" user=Zo\u{eb}-\u{4e2d} "), "{named}");
+    fn the_part_does_not_follow_a_pattern_of_the_traffic() {
+        let memory = Arc::new(Lock::new(Vec::new()));
+        let log = AccessLog::start(Format::Json, Sink::Memory(memory.clone())).unwrap();
+        log.keep(Lines::Part(share("50%").unwrap()));
+        for turn in 0..2000 {
+            log.write(&Line { path: if turn % 2 == 0 { "/even" } else { "/odd" }, ..LINE });
+        }
+        log.flush();
+        let text = String::from_utf8(memory.lock().clone()).unwrap();
+        for path in ["/even", "/odd"] {
+            let count = text.matches(path).count();
+            assert!((400..600).contains(&count), "{path}: {count}");
+        }
     }
 }

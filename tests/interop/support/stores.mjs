@@ -95,7 +95,7 @@ function programs() {
   return join(folder, String(newest), "bin");
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();
