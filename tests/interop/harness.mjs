@@ -4,7 +4,9 @@
 // given to keep secret may stand in anything it printed. `kill` is for cleaning up, whatever happened.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -87,6 +89,16 @@ export class Gateway {
     assert.equal(response.status, 200, "the admin listener serves metrics");
     const line = (await response.text()).split("\n").find((line) => line.startsWith(`${series} `));
     return line ? Number(line.slice(series.length)) : 0;
+  }
+
+  /** What an operator asks of the admin listener: `{ user }` or `{ cookie }`. */
+  async revoke(body) {
+    // As curl asks: `fetch` says that it is a browser.
+    const asked = request(`${this.admin}/revoke`, { method: "POST", headers: { "Content-Type": "application/json" } });
+    asked.end(JSON.stringify(body));
+    const [answer] = await once(asked, "response");
+    answer.resume();
+    assert.equal(answer.statusCode, 200, "a revocation is in force");
   }
 
   async stop() {
