@@ -158,6 +158,27 @@ fn a_missing_token_names_the_member_and_what_stood_there() {
 }
 
 #[test]
+fn an_error_under_status_200_is_told_and_nothing_else_of_that_answer_is() {
+    let table = exchange(&json!({ "take": { "token": "/data/token" } }));
+    let no_token = "found nothing";
+    for (answer, said) in [
+        (
+            json!({ "data": null, "errors": [{ "message": "no account hunter2" }] }),
+            " and said: no account [hidden]",
+        ),
+        (json!({ "error": { "code": 7, "message": "try later" } }), " and said: try later"),
+        (json!({ "error": "denied" }), " and said: denied"),
+        (json!({ "errors": [] }), ""),
+        (json!({ "message": "secret", "code": "secret", "token": "secret" }), ""),
+        (json!("secret"), ""),
+    ] {
+        let cause = cause(&table, 200, &answer.to_string());
+        assert!(cause.ends_with(&format!("{no_token}{said}")), "{cause}");
+        assert!(!cause.contains("secret"), "{cause}");
+    }
+}
+
+#[test]
 fn other_members_of_the_answer_reach_the_browser_by_name() {
     let table = exchange(&json!({
         "take": { "token": "/ice/1/credential" },
