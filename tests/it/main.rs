@@ -60,6 +60,7 @@ mod proxy_reports;
 mod redirect;
 mod renewal;
 mod route;
+mod selftest;
 mod session;
 mod sign_out;
 mod shadow;
