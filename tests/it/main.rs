@@ -77,6 +77,7 @@ mod tokens_only;
 mod trace;
 mod traffic;
 mod trailers;
+mod troubleshooting;
 mod under_load;
 mod upgrade;
 mod upgrade_limits;
