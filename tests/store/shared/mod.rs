@@ -7,6 +7,7 @@ mod online;
 mod outage;
 mod replicas;
 mod revocations;
+mod rules;
 mod simulation;
 mod tokens;
 mod valkey;
