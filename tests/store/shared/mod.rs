@@ -1,8 +1,10 @@
 //! Shared state of replicas: limits, revocations and tokens in a real Redis, while it is
 //! frozen, killed, emptied and fails over.
 
+mod again;
 mod fault_proxy;
 mod limits;
+mod moving;
 mod online;
 mod outage;
 mod replicas;
