@@ -12,5 +12,6 @@ mod replicas;
 mod revocations;
 mod rules;
 mod simulation;
+mod soak;
 mod tokens;
 mod valkey;
