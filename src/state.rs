@@ -62,6 +62,7 @@ impl State {
             Some(_) => Recent::new(clock.clone()),
             None => Recent::default(),
         };
+        access.keep(log.lines);
         let telemetry = Arc::new(Telemetry::new(access, audit, recent, log.user));
         let outbound = Outbound::new(runtime.clone());
         let caller = Box::new(outbound.clone());
@@ -216,6 +217,7 @@ impl State {
             unkept_revocations: self.identifier.revoked.unkept(),
             questions_held_back: self.identifier.held_back(),
             audit_failures: self.telemetry.audit_failures(),
+            access_lines_dropped: self.telemetry.access_dropped(),
             shared: self.shared.lock().as_ref().map(|(_, store)| store.numbers()),
             servers: servers(&policy, &self.pools, now),
         }

@@ -39,7 +39,7 @@ pub(super) async fn report(shared: &Shared) -> Report {
     let mut report = Report::default();
     if shared.url.is_exposed() {
         report.warn(
-            "the store is on another machine without TLS, so whoever is between can lift \
+            "the store is on another machine without TLS, so anyone on the network path can lift \
              revocations; write rediss://",
         );
     }

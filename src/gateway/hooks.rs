@@ -369,7 +369,7 @@ impl ProxyHttp for Gateway {
         if let Some(forwarding) = &ctx.forwarding {
             forwarding.ended();
         }
-        ctx.finish(session.req_header());
+        ctx.finish(session);
         // A request that came too early is not served: its request line has not been
         // checked. The connection ends, and the client asks again (RFC 9112 section
         // 9.3.2).

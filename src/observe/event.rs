@@ -10,6 +10,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use http::{HeaderMap, Version};
+
 use crate::request::code::Code;
 use crate::upstream;
 
@@ -91,9 +93,12 @@ pub struct Line<'a> {
     pub request_id: &'a str,
     pub trace_id: &'a str,
     pub method: &'a str,
+    pub version: Version,
     pub host: &'a str,
     /// Without its query.
     pub path: &'a str,
+    /// Those of the request, where it has any: for formats that name the user agent.
+    pub headers: Option<&'a HeaderMap>,
     pub route: &'a str,
     pub client: Option<IpAddr>,
     pub user: Option<&'a str>,
@@ -104,6 +109,8 @@ pub struct Line<'a> {
     /// The refusal's code, if the request was refused.
     pub code: Option<Code>,
     pub status: u16,
+    /// Length of the answer's body as far as it was sent.
+    pub bytes: u64,
 }
 
 /// How a request ended.

@@ -1,4 +1,4 @@
-//! One `[token.NAME]` table: where the token is handed out, to whom, how often.
+//! One `[token.NAME]` table: its paths, its users and its limit.
 //!
 //! The token itself, and how it is made, is up to `mint`.
 

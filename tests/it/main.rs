@@ -16,6 +16,7 @@
 
 mod support;
 
+mod access_log;
 mod admin_door;
 mod addresses;
 mod assertion;

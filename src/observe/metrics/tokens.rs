@@ -4,7 +4,7 @@ use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec}
 
 use super::gauges::{CircuitState, Gauges};
 use crate::observe::event::{CallResult, TokenEvent};
-use crate::observe::registry::{MetricRegistry, number};
+use crate::observe::registry::{DURATIONS, MetricRegistry, number};
 
 pub(super) struct Tokens {
     minted: IntCounterVec,
@@ -27,7 +27,7 @@ impl Tokens {
             call_seconds: registry.seconds_by(
                 "portcullis_exchange_seconds",
                 "Time of calls to remote issuers, by whether they answered.",
-                &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
+                &DURATIONS,
                 &["token", "result"],
             ),
             circuits: registry.gauges(

@@ -5,6 +5,7 @@ mod assets;
 mod door;
 mod events;
 mod history;
+mod level;
 mod listener;
 mod refusals;
 mod revoke;
