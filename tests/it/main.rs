@@ -62,6 +62,8 @@ mod renewal;
 mod route;
 mod session;
 mod sign_out;
+mod shadow;
+mod shadow_planted;
 mod slow;
 mod spelling;
 mod status;
