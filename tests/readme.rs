@@ -9,6 +9,8 @@
     reason = "helpers of tests may fail the test they serve"
 )]
 
+#[path = "readme/apps.rs"]
+mod apps;
 #[path = "readme/example.rs"]
 mod example;
 #[path = "readme/frameworks.rs"]

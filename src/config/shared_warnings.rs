@@ -12,7 +12,7 @@ pub(super) fn note(shared: &At<'_>) {
     let Some(Ok(url)) = secret.text().map(RedisUrl::parse) else { return };
     if url.is_exposed() {
         at.warn(
-            "found a store on another machine without TLS, so whoever is between can lift \
+            "found a store on another machine without TLS, so anyone on the network path can lift \
              revocations and limits, expected an encrypted connection; write rediss://, \
              rediss+sentinel:// or rediss+cluster://",
         );

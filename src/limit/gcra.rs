@@ -182,7 +182,7 @@ impl Limit {
         Err(Exceeded { retry_after: Duration::from_nanos(longest), left })
     }
 
-    /// As `take`, with one part of so many: what one replica may admit while nobody counts
+    /// As `take`, with one part of so many: what one replica may admit while no store counts
     /// for all. `arrivals` hold what was used up over all replicas.
     pub(super) fn take_part(
         &self,

@@ -16,6 +16,7 @@
 
 mod support;
 
+mod access_log;
 mod admin_door;
 mod addresses;
 mod assertion;
@@ -61,6 +62,8 @@ mod renewal;
 mod route;
 mod session;
 mod sign_out;
+mod shadow;
+mod shadow_planted;
 mod slow;
 mod spelling;
 mod status;

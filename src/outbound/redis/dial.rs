@@ -151,7 +151,7 @@ async fn open(
         }
         (to, _) => Client::open(info(to, login)?).map_err(|error| failed(&error))?,
     };
-    // Whoever waits for an answer has a deadline of its own.
+    // Each caller has a deadline of its own.
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(None);

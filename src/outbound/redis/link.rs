@@ -1,6 +1,6 @@
 //! A connection that is replaced when it breaks.
 //!
-//! Callers take a handle and let go of the link: nobody waits for a lock while somebody
+//! Callers take a handle and let go of the link: no caller waits for a lock while another
 //! connects. One attempt runs at a time, in the runtime of the connections; callers that
 //! have no connection wait for it within their own deadlines. After a failed attempt the
 //! link answers at once until the next one is due. A connection that has gone silent

@@ -39,7 +39,12 @@ struct Auth0 {
 pub(super) const KIND: SessionKind = SessionKind {
     name: "auth0",
     read,
-    hints: Hints { names: &["appSession"], look, ..Hints::NONE },
+    hints: Hints {
+        names: &["appSession"],
+        look,
+        also_check: "; kind = \"hono-session\" and kind = \"next-auth\" have the same form",
+        ..Hints::NONE
+    },
     schema: include_str!("auth0.schema.json"),
 };
 

@@ -9,7 +9,7 @@ use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::{Settings, StoreTable};
 use crate::session::store::{self, Cell, Check, Engine, Question, StoreAnswer};
-use crate::session::value_notation::{Look, Notation, Sample};
+use crate::session::value_notation::{Fit, Look, Notation, Sample};
 
 const CONVENTIONS: CookieConventions =
     CookieConventions { names: &["connect.sid"], ..CookieConventions::NODE };
@@ -114,7 +114,10 @@ impl Verify for ExpressSession {
 fn look(sample: &Sample<'_>) -> Option<Look> {
     match sample.notation {
         Notation::Signed { content, mac } if mac.len() == 43 && content.starts_with("s:") => {
-            Look::sure("a signed express-session id")
+            // `j:` is an object, and so no id.
+            let text = "a signed express-session id";
+            let fit = if content.starts_with("s:j:") { Fit::Remote } else { Fit::Sure };
+            Some(Look::new(fit, text))
         }
         _ => None,
     }

@@ -21,7 +21,11 @@ struct HonoSession {
 pub(super) const KIND: SessionKind = SessionKind {
     name: "hono-session",
     read,
-    hints: Hints { look, ..Hints::NONE },
+    hints: Hints {
+        look,
+        also_check: "; kind = \"auth0\" and kind = \"next-auth\" have the same form",
+        ..Hints::NONE
+    },
     schema: include_str!("hono_session.schema.json"),
 };
 

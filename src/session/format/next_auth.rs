@@ -27,7 +27,12 @@ struct NextAuth {
 pub(super) const KIND: SessionKind = SessionKind {
     name: "next-auth",
     read,
-    hints: Hints { names: &["next-auth.session-token"], look, ..Hints::NONE },
+    hints: Hints {
+        names: &["next-auth.session-token"],
+        look,
+        also_check: "; kind = \"auth0\" and kind = \"hono-session\" have the same form",
+        ..Hints::NONE
+    },
     schema: include_str!("next_auth.schema.json"),
 };
 

@@ -16,6 +16,9 @@ fn said(case: &Json, session: &Json) -> Result<Identity, String> {
     let source = compile(session).map_err(|problems| format!("{problems:?}"))?;
     let header = case["cookie"].as_str().unwrap();
     let cookies = Cookies::new(header.as_bytes());
+    if let Some(asked) = case["asked"].as_str() {
+        assert_eq!(source.asked_cookies(cookies), asked.as_bytes(), "{}", case["id"]);
+    }
     verdict(&source, &case["store"], cookies, case["now"].as_u64().unwrap()).map_err(|rejected| {
         let hints = source.hints(cookies, &rejected).join("; ");
         format!("{}: {}; {hints}", rejected.reason.as_str(), rejected.detail)
