@@ -14,6 +14,7 @@ pub(crate) mod json_path;
 pub(crate) mod lock;
 pub(crate) mod pem;
 pub(crate) mod redis_url;
+pub(crate) mod scatter;
 pub(crate) mod secret;
 pub(crate) mod store_url;
 pub(crate) mod text;

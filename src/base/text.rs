@@ -61,6 +61,11 @@ const fn hex_pair(byte: u8) -> [u8; 2] {
     [digit(byte >> 4), digit(byte & 15)]
 }
 
+/// A byte in upper-case hexadecimal.
+pub(crate) fn push_hex(out: &mut String, byte: u8) {
+    out.extend(hex_pair(byte).map(|digit| char::from(digit.to_ascii_uppercase())));
+}
+
 /// Lower- or upper-case hexadecimal to bytes.
 pub(crate) fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     let (pairs, []) = text.as_chunks::<2>() else { return None };
@@ -116,7 +121,7 @@ pub(crate) fn push_percent_encoded(out: &mut String, text: &str, plain: &[u8]) {
             out.push(char::from(byte));
         } else {
             out.push('%');
-            out.extend(hex_pair(byte).map(|digit| char::from(digit.to_ascii_uppercase())));
+            push_hex(out, byte);
         }
     }
 }

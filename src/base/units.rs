@@ -98,6 +98,37 @@ pub(crate) fn size(text: &str) -> Result<usize, &'static str> {
     number.checked_mul(scale).ok_or("a smaller size")
 }
 
+/// A part of many: some of the lines of a log, some of the traces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    millionths: u32,
+}
+
+impl Share {
+    pub(crate) const ALL: Self = Self { millionths: Self::WHOLE };
+    const WHOLE: u32 = 1_000_000;
+
+    /// Whether this one is among them; `random` is any number without a pattern.
+    pub(crate) fn picks(self, random: u64) -> bool {
+        random % u64::from(Self::WHOLE) < u64::from(self.millionths)
+    }
+}
+
+/// Reads a share in percent: `"10%"`, `"0.5%"`, `"100%"`; at least a millionth.
+pub(crate) fn share(text: &str) -> Result<Share, &'static str> {
+    const EXPECTED: &str = r#"a share from "0.0001%" to "100%", such as "10%""#;
+    let number = text.trim().strip_suffix('%').ok_or(EXPECTED)?.trim_end();
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str, most| {
+        (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+    };
+    if !digits(whole, 3) || !digits(fraction, 4) {
+        return Err(EXPECTED);
+    }
+    let millionths = format!("{whole}{fraction:0<4}").parse().map_err(|_| EXPECTED)?;
+    if (1..=Share::WHOLE).contains(&millionths) { Ok(Share { millionths }) } else { Err(EXPECTED) }
+}
+
 /// Seconds, rounded up: a client that waits this long has waited long enough.
 pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
@@ -106,6 +137,25 @@ pub(crate) fn whole_seconds(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_are_read_in_percent() {
+        for (text, millionths) in [
+            ("100%", 1_000_000),
+            ("10%", 100_000),
+            ("0.5 %", 5_000),
+            ("12.25%", 122_500),
+            ("0.0001%", 1),
+            ("007%", 70_000),
+        ] {
+            assert_eq!(share(text), Ok(Share { millionths }), "{text}");
+        }
+        let wrong = ["", "%", "10", "0.1", "0%", "0.00%", "100.1%", "101%", "-1%", "+1%", "1e1%"];
+        for text in wrong.into_iter().chain(["1.%", ".5%", "1.00001%", "1,5%", "\u{661}%", "1%%"]) {
+            assert!(share(text).is_err(), "{text}");
+        }
+        assert!(Share::ALL.picks(u64::MAX) && Share::ALL.picks(0));
+    }
 
     #[test]
     fn durations_are_read_as_the_ms_package_reads_them() {

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use clap::Args;
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::file::File;
@@ -11,7 +13,7 @@ use super::output::{CONFIGURATION, eprint, print};
 use crate::base::clock::{Clock, Now};
 use crate::config::Sources;
 use crate::document::{At, Node, Problems};
-use crate::mint::{Minting, Subject, Token};
+use crate::mint::{MintError, Minting, Subject, Token};
 use crate::policy::{TokenRoute, read_presets, read_tokens};
 use crate::session::Identity;
 
@@ -30,6 +32,10 @@ pub(super) struct Options {
     /// The app's answer to the grant hook.
     #[arg(long, value_name = "JSON", default_value = "null")]
     grant: String,
+    /// The answer of the token's remote issuer, which is not asked: the body of its
+    /// response.
+    #[arg(long, value_name = "BODY")]
+    answer: Option<String>,
     /// The time to mint at, in seconds since 1970.
     #[arg(long, value_name = "UNIX")]
     now: Option<u64>,
@@ -38,15 +44,16 @@ pub(super) struct Options {
     json: bool,
 }
 
-/// The session, inputs and grant that the arguments name.
+/// The session, inputs and answers that the arguments name.
 struct Offline {
     identity: Identity,
     request: Value,
     grant: Value,
+    answer: Option<Bytes>,
     now: Now,
 }
 
-/// A refusal: its code and, for whoever asked, the cause.
+/// A refusal: its code and, for the operator, the cause.
 struct Refused {
     code: &'static str,
     detail: String,
@@ -112,6 +119,7 @@ impl Options {
             identity: Identity::assumed(user_id, session, expires_at),
             request,
             grant: parse("--grant", &self.grant)?,
+            answer: self.answer.clone().map(Bytes::from),
             now: self.now.map_or_else(|| Clock::system().now(), Now::at),
         })
     }
@@ -136,14 +144,21 @@ impl Offline {
     fn mint(&self, route: &TokenRoute) -> Result<Token, Refused> {
         let inputs = route.minter.inputs().read_object(&self.request);
         let subject = Subject { identity: &self.identity, inputs: &inputs, grant: &self.grant };
-        match route.minter.mint(&subject, self.now) {
-            Ok(Minting::Ready(token)) => Ok(token),
-            Ok(Minting::Call(_) | Minting::First(_)) => Err(Refused {
-                code: "unavailable",
-                detail: "this token comes from a remote issuer, which is not asked offline"
-                    .to_owned(),
-            }),
-            Err(error) => Err(Refused { code: error.code(), detail: error.to_string() }),
+        let refused = |error: MintError| Refused { code: error.code(), detail: error.to_string() };
+        match route.minter.mint(&subject, self.now).map_err(refused)? {
+            Minting::Ready(token) => Ok(token),
+            Minting::Call(_) | Minting::First(_) => match self.answer.clone() {
+                Some(answer) => route
+                    .minter
+                    .answered(&subject, self.now, StatusCode::OK, answer)
+                    .map_err(refused),
+                None => Err(Refused {
+                    code: "unavailable",
+                    detail: "this token comes from a remote issuer, which is not asked offline; \
+                             give its answer with --answer"
+                        .to_owned(),
+                }),
+            },
         }
     }
 }

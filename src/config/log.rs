@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::base::secret::Secrets;
-use crate::document::{At, Value};
+use crate::base::units::{self, Share};
+use crate::document::{At, Table, Value};
 use crate::policy::AuditMode;
 
 /// Logging settings.
@@ -12,6 +13,7 @@ pub struct Log {
     /// Absent: text on a terminal, JSON elsewhere.
     pub format: Option<Format>,
     pub level: tracing::Level,
+    pub lines: Lines,
     pub user: UserField,
     /// The audit log of tokens issued and refused, if any.
     pub audit: Option<(AuditDestination, AuditMode)>,
@@ -26,8 +28,21 @@ pub enum AuditDestination {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
+    /// Of web servers; diagnostics have no such form.
+    Combined,
     Json,
+    Logfmt,
     Text,
+}
+
+/// Which requests have a line in the access log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lines {
+    #[default]
+    All,
+    None,
+    /// This share of those that went well, and all others.
+    Part(Share),
 }
 
 /// How the access log names the user.
@@ -40,17 +55,42 @@ pub enum UserField {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: None, level: tracing::Level::INFO, user: UserField::Hash, audit: None }
+        Self {
+            format: None,
+            level: tracing::Level::INFO,
+            lines: Lines::All,
+            user: UserField::Hash,
+            audit: None,
+        }
     }
 }
 
 impl Log {
+    /// The settings that differ and belong to the process: they need a restart.
+    pub(crate) fn changed(&self, new: &Self) -> Vec<&'static str> {
+        let Self { format, level: _, lines: _, user, audit } = self;
+        [
+            ("log.format", *format != new.format),
+            ("log.user", *user != new.user),
+            ("log.audit", *audit != new.audit),
+        ]
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .collect()
+    }
+
     pub(super) fn from_node(at: Option<At<'_>>) -> Option<Self> {
         let Some(at) = at else { return Some(Self::default()) };
         let mut table = at.table()?;
-        let format = table
-            .take("format")
-            .and_then(|at| at.choose(&[("json", Format::Json), ("text", Format::Text)]));
+        let format = table.take("format").and_then(|at| {
+            at.choose(&[
+                ("json", Format::Json),
+                ("text", Format::Text),
+                ("logfmt", Format::Logfmt),
+                ("combined", Format::Combined),
+            ])
+        });
+        let lines = read_lines(&mut table);
         let level = table.take("level").and_then(|at| {
             use tracing::Level;
             at.choose(&[
@@ -74,9 +114,30 @@ impl Log {
         Some(Self {
             format,
             level: level.unwrap_or(default.level),
+            lines: lines.unwrap_or_default(),
             user: user.unwrap_or(default.user),
             audit,
         })
+    }
+}
+
+/// `access` and `sample`.
+fn read_lines(table: &mut Table<'_>) -> Option<Lines> {
+    let on = table.get::<bool>("access").unwrap_or(true);
+    let sample = table.take("sample");
+    let Some(at) = sample else { return Some(if on { Lines::All } else { Lines::None }) };
+    if !on {
+        at.problem("goes with an access log, which `access = false` turns off; leave one out");
+        return None;
+    }
+    let text = at.text(r#"a share such as "10%""#)?;
+    match units::share(text) {
+        Ok(Share::ALL) => Some(Lines::All),
+        Ok(share) => Some(Lines::Part(share)),
+        Err(expected) => {
+            at.wrong(expected);
+            None
+        }
     }
 }
 

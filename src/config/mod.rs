@@ -10,6 +10,7 @@ mod route_warnings;
 mod server;
 mod server_table;
 mod shared;
+mod shared_warnings;
 #[cfg(test)]
 mod tests;
 mod warnings;
@@ -18,7 +19,7 @@ pub use file::Config;
 pub(crate) use file::Sources;
 pub(crate) use listen::Listen;
 pub use log::Format;
-pub(crate) use log::{AuditDestination, Log, UserField};
+pub(crate) use log::{AuditDestination, Lines, Log, UserField};
 pub(crate) use revocations::{EndStreams, Revocations};
 pub(crate) use server::Server;
 pub(crate) use shared::Shared;

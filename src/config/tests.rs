@@ -204,3 +204,23 @@ fn a_key_of_the_users_own_choice_never_breaks_the_line() {
         assert!(found[0].contains("identity.headers.…: "), "{found:?}");
     }
 }
+
+#[test]
+fn a_part_of_the_access_log_is_a_share_and_goes_with_one_that_is_on() {
+    let log = |lines: &str| format!("{TEN_LINES}\n[log]\n{lines}\n");
+    for fine in ["access = true", "access = false", "sample = \"10%\"", "format = \"logfmt\""] {
+        assert_eq!(problems(&log(fine)), Vec::<String>::new(), "{fine}");
+    }
+    for (wrong, said) in [
+        ("sample = 0.1", "20:10: log.sample: found a number, expected a share such as \"10%\""),
+        ("sample = \"0.1\"", "log.sample: found \"0.1\", expected a share from \"0.0001%\" to"),
+        ("sample = \"0%\"", "log.sample: found \"0%\", expected a share from"),
+        ("sample = \"200%\"", "log.sample: found \"200%\", expected a share from"),
+        ("access = \"off\"", "log.access: found"),
+        ("access = false\nsample = \"10%\"", "log.sample: goes with an access log, which"),
+        ("format = \"common\"", "log.format: found \"common\", expected"),
+    ] {
+        let found = problems(&log(wrong));
+        assert!(found.len() == 1 && found[0].contains(said), "{wrong}: {found:?}");
+    }
+}

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use pingora::http::RequestHeader;
+use pingora::prelude::Session;
 
 use super::forwarding::Forwarding;
 use super::incoming::Incoming;
 use super::record::Record;
+use super::shadow::{self, Ended};
 use super::who::Who;
 use crate::observe::{Event, Line, Outcome, RequestEvent, UserName};
 use crate::request::refusal::{Refusal, Reply};
@@ -65,10 +67,18 @@ impl Ctx {
         self.incoming.refuse(&mut self.record, refusal, None)
     }
 
+    /// Begins to compare the app's answer, if its token is in shadow mode.
+    pub(super) fn end_shadow(&mut self, ended: Ended) {
+        let shadow = self.forwarding.as_mut().and_then(|forwarding| forwarding.shadow.take());
+        if let Some(shadow) = shadow {
+            shadow::compare(*shadow, &mut self.incoming, ended);
+        }
+    }
+
     /// The one line and the counters of this request.
-    pub(super) fn finish(&mut self, request: &RequestHeader) {
+    pub(super) fn finish(&mut self, session: &Session) {
         let Incoming { state, policy, now, trace, admitted, .. } = &self.incoming;
-        let request = self.asked.as_deref().unwrap_or(request);
+        let request = self.asked.as_deref().unwrap_or_else(|| session.req_header());
         let identity = self.who.identity.as_deref();
         let user = identity.and_then(|identity| state.telemetry.user_name(identity));
         let line = Line {
@@ -77,8 +87,10 @@ impl Ctx {
             request_id: trace.request_id(),
             trace_id: trace.trace_id(),
             method: request.method.as_str(),
+            version: session.req_header().version,
             host: &admitted.host,
             path: request.uri.path(),
+            headers: Some(&request.headers),
             route: self.route_label(),
             client: admitted.client.address,
             user: user.as_ref().map(UserName::as_str),
@@ -87,6 +99,7 @@ impl Ctx {
             reason: self.record.reason,
             code: self.record.code,
             status: self.record.status,
+            bytes: session.body_bytes_sent().try_into().unwrap_or(u64::MAX),
         };
         state.telemetry.emit(Event::Request(RequestEvent::Ended(&line)));
     }

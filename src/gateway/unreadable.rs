@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
+use http::Version;
 
 use crate::observe::{Event, Line, Outcome, RequestEvent};
 use crate::request::refusal::{Audience, Refusal, Reply};
@@ -37,8 +38,10 @@ pub(crate) fn refuse(state: &State, client: Option<IpAddr>, refusal: &Refusal) -
         request_id: trace.request_id(),
         trace_id: trace.trace_id(),
         method: "-",
+        version: Version::HTTP_11,
         host: "",
         path: "-",
+        headers: None,
         route: "-",
         client,
         user: None,
@@ -47,6 +50,7 @@ pub(crate) fn refuse(state: &State, client: Option<IpAddr>, refusal: &Refusal) -
         reason: code.as_str(),
         code: Some(code),
         status: reply.status.as_u16(),
+        bytes: reply.body.len().try_into().unwrap_or(u64::MAX),
     };
     state.telemetry.emit(Event::Request(RequestEvent::Ended(&line)));
     let date = UNIX_EPOCH.checked_add(Duration::from_secs(now.unix())).unwrap_or(UNIX_EPOCH);

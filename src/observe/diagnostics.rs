@@ -4,46 +4,82 @@
 //! whatever the level, because at `debug` it prints whole request heads, and its
 //! sample HTTP server is silenced because it prints targets with their query.
 //! Records of libraries carry their text alone: which file of which crate wrote it
-//! helps nobody who runs the gateway, and tells the versions to whoever reads the log.
+//! helps no operator, and tells versions to every reader of the log.
 
 use std::io::IsTerminal as _;
+use std::sync::OnceLock;
 
 use tracing::Level;
+use tracing_subscriber::Registry;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::base::lock::Lock;
 use crate::config::{Format, Log};
+
+/// The level in force. It belongs to the process, as standard error does; absent where
+/// somebody else collects the records, as tests do.
+static LEVEL: OnceLock<InForce> = OnceLock::new();
+
+struct InForce {
+    filter: reload::Handle<Targets, Registry>,
+    level: Lock<Level>,
+}
 
 /// Starts logging for the process. A second call changes nothing.
 pub(crate) fn start(log: &Log) {
-    let targets = Targets::new()
-        .with_target("portcullis", log.level)
-        .with_default(log.level.min(Level::WARN));
-    let format = log.format.unwrap_or_else(|| {
-        if std::io::stderr().is_terminal() { Format::Text } else { Format::Json }
-    });
-    let registry = tracing_subscriber::registry().with(targets);
+    let (filter, handle) = reload::Layer::new(targets(log.level));
+    let is_terminal = std::io::stderr().is_terminal();
+    let format = log.format.filter(|format| matches!(format, Format::Json | Format::Text));
+    let format = format.unwrap_or(if is_terminal { Format::Text } else { Format::Json });
+    let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     let started = match format {
-        Format::Json => {
+        Format::Text => registry.with(layer).try_init(),
+        Format::Combined | Format::Json | Format::Logfmt => {
             registry.with(layer.json().flatten_event(true).with_current_span(false)).try_init()
         }
-        Format::Text => registry.with(layer).try_init(),
     };
     // Fails if logging has started: tests run several gateways in one process.
-    drop(started);
+    if started.is_ok() {
+        LEVEL.get_or_init(|| InForce { filter: handle, level: Lock::new(log.level) });
+    }
     forward_libraries(log.level);
+}
+
+/// The gateway's own records of this level, those of libraries of `warn` at most.
+fn targets(level: Level) -> Targets {
+    Targets::new().with_target("portcullis", level).with_default(level.min(Level::WARN))
+}
+
+/// Writes records of this level from now on; whether there was anything to change.
+pub(crate) fn set_level(level: Level) -> bool {
+    let Some(in_force) = LEVEL.get() else { return false };
+    let mut current = in_force.level.lock();
+    if *current != level && in_force.filter.reload(targets(level)).is_ok() {
+        *current = level;
+        log::set_max_level(most_of_libraries(level));
+    }
+    true
+}
+
+/// The level in force.
+pub(crate) fn level() -> Option<Level> {
+    LEVEL.get().map(|in_force| *in_force.level.lock())
 }
 
 /// Passes on what libraries write through `log`, of `level` or `warn` at most. A second
 /// call changes nothing.
 pub fn forward_libraries(level: Level) {
     if log::set_logger(&Libraries).is_ok() {
-        let errors_only = level == Level::ERROR;
-        let most = if errors_only { log::LevelFilter::Error } else { log::LevelFilter::Warn };
-        log::set_max_level(most);
+        log::set_max_level(most_of_libraries(level));
     }
+}
+
+fn most_of_libraries(level: Level) -> log::LevelFilter {
+    if level == Level::ERROR { log::LevelFilter::Error } else { log::LevelFilter::Warn }
 }
 
 /// The records of libraries that use `log`.

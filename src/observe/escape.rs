@@ -24,6 +24,24 @@ pub(super) fn escape(out: &mut String, text: &str) {
     }
 }
 
+/// A JSON string in which every character can be seen: as `escape`, and what reorders, hides
+/// or ends a line is escaped too.
+pub(super) fn escape_visibly(out: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            ' ' => out.push(c),
+            c if c.is_control() || c.is_whitespace() || is_invisible(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    push(out, format_args!("\\u{unit:04x}"));
+                }
+            }
+            c => out.push(c),
+        }
+    }
+}
+
 /// One word of a text line: nothing in it ends the word, looks like the next field, or
 /// makes a terminal show the line in another order than it is written in.
 pub(super) fn escape_word(out: &mut String, text: &str) {

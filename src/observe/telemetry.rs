@@ -6,12 +6,13 @@ use std::io;
 
 use super::access::AccessLog;
 use super::audit::{AuditLog, Unwritten};
+use super::diagnostics::set_level;
 use super::event::{AuditEntry, Event};
 use super::metrics::{Gauges, Metrics};
 use super::recent::Recent;
 use crate::base::digest::Mark;
 use crate::base::text::Hex;
-use crate::config::UserField;
+use crate::config::{Log, UserField};
 use crate::policy::AuditMode;
 use crate::session::Identity;
 
@@ -110,6 +111,18 @@ impl Telemetry {
         self.audit.reopen()
     }
 
+    /// Puts in force what may change while the process runs: the level, and which requests
+    /// have a line.
+    pub(crate) fn follow_log(&self, log: &Log) {
+        set_level(log.level);
+        self.access.keep(log.lines);
+    }
+
+    /// Lines of the access log dropped because its reader stalled.
+    pub(crate) fn access_dropped(&self) -> u64 {
+        self.access.dropped()
+    }
+
     /// Writes out what the logs hold: for the end of the process.
     pub fn flush(&self) {
         self.access.flush();
@@ -122,13 +135,16 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use http::Version;
+
     use super::*;
     use crate::base::lock::Lock;
     use crate::config::Format;
     use crate::observe::access::Sink;
     use crate::observe::event::{
-        CachedOrMinted, CallResult, ConnectionEvent, ConnectionRefusal, LatePart, Line, Outcome,
-        ReloadResult, RequestEvent, SessionChecked, TokenEvent, UpstreamEvent,
+        CachedOrMinted, CallResult, ConnectionEvent, ConnectionRefusal, DifferenceKind, LatePart,
+        Line, Outcome, ReloadResult, RequestEvent, SessionChecked, ShadowResult, TokenEvent,
+        UpstreamEvent,
     };
     use crate::observe::metrics::{CircuitState, ServerGauge};
     use crate::outbound::redis::StoreNumbers;
@@ -141,8 +157,10 @@ mod tests {
         request_id: "r1",
         trace_id: "0af7651916cd43dd8448eb211c80319c",
         method: "GET",
+        version: Version::HTTP_11,
         host: "app.example",
         path: "/api/token",
+        headers: None,
         route: "token.portive",
         client: None,
         user: None,
@@ -151,6 +169,7 @@ mod tests {
         reason: "cached",
         code: None,
         status: 200,
+        bytes: 0,
     };
 
     /// Telemetry, and what its access log has written.
@@ -182,6 +201,8 @@ mod tests {
             Event::Session(SessionChecked { source: "next-auth", result: "accepted" }),
             Event::Token(TokenEvent::Called { token, result: CallResult::Answered, took }),
             Event::Token(TokenEvent::Called { token, result: CallResult::Failed, took }),
+            Event::Token(TokenEvent::Compared { token, result: ShadowResult::Different }),
+            Event::Token(TokenEvent::Differs { token, kind: DifferenceKind::Ttl }),
             Event::Token(TokenEvent::Issued { token, origin: CachedOrMinted::Cached }),
             Event::Token(TokenEvent::Minted { token }),
             Event::Upstream(UpstreamEvent::Ejected { upstream }),
@@ -222,16 +243,19 @@ mod tests {
             unkept_revocations: 7,
             questions_held_back: 3,
             audit_failures: 6,
+            access_lines_dropped: 8,
             shared: Some(shared),
             servers: servers.into(),
         };
         telemetry.render(&gauges);
         let text = telemetry.render(&gauges);
         for line in [
+            "portcullis_access_lines_dropped_total 8",
             "portcullis_address_connections_refused_total 1",
             "portcullis_audit_failures_total 6",
             "portcullis_cached_tokens 4",
             "portcullis_certificate_expiry_seconds{name=\"app.example\"} 60",
+            "portcullis_config_last_reload_successful 0",
             "portcullis_connections 1",
             "portcullis_connections_refused_total 1",
             "portcullis_exchange_seconds_bucket{result=\"answered\",token=\"openai\",le=\"0.5\"} 1",
@@ -252,6 +276,8 @@ mod tests {
             "portcullis_session_errors_total 5",
             "portcullis_session_questions_held_back_total 3",
             "portcullis_sessions_total{result=\"accepted\",source=\"next-auth\"} 1",
+            "portcullis_shadow_answers_total{result=\"different\",token=\"openai\"} 1",
+            "portcullis_shadow_differences_total{kind=\"ttl\",token=\"openai\"} 1",
             "portcullis_slow_clients_total{part=\"body\"} 1",
             "portcullis_slow_clients_total{part=\"head\"} 1",
             "portcullis_tls_handshakes_total{result=\"done\"} 1",

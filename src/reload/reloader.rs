@@ -49,6 +49,7 @@ impl Reload {
                 tracing::warn!(upstream = upstream.name, host, "name cannot be resolved yet");
             }
         }
+        state.telemetry.follow_log(&config.log);
         state.replace_edge(config.edge);
         state.share(config.shared);
         state.replace(config.policy);
@@ -67,9 +68,7 @@ impl Reload {
                 .collect::<Vec<_>>()
         })?;
         let mut changed = self.server.changed(&config.server);
-        if config.log != self.log {
-            changed.push("log");
-        }
+        changed.extend(self.log.changed(&config.log));
         if config.revocations != self.revocations {
             changed.push("revocations");
         }

@@ -12,6 +12,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::base::scatter::scatter;
 use crate::base::text::Hex;
 
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -162,28 +163,20 @@ impl Source {
     }
 
     /// Marked as sampled: the app's own sampler would otherwise take it for a
-    /// decision against recording anything.
+    /// decision against recording anything. Scattered, so that sampling by the last digits
+    /// is fair.
     fn fill(&mut self) -> Bytes {
         let mut block = BytesMut::with_capacity(BLOCK * TRACEPARENT_LENGTH);
         let prefix = Hex::new(self.prefix);
         for _ in 0..BLOCK {
             self.next = self.next.wrapping_add(1);
-            let (trace, parent) = (Hex::new(mix(self.next)), Hex::new(mix(!self.next) | 1));
+            let (trace, parent) = (Hex::new(scatter(self.next)), Hex::new(scatter(!self.next) | 1));
             for part in ["00-", prefix.as_str(), trace.as_str(), "-", parent.as_str(), "-01"] {
                 block.extend_from_slice(part.as_bytes());
             }
         }
         block.freeze()
     }
-}
-
-/// Maps a counter to distinct, scattered numbers (the finalizer of SplitMix64), so
-/// that sampling by the last digits is fair.
-fn mix(number: u64) -> u64 {
-    let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 // given to keep secret may stand in anything it printed. `kill` is for cleaning up, whatever happened.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,20 +23,23 @@ export function binary() {
 
 export class Gateway {
   #child;
+  #file;
   #folder;
   #secrets = new Set();
 
   /**
    * Runs the gateway with a gateway.toml of `settings` below a `[server]` table on free ports.
-   * The values of `env` are its secrets.
+   * The values of `env` are its secrets. `through` is a command that runs it.
    */
-  static async start(settings, env) {
+  static async start(settings, env, through = []) {
     const folder = mkdtempSync(join(tmpdir(), "portcullis-"));
     const file = join(folder, "gateway.toml");
     writeFileSync(file, `[server]\nlisten = "127.0.0.1:0"\nadmin = "127.0.0.1:0"\n${settings}`);
     const gateway = new Gateway();
     gateway.#folder = folder;
-    gateway.#child = new Child(binary(), ["run", "--config", file], { cwd: folder, env });
+    gateway.#file = file;
+    const [program, ...args] = [...through, binary(), "run", "--config", file];
+    gateway.#child = new Child(program, args, { cwd: folder, env });
     Object.values(env).forEach((value) => gateway.keepSecret(value));
     try {
       gateway.url = await gateway.#child.heard("where it listens", addressIn("listening"));
@@ -57,6 +62,16 @@ export class Gateway {
     return this.#child.pid;
   }
 
+  /** Another text of its file, which it reads by itself. */
+  rewrite(change) {
+    writeFileSync(this.#file, change(readFileSync(this.#file, "utf8")));
+  }
+
+  /** A path in its folder. */
+  path(name) {
+    return join(this.#folder, name);
+  }
+
   /** From now until it stops, none of these may appear in what the gateway prints. */
   keepSecret(...values) {
     for (const value of values) {
@@ -74,6 +89,16 @@ export class Gateway {
     assert.equal(response.status, 200, "the admin listener serves metrics");
     const line = (await response.text()).split("\n").find((line) => line.startsWith(`${series} `));
     return line ? Number(line.slice(series.length)) : 0;
+  }
+
+  /** What an operator asks of the admin listener: `{ user }` or `{ cookie }`. */
+  async revoke(body) {
+    // As curl asks: `fetch` says that it is a browser.
+    const asked = request(`${this.admin}/revoke`, { method: "POST", headers: { "Content-Type": "application/json" } });
+    asked.end(JSON.stringify(body));
+    const [answer] = await once(asked, "response");
+    answer.resume();
+    assert.equal(answer.statusCode, 200, "a revocation is in force");
   }
 
   async stop() {

@@ -1,9 +1,12 @@
 // What the gallery of `deploy/guides/vendors.md` mints, judged by the vendors' own libraries and by verifiers of other authors.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
+import { binary } from "./harness.mjs";
 import { USER, blocks, openGateway, secrets, signedIn } from "./vendors/gallery.mjs";
 import { Issuer } from "./vendors/issuer.mjs";
 import { verified } from "./vendors/jose.mjs";
@@ -14,10 +17,11 @@ import { rows as twins } from "./vendors/rows/issuers.mjs";
 import { rows as formats } from "./vendors/rows/formats.mjs";
 import { rows as embeds } from "./vendors/rows/embed.mjs";
 import { rows as known } from "./vendors/rows/jwt.mjs";
+import { rows as libraries } from "./vendors/rows/sdk.mjs";
 import { rows as signed } from "./vendors/rows/signature.mjs";
 import { rows as stored } from "./vendors/rows/storage.mjs";
 
-const exchanges = { ...asked, ...documented, ...twins };
+const exchanges = { ...asked, ...documented, ...twins, ...libraries };
 const jwts = { ...known, ...embeds };
 const signatures = { ...signed, ...stored, ...formats };
 
@@ -38,11 +42,25 @@ after(() => {
   [app, issuer, python].forEach((server) => server?.close());
 });
 
+/** What `portcullis presets` calls each. */
+const WORDS = {
+  documentation: "vendor's documentation",
+  library: "vendor's library",
+  recorded: "request recorded from the vendor's library",
+};
+
 const promise = (sentence, work) => test(sentence, { timeout: 60_000 }, work);
 
 promise("every block of the gallery has its judge", () => {
   const judged = [exchanges, jwts, signatures].flatMap(Object.keys);
   assert.deepEqual(judged.sort(), blocks.map((block) => block.name).sort());
+});
+
+promise("`portcullis presets` says of no preset more than a test or a vector shows, and no less", (t) => {
+  const said = execFileSync(binary(), ["presets"], { encoding: "utf8" }).trim().split("\n").map((line) => line.split(/ {2,}/));
+  const wanted = blocks.map(({ name, preset }) => [preset, WORDS[evidence(name, preset)]]);
+  assert.deepEqual(said.sort(), wanted.sort());
+  said.forEach(([preset, how]) => t.diagnostic(`${preset}: ${how}`));
 });
 
 for (const [name, row] of Object.entries(jwts)) {
@@ -105,6 +123,18 @@ async function ask(name, { query = "", json, form, status = 200 } = {}) {
   assert.equal(response.headers.get("cache-control"), "no-store");
   const isJson = /^application\/(problem\+)?json\b/.test(response.headers.get("content-type"));
   return { response, body: isJson ? JSON.parse(text) : text };
+}
+
+/** How a preset is checked: by its row here, or by a vector that the vendor's library made. */
+function evidence(name, preset) {
+  const row = exchanges[name] ?? jwts[name] ?? signatures[name];
+  if (row.evidence) return row.evidence;
+  const isJudged = name in jwts ? row.says : /library|parser/.test(row.sentence ?? "");
+  const vector = new URL(`../fixtures/tokens/${preset}.json`, import.meta.url);
+  const { made_by: by = "" } = existsSync(vector) ? JSON.parse(readFileSync(vector)) : {};
+  const isOfLibrary = by !== "" && !/^(jsonwebtoken@|node:crypto|hand-written)/.test(by);
+  if (!isJudged && !isOfLibrary) return "documentation";
+  return name in exchanges ? "recorded" : "library";
 }
 
 /** The token, where the vendor's client looks for it; the rest of the answer is as it should be. */

@@ -16,6 +16,7 @@
 
 mod support;
 
+mod access_log;
 mod admin_door;
 mod addresses;
 mod assertion;
@@ -59,8 +60,11 @@ mod proxy_reports;
 mod redirect;
 mod renewal;
 mod route;
+mod selftest;
 mod session;
 mod sign_out;
+mod shadow;
+mod shadow_planted;
 mod slow;
 mod spelling;
 mod status;
@@ -73,6 +77,7 @@ mod tokens_only;
 mod trace;
 mod traffic;
 mod trailers;
+mod troubleshooting;
 mod under_load;
 mod upgrade;
 mod upgrade_limits;

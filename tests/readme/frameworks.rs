@@ -25,6 +25,7 @@ const BLOCKS: [(&str, Option<u64>); 52] = [
     ("authjs/basic", None),
     ("lookup/authjs-database-strategy", None),
     ("better-auth/sql-session-table", None),
+    ("better-auth/compact-cache", None),
     ("reports/ba-fields-renamed", None),
     ("reports/ba-jwks", None),
     ("iron-session/numeric-id", None),
@@ -125,8 +126,8 @@ pub(super) fn filled(block: &str, vector: &Value) -> (Value, Vec<(String, String
             fill(value, &mut secrets(vector, member), &mut names);
         }
     }
+    let sql = table["store"]["engine"] == "sql";
     if let Some(url) = table.pointer_mut("/store/url") {
-        let sql = vector["config"]["store"]["engine"] == "sql";
         let address = if sql { "postgres://u@127.0.0.1:1/app" } else { "redis://127.0.0.1:1" };
         fill(url, &mut vec![address.to_owned()], &mut names);
     }
@@ -280,7 +281,7 @@ fn every_framework_block_reads_a_cookie_of_that_framework() {
         let identity = known(&table, &vector, now);
         let identity = identity.unwrap_or_else(|why| panic!("{id}: {why}\n{block}"));
         assert_eq!(vector["expect"]["user_id"], identity.user_id(), "{id}\n{block}");
-        holds(block, names);
+        holds("readme-framework", block, names);
         kinds.insert(table["kind"].as_str().unwrap().to_owned());
     }
     // Every kind of the fixtures, and `introspect`.
@@ -297,8 +298,8 @@ fn every_framework_block_reads_a_cookie_of_that_framework() {
 }
 
 /// The block in place of the ten lines' `[session]` is a configuration that can
-/// run.
-pub(super) fn holds(block: &str, names: Vec<(String, String)>) {
+/// run. Pages are tested side by side, each in a folder of its own.
+pub(super) fn holds(work: &str, block: &str, names: Vec<(String, String)>) {
     let ten_lines = ten_lines();
     let (before, _) = ten_lines.split_once("[session]\n").unwrap();
     let (_, after) = ten_lines.split_once("[token.portive]\n").unwrap();
@@ -310,7 +311,7 @@ pub(super) fn holds(block: &str, names: Vec<(String, String)>) {
     let server = server.replace("[server]\n", "");
     let before = before.replacen("[server]\n", &format!("[server]\n{server}"), 1);
     let config = format!("{before}{block}\n[token.portive]\n{after}");
-    let folder = folder("readme-framework", &config);
+    let folder = folder(work, &config);
     let output = portcullis(&folder, &["check"]).envs(names).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}\n{block}");

@@ -11,12 +11,13 @@ pub(super) const FILES: [&str; 6] =
     ["aws-alb", "bearer", "cloudflare-access", "google-iap", "pomerium", "trusted-header"];
 
 /// The vector each block is shown to read, in the page's order.
-const BLOCKS: [&str; 10] = [
+const BLOCKS: [&str; 11] = [
     "bearer/auth0",
     "bearer/cognito",
     "bearer/clerk",
     "bearer/supabase",
     "bearer/firebase-id-token",
+    "bearer/own-issuer",
     "cloudflare-access/header",
     "google-iap/header",
     "aws-alb/header",
@@ -34,6 +35,6 @@ fn every_block_reads_a_token_of_its_vendor() {
         let identity = known(&table, &vector, vector["now"].as_u64().unwrap());
         let identity = identity.unwrap_or_else(|why| panic!("{id}: {why}\n{block}"));
         assert_eq!(vector["expect"]["user_id"], identity.user_id(), "{id}\n{block}");
-        holds(block, names);
+        holds("readme-gate", block, names);
     }
 }

@@ -25,6 +25,9 @@ const TABLES: [(&str, &str); 11] = [
     ("session", "session"),
 ];
 
+/// How names of metrics begin: the gateway's own, and those every process has.
+const PREFIXES: [&str; 2] = ["portcullis_", "process_"];
+
 /// One setting.
 struct Row {
     key: String,
@@ -307,9 +310,10 @@ fn every_metric_has_its_row_and_every_row_its_metric() {
     collect_metrics(&root().join("src"), &mut registered);
     assert!(registered.len() > 20, "only {registered:?}");
     let text = page(PAGE).text;
-    let rows = text.lines().filter_map(|line| line.strip_prefix("| `portcullis_"));
-    let shown: BTreeSet<String> =
-        rows.map(|rest| format!("portcullis_{}", rest.split(['`', '{']).next().unwrap())).collect();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+    let names = rows.map(|rest| rest.split(['`', '{']).next().unwrap());
+    let is_metric = |name: &&str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let shown: BTreeSet<String> = names.filter(is_metric).map(str::to_owned).collect();
     assert_eq!(shown, registered);
 }
 
@@ -320,10 +324,14 @@ fn collect_metrics(folder: &std::path::Path, found: &mut BTreeSet<String>) {
             collect_metrics(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path).unwrap();
-            for rest in text.split("\"portcullis_").skip(1) {
-                let (name, _) = rest.split_once('"').unwrap();
-                if name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
-                    found.insert(format!("portcullis_{name}"));
+            for prefix in PREFIXES {
+                for rest in text.split(&format!("\"{prefix}")).skip(1) {
+                    let (name, _) = rest.split_once('"').unwrap();
+                    let is_plain =
+                        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+                    if !name.is_empty() && name.bytes().all(is_plain) {
+                        found.insert(format!("{prefix}{name}"));
+                    }
                 }
             }
         }

@@ -1,5 +1,5 @@
 //! Addresses and forms for one file in an S3 bucket, signed with Signature Version 4:
-//! AWS, R2, B2, MinIO and whoever else speaks it.
+//! AWS, R2, B2, MinIO and other stores that speak it.
 //!
 //! `POST` signs a policy: a prefix of keys, a range of sizes, a content type. `PUT` signs
 //! one key, its exact size and its type; `GET` one key. The same as the vendor's libraries
@@ -22,6 +22,8 @@ pub(in crate::mint) struct S3 {
     settings: Settings,
     access_key_id: String,
     secret: Secret,
+    /// Says that the key is a temporary one. It goes along in plain sight, as S3 asks.
+    session_token: Option<String>,
     pub(in crate::mint) response: Response,
 }
 
@@ -73,7 +75,9 @@ impl S3 {
         };
         let (_, secret) = names.keys.signing()?;
         let (access_key_id, secret) = (access_key_id.to_owned(), secret.clone());
-        Some(Self { settings: settings?, access_key_id, secret, response: response? })
+        let session_token = session_token(names)?;
+        let (settings, response) = (settings?, response?);
+        Some(Self { settings, access_key_id, secret, session_token, response })
     }
 
     /// Signs what one user may do.
@@ -119,16 +123,19 @@ impl S3 {
             Method::Post | Method::Put => ("PUT", "PutObject"),
         };
         let query = [
-            ("X-Amz-Algorithm", "AWS4-HMAC-SHA256".to_owned()),
-            ("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD".to_owned()),
-            ("X-Amz-Credential", format!("{}/{}", self.access_key_id, stamp.scope)),
-            ("X-Amz-Date", stamp.time.clone()),
-            ("X-Amz-Expires", scope.times.ttl.unwrap_or_default().to_string()),
-            ("X-Amz-SignedHeaders", names.join(";")),
-            ("x-id", operation.to_owned()),
+            ("X-Amz-Algorithm", Some("AWS4-HMAC-SHA256".to_owned())),
+            ("X-Amz-Content-Sha256", Some("UNSIGNED-PAYLOAD".to_owned())),
+            ("X-Amz-Credential", Some(format!("{}/{}", self.access_key_id, stamp.scope))),
+            ("X-Amz-Date", Some(stamp.time.clone())),
+            ("X-Amz-Expires", Some(scope.times.ttl.unwrap_or_default().to_string())),
+            ("X-Amz-Security-Token", self.session_token.clone()),
+            ("X-Amz-SignedHeaders", Some(names.join(";"))),
+            ("x-id", Some(operation.to_owned())),
         ];
-        let query: Vec<_> =
-            query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+        let query: Vec<_> = query
+            .iter()
+            .filter_map(|(name, value)| Some(format!("{name}={}", escaped(value.as_ref()?))))
+            .collect();
         let query = query.join("&");
         let lines: String =
             headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
@@ -163,55 +170,71 @@ impl S3 {
         Ok(headers)
     }
 
-    /// A form for `multipart/form-data`, with a policy for what it may upload.
+    /// A form for `multipart/form-data`, with a policy for what it may upload. The
+    /// conditions stand in the order the vendor's library writes them in, so that equal
+    /// inputs have equal signatures.
     fn form(&self, scope: &Scope<'_>) -> Result<SignedRequest, MintError> {
         let stamp = self.stamp(scope)?;
         let prefix = key_prefix(self.settings.prefix.as_ref(), scope)?;
         let ends = scope.times.exp.and_then(|exp| DateForm::Utc.text(exp)).unwrap_or_default();
-        let credential = format!("{}/{}", self.access_key_id, stamp.scope);
-        let mut conditions = vec![
-            json!({ "bucket": self.settings.bucket }),
-            json!(["starts-with", "$key", prefix]),
-            json!(["content-length-range", 0, self.settings.max_size]),
-        ];
+        let mut conditions = vec![json!(["content-length-range", 0, self.settings.max_size])];
         let mut fields = Map::new();
-        let mut field = |name: &str, value: String| {
-            fields.insert(name.to_owned(), value.into());
-        };
         if let Some(kind) = self.settings.content_type(scope)? {
-            match kind.strip_suffix('*') {
+            match kind_prefix(&kind) {
                 Some(start) => conditions.push(json!(["starts-with", "$Content-Type", start])),
-                None => {
-                    conditions.push(json!({ "Content-Type": kind }));
-                    field("Content-Type", kind);
-                }
+                None => drop(fields.insert("Content-Type".to_owned(), kind.into())),
             }
         }
         for (name, value) in [
-            ("bucket", self.settings.bucket.as_str()),
-            ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
-            ("X-Amz-Credential", &credential),
-            ("X-Amz-Date", &stamp.time),
+            ("bucket", Some(self.settings.bucket.clone())),
+            ("X-Amz-Algorithm", Some("AWS4-HMAC-SHA256".to_owned())),
+            ("X-Amz-Credential", Some(format!("{}/{}", self.access_key_id, stamp.scope))),
+            ("X-Amz-Date", Some(stamp.time.clone())),
+            ("X-Amz-Security-Token", self.session_token.clone()),
         ] {
-            if name != "bucket" {
-                conditions.push(json!({ name: value }));
-            }
-            field(name, value.to_owned());
+            fields.extend(value.map(|value| (name.to_owned(), value.into())));
         }
+        conditions.extend(fields.iter().map(|(name, value)| json!({ name: value })));
+        conditions.push(json!(["starts-with", "$key", prefix]));
         let policy = json!({ "expiration": ends, "conditions": conditions }).to_string();
         let policy = STANDARD.encode(policy);
-        field("X-Amz-Signature", self.signature(&stamp, &policy));
-        field("key", format!("{prefix}${{filename}}"));
-        field("Policy", policy);
+        let signature = self.signature(&stamp, &policy);
+        for (name, value) in [
+            ("key", format!("{prefix}${{filename}}")),
+            ("Policy", policy),
+            ("X-Amz-Signature", signature),
+        ] {
+            fields.insert(name.to_owned(), value.into());
+        }
         let (host, path) = self.settings.place("");
         let url = format!("{}://{host}{path}", self.settings.scheme());
         Ok(SignedRequest { url, fields: Value::Object(fields) })
     }
 }
 
+/// The token of temporary credentials, if the key has one.
+fn session_token(names: &Names<'_>) -> Option<Option<String>> {
+    let Some(token) = names.keys.public("session_token") else { return Some(None) };
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        names.token.problem(
+            "`key.session_token` is empty or holds a blank (the value is not repeated here); leave \
+             it out unless the key is a temporary one",
+        );
+        return None;
+    }
+    Some(Some(token.to_owned()))
+}
+
+/// `image/` of `image/*`, and nothing of `*/*`; `None` of a whole media type.
+fn kind_prefix(kind: &str) -> Option<&str> {
+    if kind == "*/*" { Some("") } else { kind.strip_suffix('*') }
+}
+
+/// Longest key in bytes.
+const LONGEST: usize = 1024;
+
 /// The key of one file: no empty segment and no dot segment, which would lead elsewhere.
 fn object_key(object: Option<&Text>, scope: &Scope<'_>) -> Result<String, MintError> {
-    const LONGEST: usize = 1024;
     let key = match object {
         Some(text) => text.needed(scope)?,
         None => String::new(),
@@ -238,6 +261,12 @@ fn key_prefix(prefix: Option<&Text>, scope: &Scope<'_>) -> Result<String, MintEr
     };
     if levels.split('/').any(|step| matches!(step, "" | "." | "..")) {
         return Err(MintError::not_allowed("`prefix` has an empty segment or a dot segment"));
+    }
+    // S3 puts the name of the user's own file in place of `${filename}`.
+    if text.len() > LONGEST || text.contains(|c: char| c == '$' || c.is_control()) {
+        return Err(MintError::not_allowed(
+            "`prefix` is longer than 1024 bytes, or holds `$` or a control character",
+        ));
     }
     Ok(text)
 }

@@ -93,7 +93,7 @@ impl TokenPlaces {
             return failed(format!("the issuer answered {}{says}", status.as_u16()));
         }
         let answer = match self.form {
-            AnswerForm::Json => self.json(body, now)?,
+            AnswerForm::Json => self.json(body, secrets, now)?,
             AnswerForm::Text => text(body)?,
         };
         if answer.expires_at.is_some_and(|end| end <= now) {
@@ -102,7 +102,7 @@ impl TokenPlaces {
         Ok(answer)
     }
 
-    fn json(&self, body: &Bytes, now: u64) -> Result<Answer, MintError> {
+    fn json(&self, body: &Bytes, secrets: &[Secret], now: u64) -> Result<Answer, MintError> {
         let Ok(document) = serde_json::from_slice::<Value>(body) else {
             return failed("the issuer's answer is not JSON".into());
         };
@@ -113,8 +113,9 @@ impl TokenPlaces {
                 found => {
                     return failed(format!(
                         "`take.token` expects a text at `{pointer}` of the issuer's answer, found \
-                         {}",
-                        kind(found)
+                         {}{}",
+                        kind(found),
+                        reported(&document, secrets)
                     ));
                 }
             },
@@ -139,14 +140,24 @@ impl TokenPlaces {
     }
 }
 
+/// The error that an answer without a token reports in spite of its status, as GraphQL
+/// does. Nothing else of such an answer is repeated: it may hold the token elsewhere.
+fn reported(document: &Value, secrets: &[Secret]) -> String {
+    let error = ["errors", "error"].iter().find_map(|name| document.get(*name));
+    let said = error.map(|error| IssuerMessage::new(error.to_string().as_bytes(), secrets));
+    said.map(|said| said.to_string()).unwrap_or_default()
+}
+
 fn failed<T>(cause: String) -> Result<T, MintError> {
     Err(MintError::IssuerFailed(cause.into()))
 }
 
-/// A response that is the token itself: one word. A page or a message is none.
+/// A response that is the token itself: one word. A page, a message or a document is none.
 fn text(body: &Bytes) -> Result<Answer, MintError> {
     let token = std::str::from_utf8(body).map(str::trim).unwrap_or_default();
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+    let of_token = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>[]\\`{}".contains(&byte);
+    let is_json = matches!(token, "null" | "true" | "false");
+    if token.is_empty() || is_json || !token.bytes().all(of_token) {
         return failed(
             "`answer = \"text\"` expects the bare token as the issuer's answer, found something \
              else"

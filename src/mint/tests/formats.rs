@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::base::clock::Now;
 use crate::mint::tests::{NOW, alice, body, mint, read, user, wrong};
 use crate::mint::{MintError, Minter, Minting, Subject};
+use crate::session::Identity;
 
 const APP: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -160,6 +161,78 @@ fn a_forms_policy_keeps_its_user_below_a_prefix() {
     let open = read(&s3("s3-post", &json!({ "prefix": "users/{session.user_id}" }))).unwrap();
     let error = mint(&open, &alice(), &Value::Null).unwrap_err();
     assert!(error.to_string().contains("must end with `/`"), "{error}");
+}
+
+#[test]
+fn no_users_value_widens_a_forms_policy() {
+    let params = json!({ "prefix": "users/{session.org_id}/", "content_type": "image/*" });
+    let minter = read(&s3("s3-post", &params)).unwrap();
+    let org = |org: &str| {
+        let session = json!({ "user_id": "u", "org_id": org });
+        let identity = Identity::assumed("u".into(), session, None);
+        mint(&minter, &identity, &Value::Null).map(|token| policy(&body(&token)))
+    };
+    let prefix = |policy: &Value| policy["conditions"].as_array().unwrap().last().unwrap().clone();
+    for (id, reason) in [
+        ("${filename}", "S3 would put the browser's own words there"),
+        ("a$b", "as above"),
+        ("a\nb", "a control character"),
+        ("a\0b", "a control character"),
+        (&"x".repeat(1100), "too long"),
+        ("a/../b", "a level"),
+        ("", "nothing"),
+    ] {
+        assert!(org(id).is_err(), "{id}: {reason}");
+    }
+    for id in ["a\"b", "a\\", "é", "a%2fb", "a,b", "\"],[\"starts-with\",\"$key\",\""] {
+        let Ok(policy) = org(id) else { continue };
+        assert_eq!(prefix(&policy), json!(["starts-with", "$key", format!("users/{id}/")]));
+        assert_eq!(policy["conditions"].as_array().unwrap().len(), 7, "{id}");
+    }
+}
+
+#[test]
+fn any_media_type_is_any_and_a_whole_one_is_that_one() {
+    let conditions = |kind: &str| {
+        let params = json!({ "prefix": "u/", "content_type": kind });
+        let form =
+            body(&mint(&read(&s3("s3-post", &params)).unwrap(), &alice(), &Value::Null).unwrap());
+        (
+            policy(&form)["conditions"].as_array().unwrap().clone(),
+            form["fields"]["Content-Type"].clone(),
+        )
+    };
+    let (any, field) = conditions("*/*");
+    assert!(any.contains(&json!(["starts-with", "$Content-Type", ""])) && field.is_null());
+    let (one, field) = conditions("image/png");
+    assert!(one.contains(&json!({ "Content-Type": "image/png" })) && field == "image/png");
+}
+
+#[test]
+fn temporary_credentials_are_named_in_what_is_signed() {
+    let with_token = |preset: &str, token: &str| {
+        let mut table = s3(preset, &json!({ "prefix": "u/" }));
+        if preset == "s3-presign" {
+            table["params"] = json!({ "bucket": "bkt", "region": "eu-north-1" });
+        }
+        table["key"]["session_token"] = token.into();
+        table
+    };
+    let inputs = json!({ "object": "uploads/user_42/a.png", "size": "7" });
+    let minted = |preset: &str, inputs: &Value| {
+        body(&mint(&read(&with_token(preset, "a+b/c==")).unwrap(), &alice(), inputs).unwrap())
+    };
+    let form = minted("s3-post", &Value::Null);
+    assert_eq!(form["fields"]["X-Amz-Security-Token"], "a+b/c==");
+    let condition = json!({ "X-Amz-Security-Token": "a+b/c==" });
+    assert!(policy(&form)["conditions"].as_array().unwrap().contains(&condition));
+    let url = minted("s3-presign", &inputs)["url"].as_str().unwrap().to_owned();
+    let between = "X-Amz-Expires=300&X-Amz-Security-Token=a%2Bb%2Fc%3D%3D&X-Amz-SignedHeaders=";
+    assert!(url.contains(between), "{url}");
+    for token in ["", "a b", "a\n"] {
+        let text = wrong(&with_token("s3-post", token));
+        assert!(text.contains("`key.session_token` is empty or holds a blank"), "{text}");
+    }
 }
 
 #[test]

@@ -101,7 +101,20 @@ fn a_bare_token_is_read_as_text_and_a_page_is_none() {
     let token = answered(&text, 200, "eyJ.x.y\r\n").unwrap();
     assert_eq!((token.value.as_ref(), body(&token)), (&b"eyJ.x.y"[..], json!({ "t": "eyJ.x.y" })));
     assert_eq!(token.expires_at, NOW + 60);
-    for page in ["", " ", "<html>sorry</html> now", "two words", "\u{fffd}", "a\nb"] {
+    for page in [
+        "",
+        " ",
+        "<html>sorry</html> now",
+        "<html/>",
+        "two words",
+        "\u{fffd}",
+        "a\nb",
+        "{}",
+        "[]",
+        "null",
+        "{\"error\":7}",
+        "\"quoted\"",
+    ] {
         let cause = cause(&text, 200, page);
         assert!(cause.contains("`answer = \"text\"` expects the bare token"), "{cause}");
     }
@@ -154,6 +167,27 @@ fn a_missing_token_names_the_member_and_what_stood_there() {
         assert!(cause.contains("`take.token` expects a text at `/data/token`"), "{cause}");
         assert!(cause.ends_with(&format!("found {found}")), "{cause}");
         assert!(!cause.contains("secret-token"), "{cause}");
+    }
+}
+
+#[test]
+fn an_error_under_status_200_is_told_and_nothing_else_of_that_answer_is() {
+    let table = exchange(&json!({ "take": { "token": "/data/token" } }));
+    let no_token = "found nothing";
+    for (answer, said) in [
+        (
+            json!({ "data": null, "errors": [{ "message": "no account hunter2" }] }),
+            " and said: no account [hidden]",
+        ),
+        (json!({ "error": { "code": 7, "message": "try later" } }), " and said: try later"),
+        (json!({ "error": "denied" }), " and said: denied"),
+        (json!({ "errors": [] }), ""),
+        (json!({ "message": "secret", "code": "secret", "token": "secret" }), ""),
+        (json!("secret"), ""),
+    ] {
+        let cause = cause(&table, 200, &answer.to_string());
+        assert!(cause.ends_with(&format!("{no_token}{said}")), "{cause}");
+        assert!(!cause.contains("secret"), "{cause}");
     }
 }
 

@@ -20,6 +20,15 @@ pub(super) struct Connections {
 
 impl Connections {
     pub(super) fn new(registry: &MetricRegistry) -> Self {
+        let late = registry.counters(
+            "portcullis_slow_clients_total",
+            "Connections ended because the rest of a head or body did not arrive.",
+            &["part"],
+        );
+        // There from the start, or the first one would be no increase.
+        for part in ["body", "head"] {
+            late.with_label_values(&[part]);
+        }
         Self {
             open: registry.gauge("portcullis_connections", "Open client connections."),
             refused: registry.counter(
@@ -38,11 +47,7 @@ impl Connections {
                 "portcullis_proxy_headers_refused_total",
                 "Connections without the PROXY protocol header they must begin with.",
             ),
-            late: registry.counters(
-                "portcullis_slow_clients_total",
-                "Connections ended because the rest of a head or body did not arrive.",
-                &["part"],
-            ),
+            late,
             handshakes: registry.counters(
                 "portcullis_tls_handshakes_total",
                 "TLS handshakes of clients, by result.",

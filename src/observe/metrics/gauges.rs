@@ -24,6 +24,8 @@ pub struct Gauges {
     pub unkept_revocations: u64,
     /// Since the process started.
     pub audit_failures: u64,
+    /// Since the process started.
+    pub access_lines_dropped: u64,
     /// The store that replicas share.
     pub shared: Option<StoreNumbers>,
     pub servers: Vec<ServerGauge>,

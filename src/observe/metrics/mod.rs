@@ -8,6 +8,7 @@ mod shared;
 mod sink;
 mod tokens;
 mod upstreams;
+mod usage;
 
 pub(crate) use gauges::{CircuitState, Gauges, ServerGauge};
 pub(super) use sink::Metrics;

@@ -7,6 +7,7 @@ use super::requests::Requests;
 use super::shared::Shared;
 use super::tokens::Tokens;
 use super::upstreams::Upstreams;
+use super::usage::Usage;
 use crate::observe::event::Event;
 use crate::observe::registry::MetricRegistry;
 
@@ -51,6 +52,7 @@ impl Metrics {
     /// In the Prometheus text exposition format.
     pub(in crate::observe) fn render(&self, gauges: &Gauges) -> String {
         self.connections.set(gauges);
+        self.process.set(gauges, Usage::read().as_ref());
         self.requests.set(gauges);
         self.shared.set(gauges);
         self.tokens.set(gauges);

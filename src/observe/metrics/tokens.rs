@@ -4,11 +4,13 @@ use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec}
 
 use super::gauges::{CircuitState, Gauges};
 use crate::observe::event::{CallResult, TokenEvent};
-use crate::observe::registry::{MetricRegistry, number};
+use crate::observe::registry::{DURATIONS, MetricRegistry, number};
 
 pub(super) struct Tokens {
     minted: IntCounterVec,
     issued: IntCounterVec,
+    compared: IntCounterVec,
+    differences: IntCounterVec,
     call_seconds: HistogramVec,
     circuits: IntGaugeVec,
     cached: IntGauge,
@@ -24,10 +26,20 @@ impl Tokens {
                 "Tokens answered, minted or cached.",
                 &["token", "origin"],
             ),
+            compared: registry.counters(
+                "portcullis_shadow_answers_total",
+                "The app's answers of tokens in shadow mode, by whether the gateway's is the same.",
+                &["token", "result"],
+            ),
+            differences: registry.counters(
+                "portcullis_shadow_differences_total",
+                "Differences between the app's answers and the gateway's.",
+                &["token", "kind"],
+            ),
             call_seconds: registry.seconds_by(
                 "portcullis_exchange_seconds",
                 "Time of calls to remote issuers, by whether they answered.",
-                &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
+                &DURATIONS,
                 &["token", "result"],
             ),
             circuits: registry.gauges(
@@ -52,6 +64,12 @@ impl Tokens {
                 };
                 let seconds = self.call_seconds.with_label_values(&[token, result]);
                 seconds.observe(took.as_secs_f64());
+            }
+            TokenEvent::Compared { token, result } => {
+                self.compared.with_label_values(&[token, result.as_str()]).inc();
+            }
+            TokenEvent::Differs { token, kind } => {
+                self.differences.with_label_values(&[token, kind.as_str()]).inc();
             }
             TokenEvent::Issued { token, origin } => {
                 self.issued.with_label_values(&[token, origin.as_str()]).inc();

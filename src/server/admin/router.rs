@@ -12,7 +12,7 @@ use pingora::server::ShutdownWatch;
 
 use super::door::{self, Asker};
 use super::events::{self, Watchers};
-use super::{assets, revoke, status};
+use super::{assets, level, revoke, status};
 use crate::gateway::connection::Connection;
 use crate::state::State;
 
@@ -23,7 +23,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: u64 = 60;
 
 const NOT_FOUND: &str = "not found; this listener serves / (the dashboard), /events, /healthz, \
-                         /metrics, /readyz, /status and POST /revoke\n";
+                         /log, /metrics, /readyz, /status and POST /revoke\n";
 /// For every answer: a page of this listener loads nothing from elsewhere and runs nothing
 /// that stands in its markup.
 const SECURITY: HeaderValue = HeaderValue::from_static(
@@ -142,8 +142,14 @@ impl Admin {
                 let (status, body) = revoke::answer(state, asker, session, *body_timeout).await;
                 AdminAnswer::new(status, JSON, body)
             }
+            (false, "/log") => {
+                let Self { state, asker, body_timeout, watchers: _ } = self;
+                let (status, body) = level::change(state, asker, session, *body_timeout).await;
+                AdminAnswer::new(status, JSON, body)
+            }
             (false, _) => AdminAnswer::text(StatusCode::METHOD_NOT_ALLOWED, "read only\n"),
             (true, "/healthz") => AdminAnswer::text(StatusCode::OK, "alive\n"),
+            (true, "/log") => AdminAnswer::new(StatusCode::OK, JSON, level::shown()),
             (true, "/metrics") => {
                 let metrics = self.state.metrics();
                 AdminAnswer::new(StatusCode::OK, "text/plain; version=0.0.4", metrics)

@@ -43,8 +43,8 @@ export class FrameworkApp {
   }
 
   /** What `portcullis session` says about a `Cookie` header: its exit code and its JSON. */
-  async explain(cookie, secrets = this.#secrets) {
-    const args = ["session", "--config", this.#config, "--cookie", cookie, "--json"];
+  async explain(cookie, { secrets = this.#secrets, now = unixTime() } = {}) {
+    const args = ["session", "--config", this.#config, "--cookie", cookie, "--now", String(now), "--json"];
     const env = { PATH: process.env.PATH, ...secrets, PORTIVE_API_KEY: API_KEY };
     return new Promise((resolve, reject) => {
       execFile(binary(), args, { env, timeout: 20_000 }, (error, stdout, stderr) => {
@@ -57,7 +57,17 @@ export class FrameworkApp {
 
   /** As `explain`, for an operator who gave the gateway another team's secrets. */
   explainWithForeignSecrets(cookie) {
-    return this.explain(cookie, { ...this.#secrets, ...this.#row.foreign });
+    return this.explain(cookie, { secrets: { ...this.#secrets, ...this.#row.foreign } });
+  }
+
+  /** As `explain`, but `seconds` from now. */
+  explainLater(cookie, seconds) {
+    return this.explain(cookie, { now: unixTime() + seconds });
+  }
+
+  /** Makes every session in the store as old as if it had rested for longer than the app allows. */
+  async restTooLong() {
+    await this.#row.rest(this.#store);
   }
 
   async close() {
@@ -84,11 +94,13 @@ export class FrameworkApp {
     const { store, folder, config, prepare, command, listening } = this.#row;
     this.#store = await store?.open();
     this.#relay = await Relay.open();
-    const settings = addressed(readFileSync(join(folder, config), "utf8"), this.#relay.url);
+    const places = { "http://127.0.0.1:3000": this.#relay.url, ...this.#store?.places };
+    const settings = addressed(readFileSync(join(folder, config), "utf8"), places);
     writeFileSync(this.#config, settings);
     this.gateway = await Gateway.start(settings, { ...this.#secrets, PORTIVE_API_KEY: API_KEY });
-    const env = { HOME: this.#folder, TMPDIR: this.#folder, WORK: this.#folder, PORT: "0", PUBLIC_URL: this.gateway.url };
-    const options = { cwd: folder, env: { ...env, ...this.#row.env, ...this.#secrets } };
+    const env = { HOME: this.#folder, TMPDIR: this.#folder, WORK: this.#folder, PORT: "0", PYTHONDONTWRITEBYTECODE: "1" };
+    const urls = { PUBLIC_URL: this.gateway.url, ADMIN_URL: this.gateway.admin };
+    const options = { cwd: folder, env: { ...env, ...urls, ...this.#row.env, ...this.#secrets } };
     for (const [program, ...args] of prepare) {
       const step = new Child(program, args, options);
       assert.deepEqual(await step.ended(60_000), { code: 0, signal: null }, `${step.name}\n${step.output}`);
@@ -102,15 +114,19 @@ export class FrameworkApp {
 }
 
 /**
- * A user's gateway.toml with this test's addresses in place of the usual ones; the harness adds its `[server]`. Stores
- * may take their time: the machine that runs the tests may be busy.
+ * A user's gateway.toml with this test's places instead of the usual ones; the harness adds its `[server]`. Stores may
+ * take their time: the machine that runs the tests may be busy.
  */
-function addressed(text, url) {
+function addressed(text, places) {
   const replaced = (text, from, to) => {
     assert.ok(text.includes(from), `gateway.toml has ${from}`);
-    return text.replace(from, to);
+    return text.replaceAll(from, to);
   };
   const unserved = replaced(text, `[server]\nlisten = "127.0.0.1:8080"\n`, "");
   const patient = unserved.replace("[session.store]\n", `[session.store]\ntimeout = "10s"\n`);
-  return replaced(patient, `servers = ["http://127.0.0.1:3000"]`, `servers = ["${url}"]`);
+  return Object.entries(places).reduce((text, [from, to]) => replaced(text, from, to), patient);
+}
+
+function unixTime() {
+  return Math.floor(Date.now() / 1000);
 }

@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
+import { createClient } from "redis";
 import { Child } from "./child.mjs";
 
 const STARTED = 30_000;
@@ -44,6 +45,14 @@ export class Redis extends Store {
     redis.env = { REDIS_URL: `redis://127.0.0.1:${port}` };
     return redis;
   }
+
+  /** Lets the time of every key run out. */
+  async expire() {
+    const client = createClient({ url: this.env.REDIS_URL });
+    await client.connect();
+    for (const key of await client.keys("*")) await client.pExpire(key, 1);
+    client.destroy();
+  }
 }
 
 const PASSWORD = "interop-database-password";
@@ -64,6 +73,13 @@ export class Postgres extends Store {
     postgres.env = { DATABASE_URL: `postgres://app:${PASSWORD}@127.0.0.1:${port}/postgres` };
     return postgres;
   }
+
+  async query(statement) {
+    const client = new pg.Client({ connectionString: this.env.DATABASE_URL });
+    await client.connect();
+    await client.query(statement);
+    await client.end();
+  }
 }
 
 /** As `Postgres`, with a database whose time zone is another than UTC. */
@@ -71,10 +87,7 @@ export function PostgresIn(zone) {
   return {
     async open() {
       const postgres = await Postgres.open();
-      const client = new pg.Client({ connectionString: postgres.env.DATABASE_URL });
-      await client.connect();
-      await client.query(`ALTER DATABASE postgres SET timezone = '${zone}'`);
-      await client.end();
+      await postgres.query(`ALTER DATABASE postgres SET timezone = '${zone}'`);
       return postgres;
     },
   };
@@ -95,7 +108,7 @@ function programs() {
   return join(folder, String(newest), "bin");
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();

@@ -29,6 +29,9 @@ function content(value) {
   return bytes.toString(encoding ? "base64" : "utf8");
 }
 
+/** What the browser asks each block for, by name of the input. */
+export const requests = fixture.requests;
+
 /** Every block: its name, preset, path and text. */
 export const blocks = (() => {
   const page = readFileSync(new URL("deploy/guides/vendors.md", ROOT), "utf8");
@@ -41,11 +44,9 @@ export const blocks = (() => {
   }));
 })();
 
-/**
- * A gateway with every block of the gallery in front of `app`. Calls to `https://HOST/…` go to `/HOST/…` of `issuer`.
- */
-export function openGateway({ app, issuer }) {
-  const settings = `
+/** The settings of a gateway with every block of the gallery. Calls to `https://HOST/…` go to `/HOST/…` of `issuer`. */
+export function settings({ app, issuer }) {
+  return `
 [upstream]
 servers = ["${app}"]
 
@@ -54,7 +55,14 @@ kind = "next-auth"
 secret = "env:NEXTAUTH_SECRET"
 
 ${blocks.map((block) => nextDoor(block, issuer)).join("\n")}`;
-  return Gateway.start(settings, { NEXTAUTH_SECRET, ...secrets });
+}
+
+/** What a gateway with these settings finds in its environment. */
+export const environment = { NEXTAUTH_SECRET, ...secrets };
+
+/** A gateway with every block of the gallery in front of `app`. */
+export function openGateway(servers) {
+  return Gateway.start(settings(servers), environment);
 }
 
 function nextDoor({ preset, text }, issuer) {

@@ -155,7 +155,8 @@ headers = {{ {identity} }}
         let auth = listeners.auth_addresses().next();
         let admin = listeners.admin_address().unwrap();
         let memory = Arc::new(Lock::new(Vec::new()));
-        let access = AccessLog::start(Format::Json, Sink::Memory(memory.clone())).unwrap();
+        let format = config.log.format.unwrap_or(Format::Json);
+        let access = AccessLog::start(format, Sink::Memory(memory.clone())).unwrap();
         let clock = self.clock.map_or_else(Clock::system, Clock::Manual);
         let audit = AuditLog::from_settings(&config.log.audit).unwrap();
         let live = Arc::new(State::new(config, clock, access, audit));
@@ -268,6 +269,12 @@ impl Gateway {
         let memory = self.memory.lock();
         let text = String::from_utf8(memory.clone()).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The access log so far, as it was written.
+    pub(crate) fn written(&self) -> String {
+        self.live.telemetry.flush();
+        String::from_utf8(self.memory.lock().clone()).unwrap()
     }
 
     /// The access log's line about the request with this answer. Lines of several

@@ -23,16 +23,6 @@ function row({ ask, answers, path, headers, body, query = {}, gives, first }) {
 }
 
 export const rows = {
-  "azure-openai": row({
-    answers: { value: "ek_azure", expires_at: 4_000_000_000 },
-    path: "/your-resource.openai.azure.com/openai/v1/realtime/client_secrets",
-    headers: (secrets) => ({ "api-key": secrets.AZURE_OPENAI_KEY }),
-    body: {
-      expires_after: { anchor: "created_at", seconds: 600 },
-      session: { type: "realtime", model: "gpt-realtime" },
-    },
-    gives: { value: "ek_azure", expires_at: 4_000_000_000 },
-  }),
   xai: row({
     answers: { value: "xai-token", expires_at: 4_000_000_000 },
     path: "/api.x.ai/v1/realtime/client_secrets",
@@ -105,13 +95,6 @@ export const rows = {
         scope: "https://analysis.windows.net/powerbi/api/.default",
       });
     },
-  }),
-  autodesk: row({
-    answers: { access_token: "autodesk-token", token_type: "Bearer", expires_in: 3599 },
-    path: "/developer.api.autodesk.com/authentication/v2/token",
-    headers: (secrets) => ({ authorization: `Basic ${btoa(`your-client-id:${secrets.AUTODESK_SECRET}`)}` }),
-    body: { grant_type: "client_credentials", scope: "viewables:read" },
-    gives: { access_token: "autodesk-token", expires_in: 3599 },
   }),
   braintree: row({
     answers: { data: { createClientToken: { clientToken: "braintree-token" } } },

@@ -8,6 +8,8 @@ import { USER, secrets } from "../gallery.mjs";
 const require = createRequire(import.meta.url);
 const { WebPubSubServiceClient } = require("@azure/web-pubsub");
 const HMS = require("@100mslive/server-sdk");
+const { VideoSDK } = require("@videosdk.live/server-sdk");
+const { getGuestTokenRefreshTiming } = require("@superset-ui/embedded-sdk/lib/guestTokenRefresh.js");
 
 const HOUR = 3600;
 const shared = (name) => ({ algorithm: "HS256", key: secrets[name] });
@@ -27,6 +29,14 @@ export const rows = {
       roomId: "acme_standup",
       participantId: USER,
       roles: ["rtc"],
+    },
+    async says({ claims }) {
+      const client = new VideoSDK({ apiKey: "your-api-key", secret: secrets.VIDEOSDK_SECRET });
+      const builder = client.accessToken().setParticipant(USER).grant("allow_join").forRoom("acme_standup");
+      const twin = await builder.expiresIn("1h").toJwt();
+      const { iat, exp, ...others } = jsonwebtoken.verify(twin, secrets.VIDEOSDK_SECRET);
+      const { iat: _, exp: __, ...ours } = claims;
+      assert.deepEqual(ours, others);
     },
   },
   hms: {
@@ -83,6 +93,14 @@ export const rows = {
       rls_rules: [{ clause: "org_id = 'acme'" }],
       aud: "https://superset.example.com",
       type: "guest",
+    },
+    async says({ token, claims, python }) {
+      const guest = { token, key: secrets.SUPERSET_GUEST_SECRET, audience: "https://superset.example.com" };
+      assert.deepEqual(await python.claims("superset", guest), claims);
+      await assert.rejects(python.claims("superset", { ...guest, audience: "https://other.example.com" }), /audience/i);
+      // Its client comes back for a new token five seconds before the end, in milliseconds.
+      const wait = getGuestTokenRefreshTiming(token);
+      assert.ok(Math.abs(wait - 295_000) < 5_000, `${wait} ms`);
     },
   },
 };

@@ -103,16 +103,6 @@ export const rows = {
     },
     gives: { token: "velt-token" },
   }),
-  "cloudflare-stream-api": row({
-    ask: { query: "?video=vid1" },
-    answers: { success: true, result: { token: "cloudflare-token" } },
-    asks: {
-      path: "/api.cloudflare.com/client/v4/accounts/your-account-id/stream/vid1/token",
-      headers: (secrets) => bearer(secrets.CLOUDFLARE_API_TOKEN),
-      body: ({ exp }) => ({ exp: hour(exp) }),
-    },
-    gives: { token: "cloudflare-token" },
-  }),
   mapbox: row({
     answers: { token: "tk.mapbox" },
     asks: {
@@ -124,18 +114,6 @@ export const rows = {
       }),
     },
     gives: { token: "tk.mapbox" },
-  }),
-  openai: row({
-    answers: { value: "ek_openai", expires_at: 4_000_000_000 },
-    asks: {
-      path: "/api.openai.com/v1/realtime/client_secrets",
-      headers: (secrets) => bearer(secrets.OPENAI_API_KEY),
-      body: () => ({
-        expires_after: { anchor: "created_at", seconds: 600 },
-        session: { type: "realtime", model: "gpt-realtime" },
-      }),
-    },
-    gives: { value: "ek_openai", expires_at: 4_000_000_000 },
   }),
   deepgram: row({
     answers: { access_token: "deepgram-token", expires_in: 30 },

@@ -42,32 +42,6 @@ function bucket(secrets, more) {
   return new S3Client({ credentials, requestChecksumCalculation: "WHEN_REQUIRED", ...more });
 }
 
-const sizes = [[0, true], [1, true], [10485760, true], [10485761, false]];
-const kinds = [["image/png", true], ["text/html", false]];
-const keys = [
-  [`users/${USER}/a.png`, true],
-  [`users/${USER}/deep/b.png`, true],
-  ["users/user_4/a.png", false],
-  [`users/${USER}x/a.png`, false],
-  ["a.png", false],
-];
-
-/** Forty uploads, and whether a form for images below the user's prefix allows them. */
-const uploads = sizes.flatMap(([size, fits]) =>
-  kinds.flatMap(([kind, image]) => keys.map(([key, own]) => ({ size, kind, key, right: fits && image && own }))),
-);
-
-/** What S3 documents about the conditions of a policy on key, type and size. */
-function allowed({ conditions }, { size, kind, key }) {
-  const fields = { $key: key, "$Content-Type": kind };
-  return conditions.every((condition) => {
-    if (!Array.isArray(condition)) return true;
-    const [how, what, value] = condition;
-    if (how === "content-length-range") return size >= what && size <= value;
-    return how === "eq" ? fields[what] === value : fields[what].startsWith(value);
-  });
-}
-
 export const rows = {
   "agora-rtc": {
     sentence: "the vendor's own parser accepts 1,000 tokens for random channels",
@@ -128,11 +102,10 @@ export const rows = {
     },
   },
   "s3-post": {
-    sentence: "AWS's own library makes the same form",
+    sentence: "AWS's own library makes the same form, policy and signature included",
     async says({ body, secrets }) {
-      const policy = (fields) => JSON.parse(Buffer.from(fields.Policy, "base64"));
       const client = bucket(secrets, { region: "eu-north-1" });
-      const Date_ = stamped(body.fields["X-Amz-Date"]);
+      client.config.systemClockOffset = stamped(body.fields["X-Amz-Date"]).getTime() + 500 - Date.now();
       const twin = await createPresignedPost(client, {
         Bucket: "your-bucket",
         Key: `users/${USER}/\${filename}`,
@@ -142,18 +115,7 @@ export const rows = {
         ],
         Expires: 300,
       });
-      assert.equal(body.url, twin.url);
-      const changing = ["Policy", "X-Amz-Signature", "X-Amz-Date", "X-Amz-Credential"];
-      const fixed = (fields) => Object.fromEntries(Object.entries(fields).filter(([name]) => !changing.includes(name)));
-      assert.deepEqual(fixed(body.fields), fixed(twin.fields));
-      const conditions = (fields) =>
-        policy(fields).conditions.map((one) => JSON.stringify(one)).filter((one) => !/Date|Credential/.test(one)).sort();
-      assert.deepEqual(conditions(body.fields), conditions(twin.fields));
-      assert.equal(Date.parse(policy(body.fields).expiration), Date_.getTime() + 300_000);
-      assert.match(body.fields["X-Amz-Signature"], /^[0-9a-f]{64}$/);
-      const verdicts = uploads.map((upload) => [allowed(policy(body.fields), upload), allowed(policy(twin.fields), upload)]);
-      uploads.forEach(({ right }, index) => assert.deepEqual(verdicts[index], [right, right], `case ${index}`));
-      assert.equal(uploads.length, 40);
+      assert.deepEqual(body, twin);
     },
   },
   "s3-presign": {

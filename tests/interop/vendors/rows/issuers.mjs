@@ -10,6 +10,7 @@ import { fetchAccessToken } from "hume";
 import * as oauth from "oauth4webapi";
 import { SESSION, USER } from "../gallery.mjs";
 import { azureSignature } from "./documented.mjs";
+import { bearer, twin } from "./twin.mjs";
 
 const require = createRequire(import.meta.url);
 const { CommunicationIdentityClient } = require("@azure/communication-identity");
@@ -25,27 +26,6 @@ const twilio = require("twilio");
 
 const inAnHour = () => new Date(Date.now() + 3_600_000).toISOString();
 
-/** What was asked, with only the headers named. */
-function essence({ method, path, query, headers, body }, names) {
-  return { method, path, query, body, ...Object.fromEntries(names.map((name) => [name, headers[name]])) };
-}
-
-/** A row whose vendor's library asks the same; `sdk` gets the stand-in's address for a host. */
-function twin({ ask, answers, headers, sdk, gives, same = (asked) => asked, sentence }) {
-  return {
-    ask,
-    answers,
-    sentence: sentence ?? "the vendor is asked what its own library asks",
-    async says({ asked, body, issuer, secrets }) {
-      assert.deepEqual(body, gives);
-      await sdk({ at: (host) => `${issuer.url}/${host}`, secrets, asked, issuer });
-      const [theirs, ...more] = issuer.taken();
-      assert.deepEqual(more, [], "its library asks once");
-      assert.deepEqual(same(essence(asked, headers)), same(essence(theirs, headers)));
-    },
-  };
-}
-
 /** Runs `work` while the page's `fetch` goes to the stand-in. */
 async function redirected(issuer, work) {
   const { fetch } = globalThis;
@@ -56,8 +36,6 @@ async function redirected(issuer, work) {
     globalThis.fetch = fetch;
   }
 }
-
-const bearer = ["authorization", "content-type"];
 
 export const rows = {
   "gemini-live": twin({
