@@ -109,8 +109,7 @@ fn a_session_in_another_header_is_seen_as_the_gateway_sees_it() {
         let mut arguments = vec!["session", "--json", "--now", &now, "--config"];
         arguments.push(file.to_str().unwrap());
         arguments.extend(headers.iter().flat_map(|header| ["--header", *header]));
-        let (code, output, errors) =
-            Process::finish(&arguments, &[("SECRET", SESSION_SECRET)]);
+        let (code, output, errors) = Process::finish(&arguments, &[("SECRET", SESSION_SECRET)]);
         let said: Value = serde_json::from_str(&output).unwrap_or_else(|_| panic!("{errors}"));
         (code, said["user_id"].as_str().unwrap_or_default().to_owned(), said["reason"].clone())
     };
