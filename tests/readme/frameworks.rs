@@ -20,7 +20,7 @@ pub(super) const PAGE: &str = "deploy/guides/frameworks.md";
 
 /// The vector each block is shown to read, in the page's order, and the time
 /// to read it at if the block's own age limit is shorter than the vector's.
-const BLOCKS: [(&str, Option<u64>); 52] = [
+const BLOCKS: [(&str, Option<u64>); 53] = [
     ("next-auth/basic", None),
     ("authjs/basic", None),
     ("lookup/authjs-database-strategy", None),
