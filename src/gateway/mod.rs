@@ -31,6 +31,7 @@ mod record;
 mod reply;
 mod request;
 pub(crate) mod request_line;
+mod shadow;
 mod transport_errors;
 pub(crate) mod unreadable;
 mod upgrade_connector;

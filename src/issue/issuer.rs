@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use http::StatusCode;
-use serde_json::Value;
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::{Map, Value};
 
 use super::cache::Tokens;
 use super::circuit_breaker::Circuits;
@@ -73,22 +73,31 @@ impl Issuer {
         whose: Mark,
         now: Now,
     ) -> Result<Admitted, Refusal> {
-        let bucket = limit.bucket(whose);
-        let shared = self.shared.load_full();
-        let admitted = match shared {
-            None => self.limits.take(limit, bucket, now).map_err(Denied::Exceeded),
-            // Boxed, because every request would be charged for the room this takes.
-            Some(shared) => Box::pin(shared.take(&self.limits, limit, bucket, 1, now)).await,
-        };
-        admitted.map_err(|denied| {
+        self.take(limit, whose, now).await.map_err(|denied| {
             self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
             Refusal::denied(limit, &denied)
         })
     }
 
+    /// As `admit`, without an event.
+    pub(super) async fn take(
+        &self,
+        limit: &Limit,
+        whose: Mark,
+        now: Now,
+    ) -> Result<Admitted, Denied> {
+        match self.shared.load_full() {
+            None => {
+                let bucket = limit.bucket(whose);
+                self.limits.take(limit, bucket, now).map_err(Denied::Exceeded)
+            }
+            // Boxed, because every request would be charged for the room this takes.
+            Some(shared) => Box::pin(shared.take(&self.limits, limit, whose, 1, now)).await,
+        }
+    }
+
     /// Takes one from each allowance, or nothing from any of them; each has the label of
-    /// its rule. Over replicas each limit is a key of its own, perhaps on a server of its
-    /// own: one that is known to be used up refuses before anything is taken.
+    /// its rule. Over replicas that is one question, about one key.
     pub(crate) async fn admit_all(
         &self,
         wanted: &[(&str, &Limit)],
@@ -98,21 +107,22 @@ impl Issuer {
         if let [(label, limit)] = wanted {
             return self.admit(label, limit, whose, now).await.map(|_| ());
         }
-        if self.shared.load().is_some() {
-            for (label, limit) in wanted {
-                self.look(label, limit, whose, now)?;
+        let taken = match self.shared.load_full() {
+            None => {
+                let buckets: Vec<_> =
+                    wanted.iter().map(|(_, limit)| (*limit, limit.bucket(whose))).collect();
+                let taken = self.limits.take_all(&buckets, now);
+                taken.map_err(|(index, exceeded)| (index, Denied::Exceeded(exceeded)))
             }
-            for (label, limit) in wanted {
-                self.admit(label, limit, whose, now).await?;
+            Some(shared) => {
+                let limits: Vec<_> = wanted.iter().map(|(_, limit)| *limit).collect();
+                Box::pin(shared.take_all(&self.limits, &limits, whose, now)).await
             }
-            return Ok(());
-        }
-        let buckets: Vec<_> =
-            wanted.iter().map(|(_, limit)| (*limit, limit.bucket(whose))).collect();
-        self.limits.take_all(&buckets, now).map_err(|(index, exceeded)| {
+        };
+        taken.map_err(|(index, denied)| {
             let Some((label, limit)) = wanted.get(index) else { return Refusal::Unavailable };
             self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
-            Refusal::too_many(limit, &exceeded)
+            Refusal::denied(limit, &denied)
         })
     }
 
@@ -147,20 +157,31 @@ impl Issuer {
         body: &[u8],
     ) -> Result<Request<'a>, Refusal> {
         let Query { query, forwarded, freshness, now } = query;
-        let inputs = route.minter.inputs().collect(query.as_deref(), body, identity);
-        let inputs = inputs.map_err(|error| logged(&error, route))?;
+        let inputs = inputs(route, query.as_deref(), body, identity)?;
         let grant = match route.minter.grant() {
-            Some(hook) => {
+            Some(_) => {
                 if let Some(limit) = &route.limit {
                     self.look(&route.label, limit, identity.mark(), now)?;
                 }
-                let subject = Subject { identity, inputs: &inputs, grant: &Value::Null };
-                let url = hook.url(&subject).map_err(|error| logged(&error, route))?;
-                Box::pin(self.remote.grant(&route.name, (hook, &url), forwarded)).await?
+                Box::pin(self.grant(route, forwarded, identity, &inputs)).await?
             }
             None => Value::Null,
         };
         Ok(Request { identity, inputs, grant, freshness, now })
+    }
+
+    /// The app's answer to the grant hook; `Null` without one.
+    pub(super) async fn grant(
+        &self,
+        route: &TokenRoute,
+        forwarded: Vec<(HeaderName, HeaderValue)>,
+        identity: &Identity,
+        inputs: &Map<String, Value>,
+    ) -> Result<Value, IssueError> {
+        let Some(hook) = route.minter.grant() else { return Ok(Value::Null) };
+        let subject = Subject { identity, inputs, grant: &Value::Null };
+        let url = hook.url(&subject).map_err(|error| logged(&error, route))?;
+        self.remote.grant(&route.name, (hook, &url), forwarded).await
     }
 
     /// Whether an allowance has something left; takes nothing.
@@ -204,7 +225,7 @@ impl Issuer {
     }
 
     /// A token that is not cached yet, and is kept under `key`.
-    async fn mint_and_cache(
+    pub(super) async fn mint_and_cache(
         &self,
         route: &TokenRoute,
         subject: &Subject<'_>,
@@ -247,7 +268,7 @@ impl Issuer {
         }
     }
 
-    async fn mint(
+    pub(super) async fn mint(
         &self,
         route: &TokenRoute,
         subject: &Subject<'_>,
@@ -338,6 +359,17 @@ impl Issuer {
     pub fn cached_tokens(&self) -> u64 {
         self.tokens.count()
     }
+}
+
+/// The declared inputs, checked.
+pub(super) fn inputs(
+    route: &TokenRoute,
+    query: Option<&str>,
+    body: &[u8],
+    identity: &Identity,
+) -> Result<Map<String, Value>, IssueError> {
+    let inputs = route.minter.inputs().collect(query, body, identity);
+    inputs.map_err(|error| logged(&error, route))
 }
 
 /// The token in an issuer's answer.

@@ -4,6 +4,7 @@
 //! not handed out before (`Freshness::New`); that counts too. `shared_tokens` keeps tokens
 //! where all replicas find them.
 
+mod beside;
 mod cache;
 mod circuit_breaker;
 mod error;
@@ -12,6 +13,7 @@ mod issuer;
 mod remote;
 mod request;
 mod sealed;
+pub(crate) mod shadow;
 mod shared_tokens;
 #[cfg(test)]
 mod tests;

@@ -21,9 +21,9 @@ pub use audit::AuditLog;
 pub use diagnostics::forward_libraries;
 pub(crate) use diagnostics::{level, set_level, start as start_diagnostics};
 pub(crate) use event::{
-    AuditEntry, CachedOrMinted, CallResult, ConnectionEvent, ConnectionRefusal, Event, LatePart,
-    Line, Outcome, ReloadResult, RequestEvent, SessionChecked, TokenDecision, TokenEvent,
-    TokenPlace, UpstreamEvent,
+    AuditEntry, CachedOrMinted, CallResult, ConnectionEvent, ConnectionRefusal, DifferenceKind,
+    Event, LatePart, Line, Outcome, ReloadResult, RequestEvent, SessionChecked, ShadowResult,
+    TokenDecision, TokenEvent, TokenPlace, UpstreamEvent,
 };
 pub(crate) use metrics::{CircuitState, Gauges, ServerGauge};
 pub(crate) use recent::{
