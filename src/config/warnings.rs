@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
-use super::route_warnings;
+use super::{route_warnings, shared_warnings};
 use crate::base::host::is_loopback;
 use crate::base::secret::{Secret, Secrets};
 use crate::base::store_url::StoreUrl;
@@ -32,6 +32,9 @@ pub(super) fn note(top: &At<'_>) {
     }
     for upstream in upstreams(top) {
         note_upstream(top, &upstream);
+    }
+    if let Some(shared) = top.find(&["shared"]) {
+        shared_warnings::note(&shared);
     }
     route_warnings::note(&top.find(&["route"]).map(|at| at.items()).unwrap_or_default());
     note_addresses(top, "");

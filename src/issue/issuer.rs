@@ -86,17 +86,18 @@ impl Issuer {
         whose: Mark,
         now: Now,
     ) -> Result<Admitted, Denied> {
-        let bucket = limit.bucket(whose);
         match self.shared.load_full() {
-            None => self.limits.take(limit, bucket, now).map_err(Denied::Exceeded),
+            None => {
+                let bucket = limit.bucket(whose);
+                self.limits.take(limit, bucket, now).map_err(Denied::Exceeded)
+            }
             // Boxed, because every request would be charged for the room this takes.
-            Some(shared) => Box::pin(shared.take(&self.limits, limit, bucket, 1, now)).await,
+            Some(shared) => Box::pin(shared.take(&self.limits, limit, whose, 1, now)).await,
         }
     }
 
     /// Takes one from each allowance, or nothing from any of them; each has the label of
-    /// its rule. Over replicas each limit is a key of its own, perhaps on a server of its
-    /// own: one that is known to be used up refuses before anything is taken.
+    /// its rule. Over replicas that is one question, about one key.
     pub(crate) async fn admit_all(
         &self,
         wanted: &[(&str, &Limit)],
@@ -106,21 +107,22 @@ impl Issuer {
         if let [(label, limit)] = wanted {
             return self.admit(label, limit, whose, now).await.map(|_| ());
         }
-        if self.shared.load().is_some() {
-            for (label, limit) in wanted {
-                self.look(label, limit, whose, now)?;
+        let taken = match self.shared.load_full() {
+            None => {
+                let buckets: Vec<_> =
+                    wanted.iter().map(|(_, limit)| (*limit, limit.bucket(whose))).collect();
+                let taken = self.limits.take_all(&buckets, now);
+                taken.map_err(|(index, exceeded)| (index, Denied::Exceeded(exceeded)))
             }
-            for (label, limit) in wanted {
-                self.admit(label, limit, whose, now).await?;
+            Some(shared) => {
+                let limits: Vec<_> = wanted.iter().map(|(_, limit)| *limit).collect();
+                Box::pin(shared.take_all(&self.limits, &limits, whose, now)).await
             }
-            return Ok(());
-        }
-        let buckets: Vec<_> =
-            wanted.iter().map(|(_, limit)| (*limit, limit.bucket(whose))).collect();
-        self.limits.take_all(&buckets, now).map_err(|(index, exceeded)| {
+        };
+        taken.map_err(|(index, denied)| {
             let Some((label, limit)) = wanted.get(index) else { return Refusal::Unavailable };
             self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
-            Refusal::too_many(limit, &exceeded)
+            Refusal::denied(limit, &denied)
         })
     }
 
