@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
             0x20 | 0x21 => (3, tag == 0x21),
             _ => ((tag - 0x06) / 2, tag % 2 == 1),
         };
-        let amount = i128::try_from(self.wide_number(width)?).ok()?;
+        let amount = i128::from(self.wide_number(width)?);
         i64::try_from(if is_negative { -amount } else { amount }).ok()
     }
 
