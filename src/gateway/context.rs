@@ -90,6 +90,8 @@ impl Ctx {
             reason: self.record.reason,
             code: self.record.code,
             status: self.record.status,
+            scheme: admitted.client.scheme.as_str(),
+            recorded: self.incoming.recorded.as_ref(),
             bytes: session.body_bytes_sent().try_into().unwrap_or(u64::MAX),
         };
         state.telemetry.emit(Event::Request(RequestEvent::Ended(&line)));

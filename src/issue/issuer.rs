@@ -21,7 +21,8 @@ use crate::base::digest::Mark;
 use crate::limit::{Admitted, Denied, Limit, Limits, SharedLimits, Used};
 use crate::mint::{self, CachePolicy, FirstAnswer, MintError, Minting, Subject, Token};
 use crate::observe::{
-    AuditEntry, CachedOrMinted, CircuitState, Event, RequestEvent, Telemetry, TokenEvent,
+    AuditEntry, CachedOrMinted, CircuitState, Event, RequestEvent, StepEnded, StepKind, Telemetry,
+    TokenEvent,
 };
 use crate::policy::TokenRoute;
 use crate::request::refusal::Refusal;
@@ -146,7 +147,7 @@ impl Issuer {
         identity: &'a Identity,
         body: &[u8],
     ) -> Result<Request<'a>, Refusal> {
-        let Query { query, forwarded, freshness, now } = query;
+        let Query { query, forwarded, freshness, now, recorded } = query;
         let inputs = route.minter.inputs().collect(query.as_deref(), body, identity);
         let inputs = inputs.map_err(|error| logged(&error, route))?;
         let grant = match route.minter.grant() {
@@ -156,11 +157,12 @@ impl Issuer {
                 }
                 let subject = Subject { identity, inputs: &inputs, grant: &Value::Null };
                 let url = hook.url(&subject).map_err(|error| logged(&error, route))?;
-                Box::pin(self.remote.grant(&route.name, (hook, &url), forwarded)).await?
+                let grant = self.remote.grant(&route.name, (hook, &url), forwarded, recorded);
+                Box::pin(grant).await?
             }
             None => Value::Null,
         };
-        Ok(Request { identity, inputs, grant, freshness, now })
+        Ok(Request { identity, inputs, grant, freshness, now, recorded })
     }
 
     /// Whether an allowance has something left; takes nothing.
@@ -212,7 +214,7 @@ impl Issuer {
         request: &Request<'_>,
     ) -> Result<Issued, IssueError> {
         let (identity, now) = (request.identity, request.now);
-        let mint = self.mint(route, subject, now);
+        let mint = self.mint(route, subject, request);
         let shared = self.shared_tokens.load_full().filter(|_| route.minter.is_costly());
         match (key, request.freshness) {
             (Some(key), Freshness::Any) => {
@@ -251,18 +253,41 @@ impl Issuer {
         &self,
         route: &TokenRoute,
         subject: &Subject<'_>,
-        now: Now,
+        request: &Request<'_>,
     ) -> Result<Token, IssueError> {
         self.telemetry.emit(Event::Token(TokenEvent::Minted { token: &route.name }));
-        match route.minter.mint(subject, now) {
+        let (now, recorded) = (request.now, request.recorded);
+        match self.mint_here(route, subject, request) {
             Ok(Minting::Ready(token)) => Ok(token),
             Ok(Minting::Call(call)) => {
-                let answer = self.remote.call(&route.name, call).await?;
+                let answer = self.remote.call(&route.name, call, recorded).await?;
                 answered(route, subject, now, answer)
             }
-            Ok(Minting::First(call)) => self.mint_in_two(route, subject, now, call).await,
+            Ok(Minting::First(call)) => self.mint_in_two(route, subject, request, call).await,
             Err(error) => Err(logged(&error, route)),
         }
+    }
+
+    /// The part of minting that asks nobody: all of it, or what to ask. A call is a step of
+    /// its own.
+    fn mint_here(
+        &self,
+        route: &TokenRoute,
+        subject: &Subject<'_>,
+        request: &Request<'_>,
+    ) -> Result<Minting, MintError> {
+        let Some(recorded) = request.recorded else {
+            return route.minter.mint(subject, request.now);
+        };
+        let step = recorded.step(self.remote.clock.now());
+        let minted = route.minter.mint(subject, request.now);
+        let error = minted.as_ref().err().map_or("", MintError::code);
+        if matches!(minted, Ok(Minting::Ready(_)) | Err(_)) {
+            let what = StepKind::Mint { token: &route.name, error };
+            let ended = self.remote.clock.now();
+            self.telemetry.emit(Event::Step(&StepEnded { step, what, ended }));
+        }
+        minted
     }
 
     /// Makes the two calls of an exchange, the first one only if no answer to it is kept. A
@@ -271,16 +296,18 @@ impl Issuer {
         &self,
         route: &TokenRoute,
         subject: &Subject<'_>,
-        now: Now,
+        request: &Request<'_>,
         first: mint::Call,
     ) -> Result<Token, IssueError> {
+        let (now, recorded) = (request.now, request.recorded);
         let key = route.minter.first_key();
-        let (kept, age) = self.first_answers.get(key, now, self.first(route, first, now)).await?;
+        let ask = self.first(route, first, request);
+        let (kept, age) = self.first_answers.get(key, now, ask).await?;
         let call = |first: &FirstAnswer| {
             let call = route.minter.call_with(subject, &first.token, now);
             call.map_err(|error| logged(&error, route))
         };
-        let answer = self.remote.call(&route.name, call(&kept)?).await?;
+        let answer = self.remote.call(&route.name, call(&kept)?, recorded).await?;
         if answer.0 != StatusCode::UNAUTHORIZED {
             return answered(route, subject, now, answer);
         }
@@ -290,8 +317,9 @@ impl Issuer {
             Age::New => return answered(route, subject, now, answer),
         };
         let Minting::First(first) = again else { return Err(IssueError::IssuerFailed) };
-        let (new, _) = self.first_answers.get(key, now, self.first(route, first, now)).await?;
-        let answer = self.remote.call(&route.name, call(&new)?).await?;
+        let ask = self.first(route, first, request);
+        let (new, _) = self.first_answers.get(key, now, ask).await?;
+        let answer = self.remote.call(&route.name, call(&new)?, recorded).await?;
         answered(route, subject, now, answer)
     }
 
@@ -300,11 +328,11 @@ impl Issuer {
         &self,
         route: &TokenRoute,
         call: mint::Call,
-        now: Now,
+        request: &Request<'_>,
     ) -> Result<FirstAnswer, IssueError> {
         let name = format!("{}.first", route.name);
-        let (status, body) = self.remote.call(&name, call).await?;
-        let answer = route.minter.first_answered(status, &body, now);
+        let (status, body) = self.remote.call(&name, call, request.recorded).await?;
+        let answer = route.minter.first_answered(status, &body, request.now);
         answer.map_err(|error| logged(&error, route))
     }
 

@@ -116,7 +116,8 @@ impl Kept {
             | Event::Token(TokenEvent::Minted { .. } | TokenEvent::Refused(_))
             | Event::Upstream(UpstreamEvent::Probed { .. })
             | Event::Connection(_)
-            | Event::Session(_) => {}
+            | Event::Session(_)
+            | Event::Step(_) => {}
         }
     }
 
