@@ -10,7 +10,9 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::mint::well_known::WellKnown;
-use crate::policy::{Intent, Policy, RouteSet, Rule, SessionRule, TokenRoute, WebOrigin};
+use crate::policy::{
+    AnsweredBy, Intent, Policy, RouteSet, Rule, SessionRule, TokenRoute, WebOrigin,
+};
 use crate::request::client::Scheme;
 use crate::request::refusal::{Audience, PLAIN_TEXT, Refusal, Reply};
 use crate::request::rules::{Met, Unfit};
@@ -76,6 +78,9 @@ pub(crate) fn plan<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>,
             Plan::Publish(what)
         }
         Some(Rule::Published(..)) => Plan::Refuse(Refusal::MethodNotAllowed("GET, HEAD".into())),
+        Some(Rule::Token(token, _)) if token.answered_by == AnsweredBy::App => {
+            return plan_forward(policy, view);
+        }
         Some(Rule::Token(token, _)) => plan_token(policy, token, view),
         Some(Rule::Route(_)) | None if policy.forwards() => return plan_forward(policy, view),
         Some(Rule::Route(_)) | None => Plan::Refuse(Refusal::NotFound),
@@ -143,7 +148,9 @@ fn refuse_unfit(unfit: &Unfit) -> Refusal {
     }
 }
 
-fn plan_token<'p>(
+/// The plan of a request that the gateway would answer itself if this token were not in
+/// shadow mode.
+pub(crate) fn plan_token<'p>(
     policy: &'p Policy,
     token: &'p Arc<TokenRoute>,
     view: &RequestView<'_>,

@@ -17,6 +17,7 @@ use crate::base::lock::Lock;
 use crate::config::{Config, EndStreams, Shared};
 use crate::edge::{Certificate, ConnectionCounts, Edge};
 use crate::identify::{CurrentPolicy, Identifier};
+use crate::issue::shadow::Shadows;
 use crate::issue::{Issuer, SharedTokens};
 use crate::limit::SharedLimits;
 use crate::mint::identity_assertion::Assertions;
@@ -45,6 +46,8 @@ pub struct State {
     pub retired: Retired,
     /// Which open tunnels and streams end with their session.
     pub end_streams: EndStreams,
+    /// What shadow mode has found.
+    pub(crate) shadows: Shadows,
     /// The shared store, with its settings.
     shared: Lock<Option<(Shared, Arc<SharedStore>)>>,
     shared_counts: Arc<StoreCounts>,
@@ -79,6 +82,7 @@ impl State {
             outbound,
             retired: Retired::default(),
             end_streams: revocations.end_streams,
+            shadows: Shadows::default(),
             ready: AtomicBool::new(true),
             shared: Lock::new(None),
             shared_counts: Arc::default(),
@@ -123,6 +127,11 @@ impl State {
         let state = Arc::downgrade(self);
         let current: CurrentPolicy = Arc::new(move || state.upgrade().map(|state| state.policy()));
         self.identifier.watch_keys(&current);
+    }
+
+    /// Runs a task that no request waits for.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.background.handle().spawn(task);
     }
 
     /// Missing dependencies of the policy, a line each.
@@ -176,6 +185,7 @@ impl State {
         self.policy.store(Arc::new(policy));
         self.pools.retain_used();
         self.issuer.forget_failures();
+        self.shadows.forget();
         self.identifier.keep_only_stores(&self.policy());
         self.watch_keys();
     }

@@ -33,13 +33,15 @@ mod gates;
 mod links;
 #[path = "readme/pages.rs"]
 mod pages;
+#[path = "readme/quick_start.rs"]
+mod quick_start;
 #[path = "readme/reference.rs"]
 mod reference;
 #[path = "readme/security.rs"]
 mod security;
 
-/// Pages whose TOML blocks are parts of a file, which their own tests complete.
-const PARTS: [&str; 3] = [frameworks::PAGE, gallery::PAGE, gates::PAGE];
+/// Pages whose TOML blocks have tests of their own: parts of a file, or other secrets.
+const PARTS: [&str; 4] = [frameworks::PAGE, gallery::PAGE, gates::PAGE, quick_start::PAGE];
 const SECRETS: [(&str, &str); 10] = [
     ("ASSERTION_KEY", "only-for-this-test-and-nothing-else-0123456789"),
     ("OPENAI_API_KEY", "sk-only-for-this-test"),
@@ -53,10 +55,11 @@ const SECRETS: [(&str, &str); 10] = [
     ("PORTIVE_API_KEY", "PRTV_onlyForTest_0123456789abcdef"),
 ];
 
-/// Lines of other programs: `tests/interop/fronts.test.mjs` and `rewrites.test.mjs` run them, or put their
-/// questions to the gateway.
-const FRONTS: [(&str, &str); 9] = [
+/// Lines of other programs: `tests/interop/fronts.test.mjs`, `rewrites.test.mjs` and `package.test.mjs` run
+/// them, or put their questions to the gateway.
+const FRONTS: [(&str, &str); 11] = [
     ("caddy", "caddyfile"),
+    ("docker", "sh"),
     ("envoy", "yaml"),
     ("haproxy", "haproxy"),
     ("ingress-nginx", "yaml"),
@@ -64,14 +67,16 @@ const FRONTS: [(&str, &str); 9] = [
     ("rewrites", "js"),
     ("rewrites", "json"),
     ("rewrites", "text"),
+    ("systemd", "sh"),
     ("traefik", "yaml"),
 ];
 
 /// Commands shown, each of which a test below runs; `tests/run` runs all tests.
-const COMMANDS: [&str; 5] = [
+const COMMANDS: [&str; 6] = [
     "cargo run --release -- demo",
-    "portcullis check",
-    "portcullis run",
+    "portcullis check --env-file .env",
+    "portcullis run --env-file .env",
+    "portcullis selftest https://app.example.com --cookie-file cookie.txt",
     "portcullis session --cookie 'next-auth.session-token=not-a-session'",
     "tests/run",
 ];
@@ -238,10 +243,41 @@ fn the_session_command_explains_a_refused_cookie() {
 }
 
 #[test]
+fn the_selftest_asks_a_deployment_and_says_what_it_found() {
+    let config = ten_lines().replace("127.0.0.1:8080\"", "127.0.0.1:0\"\nadmin = false");
+    let folder = folder("readme-selftest", &config);
+    fs::write(folder.join("cookie.txt"), "Cookie: next-auth.session-token=not-a-session").unwrap();
+    let mut gateway = Running::start(portcullis(&folder, &["run"]));
+    let url = format!("http://{}", listening(&mut gateway));
+    let command = COMMANDS.iter().find_map(|line| line.strip_prefix("portcullis selftest "));
+    let arguments: Vec<&str> = command.unwrap().split(' ').skip(1).collect();
+    let (code, said, _) = run(&folder, &[&["selftest", &url][..], &arguments].concat());
+    assert!(code == 0 && said.contains("nothing found in "), "{said}");
+    assert!(said.contains("is it a signed-in user's"), "the cookie is none: {said}");
+}
+
+#[test]
 fn the_ten_lines_run_and_stop() {
     let config = ten_lines().replace("127.0.0.1:8080\"", "127.0.0.1:0\"\nadmin = false");
+    // Where no app of this machine is.
+    let config = config.replace("127.0.0.1:3000", "127.0.0.1:1");
     let folder = folder("readme-run", &config);
-    let mut gateway = Running::start(portcullis(&folder, &["run"]));
+    let lines: String = SECRETS
+        .iter()
+        .filter(|(name, _)| ["NEXTAUTH_SECRET", "PORTIVE_API_KEY"].contains(name))
+        .map(|(name, value)| format!("{name}={value}\n"))
+        .collect();
+    fs::write(folder.join(".env"), lines).unwrap();
+    // As a newcomer: the secrets are in the app's own file and nowhere else.
+    let alone = |command: &str| {
+        let mut run = portcullis(&folder, &command.split(' ').skip(1).collect::<Vec<_>>());
+        SECRETS.iter().for_each(|(name, _)| drop(run.env_remove(name)));
+        run
+    };
+    let check = COMMANDS.iter().find(|line| line.starts_with("portcullis check")).unwrap();
+    assert!(alone(check).output().unwrap().status.success());
+    let start = COMMANDS.iter().find(|line| line.starts_with("portcullis run")).unwrap();
+    let mut gateway = Running::start(alone(start));
     let address = listening(&mut gateway);
     assert_eq!(get(&address, "/api/get-auth-token"), "HTTP/1.1 401 Unauthorized");
     assert_eq!(get(&address, "/"), "HTTP/1.1 502 Bad Gateway", "there is no app in this test");

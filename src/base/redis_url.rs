@@ -105,7 +105,7 @@ impl RedisUrl {
         Ok(Self { servers, login, tls })
     }
 
-    /// Whether somebody between here and a server can read what is said, or answer in its
+    /// Whether an attacker on the network path can read what is said, or answer in its
     /// place: to another machine, without TLS that insists on a certificate.
     pub(crate) fn is_exposed(&self) -> bool {
         let nodes = match &self.servers {

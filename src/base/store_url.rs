@@ -61,7 +61,7 @@ impl StoreUrl {
 }
 
 impl StoreUrl {
-    /// Whether somebody between here and the store can read what is said, or answer in
+    /// Whether an attacker on the network path can read what is said, or answer in
     /// its place: to another machine, without TLS that insists on a certificate.
     pub(crate) fn is_exposed(&self) -> bool {
         match self {

@@ -43,7 +43,7 @@ impl Url {
         self.is_tls
     }
 
-    /// Whether nobody between here and the server can read what is sent: it is
+    /// Whether what is sent cannot be read on the network path: it is
     /// encrypted, or never leaves this machine.
     pub(crate) fn is_private(&self) -> bool {
         self.is_tls || super::host::is_loopback(&self.host)

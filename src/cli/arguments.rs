@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::output::CONFIGURATION;
-use super::{check, demo, init, manual, presets, run, schema, session, token};
+use super::{check, demo, init, manual, presets, run, schema, selftest, session, token};
 use crate::base::build;
 use crate::config::Sources;
 
@@ -48,6 +48,8 @@ enum Command {
     Run,
     /// Print the JSON Schema of the configuration file, for editors.
     Schema,
+    /// Try harmless attacks on your own deployment, and say what would hurt.
+    Selftest(selftest::Options),
     /// Say what the gateway sees in a `Cookie` header.
     Session(session::Options),
     /// Mint a token offline, as the endpoint would.
@@ -75,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Presets { name } => presets::presets(name.as_deref()),
         Command::Run => run::run(&sources, sockets),
         Command::Schema => schema::schema(),
+        Command::Selftest(options) => selftest::selftest(&sources, &options),
         Command::Session(options) => session::session(&sources, &options),
         Command::Token(options) => token::token(&sources, &options),
     }

@@ -1,6 +1,6 @@
 //! The command line: arguments in, exit codes out.
 //!
-//! 0 is success, 1 a refusal (`session`, `token`), 2 a configuration that does
+//! 0 is success, 1 a refusal (`session`, `token`) or a finding (`selftest`), 2 a configuration that does
 //! not hold. What a command prints for programs goes to standard output,
 //! everything else to standard error.
 
@@ -17,6 +17,7 @@ mod output;
 mod presets;
 mod run;
 mod schema;
+mod selftest;
 mod session;
 mod token;
 

@@ -78,7 +78,7 @@ async fn ask_app(servers: &Servers, url: &str) -> Option<String> {
     match servers.outbound.send(&call).await.map(|answer| answer.status) {
         Ok(StatusCode::OK | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => None,
         Ok(status) => Some(format!(
-            "{shown} answers with status {} when nobody is signed in, expected 200, 401 or 403",
+            "{shown} answers with status {} without a session, expected 200, 401 or 403",
             status.as_u16()
         )),
         Err(error) => Some(format!("{shown}: {error}")),

@@ -53,7 +53,7 @@ struct Offline {
     now: Now,
 }
 
-/// A refusal: its code and, for whoever asked, the cause.
+/// A refusal: its code and, for the operator, the cause.
 struct Refused {
     code: &'static str,
     detail: String,

@@ -11,6 +11,7 @@ mod route_warnings;
 mod server;
 mod server_table;
 mod shared;
+mod shared_warnings;
 #[cfg(test)]
 mod tests;
 mod warnings;

@@ -2,14 +2,14 @@
 //! write instead.
 //!
 //! A pure pass over a file that has no errors. Some of these settings are right behind a
-//! firewall, or for an old app; `check --strict` is for whoever wants none of them. What
+//! firewall, or for an old app; `check --strict` refuses them all. What
 //! depends on a preset is noted by `mint`, which knows the algorithm.
 
 use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
-use super::route_warnings;
+use super::{route_warnings, shared_warnings};
 use crate::base::host::is_loopback;
 use crate::base::secret::{Secret, Secrets};
 use crate::base::store_url::StoreUrl;
@@ -32,6 +32,9 @@ pub(super) fn note(top: &At<'_>) {
     }
     for upstream in upstreams(top) {
         note_upstream(top, &upstream);
+    }
+    if let Some(shared) = top.find(&["shared"]) {
+        shared_warnings::note(&shared);
     }
     route_warnings::note(&top.find(&["route"]).map(|at| at.items()).unwrap_or_default());
     note_addresses(top, "");
@@ -232,7 +235,7 @@ fn note_store(at: &At<'_>) {
     let Some(secret) = resolved(at) else { return };
     if StoreUrl::parse(&secret).is_ok_and(|url| url.is_exposed()) {
         at.warn(
-            "found a store on another machine without TLS, so whoever is between can read \
+            "found a store on another machine without TLS, so anyone on the network path can read \
              sessions and make some, expected an encrypted connection; write rediss://, \
              ?sslmode=verify-full (PostgreSQL) or ?ssl-mode=VERIFY_IDENTITY (MySQL)",
         );
@@ -274,7 +277,7 @@ fn note_upstream(top: &At<'_>, upstream: &At<'_>) {
         if let Some(url) = text(&server).filter(|url| is_in_the_clear(url)) {
             server.warn(format!(
                 "found {url:?}, so identity headers travel to another machine in the clear and \
-                 whoever is between can write them, expected TLS; write \"https://…\""
+                 anyone on the network path can write them, expected TLS; write \"https://…\""
             ));
         }
     }
@@ -292,7 +295,7 @@ fn note_addresses(at: &At<'_>, key: &str) {
     const ADDRESSES: [&str; 5] = ["certs_url", "grant", "jwks_url", "otlp", "url"];
     if ADDRESSES.contains(&key) && text(at).is_some_and(is_in_the_clear) {
         at.warn(
-            "found http:// to another machine, so whoever is between can read what is asked \
+            "found http:// to another machine, so anyone on the network path can read what is asked \
              and write the answer, expected TLS; write \"https://…\"",
         );
     }

@@ -19,7 +19,7 @@ pub struct Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     Error,
-    /// The file can run, but somebody may get more than its author meant.
+    /// The file can run, but a client may get more than its author meant.
     Warning,
 }
 

@@ -1,7 +1,7 @@
 //! The syntax of every text that has placeholders: `{path}`, `{path?}`,
 //! `{path|filter}`, and `{{` and `}}` for literal braces.
 //!
-//! Syntax only: what a path may refer to is up to whoever reads the setting. Texts are
+//! Syntax only: the reader of the setting decides what a path may refer to. Texts are
 //! cut once, when settings are read; a value put in for a placeholder is never
 //! looked at again.
 

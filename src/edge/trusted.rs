@@ -19,14 +19,14 @@ impl Trusted {
         Self { networks, unix: false }
     }
 
-    /// Whoever is on this machine: its loopback addresses and its Unix sockets.
+    /// Every process on this machine: its loopback addresses and its Unix sockets.
     pub(crate) fn this_machine() -> Self {
         let loopback = [([127, 0, 0, 0], 8)].map(|(net, bits)| IpNet::new(IpAddr::from(net), bits));
         let v6 = IpNet::new(IpAddr::from(std::net::Ipv6Addr::LOCALHOST), 128);
         Self { networks: loopback.into_iter().chain([v6]).flatten().collect(), unix: true }
     }
 
-    /// Whether nobody is trusted.
+    /// Whether no peer is trusted.
     pub(crate) fn is_empty(&self) -> bool {
         self.networks.is_empty() && !self.unix
     }

@@ -73,7 +73,7 @@ pub(super) async fn answer_about(ctx: &mut Ctx, asked: RequestHeader) -> Answer 
     if who.withholds_headers() {
         return Answer::No(ctx.refuse(&Refusal::NotSignedIn));
     }
-    // Nobody here sees what the app answers, so a sign-out counts once it may pass; not one
+    // The app's answer does not pass here, so a sign-out counts once it may pass; not one
     // that another site asks for, which the app will refuse.
     if !is_elsewhere {
         who.leave(incoming, asked).await;

@@ -70,7 +70,7 @@ impl FramingReader {
     /// Whether reading may go on.
     pub(super) fn received(&mut self, bytes: &[u8]) -> bool {
         let state = &self.framing.0;
-        // The rest of a body that nobody wanted is still read to its end.
+        // The rest of an unwanted body is still read to its end.
         let is_rest = state.is_chunked.load(Ordering::Relaxed) && !self.chunks.is_done();
         if state.has_ended.load(Ordering::Relaxed) && !is_rest {
             self.start_over();
@@ -191,7 +191,7 @@ mod tests {
             assert!(framing.is_chunked_after(HEAD.len()), "{body:?}");
             framing.request_has_ended();
         }
-        // A body that nobody read to its end is no head.
+        // A body not read to its end is not a head.
         assert!(reader.received(format!("{HEAD}5\r\nhe").as_bytes()));
         assert!(framing.is_chunked_after(HEAD.len()));
         framing.request_has_ended();

@@ -8,6 +8,7 @@ use pingora::prelude::Session;
 use super::forwarding::Forwarding;
 use super::incoming::Incoming;
 use super::record::Record;
+use super::shadow::{self, Ended};
 use super::who::Who;
 use crate::observe::{Event, Line, Outcome, RequestEvent, UserName};
 use crate::request::refusal::{Refusal, Reply};
@@ -66,8 +67,19 @@ impl Ctx {
         self.incoming.refuse(&mut self.record, refusal, None)
     }
 
+    /// Begins to compare the app's answer, if its token is in shadow mode.
+    pub(super) fn end_shadow(&mut self, ended: Ended) {
+        let shadow = self.forwarding.as_mut().and_then(|forwarding| forwarding.shadow.take());
+        if let Some(shadow) = shadow {
+            shadow::compare(*shadow, &mut self.incoming, ended);
+        }
+    }
+
     /// The one line and the counters of this request.
     pub(super) fn finish(&mut self, session: &Session) {
+        if let Some(forwarding) = &mut self.forwarding {
+            forwarding.ended(&self.incoming, &session.req_header().method);
+        }
         let Incoming { state, policy, now, trace, admitted, .. } = &self.incoming;
         let request = self.asked.as_deref().unwrap_or_else(|| session.req_header());
         let identity = self.who.identity.as_deref();

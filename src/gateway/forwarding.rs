@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
@@ -14,6 +15,7 @@ use super::incoming::Incoming;
 use super::nonce::draw_nonce;
 use super::open_stream::OpenStream;
 use super::pace::{Pace, TooSlow};
+use super::shadow::Shadow;
 use super::who::Who;
 use crate::mint::Token;
 use crate::observe::{Event, UpstreamEvent};
@@ -43,6 +45,8 @@ pub(super) struct Forwarding {
     pub(super) page: Option<Box<Replacer>>,
     /// Set for a tunnel or an answer that stays open.
     pub(super) open_stream: Option<OpenStream>,
+    /// Set for a token that the app answers as before.
+    pub(super) shadow: Option<Box<Shadow>>,
 }
 
 impl Forwarding {
@@ -61,6 +65,7 @@ impl Forwarding {
             page_tokens: Vec::new(),
             page: None,
             open_stream: None,
+            shadow: None,
         }
     }
 
@@ -105,6 +110,27 @@ impl Forwarding {
         let now = Instant::now();
         let waited = last.replace(now).map_or(Duration::ZERO, |last| now - last);
         pace.moved(octets, waited, least)
+    }
+
+    /// Keeps a piece of the request's body for the comparison, where there is one.
+    pub(super) fn shadow_request(&mut self, piece: Option<&Bytes>, most: usize) {
+        if let (Some(shadow), Some(piece)) = (&mut self.shadow, piece) {
+            shadow.request_piece(piece, most);
+        }
+    }
+
+    /// Keeps the head of the app's answer.
+    pub(super) fn shadow_head(&mut self, response: &ResponseHeader, incoming: &Incoming) {
+        if let Some(shadow) = &mut self.shadow {
+            shadow.answer_begins(response, incoming);
+        }
+    }
+
+    /// Keeps a piece of the answer's body.
+    pub(super) fn shadow_answer(&mut self, piece: Option<&Bytes>) {
+        if let (Some(shadow), Some(piece)) = (&mut self.shadow, piece) {
+            shadow.answer_piece(piece);
+        }
     }
 
     /// The server did not take the request, or hung up on it.

@@ -10,6 +10,7 @@ use super::forward;
 use super::purpose::{Asks, Purpose};
 use super::reply::{self, Body};
 use super::request::{self, Handled};
+use super::shadow::Shadow;
 use crate::observe::{ConnectionEvent, Event, LatePart};
 use crate::policy::Policy;
 use crate::request::refusal::Refusal;
@@ -56,6 +57,7 @@ async fn handle(session: &mut Session, ctx: &mut Ctx) -> Result<Handled> {
     let view = incoming.view(session.req_header());
     let decided = request::decide(incoming, &policy, who, record, &view).await;
     *rule = decided.rule();
+    let shadowed = policy.shadowed(view.path);
     let body = match decided.token() {
         Some(token) => {
             let reads_body = token.minter.inputs().reads_body();
@@ -65,7 +67,10 @@ async fn handle(session: &mut Session, ctx: &mut Ctx) -> Result<Handled> {
         None => Ok(Vec::new()),
     };
     let is_late = matches!(&body, Err(Refusal::BadRequest(_)));
-    let handled = decided.act(incoming, who, record, body).await;
+    let mut handled = decided.act(incoming, who, record, body).await;
+    if let (Handled::Forward(forwarding), Some(token)) = (&mut handled, shadowed) {
+        forwarding.shadow = Some(Shadow::begin(token, session.req_header()));
+    }
     if is_late {
         emit_late_body(ctx);
     }

@@ -27,6 +27,7 @@ use super::peer;
 use super::purpose::{Asks, Purpose, is_conversation};
 use super::reply;
 use super::request::Handled;
+use super::shadow::Ended;
 use super::transport_errors::{hung_up, refusal_for};
 use crate::observe::Outcome;
 use crate::request::headers::{self, Passed};
@@ -185,6 +186,7 @@ impl ProxyHttp for Gateway {
         if let Some(forwarding) = &mut ctx.forwarding {
             open_stream::check(forwarding.open_stream.as_ref())?;
             forwarding.wait.uploaded(end_of_stream);
+            forwarding.shadow_request(body.as_ref(), ctx.incoming.policy.limits.token_body);
             let is_body = !end_of_stream && ctx.incoming.purpose == Purpose::Request;
             if let (true, Some(piece)) = (is_body, &body)
                 && let Some(least) = ctx.incoming.policy.limits.min_body_rate
@@ -224,6 +226,7 @@ impl ProxyHttp for Gateway {
         }
         record.status = response.status.as_u16();
         forwarding.recorded_attempts.answered(record.status);
+        forwarding.shadow_head(response, incoming);
         forwarding.wait.answer_begins(incoming.purpose, response.status);
         if let Some(place) = &forwarding.place {
             place.answered();
@@ -271,6 +274,7 @@ impl ProxyHttp for Gateway {
             open_stream::check(forwarding.open_stream.as_ref())?;
             let (purpose, status) = (ctx.incoming.purpose, ctx.record.status);
             forwarding.wait.goes_on(purpose, status, end_of_stream);
+            forwarding.shadow_answer(body.as_ref());
             forwarding.page_piece(body, end_of_stream);
             if forwarding.routes.hides_body() {
                 *body = None;
@@ -369,14 +373,12 @@ impl ProxyHttp for Gateway {
         FailToProxy { error_code: ctx.record.status, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Box<Ctx>) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<Ctx>) {
         if let Some(connection) = Connection::of(session.digest()) {
             connection.request_has_ended();
         }
-        if let Some(forwarding) = &mut ctx.forwarding {
-            forwarding.ended(&ctx.incoming, &session.req_header().method);
-        }
         ctx.finish(session);
+        ctx.end_shadow(error.map_or(Ended::Whole, |_| Ended::CutOff));
         // A request that came too early is not served: its request line has not been
         // checked. The connection ends, and the client asks again (RFC 9112 section
         // 9.3.2).

@@ -119,7 +119,7 @@ impl Incoming {
             if self.policy.hosts.believe_proxies() { forwarded } else { forwarded.without_host() };
         let host = host_of(head, forwarded);
         self.admitted = Admitted { client, host, audience: Audience::Script };
-        // Nobody opens a page where there is no app.
+        // Without an app there are no pages.
         if self.policy.forwards() {
             self.admitted.audience = self.view(head).audience();
         }
@@ -154,7 +154,7 @@ impl Incoming {
         Ok((self.admit_asked(session, asked)?, foreign))
     }
 
-    /// Whether whoever asks may.
+    /// Whether the caller may ask.
     pub(super) fn admit_front(&self, session: &Session) -> Result<(), Refusal> {
         let peer = client::address_of(peer_of(session));
         let front = self.policy.front.as_ref();

@@ -32,6 +32,7 @@ mod record;
 mod reply;
 mod request;
 pub(crate) mod request_line;
+mod shadow;
 mod token_limit;
 mod transport_errors;
 pub(crate) mod unreadable;

@@ -156,7 +156,7 @@ impl Questions {
         };
         let place = tokio::time::timeout(PATIENCE, places.acquire_owned()).await;
         let busy = || wait("too many unknown session ids at once", PATIENCE);
-        // A semaphore that nobody closes has a place in the end.
+        // The semaphore is never closed, so it grants a place in the end.
         place.map_err(|_| busy())?.map_err(|_| busy())
     }
 }

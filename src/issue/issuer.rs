@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use http::StatusCode;
-use serde_json::Value;
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::{Map, Value};
 
 use super::cache::Tokens;
 use super::circuit_breaker::Circuits;
@@ -21,10 +21,10 @@ use crate::base::digest::Mark;
 use crate::limit::{Admitted, Denied, Limit, Limits, SharedLimits, Used};
 use crate::mint::{self, CachePolicy, FirstAnswer, MintError, Minting, Subject, Token};
 use crate::observe::{
-    AuditEntry, CachedOrMinted, CircuitState, Event, RequestEvent, StepEnded, StepKind, Telemetry,
-    TokenEvent,
+    AuditEntry, CachedOrMinted, CircuitState, Event, RequestEvent, Telemetry, TokenEvent,
 };
 use crate::policy::TokenRoute;
+use crate::request::recorded::Recorded;
 use crate::request::refusal::Refusal;
 use crate::session::Identity;
 
@@ -36,8 +36,8 @@ pub struct Issuer {
     shared_tokens: ArcSwapOption<SharedTokens>,
     tokens: Tokens,
     first_answers: FirstAnswers,
-    remote: Remote,
-    telemetry: Arc<Telemetry>,
+    pub(super) remote: Remote,
+    pub(super) telemetry: Arc<Telemetry>,
 }
 
 /// A token for one answer.
@@ -74,22 +74,31 @@ impl Issuer {
         whose: Mark,
         now: Now,
     ) -> Result<Admitted, Refusal> {
-        let bucket = limit.bucket(whose);
-        let shared = self.shared.load_full();
-        let admitted = match shared {
-            None => self.limits.take(limit, bucket, now).map_err(Denied::Exceeded),
-            // Boxed, because every request would be charged for the room this takes.
-            Some(shared) => Box::pin(shared.take(&self.limits, limit, bucket, 1, now)).await,
-        };
-        admitted.map_err(|denied| {
+        self.take(limit, whose, now).await.map_err(|denied| {
             self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
             Refusal::denied(limit, &denied)
         })
     }
 
+    /// As `admit`, without an event.
+    pub(super) async fn take(
+        &self,
+        limit: &Limit,
+        whose: Mark,
+        now: Now,
+    ) -> Result<Admitted, Denied> {
+        match self.shared.load_full() {
+            None => {
+                let bucket = limit.bucket(whose);
+                self.limits.take(limit, bucket, now).map_err(Denied::Exceeded)
+            }
+            // Boxed, because every request would be charged for the room this takes.
+            Some(shared) => Box::pin(shared.take(&self.limits, limit, whose, 1, now)).await,
+        }
+    }
+
     /// Takes one from each allowance, or nothing from any of them; each has the label of
-    /// its rule. Over replicas each limit is a key of its own, perhaps on a server of its
-    /// own: one that is known to be used up refuses before anything is taken.
+    /// its rule. Over replicas that is one question, about one key.
     pub(crate) async fn admit_all(
         &self,
         wanted: &[(&str, &Limit)],
@@ -99,21 +108,22 @@ impl Issuer {
         if let [(label, limit)] = wanted {
             return self.admit(label, limit, whose, now).await.map(|_| ());
         }
-        if self.shared.load().is_some() {
-            for (label, limit) in wanted {
-                self.look(label, limit, whose, now)?;
+        let taken = match self.shared.load_full() {
+            None => {
+                let buckets: Vec<_> =
+                    wanted.iter().map(|(_, limit)| (*limit, limit.bucket(whose))).collect();
+                let taken = self.limits.take_all(&buckets, now);
+                taken.map_err(|(index, exceeded)| (index, Denied::Exceeded(exceeded)))
             }
-            for (label, limit) in wanted {
-                self.admit(label, limit, whose, now).await?;
+            Some(shared) => {
+                let limits: Vec<_> = wanted.iter().map(|(_, limit)| *limit).collect();
+                Box::pin(shared.take_all(&self.limits, &limits, whose, now)).await
             }
-            return Ok(());
-        }
-        let buckets: Vec<_> =
-            wanted.iter().map(|(_, limit)| (*limit, limit.bucket(whose))).collect();
-        self.limits.take_all(&buckets, now).map_err(|(index, exceeded)| {
+        };
+        taken.map_err(|(index, denied)| {
             let Some((label, limit)) = wanted.get(index) else { return Refusal::Unavailable };
             self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
-            Refusal::too_many(limit, &exceeded)
+            Refusal::denied(limit, &denied)
         })
     }
 
@@ -148,21 +158,31 @@ impl Issuer {
         body: &[u8],
     ) -> Result<Request<'a>, Refusal> {
         let Query { query, forwarded, freshness, now, recorded } = query;
-        let inputs = route.minter.inputs().collect(query.as_deref(), body, identity);
-        let inputs = inputs.map_err(|error| logged(&error, route))?;
+        let inputs = inputs(route, query.as_deref(), body, identity)?;
         let grant = match route.minter.grant() {
-            Some(hook) => {
+            Some(_) => {
                 if let Some(limit) = &route.limit {
                     self.look(&route.label, limit, identity.mark(), now)?;
                 }
-                let subject = Subject { identity, inputs: &inputs, grant: &Value::Null };
-                let url = hook.url(&subject).map_err(|error| logged(&error, route))?;
-                let grant = self.remote.grant(&route.name, (hook, &url), forwarded, recorded);
-                Box::pin(grant).await?
+                let asked = (identity, &inputs, recorded);
+                Box::pin(self.grant(route, forwarded, asked)).await?
             }
             None => Value::Null,
         };
         Ok(Request { identity, inputs, grant, freshness, now, recorded })
+    }
+
+    /// The app's answer to the grant hook; `Null` without one.
+    pub(super) async fn grant(
+        &self,
+        route: &TokenRoute,
+        forwarded: Vec<(HeaderName, HeaderValue)>,
+        (identity, inputs, recorded): (&Identity, &Map<String, Value>, Option<Recorded>),
+    ) -> Result<Value, IssueError> {
+        let Some(hook) = route.minter.grant() else { return Ok(Value::Null) };
+        let subject = Subject { identity, inputs, grant: &Value::Null };
+        let url = hook.url(&subject).map_err(|error| logged(&error, route))?;
+        self.remote.grant(&route.name, (hook, &url), forwarded, recorded).await
     }
 
     /// Whether an allowance has something left; takes nothing.
@@ -206,7 +226,7 @@ impl Issuer {
     }
 
     /// A token that is not cached yet, and is kept under `key`.
-    async fn mint_and_cache(
+    pub(super) async fn mint_and_cache(
         &self,
         route: &TokenRoute,
         subject: &Subject<'_>,
@@ -249,7 +269,7 @@ impl Issuer {
         }
     }
 
-    async fn mint(
+    pub(super) async fn mint(
         &self,
         route: &TokenRoute,
         subject: &Subject<'_>,
@@ -266,28 +286,6 @@ impl Issuer {
             Ok(Minting::First(call)) => self.mint_in_two(route, subject, request, call).await,
             Err(error) => Err(logged(&error, route)),
         }
-    }
-
-    /// The part of minting that asks nobody: all of it, or what to ask. A call is a step of
-    /// its own.
-    fn mint_here(
-        &self,
-        route: &TokenRoute,
-        subject: &Subject<'_>,
-        request: &Request<'_>,
-    ) -> Result<Minting, MintError> {
-        let Some(recorded) = request.recorded else {
-            return route.minter.mint(subject, request.now);
-        };
-        let step = recorded.step(self.remote.clock.now());
-        let minted = route.minter.mint(subject, request.now);
-        let error = minted.as_ref().err().map_or("", MintError::code);
-        if matches!(minted, Ok(Minting::Ready(_)) | Err(_)) {
-            let what = StepKind::Mint { token: &route.name, error };
-            let ended = self.remote.clock.now();
-            self.telemetry.emit(Event::Step(&StepEnded { step, what, ended }));
-        }
-        minted
     }
 
     /// Makes the two calls of an exchange, the first one only if no answer to it is kept. A
@@ -366,6 +364,17 @@ impl Issuer {
     pub fn cached_tokens(&self) -> u64 {
         self.tokens.count()
     }
+}
+
+/// The declared inputs, checked.
+pub(super) fn inputs(
+    route: &TokenRoute,
+    query: Option<&str>,
+    body: &[u8],
+    identity: &Identity,
+) -> Result<Map<String, Value>, IssueError> {
+    let inputs = route.minter.inputs().collect(query, body, identity);
+    inputs.map_err(|error| logged(&error, route))
 }
 
 /// The token in an issuer's answer.

@@ -4,14 +4,17 @@
 //! not handed out before (`Freshness::New`); that counts too. `shared_tokens` keeps tokens
 //! where all replicas find them.
 
+mod beside;
 mod cache;
 mod circuit_breaker;
 mod error;
 mod first_answers;
 mod issuer;
+mod mint_here;
 mod remote;
 mod request;
 mod sealed;
+pub(crate) mod shadow;
 mod shared_tokens;
 #[cfg(test)]
 mod tests;

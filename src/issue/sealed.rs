@@ -1,7 +1,7 @@
 //! A token as it lies in the shared store: sealed, under a name that tells nothing.
 //!
 //! AES-256-GCM under a key of `[shared]`, with the digest of the cache key as associated
-//! data: a value that was moved to another name does not open, so nobody who can write to
+//! data: a value that was moved to another name does not open, so no one who can write to
 //! the store can give one user another's token. The name is an HMAC of that digest, so
 //! nobody who can read the store can test which user or token it is.
 

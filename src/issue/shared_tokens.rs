@@ -61,7 +61,7 @@ impl SharedTokens {
     }
 
     /// The token of the store, else made by `mint`, once over all replicas. A token that
-    /// is due soon is made anew by one replica while the others hand it out.
+    /// expires soon is minted again by one replica while the others still hand it out.
     pub(super) async fn get(
         &self,
         key: &Digest,
@@ -146,7 +146,7 @@ impl SharedTokens {
                             return Ok(Held::Token(token));
                         }
                         tracing::warn!(
-                            "a token in the shared store was changed or moved, or sealed under another key; it is minted anew"
+                            "a token in the shared store was changed or moved, or sealed under another key; it is minted again"
                         );
                     }
                 }
@@ -190,7 +190,7 @@ impl SharedTokens {
     }
 }
 
-/// A lock of ours: its value is nobody else's.
+/// A lock of ours: its value is unique.
 struct Lock {
     name: String,
     value: String,

@@ -182,7 +182,7 @@ impl Limit {
         Err(Exceeded { retry_after: Duration::from_nanos(longest), left })
     }
 
-    /// As `take`, with one part of so many: what one replica may admit while nobody counts
+    /// As `take`, with one part of so many: what one replica may admit while no store counts
     /// for all. `arrivals` hold what was used up over all replicas.
     pub(super) fn take_part(
         &self,
@@ -225,13 +225,19 @@ impl Limit {
 
     /// Interval and tolerance of each rate in whole microseconds, for the store's script.
     /// Where replicas take leases, the tolerance is shorter by a lease's life.
-    pub(super) fn push_microseconds(&self, to: &mut Vec<u64>, leases: bool) {
-        let shorter = if leases { LEASED_FOR.as_micros() } else { 0 };
+    pub(super) fn microseconds(&self) -> impl ExactSizeIterator<Item = (u64, u64)> + '_ {
+        let shorter = if self.lease().is_some() { LEASED_FOR.as_micros() } else { 0 };
         let shorter = u64::try_from(shorter).unwrap_or(0);
-        for cell in &self.cells {
-            to.push(cell.interval.div_ceil(1000).max(1));
-            to.push((cell.tolerance / 1000).saturating_sub(shorter));
-        }
+        self.cells.iter().map(move |cell| {
+            let interval = cell.interval.div_ceil(1000).max(1);
+            (interval, (cell.tolerance / 1000).saturating_sub(shorter))
+        })
+    }
+
+    /// The limit among those of a user in the shared store: half of its mark is enough for
+    /// as many as a file has.
+    pub(super) fn stored_name(&self) -> impl std::fmt::Display {
+        std::fmt::from_fn(|f| write!(f, "{:016x}", self.mark.bits() >> 64))
     }
 
     /// Admissions that a replica takes ahead, if it does.

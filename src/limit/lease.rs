@@ -23,10 +23,19 @@ const MOST: usize = 4096;
 /// The leases of this process.
 pub(super) struct Leases(Vec<Lock<HashMap<BucketKey, Lease>>>);
 
-struct Lease {
+/// Admissions left of one that was taken at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lease {
     left: u32,
     ahead: Arrivals,
     since: Duration,
+}
+
+impl Lease {
+    /// Admissions to give back.
+    pub(super) fn unused(self, now: Now) -> u32 {
+        if now.ticks().saturating_sub(self.since) < KEPT { self.left } else { 0 }
+    }
 }
 
 impl Default for Leases {
@@ -36,19 +45,45 @@ impl Default for Leases {
 }
 
 impl Leases {
-    /// Takes `cost` from a lease; else what is unused of it, which ends it.
-    pub(super) fn take(&self, key: BucketKey, cost: u32, now: Now) -> Result<Arrivals, u32> {
-        let Some(shard) = self.0.get(key.shard::<SHARDS>()) else { return Err(0) };
+    /// Takes `cost` from a lease; else the lease is over, and what is left of it is told.
+    pub(super) fn take(
+        &self,
+        key: BucketKey,
+        cost: u32,
+        now: Now,
+    ) -> Result<Arrivals, Option<Lease>> {
+        let Some(shard) = self.0.get(key.shard::<SHARDS>()) else { return Err(None) };
         let mut shard = shard.lock();
-        let Some(lease) = shard.get_mut(&key) else { return Err(0) };
+        let Some(lease) = shard.get_mut(&key) else { return Err(None) };
         let age = now.ticks().saturating_sub(lease.since);
         if age < LEASED_FOR && lease.left >= cost {
             lease.left -= cost;
             return Ok(lease.ahead);
         }
-        let unused = if age < KEPT { lease.left } else { 0 };
-        shard.remove(&key);
-        Err(unused)
+        Err(shard.remove(&key))
+    }
+
+    /// Whether a lease has something left.
+    pub(super) fn has_left(&self, key: BucketKey, now: Now) -> bool {
+        let Some(shard) = self.0.get(key.shard::<SHARDS>()) else { return false };
+        let is_good =
+            |lease: &Lease| lease.left > 0 && now.ticks().saturating_sub(lease.since) < LEASED_FOR;
+        shard.lock().get(&key).is_some_and(is_good)
+    }
+
+    /// What was taken and is not used after all.
+    pub(super) fn give(&self, key: BucketKey, cost: u32) {
+        let Some(shard) = self.0.get(key.shard::<SHARDS>()) else { return };
+        // Without the lease, it is lost: less is admitted.
+        if let Some(lease) = shard.lock().get_mut(&key) {
+            lease.left = lease.left.saturating_add(cost);
+        }
+    }
+
+    /// A lease that was over and has not been given back after all.
+    pub(super) fn restore(&self, key: BucketKey, over: Lease) {
+        let Some(shard) = self.0.get(key.shard::<SHARDS>()) else { return };
+        shard.lock().entry(key).or_insert(over);
     }
 
     pub(super) fn put(&self, key: BucketKey, left: u32, ahead: Arrivals, now: Now) {

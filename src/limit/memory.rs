@@ -68,32 +68,54 @@ impl Limits {
         limit.take(arrivals, now)
     }
 
-    /// Takes one from each bucket, or nothing from any: all of them are locked at once,
-    /// always in the same order. Of those that refuse, the one with the longest wait is
-    /// told, by its place in `wanted`.
+    /// Takes one from each bucket, or nothing from any. Of those that refuse, the one with
+    /// the longest wait is told, by its place in `wanted`.
     pub(crate) fn take_all(
         &self,
         wanted: &[(&Limit, BucketKey)],
         now: Now,
     ) -> Result<(), (usize, Exceeded)> {
+        self.each_or_none(wanted, now, Limit::take).map(|_| ())
+    }
+
+    /// As `take_all`, with this replica's part of the limits; returns how far the arrival
+    /// times are ahead of each.
+    pub(super) fn take_part_of_all(
+        &self,
+        wanted: &[(&Limit, BucketKey)],
+        parts: u32,
+        now: Now,
+    ) -> Result<Vec<Arrivals>, (usize, Exceeded)> {
+        self.each_or_none(wanted, now, |limit, arrivals, now| limit.take_part(arrivals, parts, now))
+    }
+
+    /// All buckets are locked at once, always in the same order.
+    fn each_or_none(
+        &self,
+        wanted: &[(&Limit, BucketKey)],
+        now: Now,
+        take: impl Fn(&Limit, &mut Arrivals, u64) -> Result<Admitted, Exceeded>,
+    ) -> Result<Vec<Arrivals>, (usize, Exceeded)> {
         let now = nanoseconds(now);
         let shards: BTreeSet<usize> = wanted.iter().map(|(_, key)| key.shard::<SHARDS>()).collect();
         let lock = |index: usize| Some((index, self.shards.get(index)?.lock()));
         let mut shards: BTreeMap<usize, _> = shards.into_iter().filter_map(lock).collect();
         // Two limits of one name share a bucket, so a place is taken before the next look.
         let mut before: Vec<(BucketKey, &Limit, Arrivals)> = Vec::with_capacity(wanted.len());
+        let mut ahead = Vec::with_capacity(wanted.len());
         let mut refused: Option<(usize, Exceeded)> = None;
         for (index, &(limit, key)) in wanted.iter().enumerate() {
             let Some(shard) = shards.get_mut(&key.shard::<SHARDS>()) else { continue };
             let arrivals = shard.bucket(key, limit, self.per_shard, now);
             before.push((key, limit, *arrivals));
-            if let Err(exceeded) = limit.take(arrivals, now)
+            if let Err(exceeded) = take(limit, arrivals, now)
                 && refused.is_none_or(|(_, known)| known.retry_after < exceeded.retry_after)
             {
                 refused = Some((index, exceeded));
             }
+            ahead.push(arrivals.map(|arrival| arrival.saturating_sub(now)));
         }
-        let Some(refused) = refused else { return Ok(()) };
+        let Some(refused) = refused else { return Ok(ahead) };
         for (key, limit, arrivals) in before.into_iter().rev() {
             if let Some(shard) = shards.get_mut(&key.shard::<SHARDS>()) {
                 *shard.bucket(key, limit, self.per_shard, now) = arrivals;
@@ -136,23 +158,6 @@ impl Limits {
                 *arrival = (*arrival).max(ticks.saturating_add(ahead));
             }
         }
-    }
-
-    /// As `take`, with this replica's part of the limit.
-    pub(super) fn take_part(
-        &self,
-        limit: &Limit,
-        key: BucketKey,
-        parts: u32,
-        now: Now,
-    ) -> Result<Admitted, Exceeded> {
-        let now = nanoseconds(now);
-        let Some(shard) = self.shards.get(key.shard::<SHARDS>()) else {
-            return Err(Exceeded::default());
-        };
-        let mut shard = shard.lock();
-        let arrivals = shard.bucket(key, limit, self.per_shard, now);
-        limit.take_part(arrivals, parts, now)
     }
 
     /// Learns how far ahead the arrival times are over all replicas. Without room for

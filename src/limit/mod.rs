@@ -6,6 +6,7 @@
 mod gcra;
 mod lease;
 mod memory;
+mod question;
 mod setting;
 mod shared;
 mod used;

@@ -1,5 +1,5 @@
-//! Limits that all replicas count together, exactly: one key per limit and user in the
-//! shared store, one round trip for all rates.
+//! Limits that all replicas count together, exactly: one key per user in the shared store,
+//! one round trip for all rates of all limits of a request.
 //!
 //! A user who is over the limit costs nothing: the store's refusal holds here until its
 //! time is over. Every answer of the store is also learned by the counters in memory, so
@@ -8,13 +8,13 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use redis::Value;
-
-use super::gcra::{Admitted, Arrivals, BucketKey, Exceeded, Limit, MAX_RATES};
-use super::lease::Leases;
+use super::gcra::{Admitted, Arrivals, BucketKey, Exceeded, Limit};
+use super::lease::{Lease, Leases};
 use super::memory::Limits;
+use super::question::{Part, Question, Taken, Turn};
 use super::setting::{LEASED_FOR, OnError};
 use crate::base::clock::Now;
+use crate::base::digest::Mark;
 use crate::outbound::redis::{Script, SharedStore};
 
 /// Users whose refusal is remembered here.
@@ -38,121 +38,194 @@ pub(crate) struct SharedLimits {
     leases: Leases,
 }
 
-/// The script's answer.
-struct Taken {
-    count: u32,
-    wait: u64,
-    /// Per rate, nanoseconds the arrival time is ahead.
-    ahead: Arrivals,
-}
-
 impl SharedLimits {
     pub(crate) fn new(store: Arc<SharedStore>, on_error: OnError) -> Self {
         let denied = Limits::with_capacity(DENIED);
         Self { store, on_error, denied, leases: Leases::default() }
     }
 
-    /// Takes `cost` from the bucket over all replicas, or nothing. `here` are the counters
-    /// of this process.
+    /// Takes `cost` from the user's bucket over all replicas, or nothing. `here` are the
+    /// counters of this process.
     pub(crate) async fn take(
         &self,
         here: &Limits,
         limit: &Limit,
-        key: BucketKey,
+        whose: Mark,
         cost: u32,
         now: Now,
     ) -> Result<Admitted, Denied> {
-        self.look(limit, key, now).map_err(Denied::Exceeded)?;
-        let lease = limit.lease().filter(|lease| *lease >= cost.saturating_mul(2));
-        let (most, back) = match lease {
-            Some(lease) => match self.leases.take(key, cost, now) {
-                Ok(ahead) => return Ok(limit.admitted(&ahead)),
-                Err(unused) => (lease, unused),
-            },
-            None => (cost, 0),
-        };
-        match self.ask(limit, key, (cost, most, back), lease.is_some()).await {
-            Some(taken) => self.taken(here, limit, key, (cost, lease.is_some()), &taken, now),
-            None => self.without_store(here, limit, key, now),
-        }
+        let mut turns = [Turn::new(limit, whose)];
+        self.take_each(here, &mut turns, whose, cost, now).await.map_err(|(_, why)| why)?;
+        let [turn] = turns;
+        Ok(turn.limit.admitted(&turn.ahead))
     }
 
-    /// Whether the store has refused this user until later than now.
+    /// Takes one from each limit, or nothing from any. Of those that refuse, the one with
+    /// the longest wait is told, by its place in `limits`.
+    pub(crate) async fn take_all(
+        &self,
+        here: &Limits,
+        limits: &[&Limit],
+        whose: Mark,
+        now: Now,
+    ) -> Result<(), (usize, Denied)> {
+        let mut turns: Vec<_> = limits.iter().map(|limit| Turn::new(limit, whose)).collect();
+        self.take_each(here, &mut turns, whose, 1, now).await
+    }
+
+    /// Whether the user may have something left, as far as is known here.
     pub(crate) fn look(&self, limit: &Limit, key: BucketKey, now: Now) -> Result<(), Exceeded> {
+        if limit.lease().is_some() && self.leases.has_left(key, now) {
+            return Ok(());
+        }
         let looked = self.denied.look(limit, key, now);
         looked.inspect_err(|_| self.store.counts.count_denied_here())
     }
 
+    async fn take_each(
+        &self,
+        here: &Limits,
+        turns: &mut [Turn<'_>],
+        whose: Mark,
+        cost: u32,
+        now: Now,
+    ) -> Result<(), (usize, Denied)> {
+        self.prepare(turns, cost, now).map_err(|(index, why)| (index, Denied::Exceeded(why)))?;
+        let question = Question { turns, cost };
+        if question.is_empty() {
+            return Ok(());
+        }
+        let name = self.store.key(&format!("l:{:032x}", whose.bits()));
+        let answer = self.store.run(&TAKE, &name, question).await;
+        let taken = answer.ok().and_then(|answer| question.read(&answer));
+        let admitted = match taken {
+            Some(taken) => self.taken(here, turns, &taken, cost, now),
+            None => self.without_store(here, turns, now),
+        };
+        if admitted.is_err() {
+            self.give_leased(turns, cost);
+        }
+        admitted
+    }
+
+    /// Takes from the leases there are, and says what to ask the store for; nothing of both
+    /// where the store has refused one of the limits until later than now.
+    fn prepare(
+        &self,
+        turns: &mut [Turn<'_>],
+        cost: u32,
+        now: Now,
+    ) -> Result<(), (usize, Exceeded)> {
+        let mut over: Vec<(BucketKey, Lease)> = Vec::new();
+        let mut refused: Option<(usize, Exceeded)> = None;
+        for (index, turn) in turns.iter_mut().enumerate() {
+            let lease = turn.limit.lease().filter(|lease| *lease >= cost.saturating_mul(2));
+            let mut back = 0;
+            if lease.is_some() && refused.is_none() {
+                match self.leases.take(turn.key, cost, now) {
+                    Ok(ahead) => {
+                        (turn.part, turn.ahead) = (Part::Leased, ahead);
+                        continue;
+                    }
+                    Err(Some(lease)) => {
+                        back = lease.unused(now);
+                        over.push((turn.key, lease));
+                    }
+                    Err(None) => {}
+                }
+            }
+            turn.part = Part::Store { most: lease.unwrap_or(cost), back };
+            // What is given back may be what the store lacked.
+            if back == 0
+                && let Err(exceeded) = self.denied.look(turn.limit, turn.key, now)
+                && refused.is_none_or(|(_, known)| known.retry_after < exceeded.retry_after)
+            {
+                refused = Some((index, exceeded));
+            }
+        }
+        let Some(refused) = refused else { return Ok(()) };
+        self.store.counts.count_denied_here();
+        self.give_leased(turns, cost);
+        over.into_iter().for_each(|(key, lease)| self.leases.restore(key, lease));
+        Err(refused)
+    }
+
+    /// As the store decided.
     fn taken(
         &self,
         here: &Limits,
-        limit: &Limit,
-        key: BucketKey,
-        (cost, leases): (u32, bool),
-        taken: &Taken,
+        turns: &mut [Turn<'_>],
+        taken: &[Taken],
+        cost: u32,
         now: Now,
-    ) -> Result<Admitted, Denied> {
-        here.learn(key, &taken.ahead, now);
-        if taken.count >= cost {
-            if taken.count > cost {
-                self.leases.put(key, taken.count - cost, taken.ahead, now);
+    ) -> Result<(), (usize, Denied)> {
+        let mut refused: Option<(usize, &Taken)> = None;
+        let asked = turns.iter_mut().enumerate().filter(|(_, turn)| turn.is_asked());
+        for ((index, turn), taken) in asked.zip(taken) {
+            turn.ahead = taken.ahead;
+            here.learn(turn.key, &taken.ahead, now);
+            if taken.wait > 0 {
+                self.remember(turn, now);
+                if refused.is_none_or(|(_, longest)| longest.wait < taken.wait) {
+                    refused = Some((index, taken));
+                }
+            } else if taken.count > cost {
+                self.leases.put(turn.key, taken.count - cost, taken.ahead, now);
             }
-            return Ok(limit.admitted(&taken.ahead));
         }
-        // With leases, the store refuses a lease's life earlier than the limit itself.
-        let earlier = if leases { LEASED_FOR } else { Duration::ZERO };
-        let earlier = u64::try_from(earlier.as_nanos()).unwrap_or(0);
-        self.denied.learn(key, &taken.ahead.map(|ahead| ahead.saturating_add(earlier)), now);
-        Err(Denied::Exceeded(limit.exceeded(taken.wait, &taken.ahead)))
+        let Some((index, taken)) = refused else { return Ok(()) };
+        let limit = turns.get(index).map(|turn| turn.limit);
+        let exceeded = limit.map(|limit| limit.exceeded(taken.wait, &taken.ahead));
+        Err((index, Denied::Exceeded(exceeded.unwrap_or_default())))
     }
 
-    /// `on_error` is in force.
+    /// The store refuses the user until later.
+    fn remember(&self, turn: &Turn<'_>, now: Now) {
+        // With leases, it does so a lease's life earlier than the limit itself.
+        let earlier = if turn.limit.lease().is_some() { LEASED_FOR } else { Duration::ZERO };
+        let earlier = u64::try_from(earlier.as_nanos()).unwrap_or(0);
+        let ahead: Arrivals = turn.ahead.map(|ahead| ahead.saturating_add(earlier));
+        self.denied.learn(turn.key, &ahead, now);
+    }
+
+    /// `on_error` of each limit is in force.
     fn without_store(
         &self,
         here: &Limits,
-        limit: &Limit,
-        key: BucketKey,
+        turns: &mut [Turn<'_>],
         now: Now,
-    ) -> Result<Admitted, Denied> {
-        let admitted = match limit.on_error().unwrap_or(self.on_error) {
-            OnError::Allow => Ok(limit.admitted(&Arrivals::default())),
-            OnError::Deny => return Err(Denied::Uncounted),
-            OnError::Local => here.take_part(limit, key, self.store.replicas(), now),
-        };
-        if admitted.is_ok() {
-            self.store.counts.count_uncounted();
+    ) -> Result<(), (usize, Denied)> {
+        let mut local = Vec::new();
+        let mut places = Vec::new();
+        for (index, turn) in turns.iter().enumerate().filter(|(_, turn)| turn.is_asked()) {
+            match turn.limit.on_error().unwrap_or(self.on_error) {
+                OnError::Allow => {}
+                OnError::Deny => return Err((index, Denied::Uncounted)),
+                OnError::Local => {
+                    local.push((turn.limit, turn.key));
+                    places.push(index);
+                }
+            }
         }
-        admitted.map_err(Denied::Exceeded)
+        let place = |index: usize| places.get(index).copied().unwrap_or_default();
+        let taken = here.take_part_of_all(&local, self.store.replicas(), now);
+        let taken = taken.map_err(|(index, why)| (place(index), Denied::Exceeded(why)))?;
+        for (index, ahead) in taken.into_iter().enumerate() {
+            if let Some(turn) = turns.get_mut(place(index)) {
+                turn.ahead = ahead;
+            }
+        }
+        self.store.counts.count_uncounted();
+        Ok(())
     }
 
-    async fn ask(
-        &self,
-        limit: &Limit,
-        key: BucketKey,
-        (least, most, back): (u32, u32, u32),
-        leases: bool,
-    ) -> Option<Taken> {
-        let name = self.store.key(&format!("l:{:032x}", key.bits()));
-        let mut arguments = vec![u64::from(least), u64::from(most), u64::from(back)];
-        limit.push_microseconds(&mut arguments, leases);
-        let answer = self.store.run(&TAKE, &name, arguments.as_slice()).await.ok()?;
-        Taken::read(&answer)
+    /// Puts back what was taken from leases.
+    fn give_leased(&self, turns: &mut [Turn<'_>], cost: u32) {
+        for turn in turns.iter().filter(|turn| turn.part == Part::Leased) {
+            self.leases.give(turn.key, cost);
+        }
     }
 }
 
-impl Taken {
-    fn read(answer: &Value) -> Option<Self> {
-        let Value::Array(parts) = answer else { return None };
-        let mut numbers = parts.iter().map(|part| match part {
-            Value::Int(number) => u64::try_from(*number).ok(),
-            _ => None,
-        });
-        let count = u32::try_from(numbers.next()??).ok()?;
-        let wait = numbers.next()??.saturating_mul(1000);
-        let mut ahead = [0; MAX_RATES];
-        for (ahead, number) in ahead.iter_mut().zip(numbers) {
-            *ahead = number?.saturating_mul(1000);
-        }
-        Some(Self { count, wait, ahead })
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,43 +1,77 @@
--- The generic cell rate algorithm for all rates of one limit and one user (limit/gcra.rs).
--- KEYS[1]: the bucket: the time of its last use, then an arrival time per rate, in
--- microseconds of the server's clock.
--- ARGV: the least to take, the most, what to give back first, then per rate its interval
--- and its tolerance in microseconds.
--- Returns what was taken, the wait in microseconds, then per rate how far its arrival time
--- is ahead. Takes all it says or nothing.
+-- The generic cell rate algorithm for the limits of one request (limit/gcra.rs): every rate of
+-- every limit admits, or nothing is taken from any.
+-- KEYS[1]: the buckets of one user, in one key, so that in a Cluster they are at one server and
+-- move together: the time of the last use, in microseconds of the server's clock, then each
+-- limit that is not full, with how far each of its arrival times was ahead of that time.
+-- ARGV: per limit its name, how many rates it has, the least to take, the most, what to give
+-- back first, then per rate its interval and its tolerance in microseconds.
+-- Returns per limit what was taken, the wait in microseconds, then per rate how far its
+-- arrival time is ahead.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local stored = {}
-for number in string.gmatch(redis.call('GET', KEYS[1]) or '', '%d+') do
-  stored[#stored + 1] = tonumber(number)
-end
+local stored = redis.call('GET', KEYS[1]) or ''
 -- After a failover to a slower clock, time stands still until that has caught up.
-if stored[1] and stored[1] > now then now = stored[1] end
-local least, most, back = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local rates = (#ARGV - 3) / 2
-local take, wait, ahead = most, 0, {}
-for rate = 1, rates do
-  local interval, tolerance = tonumber(ARGV[2 + 2 * rate]), tonumber(ARGV[3 + 2 * rate])
-  local left = (stored[rate + 1] or 0) - now
-  if back > 0 then left = left - back * interval end
-  if left < 0 then left = 0 end
-  ahead[rate] = left
-  take = math.min(take, math.floor((tolerance - left) / interval) + 1)
-  wait = math.max(wait, left + (least - 1) * interval - tolerance)
-end
-if wait > 0 then take = 0 end
-local kept, longest, answer = {string.format('%.0f', now)}, 0, {take, wait}
-for rate = 1, rates do
-  local left = ahead[rate] + take * tonumber(ARGV[2 + 2 * rate])
-  longest = math.max(longest, left)
-  kept[rate + 1] = string.format('%.0f', now + left)
-  answer[rate + 2] = left
-end
-if take > 0 or back > 0 then
-  if longest > 0 then
-    redis.call('SET', KEYS[1], table.concat(kept, ' '), 'PX', math.ceil(longest / 1000))
-  else
-    redis.call('DEL', KEYS[1])
+local last = tonumber(string.match(stored, '^%d+')) or now
+if last > now then now = last end
+local names, buckets = {}, {}
+for name, times in string.gmatch(stored, '(%x+)=([%d,]+)') do
+  local bucket = {}
+  for left in string.gmatch(times, '%d+') do
+    bucket[#bucket + 1] = math.max(tonumber(left) - (now - last), 0)
   end
+  names[#names + 1], buckets[name] = name, bucket
+end
+local asked, refused, given, at = {}, false, false, 1
+while at <= #ARGV do
+  local name, rates = ARGV[at], tonumber(ARGV[at + 1])
+  local least, most, back = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+  local bucket = buckets[name]
+  if not bucket then
+    bucket = {}
+    names[#names + 1], buckets[name] = name, bucket
+  end
+  local take, wait, intervals = most, 0, {}
+  for rate = 1, rates do
+    local interval, tolerance = tonumber(ARGV[at + 3 + 2 * rate]), tonumber(ARGV[at + 4 + 2 * rate])
+    local left = math.max((bucket[rate] or 0) - back * interval, 0)
+    bucket[rate], intervals[rate] = left, interval
+    take = math.min(take, math.floor((tolerance - left) / interval) + 1)
+    wait = math.max(wait, left + (least - 1) * interval - tolerance)
+  end
+  if wait > 0 then take, refused = 0, true end
+  -- Taken at once, because two limits of one name share a bucket.
+  for rate = 1, rates do bucket[rate] = bucket[rate] + take * intervals[rate] end
+  given = given or back > 0
+  asked[#asked + 1] = {bucket = bucket, take = take, wait = wait, intervals = intervals}
+  at = at + 5 + 2 * rates
+end
+if refused then
+  for _, limit in ipairs(asked) do
+    for rate, interval in ipairs(limit.intervals) do
+      limit.bucket[rate] = math.max(limit.bucket[rate] - limit.take * interval, 0)
+    end
+    limit.take = 0
+  end
+end
+local answer = {}
+for _, limit in ipairs(asked) do
+  answer[#answer + 1] = limit.take
+  answer[#answer + 1] = limit.wait
+  for rate in ipairs(limit.intervals) do answer[#answer + 1] = limit.bucket[rate] end
+end
+if refused and not given then return answer end
+local kept, longest = {string.format('%.0f', now)}, 0
+for _, name in ipairs(names) do
+  local times, most = {}, 0
+  for rate, left in ipairs(buckets[name]) do
+    times[rate], most = string.format('%.0f', left), math.max(most, left)
+  end
+  if most > 0 then kept[#kept + 1] = name .. '=' .. table.concat(times, ',') end
+  longest = math.max(longest, most)
+end
+if longest > 0 then
+  redis.call('SET', KEYS[1], table.concat(kept, ' '), 'PX', math.ceil(longest / 1000))
+else
+  redis.call('DEL', KEYS[1])
 end
 return answer

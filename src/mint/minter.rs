@@ -130,6 +130,20 @@ impl Minter {
         }
     }
 
+    /// Whether the key that signs its tokens has made this signature; `None` where they are
+    /// not signed here, or are no JWTs.
+    pub(crate) fn is_own_signature(&self, message: &[u8], signature: &[u8]) -> Option<bool> {
+        match &self.mechanism {
+            Mechanism::Jwt(jwt) => Some(jwt.is_own_signature(message, signature)),
+            Mechanism::Agora(_)
+            | Mechanism::Exchange(_)
+            | Mechanism::Hmac(_)
+            | Mechanism::S3(_)
+            | Mechanism::UserSig(_)
+            | Mechanism::Zego(_) => None,
+        }
+    }
+
     /// A digest over everything that can change the token.
     pub fn cache_key(&self, subject: &Subject<'_>) -> Digest {
         let session = subject.identity.session();

@@ -22,7 +22,7 @@ pub(super) struct Ends {
     /// Whether it stands in a regular expression, as itself.
     in_expression: bool,
     /// Whether it stands in an access list, where `!` ends a path, `~` ends the list, and
-    /// `/` ends a level.
+    /// `/` ends a level; a server behind it may read `%2f` and `..` as levels, too.
     in_acl: bool,
 }
 
@@ -62,8 +62,8 @@ impl Ends {
         !text.contains(|c| {
             ends(c)
                 || (self.in_expression && ".|()^$+*?[]{}\\".contains(c))
-                || (self.in_acl && "*!~/".contains(c))
-        })
+                || (self.in_acl && "*!~/%".contains(c))
+        }) && !(self.in_acl && matches!(text, "." | ".."))
     }
 }
 
@@ -156,6 +156,17 @@ mod tests {
         let both = Ends { after: Some('/'), ..before('-') };
         assert_eq!(ends(&[Any, Literal("-"), Field, Literal("/"), Any]), Ok(vec![both]));
         assert!(!after('-').admit("acme-corp") && after('-').admit("acme_corp"));
+    }
+
+    #[test]
+    fn a_field_in_an_access_list_is_one_level_of_a_path() {
+        let acl = Ends::of_acl();
+        for text in ["..", ".", "a/b", "a%2fb", "%2e%2e", "a*", "a!b", "a~b"] {
+            assert!(!acl.admit(text), "{text}");
+        }
+        for text in ["a", "a.b", "...", "..a", "a@b.example", "é"] {
+            assert!(acl.admit(text), "{text}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! For whom a token is made.
+//! The user a token is made for.
 
 use serde_json::{Map, Value};
 

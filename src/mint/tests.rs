@@ -6,6 +6,7 @@ mod cache;
 mod config;
 mod exchange;
 mod formats;
+mod hostile;
 mod inputs;
 mod issuers;
 mod keys;

@@ -75,7 +75,7 @@ mod tests {
         let ids = UserIds { chars: None, longest: 35, filter: Some(Filter::Uuid) };
         let check = |id: &str| ids.check(&Identity::assumed(id.to_owned(), Value::Null, None));
         assert!(check("550e8400-e29b-41d4-a716-446655440000").is_ok());
-        assert!(check("550e8400e29b41d4a716446655440000").is_err(), "somebody else's UUID");
+        assert!(check("550e8400e29b41d4a716446655440000").is_err(), "another user's UUID");
         assert!(check(&"x".repeat(36)).is_err() && check(&"x".repeat(35)).is_ok());
     }
 }

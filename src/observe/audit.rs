@@ -119,7 +119,11 @@ impl AuditLog {
             Event::Token(TokenEvent::Refused(entry)) => self.note(entry),
             // A token that is issued is written by `write`, which may refuse it.
             Event::Token(
-                TokenEvent::Called { .. } | TokenEvent::Issued { .. } | TokenEvent::Minted { .. },
+                TokenEvent::Called { .. }
+                | TokenEvent::Compared { .. }
+                | TokenEvent::Differs { .. }
+                | TokenEvent::Issued { .. }
+                | TokenEvent::Minted { .. },
             )
             | Event::Connection(_)
             | Event::Reloaded { .. }

@@ -4,7 +4,7 @@
 //! whatever the level, because at `debug` it prints whole request heads, and its
 //! sample HTTP server is silenced because it prints targets with their query.
 //! Records of libraries carry their text alone: which file of which crate wrote it
-//! helps nobody who runs the gateway, and tells the versions to whoever reads the log.
+//! helps no operator, and tells versions to every reader of the log.
 
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;

@@ -227,6 +227,16 @@ pub enum TokenEvent<'a> {
         result: CallResult,
         took: Duration,
     },
+    /// An answer of the app was compared with the gateway's (shadow mode).
+    Compared {
+        token: &'a str,
+        result: ShadowResult,
+    },
+    /// One difference between the two.
+    Differs {
+        token: &'a str,
+        kind: DifferenceKind,
+    },
     Issued {
         token: &'a str,
         origin: CachedOrMinted,
@@ -242,6 +252,59 @@ pub enum TokenEvent<'a> {
 pub enum CallResult {
     Answered,
     Failed,
+}
+
+/// The result of comparing the app's answer with the gateway's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShadowResult {
+    Different,
+    Same,
+    Skipped,
+}
+
+impl ShadowResult {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Different => "different",
+            Self::Same => "same",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// The part in which the app's answer and the gateway's differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DifferenceKind {
+    ContentType,
+    Cookies,
+    Cors,
+    /// Texts made in another way.
+    Form,
+    /// A member that only one of them has.
+    Shape,
+    /// The same algorithm with another key.
+    Signature,
+    Status,
+    Ttl,
+    Type,
+    Value,
+}
+
+impl DifferenceKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ContentType => "content_type",
+            Self::Cookies => "cookies",
+            Self::Cors => "cors",
+            Self::Form => "form",
+            Self::Shape => "shape",
+            Self::Signature => "signature",
+            Self::Status => "status",
+            Self::Ttl => "ttl",
+            Self::Type => "type",
+            Self::Value => "value",
+        }
+    }
 }
 
 /// Where an issued token came from.

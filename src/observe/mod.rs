@@ -22,9 +22,9 @@ pub use audit::AuditLog;
 pub use diagnostics::forward_libraries;
 pub(crate) use diagnostics::{level, set_level, start as start_diagnostics};
 pub(crate) use event::{
-    AuditEntry, CachedOrMinted, CallPurpose, CallResult, ConnectionEvent, ConnectionRefusal, Event,
-    LatePart, Line, Outcome, ReloadResult, RequestEvent, SessionChecked, StepEnded, StepKind,
-    TokenDecision, TokenEvent, TokenPlace, UpstreamEvent,
+    AuditEntry, CachedOrMinted, CallPurpose, CallResult, ConnectionEvent, ConnectionRefusal,
+    DifferenceKind, Event, LatePart, Line, Outcome, ReloadResult, RequestEvent, SessionChecked,
+    ShadowResult, StepEnded, StepKind, TokenDecision, TokenEvent, TokenPlace, UpstreamEvent,
 };
 pub(crate) use metrics::{CircuitState, Gauges, ServerGauge};
 pub(crate) use recent::{

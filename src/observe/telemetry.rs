@@ -151,8 +151,9 @@ mod tests {
     use crate::config::Format;
     use crate::observe::access::Sink;
     use crate::observe::event::{
-        CachedOrMinted, CallResult, ConnectionEvent, ConnectionRefusal, LatePart, Line, Outcome,
-        ReloadResult, RequestEvent, SessionChecked, TokenEvent, UpstreamEvent,
+        CachedOrMinted, CallResult, ConnectionEvent, ConnectionRefusal, DifferenceKind, LatePart,
+        Line, Outcome, ReloadResult, RequestEvent, SessionChecked, ShadowResult, TokenEvent,
+        UpstreamEvent,
     };
     use crate::observe::metrics::{CircuitState, ServerGauge};
     use crate::outbound::redis::StoreNumbers;
@@ -211,6 +212,8 @@ mod tests {
             Event::Session(SessionChecked { source: "next-auth", result: "accepted" }),
             Event::Token(TokenEvent::Called { token, result: CallResult::Answered, took }),
             Event::Token(TokenEvent::Called { token, result: CallResult::Failed, took }),
+            Event::Token(TokenEvent::Compared { token, result: ShadowResult::Different }),
+            Event::Token(TokenEvent::Differs { token, kind: DifferenceKind::Ttl }),
             Event::Token(TokenEvent::Issued { token, origin: CachedOrMinted::Cached }),
             Event::Token(TokenEvent::Minted { token }),
             Event::Upstream(UpstreamEvent::Ejected { upstream }),
@@ -289,6 +292,8 @@ mod tests {
             "portcullis_session_lookups_total{result=\"verified\"} 4",
             "portcullis_session_questions_held_back_total 3",
             "portcullis_sessions_total{result=\"accepted\",source=\"next-auth\"} 1",
+            "portcullis_shadow_answers_total{result=\"different\",token=\"openai\"} 1",
+            "portcullis_shadow_differences_total{kind=\"ttl\",token=\"openai\"} 1",
             "portcullis_slow_clients_total{part=\"body\"} 1",
             "portcullis_slow_clients_total{part=\"head\"} 1",
             "portcullis_spans_dropped_total 11",

@@ -205,7 +205,7 @@ fn connector() -> Connector {
     Connector::new(Some(options))
 }
 
-async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, OutboundError> {
+pub(super) async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, OutboundError> {
     if let Some(ip) = url.ip() {
         return Ok(vec![SocketAddr::new(ip, url.port())]);
     }
@@ -217,12 +217,12 @@ async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, OutboundError> {
 }
 
 /// Timeouts of single steps are not set: one covers the call.
-fn peer(address: SocketAddr, url: &Url) -> HttpPeer {
+pub(super) fn peer(address: SocketAddr, url: &Url) -> HttpPeer {
     let name = if url.is_tls() { url.host().to_owned() } else { String::new() };
     HttpPeer::new(address, url.is_tls(), name)
 }
 
-fn request(call: &Call) -> Result<Box<RequestHeader>, Box<Error>> {
+pub(super) fn request(call: &Call) -> Result<Box<RequestHeader>, Box<Error>> {
     let target = call.url.target().as_bytes();
     let mut request = RequestHeader::build(call.method.clone(), target, None)?;
     request.insert_header(header::HOST, call.url.authority())?;
@@ -263,7 +263,7 @@ async fn read_body(session: &mut HttpSession, max: usize) -> Result<Bytes, Outbo
     Ok(body.freeze())
 }
 
-fn unconnected(error: &Error) -> OutboundError {
+pub(super) fn unconnected(error: &Error) -> OutboundError {
     match error.etype() {
         ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => OutboundError::TimedOut,
         ErrorType::InvalidCert | ErrorType::TLSHandshakeFailure => OutboundError::BadCertificate,
@@ -271,7 +271,7 @@ fn unconnected(error: &Error) -> OutboundError {
     }
 }
 
-fn broken(error: &Error) -> OutboundError {
+pub(super) fn broken(error: &Error) -> OutboundError {
     match error.etype() {
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => OutboundError::TimedOut,
         _ => OutboundError::BadAnswer,

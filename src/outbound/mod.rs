@@ -2,6 +2,7 @@
 //! session check, token issuers. `redis` connects to Redis.
 
 mod client;
+mod http2;
 pub(crate) mod redis;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -10,3 +11,4 @@ mod tests;
 
 pub(crate) use crate::base::url::Url;
 pub(crate) use client::{Answer, Call, Outbound, OutboundError};
+pub(crate) use http2::send_http2;

@@ -4,7 +4,7 @@
 //! A setting that needs another form than the file has is refused, with the table that
 //! would make it that form.
 
-use crate::document::{At, Table};
+use crate::document::{At, Table, Value};
 
 /// How the gateway of a file stands. In front of the app and beside another proxy at once
 /// is possible too.
@@ -47,6 +47,7 @@ pub(super) fn check(top: &Table<'_>, has_front: bool) {
     if top.has_misspelt("upstream") || (!has_front && top.peek("token").is_none()) {
         top.missing("upstream", &format!("; write {AN_APP}"));
     }
+    check_shadows(top);
     let routes = top.peek("route").map(|at| at.items()).unwrap_or_default();
     if has_front {
         routes.iter().filter_map(|route| route.find(&["placeholders"])).for_each(|at| {
@@ -67,6 +68,19 @@ pub(super) fn check(top: &Table<'_>, has_front: bool) {
                 "`path` is missing: without [upstream] and [auth] a token is handed out at its \
                  own path only; write path = \"/api/get-auth-token\"",
             );
+        }
+    }
+}
+
+/// Shadow mode compares with an answer of the app.
+fn check_shadows(top: &Table<'_>) {
+    for (_, token) in top.peek("token").filter(At::is_table).iter().flat_map(At::members) {
+        let shadow = token.is_table().then(|| token.find(&["shadow"])).flatten();
+        if let Some(at) = shadow.filter(|at| matches!(at.node.value, Value::Boolean(true))) {
+            at.problem(format!(
+                "compares the app's own answer with the gateway's, and no app stands behind \
+                 this gateway; write {AN_APP}, or remove `shadow`"
+            ));
         }
     }
 }

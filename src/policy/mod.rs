@@ -30,5 +30,5 @@ pub(crate) use route_set::{Intent, RouteSet};
 pub use rules::Policy;
 pub(crate) use rules::{RequestSettings, Rule};
 pub(crate) use session::{SessionSource, sources_of};
-pub(crate) use token::{AuditMode, TokenRoute, WebOrigin, read_presets, read_tokens};
+pub(crate) use token::{AnsweredBy, AuditMode, TokenRoute, WebOrigin, read_presets, read_tokens};
 pub(crate) use vendor_api::VendorApi;

@@ -94,7 +94,7 @@ impl RouteSet {
         needing.find_map(|route| route.sign_in.as_ref())
     }
 
-    /// The routes whose headers are set; none for a preflight, which is nobody's.
+    /// The routes whose headers are set; none for a preflight, which has no user.
     pub(crate) fn setting_headers(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.at_home().filter(|_| self.intent != Intent::Preflight)
     }

@@ -13,7 +13,7 @@ use super::key_uses;
 use super::public_origins::PublicOrigins;
 use super::route::{self, Route};
 use super::session::{self, SessionSource};
-use super::token::{self, TokenRoute, read_presets, read_tokens};
+use super::token::{self, AnsweredBy, TokenRoute, read_presets, read_tokens};
 use super::upstream;
 use super::vendor_api::VendorApi;
 use crate::document::Table;
@@ -45,6 +45,8 @@ pub struct Policy {
     /// `WWW-Authenticate` of a request without a session.
     pub challenge: String,
     pub tokens: Vec<Arc<TokenRoute>>,
+    /// Whether a token is in shadow mode.
+    has_shadows: bool,
     /// The paths that the gateway answers itself: those of tokens, then published documents.
     own: Vec<Rule>,
     routes: Rules<Rule>,
@@ -152,6 +154,7 @@ impl Policy {
         }
         Some(Self {
             challenge: session::challenge(&sources),
+            has_shadows: tokens.iter().any(|token| token.answered_by == AnsweredBy::App),
             sources,
             tokens,
             own,
@@ -223,6 +226,17 @@ impl Policy {
     pub(crate) fn own(&self, path: &str) -> Option<&Rule> {
         use crate::request::rules::Rule as _;
         self.own.iter().find(|rule| rule.pattern().fits(path.as_bytes()))
+    }
+
+    /// The token whose path this is, if the app answers there as before (shadow mode).
+    pub(crate) fn shadowed(&self, path: &str) -> Option<&Arc<TokenRoute>> {
+        if !self.has_shadows {
+            return None;
+        }
+        match self.own(path) {
+            Some(Rule::Token(token, _)) if token.answered_by == AnsweredBy::App => Some(token),
+            Some(Rule::Published(..) | Rule::Route(_) | Rule::Token(..)) | None => None,
+        }
     }
 
     /// Whether the app ends a session of this source when it answers the request.

@@ -1,4 +1,4 @@
-//! One `[token.NAME]` table: where the token is handed out, to whom, how often.
+//! One `[token.NAME]` table: its paths, its users and its limit.
 //!
 //! The token itself, and how it is made, is up to `mint`.
 
@@ -21,6 +21,14 @@ pub enum AuditMode {
     Wanted,
 }
 
+/// Who answers at the token's path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnsweredBy {
+    /// Shadow mode: the app's route as before; the gateway's answer is only compared.
+    App,
+    Gateway,
+}
+
 /// A token that can be asked for at a path, or used in a route's headers.
 pub struct TokenRoute {
     pub name: String,
@@ -36,6 +44,7 @@ pub struct TokenRoute {
     pub audit: AuditMode,
     /// The `Allow` header of a refusal.
     pub allow: String,
+    pub answered_by: AnsweredBy,
 }
 
 /// An exact origin (RFC 6454): scheme, host and port.
@@ -113,6 +122,7 @@ impl TokenRoute {
         let origins = table.get::<OneOrMany<WebOrigin>>("origins").map(|many| many.0);
         let audit =
             table.take("audit").and_then(|at| at.choose(&[("required", AuditMode::Required)]));
+        let answered_by = table.take("shadow").and_then(|at| read_shadow(&at, path.is_some()));
         let minter = Minter::from_table(name, &mut table, presets);
         table.finish();
         let minter = minter?;
@@ -126,6 +136,7 @@ impl TokenRoute {
             origins: origins.unwrap_or_default(),
             audit: audit.unwrap_or(AuditMode::Wanted),
             allow,
+            answered_by: answered_by.unwrap_or(AnsweredBy::Gateway),
         })
     }
 
@@ -139,6 +150,17 @@ impl TokenRoute {
         let methods = self.minter.methods();
         methods.contains(method) || (method == Method::HEAD && methods.contains(&Method::GET))
     }
+}
+
+fn read_shadow(at: &At<'_>, has_path: bool) -> Option<AnsweredBy> {
+    let is_on: bool = at.read()?;
+    if is_on && !has_path {
+        at.problem(
+            "compares the app's route with the gateway's answer, and this token has no `path`; \
+             write path = \"/api/get-auth-token\", the path of the app's route",
+        );
+    }
+    Some(if is_on { AnsweredBy::App } else { AnsweredBy::Gateway })
 }
 
 fn read_path(at: &At<'_>) -> Option<PathPattern> {

@@ -1,7 +1,7 @@
 //! The request that another proxy asks about, read from its question.
 //!
 //! Each kind of proxy has an address of its own, and with it one way to name method, path
-//! and host. Words of another way come from a client, who hopes that somebody believes
+//! and host. Fields of another family come from a client that hopes they are believed
 //! them: such a question is refused, and so is one that names a thing twice or in a form
 //! that no request could have. Pure.
 

@@ -30,7 +30,7 @@ use crate::state::State;
 /// How long a connection that is kept is waited for at the most.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 
-/// The traffic a listener serves, and whom it trusts.
+/// The traffic a listener serves, and the peers it trusts.
 pub(super) enum ListenerKind {
     Plain(Proxies),
     /// Plain HTTP, sent to the TLS listener.
@@ -180,7 +180,7 @@ fn peer(stream: &Stream) -> Option<std::net::IpAddr> {
 
 /// Whether the connection begins with the preface of HTTP/2 (RFC 9113 section
 /// 3.4). No method of HTTP/1.1 starts like it, so three bytes decide for most; the
-/// rest is waited for here, because the framework would wait for ever. `None` if
+/// rest is waited for here, because the framework would wait without end. `None` if
 /// the client went away.
 async fn starts_as_http2(stream: &mut Stream) -> Option<bool> {
     let mut start = [0; 3];
@@ -206,7 +206,7 @@ impl ServerApp for LimitedApp {
         reused
     }
 
-    /// Nobody is accepted any more. Clients that keep a connection learn with their
+    /// No connection is accepted any more. Clients that keep a connection learn with their
     /// next answer that it is the last one; whoever still sends a head when the time is
     /// over is cut off. Idle connections last until the process ends.
     async fn cleanup(&self) {

@@ -159,7 +159,7 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     };
     match bind() {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            // Not through a link: what it leads to is somebody else's.
+            // Not through a link: its target belongs to another program.
             if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }

@@ -6,7 +6,7 @@
 //! that session is over. Anything some parser could take for one of them (another
 //! letter case, an escaped name, a second cookie of the same name, a chunk without
 //! a beginning) is not told apart from it. Of a session that is over, the cookies with
-//! which the app would sign its user in anew are kept back too. Others stay as they came.
+//! which the app would sign its user in again are kept back too. Others stay as they came.
 
 use std::collections::{HashMap, HashSet};
 

@@ -21,7 +21,7 @@ pub(crate) enum Standing {
 pub(crate) struct PassingHeaders {
     /// Those that the app must not see.
     pub withheld: Vec<HeaderName>,
-    /// Those that it may see although nobody's word counts under such a name: they were
+    /// Those that it may see although none counts under such a name: they were
     /// verified.
     pub kept: Vec<HeaderName>,
 }

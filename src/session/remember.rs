@@ -1,4 +1,4 @@
-//! Cookies by which an app signs a user in anew ("remember me"), beside the session's own.
+//! Cookies by which an app signs a user in again ("remember me"), beside the session's own.
 //!
 //! Where a session is over, they are kept from the app like the session itself: with one of
 //! them it would begin another session at once. Alone, without the session, the gateway

@@ -265,7 +265,7 @@ impl SessionReader {
     }
 
     /// Whether a parser could take a folded name for that of a cookie with which the app
-    /// signs the user in anew.
+    /// signs the user in again.
     pub(super) fn remembers(&self, folded: &[u8]) -> bool {
         self.remember.include(folded)
     }

@@ -93,7 +93,7 @@ impl Accepted {
     }
 }
 
-/// The sources whose cookies nobody could judge, though the app may.
+/// The sources whose cookies the gateway could not judge, though the app may.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Doubtful(u64);
 

@@ -129,7 +129,7 @@ impl FromNode for UpstreamTls {
             Some(true) | None => Verify::Certificate,
         };
         if verify == Verify::Nothing && !ca.is_empty() {
-            at.problem("`ca` names whom to trust, but verify = false trusts everyone; remove one");
+            at.problem("`ca` names the authorities to trust, but verify = false trusts every certificate; remove one");
         }
         table.finish();
         Some(Self { ca, sni, verify })

@@ -243,6 +243,41 @@ fn a_store_elsewhere_without_tls_is_named_and_its_password_is_not() {
 }
 
 #[test]
+fn a_shared_store_that_anyone_may_change_is_named_and_its_address_is_not() {
+    const TLS: &str = "without TLS";
+    const PASSWORD: &str = "without a password";
+    for (address, said) in [
+        ("redis://cache.example", &[TLS, PASSWORD][..]),
+        ("redis://:canary-word@cache.example", &[TLS]),
+        ("redis+sentinel://gate:canary-word@127.0.0.1,s2.example/main", &[TLS]),
+        ("redis+cluster://10.0.0.1,10.0.0.2", &[TLS, PASSWORD]),
+        ("rediss://cache.example", &[PASSWORD]),
+        ("redis://gate@127.0.0.1", &[PASSWORD]),
+        ("redis://[::1]:6380/2", &[PASSWORD]),
+        ("rediss://gate:canary-word@cache.example", &[]),
+        ("rediss+cluster://c1?cert=/c.pem&key=/k.pem", &[]),
+        ("redis://:canary-word@localhost", &[]),
+        ("unix:/run/redis/socket", &[]),
+    ] {
+        let folder = folder();
+        let file = folder.join("address");
+        std::fs::write(&file, address).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let shared = format!("{SAFE}\n[shared]\nredis = \"file:{}\"\n", file.display());
+        let (code, _, warned) = check_in(&folder, &shared, &[]);
+        assert_eq!(code, 0, "{warned}");
+        let warnings: Vec<&str> =
+            warned.lines().filter(|line| line.contains("warning: ")).collect();
+        assert_eq!(warnings.len(), said.len(), "{address}: {warned}");
+        for (warning, said) in warnings.iter().zip(said) {
+            assert!(warning.contains(":32:9: warning: shared.redis: found"), "{warning}");
+            assert!(warning.contains(said) && warning.contains("; write redis"), "{warning}");
+        }
+        assert!(!warned.contains("canary") && !warned.contains("example"), "{warned}");
+    }
+}
+
+#[test]
 fn the_running_gateway_logs_its_warnings_at_start_and_at_each_reload() {
     let file = folder().join("gateway.toml");
     let text = SAFE.replace("limit = \"10/minute\"\n", "");

@@ -53,6 +53,15 @@ impl Sentinel {
         self.servers.iter().any(is_primary)
     }
 
+    /// Whether a sentinel names this server as the primary, which clients go by. The first
+    /// may be frozen.
+    pub(crate) fn names(&self, port: u16) -> bool {
+        let question = ["sentinel", "get-master-addr-by-name", "mymaster"];
+        let named =
+            |one: &Server| cli(one.port, &question).lines().nth(1) == Some(&port.to_string());
+        self.sentinels.iter().skip(1).any(named)
+    }
+
     /// The power of the primary fails.
     pub(crate) fn kill_primary(&mut self) {
         self.primary().kill();

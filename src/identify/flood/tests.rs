@@ -84,7 +84,7 @@ async fn unknown_ids_share_a_few_places_and_known_ones_need_none() {
     let at_once = tokio::time::timeout(Duration::from_millis(1), &mut ada).await;
     assert!(at_once.unwrap().is_ok());
     let bob = questions.ask(id("bob's", "192.0.2.1"), valid(), now()).await;
-    assert!(matches!(bob, Err(Refused::Unanswered(_))), "a sign-in waits, and not for ever");
+    assert!(matches!(bob, Err(Refused::Unanswered(_))), "a sign-in waits, but not without end");
     tokio::time::sleep(PATIENCE).await;
     assert_eq!(questions.held_back(), (NEWCOMERS * 9 + 1) as u64);
     flood.iter().for_each(tokio::task::JoinHandle::abort);

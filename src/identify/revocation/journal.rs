@@ -179,7 +179,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Reads what others have appended, and writes a file anew that has grown.
+    /// Reads what other processes have appended, and rewrites a file that has grown.
     fn look(&mut self) -> Result<(), JournalError> {
         self.follow_path()?;
         self.read_on()?;

@@ -1,7 +1,7 @@
-//! The file of revocations: opened, locked and written anew.
+//! The file of revocations: opened, locked and rewritten.
 //!
 //! While a process runs it holds a shared lock, so only a process that is alone with the
-//! file writes it anew, without what is over. A line cut short by a crash is passed over.
+//! file rewrites it without expired entries. A line cut short by a crash is passed over.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -17,9 +17,9 @@ use crate::base::text::Hex;
 const HEADING: &str = "portcullis revocations 1";
 /// Lines of some 110 bytes: all tables full, with room for what has been taken back.
 pub(super) const MOST_BYTES: u64 = 64 * 1024 * 1024;
-/// A file that has grown by this much, and to twice its size, is written anew.
+/// A file that has grown by this much, and to twice its size, is rewritten.
 const GROWS_BY: u64 = 1024 * 1024;
-/// Writing the file anew takes another process less than this.
+/// Another process rewrites the file in less than this.
 const LOCK_STEPS: usize = 100;
 const LOCK_STEP: Duration = Duration::from_millis(50);
 
@@ -98,12 +98,12 @@ fn check_heading(start: &[u8]) -> Result<(), JournalError> {
     is_ours.then_some(()).ok_or(JournalError::Foreign)
 }
 
-/// The file as it is open now, locked against being written anew.
+/// The file as it is open now, locked against being rewritten.
 pub(super) struct Opened {
     pub(super) file: File,
     /// Up to where it has been read.
     pub(super) read: u64,
-    /// From which size it is worth writing anew.
+    /// The size from which a rewrite pays.
     pub(super) renew_at: u64,
 }
 
@@ -130,7 +130,7 @@ impl Opened {
             }
             match file.try_lock_shared() {
                 Ok(()) if fs::metadata(path)?.ino() == found.ino() => return Self::of(file),
-                // Some file systems have no locks: then nothing is ever written anew.
+                // Some file systems have no locks: then the file is never rewritten.
                 Err(TryLockError::Error(_)) => return Self::of(file),
                 Ok(()) | Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_STEP),
             }
@@ -141,19 +141,19 @@ impl Opened {
     fn of(file: File) -> Result<Self, JournalError> {
         let found = file.metadata()?;
         if found.permissions().mode() & 0o077 != 0 {
-            // Only its owner can; whoever else may write it may also read it.
+            // Only its owner can; another user who may write it may also read it.
             let _ = file.set_permissions(fs::Permissions::from_mode(0o600));
         }
         let size = found.len();
         Ok(Self { file, read: 0, renew_at: (size * 2).max(size + GROWS_BY) })
     }
 
-    /// Writes the file anew, without what is over; keeps the old one if it cannot.
+    /// Rewrites the file without expired entries; keeps the old one if it cannot.
     fn renew(old: File, path: &Path, clock: &Clock) -> Result<Self, JournalError> {
         match Self::write_anew(&old, path, clock) {
             Ok(file) => Self::of(file),
             Err(error) => {
-                tracing::warn!(%error, "the file of revocations cannot be written anew");
+                tracing::warn!(%error, "the file of revocations cannot be rewritten");
                 let _ = old.unlock();
                 let _ = old.try_lock_shared();
                 if old.metadata()?.len() == 0 {

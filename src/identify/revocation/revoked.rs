@@ -37,7 +37,7 @@ const MOST_UNTOLD: usize = 10_000;
 /// The state of a request's own cookies of one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CameWith {
-    /// Something that the app may read as a session, and nobody could judge.
+    /// A value that the app may read as a session and the gateway could not judge.
     Doubt,
     /// Nothing, a session without a user, or one that counts.
     NoDoubt,

@@ -1,6 +1,6 @@
 //! Revocations over all replicas: a stream in the shared store.
 //!
-//! A stream, because it is ordered, keeps what was said while nobody listened, and is one
+//! A stream, because it is ordered, keeps what was sent while no replica listened, and is one
 //! key. Each replica reads on from the last entry it has seen, over a connection of its
 //! own. After every new connection it reads the last minutes again and adds what it has
 //! written itself and does not find: a failover may have lost that. Saying an entry twice

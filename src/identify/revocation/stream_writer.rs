@@ -31,7 +31,7 @@ impl Writer {
         Self { store, clock, recent }
     }
 
-    /// Ends when nobody can send work any more.
+    /// Ends when the last sender is gone.
     pub(super) async fn run(self, mut waiting: mpsc::Receiver<Work>) {
         let mut connection = None;
         let (mut entries, mut settling) = (Vec::new(), Vec::new());

@@ -35,12 +35,12 @@ pub(super) struct SignedOut {
 pub(super) struct SignIn {
     /// In milliseconds since the epoch.
     pub(super) at_ms: u64,
-    /// Whether the file has it: most turn out to be nobody's.
+    /// Whether the file has it: most belong to no session.
     pub(super) is_told: bool,
 }
 
 /// By what is known of a session or a user, the digests of which are the keys. Each table
-/// has its own bound, so whoever signs in and out again and again pushes out nothing that
+/// has its own bound, so a user who signs in and out many times pushes out nothing that
 /// the operator revoked.
 pub(super) struct Tables {
     /// When the operator revoked each session, in milliseconds since the epoch.

@@ -68,6 +68,7 @@ fn failed(failure: Failure) -> StoreError {
         other @ (Failure::Certificate(_)
         | Failure::NoScript
         | Failure::ReadOnly
-        | Failure::Redirected { .. }) => StoreError::Unusable(other.to_string()),
+        | Failure::Redirected { .. }
+        | Failure::TryAgain) => StoreError::Unusable(other.to_string()),
     }
 }

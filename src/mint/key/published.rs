@@ -20,7 +20,7 @@ pub struct PublicKey {
 
 impl PublicKey {
     /// The public half of `key`. Without a `kid` its name is its thumbprint, which is
-    /// the same wherever and whenever it is computed.
+    /// the same on every machine and at any time.
     pub(in crate::mint) fn new(key: &PrivateKey, kid: Option<&str>) -> Self {
         let (algorithm, members) = (key.algorithm(), key.public_members());
         let kid = kid.map_or_else(|| thumbprint(&members), str::to_owned);

@@ -6,6 +6,7 @@ use aws_lc_rs::rsa::{KeyPairComponents, PublicKeyComponents};
 use aws_lc_rs::signature::{
     self, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
     EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaKeyPair, RsaSignatureEncoding,
+    UnparsedPublicKey, VerificationAlgorithm,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -65,6 +66,16 @@ impl Signer {
     }
 }
 
+impl Signer {
+    /// Whether this key has made the signature.
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::Private(key) => key.verifies(message, signature),
+            Self::Shared(key) => hmac::verify(key, message, signature).is_ok(),
+        }
+    }
+}
+
 impl Pair {
     fn new(algorithm: Algorithm, key: &KeyText) -> Option<Self> {
         match algorithm {
@@ -96,6 +107,16 @@ impl PrivateKey {
             }
         };
         signed.map_err(|_| MintError::Unavailable("signing failed".into()))
+    }
+
+    fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        let Some(algorithm) = verification(self.algorithm) else { return false };
+        let public = match &self.pair {
+            Pair::Ecdsa(pair) => pair.public_key().as_ref(),
+            Pair::Ed25519(pair) => pair.public_key().as_ref(),
+            Pair::Rsa(pair, _) => pair.public_key().as_ref(),
+        };
+        UnparsedPublicKey::new(algorithm, public).verify(message, signature).is_ok()
     }
 
     /// The algorithm's name in headers and key sets (RFC 7518 section 3.1).
@@ -130,6 +151,22 @@ impl PrivateKey {
             }
         }
     }
+}
+
+/// The way a signature of this algorithm is checked; shared secrets have none.
+fn verification(algorithm: Algorithm) -> Option<&'static dyn VerificationAlgorithm> {
+    Some(match algorithm {
+        Algorithm::ES256 => &signature::ECDSA_P256_SHA256_FIXED,
+        Algorithm::ES384 => &signature::ECDSA_P384_SHA384_FIXED,
+        Algorithm::EdDSA => &signature::ED25519,
+        Algorithm::RS256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+        Algorithm::RS384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+        Algorithm::RS512 => &signature::RSA_PKCS1_2048_8192_SHA512,
+        Algorithm::PS256 => &signature::RSA_PSS_2048_8192_SHA256,
+        Algorithm::PS384 => &signature::RSA_PSS_2048_8192_SHA384,
+        Algorithm::PS512 => &signature::RSA_PSS_2048_8192_SHA512,
+        _ => return None,
+    })
 }
 
 fn ecdsa(algorithm: &'static EcdsaSigningAlgorithm, key: &KeyText) -> Option<Pair> {

@@ -72,6 +72,11 @@ impl Jwt {
         }
     }
 
+    /// Whether its key has made this signature.
+    pub(in crate::mint) fn is_own_signature(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.signer.verifies(message, signature)
+    }
+
     pub(in crate::mint) const KEYS: [&str; 5] = ["claims", "header", "reserved", "response", "typ"];
 
     pub(super) fn from_members(

@@ -1,5 +1,5 @@
 //! Addresses and forms for one file in an S3 bucket, signed with Signature Version 4:
-//! AWS, R2, B2, MinIO and whoever else speaks it.
+//! AWS, R2, B2, MinIO and other stores that speak it.
 //!
 //! `POST` signs a policy: a prefix of keys, a range of sizes, a content type. `PUT` signs
 //! one key, its exact size and its type; `GET` one key. The same as the vendor's libraries

@@ -152,10 +152,12 @@ fn failed<T>(cause: String) -> Result<T, MintError> {
     Err(MintError::IssuerFailed(cause.into()))
 }
 
-/// A response that is the token itself: one word. A page or a message is none.
+/// A response that is the token itself: one word. A page, a message or a document is none.
 fn text(body: &Bytes) -> Result<Answer, MintError> {
     let token = std::str::from_utf8(body).map(str::trim).unwrap_or_default();
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+    let of_token = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>[]\\`{}".contains(&byte);
+    let is_json = matches!(token, "null" | "true" | "false");
+    if token.is_empty() || is_json || !token.bytes().all(of_token) {
         return failed(
             "`answer = \"text\"` expects the bare token as the issuer's answer, found something \
              else"

@@ -183,7 +183,7 @@ fn at_most(value: &Value, longest: usize) -> Result<String, MintError> {
 }
 
 /// A UUID as 32 digits, anything else as it is. What looks like such digits already is
-/// refused: it could be mistaken for the UUID of somebody else.
+/// refused: it could be mistaken for another user's UUID.
 fn without_hyphens(text: &str) -> Result<String, MintError> {
     let lengths: Vec<usize> = text.split('-').map(str::len).collect();
     let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -101,7 +101,20 @@ fn a_bare_token_is_read_as_text_and_a_page_is_none() {
     let token = answered(&text, 200, "eyJ.x.y\r\n").unwrap();
     assert_eq!((token.value.as_ref(), body(&token)), (&b"eyJ.x.y"[..], json!({ "t": "eyJ.x.y" })));
     assert_eq!(token.expires_at, NOW + 60);
-    for page in ["", " ", "<html>sorry</html> now", "two words", "\u{fffd}", "a\nb"] {
+    for page in [
+        "",
+        " ",
+        "<html>sorry</html> now",
+        "<html/>",
+        "two words",
+        "\u{fffd}",
+        "a\nb",
+        "{}",
+        "[]",
+        "null",
+        "{\"error\":7}",
+        "\"quoted\"",
+    ] {
         let cause = cause(&text, 200, page);
         assert!(cause.contains("`answer = \"text\"` expects the bare token"), "{cause}");
     }

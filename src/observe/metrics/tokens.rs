@@ -9,6 +9,8 @@ use crate::observe::registry::{DURATIONS, MetricRegistry, number};
 pub(super) struct Tokens {
     minted: IntCounterVec,
     issued: IntCounterVec,
+    compared: IntCounterVec,
+    differences: IntCounterVec,
     call_seconds: HistogramVec,
     circuits: IntGaugeVec,
     cached: IntGauge,
@@ -23,6 +25,16 @@ impl Tokens {
                 "portcullis_tokens_total",
                 "Tokens answered, minted or cached.",
                 &["token", "origin"],
+            ),
+            compared: registry.counters(
+                "portcullis_shadow_answers_total",
+                "The app's answers of tokens in shadow mode, by whether the gateway's is the same.",
+                &["token", "result"],
+            ),
+            differences: registry.counters(
+                "portcullis_shadow_differences_total",
+                "Differences between the app's answers and the gateway's.",
+                &["token", "kind"],
             ),
             call_seconds: registry.seconds_by(
                 "portcullis_exchange_seconds",
@@ -52,6 +64,12 @@ impl Tokens {
                 };
                 let seconds = self.call_seconds.with_label_values(&[token, result]);
                 seconds.observe(took.as_secs_f64());
+            }
+            TokenEvent::Compared { token, result } => {
+                self.compared.with_label_values(&[token, result.as_str()]).inc();
+            }
+            TokenEvent::Differs { token, kind } => {
+                self.differences.with_label_values(&[token, kind.as_str()]).inc();
             }
             TokenEvent::Issued { token, origin } => {
                 self.issued.with_label_values(&[token, origin.as_str()]).inc();

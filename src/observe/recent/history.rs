@@ -1,7 +1,7 @@
 //! The slots of the last hour, each thread counting on its own.
 //!
 //! A request takes the lock of its thread's slot, which hardly any other thread wants; the
-//! hour is locked when a slot is over, and when somebody looks.
+//! hour is locked when a slot ends and when `/status` is read.
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,5 @@
 //! Live events for watchers: one line of JSON for each token, refusal and
-//! reload. Costs one look at a counter where nobody watches.
+//! reload. Costs one look at a counter while there are no watchers.
 //!
 //! A reader that falls behind loses its place: a line is never kept for it, and never
 //! waited for.

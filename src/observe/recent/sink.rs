@@ -113,7 +113,12 @@ impl Kept {
             }
             Event::Reloaded { result, problems } => self.reloaded(result, problems),
             Event::Request(RequestEvent::Redirected { .. } | RequestEvent::Refused { .. })
-            | Event::Token(TokenEvent::Minted { .. } | TokenEvent::Refused(_))
+            | Event::Token(
+                TokenEvent::Compared { .. }
+                | TokenEvent::Differs { .. }
+                | TokenEvent::Minted { .. }
+                | TokenEvent::Refused(_),
+            )
             | Event::Upstream(UpstreamEvent::Probed { .. })
             | Event::Connection(_)
             | Event::Session(_)

@@ -23,8 +23,10 @@ use super::slots::SlotTable;
 use crate::base::lock::Lock;
 use crate::base::redis_url::{Node, RedisUrl};
 
-/// Redirections followed for one request.
-const MAX_REDIRECTS: usize = 5;
+/// Redirections followed for one request; while slots move, one follows another.
+const MAX_REDIRECTS: usize = 16;
+/// Pause before a server is asked again that has asked for that.
+const AGAIN_PAUSE: Duration = Duration::from_millis(2);
 /// Longest wait for a server that is asked for the table, and pause between two tables.
 const TABLE_TIMEOUT: Duration = Duration::from_millis(500);
 const TABLE_PAUSE: Duration = Duration::from_millis(100);
@@ -80,6 +82,7 @@ impl Cluster {
                     let host = if to.host.is_empty() { at.host.clone() } else { to.host };
                     (at, redirect) = (Node { host, port: to.port }, kind);
                 }
+                Err(Failure::TryAgain) => tokio::time::sleep(AGAIN_PAUSE).await,
                 Err(failure) => {
                     if failure.ends_connection() {
                         link.broke(&live);
@@ -93,6 +96,24 @@ impl Cluster {
         Err(Failure::Server("too many redirections".to_owned()))
     }
 
+    /// The server of a slot, as far as is known without asking.
+    pub(super) fn known_owner(&self, slot: u16) -> Option<Node> {
+        self.0.table.borrow().slots.owner(slot).cloned()
+    }
+
+    /// Asks one server for nothing but an answer.
+    pub(super) async fn ping(&self, node: &Node, used: &mut Used) -> Result<(), Failure> {
+        let link = self.link(node);
+        let live = link.live().await?;
+        *used = Some((link.clone(), live.clone()));
+        let sent = Request::one(b"", redis::cmd("PING")).send(live.connection.clone()).await;
+        sent.map(|_| ()).inspect_err(|failure| {
+            if failure.ends_connection() {
+                link.broke(&live);
+            }
+        })
+    }
+
     /// Where a connection of the caller's own to the slot's server leads.
     pub(super) async fn target(&self, slot: u16) -> Result<Target, Failure> {
         Ok(Target::Node(self.0.url.clone(), self.owner(slot).await?))
@@ -101,7 +122,11 @@ impl Cluster {
     /// The primaries known now.
     pub(super) async fn primaries(&self) -> Result<Vec<Node>, Failure> {
         self.owner(0).await?;
-        Ok(self.0.table.borrow().slots.primaries())
+        Ok(self.known_primaries())
+    }
+
+    pub(super) fn known_primaries(&self) -> Vec<Node> {
+        self.0.table.borrow().slots.primaries()
     }
 
     pub(super) fn target_of(&self, node: &Node) -> Target {
@@ -121,7 +146,7 @@ impl Cluster {
         table.slots.owner(slot).cloned().ok_or_else(missing)
     }
 
-    fn link(&self, node: &Node) -> Link {
+    pub(super) fn link(&self, node: &Node) -> Link {
         let mut links = self.0.links.lock();
         let link = || Link::new(self.target_of(node), self.0.runtime.clone());
         links.entry(node.clone()).or_insert_with(link).clone()
@@ -140,6 +165,7 @@ impl Cluster {
                 Err(failure) => table.failure = Some(failure),
             });
             cluster.forget_links();
+            cluster.connect_to_all();
             tokio::time::sleep(TABLE_PAUSE).await;
             cluster.0.refreshing.store(false, Ordering::Release);
         });
@@ -178,6 +204,14 @@ impl Cluster {
             }
         }
         Err(failure)
+    }
+
+    /// Begins to connect to every primary, so that no request has to wait for that.
+    fn connect_to_all(&self) {
+        for node in self.known_primaries() {
+            let link = self.link(&node);
+            self.0.runtime.spawn(async move { link.live().await.map(|_| ()) });
+        }
     }
 
     /// Closes the connections to servers that have left.

@@ -9,13 +9,14 @@ use redis::Value;
 use redis::aio::MultiplexedConnection;
 use tokio::runtime::Handle;
 
+use super::breaker::Place;
 use super::cluster::Cluster;
 use super::dial::Target;
 use super::failure::Failure;
 use super::link::{Link, Used};
 use super::request::Request;
 use super::slots::slot_of;
-use crate::base::redis_url::{RedisUrl, Servers};
+use crate::base::redis_url::{Node, RedisUrl, Servers};
 
 /// Connections to one Redis; cheap to clone.
 #[derive(Clone)]
@@ -98,6 +99,49 @@ impl Redis {
                 Ok(vec![(String::new(), connection)])
             }
         }
+    }
+
+    /// The server of a slot, where there are several and as far as is known.
+    pub(super) fn known_owner(&self, slot: u16) -> Option<Node> {
+        match &self.0 {
+            Kind::Cluster(cluster) => cluster.known_owner(slot),
+            Kind::One(..) => None,
+        }
+    }
+
+    /// Whether a server is a primary of the Cluster, as far as is known.
+    pub(super) fn has_primary(&self, node: &Node) -> bool {
+        match &self.0 {
+            Kind::Cluster(cluster) => cluster.known_primaries().contains(node),
+            Kind::One(..) => false,
+        }
+    }
+
+    /// Asks one server of a Cluster for nothing but an answer.
+    pub(super) async fn ping(&self, node: &Node, deadline: Duration) -> Result<(), Failure> {
+        let Kind::Cluster(cluster) = &self.0 else { return Err(Failure::Unreachable) };
+        let mut used = None;
+        let asked = tokio::time::timeout(deadline, cluster.ping(node, &mut used)).await;
+        asked.unwrap_or_else(|_| self.timed_out(used))
+    }
+
+    /// Asks whoever knows which server is the primary, in the background, and connects to
+    /// another one than before.
+    pub(super) fn look_for_primary(&self) {
+        match &self.0 {
+            Kind::Cluster(cluster) => cluster.refresh(),
+            Kind::One(link, _) => link.look_for_primary(),
+        }
+    }
+
+    /// Waits for a new connection.
+    pub(super) async fn renewed(&self, place: &Place) {
+        let link = match (&self.0, place) {
+            (Kind::One(link, _), _) => link.clone(),
+            (Kind::Cluster(cluster), Place::Server(node)) => cluster.link(node),
+            (Kind::Cluster(_), Place::Whole) => return std::future::pending().await,
+        };
+        link.renewed().await;
     }
 
     /// `used` is the connection that an answer is awaited from.

@@ -17,6 +17,12 @@ use crate::base::redis_url::{Node, RedisUrl, Sentinels, Servers, TlsFiles};
 /// Longest wait for a connection with everything it needs.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Longest wait for what a sentinel knows.
+const SENTINEL_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// A connection, and the primary that sentinels named.
+pub(super) type Dialled = (MultiplexedConnection, Option<Node>);
+
 /// Where a connection leads.
 #[derive(Clone)]
 pub(super) enum Target {
@@ -29,31 +35,49 @@ pub(super) enum Target {
 impl Target {
     /// Connects, or says why not. Must run in the runtime of the connection.
     pub(super) async fn dial(&self) -> Result<MultiplexedConnection, Failure> {
+        Ok(self.dial_named().await?.0)
+    }
+
+    /// As `dial`, with the primary if sentinels named it.
+    pub(super) async fn dial_named(&self) -> Result<Dialled, Failure> {
         let dialled = tokio::time::timeout(CONNECT_TIMEOUT, async {
             match self {
-                Self::Node(url, node) => open(tcp(node), &url.login, url.tls.as_ref()).await,
+                Self::Node(url, node) => {
+                    Ok((open(tcp(node), &url.login, url.tls.as_ref()).await?, None))
+                }
                 Self::Primary(url) => primary(url).await,
             }
         });
         dialled.await.unwrap_or(Err(Failure::Unreachable))
     }
+
+    /// The primaries that sentinels name now; one of them may have missed a failover.
+    pub(super) async fn named_primaries(&self) -> Vec<Node> {
+        let Self::Primary(url) = self else { return Vec::new() };
+        let Servers::Sentinel(sentinels) = &url.servers else { return Vec::new() };
+        let asked = sentinels.nodes.iter().map(|node| {
+            let (url, sentinels, node) = (url.clone(), sentinels.clone(), node.clone());
+            let ask = async move { ask_sentinel(&url, &sentinels, &node).await };
+            tokio::time::timeout(SENTINEL_TIMEOUT, ask)
+        });
+        let answers = asked.collect::<JoinSet<_>>().join_all().await;
+        answers.into_iter().filter_map(|answer| answer.ok()?.ok()).collect()
+    }
 }
 
-async fn primary(url: &RedisUrl) -> Result<MultiplexedConnection, Failure> {
-    match &url.servers {
-        Servers::Cluster(_) => Err(Failure::Unreachable),
+async fn primary(url: &RedisUrl) -> Result<Dialled, Failure> {
+    let connected = match &url.servers {
+        Servers::Cluster(_) => return Err(Failure::Unreachable),
         Servers::One(node) => open(tcp(node), &url.login, url.tls.as_ref()).await,
-        Servers::Sentinel(sentinels) => by_sentinels(url, sentinels).await,
+        Servers::Sentinel(sentinels) => return by_sentinels(url, sentinels).await,
         Servers::Socket(path) => open(ConnectionAddr::Unix(path.clone()), &url.login, None).await,
-    }
+    };
+    Ok((connected?, None))
 }
 
 /// Asks all sentinels at once and takes the first primary that says it is one: neither a
 /// dead sentinel nor one that has missed a failover holds the others up.
-async fn by_sentinels(
-    url: &RedisUrl,
-    sentinels: &Sentinels,
-) -> Result<MultiplexedConnection, Failure> {
+async fn by_sentinels(url: &RedisUrl, sentinels: &Sentinels) -> Result<Dialled, Failure> {
     let mut attempts = JoinSet::new();
     for node in &sentinels.nodes {
         let (url, sentinels, node) = (url.clone(), sentinels.clone(), node.clone());
@@ -74,22 +98,35 @@ async fn by_sentinel(
     url: &RedisUrl,
     sentinels: &Sentinels,
     sentinel: &Node,
-) -> Result<MultiplexedConnection, Failure> {
+) -> Result<Dialled, Failure> {
+    let node = ask_sentinel(url, sentinels, sentinel).await?;
+    let mut connection = open(tcp(&node), &url.login, url.tls.as_ref()).await?;
+    let named = Some(node);
+    let role = redis::cmd("ROLE").query_async::<Vec<redis::Value>>(&mut connection).await;
+    match role {
+        Ok(role) if role.first().is_some_and(is_primary) => Ok((connection, named)),
+        Ok(_) => Err(Failure::ReadOnly),
+        // A user without the right to ask: a write to a replica fails by itself.
+        Err(error) if matches!(Failure::from(&error), Failure::NotAllowed(_)) => {
+            Ok((connection, named))
+        }
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// The primary that one sentinel names.
+async fn ask_sentinel(
+    url: &RedisUrl,
+    sentinels: &Sentinels,
+    sentinel: &Node,
+) -> Result<Node, Failure> {
     let mut asked = open(tcp(sentinel), &sentinels.login, url.tls.as_ref()).await?;
     let mut question = redis::cmd("SENTINEL");
     question.arg("get-master-addr-by-name").arg(&sentinels.primary);
     let found: Option<(String, u16)> =
         question.query_async(&mut asked).await.map_err(|e| failed(&e))?;
     let (host, port) = found.ok_or_else(|| Failure::Server("no such master name".to_owned()))?;
-    let mut connection = open(tcp(&Node { host, port }), &url.login, url.tls.as_ref()).await?;
-    let role = redis::cmd("ROLE").query_async::<Vec<redis::Value>>(&mut connection).await;
-    match role {
-        Ok(role) if role.first().is_some_and(is_primary) => Ok(connection),
-        Ok(_) => Err(Failure::ReadOnly),
-        // A user without the right to ask: a write to a replica fails by itself.
-        Err(error) if matches!(Failure::from(&error), Failure::NotAllowed(_)) => Ok(connection),
-        Err(error) => Err(failed(&error)),
-    }
+    Ok(Node { host, port })
 }
 
 fn is_primary(role: &redis::Value) -> bool {
@@ -114,7 +151,7 @@ async fn open(
         }
         (to, _) => Client::open(info(to, login)?).map_err(|error| failed(&error))?,
     };
-    // Whoever waits for an answer has a deadline of its own.
+    // Each caller has a deadline of its own.
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(None);

@@ -27,6 +27,8 @@ pub(crate) enum Failure {
     Server(String),
     /// No answer within the deadline: the command may have run.
     TimedOut,
+    /// A Cluster has keys of the command at two servers for a moment; nothing has run.
+    TryAgain,
     /// No connection: nothing was sent.
     Unreachable,
 }
@@ -51,6 +53,7 @@ impl Failure {
             | Self::Redirected { .. }
             | Self::Server(_)
             | Self::TimedOut
+            | Self::TryAgain
             | Self::Unreachable => false,
         }
     }
@@ -62,6 +65,7 @@ impl From<&RedisError> for Failure {
         match (error.kind(), code.as_deref()) {
             (ErrorKind::Server(ServerErrorKind::NoScript), _) => Self::NoScript,
             (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => Self::ReadOnly,
+            (ErrorKind::Server(ServerErrorKind::TryAgain), _) => Self::TryAgain,
             (ErrorKind::Server(kind @ (ServerErrorKind::Ask | ServerErrorKind::Moved)), _) => {
                 let kind =
                     if kind == ServerErrorKind::Ask { Redirect::Ask } else { Redirect::Moved };
@@ -117,6 +121,7 @@ impl fmt::Display for Failure {
             }
             Self::Server(code) => write!(f, "the server answered with error {code}"),
             Self::TimedOut => f.write_str("the server did not answer in time"),
+            Self::TryAgain => f.write_str("the server is moving the key"),
             Self::Unreachable => f.write_str("the server cannot be connected to"),
         }
     }

@@ -1,6 +1,6 @@
 //! A connection that is replaced when it breaks.
 //!
-//! Callers take a handle and let go of the link: nobody waits for a lock while somebody
+//! Callers take a handle and let go of the link: no caller waits for a lock while another
 //! connects. One attempt runs at a time, in the runtime of the connections; callers that
 //! have no connection wait for it within their own deadlines. After a failed attempt the
 //! link answers at once until the next one is due. A connection that has gone silent
@@ -15,12 +15,13 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::dial::Target;
+use super::dial::{Dialled, Target};
 use super::failure::Failure;
+use crate::base::redis_url::Node;
 
 /// First and longest pause after a failed attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// A silent connection is replaced at most this often.
 const SILENCE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -42,6 +43,8 @@ struct Shared {
 #[derive(Clone)]
 pub(super) struct Live {
     pub(super) connection: MultiplexedConnection,
+    /// The primary that sentinels named.
+    named: Option<Node>,
     number: u64,
     since: Instant,
 }
@@ -120,6 +123,36 @@ impl Link {
         });
     }
 
+    /// Waits for another connection than the one there is now.
+    pub(super) async fn renewed(&self) {
+        let mut phases = self.0.phase.subscribe();
+        let number = |phase: &Phase| phase.live().map(|live| live.number);
+        let before = number(&phases.borrow_and_update());
+        let is_new = |phase: &Phase| number(phase).is_some_and(|now| Some(now) != before);
+        if phases.wait_for(is_new).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Asks the sentinels, if there are any, and connects to the primary they name where that
+    /// is another. An attempt that is under way may wait for one that does not answer.
+    pub(super) fn look_for_primary(&self) {
+        let link = self.clone();
+        self.0.runtime.spawn(async move {
+            let named = link.0.target.named_primaries().await;
+            let before = link.0.phase.borrow().live().and_then(|live| live.named.clone());
+            if named.iter().all(|node| Some(node) == before.as_ref()) {
+                return;
+            }
+            if let Ok(dialled) = link.0.target.dial_named().await
+                && dialled.1 != before
+            {
+                let live = link.opened(dialled);
+                link.0.phase.send_replace(Phase::Up(live));
+            }
+        });
+    }
+
     /// Begins an attempt if the phase asks for one; `before` serves meanwhile.
     fn connect_if(&self, begin: impl FnOnce(&Phase) -> Option<Option<Live>>) {
         let mut starts = false;
@@ -137,26 +170,36 @@ impl Link {
     }
 
     async fn connect(&self) {
-        let dialled = self.0.target.dial().await;
-        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let since = Instant::now();
-        self.0.phase.send_modify(|phase| {
-            let before = match phase {
-                Phase::Connecting { before } => before.take(),
-                Phase::Down { .. } | Phase::Idle | Phase::Up(_) => None,
-            };
-            *phase = match (dialled, before) {
-                (Ok(connection), _) => {
-                    self.0.failed.store(0, Ordering::Relaxed);
-                    Phase::Up(Live { connection, number, since })
-                }
-                (Err(_), Some(live)) => Phase::Up(Live { since, ..live }),
+        let dialled = self.0.target.dial_named().await;
+        self.0.phase.send_if_modified(|phase| {
+            // Another primary was found meanwhile.
+            let Phase::Connecting { before } = phase else { return false };
+            *phase = match (dialled, before.take()) {
+                (Ok(dialled), _) => Phase::Up(self.opened(dialled)),
+                (Err(_), Some(live)) => Phase::Up(Live { since: Instant::now(), ..live }),
                 (Err(why), None) => {
                     let failed = self.0.failed.fetch_add(1, Ordering::Relaxed).min(8);
                     let pause = (FIRST_PAUSE * 2_u32.pow(failed)).min(LONGEST_PAUSE);
-                    Phase::Down { why, until: since + pause }
+                    Phase::Down { why, until: Instant::now() + pause }
                 }
             };
+            true
         });
+    }
+
+    fn opened(&self, (connection, named): Dialled) -> Live {
+        self.0.failed.store(0, Ordering::Relaxed);
+        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
+        Live { connection, named, number, since: Instant::now() }
+    }
+}
+
+impl Phase {
+    /// The connection that serves now.
+    fn live(&self) -> Option<&Live> {
+        match self {
+            Self::Up(live) | Self::Connecting { before: Some(live) } => Some(live),
+            Self::Connecting { before: None } | Self::Down { .. } | Self::Idle => None,
+        }
     }
 }

@@ -3,13 +3,17 @@
 //!
 //! `Redis` is the connector. `dial` opens one connection, `link` replaces it when it
 //! breaks, `cluster` finds the server of a key. `SharedStore` adds what replicas need: one
-//! deadline, a breaker, scripts, and how many replicas there are.
+//! deadline, a `breaker` for each server and its `recovery`, scripts, and how many replicas
+//! there are.
 
+mod breaker;
 mod cluster;
 mod connector;
 mod dial;
 mod failure;
+mod heartbeat;
 mod link;
+mod recovery;
 mod request;
 mod script;
 mod shared_store;

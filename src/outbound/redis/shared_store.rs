@@ -1,36 +1,33 @@
-//! The store that replicas share: a connector with one deadline for every call, and a breaker.
+//! The store that replicas share: a connector with one deadline for every call, and a breaker
+//! for each server.
 //!
-//! After three failures in a row nothing is asked: callers are answered at once, and a
-//! task in the background tries about once a second, so no request pays for finding out
-//! whether the store is back. The same task tells the store that this replica is there,
-//! and learns how many are.
+//! After three failures in a row a server is not asked: callers are answered at once, and a
+//! task in the background (`recovery`) tries it, so no request pays for finding out whether
+//! it is back. In a Cluster the other servers are asked as before. Another task tells the
+//! store that this replica is there, and learns how many are.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use redis::{ToRedisArgs, Value};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use super::breaker::{Breaker, Change, Place};
 use super::connector::Redis;
 use super::failure::Failure;
+use super::heartbeat::Heartbeat;
+use super::recovery::{Ended, Recovery, note_closed};
 use super::request::Request;
 use super::script::{Named, Script};
 use super::store_counts::{StoreCounts, StoreNumbers};
-use crate::base::redis_url::{RedisUrl, Servers};
-use crate::base::text::hex;
+use crate::base::lock::Lock;
+use crate::base::redis_url::{Node, RedisUrl, Servers};
 
-/// Failures in a row that open the breaker.
-const FAILURES: u32 = 3;
 /// Between two heartbeats; a replica counts for 10 s after its last.
 const HEARTBEAT: Duration = Duration::from_millis(2500);
-/// Between two attempts while the breaker is open, plus a quarter at random.
-const PROBE: Duration = Duration::from_secs(1);
-/// Longest wait for an attempt in the background.
-const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
-
-static BEAT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("heartbeat.lua")));
+/// Shortest deadline of a heartbeat: no request waits for it.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The store of a `[shared]` table.
 pub(crate) struct SharedStore {
@@ -38,10 +35,13 @@ pub(crate) struct SharedStore {
     prefix: String,
     timeout: Duration,
     is_replicated: bool,
-    failed: AtomicU32,
-    is_open: AtomicBool,
-    /// Replicas that the last heartbeat found; at least this one.
-    replicas: AtomicU32,
+    /// Of the store as a whole; in a Cluster, while it is not known who has a key.
+    whole: Arc<Breaker>,
+    /// Of the servers of a Cluster.
+    servers: Lock<Vec<(Node, Arc<Breaker>)>>,
+    heartbeat: Arc<Heartbeat>,
+    runtime: Handle,
+    me: Weak<Self>,
     pub(crate) counts: Arc<StoreCounts>,
 }
 
@@ -55,14 +55,18 @@ impl SharedStore {
         runtime: &Handle,
     ) -> Arc<Self> {
         let is_replicated = matches!(url.servers, Servers::Cluster(_) | Servers::Sentinel(_));
-        let store = Arc::new(Self {
-            redis: Redis::new(url, runtime.clone()),
+        let redis = Redis::new(url, runtime.clone());
+        let heartbeat = Heartbeat::new(redis.clone(), format!("{prefix}:replicas"), counts.clone());
+        let store = Arc::new_cyclic(|me| Self {
+            redis,
             prefix: prefix.to_owned(),
             timeout,
             is_replicated,
-            failed: AtomicU32::new(0),
-            is_open: AtomicBool::new(false),
-            replicas: AtomicU32::new(1),
+            whole: Arc::default(),
+            servers: Lock::default(),
+            heartbeat: Arc::new(heartbeat),
+            runtime: runtime.clone(),
+            me: me.clone(),
             counts,
         });
         runtime.spawn(keep(Arc::downgrade(&store)));
@@ -76,17 +80,12 @@ impl SharedStore {
 
     /// Replicas seen lately, this one included.
     pub(crate) fn replicas(&self) -> u32 {
-        self.replicas.load(Ordering::Relaxed).max(1)
+        self.heartbeat.replicas()
     }
 
     /// Whether the store has replicas of its own, which a write can wait for.
     pub(crate) fn is_replicated(&self) -> bool {
         self.is_replicated
-    }
-
-    /// Whether the store is left alone after failures.
-    pub(crate) fn is_resting(&self) -> bool {
-        self.is_open.load(Ordering::Acquire)
     }
 
     /// Runs a script once. Only where the server does not know it, it is sent in full.
@@ -96,89 +95,107 @@ impl SharedStore {
         key: &str,
         arguments: A,
     ) -> Result<Value, Failure> {
-        if self.is_resting() {
+        let known = script.request(Named::ByDigest, key, arguments.clone());
+        let (place, breaker) = self.breaker(known.slot());
+        if breaker.is_open() {
             return Err(Failure::Unreachable);
         }
-        self.run_within(script, key, arguments, self.timeout).await
+        let began = Instant::now();
+        let mut answers = self.redis.send(&known, self.timeout).await;
+        if answers == Err(Failure::NoScript) {
+            self.counts.count_script();
+            let left = self.timeout.saturating_sub(began.elapsed());
+            answers = self.redis.send(&script.request(Named::InFull, key, arguments), left).await;
+        }
+        let answers = self.record(place, &breaker, began, answers);
+        answers.map(|answers| answers.into_iter().next().unwrap_or(Value::Nil))
     }
 
     /// The answers to commands, each sent at most once.
     pub(crate) async fn ask(&self, request: &Request) -> Result<Vec<Value>, Failure> {
-        if self.is_resting() {
+        let (place, breaker) = self.breaker(request.slot());
+        if breaker.is_open() {
             return Err(Failure::Unreachable);
         }
         let began = Instant::now();
         let answers = self.redis.send(request, self.timeout).await;
-        self.record(began, answers)
+        self.record(place, &breaker, began, answers)
     }
 
-    async fn run_within<A: ToRedisArgs + Clone>(
-        &self,
-        script: &Script,
-        key: &str,
-        arguments: A,
-        timeout: Duration,
-    ) -> Result<Value, Failure> {
-        let began = Instant::now();
-        let known = script.request(Named::ByDigest, key, arguments.clone());
-        let mut answers = self.redis.send(&known, timeout).await;
-        if answers == Err(Failure::NoScript) {
-            self.counts.count_script();
-            let left = timeout.saturating_sub(began.elapsed());
-            answers = self.redis.send(&script.request(Named::InFull, key, arguments), left).await;
+    /// The breaker of the server that has a slot.
+    fn breaker(&self, slot: u16) -> (Place, Arc<Breaker>) {
+        let Some(node) = self.redis.known_owner(slot) else {
+            return (Place::Whole, self.whole.clone());
+        };
+        let mut servers = self.servers.lock();
+        if let Some((_, breaker)) = servers.iter().find(|(known, _)| *known == node) {
+            return (Place::Server(node), breaker.clone());
         }
-        self.record(began, answers).map(|answers| answers.into_iter().next().unwrap_or(Value::Nil))
+        servers.retain(|(known, _)| self.redis.has_primary(known));
+        let breaker = Arc::<Breaker>::default();
+        servers.push((node.clone(), breaker.clone()));
+        (Place::Server(node), breaker)
     }
 
-    fn record<T>(&self, began: Instant, answer: Result<T, Failure>) -> Result<T, Failure> {
+    fn record<T>(
+        &self,
+        place: Place,
+        breaker: &Arc<Breaker>,
+        began: Instant,
+        answer: Result<T, Failure>,
+    ) -> Result<T, Failure> {
         self.counts.count_call(began.elapsed(), answer.is_ok());
         match &answer {
-            Ok(_) => {
-                self.failed.store(0, Ordering::Release);
-                if self.is_open.swap(false, Ordering::AcqRel) {
-                    tracing::info!("the shared store answers again");
-                }
-            }
-            Err(failure) => {
-                let failed = self.failed.fetch_add(1, Ordering::AcqRel) + 1;
-                if failed >= FAILURES && !self.is_open.swap(true, Ordering::AcqRel) {
+            Ok(_) => note_closed(breaker.succeeded()),
+            Err(failure) => match breaker.failed() {
+                Change::Opened => {
                     tracing::warn!(cause = %failure, "the shared store is left alone for a while; `on_error` is in force");
+                    self.recover(place, breaker.clone(), failure.clone());
                 }
-            }
+                Change::Closed | Change::None => {}
+            },
         }
         answer
     }
 
     /// For the metrics.
     pub(crate) fn numbers(&self) -> StoreNumbers {
-        let (is_resting, replicas) = (self.is_resting(), self.replicas());
+        let is_resting = self.whole.is_open()
+            || self.servers.lock().iter().any(|(_, breaker)| breaker.is_open());
+        let replicas = self.replicas();
         StoreNumbers { is_resting, replicas, ..self.counts.numbers() }
     }
 
-    async fn beat(&self, name: &str) {
-        let timeout =
-            if self.is_resting() { PROBE_TIMEOUT } else { self.timeout.max(PROBE_TIMEOUT) };
-        let beat = self.run_within(&BEAT, &self.key("replicas"), &[name], timeout).await;
-        if let Ok(Value::Array(parts)) = beat
-            && let Some(Value::Int(replicas)) = parts.first()
-        {
-            self.replicas.store(u32::try_from(*replicas).unwrap_or(u32::MAX), Ordering::Relaxed);
+    fn recover(&self, place: Place, breaker: Arc<Breaker>, cause: Failure) {
+        let (redis, heartbeat) = (self.redis.clone(), Arc::downgrade(&self.heartbeat));
+        let (timeout, me) = (self.timeout, self.me.clone());
+        let recovery = Recovery { redis, heartbeat, place: place.clone(), breaker, cause, timeout };
+        self.runtime.spawn(async move {
+            if recovery.run().await == Ended::Left
+                && let (Some(store), Place::Server(node)) = (me.upgrade(), place)
+            {
+                store.servers.lock().retain(|(known, _)| *known != node);
+            }
+        });
+    }
+
+    /// Tells the store that this replica is there, unless its server is left alone.
+    async fn beat(&self) {
+        let (place, breaker) = self.breaker(self.heartbeat.slot());
+        if !breaker.is_open() {
+            let began = Instant::now();
+            let beaten = self.heartbeat.beat(self.timeout.max(HEARTBEAT_TIMEOUT)).await;
+            let _ = self.record(place, &breaker, began, beaten);
         }
     }
 }
 
 /// Ends when the store is dropped.
-async fn keep(store: std::sync::Weak<SharedStore>) {
-    let mut name = [0; 16];
-    // Two replicas of one name would count as one.
-    let _ = aws_lc_rs::rand::fill(&mut name);
-    let jitter = Duration::from_millis(u64::from(name[0]));
-    let name = hex(&name);
+async fn keep(store: Weak<SharedStore>) {
     loop {
         let Some(store) = store.upgrade() else { return };
-        store.beat(&name).await;
-        let pause = if store.is_resting() { PROBE + jitter } else { HEARTBEAT };
+        store.beat().await;
         drop(store);
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(HEARTBEAT).await;
     }
 }

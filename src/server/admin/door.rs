@@ -37,7 +37,7 @@ const FIELDS: [HeaderName; 11] = [
 pub(super) enum Asker {
     /// `local` is the address that was connected to.
     Tcp { peer: IpAddr, local: SocketAddr },
-    /// Whoever the file system lets use the socket.
+    /// Every process that the file system lets use the socket.
     Unix { uid: Option<u32> },
 }
 

@@ -1,6 +1,6 @@
 //! `GET /events`: what happens now, as server-sent events.
 //!
-//! Few may watch at once, none for ever, and one that does not read is let go: a watcher
+//! Few may watch at once, each for a limited time, and one that does not read is let go: a watcher
 //! can hold neither a request nor memory.
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ mod listener;
 mod refusals;
 mod revoke;
 mod router;
+mod shadow;
 mod status;
 
 pub(super) use listener::service;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::history;
 use super::refusals;
+use super::shadow;
 use crate::base::build;
 use crate::base::clock::Now;
 use crate::observe::{
@@ -42,12 +43,12 @@ pub(super) async fn status(state: &State) -> String {
         "at": now.unix(),
         "program": program(&snapshot, now),
         "ready": { "ready": state.is_ready() && missing.is_empty(), "stopping": !state.is_ready(), "missing": missing },
-        "attention": attention(&gauges, &snapshot, &hour),
+        "attention": attention(&gauges, &snapshot, &hour, shadow::attention(state, &policy)),
         "requests": requests(&hour, &gauges),
         "latency": latency(&snapshot, now),
         "refusals": refusals::rows(&hour),
         "limits": limits(&hour),
-        "tokens": tokens(&policy, &hour, &gauges, &snapshot),
+        "tokens": tokens(state, &policy, &hour, &gauges, &snapshot),
         "cache": cache(&hour, &gauges),
         "upstreams": upstreams(&gauges, &hour),
         "certificates": certificates(&gauges, now),
@@ -85,7 +86,12 @@ fn program(snapshot: &Snapshot, now: Now) -> Value {
 }
 
 /// Things to look at, a sentence each, the worst first.
-fn attention(gauges: &Gauges, snapshot: &Snapshot, hour: &Slot) -> Vec<String> {
+fn attention(
+    gauges: &Gauges,
+    snapshot: &Snapshot,
+    hour: &Slot,
+    shadows: Vec<String>,
+) -> Vec<String> {
     let mut found = Vec::new();
     let down = gauges.servers.iter().filter(|server| server.state != EndpointState::Up);
     found.extend(down.map(|server| {
@@ -124,6 +130,7 @@ fn attention(gauges: &Gauges, snapshot: &Snapshot, hour: &Slot) -> Vec<String> {
     found.extend(failing.map(|(name, counts)| {
         format!("{}: {} connections failed in the last hour", upstream(name), counts.failed)
     }));
+    found.extend(shadows);
     found
 }
 
@@ -169,7 +176,13 @@ fn limits(hour: &Slot) -> Vec<Value> {
         .collect()
 }
 
-fn tokens(policy: &Policy, hour: &Slot, gauges: &Gauges, snapshot: &Snapshot) -> Vec<Value> {
+fn tokens(
+    state: &State,
+    policy: &Policy,
+    hour: &Slot,
+    gauges: &Gauges,
+    snapshot: &Snapshot,
+) -> Vec<Value> {
     let row = |token: &Arc<TokenRoute>| {
         let counts = hour.tokens.iter().find(|(name, _)| *name == token.name);
         let counts = counts.map(|(_, counts)| counts.clone()).unwrap_or_default();
@@ -183,6 +196,7 @@ fn tokens(policy: &Policy, hour: &Slot, gauges: &Gauges, snapshot: &Snapshot) ->
             "cached_last_hour": counts.cached,
             "vendor": calls,
             "keys": keys(token, snapshot),
+            "shadow": shadow::found(state, token),
         })
     };
     policy.tokens.iter().map(row).collect()

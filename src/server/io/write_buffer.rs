@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(wire.sent, [b"headbodyheadbodyheadbody"]);
         assert_eq!(write(&mut gathered, &mut wire, &[b"more"]), Poll::Ready(4));
         gathered.send_soon(&context);
-        assert_eq!(woken.0.load(Ordering::Relaxed), 2, "each time anew");
+        assert_eq!(woken.0.load(Ordering::Relaxed), 2, "once per write");
     }
 
     #[tokio::test]
@@ -238,7 +238,7 @@ mod tests {
         }
         wire.room = gathered.octets.len() - gathered.sent;
         assert!(send(&mut gathered, &mut wire).is_pending(), "it was not flushed");
-        assert!(!gathered.is_empty(), "nobody would come back for the rest");
+        assert!(!gathered.is_empty(), "nothing would flush the rest");
         wire.room = 1;
         assert!(send(&mut gathered, &mut wire).is_ready());
         assert!(gathered.is_empty());

@@ -1,5 +1,5 @@
 //! The purpose a signed token states in its claims: one made to renew, to reset a
-//! password or to confirm an address is no session, whoever signed it.
+//! password or to confirm an address is not a session, whichever key signed it.
 //!
 //! Libraries sign all their tokens with one key and tell them apart by a claim, which
 //! they check themselves.

@@ -3,8 +3,15 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 
+/** An answer with a status, a media type and a body of its own. */
+export class Reply {
+  constructor(status, body, type = "application/json") {
+    Object.assign(this, { status, body, type });
+  }
+}
+
 export class Issuer {
-  /** What requests are answered with: a value, or a function of what was asked. */
+  /** What requests are answered with: a value, a `Reply`, or a function of what was asked. */
   answer = {};
   #asked = [];
   #waiting = [];
@@ -53,9 +60,10 @@ export class Issuer {
     this.#asked.push(asked);
     this.#waiting.splice(0).forEach((wake) => wake());
     const answer = typeof this.answer === "function" ? this.answer(asked) : this.answer;
-    const type = typeof answer === "string" ? "text/plain" : "application/json";
-    response.writeHead(200, { "Content-Type": type });
-    response.end(typeof answer === "string" ? answer : JSON.stringify(answer));
+    const isText = typeof answer === "string";
+    const reply = answer instanceof Reply ? answer : new Reply(200, isText ? answer : JSON.stringify(answer), isText ? "text/plain" : undefined);
+    response.writeHead(reply.status, { "Content-Type": reply.type });
+    response.end(reply.body);
   }
 }
 

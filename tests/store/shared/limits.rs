@@ -3,11 +3,10 @@
 use redis::Commands as _;
 
 use super::fault_proxy::FaultProxy;
-use super::replicas::{PATH, PATIENT, at_once, count, replicas, shared};
+use super::replicas::{PATH, PATIENT, at_once, count, processes, replicas, shared};
 use crate::replicated::{Cluster, cli};
 use crate::servers::{Server, redis};
-use crate::support::running::{Running, file_of};
-use crate::support::{App, Setup, eventually, folder, get};
+use crate::support::{App, Setup, eventually, get};
 
 /// How often the store has run something, by its own count.
 fn runs(server: &Server, command: &str) -> u64 {
@@ -25,12 +24,8 @@ fn buckets(server: &Server) -> Vec<String> {
 #[test]
 fn eight_processes_and_a_thousand_parallel_requests_yield_exactly_thirty_answers() {
     let (app, server) = (App::start(), redis(""));
-    let setup = Setup::new(&app).token("limit = \"30/hour\"").with(&shared("URL", PATIENT));
-    let text = file_of(&setup).replace("\"URL\"", "\"env:SHARED\"");
     let url = server.url("redis");
-    let start =
-        |_| Running::start_as(&folder().join("gateway.toml"), &text, &[("SHARED", url.as_str())]);
-    let gateways: Vec<Running> = (0..8).map(start).collect();
+    let gateways = processes(8, &app, "limit = \"30/hour\"", &url, PATIENT, "");
     let addresses: Vec<String> = gateways.iter().map(|one| one.address.clone()).collect();
     for run in 0..20 {
         let request = get(PATH).user(&format!("user-{run}"));
@@ -147,6 +142,7 @@ fn a_late_reply_is_never_counted_twice() {
 
 #[test]
 fn a_lease_admits_less_and_never_more() {
+    const LEAST: usize = 60;
     let (app, server) = (App::start(), redis(""));
     let limit = "limit = { rates = \"100/hour\", lease = \"10%\" }";
     let gateways = replicas(4, &app, limit, &shared(&server.url("redis"), PATIENT));
@@ -154,8 +150,9 @@ fn a_lease_admits_less_and_never_more() {
     let before = runs(&server, "get");
     let statuses = at_once(&addresses, &get(PATH).user("ada"), 5, 20);
     let admitted = count(&statuses, 200);
-    // On a busy machine, leases run out half used.
-    assert!((20..=100).contains(&admitted), "{admitted}");
+    // Of a hundred, the store keeps back what a second refills; the rest waits in leases of
+    // replicas that have no more requests.
+    assert!((LEAST..=100).contains(&admitted), "{admitted}");
     let asked = runs(&server, "get") - before;
     assert!(asked < 100, "{asked} questions for {admitted} admissions");
 }

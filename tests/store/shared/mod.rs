@@ -1,12 +1,17 @@
 //! Shared state of replicas: limits, revocations and tokens in a real Redis, while it is
 //! frozen, killed, emptied and fails over.
 
+mod again;
 mod fault_proxy;
 mod limits;
+mod moving;
 mod online;
 mod outage;
+mod paused;
 mod replicas;
 mod revocations;
+mod rules;
 mod simulation;
+mod soak;
 mod tokens;
 mod valkey;

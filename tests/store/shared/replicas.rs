@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Barrier};
 
-use crate::support::{App, Conn, Gateway, Request, Setup, eventually};
+use crate::support::running::{Running, file_of};
+use crate::support::{App, Conn, Gateway, Request, Setup, eventually, folder};
 
 pub(crate) const PATH: &str = "/api/get-auth-token";
 
@@ -20,6 +21,33 @@ pub(crate) fn replicas(count: usize, app: &App, token: &str, tables: &str) -> Ve
     let gateways: Vec<Gateway> = (0..count).map(start).collect();
     all_are_seen(&gateways);
     gateways
+}
+
+/// Gateways in processes of their own; `more` are lines of `[shared]`, `tables` more tables.
+pub(crate) fn processes(
+    count: usize,
+    app: &App,
+    token: &str,
+    url: &str,
+    more: &str,
+    tables: &str,
+) -> Vec<Running> {
+    let setup = Setup::new(app).token(token).with(&shared("URL", more)).with(tables);
+    let text = file_of(&setup).replace("\"URL\"", "\"env:SHARED\"");
+    let start = |_| Running::start_as(&folder().join("gateway.toml"), &text, &[("SHARED", url)]);
+    (0..count).map(start).collect()
+}
+
+/// A number of a process, summed over its labels.
+pub(crate) fn number(gateway: &Running, name: &str) -> u64 {
+    let metrics = gateway.admin("/metrics").1;
+    let values = metrics.lines().filter_map(|line| line.strip_prefix(name));
+    values.filter_map(|rest| rest.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+}
+
+/// Admissions of a process that the store has not counted.
+pub(crate) fn uncounted(gateway: &Running) -> u64 {
+    number(gateway, "portcullis_shared_uncounted_total ")
 }
 
 /// Waits until every replica knows of all.

@@ -83,7 +83,7 @@ fn a_line_that_a_crash_cut_short_is_passed_over_and_spoils_no_other() {
     let line = whole.len() - whole[..whole.len() - 1].iter().rposition(|&b| b == b'\n').unwrap();
     for cut in [1, 2, line / 2, line - 2] {
         fs::write(&path, &whole[..whole.len() - cut]).unwrap();
-        // Another process holds it, so that it is not written anew.
+        // Another process holds it, so it is not rewritten.
         let other = Process::start(&path);
         assert_eq!(other.learned.lock().len(), 1, "cut by {cut}");
         let mut file = File::options().append(true).open(&path).unwrap();

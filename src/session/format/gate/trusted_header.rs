@@ -67,7 +67,7 @@ impl Verify for TrustedHeader {
     }
 }
 
-/// Proxies join repeated headers with commas, and a second user is nobody.
+/// Proxies join repeated headers with commas, and two users count as signed out.
 fn one(id: &str) -> Result<Value, Rejected> {
     if id.len() > MAX_ID || id.contains(',') || id.chars().any(char::is_control) {
         let detail = "the header holds several values, or is not an id";

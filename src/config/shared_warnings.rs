@@ -1,0 +1,39 @@
+//! What is unsafe about the address of a `[shared]` store. The address itself may hold a
+//! password, and is not repeated.
+
+use crate::base::redis_url::{RedisUrl, Servers};
+use crate::document::{At, Value};
+
+/// Notes what anyone could do to the store, by its place in the file.
+pub(super) fn note(shared: &At<'_>) {
+    let Some(at) = shared.find(&["redis"]) else { return };
+    let Value::Text(reference) = &at.node.value else { return };
+    let Ok(secret) = at.secrets.resolve(reference) else { return };
+    let Some(Ok(url)) = secret.text().map(RedisUrl::parse) else { return };
+    if url.is_exposed() {
+        at.warn(
+            "found a store on another machine without TLS, so anyone on the network path can lift \
+             revocations and limits, expected an encrypted connection; write rediss://, \
+             rediss+sentinel:// or rediss+cluster://",
+        );
+    }
+    if is_open(&url) {
+        at.warn(
+            "found an address without a password, so whatever reaches the store, also through a \
+             flaw of the app, can lift revocations and limits, expected a user of the gateway's \
+             own; write redis://USER:PASSWORD@HOST, and give USER the rights that \
+             `portcullis check --online` prints",
+        );
+    }
+}
+
+/// Whether the store believes everyone who reaches it. A socket has its file's permissions.
+fn is_open(url: &RedisUrl) -> bool {
+    let has_certificate = url.tls.as_ref().is_some_and(|tls| tls.client.is_some());
+    match &url.servers {
+        Servers::Socket(_) => false,
+        Servers::Cluster(_) | Servers::One(_) | Servers::Sentinel(_) => {
+            url.login.password().is_none() && !has_certificate
+        }
+    }
+}

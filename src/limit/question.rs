@@ -1,0 +1,110 @@
+//! What the limits of one request ask the shared store, and its answer. Pure.
+
+use redis::{RedisWrite, ToRedisArgs, Value};
+
+use super::gcra::{Arrivals, BucketKey, Limit, MAX_RATES};
+use crate::base::digest::Mark;
+
+/// One limit's turn in a request.
+pub(super) struct Turn<'l> {
+    pub(super) limit: &'l Limit,
+    pub(super) key: BucketKey,
+    pub(super) part: Part,
+    /// How far its arrival times are ahead, once it has taken something.
+    pub(super) ahead: Arrivals,
+}
+
+/// Where a limit takes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// A lease of this replica: taken.
+    Leased,
+    /// The store, up to `most`, after it got `back`.
+    Store { most: u32, back: u32 },
+    /// Not decided yet.
+    Waiting,
+}
+
+impl<'l> Turn<'l> {
+    pub(super) fn new(limit: &'l Limit, whose: Mark) -> Self {
+        let (key, ahead) = (limit.bucket(whose), Arrivals::default());
+        Self { limit, key, part: Part::Waiting, ahead }
+    }
+
+    /// Whether the store is asked about it.
+    pub(super) fn is_asked(&self) -> bool {
+        match self.part {
+            Part::Store { .. } => true,
+            Part::Leased | Part::Waiting => false,
+        }
+    }
+}
+
+/// The turns that need the store, as arguments of its script (`take.lua`).
+#[derive(Clone, Copy)]
+pub(super) struct Question<'t, 'l> {
+    pub(super) turns: &'t [Turn<'l>],
+    /// The least that each takes.
+    pub(super) cost: u32,
+}
+
+/// The answer about one limit.
+pub(super) struct Taken {
+    pub(super) count: u32,
+    /// Nanoseconds until the limit admits; zero where it would have.
+    pub(super) wait: u64,
+    /// Per rate, nanoseconds the arrival time is ahead.
+    pub(super) ahead: Arrivals,
+}
+
+impl ToRedisArgs for Question<'_, '_> {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        for turn in self.turns {
+            let Part::Store { most, back } = turn.part else { continue };
+            out.write_arg_fmt(turn.limit.stored_name());
+            let rates = turn.limit.microseconds();
+            rates.len().write_redis_args(out);
+            for number in [self.cost, most, back] {
+                number.write_redis_args(out);
+            }
+            for (interval, tolerance) in rates {
+                interval.write_redis_args(out);
+                tolerance.write_redis_args(out);
+            }
+        }
+    }
+
+    fn num_of_args(&self) -> usize {
+        let of_turn = |turn: &Turn<'_>| 5 + 2 * turn.limit.microseconds().len();
+        self.turns.iter().filter(|turn| turn.is_asked()).map(of_turn).sum()
+    }
+}
+
+impl Question<'_, '_> {
+    pub(super) fn is_empty(&self) -> bool {
+        !self.turns.iter().any(Turn::is_asked)
+    }
+
+    /// The script's answer, in the order of the turns that asked; `None` if it is another.
+    pub(super) fn read(&self, answer: &Value) -> Option<Vec<Taken>> {
+        let Value::Array(parts) = answer else { return None };
+        let mut numbers = parts.iter().map(|part| match part {
+            Value::Int(number) => u64::try_from(*number).ok(),
+            _ => None,
+        });
+        let asked = self.turns.iter().filter(|turn| turn.is_asked());
+        let taken = asked.map(|turn| {
+            let count = u32::try_from(numbers.next()??).ok()?;
+            let wait = numbers.next()??.saturating_mul(1000);
+            let mut ahead = [0; MAX_RATES];
+            for (ahead, _) in ahead.iter_mut().zip(turn.limit.microseconds()) {
+                *ahead = numbers.next()??.saturating_mul(1000);
+            }
+            Some(Taken { count, wait, ahead })
+        });
+        let taken = taken.collect::<Option<Vec<_>>>()?;
+        let is_refused = taken.iter().any(|one| one.wait > 0);
+        let is_sound = is_refused || taken.iter().all(|one| one.count >= self.cost);
+        is_sound.then_some(taken)
+    }
+}

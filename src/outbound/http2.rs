@@ -1,0 +1,68 @@
+//! One call over HTTP/2, for whoever wants to know how a server answers it there.
+
+use bytes::BytesMut;
+use http::{HeaderName, Uri, header};
+use pingora::Error;
+use pingora::connectors::http::Connector;
+use pingora::prelude::HttpPeer;
+use pingora::protocols::http::client::HttpSession;
+
+use super::client::{Answer, Call, OutboundError, broken, peer, request, resolve, unconnected};
+use crate::base::crypto_provider;
+use crate::base::url::Url;
+
+/// Fields that HTTP/2 does not know (RFC 9113 section 8.2.2), and the one it says otherwise.
+const NOT_HERE: [HeaderName; 3] = [header::CONNECTION, header::HOST, header::TRANSFER_ENCODING];
+
+/// Makes the call on a connection of its own; over TLS only if the server offers `h2`, else
+/// with prior knowledge.
+pub(crate) async fn send_http2(call: &Call) -> Result<Answer, OutboundError> {
+    tokio::time::timeout(call.timeout, exchange(call)).await.unwrap_or(Err(OutboundError::TimedOut))
+}
+
+async fn exchange(call: &Call) -> Result<Answer, OutboundError> {
+    crypto_provider::install();
+    let addresses = resolve(&call.url).await?;
+    let address = addresses.into_iter().next().ok_or(OutboundError::Unresolved)?;
+    let mut peer: HttpPeer = peer(address, &call.url);
+    peer.options.set_http_version(2, 2);
+    let connector = Connector::<()>::new(None);
+    let session = connector.get_http_session(&peer).await.map_err(|error| unconnected(&error))?;
+    let (mut session, _) = session;
+    if session.as_http2().is_none() {
+        return Err(OutboundError::BadAnswer);
+    }
+    talk(&mut session, call).await
+}
+
+async fn talk(session: &mut HttpSession, call: &Call) -> Result<Answer, OutboundError> {
+    let failed = |error: Box<Error>| broken(&error);
+    let mut request = request(call).map_err(failed)?;
+    for name in &NOT_HERE {
+        request.remove_header(name);
+    }
+    request.set_uri(absolute(&call.url).ok_or(OutboundError::BadAnswer)?);
+    session.write_request_header(request).await.map_err(failed)?;
+    if !call.body.is_empty() {
+        session.write_request_body(call.body.clone(), false).await.map_err(failed)?;
+    }
+    session.finish_request_body().await.map_err(failed)?;
+    session.read_response_header().await.map_err(failed)?;
+    let head = session.response_header().ok_or(OutboundError::BadAnswer)?;
+    let (status, headers) = (head.status, head.headers.clone());
+    let mut body = BytesMut::new();
+    while let Some(piece) = session.read_response_body().await.map_err(failed)? {
+        if body.len() + piece.len() > call.max_size {
+            return Err(OutboundError::TooLarge);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Answer { status, headers, body: body.freeze() })
+}
+
+/// The target as HTTP/2 says it: with scheme and authority.
+fn absolute(url: &Url) -> Option<Uri> {
+    let scheme = if url.is_tls() { "https" } else { "http" };
+    let uri = Uri::builder().scheme(scheme).authority(url.authority());
+    uri.path_and_query(url.target()).build().ok()
+}

@@ -1,0 +1,158 @@
+//! Whether a server of the shared store is asked, and when one that is left alone is tried
+//! again.
+//!
+//! Pure but for its counters. A server that takes calls and does not answer is spared: it is
+//! tried after 1 s, then after twice as long each time, up to 30 s. One that cannot be
+//! reached, or says itself that it is not ready, is spared nothing by waiting longer.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::failure::Failure;
+use crate::base::redis_url::Node;
+
+/// Failures in a row that open it.
+const FAILURES: u32 = 3;
+/// First and longest pause of a server that does not answer.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Pause where nothing reaches the server, or nothing but a refusal comes of it.
+const UNREACHED_PAUSE: Duration = Duration::from_millis(500);
+
+/// The breaker of one server.
+#[derive(Default)]
+pub(super) struct Breaker {
+    failed: AtomicU32,
+    is_open: AtomicBool,
+}
+
+/// A server with a breaker of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// One of a Cluster.
+    Server(Node),
+    /// The store, however many servers it has.
+    Whole,
+}
+
+/// What a call's outcome has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Closed,
+    None,
+    Opened,
+}
+
+impl Breaker {
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
+
+    pub(super) fn succeeded(&self) -> Change {
+        self.failed.store(0, Ordering::Release);
+        if self.is_open.load(Ordering::Acquire) && self.is_open.swap(false, Ordering::AcqRel) {
+            return Change::Closed;
+        }
+        Change::None
+    }
+
+    pub(super) fn failed(&self) -> Change {
+        let failed = self.failed.fetch_add(1, Ordering::AcqRel).saturating_add(1);
+        if failed >= FAILURES && !self.is_open.swap(true, Ordering::AcqRel) {
+            return Change::Opened;
+        }
+        Change::None
+    }
+}
+
+/// The pauses between attempts while a breaker is open.
+pub(super) struct Backoff(Duration);
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self(FIRST_PAUSE)
+    }
+}
+
+impl Backoff {
+    /// The time from the failure that opened the breaker to the first attempt.
+    pub(super) fn first_pause(failure: &Failure) -> Duration {
+        if is_hard_on_the_server(failure) { FIRST_PAUSE } else { UNREACHED_PAUSE }
+    }
+
+    /// How long the next attempt may take: its answer may come late, and is worth waiting
+    /// for, because it tells that the server is back.
+    pub(super) fn patience(&self) -> Duration {
+        self.0
+    }
+
+    /// The time from the start of an attempt that failed to the next one.
+    pub(super) fn pause_after(&mut self, failure: &Failure) -> Duration {
+        if !is_hard_on_the_server(failure) {
+            self.0 = FIRST_PAUSE;
+            return UNREACHED_PAUSE;
+        }
+        let pause = self.0;
+        self.0 = (pause * 2).min(LONGEST_PAUSE);
+        pause
+    }
+}
+
+fn is_hard_on_the_server(failure: &Failure) -> bool {
+    match failure {
+        Failure::Lost
+        | Failure::ReadOnly
+        | Failure::Redirected { .. }
+        | Failure::TryAgain
+        | Failure::Unreachable => false,
+        Failure::Server(code) => !matches!(code.as_str(), "CLUSTERDOWN" | "LOADING" | "MASTERDOWN"),
+        Failure::Certificate(_)
+        | Failure::NoScript
+        | Failure::NotAllowed(_)
+        | Failure::TimedOut => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_failures_in_a_row_open_it_and_one_answer_closes_it() {
+        let breaker = Breaker::default();
+        assert_eq!([breaker.failed(), breaker.failed()], [Change::None; 2]);
+        assert_eq!(breaker.succeeded(), Change::None);
+        assert_eq!([breaker.failed(), breaker.failed()], [Change::None; 2]);
+        assert!(!breaker.is_open());
+        assert_eq!([breaker.failed(), breaker.failed()], [Change::Opened, Change::None]);
+        assert!(breaker.is_open());
+        assert_eq!([breaker.succeeded(), breaker.succeeded()], [Change::Closed, Change::None]);
+        assert!(!breaker.is_open());
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_asked_after_twice_as_long_each_time() {
+        let mut backoff = Backoff::default();
+        let mut pauses = Vec::new();
+        for _ in 0..7 {
+            assert_eq!(backoff.patience(), backoff.0);
+            pauses.push(backoff.pause_after(&Failure::TimedOut).as_secs());
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+    }
+
+    #[test]
+    fn a_server_that_is_away_is_tried_again_soon() {
+        let mut backoff = Backoff::default();
+        backoff.pause_after(&Failure::TimedOut);
+        let loading = Failure::Server("LOADING".to_owned());
+        for failure in [Failure::Unreachable, Failure::Lost, Failure::ReadOnly, loading] {
+            assert_eq!(backoff.pause_after(&failure), UNREACHED_PAUSE, "{failure}");
+            assert_eq!(backoff.patience(), FIRST_PAUSE);
+        }
+        assert_eq!(Backoff::first_pause(&Failure::Unreachable), UNREACHED_PAUSE);
+        assert_eq!(Backoff::first_pause(&Failure::TimedOut), FIRST_PAUSE);
+        let other = Failure::Server("OOM".to_owned());
+        assert_eq!(backoff.pause_after(&other), FIRST_PAUSE);
+    }
+}

@@ -1,0 +1,123 @@
+//! Tries a server of the shared store that is left alone, until it answers again.
+//!
+//! One attempt at a time, and each waits for its answer until the next is due: a server that
+//! was frozen answers the moment it goes on. Sentinels, or the other servers of a Cluster,
+//! are asked twice a second who the primary is, which costs the server itself nothing; a new
+//! connection is tried at once.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::breaker::{Backoff, Breaker, Change, Place};
+use super::connector::Redis;
+use super::failure::Failure;
+use super::heartbeat::Heartbeat;
+
+/// Between two questions who the primary is.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// A server that is left alone.
+pub(super) struct Recovery {
+    pub(super) redis: Redis,
+    /// Gone when the store is.
+    pub(super) heartbeat: Weak<Heartbeat>,
+    pub(super) place: Place,
+    pub(super) breaker: Arc<Breaker>,
+    /// What opened the breaker.
+    pub(super) cause: Failure,
+    /// Longest wait of a request.
+    pub(super) timeout: Duration,
+}
+
+/// How it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The server answers.
+    Answers,
+    /// The store is not used any more.
+    Dropped,
+    /// The server has left the Cluster, or is no primary any more.
+    Left,
+}
+
+impl Recovery {
+    pub(super) async fn run(self) -> Ended {
+        let mut backoff = Backoff::default();
+        self.wait(Instant::now() + Backoff::first_pause(&self.cause) + jitter()).await;
+        loop {
+            if let Place::Server(node) = &self.place
+                && !self.redis.has_primary(node)
+            {
+                return Ended::Left;
+            }
+            let Some(heartbeat) = self.heartbeat.upgrade() else { return Ended::Dropped };
+            let began = Instant::now();
+            let attempt = self.attempt(&heartbeat, backoff.patience());
+            let tried = tokio::select! {
+                tried = attempt => Some(tried),
+                () = self.connected() => None,
+            };
+            drop(heartbeat);
+            match tried {
+                Some(Ok(())) => {
+                    note_closed(self.breaker.succeeded());
+                    return Ended::Answers;
+                }
+                Some(Err(_)) if !self.breaker.is_open() => return Ended::Answers,
+                Some(Err(failure)) => self.wait(began + backoff.pause_after(&failure)).await,
+                // The new connection is worth an attempt of its own.
+                None => {}
+            }
+        }
+    }
+
+    /// Asks once. An answer that comes late tells that the server is back, not that it is
+    /// fast enough: then it is asked again, within the deadline of requests.
+    async fn attempt(&self, heartbeat: &Heartbeat, patience: Duration) -> Result<(), Failure> {
+        let began = Instant::now();
+        self.ask(heartbeat, patience).await?;
+        if began.elapsed() <= self.timeout {
+            return Ok(());
+        }
+        self.ask(heartbeat, self.timeout).await
+    }
+
+    async fn ask(&self, heartbeat: &Heartbeat, patience: Duration) -> Result<(), Failure> {
+        match &self.place {
+            Place::Server(node) => self.redis.ping(node, patience).await,
+            Place::Whole => heartbeat.beat(patience).await,
+        }
+    }
+
+    /// Waits until then, or until there is a new connection.
+    async fn wait(&self, until: Instant) {
+        let _ = timeout_at(until, self.connected()).await;
+    }
+
+    /// Ends when there is a new connection; looks for the primary meanwhile.
+    async fn connected(&self) {
+        let renewed = self.redis.renewed(&self.place);
+        tokio::pin!(renewed);
+        while timeout(LOOK_EVERY, &mut renewed).await.is_err() {
+            self.redis.look_for_primary();
+        }
+    }
+}
+
+pub(super) fn note_closed(change: Change) {
+    match change {
+        Change::Closed => tracing::info!("the shared store answers again"),
+        Change::None | Change::Opened => {}
+    }
+}
+
+/// Up to a quarter of a second: replicas that have met with the same failure do not come
+/// back together.
+fn jitter() -> Duration {
+    let mut byte = [0; 1];
+    let _ = aws_lc_rs::rand::fill(&mut byte);
+    let [milliseconds] = byte;
+    Duration::from_millis(u64::from(milliseconds))
+}
