@@ -258,7 +258,7 @@ fn a_collector_is_a_url_whose_key_nobody_else_can_read() {
         ("otlp = \"grpc://127.0.0.1:4317\"", "log.otlp: found"),
         ("otlp = \"http://u:p@127.0.0.1\"", "log.otlp: "),
         ("otlp = \"http://127.0.0.1/?key=a\"", "log.otlp: "),
-        ("otlp = true", "log.otlp: found a boolean, expected the collector's URL"),
+        ("otlp = true", "log.otlp: found true or false, expected the collector's URL"),
         ("otlp = { sample = \"1%\" }", "endpoint = \"http://127.0.0.1:4318\""),
         ("otlp = { endpoint = \"http://a\", sample = \"0%\" }", "log.otlp.sample: found"),
         ("otlp = { endpoint = \"http://a\", service = \"\" }", "log.otlp.service: found"),

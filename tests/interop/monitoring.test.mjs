@@ -285,6 +285,14 @@ test("no alert fires for a healthy gateway with a shared store, and promtool fin
   }
 });
 
+test("a token in shadow mode is counted", { timeout: SLOW }, async () => {
+  const shadow = `[token.beside]\npath = "/api/beside"\npreset = "portive"\nkey = "env:PORTIVE_API_KEY"\nttl = "1m"\nshadow = true\n`;
+  await observe(usual({ rest: shadow }), async (gateway) => {
+    assert.equal(await get(gateway, "/api/beside", { cookie: await cookieOf("ada") }), 200);
+    await eventually("the comparison", async () => await gateway.metric(`portcullis_shadow_answers_total{result="different",token="beside"}`) > 0);
+  });
+});
+
 describe("rules and dashboard", () => {
   const expressions = [
     ...[...rules.matchAll(/^ +expr: (?:\|\n((?: {10,}.*\n)+)|(.*))$/gm)].map(([, block, line]) => block ?? line),
