@@ -55,6 +55,10 @@ impl StoreUrl {
             "mariadb" | "mysql" => SqlUrl::mysql(url).map(Self::Sql),
             "postgres" | "postgresql" => SqlUrl::postgres(url).map(Self::Sql),
             "sqlite" => SqlUrl::sqlite(url).map(Self::Sql),
+            "mongodb" | "mongodb+srv" => Err(BadStoreUrl(
+                "it is that of MongoDB, which is not read here; let the app say who is signed in, \
+                 with kind = \"introspect\" and its `url` in place of [session.store]",
+            )),
             _ => Err(BadStoreUrl(EXPECTED)),
         }
     }
@@ -131,6 +135,14 @@ mod tests {
             assert!(matches!(parse(url), Ok(StoreUrl::Sql(_))), "{url}");
         }
         assert!(matches!(parse("rediss://:p@h:6380/1"), Ok(StoreUrl::Redis(_))));
+    }
+
+    #[test]
+    fn an_address_of_mongodb_points_to_the_app() {
+        for url in ["mongodb://u:canary@h/d", "mongodb+srv://u:canary@h/d"] {
+            let Err(bad) = parse(url) else { panic!("{url}") };
+            assert!(bad.0.contains("introspect") && !bad.0.contains("canary"));
+        }
     }
 
     #[test]

@@ -44,10 +44,10 @@ pub(super) async fn problems(servers: &Servers, policy: &Policy) -> Vec<String> 
         let label = &source.label;
         problems
             .extend(fetch_keys(servers, source).await.map(|why| format!("session {label}: {why}")));
-        if let Some(store) = source.store()
-            && let Err(error) = servers.stores.probe(store).await
-        {
-            problems.push(format!("session {label}: store ({}): {error}", store.engine.name()));
+        for store in source.stores() {
+            if let Err(error) = servers.stores.probe(store).await {
+                problems.push(format!("session {label}: store ({}): {error}", store.engine.name()));
+            }
         }
         if let Some(url) = source.asked_url() {
             problems

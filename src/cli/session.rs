@@ -1,10 +1,12 @@
-//! `portcullis session`: shows what the gateway sees in a `Cookie` header.
+//! `portcullis session`: shows what the gateway sees in a `Cookie` header, or in another one
+//! that holds a session.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::json;
 
 use super::file::File;
@@ -16,19 +18,21 @@ use crate::config::Sources;
 use crate::document::{Node, Problems};
 use crate::identify::resolve::Servers;
 use crate::policy::{SessionSource, sources_of};
-use crate::session::Refused;
-use crate::session::{Cookies, Reason};
+use crate::session::{Cookies, Reason, Refused, SentHeaders, StoreRank};
 use crate::session::{Verdict, VerdictBuilder};
 
 #[derive(Args)]
-#[group(required = true, multiple = false, id = "cookies")]
+#[group(required = true, multiple = true, id = "cookies")]
 pub(super) struct Input {
     /// The value of the `Cookie` header.
     #[arg(long, value_name = "HEADER")]
     cookie: Option<String>,
     /// A file of raw bytes, one header line per line.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "cookie")]
     cookie_file: Option<PathBuf>,
+    /// Another header, as if one of `trusted_proxies` had sent it; may be repeated.
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
 }
 
 #[derive(Args)]
@@ -48,8 +52,9 @@ pub(super) fn session(files: &Sources, options: &Options) -> ExitCode {
         Ok(file) => file,
         Err(code) => return code,
     };
-    let header = match options.input.header() {
-        Ok(header) => header,
+    let sent = options.input.header().and_then(|cookie| Ok((cookie, options.input.others()?)));
+    let (header, others) = match sent {
+        Ok(sent) => sent,
         Err(error) => {
             eprint(error);
             return ExitCode::from(CONFIGURATION);
@@ -60,13 +65,13 @@ pub(super) fn session(files: &Sources, options: &Options) -> ExitCode {
         Err(code) => return code,
     };
     let now = options.now.map_or_else(|| Clock::system().now(), Now::at);
-    let cookies = Cookies::new(&header);
+    let cookies = Cookies::new(&header).with_headers(SentHeaders::new(&others, true));
     let seen = online::with_servers(async |servers| see(servers, &sources, cookies, now).await);
-    let Some(Seen { verdict, hints }) = seen else { return ExitCode::FAILURE };
+    let Some(Seen { verdict, hints, store }) = seen else { return ExitCode::FAILURE };
     if options.json {
-        print(as_json(&verdict, &hints));
+        print(as_json(&verdict, &hints, store));
     } else {
-        print(as_text(&verdict, now.unix()));
+        print(as_text(&verdict, store, now.unix()));
         hints.iter().for_each(|hint| print(format_args!("hint: {hint}")));
     }
     match verdict {
@@ -80,25 +85,31 @@ pub(super) fn session(files: &Sources, options: &Options) -> ExitCode {
 struct Seen {
     verdict: Verdict,
     hints: Vec<String>,
+    /// The store that has the session, where there are two.
+    store: Option<StoreRank>,
 }
 
 /// Looks at the cookies as the gateway does: published keys are fetched, stores
 /// and the app are asked.
 async fn see(servers: &Servers, sources: &[SessionSource], cookies: Cookies<'_>, now: Now) -> Seen {
     let (mut tally, mut hints) = (VerdictBuilder::default(), Vec::new());
+    let mut stores = Vec::new();
     for (index, source) in sources.iter().enumerate() {
         hints.extend(online::fetch_keys(servers, source).await);
-        let checked = servers.check(source, cookies, now).await;
+        let (checked, asked) = servers.check_noting(source, cookies, now).await;
+        stores.push(asked.filter(|_| source.stores().nth(1).is_some()));
         if let Err(Refused::Rejected(rejected)) = &checked {
             hints.extend(source.hints(cookies, rejected));
         }
         tally.add(index, checked.map(Arc::new));
     }
     let verdict = tally.judge().verdict;
-    if matches!(verdict, Verdict::Known(..)) {
+    let mut store = None;
+    if let Verdict::Known(_, source) = &verdict {
         hints.clear();
+        store = stores.get(*source).copied().flatten();
     }
-    Seen { verdict, hints }
+    Seen { verdict, hints, store }
 }
 
 impl Input {
@@ -113,6 +124,26 @@ impl Input {
             bytes.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let fields: Vec<&[u8]> = lines.filter(|line| !line.is_empty()).map(value).collect();
         Ok(fields.join(&b"; "[..]))
+    }
+}
+
+impl Input {
+    /// The headers beside the cookies.
+    fn others(&self) -> Result<HeaderMap, String> {
+        let mut headers = HeaderMap::new();
+        for line in &self.header {
+            // A token must not be in a message.
+            let expected = "--header: expected a name, a colon and a value, such as \
+                            'Authorization: Bearer …'";
+            let (name, value) = line.split_once(':').ok_or(expected)?;
+            let name = HeaderName::try_from(name.trim()).map_err(|_| expected)?;
+            if name == header::COOKIE {
+                return Err("--header: cookies go into --cookie".to_owned());
+            }
+            let value = HeaderValue::try_from(value.trim()).map_err(|_| expected)?;
+            headers.append(name, value);
+        }
+        Ok(headers)
     }
 }
 
@@ -138,14 +169,20 @@ fn sources(file: &File) -> Result<Vec<SessionSource>, ExitCode> {
     }
 }
 
-fn as_json(verdict: &Verdict, hints: &[String]) -> serde_json::Value {
+fn as_json(verdict: &Verdict, hints: &[String], store: Option<StoreRank>) -> serde_json::Value {
     match verdict {
-        Verdict::Known(identity, _) => json!({
-            "outcome": "accept",
-            "user_id": identity.user_id(),
-            "expires_at": identity.expires_at(),
-            "session": identity.session(),
-        }),
+        Verdict::Known(identity, _) => {
+            let mut seen = json!({
+                "outcome": "accept",
+                "user_id": identity.user_id(),
+                "expires_at": identity.expires_at(),
+                "session": identity.session(),
+            });
+            if let Some(store) = store {
+                seen["store"] = json!(store.table());
+            }
+            seen
+        }
         Verdict::Nobody(rejected) => json!({
             "outcome": "reject",
             "reason": rejected.reason.as_str(),
@@ -164,7 +201,7 @@ fn with_hints(detail: &str, hints: &[String]) -> String {
     std::iter::once(detail).chain(hints).collect::<Vec<_>>().join("; ")
 }
 
-fn as_text(verdict: &Verdict, now: u64) -> String {
+fn as_text(verdict: &Verdict, store: Option<StoreRank>, now: u64) -> String {
     match verdict {
         Verdict::Known(identity, _) => {
             let end = match identity.expires_at() {
@@ -172,7 +209,9 @@ fn as_text(verdict: &Verdict, now: u64) -> String {
                 None => "the cookie itself says no end".to_owned(),
             };
             let session = serde_json::to_string_pretty(identity.session()).unwrap_or_default();
-            format!("accepted: user {}\n{end}\n{session}", identity.user_id())
+            let store = store.map(|store| format!("\nfound in {}", store.table()));
+            let store = store.unwrap_or_default();
+            format!("accepted: user {}\n{end}{store}\n{session}", identity.user_id())
         }
         Verdict::Nobody(rejected) => {
             format!("refused: {}: {}", rejected.reason.as_str(), rejected.detail)

@@ -99,7 +99,7 @@ pub(super) fn compare(shadow: Shadow, incoming: &mut Incoming, ended: Ended) {
                 gateway.and_then(|gateway| shadow::compare(minter, &answer, &gateway, now))
             }
         };
-        state.shadows.record(&state.telemetry, &request.token.name, found, now);
+        state.shadows.record(&state.telemetry, &request.token.name, &found, now);
     });
 }
 

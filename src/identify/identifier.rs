@@ -99,10 +99,10 @@ impl Identifier {
                 let why = problem.as_deref().unwrap_or("not fetched yet");
                 unready.push(format!("session {label}: published keys: {why}"));
             }
-            if let Some(store) = source.store()
-                && let Err(error) = self.servers.stores.probe(store).await
-            {
-                unready.push(format!("session {label}: {error}"));
+            for store in source.stores() {
+                if let Err(error) = self.servers.stores.probe(store).await {
+                    unready.push(format!("session {label}: {error}"));
+                }
             }
         }
         unready
@@ -122,7 +122,7 @@ impl Identifier {
 
     /// Closes the connections to stores that the policy does not name.
     pub fn keep_only_stores(&self, policy: &Policy) {
-        self.servers.stores.keep_only(policy.sources.iter().filter_map(|source| source.store()));
+        self.servers.stores.keep_only(policy.sources.iter().flat_map(|source| source.stores()));
     }
 
     /// Sessions that were remembered, and those that were verified, since the start.

@@ -17,11 +17,11 @@ use crate::identify::store::StoreConnections;
 use crate::outbound::{Call, Outbound, Url};
 use crate::session::{
     Check, Cookies, Identity, Query, Question, Reason, Refused, Rejected, SessionReader,
-    StoreAnswer, Unanswered,
+    StoreAnswer, StoreRank, Unanswered,
 };
 
-/// Most questions per session: there may be a second store, or a second table.
-const MAX_QUESTIONS: usize = 3;
+/// Most questions per session: there may be a second place, a fallback, and a second table.
+const MAX_QUESTIONS: usize = 4;
 /// Limits of the app's own session check.
 const APP_TIMEOUT: Duration = Duration::from_secs(2);
 const APP_MAX_SIZE: usize = 256 * 1024;
@@ -89,11 +89,40 @@ impl Servers {
     pub async fn follow(
         &self,
         source: &SessionReader,
-        mut question: Question,
+        question: Question,
         cookies: Cookies<'_>,
         now: Now,
     ) -> Result<Identity, Refused> {
+        self.follow_noting(source, question, (cookies, now), &mut None).await
+    }
+
+    /// As `check`, with the store that was asked last.
+    pub async fn check_noting(
+        &self,
+        source: &SessionReader,
+        cookies: Cookies<'_>,
+        now: Now,
+    ) -> (Result<Identity, Refused>, Option<StoreRank>) {
+        let mut asked = None;
+        let checked = match self.look(source, cookies, now).await {
+            Ok(Check::Known(identity)) => Ok(identity),
+            Ok(Check::Ask(question)) => {
+                self.follow_noting(source, question, (cookies, now), &mut asked).await
+            }
+            Err(refused) => Err(refused),
+        };
+        (checked, asked)
+    }
+
+    async fn follow_noting(
+        &self,
+        source: &SessionReader,
+        mut question: Question,
+        (cookies, now): (Cookies<'_>, Now),
+        asked: &mut Option<StoreRank>,
+    ) -> Result<Identity, Refused> {
         for _ in 0..MAX_QUESTIONS {
+            *asked = Some(question.rank());
             let answer = self.ask(source, &question, cookies).await.inspect_err(|_| {
                 self.failures.fetch_add(1, Ordering::Relaxed);
             })?;
@@ -102,7 +131,7 @@ impl Servers {
                 Check::Ask(question) => question,
             };
         }
-        Err(unanswered("the session check needed more than 3 lookups"))
+        Err(unanswered("the session check needed more than 4 lookups"))
     }
 
     /// Whether keys were fetched because of this rejection.
@@ -127,12 +156,14 @@ impl Servers {
         if let Query::Key { url } = &question.query {
             return self.ask_key(url).await;
         }
-        let Some(store) = source.store() else {
+        let Some(store) = source.store_of(question) else {
             return Err(unanswered("this source has no store to ask"));
         };
         self.stores.ask(store, &question.query).await.map_err(|error| {
             tracing::warn!(kind = source.kind(), %error, "session store not read");
-            unanswered(error.to_string())
+            let fallback = source.stores().nth(1).is_some();
+            let place = fallback.then(|| format!("{}: ", question.rank().table()));
+            unanswered(format!("{}{error}", place.unwrap_or_default()))
         })
     }
 

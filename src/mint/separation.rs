@@ -58,12 +58,15 @@ impl Ends {
     }
 
     pub(super) fn admit(self, text: &str) -> bool {
+        if self.in_acl && matches!(text, "." | "..") {
+            return false;
+        }
         let ends = |c| Some(c) == self.after || Some(c) == self.before;
-        !text.contains(|c| {
+        !text.contains(|c: char| {
             ends(c)
                 || (self.in_expression && ".|()^$+*?[]{}\\".contains(c))
                 || (self.in_acl && "*!~/%".contains(c))
-        }) && !(self.in_acl && matches!(text, "." | ".."))
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::document::{At, FromNode, Located, Node, OneOrMany, Problems, Table};
 use crate::edge::Trusted;
 use crate::request::path::PathPattern;
 use crate::request::rules::Asked;
-use crate::session::{HeaderPlace, SessionReader, StoreSettings};
+use crate::session::{HeaderPlace, SessionReader, StoreRank};
 use crate::upstream::Prefixes;
 
 /// A source with its label and sign-out paths.
@@ -146,10 +146,14 @@ fn checked(at: &At<'_>, reader: SessionReader, sign_out: Arc<[SignOut]>) -> Sess
         );
     }
     let literal = matches!(at.secrets, Secrets::Literal);
-    if let Some(Err(error)) = reader.store().map(StoreSettings::check_addresses)
-        && !literal
-    {
-        at.problem(error.to_string());
+    let ranks = [StoreRank::First, StoreRank::Fallback];
+    for (store, rank) in reader.stores().zip(ranks).filter(|_| !literal) {
+        if let Err(error) = store.check_addresses() {
+            at.problem(match rank {
+                StoreRank::Fallback => format!("{}: {error}", rank.table()),
+                StoreRank::First => error.to_string(),
+            });
+        }
     }
     let readable = check_url(at, &reader);
     SessionSource { label: reader.kind().to_owned(), reader, sign_out, readable }

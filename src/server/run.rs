@@ -13,6 +13,7 @@ use pingora::services::background::{BackgroundService, background_service};
 
 use super::accept::{Accept, Threads};
 use super::connection::{LimitedApp, ListenerKind, Proxies};
+use super::io::http2::longest_fields;
 use super::listen::{BindError, Bound};
 use super::listeners::Listeners;
 use super::plain_app::PlainApp;
@@ -155,9 +156,8 @@ fn proxies(state: &Arc<State>, asks: Asks, server: &Server, conf: &Arc<ServerCon
     options.h2_idle_timeout = Some(server.idle_timeout);
     http2.server_options = Some(options);
     let mut limits = pingora::protocols::http::v2::server::default_h2_options();
-    // The framework's limit bounds floods of CONTINUATION frames too.
-    let header_list = u32::try_from(server.max_header * 2).unwrap_or(u32::MAX);
-    limits.max_header_list_size(header_list.max(64 * 1024));
+    let fields = u32::try_from(longest_fields(server.max_header)).unwrap_or(u32::MAX);
+    limits.max_header_list_size(fields);
     limits.max_concurrent_streams(server.max_streams);
     limits.max_pending_accept_reset_streams(server.max_resets);
     limits.initial_window_size(STREAM_WINDOW);

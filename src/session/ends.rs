@@ -71,7 +71,8 @@ impl Ends {
                 let since = signed_in_at().ok_or_else(|| {
                     let detail = "the session does not tell when it began, so `max_age` cannot be \
                                   counted; write max_age = { at = \"/created_at\", limit = \"8h\" } \
-                                  with the place of a time in it";
+                                  with the place of a time in it, or `created_column` of a table \
+                                  in [session.store]";
                     Rejected::new(Reason::MissingExp, detail)
                 })?;
                 Some(since.saturating_add(*limit))

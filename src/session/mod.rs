@@ -1,11 +1,11 @@
 //! Who is asking: the app's own session cookie, verified at the edge.
 //!
-//! A `SessionReader` is one `[session]` table, compiled: keys derived, names settled.
-//! Nothing here does I/O: cookies and a time go in, an `Identity` or a `Rejected`
-//! comes out. A kind whose sessions live in a store says what to fetch
-//! (`Question`) and judges the answer; the caller fetches. The one thing that
-//! changes is `RemoteKeys`: the caller supplies them when it has fetched them.
+//! A `SessionReader` is one `[session]` table, compiled: keys derived, names settled. Nothing
+//! here does I/O: cookies and a time go in, an `Identity` or a `Rejected` comes out. A kind whose
+//! sessions live in a store says what to fetch (`Question`) and judges the answer; the caller
+//! fetches. `RemoteKeys` alone change: the caller supplies them when it has fetched them.
 
+mod asking;
 mod codec;
 mod content;
 pub(crate) mod cookie;
@@ -14,6 +14,7 @@ mod cookie_pattern;
 mod diagnose;
 mod earlier;
 mod ends;
+mod fallback;
 mod format;
 mod header;
 mod identity;
@@ -52,7 +53,7 @@ pub use rejected::{Reason, Rejected};
 pub(crate) use required_claims::Claims;
 pub use source::SessionReader;
 pub(crate) use store::Engine;
-pub use store::{Cell, Check, Query, Question, Row, StoreAnswer};
+pub use store::{Cell, Check, Fields, Query, Question, Row, StoreAnswer, StoreRank};
 pub(crate) use store_settings::{NaiveTimes, StoreSettings};
 pub(crate) use verdict::none_asked;
 pub(crate) use verdict::{Accepted, Credential, Doubtful, Judged, Unanswered, VerdictBuilder};

@@ -5,7 +5,7 @@
 
 use super::rejected::{Reason, Rejected};
 use super::seconds::Seconds;
-use super::store::{Cell, Engine, Row};
+use super::store::{Cell, Engine, Row, RowSpan};
 use crate::document::{At, FromNode, Table, Value as Setting};
 
 /// Rules on the columns of a row.
@@ -14,6 +14,16 @@ pub(crate) struct RowRules {
     require: Vec<(String, Wanted)>,
     /// A time in a column, and how much later the session ends.
     ends: Vec<(String, u64)>,
+    /// The column of the time at which the session began.
+    created: Option<String>,
+}
+
+/// The settings that count from `created_column`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CountedFromCreation {
+    Lifetime,
+    /// `max_age` of the session does, too.
+    LifetimeAndAge,
 }
 
 /// A column's required value.
@@ -27,7 +37,11 @@ enum Wanted {
 }
 
 impl RowRules {
-    pub(super) fn read(table: &mut Table<'_>, engine: Engine) -> Self {
+    pub(super) fn read(
+        table: &mut Table<'_>,
+        engine: Engine,
+        counted: CountedFromCreation,
+    ) -> Self {
         let mut rules = Self::default();
         if let Some(at) = table.take("require") {
             rules.require = at
@@ -41,6 +55,9 @@ impl RowRules {
             ("idle_column", "idle", "how long a session may rest"),
         ] {
             let name = table.get::<String>(column);
+            if length == "lifetime" {
+                rules.created.clone_from(&name);
+            }
             let given = table.get::<Seconds>(length).map(|Seconds(seconds)| seconds);
             match (name, given) {
                 (Some(name), Some(seconds)) => rules.ends.push((name, seconds)),
@@ -48,6 +65,8 @@ impl RowRules {
                 (None, Some(_)) if engine != Engine::File => {
                     table.missing(column, &format!(", from which `{length}` counts"));
                 }
+                (Some(_), None)
+                    if length == "lifetime" && counted == CountedFromCreation::LifetimeAndAge => {}
                 (Some(_), None) if table.peek(length).is_none() => {
                     table.missing(length, &format!(", {meaning}; write {length} = \"14d\""));
                 }
@@ -58,11 +77,11 @@ impl RowRules {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.require.is_empty() && self.ends.is_empty()
+        self.require.is_empty() && self.ends.is_empty() && self.created.is_none()
     }
 
-    /// The end by these rules, if the row is that of a session that holds.
-    pub(super) fn check(&self, row: &Row) -> Result<Option<u64>, Rejected> {
+    /// The span of time by these rules, if the row is that of a session that holds.
+    pub(super) fn check(&self, row: &Row) -> Result<RowSpan, Rejected> {
         for (column, wanted) in &self.require {
             if !wanted.fits(row.get(column)?) {
                 let detail = format!(
@@ -72,12 +91,13 @@ impl RowRules {
                 return Err(Rejected::new(Reason::SignedOut, detail));
             }
         }
+        let began = self.created.as_ref().map(|column| row.time(column)).transpose()?;
         let mut end = None;
         for (column, seconds) in &self.ends {
             let later = row.time(column)?.saturating_add(*seconds);
             end = Some(end.map_or(later, |end: u64| end.min(later)));
         }
-        Ok(end)
+        Ok(RowSpan { began, ends: end })
     }
 }
 
@@ -143,6 +163,7 @@ mod tests {
         RowRules {
             require: require.iter().map(|(name, it)| ((*name).to_owned(), it.clone())).collect(),
             ends: ends.iter().map(|(name, seconds)| ((*name).to_owned(), *seconds)).collect(),
+            created: None,
         }
     }
 
@@ -160,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_earliest_end_counts() {
-        let end = |ends: &[(&str, u64)]| rules(&[], ends).check(&row());
+        let end = |ends: &[(&str, u64)]| rules(&[], ends).check(&row()).map(|span| span.ends);
         assert_eq!(end(&[("created_at", 3600)]).unwrap(), Some(4600));
         assert_eq!(end(&[("created_at", 3600), ("seen_at", 60)]).unwrap(), Some(1560));
         assert_eq!(end(&[]).unwrap(), None);

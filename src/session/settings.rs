@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::cookie::Duplicate;
 use super::cookie_names::{CookieConventions, CookieNames};
-use super::row_rules::RowRules;
+use super::row_rules::{CountedFromCreation, RowRules};
 pub(crate) use super::seconds::Seconds;
 use super::store::Engine;
 use super::store_settings::{NaiveTimes, StoreSettings};
@@ -20,6 +20,8 @@ pub(crate) struct Settings<'s, 'a> {
     table: &'s mut Table<'a>,
     fingerprint: Digester,
     secrets: Vec<Secret>,
+    /// `[session.store.fallback]`, while it is read as the store.
+    instead_of_store: Option<At<'a>>,
 }
 
 impl<'s, 'a> Settings<'s, 'a> {
@@ -27,7 +29,7 @@ impl<'s, 'a> Settings<'s, 'a> {
         let mut fingerprint = Digester::default();
         let settings = table.at().node.to_json().to_string();
         fingerprint.add_sized(settings.as_bytes());
-        Self { table, fingerprint, secrets: Vec::new() }
+        Self { table, fingerprint, secrets: Vec::new(), instead_of_store: None }
     }
 
     /// A digest over every setting and the content of every secret read, and the secrets.
@@ -166,11 +168,19 @@ impl<'s, 'a> Settings<'s, 'a> {
 
     /// `[session.store]`, if it is there: its engine must be one of `engines`.
     pub(crate) fn store(&mut self, engines: &[Engine]) -> Option<StoreTable<'a>> {
-        let mut table = self.table.take("store")?.table()?;
+        let at = self.table.take("store")?;
+        let mut table = self.instead_of_store.clone().unwrap_or(at).table()?;
+        if let (Some(at), Some(_)) = (table.take("fallback"), &self.instead_of_store) {
+            at.problem("a fallback has no fallback of its own; leave it out");
+        }
         let engine = read_engine(&mut table, engines)?;
         let url = table.take("url").and_then(|at| self.resolve(&at));
         let path = table.get("path");
-        let rules = RowRules::read(&mut table, engine);
+        let counted = match self.table.peek("max_age") {
+            Some(_) => CountedFromCreation::LifetimeAndAge,
+            None => CountedFromCreation::Lifetime,
+        };
+        let rules = RowRules::read(&mut table, engine, counted);
         if !rules.is_empty() && engine != Engine::Sql {
             table.at().problem("rules on columns are for engine = \"sql\"; others have none");
         }
@@ -201,6 +211,26 @@ impl<'s, 'a> Settings<'s, 'a> {
                 naive_times,
             },
         })
+    }
+
+    /// `[session.store.fallback]`, if it is there.
+    pub(super) fn fallback_store(&self) -> Option<At<'a>> {
+        self.table.peek("store")?.find(&["fallback"])
+    }
+
+    /// From now on, `store` reads this table.
+    pub(super) fn read_instead_of_store(&mut self, at: Option<At<'a>>) {
+        self.instead_of_store = at;
+    }
+
+    /// The engine of the fallback, while it is read: a kind whose other settings name the
+    /// first store's place goes by it.
+    pub(crate) fn fallback_engine(&self) -> Option<Engine> {
+        let engine = self.instead_of_store.as_ref()?.find(&["engine"])?;
+        match &engine.node.value {
+            Value::Text(name) => Engine::ALL.into_iter().find(|engine| engine.name() == name),
+            _ => None,
+        }
     }
 
     /// As `store`, for kinds whose sessions can be nowhere else.
@@ -310,12 +340,23 @@ fn read_time_zone(table: &mut Table<'_>, engine: Engine) -> NaiveTimes {
     }
 }
 
+/// Stores that apps keep sessions in and that speak protocols of their own.
+const UNREAD_STORES: [&str; 8] =
+    ["cassandra", "couchdb", "dynamodb", "firestore", "memcache", "memcached", "mongo", "mongodb"];
+
 fn read_engine(table: &mut Table<'_>, engines: &[Engine]) -> Option<Engine> {
     let names: Vec<_> = engines.iter().map(|engine| engine.name()).collect();
     let at = table.take_needed("engine", &format!("engine = {:?}", names.first()?))?;
     let name = at.text("the name of a store engine")?;
     let engine = engines.iter().find(|engine| engine.name() == name);
-    if engine.is_none() {
+    if engine.is_none() && UNREAD_STORES.contains(&name.to_ascii_lowercase().as_str()) {
+        at.problem(format!(
+            "found {name:?}, a store that is not read here; let the app say who is signed in: \
+             kind = \"introspect\", the name of its cookie, url = \"http://127.0.0.1:3000/api/me\" \
+             (200 with JSON for a user who is signed in, else 401), user_id = \"/id\", and no \
+             [session.store]"
+        ));
+    } else if engine.is_none() {
         at.wrong(&one_of(name, &names));
     }
     engine.copied()

@@ -9,6 +9,7 @@ use super::cookie::Cookies;
 use super::cookie_names::SentCookies;
 use super::diagnose::{self, Refusal};
 use super::ends::Ends;
+use super::fallback::Fallback;
 use super::format::{self, Compiled, SessionKind};
 use super::header::HeaderPlace;
 use super::identity::{Identity, OpenedSession};
@@ -18,15 +19,11 @@ use super::remember::RememberCookies;
 use super::required_claims::Claims;
 use super::settings::Settings;
 use super::source_user::{no_user, prefixed, read_user_id, read_user_prefix};
-use super::store::{Check, Question, StoreAnswer};
+use super::store::Check;
 use super::store_settings::StoreSettings;
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::document::Table;
-
-/// Largest stored session, in bytes: more than any app keeps, too little to keep a
-/// parser busy.
-const MAX_STORED: usize = 1024 * 1024;
 
 /// Seconds by which the app's clock may be ahead.
 const CLOCKS_DISAGREE: u64 = 5;
@@ -38,8 +35,9 @@ const USUAL_COOKIES: usize = 1024;
 #[derive(Clone)]
 pub struct SessionReader {
     kind: &'static SessionKind,
-    compiled: Compiled,
-    user_id: Pointer,
+    pub(super) compiled: Compiled,
+    pub(super) user_id: Pointer,
+    pub(super) fallback: Option<Box<Fallback>>,
     /// Stands before every user id, so that equal ids of several sources differ.
     user_prefix: String,
     require: Claims,
@@ -65,16 +63,18 @@ impl SessionReader {
         let mut settings = Settings::new(table);
         let compiled = (kind.read)(&mut settings);
         let user_id = read_user_id(&mut settings, compiled.as_ref());
+        let fallback = Fallback::from_settings(&mut settings, kind);
         let user_prefix = read_user_prefix(&mut settings);
         let require = settings.get("require").unwrap_or_default();
         let remember = RememberCookies::read(&mut settings, kind.name);
         let ends = Ends::from_settings(&mut settings);
-        let (compiled, user_id) = (compiled?, user_id?);
+        let (compiled, user_id, fallback) = (compiled?, user_id?, fallback?);
         let (fingerprint, secrets) = settings.finish();
         let mut first = Self {
             kind,
             compiled,
             user_id,
+            fallback,
             user_prefix,
             require,
             remember,
@@ -112,41 +112,6 @@ impl SessionReader {
     /// The header this source reads instead of a cookie.
     pub(crate) fn header(&self) -> Option<&HeaderPlace> {
         self.compiled.jar.header()
-    }
-
-    /// As `check`, for sources whose sessions live in a store: either the user is
-    /// known already, or there is something to fetch first.
-    pub fn look(&self, cookies: Cookies<'_>, now: u64) -> Result<Check, Rejected> {
-        let opened = self.compiled.verifier.open(self.sent(cookies), now)?;
-        self.known(opened, now)
-    }
-
-    /// Continues with the store's answer; `None` is a miss. Asks again at most once.
-    pub fn answered(
-        &self,
-        question: &Question,
-        answer: Option<StoreAnswer>,
-        now: u64,
-    ) -> Result<Check, Rejected> {
-        let Some(answer) = answer else {
-            if let Some(Check::Ask(elsewhere)) = self.compiled.verifier.missed(question) {
-                return Ok(Check::Ask(elsewhere));
-            }
-            let detail = "the session is not in the store: signed out, or expired";
-            return Err(Rejected::new(Reason::StoreMiss, detail));
-        };
-        if answer.size() > MAX_STORED {
-            let detail = format!("the stored session is larger than {MAX_STORED} bytes");
-            return Err(Rejected::new(Reason::Oversized, detail));
-        }
-        let ends = match (&answer, self.store()) {
-            (StoreAnswer::Row(row), Some(store)) if question.is_first() => {
-                store.rules.check(row)?
-            }
-            _ => question.ends,
-        };
-        let opened = self.compiled.verifier.answered(question, answer, now)?;
-        self.known(opened.ending(ends), now)
     }
 
     /// Whether the session is plainly of a sign-in later than `since`, whose own
@@ -202,16 +167,15 @@ impl SessionReader {
         self.compiled.store.as_ref()
     }
 
+    /// The store, and the one that is asked for the sessions it does not have.
+    pub fn stores(&self) -> impl Iterator<Item = &StoreSettings> {
+        let fallback = self.fallback.as_ref().and_then(|it| it.compiled.store.as_ref());
+        self.store().into_iter().chain(fallback)
+    }
+
     /// The address at which the app itself is asked.
     pub fn asked_url(&self) -> Option<&str> {
         self.compiled.app_url.as_deref()
-    }
-
-    fn known(&self, opened: Check<OpenedSession>, now: u64) -> Result<Check, Rejected> {
-        match opened {
-            Check::Ask(question) => Ok(Check::Ask(question)),
-            Check::Known(opened) => self.identity(opened, now).map(Check::Known),
-        }
     }
 
     /// A digest of all that `check` reads except the time: the settings, the secrets
@@ -337,7 +301,8 @@ impl SessionReader {
     /// it is valid, 0 not at all. A result of the cookie alone cannot change; that
     /// of a store can.
     pub fn cache_seconds(&self) -> Option<u64> {
-        self.compiled.cache_seconds
+        let fallback = self.fallback.as_ref().and_then(|it| it.compiled.cache_seconds);
+        self.compiled.cache_seconds.into_iter().chain(fallback).min()
     }
 
     /// Keys to fetch from a URL, if they do not stand in the settings. The caller
@@ -346,14 +311,21 @@ impl SessionReader {
         self.compiled.remote_keys.as_deref()
     }
 
-    fn sent<'r>(&'r self, cookies: Cookies<'r>) -> SentCookies<'r> {
+    pub(super) fn sent<'r>(&'r self, cookies: Cookies<'r>) -> SentCookies<'r> {
         SentCookies { jar: &self.compiled.jar, cookies }
     }
 
-    fn identity(&self, opened: OpenedSession, now: u64) -> Result<Identity, Rejected> {
+    /// The identity of a session, whose user's id is at `user_id`, and which began at a
+    /// time that its row tells.
+    pub(super) fn identity(
+        &self,
+        opened: OpenedSession,
+        (user_id, began): (&Pointer, Option<u64>),
+        now: u64,
+    ) -> Result<Identity, Rejected> {
         let OpenedSession { session, mut expires_at } = opened;
         if let Some(ends) = &self.ends {
-            let signed_in_at = || self.compiled.verifier.signed_in_at(&session);
+            let signed_in_at = || began.or_else(|| self.compiled.verifier.signed_in_at(&session));
             expires_at = ends.earliest(&session, expires_at, signed_in_at)?;
         }
         if let Some(end) = expires_at.filter(|&end| end <= now) {
@@ -363,8 +335,8 @@ impl SessionReader {
             let detail = "the session does not hold what `require` asks for";
             return Err(Rejected::new(Reason::WrongPurpose, detail));
         }
-        let user_id = self.user_id.user_id(&session);
-        let user_id = user_id.ok_or_else(|| no_user(&self.user_id, &session))?;
+        let found = user_id.user_id(&session);
+        let user_id = found.ok_or_else(|| no_user(user_id, &session))?;
         Ok(Identity::new(prefixed(&self.user_prefix, user_id), fitted(session), expires_at))
     }
 }

@@ -24,8 +24,38 @@ pub struct Question {
     pub query: Query,
     /// The content of an earlier answer, for formats that ask twice.
     pub(super) carried: Value,
-    /// The end that the rules on an earlier row have set.
-    pub(super) ends: Option<u64>,
+    /// What the rules said of an earlier row.
+    pub(super) span: Option<RowSpan>,
+    /// The store to ask.
+    pub(super) rank: StoreRank,
+    /// The question for the fallback, should this store not have the session.
+    pub(super) fallback: Option<Box<Self>>,
+}
+
+/// What the rules say of a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RowSpan {
+    /// The time at which the session began, if a column tells it.
+    pub began: Option<u64>,
+    pub ends: Option<u64>,
+}
+
+/// One of a source's two stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreRank {
+    /// `[session.store.fallback]`.
+    Fallback,
+    /// `[session.store]`.
+    First,
+}
+
+impl StoreRank {
+    pub const fn table(self) -> &'static str {
+        match self {
+            Self::Fallback => "[session.store.fallback]",
+            Self::First => "[session.store]",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +70,8 @@ pub enum Query {
     Key { url: String },
     /// The string under this key, and how long it still lives.
     Redis { key: String },
+    /// The fields of the hash under this key, and how long it still lives.
+    RedisHash { key: String },
     /// The one row in which every column has its value. Names are identifiers
     /// from the settings.
     Row { table: String, matching: Vec<(String, Cell)> },
@@ -48,15 +80,35 @@ pub enum Query {
 /// The content of the store. `None` in place of an answer is a miss.
 #[derive(Clone, Debug)]
 pub enum StoreAnswer {
-    App { body: Vec<u8> },
-    File { content: Vec<u8>, modified: u64 },
-    Key { document: Vec<u8> },
-    Redis { value: Vec<u8>, seconds_left: Option<u64> },
+    App {
+        body: Vec<u8>,
+    },
+    File {
+        content: Vec<u8>,
+        modified: u64,
+    },
+    Key {
+        document: Vec<u8>,
+    },
+    Redis {
+        value: Vec<u8>,
+        seconds_left: Option<u64>,
+    },
+    RedisHash {
+        fields: Fields,
+        seconds_left: Option<u64>,
+    },
     Row(Row),
+    /// The key is there, but Redis holds another type under it.
+    WrongType,
 }
 
 /// Most columns named in a message.
 const MAX_NAMES: usize = 12;
+
+/// The fields of a hash, name and value.
+#[derive(Clone, Debug, Default)]
+pub struct Fields(pub Vec<(Vec<u8>, Vec<u8>)>);
 
 /// The columns of a row by name.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +134,8 @@ pub enum Engine {
 }
 
 impl Engine {
+    pub(super) const ALL: [Self; 3] = [Self::File, Self::Redis, Self::Sql];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::File => "file",
@@ -93,12 +147,17 @@ impl Engine {
 
 impl Question {
     pub(super) fn new(query: Query) -> Self {
-        Self { query, carried: Value::Null, ends: None }
+        Self { query, carried: Value::Null, span: None, rank: StoreRank::First, fallback: None }
+    }
+
+    /// The store it is for.
+    pub fn rank(&self) -> StoreRank {
+        self.rank
     }
 
     /// Whether it asks for the session itself, and not for what belongs to one.
     pub(super) fn is_first(&self) -> bool {
-        self.ends.is_none() && !self.carried.is_object()
+        self.span.is_none() && !self.carried.is_object()
     }
 
     pub(super) fn redis<T>(prefix: &str, id: &str) -> Check<T> {
@@ -112,16 +171,11 @@ impl Question {
     }
 }
 
-impl Check<OpenedSession> {
+impl OpenedSession {
     /// The same, with an end that the app's own rules set.
     pub(super) fn ending(self, ends: Option<u64>) -> Self {
-        match self {
-            Self::Ask(question) => Self::Ask(Question { ends, ..question }),
-            Self::Known(opened) => {
-                let expires_at = opened.expires_at.into_iter().chain(ends).min();
-                Self::Known(OpenedSession { expires_at, ..opened })
-            }
-        }
+        let expires_at = self.expires_at.into_iter().chain(ends).min();
+        Self { expires_at, ..self }
     }
 }
 
@@ -143,7 +197,11 @@ impl StoreAnswer {
             Self::File { content, .. } => content.len(),
             Self::Key { document } => document.len(),
             Self::Redis { value, .. } => value.len(),
+            Self::RedisHash { fields, .. } => {
+                fields.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+            }
             Self::Row(row) => row.0.iter().map(|(_, cell)| cell.size()).sum(),
+            Self::WrongType => 0,
         }
     }
 
@@ -152,18 +210,38 @@ impl StoreAnswer {
             Self::Redis { value, seconds_left } => {
                 Ok((value, seconds_left.map(|left| now.saturating_add(left))))
             }
-            Self::App { .. } | Self::File { .. } | Self::Key { .. } | Self::Row(_) => {
-                Err(mismatch())
+            Self::App { .. }
+            | Self::File { .. }
+            | Self::Key { .. }
+            | Self::RedisHash { .. }
+            | Self::Row(_)
+            | Self::WrongType => Err(mismatch()),
+        }
+    }
+
+    pub(super) fn redis_hash(self, now: u64) -> Result<(Fields, Option<u64>), Rejected> {
+        match self {
+            Self::RedisHash { fields, seconds_left } => {
+                Ok((fields, seconds_left.map(|left| now.saturating_add(left))))
             }
+            Self::App { .. }
+            | Self::File { .. }
+            | Self::Key { .. }
+            | Self::Redis { .. }
+            | Self::Row(_)
+            | Self::WrongType => Err(mismatch()),
         }
     }
 
     pub(super) fn row(self) -> Result<Row, Rejected> {
         match self {
             Self::Row(row) => Ok(row),
-            Self::App { .. } | Self::File { .. } | Self::Key { .. } | Self::Redis { .. } => {
-                Err(mismatch())
-            }
+            Self::App { .. }
+            | Self::File { .. }
+            | Self::Key { .. }
+            | Self::Redis { .. }
+            | Self::RedisHash { .. }
+            | Self::WrongType => Err(mismatch()),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Every vector of every kind: cookies made by the real libraries, and attacks
 //! on them. The schema is that of `tests/fixtures/sessions/README.md`.
 
+mod fallback;
 mod hints;
 mod reports;
+mod rows;
 mod settings;
 mod source;
 #[path = "../../tests/fixtures/sessions/vectors.rs"]
-#[expect(dead_code, reason = "shared with other tests, which use all of it")]
 pub(super) mod vectors;
 mod wrong;
 
@@ -72,7 +73,7 @@ fn verdict(
 #[test]
 fn every_vector_of_every_kind_has_its_outcome() {
     let mut failures = Vec::new();
-    for kind in kinds().chain(["own", "bearer", "stores"]) {
+    for kind in kinds().chain(["own", "bearer", "compressed", "php", "stores"]) {
         let vectors = vectors(kind);
         assert!(!vectors.is_empty(), "{kind} has no vectors");
         let mut passed = 0;

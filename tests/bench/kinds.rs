@@ -150,7 +150,9 @@ fn files() -> Vec<Value> {
 fn answer(store: &Value, query: &Query) -> Option<StoreAnswer> {
     let mut entries = store.as_array()?.iter();
     match query {
-        Query::App { .. } | Query::File { .. } | Query::Key { .. } => None,
+        Query::App { .. } | Query::File { .. } | Query::Key { .. } | Query::RedisHash { .. } => {
+            None
+        }
         Query::Redis { key } => {
             let entry = entries.find(|entry| entry["key"] == **key)?;
             let value = match entry["value"].as_str() {

@@ -12,8 +12,17 @@ export const packages = [
   "express",
   "express-openid-connect",
   "fastify",
+  "@fastify/cookie",
   "@fastify/secure-session",
+  "@fastify/session",
+  "@hapi/hapi",
+  "@hapi/yar",
+  "@hono/session",
+  "connect-redis",
+  "cookie-parser",
+  "express-session",
   "h3",
+  "hono",
   "iron-session",
   "jose",
   "jsonwebtoken",
@@ -24,6 +33,7 @@ export const packages = [
   "react",
   "react-dom",
   "react-router",
+  "redis",
 ];
 
 const secret = "currency-secret-of-at-least-32-characters";
@@ -38,6 +48,14 @@ async function answered(handler) {
   await response.text();
   server.close();
   return pairs(response.headers.getSetCookie());
+}
+
+const inRedis = { engine: "redis", url: process.env.REDIS_URL };
+
+/** A store of connect-redis, with the server that `run` starts. */
+async function redisStore() {
+  const [{ RedisStore }, { createClient }] = await Promise.all([import("connect-redis"), import("redis")]);
+  return new RedisStore({ client: await createClient({ url: process.env.REDIS_URL }).connect() });
 }
 
 const recipes = {
@@ -147,6 +165,87 @@ const recipes = {
       response.send("");
     });
     return { kind: "auth0", cookie: await answered(app), settings: { secret } };
+  },
+  async "express-session"() {
+    const { default: express } = await import("express");
+    const { default: session } = await import("express-session");
+    const app = express();
+    app.use(session({ secret, store: await redisStore(), resave: false, saveUninitialized: false }));
+    app.get("/", (request, response) => {
+      request.session.user = { id: "u-1" };
+      response.send("");
+    });
+    const settings = { secret, user_id: "/user/id", store: inRedis };
+    return { kind: "express-session", cookie: await answered(app), settings };
+  },
+  async "@fastify/session"() {
+    const { default: fastify } = await import("fastify");
+    const app = fastify();
+    app.register((await import("@fastify/cookie")).default);
+    app.register((await import("@fastify/session")).default, {
+      secret,
+      store: await redisStore(),
+      cookie: { secure: false },
+    });
+    app.get("/", async (request) => {
+      request.session.user = { id: "u-1" };
+      return "";
+    });
+    const response = await app.inject("/");
+    const cookie = pairs([response.headers["set-cookie"]].flat());
+    const settings = { cookie: "sessionId", cookie_prefix: "", secret, user_id: "/user/id", store: inRedis };
+    return { kind: "express-session", cookie, settings };
+  },
+  async "@hono/session"() {
+    const { Hono } = await import("hono");
+    const { useSession } = await import("@hono/session");
+    const app = new Hono();
+    app.use(useSession({ secret }));
+    app.get("/", async (context) => {
+      await context.var.session.update({ userId: "u-1" });
+      return context.text("");
+    });
+    const response = await app.request("/");
+    const settings = { secret, user_id: "/userId" };
+    return { kind: "hono-session", cookie: pairs(response.headers.getSetCookie()), settings };
+  },
+  async hono() {
+    const { Hono } = await import("hono");
+    const { setSignedCookie } = await import("hono/cookie");
+    const app = new Hono();
+    app.get("/", async (context) => {
+      await setSignedCookie(context, "user", "u-1", secret);
+      return context.text("");
+    });
+    const response = await app.request("/");
+    const settings = { cookie: "user", format: "hono", secret };
+    return { kind: "signed-cookie", cookie: pairs(response.headers.getSetCookie()), settings };
+  },
+  async "cookie-parser"() {
+    const { default: express } = await import("express");
+    const { default: cookieParser } = await import("cookie-parser");
+    const app = express();
+    app.use(cookieParser(secret));
+    app.get("/", (_, response) => response.cookie("auth", { userId: "u-1" }, { signed: true }).send(""));
+    const settings = { cookie: "auth", secret, user_id: "/userId" };
+    return { kind: "signed-cookie", cookie: await answered(app), settings };
+  },
+  async "@hapi/yar"() {
+    const { server } = await import("@hapi/hapi");
+    const { default: yar } = await import("@hapi/yar");
+    const app = server();
+    await app.register({ plugin: yar, options: { cookieOptions: { password: secret, isSecure: false } } });
+    app.route({
+      method: "GET",
+      path: "/",
+      handler(request) {
+        request.yar.set("user", { id: "u-1" });
+        return "";
+      },
+    });
+    const response = await app.inject("/");
+    const cookie = pairs([response.headers["set-cookie"]].flat());
+    return { kind: "yar", cookie, settings: { secret, user_id: "/user/id" } };
   },
   async jose() {
     const { SignJWT } = await import("jose");

@@ -37,7 +37,7 @@ function lines(settings) {
     return `"env:${name}"`;
   };
   const line = ([key, value]) => {
-    if (key === "secret") return `${key} = ${reference(value)}\n`;
+    if (["secret", "url"].includes(key)) return `${key} = ${reference(value)}\n`;
     if (key === "keys") return `${key} = [${value.map(reference).join(", ")}]\n`;
     if (typeof value === "object") {
       tables += `[session.${key}]\n${Object.entries(value).map(line).join("")}`;

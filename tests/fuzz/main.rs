@@ -49,7 +49,7 @@ macro_rules! smoke {
     };
 }
 
-smoke!(cookies_a cookies_b cookies_c heads settings signed splitter stored templates);
+smoke!(carriers cookies_a cookies_b cookies_c decoders heads settings signed splitter stored templates);
 
 #[test]
 fn every_kind_is_fuzzed() {

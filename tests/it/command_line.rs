@@ -95,6 +95,34 @@ fn a_file_of_cookies_has_a_header_line_per_line_and_any_bytes() {
 }
 
 #[test]
+fn a_session_in_another_header_is_seen_as_the_gateway_sees_it() {
+    let folder = folder();
+    let file = folder.join("gateway.toml");
+    let app = "[upstream]\nservers = [\"http://127.0.0.1:1\"]\n";
+    let jwt = "[[session]]\nkind = \"jwt\"\nheader = \"authorization\"\nsecret = \"env:SECRET\"\n";
+    let gate = "[[session]]\nkind = \"trusted-header\"\nheader = \"x-user\"\n";
+    let cookie = cookie_of("ada");
+    let token = cookie.strip_prefix("session=").unwrap();
+    let seen = |table: &str, headers: &[&str]| {
+        std::fs::write(&file, format!("{app}{table}")).unwrap();
+        let now = START.to_string();
+        let mut arguments = vec!["session", "--json", "--now", &now, "--config"];
+        arguments.push(file.to_str().unwrap());
+        arguments.extend(headers.iter().flat_map(|header| ["--header", *header]));
+        let (code, output, errors) = Process::finish(&arguments, &[("SECRET", SESSION_SECRET)]);
+        let said: Value = serde_json::from_str(&output).unwrap_or_else(|_| panic!("{errors}"));
+        (code, said["user_id"].as_str().unwrap_or_default().to_owned(), said["reason"].clone())
+    };
+    let user = |code, user: &str| (code, user.to_owned(), Value::Null);
+    let bearer = format!("Authorization: Bearer {token}");
+    assert_eq!(seen(jwt, &[&bearer]), user(0, "ada"));
+    assert_eq!(seen(jwt, &[&bearer.to_uppercase()]).2, "malformed");
+    assert_eq!(seen(jwt, &[&bearer, &bearer]).2, "ambiguous");
+    assert_eq!(seen(jwt, &["X-Other: 1"]).2, "missing");
+    assert_eq!(seen(gate, &["x-user:ada"]), user(0, "ada"));
+}
+
+#[test]
 fn a_token_is_minted_as_the_endpoint_would() {
     let (code, said) = run("token", &["portive", "--session", r#"{"user_id":"ada"}"#]);
     assert_eq!((code, &said["outcome"]), (0, &"minted".into()), "{said}");
@@ -118,6 +146,9 @@ fn what_cannot_be_understood_is_exit_code_2() {
         &["session"],
         &["session", "--cookie", "a=b", "--cookie-file", "x"],
         &["session", "--cookie", "a=b", "--bogus"],
+        &["session", "--header", "no colon"],
+        &["session", "--header", "a b: c"],
+        &["session", "--header", "Cookie: a=b"],
         &["presets", "none"],
         &["bogus"],
     ] {

@@ -28,6 +28,13 @@ fn block(method: &[u8], more: &[(&[u8], &[u8])]) -> Vec<u8> {
     block
 }
 
+/// A request whose path is added to the table of the connection (RFC 7541 section 6.2.1).
+fn indexed() -> Vec<u8> {
+    let mut block = b"\x83\x86\x44\x02/x".to_vec();
+    field(&mut block, b":authority", b"app.test");
+    frame(HEADERS, END_HEADERS, 1, &block)
+}
+
 fn trailers(fields: &[(&[u8], &[u8])]) -> Vec<u8> {
     let mut block = Vec::new();
     fields.iter().for_each(|(name, value)| field(&mut block, name, value));
@@ -104,6 +111,22 @@ fn a_malformed_request_is_a_stream_error() {
             "a method by its number",
             vec![post(&[]), frame(HEADERS, END_HEADERS | END_STREAM, 1, &[0x82])],
         ),
+        (
+            "the head's path, from the connection's table",
+            vec![
+                indexed(),
+                data(0, b"hello"),
+                frame(HEADERS, END_HEADERS | END_STREAM, 1, &[0xbe]),
+            ],
+        ),
+        (
+            "the name of the head's path, with another value",
+            vec![
+                indexed(),
+                data(0, b"hello"),
+                frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\x0f\x2f\x02/y"),
+            ],
+        ),
     ];
     for (number, (name, frames)) in cases.iter().enumerate() {
         app.forget();
@@ -158,18 +181,21 @@ fn trailers_pass_as_before_however_many_there_are() {
     let gateway = Setup::new(&app).start();
     block_on(async {
         let client = crate::support::http2::open(&gateway.address).await;
-        for number in 0..3 {
+        for number in 0..100 {
             let mut client = client.clone().ready().await.unwrap();
-            let head = crate::support::http2::request("POST", "/x").body(()).unwrap();
+            // So much that earlier fields leave the table of the connection.
+            let filler = format!("{number}-{}", "f:".repeat(number * 7 % 200));
+            let head = crate::support::http2::request("POST", "/x").header("x-filler", filler);
+            let head = head.body(()).unwrap();
             let (response, mut stream) = client.send_request(head, false).unwrap();
             stream.send_data(bytes::Bytes::from_static(b"hello"), false).unwrap();
             let mut fields = http::HeaderMap::new();
-            fields.insert("x-checksum", http::HeaderValue::from(number));
+            fields.insert("x-checksum", http::HeaderValue::from(number % 10));
             stream.send_trailers(fields).unwrap();
             assert_eq!(response.await.unwrap().status(), 200);
         }
     });
-    assert_eq!(app.seen().len(), 3);
+    assert_eq!(app.seen().len(), 100);
 }
 
 #[test]
@@ -187,4 +213,20 @@ fn fields_too_long_for_the_library_are_counted_too() {
     });
     gateway.counts("portcullis_http2_refused_total{reason=\"too_large\"}", 2);
     assert!(app.seen().is_empty());
+}
+
+#[test]
+fn a_client_that_ends_within_a_frame_ends_the_connection() {
+    let app = App::start();
+    let gateway = Setup::new(&app).server("idle_timeout = \"1h\"").start();
+    let head = frame(HEADERS, END_HEADERS, 1, &block(b"POST", &[]));
+    let trailers = trailers(&[(b"x-a", b"1")]);
+    for rest in [&b"\0\0"[..], &frame(DATA, 0, 1, b"hello")[..11], &trailers[..10]] {
+        let mut socket = connect(&gateway);
+        socket.write_all(&[HELLO, &head, rest].concat()).unwrap();
+        socket.shutdown(std::net::Shutdown::Write).unwrap();
+        socket.set_read_timeout(Some(seconds(10))).unwrap();
+        let mut octets = Vec::new();
+        socket.read_to_end(&mut octets).expect("the gateway ends it too");
+    }
 }

@@ -50,6 +50,7 @@ mod least_rate;
 mod lifecycle;
 mod limit;
 mod limits_evasion;
+mod malformed;
 mod one_session;
 mod open_streams;
 mod page;

@@ -8,7 +8,9 @@ use portcullis::testing::Secrets;
 use portcullis::testing::SentHeaders;
 use portcullis::testing::http::{HeaderMap, HeaderName, HeaderValue};
 use portcullis::testing::{At, Node, Problems};
-use portcullis::testing::{Cell, Check, Cookies, Identity, Query, Row, SessionReader, StoreAnswer};
+use portcullis::testing::{
+    Cell, Check, Cookies, Fields, Identity, Query, Row, SessionReader, StoreAnswer,
+};
 use serde_json::{Value, json};
 
 use super::pages::{ten_lines, texts};
@@ -18,7 +20,7 @@ pub(super) const PAGE: &str = "deploy/guides/frameworks.md";
 
 /// The vector each block is shown to read, in the page's order, and the time
 /// to read it at if the block's own age limit is shorter than the vector's.
-const BLOCKS: [(&str, Option<u64>); 52] = [
+const BLOCKS: [(&str, Option<u64>); 53] = [
     ("next-auth/basic", None),
     ("authjs/basic", None),
     ("lookup/authjs-database-strategy", None),
@@ -58,6 +60,7 @@ const BLOCKS: [(&str, Option<u64>); 52] = [
     ("laravel/database", Some(1_748_833_505)),
     ("laravel/redis", None),
     ("lookup/php-native-redis", None),
+    ("php/symfony-php-session", None),
     ("stores/php-files", None),
     ("stores/drupal", None),
     ("plug/signed-int", None),
@@ -222,6 +225,15 @@ fn answer(store: &Value, query: &Query) -> Option<StoreAnswer> {
             };
             Some(StoreAnswer::Redis { value, seconds_left: entry["ttl"].as_u64() })
         }
+        Query::RedisHash { key } => {
+            let entry = entries.find(|entry| entry["key"] == **key)?;
+            let field = |(name, value): (&String, &Value)| {
+                (name.as_bytes().to_vec(), value.as_str().unwrap().as_bytes().to_vec())
+            };
+            let fields = entry["hash"].as_object()?.iter().map(field).collect();
+            let (fields, seconds_left) = (Fields(fields), entry["ttl"].as_u64());
+            Some(StoreAnswer::RedisHash { fields, seconds_left })
+        }
         Query::Row { table, matching } => entries
             .filter(|entry| entry["table"] == **table)
             .map(|entry| row(&entry["row"]))
@@ -244,6 +256,9 @@ fn decoded(text: &str) -> Vec<u8> {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.decode(text).unwrap()
 }
+
+/// Files whose vectors are of several kinds.
+const OF_NO_KIND: [&str; 4] = ["compressed", "own", "php", "stores"];
 
 /// Stands in for the vector of the one kind that has no cookie of its own.
 fn introspected() -> Value {
@@ -274,7 +289,9 @@ fn every_framework_block_reads_a_cookie_of_that_framework() {
     let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
     let all = files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
     let all: BTreeSet<_> = all
-        .filter(|kind| kind != "own" && kind != "stores" && !gates::FILES.contains(&kind.as_str()))
+        .filter(|kind| {
+            !OF_NO_KIND.contains(&kind.as_str()) && !gates::FILES.contains(&kind.as_str())
+        })
         .chain(["introspect".to_owned()])
         .collect();
     assert_eq!(kinds, all);

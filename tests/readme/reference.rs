@@ -98,7 +98,10 @@ impl Schema {
             }
             let key = format!("{prefix}{key}");
             note(rows, &key, kind, &self.values(property), self.meaning(property));
-            self.collect(property, &format!("{key}."), kind, rows);
+            // A fallback takes what its store takes.
+            if !key.ends_with(".fallback") {
+                self.collect(property, &format!("{key}."), kind, rows);
+            }
         }
     }
 

@@ -22,6 +22,7 @@ mod support;
 mod access;
 mod app;
 mod columns;
+mod fallback;
 mod keys;
 mod outage;
 mod replicated;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::columns::{block_on, execute};
 use crate::servers::{Server, folder, mariadb, postgres, redis};
-use reader::{content, cookie_header};
+use reader::{content, cookie_header, fields};
 
 #[path = "../fixtures/sessions/vectors.rs"]
 #[expect(dead_code, reason = "shared with other tests, which use all of it")]
@@ -78,12 +78,21 @@ fn redis_holds_every_vectors_session() {
     check("redis", &server.url("redis"), 40, |_, rows| {
         let () = redis::cmd("FLUSHALL").query(&mut client).unwrap();
         for entry in rows {
-            let mut set = redis::cmd("SET");
-            set.arg(entry["key"].as_str().unwrap()).arg(content(entry));
-            if let Some(ttl) = entry["ttl"].as_u64() {
-                set.arg("EX").arg(ttl);
+            let key = entry["key"].as_str().unwrap();
+            let mut set = redis::cmd(if entry.get("hash").is_some() { "HSET" } else { "SET" });
+            set.arg(key);
+            match entry.get("hash") {
+                Some(_) => fields(entry).iter().for_each(|(name, value)| {
+                    set.arg(name).arg(value);
+                }),
+                None => {
+                    set.arg(content(entry));
+                }
             }
-            let () = set.query(&mut client).unwrap();
+            let _: redis::Value = set.query(&mut client).unwrap();
+            if let Some(ttl) = entry["ttl"].as_u64() {
+                let () = redis::cmd("EXPIRE").arg(key).arg(ttl).query(&mut client).unwrap();
+            }
         }
     });
 }

@@ -59,6 +59,12 @@ impl StoreConnections {
                 let key = key.clone();
                 self.run(store, async move { connection.get(&key).await }).await
             }
+            Query::RedisHash { key } => {
+                let Some(url) = &store.url else { return Ok(None) };
+                let connection = self.connect(url)?;
+                let key = key.clone();
+                self.run(store, async move { connection.get_hash(&key).await }).await
+            }
             Query::Row { table, matching } => {
                 let address = match store.engine {
                     Engine::Sql => store.url.as_ref(),
@@ -133,6 +139,13 @@ impl Connection {
     async fn get(&self, key: &str) -> Result<Option<StoreAnswer>, StoreError> {
         match self {
             Self::Redis(redis) => redis.get(key).await,
+            Self::Sql(_) => Err(BadStoreUrl("it is not that of a Redis server").into()),
+        }
+    }
+
+    async fn get_hash(&self, key: &str) -> Result<Option<StoreAnswer>, StoreError> {
+        match self {
+            Self::Redis(redis) => redis.get_hash(key).await,
             Self::Sql(_) => Err(BadStoreUrl("it is not that of a Redis server").into()),
         }
     }

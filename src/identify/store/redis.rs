@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use crate::base::redis_url::RedisUrl;
 use crate::identify::store::error::{MAX_SESSION, StoreError};
 use crate::outbound::redis::{Failure, Redis as Connector, Request};
-use crate::session::StoreAnswer;
+use crate::session::{Fields, StoreAnswer};
 
 /// Longest wait for an answer; the store's own `timeout` is mostly shorter.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -26,26 +26,47 @@ impl Redis {
     /// remaining life tells whether the key exists.
     pub(super) async fn get(&self, key: &str) -> Result<Option<StoreAnswer>, StoreError> {
         let value = redis::cmd("GETRANGE").arg(key).arg(0).arg(MAX_SESSION - 1).take();
+        let value = match self.with_life(key, value).await? {
+            Kept::Value { value: Value::BulkString(value), seconds_left } => {
+                Some(StoreAnswer::Redis { value, seconds_left })
+            }
+            Kept::Value { .. } => return Err(unexpected()),
+            Kept::WrongType => Some(StoreAnswer::WrongType),
+            Kept::Nothing => None,
+        };
+        Ok(value)
+    }
+
+    /// As `get`, of a hash. Its size is checked when it is there: no command bounds it.
+    pub(super) async fn get_hash(&self, key: &str) -> Result<Option<StoreAnswer>, StoreError> {
+        let all = redis::cmd("HGETALL").arg(key).take();
+        match self.with_life(key, all).await? {
+            Kept::Value { value, seconds_left } => {
+                let fields = fields(value).ok_or_else(unexpected)?;
+                Ok(Some(StoreAnswer::RedisHash { fields: Fields(fields), seconds_left }))
+            }
+            Kept::WrongType => Ok(Some(StoreAnswer::WrongType)),
+            Kept::Nothing => Ok(None),
+        }
+    }
+
+    /// The answer to a command about a key, and the key's remaining life, in one round trip.
+    async fn with_life(&self, key: &str, command: redis::Cmd) -> Result<Kept, StoreError> {
         let left = redis::cmd("PTTL").arg(key).take();
-        let question = Request::new(key.as_bytes()).with(value).with(left);
+        let question = Request::new(key.as_bytes()).with(command).with(left);
         let answers = match self.0.read(&question, TIMEOUT).await {
             Ok(answers) => answers,
-            // The key holds something, but no session.
-            Err(Failure::Server(code)) if code == "WRONGTYPE" => return Ok(None),
+            Err(Failure::Server(code)) if code == "WRONGTYPE" => return Ok(Kept::WrongType),
             Err(failure) => return Err(failed(failure)),
         };
-        let Ok([Value::BulkString(value), Value::Int(left)]) = <[Value; 2]>::try_from(answers)
-        else {
-            return Err(StoreError::Failed("an unexpected answer".to_owned()));
+        let Ok([value, Value::Int(left)]) = <[Value; 2]>::try_from(answers) else {
+            return Err(unexpected());
         };
         Ok(match left {
             // Without an end.
-            -1 => Some(StoreAnswer::Redis { value, seconds_left: None }),
-            0.. => {
-                let seconds_left = u64::try_from(left / 1000).ok();
-                Some(StoreAnswer::Redis { value, seconds_left })
-            }
-            _ => None,
+            -1 => Kept::Value { value, seconds_left: None },
+            0.. => Kept::Value { value, seconds_left: u64::try_from(left / 1000).ok() },
+            _ => Kept::Nothing,
         })
     }
 
@@ -57,6 +78,39 @@ impl Redis {
             other => other.map(|_| ()).map_err(failed),
         }
     }
+}
+
+/// What a key holds.
+enum Kept {
+    Nothing,
+    Value { value: Value, seconds_left: Option<u64> },
+    WrongType,
+}
+
+/// The fields of a hash: a map in version 3 of the protocol, a flat list before.
+fn fields(answer: Value) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+    let text = |value: Value| match value {
+        Value::BulkString(bytes) => Some(bytes),
+        _ => None,
+    };
+    match answer {
+        Value::Map(pairs) => {
+            pairs.into_iter().map(|(name, value)| Some((text(name)?, text(value)?))).collect()
+        }
+        Value::Array(items) => {
+            let mut items = items.into_iter();
+            let mut fields = Vec::new();
+            while let Some(name) = items.next() {
+                fields.push((text(name)?, text(items.next()?)?));
+            }
+            Some(fields)
+        }
+        _ => None,
+    }
+}
+
+fn unexpected() -> StoreError {
+    StoreError::Failed("an unexpected answer".to_owned())
 }
 
 fn failed(failure: Failure) -> StoreError {

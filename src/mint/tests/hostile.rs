@@ -306,8 +306,8 @@ fn a_field_that_is_no_text_stands_alone_or_is_refused() {
             let mint =
                 |value: Value| minted(&block, &session(field, value).unwrap(), &block.inputs);
             let Ok(benign) = mint(MARKERS[0].into()) else { continue };
-            let inside_a_text = benign.to_string().contains(&format!("{}", MARKERS[0]))
-                && !benign.to_string().contains(&format!("\"{}\"", MARKERS[0]));
+            let (text, alone) = (benign.to_string(), format!("\"{}\"", MARKERS[0]));
+            let inside_a_text = text.contains(MARKERS[0]) && !text.contains(&alone);
             for value in
                 [json!({ "$ne": null }), json!([MARKERS[1]]), json!({}), json!([]), json!(null)]
             {

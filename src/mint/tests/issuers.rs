@@ -334,3 +334,29 @@ fn a_region_the_operator_writes_may_stand_in_the_server_and_nothing_else_may() {
     let secret = exchange(&json!({ "url": "https://{key.secret}.example.com/t" }));
     assert!(wrong(&secret).contains("the server must be fixed"));
 }
+
+fn preset(name: &str, key: &Value, params: &Value) -> Value {
+    json!({ "preset": name, "key": key, "params": params })
+}
+
+#[test]
+fn settings_a_vendor_adds_never_replace_those_of_the_preset() {
+    let config = json!({ "is_sandbox": true, "avatar_id": "another" });
+    let params = json!({ "avatar_id": "mine", "config": config });
+    let sent = call(&preset("liveavatar", &json!("k"), &params)).unwrap();
+    let body: Value = serde_json::from_slice(&sent.body).unwrap();
+    assert_eq!(body, json!({ "is_sandbox": true, "mode": "FULL", "avatar_id": "mine" }));
+    let sent = call(&preset("tavus", &json!("k"), &json!({ "replica_id": "r1" }))).unwrap();
+    let body: Value = serde_json::from_slice(&sent.body).unwrap();
+    assert_eq!(body, json!({ "replica_id": "r1", "conversation_name": "user_42" }));
+}
+
+#[test]
+fn servers_for_a_call_are_kept_for_half_their_life() {
+    let key = json!({ "key_id": "id", "api_token": "t" });
+    let answer =
+        json!({ "iceServers": [{ "urls": ["turn:x"], "username": "u", "credential": "c" }] });
+    let token =
+        answered(&preset("cloudflare-turn", &key, &json!({})), 201, &answer.to_string()).unwrap();
+    assert_eq!((token.usable_until, token.expires_at), (NOW + 1800, NOW + 3600));
+}

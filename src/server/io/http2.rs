@@ -32,6 +32,12 @@ const MALFORMED: &str = "malformed";
 /// A head that the library answers itself, with 431 and nothing else.
 const TOO_LARGE: &str = "too_large";
 
+/// The longest fields of one request that the library takes, in octets. Its own limit bounds
+/// floods of CONTINUATION frames too.
+pub(in crate::server) fn longest_fields(max_header: usize) -> usize {
+    max_header.saturating_mul(2).max(64 * 1024)
+}
+
 /// A connection that speaks HTTP/2.
 pub(in crate::server) struct Http2Io {
     io: Stream,
@@ -48,11 +54,12 @@ pub(in crate::server) struct Http2Io {
 
 impl Http2Io {
     pub(in crate::server) fn new(io: Stream, state: &Arc<State>) -> Self {
-        let gathered = WriteBuffer::new(state.policy().limits.body_timeout);
+        let limits = state.policy().limits;
+        let gathered = WriteBuffer::new(limits.body_timeout);
         Self {
             io,
             ahead: Vec::new(),
-            trailers: Trailers::default(),
+            trailers: Trailers::new(longest_fields(limits.header)),
             unread: Bytes::new(),
             written: Frames::default(),
             gathered,
@@ -78,9 +85,17 @@ impl Http2Io {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
         while self.unread.is_empty() {
             let before = buffer.filled().len();
             ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
+            if buffer.filled().len() == before {
+                // The client has ended: the rest of what was held back comes no more.
+                self.unread = self.trailers.ended().into();
+                break;
+            }
             match self.trailers.received(buffer.filled().get(before..).unwrap_or_default()) {
                 Goes::AsItCame => return Poll::Ready(Ok(())),
                 Goes::Instead(frames) => {

@@ -5,22 +5,23 @@
 //! before it gets them; a section with one loses its `END_STREAM` flag, which the library
 //! answers as the malformed request it is, with a stream error.
 //!
-//! Only names that the section itself spells out, or takes from the static table (RFC 7541
-//! appendix A), are seen: what the dynamic table holds is known to the library alone.
+//! A name may be one of an earlier block of the connection, so heads are followed too.
+
+use std::borrow::Cow;
+
+use super::field_table::FieldTable;
 
 /// Octets before the first frame: the preface.
 const PREFACE: usize = 24;
 const FRAME_HEAD: usize = 9;
+/// Octets of the largest frame that a client may send (RFC 9113 section 6.5.2).
+const FRAME_SIZE: usize = 16 * 1024;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
-/// A section that is longer goes on as it came: the library has its own bound.
-const LONGEST: usize = 64 * 1024;
-/// Entries of the static table that are pseudo-fields, beginning with 1.
-const PSEUDO_FIELDS: u64 = 14;
 
 /// Follows the frames of a connection.
 #[derive(Debug)]
@@ -29,8 +30,21 @@ pub(super) struct Trailers {
     skip: usize,
     /// The highest stream that a head has opened.
     newest: u32,
-    /// The start of a frame, or of a trailer section, that is not complete.
+    table: FieldTable,
+    /// The start of a frame, or of a head or trailer section, that is not complete.
     held: Vec<u8>,
+    /// The section that `held` begins with, if any.
+    section: Section,
+    /// A section that is longer, or has more frames, goes on unread: the library refuses it.
+    longest: usize,
+    most_frames: usize,
+}
+
+/// The frames of a section that have come whole.
+#[derive(Debug, Default)]
+struct Section {
+    octets: usize,
+    frames: usize,
 }
 
 /// The part of a read that goes on.
@@ -50,13 +64,20 @@ struct FrameHead {
     stream: u32,
 }
 
-impl Default for Trailers {
-    fn default() -> Self {
-        Self { skip: PREFACE, newest: 0, held: Vec::new() }
-    }
-}
-
 impl Trailers {
+    /// Octets in the longest section that the library takes.
+    pub(super) fn new(longest: usize) -> Self {
+        Self {
+            skip: PREFACE,
+            newest: 0,
+            table: FieldTable::default(),
+            held: Vec::new(),
+            section: Section::default(),
+            longest,
+            most_frames: (longest / FRAME_SIZE * 5 / 4).max(5),
+        }
+    }
+
     /// Octets have been read.
     pub(super) fn received(&mut self, bytes: &[u8]) -> Goes {
         if self.held.is_empty() {
@@ -75,50 +96,63 @@ impl Trailers {
         Goes::Instead(out)
     }
 
+    /// Nothing more will be read: what was held back goes on as it is.
+    pub(super) fn ended(&mut self) -> Vec<u8> {
+        self.section = Section::default();
+        std::mem::take(&mut self.held)
+    }
+
     /// Moves what is complete from `held` to `out`.
     fn release(&mut self, out: &mut Vec<u8>) {
-        loop {
+        while let Some(first) = FrameHead::read(&self.held) {
+            if first.kind == HEADERS {
+                if let Some(end) = self.section.end(&self.held) {
+                    self.release_section(first, end, out);
+                } else if self.held.len() <= self.longest && self.section.frames <= self.most_frames
+                {
+                    return;
+                } else {
+                    self.table.lose();
+                    self.newest = self.newest.max(first.stream);
+                    self.skip = FRAME_HEAD + first.length;
+                }
+                self.section = Section::default();
+            }
             let mut held = std::mem::take(&mut self.held);
             let passed = self.pass(&held);
-            let rest = held.split_off(passed.min(held.len()));
+            self.held = held.split_off(passed.min(held.len()));
             out.append(&mut held);
-            self.held = rest;
-            let Some(head) = FrameHead::read(&self.held).filter(|head| self.is_trailers(*head))
-            else {
-                return;
-            };
-            let Some(end) = section_end(&self.held, head) else {
-                if self.held.len() <= LONGEST {
-                    return;
-                }
-                // The library ends such a connection.
-                out.append(&mut self.held);
-                self.skip = usize::MAX;
-                return;
-            };
-            if has_pseudo_field(&fragments(self.held.get(..end).unwrap_or_default()))
-                && let Some(flags) = self.held.get_mut(4)
-            {
-                *flags &= !END_STREAM;
-            }
-            let rest = self.held.split_off(end);
-            out.append(&mut self.held);
-            self.held = rest;
         }
     }
 
-    /// How many octets go on at once: all whole frames, up to a trailer section or a frame
-    /// whose head is not complete.
+    /// Moves a whole head or trailer section from `held` to `out`.
+    fn release_section(&mut self, first: FrameHead, end: usize, out: &mut Vec<u8>) {
+        let section = self.held.get(..end).unwrap_or_default();
+        let has_pseudo_field = self.table.read(&field_block(section));
+        if !self.is_trailers(first) {
+            self.newest = first.stream;
+        } else if has_pseudo_field && let Some(flags) = self.held.get_mut(4) {
+            *flags &= !END_STREAM;
+        }
+        let rest = self.held.split_off(end.min(self.held.len()));
+        out.append(&mut self.held);
+        self.held = rest;
+    }
+
+    /// How many octets go on at once: all whole frames, up to a trailer section, or a head
+    /// that is not complete.
     fn pass(&mut self, bytes: &[u8]) -> usize {
         let mut at = self.skip.min(bytes.len());
         self.skip -= at;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let Some(head) = FrameHead::read(rest) else { return at };
-            if self.is_trailers(head) {
-                return at;
-            }
             if head.kind == HEADERS {
+                let end = Section::default().end(rest);
+                let Some(end) = end.filter(|_| !self.is_trailers(head)) else { return at };
+                self.table.read(&field_block(rest.get(..end).unwrap_or_default()));
                 self.newest = head.stream;
+                at += end;
+                continue;
             }
             let whole = FRAME_HEAD + head.length;
             self.skip = whole.saturating_sub(rest.len());
@@ -133,6 +167,29 @@ impl Trailers {
     }
 }
 
+impl Section {
+    /// Where the section ends that `bytes` begin with, if all of it is there.
+    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        loop {
+            let rest = bytes.get(self.octets..)?;
+            let head = FrameHead::read(rest)?;
+            if self.frames > 0 && head.kind != CONTINUATION {
+                // Malformed, which the library will say.
+                return Some(self.octets);
+            }
+            let length = FRAME_HEAD + head.length;
+            if rest.len() < length {
+                return None;
+            }
+            self.octets += length;
+            self.frames += 1;
+            if head.flags & END_HEADERS != 0 {
+                return Some(self.octets);
+            }
+        }
+    }
+}
+
 impl FrameHead {
     fn read(bytes: &[u8]) -> Option<Self> {
         let [a, b, c, kind, flags, stream @ ..] = *bytes.first_chunk::<FRAME_HEAD>()?;
@@ -141,117 +198,36 @@ impl FrameHead {
     }
 }
 
-/// Where the section ends that begins with `first`, if all of it is there.
-fn section_end(bytes: &[u8], first: FrameHead) -> Option<usize> {
-    let (mut head, mut at) = (first, 0);
-    loop {
-        at += FRAME_HEAD + head.length;
-        let rest = bytes.get(at..)?;
-        if head.flags & END_HEADERS != 0 {
-            return Some(at);
-        }
-        head = FrameHead::read(rest)?;
-        if head.kind != CONTINUATION {
-            // Malformed, which the library will say.
-            return Some(at);
-        }
-    }
-}
-
 /// The field block of a section: its frames' contents without padding and priority.
-fn fragments(mut bytes: &[u8]) -> Vec<u8> {
-    let mut block = Vec::with_capacity(bytes.len());
-    while let Some(head) = FrameHead::read(bytes) {
-        let mut content = bytes.get(FRAME_HEAD..FRAME_HEAD + head.length).unwrap_or_default();
-        bytes = bytes.get(FRAME_HEAD + head.length..).unwrap_or_default();
-        if head.kind == HEADERS && head.flags & PADDED != 0 {
-            let padding = content.first().copied().map_or(0, usize::from);
-            content = content.get(1..).unwrap_or_default();
-            content = content.get(..content.len().saturating_sub(padding)).unwrap_or_default();
-        }
-        if head.kind == HEADERS && head.flags & PRIORITY != 0 {
-            content = content.get(5..).unwrap_or_default();
-        }
-        block.extend_from_slice(content);
+fn field_block(section: &[u8]) -> Cow<'_, [u8]> {
+    let (first, mut rest) = fragment(section);
+    if rest.is_empty() {
+        return Cow::Borrowed(first);
     }
-    block
-}
-
-/// Whether a field block (RFC 7541 section 6) names a pseudo-field. What is malformed
-/// names nothing here.
-fn has_pseudo_field(mut block: &[u8]) -> bool {
-    while let Some(&first) = block.first() {
-        let bits = match first {
-            _ if first & 0x80 != 0 => 7,
-            _ if first & 0x40 != 0 => 6,
-            _ if first & 0x20 != 0 => 5,
-            _ => 4,
-        };
-        let Some(index) = integer(&mut block, bits) else { return false };
-        if bits == 5 {
-            continue;
-        }
-        if (1..=PSEUDO_FIELDS).contains(&index) {
-            return true;
-        }
-        if bits == 7 {
-            continue;
-        }
-        if index == 0 {
-            match text(&mut block) {
-                Some(name) if name.begins_with_a_colon() => return true,
-                Some(_) => {}
-                None => return false,
-            }
-        }
-        if text(&mut block).is_none() {
-            return false;
-        }
+    let mut block = first.to_vec();
+    while !rest.is_empty() {
+        let (more, behind) = fragment(rest);
+        block.extend_from_slice(more);
+        rest = behind;
     }
-    false
+    Cow::Owned(block)
 }
 
-/// An integer with a prefix of so many bits (RFC 7541 section 5.1).
-fn integer(block: &mut &[u8], bits: u32) -> Option<u64> {
-    let (&first, mut rest) = block.split_first()?;
-    let most = (1_u64 << bits) - 1;
-    let mut number = u64::from(first) & most;
-    if number == most {
-        for shift in (0..35).step_by(7) {
-            let (&next, after) = rest.split_first()?;
-            rest = after;
-            number += u64::from(next & 0x7f) << shift;
-            if next & 0x80 == 0 {
-                *block = rest;
-                return Some(number);
-            }
-        }
-        return None;
+/// A frame's part of the field block, and what stands behind the frame.
+fn fragment(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let Some(head) = FrameHead::read(bytes) else { return (&[], &[]) };
+    let end = bytes.len().min(FRAME_HEAD + head.length);
+    let (frame, rest) = bytes.split_at(end);
+    let mut content = frame.get(FRAME_HEAD..).unwrap_or_default();
+    if head.kind == HEADERS && head.flags & PADDED != 0 {
+        let padding = content.first().copied().map_or(0, usize::from);
+        content = content.get(1..).unwrap_or_default();
+        content = content.get(..content.len().saturating_sub(padding)).unwrap_or_default();
     }
-    *block = rest;
-    Some(number)
-}
-
-/// A text as it is written (RFC 7541 section 5.2).
-struct Text<'b> {
-    is_huffman: bool,
-    octets: &'b [u8],
-}
-
-impl Text<'_> {
-    fn begins_with_a_colon(&self) -> bool {
-        // In Huffman's code `:` is 1011100 (RFC 7541 appendix B).
-        let is_colon = |&b: &u8| if self.is_huffman { b >> 1 == 0b101_1100 } else { b == b':' };
-        self.octets.first().is_some_and(is_colon)
+    if head.kind == HEADERS && head.flags & PRIORITY != 0 {
+        content = content.get(5..).unwrap_or_default();
     }
-}
-
-fn text<'b>(block: &mut &'b [u8]) -> Option<Text<'b>> {
-    let is_huffman = block.first()? & 0x80 != 0;
-    let length = usize::try_from(integer(block, 7)?).ok()?;
-    let (octets, rest) = block.split_at_checked(length)?;
-    *block = rest;
-    Some(Text { is_huffman, octets })
+    (content, rest)
 }
 
 #[cfg(test)]

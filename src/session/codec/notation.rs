@@ -5,7 +5,7 @@ use crate::session::rejected::Rejected;
 
 /// A refusal of content that is not `expected`; it says what the content looks like.
 pub(crate) fn unlike(expected: &str, content: &[u8]) -> Rejected {
-    const SAME: [&str; 4] = ["JSON", "PHP-serialized", "PHP session", "pickle"];
+    const SAME: [&str; 5] = ["JSON", "PHP-serialized", "PHP session", "igbinary", "pickle"];
     let is_same = |found: &str| SAME.iter().any(|it| expected.contains(it) && found.contains(it));
     Rejected::malformed(match of(content).filter(|found| !is_same(found)) {
         Some(found) => format!("the session is not {expected}; it looks like {found}"),

@@ -1,7 +1,7 @@
 //! PHP's `serialize` format, read as data: objects are read property by property,
 //! and no class is ever loaded.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::bytes::{Bytes, MAX_DEPTH, list_or_object, shown};
 use super::notation;
@@ -22,6 +22,16 @@ pub(crate) fn unwrap_text(bytes: &[u8]) -> Option<&[u8]> {
     let text = text(&mut input)?;
     input.expect(b';')?;
     input.0.is_empty().then_some(text)
+}
+
+/// One serialized object and nothing after it: the name of its class, and its members.
+pub(super) fn parse_object(bytes: &[u8]) -> Option<(String, Map<String, Value>)> {
+    let mut input = Bytes(bytes.strip_prefix(b"O:")?);
+    let class = std::str::from_utf8(class(&mut input)?).ok()?.to_owned();
+    let count = number(input.until(b':')?)?;
+    // Texts are not looked into once more, so this is one level of nesting.
+    let members = members(class.as_bytes(), entries(&mut input, count, 1)?);
+    input.0.is_empty().then_some((class, members))
 }
 
 /// PHP's own session handler: `name|value` after `name|value`.
@@ -71,12 +81,9 @@ fn value(input: &mut Bytes<'_>, depth: usize) -> Option<Value> {
         }
         b'i' => ascii(input.until(b';')?)?.parse::<i64>().ok().map(Value::from),
         b'O' => {
-            class(input)?;
+            let class = class(input)?;
             let count = number(input.until(b':')?)?;
-            let mut members = entries(input, count, depth)?;
-            // Names of private members carry their class between zero bytes.
-            members.retain(|(name, _)| !name.contains('\0'));
-            Some(Value::Object(members.into_iter().collect()))
+            Some(Value::Object(members(class, entries(input, count, depth)?)))
         }
         // References to values seen before; following them could go in circles.
         b'R' | b'r' => input.until(b';').map(|_| Value::Null),
@@ -90,9 +97,33 @@ fn value(input: &mut Bytes<'_>, depth: usize) -> Option<Value> {
 }
 
 /// `"Name":` of an object.
-fn class(input: &mut Bytes<'_>) -> Option<()> {
-    text(input)?;
-    input.expect(b':')
+fn class<'a>(input: &mut Bytes<'a>) -> Option<&'a [u8]> {
+    let name = text(input)?;
+    input.expect(b':')?;
+    Some(name)
+}
+
+/// An object's members by their plain names. The names of private and protected ones
+/// carry their class, or `*`, between zero bytes: a public member of the same name comes
+/// before them, and the object's own class before its parents.
+pub(super) fn members(class: &[u8], entries: Vec<(String, Value)>) -> Map<String, Value> {
+    let rank = |name: &str| match name.strip_prefix('\0').and_then(|rest| rest.split_once('\0')) {
+        None => 0,
+        Some((owner, _)) if owner == "*" || owner.as_bytes() == class => 1,
+        Some(_) => 2,
+    };
+    let mut ranked: Vec<_> = entries.into_iter().map(|entry| (rank(&entry.0), entry)).collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    let mut members = Map::new();
+    for (_, (name, value)) in ranked {
+        members.entry(plain(&name)).or_insert(value);
+    }
+    members
+}
+
+/// A member's name without its class.
+fn plain(name: &str) -> &str {
+    name.strip_prefix('\0').and_then(|rest| rest.split_once('\0')).map_or(name, |(_, name)| name)
 }
 
 /// `{key;value…}`. Nothing is reserved for `count`: it is only a claim.
@@ -139,9 +170,23 @@ mod tests {
             "\0*\0y",
             r#"";b:1;}s:1:"l";a:2:{i:0;d:0.5;i:1;N;}s:1:"r";R:2;i:7;E:7:"A:Heart";}"#
         );
-        let expected =
-            json!({"e": {"x": 1}, "l": [0.5, null], "r": null, "7": {"enum": "A:Heart"}});
+        let expected = json!({"e": {"x": 1, "y": true}, "l": [0.5, null], "r": null, "7": {"enum": "A:Heart"}});
         assert_eq!(parse(text.as_bytes()).unwrap(), expected);
+    }
+
+    #[test]
+    fn members_are_known_by_their_plain_names_the_nearest_owner_first() {
+        let entry = |name: &str, value: i32| (name.to_owned(), Value::from(value));
+        let entries = vec![
+            entry("\0Base\0id", 1),
+            entry("\0User\0id", 2),
+            entry("\0*\0name", 3),
+            entry("name", 4),
+            entry("\0Base\0key", 5),
+            entry("\0odd", 6),
+        ];
+        let found = Value::Object(members(b"User", entries));
+        assert_eq!(found, json!({ "id": 2, "name": 4, "key": 5, "\0odd": 6 }));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Compressed payloads, inflated up to a limit.
 
-use std::io::Read as _;
+use std::io::Read;
 
 use crate::session::rejected::{Reason, Rejected};
 
@@ -8,14 +8,21 @@ use crate::session::rejected::{Reason, Rejected};
 const MAX_INFLATED: u64 = 256 * 1024;
 
 pub(crate) fn inflate(compressed: &[u8]) -> Result<Vec<u8>, Rejected> {
+    bounded(flate2::read::ZlibDecoder::new(compressed))
+}
+
+/// All that a decompressor returns, up to the limit.
+pub(super) fn bounded(reader: impl Read) -> Result<Vec<u8>, Rejected> {
     let mut inflated = Vec::new();
-    let mut reader = flate2::read::ZlibDecoder::new(compressed).take(MAX_INFLATED + 1);
-    reader
-        .read_to_end(&mut inflated)
-        .map_err(|_| Rejected::malformed("the compressed payload is damaged"))?;
+    let mut reader = reader.take(MAX_INFLATED + 1);
+    reader.read_to_end(&mut inflated).map_err(|_| damaged())?;
     if inflated.len() as u64 > MAX_INFLATED {
         let detail = "the compressed payload grows beyond 256 KB";
         return Err(Rejected::new(Reason::Oversized, detail));
     }
     Ok(inflated)
+}
+
+pub(super) fn damaged() -> Rejected {
+    Rejected::malformed("the compressed payload is damaged")
 }

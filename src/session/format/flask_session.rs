@@ -22,7 +22,14 @@ struct FlaskSession {
     keys: Vec<MacKey>,
     prefix: String,
     layout: Layout,
-    table: Option<String>,
+    table: Option<SessionTable>,
+}
+
+struct SessionTable {
+    name: String,
+    id: String,
+    session: String,
+    expires: String,
 }
 
 pub(super) const KIND: SessionKind = SessionKind {
@@ -39,7 +46,12 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let mut store = settings.needed_store(&[Engine::Redis, Engine::Sql])?;
     let prefix = prefix(&mut store);
     let layout = store.get("format").unwrap_or(Layout::MessagePack);
-    let table = (store.engine() == Engine::Sql).then(|| store.identifier("table", "sessions"));
+    let table = (store.engine() == Engine::Sql).then(|| SessionTable {
+        name: store.identifier("table", "sessions"),
+        id: store.identifier("id_column", "session_id"),
+        session: store.identifier("session_column", "data"),
+        expires: store.identifier("expires_column", "expiry"),
+    });
     let store = store.finish();
     if has_secret && secrets.is_empty() {
         return None;
@@ -68,7 +80,7 @@ impl Verify for FlaskSession {
             None => Question::redis(&self.prefix, id),
             Some(table) => {
                 let id = format!("{}{id}", self.prefix);
-                Question::row(table, &[("session_id", Cell::Text(id))])
+                Question::row(&table.name, &[(&table.id, Cell::Text(id))])
             }
         })
     }
@@ -81,10 +93,10 @@ impl Verify for FlaskSession {
     ) -> Result<Check<OpenedSession>, Rejected> {
         let (content, expires_at) = match &self.table {
             None => answer.redis(now)?,
-            Some(_) => {
+            Some(table) => {
                 let row = answer.row()?;
-                let content = row.get("data")?.bytes().unwrap_or_default().to_vec();
-                (content, Some(row.time("expiry")?))
+                let content = row.get(&table.session)?.bytes().unwrap_or_default().to_vec();
+                (content, Some(row.time(&table.expires)?))
             }
         };
         Ok(Check::Known(OpenedSession { session: self.layout.parse(&content)?, expires_at }))

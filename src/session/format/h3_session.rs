@@ -9,6 +9,7 @@ use http::HeaderName;
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::document::{At, FromNode, Value as Setting};
 use crate::session::codec::{iron, json};
 use crate::session::cookie::MAX_CHUNKS;
 use crate::session::cookie_names::{CookieConventions, FoundCookie, SentCookies};
@@ -51,11 +52,16 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     // h3 takes 0 for none.
     let mut seconds = |key| settings.seconds(key).filter(|&seconds| seconds > 0);
     let (max_age, idle_timeout) = (seconds("max_age"), seconds("idle_timeout"));
-    let passwords = key_settings::passwords_after(settings, None, ROUNDS)?;
+    let passwords = key_settings::passwords_after(settings, None, ROUNDS);
+    let own_header = settings.get::<SessionHeader>("session_header");
     let jar = jar?;
     let parts = jar.names().to_vec();
-    let unread_headers = parts.iter().filter_map(|name| session_header(name)).collect();
+    let unread_headers = match own_header {
+        Some(SessionHeader(name)) => Vec::from_iter(name),
+        None => parts.iter().filter_map(|name| session_header(name)).collect(),
+    };
     let jar = jar.with_companions(parts, Some("."));
+    let passwords = passwords?;
     let opens_slowly = passwords.are_slow();
     let compiled = Compiled::new(jar, H3Session { passwords, max_age, idle_timeout });
     Some(Compiled { opens_slowly, unread_headers, ..compiled })
@@ -64,6 +70,26 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
 /// The default of h3's `sessionHeader`, which `getSession` reads before the cookie.
 fn session_header(name: &str) -> Option<HeaderName> {
     HeaderName::try_from(format!("x-{}-session", name.to_ascii_lowercase())).ok()
+}
+
+/// The app's `sessionHeader`: a name, or `false` for none.
+struct SessionHeader(Option<HeaderName>);
+
+impl FromNode for SessionHeader {
+    fn read(at: &At<'_>) -> Option<Self> {
+        const EXPECTED: &str = r#"the name of a header, or false if the app sets it to false"#;
+        match &at.node.value {
+            Setting::Boolean(false) => return Some(Self(None)),
+            Setting::Text(name) => {
+                if let Ok(name) = HeaderName::try_from(name.as_str()) {
+                    return Some(Self(Some(name)));
+                }
+            }
+            _ => {}
+        }
+        at.wrong(EXPECTED);
+        None
+    }
 }
 
 impl Verify for H3Session {
@@ -121,4 +147,30 @@ fn look(sample: &Sample<'_>) -> Option<Look> {
     }
     let text = "an iron-session seal";
     sample.starts_with("Fe26.2*").then_some(Look::new(Fit::Possible, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::session::tests::vectors::compile;
+
+    fn unread(session_header: serde_json::Value) -> Vec<String> {
+        let mut settings = json!({
+            "kind": "h3-session", "cookie": "App", "user_id": "/id",
+            "secret": "an-example-password-of-at-least-32-characters!!",
+        });
+        if !session_header.is_null() {
+            settings["session_header"] = session_header;
+        }
+        let source = compile(&settings).unwrap_or_else(|problems| panic!("{problems:?}"));
+        source.unread_headers().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_apps_session_header_is_kept_from_it_under_its_own_name() {
+        assert_eq!(unread(json!(null)), ["x-app-session"]);
+        assert_eq!(unread(json!("X-My-Session")), ["x-my-session"]);
+        assert!(unread(json!(false)).is_empty());
+    }
 }

@@ -7,8 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
+use super::hash_fields;
 use super::kind::{Compiled, Hints, SessionKind, Verify};
-use super::lookup_layout::Layout;
+use super::lookup_layout::{Layout, RedisLayout};
 use crate::base::digest::Digest;
 use crate::base::secret::same_bytes;
 use crate::base::text;
@@ -52,7 +53,7 @@ impl Hashing {
 /// The place of the sessions in the store.
 enum Records {
     File { prefix: String, layout: Layout, lifetime: u64 },
-    Redis { prefix: String, layout: Layout },
+    Redis { prefix: String, layout: RedisLayout },
     Row(Columns),
 }
 
@@ -87,7 +88,8 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
         );
     }
     let user_id = match &records {
-        Records::File { layout, .. } | Records::Redis { layout, .. } => layout.user_id(),
+        Records::File { layout, .. } => layout.user_id(),
+        Records::Redis { layout, .. } => layout.user_id(),
         Records::Row(columns) if columns.session.is_some() => None,
         Records::Row(columns) => Some(Cow::Owned(columns.user.clone())),
     };
@@ -111,7 +113,8 @@ impl Records {
                     Hashing::Plain => store.needed_text("prefix", "prefix = \"session:\""),
                     Hashing::Sha256Base64Url | Hashing::Sha256Hex => store.text("prefix", ""),
                 };
-                Self::Redis { prefix, layout: store.get("format").unwrap_or(Layout::Json) }
+                let layout = store.get("format").unwrap_or(RedisLayout::Value(Layout::Json));
+                Self::Redis { prefix, layout }
             }
             Engine::Sql => Self::Row(Columns::from_store(store)),
         }
@@ -149,7 +152,12 @@ impl Verify for Lookup {
                 store::check_key_id(&id, "")?;
                 Check::Ask(Question::new(Query::File { name: format!("{prefix}{id}") }))
             }
-            Records::Redis { prefix, .. } => Question::redis(prefix, &id),
+            Records::Redis { prefix, layout: RedisLayout::Hash } => {
+                Check::Ask(Question::new(Query::RedisHash { key: format!("{prefix}{id}") }))
+            }
+            Records::Redis { prefix, layout: RedisLayout::Value(_) } => {
+                Question::redis(prefix, &id)
+            }
             Records::Row(columns) => columns.ask(&id),
         })
     }
@@ -168,7 +176,11 @@ impl Verify for Lookup {
                 let expires_at = Some(modified.saturating_add(*lifetime));
                 OpenedSession { session: layout.parse(&content)?, expires_at }
             }
-            Records::Redis { layout, .. } => {
+            Records::Redis { layout: RedisLayout::Hash, .. } => {
+                let (fields, expires_at) = answer.redis_hash(now)?;
+                OpenedSession { session: hash_fields::session(fields)?, expires_at }
+            }
+            Records::Redis { layout: RedisLayout::Value(layout), .. } => {
                 let (value, expires_at) = answer.redis(now)?;
                 OpenedSession { session: layout.parse(&value)?, expires_at }
             }

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::document::{At, FromNode, Value as Setting};
-use crate::session::codec::{json, msgpack, php};
+use crate::session::codec::{igbinary, json, msgpack, php, php_text};
 use crate::session::rejected::Rejected;
 
 /// The notation of a session's content.
 #[derive(Clone, Copy)]
 pub(super) enum Layout {
+    Igbinary,
     Json,
     MessagePack,
     PhpSerialize,
@@ -22,10 +23,11 @@ pub(super) enum Layout {
 impl Layout {
     pub(super) fn parse(self, content: &[u8]) -> Result<Value, Rejected> {
         match self {
+            Self::Igbinary => igbinary::parse(content).map(php_text::unfold),
             Self::Json => json::parse(content),
             Self::MessagePack => msgpack::parse(content),
-            Self::PhpSerialize => php::parse(content),
-            Self::PhpSession => php::parse_session(content),
+            Self::PhpSerialize => php::parse(content).map(php_text::unfold),
+            Self::PhpSession => php::parse_session(content).map(php_text::unfold),
             Self::Text => {
                 let text = std::str::from_utf8(content).map(str::trim);
                 let text = text.map_err(|_| Rejected::malformed("the session is not a text"))?;
@@ -37,7 +39,11 @@ impl Layout {
     /// Where the user's id stands, if the notation leaves no choice.
     pub(super) const fn user_id(self) -> Option<Cow<'static, str>> {
         match self {
-            Self::Json | Self::MessagePack | Self::PhpSerialize | Self::PhpSession => None,
+            Self::Igbinary
+            | Self::Json
+            | Self::MessagePack
+            | Self::PhpSerialize
+            | Self::PhpSession => None,
             Self::Text => Some(Cow::Borrowed("")),
         }
     }
@@ -47,14 +53,14 @@ impl Layout {
     pub(super) const fn id_characters(self) -> &'static str {
         match self {
             Self::Json | Self::MessagePack | Self::Text => "",
-            Self::PhpSerialize | Self::PhpSession => ",",
+            Self::Igbinary | Self::PhpSerialize | Self::PhpSession => ",",
         }
     }
 }
 
 impl FromNode for Layout {
     fn read(at: &At<'_>) -> Option<Self> {
-        const OTHERS: [&str; 3] = ["igbinary", "pickle", "java"];
+        const OTHERS: [&str; 2] = ["pickle", "java"];
         if matches!(&at.node.value, Setting::Text(text) if OTHERS.contains(&text.as_str())) {
             at.problem(
                 "sessions in this format are not read here; let the app say who is signed in, \
@@ -62,12 +68,49 @@ impl FromNode for Layout {
             );
             return None;
         }
-        at.choose(&[
-            ("json", Self::Json),
-            ("msgpack", Self::MessagePack),
-            ("php-serialize", Self::PhpSerialize),
-            ("php-session", Self::PhpSession),
-            ("text", Self::Text),
-        ])
+        at.choose(&LAYOUTS)
+    }
+}
+
+/// The notations by their names.
+const LAYOUTS: [(&str, Layout); 6] = [
+    ("igbinary", Layout::Igbinary),
+    ("json", Layout::Json),
+    ("msgpack", Layout::MessagePack),
+    ("php-serialize", Layout::PhpSerialize),
+    ("php-session", Layout::PhpSession),
+    ("text", Layout::Text),
+];
+
+/// The content of a key in Redis.
+#[derive(Clone, Copy)]
+pub(super) enum RedisLayout {
+    /// A hash, whose fields are the session's members.
+    Hash,
+    Value(Layout),
+}
+
+impl FromNode for RedisLayout {
+    fn read(at: &At<'_>) -> Option<Self> {
+        if matches!(&at.node.value, Setting::Text(text) if text == "hash") {
+            return Some(Self::Hash);
+        }
+        Layout::read(at).map(Self::Value)
+    }
+}
+
+impl RedisLayout {
+    pub(super) const fn user_id(self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Hash => None,
+            Self::Value(layout) => layout.user_id(),
+        }
+    }
+
+    pub(super) const fn id_characters(self) -> &'static str {
+        match self {
+            Self::Hash => "",
+            Self::Value(layout) => layout.id_characters(),
+        }
     }
 }

@@ -16,6 +16,7 @@ mod flask;
 mod flask_session;
 mod gate;
 mod h3_session;
+mod hash_fields;
 mod hono_session;
 mod introspect;
 mod iron_session;

@@ -42,6 +42,9 @@ enum Protection {
 /// The table of phx.gen.auth.
 struct Tokens {
     table: String,
+    token: String,
+    context: String,
+    inserted: String,
     max_age: u64,
 }
 
@@ -74,8 +77,14 @@ fn read_tokens(settings: &mut Settings<'_, '_>) -> Option<(StoreSettings, Tokens
         }
         return None;
     };
-    let table = store.identifier("table", "users_tokens");
-    Some((store.finish(), Tokens { table, max_age: max_age.unwrap_or(MAX_AGE) }))
+    let tokens = Tokens {
+        table: store.identifier("table", "users_tokens"),
+        token: store.identifier("token_column", "token"),
+        context: store.identifier("context_column", "context"),
+        inserted: store.identifier("inserted_column", "inserted_at"),
+        max_age: max_age.unwrap_or(MAX_AGE),
+    };
+    Some((store.finish(), tokens))
 }
 
 fn read_protection(settings: &mut Settings<'_, '_>) -> Option<Protection> {
@@ -125,7 +134,8 @@ impl Verify for Plug {
         let token = session.get("user_token").and_then(bytes::raw).ok_or_else(|| {
             Rejected::new(Reason::NoUser, "the session is valid, but has no `user_token`")
         })?;
-        let matching = [("token", Cell::Bytes(token)), ("context", Cell::Text("session".into()))];
+        let context = Cell::Text("session".into());
+        let matching = [(&*tokens.token, Cell::Bytes(token)), (&*tokens.context, context)];
         Ok(Question::row(&tokens.table, &matching))
     }
 
@@ -138,10 +148,10 @@ impl Verify for Plug {
     ) -> Result<Check<OpenedSession>, Rejected> {
         let tokens = self.tokens.as_ref().ok_or_else(store::not_asked)?;
         let row = answer.row()?;
-        let expires_at = Some(row.time("inserted_at")?.saturating_add(tokens.max_age));
+        let expires_at = Some(row.time(&tokens.inserted)?.saturating_add(tokens.max_age));
         let mut session = row.into_session();
         if let Some(members) = session.as_object_mut() {
-            members.remove("token");
+            members.remove(&tokens.token);
         }
         Ok(Check::Known(OpenedSession { session, expires_at }))
     }

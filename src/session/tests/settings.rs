@@ -109,6 +109,23 @@ fn an_algorithm_that_does_not_fit_the_key_is_a_problem_at_the_start() {
 }
 
 #[test]
+fn a_store_that_is_not_read_points_to_the_app() {
+    for engine in ["mongodb", "MongoDB", "memcached", "dynamodb"] {
+        for kind in ["express-session", "lookup", "better-auth"] {
+            let config = json!({
+                "kind": kind, "cookie": "sid", "secret": "s", "user_id": "/id",
+                "store": { "engine": engine },
+            });
+            let found = problems(&config).join("\n");
+            let expected =
+                format!("session.store.engine: found {engine:?}, a store that is not read");
+            assert!(found.contains(&expected), "{kind}: {found}");
+            assert!(found.contains("kind = \"introspect\""), "{kind}: {found}");
+        }
+    }
+}
+
+#[test]
 fn problems_never_repeat_key_material() {
     let key = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG\n-----END PRIVATE KEY-----";
     for config in [

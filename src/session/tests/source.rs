@@ -86,9 +86,14 @@ fn no_changed_byte_in_the_store_stops_the_reader() {
                         change(&mut value, &mut state);
                         StoreAnswer::Redis { value, seconds_left }
                     }
+                    StoreAnswer::RedisHash { mut fields, seconds_left } => {
+                        fields.0.iter_mut().for_each(|(_, value)| change(value, &mut state));
+                        StoreAnswer::RedisHash { fields, seconds_left }
+                    }
                     other @ (StoreAnswer::App { .. }
                     | StoreAnswer::Key { .. }
-                    | StoreAnswer::Row(_)) => other,
+                    | StoreAnswer::Row(_)
+                    | StoreAnswer::WrongType) => other,
                 };
                 // Any outcome will do, as long as there is one.
                 drop(source.answered(&question, Some(answer), 0));

@@ -7,16 +7,26 @@ use std::sync::OnceLock;
 
 use portcullis::testing::Cookies;
 
-use super::vectors::{Case, cases, kinds};
+use super::vectors::{Case, carriers, cases, kinds};
 use super::{numbered, with_number};
 
-/// A third of the kinds, so that three targets search at once.
+/// Some of the cookies, so that several targets search at once.
 pub(crate) struct Share {
-    number: usize,
+    part: Part,
     cases: OnceLock<Vec<Case>>,
 }
 
-pub(crate) static SHARES: [Share; 3] = [Share::new(0), Share::new(1), Share::new(2)];
+enum Part {
+    /// The ways in which apps carry a token in cookies.
+    Carriers,
+    /// A third of the kinds.
+    Third(usize),
+}
+
+pub(crate) static SHARES: [Share; 3] =
+    [Share::new(Part::Third(0)), Share::new(Part::Third(1)), Share::new(Part::Third(2))];
+
+pub(crate) static CARRIERS: Share = Share::new(Part::Carriers);
 
 /// A value this long is no name, and must not be in a message.
 const TELLING: usize = 20;
@@ -28,17 +38,23 @@ fn is_telling(value: &str) -> bool {
 }
 
 impl Share {
-    const fn new(number: usize) -> Self {
-        Self { number, cases: OnceLock::new() }
+    const fn new(part: Part) -> Self {
+        Self { part, cases: OnceLock::new() }
     }
 
     /// Every third kind there is a fixture for.
     pub(crate) fn kinds(&self) -> Vec<String> {
-        kinds().into_iter().skip(self.number).step_by(SHARES.len()).collect()
+        match self.part {
+            Part::Carriers => Vec::new(),
+            Part::Third(number) => kinds().into_iter().skip(number).step_by(SHARES.len()).collect(),
+        }
     }
 
     fn cases(&self) -> &[Case] {
-        self.cases.get_or_init(|| cases(&self.kinds()))
+        self.cases.get_or_init(|| match self.part {
+            Part::Carriers => carriers(),
+            Part::Third(_) => cases(&self.kinds()),
+        })
     }
 
     pub(crate) fn seeds(&self) -> Vec<Vec<u8>> {

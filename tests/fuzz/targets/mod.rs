@@ -20,7 +20,12 @@ pub(crate) struct Target {
     pub(crate) run: fn(&[u8]),
 }
 
-pub(crate) const ALL: [Target; 9] = [
+pub(crate) const ALL: [Target; 11] = [
+    Target {
+        name: "carriers",
+        seeds: || cookies::CARRIERS.seeds(),
+        run: |d| cookies::CARRIERS.run(d),
+    },
     Target {
         name: "cookies_a",
         seeds: || cookies::SHARES[0].seeds(),
@@ -36,11 +41,16 @@ pub(crate) const ALL: [Target; 9] = [
         seeds: || cookies::SHARES[2].seeds(),
         run: |d| cookies::SHARES[2].run(d),
     },
+    Target {
+        name: "decoders",
+        seeds: || stored::DECODERS.seeds(),
+        run: |d| stored::DECODERS.run(d),
+    },
     Target { name: "heads", seeds: heads::seeds, run: heads::run },
     Target { name: "settings", seeds: settings::seeds, run: settings::run },
     Target { name: "signed", seeds: signed::seeds, run: signed::run },
     Target { name: "splitter", seeds: splitter::seeds, run: splitter::run },
-    Target { name: "stored", seeds: stored::seeds, run: stored::run },
+    Target { name: "stored", seeds: || stored::ALL.seeds(), run: |d| stored::ALL.run(d) },
     Target { name: "templates", seeds: templates::seeds, run: templates::run },
 ];
 

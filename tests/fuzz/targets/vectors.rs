@@ -48,6 +48,29 @@ pub(crate) fn cases(kinds: &[String]) -> Vec<Case> {
     cases
 }
 
+/// The vectors of these files, in a fixed order.
+pub(crate) fn cases_in(files: &[&str]) -> Vec<Case> {
+    let vectors = files.iter().flat_map(|file| reader::vectors(file));
+    vectors.map(|vector| case(vector["config"]["kind"].as_str().unwrap(), &vector)).collect()
+}
+
+/// The tokens of public reports, each under the settings that read it: with a scheme word,
+/// in quotes, in JSON, split over cookies.
+pub(crate) fn carriers() -> Vec<Case> {
+    let text = std::fs::read(folder().join("../reports/sessions.json")).unwrap();
+    let reports: Vec<Value> = serde_json::from_slice(&text).unwrap();
+    let tokens = reports.iter().filter(|report| report["session"]["kind"] == "jwt");
+    let vector = |report: &Value| {
+        let config = report.get("cured").unwrap_or(&report["session"]);
+        let vector = serde_json::json!({
+            "id": report["id"], "config": config, "cookie_header": report["cookie"],
+            "now": report["now"], "store": null,
+        });
+        reader::compile(config).is_ok().then_some(vector)
+    };
+    tokens.filter_map(vector).map(|vector| case("jwt", &vector)).collect()
+}
+
 fn case(kind: &str, vector: &Value) -> Case {
     Case {
         kind: kind.to_owned(),

@@ -78,6 +78,34 @@ impl Bench {
         self.still_in_order(name);
     }
 
+    /// Sends one case whole, and then octet by octet.
+    pub(crate) fn in_every_way(&mut self, name: &str, bytes: &[u8], expect: Expect) {
+        self.run(name, bytes, expect);
+        self.app.forget();
+        let mut conn = self.gateway.connect();
+        // The gateway may end the connection before the last octet is sent, and so its answer
+        // may be lost.
+        let sent = bytes.iter().all(|octet| conn.try_write(&[*octet]).is_ok());
+        let answer = if sent { conn.try_response_to("GET") } else { None };
+        drop(conn);
+        let name = format!("{name}, octet by octet: {answer:?}");
+        match expect {
+            Refused | Broken => {
+                // The token endpoint may have answered before the body broke.
+                let is_final = |it: &Response| it.all("connection") == ["close"];
+                let is_over = |it: &Response| is_refusal(it) || it.status == 401 && is_final(it);
+                assert!(answer.as_ref().is_none_or(is_over), "{name}");
+            }
+            Passed => {
+                assert!(answer.is_some_and(|it| matches!(it.status, 200 | 401)), "{name}");
+            }
+        }
+        let has_body = bytes.windows(4).position(|it| it == b"\r\n\r\n") != Some(bytes.len() - 4);
+        let most = usize::from(expect == Passed || has_body);
+        assert!(self.app.seen().len() <= most, "{name}: the app saw {:?}", self.app.seen());
+        self.still_in_order(&name);
+    }
+
     /// The next request of somebody else gets its own answer.
     fn still_in_order(&mut self, after: &str) {
         self.number += 1;

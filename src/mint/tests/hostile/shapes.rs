@@ -112,9 +112,9 @@ fn member(name: &str, value: Value) -> Value {
 fn decoded(text: &str) -> Option<String> {
     let cloudfront = text.replace('-', "+").replace('_', "=").replace('~', "/");
     let tries = [STANDARD.decode(text), STANDARD.decode(cloudfront), URL_SAFE_NO_PAD.decode(text)];
-    let texts = tries.into_iter().flatten().filter_map(|bytes| String::from_utf8(bytes).ok());
+    let mut texts = tries.into_iter().flatten().filter_map(|bytes| String::from_utf8(bytes).ok());
     let is_text = |text: &String| !text.chars().any(|c| c.is_control() && c != '\n');
-    texts.filter(is_text).next()
+    texts.find(is_text)
 }
 
 /// A signature and what it stands in front of: Algolia's query, Typesense's document; and

@@ -19,6 +19,8 @@ pub(super) struct Columns {
     token: String,
     expires: Option<String>,
     user: Option<String>,
+    /// That of the users' table.
+    user_id: String,
 }
 
 /// The names better-auth gives the members it needs, and those that its generated
@@ -30,7 +32,8 @@ impl Columns {
     fn from_store(store: &mut StoreTable<'_>) -> Self {
         let mut named = |key| Some(store.identifier(key, "")).filter(|name| !name.is_empty());
         let (expires, user) = (named("expires_column"), named("user_column"));
-        Self { token: store.identifier("token_column", "token"), expires, user }
+        let user_id = store.identifier("user_id_column", "id");
+        Self { token: store.identifier("token_column", "token"), expires, user, user_id }
     }
 
     /// The row with the members it needs under better-auth's own names.
@@ -96,9 +99,13 @@ impl Stored {
             Self::Tables { user, columns, .. } => {
                 let row = answer.row()?;
                 if question.carried.is_null() {
-                    return ask_for_user(user, columns.named(row), now);
+                    return ask_for_user((user, &columns.user_id), columns.named(row), now);
                 }
-                (json!({ "session": question.carried, "user": row.into_session() }), None)
+                let mut user = row.into_session();
+                if let Some(id) = user.get(&columns.user_id).cloned() {
+                    user["id"] = id;
+                }
+                (json!({ "session": question.carried, "user": user }), None)
             }
         };
         let end = session_end(&session)?;
@@ -107,7 +114,11 @@ impl Stored {
     }
 }
 
-fn ask_for_user(table: &str, session: Value, now: u64) -> Result<Check<OpenedSession>, Rejected> {
+fn ask_for_user(
+    (table, column): (&str, &str),
+    session: Value,
+    now: u64,
+) -> Result<Check<OpenedSession>, Rejected> {
     let whole = json!({ "session": session });
     let end = session_end(&whole)?;
     if end <= now {
@@ -122,7 +133,7 @@ fn ask_for_user(table: &str, session: Value, now: u64) -> Result<Check<OpenedSes
             return Err(Rejected::new(Reason::NoUser, detail));
         }
     };
-    Ok(Question::row(table, &[("id", id)]).carrying(session))
+    Ok(Question::row(table, &[(column, id)]).carrying(session))
 }
 
 /// The end of the session itself, which a cache may not outlive: ISO text in JSON,

@@ -47,6 +47,17 @@ enum Backend {
     SignedCookies,
 }
 
+impl Backend {
+    /// The backend that a fallback of this engine belongs to.
+    fn of_engine(self, engine: Option<Engine>) -> Self {
+        match (engine, self) {
+            (Some(Engine::Redis), Self::Db) => Self::Cache,
+            (Some(Engine::Sql), _) => Self::Db,
+            (None | Some(Engine::File | Engine::Redis), own) => own,
+        }
+    }
+}
+
 const SALT: &str = "; or SESSION_ENGINE is a class of the app's own: write salt = \
                     \"django.contrib.sessions.CLASS\" with the class's name";
 
@@ -60,19 +71,21 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let jar = settings.jar(CONVENTIONS);
     let backend = settings.choice("backend", Backend::Db)?;
-    let max_age = settings.seconds("max_age").unwrap_or(MAX_AGE);
+    let backend = backend.of_engine(settings.fallback_engine());
+    let max_age = own_max_age(settings);
     let (store, engine) = match backend {
         Backend::SignedCookies => {
             let secrets = settings.secrets()?;
             let signer = Signer::new(&secrets, "django.contrib.sessions.backends.signed_cookies");
-            (None, SessionEngine::Cookie { signer, max_age })
+            (None, SessionEngine::Cookie { signer, max_age: max_age.unwrap_or(MAX_AGE) })
         }
         Backend::Db => {
             let store = settings.needed_store(&[Engine::Sql]);
             let salt = read_salt(settings);
             let secrets = settings.secrets()?;
             let mut store = store?;
-            let database = Database::from_store(&mut store, &secrets, &salt);
+            let signer = Signer::new(&secrets, &salt);
+            let database = Database::from_store(&mut store, signer, max_age);
             (Some(store.finish()), SessionEngine::Database(database))
         }
         Backend::Cache => {
@@ -80,13 +93,20 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
             // Nothing in the cache is signed, but the key is often set.
             settings.optional_secrets();
             let mut store = store?;
-            let cache = Cache::from_store(&mut store, "cache");
+            let cache = Cache::from_store(&mut store, "cache", max_age);
             (Some(store.finish()), SessionEngine::Cache(cache, None))
         }
-        Backend::CachedDb => read_cached_db(settings)?,
+        Backend::CachedDb => read_cached_db(settings, max_age)?,
     };
     let compiled = Compiled::new(jar?, Django { engine }).with_user_id("/_auth_user_id");
     Some(compiled.with_store(store))
+}
+
+/// `SESSION_COOKIE_AGE`, which counts from the last write of a session. One that counts
+/// from a time in the session is read with the rules of every kind.
+fn own_max_age(settings: &mut Settings<'_, '_>) -> Option<u64> {
+    let is_span = settings.table().peek("max_age").is_some_and(|at| at.is_table());
+    if is_span { None } else { settings.seconds("max_age") }
 }
 
 /// The salt follows the name of the session store's class: `key_salt`.
@@ -99,16 +119,17 @@ fn read_salt(settings: &mut Settings<'_, '_>) -> String {
 /// set.
 fn read_cached_db(
     settings: &mut Settings<'_, '_>,
+    max_age: Option<u64>,
 ) -> Option<(Option<StoreSettings>, SessionEngine)> {
     let store = settings.needed_store(&[Engine::Redis]);
     let salt = read_salt(settings);
     let secrets = settings.optional_secrets();
     let mut store = store?;
-    let cache = Cache::from_store(&mut store, "cached_db");
+    let cache = Cache::from_store(&mut store, "cached_db", max_age);
     let url = settings.store_secret(&mut store, "database");
     let database = secrets.map(|secrets| {
         let secrets: Vec<_> = secrets.into_iter().map(|(_, secret)| secret).collect();
-        Database::from_store(&mut store, &secrets, &salt)
+        Database::from_store(&mut store, Signer::new(&secrets, &salt), max_age)
     });
     let store = StoreSettings { database: url, ..store.finish() };
     Some((Some(store), SessionEngine::Cache(cache, database)))
@@ -154,8 +175,8 @@ impl Verify for Django {
                 StoreAnswer::Row(row),
             ) => database.open(&row)?,
             (SessionEngine::Cache(cache, _), answer) => {
-                let (value, expires_at) = answer.redis(now)?;
-                OpenedSession { session: cache.open(&value)?, expires_at }
+                let (value, key_end) = answer.redis(now)?;
+                OpenedSession { session: cache.open(&value)?, expires_at: cache.end(key_end, now) }
             }
             (SessionEngine::Cookie { .. } | SessionEngine::Database(_), _) => {
                 return Err(store::mismatch());

@@ -6,9 +6,9 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::signing::Signer;
-use crate::base::secret::Secret;
 use crate::document::{At, FromNode};
-use crate::session::codec::{json, pickle, zlib};
+use crate::session::codec::compression::Compression;
+use crate::session::codec::{json, pickle};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::StoreTable;
@@ -20,6 +20,7 @@ pub(super) struct Cache {
     pub prefix: String,
     serializer: Serializer,
     compressor: Compressor,
+    max_age: Option<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -30,27 +31,36 @@ enum Serializer {
 
 /// django-redis compresses values if told to.
 #[derive(Clone, Copy)]
-enum Compressor {
-    None,
-    Zlib,
-}
+struct Compressor(Option<Compression>);
 
 impl Cache {
-    pub(super) fn from_store(store: &mut StoreTable<'_>, engine: &str) -> Self {
+    pub(super) fn from_store(
+        store: &mut StoreTable<'_>,
+        engine: &str,
+        max_age: Option<u64>,
+    ) -> Self {
         let prefix = store.text("key_prefix", "");
         let version = store.get::<u64>("version").unwrap_or(1);
         Self {
             prefix: format!("{prefix}:{version}:django.contrib.sessions.{engine}"),
             serializer: store.get("serializer").unwrap_or(Serializer::Pickle),
-            compressor: store.get("compressor").unwrap_or(Compressor::None),
+            compressor: store.get("compressor").unwrap_or(Compressor(None)),
+            max_age,
         }
+    }
+
+    /// The end of a session whose key lives until `key_end`. The cache does not tell when
+    /// it was written: nothing lasts longer than what is written now.
+    pub(super) fn end(&self, key_end: Option<u64>, now: u64) -> Option<u64> {
+        let written_now = self.max_age.map(|max_age| now.saturating_add(max_age));
+        key_end.into_iter().chain(written_now).min()
     }
 
     pub(super) fn open(&self, value: &[u8]) -> Result<Value, Rejected> {
         let plain = match self.compressor {
-            Compressor::None => Cow::Borrowed(value),
-            Compressor::Zlib => match zlib::inflate(value) {
-                Ok(inflated) => Cow::Owned(inflated),
+            Compressor(None) => Cow::Borrowed(value),
+            Compressor(Some(compression)) => match compression.decompress(value) {
+                Ok(content) => Cow::Owned(content),
                 // The shortest values are left as they are.
                 Err(rejected) if rejected.reason == Reason::Malformed => Cow::Borrowed(value),
                 Err(rejected) => return Err(rejected),
@@ -71,26 +81,43 @@ impl Cache {
 pub(super) struct Database {
     signer: Signer,
     table: String,
+    id: String,
+    session: String,
+    expires: String,
+    /// Seconds from the last write of a row to its end, if the settings say so.
+    max_age: Option<u64>,
 }
 
 impl Database {
-    pub(super) fn from_store(store: &mut StoreTable<'_>, secrets: &[Secret], salt: &str) -> Self {
+    pub(super) fn from_store(
+        store: &mut StoreTable<'_>,
+        signer: Signer,
+        max_age: Option<u64>,
+    ) -> Self {
         Self {
-            signer: Signer::new(secrets, salt),
+            signer,
             table: store.identifier("table", "django_session"),
+            id: store.identifier("id_column", "session_key"),
+            session: store.identifier("session_column", "session_data"),
+            expires: store.identifier("expires_column", "expire_date"),
+            max_age,
         }
     }
 
     pub(super) fn question(&self, id: &str) -> Check<OpenedSession> {
-        Question::row(&self.table, &[("session_key", Cell::Text(id.to_owned()))])
+        Question::row(&self.table, &[(&self.id, Cell::Text(id.to_owned()))])
     }
 
     pub(super) fn open(&self, row: &Row) -> Result<OpenedSession, Rejected> {
-        let data = row.get("session_data")?.bytes().unwrap_or_default();
+        let data = row.get(&self.session)?.bytes().unwrap_or_default();
         let data = std::str::from_utf8(data)
-            .map_err(|_| Rejected::malformed("`session_data` is not text"))?;
-        let (session, _) = self.signer.open(data)?;
-        Ok(OpenedSession { session, expires_at: Some(row.time("expire_date")?) })
+            .map_err(|_| Rejected::malformed("the session's column does not hold a text"))?;
+        let (session, written) = self.signer.open(data)?;
+        let mut end = row.time(&self.expires)?;
+        if let Some(max_age) = self.max_age {
+            end = end.min(written.saturating_add(max_age));
+        }
+        Ok(OpenedSession { session, expires_at: Some(end) })
     }
 }
 
@@ -102,6 +129,13 @@ impl FromNode for Serializer {
 
 impl FromNode for Compressor {
     fn read(at: &At<'_>) -> Option<Self> {
-        at.choose(&[("none", Self::None), ("zlib", Self::Zlib)])
+        at.choose(&[
+            ("none", Self(None)),
+            ("gzip", Self(Some(Compression::Gzip))),
+            ("lz4", Self(Some(Compression::Lz4))),
+            ("lzma", Self(Some(Compression::Lzma))),
+            ("zlib", Self(Some(Compression::Zlib))),
+            ("zstd", Self(Some(Compression::Zstd))),
+        ])
     }
 }

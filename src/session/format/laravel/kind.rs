@@ -40,14 +40,19 @@ struct Laravel {
 /// `SESSION_DRIVER`, with where it keeps sessions.
 enum Driver {
     Cookie,
-    Database {
-        table: String,
-    },
+    Database(SessionTable),
     File,
     /// Of several prefixes, the first is asked first.
     Redis {
         prefixes: Vec<String>,
     },
+}
+
+struct SessionTable {
+    name: String,
+    id: String,
+    payload: String,
+    last_activity: String,
 }
 
 /// The notation of the session's content.
@@ -95,19 +100,31 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let payload = Payload { serialization, encrypter: encrypted.then(|| Arc::clone(&encrypter)) };
     let jar = match driver {
         Driver::Cookie => jar?.with_companions_shaped(is_session_id),
-        Driver::Database { .. } | Driver::File | Driver::Redis { .. } => jar?,
+        Driver::Database(_) | Driver::File | Driver::Redis { .. } => jar?,
     };
     let compiled = Compiled::new(jar, Laravel { encrypter, driver, lifetime, payload });
     Some(compiled.with_user_id(LOGIN).with_store(store))
 }
 
 fn read_driver(settings: &mut Settings<'_, '_>) -> Option<(Driver, Option<StoreSettings>)> {
-    match settings.choice("driver", DriverName::Database)? {
+    let own = settings.choice("driver", DriverName::Database)?;
+    let driver = match settings.fallback_engine() {
+        Some(Engine::File) => DriverName::File,
+        Some(Engine::Redis) => DriverName::Redis,
+        Some(Engine::Sql) => DriverName::Database,
+        None => own,
+    };
+    match driver {
         DriverName::Cookie => Some((Driver::Cookie, None)),
         DriverName::Database => {
             let mut store = settings.needed_store(&[Engine::Sql])?;
-            let table = store.identifier("table", "sessions");
-            Some((Driver::Database { table }, Some(store.finish())))
+            let table = SessionTable {
+                name: store.identifier("table", "sessions"),
+                id: store.identifier("id_column", "id"),
+                payload: store.identifier("session_column", "payload"),
+                last_activity: store.identifier("activity_column", "last_activity"),
+            };
+            Some((Driver::Database(table), Some(store.finish())))
         }
         DriverName::File => {
             let store = settings.needed_store(&[Engine::File])?;
@@ -132,7 +149,9 @@ impl Verify for Laravel {
         let id = id.ok_or_else(|| Rejected::malformed("the cookie holds no session id"))?;
         match &self.driver {
             Driver::Cookie => self.open_data_cookie(&id, sent).map(Check::Known),
-            Driver::Database { table } => Ok(Question::row(table, &[("id", Cell::Text(id))])),
+            Driver::Database(table) => {
+                Ok(Question::row(&table.name, &[(&table.id, Cell::Text(id))]))
+            }
             Driver::File => Ok(Check::Ask(Question::new(Query::File { name: id }))),
             Driver::Redis { prefixes } => {
                 let prefix = prefixes.first().map_or("", String::as_str);
@@ -148,7 +167,10 @@ impl Verify for Laravel {
         now: u64,
     ) -> Result<Check<OpenedSession>, Rejected> {
         let (session, expires_at) = match answer {
-            StoreAnswer::App { .. } | StoreAnswer::Key { .. } => return Err(store::mismatch()),
+            StoreAnswer::App { .. }
+            | StoreAnswer::Key { .. }
+            | StoreAnswer::RedisHash { .. }
+            | StoreAnswer::WrongType => return Err(store::mismatch()),
             StoreAnswer::File { content, modified } => {
                 (self.payload.read(&content)?, Some(modified.saturating_add(self.lifetime)))
             }
@@ -160,10 +182,11 @@ impl Verify for Laravel {
                 (self.payload.read(text)?, expires_at)
             }
             StoreAnswer::Row(row) => {
-                let payload = row.get("payload")?.bytes().and_then(base64::decode);
-                let payload =
-                    payload.ok_or_else(|| Rejected::malformed("`payload` is not base64"))?;
-                let expires_at = row.time("last_activity")?.saturating_add(self.lifetime);
+                let Driver::Database(table) = &self.driver else { return Err(store::mismatch()) };
+                let payload = row.get(&table.payload)?.bytes().and_then(base64::decode);
+                let payload = payload
+                    .ok_or_else(|| Rejected::malformed("the session's column is not base64"))?;
+                let expires_at = row.time(&table.last_activity)?.saturating_add(self.lifetime);
                 (self.payload.read(&payload)?, Some(expires_at))
             }
         };
