@@ -178,8 +178,8 @@ fn as_json(verdict: &Verdict, hints: &[String], store: Option<StoreRank>) -> ser
                 "expires_at": identity.expires_at(),
                 "session": identity.session(),
             });
-            if let Some(store) = store {
-                seen["store"] = json!(store.table());
+            if let (Some(store), Some(members)) = (store, seen.as_object_mut()) {
+                members.insert("store".to_owned(), json!(store.table()));
             }
             seen
         }

@@ -1,7 +1,7 @@
 //! Removes fields that concern only the connection to the app, and must not reach the
 //! client (RFC 9110 section 7.6.1).
 
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
 
@@ -20,7 +20,7 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 const FRAMING: [HeaderName; 3] =
     [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
 
-/// Removes what describes the app's connection, and says the length once.
+/// Removes what describes the app's connection, and says the framing once.
 pub(super) fn keep_for_the_client(response: &mut ResponseHeader) -> Result<()> {
     // A tunnel is one connection from end to end, which its head describes.
     let is_tunnel = response.status == StatusCode::SWITCHING_PROTOCOLS;
@@ -34,6 +34,7 @@ pub(super) fn keep_for_the_client(response: &mut ResponseHeader) -> Result<()> {
     for name in &found {
         response.remove_header(name);
     }
+    say_chunked_once(response)?;
     say_length_once(response)
 }
 
@@ -50,6 +51,23 @@ fn remove_named(response: &mut ResponseHeader) {
     for name in &named {
         response.remove_header(name);
     }
+}
+
+/// `chunked` alone, as the framework frames such a body for the client, and in a version that
+/// knows it (RFC 9112 section 6.1). Other codings stay the app's affair.
+fn say_chunked_once(response: &mut ResponseHeader) -> Result<()> {
+    let codings = response.headers.get_all(header::TRANSFER_ENCODING);
+    let mut fields = codings.iter().map(HeaderValue::as_bytes);
+    let Some(first) = fields.next() else { return Ok(()) };
+    if first == b"chunked" && fields.next().is_none() && response.version == Version::HTTP_11 {
+        return Ok(());
+    }
+    let mut all = codings.iter().flat_map(|field| field.as_bytes().split(|&b| b == b','));
+    if !all.all(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"chunked")) {
+        return Ok(());
+    }
+    response.set_version(Version::HTTP_11);
+    response.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))
 }
 
 /// One length, of several equal ones. The framework has refused those that differ.

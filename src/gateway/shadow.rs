@@ -76,6 +76,7 @@ pub(super) fn compare(shadow: Shadow, incoming: &mut Incoming, ended: Ended) {
         policy: incoming.policy.clone(),
         now,
         trace: Trace::new(),
+        recorded: None,
         admitted: std::mem::take(&mut incoming.admitted),
         purpose: Purpose::Request,
     };
@@ -98,7 +99,7 @@ pub(super) fn compare(shadow: Shadow, incoming: &mut Incoming, ended: Ended) {
                 gateway.and_then(|gateway| shadow::compare(minter, &answer, &gateway, now))
             }
         };
-        state.shadows.record(&state.telemetry, &request.token.name, found, now);
+        state.shadows.record(&state.telemetry, &request.token.name, &found, now);
     });
 }
 

@@ -129,6 +129,69 @@ fn signatures_over_the_request_and_limits_are_compared_too() {
 }
 
 #[test]
+fn bare_tokens_cookies_and_tokens_of_a_vendor_are_compared_too() {
+    let jwt = |changed: bool| {
+        let mut sent = good();
+        if changed {
+            sent.claims["iss"] = "shop-staging".into();
+        }
+        let body: serde_json::Value = serde_json::from_str(&sent.body()).unwrap();
+        body["token"].as_str().unwrap().to_owned()
+    };
+    let app = Scripted::start(move |target| {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let changed = query == "changed";
+        let json = "Content-Type: application/json\r\n";
+        Some(match path {
+            "/api/bare" => answer(200, "Content-Type: text/plain\r\n", jwt(changed).as_bytes()),
+            "/api/jar" => {
+                let cookie = format!("{json}Set-Cookie: vendor={}; Secure\r\n", jwt(changed));
+                answer(200, &cookie, b"{}")
+            }
+            // The vendor, and the app that asks it.
+            _ => {
+                let end = START + if changed { 86_400 } else { 600 };
+                let number = if path == "/vendor" { 1 } else { 2 };
+                let body = json!({ "value": format!("ek_{number}68af"), "expires_at": end });
+                answer(200, json, body.to_string().as_bytes())
+            }
+        })
+    });
+    let chat = setup(&app.url).text();
+    let preset = |name: &str, response: &str| {
+        let (_, table) = chat.split_once("[preset.chat]\n").unwrap();
+        let (table, _) = table.split_once("response = ").unwrap();
+        format!(
+            "[preset.{name}]\n{table}response = \"{response}\"\n[token.{name}]\npath = \"/api/{name}\"\n\
+             preset = \"{name}\"\nkey = \"{KEY}\"\nttl = \"1m\"\nshadow = true\n"
+        )
+    };
+    let vendor = format!(
+        "[token.vendor]\npath = \"/api/vendor\"\npreset = \"openai-realtime\"\nkey = \"sk-canary\"\n\
+         url = \"{}/vendor\"\nshadow = true\n\
+         params = {{ expires_after = {{ anchor = \"created_at\", seconds = 600 }}, session = {{ type = \"realtime\" }} }}\n",
+        app.url
+    );
+    let (bare, jar) = (preset("bare", "text:text/plain"), preset("jar", "cookie:vendor"));
+    let setup = Setup::towards("").replaced_by(format!("{chat}{bare}{jar}{vendor}"));
+    let gateway = setup_clone(&setup, &clock()).start();
+    for (token, kind, at) in [
+        ("bare", "value", "body claims/iss"),
+        ("jar", "value", "cookie vendor claims/iss"),
+        ("vendor", "ttl", "/expires_at"),
+    ] {
+        gateway.reload(&setup);
+        assert_eq!(gateway.ask(&get(&format!("/api/{token}")).user("ada")).status, 200);
+        let same = found(&gateway, token, 1);
+        assert_eq!((&same["same"], places(&same)), (&1.into(), Vec::new()), "{token}: {same}");
+        gateway.reload(&setup);
+        assert_eq!(gateway.ask(&get(&format!("/api/{token}?changed")).user("ada")).status, 200);
+        assert_found(&gateway, token, &[(kind, at)]);
+    }
+    assert_eq!(app.times("POST", "/vendor"), 1, "the vendor's token is kept");
+}
+
+#[test]
 fn what_cannot_be_compared_is_counted_and_said() {
     let long = vec![b'x'; 70 * 1024];
     let app = Scripted::start(move |target| {

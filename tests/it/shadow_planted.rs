@@ -117,7 +117,7 @@ fn remove(value: &mut Value, name: &str) {
 
 /// Each with the differences it must be told as, and no others.
 #[rustfmt::skip]
-const PLANTED: [(&str, Change, Found); 32] = [
+const PLANTED: [(&str, Change, Found); 33] = [
     ("a member is missing", |a| remove(&mut a.body, "user"), &[("shape", "/user")]),
     ("a member more", |a| a.body["theme"] = "dark".into(), &[("shape", "/theme")]),
     ("a member deep inside", |a| a.body["server"] = json!({ "zone": "eu" }), &[("shape", "/server/region"), ("shape", "/server/zone")]),
@@ -148,6 +148,7 @@ const PLANTED: [(&str, Change, Found); 32] = [
     ("another number", |a| a.claims["level"] = 4.into(), &[("value", "/token claims/level")]),
     ("random letters of another kind", |a| a.claims["jti"] = "7".into(), &[("form", "/token claims/jti")]),
     ("a longer life", |a| a.claims["exp"] = (START + 86_400).into(), &[("ttl", "/token claims/exp")]),
+    ("no beginning", |a| { remove(&mut a.claims, "iat"); remove(&mut a.claims, "nbf"); }, &[("shape", "/token claims/iat"), ("shape", "/token claims/nbf")]),
     ("no end", |a| remove(&mut a.claims, "exp"), &[("shape", "/token claims/exp")]),
     ("a beginning in milliseconds", |a| a.claims["iat"] = (START * 1000).into(), &[("type", "/token claims/iat"), ("ttl", "/token claims/exp")]),
 ];

@@ -51,6 +51,24 @@ fn a_length_that_is_said_twice_is_said_once() {
 }
 
 #[test]
+fn a_chunked_body_is_announced_once_and_in_a_version_that_has_it() {
+    let once = "Transfer-Encoding: chunked\r\n";
+    for (version, codings) in [
+        ("HTTP/1.1", "Transfer-Encoding: chunked, Chunked\r\n"),
+        ("HTTP/1.1", &once.repeat(2)),
+        ("HTTP/1.0", once),
+    ] {
+        let text = format!("{version} 200 OK\r\nX-App: 1\r\n{codings}\r\n2\r\nok\r\n0\r\n\r\n");
+        let app = Raw::start(&[text.as_bytes()]);
+        let gateway = Setup::towards(&app.url).start();
+        let answer = gateway.ask(&get("/"));
+        assert_eq!((answer.version.as_str(), answer.status), ("HTTP/1.1", 200), "{codings}");
+        assert_eq!(answer.all("transfer-encoding"), ["chunked"], "{codings}");
+        assert_eq!(answer.text(), "ok", "{codings}");
+    }
+}
+
+#[test]
 fn an_app_that_names_its_answer_is_not_overruled() {
     let app = answers("X-Request-Id: of-the-app\r\n");
     let gateway = Setup::towards(&app.url).start();

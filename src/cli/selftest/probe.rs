@@ -138,8 +138,9 @@ pub(super) fn text<'a>(answer: &'a Answer, name: &str) -> &'a str {
 /// Whether the gateway itself refuses: problem+json with a code.
 pub(super) fn is_refusal(answer: &Answer) -> bool {
     let is_problem = text(answer, "content-type").starts_with("application/problem+json");
-    let code = || serde_json::from_slice::<serde_json::Value>(&answer.body).ok();
-    is_problem && code().is_some_and(|body| body["code"].is_string())
+    let body = || serde_json::from_slice::<serde_json::Value>(&answer.body).ok();
+    let has_code = |body: serde_json::Value| body.get("code").is_some_and(|it| it.is_string());
+    is_problem && body().is_some_and(has_code)
 }
 
 /// Whether a page is kept from whoever asks: refused, or sent to sign in.

@@ -10,8 +10,7 @@ use crate::base::host::is_loopback;
 use crate::outbound::{Answer, Url};
 
 /// The admin listener's paths, and a text that its answer has and no other.
-const ADMIN: [(&str, &str); 3] =
-    [("/metrics", "portcullis_"), ("/status", "\"uptime_seconds\""), ("/healthz", "alive\n")];
+const ADMIN: [(&str, &str); 2] = [("/metrics", "portcullis_"), ("/status", "\"uptime_seconds\"")];
 /// Its usual port.
 const ADMIN_PORT: u16 = 9090;
 

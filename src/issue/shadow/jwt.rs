@@ -32,9 +32,13 @@ impl<'t> Jwt<'t> {
         })
     }
 
-    /// The life it was made for, in seconds; without a beginning, what is left of it now.
-    pub(super) fn life(&self, now: u64) -> Option<u64> {
-        let start = self.time("iat").or_else(|| self.time("nbf")).unwrap_or(now);
+    /// When it says that it begins.
+    pub(super) fn start(&self) -> Option<u64> {
+        self.time("iat").or_else(|| self.time("nbf"))
+    }
+
+    /// Seconds from `start` to its end.
+    pub(super) fn life(&self, start: u64) -> Option<u64> {
         self.time("exp").map(|exp| exp.saturating_sub(start))
     }
 }

@@ -64,10 +64,10 @@ impl Shadows {
         &self,
         telemetry: &Telemetry,
         token: &str,
-        found: Result<Vec<Difference>, Skipped>,
+        found: &Result<Vec<Difference>, Skipped>,
         now: Now,
     ) {
-        let result = match &found {
+        let result = match found {
             Ok(found) if found.is_empty() => ShadowResult::Same,
             Ok(_) => ShadowResult::Different,
             Err(_) => ShadowResult::Skipped,
@@ -78,7 +78,7 @@ impl Shadows {
         }
         let new = {
             let mut tokens = self.tokens.lock();
-            tokens.entry(token.to_owned()).or_default().add(&found, now)
+            tokens.entry(token.to_owned()).or_default().add(found, now)
         };
         if new.is_first_same {
             tracing::info!(token, "shadow: the app and the gateway give the same answer");

@@ -209,10 +209,12 @@ impl Members<'_> {
                 (Some(value), Some(own)) => self.claim_unit(&member, value, own),
             }
         }
-        let (life, own) = (app.life(self.now), ours.life(self.now));
-        let has_start = app.time("iat").or_else(|| app.time("nbf")).is_some();
-        let tolerance = if has_start { 1 } else { time::TOLERANCE };
-        if let (Some(life), Some(own)) = (life, own)
+        // Where one of them has no beginning, what is left of both is compared.
+        let (start, own_start, tolerance) = match (app.start(), ours.start()) {
+            (Some(start), Some(own)) => (start, own, 1),
+            (None, _) | (_, None) => (self.now, self.now, time::TOLERANCE),
+        };
+        if let (Some(life), Some(own)) = (app.life(start), ours.life(own_start))
             && life.abs_diff(own) > tolerance
         {
             let until = if self.is_cut { ", until the session ends" } else { "" };

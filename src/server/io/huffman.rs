@@ -81,9 +81,10 @@ mod tests {
             ),
             ("", ""),
         ] {
-            let octets = (0..code.len()).step_by(2);
-            let octets = octets.map(|at| u8::from_str_radix(&code[at..at + 2], 16).unwrap());
-            assert_eq!(decoded_length(&octets.collect::<Vec<_>>()), text.len(), "{text}");
+            let digits: Vec<char> = code.chars().collect();
+            let octet = |pair: &[char]| u8::from_str_radix(&String::from_iter(pair), 16).unwrap();
+            let octets: Vec<u8> = digits.chunks(2).map(octet).collect();
+            assert_eq!(decoded_length(&octets), text.len(), "{text}");
         }
     }
 

@@ -22,6 +22,14 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
     parsed.ok_or_else(|| notation::unlike("a session in igbinary", bytes))
 }
 
+/// The bytes of one text: how phpredis wraps what it is given (`Redis::SERIALIZER_IGBINARY`).
+pub(crate) fn unwrap_text(bytes: &[u8]) -> Option<&[u8]> {
+    let [0, 0, 0, 1 | 2, tag @ (0x11..=0x13 | 0x26), content @ ..] = bytes else { return None };
+    let mut reader = Reader { input: Bytes(content), texts: Vec::new(), left: usize::MAX };
+    let text = reader.text(*tag)?;
+    reader.input.0.is_empty().then_some(text)
+}
+
 fn session(content: &[u8]) -> Option<Value> {
     let mut reader = Reader { input: Bytes(content), texts: Vec::new(), left: MAX_TEXT };
     let is_array = matches!(content.first(), Some(0x14..=0x16));
@@ -149,7 +157,7 @@ impl<'a> Reader<'a> {
             0x20 | 0x21 => (3, tag == 0x21),
             _ => ((tag - 0x06) / 2, tag % 2 == 1),
         };
-        let amount = i128::try_from(self.wide_number(width)?).ok()?;
+        let amount = i128::from(self.wide_number(width)?);
         i64::try_from(if is_negative { -amount } else { amount }).ok()
     }
 
@@ -208,6 +216,15 @@ mod tests {
             "a": "xy", "b": "xy", "c": { "id": 7, "s": { "enum": "User:Red" } },
         });
         assert_eq!(of(content), Some(expected));
+    }
+
+    #[test]
+    fn a_text_alone_is_unwrapped() {
+        assert_eq!(unwrap_text(b"\0\0\0\x02\x11\x02ab"), Some(&b"ab"[..]));
+        assert_eq!(unwrap_text(b"\0\0\0\x02\x12\0\x02ab"), Some(&b"ab"[..]));
+        for other in [&b"\0\0\0\x02\x11\x02abc"[..], b"\0\0\0\x02\x11\x03ab", b"\0\0\0\x02\x14\0"] {
+            assert_eq!(unwrap_text(other), None);
+        }
     }
 
     #[test]

@@ -134,15 +134,17 @@ fn a_fallback_of_django_or_laravel_is_what_its_engine_keeps() {
         django.iter().find(fits).unwrap().clone()
     };
     let (cache, database) = (of("cache"), of("db"));
-    let mut config = database["config"].clone();
-    config["backend"] = json!("cache");
-    config["store"] = cache["config"]["store"].clone();
-    config["store"]["fallback"] = database["config"]["store"].clone();
-    let source = compile(&config).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let header = cookie_header(&database);
-    let now = database["now"].as_u64().unwrap();
-    let found = verdict(&source, &database["store"], Cookies::new(&header), now).unwrap();
-    assert_eq!(database["expect"]["user_id"], found.user_id());
+    for backend in ["cache", "cached_db"] {
+        let mut config = database["config"].clone();
+        config["backend"] = json!(backend);
+        config["store"] = cache["config"]["store"].clone();
+        config["store"]["fallback"] = database["config"]["store"].clone();
+        let source = compile(&config).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let header = cookie_header(&database);
+        let now = database["now"].as_u64().unwrap();
+        let found = verdict(&source, &database["store"], Cookies::new(&header), now).unwrap();
+        assert_eq!(database["expect"]["user_id"], found.user_id(), "{backend}");
+    }
     let laravel = json!({
         "kind": "laravel", "secret": "base64:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
         "driver": "redis",

@@ -233,3 +233,21 @@ fn no_changed_byte_in_a_header_makes_another_user_and_no_refusal_repeats_it() {
         }
     }
 }
+
+#[test]
+fn cookies_of_one_renewed_session_are_one_only_where_it_has_an_id() {
+    let same = |kind: &str, session: Json| {
+        let source = first(kind).0;
+        let handle = |end| {
+            let identity = Identity::assumed("u1".to_owned(), session.clone(), Some(end));
+            source.handle(Cookies::new(b""), &identity, 0)
+        };
+        handle(1_800_000_000) == handle(1_800_003_600)
+    };
+    assert!(same("auth0", json!({ "internal": { "sid": "s1" } })));
+    assert!(same("supabase", json!({ "session_id": "s1" })));
+    assert!(same("clerk", json!({ "sid": "s1" })));
+    for kind in ["next-auth", "authjs", "iron-session", "h3-session", "cookie-session"] {
+        assert!(!same(kind, json!({ "sid": "s1", "session_id": "s1" })), "{kind}");
+    }
+}

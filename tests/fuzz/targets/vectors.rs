@@ -61,7 +61,7 @@ pub(crate) fn carriers() -> Vec<Case> {
     let reports: Vec<Value> = serde_json::from_slice(&text).unwrap();
     let tokens = reports.iter().filter(|report| report["session"]["kind"] == "jwt");
     let vector = |report: &Value| {
-        let config = report.get("cured").unwrap_or(&report["session"]);
+        let config = report.get("cured").unwrap_or_else(|| &report["session"]);
         let vector = serde_json::json!({
             "id": report["id"], "config": config, "cookie_header": report["cookie"],
             "now": report["now"], "store": null,

@@ -3,9 +3,9 @@
 use super::*;
 
 fn octets(hex: &str) -> Vec<u8> {
-    let hex: String = hex.split_whitespace().collect();
-    let pairs = (0..hex.len()).step_by(2);
-    pairs.map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    let digits: Vec<char> = hex.chars().filter(|it| !it.is_whitespace()).collect();
+    let octet = |pair: &[char]| u8::from_str_radix(&String::from_iter(pair), 16).unwrap();
+    digits.chunks(2).map(octet).collect()
 }
 
 fn lengths(table: &FieldTable) -> Vec<usize> {

@@ -102,8 +102,10 @@ impl Stored {
                     return ask_for_user((user, &columns.user_id), columns.named(row), now);
                 }
                 let mut user = row.into_session();
-                if let Some(id) = user.get(&columns.user_id).cloned() {
-                    user["id"] = id;
+                if let Some(members) = user.as_object_mut()
+                    && let Some(id) = members.get(&columns.user_id).cloned()
+                {
+                    members.insert("id".to_owned(), id);
                 }
                 (json!({ "session": question.carried, "user": user }), None)
             }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::encrypter::Encrypter;
 use crate::document::{At, FromNode, Value as Setting};
-use crate::session::codec::{base64, claims, json, php};
+use crate::session::codec::{base64, claims, igbinary, json, php};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::identity::OpenedSession;
@@ -176,7 +176,7 @@ impl Verify for Laravel {
             }
             StoreAnswer::Redis { .. } => {
                 let (value, expires_at) = answer.redis(now)?;
-                let text = php::unwrap_text(&value).ok_or_else(|| {
+                let text = cached_text(&value).ok_or_else(|| {
                     Rejected::malformed("the stored value is not a PHP-serialized text")
                 })?;
                 (self.payload.read(text)?, expires_at)
@@ -230,6 +230,15 @@ impl Laravel {
     }
 }
 
+/// The text in Laravel's cache: serialized, and perhaps once more by phpredis, with
+/// igbinary.
+fn cached_text(value: &[u8]) -> Option<&[u8]> {
+    match igbinary::unwrap_text(value) {
+        Some(inner) => Some(php::unwrap_text(inner).unwrap_or(inner)),
+        None => php::unwrap_text(value),
+    }
+}
+
 /// Forty letters and digits.
 fn is_session_id(text: &[u8]) -> bool {
     text.len() == 40 && text.iter().all(u8::is_ascii_alphanumeric)
@@ -279,5 +288,20 @@ impl FromNode for DriverName {
 impl FromNode for Serialization {
     fn read(at: &At<'_>) -> Option<Self> {
         at.choose(&[("php", Self::Php), ("json", Self::Json)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cached_session_is_read_through_the_serializer_of_phpredis() {
+        let serialized = br#"s:6:"a:0:{}";"#;
+        let wrapped = [b"\0\0\0\x02\x11\x0d", &serialized[..]].concat();
+        assert_eq!(cached_text(serialized), Some(&b"a:0:{}"[..]));
+        assert_eq!(cached_text(&wrapped), Some(&b"a:0:{}"[..]));
+        assert_eq!(cached_text(b"\0\0\0\x02\x11\x06a:0:{}"), Some(&b"a:0:{}"[..]));
+        assert_eq!(cached_text(b"a:0:{}"), None);
     }
 }
