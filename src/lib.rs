@@ -23,8 +23,8 @@
 //!    └─ request/refusal             status, code and text of every refusal    (pure)
 //! ```
 //!
-//! Every step reports itself once, as an `observe::Event`; metrics, access log and
-//! audit log are its sinks.
+//! Every step reports itself once, as an `observe::Event`; metrics, access log, audit
+//! log and traces are its sinks.
 //!
 //! The modules, from the command line down to the ground. A module uses what stands
 //! below it in this list, never what stands above (`tests/house_rules` holds that).

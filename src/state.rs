@@ -65,9 +65,9 @@ impl State {
             Some(_) => Recent::new(clock.clone()),
             None => Recent::default(),
         };
-        access.keep(log.lines);
         let telemetry = Arc::new(Telemetry::new(access, audit, recent, log.user));
         let outbound = Outbound::new(runtime.clone());
+        telemetry.follow(&log, &outbound);
         let caller = Box::new(outbound.clone());
         let state = Self {
             policy: ArcSwap::from_pointee(policy),
@@ -223,11 +223,14 @@ impl State {
             circuits: remote
                 .map(|token| (token.name.clone(), self.issuer.circuit(&token.name)))
                 .collect(),
+            sessions: self.identifier.session_counts(),
             session_errors: self.identifier.failures(),
             unkept_revocations: self.identifier.revoked.unkept(),
             questions_held_back: self.identifier.held_back(),
             audit_failures: self.telemetry.audit_failures(),
             access_lines_dropped: self.telemetry.access_dropped(),
+            spans_sent: self.telemetry.traces().counts().sent(),
+            spans_dropped: self.telemetry.traces().counts().dropped(),
             shared: self.shared.lock().as_ref().map(|(_, store)| store.numbers()),
             servers: servers(&policy, &self.pools, now),
         }

@@ -16,6 +16,7 @@ pub(crate) mod pem;
 pub(crate) mod redis_url;
 pub(crate) mod scatter;
 pub(crate) mod secret;
+pub(crate) mod span;
 pub(crate) mod store_url;
 pub(crate) mod text;
 pub(crate) mod units;

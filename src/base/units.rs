@@ -108,6 +108,15 @@ impl Share {
     pub(crate) const ALL: Self = Self { millionths: Self::WHOLE };
     const WHOLE: u32 = 1_000_000;
 
+    /// From what `millionths` gave.
+    pub(crate) const fn of_millionths(millionths: u32) -> Self {
+        Self { millionths }
+    }
+
+    pub(crate) const fn millionths(self) -> u32 {
+        self.millionths
+    }
+
     /// Whether this one is among them; `random` is any number without a pattern.
     pub(crate) fn picks(self, random: u64) -> bool {
         random % u64::from(Self::WHOLE) < u64::from(self.millionths)

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use crate::base::secret::Secrets;
-use crate::base::units::{self, Share};
+use crate::base::units::Share;
 use crate::document::{At, Table, Value};
 use crate::policy::AuditMode;
+
+use super::otlp::{Otlp, read_share};
 
 /// Logging settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct Log {
     pub user: UserField,
     /// The audit log of tokens issued and refused, if any.
     pub audit: Option<(AuditDestination, AuditMode)>,
+    /// The collector of traces, if any.
+    pub otlp: Option<Otlp>,
 }
 
 /// Where the lines of the audit log go.
@@ -61,6 +65,7 @@ impl Default for Log {
             lines: Lines::All,
             user: UserField::Hash,
             audit: None,
+            otlp: None,
         }
     }
 }
@@ -68,7 +73,7 @@ impl Default for Log {
 impl Log {
     /// The settings that differ and belong to the process: they need a restart.
     pub(crate) fn changed(&self, new: &Self) -> Vec<&'static str> {
-        let Self { format, level: _, lines: _, user, audit } = self;
+        let Self { format, level: _, lines: _, user, audit, otlp: _ } = self;
         [
             ("log.format", *format != new.format),
             ("log.user", *user != new.user),
@@ -109,6 +114,7 @@ impl Log {
             ])
         });
         let audit = table.take("audit").and_then(|at| read_audit(&at));
+        let otlp = table.take("otlp").and_then(|at| Otlp::read(&at));
         table.finish();
         let default = Self::default();
         Some(Self {
@@ -117,6 +123,7 @@ impl Log {
             lines: lines.unwrap_or_default(),
             user: user.unwrap_or(default.user),
             audit,
+            otlp,
         })
     }
 }
@@ -130,15 +137,8 @@ fn read_lines(table: &mut Table<'_>) -> Option<Lines> {
         at.problem("goes with an access log, which `access = false` turns off; leave one out");
         return None;
     }
-    let text = at.text(r#"a share such as "10%""#)?;
-    match units::share(text) {
-        Ok(Share::ALL) => Some(Lines::All),
-        Ok(share) => Some(Lines::Part(share)),
-        Err(expected) => {
-            at.wrong(expected);
-            None
-        }
-    }
+    let share = read_share(&at)?;
+    Some(if share == Share::ALL { Lines::All } else { Lines::Part(share) })
 }
 
 /// `"stdout"`, a path, or either of them with `required`.

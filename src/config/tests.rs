@@ -224,3 +224,59 @@ fn a_part_of_the_access_log_is_a_share_and_goes_with_one_that_is_on() {
         assert!(found.len() == 1 && found[0].contains(said), "{wrong}: {found:?}");
     }
 }
+
+#[test]
+fn a_collector_is_a_url_whose_key_nobody_else_can_read() {
+    let log = |lines: &str| format!("{TEN_LINES}\n[log]\n{lines}\n");
+    let url = |otlp: &str| {
+        let config = Config::read(&log(otlp), &Secrets::Literal).unwrap_or_else(|problems| {
+            panic!("{otlp}: {:?}", problems.iter().map(|p| &p.text).collect::<Vec<_>>())
+        });
+        config.log.otlp.map(|otlp| otlp.url.to_string()).unwrap_or_default()
+    };
+    for (otlp, whole) in [
+        ("otlp = \"http://127.0.0.1:4318\"", "http://127.0.0.1:4318/v1/traces"),
+        ("otlp = \"http://collector:4318/\"", "http://collector:4318/v1/traces"),
+        ("otlp = \"https://vendor.test/otlp\"", "https://vendor.test/otlp/v1/traces"),
+        ("otlp = { endpoint = \"http://a/v1/traces\" }", "http://a/v1/traces"),
+        (
+            "otlp = { endpoint = \"https://a\", sample = \"1%\", headers = { x-key = \"k\" } }",
+            "https://a/v1/traces",
+        ),
+        (
+            "otlp = { endpoint = \"http://[::1]:1\", headers = { x-key = \"k\" } }",
+            "http://[::1]:1/v1/traces",
+        ),
+    ] {
+        assert_eq!(url(otlp), whole);
+    }
+    for (wrong, said) in [
+        (
+            "otlp = \"127.0.0.1:4318\"",
+            "log.otlp: found \"127.0.0.1:4318\", expected the collector's URL",
+        ),
+        ("otlp = \"grpc://127.0.0.1:4317\"", "log.otlp: found"),
+        ("otlp = \"http://u:p@127.0.0.1\"", "log.otlp: "),
+        ("otlp = \"http://127.0.0.1/?key=a\"", "log.otlp: "),
+        ("otlp = true", "log.otlp: found true or false, expected the collector's URL"),
+        ("otlp = { sample = \"1%\" }", "endpoint = \"http://127.0.0.1:4318\""),
+        ("otlp = { endpoint = \"http://a\", sample = \"0%\" }", "log.otlp.sample: found"),
+        ("otlp = { endpoint = \"http://a\", service = \"\" }", "log.otlp.service: found"),
+        ("otlp = { endpoint = \"http://a\", ratio = 1 }", "log.otlp.ratio: unknown key"),
+        (
+            "otlp = { endpoint = \"http://a\", headers = { x-key = \"k\" } }",
+            "log.otlp.endpoint: `headers` would travel unencrypted",
+        ),
+        (
+            "otlp = { endpoint = \"https://a\", headers = { \"x key\" = \"k\" } }",
+            "expected the name of a header",
+        ),
+        (
+            "otlp = { endpoint = \"https://a\", headers = { x-key = \"a\\nb\" } }",
+            "characters that a header cannot carry",
+        ),
+    ] {
+        let found = problems(&log(wrong));
+        assert!(found.len() == 1 && found[0].contains(said), "{wrong}: {found:?}");
+    }
+}

@@ -77,6 +77,9 @@ impl Ctx {
 
     /// The one line and the counters of this request.
     pub(super) fn finish(&mut self, session: &Session) {
+        if let Some(forwarding) = &mut self.forwarding {
+            forwarding.ended(&self.incoming, &session.req_header().method);
+        }
         let Incoming { state, policy, now, trace, admitted, .. } = &self.incoming;
         let request = self.asked.as_deref().unwrap_or_else(|| session.req_header());
         let identity = self.who.identity.as_deref();
@@ -99,6 +102,8 @@ impl Ctx {
             reason: self.record.reason,
             code: self.record.code,
             status: self.record.status,
+            scheme: admitted.client.scheme.as_str(),
+            recorded: self.incoming.recorded.as_ref(),
             bytes: session.body_bytes_sent().try_into().unwrap_or(u64::MAX),
         };
         state.telemetry.emit(Event::Request(RequestEvent::Ended(&line)));

@@ -12,9 +12,10 @@ use super::forwarding::Forwarding;
 use super::incoming::Incoming;
 use super::purpose::Purpose;
 use super::record::Record;
+use super::token_limit::admit_token;
 use super::who::Who;
 use crate::issue::Request;
-use crate::observe::{Outcome, TokenPlace};
+use crate::observe::{Outcome, StepKind, TokenPlace};
 use crate::policy::{Intent, Policy, RouteSet, TokenRoute};
 use crate::request::refusal::Refusal;
 use crate::request::view;
@@ -120,15 +121,18 @@ async fn take_from_limits(
     let counted = routes.all().filter(|_| routes.intent != Intent::Preflight);
     let mut limits = counted.filter_map(|route| Some((&*route.label, route.limit.as_ref()?)));
     let Some(first) = limits.next() else { return Ok(()) };
+    let (route, step) = (first.0, incoming.begin_step());
     let identity = who.identity.as_ref();
     let whose = identity.map_or_else(|| admitted.client.mark(), |identity| identity.mark());
-    match limits.next() {
+    let taken = match limits.next() {
         None => state.issuer.admit_all(&[first], whose, *now).await,
         Some(second) => {
             let all: Vec<_> = [first, second].into_iter().chain(limits).collect();
             state.issuer.admit_all(&all, whose, *now).await
         }
-    }
+    };
+    incoming.end_step(step, StepKind::Limit { route, admitted: taken.is_ok() });
+    taken
 }
 
 /// Tokens for the placeholders of the page that the app has answered with.
@@ -162,14 +166,13 @@ async fn page_tokens(
         if is_there {
             continue;
         }
-        if let Some(limit) = &token.limit
-            && let Err(refusal) = issuer.admit(&token.label, limit, identity.mark(), now).await
-        {
+        if let Err(refusal) = admit_token(incoming, token, identity).await {
             record.explain("page_token_limited");
             incoming.audit_refused(who, token, refusal.code(), TokenPlace::Page);
             continue;
         }
-        match issuer.token(token, &Request::plain(identity, now)).await {
+        let request = Request::plain(identity, now).recorded(incoming.recorded);
+        match issuer.token(token, &request).await {
             Ok(issued) => {
                 match incoming.audit_issued(who, token, &issued, TokenPlace::Page).await {
                     Ok(()) => forwarding.page_tokens.push((token.name.clone(), issued.token)),

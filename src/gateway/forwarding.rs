@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
 use tokio::time::Instant;
 
 use super::app_wait::AppWait;
+use super::attempt::Attempts;
 use super::incoming::Incoming;
 use super::nonce::draw_nonce;
 use super::open_stream::OpenStream;
@@ -32,6 +33,7 @@ pub(super) struct Forwarding {
     pub(super) place: Option<InUse>,
     pub(super) unreachable: Option<Unreachable>,
     pub(super) attempts: usize,
+    pub(super) recorded_attempts: Attempts,
     pub(super) wait: AppWait,
     /// How fast the client sends, and when its last piece came.
     upload: (Pace, Option<Instant>),
@@ -57,6 +59,7 @@ impl Forwarding {
             place: None,
             unreachable: None,
             attempts: 0,
+            recorded_attempts: Attempts::default(),
             wait: AppWait::default(),
             upload: Default::default(),
             page_tokens: Vec::new(),
@@ -69,6 +72,14 @@ impl Forwarding {
     /// Whether the session behind an open stream is over.
     pub(super) fn is_over(&self) -> bool {
         self.open_stream.as_ref().is_some_and(OpenStream::is_over)
+    }
+
+    /// The request goes out to the server it has a place at.
+    pub(super) fn begin_attempt(&mut self, incoming: &Incoming, method: &Method) {
+        if let (Some(upstream), Some(place)) = (&self.upstream, &self.place) {
+            let server = (upstream, &place.endpoint.server);
+            self.recorded_attempts.begin(incoming, method, server);
+        }
     }
 
     /// Leaves of a preflight what needs no session and carries none.
@@ -135,7 +146,8 @@ impl Forwarding {
     }
 
     /// The request has ended.
-    pub(super) fn ended(&self) {
+    pub(super) fn ended(&mut self, incoming: &Incoming, method: &Method) {
+        self.recorded_attempts.end(incoming, method);
         if let Some(upstream) = &self.upstream {
             self.wait.request_has_ended(upstream.timeouts.idle);
         }

@@ -95,7 +95,11 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Box<Ctx>) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        ctx: &mut Box<Ctx>,
+    ) -> Result<Box<HttpPeer>> {
         let forwarding = ctx.forwarding.as_mut();
         let forwarding = forwarding.ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
         let upstream = forwarding.upstream.as_ref();
@@ -110,6 +114,7 @@ impl ProxyHttp for Gateway {
         })?;
         let peer = peer::build(upstream, &place.endpoint.target, ctx.incoming.purpose);
         forwarding.place = Some(place);
+        forwarding.begin_attempt(&ctx.incoming, &session.req_header().method);
         peer.map(Box::new)
     }
 
@@ -156,6 +161,7 @@ impl ProxyHttp for Gateway {
             let verified = forwarding.verified_headers(incoming, who);
             headers::set_forwarding_headers(headers, client, host, &incoming.trace, verified);
         }
+        forwarding.recorded_attempts.name_to(headers);
         forwarding.ask_for_page(&parts.method, headers);
         let upstream = forwarding.upstream.as_ref();
         if let Some(host) = upstream.and_then(|upstream| upstream.host.clone()) {
@@ -219,6 +225,7 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         record.status = response.status.as_u16();
+        forwarding.recorded_attempts.answered(record.status);
         forwarding.shadow_head(response, incoming);
         forwarding.wait.answer_begins(incoming.purpose, response.status);
         if let Some(place) = &forwarding.place {
@@ -286,6 +293,7 @@ impl ProxyHttp for Gateway {
     ) -> Box<Error> {
         if let Some(forwarding) = &mut ctx.forwarding {
             forwarding.attempts += 1;
+            forwarding.recorded_attempts.failed(&error);
             forwarding.server_failed(&ctx.incoming);
             let retries = forwarding.upstream.as_ref().map_or(0, |upstream| upstream.retries);
             error.set_retry(forwarding.attempts <= retries);
@@ -304,13 +312,12 @@ impl ProxyHttp for Gateway {
         reused: bool,
     ) -> Box<Error> {
         let is_late = ctx.app_is_late();
-        if let Some(forwarding) = &ctx.forwarding
-            && !reused
-            && !forwarding.wait.has_answer()
-            && !is_late
-            && hung_up(&error)
-        {
-            forwarding.server_failed(&ctx.incoming);
+        if let Some(forwarding) = &mut ctx.forwarding {
+            forwarding.recorded_attempts.failed(&error);
+            let is_unseen = !reused && !forwarding.wait.has_answer() && !is_late;
+            if is_unseen && hung_up(&error) {
+                forwarding.server_failed(&ctx.incoming);
+            }
         }
         let repeatable = session.req_header().method.is_idempotent() && session.is_body_empty();
         if repeatable && !is_late {
@@ -369,9 +376,6 @@ impl ProxyHttp for Gateway {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<Ctx>) {
         if let Some(connection) = Connection::of(session.digest()) {
             connection.request_has_ended();
-        }
-        if let Some(forwarding) = &ctx.forwarding {
-            forwarding.ended();
         }
         ctx.finish(session);
         ctx.end_shadow(error.map_or(Ended::Whole, |_| Ended::CutOff));

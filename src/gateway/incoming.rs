@@ -12,13 +12,14 @@ use super::connection::Connection;
 use super::purpose::Purpose;
 use super::record::Record;
 use crate::base::clock::Now;
-use crate::observe::{Event, RequestEvent};
+use crate::observe::{Event, RequestEvent, StepEnded, StepKind};
 use crate::policy::{Policy, TokenRoute};
 use crate::request::client::{self, Client, Scheme};
 use crate::request::code::Code;
 use crate::request::ext_authz::HttpRequest;
 use crate::request::forwarded::ForwardedHost;
 use crate::request::question::{self, Allowed, Asker};
+use crate::request::recorded::{Recorded, Step};
 use crate::request::refusal::{Audience, Refusal, Reply};
 use crate::request::trace::Trace;
 use crate::request::view::{self, Head, RequestView};
@@ -31,6 +32,8 @@ pub(super) struct Incoming {
     pub(super) now: Now,
     /// The request's id and trace context, known from its first byte.
     pub(super) trace: Trace,
+    /// The request's own span, if it is recorded.
+    pub(super) recorded: Option<Recorded>,
     pub(super) admitted: Admitted,
     pub(super) purpose: Purpose,
 }
@@ -68,6 +71,7 @@ impl Incoming {
             policy: state.policy(),
             now: state.clock.now(),
             trace: Trace::new(),
+            recorded: None,
             admitted: Admitted::default(),
             purpose: Purpose::Request,
         }
@@ -110,6 +114,7 @@ impl Incoming {
         let head = session.req_header();
         let (client, forwarded) = Client::told(peer, scheme, &head.headers, &self.policy.trusted);
         self.trace.adopt(&head.headers, client.via_trusted);
+        self.recorded = self.state.telemetry.traces().begin(&mut self.trace, self.now);
         let forwarded =
             if self.policy.hosts.believe_proxies() { forwarded } else { forwarded.without_host() };
         let host = host_of(head, forwarded);
@@ -161,6 +166,7 @@ impl Incoming {
         let policy = self.policy.clone();
         let client = Client::asked_about(peer_of(session), &asked.headers, &policy.trusted);
         self.trace.adopt(&asked.headers, client.via_trusted);
+        self.recorded = self.state.telemetry.traces().begin(&mut self.trace, self.now);
         let asked = RequestHeader::from(asked);
         let host = host_of(&asked, ForwardedHost::default());
         // The proxy shows the answer as it is, or in words of its own.
@@ -180,6 +186,18 @@ impl Incoming {
             host: &self.admitted.host,
             client: &self.admitted.client,
         }
+    }
+
+    /// Begins a step, if the request is recorded.
+    pub(super) fn begin_step(&self) -> Option<Step> {
+        self.recorded.map(|recorded| recorded.step(self.state.clock.now()))
+    }
+
+    /// Tells of a step that has ended.
+    pub(super) fn end_step(&self, step: Option<Step>, what: StepKind<'_>) {
+        let Some(step) = step else { return };
+        let ended = self.state.clock.now();
+        self.state.telemetry.emit(Event::Step(&StepEnded { step, what, ended }));
     }
 
     /// Records a refusal and makes its reply, with the status that the token's

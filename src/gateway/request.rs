@@ -13,17 +13,15 @@ use super::forwarding::Forwarding;
 use super::incoming::Incoming;
 use super::record::Record;
 use super::reply::{push_limit, with_cors};
+use super::token_limit::admit_token;
 use super::who::Who;
-use crate::base::clock::Now;
 use crate::decide::{self, Decision, Plan};
 use crate::issue::Query;
-use crate::limit::Admitted;
-use crate::observe::{Outcome, TokenPlace};
+use crate::observe::{Outcome, StepKind, TokenPlace};
 use crate::policy::{Policy, Rule, TokenRoute, WebOrigin};
 use crate::request::refusal::{Refusal, Reply};
 use crate::request::view::RequestView;
 use crate::session::Identity;
-use crate::state::State;
 
 /// A decision, with what carrying it out needs of the request.
 pub(super) struct Decided<'p> {
@@ -63,12 +61,17 @@ pub(super) async fn decide_planned<'p>(
     view: &RequestView<'_>,
     (plan, rule): (Plan<'p>, Option<&'p Rule>),
 ) -> Decided<'p> {
+    let step = incoming.begin_step();
     let verdict = who.verdict(incoming, record, &plan, view).await;
+    if let Some(verdict) = &verdict {
+        let source = who.source_label(policy);
+        incoming.end_step(step, StepKind::Session { source, result: verdict.result() });
+    }
     let decision = decide::decide(plan, verdict, who.credential, view);
     let query = match &decision {
         Decision::Issue { token, identity } => {
             who.identity = Some(identity.clone());
-            Some(Query::new(token, view, incoming.now))
+            Some(Query::new(token, view, incoming.now).recorded(incoming.recorded))
         }
         Decision::Answer(..)
         | Decision::Forward { .. }
@@ -172,7 +175,7 @@ async fn issue(
 ) -> Result<Reply, Refusal> {
     let state = &incoming.state;
     let request = state.issuer.read(route, query, identity, body).await?;
-    let admitted = admit_token(state, route, identity, incoming.now).await?;
+    let admitted = admit_token(incoming, route, identity).await?;
     let issued = state.issuer.token(route, &request).await?;
     incoming.audit_issued(who, route, &issued, TokenPlace::Endpoint).await?;
     record.end(Outcome::Issued, issued.origin.as_str());
@@ -192,22 +195,11 @@ async fn head(
     route: &TokenRoute,
     identity: &Identity,
 ) -> Result<Reply, Refusal> {
-    let admitted = admit_token(&incoming.state, route, identity, incoming.now).await?;
+    let admitted = admit_token(incoming, route, identity).await?;
     record.outcome = Outcome::Answered;
     let mut reply = Reply::new(StatusCode::OK, route.minter.content_type(), Bytes::new());
     push_limit(&mut reply, route, admitted.as_ref());
     Ok(reply)
-}
-
-/// Takes one from the user's allowance, if the token has a limit.
-async fn admit_token(
-    state: &State,
-    route: &TokenRoute,
-    identity: &Identity,
-    now: Now,
-) -> Result<Option<Admitted>, Refusal> {
-    let Some(limit) = &route.limit else { return Ok(None) };
-    state.issuer.admit(&route.label, limit, identity.mark(), now).await.map(Some)
 }
 
 #[cfg(test)]

@@ -76,6 +76,7 @@ pub(super) fn compare(shadow: Shadow, incoming: &mut Incoming, ended: Ended) {
         policy: incoming.policy.clone(),
         now,
         trace: Trace::new(),
+        recorded: None,
         admitted: std::mem::take(&mut incoming.admitted),
         purpose: Purpose::Request,
     };

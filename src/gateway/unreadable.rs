@@ -51,6 +51,8 @@ pub(crate) fn refuse(state: &State, client: Option<IpAddr>, refusal: &Refusal) -
         code: Some(code),
         status: reply.status.as_u16(),
         bytes: reply.body.len().try_into().unwrap_or(u64::MAX),
+        scheme: "http",
+        recorded: None,
     };
     state.telemetry.emit(Event::Request(RequestEvent::Ended(&line)));
     let date = UNIX_EPOCH.checked_add(Duration::from_secs(now.unix())).unwrap_or(UNIX_EPOCH);

@@ -19,6 +19,7 @@ use crate::base::digest::{Digest, DigestBuildHasher};
 use crate::identify::flood::{Id, Questions};
 use crate::identify::resolve::Servers;
 use crate::identify::revocation::Revoked;
+use crate::observe::ShardedCount;
 use crate::policy::Policy;
 use crate::session::{Check, Cookies, Identity, Judged, Refused, SessionReader, VerdictBuilder};
 
@@ -38,6 +39,9 @@ pub struct Sessions {
     local: sync::Cache<Digest, Arc<Identity>, DigestBuildHasher>,
     asked: future::Cache<Digest, Remembered, DigestBuildHasher>,
     questions: Questions,
+    /// Sessions that were remembered, and those that were verified.
+    remembered: ShardedCount,
+    verified: ShardedCount,
 }
 
 /// A server's answer.
@@ -62,7 +66,8 @@ impl Default for Sessions {
             })
             .time_to_live(KEPT)
             .build_with_hasher(DigestBuildHasher::default());
-        Self { local, asked, questions: Questions::default() }
+        let (questions, remembered, verified) = Default::default();
+        Self { local, asked, questions, remembered, verified }
     }
 }
 
@@ -125,12 +130,19 @@ impl Sessions {
             }
         };
         match kept {
-            Some(Ok(identity)) if identity.is_valid_at(now.unix()) => Ok(identity),
+            Some(Ok(identity)) if identity.is_valid_at(now.unix()) => {
+                self.remembered.add_one();
+                Ok(identity)
+            }
             Some(Err(refused)) => Err(refused),
             // Boxed: a rare step must not make every request's future larger.
             Some(Ok(_)) | None => {
                 let id = Id { key, kind: source.kind(), from };
-                Box::pin(self.look(source, servers, id, cookies, now)).await
+                let looked = Box::pin(self.look(source, servers, id, cookies, now)).await;
+                if looked.is_ok() {
+                    self.verified.add_one();
+                }
+                looked
             }
         }
     }
@@ -173,6 +185,11 @@ impl Sessions {
             }
             _ => ask.await.map(Arc::new),
         }
+    }
+
+    /// Sessions that were remembered, and those that were verified, since the start.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.remembered.sum(), self.verified.sum())
     }
 
     /// Questions that were not asked because too many ids were unknown.

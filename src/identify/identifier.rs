@@ -125,6 +125,11 @@ impl Identifier {
         self.servers.stores.keep_only(policy.sources.iter().flat_map(|source| source.stores()));
     }
 
+    /// Sessions that were remembered, and those that were verified, since the start.
+    pub(crate) fn session_counts(&self) -> (u64, u64) {
+        self.sessions.counts()
+    }
+
     /// Questions about sessions that were not asked, because too many ids were unknown.
     pub fn held_back(&self) -> u64 {
         self.sessions.held_back()

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::issuer::{Issuer, inputs};
-use super::request::{Freshness, Query, Request};
+use super::request::{Query, Request};
 use super::shadow::Minted;
 use crate::mint::{CachePolicy, Minting};
 use crate::policy::TokenRoute;
@@ -29,17 +29,17 @@ impl Issuer {
         identity: &Identity,
         body: &[u8],
     ) -> Result<Minted, Refusal> {
-        let Query { query, forwarded, freshness: _, now } = query;
+        let Query { query, forwarded, freshness: _, now, recorded: _ } = query;
         let inputs = inputs(route, query.as_deref(), body, identity)?;
         if let Some(limit) = &route.limit {
             let taken = self.take(limit, identity.mark(), now).await;
             taken.map_err(|denied| Refusal::denied(limit, &denied))?;
         }
         let grant = match route.minter.grant() {
-            Some(_) => self.grant(route, forwarded, identity, &inputs).await?,
+            Some(_) => self.grant(route, forwarded, (identity, &inputs, None)).await?,
             None => Value::Null,
         };
-        let request = Request { identity, inputs, grant, freshness: Freshness::Any, now };
+        let request = Request { inputs, grant, ..Request::plain(identity, now) };
         let subject = request.subject();
         if route.minter.is_remote() {
             let is_kept = route.minter.cache() != CachePolicy::Never;
@@ -47,7 +47,7 @@ impl Issuer {
             let token = self.mint_and_cache(route, &subject, key, &request).await?.token;
             return Ok(Minted { token, again: None });
         }
-        let token = Arc::new(self.mint(route, &subject, now).await?);
+        let token = Arc::new(self.mint(route, &subject, &request).await?);
         let again = match route.minter.mint(&subject, now.plus(LATER)) {
             Ok(Minting::Ready(token)) => Some(token),
             Ok(Minting::Call(_) | Minting::First(_)) | Err(_) => None,

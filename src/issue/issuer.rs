@@ -24,6 +24,7 @@ use crate::observe::{
     AuditEntry, CachedOrMinted, CircuitState, Event, RequestEvent, Telemetry, TokenEvent,
 };
 use crate::policy::TokenRoute;
+use crate::request::recorded::Recorded;
 use crate::request::refusal::Refusal;
 use crate::session::Identity;
 
@@ -35,8 +36,8 @@ pub struct Issuer {
     shared_tokens: ArcSwapOption<SharedTokens>,
     tokens: Tokens,
     first_answers: FirstAnswers,
-    remote: Remote,
-    telemetry: Arc<Telemetry>,
+    pub(super) remote: Remote,
+    pub(super) telemetry: Arc<Telemetry>,
 }
 
 /// A token for one answer.
@@ -156,18 +157,19 @@ impl Issuer {
         identity: &'a Identity,
         body: &[u8],
     ) -> Result<Request<'a>, Refusal> {
-        let Query { query, forwarded, freshness, now } = query;
+        let Query { query, forwarded, freshness, now, recorded } = query;
         let inputs = inputs(route, query.as_deref(), body, identity)?;
         let grant = match route.minter.grant() {
             Some(_) => {
                 if let Some(limit) = &route.limit {
                     self.look(&route.label, limit, identity.mark(), now)?;
                 }
-                Box::pin(self.grant(route, forwarded, identity, &inputs)).await?
+                let asked = (identity, &inputs, recorded);
+                Box::pin(self.grant(route, forwarded, asked)).await?
             }
             None => Value::Null,
         };
-        Ok(Request { identity, inputs, grant, freshness, now })
+        Ok(Request { identity, inputs, grant, freshness, now, recorded })
     }
 
     /// The app's answer to the grant hook; `Null` without one.
@@ -175,13 +177,12 @@ impl Issuer {
         &self,
         route: &TokenRoute,
         forwarded: Vec<(HeaderName, HeaderValue)>,
-        identity: &Identity,
-        inputs: &Map<String, Value>,
+        (identity, inputs, recorded): (&Identity, &Map<String, Value>, Option<Recorded>),
     ) -> Result<Value, IssueError> {
         let Some(hook) = route.minter.grant() else { return Ok(Value::Null) };
         let subject = Subject { identity, inputs, grant: &Value::Null };
         let url = hook.url(&subject).map_err(|error| logged(&error, route))?;
-        self.remote.grant(&route.name, (hook, &url), forwarded).await
+        self.remote.grant(&route.name, (hook, &url), forwarded, recorded).await
     }
 
     /// Whether an allowance has something left; takes nothing.
@@ -233,7 +234,7 @@ impl Issuer {
         request: &Request<'_>,
     ) -> Result<Issued, IssueError> {
         let (identity, now) = (request.identity, request.now);
-        let mint = self.mint(route, subject, now);
+        let mint = self.mint(route, subject, request);
         let shared = self.shared_tokens.load_full().filter(|_| route.minter.is_costly());
         match (key, request.freshness) {
             (Some(key), Freshness::Any) => {
@@ -272,16 +273,17 @@ impl Issuer {
         &self,
         route: &TokenRoute,
         subject: &Subject<'_>,
-        now: Now,
+        request: &Request<'_>,
     ) -> Result<Token, IssueError> {
         self.telemetry.emit(Event::Token(TokenEvent::Minted { token: &route.name }));
-        match route.minter.mint(subject, now) {
+        let (now, recorded) = (request.now, request.recorded);
+        match self.mint_here(route, subject, request) {
             Ok(Minting::Ready(token)) => Ok(token),
             Ok(Minting::Call(call)) => {
-                let answer = self.remote.call(&route.name, call).await?;
+                let answer = self.remote.call(&route.name, call, recorded).await?;
                 answered(route, subject, now, answer)
             }
-            Ok(Minting::First(call)) => self.mint_in_two(route, subject, now, call).await,
+            Ok(Minting::First(call)) => self.mint_in_two(route, subject, request, call).await,
             Err(error) => Err(logged(&error, route)),
         }
     }
@@ -292,16 +294,18 @@ impl Issuer {
         &self,
         route: &TokenRoute,
         subject: &Subject<'_>,
-        now: Now,
+        request: &Request<'_>,
         first: mint::Call,
     ) -> Result<Token, IssueError> {
+        let (now, recorded) = (request.now, request.recorded);
         let key = route.minter.first_key();
-        let (kept, age) = self.first_answers.get(key, now, self.first(route, first, now)).await?;
+        let ask = self.first(route, first, request);
+        let (kept, age) = self.first_answers.get(key, now, ask).await?;
         let call = |first: &FirstAnswer| {
             let call = route.minter.call_with(subject, &first.token, now);
             call.map_err(|error| logged(&error, route))
         };
-        let answer = self.remote.call(&route.name, call(&kept)?).await?;
+        let answer = self.remote.call(&route.name, call(&kept)?, recorded).await?;
         if answer.0 != StatusCode::UNAUTHORIZED {
             return answered(route, subject, now, answer);
         }
@@ -311,8 +315,9 @@ impl Issuer {
             Age::New => return answered(route, subject, now, answer),
         };
         let Minting::First(first) = again else { return Err(IssueError::IssuerFailed) };
-        let (new, _) = self.first_answers.get(key, now, self.first(route, first, now)).await?;
-        let answer = self.remote.call(&route.name, call(&new)?).await?;
+        let ask = self.first(route, first, request);
+        let (new, _) = self.first_answers.get(key, now, ask).await?;
+        let answer = self.remote.call(&route.name, call(&new)?, recorded).await?;
         answered(route, subject, now, answer)
     }
 
@@ -321,11 +326,11 @@ impl Issuer {
         &self,
         route: &TokenRoute,
         call: mint::Call,
-        now: Now,
+        request: &Request<'_>,
     ) -> Result<FirstAnswer, IssueError> {
         let name = format!("{}.first", route.name);
-        let (status, body) = self.remote.call(&name, call).await?;
-        let answer = route.minter.first_answered(status, &body, now);
+        let (status, body) = self.remote.call(&name, call, request.recorded).await?;
+        let answer = route.minter.first_answered(status, &body, request.now);
         answer.map_err(|error| logged(&error, route))
     }
 

@@ -10,6 +10,7 @@ mod circuit_breaker;
 mod error;
 mod first_answers;
 mod issuer;
+mod mint_here;
 mod remote;
 mod request;
 mod sealed;

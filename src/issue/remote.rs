@@ -17,8 +17,10 @@ use super::circuit_breaker::{CallOutcome, Circuits};
 use super::error::IssueError;
 use crate::base::clock::Clock;
 use crate::mint::{self, GrantHook, MintError};
-use crate::observe::{CallResult, Event, Telemetry, TokenEvent};
+use crate::observe::{CallPurpose, CallResult, Event, StepEnded, StepKind, Telemetry, TokenEvent};
 use crate::outbound::{Answer, Call, Outbound, OutboundError, Url};
+use crate::request::recorded::Recorded;
+use crate::request::trace::TRACEPARENT;
 
 /// Largest answer of an issuer or the app, in bytes.
 const MAX_ANSWER: usize = 256 * 1024;
@@ -52,6 +54,7 @@ impl Remote {
         token: &str,
         (hook, url): (&GrantHook, &str),
         mut headers: Vec<(HeaderName, HeaderValue)>,
+        recorded: Option<Recorded>,
     ) -> Result<Value, IssueError> {
         headers.push((header::ACCEPT, HeaderValue::from_static("application/json")));
         let url = Url::parse(url).ok_or(IssueError::Unavailable)?;
@@ -63,7 +66,8 @@ impl Remote {
             timeout: hook.timeout,
             max_size: MAX_ANSWER,
         };
-        let answer = self.send(token, &call).await.map_err(|_| IssueError::Unavailable)?;
+        let step = recorded.map(|recorded| (CallPurpose::Grant, recorded));
+        let answer = self.send(token, call, step).await.map_err(|_| IssueError::Unavailable)?;
         hook.answered(answer.status, &answer.body).map_err(|error| match error {
             MintError::IssuerFailed(_) => {
                 tracing::warn!(token, cause = %error, "no grants");
@@ -82,6 +86,7 @@ impl Remote {
         &self,
         token: &str,
         call: mint::Call,
+        recorded: Option<Recorded>,
     ) -> Result<(StatusCode, Bytes), IssueError> {
         let mint::Call { method, url, headers, body, timeout } = call;
         let url = Url::parse(&url).ok_or(IssueError::IssuerFailed)?;
@@ -89,7 +94,8 @@ impl Remote {
         let call = Call { method, url, headers, body, timeout, max_size: MAX_ANSWER };
         let began = self.clock.now();
         let permit = self.circuits.enter(token, began)?;
-        let answer = self.send(token, &call).await.map_err(|error| match error {
+        let step = recorded.map(|recorded| (CallPurpose::Exchange, recorded));
+        let answer = self.send(token, call, step).await.map_err(|error| match error {
             OutboundError::TimedOut => IssueError::Timeout,
             OutboundError::BadAnswer
             | OutboundError::BadCertificate
@@ -109,15 +115,47 @@ impl Remote {
         answer.map(|answer| (answer.status, answer.body))
     }
 
-    async fn send(&self, token: &str, call: &Call) -> Result<Answer, OutboundError> {
-        let answer = match self.caller.call(call).await {
-            Err(OutboundError::Refused) => self.caller.call(call).await,
+    /// Makes a call, as a step of a request that is recorded: the server then learns which.
+    async fn send(
+        &self,
+        token: &str,
+        mut call: Call,
+        step: Option<(CallPurpose, Recorded)>,
+    ) -> Result<Answer, OutboundError> {
+        let step = step.map(|(purpose, recorded)| (purpose, recorded.step(self.clock.now())));
+        if let Some((_, step)) = &step {
+            call.headers.retain(|(name, _)| *name != TRACEPARENT);
+            call.headers.push((TRACEPARENT, step.traceparent()));
+        }
+        let answer = match self.caller.call(&call).await {
+            Err(OutboundError::Refused) => self.caller.call(&call).await,
             answer => answer,
         };
+        if let Some((purpose, step)) = step {
+            let (method, host, port) = (call.method.as_str(), call.url.host(), call.url.port());
+            let (status, error) = match &answer {
+                Ok(answer) => (answer.status.as_u16(), ""),
+                Err(error) => (0, word_of(*error)),
+            };
+            let what = StepKind::Call { purpose, token, method, host, port, status, error };
+            let ended = self.clock.now();
+            self.telemetry.emit(Event::Step(&StepEnded { step, what, ended }));
+        }
         if let Err(error) = &answer {
             tracing::warn!(token, cause = %error, "no answer");
         }
         answer
+    }
+}
+
+const fn word_of(error: OutboundError) -> &'static str {
+    match error {
+        OutboundError::BadAnswer => "bad_answer",
+        OutboundError::BadCertificate => "bad_certificate",
+        OutboundError::Refused => "refused",
+        OutboundError::TimedOut => "timeout",
+        OutboundError::TooLarge => "too_large",
+        OutboundError::Unresolved => "unresolved",
     }
 }
 

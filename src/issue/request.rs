@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::base::clock::Now;
 use crate::mint::{GrantHook, Subject};
 use crate::policy::TokenRoute;
+use crate::request::recorded::Recorded;
 use crate::request::view::RequestView;
 use crate::session::Identity;
 
@@ -25,13 +26,20 @@ pub struct Request<'a> {
     pub grant: Value,
     pub freshness: Freshness,
     pub now: Now,
+    /// The span of the request behind it, if that is recorded.
+    pub recorded: Option<Recorded>,
 }
 
 impl<'a> Request<'a> {
     /// For a token without inputs and grants, as pages have.
     pub fn plain(identity: &'a Identity, now: Now) -> Self {
         let (inputs, grant) = (Map::new(), Value::Null);
-        Self { identity, inputs, grant, freshness: Freshness::Any, now }
+        Self { identity, inputs, grant, freshness: Freshness::Any, now, recorded: None }
+    }
+
+    /// As part of a request that is recorded, or not.
+    pub fn recorded(self, recorded: Option<Recorded>) -> Self {
+        Self { recorded, ..self }
     }
 
     pub(super) fn subject(&self) -> Subject<'_> {
@@ -46,6 +54,7 @@ pub struct Query {
     pub(super) forwarded: Vec<(HeaderName, HeaderValue)>,
     pub(super) freshness: Freshness,
     pub(super) now: Now,
+    pub(super) recorded: Option<Recorded>,
 }
 
 impl Query {
@@ -56,7 +65,13 @@ impl Query {
             forwarded: hook.map(|hook| forwarded(hook, view.headers)).unwrap_or_default(),
             freshness: if view.wants_fresh() { Freshness::New } else { Freshness::Any },
             now,
+            recorded: None,
         }
+    }
+
+    /// As part of a request that is recorded, or not.
+    pub fn recorded(self, recorded: Option<Recorded>) -> Self {
+        Self { recorded, ..self }
     }
 }
 

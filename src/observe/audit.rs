@@ -129,6 +129,7 @@ impl AuditLog {
             | Event::Reloaded { .. }
             | Event::Request(_)
             | Event::Session(_)
+            | Event::Step(_)
             | Event::Upstream(_) => {}
         }
     }

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use http::{HeaderMap, Version};
 
+use crate::base::clock::Now;
 use crate::request::code::Code;
+use crate::request::recorded::{Recorded, Step};
 use crate::upstream;
 
 /// Something that happened.
@@ -26,6 +28,7 @@ pub enum Event<'a> {
     },
     Request(RequestEvent<'a>),
     Session(SessionChecked<'a>),
+    Step(&'a StepEnded<'a>),
     Token(TokenEvent<'a>),
     Upstream(UpstreamEvent<'a>),
 }
@@ -111,6 +114,9 @@ pub struct Line<'a> {
     pub status: u16,
     /// Length of the answer's body as far as it was sent.
     pub bytes: u64,
+    pub scheme: &'static str,
+    /// The request's span, if it is recorded.
+    pub recorded: Option<&'a Recorded>,
 }
 
 /// How a request ended.
@@ -143,6 +149,74 @@ pub struct SessionChecked<'a> {
     /// The source that knew the user; empty if none did.
     pub source: &'a str,
     pub result: &'static str,
+}
+
+/// A step of a recorded request has ended.
+#[derive(Clone, Copy)]
+pub struct StepEnded<'a> {
+    pub step: Step,
+    pub what: StepKind<'a>,
+    pub ended: Now,
+}
+
+/// A step, with what came of it. An `error` is a stable word, empty where there is none; a
+/// status is zero where there was no answer.
+#[derive(Clone, Copy)]
+pub enum StepKind<'a> {
+    /// The request went to a server of the app.
+    Attempt {
+        method: &'a str,
+        upstream: &'a str,
+        server: Option<(&'a str, u16)>,
+        /// Attempts before this one.
+        resend: u16,
+        status: u16,
+        error: &'a str,
+    },
+    /// Another server was asked on the way to a token.
+    Call {
+        purpose: CallPurpose,
+        token: &'a str,
+        method: &'a str,
+        host: &'a str,
+        port: u16,
+        status: u16,
+        error: &'a str,
+    },
+    Limit {
+        route: &'a str,
+        admitted: bool,
+    },
+    /// A token was minted here.
+    Mint {
+        token: &'a str,
+        error: &'a str,
+    },
+    Session {
+        source: &'a str,
+        result: &'a str,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallPurpose {
+    /// A vendor mints the token.
+    Exchange,
+    /// The app says what a user may do.
+    Grant,
+}
+
+impl StepKind<'_> {
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Attempt { .. } => "upstream",
+            Self::Call { purpose: CallPurpose::Exchange, .. } => "exchange",
+            Self::Call { purpose: CallPurpose::Grant, .. } => "grant",
+            Self::Limit { .. } => "limit",
+            Self::Mint { .. } => "mint",
+            Self::Session { .. } => "session",
+        }
+    }
 }
 
 #[derive(Clone, Copy)]

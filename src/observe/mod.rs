@@ -15,19 +15,21 @@ mod recent;
 mod registry;
 mod shard;
 mod telemetry;
+mod traces;
 
 pub use access::{AccessLog, Sink};
 pub use audit::AuditLog;
 pub use diagnostics::forward_libraries;
 pub(crate) use diagnostics::{level, set_level, start as start_diagnostics};
 pub(crate) use event::{
-    AuditEntry, CachedOrMinted, CallResult, ConnectionEvent, ConnectionRefusal, DifferenceKind,
-    Event, LatePart, Line, Outcome, ReloadResult, RequestEvent, SessionChecked, ShadowResult,
-    TokenDecision, TokenEvent, TokenPlace, UpstreamEvent,
+    AuditEntry, CachedOrMinted, CallPurpose, CallResult, ConnectionEvent, ConnectionRefusal,
+    DifferenceKind, Event, LatePart, Line, Outcome, ReloadResult, RequestEvent, SessionChecked,
+    ShadowResult, StepEnded, StepKind, TokenDecision, TokenEvent, TokenPlace, UpstreamEvent,
 };
 pub(crate) use metrics::{CircuitState, Gauges, ServerGauge};
 pub(crate) use recent::{
     Followed, Histogram, ReasonCount, Recent, RouteCounts, STEP_SECONDS, Slot, Snapshot,
     TokenCounts,
 };
+pub(crate) use shard::ShardedCount;
 pub(crate) use telemetry::{Telemetry, UserName};

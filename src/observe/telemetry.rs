@@ -6,22 +6,24 @@ use std::io;
 
 use super::access::AccessLog;
 use super::audit::{AuditLog, Unwritten};
-use super::diagnostics::set_level;
 use super::event::{AuditEntry, Event};
 use super::metrics::{Gauges, Metrics};
 use super::recent::Recent;
+use super::traces::Traces;
 use crate::base::digest::Mark;
 use crate::base::text::Hex;
 use crate::config::{Log, UserField};
+use crate::outbound::Outbound;
 use crate::policy::AuditMode;
 use crate::session::Identity;
 
-/// Metrics, access log, audit log and the last hour.
+/// Metrics, access log, audit log, the last hour and traces.
 pub struct Telemetry {
     metrics: Metrics,
     access: AccessLog,
     audit: AuditLog,
     recent: Recent,
+    traces: Traces,
     user_field: UserField,
     user_hash: RandomState,
 }
@@ -48,8 +50,9 @@ impl Telemetry {
         recent: Recent,
         user_field: UserField,
     ) -> Self {
-        let (metrics, user_hash) = (Metrics::default(), RandomState::new());
-        Self { metrics, access, audit, recent, user_field, user_hash }
+        let (metrics, traces) = (Metrics::default(), Traces::default());
+        let user_hash = RandomState::new();
+        Self { metrics, access, audit, recent, traces, user_field, user_hash }
     }
 
     /// Tells every sink.
@@ -59,6 +62,11 @@ impl Telemetry {
         self.access.record(event);
         self.audit.record(event);
         self.recent.record(event);
+        self.traces.record(event);
+    }
+
+    pub(crate) fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// The last hour, for the admin listener.
@@ -111,11 +119,11 @@ impl Telemetry {
         self.audit.reopen()
     }
 
-    /// Puts in force what may change while the process runs: the level, and which requests
-    /// have a line.
-    pub(crate) fn follow_log(&self, log: &Log) {
-        set_level(log.level);
+    /// Puts in force what may change while the process runs: which requests have a line, and
+    /// where traces go.
+    pub(crate) fn follow(&self, log: &Log, outbound: &Outbound) {
         self.access.keep(log.lines);
+        self.traces.follow(log.otlp.as_ref(), outbound);
     }
 
     /// Lines of the access log dropped because its reader stalled.
@@ -127,6 +135,7 @@ impl Telemetry {
     pub fn flush(&self) {
         self.access.flush();
         self.audit.flush();
+        self.traces.flush();
     }
 }
 
@@ -170,6 +179,8 @@ mod tests {
         code: None,
         status: 200,
         bytes: 0,
+        scheme: "http",
+        recorded: None,
     };
 
     /// Telemetry, and what its access log has written.
@@ -239,11 +250,14 @@ mod tests {
             buckets: 3,
             cached_tokens: 4,
             circuits: vec![("openai".to_owned(), CircuitState::Open)],
+            sessions: (20, 4),
             session_errors: 5,
             unkept_revocations: 7,
             questions_held_back: 3,
             audit_failures: 6,
             access_lines_dropped: 8,
+            spans_sent: 10,
+            spans_dropped: 11,
             shared: Some(shared),
             servers: servers.into(),
         };
@@ -274,12 +288,16 @@ mod tests {
             "portcullis_requests_total{route=\"token.portive\",status=\"200\"} 2",
             "portcullis_revocation_file_failures_total 7",
             "portcullis_session_errors_total 5",
+            "portcullis_session_lookups_total{result=\"remembered\"} 20",
+            "portcullis_session_lookups_total{result=\"verified\"} 4",
             "portcullis_session_questions_held_back_total 3",
             "portcullis_sessions_total{result=\"accepted\",source=\"next-auth\"} 1",
             "portcullis_shadow_answers_total{result=\"different\",token=\"openai\"} 1",
             "portcullis_shadow_differences_total{kind=\"ttl\",token=\"openai\"} 1",
             "portcullis_slow_clients_total{part=\"body\"} 1",
             "portcullis_slow_clients_total{part=\"head\"} 1",
+            "portcullis_spans_dropped_total 11",
+            "portcullis_spans_sent_total 10",
             "portcullis_tls_handshakes_total{result=\"done\"} 1",
             "portcullis_token_seconds_count 1",
             "portcullis_tokens_total{origin=\"cached\",token=\"openai\"} 1",

@@ -117,6 +117,11 @@ impl Outbound {
         Self(Arc::new(Shared { runtime, connector: OnceLock::new() }))
     }
 
+    /// Where its connections live, for tasks that make calls of their own.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
     /// Makes the call, or says why there is no answer.
     pub async fn send(&self, call: &Call) -> Result<Answer, OutboundError> {
         let (client, call) = (self.clone(), call.clone());

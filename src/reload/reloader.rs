@@ -14,7 +14,7 @@ use super::watch::Watched;
 use crate::base::lock::Lock;
 use crate::base::secret::Secrets;
 use crate::config::{Config, Log, Revocations, Server, Sources};
-use crate::observe::{Event, ReloadResult};
+use crate::observe::{Event, ReloadResult, set_level};
 use crate::state::State;
 
 /// The settings the process was started with and the files they came from: a reload
@@ -49,7 +49,8 @@ impl Reload {
                 tracing::warn!(upstream = upstream.name, host, "name cannot be resolved yet");
             }
         }
-        state.telemetry.follow_log(&config.log);
+        set_level(config.log.level);
+        state.telemetry.follow(&config.log, &state.outbound);
         state.replace_edge(config.edge);
         state.share(config.shared);
         state.replace(config.policy);

@@ -13,6 +13,7 @@ pub(crate) mod min_rate;
 pub(crate) mod path;
 pub(crate) mod question;
 pub(crate) mod readings;
+pub(crate) mod recorded;
 pub(crate) mod refusal;
 pub(crate) mod rules;
 pub(crate) mod trace;

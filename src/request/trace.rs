@@ -12,8 +12,12 @@ use std::hash::{BuildHasher as _, RandomState};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::recorded::Recorded;
+use crate::base::clock::Now;
 use crate::base::scatter::scatter;
+use crate::base::span::SpanContext;
 use crate::base::text::Hex;
+use crate::base::units::Share;
 
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -57,6 +61,25 @@ impl Trace {
         if let Some(context) = only(headers, &TRACEPARENT).filter(|context| is_context(context)) {
             self.traceparent = context.clone();
             self.parent = Parent::Kept;
+        }
+    }
+
+    /// Begins the request's own span, if it is recorded: where the client says whether the
+    /// trace is, as it says; else `share` of those that begin here. The app is told the same.
+    pub(crate) fn record(&mut self, share: Share, now: Now) -> Option<Recorded> {
+        let told = SpanContext::read(&self.traceparent)?;
+        match self.parent {
+            Parent::Kept if told.is_sampled() => {
+                Some(Recorded { context: told.child(), parent: Some(told.span), began: now })
+            }
+            Parent::Kept => None,
+            Parent::Made if share.picks(told.number()) => {
+                Some(Recorded { context: told, parent: None, began: now })
+            }
+            Parent::Made => {
+                self.traceparent = told.unsampled().traceparent();
+                None
+            }
         }
     }
 
@@ -184,6 +207,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::base::text::hex;
+    use crate::base::units::share;
 
     const VALID: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -234,6 +259,31 @@ mod tests {
         assert_eq!(trace.made_traceparent(), None);
         let later = format!("cc{}-what-the-future-will-be", VALID.strip_prefix("00").unwrap());
         assert_eq!(adopted(&[("traceparent", &later)], false).made_traceparent(), None);
+    }
+
+    #[test]
+    fn a_trace_is_recorded_as_its_client_says_else_by_its_share() {
+        let (now, half) = (Now::at(1), share("50%").unwrap());
+        let mut sampled = adopted(&[("traceparent", VALID)], false);
+        let recorded = sampled.record(share("0.0001%").unwrap(), now).unwrap();
+        assert_eq!(recorded.parent.map(|parent| hex(&parent)).as_deref(), Some("b7ad6b7169203331"));
+        assert_eq!(hex(&recorded.context.trace), sampled.trace_id());
+        assert_ne!(Some(recorded.context.span), recorded.parent);
+        let unsampled = VALID.replace("-01", "-00");
+        assert!(adopted(&[("traceparent", &unsampled)], false).record(Share::ALL, now).is_none());
+        let mut count = 0;
+        for _ in 0..1000 {
+            let mut made = Trace::new();
+            let id = made.trace_id().to_owned();
+            let recorded = made.record(half, now);
+            count += usize::from(recorded.is_some());
+            let told = made.made_traceparent().unwrap();
+            assert!(is_context(&told) && made.trace_id() == id);
+            let flags = if recorded.is_some() { "-01" } else { "-00" };
+            assert!(told.to_str().unwrap().ends_with(flags), "{told:?}");
+            assert!(recorded.is_none_or(|recorded| recorded.parent.is_none()));
+        }
+        assert!((400..600).contains(&count), "{count}");
     }
 
     #[test]

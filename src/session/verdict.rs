@@ -44,6 +44,17 @@ pub enum Verdict {
     Unknown(Unanswered),
 }
 
+impl Verdict {
+    /// A stable word for it.
+    pub const fn result(&self) -> &'static str {
+        match self {
+            Self::Known(..) => "accepted",
+            Self::Nobody(rejected) => rejected.reason.as_str(),
+            Self::Unknown(_) => Reason::Unavailable.as_str(),
+        }
+    }
+}
+
 /// A verdict, and the sources whose cookies must not reach the app.
 #[derive(Debug)]
 pub struct Judged {

@@ -64,6 +64,8 @@ async function scrape(gateway) {
   return text;
 }
 
+const status = async (gateway) => (await fetch(`${gateway.admin}/status`)).json();
+
 /** Waits until `done` holds. */
 async function eventually(what, done) {
   for (const end = Date.now() + 20_000; !await done(); await sleep(50)) {
@@ -205,6 +207,9 @@ const STATES = {
         await token(gateway);
         return await gateway.metric("portcullis_shared_breaker") === 1;
       });
+      const { shared, attention } = await status(gateway);
+      assert.ok(shared.state === "paused" && shared.failures > 0, JSON.stringify(shared));
+      assert.ok(attention.some((sentence) => sentence.includes("shared store")), attention.join());
     }, { env });
   },
   PortcullisConnectionsRefused: () => observe(usual({ server: "max_connections = 1\n" }), async (gateway) => {
@@ -226,6 +231,13 @@ const STATES = {
     }, { through });
     sockets.forEach((socket) => socket.destroy());
     return scrapes;
+  },
+  PortcullisSpansDropped: async () => {
+    const otlp = `[log]\notlp = "http://127.0.0.1:${await freePort()}"\n`;
+    return observe(usual({ rest: otlp }), async (gateway, round) => {
+      await get(gateway, "/page");
+      await eventually("the loss", async () => await gateway.metric("portcullis_spans_dropped_total") >= 2 * round);
+    });
   },
   PortcullisAccessLogDropping: () => {
     // What should read the log does not.
@@ -263,12 +275,22 @@ test("no alert fires for a healthy gateway with a shared store, and promtool fin
       await times(5, () => token(gateway));
       await times(5, () => get(gateway, "/page"));
       assert.equal(await get(gateway, "/api/token"), 401);
+      const { shared, attention } = await status(gateway);
+      assert.deepEqual([shared.state, shared.replicas, attention], ["asked", 1, []]);
     }, { env: redis.env });
     assert.deepEqual(firing(RULES, ALERTS, scrapes), new Set());
     promtool(["check", "metrics"], scrapes.at(-1));
   } finally {
     await redis.close();
   }
+});
+
+test("a token in shadow mode is counted", { timeout: SLOW }, async () => {
+  const shadow = `[token.beside]\npath = "/api/beside"\npreset = "portive"\nkey = "env:PORTIVE_API_KEY"\nttl = "1m"\nshadow = true\n`;
+  await observe(usual({ rest: shadow }), async (gateway) => {
+    assert.equal(await get(gateway, "/api/beside", { cookie: await cookieOf("ada") }), 200);
+    await eventually("the comparison", async () => await gateway.metric(`portcullis_shadow_answers_total{result="different",token="beside"}`) > 0);
+  });
 });
 
 describe("rules and dashboard", () => {
@@ -308,6 +330,7 @@ describe("rules and dashboard", () => {
       "portcullis_proxy_headers_refused_total",
       "portcullis_shared_denied_here_total",
       "portcullis_shared_scripts_total",
+      "portcullis_spans_sent_total",
       "process_threads",
       "process_virtual_memory_bytes",
     ]);

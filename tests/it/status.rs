@@ -55,6 +55,12 @@ fn the_status_answers_what_an_operator_asks() {
     assert!(token["keys"][0]["in_force_since"].is_u64() && token["vendor"].is_null());
     assert_eq!(status["cache"]["ratio_last_hour"], 0.5);
     assert_eq!(status["upstreams"][0]["state"], "up");
+    assert_eq!(status["sessions"]["verified"], 1);
+    assert_eq!(status["sessions"]["remembered"], 3);
+    assert_eq!(
+        (&status["sessions"]["remembered_ratio"], &status["shared"]),
+        (&0.75.into(), &Value::Null)
+    );
     assert_eq!(status["latency"]["forwarded"]["count"], 1);
     let route = find(&status["history"]["routes"], "route", "token.portive");
     let sum =

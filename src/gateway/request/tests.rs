@@ -11,6 +11,7 @@ use crate::observe::{AccessLog, AuditLog, Sink};
 use crate::request::client::{Client, Scheme};
 use crate::request::code::Code;
 use crate::request::refusal::Audience;
+use crate::state::State;
 
 const START: u64 = 1_790_000_000;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";

@@ -24,6 +24,8 @@ pub(super) const LINE: Line<'_> = Line {
     code: None,
     status: 200,
     bytes: 512,
+    scheme: "https",
+    recorded: None,
     took: Duration::from_micros(1_234),
 };
 

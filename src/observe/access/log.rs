@@ -102,6 +102,7 @@ impl AccessLog {
             | Event::Connection(_)
             | Event::Reloaded { .. }
             | Event::Session(_)
+            | Event::Step(_)
             | Event::Token(_)
             | Event::Upstream(_) => {}
         }

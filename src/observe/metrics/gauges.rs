@@ -18,6 +18,8 @@ pub struct Gauges {
     pub circuits: Vec<(String, CircuitState)>,
     /// Since the process started.
     pub session_errors: u64,
+    /// Sessions that were remembered, and those that were verified, since the start.
+    pub sessions: (u64, u64),
     /// Questions about sessions that were not asked, because too many ids were unknown.
     pub questions_held_back: u64,
     /// Since the process started.
@@ -26,6 +28,10 @@ pub struct Gauges {
     pub audit_failures: u64,
     /// Since the process started.
     pub access_lines_dropped: u64,
+    /// Since the process started.
+    pub spans_sent: u64,
+    /// Since the process started.
+    pub spans_dropped: u64,
     /// The store that replicas share.
     pub shared: Option<StoreNumbers>,
     pub servers: Vec<ServerGauge>,

@@ -12,6 +12,8 @@ pub(super) struct Process {
     reloads: IntCounterVec,
     last_reload: IntGauge,
     lines_dropped: IntCounter,
+    spans_sent: IntCounter,
+    spans_dropped: IntCounter,
     usage: SystemUsage,
 }
 
@@ -50,6 +52,12 @@ impl Process {
                 "portcullis_access_lines_dropped_total",
                 "Lines of the access log dropped because its reader stalled.",
             ),
+            spans_sent: registry
+                .counter("portcullis_spans_sent_total", "Spans that the collector has taken."),
+            spans_dropped: registry.counter(
+                "portcullis_spans_dropped_total",
+                "Spans dropped because the collector was too slow, away, or did not want them.",
+            ),
             usage: SystemUsage::new(registry),
         }
     }
@@ -65,8 +73,13 @@ impl Process {
 
     /// `usage` is none where the system does not tell.
     pub(super) fn set(&self, gauges: &Gauges, usage: Option<&Usage>) {
-        let counted = self.lines_dropped.get();
-        self.lines_dropped.inc_by(gauges.access_lines_dropped.saturating_sub(counted));
+        for (counter, to) in [
+            (&self.lines_dropped, gauges.access_lines_dropped),
+            (&self.spans_sent, gauges.spans_sent),
+            (&self.spans_dropped, gauges.spans_dropped),
+        ] {
+            counter.inc_by(to.saturating_sub(counter.get()));
+        }
         if let Some(usage) = usage {
             self.usage.set(usage);
         }

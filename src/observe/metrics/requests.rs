@@ -16,6 +16,7 @@ pub(super) struct Requests {
     upstream_seconds: Histogram,
     token_seconds: Histogram,
     sessions: IntCounterVec,
+    session_lookups: IntCounterVec,
     session_errors: IntCounter,
     unkept_revocations: IntCounter,
     questions_held_back: IntCounter,
@@ -64,6 +65,11 @@ impl Requests {
                 "portcullis_session_questions_held_back_total",
                 "Questions to session stores not asked, because too many ids were unknown.",
             ),
+            session_lookups: registry.counters(
+                "portcullis_session_lookups_total",
+                "Valid sessions, by whether they were remembered or verified.",
+                &["result"],
+            ),
             session_errors: registry.counter(
                 "portcullis_session_errors_total",
                 "Questions about sessions that stores or the app did not answer.",
@@ -93,6 +99,11 @@ impl Requests {
     pub(super) fn set(&self, gauges: &Gauges) {
         self.in_flight.set(number(gauges.in_flight));
         self.buckets.set(number(gauges.buckets));
+        let (remembered, verified) = gauges.sessions;
+        for (result, to) in [("remembered", remembered), ("verified", verified)] {
+            let counter = self.session_lookups.with_label_values(&[result]);
+            counter.inc_by(to.saturating_sub(counter.get()));
+        }
         let counted = self.session_errors.get();
         self.session_errors.inc_by(gauges.session_errors.saturating_sub(counted));
         let counted = self.unkept_revocations.get();

@@ -43,6 +43,7 @@ impl Metrics {
             Event::Connection(event) => self.connections.count(event),
             Event::Reloaded { result, problems: _ } => self.process.reloaded(result),
             Event::Request(event) => self.requests.count(event),
+            Event::Step(_) => {}
             Event::Session(checked) => self.requests.checked(checked),
             Event::Token(event) => self.tokens.count(event),
             Event::Upstream(event) => self.upstreams.count(event),

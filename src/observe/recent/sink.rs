@@ -121,7 +121,8 @@ impl Kept {
             )
             | Event::Upstream(UpstreamEvent::Probed { .. })
             | Event::Connection(_)
-            | Event::Session(_) => {}
+            | Event::Session(_)
+            | Event::Step(_) => {}
         }
     }
 

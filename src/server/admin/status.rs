@@ -14,7 +14,7 @@ use super::shadow;
 use crate::base::build;
 use crate::base::clock::Now;
 use crate::observe::{
-    CircuitState, Gauges, RouteCounts, STEP_SECONDS, ServerGauge, Slot, Snapshot,
+    self, CircuitState, Gauges, RouteCounts, STEP_SECONDS, ServerGauge, Slot, Snapshot,
 };
 use crate::policy::{Policy, TokenRoute};
 use crate::state::{State, key_name};
@@ -53,11 +53,21 @@ pub(super) async fn status(state: &State) -> String {
         "upstreams": upstreams(&gauges, &hour),
         "certificates": certificates(&gauges, now),
         "reloads": reloads(&snapshot),
+        "shared": shared(&gauges),
         "sessions": {
+            "remembered": gauges.sessions.0,
+            "verified": gauges.sessions.1,
+            "remembered_ratio": ratio(gauges.sessions.0, gauges.sessions.1),
             "store_errors": gauges.session_errors,
             "held_back": gauges.questions_held_back,
             "revocations_in_force": state.identifier.revoked.any(),
             "revocations_not_written": gauges.unkept_revocations,
+        },
+        "log": {
+            "level": observe::level().map(|level| level.as_str().to_lowercase()),
+            "lines_dropped": gauges.access_lines_dropped,
+            "spans_sent": gauges.spans_sent,
+            "spans_dropped": gauges.spans_dropped,
         },
         "audit": { "on": state.telemetry.audits(), "failures": gauges.audit_failures },
         "history": history::history(&snapshot.slots, now),
@@ -103,6 +113,15 @@ fn attention(
     }
     if gauges.unkept_revocations > 0 {
         found.push("revocations could not be written to their file at first".to_owned());
+    }
+    if gauges.shared.as_ref().is_some_and(|shared| shared.is_resting) {
+        found.push("the shared store does not answer; it is left alone for a while".to_owned());
+    }
+    if gauges.spans_dropped > 0 {
+        found.push(format!("{} spans were not taken by the collector", gauges.spans_dropped));
+    }
+    if gauges.access_lines_dropped > 0 {
+        found.push(format!("{} lines of the access log were dropped", gauges.access_lines_dropped));
     }
     if gauges.session_errors > 0 {
         found.push(format!("{} questions to session stores had no answer", gauges.session_errors));
@@ -199,8 +218,27 @@ fn cache(hour: &Slot, gauges: &Gauges) -> Value {
         hour.tokens.iter().map(|(_, it)| u64::from(count(&(it.minted, it.cached)))).sum()
     };
     let (minted, cached) = (sum(|it| it.0), sum(|it| it.1));
-    let ratio = (minted + cached > 0).then(|| cached as f64 / (minted + cached) as f64);
+    let ratio = ratio(cached, minted);
     json!({ "tokens": gauges.cached_tokens, "ratio_last_hour": ratio, "limit_buckets": gauges.buckets })
+}
+
+/// The part of `of` in both, if there are any.
+fn ratio(of: u64, others: u64) -> Option<f64> {
+    let all = of.saturating_add(others);
+    (all > 0).then(|| of as f64 / all as f64)
+}
+
+/// The store that replicas share, if there is one.
+fn shared(gauges: &Gauges) -> Option<Value> {
+    let numbers = gauges.shared.as_ref()?;
+    Some(json!({
+        "state": if numbers.is_resting { "paused" } else { "asked" },
+        "replicas": numbers.replicas,
+        "calls": numbers.calls.iter().sum::<u64>(),
+        "failures": numbers.failures,
+        "admitted_uncounted": numbers.uncounted,
+        "stream_lag_ms": numbers.stream_lag_ms,
+    }))
 }
 
 fn upstreams(gauges: &Gauges, hour: &Slot) -> Vec<Value> {

@@ -216,7 +216,7 @@ function servers(all) {
   ]);
 }
 
-function records({ certificates, reloads, audit, sessions, at }) {
+function records({ certificates, reloads, audit, sessions, shared, at }) {
   const pairs = certificates.map((it) => [`Certificate ${it.name}`, [badge(`${whole.format(it.days_left)} days left`, it.days_left < 14 ? "bad" : "good")]]);
   if (pairs.length === 0) pairs.push(["Certificates", ["none: this gateway ends no TLS"]]);
   const last = reloads.last;
@@ -226,6 +226,11 @@ function records({ certificates, reloads, audit, sessions, at }) {
   pairs.push(["Audit log", audit.on ? [badge(audit.failures ? `${whole.format(audit.failures)} lines lost` : "written", audit.failures ? "bad" : "good")] : ["off"]]);
   pairs.push(["Revocations", [sessions.revocations_not_written ? badge("not all written", "bad") : sessions.revocations_in_force ? "some are in force" : "none in force"]]);
   pairs.push(["Session stores", [sessions.store_errors ? badge(`${whole.format(sessions.store_errors)} errors`, "bad") : "no errors"]]);
+  if (sessions.remembered_ratio !== null) pairs.push(["Sessions", [`${Math.round(sessions.remembered_ratio * 100)} % remembered, the others verified`]]);
+  if (shared) {
+    const lag = `${whole.format(shared.replicas)} replicas, revocations ${milliseconds(shared.stream_lag_ms)} late`;
+    pairs.push(["Shared store", [badge(shared.state, shared.state === "asked" ? "good" : "bad"), ` ${lag}`]]);
+  }
   byId("records").replaceChildren(...pairs.flatMap(([name, value]) => [element("dt", { text: name }), element("dd", {}, value)]));
 }
 
