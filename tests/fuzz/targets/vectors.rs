@@ -6,7 +6,7 @@ mod reader;
 
 use std::sync::OnceLock;
 
-use portcullis::testing::{Cookies, Identity, Rejected, SessionReader};
+use portcullis::testing::{Cookies, Identity, Rejected, SessionReader, percent_decode};
 use serde_json::Value;
 
 pub(crate) use reader::{answer, folder};
@@ -69,6 +69,44 @@ pub(crate) fn carriers() -> Vec<Case> {
         reader::compile(config).is_ok().then_some(vector)
     };
     tokens.filter_map(vector).map(|vector| case("jwt", &vector)).collect()
+}
+
+/// The claims of every token that a carrier holds, in whatever wrapping. No fuzzer can sign
+/// others.
+pub(crate) fn signed_claims() -> &'static [Value] {
+    static CLAIMS: OnceLock<Vec<Value>> = OnceLock::new();
+    CLAIMS.get_or_init(|| {
+        let mut claims = Vec::new();
+        for case in carriers() {
+            let mut text = case.header;
+            // Some are escaped twice.
+            for _ in 0..2 {
+                text = percent_decode(&text).into_owned();
+            }
+            collect_claims(&text, &mut claims);
+        }
+        claims
+    })
+}
+
+/// The second part of everything that looks like a token, also inside base64.
+fn collect_claims(text: &[u8], claims: &mut Vec<Value>) {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.+/".contains(byte);
+    for piece in text.split(|byte| !is_part(byte)) {
+        for part in piece.split(|&byte| byte == b'.') {
+            let Some(decoded) = base64_of(part) else { continue };
+            if let Ok(json) = serde_json::from_slice(&decoded) {
+                collect_claims(&decoded, claims);
+                claims.push(json);
+            }
+        }
+    }
+}
+
+fn base64_of(part: &[u8]) -> Option<Vec<u8>> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+    URL_SAFE_NO_PAD.decode(part).or_else(|_| STANDARD_NO_PAD.decode(part)).ok()
 }
 
 fn case(kind: &str, vector: &Value) -> Case {
