@@ -23,8 +23,8 @@ fn two_stores() -> SessionReader {
     compile(&settings).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
-fn user(store: Json) -> Result<String, Reason> {
-    let found = verdict(&two_stores(), &store, Cookies::new(COOKIE), NOW);
+fn user(store: &Json) -> Result<String, Reason> {
+    let found = verdict(&two_stores(), store, Cookies::new(COOKIE), NOW);
     found.map(|identity| identity.user_id().to_owned()).map_err(|rejected| rejected.reason)
 }
 
@@ -32,7 +32,7 @@ fn key() -> Json {
     json!({ "key": "s:0123456789abcdef", "value": r#"{"user":{"id":"from-redis"}}"#, "ttl": 60 })
 }
 
-fn row(revoked_at: Json) -> Json {
+fn row(revoked_at: &Json) -> Json {
     json!({ "table": "sessions", "row": {
         "id": "0123456789abcdef", "data": r#"{"user":{"id":"from-sql"}}"#, "ends": NOW + 60,
         "revoked_at": revoked_at,
@@ -41,23 +41,23 @@ fn row(revoked_at: Json) -> Json {
 
 #[test]
 fn the_fallback_is_asked_for_what_the_first_store_does_not_have() {
-    assert_eq!(user(json!([key(), row(Json::Null)])).unwrap(), "from-redis");
-    assert_eq!(user(json!([row(Json::Null)])).unwrap(), "from-sql");
-    assert_eq!(user(json!([])), Err(Reason::StoreMiss));
+    assert_eq!(user(&json!([key(), row(&Json::Null)])).unwrap(), "from-redis");
+    assert_eq!(user(&json!([row(&Json::Null)])).unwrap(), "from-sql");
+    assert_eq!(user(&json!([])), Err(Reason::StoreMiss));
 }
 
 #[test]
 fn each_store_has_its_own_rules() {
-    assert_eq!(user(json!([row(json!("2026-01-01 00:00:00"))])), Err(Reason::SignedOut));
-    assert_eq!(user(json!([key(), row(json!("2026-01-01 00:00:00"))])).unwrap(), "from-redis");
+    assert_eq!(user(&json!([row(&json!("2026-01-01 00:00:00"))])), Err(Reason::SignedOut));
+    assert_eq!(user(&json!([key(), row(&json!("2026-01-01 00:00:00"))])).unwrap(), "from-redis");
 }
 
 #[test]
 fn what_the_first_store_has_and_cannot_be_read_is_not_looked_for_elsewhere() {
     let broken = json!({ "key": "s:0123456789abcdef", "value": "not a session", "ttl": 60 });
-    assert_eq!(user(json!([broken, row(Json::Null)])), Err(Reason::Malformed));
+    assert_eq!(user(&json!([broken, row(&Json::Null)])), Err(Reason::Malformed));
     let hash = json!({ "key": "s:0123456789abcdef", "hash": { "a": "b" }, "ttl": 60 });
-    assert_eq!(user(json!([hash, row(Json::Null)])), Err(Reason::Malformed));
+    assert_eq!(user(&json!([hash, row(&Json::Null)])), Err(Reason::Malformed));
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn the_user_may_stand_where_each_store_keeps_it() {
 }
 
 /// All that is wrong with the settings of a fallback.
-fn problems(kind: &str, fallback: Json) -> String {
+fn problems(kind: &str, fallback: &Json) -> String {
     let mut settings = json!({
         "kind": kind, "cookie": "sid", "user_id": "/id",
         "store": { "engine": "redis", "prefix": "s:", "fallback": fallback },
@@ -116,13 +116,13 @@ fn wrong_settings_of_a_fallback_are_told_with_their_place() {
         ),
     ];
     for (fallback, expected) in cases {
-        let found = problems("express-session", fallback.clone());
+        let found = problems("express-session", &fallback);
         assert!(found.contains(expected), "{fallback}: {found}");
         assert_eq!(found.lines().count(), 1, "{found}");
     }
-    assert_eq!(problems("koa-session", json!({ "engine": "redis" })), "");
-    assert!(problems("koa-session", json!({ "engine": "sql" })).contains("found \"sql\""));
-    assert!(problems("lookup", json!({ "engine": "redis" })).contains("`prefix` is missing"));
+    assert_eq!(problems("koa-session", &json!({ "engine": "redis" })), "");
+    assert!(problems("koa-session", &json!({ "engine": "sql" })).contains("found \"sql\""));
+    assert!(problems("lookup", &json!({ "engine": "redis" })).contains("`prefix` is missing"));
 }
 
 #[test]
