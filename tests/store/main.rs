@@ -11,8 +11,9 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "helpers of tests may fail the test they serve, and wait by the real clock"
+    reason = "helpers of tests may fail the test they serve, wait by the real clock and say what they measured"
 )]
 
 #[path = "../it/support/mod.rs"]

@@ -93,8 +93,8 @@ impl Traces {
     }
 
     fn push(&self, span: Span) {
-        let sent = self.running.get().map(|running| running.spans.try_send(span));
-        if !matches!(sent, Some(Ok(()))) {
+        let running = self.running.get();
+        if running.is_none_or(|running| running.spans.try_send(span).is_err()) {
             self.counts.drop_spans(1);
         }
     }

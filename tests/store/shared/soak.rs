@@ -189,7 +189,7 @@ impl World {
     fn ask_for_revoked(&self, turn: usize) {
         let (user, by, at, is_shared) = {
             let revoked = self.revoked.lock().unwrap();
-            let among = if turn % 3 == 0 { revoked.len() } else { revoked.len().min(5) };
+            let among = if turn.is_multiple_of(3) { revoked.len() } else { revoked.len().min(5) };
             let Some(skipped) = turn.checked_rem(among) else { return };
             let one = &revoked[revoked.len() - 1 - skipped];
             (one.user.clone(), one.by, one.at, one.is_shared)
