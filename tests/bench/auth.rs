@@ -60,8 +60,13 @@ pub(crate) fn print(effort: &Effort) {
     let page = get("/bytes/1024", &cookies);
     let gateway = || Front::new(&app, Some((Process::gateway_asked(&app.address), "/auth/nginx")));
     let bare = || Front::new(&app, Some((Process::start("fixed", &[]), "/bytes/0")));
+    // The least that asking a server of its own can cost: one that looks at nothing.
+    let yes = "location = /yes { return 204; }";
+    let says_yes = || Process::nginx_asking(&app.address, "", yes, "");
+    let another = || Front::new(&app, Some((says_yes()?, "/yes")));
     let none = || Front::new(&app, None);
     compare("auth endpoint, nginx", effort, &page, &gateway, ("bare Pingora", &bare));
+    compare("page, nginx", effort, &page, &gateway, ("static server", &another));
     compare("page, nginx", effort, &page, &gateway, ("static answer", &none));
 }
 
