@@ -59,7 +59,7 @@ question("How many tokens are issued, and does the cache help?", "cache-ratio", 
 question("How slow is the app?", "latency-more", /p50 .* ms, p99 .* ms/);
 question("Which server of the app is down?", "servers", /http:\/\/127\.0\.0\.1:\d+.*up/s);
 question("Which key signs, and how old is it?", "keys", /portive.*\d+ (s|min)/s);
-question("What is about to expire?", "records", /Certificates.*ends no TLS/s);
+question("What is about to expire?", "records", /Certificates.*does not terminate TLS/s);
 question("Did the last reload work?", "records", /Last reload.*none since the start/s);
 question("Are the audit log and the revocations written?", "records", /Audit log.*off.*Revocations.*none in force/s);
 

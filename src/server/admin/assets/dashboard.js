@@ -218,7 +218,7 @@ function servers(all) {
 
 function records({ certificates, reloads, audit, sessions, shared, at }) {
   const pairs = certificates.map((it) => [`Certificate ${it.name}`, [badge(`${whole.format(it.days_left)} days left`, it.days_left < 14 ? "bad" : "good")]]);
-  if (pairs.length === 0) pairs.push(["Certificates", ["none: this gateway ends no TLS"]]);
+  if (pairs.length === 0) pairs.push(["Certificates", ["none: this gateway does not terminate TLS"]]);
   const last = reloads.last;
   const told = last ? [badge(last.result, last.result === "ok" ? "good" : "bad"), ` ${span(at - last.at)} ago`] : ["none since the start"];
   pairs.push(["Last reload", told]);
