@@ -17,7 +17,7 @@ use crate::outbound::Url;
 
 #[derive(Args)]
 pub(in crate::cli) struct Options {
-    /// The address that users open, such as https://app.example.com: with the CDN and the
+    /// The address that users open, such as `https://app.example.com`: with the CDN and the
     /// load balancer in front.
     url: String,
     /// The `Cookie` header of a signed-in user (a test user's), for the checks of answers
