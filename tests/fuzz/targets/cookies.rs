@@ -87,8 +87,11 @@ impl Share {
                 };
                 for (_, value) in cookies.iter() {
                     let value = String::from_utf8_lossy(value);
-                    let told =
-                        is_telling(&value) && said.contains(&*value) && !is_in_a_name(&value);
+                    // Names of cookies that are missing come from the settings.
+                    let told = is_telling(&value)
+                        && said.contains(&*value)
+                        && !is_in_a_name(&value)
+                        && !case.settings().contains(&*value);
                     assert!(!told, "{}: a message repeats a cookie", case.id);
                 }
             }

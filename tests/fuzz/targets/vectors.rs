@@ -123,6 +123,11 @@ fn case(kind: &str, vector: &Value) -> Case {
 }
 
 impl Case {
+    /// The text of the settings, which messages may repeat.
+    pub(crate) fn settings(&self) -> String {
+        self.config.to_string()
+    }
+
     pub(crate) fn source(&self) -> &SessionReader {
         let compiled = || reader::compile(&self.config).expect("the settings of a vector hold");
         self.source.get_or_init(compiled)
