@@ -30,7 +30,10 @@ const CAPACITY: u64 = 32 * 1024 * 1024;
 const OVERHEAD: usize = 640;
 /// Longest time until a session is opened again.
 const KEPT: Duration = Duration::from_secs(300);
-const REFUSAL_KEPT: Duration = Duration::from_secs(1);
+/// Long enough for the requests of one page to share a miss. Some frameworks send the cookie
+/// of a sign-in a moment before they save its session (express-session), and a browser may be
+/// back by then.
+const REFUSAL_KEPT: Duration = Duration::from_millis(200);
 /// Requests waiting for an unresponsive server share one failure for this long.
 const SILENCE_KEPT: Duration = Duration::from_millis(200);
 

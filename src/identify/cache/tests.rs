@@ -101,7 +101,7 @@ async fn a_hundred_requests_at_once_are_one_question() {
 }
 
 #[tokio::test]
-async fn an_answer_is_remembered_for_its_seconds_and_a_refusal_for_one() {
+async fn an_answer_is_remembered_for_its_seconds_and_a_refusal_for_a_moment() {
     let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
     assert_eq!(setting.see("sid=abc").await, known("u1"));
     setting.say(&status("401 Unauthorized"));
@@ -111,7 +111,7 @@ async fn an_answer_is_remembered_for_its_seconds_and_a_refusal_for_one() {
     assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::StoreMiss));
     setting.say(&ok(r#"{"id":"u1"}"#));
     assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::StoreMiss));
-    setting.clock.advance(Duration::from_secs(1));
+    setting.clock.advance(REFUSAL_KEPT);
     assert_eq!(setting.see("sid=abc").await, known("u1"));
 }
 
