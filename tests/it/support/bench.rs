@@ -97,7 +97,10 @@ impl Bench {
                 assert!(answer.as_ref().is_none_or(is_over), "{name}");
             }
             Passed => {
-                assert!(answer.is_some_and(|it| matches!(it.status, 200 | 401)), "{name}");
+                // The token endpoint answers 401 before the body has come, and hangs up.
+                let is_early = String::from_utf8_lossy(bytes).contains(" /api/get-auth-token ");
+                let is_fine = |it: Response| matches!(it.status, 200 | 401);
+                assert!(answer.map_or(is_early, is_fine), "{name}");
             }
         }
         let has_body = bytes.windows(4).position(|it| it == b"\r\n\r\n") != Some(bytes.len() - 4);
