@@ -158,7 +158,7 @@ fn a_client_that_takes_its_answer_over_http2_by_drips_is_given_up() {
     };
     // Ten octets at a time, which no timer between two pieces sees.
     let drip = frame(WINDOW_UPDATE, 0, 1, &10_u32.to_be_bytes());
-    let gateway = Setup::new(&app).server("min_body_rate = \"4KiB/1s\"").start();
+    let gateway = Setup::new(&app).server("min_body_rate = \"64KiB/1s\"").start();
     let mut socket = download(&gateway);
     eventually("the end", || {
         drop(socket.write_all(&drip));
