@@ -116,32 +116,16 @@ impl Minter {
         &self.secrets
     }
 
-    /// The algorithm and signature (base64url) of its private key, if it has one: whoever
-    /// believes it would believe a token.
+    /// The algorithm and signature (base64url) of its private key, if it has one: a verifier
+    /// that accepts the signature would accept a token.
     pub(crate) fn proof(&self, message: &[u8]) -> Option<(String, String)> {
-        match &self.mechanism {
-            Mechanism::Jwt(jwt) => jwt.proof(message),
-            Mechanism::Agora(_)
-            | Mechanism::Exchange(_)
-            | Mechanism::Hmac(_)
-            | Mechanism::S3(_)
-            | Mechanism::UserSig(_)
-            | Mechanism::Zego(_) => None,
-        }
+        self.mechanism.jwt()?.proof(message)
     }
 
     /// Whether the key that signs its tokens has made this signature; `None` where they are
     /// not signed here, or are no JWTs.
     pub(crate) fn is_own_signature(&self, message: &[u8], signature: &[u8]) -> Option<bool> {
-        match &self.mechanism {
-            Mechanism::Jwt(jwt) => Some(jwt.is_own_signature(message, signature)),
-            Mechanism::Agora(_)
-            | Mechanism::Exchange(_)
-            | Mechanism::Hmac(_)
-            | Mechanism::S3(_)
-            | Mechanism::UserSig(_)
-            | Mechanism::Zego(_) => None,
-        }
+        Some(self.mechanism.jwt()?.is_own_signature(message, signature))
     }
 
     /// A digest over everything that can change the token.

@@ -50,7 +50,7 @@ impl Token {
 
     /// Whether a new token would not live noticeably longer. One that its session cut short
     /// is for sessions that end as soon; a twentieth more is let pass, or it would be minted
-    /// anew for each request of a session that is prolonged by each request.
+    /// again for each request of a session that each request prolongs.
     fn is_long_enough(&self, identity: &Identity, now: Now) -> bool {
         let Some(uncut) = self.uncut else { return true };
         let left = |end: u64| end.saturating_sub(now.unix());

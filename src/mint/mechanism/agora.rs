@@ -62,9 +62,7 @@ impl Agora {
             Some(at) => role(&at, names),
             None => Some(Role::Publisher),
         };
-        if !names.has_ttl {
-            names.token.problem("`ttl` is missing; write how long a token lives, such as \"1h\"");
-        }
+        names.need_ttl();
         let response = Response::from_members(members, &Names { made: &["token"], ..*names });
         let (app_id, certificate) = key(names)?;
         let service = service?;

@@ -85,6 +85,19 @@ impl MechanismKind {
 }
 
 impl Mechanism {
+    /// The one that signs JWTs.
+    pub(in crate::mint) fn jwt(&self) -> Option<&Jwt> {
+        match self {
+            Self::Jwt(jwt) => Some(jwt),
+            Self::Agora(_)
+            | Self::Exchange(_)
+            | Self::Hmac(_)
+            | Self::S3(_)
+            | Self::UserSig(_)
+            | Self::Zego(_) => None,
+        }
+    }
+
     pub(in crate::mint) fn from_members(
         kind: MechanismKind,
         members: &mut LayeredTable<'_, '_, '_>,

@@ -94,9 +94,7 @@ impl Jwt {
         let claims = members.need("claims", "claims = { sub = \"{session.user_id}\", … }");
         let claims = claims.and_then(|at| template::value(&at, names));
         let reserved = reserved(members, claims.as_ref(), names.token);
-        if !names.has_ttl {
-            names.token.problem("`ttl` is missing; write how long a token lives, such as \"1h\"");
-        }
+        names.need_ttl();
         let response = Response::from_members(members, &Names { made: &["token"], ..*names });
         Some(Self {
             signer: signer?,

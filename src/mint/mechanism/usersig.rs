@@ -30,9 +30,7 @@ impl UserSig {
     ) -> Option<Self> {
         let user = members.need("user", "user = \"{session.user_id}\"");
         let user = user.and_then(|at| template::text(&at, names));
-        if !names.has_ttl {
-            names.token.problem("`ttl` is missing; write how long a token lives, such as \"1h\"");
-        }
+        names.need_ttl();
         let response = Response::from_members(members, &Names { made: &["token"], ..*names });
         let app_id = app_id(names, "sdk_app_id")?;
         let (_, secret) = names.keys.signing()?;

@@ -40,9 +40,7 @@ impl Zego {
             Some(at) => Some(template::value(&at, names)?),
             None => None,
         };
-        if !names.has_ttl {
-            names.token.problem("`ttl` is missing; write how long a token lives, such as \"1h\"");
-        }
+        names.need_ttl();
         let response = Response::from_members(members, &Names { made: &["token"], ..*names });
         let app_id = app_id(names, "app_id")?;
         let (name, secret) = names.keys.signing()?;

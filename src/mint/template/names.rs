@@ -303,6 +303,13 @@ impl Names<'_> {
         None
     }
 
+    /// Notes a problem if nothing says how long a token lives.
+    pub(in crate::mint) fn need_ttl(&self) {
+        if !self.has_ttl {
+            self.token.problem("`ttl` is missing; write how long a token lives, such as \"1h\"");
+        }
+    }
+
     fn timed(&self, source: ValueSource, reference: &Reference) -> Option<Found> {
         if self.has_ttl {
             return Some(Found::ValueSource(source));
@@ -310,7 +317,7 @@ impl Names<'_> {
         if reference.presence == Presence::Optional {
             return Some(Found::Nothing);
         }
-        self.token.problem("`ttl` is missing; write how long a token lives, such as \"1h\"");
+        self.need_ttl();
         None
     }
 
