@@ -42,7 +42,7 @@ impl Attempts {
         self.0 = Some(Box::new(attempt));
     }
 
-    /// Names the attempt to whoever gets the request, where a trace context goes there.
+    /// Names the attempt to the server that gets the request, where a trace context goes there.
     pub(super) fn name_to(&self, headers: &mut HeaderMap) {
         if let Some(attempt) = &self.0
             && headers.contains_key(TRACEPARENT)
@@ -57,7 +57,7 @@ impl Attempts {
         }
     }
 
-    /// A client that has gone is no fault of the app's.
+    /// A client that has gone does not count against the app.
     pub(super) fn failed(&mut self, error: &Error) {
         if let Some(attempt) = &mut self.0
             && *error.esource() != ErrorSource::Downstream

@@ -20,7 +20,7 @@ use crate::base::lock::Lock;
 use crate::config::{Format, Log};
 
 /// The level in force. It belongs to the process, as standard error does; absent where
-/// somebody else collects the records, as tests do.
+/// another collector is installed, as in tests.
 static LEVEL: OnceLock<InForce> = OnceLock::new();
 
 struct InForce {

@@ -1,4 +1,4 @@
-//! One call over HTTP/2, for whoever wants to know how a server answers it there.
+//! One call over HTTP/2, to see how a server answers there.
 
 use bytes::BytesMut;
 use http::{HeaderName, Uri, header};

@@ -178,7 +178,7 @@ pub(crate) fn remove_credentials(headers: &mut HeaderMap) {
     headers.remove(header::COOKIE);
 }
 
-/// Headers that describe a request to whoever it is for, and frame it.
+/// Headers that describe a request to its receiver, and frame it.
 pub(crate) fn is_for_anyone(name: &HeaderName) -> bool {
     let name = name.as_str();
     ["accept", "expect", "host", "transfer-encoding", "user-agent"].contains(&name)

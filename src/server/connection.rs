@@ -207,7 +207,7 @@ impl ServerApp for LimitedApp {
     }
 
     /// No connection is accepted any more. Clients that keep a connection learn with their
-    /// next answer that it is the last one; whoever still sends a head when the time is
+    /// next answer that it is the last one; a client that still sends a head when the time is
     /// over is cut off. Idle connections last until the process ends.
     async fn cleanup(&self) {
         const STEP: Duration = Duration::from_millis(20);

@@ -133,12 +133,12 @@ impl Kind {
             ),
             Self::IdentityHeader => (
                 High,
-                "the app takes whoever writes this header for a signed-in user",
+                "the app takes a client that writes this header for a signed-in user",
                 "name the header in [identity] headers, and let nothing reach the app around the gateway",
             ),
             Self::MayBeCached => (
                 Medium,
-                "a cache between here and the gateway may keep the answer for somebody else",
+                "a cache between here and the gateway may keep the answer for another user",
                 "let the front leave Cache-Control alone on this path, and switch caching off for it",
             ),
             Self::MethodOverride => (

@@ -143,7 +143,7 @@ pub(super) fn is_refusal(answer: &Answer) -> bool {
     is_problem && body().is_some_and(has_code)
 }
 
-/// Whether a page is kept from whoever asks: refused, or sent to sign in.
+/// Whether a page is withheld from the caller: refused, or sent to sign in.
 pub(super) fn is_kept_back(status: StatusCode) -> bool {
     status.is_redirection() || status.is_client_error() || status.is_server_error()
 }

@@ -67,7 +67,7 @@ fn without_session(answer: &Answer) -> Option<(Kind, String)> {
     })
 }
 
-/// A redirect, a page or a plain 404: somebody else's answer.
+/// A redirect, a page or a plain 404: another program's answer.
 fn not_the_gateway(answer: &Answer) -> Option<(Kind, String)> {
     let is_given = without_session(answer).is_some();
     (!is_given && !is_refusal(answer)).then(|| {

@@ -28,7 +28,7 @@ pub(crate) fn compare(
                 members.note(DifferenceKind::Status, "status", app.status.as_str(), ours);
             }
         }
-        // What the app says to somebody it refuses is for people.
+        // The text of the app's refusal is for people.
         GatewayAnswer::Issued { .. } if app.status.as_u16() != 200 => {
             members.note(DifferenceKind::Status, "status", app.status.as_str(), "200");
         }

@@ -56,7 +56,7 @@ pub(super) const fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-/// A name that the app chose, if it reads as one: it could be somebody's id, or a secret.
+/// A name that the app chose, if it reads as one: it could be a user's id, or a secret.
 pub(super) fn shown(name: &str) -> String {
     const LONGEST: usize = 64;
     /// Words of more letters are rather keys or ids.

@@ -128,7 +128,7 @@ impl Exporter {
                 }
                 self.send(std::mem::take(&mut batch), Patience::Last).await;
             }
-            // Whoever asked may have given up.
+            // The caller may have given up.
             let _ = flush.send(());
         }
     }
@@ -224,7 +224,7 @@ impl Exporter {
     }
 }
 
-/// Waits for a full batch, but not for long; or until somebody wants all of it sent.
+/// Waits for a full batch, but not for long, or until a flush is asked for.
 async fn fill(
     queue: &mut Receiver<Span>,
     flushes: &mut UnboundedReceiver<Flush>,

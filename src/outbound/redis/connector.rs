@@ -125,7 +125,7 @@ impl Redis {
         asked.unwrap_or_else(|_| self.timed_out(used))
     }
 
-    /// Asks whoever knows which server is the primary, in the background, and connects to
+    /// Asks the sentinels or the cluster for the primary, in the background, and connects to
     /// another one than before.
     pub(super) fn look_for_primary(&self) {
         match &self.0 {

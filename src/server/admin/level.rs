@@ -42,7 +42,7 @@ pub(super) fn shown() -> String {
     json!({ "level": level }).to_string() + "\n"
 }
 
-/// Puts another level in force, for whoever may make changes.
+/// Puts another level in force, for callers who may make changes.
 pub(super) async fn change(
     state: &State,
     asker: &Asker,
