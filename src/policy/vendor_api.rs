@@ -110,7 +110,7 @@ fn check_transport(at: &At<'_>, upstream: &Upstream) {
         at.problem("the keys would be sent unencrypted; write https:// in `servers`");
     }
     if upstream.tls.verify == Verify::Nothing {
-        at.problem("the keys would be sent to any server that answers; remove `verify = false`");
+        at.problem("the keys would be sent to whoever answers; remove `verify = false`");
     }
 }
 
