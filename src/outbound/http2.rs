@@ -6,6 +6,7 @@ use pingora::Error;
 use pingora::connectors::http::Connector;
 use pingora::prelude::HttpPeer;
 use pingora::protocols::http::client::HttpSession;
+use pingora::protocols::http::v2::client::Http2Session;
 
 use super::client::{Answer, Call, OutboundError, broken, peer, request, resolve, unconnected};
 use crate::base::crypto_provider;
@@ -28,25 +29,23 @@ async fn exchange(call: &Call) -> Result<Answer, OutboundError> {
     peer.options.set_http_version(2, 2);
     let connector = Connector::<()>::new(None);
     let session = connector.get_http_session(&peer).await.map_err(|error| unconnected(&error))?;
-    let (mut session, _) = session;
-    if session.as_http2().is_none() {
-        return Err(OutboundError::BadAnswer);
-    }
+    let (HttpSession::H2(mut session), _) = session else { return Err(OutboundError::BadAnswer) };
     talk(&mut session, call).await
 }
 
-async fn talk(session: &mut HttpSession, call: &Call) -> Result<Answer, OutboundError> {
+async fn talk(session: &mut Http2Session, call: &Call) -> Result<Answer, OutboundError> {
     let failed = |error: Box<Error>| broken(&error);
     let mut request = request(call).map_err(failed)?;
     for name in &NOT_HERE {
         request.remove_header(name);
     }
     request.set_uri(absolute(&call.url).ok_or(OutboundError::BadAnswer)?);
-    session.write_request_header(request).await.map_err(failed)?;
+    // A request without a body ends with its head. A server may answer one with a body early,
+    // and reset the rest (RFC 9113 section 8.1): its answer still counts.
+    session.write_request_header(request, call.body.is_empty()).map_err(failed)?;
     if !call.body.is_empty() {
-        session.write_request_body(call.body.clone(), false).await.map_err(failed)?;
+        drop(session.write_request_body(call.body.clone(), true).await);
     }
-    session.finish_request_body().await.map_err(failed)?;
     session.read_response_header().await.map_err(failed)?;
     let head = session.response_header().ok_or(OutboundError::BadAnswer)?;
     let (status, headers) = (head.status, head.headers.clone());

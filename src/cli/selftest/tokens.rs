@@ -33,7 +33,7 @@ pub(super) async fn check(probe: &Probe, path: &str, report: &mut Report) {
     }
     match probe.ask_http2(&ask).await {
         Ok(answer) => report.check(&ask, http2(&plain, &answer)),
-        Err(_) => report.skip(format!("GET {path} over HTTP/2: not offered")),
+        Err(error) => report.skip(format!("GET {path} over HTTP/2: {error}")),
     }
 }
 
