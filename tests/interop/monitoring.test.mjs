@@ -88,6 +88,8 @@ async function observe(settings, cause, { env = {}, through } = {}) {
     const scrapes = [await scrape(gateway)];
     for (const round of [1, 2]) {
       await cause(gateway, round);
+      // A request is counted when its answer has gone, which its client may know a moment before.
+      await eventually("that all is counted", async () => await gateway.metric("portcullis_requests_in_flight") === 0);
       scrapes.push(await scrape(gateway));
     }
     return scrapes;
