@@ -21,13 +21,13 @@ use super::entry::Entry;
 use super::stream_work::{AGAIN_MS, MOST_WAITING, Recent, Work, key_of};
 use super::stream_writer::Writer;
 use crate::base::clock::{Clock, Now};
-use crate::outbound::redis::{Failure, SharedStore};
+use crate::outbound::redis::{Failure, LONGEST_UNREACHED, Pauses, SharedStore};
 
 /// Longest silence of a connection that listens; the server answers by then in any case.
 const BLOCK: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(2);
-/// Pause before another connection.
-const PAUSE: Duration = Duration::from_millis(200);
+/// First pause before another connection.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Entries of one answer.
 const BATCH: usize = 1000;
 /// The revocations this process knows.
@@ -103,23 +103,32 @@ struct Reader {
 impl Reader {
     async fn run(self) {
         let mut position = None;
+        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_UNREACHED);
+        let key = key_of(&self.store);
         loop {
-            if let Err(failure) = self.listen(&mut position).await {
+            if let Err(failure) = self.listen(&mut position, &mut pauses).await {
                 tracing::debug!(cause = %failure, "the stream of revocations is connected to again");
             }
-            tokio::time::sleep(PAUSE).await;
+            // A new connection for limits says that the store is back.
+            let found = self.store.redis.renewed_for(key.as_bytes());
+            let _ = tokio::time::timeout(pauses.next(), found).await;
         }
     }
 
     /// Returns when the connection has ended. `position` is the last id seen: milliseconds
     /// and a number.
-    async fn listen(&self, position: &mut Option<String>) -> Result<(), Failure> {
+    async fn listen(
+        &self,
+        position: &mut Option<String>,
+        pauses: &mut Pauses,
+    ) -> Result<(), Failure> {
         let key = key_of(&self.store);
         let mut connection = self.store.redis.dedicated(key.as_bytes()).await?;
         let is_first = position.is_none();
         let from = position.as_deref().map_or_else(|| "-".to_owned(), earlier);
         let (found, last) = self.read_again(&mut connection, &key, from).await?;
         self.say_again(is_first, &found);
+        pauses.reset();
         // Behind a failover, ids may begin again below those seen.
         let mut last = last.unwrap_or_else(|| "0-0".to_owned());
         *position = Some(last.clone());

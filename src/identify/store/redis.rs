@@ -12,6 +12,8 @@ use crate::session::{Fields, StoreAnswer};
 
 /// Longest wait for an answer; the store's own `timeout` is mostly shorter.
 const TIMEOUT: Duration = Duration::from_secs(4);
+/// Longest pause between two attempts to connect: sessions are refused until one succeeds.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
 pub(super) struct Redis(Connector);
@@ -19,7 +21,7 @@ pub(super) struct Redis(Connector);
 impl Redis {
     /// Connects to nothing yet; connections will live in `runtime`.
     pub(super) fn open(url: RedisUrl, runtime: Handle) -> Self {
-        Self(Connector::new(url, runtime))
+        Self(Connector::new(url, LONGEST_PAUSE, runtime))
     }
 
     /// The value and its remaining life. `GETRANGE` bounds the size read; the

@@ -38,6 +38,8 @@ pub(super) struct Cluster(Arc<Shared>);
 struct Shared {
     url: RedisUrl,
     seeds: Vec<Node>,
+    /// Between two attempts to connect to one server.
+    longest_pause: Duration,
     runtime: Handle,
     links: Lock<HashMap<Node, Link>>,
     table: watch::Sender<Table>,
@@ -52,10 +54,15 @@ struct Table {
 }
 
 impl Cluster {
-    pub(super) fn new(url: RedisUrl, seeds: Vec<Node>, runtime: Handle) -> Self {
+    pub(super) fn new(
+        (url, seeds): (RedisUrl, Vec<Node>),
+        longest_pause: Duration,
+        runtime: Handle,
+    ) -> Self {
         let (table, _) = watch::channel(Table::default());
         let (links, refreshing) = (Lock::default(), AtomicBool::new(false));
-        Self(Arc::new(Shared { url, seeds, runtime, links, table, refreshing }))
+        let shared = Shared { url, seeds, longest_pause, runtime, links, table, refreshing };
+        Self(Arc::new(shared))
     }
 
     /// Sends the request to its key's server, wherever that moves meanwhile.
@@ -148,8 +155,14 @@ impl Cluster {
 
     pub(super) fn link(&self, node: &Node) -> Link {
         let mut links = self.0.links.lock();
-        let link = || Link::new(self.target_of(node), self.0.runtime.clone());
+        let Shared { longest_pause, runtime, .. } = &*self.0;
+        let link = || Link::new(self.target_of(node), *longest_pause, runtime.clone());
         links.entry(node.clone()).or_insert_with(link).clone()
+    }
+
+    /// The next caller may connect to any server at once.
+    pub(super) fn allow_attempts(&self) {
+        self.0.links.lock().values().for_each(Link::allow_attempt);
     }
 
     /// Begins to read the table, unless that is under way.

@@ -1,9 +1,9 @@
 //! Tries a server of the shared store that is left alone, until it answers again.
 //!
 //! One attempt at a time, and each waits for its answer until the next is due: a server that
-//! was frozen answers the moment it goes on. Sentinels, or the other servers of a Cluster,
-//! are asked twice a second who the primary is, which costs the server itself nothing; a new
-//! connection is tried at once.
+//! was frozen answers the moment it goes on. One that cannot be reached is tried less and less
+//! often. Sentinels, or the other servers of a Cluster, are asked twice a second who the
+//! primary is, which costs the server itself nothing; a new connection is tried at once.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -45,14 +45,13 @@ pub(super) enum Ended {
 impl Recovery {
     pub(super) async fn run(self) -> Ended {
         let mut backoff = Backoff::default();
-        self.wait(Instant::now() + Backoff::first_pause(&self.cause) + jitter()).await;
+        self.wait(Instant::now() + backoff.first_pause(&self.cause) + jitter()).await;
         loop {
-            if let Place::Server(node) = &self.place
-                && !self.redis.has_primary(node)
-            {
+            if self.has_left() {
                 return Ended::Left;
             }
             let Some(heartbeat) = self.heartbeat.upgrade() else { return Ended::Dropped };
+            self.redis.allow_attempt(&self.place);
             let began = Instant::now();
             let attempt = self.attempt(&heartbeat, backoff.patience());
             let tried = tokio::select! {
@@ -96,11 +95,22 @@ impl Recovery {
         let _ = timeout_at(until, self.connected()).await;
     }
 
-    /// Ends when there is a new connection; looks for the primary meanwhile.
+    fn has_left(&self) -> bool {
+        match &self.place {
+            Place::Server(node) => !self.redis.has_primary(node),
+            Place::Whole => false,
+        }
+    }
+
+    /// Ends when there is a new connection, or the server is no primary any more; looks for
+    /// the primary meanwhile.
     async fn connected(&self) {
         let renewed = self.redis.renewed(&self.place);
         tokio::pin!(renewed);
         while timeout(LOOK_EVERY, &mut renewed).await.is_err() {
+            if self.has_left() {
+                return;
+            }
             self.redis.look_for_primary();
         }
     }

@@ -1,5 +1,9 @@
 //! The shared store freezes, dies and fails over: pages do not notice, limits hold.
 
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::replicas::{PATH, at_once, count, replicas, shared};
@@ -94,6 +98,67 @@ fn a_store_that_is_not_there_slows_nothing() {
     let statuses = at_once(std::slice::from_ref(&gateway.address), &get(PATH).user("ada"), 10, 20);
     assert_eq!(count(&statuses, 200), 200);
     assert!(began.elapsed() < Duration::from_secs(10), "took {:?}", began.elapsed());
+}
+
+#[test]
+fn a_store_that_cannot_be_reached_is_tried_less_and_less_often_and_found_within_six_seconds() {
+    /// Of the ceiling, 5 s, and half of it; two tasks try, one for limits and one for
+    /// revocations.
+    const WINDOW: Duration = Duration::from_secs(6);
+    const MOST: usize = 8;
+    let (app, mut server) = (App::start(), redis(""));
+    server.kill();
+    let door = Door::open(server.port);
+    let gateway = Setup::new(&app).token("").with(&shared(&server.url("redis"), "")).start();
+    eventually("the store is tried", || door.knocks(WINDOW) > 0);
+    let began = Instant::now();
+    eventually_within(PATIENCE * 4, "it is tried seldom", || {
+        began.elapsed() > WINDOW && door.knocks(WINDOW) <= MOST
+    });
+    assert_eq!(gateway.metric("portcullis_shared_breaker "), 1);
+    door.close();
+    server.resume_after_kill();
+    let listens = Instant::now();
+    eventually("an idle gateway finds it", || gateway.metric("portcullis_shared_breaker ") == 0);
+    let took = listens.elapsed();
+    assert!(took < Duration::from_secs(6), "found after {took:?}");
+}
+
+/// A port at which each connection ends at once: something is there, and it is no store.
+struct Door {
+    port: u16,
+    knocks: Arc<Mutex<Vec<Instant>>>,
+    closed: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Door {
+    fn open(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let (knocks, closed) = (Arc::new(Mutex::default()), Arc::new(AtomicBool::new(false)));
+        let (ours, stop): (Arc<Mutex<Vec<Instant>>>, _) = (Arc::clone(&knocks), closed.clone());
+        let thread = std::thread::spawn(move || {
+            for client in listener.incoming() {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                drop(client);
+                ours.lock().unwrap().push(Instant::now());
+            }
+        });
+        Self { port, knocks, closed, thread }
+    }
+
+    /// How often it was tried lately.
+    fn knocks(&self, lately: Duration) -> usize {
+        self.knocks.lock().unwrap().iter().filter(|at| at.elapsed() < lately).count()
+    }
+
+    fn close(self) {
+        self.closed.store(true, Ordering::SeqCst);
+        drop(TcpStream::connect(("127.0.0.1", self.port)));
+        self.thread.join().unwrap();
+    }
 }
 
 #[test]
