@@ -1,5 +1,6 @@
--- The generic cell rate algorithm for the limits of one request (limit/gcra.rs): every rate of
--- every limit admits, or nothing is taken from any.
+-- The generic cell rate algorithm for the limits of one request (limit/gcra.rs). A limit admits
+-- if every rate of it does; 'all' limits admit, or nothing is taken from any, or 'each' of them
+-- answers for itself.
 -- KEYS[1]: the buckets of one user, in one key, so that in a Cluster they are at one server and
 -- move together: the time of the last use, in microseconds of the server's clock, then each
 -- limit that is not full, with how far each of its arrival times was ahead of that time.
@@ -21,8 +22,8 @@ for name, times in string.gmatch(stored, '(%x+)=([%d,]+)') do
   end
   names[#names + 1], buckets[name] = name, bucket
 end
-local asked, refused, given, at = {}, false, false, 1
-while at <= #ARGV do
+local asked, refused, given, at = {}, false, false, 2
+while at < #ARGV do
   local name, rates = ARGV[at], tonumber(ARGV[at + 1])
   local least, most, back = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
   local bucket = buckets[name]
@@ -41,11 +42,11 @@ while at <= #ARGV do
   if wait > 0 then take, refused = 0, true end
   -- Taken at once, because two limits of one name share a bucket.
   for rate = 1, rates do bucket[rate] = bucket[rate] + take * intervals[rate] end
-  given = given or back > 0
+  given = given or back > 0 or (take > 0 and ARGV[1] == 'each')
   asked[#asked + 1] = {bucket = bucket, take = take, wait = wait, intervals = intervals}
   at = at + 5 + 2 * rates
 end
-if refused then
+if refused and ARGV[1] == 'all' then
   for _, limit in ipairs(asked) do
     for rate, interval in ipairs(limit.intervals) do
       limit.bucket[rate] = math.max(limit.bucket[rate] - limit.take * interval, 0)

@@ -7,6 +7,7 @@ mod limits;
 mod moving;
 mod online;
 mod outage;
+mod pages;
 mod paused;
 mod replicas;
 mod revocations;
