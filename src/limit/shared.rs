@@ -21,7 +21,7 @@ use crate::outbound::redis::{Script, SharedStore};
 /// Users whose refusal is remembered here.
 const DENIED: usize = 64 * 1024;
 
-static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("take.lua")));
+static TAKE: LazyLock<Script> = LazyLock::new(|| Script::in_time(include_str!("take.lua")));
 
 /// Why a request is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

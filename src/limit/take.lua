@@ -4,8 +4,10 @@
 -- KEYS[1]: the buckets of one user, in one key, so that in a Cluster they are at one server and
 -- move together: the time of the last use, in microseconds of the server's clock, then each
 -- limit that is not full, with how far each of its arrival times was ahead of that time.
--- ARGV: per limit its name, how many rates it has, the least to take, the most, what to give
--- back first, then per rate its interval and its tolerance in microseconds.
+-- ARGV: 'all' or 'each', then per limit its name, how many rates it has, the least to take, the
+-- most, what to give back first, then per rate its interval and its tolerance in microseconds.
+-- Last of all, while the key's slot moves, until when the key may be made here, in microseconds
+-- of the server's clock: later it may be at the old server again (outbound/redis/request.rs).
 -- Returns per limit what was taken, the wait in microseconds, then per rate how far its
 -- arrival time is ahead.
 local time = redis.call('TIME')
@@ -53,6 +55,9 @@ if refused and ARGV[1] == 'all' then
     end
     limit.take = 0
   end
+end
+if stored == '' and ARGV[at] and now > tonumber(ARGV[at]) then
+  return redis.error_reply('TRYAGAIN the slot may have gone back')
 end
 local answer = {}
 for _, limit in ipairs(asked) do

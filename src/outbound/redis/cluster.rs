@@ -14,6 +14,7 @@ use redis::Value;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::dial::Target;
 use super::failure::{Failure, Redirect};
@@ -72,14 +73,18 @@ impl Cluster {
         used: &mut Used,
     ) -> Result<Vec<Value>, Failure> {
         let mut at = self.owner(request.slot()).await?;
-        let mut redirect = Redirect::Moved;
-        for _ in 0..=MAX_REDIRECTS {
+        let (mut redirect, mut asked) = (Redirect::Moved, Instant::now());
+        let mut redirects = 0;
+        while redirects <= MAX_REDIRECTS {
             let link = self.link(&at);
             let live = link.live().await.inspect_err(|_| self.refresh())?;
             *used = Some((link.clone(), live.clone()));
             let sent = match redirect {
-                Redirect::Ask => request.send_asking(live.connection.clone()).await,
-                Redirect::Moved => request.send(live.connection.clone()).await,
+                Redirect::Ask => request.send_asking(live.connection.clone(), asked).await,
+                Redirect::Moved => {
+                    asked = Instant::now();
+                    request.send(live.connection.clone()).await
+                }
             };
             match sent {
                 Err(Failure::Redirected { to, kind }) => {
@@ -88,8 +93,15 @@ impl Cluster {
                     }
                     let host = if to.host.is_empty() { at.host.clone() } else { to.host };
                     (at, redirect) = (Node { host, port: to.port }, kind);
+                    redirects += 1;
                 }
-                Err(Failure::TryAgain) => tokio::time::sleep(AGAIN_PAUSE).await,
+                // Nothing has run: the owner knows best where the key is now. Only the
+                // caller's deadline ends this.
+                Err(Failure::TryAgain) => {
+                    redirects = 0;
+                    tokio::time::sleep(AGAIN_PAUSE).await;
+                    (at, redirect) = (self.owner(request.slot()).await?, Redirect::Moved);
+                }
                 Err(failure) => {
                     if failure.ends_connection() {
                         link.broke(&live);
