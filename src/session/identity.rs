@@ -16,11 +16,18 @@ pub struct Identity {
     mark: Mark,
     session: Value,
     expires_at: Option<u64>,
+    id: Option<Box<str>>,
 }
 
 impl Identity {
     pub(super) fn new(user_id: String, session: Value, expires_at: Option<u64>) -> Self {
-        Self { mark: Mark::new(Kind::User, &user_id), user_id, session, expires_at }
+        Self { mark: Mark::new(Kind::User, &user_id), user_id, session, expires_at, id: None }
+    }
+
+    /// The same, of a session whose cookies all hold this id.
+    #[must_use]
+    pub(super) fn with_id(self, id: Option<String>) -> Self {
+        Self { id: id.map(String::into_boxed_str), ..self }
     }
 
     /// For `portcullis token`, which mints offline from a session given on the
@@ -52,7 +59,12 @@ impl Identity {
             };
             size_of::<Value>() + inner
         }
-        self.user_id.len() + of(&self.session)
+        self.user_id.len() + self.id().map_or(0, str::len) + of(&self.session)
+    }
+
+    /// The session's id, where opening its cookie has told it.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 
     /// The session as the app sees it.
