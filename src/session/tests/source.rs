@@ -93,6 +93,7 @@ fn no_changed_byte_in_the_store_stops_the_reader() {
                     other @ (StoreAnswer::App { .. }
                     | StoreAnswer::Key { .. }
                     | StoreAnswer::Row(_)
+                    | StoreAnswer::TooLarge
                     | StoreAnswer::WrongType) => other,
                 };
                 // Any outcome will do, as long as there is one.

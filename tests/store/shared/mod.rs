@@ -2,7 +2,7 @@
 //! frozen, killed, emptied and fails over.
 
 mod again;
-mod fault_proxy;
+pub(crate) mod fault_proxy;
 mod limits;
 mod moving;
 mod online;

@@ -170,6 +170,7 @@ impl Verify for Laravel {
             StoreAnswer::App { .. }
             | StoreAnswer::Key { .. }
             | StoreAnswer::RedisHash { .. }
+            | StoreAnswer::TooLarge
             | StoreAnswer::WrongType => return Err(store::mismatch()),
             StoreAnswer::File { content, modified } => {
                 (self.payload.read(&content)?, Some(modified.saturating_add(self.lifetime)))
