@@ -8,7 +8,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::breaker::{Backoff, Breaker, Change, Place};
 use super::connector::Redis;
@@ -31,6 +31,15 @@ pub(super) struct Recovery {
     pub(super) timeout: Duration,
 }
 
+/// The reason for an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BegunBy {
+    /// There was a new connection.
+    Connection,
+    /// The pause was over.
+    Pause,
+}
+
 /// How it has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
@@ -45,7 +54,8 @@ pub(super) enum Ended {
 impl Recovery {
     pub(super) async fn run(self) -> Ended {
         let mut backoff = Backoff::default();
-        self.wait(Instant::now() + backoff.first_pause(&self.cause) + jitter()).await;
+        let first = Instant::now() + backoff.first_pause(&self.cause) + jitter();
+        let mut began_by = self.wait(first).await;
         loop {
             if self.has_left() {
                 return Ended::Left;
@@ -65,9 +75,15 @@ impl Recovery {
                     return Ended::Answers;
                 }
                 Some(Err(_)) if !self.breaker.is_open() => return Ended::Answers,
-                Some(Err(failure)) => self.wait(began + backoff.pause_after(&failure)).await,
+                Some(Err(failure)) => {
+                    let until = began + backoff.pause_after(&failure);
+                    began_by = match began_by {
+                        BegunBy::Pause => self.wait(until).await,
+                        BegunBy::Connection => self.rest(until).await,
+                    };
+                }
                 // The new connection is worth an attempt of its own.
-                None => {}
+                None => began_by = BegunBy::Connection,
             }
         }
     }
@@ -91,8 +107,26 @@ impl Recovery {
     }
 
     /// Waits until then, or until there is a new connection.
-    async fn wait(&self, until: Instant) {
-        let _ = timeout_at(until, self.connected()).await;
+    async fn wait(&self, until: Instant) -> BegunBy {
+        match timeout_at(until, self.connected()).await {
+            Ok(()) => BegunBy::Connection,
+            Err(_) => BegunBy::Pause,
+        }
+    }
+
+    /// Waits until then, whatever connects: a server that takes connections and lets every
+    /// attempt fail (one that is a replica now) would be tried without a pause.
+    async fn rest(&self, until: Instant) -> BegunBy {
+        while Instant::now() < until && !self.is_over() {
+            self.redis.look_for_primary();
+            sleep_until(until.min(Instant::now() + LOOK_EVERY)).await;
+        }
+        BegunBy::Pause
+    }
+
+    /// Whether there is nothing to wait for.
+    fn is_over(&self) -> bool {
+        self.heartbeat.strong_count() == 0 || self.has_left()
     }
 
     fn has_left(&self) -> bool {
@@ -108,7 +142,7 @@ impl Recovery {
         let renewed = self.redis.renewed(&self.place);
         tokio::pin!(renewed);
         while timeout(LOOK_EVERY, &mut renewed).await.is_err() {
-            if self.has_left() {
+            if self.is_over() {
                 return;
             }
             self.redis.look_for_primary();

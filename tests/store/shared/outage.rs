@@ -124,6 +124,35 @@ fn a_store_that_cannot_be_reached_is_tried_less_and_less_often_and_found_within_
     assert!(took < Duration::from_secs(6), "found after {took:?}");
 }
 
+#[test]
+fn a_store_that_takes_connections_and_no_writes_is_tried_less_and_less_often() {
+    const WINDOW: Duration = Duration::from_secs(6);
+    let (app, server) = (App::start(), redis(""));
+    let gateway = Setup::new(&app).token("").with(&shared(&server.url("redis"), "")).start();
+    assert_eq!(gateway.token("ada").status, 200);
+    // Its primary is elsewhere, and no sentinel says where.
+    cli(server.port, &["replicaof", "127.0.0.1", &free_port().to_string()]);
+    eventually("it is left alone", || {
+        assert_eq!(gateway.token("ada").status, 200);
+        gateway.metric("portcullis_shared_breaker ") == 1
+    });
+    let connections = || {
+        let stats = cli(server.port, &["info", "stats"]);
+        let start = "total_connections_received:";
+        let count = stats.lines().find_map(|line| line.strip_prefix(start)?.trim().parse().ok());
+        count.unwrap_or(0_u64)
+    };
+    let (before, began) = (connections(), Instant::now());
+    eventually_within(PATIENCE, "some seconds", || began.elapsed() > WINDOW);
+    let made = connections() - before;
+    assert!(made <= 16, "{made} connections in {WINDOW:?}");
+    cli(server.port, &["replicaof", "no", "one"]);
+    let primary = Instant::now();
+    eventually("an idle gateway finds it", || gateway.metric("portcullis_shared_breaker ") == 0);
+    let took = primary.elapsed();
+    assert!(took < Duration::from_secs(6), "found after {took:?}");
+}
+
 /// A port at which each connection ends at once: something is there, and it is no store.
 struct Door {
     port: u16,
