@@ -17,8 +17,8 @@ use crate::identify::jwks::PublishedKeys;
 use crate::identify::store::StoreConnections;
 use crate::outbound::{Call, Outbound, Url};
 use crate::session::{
-    Check, Cookies, HeaderPlace, Identity, Query, Question, Reason, Refused, Rejected, SessionReader,
-    StoreAnswer, StoreRank, Unanswered,
+    Check, Cookies, HeaderPlace, Identity, Query, Question, Reason, Refused, Rejected,
+    SessionReader, StoreAnswer, StoreRank, Unanswered,
 };
 
 /// Most questions per session: there may be a second place, a fallback, and a second table.

@@ -44,9 +44,8 @@ impl Issuer {
         }
         let (minter, identity) = (route.minter.clone(), subject.identity.clone());
         let (inputs, grant) = (subject.inputs.clone(), subject.grant.clone());
-        let work = move || {
-            work(&minter, &Subject { identity: &identity, inputs: &inputs, grant: &grant })
-        };
+        let work =
+            move || work(&minter, &Subject { identity: &identity, inputs: &inputs, grant: &grant });
         let done = self.signing.run(work).await;
         done.unwrap_or_else(|error| Err(MintError::Unavailable(error.to_string().into())))
     }

@@ -234,7 +234,8 @@ async fn a_signature_with_rsa_keeps_no_other_request_waiting() {
         )
     };
     let shared = "a-shared-secret-of-more-than-thirty-two-bytes";
-    let setting = Setting::with(&[token("slow", "RS256", key), token("quick", "HS256", shared)].concat());
+    let setting =
+        Setting::with(&[token("slow", "RS256", key), token("quick", "HS256", shared)].concat());
     let busy = all_busy(&setting.issuer.signing);
     let mut slow = Box::pin(setting.plain("slow"));
     assert_eq!(poll_once(&mut slow).await, None);
