@@ -12,6 +12,7 @@ pub(crate) mod hardening;
 pub(crate) mod host;
 pub(crate) mod json_path;
 pub(crate) mod lock;
+pub(crate) mod packed_json;
 pub(crate) mod pem;
 pub(crate) mod redis_url;
 pub(crate) mod scatter;

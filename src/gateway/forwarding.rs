@@ -186,7 +186,7 @@ impl Forwarding {
     ) -> Option<(HeaderName, HeaderValue)> {
         let token = |name: &str| {
             let (_, token) = self.page_tokens.iter().find(|(token, _)| token == name)?;
-            HeaderValue::from_bytes(&token.value).ok()
+            HeaderValue::from_bytes(token.value()).ok()
         };
         Some((header.name.clone(), header.value.render(identity, &token)?))
     }

@@ -210,9 +210,7 @@ impl Issuer {
             CachePolicy::Global | CachePolicy::User => Some(route.minter.cache_key(&subject)),
         };
         let cached = match (&key, request.freshness) {
-            (Some(key), Freshness::Any) => {
-                self.tokens.find(key, request.identity, request.now).await
-            }
+            (Some(key), Freshness::Any) => self.tokens.find(key, request.identity, request.now),
             (None, _) | (_, Freshness::New) => None,
         };
         let issued = match cached {
