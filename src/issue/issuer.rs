@@ -11,14 +11,15 @@ use serde_json::{Map, Value};
 use super::cache::Tokens;
 use super::circuit_breaker::Circuits;
 use super::error::IssueError;
-use super::first_answers::{Age, FirstAnswers};
+use super::first_answers::FirstAnswers;
 use super::remote::{Caller, Remote};
 use super::request::{Freshness, Query, Request};
 use super::shared_tokens::{Found, SharedTokens};
+use crate::base::aside::Aside;
 use crate::base::clock::{Clock, Now};
 use crate::base::digest::Digest;
 use crate::limit::{Limits, SharedLimits, Used};
-use crate::mint::{self, CachePolicy, FirstAnswer, MintError, Minting, Subject, Token};
+use crate::mint::{CachePolicy, MintError, Minting, Subject, Token};
 use crate::observe::{AuditEntry, CachedOrMinted, CircuitState, Event, Telemetry, TokenEvent};
 use crate::policy::TokenRoute;
 use crate::request::recorded::Recorded;
@@ -32,9 +33,11 @@ pub struct Issuer {
     pub(super) shared: ArcSwapOption<SharedLimits>,
     shared_tokens: ArcSwapOption<SharedTokens>,
     tokens: Tokens,
-    first_answers: FirstAnswers,
+    pub(super) first_answers: FirstAnswers,
     pub(super) remote: Remote,
     pub(super) telemetry: Arc<Telemetry>,
+    /// Where RSA signs.
+    pub(crate) signing: Aside,
 }
 
 /// A token for one answer.
@@ -59,6 +62,7 @@ impl Issuer {
                 telemetry: telemetry.clone(),
             },
             telemetry,
+            signing: Aside::new("signing"),
         }
     }
 
@@ -197,7 +201,7 @@ impl Issuer {
     ) -> Result<Token, IssueError> {
         self.telemetry.emit(Event::Token(TokenEvent::Minted { token: &route.name }));
         let (now, recorded) = (request.now, request.recorded);
-        match self.mint_here(route, subject, request) {
+        match self.mint_here(route, subject, request).await {
             Ok(Minting::Ready(token)) => Ok(token),
             Ok(Minting::Call(call)) => {
                 let answer = self.remote.call(&route.name, call, recorded).await?;
@@ -206,52 +210,6 @@ impl Issuer {
             Ok(Minting::First(call)) => self.mint_in_two(route, subject, request, call).await,
             Err(error) => Err(logged(&error, route)),
         }
-    }
-
-    /// Makes the two calls of an exchange, the first one only if no answer to it is kept. A
-    /// kept answer that the vendor no longer takes is replaced, once.
-    async fn mint_in_two(
-        &self,
-        route: &TokenRoute,
-        subject: &Subject<'_>,
-        request: &Request<'_>,
-        first: mint::Call,
-    ) -> Result<Token, IssueError> {
-        let (now, recorded) = (request.now, request.recorded);
-        let key = route.minter.first_key();
-        let ask = self.first(route, first, request);
-        let (kept, age) = self.first_answers.get(key, now, ask).await?;
-        let call = |first: &FirstAnswer| {
-            let call = route.minter.call_with(subject, &first.token, now);
-            call.map_err(|error| logged(&error, route))
-        };
-        let answer = self.remote.call(&route.name, call(&kept)?, recorded).await?;
-        if answer.0 != StatusCode::UNAUTHORIZED {
-            return answered(route, subject, now, answer);
-        }
-        self.first_answers.forget(&key).await;
-        let again = match age {
-            Age::Kept => route.minter.mint(subject, now).map_err(|error| logged(&error, route))?,
-            Age::New => return answered(route, subject, now, answer),
-        };
-        let Minting::First(first) = again else { return Err(IssueError::IssuerFailed) };
-        let ask = self.first(route, first, request);
-        let (new, _) = self.first_answers.get(key, now, ask).await?;
-        let answer = self.remote.call(&route.name, call(&new)?, recorded).await?;
-        answered(route, subject, now, answer)
-    }
-
-    /// The first call of an exchange, whose issuer has a circuit of its own.
-    async fn first(
-        &self,
-        route: &TokenRoute,
-        call: mint::Call,
-        request: &Request<'_>,
-    ) -> Result<FirstAnswer, IssueError> {
-        let name = format!("{}.first", route.name);
-        let (status, body) = self.remote.call(&name, call, request.recorded).await?;
-        let answer = route.minter.first_answered(status, &body, request.now);
-        answer.map_err(|error| logged(&error, route))
     }
 
     /// Writes down that a token is about to be handed out. Where that is required
@@ -298,7 +256,7 @@ pub(super) fn inputs(
 }
 
 /// The token in an issuer's answer.
-fn answered(
+pub(super) fn answered(
     route: &TokenRoute,
     subject: &Subject<'_>,
     now: Now,

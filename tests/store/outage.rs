@@ -1,16 +1,16 @@
 //! Stores that die, hang and come back while the gateway runs.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::app::{page, readiness, setup, sign_in, sign_out, token};
 use crate::servers::{Server, free_port, postgres, redis};
-use crate::support::{App, Gateway, eventually};
+use crate::support::{App, Gateway, Stopwatch, eventually};
 
 const ID: &str = "zRVwr7nsgjeUE4j4QHXINTzcxVVPXztC";
 
 /// Whoever must know is told that nobody can; everything else goes on.
 fn assert_unavailable(gateway: &Gateway, app: &App) {
-    let began = Instant::now();
+    let began = Stopwatch::start();
     let refused = token(gateway, ID);
     assert!(began.elapsed() < Duration::from_secs(3), "took {:?}", began.elapsed());
     assert_eq!((refused.status, refused.code().as_str()), (503, "unavailable"));
@@ -89,7 +89,7 @@ fn a_thousand_requests_meet_a_dead_store_without_waiting_for_each_other() {
     let app = App::start();
     let url = format!("redis://127.0.0.1:{}", free_port());
     let gateway = setup(&app, &url, 5).start();
-    let began = Instant::now();
+    let began = Stopwatch::start();
     std::thread::scope(|scope| {
         for thread in 0..20 {
             let gateway = &gateway;
@@ -142,7 +142,7 @@ fn lookup(app: &App, server: &Server) -> Gateway {
     );
     let store = format!(
         "{LOOKUP}\nstore = {{ engine = \"sql\", url = {:?}, table = \"session\", \
-         expires_column = \"expires_at\", cache_seconds = 0, timeout = \"1s\" }}",
+         expires_column = \"expires_at\", cache_seconds = 0, timeout = \"3s\" }}",
         server.url("postgres")
     );
     let text = setup.text().replace(&jwt, &store);
@@ -168,9 +168,9 @@ fn postgres_may_die_hang_and_come_back() {
     assert_eq!(status("fedcba9876543210"), 401, "expired");
     assert_eq!(status("0123456789abcdeX"), 401, "not there");
     server.freeze();
-    let began = Instant::now();
+    let began = Stopwatch::start();
     assert_eq!(status("0123456789abcdef"), 503);
-    assert!(began.elapsed() < Duration::from_secs(5), "took {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(8), "took {:?}", began.elapsed());
     server.thaw();
     available();
     server.kill();

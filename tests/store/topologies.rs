@@ -8,7 +8,7 @@ use redis::Commands as _;
 use crate::app::{page, readiness, setup, sign_in, token};
 use crate::replicated::{Cluster, Sentinel, redis_with_client_certificates};
 use crate::servers::{Server, redis};
-use crate::support::{App, Gateway, eventually};
+use crate::support::{App, Gateway, Stopwatch, eventually};
 
 const ID: &str = "zRVwr7nsgjeUE4j4QHXINTzcxVVPXztC";
 const SESSION: &str = r#"{"cookie":{},"passport":{"user":"ada"}}"#;
@@ -21,7 +21,7 @@ fn while_asked(gateway: &Gateway, trouble: impl FnOnce()) {
         let asking = scope.spawn(move || {
             let mut slowest = Duration::ZERO;
             while stopped.try_recv().is_err() {
-                let began = Instant::now();
+                let began = Stopwatch::start();
                 let status = token(gateway, ID).status;
                 slowest = slowest.max(began.elapsed());
                 assert!(status == 200 || status == 503, "{status}");

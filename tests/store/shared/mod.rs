@@ -2,6 +2,7 @@
 //! frozen, killed, emptied and fails over.
 
 mod again;
+mod door;
 pub(crate) mod fault_proxy;
 mod limits;
 mod moving;
