@@ -37,6 +37,7 @@ mod load;
 mod process;
 mod servers;
 mod sign;
+mod traces;
 
 use cookies::{Kind, Visitor};
 use load::{Connections, get};
@@ -94,6 +95,9 @@ fn main() {
     }
     if wanted("auth") {
         auth::print(&effort);
+    }
+    if wanted("traces") {
+        traces::print(&effort);
     }
     if wanted("memory") {
         memory(&effort);
