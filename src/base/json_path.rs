@@ -31,7 +31,7 @@ impl JsonPath {
     }
 
     /// The value the path leads to.
-    pub(crate) fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
+    pub(crate) fn find<'a, T: Tree>(&self, document: &'a T) -> Option<&'a T> {
         find(document, &self.0)
     }
 }
@@ -44,12 +44,33 @@ impl Deref for JsonPath {
     }
 }
 
+/// A JSON value, in whichever form it is kept.
+pub(crate) trait Tree {
+    /// `None` also for what is no array.
+    fn item(&self, index: usize) -> Option<&Self>;
+    /// `None` also for what is no object.
+    fn member(&self, name: &str) -> Option<&Self>;
+    fn is_array(&self) -> bool;
+}
+
+impl Tree for Value {
+    fn item(&self, index: usize) -> Option<&Self> {
+        self.as_array()?.get(index)
+    }
+
+    fn member(&self, name: &str) -> Option<&Self> {
+        self.as_object()?.get(name)
+    }
+
+    fn is_array(&self) -> bool {
+        self.is_array()
+    }
+}
+
 /// The value these steps lead to.
-pub(crate) fn find<'a>(document: &'a Value, steps: &[String]) -> Option<&'a Value> {
-    steps.iter().try_fold(document, |value, step| match value {
-        Value::Array(items) => items.get(index(step)?),
-        Value::Object(members) => members.get(step),
-        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => None,
+pub(crate) fn find<'a, T: Tree>(document: &'a T, steps: &[String]) -> Option<&'a T> {
+    steps.iter().try_fold(document, |value, step| {
+        if value.is_array() { value.item(index(step)?) } else { value.member(step) }
     })
 }
 

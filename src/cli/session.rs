@@ -208,7 +208,7 @@ fn as_text(verdict: &Verdict, store: Option<StoreRank>, now: u64) -> String {
                 Some(end) => format!("expires in {}", text::span(end.saturating_sub(now))),
                 None => "the cookie itself says no end".to_owned(),
             };
-            let session = serde_json::to_string_pretty(identity.session()).unwrap_or_default();
+            let session = serde_json::to_string_pretty(&identity.session()).unwrap_or_default();
             let store = store.map(|store| format!("\nfound in {}", store.table()));
             let store = store.unwrap_or_default();
             format!("accepted: user {}\n{end}{store}\n{session}", identity.user_id())

@@ -167,9 +167,9 @@ fn as_json(minted: &Result<Token, Refused>) -> Value {
     match minted {
         Ok(token) => json!({
             "outcome": "minted",
-            "token": String::from_utf8_lossy(&token.value),
+            "token": String::from_utf8_lossy(token.value()),
             "expires_at": token.expires_at,
-            "content_type": String::from_utf8_lossy(token.content_type.as_bytes()),
+            "content_type": String::from_utf8_lossy(token.content_type().as_bytes()),
             "body": String::from_utf8_lossy(&token.body),
         }),
         Err(refused) => json!({

@@ -22,7 +22,7 @@ impl Incoming {
         }
         let token = &issued.token;
         let decision = TokenDecision::Issued {
-            token: &token.value,
+            token: token.value(),
             ttl: token.expires_at.saturating_sub(self.now.unix()),
             origin: issued.origin,
         };

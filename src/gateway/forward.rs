@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::http::RequestHeader;
 use pingora::prelude::Session;
 
@@ -15,6 +15,7 @@ use super::record::Record;
 use super::token_limit::admit_token;
 use super::who::Who;
 use crate::issue::Request;
+use crate::mint::identity_assertion::Assertion;
 use crate::observe::{Outcome, StepKind, TokenPlace};
 use crate::policy::{Intent, Policy, RouteSet, TokenRoute};
 use crate::request::refusal::Refusal;
@@ -106,8 +107,28 @@ pub(super) async fn prepare(
         let tokens = headers.flat_map(|header| header.value.tokens()).cloned().collect();
         Box::pin(page_tokens(incoming, who, record, &mut forwarding, tokens)).await;
     }
+    if policy.identity.assertion.as_ref().is_some_and(Assertion::is_slow) {
+        forwarding.assertion = Box::pin(signed_aside(incoming, who)).await.map(Box::new);
+    }
     record.outcome = Outcome::Forwarded;
     Ok(forwarding)
+}
+
+/// The user's assertion under a key that signs slowly.
+async fn signed_aside(incoming: &Incoming, who: &Who) -> Option<(HeaderName, HeaderValue)> {
+    let Incoming { state, policy, now, .. } = incoming;
+    let identity = who.identity.as_ref()?;
+    let assertion = policy.identity.assertion.as_ref()?;
+    if let Some(kept) = state.assertions.kept(assertion, identity, *now) {
+        return Some(kept);
+    }
+    let (state, policy) = (state.clone(), policy.clone());
+    let (signing, identity, now) = (state.clone(), identity.clone(), *now);
+    let sign = move || {
+        let assertion = policy.identity.assertion.as_ref()?;
+        state.assertions.header_for(assertion, &identity, now)
+    };
+    signing.issuer.signing.run(sign).await.ok().flatten()
 }
 
 /// Takes one from the limit of every route, or nothing from any.

@@ -107,7 +107,8 @@ impl Forwarding {
         let value = |placeholder: &HtmlPlaceholder| {
             let name = &placeholder.token.name;
             let found = self.page_tokens.iter().find(|(token, _)| token == name);
-            let value = found.map(|(_, token)| token.value.clone()).unwrap_or_default();
+            let value =
+                found.map(|(_, token)| Bytes::copy_from_slice(token.value())).unwrap_or_default();
             if is_safe_in_a_page(&value) {
                 return value;
             }

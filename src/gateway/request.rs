@@ -180,8 +180,9 @@ async fn issue(
     incoming.audit_issued(who, route, &issued, TokenPlace::Endpoint).await?;
     record.end(Outcome::Issued, issued.origin.as_str());
     let token = &issued.token;
-    let mut reply = Reply::new(StatusCode::OK, token.content_type.clone(), token.body.clone());
-    for cookie in &token.set_cookies {
+    let mut reply =
+        Reply::new(StatusCode::OK, token.content_type(), Bytes::copy_from_slice(&token.body));
+    for cookie in token.set_cookies() {
         reply.headers.append(header::SET_COOKIE, cookie.clone());
     }
     push_limit(&mut reply, route, admitted.as_ref());

@@ -12,7 +12,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::{future, sync};
+use moka::future;
+use quick_cache::Weighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use crate::base::clock::Now;
 use crate::base::digest::{Digest, DigestBuildHasher};
@@ -23,11 +25,16 @@ use crate::observe::ShardedCount;
 use crate::policy::Policy;
 use crate::session::{Check, Cookies, Identity, Judged, Refused, SessionReader, VerdictBuilder};
 
-/// Largest size of each of the two tables, in bytes.
-const CAPACITY: u64 = 32 * 1024 * 1024;
-/// Bytes an entry costs in addition to the session's own: measured, including the
+/// Largest size of the table of sessions that verify by themselves, in bytes.
+const CAPACITY: u64 = 12 * 1024 * 1024;
+/// Bytes an entry of it costs in addition to the session's own: measured, including the
 /// allocator's rounding.
-const OVERHEAD: usize = 640;
+const OVERHEAD: usize = 190;
+/// About how many sessions fit.
+const TYPICAL_SESSIONS: usize = 30_000;
+/// The same two, for sessions that a server was asked about.
+const ASKED_CAPACITY: u64 = 32 * 1024 * 1024;
+const ASKED_OVERHEAD: usize = 540;
 /// Longest time until a session is opened again.
 const KEPT: Duration = Duration::from_secs(300);
 /// Long enough for the requests of one page to share a miss. Some frameworks send the cookie
@@ -39,13 +46,25 @@ const SILENCE_KEPT: Duration = Duration::from_millis(200);
 
 /// Verified sessions of the process.
 pub struct Sessions {
-    local: sync::Cache<Digest, Arc<Identity>, DigestBuildHasher>,
+    local: Cache<Digest, Opened, Weights, DigestBuildHasher>,
     asked: future::Cache<Digest, Remembered, DigestBuildHasher>,
     questions: Questions,
     /// Sessions that were remembered, and those that were verified.
     remembered: ShardedCount,
     verified: ShardedCount,
 }
+
+/// A session that was verified from its cookie alone.
+#[derive(Clone)]
+struct Opened {
+    identity: Arc<Identity>,
+    /// Whole seconds on the monotonic clock until when it counts.
+    until: u32,
+}
+
+/// Bytes an entry takes.
+#[derive(Clone)]
+struct Weights;
 
 /// A server's answer.
 #[derive(Clone)]
@@ -56,16 +75,13 @@ struct Remembered {
 
 impl Default for Sessions {
     fn default() -> Self {
-        let weight = |size: usize| u32::try_from(size.saturating_add(OVERHEAD)).unwrap_or(u32::MAX);
-        let local = sync::Cache::builder()
-            .max_capacity(CAPACITY)
-            .weigher(move |_, identity: &Arc<Identity>| weight(identity.size()))
-            .time_to_live(KEPT)
-            .build_with_hasher(DigestBuildHasher::default());
+        let (hasher, lifecycle) = (DigestBuildHasher::default(), DefaultLifecycle::default());
+        let local = Cache::with(TYPICAL_SESSIONS, CAPACITY, Weights, hasher, lifecycle);
         let asked = future::Cache::builder()
-            .max_capacity(CAPACITY)
-            .weigher(move |_, asked: &Remembered| {
-                weight(asked.outcome.as_ref().map_or(0, |identity| identity.size()))
+            .max_capacity(ASKED_CAPACITY)
+            .weigher(|_, asked: &Remembered| {
+                let size = asked.outcome.as_ref().map_or(0, |identity| identity.size());
+                u32::try_from(size.saturating_add(ASKED_OVERHEAD)).unwrap_or(u32::MAX)
             })
             .time_to_live(KEPT)
             .build_with_hasher(DigestBuildHasher::default());
@@ -111,7 +127,7 @@ impl Sessions {
     /// Forgets these cookies: the app has signed them out.
     pub async fn forget(&self, source: &SessionReader, cookies: Cookies<'_>) {
         let Some(key) = source.digest(cookies) else { return };
-        self.local.invalidate(&key);
+        self.local.remove(&key);
         self.asked.invalidate(&key).await;
     }
 
@@ -126,7 +142,11 @@ impl Sessions {
         let asks = source.cache_seconds();
         let kept = match (key, asks) {
             (None, _) | (_, Some(0)) => None,
-            (Some(key), None) => self.local.get(&key).map(Ok),
+            (Some(key), None) => {
+                let opened =
+                    self.local.get(&key).filter(|opened| whole_seconds(now) < opened.until);
+                opened.map(|opened| Ok(opened.identity))
+            }
             (Some(key), Some(_)) => {
                 let asked = Box::pin(self.asked.get(&key)).await;
                 asked.filter(|asked| asked.holds(now)).map(|asked| asked.outcome)
@@ -160,21 +180,24 @@ impl Sessions {
         now: Now,
     ) -> Result<Arc<Identity>, Refused> {
         let (key, asks) = (id.key, source.cache_seconds());
-        if let (true, None) = (source.opens_slowly(), asks) {
+        if let (true, None, Some(key)) = (source.opens_slowly(), asks, key) {
             // A forged cookie costs its sender nothing: it counts as a question does.
             let open = async { servers.check(source, cookies, now).await };
-            let identity = Arc::new(self.questions.ask(id, Box::pin(open), now).await?);
-            if let Some(key) = key {
-                self.local.insert(key, identity.clone());
+            let open = self.questions.ask(id, Box::pin(open), now);
+            // Once for all requests of a page.
+            let opened = self.ask_once(key, REFUSAL_KEPT, open, now).await;
+            if let Ok(identity) = &opened {
+                self.local.insert(key, Opened::new(identity, now));
+                self.asked.invalidate(&key).await;
             }
-            return Ok(identity);
+            return opened;
         }
         let question = match servers.look(source, cookies, now).await? {
             Check::Ask(question) => question,
             Check::Known(identity) => {
                 let identity = Arc::new(identity);
                 if let (Some(key), None) = (key, asks) {
-                    self.local.insert(key, identity.clone());
+                    self.local.insert(key, Opened::new(&identity, now));
                 }
                 return Ok(identity);
             }
@@ -210,6 +233,23 @@ impl Sessions {
         let make = async { Remembered::new(ask.await, kept, now) };
         let entry = self.asked.entry(key).or_insert_with_if(make, |asked| !asked.holds(now)).await;
         entry.into_value().outcome
+    }
+}
+
+impl Opened {
+    fn new(identity: &Arc<Identity>, now: Now) -> Self {
+        Self { identity: identity.clone(), until: whole_seconds(now.plus(KEPT)) }
+    }
+}
+
+/// The monotonic clock; it starts with the process.
+fn whole_seconds(now: Now) -> u32 {
+    u32::try_from(now.ticks().as_secs()).unwrap_or(u32::MAX)
+}
+
+impl Weighter<Digest, Opened> for Weights {
+    fn weight(&self, _: &Digest, opened: &Opened) -> u64 {
+        u64::try_from(opened.identity.size().saturating_add(OVERHEAD)).unwrap_or(u64::MAX)
     }
 }
 

@@ -11,15 +11,16 @@ use serde_json::{Map, Value};
 use super::cache::Tokens;
 use super::circuit_breaker::Circuits;
 use super::error::IssueError;
-use super::first_answers::{Age, FirstAnswers};
+use super::first_answers::FirstAnswers;
 use super::remote::{Caller, Remote};
 use super::request::{Freshness, Query, Request};
 use super::shared_tokens::{Found, SharedTokens};
+use crate::base::aside::Aside;
 use crate::base::clock::{Clock, Now};
 use crate::base::digest::Digest;
 use crate::base::digest::Mark;
 use crate::limit::{Admitted, Denied, Limit, Limits, SharedLimits, Used};
-use crate::mint::{self, CachePolicy, FirstAnswer, MintError, Minting, Subject, Token};
+use crate::mint::{CachePolicy, MintError, Minting, Subject, Token};
 use crate::observe::{
     AuditEntry, CachedOrMinted, CircuitState, Event, RequestEvent, Telemetry, TokenEvent,
 };
@@ -35,9 +36,11 @@ pub struct Issuer {
     shared: ArcSwapOption<SharedLimits>,
     shared_tokens: ArcSwapOption<SharedTokens>,
     tokens: Tokens,
-    first_answers: FirstAnswers,
+    pub(super) first_answers: FirstAnswers,
     pub(super) remote: Remote,
     pub(super) telemetry: Arc<Telemetry>,
+    /// Where RSA signs.
+    pub(crate) signing: Aside,
 }
 
 /// A token for one answer.
@@ -62,6 +65,7 @@ impl Issuer {
                 telemetry: telemetry.clone(),
             },
             telemetry,
+            signing: Aside::new("signing"),
         }
     }
 
@@ -210,9 +214,7 @@ impl Issuer {
             CachePolicy::Global | CachePolicy::User => Some(route.minter.cache_key(&subject)),
         };
         let cached = match (&key, request.freshness) {
-            (Some(key), Freshness::Any) => {
-                self.tokens.find(key, request.identity, request.now).await
-            }
+            (Some(key), Freshness::Any) => self.tokens.find(key, request.identity, request.now),
             (None, _) | (_, Freshness::New) => None,
         };
         let issued = match cached {
@@ -277,7 +279,7 @@ impl Issuer {
     ) -> Result<Token, IssueError> {
         self.telemetry.emit(Event::Token(TokenEvent::Minted { token: &route.name }));
         let (now, recorded) = (request.now, request.recorded);
-        match self.mint_here(route, subject, request) {
+        match self.mint_here(route, subject, request).await {
             Ok(Minting::Ready(token)) => Ok(token),
             Ok(Minting::Call(call)) => {
                 let answer = self.remote.call(&route.name, call, recorded).await?;
@@ -286,52 +288,6 @@ impl Issuer {
             Ok(Minting::First(call)) => self.mint_in_two(route, subject, request, call).await,
             Err(error) => Err(logged(&error, route)),
         }
-    }
-
-    /// Makes the two calls of an exchange, the first one only if no answer to it is kept. A
-    /// kept answer that the vendor no longer takes is replaced, once.
-    async fn mint_in_two(
-        &self,
-        route: &TokenRoute,
-        subject: &Subject<'_>,
-        request: &Request<'_>,
-        first: mint::Call,
-    ) -> Result<Token, IssueError> {
-        let (now, recorded) = (request.now, request.recorded);
-        let key = route.minter.first_key();
-        let ask = self.first(route, first, request);
-        let (kept, age) = self.first_answers.get(key, now, ask).await?;
-        let call = |first: &FirstAnswer| {
-            let call = route.minter.call_with(subject, &first.token, now);
-            call.map_err(|error| logged(&error, route))
-        };
-        let answer = self.remote.call(&route.name, call(&kept)?, recorded).await?;
-        if answer.0 != StatusCode::UNAUTHORIZED {
-            return answered(route, subject, now, answer);
-        }
-        self.first_answers.forget(&key).await;
-        let again = match age {
-            Age::Kept => route.minter.mint(subject, now).map_err(|error| logged(&error, route))?,
-            Age::New => return answered(route, subject, now, answer),
-        };
-        let Minting::First(first) = again else { return Err(IssueError::IssuerFailed) };
-        let ask = self.first(route, first, request);
-        let (new, _) = self.first_answers.get(key, now, ask).await?;
-        let answer = self.remote.call(&route.name, call(&new)?, recorded).await?;
-        answered(route, subject, now, answer)
-    }
-
-    /// The first call of an exchange, whose issuer has a circuit of its own.
-    async fn first(
-        &self,
-        route: &TokenRoute,
-        call: mint::Call,
-        request: &Request<'_>,
-    ) -> Result<FirstAnswer, IssueError> {
-        let name = format!("{}.first", route.name);
-        let (status, body) = self.remote.call(&name, call, request.recorded).await?;
-        let answer = route.minter.first_answered(status, &body, request.now);
-        answer.map_err(|error| logged(&error, route))
     }
 
     /// Writes down that a token is about to be handed out. Where that is required
@@ -378,7 +334,7 @@ pub(super) fn inputs(
 }
 
 /// The token in an issuer's answer.
-fn answered(
+pub(super) fn answered(
     route: &TokenRoute,
     subject: &Subject<'_>,
     now: Now,

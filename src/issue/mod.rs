@@ -18,6 +18,7 @@ pub(crate) mod shadow;
 mod shared_tokens;
 #[cfg(test)]
 mod tests;
+mod two_calls;
 
 pub(crate) use error::IssueError;
 pub(crate) use issuer::{Issued, Issuer};

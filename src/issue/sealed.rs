@@ -7,13 +7,12 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hmac;
-use bytes::Bytes;
 use http::HeaderValue;
 
 use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::base::text::hex;
-use crate::mint::Token;
+use crate::mint::{Token, TokenParts};
 
 /// First byte of a sealed value; another layout gets another.
 const VERSION: u8 = 1;
@@ -72,12 +71,13 @@ impl SealKey {
 
 /// Times, then each part behind its length.
 fn write(token: &Token) -> Vec<u8> {
-    let mut text = Vec::with_capacity(64 + token.body.len() + token.value.len());
+    let mut text = Vec::with_capacity(64 + token.body.len() + token.value().len());
     text.extend(token.expires_at.to_be_bytes());
     text.extend(token.usable_until.to_be_bytes());
-    text.extend(token.uncut.map_or(u64::MAX, |uncut| uncut).to_be_bytes());
-    let cookies = token.set_cookies.iter().map(HeaderValue::as_bytes);
-    let parts = [&token.value[..], &token.body[..], token.content_type.as_bytes()];
+    text.extend(token.uncut().map_or(u64::MAX, |uncut| uncut).to_be_bytes());
+    let cookies = token.set_cookies().iter().map(HeaderValue::as_bytes);
+    let content_type = token.content_type();
+    let parts = [token.value(), &token.body[..], content_type.as_bytes()];
     for part in parts.into_iter().chain(cookies) {
         text.extend((part.len() as u64).to_be_bytes());
         text.extend_from_slice(part);
@@ -89,8 +89,8 @@ fn read(mut text: &[u8]) -> Option<Token> {
     let expires_at = read_number(&mut text)?;
     let usable_until = read_number(&mut text)?;
     let uncut = Some(read_number(&mut text)?).filter(|&uncut| uncut != u64::MAX);
-    let value = Bytes::copy_from_slice(read_part(&mut text)?);
-    let body = Bytes::copy_from_slice(read_part(&mut text)?);
+    let value = read_part(&mut text)?.into();
+    let body = read_part(&mut text)?.into();
     let content_type = HeaderValue::from_bytes(read_part(&mut text)?).ok()?;
     let mut set_cookies = Vec::new();
     while !text.is_empty() {
@@ -99,7 +99,9 @@ fn read(mut text: &[u8]) -> Option<Token> {
         set_cookies.push(cookie);
     }
     let set_cookies = set_cookies.into();
-    Some(Token { value, body, content_type, set_cookies, expires_at, usable_until, uncut })
+    let parts =
+        TokenParts { value, body, content_type, set_cookies, expires_at, usable_until, uncut };
+    Some(parts.into())
 }
 
 fn read_number(text: &mut &[u8]) -> Option<u64> {
@@ -124,15 +126,16 @@ mod tests {
     }
 
     fn token() -> Token {
-        Token {
-            value: Bytes::from_static(b"canary-token"),
-            body: Bytes::from_static(b"{\"token\":\"canary-token\"}"),
+        TokenParts {
+            value: b"canary-token".as_slice().into(),
+            body: b"{\"token\":\"canary-token\"}".as_slice().into(),
             content_type: HeaderValue::from_static("application/json"),
             set_cookies: vec![HeaderValue::from_static("t=canary-token")].into(),
             expires_at: 60,
             usable_until: 50,
             uncut: None,
         }
+        .into()
     }
 
     #[test]
@@ -142,8 +145,8 @@ mod tests {
         let sealed = old.seal(&key, &token()).unwrap();
         assert!(!sealed.windows(6).any(|part| part == b"canary"));
         let opened = new.open(&key, &sealed).unwrap();
-        assert_eq!((opened.value, opened.body), (token().value, token().body));
-        assert_eq!((opened.set_cookies, opened.uncut), (token().set_cookies, None));
+        assert_eq!((opened.value(), &opened.body), (token().value(), &token().body));
+        assert_eq!((opened.set_cookies(), opened.uncut()), (token().set_cookies(), None));
         assert!(new.open(&Digest::new(b"bob"), &sealed).is_none(), "swapped");
         assert!(keys(&["c"]).open(&key, &sealed).is_none(), "another key");
         let name = old.names(&key).next().unwrap();

@@ -80,7 +80,7 @@ impl SharedTokens {
             };
             let is_due = |token: &Token| {
                 let life = token.expires_at.saturating_sub(now.unix());
-                now.unix().saturating_add(early(key, life)) >= token.usable_until
+                now.unix().saturating_add(early(key, life).into()) >= token.usable_until
             };
             if let Some(token) = still_good.as_ref().filter(|token| !is_due(token)) {
                 return Ok(Found::Elsewhere(token.clone()));

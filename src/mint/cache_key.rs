@@ -4,6 +4,8 @@
 //! length or type, so no two different requests spell the same bytes. The settings go
 //! in once, as a digest.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::subject::Subject;
@@ -53,7 +55,7 @@ impl Fingerprint {
         &self,
         policy: CachePolicy,
         subject: &Subject<'_>,
-        parts: impl Iterator<Item = Option<&'a Value>>,
+        parts: impl Iterator<Item = Option<Cow<'a, Value>>>,
     ) -> Digest {
         let mut text = Vec::with_capacity(256);
         text.extend_from_slice(self.0.bytes());
@@ -64,7 +66,7 @@ impl Fingerprint {
             }
         }
         for part in parts {
-            feed(&mut text, part);
+            feed(&mut text, part.as_deref());
         }
         feed(&mut text, Some(subject.grant));
         Digest::new(&text)

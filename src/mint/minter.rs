@@ -4,6 +4,8 @@
 //! sign, every name settled. It is pure: session, request inputs, grants and the time
 //! in; a token, a refusal, or the description of one HTTP call out.
 
+use std::borrow::Cow;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -68,6 +70,11 @@ impl Minter {
         self.mechanism.is_costly()
     }
 
+    /// Whether minting takes a thread for milliseconds.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.mechanism.signs_with_rsa()
+    }
+
     /// The media type of the endpoint's answers.
     pub fn content_type(&self) -> HeaderValue {
         self.mechanism.content_type()
@@ -130,9 +137,10 @@ impl Minter {
 
     /// A digest over everything that can change the token.
     pub fn cache_key(&self, subject: &Subject<'_>) -> Digest {
-        let session = subject.identity.session();
-        let fields = self.fields.iter().map(|path| path.find(session));
-        let parts = self.inputs.values(subject.inputs).chain(fields);
+        let session = subject.identity.packed();
+        let field = |path: &JsonPath| Some(Cow::Owned(path.find(session)?.to_value()));
+        let inputs = self.inputs.values(subject.inputs).map(|value| value.map(Cow::Borrowed));
+        let parts = inputs.chain(self.fields.iter().map(field));
         self.fingerprint.key(self.cache, subject, parts)
     }
 

@@ -44,4 +44,4 @@ pub use minter::Minter;
 pub use preset::Presets;
 pub use subject::Subject;
 pub use token::Minting;
-pub(crate) use token::{Call, Token};
+pub(crate) use token::{Call, Token, TokenParts};

@@ -6,6 +6,7 @@ use super::charset::{Safe, between_stars};
 use super::json::text_of;
 use super::separation::{self, Ends, Unseparated};
 use crate::base::json_path::JsonPath;
+use crate::base::packed_json::PackedJson;
 use crate::document::template_syntax::{Piece, pieces};
 use crate::document::{At, FromNode};
 use crate::session::Identity;
@@ -88,7 +89,10 @@ impl Part {
             Self::Literal(literal) => return Some(literal.into()),
         };
         let text = match field {
-            Field::Session(path) => text_of(path.find(identity.session())?)?,
+            Field::Session(path) => match path.find(identity.packed())? {
+                PackedJson::Text(text) => Cow::Borrowed(&**text),
+                value => text_of(&value.to_value())?.into_owned().into(),
+            },
             Field::UserId => identity.user_id().into(),
         };
         (Safe::Literal.holds(&text) && ends.admit(&text)).then_some(text)

@@ -8,7 +8,7 @@ use http::HeaderValue;
 use super::error::MintError;
 use super::layered_table::LayeredTable;
 use super::template::{self, Names, Scope, Template, Text};
-use super::token::Token;
+use super::token::{Token, TokenParts};
 use crate::document::{At, Key, Value, shown};
 
 /// The answer: its body, and the cookies it sets.
@@ -111,19 +111,21 @@ impl Response {
         let (body, content_type) = match &self.form {
             Form::Cookie(name) => {
                 set_cookies.push(self.cookie(name, &value, expires_at)?);
-                (Bytes::from_static(b"{}"), json)
+                (b"{}".as_slice().into(), json)
             }
             Form::Json(template) => {
                 // Boxed, so a kept body has no spare capacity.
                 let body = template.needed(&scope)?.to_string().into_boxed_str();
-                (Bytes::from(body.into_boxed_bytes()), json)
+                (body.into_boxed_bytes(), json)
             }
-            Form::Passthrough => (answer, json),
-            Form::Text(kind) => (Bytes::copy_from_slice(value.as_bytes()), kind.clone()),
+            Form::Passthrough => (answer.as_ref().into(), json),
+            Form::Text(kind) => (value.as_bytes().into(), kind.clone()),
         };
-        let value = slice_of(&body, value);
+        let value = value.into_bytes().into_boxed_slice();
         let set_cookies = set_cookies.into_boxed_slice();
-        Ok(Token { value, body, content_type, set_cookies, expires_at, usable_until, uncut })
+        let parts =
+            TokenParts { value, body, content_type, set_cookies, expires_at, usable_until, uncut };
+        Ok(parts.into())
     }
 
     fn cookie(&self, name: &str, value: &str, expires_at: u64) -> Result<HeaderValue, MintError> {
@@ -202,17 +204,4 @@ fn domain(at: &At<'_>, names: &Names<'_>) -> Option<Option<String>> {
 
 fn is_cookie_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
-}
-
-/// The token as a slice of the body if it is in there, so that it is kept only once.
-fn slice_of(body: &Bytes, value: String) -> Bytes {
-    let wanted = value.as_bytes();
-    let found = match wanted {
-        [] => None,
-        _ => body.windows(wanted.len()).position(|window| window == wanted),
-    };
-    match found {
-        Some(start) => body.slice(start..start + wanted.len()),
-        None => Bytes::from(value),
-    }
 }

@@ -80,12 +80,16 @@ pub(super) fn mint(
     }
 }
 
+pub(super) fn value_of(token: &Token) -> String {
+    String::from_utf8(token.value().to_vec()).expect("a text")
+}
+
 pub(super) fn body(token: &Token) -> Value {
     serde_json::from_slice(&token.body).expect("a JSON body")
 }
 
 pub(super) fn claims(token: &Token) -> Value {
-    part(std::str::from_utf8(&token.value).unwrap(), 1)
+    part(&value_of(token), 1)
 }
 
 /// One decoded part of a JWT.

@@ -1,6 +1,7 @@
 //! The results of minting: a token with its answer, or one call to make first.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,26 +21,116 @@ pub enum Minting {
     Ready(Token),
 }
 
-/// A token and the answer that carries it.
+/// A token and the answer that carries it. Small, because one is kept for every user.
 #[derive(Clone)]
 pub struct Token {
-    /// The token alone, for page placeholders and the command line. A slice of
-    /// the body if the body holds it verbatim.
-    pub value: Bytes,
-    pub body: Bytes,
-    pub content_type: HeaderValue,
-    /// For presets whose answer sets cookies.
-    pub set_cookies: Box<[HeaderValue]>,
+    value: TokenValue,
+    pub body: Box<[u8]>,
+    /// `None` is JSON without cookies.
+    head: Option<Box<AnswerHead>>,
     /// Unix seconds at which the token ends, or is taken to end if it has no end of its
     /// own. Never later than the session.
     pub expires_at: u64,
     /// Unix seconds until when a kept token may still be handed out.
     pub usable_until: u64,
-    /// If the end of its session cut it short: the seconds it would have lived.
+    uncut: Option<NonZeroU64>,
+}
+
+/// The head of an answer.
+#[derive(Clone)]
+struct AnswerHead {
+    content_type: HeaderValue,
+    /// For presets whose answer sets cookies.
+    set_cookies: Box<[HeaderValue]>,
+}
+
+/// Most bodies hold their token verbatim: it is kept once.
+#[derive(Clone)]
+enum TokenValue {
+    Apart(Box<[u8]>),
+    /// From here to there in the body.
+    InBody(u32, u32),
+}
+
+/// The parts of a `Token`.
+pub(crate) struct TokenParts {
+    /// The token alone.
+    pub value: Box<[u8]>,
+    pub body: Box<[u8]>,
+    pub content_type: HeaderValue,
+    pub set_cookies: Box<[HeaderValue]>,
+    pub expires_at: u64,
+    pub usable_until: u64,
     pub uncut: Option<u64>,
 }
 
+/// The media type of most answers.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+impl From<TokenParts> for Token {
+    fn from(parts: TokenParts) -> Self {
+        let TokenParts { value, body, content_type, set_cookies, expires_at, usable_until, uncut } =
+            parts;
+        let value = TokenValue::new(value, &body);
+        let is_plain = content_type == JSON && set_cookies.is_empty();
+        let head = (!is_plain).then(|| Box::new(AnswerHead { content_type, set_cookies }));
+        let uncut = uncut.and_then(NonZeroU64::new);
+        Self { value, body, head, expires_at, usable_until, uncut }
+    }
+}
+
+impl TokenValue {
+    fn new(value: Box<[u8]>, body: &[u8]) -> Self {
+        let at = match *value {
+            [] => None,
+            _ => body.windows(value.len()).position(|window| *window == *value),
+        };
+        let range = at.and_then(|start| {
+            let end = start.checked_add(value.len())?;
+            Some((u32::try_from(start).ok()?, u32::try_from(end).ok()?))
+        });
+        range.map_or_else(|| Self::Apart(value), |(start, end)| Self::InBody(start, end))
+    }
+}
+
 impl Token {
+    /// The token alone, for page placeholders and the command line.
+    pub fn value(&self) -> &[u8] {
+        let (start, end) = match &self.value {
+            TokenValue::Apart(value) => return value,
+            TokenValue::InBody(start, end) => (usize::try_from(*start), usize::try_from(*end)),
+        };
+        let range = start.unwrap_or_default()..end.unwrap_or_default();
+        self.body.get(range).unwrap_or_default()
+    }
+
+    pub fn content_type(&self) -> HeaderValue {
+        self.head.as_ref().map_or(JSON, |head| head.content_type.clone())
+    }
+
+    pub fn set_cookies(&self) -> &[HeaderValue] {
+        self.head.as_ref().map_or(&[], |head| &head.set_cookies)
+    }
+
+    /// If the end of its session cut it short: the seconds it would have lived.
+    pub fn uncut(&self) -> Option<u64> {
+        self.uncut.map(NonZeroU64::get)
+    }
+
+    /// Approximate bytes in memory beside the value itself: what a cache charges for it.
+    pub(crate) fn size(&self) -> usize {
+        let apart = match &self.value {
+            TokenValue::Apart(value) => value.len(),
+            TokenValue::InBody(..) => 0,
+        };
+        let head = self.head.as_ref().map_or(0, |head| {
+            let cookies = head.set_cookies.iter();
+            let cookies: usize = cookies.map(|cookie| size_of_val(cookie) + cookie.len()).sum();
+            size_of_val(&**head) + cookies
+        });
+        self.body.len() + apart + head
+    }
+
     /// Whether a kept token may be handed to this session: it has enough life left, and
     /// no more than the session has.
     pub fn fits(&self, identity: &Identity, now: Now) -> bool {
@@ -52,7 +143,7 @@ impl Token {
     /// is for sessions that end as soon; a twentieth more is let pass, or it would be minted
     /// again for each request of a session that each request prolongs.
     fn is_long_enough(&self, identity: &Identity, now: Now) -> bool {
-        let Some(uncut) = self.uncut else { return true };
+        let Some(uncut) = self.uncut() else { return true };
         let left = |end: u64| end.saturating_sub(now.unix());
         let new = identity.expires_at().map_or(uncut, |end| uncut.min(left(end)));
         left(self.expires_at) + new / 20 >= new

@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 use super::token::{TokenRoute, named};
 use super::vendor_api::VendorApi;
 use crate::base::json_path::JsonPath;
+use crate::base::packed_json::PackedJson;
 use crate::base::secret::Secret;
 use crate::document::template_syntax::{Piece, Reference, StrayBrace, cut};
 use crate::document::{At, FromNode as _};
@@ -87,10 +88,10 @@ impl Part {
         Some(match self {
             Self::Key(key) => Cow::Borrowed(key.bytes()),
             Self::Literal(literal) => Cow::Borrowed(literal.as_bytes()),
-            Self::Session(path, filters) => {
-                let value = path.find(identity?.session())?;
-                if filters.is_empty() { scalar(value)? } else { filtered(value, filters)? }
-            }
+            Self::Session(path, filters) => match path.find(identity?.packed())? {
+                PackedJson::Text(text) if filters.is_empty() => text.as_bytes().into(),
+                value => filtered(value.to_value(), filters)?,
+            },
             Self::Token(route) => Cow::Owned(token(&route.name)?.as_bytes().to_vec()),
             Self::UserId => Cow::Borrowed(identity?.user_id().as_bytes()),
         })
@@ -98,20 +99,20 @@ impl Part {
 }
 
 /// A text, number or truth value, as text.
-fn scalar(value: &Json) -> Option<Cow<'_, [u8]>> {
+fn scalar(value: Json) -> Option<Vec<u8>> {
     match value {
-        Json::Bool(value) => Some(Cow::Owned(value.to_string().into_bytes())),
-        Json::Number(value) => Some(Cow::Owned(value.to_string().into_bytes())),
-        Json::String(value) => Some(Cow::Borrowed(value.as_bytes())),
+        Json::Bool(value) => Some(value.to_string().into_bytes()),
+        Json::Number(value) => Some(value.to_string().into_bytes()),
+        Json::String(value) => Some(value.into_bytes()),
         Json::Array(_) | Json::Null | Json::Object(_) => None,
     }
 }
 
 /// A value as its filters write it; one they refuse counts as missing.
-fn filtered(value: &Json, filters: &[Filter]) -> Option<Cow<'static, [u8]>> {
+fn filtered(value: Json, filters: &[Filter]) -> Option<Cow<'static, [u8]>> {
     let apply = |value: Json, filter: &Filter| filter.apply(&value).ok();
-    let value = filters.iter().try_fold(value.clone(), apply)?;
-    scalar(&value).map(|text| Cow::Owned(text.into_owned()))
+    let value = filters.iter().try_fold(value, apply)?;
+    scalar(value).map(Cow::Owned)
 }
 
 /// Reads a table of headers.

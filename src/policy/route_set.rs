@@ -85,7 +85,7 @@ impl RouteSet {
     }
 
     pub(crate) fn admits(&self, identity: &Identity) -> bool {
-        self.all().all(|route| route.allow.admit(identity.session()))
+        self.all().all(|route| route.allow.admit(identity.packed()))
     }
 
     /// The sign-in page of the first route that needs a session and names one.

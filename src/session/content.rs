@@ -1,21 +1,8 @@
 //! The content of a verified session, as it is kept and as an operator sees it.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::document::shown;
-
-/// The same value without room to grow: sessions are read once and kept long.
-pub(super) fn fitted(value: Value) -> Value {
-    match value {
-        Value::Array(items) => Value::Array(items.into_iter().map(fitted).collect()),
-        Value::Object(members) => {
-            let mut exact = Map::with_capacity(members.len());
-            exact.extend(members.into_iter().map(|(name, value)| (name, fitted(value))));
-            Value::Object(exact)
-        }
-        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => value,
-    }
-}
 
 /// The names of a session's members, so that a wrong `user_id` is easy to mend.
 /// Names only, and only such as are plainly names.

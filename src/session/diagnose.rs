@@ -95,7 +95,8 @@ fn unreadable_content(refusal: &Refusal<'_>) -> Vec<String> {
 
 /// Ends in an accepted session that no setting names yet.
 pub(super) fn notes(identity: &Identity, has_ends: bool) -> Vec<String> {
-    let members = identity.session().as_object().into_iter().flatten();
+    let session = identity.session();
+    let members = session.as_object().into_iter().flatten();
     // Devise's `:timeoutable` keeps the time in a member of each scope of Warden.
     let scope = members
         .filter(|(name, _)| name.starts_with("warden.user."))

@@ -8,25 +8,26 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::base::digest::{Kind, Mark};
+use crate::base::packed_json::PackedJson;
 
 /// A signed-in user, as the verified session says.
 #[derive(Clone, PartialEq)]
 pub struct Identity {
-    user_id: String,
+    user_id: Box<str>,
     mark: Mark,
-    session: Value,
+    session: PackedJson,
     expires_at: Option<u64>,
 }
 
 impl Identity {
-    pub(super) fn new(user_id: String, session: Value, expires_at: Option<u64>) -> Self {
-        Self { mark: Mark::new(Kind::User, &user_id), user_id, session, expires_at }
+    pub(super) fn new(user_id: String, session: PackedJson, expires_at: Option<u64>) -> Self {
+        Self { mark: Mark::new(Kind::User, &user_id), user_id: user_id.into(), session, expires_at }
     }
 
     /// For `portcullis token`, which mints offline from a session given on the
     /// command line; never on the request path.
     pub fn assumed(user_id: String, session: Value, expires_at: Option<u64>) -> Self {
-        Self::new(user_id, session, expires_at)
+        Self::new(user_id, session.into(), expires_at)
     }
 
     /// The user's id: a text, or an integer in decimal. Never empty.
@@ -39,24 +40,18 @@ impl Identity {
         self.mark
     }
 
-    /// Approximate bytes in memory: what a cache charges for it.
+    /// Approximate bytes in memory beside the value itself: what a cache charges for it.
     pub fn size(&self) -> usize {
-        fn of(value: &Value) -> usize {
-            let inner = match value {
-                Value::Array(items) => items.iter().map(of).sum(),
-                Value::Object(members) => {
-                    members.iter().map(|(name, value)| name.len() + 48 + of(value)).sum()
-                }
-                Value::String(text) => text.len(),
-                Value::Bool(_) | Value::Null | Value::Number(_) => 0,
-            };
-            size_of::<Value>() + inner
-        }
-        self.user_id.len() + of(&self.session)
+        self.user_id.len() + self.session.size()
     }
 
     /// The session as the app sees it.
-    pub fn session(&self) -> &Value {
+    pub fn session(&self) -> Value {
+        self.session.to_value()
+    }
+
+    /// The session as it is kept, to read a few members of it.
+    pub(crate) fn packed(&self) -> &PackedJson {
         &self.session
     }
 

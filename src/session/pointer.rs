@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::base::json_path::JsonPath;
+use crate::base::json_path::{JsonPath, Tree};
 use crate::document::{At, FromNode};
 
 /// A parsed pointer. `""` is the whole document.
@@ -19,7 +19,7 @@ impl Pointer {
     }
 
     /// The value the pointer leads to.
-    pub(crate) fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
+    pub(crate) fn find<'a, T: Tree>(&self, document: &'a T) -> Option<&'a T> {
         self.0.find(document)
     }
 

@@ -1,13 +1,12 @@
 //! Claims a session must hold: `require` of a session, `allow` of a route.
 
-use serde_json::Value as Json;
-
+use crate::base::packed_json::PackedJson;
 use crate::document::{At, FromNode};
 use crate::session::pointer::Pointer;
 
 /// Claims the session must hold: every pointer must lead to one of its values.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Claims(Vec<(Pointer, Vec<Json>)>);
+pub(crate) struct Claims(Vec<(Pointer, Vec<PackedJson>)>);
 
 impl Claims {
     pub(crate) fn is_empty(&self) -> bool {
@@ -16,9 +15,9 @@ impl Claims {
 
     /// Whether the session holds every claim. A list in the session matches if
     /// any of its items does.
-    pub(crate) fn admit(&self, session: &Json) -> bool {
+    pub(crate) fn admit(&self, session: &PackedJson) -> bool {
         self.0.iter().all(|(pointer, values)| match pointer.find(session) {
-            Some(Json::Array(items)) => items.iter().any(|item| values.contains(item)),
+            Some(PackedJson::Array(items)) => items.iter().any(|item| values.contains(item)),
             Some(value) => values.contains(value),
             None => false,
         })
@@ -33,9 +32,11 @@ impl FromNode for Claims {
                 at.problem(r#"expected a JSON Pointer as the key, such as "/role" = ["admin"]"#);
                 continue;
             };
-            let values: Vec<Json> = at.items().iter().map(|item| item.node.to_json()).collect();
-            let scalar =
-                |value: &Json| value.is_string() || value.is_number() || value.is_boolean();
+            let values: Vec<_> =
+                at.items().iter().map(|item| PackedJson::from(item.node.to_json())).collect();
+            let scalar = |value: &PackedJson| {
+                matches!(value, PackedJson::Bool(_) | PackedJson::Number(_) | PackedJson::Text(_))
+            };
             if values.is_empty() || !values.iter().all(scalar) {
                 at.problem(r#"expected one or more values, such as "/role" = ["admin", "editor"]"#);
             }
@@ -47,7 +48,7 @@ impl FromNode for Claims {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value as Json, json};
 
     use super::*;
     use crate::base::secret::Secrets;
@@ -62,7 +63,7 @@ mod tests {
     #[test]
     fn claims_match_values_and_items_of_lists() {
         let claims: Claims = read(&json!({"/role": ["admin", "editor"], "/org": "acme"})).unwrap();
-        let admits = |session: Json| claims.admit(&session);
+        let admits = |session: Json| claims.admit(&PackedJson::from(session));
         assert!(admits(json!({"role": "editor", "org": "acme"})));
         assert!(admits(json!({"role": ["viewer", "admin"], "org": "acme"})));
         assert!(!admits(json!({"role": "viewer", "org": "acme"})));

@@ -4,7 +4,6 @@
 use http::HeaderName;
 
 use super::codec::verifying_keys::RemoteKeys;
-use super::content::fitted;
 use super::cookie::Cookies;
 use super::cookie_names::SentCookies;
 use super::diagnose::{self, Refusal};
@@ -22,6 +21,7 @@ use super::source_user::{no_user, prefixed, read_user_id, read_user_prefix};
 use super::store::Check;
 use super::store_settings::StoreSettings;
 use crate::base::digest::Digest;
+use crate::base::packed_json::PackedJson;
 use crate::base::secret::Secret;
 use crate::document::Table;
 
@@ -118,7 +118,7 @@ impl SessionReader {
     /// second counts as before. A time in the future says nothing plainly.
     pub fn signed_in_after(&self, identity: &Identity, since: u64, now: u64) -> bool {
         let latest = now.saturating_add(CLOCKS_DISAGREE);
-        let signed_in = self.compiled.verifier.signed_in_at(identity.session());
+        let signed_in = self.compiled.verifier.signed_in_at(&identity.session());
         signed_in.is_some_and(|at| at > since && at <= latest)
     }
 
@@ -127,7 +127,7 @@ impl SessionReader {
     pub fn tells_sign_ins_apart(&self, identity: &Identity) -> bool {
         let verifier = &self.compiled.verifier;
         self.store().is_some()
-            || verifier.renewed_id(identity.session()).is_some()
+            || verifier.renewed_id(&identity.session()).is_some()
             || (verifier.dates_its_end() && self.ends.is_none() && identity.expires_at().is_some())
     }
 
@@ -276,11 +276,12 @@ impl SessionReader {
     /// frameworks date their cookies.
     pub fn handle(&self, cookies: Cookies<'_>, identity: &Identity, now: u64) -> Vec<u8> {
         self.asked_handle(cookies, now).unwrap_or_else(|| {
-            if let Some(id) = self.compiled.verifier.renewed_id(identity.session()) {
+            let session = identity.session();
+            if let Some(id) = self.compiled.verifier.renewed_id(&session) {
                 return id.as_bytes().to_vec();
             }
             let end = identity.expires_at().unwrap_or_default();
-            format!("{end} {} {}", identity.user_id(), identity.session()).into_bytes()
+            format!("{end} {} {}", identity.user_id(), session).into_bytes()
         })
     }
 
@@ -331,12 +332,12 @@ impl SessionReader {
         if let Some(end) = expires_at.filter(|&end| end <= now) {
             return Err(Rejected::expired(end, now));
         }
+        let user_id = user_id.user_id(&session).ok_or_else(|| no_user(user_id, &session));
+        let session = PackedJson::from(session);
         if !self.require.admit(&session) {
             let detail = "the session does not hold what `require` asks for";
             return Err(Rejected::new(Reason::WrongPurpose, detail));
         }
-        let found = user_id.user_id(&session);
-        let user_id = found.ok_or_else(|| no_user(user_id, &session))?;
-        Ok(Identity::new(prefixed(&self.user_prefix, user_id), fitted(session), expires_at))
+        Ok(Identity::new(prefixed(&self.user_prefix, user_id?), session, expires_at))
     }
 }

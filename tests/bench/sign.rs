@@ -81,7 +81,7 @@ fn mint(minter: &Minter) -> Vec<u8> {
         let inputs = Map::new();
         let subject = Subject { identity, inputs: &inputs, grant: &Value::Null };
         match minter.mint(black_box(&subject), NOW).unwrap() {
-            Minting::Ready(token) => token.value.to_vec(),
+            Minting::Ready(token) => token.value().to_vec(),
             Minting::Call(_) | Minting::First(_) => unreachable!("no issuer is asked"),
         }
     })

@@ -3,24 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
 use http::HeaderValue;
 use serde_json::json;
 
 use super::*;
+use crate::mint::TokenParts;
 
 const START: u64 = 1_800_000_000;
 
 fn token(made: u64, life: u64, min_left: u64) -> Token {
-    Token {
-        value: Bytes::from(made.to_string()),
-        body: Bytes::from(made.to_string()),
+    TokenParts {
+        value: made.to_string().into_bytes().into(),
+        body: made.to_string().into_bytes().into(),
         content_type: HeaderValue::from_static("text/plain"),
         set_cookies: Box::default(),
         expires_at: made + life,
         usable_until: made + life - min_left,
         uncut: None,
     }
+    .into()
 }
 
 fn user() -> Identity {
@@ -49,6 +50,9 @@ fn replaced(keys: u32, life: u64, min_left: u64) -> BTreeMap<u64, usize> {
             let made = AtomicUsize::new(0);
             for number in 0..keys {
                 let now = Now::at(START + passed);
+                if tokens.find(&key(number), &identity, now).is_some() {
+                    continue;
+                }
                 let make = async {
                     made.fetch_add(1, Ordering::Relaxed);
                     // Long enough not to be replaced again.
@@ -118,5 +122,41 @@ fn a_failure_is_remembered_and_a_token_that_still_holds_is_served() {
         assert_eq!(tried.load(Ordering::Relaxed), 3);
         let gone = tokens.get(key(1), &identity, Now::at(START + 600), fail()).await;
         assert_eq!(gone.err(), Some(IssueError::IssuerFailed));
+    });
+}
+
+#[test]
+fn tokens_that_are_over_do_not_stay_in_memory() {
+    run(async {
+        let tokens = Tokens::default();
+        let keep = |number: u32, made: u64, life: u64| {
+            tokens.keep(key(number), Arc::new(token(made, life, 0)), Now::at(made))
+        };
+        for number in 0..100 {
+            keep(number, START, 60);
+        }
+        keep(100, START, 3600);
+        assert_eq!(tokens.count(), 101);
+        keep(101, START + SWEEP_EVERY, 60);
+        for _ in 0..20_000 {
+            if tokens.count() == 2 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(tokens.count(), 2);
+        assert!(tokens.find(&key(100), &user(), Now::at(START + 61)).is_some());
+    });
+}
+
+#[test]
+fn a_request_that_looked_before_another_minted_does_not_mint_again() {
+    run(async {
+        let (tokens, identity, now) = (Tokens::default(), user(), Now::at(START));
+        let make = |made: u64| async move { Ok(token(made, 600, 120)) };
+        let first = tokens.get(key(1), &identity, now, make(START)).await.unwrap();
+        let second = tokens.get(key(1), &identity, now, make(START + 1)).await.unwrap();
+        assert_eq!((first.1, second.1), (CachedOrMinted::Minted, CachedOrMinted::Cached));
+        assert_eq!(second.0.expires_at, START + 600);
     });
 }

@@ -45,14 +45,14 @@ pub(crate) fn compare(
 
 fn issued(members: &mut Members<'_>, app: &AppAnswer, minted: &Minted) -> Result<(), Skipped> {
     let (token, again) = (&minted.token, minted.again.as_ref());
-    members.is_cut = token.uncut.is_some();
+    members.is_cut = token.uncut().is_some();
     let kind = media_type(app.content_type.as_ref());
-    let own = media_type(Some(&token.content_type));
+    let own = media_type(Some(&token.content_type()));
     if kind != own {
         members.note(DifferenceKind::ContentType, "content-type", kind, own.clone());
     }
-    let later = again.map(|again| &*again.set_cookies).unwrap_or_default();
-    cookies(members, &app.cookies, &token.set_cookies, later);
+    let later = again.map(|again| again.set_cookies()).unwrap_or_default();
+    cookies(members, &app.cookies, token.set_cookies(), later);
     let body = app.decoded()?;
     if own == "application/json" {
         let ours = serde_json::from_slice(&token.body).unwrap_or(Value::Null);

@@ -129,7 +129,7 @@ impl Jwt {
         };
         token.push('.');
         let claims = self.claims.needed(scope)?;
-        if self.reserved.iter().any(|path| path.find(&claims).is_some()) {
+        if self.reserved.iter().any(|path| path.find(&*claims).is_some()) {
             return Err(MintError::not_allowed("a claim is set that the vendor keeps for itself"));
         }
         URL_SAFE_NO_PAD.encode_string(atob_safe(&claims), &mut token);

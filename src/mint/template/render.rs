@@ -177,7 +177,10 @@ impl ValueSource {
             Self::NowMs => Some(number(now_ms)),
             Self::Random(index) => scope.draws.get(*index).map(|draw| text(draw)),
             Self::Request(name) => scope.subject.inputs.get(name).map(Cow::Borrowed),
-            Self::Session(path) => path.find(scope.subject.identity.session()).map(Cow::Borrowed),
+            Self::Session(path) => {
+                let value = path.find(scope.subject.identity.packed());
+                value.map(|value| Cow::Owned(value.to_value()))
+            }
             Self::Signature => scope.signature.map(text),
             Self::Signatures(index) => {
                 scope.signatures.get(*index).map(|signature| text(signature))

@@ -120,7 +120,7 @@ fn ckeditor_gets_the_bare_token() {
     }))
     .unwrap();
     let token = mint(&minter, &alice(), &Value::Null).unwrap();
-    assert_eq!(token.content_type, "text/plain");
-    assert_eq!(token.body, token.value);
+    assert_eq!(token.content_type(), "text/plain");
+    assert_eq!(*token.body, *token.value());
     assert!(token.body.starts_with(b"ey") && !token.body.ends_with(b"\n"));
 }

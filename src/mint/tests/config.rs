@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::mint::Presets;
-use crate::mint::tests::{alice, body, claims, mint, read, user, wrong};
+use crate::mint::tests::{alice, body, claims, mint, read, user, value_of, wrong};
 
 const PORTIVE: &str = "PRTV_RFbFVVdEvOPCN79y_nV1kpublicTestSecret00000001";
 
@@ -18,9 +18,9 @@ fn the_seed_table_needs_one_reference_and_a_ttl() {
     let minter = read(&portive(PORTIVE)).unwrap();
     let token = mint(&minter, &alice(), &Value::Null).unwrap();
     assert_eq!(claims(&token), json!({ "iat": super::NOW, "exp": super::NOW + 60 }));
-    assert_eq!(body(&token)["authToken"], String::from_utf8_lossy(&token.value).as_ref());
+    assert_eq!(body(&token)["authToken"], value_of(&token));
     assert_eq!(body(&token).as_object().unwrap().len(), 1);
-    assert_eq!(token.content_type, "application/json");
+    assert_eq!(token.content_type(), "application/json");
     assert_eq!(format!("{token:?}"), "Token");
 }
 

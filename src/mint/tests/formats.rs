@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::base::clock::Now;
-use crate::mint::tests::{NOW, alice, body, mint, read, user, wrong};
+use crate::mint::tests::{NOW, alice, body, mint, read, user, value_of, wrong};
 use crate::mint::{MintError, Minter, Minting, Subject};
 use crate::session::Identity;
 
@@ -27,8 +27,8 @@ fn agora(more: &Value) -> Value {
 fn agora_gives_each_user_a_token_of_its_own_and_nobody_everyones() {
     let minter = read(&agora(&json!({}))).unwrap();
     let input = json!({ "channel": "acme_room1" });
-    let token = |id: &str| mint(&minter, &user(id), &input).map(|token| token.value);
-    assert!(token("user_42").unwrap().starts_with(b"007"));
+    let token = |id: &str| mint(&minter, &user(id), &input).map(|token| value_of(&token));
+    assert!(token("user_42").unwrap().starts_with("007"));
     assert_ne!(token("user_42").unwrap(), token("user_42").unwrap(), "the salt is random");
     assert_eq!(token("0").unwrap_err().code(), "not_allowed", "0 means any user");
     let rival = json!({ "channel": "rival_room1" });
@@ -51,12 +51,12 @@ fn tencent_and_zego_refuse_what_their_servers_refuse() {
     let uuid = "550e8400-e29b-41d4-a716-446655440000";
     let token = mint(&minter, &user(uuid), &Value::Null).unwrap();
     assert_eq!(body(&token)["userId"], "550e8400e29b41d4a716446655440000");
-    assert!(!token.value.iter().any(|byte| b"+/=".contains(byte)));
+    assert!(!value_of(&token).contains(['+', '/', '=']));
     assert!(mint(&minter, &user("a b"), &Value::Null).is_err());
     assert!(wrong(&tencent("app")).contains("`key.sdk_app_id` must be the number"));
     let zego = |secret: &str| json!({ "preset": "zego", "key": { "app_id": "1", "server_secret": secret } });
     let minter = read(&zego(&"s".repeat(32))).unwrap();
-    assert!(mint(&minter, &alice(), &Value::Null).unwrap().value.starts_with(b"04"));
+    assert!(mint(&minter, &alice(), &Value::Null).unwrap().value().starts_with(b"04"));
     let short = wrong(&zego("hunter2"));
     assert!(short.contains("32 characters") && !short.contains("hunter2"), "{short}");
 }

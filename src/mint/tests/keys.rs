@@ -6,7 +6,7 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Value, json};
 
-use crate::mint::tests::{alice, body, mint, part, read, wrong};
+use crate::mint::tests::{alice, body, mint, part, read, value_of, wrong};
 
 fn file(name: &str) -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tokens/keys/");
@@ -24,7 +24,7 @@ fn table(algorithm: &str, key: &str) -> Value {
 fn token(table: &Value) -> String {
     let minter = read(table).map_err(|problems| format!("{problems:?}")).unwrap();
     let token = mint(&minter, &alice(), &Value::Null).unwrap();
-    String::from_utf8(token.value.to_vec()).unwrap()
+    value_of(&token)
 }
 
 fn verifies(token: &str, key: &DecodingKey, algorithm: &str) -> bool {

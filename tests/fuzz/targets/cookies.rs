@@ -71,7 +71,7 @@ impl Share {
             Ok(identity) => {
                 let is_authentic = match self.part {
                     // A token may be carried in another cookie, and in another way.
-                    Part::Carriers => signed_claims().contains(identity.session()),
+                    Part::Carriers => signed_claims().contains(&identity.session()),
                     Part::Third(_) => case.is_authentic(&identity, cases),
                 };
                 assert!(is_authentic, "{}: a forged session", case.id);

@@ -13,7 +13,7 @@ pub(super) const MARKERS: [&str; 2] = ["marker42aaaa", "marker42bbbb"];
 
 pub(super) fn answered(token: &Token) -> Value {
     let cookies: Vec<_> =
-        token.set_cookies.iter().map(|line| cookie(line.to_str().unwrap())).collect();
+        token.set_cookies().iter().map(|line| cookie(line.to_str().unwrap())).collect();
     let body = String::from_utf8(token.body.to_vec()).unwrap();
     json!({ "body": opened(&body), "cookies": cookies })
 }
