@@ -32,3 +32,4 @@ mod shared;
 mod time_zones;
 mod topologies;
 mod vectors;
+mod wrong_names;

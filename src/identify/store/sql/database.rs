@@ -13,9 +13,13 @@ use sqlx::mysql::MySql;
 use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::postgres::Postgres;
 use sqlx::sqlite::Sqlite;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Executor, IntoArguments, Pool};
+use sqlx::{
+    AssertSqlSafe, Column as _, ConnectOptions, Connection as _, Executor, IntoArguments, Pool,
+    SqlSafeStr as _, Statement as _,
+};
 
 use super::cell::{self, Decoded, Encoded};
+use super::failure;
 use crate::base::lock::Lock;
 use crate::base::store_url::SqlUrl;
 use crate::identify::store::error::StoreError;
@@ -81,6 +85,24 @@ impl Database {
         Ok(row.filter(|row| cell::is_as_asked(row, matching)).map(StoreAnswer::Row))
     }
 
+    /// Asks a table for a row that it cannot have, as `row` would, and returns the names of
+    /// its columns.
+    pub(in crate::identify::store) async fn examine(
+        &self,
+        table: &str,
+        id: &str,
+        times: &NaiveTimes,
+    ) -> Result<Vec<String>, StoreError> {
+        self.row(table, &[(id.to_owned(), Cell::Null)], times).await?;
+        let statement = |quote| format!("SELECT * FROM {} LIMIT 1", quoted(quote, table));
+        match self {
+            Self::MySql(pool) => columns(pool, statement('`')).await,
+            Self::Postgres(pool, _) => columns(pool, statement('"')).await,
+            Self::Sqlite(pool) => columns(pool, statement('`')).await,
+        }
+        .map_err(|error| failed(&error))
+    }
+
     /// Succeeds if the database answers; the error says precisely why not.
     pub(in crate::identify::store) async fn ping(&self) -> Result<(), StoreError> {
         match self {
@@ -134,7 +156,7 @@ async fn postgres_row(
             lease.end();
             let read = Arc::new(read);
             if read.is_missing() {
-                return Err(StoreError::Failed("42P01".to_owned()));
+                return Err(StoreError::NoTable(None));
             }
             known.lock().insert(key.clone(), read.clone());
             read
@@ -195,6 +217,20 @@ where
     Ok(row.map(|row| cell::read(&row)))
 }
 
+/// The columns that a statement would answer with.
+async fn columns<D>(pool: &Pool<D>, statement: String) -> Result<Vec<String>, sqlx::Error>
+where
+    D: sqlx::Database,
+    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
+{
+    let mut lease = Lease(Some(pool.acquire().await?));
+    let statement = AssertSqlSafe(statement).into_sql_str();
+    let prepared = lease.connection()?.prepare(statement).await?;
+    let names = prepared.columns().iter().map(|column| column.name().to_owned()).collect();
+    lease.end();
+    Ok(names)
+}
+
 /// A connection in use. Returned to the pool only when its work is done: one
 /// abandoned half-way is closed, because an answer may still arrive on it.
 struct Lease<D: sqlx::Database>(Option<PoolConnection<D>>);
@@ -225,17 +261,7 @@ fn is_unfit_value(error: &sqlx::Error) -> bool {
 
 fn failed(error: &sqlx::Error) -> StoreError {
     match error {
-        sqlx::Error::Database(error) => match error.code().as_deref() {
-            Some("28000" | "28P01" | "42501") => StoreError::NotAllowed,
-            // Starting up, shutting down, too many connections.
-            Some(code) if code.starts_with("57P") || code.starts_with("53") => {
-                StoreError::Unreachable
-            }
-            // SQLite: cannot open the file.
-            Some("14") => StoreError::Unreachable,
-            Some(code) => StoreError::Failed(code.to_owned()),
-            None => StoreError::Failed("without a code".to_owned()),
-        },
+        sqlx::Error::Database(error) => failure::of_database(&**error),
         sqlx::Error::PoolTimedOut => StoreError::TimedOut,
         sqlx::Error::Tls(_) => StoreError::Failed("in TLS".to_owned()),
         sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_) => {
