@@ -107,38 +107,25 @@ const recipes = {
     ]);
     const { default: initSqlJs } = await import("sql.js");
     const file = new (await initSqlJs()).Database();
-    const time = (name) => integer(name, { mode: "timestamp" });
-    const dates = () => ({ createdAt: time("created_at"), updatedAt: time("updated_at") });
-    const user = sqliteTable("user", {
-      id: text("id").primaryKey(),
-      name: text("name"),
-      email: text("email"),
-      emailVerified: integer("email_verified", { mode: "boolean" }),
-      image: text("image"),
-      ...dates(),
-    });
-    const session = sqliteTable("session", {
-      id: text("id").primaryKey(),
-      expiresAt: time("expires_at"),
-      token: text("token"),
-      ipAddress: text("ip_address"),
-      userAgent: text("user_agent"),
-      userId: text("user_id"),
-      ...dates(),
-    });
-    const account = sqliteTable("account", {
-      id: text("id").primaryKey(),
-      accountId: text("account_id"),
-      providerId: text("provider_id"),
-      userId: text("user_id"),
-      password: text("password"),
-      ...dates(),
-    });
-    file.run(`CREATE TABLE user (id, name, email, email_verified, image, created_at, updated_at);
-      CREATE TABLE session (id, expires_at, token, ip_address, user_agent, user_id, created_at, updated_at);
-      CREATE TABLE account (id, account_id, provider_id, user_id, password, created_at, updated_at);`);
+    const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const made = (name, columns) => {
+      const all = ["id", ...columns.split(" "), "createdAt", "updatedAt"];
+      file.run(`CREATE TABLE ${name} (${all.map(snake).join(", ")})`);
+      const mode = (column) => (column.endsWith("At") ? "timestamp" : column === "emailVerified" && "boolean");
+      const type = (column) => (mode(column) ? integer(snake(column), { mode: mode(column) }) : text(snake(column)));
+      return sqliteTable(name, Object.fromEntries(all.map((column) => [column, type(column)])));
+    };
+    const schema = {
+      user: made("user", "name email emailVerified image"),
+      session: made("session", "expiresAt token ipAddress userAgent userId"),
+      account: made(
+        "account",
+        "accountId providerId userId accessToken refreshToken idToken accessTokenExpiresAt refreshTokenExpiresAt scope password",
+      ),
+      verification: made("verification", "identifier value expiresAt"),
+    };
     const auth = betterAuth({
-      database: drizzleAdapter(drizzle(file), { provider: "sqlite", schema: { user, session, account } }),
+      database: drizzleAdapter(drizzle(file), { provider: "sqlite", schema }),
       secret,
       baseURL: "https://app.test",
       emailAndPassword: { enabled: true },
@@ -170,10 +157,10 @@ const recipes = {
     const claims = { iss: "https://clerk.app.test", sub: "u-1", sid: "sess_1", iat: now, nbf: now - 5, exp: now + 3600 };
     const key = privateKey.export({ type: "pkcs8", format: "pem" });
     const options = { algorithm: "RS256", header: { alg: "RS256", typ: "JWT", kid: "ins_1" } };
-    const { data } = await signJwt(claims, key, options);
+    const signed = await signJwt(claims, key, options);
     const publishable = `pk_live_${Buffer.from("clerk.app.test$").toString("base64")}`;
     const settings = { publishable_key: publishable, public_key: publicKey.export({ type: "spki", format: "pem" }) };
-    return { kind: "clerk", cookie: `__client_uat=${now}; __session=${data}`, settings };
+    return { kind: "clerk", cookie: `__client_uat=${now}; __session=${signed.data ?? signed}`, settings };
   },
   async "@supabase/ssr"() {
     const [{ createServerClient }, { SignJWT }] = await Promise.all([import("@supabase/ssr"), import("jose")]);
@@ -187,6 +174,7 @@ const recipes = {
       cookies: { getAll: () => [], setAll: (cookies) => (sent = cookies) },
       // The server that knows the user.
       global: { fetch: async () => Response.json({ id: "u-1", aud: "authenticated" }) },
+      realtime: { transport: class {} },
     });
     await client.auth.setSession({ access_token, refresh_token: "r-1" });
     const cookie = sent.map(({ name, value }) => `${name}=${value}`).join("; ");
