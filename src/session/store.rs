@@ -109,6 +109,8 @@ pub enum StoreAnswer {
         seconds_left: Option<u64>,
     },
     Row(Row),
+    /// The session is there and was not read: no app keeps one of this size.
+    TooLarge,
     /// The key is there, but Redis holds another type under it.
     WrongType,
 }
@@ -211,6 +213,7 @@ impl StoreAnswer {
                 fields.0.iter().map(|(name, value)| name.len() + value.len()).sum()
             }
             Self::Row(row) => row.0.iter().map(|(_, cell)| cell.size()).sum(),
+            Self::TooLarge => usize::MAX,
             Self::WrongType => 0,
         }
     }
@@ -225,6 +228,7 @@ impl StoreAnswer {
             | Self::Key { .. }
             | Self::RedisHash { .. }
             | Self::Row(_)
+            | Self::TooLarge
             | Self::WrongType => Err(mismatch()),
         }
     }
@@ -239,6 +243,7 @@ impl StoreAnswer {
             | Self::Key { .. }
             | Self::Redis { .. }
             | Self::Row(_)
+            | Self::TooLarge
             | Self::WrongType => Err(mismatch()),
         }
     }
@@ -251,6 +256,7 @@ impl StoreAnswer {
             | Self::Key { .. }
             | Self::Redis { .. }
             | Self::RedisHash { .. }
+            | Self::TooLarge
             | Self::WrongType => Err(mismatch()),
         }
     }

@@ -8,6 +8,7 @@
 //! else.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 
 use tokio::runtime::Handle;
 
@@ -189,7 +190,12 @@ impl Connection {
     ) -> Result<Option<StoreAnswer>, StoreError> {
         match self {
             Self::Redis(_) => Err(BadStoreUrl("it is not that of a database").into()),
-            Self::Sql(database) => database.row(table, matching, times).await,
+            Self::Sql(database) => {
+                // With its type erased, because the compiler gives up on types nested so deep.
+                let row = Box::pin(database.row(table, matching, times));
+                let row: Pin<Box<dyn Future<Output = _> + Send + '_>> = row;
+                row.await
+            }
         }
     }
 
@@ -201,7 +207,12 @@ impl Connection {
     ) -> Result<Vec<String>, StoreError> {
         match self {
             Self::Redis(_) => Err(BadStoreUrl("it is not that of a database").into()),
-            Self::Sql(database) => database.examine(table, id, times).await,
+            Self::Sql(database) => {
+                // As in `row`.
+                let columns = Box::pin(database.examine(table, id, times));
+                let columns: Pin<Box<dyn Future<Output = _> + Send + '_>> = columns;
+                columns.await
+            }
         }
     }
 

@@ -4,5 +4,6 @@ mod cell;
 mod database;
 mod failure;
 mod postgres_table;
+mod sizes;
 
 pub(super) use database::Database;
