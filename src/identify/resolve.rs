@@ -42,7 +42,7 @@ pub struct Servers {
     failures: AtomicU64,
 }
 
-/// What was asked for a session, for an operator.
+/// The questions that a session needed, for an operator.
 #[derive(Debug, Default)]
 pub struct Asked {
     /// The store that was asked last.

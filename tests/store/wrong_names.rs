@@ -19,12 +19,12 @@ fn lookup(url: &str, more: &str) -> String {
     )
 }
 
-/// What a user's request gets.
+/// The verdict on a user's request.
 fn asked(url: &str, more: &str) -> String {
     seen(&lookup(url, more), &format!("sid={ID}")).map_or_else(|why| why, |user| user)
 }
 
-/// What `check --online` finds.
+/// The problems that `check --online` finds.
 fn examined(url: &str, more: &str) -> String {
     let session = lookup(url, more);
     let text = format!("[upstream]\nservers = [\"http://127.0.0.1:1\"]\n[session]\n{session}");

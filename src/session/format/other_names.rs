@@ -29,7 +29,7 @@ const KINDS: [(&str, &str); 8] = [
     ("remoteuser", "trusted-header"),
 ];
 
-/// What to write for a kind of this name, if it is known by another one.
+/// Advice on a kind of this name, if it is known by another one.
 pub(super) fn advice(name: &str) -> Option<String> {
     let plain: String = name
         .chars()

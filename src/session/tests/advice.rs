@@ -17,7 +17,7 @@ fn said(config: &Json, header: &str) -> String {
     format!("{}; {}", rejected.detail, source.hints(cookies, &rejected).join("; "))
 }
 
-/// What is wrong with settings.
+/// The problems of settings.
 fn problems(config: &Json) -> String {
     let problems = compile(config).err().unwrap();
     problems.iter().map(|problem| format!("{problem:?}")).collect::<Vec<_>>().join("\n")

@@ -7,7 +7,7 @@ use vectors::compile;
 
 const NOW: u64 = 1_795_830_000;
 
-/// What is said of a row that a `lookup` finds, with these settings of its store.
+/// The notes on a row that a `lookup` finds, with these settings of its store.
 fn said(store: &Json, columns: &Json) -> Result<String, String> {
     let mut config = json!({ "kind": "lookup", "cookie": "sid", "store": { "engine": "sql" } });
     let mut row = json!({ "id": "id-0123456789", "user_id": "u-1" });
