@@ -138,8 +138,10 @@ fn plain(name: &str) -> String {
 /// Refuses a row whose own end lies in the past and is read by no setting.
 pub(super) fn check_unread_end(store: &StoreSettings, row: &Row, now: u64) -> Result<(), Rejected> {
     for (column, cell) in &row.0 {
-        let is_end = is_name_of_end(column) && !store.reads(column);
-        let Some(end) = cell.time().filter(|&end| is_end && is_over(end, now)) else { continue };
+        if !is_name_of_end(column) || store.reads(column) {
+            continue;
+        }
+        let Some(end) = cell.time().filter(|&end| is_over(end, now)) else { continue };
         let ago = text::span(now - end);
         let cure = end_cure(store, column);
         let detail = format!(
