@@ -84,6 +84,7 @@ fn main() {
     let effort = if arguments.iter().any(|argument| argument == "--quick") { QUICK } else { FULL };
     let filter: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let wanted = |name: &str| filter.is_empty() || filter.iter().any(|f| name.contains(&***f));
+    let mut held = true;
     if wanted("cached") {
         cached(&effort);
     }
@@ -94,7 +95,7 @@ fn main() {
         encrypted(&effort);
     }
     if wanted("auth") {
-        auth::print(&effort);
+        held &= auth::holds(&effort);
     }
     if wanted("traces") {
         traces::print(&effort);
@@ -116,6 +117,9 @@ fn main() {
     }
     if cfg!(feature = "count-allocations") && wanted("allocations") {
         allocations();
+    }
+    if !held {
+        std::process::exit(1);
     }
 }
 
