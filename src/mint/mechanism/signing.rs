@@ -1,4 +1,4 @@
-//! Which algorithm signs, and with which key.
+//! The algorithm that signs, and its key.
 
 use std::str::FromStr as _;
 
