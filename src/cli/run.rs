@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::file::File;
 use super::output::{CONFIGURATION, eprint};
 use crate::base::clock::Clock;
-use crate::base::hardening::{allow_many_connections, keep_memory_private};
+use crate::base::hardening::{allow_many_connections, keep_memory_private, use_small_pages};
 use crate::config::{Config, Format, Log, Sources};
 use crate::observe::{AccessLog, AuditLog, Sink, start_diagnostics};
 use crate::reload::Reload;
@@ -65,6 +65,7 @@ pub(super) fn serve_on(
 ) -> ExitCode {
     start_diagnostics(&config.log);
     keep_memory_private();
+    use_small_pages();
     allow_many_connections();
     let server = config.server.clone();
     let access = match AccessLog::start(format_of(&config.log), Sink::Stdout) {

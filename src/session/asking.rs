@@ -7,6 +7,7 @@ use super::cookie::Cookies;
 use super::fallback::Fallback;
 use super::format::Compiled;
 use super::identity::OpenedSession;
+use super::notes;
 use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
 use super::source::SessionReader;
@@ -53,6 +54,9 @@ impl SessionReader {
         }
         let span = match (&answer, compiled.store.as_ref()) {
             (StoreAnswer::Row(row), Some(store)) if question.is_first() => {
+                if self.ends.is_none() && !store.tells_an_end() {
+                    notes::check_unread_end(store, row, now)?;
+                }
                 Some(store.rules.check(row)?)
             }
             _ => question.span,

@@ -64,6 +64,23 @@ fn sigterm_lets_requests_in_flight_finish_and_exits_0() {
 }
 
 #[test]
+fn the_system_has_no_reason_to_stop_a_process_that_serves() {
+    let app = App::start();
+    let running = Running::start(&Setup::new(&app));
+    let file = |name: &str| {
+        std::fs::read_to_string(format!("/proc/{}/{name}", running.process.id())).unwrap()
+    };
+    let number = |text: &str, name: &str| -> usize {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    let status = file("status");
+    let most = number(&file("limits"), "Max open files");
+    assert!(number(&status, "FDSize:") >= most.min(32 * 1024), "its table of files is large");
+    assert_eq!(number(&status, "THP_enabled:"), 0, "its pages are small");
+}
+
+#[test]
 fn an_idle_process_ends_at_once_on_sigterm_and_sigint() {
     let app = App::start();
     for signal in ["TERM", "INT"] {
@@ -175,7 +192,8 @@ fn a_bad_file_changes_nothing() {
 fn the_admin_listener_tells_health_readiness_and_metrics() {
     let app = App::start();
     let running = Running::start(&Setup::new(&app));
-    running.token("ada");
+    // No part of a number in hexadecimal.
+    running.token("lovelace");
     assert_eq!(running.admin("/healthz").0, 200);
     assert_eq!(running.admin("/readyz").0, 200);
     let line = "portcullis_requests_total{route=\"token.portive\",status=\"200\"} 1";
@@ -183,7 +201,7 @@ fn the_admin_listener_tells_health_readiness_and_metrics() {
     eventually("the count", || running.admin("/metrics").1.contains(line));
     let (status, metrics) = running.admin("/metrics");
     assert_eq!(status, 200);
-    assert!(!metrics.contains("ada"));
+    assert!(!metrics.contains("lovelace"));
     assert_eq!(running.admin("/other").0, 404);
     assert_eq!(running.admin("/healthz/..").0, 404);
     let mut conn = Conn::open(&running.admin);

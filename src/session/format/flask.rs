@@ -66,11 +66,19 @@ impl Verify for Flask {
     }
 
     fn advice(&self, sent: SentCookies<'_>, why: &Rejected, _secrets: &[Secret]) -> Vec<String> {
-        let id = sent.find().ok().filter(|_| why.reason == Reason::Malformed);
-        let is_id = id.is_some_and(|found| found.text().is_ok_and(is_stored_id));
-        let advice = "the value is only an id, as Flask-Session keeps its sessions in a store: \
-                      write kind = \"lookup\" with [session.store]";
-        is_id.then(|| advice.to_owned()).into_iter().collect()
+        let found = sent.find().ok().filter(|_| why.reason == Reason::Malformed);
+        let id = found.as_ref().and_then(|found| found.text().ok()).filter(|it| is_stored_id(it));
+        let advice = |id: &str| {
+            let secret = match id.contains('.') {
+                true => "keep `secret`, which signs the id",
+                false => "leave out `secret`, since the id is not signed",
+            };
+            format!(
+                "the value is only an id, as Flask-Session keeps its sessions in a store: write \
+                 kind = \"flask-session\" with [session.store], and {secret}"
+            )
+        };
+        id.map(advice).into_iter().collect()
     }
 }
 

@@ -43,6 +43,7 @@ async fn sqlite(file: &std::path::Path) -> Database {
 #[tokio::test]
 async fn a_row_is_found_by_its_exact_id_only() {
     let file = std::env::temp_dir().join(format!("portcullis-{}.db", std::process::id()));
+    drop(std::fs::remove_file(&file));
     let database = sqlite(&file).await;
     database.ping().await.unwrap();
     let found = database
