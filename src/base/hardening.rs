@@ -1,11 +1,11 @@
-//! Limits of the process: as little as possible is shown of its memory, and as many
-//! files as possible may be open.
+//! Limits of the process: as little as possible is shown of its memory, little of it lies
+//! unused, and as many files as possible may be open.
 //!
 //! Keys live in memory for as long as the process does. A core file would write
 //! them to disk, and another process of the same user could read them out of
 //! memory or `/proc/PID/environ`.
 
-use nix::sys::prctl::set_dumpable;
+use nix::sys::prctl::{set_dumpable, set_thp_disable};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Switches off core files and, where the system can, reading by processes of the same
@@ -16,6 +16,15 @@ pub(crate) fn keep_memory_private() {
     }
     if let Err(error) = set_dumpable(false) {
         tracing::warn!(%error, "the process can be inspected by others of its user");
+    }
+}
+
+/// Keeps the system from backing memory with huge pages, which the allocator asks for: one
+/// small block in use keeps 2 MiB then, and 10,000 idle connections over HTTP/2 take half as
+/// much memory again.
+pub(crate) fn use_small_pages() {
+    if let Err(error) = set_thp_disable(true) {
+        tracing::debug!(%error, "huge pages could not be switched off");
     }
 }
 

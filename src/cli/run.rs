@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::file::File;
 use super::output::{CONFIGURATION, eprint};
 use crate::base::clock::Clock;
-use crate::base::hardening::{allow_many_connections, keep_memory_private};
+use crate::base::hardening::{allow_many_connections, keep_memory_private, use_small_pages};
 use crate::config::{Config, Format, Log, Sources};
 use crate::observe::{AccessLog, AuditLog, Sink, start_diagnostics};
 use crate::reload::Reload;
@@ -64,6 +64,7 @@ pub(super) fn serve_on(
     reload: Option<Reload>,
 ) -> ExitCode {
     start_diagnostics(&config.log);
+    use_small_pages();
     keep_memory_private();
     allow_many_connections();
     let server = config.server.clone();
