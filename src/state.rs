@@ -14,6 +14,7 @@ use tokio::runtime::{Handle, Runtime};
 
 use crate::base::clock::{Clock, Now};
 use crate::base::lock::Lock;
+use crate::base::replaced::Replaced;
 use crate::config::{Config, EndStreams, Shared};
 use crate::edge::{Certificate, ConnectionCounts, Edge};
 use crate::identify::{CurrentPolicy, Identifier};
@@ -32,6 +33,10 @@ use crate::upstream::{Endpoint, Pools, Upstream};
 pub struct State {
     policy: ArcSwap<Policy>,
     edge: ArcSwap<Edge>,
+    policies_before: Replaced<Policy>,
+    edges_before: Replaced<Edge>,
+    /// Whether someone is waiting for their last users.
+    is_clearing: AtomicBool,
     pub identifier: Identifier,
     pub issuer: Issuer,
     /// Health and connections of the app's servers.
@@ -72,6 +77,9 @@ impl State {
         let state = Self {
             policy: ArcSwap::from_pointee(policy),
             edge: ArcSwap::from_pointee(edge),
+            policies_before: Replaced::default(),
+            edges_before: Replaced::default(),
+            is_clearing: AtomicBool::new(false),
             pools: Pools::default(),
             identifier: Identifier::new(&runtime, clock.clone()),
             issuer: Issuer::new(caller, clock.clone(), telemetry.clone()),
@@ -177,17 +185,20 @@ impl State {
     /// Replaces the policy for requests that start from now on. Published keys,
     /// connections to stores and the state of the app's servers carry over.
     pub fn replace(self: &Arc<Self>, policy: Policy) {
+        self.drop_unused();
         let before = self.policy();
         self.pools.prepare(&policy.upstreams);
         self.identifier.supply(&policy);
         self.retired.replace(&before.discovery, &policy.discovery, self.clock.now());
         self.note_keys(&policy);
         self.policy.store(Arc::new(policy));
+        self.policies_before.keep(before);
         self.pools.retain_used();
         self.issuer.forget_failures();
         self.shadows.forget();
         self.identifier.keep_only_stores(&self.policy());
         self.watch_keys();
+        self.clear();
     }
 
     /// The edge as of now; a connection keeps it until its first request.
@@ -197,7 +208,38 @@ impl State {
 
     /// Replaces the edge for connections that arrive from now on.
     pub fn replace_edge(&self, edge: Edge) {
-        self.edge.store(Arc::new(edge));
+        self.edges_before.keep(self.edge.swap(Arc::new(edge)));
+    }
+
+    /// Drops what was replaced and nothing uses any more; whether something is left.
+    fn drop_unused(&self) -> bool {
+        let policies = self.policies_before.drop_unused();
+        self.edges_before.drop_unused() || policies
+    }
+
+    /// Drops what was replaced as soon as nothing uses it any more, on no thread that serves.
+    fn clear(self: &Arc<Self>) {
+        const SOON: Duration = Duration::from_millis(500);
+        const LATER: Duration = Duration::from_secs(30);
+        if self.is_clearing.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let state = Arc::downgrade(self);
+        self.spawn(async move {
+            let mut pause = SOON;
+            loop {
+                tokio::time::sleep(pause).await;
+                pause = LATER.min(pause * 2);
+                let Some(state) = state.upgrade() else { return };
+                // Cleared first: what is replaced from now on has a waiter of its own.
+                state.is_clearing.store(false, Ordering::SeqCst);
+                let clearing = state.clone();
+                let is_left = tokio::task::spawn_blocking(move || clearing.drop_unused()).await;
+                if !is_left.unwrap_or(false) || state.is_clearing.swap(true, Ordering::SeqCst) {
+                    return;
+                }
+            }
+        });
     }
 
     /// The metrics, with the gauges read now.

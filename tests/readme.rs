@@ -160,7 +160,7 @@ fn listening(gateway: &mut Running) -> String {
 
 /// The status line of `GET path`, asked until something answers there.
 fn get(address: &str, path: &str) -> String {
-    for _ in 0..200 {
+    for _ in 0..1_200 {
         if let Ok(mut stream) = TcpStream::connect(address) {
             write!(stream, "GET {path} HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n\r\n")
                 .unwrap();

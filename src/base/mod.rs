@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what a session, a token or a request is.
 
+pub(crate) mod aside;
 pub(crate) mod build;
 pub(crate) mod calendar;
 pub(crate) mod clock;
@@ -15,6 +16,7 @@ pub(crate) mod lock;
 pub(crate) mod packed_json;
 pub(crate) mod pem;
 pub(crate) mod redis_url;
+pub(crate) mod replaced;
 pub(crate) mod scatter;
 pub(crate) mod secret;
 pub(crate) mod span;

@@ -39,6 +39,8 @@ pub(super) struct Forwarding {
     upload: (Pace, Option<Instant>),
     /// Tokens for the route's headers and the page's placeholders, by name.
     pub(super) page_tokens: Vec<(String, Arc<Token>)>,
+    /// The user's assertion, if it was signed aside.
+    pub(super) assertion: Option<Box<(HeaderName, HeaderValue)>>,
     /// Stands for `{nonce}` in the texts of its page; empty where none has it.
     pub(super) nonce: String,
     /// The page being answered, if its placeholders are replaced.
@@ -63,6 +65,7 @@ impl Forwarding {
             wait: AppWait::default(),
             upload: Default::default(),
             page_tokens: Vec::new(),
+            assertion: None,
             page: None,
             open_stream: None,
             shadow: None,
@@ -162,8 +165,9 @@ impl Forwarding {
         let identity = who.identity.as_deref();
         let settings = &incoming.policy.identity;
         let assertion = settings.assertion.as_ref().zip(identity);
-        let assertion = assertion.and_then(|(assertion, identity)| {
-            incoming.state.assertions.header_for(assertion, identity, incoming.now)
+        let assertion = assertion.and_then(|(assertion, identity)| match &self.assertion {
+            Some(signed) => Some((**signed).clone()),
+            None => incoming.state.assertions.header_for(assertion, identity, incoming.now),
         });
         let headers = settings.headers.iter();
         let headers = headers.filter_map(move |header| self.rendered(header, identity));

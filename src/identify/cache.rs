@@ -180,14 +180,17 @@ impl Sessions {
         now: Now,
     ) -> Result<Arc<Identity>, Refused> {
         let (key, asks) = (id.key, source.cache_seconds());
-        if let (true, None) = (source.opens_slowly(), asks) {
+        if let (true, None, Some(key)) = (source.opens_slowly(), asks, key) {
             // A forged cookie costs its sender nothing: it counts as a question does.
             let open = async { servers.check(source, cookies, now).await };
-            let identity = Arc::new(self.questions.ask(id, Box::pin(open), now).await?);
-            if let Some(key) = key {
-                self.local.insert(key, Opened::new(&identity, now));
+            let open = self.questions.ask(id, Box::pin(open), now);
+            // Once for all requests of a page.
+            let opened = self.ask_once(key, REFUSAL_KEPT, open, now).await;
+            if let Ok(identity) = &opened {
+                self.local.insert(key, Opened::new(identity, now));
+                self.asked.invalidate(&key).await;
             }
-            return Ok(identity);
+            return opened;
         }
         let question = match servers.look(source, cookies, now).await? {
             Check::Ask(question) => question,

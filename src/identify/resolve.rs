@@ -11,13 +11,14 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode, header};
 use tokio::runtime::Handle;
 
+use crate::base::aside::Aside;
 use crate::base::clock::{Clock, Now};
 use crate::identify::jwks::PublishedKeys;
 use crate::identify::store::StoreConnections;
 use crate::outbound::{Call, Outbound, Url};
 use crate::session::{
-    Check, Cookies, Identity, Query, Question, Reason, Refused, Rejected, SessionReader,
-    StoreAnswer, StoreRank, Unanswered,
+    Check, Cookies, HeaderPlace, Identity, Query, Question, Reason, Refused, Rejected,
+    SessionReader, StoreAnswer, StoreRank, Unanswered,
 };
 
 /// Most questions per session: there may be a second place, a fallback, and a second table.
@@ -35,6 +36,8 @@ pub struct Servers {
     pub outbound: Outbound,
     pub stores: StoreConnections,
     pub keys: Arc<PublishedKeys>,
+    /// Where sessions are opened that take long.
+    pub(super) opening: Aside,
     /// Unanswered questions, for the metrics.
     failures: AtomicU64,
 }
@@ -48,6 +51,7 @@ impl Servers {
             outbound,
             stores: StoreConnections::new(runtime.clone()),
             keys: Arc::new(keys),
+            opening: Aside::new("opening"),
             failures: AtomicU64::new(0),
         }
     }
@@ -76,13 +80,31 @@ impl Servers {
         cookies: Cookies<'_>,
         now: Now,
     ) -> Result<Check, Refused> {
-        let looked = match source.look(cookies, now.unix()) {
+        let looked = match self.open(source, cookies, now).await? {
             Err(rejected) if self.has_newer_keys(source, &rejected).await => {
-                source.look(cookies, now.unix())
+                self.open(source, cookies, now).await?
             }
             looked => looked,
         };
         looked.map_err(Refused::from)
+    }
+
+    /// Opens the session: here, or aside if that takes long.
+    async fn open(
+        &self,
+        source: &SessionReader,
+        cookies: Cookies<'_>,
+        now: Now,
+    ) -> Result<Result<Check, Rejected>, Refused> {
+        if !source.opens_slowly() || !source.was_sent(cookies) {
+            return Ok(source.look(cookies, now.unix()));
+        }
+        let names = source.header().into_iter().flat_map(HeaderPlace::names);
+        let (reader, sent) = (source.clone(), cookies.to_owned(names));
+        let open = move || reader.look(sent.as_sent(), now.unix());
+        // Boxed: a rare step must not make every request's future larger.
+        let opened = Box::pin(self.opening.run(open)).await;
+        opened.map_err(|error| unanswered(error.to_string()))
     }
 
     /// Asks the question, and those that follow from its answer.

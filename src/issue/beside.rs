@@ -48,7 +48,9 @@ impl Issuer {
             return Ok(Minted { token, again: None });
         }
         let token = Arc::new(self.mint(route, &subject, &request).await?);
-        let again = match route.minter.mint(&subject, now.plus(LATER)) {
+        let later = now.plus(LATER);
+        let again = self.with_minter(route, &subject, move |it, on| it.mint(on, later)).await;
+        let again = match again {
             Ok(Minting::Ready(token)) => Some(token),
             Ok(Minting::Call(_) | Minting::First(_)) | Err(_) => None,
         };

@@ -11,18 +11,16 @@ use serde_json::{Map, Value};
 use super::cache::Tokens;
 use super::circuit_breaker::Circuits;
 use super::error::IssueError;
-use super::first_answers::{Age, FirstAnswers};
+use super::first_answers::FirstAnswers;
 use super::remote::{Caller, Remote};
 use super::request::{Freshness, Query, Request};
 use super::shared_tokens::{Found, SharedTokens};
+use crate::base::aside::Aside;
 use crate::base::clock::{Clock, Now};
 use crate::base::digest::Digest;
-use crate::base::digest::Mark;
-use crate::limit::{Admitted, Denied, Limit, Limits, SharedLimits, Used};
-use crate::mint::{self, CachePolicy, FirstAnswer, MintError, Minting, Subject, Token};
-use crate::observe::{
-    AuditEntry, CachedOrMinted, CircuitState, Event, RequestEvent, Telemetry, TokenEvent,
-};
+use crate::limit::{Limits, SharedLimits, Used};
+use crate::mint::{CachePolicy, MintError, Minting, Subject, Token};
+use crate::observe::{AuditEntry, CachedOrMinted, CircuitState, Event, Telemetry, TokenEvent};
 use crate::policy::TokenRoute;
 use crate::request::recorded::Recorded;
 use crate::request::refusal::Refusal;
@@ -30,14 +28,16 @@ use crate::session::Identity;
 
 /// Admits requests and issues tokens.
 pub struct Issuer {
-    limits: Limits,
+    pub(super) limits: Limits,
     /// Where replicas count together.
-    shared: ArcSwapOption<SharedLimits>,
+    pub(super) shared: ArcSwapOption<SharedLimits>,
     shared_tokens: ArcSwapOption<SharedTokens>,
     tokens: Tokens,
-    first_answers: FirstAnswers,
+    pub(super) first_answers: FirstAnswers,
     pub(super) remote: Remote,
     pub(super) telemetry: Arc<Telemetry>,
+    /// Where RSA signs.
+    pub(crate) signing: Aside,
 }
 
 /// A token for one answer.
@@ -62,69 +62,8 @@ impl Issuer {
                 telemetry: telemetry.clone(),
             },
             telemetry,
+            signing: Aside::new("signing"),
         }
-    }
-
-    /// Takes one from an allowance, or says how long to wait. `label` is the
-    /// limited rule.
-    pub(crate) async fn admit(
-        &self,
-        label: &str,
-        limit: &Limit,
-        whose: Mark,
-        now: Now,
-    ) -> Result<Admitted, Refusal> {
-        self.take(limit, whose, now).await.map_err(|denied| {
-            self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
-            Refusal::denied(limit, &denied)
-        })
-    }
-
-    /// As `admit`, without an event.
-    pub(super) async fn take(
-        &self,
-        limit: &Limit,
-        whose: Mark,
-        now: Now,
-    ) -> Result<Admitted, Denied> {
-        match self.shared.load_full() {
-            None => {
-                let bucket = limit.bucket(whose);
-                self.limits.take(limit, bucket, now).map_err(Denied::Exceeded)
-            }
-            // Boxed, because every request would be charged for the room this takes.
-            Some(shared) => Box::pin(shared.take(&self.limits, limit, whose, 1, now)).await,
-        }
-    }
-
-    /// Takes one from each allowance, or nothing from any of them; each has the label of
-    /// its rule. Over replicas that is one question, about one key.
-    pub(crate) async fn admit_all(
-        &self,
-        wanted: &[(&str, &Limit)],
-        whose: Mark,
-        now: Now,
-    ) -> Result<(), Refusal> {
-        if let [(label, limit)] = wanted {
-            return self.admit(label, limit, whose, now).await.map(|_| ());
-        }
-        let taken = match self.shared.load_full() {
-            None => {
-                let buckets: Vec<_> =
-                    wanted.iter().map(|(_, limit)| (*limit, limit.bucket(whose))).collect();
-                let taken = self.limits.take_all(&buckets, now);
-                taken.map_err(|(index, exceeded)| (index, Denied::Exceeded(exceeded)))
-            }
-            Some(shared) => {
-                let limits: Vec<_> = wanted.iter().map(|(_, limit)| *limit).collect();
-                Box::pin(shared.take_all(&self.limits, &limits, whose, now)).await
-            }
-        };
-        taken.map_err(|(index, denied)| {
-            let Some((label, limit)) = wanted.get(index) else { return Refusal::Unavailable };
-            self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
-            Refusal::denied(limit, &denied)
-        })
     }
 
     /// Counts over all replicas from now on, or in this process alone.
@@ -183,19 +122,6 @@ impl Issuer {
         let subject = Subject { identity, inputs, grant: &Value::Null };
         let url = hook.url(&subject).map_err(|error| logged(&error, route))?;
         self.remote.grant(&route.name, (hook, &url), forwarded, recorded).await
-    }
-
-    /// Whether an allowance has something left; takes nothing.
-    fn look(&self, label: &str, limit: &Limit, whose: Mark, now: Now) -> Result<(), Refusal> {
-        let bucket = limit.bucket(whose);
-        let looked = match &*self.shared.load() {
-            None => self.limits.look(limit, bucket, now),
-            Some(shared) => shared.look(limit, bucket, now),
-        };
-        looked.map_err(|exceeded| {
-            self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
-            Refusal::too_many(limit, &exceeded)
-        })
     }
 
     /// The token itself: from the cache if it may be, else minted.
@@ -275,7 +201,7 @@ impl Issuer {
     ) -> Result<Token, IssueError> {
         self.telemetry.emit(Event::Token(TokenEvent::Minted { token: &route.name }));
         let (now, recorded) = (request.now, request.recorded);
-        match self.mint_here(route, subject, request) {
+        match self.mint_here(route, subject, request).await {
             Ok(Minting::Ready(token)) => Ok(token),
             Ok(Minting::Call(call)) => {
                 let answer = self.remote.call(&route.name, call, recorded).await?;
@@ -284,52 +210,6 @@ impl Issuer {
             Ok(Minting::First(call)) => self.mint_in_two(route, subject, request, call).await,
             Err(error) => Err(logged(&error, route)),
         }
-    }
-
-    /// Makes the two calls of an exchange, the first one only if no answer to it is kept. A
-    /// kept answer that the vendor no longer takes is replaced, once.
-    async fn mint_in_two(
-        &self,
-        route: &TokenRoute,
-        subject: &Subject<'_>,
-        request: &Request<'_>,
-        first: mint::Call,
-    ) -> Result<Token, IssueError> {
-        let (now, recorded) = (request.now, request.recorded);
-        let key = route.minter.first_key();
-        let ask = self.first(route, first, request);
-        let (kept, age) = self.first_answers.get(key, now, ask).await?;
-        let call = |first: &FirstAnswer| {
-            let call = route.minter.call_with(subject, &first.token, now);
-            call.map_err(|error| logged(&error, route))
-        };
-        let answer = self.remote.call(&route.name, call(&kept)?, recorded).await?;
-        if answer.0 != StatusCode::UNAUTHORIZED {
-            return answered(route, subject, now, answer);
-        }
-        self.first_answers.forget(&key).await;
-        let again = match age {
-            Age::Kept => route.minter.mint(subject, now).map_err(|error| logged(&error, route))?,
-            Age::New => return answered(route, subject, now, answer),
-        };
-        let Minting::First(first) = again else { return Err(IssueError::IssuerFailed) };
-        let ask = self.first(route, first, request);
-        let (new, _) = self.first_answers.get(key, now, ask).await?;
-        let answer = self.remote.call(&route.name, call(&new)?, recorded).await?;
-        answered(route, subject, now, answer)
-    }
-
-    /// The first call of an exchange, whose issuer has a circuit of its own.
-    async fn first(
-        &self,
-        route: &TokenRoute,
-        call: mint::Call,
-        request: &Request<'_>,
-    ) -> Result<FirstAnswer, IssueError> {
-        let name = format!("{}.first", route.name);
-        let (status, body) = self.remote.call(&name, call, request.recorded).await?;
-        let answer = route.minter.first_answered(status, &body, request.now);
-        answer.map_err(|error| logged(&error, route))
     }
 
     /// Writes down that a token is about to be handed out. Where that is required
@@ -376,7 +256,7 @@ pub(super) fn inputs(
 }
 
 /// The token in an issuer's answer.
-fn answered(
+pub(super) fn answered(
     route: &TokenRoute,
     subject: &Subject<'_>,
     now: Now,

@@ -4,6 +4,7 @@
 //! not handed out before (`Freshness::New`); that counts too. `shared_tokens` keeps tokens
 //! where all replicas find them.
 
+mod admission;
 mod beside;
 mod cache;
 mod circuit_breaker;
@@ -18,6 +19,7 @@ pub(crate) mod shadow;
 mod shared_tokens;
 #[cfg(test)]
 mod tests;
+mod two_calls;
 
 pub(crate) use error::IssueError;
 pub(crate) use issuer::{Issued, Issuer};

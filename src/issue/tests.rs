@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use super::remote::Caller;
 use super::*;
+use crate::base::aside::tests::{all_busy, poll_once};
 use crate::base::clock::{Clock, ManualClock, Now};
 use crate::base::secret::Secrets;
 use crate::config::{Config, Format, UserField};
@@ -76,7 +77,12 @@ struct Setting {
 
 impl Setting {
     fn new() -> Self {
-        let policy = Config::read(SETTINGS, &Secrets::Literal).unwrap_or_else(|_| panic!()).policy;
+        Self::with("")
+    }
+
+    fn with(more: &str) -> Self {
+        let settings = format!("{SETTINGS}{more}");
+        let policy = Config::read(&settings, &Secrets::Literal).unwrap_or_else(|_| panic!()).policy;
         let access = AccessLog::start(Format::Json, Sink::Off).unwrap();
         let telemetry = Arc::new(Telemetry::new(
             access,
@@ -214,4 +220,28 @@ async fn only_a_refused_connection_is_tried_again() {
     assert_eq!(setting.plain("realtime").await, Err("Timeout".to_owned()));
     assert_eq!(setting.plain("realtime").await, Err("Timeout".to_owned()), "remembered");
     assert_eq!(setting.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_signature_with_rsa_keeps_no_other_request_waiting() {
+    let key = include_str!("../../tests/fixtures/tokens/keys/rsa-pkcs8.pem");
+    let token = |name: &str, alg: &str, key: &str| {
+        format!(
+            "[token.{name}]\npath = \"/api/{name}\"\nkind = \"jwt\"\nalg = \"{alg}\"\nkey = {key:?}\n\
+             secret = \"secret\"\nttl = \"10m\"\ncache = \"user\"\n\
+             claims = {{ sub = \"{{session.user_id}}\", exp = \"{{exp}}\" }}\n\
+             response = {{ token = \"{{token}}\" }}\n"
+        )
+    };
+    let shared = "a-shared-secret-of-more-than-thirty-two-bytes";
+    let setting =
+        Setting::with(&[token("slow", "RS256", key), token("quick", "HS256", shared)].concat());
+    let busy = all_busy(&setting.issuer.signing);
+    let mut slow = Box::pin(setting.plain("slow"));
+    assert_eq!(poll_once(&mut slow).await, None);
+    let mut quick = Box::pin(setting.plain("quick"));
+    assert_eq!(poll_once(&mut quick).await, Some(Ok(CachedOrMinted::Minted)));
+    drop(busy);
+    assert_eq!(slow.await, Ok(CachedOrMinted::Minted));
+    assert_eq!(setting.plain("slow").await, Ok(CachedOrMinted::Cached));
 }

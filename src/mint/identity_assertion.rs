@@ -133,6 +133,11 @@ fn named(table: &mut Table<'_>, key: &'static str, hint: &str) -> Option<String>
 }
 
 impl Assertion {
+    /// Whether signing one takes a thread for milliseconds.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.signer.is_rsa()
+    }
+
     /// A digest over everything the assertion's text depends on.
     fn key(&self, identity: &Identity) -> Digest {
         let mut digester = Digester::default();
@@ -177,6 +182,12 @@ struct Signed {
     until: u64,
 }
 
+impl Signed {
+    fn serves_at(&self, now: Now) -> bool {
+        (self.from..self.until).contains(&now.unix())
+    }
+}
+
 /// The assertions that are served again.
 pub struct Assertions(Cache<Digest, Signed>);
 
@@ -192,6 +203,17 @@ impl Default for Assertions {
 }
 
 impl Assertions {
+    /// As `header_for`, if it was signed before.
+    pub(crate) fn kept(
+        &self,
+        assertion: &Assertion,
+        identity: &Identity,
+        now: Now,
+    ) -> Option<(HeaderName, HeaderValue)> {
+        let kept = self.0.get(&assertion.key(identity)).filter(|kept| kept.serves_at(now))?;
+        Some((assertion.header.clone(), kept.value))
+    }
+
     /// The header that names the signed-in user to the app.
     pub fn header_for(
         &self,
@@ -200,7 +222,7 @@ impl Assertions {
         now: Now,
     ) -> Option<(HeaderName, HeaderValue)> {
         let key = assertion.key(identity);
-        let kept = self.0.get(&key).filter(|kept| (kept.from..kept.until).contains(&now.unix()));
+        let kept = self.0.get(&key).filter(|kept| kept.serves_at(now));
         let value = match kept {
             Some(kept) => kept.value,
             None => {

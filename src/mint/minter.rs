@@ -70,6 +70,11 @@ impl Minter {
         self.mechanism.is_costly()
     }
 
+    /// Whether minting takes a thread for milliseconds.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.mechanism.signs_with_rsa()
+    }
+
     /// The media type of the endpoint's answers.
     pub fn content_type(&self) -> HeaderValue {
         self.mechanism.content_type()

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use super::testing::{Habit, serve};
@@ -107,9 +106,10 @@ async fn silence_ends_with_the_timeout() {
 
 #[tokio::test]
 async fn a_closed_port_refuses_and_an_unknown_name_is_said_to_be_one() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", free.local_addr().unwrap());
-    drop(free);
+    // Bound and not listened on, so that nobody else gets the port.
+    let closed = tokio::net::TcpSocket::new_v4().unwrap();
+    closed.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let url = format!("http://{}/", closed.local_addr().unwrap());
     let refused = client().send(&Call::get(Url::parse(&url).unwrap())).await;
     assert_eq!(refused.err(), Some(OutboundError::Refused));
     let unknown = Url::parse("http://no-such-host.invalid/").unwrap();

@@ -36,7 +36,8 @@ pub struct TokenRoute {
     pub label: Arc<str>,
     /// Absent for a token only routes use.
     pub path: Option<PathPattern>,
-    pub minter: Minter,
+    /// Shared with the threads that sign slowly.
+    pub minter: Arc<Minter>,
     pub limit: Option<Limit>,
     /// Other origins than the app's own that may ask from a browser.
     pub origins: Vec<WebOrigin>,
@@ -125,7 +126,7 @@ impl TokenRoute {
         let answered_by = table.take("shadow").and_then(|at| read_shadow(&at, path.is_some()));
         let minter = Minter::from_table(name, &mut table, presets);
         table.finish();
-        let minter = minter?;
+        let minter = Arc::new(minter?);
         let allow = minter.methods().iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         Some(Self {
             name: name.to_owned(),
@@ -198,7 +199,7 @@ pub(crate) fn read_tokens(top: &mut Table<'_>, presets: &Presets) -> Vec<Arc<Tok
 
 /// The published keys of the tokens; none unless a key asks for it.
 pub(super) fn read_discovery(top: &Table<'_>, tokens: &[Arc<TokenRoute>]) -> Discovery {
-    let minters = tokens.iter().map(|token| (token.name.as_str(), &token.minter));
+    let minters = tokens.iter().map(|token| (token.name.as_str(), &*token.minter));
     Discovery::from_tokens(minters).unwrap_or_else(|problem| {
         top.at().problem(problem);
         Discovery::default()

@@ -11,6 +11,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 
 use super::watch::Watched;
+use crate::base::aside::yield_to_others;
 use crate::base::lock::Lock;
 use crate::base::secret::Secrets;
 use crate::config::{Config, Log, Revocations, Server, Sources};
@@ -130,6 +131,7 @@ impl Reloader {
         let (reload, state) = (self.reload.clone(), self.state.clone());
         // Files, and names of upstreams, are read blocking.
         let done = tokio::task::spawn_blocking(move || {
+            yield_to_others();
             // First, and even if the reload is refused.
             reopen_audit_log(&state);
             reload.reload(&state)

@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 
 use super::io::socket::{Accepted, Socket};
 use super::listen::Bound;
+use super::turns;
 
 /// Pause after an error that would repeat at once, such as running out of descriptors.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
@@ -197,6 +198,7 @@ async fn serve<A: ServerApp + Send + Sync + 'static>(
     app: Arc<A>,
     shutdown: ShutdownWatch,
 ) {
+    turns::of_connection().await;
     match Socket::new(accepted) {
         Ok(socket) => Service::<A>::handle_event(Box::new(socket), app, shutdown).await,
         Err(error) => tracing::debug!(%error, "a connection was gone at once"),

@@ -13,6 +13,7 @@ use pingora::protocols::{Peek as _, Stream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 
 use super::io::socket::Socket;
+use super::turns;
 use crate::edge::ListenerTls;
 use crate::edge::proxy_header::{self, Malformed, Source, Version};
 use crate::request::refusal::{Audience, Refusal};
@@ -100,7 +101,7 @@ pub(super) async fn secure(
             return Err(HandshakeError::PlainHttp);
         }
         let acceptor = Acceptor::from_server_config(tls.config.clone());
-        match acceptor.tls_handshake(*socket).await {
+        match turns::of_handshake(acceptor.tls_handshake(*socket)).await {
             Ok(secured) => Ok(Box::new(secured) as Stream),
             Err(error) => {
                 tracing::debug!(cause = %error, "no TLS handshake");

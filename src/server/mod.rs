@@ -20,6 +20,7 @@ mod resolver;
 mod run;
 mod shutdown;
 mod signal_stream;
+mod turns;
 
 pub(crate) use handover::{Program, TAKE_OVER};
 pub(crate) use listen::BindError;

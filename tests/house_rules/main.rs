@@ -6,6 +6,7 @@
     reason = "helpers of tests may fail the test"
 )]
 
+mod luck;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,7 +6,6 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { cpSync, readdirSync } from "node:fs";
 import { request } from "node:http";
-import { createServer } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +14,7 @@ import { after, before, describe, test } from "node:test";
 import { table } from "./addresses/table.mjs";
 import { Gateway } from "./harness.mjs";
 import { Child } from "./support/child.mjs";
+import { freePort } from "./support/ports.mjs";
 
 const SESSION_SECRET = "interop-addresses-session-0123456789abcdef";
 const PAGE_KEY = "interop-addresses-page-key-0123456789abcdef";
@@ -28,7 +28,7 @@ for (const row of table.filter(({ folder }) => folder.startsWith(process.env.APP
 }
 
 function scenario(row) {
-  const promise = (sentence, work) => test(sentence, { timeout: 60_000 }, work);
+  const promise = (sentence, work) => test(sentence, { timeout: 240_000 }, work);
   let app, gateway, serving;
 
   before(async () => {
@@ -203,13 +203,4 @@ class App {
     }
     throw new Error(`${this.#child.name} does not answer\n${this.#child.output}`);
   }
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return String(port);
 }

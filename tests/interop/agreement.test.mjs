@@ -32,7 +32,7 @@ before(async () => {
   writeFileSync(join(folder, "gateway.toml"), settings(servers));
   cookie = await signedIn();
   gateway.keepSecret(cookie.slice(cookie.indexOf("=") + 1));
-}, { timeout: 60_000 });
+}, { timeout: 240_000 });
 
 after(() => {
   gateway?.kill();
@@ -125,7 +125,7 @@ for (const block of blocks) {
   const given = requests[block.name] ?? {};
   const { answers } = exchanges[block.name] ?? {};
 
-  test(`${block.name}: the command mints what the endpoint answers`, { timeout: 60_000 }, async () => {
+  test(`${block.name}: the command mints what the endpoint answers`, { timeout: 240_000 }, async () => {
     issuer.answer = answers ?? {};
     const found = await endpoint(block, given);
     assert.equal(found.status, 200, found.text);
@@ -147,7 +147,7 @@ for (const block of blocks) {
     }
   });
 
-  test(`${block.name}: the command refuses what the endpoint refuses`, { timeout: 60_000 }, async () => {
+  test(`${block.name}: the command refuses what the endpoint refuses`, { timeout: 240_000 }, async () => {
     const names = Object.keys(inputs(block)).filter((name) => name in given);
     const wrong = names.flatMap((name) => {
       const { [name]: _, ...others } = given;

@@ -18,15 +18,15 @@ before(async () => {
   ({ browser, context, page } = await openBrowser({ baseURL: gateway.url }));
   await page.goto("/");
   await signIn(USER);
-}, { timeout: 120_000 });
+}, { timeout: 240_000 });
 
 after(async () => {
   gateway?.kill();
   [standIn, issuer].forEach((server) => server?.close());
   await browser?.close();
-}, { timeout: 60_000 });
+}, { timeout: 240_000 });
 
-const promise = (sentence, work) => test(sentence, { timeout: 60_000 }, work);
+const promise = (sentence, work) => test(sentence, { timeout: 240_000 }, work);
 
 promise("LiveKit's TokenSource.endpoint gets a token for the room asked for, as who is signed in", async () => {
   const { serverUrl, participantToken } = await client("livekit", "acme:standup");

@@ -10,7 +10,7 @@ import { binary } from "./harness.mjs";
 import { openBrowser } from "./support/browser.mjs";
 import { Child } from "./support/child.mjs";
 
-const SLOW = 30_000;
+const SLOW = 240_000;
 
 let demo, browser, context, page, board;
 const complaints = [];
@@ -38,12 +38,12 @@ before(async () => {
     if (new URL(request.url()).host !== new URL(board.url()).host) complaints.push(`asked ${request.url()}`);
   });
   await board.reload();
-}, { timeout: 120_000 });
+}, { timeout: 240_000 });
 
 after(async () => {
   demo?.kill();
   await browser?.close();
-}, { timeout: 60_000 });
+}, { timeout: 240_000 });
 
 /** An operator's question, and the text of the page that answers it. */
 const question = (sentence, id, answer) => test(sentence, { timeout: SLOW }, async () => {
@@ -83,7 +83,7 @@ test("a token shows up as it is issued, with the user's hash and not the name", 
   while ((await page.request.get("/api/get-auth-token")).status() !== 200) await page.waitForTimeout(500);
   const line = board.getByTestId("live").locator("li").filter({ hasText: "issued" }).first();
   await line.waitFor();
-  assert.doesNotMatch(await line.textContent(), /ada/i);
+  assert.doesNotMatch(await line.textContent(), /lovelace/i);
 });
 
 test("it is readable at 400 px, in light and dark, and nothing hangs over", { timeout: SLOW }, async () => {

@@ -28,14 +28,14 @@ before(async () => {
     // The browser reports every 401 and 429 as an error of its own; those are wanted here.
     if (message.type() === "error" && !/status of (401|429)/.test(message.text())) complaints.push(message.text());
   });
-}, { timeout: 90_000 });
+}, { timeout: 240_000 });
 
 after(async () => {
   demo?.kill();
   await browser?.close();
-}, { timeout: 60_000 });
+}, { timeout: 240_000 });
 
-const promise = (sentence, work) => test(sentence, { timeout: 60_000 }, work);
+const promise = (sentence, work) => test(sentence, { timeout: 240_000 }, work);
 
 promise("a visitor signs in with any name", async () => {
   await page.goto("/");

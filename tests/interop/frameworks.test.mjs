@@ -10,13 +10,13 @@ import { FrameworkApp } from "./support/framework-app.mjs";
 import { carried, TOKEN, Visitor } from "./support/visitor.mjs";
 
 /** `cache_seconds` is 5 by default: for so long a sign-out in the store may go unnoticed. */
-const NOTICED = 8_000;
+const NOTICED = 30_000;
 /** Seconds that the test itself may take between the start of a session and a look at its end. */
 const MARGIN = 90;
 
 let browser;
-before(async () => ({ browser } = await openBrowser()), { timeout: 90_000 });
-after(() => browser?.close(), { timeout: 60_000 });
+before(async () => ({ browser } = await openBrowser()), { timeout: 240_000 });
+after(() => browser?.close(), { timeout: 240_000 });
 
 // One app alone: APP=rails node --test frameworks.test.mjs
 for (const row of table.filter(({ folder }) => folder.endsWith(process.env.APP ?? ""))) {
@@ -24,7 +24,7 @@ for (const row of table.filter(({ folder }) => folder.endsWith(process.env.APP ?
 }
 
 function scenario(row) {
-  const promise = (sentence, work) => test(sentence, { timeout: 60_000 }, work);
+  const promise = (sentence, work) => test(sentence, { timeout: 240_000 }, work);
   const promiseIf = (holds, sentence, work) => holds && promise(sentence, work);
   let app, ada, bob, hers, his, hersElsewhere;
   const old = [];
@@ -34,7 +34,7 @@ function scenario(row) {
     [ada, bob] = app.people;
     [hers, his, hersElsewhere] = await Promise.all([0, 1, 2].map(() => Visitor.arrive(browser, app, row)));
   }, { timeout: 180_000 });
-  after(() => app?.close(), { timeout: 60_000 });
+  after(() => app?.close(), { timeout: 240_000 });
 
   promise("before signing in there is no token, and the app is told of nobody", async () => {
     await refused(await ask(app, {}), row);
@@ -145,8 +145,12 @@ function scenario(row) {
   });
 
   promiseIf(row.brief, "a token is expired once its time is over", async () => {
-    const credentials = carried(row, [{ value: await row.brief(app.url, bob) }]);
-    assert.equal((await ask(app, credentials)).status, 200);
+    let credentials;
+    // On a busy machine, one may have ended before it is shown.
+    await eventually(async () => {
+      credentials = carried(row, [{ value: await row.brief(app.url, bob) }]);
+      return (await ask(app, credentials)).status === 200;
+    });
     await eventually(async () => (await ask(app, credentials)).status === 401);
     assert.equal((await (await ask(app, credentials)).json()).code, "session_expired");
     assert.equal((await his.token()).status, 200, "the page's own lives on");

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import grpc from "@grpc/grpc-js";
-import { Orders, Private, cancelled, openShop } from "./support/shop.mjs";
+import { Orders, Private, arrivals, cancelled, openShop } from "./support/shop.mjs";
 import { cookieOf } from "./support/session.mjs";
 import { Certificate, gatewayFor } from "./support/wire.mjs";
 
@@ -20,11 +20,11 @@ let server, plain, tls, certificate, cookie;
 before(async () => {
   server = await openShop();
   certificate = new Certificate();
-  const upstream = 'http2 = true\nread_timeout = "5s"';
+  const upstream = 'http2 = true\nread_timeout = "20s"';
   plain = await gatewayFor(server.url, { upstream, tables: TABLES });
   tls = await gatewayFor(server.url, { upstream, tables: TABLES, server: certificate.settings });
   cookie = await cookieOf("ada");
-}, { timeout: 60_000 });
+}, { timeout: 240_000 });
 
 after(() => {
   server?.forceShutdown();
@@ -49,7 +49,7 @@ for (const over of ["plain HTTP/2", "TLS"]) {
 }
 
 function calls(orders, inside) {
-  const promise = (sentence, work) => test(sentence, { timeout: 30_000 }, work);
+  const promise = (sentence, work) => test(sentence, { timeout: 240_000 }, work);
 
   promise("a call is answered, with metadata both ways and trailers", async () => {
     const metadata = signedIn();
@@ -93,8 +93,9 @@ function calls(orders, inside) {
     const { received } = await collected(orders().List({ id: "many", count: 2_000 }, signedIn()));
     assert.deepEqual(received.map(({ count }) => count), Array.from({ length: 2_000 }, (_, index) => index + 1));
     assert.ok(received.every(({ user }) => user === "ada"));
-    const slowly = await collected(orders().List({ id: "slowly", count: 4 }));
-    assert.ok(slowly.times.at(-1) - slowly.times[0] > 75, `all at once: ${slowly.times}`);
+    const slowly = orders().List({ id: "slowly", count: 4 });
+    slowly.on("data", () => arrivals.emit("one"));
+    assert.equal((await collected(slowly)).received.length, 4);
     const broken = await collected(orders().List({ id: "fails", count: 3 }));
     assert.deepEqual([broken.received.length, broken.error.code], [3, FAILED_PRECONDITION]);
     assert.equal(broken.error.details, "that was all");
@@ -129,9 +130,12 @@ function calls(orders, inside) {
 
   promise("a deadline ends the call at both ends", async () => {
     cancelled.length = 0;
-    const error = await failure(unary(orders(), { id: "never" }, signedIn(), { deadline: Date.now() + 300 }));
-    assert.equal(error.code, DEADLINE_EXCEEDED);
-    await eventually(() => cancelled.includes("never"));
+    // On a busy machine, a deadline may pass before the server hears of the call.
+    for (let within = 300; !cancelled.includes("never"); within *= 2) {
+      const error = await failure(unary(orders(), { id: "never" }, signedIn(), { deadline: Date.now() + within }));
+      assert.equal(error.code, DEADLINE_EXCEEDED);
+      await new Promise((resolve) => setTimeout(resolve, within));
+    }
   });
 
   promise("a call that is given up ends at the server", async () => {
@@ -159,14 +163,14 @@ function calls(orders, inside) {
   });
 }
 
-test("a server that is gone is UNAVAILABLE", { timeout: 30_000 }, async () => {
+test("a server that is gone is UNAVAILABLE", { timeout: 240_000 }, async () => {
   server.forceShutdown();
   const orders = new Orders(plain.url.slice("http://".length), grpc.credentials.createInsecure());
   assert.equal((await failure(unary(orders, { id: "d" }))).code, UNAVAILABLE);
   orders.close();
 });
 
-test("the gateways stop when asked, and printed no secret", { timeout: 60_000 }, async () => {
+test("the gateways stop when asked, and printed no secret", { timeout: 240_000 }, async () => {
   await plain.stop();
   await tls.stop();
 });
@@ -199,14 +203,11 @@ async function failure(call) {
   return call.then((answer) => assert.fail(`answered: ${JSON.stringify(answer)}`), (error) => error);
 }
 
-/** All that a stream of answers brings, and when. */
+/** All that a stream of answers brings. */
 function collected(call) {
   return new Promise((resolve) => {
-    const all = { received: [], times: [] };
-    call.on("data", (order) => {
-      all.received.push(order);
-      all.times.push(performance.now());
-    });
+    const all = { received: [] };
+    call.on("data", (order) => all.received.push(order));
     call.on("error", (error) => (all.error = error));
     call.on("status", () => setImmediate(() => resolve(all)));
   });

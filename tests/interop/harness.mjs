@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -62,9 +62,10 @@ export class Gateway {
     return this.#child.pid;
   }
 
-  /** Another text of its file, which it reads by itself. */
+  /** Another text of its file, which it reads by itself: the old one or the new one, never a part. */
   rewrite(change) {
-    writeFileSync(this.#file, change(readFileSync(this.#file, "utf8")));
+    writeFileSync(`${this.#file}.next`, change(readFileSync(this.#file, "utf8")));
+    renameSync(`${this.#file}.next`, this.#file);
   }
 
   /** A path in its folder. */

@@ -19,7 +19,7 @@ const recipe = readFileSync(PAGE, "utf8").match(/```python\n(.*?)```/s)[1];
 let app, gateway, seen;
 
 before(async () => {
-  app = createServer((request, response) => {
+  app = createServer({ keepAliveTimeout: 600_000 }, (request, response) => {
     seen = request.headers["x-portcullis-assertion"];
     response.end();
   }).listen(0, "127.0.0.1");

@@ -20,18 +20,18 @@ const exchanges = blocks.filter(({ name }) => name in rows);
 let app, gateway, issuer;
 
 before(async () => {
-  app = createServer((_, response) => response.end("the app")).listen(0, "127.0.0.1");
+  app = createServer({ keepAliveTimeout: 600_000 }, (_, response) => response.end("the app")).listen(0, "127.0.0.1");
   await once(app, "listening");
   issuer = await Issuer.open();
   gateway = await openGateway({ app: `http://127.0.0.1:${app.address().port}`, issuer: issuer.url });
-}, { timeout: 60_000 });
+}, { timeout: 240_000 });
 
 after(() => {
   gateway?.kill();
   [app, issuer].forEach((server) => server?.close());
 });
 
-const promise = (sentence, work) => test(sentence, { timeout: 60_000 }, work);
+const promise = (sentence, work) => test(sentence, { timeout: 240_000 }, work);
 
 /** One answer of the endpoint to a user. */
 async function ask({ name, path }, user, { headers = {}, query = {}, body } = {}) {

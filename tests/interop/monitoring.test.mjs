@@ -11,15 +11,16 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Gateway } from "./harness.mjs";
 import { EchoApp } from "./support/echo-app.mjs";
 import { firing, namesOf, promtool } from "./support/promtool.mjs";
 import { NEXTAUTH_SECRET, cookieOf } from "./support/session.mjs";
-import { Redis, freePort } from "./support/stores.mjs";
+import { CLOSED } from "./support/ports.mjs";
+import { Redis } from "./support/stores.mjs";
+import { eventually } from "./support/wait.mjs";
 
-const SLOW = 60_000;
+const SLOW = 240_000;
 const file = (path) => fileURLToPath(new URL(`../../deploy/monitoring/${path}`, import.meta.url));
 const RULES = file("prometheus-rules.yaml");
 const rules = readFileSync(RULES, "utf8");
@@ -66,13 +67,6 @@ async function scrape(gateway) {
 
 const status = async (gateway) => (await fetch(`${gateway.admin}/status`)).json();
 
-/** Waits until `done` holds. */
-async function eventually(what, done) {
-  for (const end = Date.now() + 20_000; !await done(); await sleep(50)) {
-    assert.ok(Date.now() < end, `waited in vain: ${what}`);
-  }
-}
-
 const get = async (gateway, path, headers = {}) => {
   const response = await fetch(gateway.url + path, { headers });
   await response.arrayBuffer();
@@ -100,7 +94,7 @@ async function observe(settings, cause, { env = {}, through } = {}) {
 
 /** A server that answers after a while. */
 async function slowServer(within) {
-  const server = createServer((request, response) => setTimeout(() => response.end("late"), within));
+  const server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => setTimeout(() => response.end("late"), within));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return { url: `http://127.0.0.1:${server.address().port}`, close: () => (server.close(), server.closeAllConnections()) };
@@ -115,12 +109,12 @@ const STATES = {
     await eventually("its end", async () => await scrape(gateway) === null);
     return [...scrapes, null, null];
   },
-  PortcullisErrors: async () => observe(usual({ url: `http://127.0.0.1:${await freePort()}` }), async (gateway) => {
+  PortcullisErrors: async () => observe(usual({ url: `http://${CLOSED}` }), async (gateway) => {
     assert.equal(await get(gateway, "/"), 502);
   }),
   PortcullisUpstreamDown: async () => {
     const own = await EchoApp.start();
-    const health = `health = { path = "/", every = "100ms", unhealthy_after = 1 }\n`;
+    const health = `health = { path = "/", every = "2s", unhealthy_after = 2 }\n`;
     return observe(usual({ url: `http://${own.address}`, upstream: health }), async (gateway) => {
       own.stop();
       const up = `portcullis_upstream_servers{server="http://${own.address}",state="up",upstream="default"}`;
@@ -129,7 +123,7 @@ const STATES = {
   },
   PortcullisUpstreamServerDown: async () => {
     const own = await EchoApp.start();
-    const health = `health = { path = "/", every = "100ms", unhealthy_after = 1 }\n`;
+    const health = `health = { path = "/", every = "2s", unhealthy_after = 2 }\n`;
     const settings = UPSTREAM(`http://${app.address}`, `http://${own.address}`) + health + SESSION;
     return observe(settings, async (gateway) => {
       own.stop();
@@ -147,7 +141,7 @@ const STATES = {
     }
   },
   PortcullisVendorPaused: async () => {
-    const vendor = `[token.remote]\npath = "/api/remote"\nkind = "exchange"\nmethod = "POST"\nurl = "http://127.0.0.1:${await freePort()}/"\n`
+    const vendor = `[token.remote]\npath = "/api/remote"\nkind = "exchange"\nmethod = "POST"\nurl = "http://${CLOSED}/"\n`
       + `key = { secret = "env:VENDOR_KEY" }\nheaders = { authorization = "Bearer {key.secret}" }\nttl = "1m"\n`
       + `take = { token = "/token" }\nresponse = { token = "{token}" }\n`;
     return observe(usual({ rest: vendor }), async (gateway, round) => {
@@ -160,7 +154,7 @@ const STATES = {
     const settings = UPSTREAM(`http://${app.address}`)
       + `[session]\nkind = "lookup"\ncookie = "sid"\nuser_id = "/user"\nstore = { engine = "redis", url = "env:REDIS_URL", prefix = "s:" }\n`
       + TOKEN("9/minute");
-    const env = { REDIS_URL: `redis://127.0.0.1:${await freePort()}` };
+    const env = { REDIS_URL: `redis://${CLOSED}` };
     return observe(settings, async (gateway, round) => {
       assert.equal(await get(gateway, "/api/token", { cookie: `sid=unknown-session-${round}` }), 503);
     }, { env });
@@ -203,7 +197,7 @@ const STATES = {
   }),
   PortcullisSharedStoreDown: async () => {
     const shared = `[shared]\nredis = "env:REDIS_URL"\nkey = "env:SHARED_KEY"\n`;
-    const env = { REDIS_URL: `redis://127.0.0.1:${await freePort()}` };
+    const env = { REDIS_URL: `redis://${CLOSED}` };
     return observe(usual({ rest: shared }), async (gateway) => {
       await eventually("the pause", async () => {
         await token(gateway);
@@ -235,7 +229,7 @@ const STATES = {
     return scrapes;
   },
   PortcullisSpansDropped: async () => {
-    const otlp = `[log]\notlp = "http://127.0.0.1:${await freePort()}"\n`;
+    const otlp = `[log]\notlp = "http://${CLOSED}"\n`;
     return observe(usual({ rest: otlp }), async (gateway, round) => {
       await get(gateway, "/page");
       await eventually("the loss", async () => await gateway.metric("portcullis_spans_dropped_total") >= 2 * round);
@@ -271,7 +265,7 @@ describe("each alert fires for a gateway in its state", () => {
 
 test("no alert fires for a healthy gateway with a shared store, and promtool finds nothing to say", { timeout: SLOW }, async () => {
   const redis = await Redis.open();
-  const shared = `[shared]\nredis = "env:REDIS_URL"\nkey = "env:SHARED_KEY"\n`;
+  const shared = `[shared]\nredis = "env:REDIS_URL"\nkey = "env:SHARED_KEY"\ntimeout = "5s"\n`;
   try {
     const scrapes = await observe(usual({ rest: shared }), async (gateway) => {
       await times(5, () => token(gateway));

@@ -57,9 +57,9 @@ after(async () => {
   [gateway, app].forEach((child) => child?.kill());
   [browserSide, appSide, origin].forEach((server) => server?.close());
   await browser?.close();
-}, { timeout: 60_000 });
+}, { timeout: 240_000 });
 
-const promise = (sentence, work) => test(sentence, { timeout: 90_000 }, work);
+const promise = (sentence, work) => test(sentence, { timeout: 240_000 }, work);
 
 promise("before anyone signs in, the page has no token and pressing upload tells the page 401", async () => {
   await page.goto("/");

@@ -91,7 +91,7 @@ describe("the package", { skip: process.getuid() !== 0 && "installing needs root
     assert.ok(!unit().includes("LoadCredential=") && !unit().includes("/usr/local"));
   });
 
-  test("starts as its user, from the file and the variables it is told of, and stops", { timeout: 60_000 }, async () => {
+  test("starts as its user, from the file and the variables it is told of, and stops", { timeout: 240_000 }, async () => {
     const example = readFileSync(installed("usr/share/doc/portcullis/examples/gateway.toml"), "utf8");
     const file = installed("etc/portcullis/gateway.toml");
     writeFileSync(file, example.replace(/^listen = .*/m, 'listen = "127.0.0.1:0"\nadmin = "127.0.0.1:0"'));
@@ -105,7 +105,7 @@ describe("the package", { skip: process.getuid() !== 0 && "installing needs root
     const ended = new Promise((resolve) => gateway.on("exit", (code) => resolve(code)));
     try {
       const address = (message) => said.match(new RegExp(`"message":"${message}","address":"([^"]+)"`))?.[1];
-      for (let tries = 0; !address("admin listening") && tries < 200; tries += 1) await sleep(50);
+      for (let tries = 0; !address("admin listening") && tries < 1_200; tries += 1) await sleep(50);
       assert.ok(address("admin listening"), said);
       const [status, body] = await new Promise((resolve, reject) => {
         get(`http://${address("admin listening")}/healthz`, (answer) => {

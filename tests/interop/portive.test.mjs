@@ -16,7 +16,7 @@ let app, gateway, origin;
 const reachedApp = [];
 
 before(async () => {
-  app = createServer((request, response) => {
+  app = createServer({ keepAliveTimeout: 600_000 }, (request, response) => {
     reachedApp.push(request.url);
     response.end("the app");
   }).listen(0, "127.0.0.1");
@@ -48,14 +48,14 @@ params.claims = { tags = ["user-{session.user_id}", "uploads"], maxFileBytes = 1
 `,
     { NEXTAUTH_SECRET, PORTIVE_API_KEY: API_KEY },
   );
-}, { timeout: 60_000 });
+}, { timeout: 240_000 });
 
 after(() => {
   gateway?.kill();
   [app, origin].forEach((server) => server?.close());
 });
 
-const promise = (sentence, work) => test(sentence, { timeout: 90_000 }, work);
+const promise = (sentence, work) => test(sentence, { timeout: 240_000 }, work);
 
 for (const method of ["GET", "POST"]) {
   promise(`Portive's verifier accepts a token fetched with ${method}`, async () => {

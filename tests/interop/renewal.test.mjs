@@ -20,7 +20,7 @@ for (const row of table.filter(({ kind }) => kind.endsWith(process.env.KIND ?? "
 }
 
 function scenario(row) {
-  const promise = (sentence, work) => test(sentence, { timeout: 60_000 }, work);
+  const promise = (sentence, work) => test(sentence, { timeout: 240_000 }, work);
   const folder = mkdtempSync(join(tmpdir(), "portcullis-renewal-"));
   let relay, store, gateway, app;
 
@@ -45,13 +45,13 @@ ${row.session.replace("APP", relay.url)}
     const [program, ...args] = row.command;
     app = new Child(program, args, { cwd: folder, env });
     relay.leadTo(await app.heard("where it listens", (line) => line.match(row.listening)?.[1], 60_000));
-  }, { timeout: 120_000 });
+  }, { timeout: 240_000 });
   after(async () => {
     [app, gateway].forEach((child) => child?.kill());
     relay?.close();
     await store?.close();
     rmSync(folder, { recursive: true, force: true });
-  }, { timeout: 60_000 });
+  }, { timeout: 240_000 });
 
   /** Signs in; returns the browser, and the id that the gateway knows the user by. */
   async function arrive(user) {

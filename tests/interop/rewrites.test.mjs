@@ -14,6 +14,7 @@ import { blocks } from "./fronts/table.mjs";
 import { Gateway } from "./harness.mjs";
 import { openBrowser } from "./support/browser.mjs";
 import { Child } from "./support/child.mjs";
+import { freePort } from "./support/ports.mjs";
 import { exchange } from "./support/raw.mjs";
 
 const addresses = fileURLToPath(new URL("addresses", import.meta.url));
@@ -77,7 +78,9 @@ limit = "4/hour"
   assert.notEqual(block, rewrites, "the guide names the gateway");
   writeFileSync(join(folder, "next.config.js"), `module.exports = {\n${block}};\n`);
   writeFileSync(join(folder, "package.json"), `{ "private": true }`);
-  cpSync(modules, join(folder, "node_modules"), { recursive: true });
+  // A build of the other tests may be writing to the cache.
+  const filter = (path) => !path.includes("/.cache");
+  cpSync(modules, join(folder, "node_modules"), { recursive: true, filter });
   const env = { HOME: folder, TMPDIR: tmpdir(), NEXT_TELEMETRY_DISABLED: "1", CI: "1" };
   const next = "node_modules/next/dist/bin/next";
   const build = new Child(node, [next, "build"], { cwd: folder, env });
@@ -91,9 +94,9 @@ after(async () => {
   [app, gateway].forEach((child) => child?.kill());
   await browser?.close();
   if (folder) rmSync(folder, { recursive: true, force: true });
-}, { timeout: 60_000 });
+}, { timeout: 240_000 });
 
-const promise = (sentence, work) => test(sentence, { timeout: 90_000 }, work);
+const promise = (sentence, work) => test(sentence, { timeout: 240_000 }, work);
 
 /** The cookie of somebody who is signed in. */
 function session(user) {
@@ -101,15 +104,6 @@ function session(user) {
   const now = Math.floor(Date.now() / 1000);
   const text = `${part({ alg: "HS256", typ: "JWT" })}.${part({ sub: user, iat: now, exp: now + 3600 })}`;
   return `${text}.${createHmac("sha256", SECRETS.SESSION_SECRET).update(text).digest("base64url")}`;
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function press(method) {

@@ -109,7 +109,7 @@ let app, gateway, issuer, browser, context, page;
 
 before(async () => {
   const script = await bundle();
-  app = createServer(({ url }, response) => {
+  app = createServer({ keepAliveTimeout: 600_000 }, ({ url }, response) => {
     const [type, body] = url === "/takers.js" ? ["text/javascript", script] : ["text/html", PAGE];
     response.writeHead(200, { "Content-Type": type }).end(body);
   }).listen(0, "127.0.0.1");
@@ -124,7 +124,7 @@ before(async () => {
   const [name, value] = [cookie.slice(0, cookie.indexOf("=")), cookie.slice(cookie.indexOf("=") + 1)];
   gateway.keepSecret(value);
   await context.addCookies([{ name, value, url: gateway.url, httpOnly: true, sameSite: "Lax" }]);
-}, { timeout: 120_000 });
+}, { timeout: 240_000 });
 
 after(async () => {
   gateway?.kill();
@@ -132,7 +132,7 @@ after(async () => {
   app?.closeAllConnections();
   [app, issuer].forEach((server) => server?.close());
   await browser?.close();
-}, { timeout: 60_000 });
+}, { timeout: 240_000 });
 
 async function bundle() {
   const { outputFiles } = await build({
@@ -153,7 +153,7 @@ function take(name, ...given) {
   return page.evaluate(([name, given]) => globalThis.clients[name](...given), [name, given]);
 }
 
-const promise = (sentence, work) => test(sentence, { timeout: 60_000 }, work);
+const promise = (sentence, work) => test(sentence, { timeout: 240_000 }, work);
 const bearer = ({ headers }) => headers.authorization?.replace(/^Bearer /, "");
 
 /** Clients that show the token to a host, and where it must stand there. */

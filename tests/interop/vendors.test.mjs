@@ -28,14 +28,14 @@ const signatures = { ...signed, ...stored, ...formats };
 let app, gateway, issuer, python, cookie;
 
 before(async () => {
-  app = createServer((_, response) => response.end("the app")).listen(0, "127.0.0.1");
+  app = createServer({ keepAliveTimeout: 600_000 }, (_, response) => response.end("the app")).listen(0, "127.0.0.1");
   await once(app, "listening");
   issuer = await Issuer.open();
   gateway = await openGateway({ app: `http://127.0.0.1:${app.address().port}`, issuer: issuer.url });
   cookie = await signedIn();
   gateway.keepSecret(cookie.slice(cookie.indexOf("=") + 1));
   python = new Python();
-}, { timeout: 60_000 });
+}, { timeout: 240_000 });
 
 after(() => {
   gateway?.kill();
@@ -49,7 +49,7 @@ const WORDS = {
   recorded: "request recorded from the vendor's library",
 };
 
-const promise = (sentence, work) => test(sentence, { timeout: 60_000 }, work);
+const promise = (sentence, work) => test(sentence, { timeout: 240_000 }, work);
 
 promise("every block of the gallery has its judge", () => {
   const judged = [exchanges, jwts, signatures].flatMap(Object.keys);

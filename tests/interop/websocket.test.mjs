@@ -20,12 +20,12 @@ before(async () => {
   app = new Worker(new URL("./support/websocket-app.mjs", import.meta.url));
   [appUrl] = await once(app, "message");
   certificate = new Certificate();
-  plain = await gatewayFor(appUrl, { upstream: 'read_timeout = "1s"' });
+  plain = await gatewayFor(appUrl, { upstream: 'read_timeout = "20s"' });
   tls = await gatewayFor(appUrl, { server: certificate.settings });
   cookie = await cookieOf("ada");
   idle = [await opened(plain, "/echo?number=0"), await opened(tls, "/echo?number=0")];
   idleSince = performance.now();
-}, { timeout: 60_000 });
+}, { timeout: 240_000 });
 
 after(async () => {
   [plain, tls].forEach((gateway) => gateway?.kill());

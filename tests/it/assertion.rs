@@ -5,7 +5,8 @@ use portcullis::testing::Config;
 use portcullis::testing::Secrets;
 use serde_json::Value;
 
-use crate::support::{App, SESSION_SECRET, Setup, clock, cookie_of, get, seconds};
+use crate::support::running::Running;
+use crate::support::{App, Conn, SESSION_SECRET, Setup, clock, cookie_of, get, seconds};
 
 const KEY: &str = "canary-of-the-assertion-0123456789abcdef";
 const TYPE: &str = "portcullis-identity+jwt";
@@ -55,6 +56,32 @@ fn the_app_can_verify_who_is_signed_in() {
     assert_eq!(with_key(assertions[1].as_deref().unwrap(), KEY).unwrap()["sub"], "eve");
     assert_eq!(assertions[2], assertions[0], "signed once");
     assert_eq!(assertions[3], None, "nobody is signed in");
+}
+
+#[test]
+fn an_assertion_under_an_rsa_key_is_signed_on_no_thread_that_serves() {
+    let app = App::start();
+    let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tokens/keys/");
+    let members = format!("alg = \"RS256\", key = \"file:{keys}rsa-pkcs8.pem\"");
+    let running = Running::start(&with(Setup::new(&app), &members));
+    let threads = || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", running.process.id())).unwrap();
+        let names = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")));
+        names.filter_map(Result::ok).collect::<String>()
+    };
+    let mut conn = Conn::open(&running.address);
+    assert_eq!(conn.ask(&get("/x")).status, 200);
+    assert!(!threads().contains("signing"), "nobody is signed in");
+    for _ in 0..2 {
+        assert_eq!(conn.ask(&get("/x").user("ada")).status, 200);
+    }
+    assert!(threads().contains("signing"), "{}", threads());
+    let assertions: Vec<_> =
+        app.seen().iter().filter_map(|seen| seen.one("x-portcullis-assertion")).collect();
+    let public = std::fs::read(format!("{keys}rsa-public.pem")).unwrap();
+    let key = DecodingKey::from_rsa_pem(&public).unwrap();
+    assert_eq!(verified(&assertions[0], Algorithm::RS256, &key).unwrap()["sub"], "ada");
+    assert_eq!(assertions[1], assertions[0], "signed once");
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::running::{ENVIRONMENT, Running, file_of};
-use crate::support::{App, Process, SESSION_SECRET, Setup, assert_no_secret, eventually, folder};
+use crate::support::{
+    App, Process, SESSION_SECRET, Setup, assert_no_secret, eventually, folder, replace,
+};
 
 fn variables(session: &str, key: &str) -> String {
     format!("# Secrets of the test\nexport SESSION_SECRET=\"{session}\"\nPORTIVE_API_KEY={key}\n")
@@ -59,14 +61,14 @@ fn a_changed_file_is_read_again_and_a_broken_one_changes_nothing() {
     let text = file_of(&Setup::new(&app).server("watch = \"50ms\""));
     let running = Running::start_with_env_file(&file, &text, &env_file);
     assert_eq!(running.token("ada"), 200);
-    fs::write(&env_file, variables("canary-of-another-session-secret", key)).unwrap();
+    replace(&env_file, variables("canary-of-another-session-secret", key));
     eventually("the new secret", || running.token("ada") == 401);
-    fs::write(&env_file, "nothing\n").unwrap();
+    replace(&env_file, "nothing\n");
     eventually("the refusal", || running.reloads("refused") == 1);
     fs::remove_file(&env_file).unwrap();
     eventually("another refusal", || running.reloads("refused") == 2);
     assert_eq!(running.token("ada"), 401, "the old policy stays");
-    fs::write(&env_file, variables(SESSION_SECRET, key)).unwrap();
+    replace(&env_file, variables(SESSION_SECRET, key));
     eventually("the first secret", || running.token("ada") == 200);
     assert_no_secret("standard error", running.process.errors().as_bytes());
 }

@@ -2,16 +2,12 @@
 
 use std::net::TcpListener;
 
-use crate::support::{App, Request, Setup, eventually, get, post};
-
-/// An address nobody listens on.
-fn nowhere() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
+use crate::support::{App, Request, Reserved, Setup, eventually, get, post};
 
 #[test]
 fn a_dead_app_is_a_problem_for_scripts_and_a_page_for_people() {
-    let gateway = Setup::towards(&format!("http://{}", nowhere())).start();
+    let nowhere = Reserved::new();
+    let gateway = Setup::towards(&nowhere.url()).start();
     gateway.ask(&get("/x")).assert_refused(502, "upstream_failed");
     gateway.ask(&post("/x", b"abc")).assert_refused(502, "upstream_failed");
     let page = gateway.ask(&get("/x").navigation());
@@ -31,10 +27,10 @@ fn a_missing_unix_socket_is_a_dead_app() {
 
 #[test]
 fn the_app_is_found_again_once_it_is_back() {
-    let address = nowhere();
-    let gateway = Setup::towards(&format!("http://{address}")).start();
+    let nowhere = Reserved::new();
+    let gateway = Setup::towards(&nowhere.url()).start();
     assert_eq!(gateway.ask(&get("/x")).status, 502);
-    let app = App::at(&address);
+    let app = App::at(&nowhere.address);
     assert_eq!(gateway.ask(&get("/x")).status, 200);
     drop(app);
 }
@@ -61,7 +57,7 @@ fn an_app_that_does_not_accept_in_time_is_504() {
 #[test]
 fn an_app_that_does_not_answer_in_time_is_504() {
     let app = App::start();
-    let gateway = Setup::new(&app).upstream("read_timeout = \"200ms\"").start();
+    let gateway = Setup::new(&app).upstream("read_timeout = \"1500ms\"").start();
     gateway.ask(&get("/do/slow")).assert_refused(504, "timeout");
     let page = gateway.ask(&get("/do/slow").navigation());
     assert_eq!(page.status, 504);
@@ -166,11 +162,11 @@ fn after_a_failure_nobody_gets_anothers_answer() {
 
 #[test]
 fn with_two_servers_a_dead_one_is_passed_over() {
-    let app = App::start();
+    let (app, nowhere) = (App::start(), Reserved::new());
     let setup = Setup::new(&app);
     let text = setup.text().replace(
         &format!("servers = [\"{}\"]", app.url()),
-        &format!("servers = [\"http://{}\", \"{}\"]\nretries = 1", nowhere(), app.url()),
+        &format!("servers = [\"{}\", \"{}\"]\nretries = 1", nowhere.url(), app.url()),
     );
     let gateway = setup.replaced_by(text).start();
     for _ in 0..6 {

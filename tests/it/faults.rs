@@ -6,7 +6,7 @@ use crate::support::http2::{ask, block_on, open, request};
 use crate::support::running::Running;
 use crate::support::{
     App, Conn, Gateway, Request, Response, Script, Scripted, Setup, eventually, find, get,
-    numbered, post, seconds, token_of,
+    numbered, post, token_of,
 };
 
 /// An app with these faults, each at a path of its own.
@@ -27,9 +27,19 @@ fn gateway(app: &Scripted) -> Gateway {
     Setup::towards(&app.url).start()
 }
 
+/// Tries faults that take their time, all at once.
+fn at_once(faults: &[Fault], attempt: impl Fn(usize, &str) + Sync) {
+    std::thread::scope(|scope| {
+        for (index, (name, _)) in faults.iter().enumerate() {
+            let attempt = &attempt;
+            scope.spawn(move || attempt(index, name));
+        }
+    });
+}
+
 /// Does not wait long for an app that says nothing.
 fn impatient(app: &Scripted) -> Gateway {
-    Setup::towards(&app.url).upstream("read_timeout = \"700ms\"").start()
+    Setup::towards(&app.url).upstream("read_timeout = \"1500ms\"").start()
 }
 
 /// The app is as good as new, on whatever connections are left.
@@ -137,7 +147,7 @@ fn a_head_that_does_not_come_in_time_is_504_once() {
     ];
     let app = app(&faults);
     let gateway = impatient(&app);
-    for (index, (name, _)) in faults.iter().enumerate() {
+    at_once(&faults, |index, name| {
         for ask in [get(&path(index)), post(&path(index), b"abc")] {
             let mut conn = gateway.connect();
             conn.write(&ask.bytes());
@@ -148,7 +158,7 @@ fn a_head_that_does_not_come_in_time_is_504_once() {
         }
         over_http2(&gateway, &path(index)).expect(name).assert_refused(504, "timeout");
         assert_recovered(&gateway, name);
-    }
+    });
 }
 
 #[test]
@@ -156,7 +166,7 @@ fn a_body_that_breaks_off_never_looks_whole() {
     let faults = in_the_body();
     let app = app(&faults);
     let gateway = impatient(&app);
-    for (index, (name, _)) in faults.iter().enumerate() {
+    at_once(&faults, |index, name| {
         let mut conn = gateway.connect();
         conn.write(&get(&path(index)).bytes());
         let bytes = conn.rest();
@@ -167,7 +177,7 @@ fn a_body_that_breaks_off_never_looks_whole() {
         assert!(over_http2(&gateway, &path(index)).is_none(), "an app that {name}");
         assert_eq!(app.times("GET", &path(index)), 2, "an app that {name} is not asked again");
         assert_recovered(&gateway, name);
-    }
+    });
 }
 
 #[test]
@@ -207,10 +217,10 @@ fn what_an_app_says_too_much_is_nobodys_answer() {
     for (index, (name, method, status, body, _)) in surplus.iter().enumerate() {
         for _ in 0..5 {
             let mut conn = gateway.connect();
+            let before = app.answered();
             let answer = conn.ask(&Request::new(method, &path(index)));
             assert_eq!((answer.status, answer.text().as_str()), (*status, *body), "{name}");
-            // What is late has come by then.
-            std::thread::sleep(std::time::Duration::from_millis(30));
+            eventually("what is late has come", || app.answered() > before);
             for number in 0..3 {
                 let answer = conn.ask(&numbered(number));
                 assert_eq!(answer.text(), format!("/number/{number}"), "an app that {name}");
@@ -241,7 +251,6 @@ fn an_answer_may_come_before_the_upload_is_over() {
             let mut conn = gateway.connect();
             let upload = Request::new("POST", &path(index));
             conn.write(&upload.header("Content-Length", &size.to_string()).bytes());
-            conn.patience(seconds(5));
             conn.write_patience(Some(std::time::Duration::from_millis(200)));
             // The rest of it nobody may want any more.
             let _ = conn.try_write(&vec![b'u'; size / 2]);

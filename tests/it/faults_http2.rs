@@ -90,7 +90,7 @@ fn assert_recovered(gateway: &Gateway, after: &str) {
 }
 
 fn gateway(url: &str) -> Gateway {
-    Setup::towards(url).upstream("http2 = true\nread_timeout = \"700ms\"").start()
+    Setup::towards(url).upstream("http2 = true\nread_timeout = \"1500ms\"").start()
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! Traffic to the app and back: nothing lost, nothing added that
 //! was not verified.
 
+use crate::support::{App, Conn, Request, Setup, eventually, folder, get, post};
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Duration;
-
-use crate::support::{App, Conn, Request, Setup, folder, get, post};
 
 #[test]
 fn hop_by_hop_headers_and_what_connection_names_stay_behind() {
@@ -314,11 +313,13 @@ fn apps_that_speak_http_1_0_or_close_are_understood() {
 fn connections_to_the_app_are_reused() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
-    for _ in 0..5 {
+    // One is free for the next request a moment after its answer.
+    eventually("two requests on one connection", || {
         assert_eq!(gateway.ask(&get("/x")).status, 200);
-    }
-    let connections: Vec<usize> = app.seen().iter().map(|seen| seen.connection).collect();
-    assert!(connections.iter().any(|number| *number != 4) && connections[4] < 4, "{connections:?}");
+        let seen = app.seen();
+        let connections: BTreeSet<usize> = seen.iter().map(|seen| seen.connection).collect();
+        connections.len() < seen.len()
+    });
 }
 
 #[test]
@@ -326,7 +327,7 @@ fn a_connection_to_the_app_that_was_idle_too_long_is_not_used_again() {
     let app = App::start();
     let gateway = Setup::new(&app).upstream("idle_timeout = \"200ms\"").start();
     assert_eq!(gateway.ask(&get("/x")).status, 200);
-    std::thread::sleep(Duration::from_millis(600));
+    app.wait_for_ended(1);
     assert_eq!(gateway.ask(&post("/x", b"abc")).status, 200);
     let connections: Vec<usize> = app.seen().iter().map(|seen| seen.connection).collect();
     assert_eq!(connections, [0, 1]);

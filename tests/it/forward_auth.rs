@@ -4,7 +4,7 @@
 use std::os::unix::net::UnixStream;
 
 use crate::support::http2;
-use crate::support::{App, Conn, Gateway, Request, Response, Setup, cookie_of, folder, get};
+use crate::support::{App, Conn, Gateway, Request, Response, Setup, clock, cookie_of, folder, get};
 use crate::tokens_only::settings;
 
 const RULES: &str = r#"
@@ -39,7 +39,7 @@ fn start() -> Gateway {
 fn start_with(session: &str, rest: &str) -> Gateway {
     let text = settings("", &format!("{RULES}{rest}"));
     let text = text.replace("kind = \"jwt\"", &format!("kind = \"jwt\"\n{session}"));
-    Setup::towards("").replaced_by(text).start()
+    Setup::towards("").replaced_by(text).clock(&clock()).start()
 }
 
 /// The question of each kind of proxy about one request.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::support::http2::{
     DATA, END_HEADERS, HEADERS, HELLO, RESET, WINDOW_UPDATE, block_on, field, frame,
 };
-use crate::support::{App, Gateway, Setup, eventually, seconds};
+use crate::support::{App, Gateway, PATIENCE, Setup, eventually, seconds};
 
 const END_STREAM: u8 = 1;
 const LATE_BODIES: &str = "portcullis_slow_clients_total{part=\"body\"}";
@@ -65,7 +65,7 @@ fn is_refused_alone(socket: &mut TcpStream, malformed: &[Vec<u8>]) -> bool {
     let answered = [END_STREAM, 0, 0, 0, 3];
     let has = |all: &[u8], part: &[u8]| all.windows(part.len()).any(|window| window == part);
     let began = Instant::now();
-    while began.elapsed() < seconds(10) {
+    while began.elapsed() < PATIENCE {
         all.extend(some(socket));
         if has(&all, &reset) && has(&all, &answered) {
             return true;
@@ -163,7 +163,7 @@ fn a_client_that_takes_its_answer_over_http2_by_drips_is_given_up() {
     eventually("the end", || {
         drop(socket.write_all(&drip));
         drop(some(&mut socket));
-        gateway.metric(LATE_BODIES) == 1
+        gateway.metric_now(LATE_BODIES) == 1
     });
     let patient = Setup::new(&app).server("min_body_rate = false").start();
     let mut socket = download(&patient);
@@ -172,7 +172,7 @@ fn a_client_that_takes_its_answer_over_http2_by_drips_is_given_up() {
         drop(socket.write_all(&drip));
         drop(some(&mut socket));
     }
-    assert_eq!(patient.metric(LATE_BODIES), 0);
+    patient.counts(LATE_BODIES, 0);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_client_that_ends_within_a_frame_ends_the_connection() {
         let mut socket = connect(&gateway);
         socket.write_all(&[HELLO, &head, rest].concat()).unwrap();
         socket.shutdown(std::net::Shutdown::Write).unwrap();
-        socket.set_read_timeout(Some(seconds(10))).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut octets = Vec::new();
         socket.read_to_end(&mut octets).expect("the gateway ends it too");
     }

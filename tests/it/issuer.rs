@@ -212,8 +212,8 @@ limit = "2/hour"
 params.allowedDocumentNames = "{{grant.documents}}""#,
         grants.address
     );
-    let app = App::start();
-    let gateway = Setup::new(&app).with(&table).start();
+    let (app, clock) = (App::start(), clock());
+    let gateway = Setup::new(&app).with(&table).clock(&clock).start();
     for _ in 0..2 {
         assert_eq!(ask(&gateway, "/api/docs").status, 200);
     }

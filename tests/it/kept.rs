@@ -175,7 +175,6 @@ fn the_operator_is_told_when_a_revocation_is_not_on_disk() {
     assert_eq!(status(&running.address, "bob"), 401, "in force all the same");
     let metrics = running.admin("/metrics").1;
     assert!(metrics.contains("portcullis_revocation_file_failures_total 1"), "{metrics}");
-    assert!(
-        !running.lines("revocations are in force but cannot be written to their file").is_empty()
-    );
+    let line = "revocations are in force but cannot be written to their file";
+    eventually("the log", || !running.lines(line).is_empty());
 }

@@ -28,6 +28,7 @@ mod command_line;
 mod connections;
 mod cookies;
 mod cross_site;
+mod crowds;
 mod env_file;
 mod errors;
 mod faults;

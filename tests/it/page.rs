@@ -284,9 +284,13 @@ fn a_text_that_another_user_wrote_earlier_gets_no_token() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
-            let mut asked = vec![0; 8192];
-            let length = stream.read(&mut asked).unwrap_or(0);
-            let asked = String::from_utf8_lossy(&asked[..length]).to_lowercase();
+            let mut asked = Vec::new();
+            while find(&asked, b"\r\n\r\n").is_none() {
+                let mut bytes = [0; 4096];
+                let Ok(length @ 1..) = stream.read(&mut bytes) else { break };
+                asked.extend_from_slice(&bytes[..length]);
+            }
+            let asked = String::from_utf8_lossy(&asked).to_lowercase();
             let nonce = asked.split("x-portcullis-nonce: ").nth(1).unwrap_or("");
             let nonce = nonce.split("\r\n").next().unwrap();
             let old =

@@ -156,8 +156,7 @@ fn a_request_that_comes_too_early_is_no_fault_of_the_one_before() {
         conn.write(&first.user("ada").bytes());
         app.wait_for(1);
         conn.write(&second.bytes());
-        // Read by now, with nowhere to go.
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        conn.wait_until_noticed(second.bytes().len());
         app.open_gate();
         assert_eq!(conn.response_to("GET").text(), "slow but sure");
         assert!(conn.try_response_to("GET").is_none(), "the connection ends here");

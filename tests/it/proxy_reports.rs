@@ -4,7 +4,9 @@
 use serde_json::Value;
 
 use crate::support::http2::{ask, block_on, open, request};
-use crate::support::{App, Claims, Conn, Gateway, Raw, Request, Response, SESSION_SECRET, Setup};
+use crate::support::{
+    App, Claims, Conn, Gateway, Raw, Request, Response, SESSION_SECRET, START, Setup, clock,
+};
 
 /// One report of the file.
 struct Report(Value);
@@ -35,7 +37,7 @@ impl Report {
             assert!(text.contains(from), "{text}");
             text = text.replace(from, to);
         }
-        Setup::towards(url).replaced_by(text).start()
+        Setup::towards(url).replaced_by(text).clock(&clock()).start()
     }
 
     /// The app that answers with the report's bytes, marked as the app's.
@@ -54,8 +56,8 @@ impl Report {
                 Value::Array(all) => all[index].as_u64(),
                 one => one.as_u64(),
             };
-            let now = jsonwebtoken::get_current_timestamp();
-            let session = Claims::of("ada").with("iat", now).with("exp", now + lives.unwrap_or(60));
+            let end = START + lives.unwrap_or(60);
+            let session = Claims::of("ada").with("iat", START).with("exp", end);
             let text = text.as_str().unwrap().replace("{session}", &session.token());
             let mut own = Conn::open(&gateway.address);
             let conn = if self.0["one_connection"] == true { &mut shared } else { &mut own };
@@ -78,11 +80,11 @@ fn statuses(answers: &[Response]) -> Vec<u16> {
     answers.iter().map(|answer| answer.status).collect()
 }
 
-/// When the token of an answer ends, in seconds from now.
+/// When the token of an answer ends, in seconds from the time that stands still.
 fn life(answer: &Response) -> u64 {
     let token = answer.auth_token();
     let claims = jsonwebtoken::dangerous::insecure_decode::<Value>(&token).unwrap().claims;
-    claims["exp"].as_u64().unwrap() - jsonwebtoken::get_current_timestamp()
+    claims["exp"].as_u64().unwrap() - START
 }
 
 #[test]

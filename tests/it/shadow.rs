@@ -220,7 +220,7 @@ fn what_cannot_be_compared_is_counted_and_said() {
     conn.next_head();
     assert_eq!(found(&gateway, "chat", 1)["last_skipped"], "cut_off");
     let skipped = "portcullis_shadow_answers_total{result=\"skipped\",token=\"chat\"}";
-    assert_eq!(gateway.metric(skipped), 4);
+    gateway.counts(skipped, 4);
 }
 
 #[test]
@@ -240,11 +240,12 @@ fn the_log_names_each_difference_once_and_no_value() {
         assert_eq!(answer.status, 200);
     }
     let lines = || running.lines("shadow: the answers differ");
-    eventually("the lines", || lines().len() >= 2);
+    let line_at = |at: &str| lines().into_iter().find(|line| line["at"] == at);
+    eventually("the line", || line_at("/token claims/sub").is_some());
     let (status, body) = running.admin("/status");
     assert_eq!(status, 200);
     assert!(body.contains("token chat is in shadow mode"), "{body}");
-    let line = lines().into_iter().find(|line| line["at"] == "/token claims/sub").unwrap();
+    let line = line_at("/token claims/sub").unwrap();
     assert_eq!(
         (&line["token"], &line["kind"], &line["level"]),
         (&"chat".into(), &"value".into(), &"WARN".into())
@@ -267,15 +268,14 @@ fn nobody_waits_for_the_comparison() {
     });
     let text = setup(&app.url).text().replacen(
         "shadow = true",
-        &format!("shadow = true\ngrant = {{ url = \"{}/grants\", timeout = \"8s\" }}", app.url),
+        &format!("shadow = true\ngrant = {{ url = \"{}/grants\", timeout = \"60s\" }}", app.url),
         1,
     );
     let gateway = Setup::towards("").replaced_by(text).clock(&clock()).start();
-    let began = std::time::Instant::now();
+    // Where an answer waited, its client would have lost its patience.
     for _ in 0..5 {
         assert_eq!(gateway.ask(&chat("")).status, 200);
     }
-    assert!(began.elapsed() < std::time::Duration::from_secs(4), "{:?}", began.elapsed());
     eventually("the question", || app.times("GET", "/grants") > 0);
 }
 

@@ -1,26 +1,26 @@
-//! Clients that take their time, and those that come in numbers: each is cut
-//! off, and nobody else waits for them.
+//! Clients that take their time: each is cut off, and nobody else waits for them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::http2::{self, block_on};
 use crate::support::{
-    App, Conn, Gateway, Request, Setup, cookie_of, eventually, get, post, seconds,
+    App, Conn, Gateway, PATIENCE, Request, Setup, Stopwatch, cookie_of, eventually, get, in_time,
+    seconds,
 };
 
 const LATE_HEADS: &str = "portcullis_slow_clients_total{part=\"head\"}";
 const LATE_BODIES: &str = "portcullis_slow_clients_total{part=\"body\"}";
 
 fn gateway(app: &App) -> Gateway {
-    Setup::new(app).server("header_timeout = \"400ms\"\nidle_timeout = \"1s\"").start()
+    Setup::new(app).server("header_timeout = \"1s\"\nidle_timeout = \"3s\"").start()
 }
 
 /// Writes `bytes` one by one until the gateway ends the connection; how long
 /// that took. Whatever is refused early is fine, an answer of the app is not.
 fn drip(conn: &mut Conn, bytes: &[u8]) -> Duration {
-    let began = Instant::now();
+    let began = Stopwatch::start();
     for byte in bytes.iter().cycle() {
-        if conn.try_write(&[*byte]).is_err() || began.elapsed() > seconds(8) {
+        if conn.try_write(&[*byte]).is_err() || began.elapsed() > seconds(12) {
             break;
         }
         std::thread::sleep(Duration::from_millis(10));
@@ -58,7 +58,7 @@ fn a_dripped_head_is_cut_off_in_time_however_it_drips() {
                 conn.write(start);
                 let took =
                     if rest.is_empty() { until_closed(&mut conn) } else { drip(&mut conn, rest) };
-                assert!(took < seconds(4), "{name}: {took:?}");
+                assert!(took < seconds(6), "{name}: {took:?}");
                 let answer = String::from_utf8_lossy(&conn.rest()).into_owned();
                 assert!(!answer.contains(" 200 "), "{name}: {answer}");
             });
@@ -68,7 +68,7 @@ fn a_dripped_head_is_cut_off_in_time_however_it_drips() {
 }
 
 fn until_closed(conn: &mut Conn) -> Duration {
-    let began = Instant::now();
+    let began = Stopwatch::start();
     conn.rest();
     began.elapsed()
 }
@@ -77,8 +77,9 @@ fn until_closed(conn: &mut Conn) -> Duration {
 fn a_connection_that_says_nothing_is_closed() {
     let app = App::start();
     let gateway = gateway(&app);
+    let began = Stopwatch::start();
     let took = until_closed(&mut gateway.connect());
-    assert!(took > Duration::from_millis(200) && took < seconds(4), "{took:?}");
+    assert!(began.on_the_wall() > Duration::from_millis(500) && took < seconds(6), "{took:?}");
     gateway.counts(LATE_HEADS, 1);
 }
 
@@ -86,14 +87,27 @@ fn a_connection_that_says_nothing_is_closed() {
 fn a_kept_connection_is_closed_when_idle_and_no_sooner() {
     let app = App::start();
     let gateway = gateway(&app);
-    for request in [get("/x"), get("/api/get-auth-token").user("ada"), get("/api/get-auth-token")] {
-        let mut conn = gateway.connect();
-        conn.ask(&request);
-        std::thread::sleep(Duration::from_millis(600));
-        assert!(matches!(conn.ask(&request).status, 200 | 401), "longer than a head may take");
-        let took = until_closed(&mut conn);
-        assert!(took > Duration::from_millis(500) && took < seconds(5), "{took:?}");
-    }
+    let wait = |request: &Request| {
+        in_time(Duration::from_millis(2900), || {
+            let mut conn = gateway.connect();
+            conn.ask(request);
+            std::thread::sleep(Duration::from_millis(1500));
+            drop(conn.try_write(&request.bytes()));
+            conn.try_response_to("GET").map(|answer| (answer.status, conn))
+        })
+    };
+    std::thread::scope(|scope| {
+        let token = "/api/get-auth-token";
+        for request in [get("/x"), get(token).user("ada"), get(token)] {
+            scope.spawn(move || {
+                let (status, mut conn) = wait(&request).expect("longer than a head may take");
+                assert!(matches!(status, 200 | 401), "{status}");
+                let began = Stopwatch::start();
+                let took = until_closed(&mut conn);
+                assert!(began.on_the_wall() > seconds(1) && took < seconds(8), "{took:?}");
+            });
+        }
+    });
     gateway.counts("portcullis_connections", 0);
     gateway.counts(LATE_HEADS, 0);
 }
@@ -107,14 +121,14 @@ fn an_http_2_connection_is_closed_when_idle_and_not_while_it_is_used() {
         let (mut client, mut connection) = h2::client::handshake(socket).await.unwrap();
         let slow = http2::request("GET", "/do/slow").body(()).unwrap();
         let (answer, _) = client.send_request(slow, true).unwrap();
-        let waiting = tokio::time::timeout(seconds(2), &mut connection).await;
+        let waiting = tokio::time::timeout(seconds(4), &mut connection).await;
         assert!(waiting.is_err(), "a stream is open");
         app.open_gate();
-        let began = Instant::now();
+        let began = Stopwatch::start();
         let (answer, ended) = tokio::join!(answer, connection);
         assert_eq!(answer.unwrap().status(), 200);
         ended.unwrap();
-        assert!(began.elapsed() < seconds(5), "{:?}", began.elapsed());
+        assert!(began.elapsed() < seconds(8), "{:?}", began.elapsed());
     });
 }
 
@@ -126,7 +140,7 @@ fn a_second_head_may_not_drip_either() {
     conn.ask(&get("/x"));
     conn.write(b"GET /y HTTP/1.1\r\nX: ");
     let took = drip(&mut conn, b"y");
-    assert!(took < seconds(5), "{took:?}");
+    assert!(took < seconds(6), "{took:?}");
     assert_eq!(app.seen().len(), 1);
     gateway.counts(LATE_HEADS, 1);
 }
@@ -150,7 +164,7 @@ fn a_body_may_take_longer_than_a_head() {
     let mut conn = gateway.connect();
     conn.write(&Request::new("POST", "/x").header("Content-Length", "10").bytes());
     for _ in 0..10 {
-        std::thread::sleep(Duration::from_millis(120));
+        std::thread::sleep(Duration::from_millis(200));
         conn.write(b"x");
     }
     assert_eq!(conn.response_to("POST").status, 200);
@@ -169,7 +183,7 @@ fn stalled_token_request(address: &str) -> std::thread::JoinHandle<u16> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     std::thread::spawn(move || {
-        runtime.block_on(async { tokio::time::timeout(seconds(20), ask).await.unwrap() })
+        runtime.block_on(async { tokio::time::timeout(PATIENCE, ask).await.unwrap() })
     })
 }
 
@@ -180,7 +194,7 @@ fn a_dripped_body_of_a_token_request_is_given_up() {
     let mut conn = gateway.connect();
     let request = Request::new("POST", "/api/get-auth-token").user("ada");
     conn.write(&request.header("Content-Length", "1000").bytes());
-    let began = Instant::now();
+    let began = Stopwatch::start();
     let over_http2 = stalled_token_request(&gateway.address);
     conn.response_to("POST").assert_refused(400, "bad_request");
     assert!(began.elapsed() < seconds(5), "{:?}", began.elapsed());
@@ -192,19 +206,20 @@ fn a_dripped_body_of_a_token_request_is_given_up() {
 #[test]
 fn a_body_that_stops_ends_the_connection_and_one_that_goes_on_does_not() {
     let app = App::start();
-    let gateway = Setup::new(&app).server("body_timeout = \"400ms\"").start();
+    let gateway = Setup::new(&app).server("body_timeout = \"1500ms\"").start();
     let upload = Request::new("POST", "/x").header("Content-Length", "10").bytes();
     let mut conn = gateway.connect();
     conn.write(&upload);
     for _ in 0..10 {
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(250));
         conn.write(b"x");
     }
     assert_eq!(conn.response_to("POST").status, 200);
+    let began = Stopwatch::start();
     conn.write(&upload);
     conn.write(b"xxx");
     let took = until_closed(&mut conn);
-    assert!(took > Duration::from_millis(200) && took < seconds(5), "{took:?}");
+    assert!(began.on_the_wall() > seconds(1) && took < seconds(7), "{took:?}");
     gateway.counts(LATE_BODIES, 1);
     assert_eq!(gateway.logged(2)["reason"], "slow_client");
 }
@@ -233,7 +248,7 @@ fn a_client_that_does_not_read_its_answer_is_given_up() {
     let flags = http2::END_HEADERS | END_STREAM;
     over_http2.write(&http2::frame(http2::HEADERS, flags, 1, &fields));
     eventually("both are cut off", || {
-        gateway.log().len() == 2 && gateway.metric("portcullis_connections") == 0
+        gateway.log_now().len() == 2 && gateway.metric_now("portcullis_connections") == 0
     });
     assert!(gateway.log().iter().any(|line| line["reason"] == "slow_client"));
     gateway.counts("portcullis_http2_refused_total{reason=\"stalled\"}", 1);
@@ -251,106 +266,6 @@ fn over_http_2_a_body_that_stops_is_given_up_with_the_app() {
         assert_eq!(answer.await.unwrap().status(), 504);
     });
     eventually("nothing in flight", || gateway.live.in_flight() == 0);
-}
-
-#[test]
-fn connections_beyond_the_limit_are_closed_and_places_are_given_back() {
-    let app = App::start();
-    let gateway = Setup::new(&app).server("max_connections = 3").start();
-    let mut kept: Vec<Conn> = (0..3).map(|_| gateway.connect()).collect();
-    for conn in &mut kept {
-        assert_eq!(conn.ask(&get("/x")).status, 200);
-    }
-    for _ in 0..5 {
-        let mut refused = gateway.connect();
-        drop(refused.try_write(&get("/x").bytes()));
-        assert!(refused.rest().is_empty(), "closed without an answer");
-    }
-    assert_eq!(app.seen().len(), 3);
-    assert_eq!(gateway.metric("portcullis_connections_refused_total"), 5);
-    for conn in &mut kept {
-        assert_eq!(conn.ask(&get("/x")).status, 200, "those inside are served on");
-    }
-    kept.pop();
-    eventually("a free place", || {
-        let mut conn = gateway.connect();
-        let last = get("/x").header("Connection", "close");
-        conn.try_write(&last.bytes()).is_ok() && conn.rest().starts_with(b"HTTP/1.1 200")
-    });
-}
-
-#[test]
-fn a_crowd_that_waits_keeps_nobody_waiting() {
-    let app = App::start();
-    let gateway = Setup::new(&app).start();
-    let crowd: Vec<Conn> = (0..300)
-        .map(|number| {
-            let mut conn = gateway.connect();
-            conn.write(if number % 2 == 0 { b"GET /x HTTP/1.1\r\n" } else { b"" });
-            conn
-        })
-        .collect();
-    let began = Instant::now();
-    for _ in 0..10 {
-        assert_eq!(gateway.ask(&get("/x")).status, 200);
-        assert_eq!(gateway.token("ada").status, 200);
-    }
-    assert!(began.elapsed() < seconds(5), "{:?}", began.elapsed());
-    drop(crowd);
-}
-
-#[test]
-fn a_crowd_that_waits_for_the_app_keeps_nobody_waiting() {
-    let app = App::start();
-    let gateway = Setup::new(&app).start();
-    let mut crowd: Vec<Conn> = (0..100)
-        .map(|_| {
-            let mut conn = gateway.connect();
-            conn.write(&get("/do/slow").bytes());
-            conn
-        })
-        .collect();
-    app.wait_for(100);
-    assert_eq!(gateway.token("ada").status, 200);
-    assert_eq!(gateway.ask(&get("/x")).status, 200);
-    app.open_gate();
-    for conn in &mut crowd {
-        assert_eq!(conn.response_to("GET").text(), "slow but sure");
-    }
-}
-
-#[test]
-fn clients_that_vanish_leave_nothing_behind() {
-    let app = App::start();
-    let gateway = Setup::new(&app).start();
-    for (number, bytes) in [
-        b"".to_vec(),
-        b"GET /x HT".to_vec(),
-        get("/do/slow").bytes(),
-        Request::new("POST", "/x").header("Content-Length", "100").bytes(),
-        Request::new("POST", "/x").header("Transfer-Encoding", "chunked").bytes(),
-        get("/do/download?50000000").bytes(),
-        get("/do/sse").bytes(),
-        Request::new("POST", "/api/get-auth-token")
-            .user("ada")
-            .header("Content-Length", "9")
-            .bytes(),
-    ]
-    .into_iter()
-    .cycle()
-    .take(80)
-    .enumerate()
-    {
-        let mut conn = gateway.connect();
-        conn.write(&bytes);
-        if number % 3 == 0 {
-            conn.try_finish();
-        }
-    }
-    app.open_gate();
-    eventually("nothing in flight", || gateway.live.in_flight() == 0);
-    eventually("no connection open", || gateway.metric("portcullis_connections") == 0);
-    assert_eq!(gateway.ask(&post("/x", b"abc")).status, 200);
 }
 
 #[test]

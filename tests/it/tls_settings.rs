@@ -6,7 +6,9 @@ use std::path::Path;
 
 use crate::support::running::{ENVIRONMENT, Running, file_of};
 use crate::support::tls::{Authority, certificate};
-use crate::support::{App, Conn, Process, Setup, assert_no_secret, eventually, folder, get};
+use crate::support::{
+    App, Conn, Process, Setup, assert_no_secret, eventually, folder, get, replace,
+};
 
 fn check(server: &str) -> (i32, String) {
     let text = format!(
@@ -137,22 +139,18 @@ fn a_reload_changes_certificates_and_no_connection_notices() {
     assert_eq!(client.shown(address, "app.test"), old);
     files.become_like(&renewed);
     let more = authority.issue(&["new.test"]);
-    fs::write(&running.file, file_of(&setup(&format!("{}, {}", files.item(), more.item()))))
-        .unwrap();
+    replace(&running.file, file_of(&setup(&format!("{}, {}", files.item(), more.item()))));
     running.signal("HUP");
     eventually("the new certificate", || {
         client.shown(address, "app.test") == certificate(&renewed.cert)
     });
     assert_eq!(client.shown(address, "new.test"), certificate(&more.cert));
     assert_eq!(kept.ask(&get("/x")).status, 200, "on the connection from before");
-    let metrics = running.admin("/metrics").1;
-    assert!(
-        metrics.contains("portcullis_certificate_expiry_seconds{name=\"new.test\"}"),
-        "{metrics}"
-    );
+    let shown = "portcullis_certificate_expiry_seconds{name=\"new.test\"}";
+    eventually(shown, || running.admin("/metrics").1.contains(shown));
     // Going back to plain HTTP is another matter.
     let plain = file_of(&Setup::new(&app).server("watch = false"));
-    fs::write(&running.file, plain).unwrap();
+    replace(&running.file, plain);
     running.signal("HUP");
     eventually("the refusal", || running.process.errors().contains("`server.listen` was changed"));
     assert_eq!(kept.ask(&get("/x")).status, 200);

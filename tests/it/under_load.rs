@@ -14,10 +14,10 @@ use h2::client::SendRequest;
 
 use crate::support::running::{Running, is_running};
 use crate::support::{
-    App, PATIENCE, Setup, assert_no_secret, cookie_of, eventually, find, get, http2,
+    App, Conn, PATIENCE, Setup, assert_no_secret, cookie_of, eventually, find, get, http2,
 };
 
-const LAME_DUCK: Duration = Duration::from_millis(500);
+const LAME_DUCK: Duration = Duration::from_secs(3);
 
 /// Outcomes of the clients' requests.
 #[derive(Default)]
@@ -221,7 +221,12 @@ fn nobody_notices_reloads_upgrades_and_the_end() {
             tally.wait_for(total * part / 10);
             match part {
                 3 | 6 => running.upgrade(),
-                _ => running.signal("HUP"),
+                _ => {
+                    let reloads = || running.lines("configuration reloaded").len();
+                    let before = reloads();
+                    running.signal("HUP");
+                    eventually("the reload", || reloads() > before);
+                }
             }
         }
         tally.wait_for(total);
@@ -244,6 +249,10 @@ fn nobody_notices_reloads_upgrades_and_the_end() {
 fn the_end_lets_requests_on_kept_connections_finish() {
     let app = App::start();
     let mut running = Running::start(&Setup::new(&app).server("watch = false"));
+    // Keeps the process until every client has sent its last request, however slow it is.
+    let mut slow = Conn::open(&running.address);
+    slow.write(&get("/do/slow").bytes());
+    app.wait_for(1);
     let answered = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..20 {
@@ -259,16 +268,19 @@ fn the_end_lets_requests_on_kept_connections_finish() {
         eventually("some answers", || answered.load(Ordering::SeqCst) > 200);
         running.signal("TERM");
     });
+    app.open_gate();
+    assert_eq!(slow.response_to("GET").text(), "slow but sure");
     assert_eq!(running.process.wait().code(), Some(0));
 }
 
 #[test]
 fn a_tunnel_lives_until_its_client_leaves_or_the_drain_is_over() {
-    const DRAIN: Duration = Duration::from_secs(1);
+    const DRAIN: Duration = Duration::from_secs(3);
     const STOPPING: &str = "stopping; again to stop at once";
     let app = App::start();
     for leaves in [true, false] {
-        let mut running = Running::start(&Setup::new(&app).server("drain = \"1s\""));
+        let drain = if leaves { "1h" } else { "3s" };
+        let mut running = Running::start(&Setup::new(&app).server(&format!("drain = \"{drain}\"")));
         let mut tunnel = open_tunnel(&running.address).unwrap();
         let began = Instant::now();
         running.signal("TERM");
@@ -276,8 +288,7 @@ fn a_tunnel_lives_until_its_client_leaves_or_the_drain_is_over() {
         echoes(&mut tunnel).unwrap();
         if leaves {
             drop(tunnel);
-            assert_eq!(running.process.wait().code(), Some(0));
-            assert!(began.elapsed() < DRAIN, "nobody is waited for");
+            assert_eq!(running.process.wait().code(), Some(0), "nobody is waited for");
             continue;
         }
         while echoes(&mut tunnel).is_ok() {

@@ -2,7 +2,7 @@
 //! not get that far changes nothing.
 
 use crate::support::running::{Running, file_of, is_running};
-use crate::support::{App, Conn, PATIENCE, Setup, eventually, folder, get};
+use crate::support::{App, Conn, PATIENCE, Setup, eventually, folder, get, replace};
 
 #[test]
 fn a_program_that_does_not_start_changes_nothing() {
@@ -21,14 +21,14 @@ fn a_program_that_does_not_start_changes_nothing() {
     .into_iter()
     .enumerate()
     {
-        std::fs::write(&running.file, text).unwrap();
+        replace(&running.file, text);
         running.signal("USR2");
         eventually("the refusal", || running.lines("not replaced; serving on").len() > count);
         assert_eq!(running.page("/x"), 200);
         assert_eq!(kept.ask(&get("/x")).status, 200, "on the connection from before");
     }
-    assert!(running.process.errors().contains("NOT_SET"), "it says why itself");
-    std::fs::write(&running.file, good).unwrap();
+    eventually("the reason, which it says itself", || running.process.errors().contains("NOT_SET"));
+    replace(&running.file, good);
     running.upgrade();
     assert_eq!(running.page("/x"), 200);
 }
@@ -42,7 +42,7 @@ fn a_successor_may_listen_elsewhere_too_and_serves_by_its_own_file() {
     let more = format!("listen = [\"127.0.0.1:0\", \"unix:{}\"]", socket.display());
     let next = file_of(&Setup::new(&app).server("watch = false").with(route));
     let next = next.replacen("listen = \"127.0.0.1:0\"", &more, 1);
-    std::fs::write(&running.file, next).unwrap();
+    replace(&running.file, next);
     let mut slow = Conn::open(&running.address);
     slow.write(&get("/do/slow").bytes());
     app.wait_for(1);

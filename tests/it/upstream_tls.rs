@@ -105,7 +105,7 @@ fn a_websocket_goes_over_tls_too() {
 fn probes_check_the_certificate_as_requests_do() {
     let (signer, stranger) = (Signer::new(), Signer::new());
     let app = App::over_tls(signer.server("127.0.0.1", &[]));
-    let health = "health = { path = \"/\", every = \"50ms\", timeout = \"50ms\" }";
+    let health = "health = { path = \"/\", every = \"1s\", timeout = \"1s\" }";
     let setup = |ca: &str| Setup::new(&app).upstream(&format!("{health}\ntls = {{ {ca} }}"));
     let gateway = setup(&ca(&signer)).start();
     let probes = |result: &str| {

@@ -1,15 +1,9 @@
 //! Several servers behind the gateway: whose turn it is, who is left out, and
 //! that no request suffers from it.
 
-use std::net::TcpListener;
-use std::time::Duration;
-
-use crate::support::{App, Gateway, Setup, clock, eventually, get, post, seconds};
-
-/// An address nobody listens on.
-fn nowhere() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
+use crate::support::{
+    App, Gateway, Reserved, Setup, Stopwatch, clock, eventually, get, post, seconds,
+};
 
 /// How many requests each app saw.
 fn shares(apps: &[&App]) -> Vec<usize> {
@@ -44,7 +38,7 @@ fn a_slow_server_gets_no_more_while_another_is_idle() {
     for _ in 0..6 {
         assert_eq!(gateway.ask(&get("/x")).status, 200);
         // The answer is here before the request is over at the gateway.
-        let in_flight = || gateway.metric("portcullis_requests_in_flight ");
+        let in_flight = || gateway.metric_now("portcullis_requests_in_flight ");
         eventually("the end of the request", || in_flight() == 1);
     }
     assert_eq!((busy.seen().len(), idle.seen().len()), (1, 6));
@@ -54,12 +48,12 @@ fn a_slow_server_gets_no_more_while_another_is_idle() {
 
 #[test]
 fn a_dead_server_is_left_out_and_comes_back() {
-    let (app, clock, dead) = (App::start(), clock(), nowhere());
-    let text = format!("servers = [\"http://{dead}\", \"{}\"]", app.url());
+    let (app, clock, dead) = (App::start(), clock(), Reserved::new());
+    let text = format!("servers = [\"{}\", \"{}\"]", dead.url(), app.url());
     let setup = Setup::new(&app).clock(&clock);
     let text = setup.text().replace(&format!("servers = [\"{}\"]", app.url()), &text);
     let gateway = setup.replaced_by(text).start();
-    let url = format!("http://{dead}");
+    let url = dead.url();
     let failures = || gateway.metric("portcullis_upstream_failures_total{upstream=\"default\"}");
     for _ in 0..20 {
         assert_eq!(gateway.ask(&get("/x")).status, 200);
@@ -72,7 +66,7 @@ fn a_dead_server_is_left_out_and_comes_back() {
         assert_eq!(gateway.ask(&get("/x")).status, 200);
     }
     assert_eq!(failures(), 4, "one tried again");
-    let back = App::at(&dead);
+    let back = App::at(&dead.address);
     clock.advance(seconds(3));
     for _ in 0..10 {
         assert_eq!(gateway.ask(&get("/x")).status, 200);
@@ -88,20 +82,20 @@ fn a_dead_server_is_left_out_and_comes_back() {
 
 #[test]
 fn the_only_server_is_tried_however_often_it_failed() {
-    let address = nowhere();
-    let gateway = Setup::towards(&format!("http://{address}")).clock(&clock()).start();
+    let nowhere = Reserved::new();
+    let gateway = Setup::towards(&nowhere.url()).clock(&clock()).start();
     for _ in 0..10 {
         assert_eq!(gateway.ask(&get("/x")).status, 502);
     }
     let readiness = gateway.admin("GET /readyz HTTP/1.1", "");
     assert!(readiness.contains("upstream has no healthy server"), "{readiness}");
-    let app = App::at(&address);
+    let app = App::at(&nowhere.address);
     assert_eq!(gateway.ask(&get("/x")).status, 200, "at once");
     assert!(gateway.admin("GET /readyz HTTP/1.1", "").contains("ready"));
     drop(app);
 }
 
-const HEALTH: &str = "health = { path = \"/do/healthz\", every = \"50ms\", timeout = \"50ms\", \
+const HEALTH: &str = "health = { path = \"/do/healthz\", every = \"1s\", timeout = \"1s\", \
                       unhealthy_after = 2, healthy_after = 2 }";
 
 #[test]
@@ -231,12 +225,12 @@ fn names_are_resolved_for_requests_and_not_by_them() {
     for _ in 0..4 {
         assert_eq!(gateway.ask(&get("/x")).status, 200);
     }
-    let began = std::time::Instant::now();
+    let began = Stopwatch::start();
     let unknown = Setup::towards("http://app.invalid:1").start();
     unknown.ask(&get("/x")).assert_refused(502, "upstream_failed");
     let readiness = unknown.admin("GET /readyz HTTP/1.1", "");
     assert!(readiness.contains("upstream has no address"), "{readiness}");
-    assert!(began.elapsed() < Duration::from_secs(8), "the start does not wait for a resolver");
+    assert!(began.elapsed() < seconds(8), "the start does not wait for a resolver");
 }
 
 #[test]

@@ -1,23 +1,22 @@
 //! Trouble during the soak: reloads, good and bad, and the app and the
 //! store killed and started again.
 
-use std::fs;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::app::App;
 use crate::servers::Server;
 use crate::soak::Soak;
-use crate::support::eventually;
 use crate::support::running::Running;
+use crate::support::{eventually, replace};
 use crate::traffic::{STORED, stored_id};
 use crate::world::State;
 
 /// How long something stays down, and how soon after it is back the gateway must
 /// have noticed.
 const DOWN: Duration = Duration::from_millis(1_200);
-const APP_NOTICED: Duration = Duration::from_millis(300);
-const STORE_NOTICED: Duration = Duration::from_millis(1_500);
+const APP_NOTICED: Duration = Duration::from_secs(1);
+const STORE_NOTICED: Duration = Duration::from_secs(4);
 
 pub(crate) struct Trouble<'s> {
     pub(crate) soak: &'s Soak,
@@ -60,7 +59,7 @@ impl Trouble<'_> {
     fn reload(&self) {
         let (soak, done) = (self.soak, self.running.reloads("ok"));
         let generation = soak.written.fetch_add(1, Ordering::SeqCst) + 1;
-        fs::write(&self.running.file, Self::file(&self.text, generation)).unwrap();
+        replace(&self.running.file, Self::file(&self.text, generation));
         self.running.signal("HUP");
         eventually("the reload", || self.running.reloads("ok") == done + 1);
         soak.in_force.store(generation, Ordering::SeqCst);
@@ -69,7 +68,7 @@ impl Trouble<'_> {
     fn reload_badly(&self) {
         let refused = self.running.reloads("refused");
         let bad = format!("{}\n[unknown]\n", Self::file(&self.text, 0));
-        fs::write(&self.running.file, bad).unwrap();
+        replace(&self.running.file, bad);
         self.running.signal("HUP");
         eventually("the refusal", || self.running.reloads("refused") == refused + 1);
     }

@@ -24,7 +24,7 @@ fn run(
     let file = folder.join("gateway.toml");
     let text = format!(
         "[upstream]\nservers = [{upstream:?}]\n[session]\nkind = \"express-session\"\n\
-         secret = \"env:SECRET\"\n[session.store]\nengine = \"redis\"\nurl = \"env:STORE\"\ntimeout = \"3s\"\n"
+         secret = \"env:SECRET\"\n[session.store]\nengine = \"redis\"\nurl = \"env:STORE\"\ntimeout = \"10s\"\n"
     );
     std::fs::write(&file, text).unwrap();
     let arguments = [arguments, &["--config", file.to_str().unwrap()]].concat();

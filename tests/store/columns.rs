@@ -24,7 +24,7 @@ pub(crate) fn execute(url: &str, statements: &str) {
         for attempt in 0.. {
             match run(&url, &statements).await {
                 Ok(()) => return,
-                Err(error) if attempt == 100 => panic!("{error}"),
+                Err(error) if attempt == 300 => panic!("{error}"),
                 Err(sqlx::Error::Database(error)) if error.code().as_deref() != Some("57P03") => {
                     let starting = error.message().contains("Access denied");
                     assert!(starting, "{error}");

@@ -77,7 +77,7 @@ fn sentinel(primary: u16) -> Server {
     let (port, folder) = (free_port(), folder("sentinel"));
     let text = format!(
         "bind 127.0.0.1\nport {port}\ndir {}\nsentinel monitor mymaster 127.0.0.1 {primary} 2\n\
-         sentinel down-after-milliseconds mymaster 500\nsentinel failover-timeout mymaster 3000\n",
+         sentinel down-after-milliseconds mymaster 1000\nsentinel failover-timeout mymaster 3000\n",
         folder.display()
     );
     let file = folder.join("sentinel.conf");
@@ -95,7 +95,7 @@ impl Cluster {
     pub(crate) fn start() -> Self {
         let server = || {
             redis(&format!(
-                "cluster-enabled yes\ncluster-port {}\ncluster-node-timeout 1000\n\
+                "cluster-enabled yes\ncluster-port {}\ncluster-node-timeout 2000\n\
                  cluster-replica-validity-factor 0\nrepl-diskless-sync-delay 0",
                 free_port()
             ))

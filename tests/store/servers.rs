@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::eventually;
+use crate::support::wait::{PATIENCE, eventually, eventually_within};
 
 /// Stands in every password, so that nothing that is printed may contain it.
 pub(crate) const PASSWORD: &str = "canary-password-0123456789";
@@ -47,7 +47,8 @@ impl Server {
             .spawn()
             .unwrap_or_else(|error| panic!("{} is needed: {error}", self.command[0]));
         self.child = Some(child);
-        eventually("the server listens", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
+        let listens = || TcpStream::connect(("127.0.0.1", self.port)).is_ok();
+        eventually_within(PATIENCE * 2, "the server listens", listens);
     }
 
     pub(crate) fn is_running(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Answers of an app that are remembered, and for how long.
 
 use super::*;
+use crate::base::aside::tests::{all_busy, poll_once};
 use crate::base::clock::{Clock, ManualClock};
 use crate::base::secret::Secrets;
 use crate::config::{Config, Format};
@@ -203,4 +204,47 @@ async fn a_session_that_was_signed_out_is_not_good_again_because_it_was_nobodys(
     setting.say(&ok(r#"{"id":"u1"}"#));
     assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
     assert_eq!(setting.server.requests().len(), 2, "nobody is asked about it any more");
+}
+
+#[tokio::test]
+async fn a_session_that_opens_slowly_keeps_no_other_request_waiting_and_is_opened_once() {
+    let vectors = include_str!("../../../tests/fixtures/sessions/h3-session.json");
+    let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
+    let vector = &vectors["vectors"][0];
+    let settings = "[upstream]\nservers = [\"http://127.0.0.1:1\"]\n[session]\nkind = \"h3-session\"\n\
+                    cookie = \"nuxt-session\"\nsecret = \"h3-public-password-0000000000000001-xyz\"\n\
+                    user_id = \"/user/id\"\n";
+    let policy = Config::read(settings, &Secrets::Literal).unwrap().policy;
+    let clock = Clock::Manual(ManualClock::at(1_790_000_000));
+    let servers = Servers::new(&tokio::runtime::Handle::current(), clock.clone());
+    let (sessions, revoked) = (Sessions::default(), Revoked::default());
+    let seal = Cookies::new(vector["cookie_header"].as_str().unwrap().as_bytes());
+    let from = Some(IpAddr::from([192, 0, 2, 1]));
+    let look = |cookies| {
+        let verified = sessions.verify(&policy, &servers, &revoked, cookies, from, clock.now());
+        Box::pin(async { verified.await.verdict })
+    };
+    let who = || {
+        Box::pin(async {
+            match look(seal).await {
+                Verdict::Known(identity, _) => identity,
+                Verdict::Nobody(why) => panic!("{why:?}"),
+                Verdict::Unknown(why) => panic!("{why:?}"),
+            }
+        })
+    };
+    let busy = all_busy(&servers.opening);
+    for _ in 0..1000 {
+        let anonymous = poll_once(&mut look(Cookies::new(b"theme=dark"))).await;
+        let Some(Verdict::Nobody(why)) = anonymous else { panic!("{anonymous:?}") };
+        assert_eq!(why.reason, Reason::Missing, "without a cookie there is nothing to open");
+    }
+    let (mut first, mut second) = (who(), who());
+    assert!(poll_once(&mut first).await.is_none());
+    assert!(poll_once(&mut second).await.is_none());
+    drop(busy);
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!(first.user_id(), "nuxt-1");
+    assert!(Arc::ptr_eq(&first, &second), "one page opens its session once");
+    assert!(poll_once(&mut who()).await.is_some_and(|kept| Arc::ptr_eq(&kept, &first)));
 }

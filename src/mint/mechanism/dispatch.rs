@@ -153,6 +153,19 @@ impl Mechanism {
     pub(in crate::mint) fn is_costly(&self) -> bool {
         match self {
             Self::Exchange(_) => true,
+            Self::Agora(_)
+            | Self::Hmac(_)
+            | Self::Jwt(_)
+            | Self::S3(_)
+            | Self::UserSig(_)
+            | Self::Zego(_) => self.signs_with_rsa(),
+        }
+    }
+
+    /// Whether it makes signatures with RSA.
+    pub(in crate::mint) fn signs_with_rsa(&self) -> bool {
+        match self {
+            Self::Exchange(exchange) => exchange.signs_with_rsa(),
             Self::Hmac(hmac) => hmac.signs_with_rsa(),
             Self::Jwt(jwt) => jwt.signs_with_rsa(),
             Self::Agora(_) | Self::S3(_) | Self::UserSig(_) | Self::Zego(_) => false,

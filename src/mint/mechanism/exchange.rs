@@ -67,6 +67,10 @@ impl Exchange {
         Some(Self { first, request: request?, take, response: response? })
     }
 
+    pub(super) fn signs_with_rsa(&self) -> bool {
+        self.request.signs_with_rsa()
+    }
+
     /// The request to make; `scope` has the first call's token, if there is a first call.
     pub(in crate::mint) fn call(&self, scope: &Scope<'_>) -> Result<Call, MintError> {
         self.request.call(scope)

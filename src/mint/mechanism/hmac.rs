@@ -90,7 +90,14 @@ impl Hmac {
     }
 
     pub(super) fn signs_with_rsa(&self) -> bool {
-        self.mac.signs_with_rsa()
+        let further = |recipe: &Recipe| recipe.signatures.iter().any(|it| it.mac.signs_with_rsa());
+        let others = match &self.recipes {
+            Recipes::One(recipe) => further(recipe),
+            Recipes::Variants(variants) => {
+                variants.iter().any(|variant| variant.recipe.as_ref().is_ok_and(further))
+            }
+        };
+        self.mac.signs_with_rsa() || others
     }
 
     /// The media type of the answers. Variants of a preset answer alike.

@@ -82,6 +82,10 @@ impl RequestTemplate {
         Some(Self { method, url, query, headers, basic, body, sign, accept, timeout })
     }
 
+    pub(super) fn signs_with_rsa(&self) -> bool {
+        self.sign.as_ref().is_some_and(|(mac, _)| mac.signs_with_rsa())
+    }
+
     /// The request to make.
     pub(super) fn call(&self, scope: &Scope<'_>) -> Result<Call, MintError> {
         let url = self.address(scope)?;

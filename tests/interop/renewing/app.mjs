@@ -354,6 +354,6 @@ function seconds() {
 
 const listener = await apps[process.argv[2]]();
 if (listener) {
-  const server = createServer(listener);
+  const server = createServer({ keepAliveTimeout: 600_000 }, listener);
   server.listen(0, "127.0.0.1", () => console.log(`listening on http://127.0.0.1:${server.address().port}`));
 }

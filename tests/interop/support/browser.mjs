@@ -13,12 +13,12 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-/** A browser with one page, whose steps fail after twenty seconds. */
+/** A browser with one page, whose steps fail after a minute. */
 export async function openBrowser(options) {
   const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-  const browser = await chromium.launch({ executablePath, args: FLAGS, timeout: 60_000 });
+  const browser = await chromium.launch({ executablePath, args: FLAGS, timeout: 120_000 });
   const context = await browser.newContext(options);
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   return { browser, context, page };
 }

@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
-const WITHIN = 20_000;
+const WITHIN = 60_000;
 
 const running = new Set();
 process.on("exit", () => running.forEach((child) => child.kill()));

@@ -47,7 +47,7 @@ export class FrameworkApp {
     const args = ["session", "--config", this.#config, "--cookie", cookie, "--now", String(now), "--json"];
     const env = { PATH: process.env.PATH, ...secrets, PORTIVE_API_KEY: API_KEY };
     return new Promise((resolve, reject) => {
-      execFile(binary(), args, { env, timeout: 20_000 }, (error, stdout, stderr) => {
+      execFile(binary(), args, { env, timeout: 60_000 }, (error, stdout, stderr) => {
         if (error && typeof error.code !== "number") return reject(error);
         assert.notEqual(stdout, "", stderr);
         resolve({ code: error?.code ?? 0, ...JSON.parse(stdout) });
@@ -103,13 +103,13 @@ export class FrameworkApp {
     const options = { cwd: folder, env: { ...env, ...urls, ...this.#row.env, ...this.#secrets } };
     for (const [program, ...args] of prepare) {
       const step = new Child(program, args, options);
-      assert.deepEqual(await step.ended(60_000), { code: 0, signal: null }, `${step.name}\n${step.output}`);
+      assert.deepEqual(await step.ended(120_000), { code: 0, signal: null }, `${step.name}\n${step.output}`);
       this.#learnIds(step.output);
     }
     const [program, ...args] = command;
     this.#child = new Child(program, args, options);
     const address = (line) => line.match(listening)?.[1];
-    this.#relay.leadTo(await this.#child.heard("where it listens", address, 60_000));
+    this.#relay.leadTo(await this.#child.heard("where it listens", address, 120_000));
   }
 }
 

@@ -23,7 +23,7 @@ export class Sqlite extends LocalStore {
   // Node.js has a client of its own only since version 22.
   async query(statement) {
     const program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()";
-    execFileSync("python3", ["-c", program, join(this.folder, "app.db"), statement], { timeout: 20_000 });
+    execFileSync("python3", ["-c", program, join(this.folder, "app.db"), statement], { timeout: 60_000 });
   }
 }
 

@@ -40,7 +40,7 @@ export function at(moment, work) {
 /** Portive's upload API and file store on a free port; `uploads` lists what it let in. */
 export class Origin {
   uploads = [];
-  #server = createServer((request, response) => this.#answer(request, response));
+  #server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => this.#answer(request, response));
 
   static async open() {
     const origin = new Origin();

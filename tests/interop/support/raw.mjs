@@ -12,7 +12,7 @@ export function exchange(port, text, { until } = {}) {
       socket.destroy();
       resolve(read(Buffer.concat(chunks).toString("latin1")));
     };
-    const timer = setTimeout(done, 8_000);
+    const timer = setTimeout(done, 30_000);
     socket.on("data", (chunk) => {
       chunks.push(chunk);
       if (until?.(Buffer.concat(chunks).toString("latin1"))) done();

@@ -1,6 +1,6 @@
 // A gRPC server with every kind of call, and clients for it.
 
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { fileURLToPath } from "node:url";
 import grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
@@ -13,6 +13,9 @@ export const { Orders, Private } = grpc.loadPackageDefinition(
 
 /** The ids of calls that ended before the server was done with them. */
 export const cancelled = [];
+
+/** Hears `one` for each answer of a call for `slowly`: the next one is sent once it has been received. */
+export const arrivals = new EventEmitter();
 
 /** A server on a free port. */
 export async function openShop() {
@@ -50,8 +53,9 @@ const answers = {
     const { id, count } = call.request;
     call.on("cancelled", () => cancelled.push(id));
     for (let number = 1; number <= count && !call.cancelled; number += 1) {
+      const arrived = id === "slowly" && once(arrivals, "one");
       if (!call.write({ id, count: number, user: userOf(call) })) await once(call, "drain");
-      if (id === "slowly") await new Promise((resolve) => setTimeout(resolve, 50));
+      await arrived;
     }
     if (id === "fails") return call.emit("error", { code: FAILED_PRECONDITION, details: "that was all" });
     if (id !== "open") call.end();

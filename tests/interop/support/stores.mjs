@@ -2,15 +2,14 @@
 
 import { execFileSync } from "node:child_process";
 import { chownSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { createClient } from "redis";
 import { Child } from "./child.mjs";
+import { freePort } from "./ports.mjs";
 
-const STARTED = 30_000;
+const STARTED = 60_000;
 
 class Store {
   #child;
@@ -106,13 +105,4 @@ function programs() {
   const folder = "/usr/lib/postgresql";
   const newest = readdirSync(folder).map(Number).sort((a, b) => a - b).at(-1);
   return join(folder, String(newest), "bin");
-}
-
-export async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return String(port);
 }

@@ -12,7 +12,7 @@ export class Visitor {
   static async arrive(browser, app, row) {
     const visitor = new Visitor();
     const context = await browser.newContext({ baseURL: app.url });
-    context.setDefaultTimeout(20_000);
+    context.setDefaultTimeout(60_000);
     context.on("request", (request) => visitor.#overhear(request));
     return Object.assign(visitor, { app, row, context, page: await context.newPage() });
   }

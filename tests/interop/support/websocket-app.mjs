@@ -7,7 +7,7 @@ import { WebSocketServer } from "ws";
 
 const seen = { upgrades: 0, users: {}, closed: {}, pongs: 0 };
 
-const server = createServer((request, response) => response.end(request.url));
+const server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => response.end(request.url));
 const sockets = new WebSocketServer({ server, perMessageDeflate: { threshold: 1024 }, maxPayload: 64 << 20 });
 
 const count = (table, key) => (table[key] = (table[key] ?? 0) + 1);

@@ -47,7 +47,7 @@ ${tables}`;
 
 /** An HTTP/1.1 app on a free port. */
 export async function listening(answer) {
-  const server = createServer(answer).listen(0, "127.0.0.1");
+  const server = createServer({ keepAliveTimeout: 600_000 }, answer).listen(0, "127.0.0.1");
   await once(server, "listening");
   server.url = `http://127.0.0.1:${server.address().port}`;
   return server;

@@ -37,7 +37,7 @@ export class Elsewhere {
   }
 
   /** The first thing that was asked of `place`, a host with or without the start of a path, once it was. */
-  async of(place, within = 15_000) {
+  async of(place, within = 60_000) {
     const end = Date.now() + within;
     while (Date.now() < end) {
       const found = this.asked.find(({ host, path }) => (host + path).startsWith(place));

@@ -15,7 +15,7 @@ export class Issuer {
   answer = {};
   #asked = [];
   #waiting = [];
-  #server = createServer((request, response) => this.#serve(request, response));
+  #server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => this.#serve(request, response));
 
   static async open() {
     const issuer = new Issuer();

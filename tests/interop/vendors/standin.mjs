@@ -31,7 +31,7 @@ export function liveblocksToken({ path, body }) {
 export class StandIn {
   /** What Ably's clients published, and with which token. */
   published = [];
-  #server = createServer((request, response) => this.#serve(request, response));
+  #server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => this.#serve(request, response));
   #sockets = new WebSocketServer({ server: this.#server });
   #script;
 

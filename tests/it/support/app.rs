@@ -73,6 +73,7 @@ impl Seen {
 pub(super) struct Shared {
     seen: Mutex<Vec<Seen>>,
     connections: AtomicUsize,
+    ended: AtomicUsize,
     stopped: AtomicBool,
     written: AtomicUsize,
     gate: Mutex<bool>,
@@ -181,6 +182,13 @@ impl App {
         eventually("requests at the app", || self.shared.seen.lock().unwrap().len() >= count);
     }
 
+    /// Waits until so many connections to the app have ended.
+    #[track_caller]
+    pub(crate) fn wait_for_ended(&self, count: usize) {
+        let ended = || self.shared.ended.load(Ordering::SeqCst);
+        eventually("ended connections at the app", || ended() >= count);
+    }
+
     pub(crate) fn forget(&self) {
         self.shared.seen.lock().unwrap().clear();
     }
@@ -254,6 +262,7 @@ fn serve(shared: &Arc<Shared>, socket: Box<dyn Socket>) {
         let mut peer = Peer { socket, buffer: Vec::new(), number, index: 0, shared };
         // An error means the gateway is gone: nobody is left to tell.
         while peer.next_request().is_ok_and(|more| more) {}
+        peer.shared.ended.fetch_add(1, Ordering::SeqCst);
     });
 }
 

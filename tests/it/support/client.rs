@@ -1,13 +1,13 @@
 //! A client that speaks bytes and reads exactly one response at a time.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustls::{ClientConnection, StreamOwned};
 
-use super::{PATIENCE, Request, Response};
+use super::{PATIENCE, Request, Response, eventually};
 
 trait Socket: Read + Write {
     fn set_patience(&self, patience: Duration);
@@ -43,17 +43,49 @@ impl Socket for UnixStream {
     }
 }
 
-impl Socket for StreamOwned<ClientConnection, TcpStream> {
+/// TLS that reads what was sent although nothing can be written any more.
+struct Tls(StreamOwned<ClientConnection, TcpStream>);
+
+impl Read for Tls {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let StreamOwned { conn, sock } = &mut self.0;
+        loop {
+            match conn.reader().read(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            if conn.wants_write() {
+                drop(conn.write_tls(sock));
+            }
+            if conn.read_tls(sock)? == 0 {
+                return Ok(0);
+            }
+            conn.process_new_packets().map_err(io::Error::other)?;
+        }
+    }
+}
+
+impl Write for Tls {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Socket for Tls {
     fn set_patience(&self, patience: Duration) {
-        self.sock.set_patience(patience);
+        self.0.sock.set_patience(patience);
     }
 
     fn set_write_patience(&self, patience: Option<Duration>) {
-        self.sock.set_write_patience(patience);
+        self.0.sock.set_write_patience(patience);
     }
 
     fn try_finish(&self) -> bool {
-        self.sock.try_finish()
+        self.0.sock.try_finish()
     }
 }
 
@@ -61,30 +93,31 @@ impl Socket for StreamOwned<ClientConnection, TcpStream> {
 pub(crate) struct Conn {
     socket: Box<dyn Socket + Send>,
     buffer: Vec<u8>,
+    /// Its own address and the gateway's, where it is a plain connection over TCP.
+    ends: Option<[SocketAddr; 2]>,
 }
 
 impl Conn {
     /// `address` is `host:port` or the path of a unix socket.
     pub(crate) fn open(address: &str) -> Self {
+        let mut ends = None;
         let socket: Box<dyn Socket + Send> = if address.starts_with('/') {
             Box::new(UnixStream::connect(address).unwrap())
         } else {
             let socket = TcpStream::connect(address).unwrap();
             socket.set_nodelay(true).unwrap();
+            ends = Some([socket.local_addr().unwrap(), socket.peer_addr().unwrap()]);
             Box::new(socket)
         };
         socket.set_patience(PATIENCE);
-        Self { socket, buffer: Vec::new() }
+        Self { socket, buffer: Vec::new(), ends }
     }
 
     /// On top of TLS; the handshake is done when something is written.
     pub(crate) fn over_tls(stream: StreamOwned<ClientConnection, TcpStream>) -> Self {
+        let stream = Tls(stream);
         stream.set_patience(PATIENCE);
-        Self { socket: Box::new(stream), buffer: Vec::new() }
-    }
-
-    pub(crate) fn patience(&self, patience: Duration) {
-        self.socket.set_patience(patience);
+        Self { socket: Box::new(stream), buffer: Vec::new(), ends: None }
     }
 
     /// How long a write may wait for the other side to read.
@@ -105,6 +138,17 @@ impl Conn {
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.socket.write_all(bytes)?;
         self.socket.flush()
+    }
+
+    /// Waits until the gateway has begun to read the octets that were written last, as the
+    /// system tells.
+    #[track_caller]
+    pub(crate) fn wait_until_noticed(&self, written: usize) {
+        let [own, gateway] = self.ends.expect("a plain connection over TCP");
+        eventually("the gateway reads", || {
+            let has_arrived = queues(own, gateway).is_some_and(|(left, _)| left == 0);
+            has_arrived && queues(gateway, own).is_some_and(|(_, left)| left < written)
+        });
     }
 
     /// Says that nothing more will be sent.
@@ -251,6 +295,25 @@ impl Conn {
             }
         }
     }
+}
+
+/// Octets that wait to be taken by the other side of a connection, and that wait to be read
+/// here (proc_pid_net(5), `tcp`). The table may lack a row while others come and go.
+fn queues(local: SocketAddr, remote: SocketAddr) -> Option<(usize, usize)> {
+    let hex = |address: SocketAddr| match address {
+        SocketAddr::V4(it) => {
+            format!("{:08X}:{:04X}", u32::from_ne_bytes(it.ip().octets()), it.port())
+        }
+        SocketAddr::V6(it) => panic!("{it} is of the other version"),
+    };
+    let (local, remote) = (hex(local), hex(remote));
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let row = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let mut row = row.filter(|row| row.len() > 4 && row[1] == local && row[2] == remote);
+    let row = row.next()?;
+    let (sent, received) = row[4].split_once(':')?;
+    let read = |text| usize::from_str_radix(text, 16).unwrap();
+    Some((read(sent), read(received)))
 }
 
 fn lossy(bytes: &[u8]) -> String {

@@ -249,8 +249,23 @@ impl Gateway {
         String::from_utf8(conn.rest()).unwrap()
     }
 
-    /// The value of one line of the metrics; zero if it is not there yet.
+    /// Waits until no request is under way: one is counted, and has its line in the log, a
+    /// moment after its client has the answer.
+    #[track_caller]
+    pub(crate) fn settle(&self) {
+        eventually("the end of every request", || self.live.in_flight() == 0);
+    }
+
+    /// The value of one line of the metrics once every request has been counted; zero if the
+    /// line is not there. What is counted with a connection has to be waited for (`counts`).
+    #[track_caller]
     pub(crate) fn metric(&self, line: &str) -> u64 {
+        self.settle();
+        self.metric_now(line)
+    }
+
+    /// As `metric`, at this moment: to wait for it, and where requests are open.
+    pub(crate) fn metric_now(&self, line: &str) -> u64 {
         let metrics = self.metrics();
         let value = metrics.lines().find_map(|l| l.strip_prefix(line)?.trim().parse().ok());
         value.unwrap_or(0)
@@ -260,19 +275,30 @@ impl Gateway {
     /// connection is counted a moment later.
     #[track_caller]
     pub(crate) fn counts(&self, line: &str, value: u64) {
-        eventually(line, || self.metric(line) == value);
+        eventually(line, || self.metric_now(line) == value);
     }
 
-    /// The access log so far, one object per line.
+    /// The access log, one object per line, once every request has its line.
+    #[track_caller]
     pub(crate) fn log(&self) -> Vec<Value> {
-        self.live.telemetry.flush();
-        let memory = self.memory.lock();
-        let text = String::from_utf8(memory.clone()).unwrap();
+        self.settle();
+        self.log_now()
+    }
+
+    /// As `log`, at this moment: to wait for it, and where requests are open.
+    pub(crate) fn log_now(&self) -> Vec<Value> {
+        let text = self.written_now();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// The access log so far, as it was written.
+    /// The access log as it was written, once every request has its line.
+    #[track_caller]
     pub(crate) fn written(&self) -> String {
+        self.settle();
+        self.written_now()
+    }
+
+    fn written_now(&self) -> String {
         self.live.telemetry.flush();
         String::from_utf8(self.memory.lock().clone()).unwrap()
     }
@@ -284,7 +310,7 @@ impl Gateway {
         let id = answer.header("x-request-id").expect("an answer names its request");
         let mut found = None;
         eventually("the access log's line", || {
-            found = self.log().into_iter().find(|line| line["request_id"] == id);
+            found = self.log_now().into_iter().find(|line| line["request_id"] == id);
             found.is_some()
         });
         found.unwrap()
@@ -294,8 +320,8 @@ impl Gateway {
     /// each line before.
     #[track_caller]
     pub(crate) fn logged(&self, count: usize) -> Value {
-        eventually("the access log", || self.log().len() >= count);
-        self.log().pop().unwrap()
+        eventually("the access log", || self.log_now().len() >= count);
+        self.log_now().pop().unwrap()
     }
 }
 

@@ -13,46 +13,29 @@ pub(crate) mod paths;
 mod process;
 mod raw;
 mod request;
+mod reserved;
 mod response;
 pub(crate) mod running;
 mod scripted;
 mod session;
 pub(crate) mod tls;
-
-use std::time::{Duration, Instant};
+pub(crate) mod wait;
 
 pub(crate) use app::App;
 pub(crate) use certificates::Signer;
 pub(crate) use client::{Conn, find};
 pub(crate) use gateway::{Gateway, START, Setup, clock, seconds};
-pub(crate) use process::{Process, folder};
+pub(crate) use process::{Process, folder, replace};
 pub(crate) use raw::Raw;
 pub(crate) use request::{Request, get, post};
+pub(crate) use reserved::Reserved;
 pub(crate) use response::Response;
 pub(crate) use scripted::{Script, Scripted, numbered};
 pub(crate) use session::{Claims, SESSION_SECRET, cookie_of, token_of};
+pub(crate) use wait::{PATIENCE, Stopwatch, eventually, in_time};
 
 /// Stands in every secret the tests configure, so that one search finds them.
 pub(crate) const CANARY: &str = "canary";
-
-/// Longer than anything here takes; a test that waits this long has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Waits until `done` holds.
-#[track_caller]
-pub(crate) fn eventually(what: &str, done: impl FnMut() -> bool) {
-    eventually_within(PATIENCE, what, done);
-}
-
-/// As `eventually`, for what takes longer on a busy machine, like an election.
-#[track_caller]
-pub(crate) fn eventually_within(patience: Duration, what: &str, mut done: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < patience, "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// Fails if a secret, a cookie or a token can be read in `text`.
 #[track_caller]

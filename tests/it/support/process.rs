@@ -16,15 +16,27 @@ fn program() -> String {
     std::env::var("PORTCULLIS").unwrap_or_else(|_| env!("CARGO_BIN_EXE_portcullis").to_owned())
 }
 
-/// An empty folder of this test's own.
+/// Longest path of a Unix socket, its name in the folder left out.
+const SHORT: usize = 80;
+
+/// An empty folder of this test's own, with room for sockets whatever the build's folder is.
 pub(crate) fn folder() -> PathBuf {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, Ordering::SeqCst);
     let name = format!("it-{}-{number}", std::process::id());
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
+    let is_short = folder.as_os_str().len() <= SHORT;
+    let folder = if is_short { folder } else { std::env::temp_dir().join(name) };
     drop(std::fs::remove_dir_all(&folder));
     std::fs::create_dir_all(&folder).unwrap();
     folder
+}
+
+/// Gives a file another content at once: a reader sees the old one or the new one.
+pub(crate) fn replace(file: &Path, content: impl AsRef<[u8]>) {
+    let beside = file.with_extension("next");
+    std::fs::write(&beside, content).unwrap();
+    std::fs::rename(&beside, file).unwrap();
 }
 
 /// A running `portcullis`; killed when dropped.

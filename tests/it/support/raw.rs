@@ -1,10 +1,12 @@
 //! A server that answers every request with the bytes a test chose, in the
 //! pieces the test chose, and remembers what it was asked.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use super::PATIENCE;
 
 pub(crate) struct Raw {
     pub(crate) url: String,
@@ -47,6 +49,7 @@ impl Raw {
 
 fn serve(socket: TcpStream, pieces: &Mutex<Vec<Vec<u8>>>, heads: &Mutex<Vec<String>>) {
     socket.set_nodelay(true).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut socket = BufReader::new(socket);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -61,4 +64,7 @@ fn serve(socket: TcpStream, pieces: &Mutex<Vec<Vec<u8>>>, heads: &Mutex<Vec<Stri
         }
         std::thread::sleep(Duration::from_millis(2));
     }
+    // Closing with something unread would reset the connection, and the answer with it.
+    drop(socket.get_ref().shutdown(Shutdown::Write));
+    drop(std::io::copy(&mut socket.by_ref().take(1 << 20), &mut std::io::sink()));
 }

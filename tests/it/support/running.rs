@@ -71,6 +71,14 @@ impl Running {
         metrics.lines().find_map(|l| l.strip_prefix(&line)?.parse().ok()).unwrap_or(0)
     }
 
+    /// Waits until no request is under way: one is counted, and has its line in the log, a
+    /// moment after its client has the answer.
+    #[track_caller]
+    pub(crate) fn settle(&self) {
+        let none = "\nportcullis_requests_in_flight 0\n";
+        eventually("the end of every request", || self.admin("/metrics").1.contains(none));
+    }
+
     pub(crate) fn token(&self, user: &str) -> u16 {
         Conn::open(&self.address).ask(&get("/api/get-auth-token").user(user)).status
     }

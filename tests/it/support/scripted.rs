@@ -3,6 +3,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -76,6 +77,7 @@ impl Script {
 pub(crate) struct Scripted {
     pub(crate) url: String,
     asked: Arc<Mutex<Vec<String>>>,
+    answered: Arc<AtomicUsize>,
 }
 
 /// Which script a target asks for.
@@ -87,6 +89,8 @@ impl Scripted {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let (scripts, seen): (Scripts, _) = (Arc::new(scripts), asked.clone());
+        let answered = Arc::new(AtomicUsize::new(0));
+        let written = answered.clone();
         std::thread::spawn(move || {
             for socket in listener.incoming().flatten() {
                 socket.set_nodelay(true).unwrap();
@@ -96,12 +100,18 @@ impl Scripted {
                     buffer: Vec::new(),
                     scripts: scripts.clone(),
                     asked: seen.clone(),
+                    answered: written.clone(),
                 };
                 // An error means the gateway is gone: nobody is left to tell.
                 std::thread::spawn(move || while peer.serve().is_ok_and(|more| more) {});
             }
         });
-        Self { url, asked }
+        Self { url, asked, answered }
+    }
+
+    /// How many requests were answered, to the last piece of their scripts.
+    pub(crate) fn answered(&self) -> usize {
+        self.answered.load(Ordering::SeqCst)
     }
 
     /// How often this was asked for.
@@ -122,6 +132,7 @@ struct Peer {
     buffer: Vec<u8>,
     scripts: Scripts,
     asked: Arc<Mutex<Vec<String>>>,
+    answered: Arc<AtomicUsize>,
 }
 
 impl Peer {
@@ -147,6 +158,7 @@ impl Peer {
             }
             self.socket.write_all(piece)?;
         }
+        self.answered.fetch_add(1, Ordering::SeqCst);
         self.finish(script.end)
     }
 

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use super::replicas::{PATH, number, shared, uncounted};
 use crate::replicated::{Sentinel, cli};
 use crate::support::running::{Running, file_of};
-use crate::support::{App, Conn, Setup, eventually_within, folder, get};
+use crate::support::wait::eventually_within;
+use crate::support::{App, Conn, Setup, folder, get};
 
 const CLIENTS: usize = 4;
 /// A client's pause between two turns.
@@ -21,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 const SCARCE: usize = 10;
 const EXACT: &str = "limits used up, exactly";
 /// The other replica has heard of a revocation by then.
-const HEARD: Duration = Duration::from_secs(2);
+const HEARD: Duration = Duration::from_secs(4);
 /// After trouble with the store, everything is as before by then.
 const SETTLED: Duration = Duration::from_secs(5);
 /// Sentinels elect, and make the old primary a replica, by then.

@@ -76,7 +76,7 @@ const routes = [
 
 const { queryRoute } = createStaticHandler(routes);
 
-const server = createServer(async (incoming, outgoing) => {
+const server = createServer({ keepAliveTimeout: 600_000 }, async (incoming, outgoing) => {
   const { method, headers } = incoming;
   const body = method === "POST" ? { body: incoming, duplex: "half" } : {};
   const request = new Request(`http://${headers.host}${incoming.url}`, { method, headers, ...body });

@@ -105,16 +105,20 @@ export const rows = {
     sentence: "AWS's own library makes the same form, policy and signature included",
     async says({ body, secrets }) {
       const client = bucket(secrets, { region: "eu-north-1" });
-      client.config.systemClockOffset = stamped(body.fields["X-Amz-Date"]).getTime() + 500 - Date.now();
-      const twin = await createPresignedPost(client, {
-        Bucket: "your-bucket",
-        Key: `users/${USER}/\${filename}`,
-        Conditions: [
-          ["content-length-range", 0, 10485760],
-          ["starts-with", "$Content-Type", "image/"],
-        ],
-        Expires: 300,
-      });
+      let twin;
+      // On a busy machine, half a second may have gone by.
+      while (twin?.fields["X-Amz-Date"] !== body.fields["X-Amz-Date"]) {
+        client.config.systemClockOffset = stamped(body.fields["X-Amz-Date"]).getTime() + 500 - Date.now();
+        twin = await createPresignedPost(client, {
+          Bucket: "your-bucket",
+          Key: `users/${USER}/\${filename}`,
+          Conditions: [
+            ["content-length-range", 0, 10485760],
+            ["starts-with", "$Content-Type", "image/"],
+          ],
+          Expires: 300,
+        });
+      }
       assert.deepEqual(body, twin);
     },
   },
