@@ -142,7 +142,8 @@ impl LimitedApp {
         };
         let io = Http1Io::new(stream, connection.clone(), &self.state);
         let served = keep_alive::serve(&proxies.http1, Box::new(io), shutdown);
-        self.serve(connection, served).await;
+        // Apart, so that a connection that speaks HTTP/2 holds no room for it.
+        Box::pin(self.serve(connection, served)).await;
         None
     }
 
