@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use crate::base::clock::Clock;
 use crate::base::redis_url::Servers;
 use crate::config::Shared;
-use crate::outbound::redis::Redis;
+use crate::outbound::redis::{LONGEST_UNREACHED, Redis};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// Clocks further apart are worth a word.
@@ -37,7 +37,7 @@ impl Report {
 
 pub(super) async fn report(shared: &Shared) -> Report {
     let mut report = Report::default();
-    let redis = Redis::new(shared.url.clone(), Handle::current());
+    let redis = Redis::new(shared.url.clone(), LONGEST_UNREACHED, Handle::current());
     let found = tokio::time::timeout(TIMEOUT, redis.everywhere()).await;
     match found {
         Ok(Ok(servers)) => {

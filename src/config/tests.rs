@@ -165,6 +165,7 @@ fn settings_that_contradict_each_other_are_problems() {
 #[test]
 fn the_annotated_example_holds_with_every_setting_uncommented() {
     let folder = std::env::temp_dir().join(format!("portcullis-example-{}", std::process::id()));
+    drop(std::fs::remove_dir_all(&folder));
     std::fs::create_dir_all(&folder).unwrap();
     let site = rcgen::generate_simple_self_signed(vec!["app.example".to_owned()]).unwrap();
     for (name, pem) in [

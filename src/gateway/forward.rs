@@ -12,7 +12,7 @@ use super::forwarding::Forwarding;
 use super::incoming::Incoming;
 use super::purpose::Purpose;
 use super::record::Record;
-use super::token_limit::admit_token;
+use super::token_limit::admit_tokens;
 use super::who::Who;
 use crate::issue::Request;
 use crate::mint::identity_assertion::Assertion;
@@ -169,7 +169,7 @@ pub(super) async fn placeholder_tokens(
 }
 
 /// Tokens for a page; a prefetch mints none. A page is not refused for want of a token: it goes without, and
-/// the log says why.
+/// the log says why. Limits of all its tokens are asked together, and each answers for itself.
 async fn page_tokens(
     incoming: &Incoming,
     who: &Who,
@@ -181,19 +181,23 @@ async fn page_tokens(
     if forwarding.routes.intent == Intent::Prefetch {
         return;
     }
-    let (issuer, now) = (&incoming.state.issuer, incoming.now);
-    for token in &tokens {
+    let mut wanted: Vec<Arc<TokenRoute>> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let mut others = wanted.iter().map(|other| &other.name);
         let is_there = forwarding.page_tokens.iter().any(|(name, _)| *name == token.name);
-        if is_there {
-            continue;
+        if !is_there && !others.any(|name| *name == token.name) {
+            wanted.push(token);
         }
-        if let Err(refusal) = admit_token(incoming, token, identity).await {
+    }
+    let admitted = admit_tokens(incoming, &wanted, identity).await;
+    for (token, admitted) in wanted.iter().zip(admitted) {
+        if let Err(refusal) = admitted {
             record.explain("page_token_limited");
             incoming.audit_refused(who, token, refusal.code(), TokenPlace::Page);
             continue;
         }
-        let request = Request::plain(identity, now).recorded(incoming.recorded);
-        match issuer.token(token, &request).await {
+        let request = Request::plain(identity, incoming.now).recorded(incoming.recorded);
+        match incoming.state.issuer.token(token, &request).await {
             Ok(issued) => {
                 match incoming.audit_issued(who, token, &issued, TokenPlace::Page).await {
                     Ok(()) => forwarding.page_tokens.push((token.name.clone(), issued.token)),

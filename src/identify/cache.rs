@@ -180,11 +180,10 @@ impl Sessions {
         now: Now,
     ) -> Result<Arc<Identity>, Refused> {
         let (key, asks) = (id.key, source.cache_seconds());
-        if let (true, None) = (source.opens_slowly(), asks) {
+        if let (true, None, Some(key)) = (source.opens_slowly(), asks, key) {
             // A forged cookie costs its sender nothing: it counts as a question does.
             let open = async { servers.check(source, cookies, now).await };
             let open = self.questions.ask(id, Box::pin(open), now);
-            let Some(key) = key else { return open.await.map(Arc::new) };
             // Once for all requests of a page.
             let opened = self.ask_once(key, REFUSAL_KEPT, open, now).await;
             if let Ok(identity) = &opened {

@@ -96,7 +96,7 @@ impl Servers {
         cookies: Cookies<'_>,
         now: Now,
     ) -> Result<Result<Check, Rejected>, Refused> {
-        if !source.opens_slowly() {
+        if !source.opens_slowly() || !source.was_sent(cookies) {
             return Ok(source.look(cookies, now.unix()));
         }
         let names = source.header().into_iter().flat_map(HeaderPlace::names);

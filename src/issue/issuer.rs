@@ -18,12 +18,9 @@ use super::shared_tokens::{Found, SharedTokens};
 use crate::base::aside::Aside;
 use crate::base::clock::{Clock, Now};
 use crate::base::digest::Digest;
-use crate::base::digest::Mark;
-use crate::limit::{Admitted, Denied, Limit, Limits, SharedLimits, Used};
+use crate::limit::{Limits, SharedLimits, Used};
 use crate::mint::{CachePolicy, MintError, Minting, Subject, Token};
-use crate::observe::{
-    AuditEntry, CachedOrMinted, CircuitState, Event, RequestEvent, Telemetry, TokenEvent,
-};
+use crate::observe::{AuditEntry, CachedOrMinted, CircuitState, Event, Telemetry, TokenEvent};
 use crate::policy::TokenRoute;
 use crate::request::recorded::Recorded;
 use crate::request::refusal::Refusal;
@@ -31,9 +28,9 @@ use crate::session::Identity;
 
 /// Admits requests and issues tokens.
 pub struct Issuer {
-    limits: Limits,
+    pub(super) limits: Limits,
     /// Where replicas count together.
-    shared: ArcSwapOption<SharedLimits>,
+    pub(super) shared: ArcSwapOption<SharedLimits>,
     shared_tokens: ArcSwapOption<SharedTokens>,
     tokens: Tokens,
     pub(super) first_answers: FirstAnswers,
@@ -67,68 +64,6 @@ impl Issuer {
             telemetry,
             signing: Aside::new("signing"),
         }
-    }
-
-    /// Takes one from an allowance, or says how long to wait. `label` is the
-    /// limited rule.
-    pub(crate) async fn admit(
-        &self,
-        label: &str,
-        limit: &Limit,
-        whose: Mark,
-        now: Now,
-    ) -> Result<Admitted, Refusal> {
-        self.take(limit, whose, now).await.map_err(|denied| {
-            self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
-            Refusal::denied(limit, &denied)
-        })
-    }
-
-    /// As `admit`, without an event.
-    pub(super) async fn take(
-        &self,
-        limit: &Limit,
-        whose: Mark,
-        now: Now,
-    ) -> Result<Admitted, Denied> {
-        match self.shared.load_full() {
-            None => {
-                let bucket = limit.bucket(whose);
-                self.limits.take(limit, bucket, now).map_err(Denied::Exceeded)
-            }
-            // Boxed, because every request would be charged for the room this takes.
-            Some(shared) => Box::pin(shared.take(&self.limits, limit, whose, 1, now)).await,
-        }
-    }
-
-    /// Takes one from each allowance, or nothing from any of them; each has the label of
-    /// its rule. Over replicas that is one question, about one key.
-    pub(crate) async fn admit_all(
-        &self,
-        wanted: &[(&str, &Limit)],
-        whose: Mark,
-        now: Now,
-    ) -> Result<(), Refusal> {
-        if let [(label, limit)] = wanted {
-            return self.admit(label, limit, whose, now).await.map(|_| ());
-        }
-        let taken = match self.shared.load_full() {
-            None => {
-                let buckets: Vec<_> =
-                    wanted.iter().map(|(_, limit)| (*limit, limit.bucket(whose))).collect();
-                let taken = self.limits.take_all(&buckets, now);
-                taken.map_err(|(index, exceeded)| (index, Denied::Exceeded(exceeded)))
-            }
-            Some(shared) => {
-                let limits: Vec<_> = wanted.iter().map(|(_, limit)| *limit).collect();
-                Box::pin(shared.take_all(&self.limits, &limits, whose, now)).await
-            }
-        };
-        taken.map_err(|(index, denied)| {
-            let Some((label, limit)) = wanted.get(index) else { return Refusal::Unavailable };
-            self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
-            Refusal::denied(limit, &denied)
-        })
     }
 
     /// Counts over all replicas from now on, or in this process alone.
@@ -187,19 +122,6 @@ impl Issuer {
         let subject = Subject { identity, inputs, grant: &Value::Null };
         let url = hook.url(&subject).map_err(|error| logged(&error, route))?;
         self.remote.grant(&route.name, (hook, &url), forwarded, recorded).await
-    }
-
-    /// Whether an allowance has something left; takes nothing.
-    fn look(&self, label: &str, limit: &Limit, whose: Mark, now: Now) -> Result<(), Refusal> {
-        let bucket = limit.bucket(whose);
-        let looked = match &*self.shared.load() {
-            None => self.limits.look(limit, bucket, now),
-            Some(shared) => shared.look(limit, bucket, now),
-        };
-        looked.map_err(|exceeded| {
-            self.telemetry.emit(Event::Request(RequestEvent::Limited { route: label }));
-            Refusal::too_many(limit, &exceeded)
-        })
     }
 
     /// The token itself: from the cache if it may be, else minted.

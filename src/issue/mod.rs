@@ -4,6 +4,7 @@
 //! not handed out before (`Freshness::New`); that counts too. `shared_tokens` keeps tokens
 //! where all replicas find them.
 
+mod admission;
 mod beside;
 mod cache;
 mod circuit_breaker;

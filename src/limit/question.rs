@@ -19,6 +19,8 @@ pub(super) struct Turn<'l> {
 pub(super) enum Part {
     /// A lease of this replica: taken.
     Leased,
+    /// Nothing: its refusal is known here.
+    Refused,
     /// The store, up to `most`, after it got `back`.
     Store { most: u32, back: u32 },
     /// Not decided yet.
@@ -35,9 +37,18 @@ impl<'l> Turn<'l> {
     pub(super) fn is_asked(&self) -> bool {
         match self.part {
             Part::Store { .. } => true,
-            Part::Leased | Part::Waiting => false,
+            Part::Leased | Part::Refused | Part::Waiting => false,
         }
     }
+}
+
+/// What a refusal by one limit means for the others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admit {
+    /// They admit together, or nothing is taken from any.
+    All,
+    /// Nothing: each answers for itself.
+    Each,
 }
 
 /// The turns that need the store, as arguments of its script (`take.lua`).
@@ -46,6 +57,7 @@ pub(super) struct Question<'t, 'l> {
     pub(super) turns: &'t [Turn<'l>],
     /// The least that each takes.
     pub(super) cost: u32,
+    pub(super) admit: Admit,
 }
 
 /// The answer about one limit.
@@ -59,6 +71,11 @@ pub(super) struct Taken {
 
 impl ToRedisArgs for Question<'_, '_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        let admit = match self.admit {
+            Admit::All => "all",
+            Admit::Each => "each",
+        };
+        admit.write_redis_args(out);
         for turn in self.turns {
             let Part::Store { most, back } = turn.part else { continue };
             out.write_arg_fmt(turn.limit.stored_name());
@@ -76,7 +93,7 @@ impl ToRedisArgs for Question<'_, '_> {
 
     fn num_of_args(&self) -> usize {
         let of_turn = |turn: &Turn<'_>| 5 + 2 * turn.limit.microseconds().len();
-        self.turns.iter().filter(|turn| turn.is_asked()).map(of_turn).sum()
+        1 + self.turns.iter().filter(|turn| turn.is_asked()).map(of_turn).sum::<usize>()
     }
 }
 
@@ -103,8 +120,11 @@ impl Question<'_, '_> {
             Some(Taken { count, wait, ahead })
         });
         let taken = taken.collect::<Option<Vec<_>>>()?;
-        let is_refused = taken.iter().any(|one| one.wait > 0);
-        let is_sound = is_refused || taken.iter().all(|one| one.count >= self.cost);
-        is_sound.then_some(taken)
+        let is_sound = |one: &Taken| one.wait > 0 || one.count >= self.cost;
+        let are_sound = match self.admit {
+            Admit::All => taken.iter().any(|one| one.wait > 0) || taken.iter().all(is_sound),
+            Admit::Each => taken.iter().all(is_sound),
+        };
+        are_sound.then_some(taken)
     }
 }

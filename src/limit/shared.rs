@@ -5,13 +5,14 @@
 //! time is over. Every answer of the store is also learned by the counters in memory, so
 //! that an outage begins with what is used up, not with a fresh allowance.
 
+use std::slice;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::gcra::{Admitted, Arrivals, BucketKey, Exceeded, Limit};
 use super::lease::{Lease, Leases};
 use super::memory::Limits;
-use super::question::{Part, Question, Taken, Turn};
+use super::question::{Admit, Part, Question, Taken, Turn};
 use super::setting::{LEASED_FOR, OnError};
 use crate::base::clock::Now;
 use crate::base::digest::Mark;
@@ -20,7 +21,7 @@ use crate::outbound::redis::{Script, SharedStore};
 /// Users whose refusal is remembered here.
 const DENIED: usize = 64 * 1024;
 
-static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("take.lua")));
+static TAKE: LazyLock<Script> = LazyLock::new(|| Script::in_time(include_str!("take.lua")));
 
 /// Why a request is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ impl SharedLimits {
         now: Now,
     ) -> Result<Admitted, Denied> {
         let mut turns = [Turn::new(limit, whose)];
-        self.take_each(here, &mut turns, whose, cost, now).await.map_err(|(_, why)| why)?;
+        self.take_together(here, &mut turns, whose, cost, now).await.map_err(|(_, why)| why)?;
         let [turn] = turns;
         Ok(turn.limit.admitted(&turn.ahead))
     }
@@ -70,7 +71,41 @@ impl SharedLimits {
         now: Now,
     ) -> Result<(), (usize, Denied)> {
         let mut turns: Vec<_> = limits.iter().map(|limit| Turn::new(limit, whose)).collect();
-        self.take_each(here, &mut turns, whose, 1, now).await
+        self.take_together(here, &mut turns, whose, 1, now).await
+    }
+
+    /// Takes one from each limit that admits, whatever the others say, in one question.
+    pub(crate) async fn take_each(
+        &self,
+        here: &Limits,
+        limits: &[&Limit],
+        whose: Mark,
+        now: Now,
+    ) -> Vec<Result<(), Denied>> {
+        let mut turns: Vec<_> = limits.iter().map(|limit| Turn::new(limit, whose)).collect();
+        let mut results = Vec::with_capacity(turns.len());
+        for turn in &mut turns {
+            let prepared = self.prepare(slice::from_mut(turn), 1, now);
+            if prepared.is_err() {
+                turn.part = Part::Refused;
+            }
+            results.push(prepared.map_err(|(_, why)| Denied::Exceeded(why)));
+        }
+        let question = Question { turns: &turns, cost: 1, admit: Admit::Each };
+        if question.is_empty() {
+            return results;
+        }
+        let mut taken = self.ask(question, whose).await.map(Vec::into_iter);
+        let asked = turns.iter_mut().zip(&mut results).filter(|(turn, _)| turn.is_asked());
+        for (turn, result) in asked {
+            let turn = slice::from_mut(turn);
+            let done = match taken.as_mut().map(Iterator::next) {
+                Some(Some(taken)) => self.taken(here, turn, &[taken], 1, now),
+                Some(None) | None => self.without_store(here, turn, now),
+            };
+            *result = done.map_err(|(_, why)| why);
+        }
+        results
     }
 
     /// Whether the user may have something left, as far as is known here.
@@ -82,7 +117,7 @@ impl SharedLimits {
         looked.inspect_err(|_| self.store.counts.count_denied_here())
     }
 
-    async fn take_each(
+    async fn take_together(
         &self,
         here: &Limits,
         turns: &mut [Turn<'_>],
@@ -91,14 +126,11 @@ impl SharedLimits {
         now: Now,
     ) -> Result<(), (usize, Denied)> {
         self.prepare(turns, cost, now).map_err(|(index, why)| (index, Denied::Exceeded(why)))?;
-        let question = Question { turns, cost };
+        let question = Question { turns, cost, admit: Admit::All };
         if question.is_empty() {
             return Ok(());
         }
-        let name = self.store.key(&format!("l:{:032x}", whose.bits()));
-        let answer = self.store.run(&TAKE, &name, question).await;
-        let taken = answer.ok().and_then(|answer| question.read(&answer));
-        let admitted = match taken {
+        let admitted = match self.ask(question, whose).await {
             Some(taken) => self.taken(here, turns, &taken, cost, now),
             None => self.without_store(here, turns, now),
         };
@@ -106,6 +138,13 @@ impl SharedLimits {
             self.give_leased(turns, cost);
         }
         admitted
+    }
+
+    /// The store's answer about each turn that asks, if there is one.
+    async fn ask(&self, question: Question<'_, '_>, whose: Mark) -> Option<Vec<Taken>> {
+        let name = self.store.key(&format!("l:{:032x}", whose.bits()));
+        let answer = self.store.run(&TAKE, &name, question).await.ok()?;
+        question.read(&answer)
     }
 
     /// Takes from the leases there are, and says what to ask the store for; nothing of both

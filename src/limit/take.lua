@@ -1,10 +1,13 @@
--- The generic cell rate algorithm for the limits of one request (limit/gcra.rs): every rate of
--- every limit admits, or nothing is taken from any.
+-- The generic cell rate algorithm for the limits of one request (limit/gcra.rs). A limit admits
+-- if every rate of it does; 'all' limits admit, or nothing is taken from any, or 'each' of them
+-- answers for itself.
 -- KEYS[1]: the buckets of one user, in one key, so that in a Cluster they are at one server and
 -- move together: the time of the last use, in microseconds of the server's clock, then each
 -- limit that is not full, with how far each of its arrival times was ahead of that time.
--- ARGV: per limit its name, how many rates it has, the least to take, the most, what to give
--- back first, then per rate its interval and its tolerance in microseconds.
+-- ARGV: 'all' or 'each', then per limit its name, how many rates it has, the least to take, the
+-- most, what to give back first, then per rate its interval and its tolerance in microseconds.
+-- Last of all, while the key's slot moves, until when the key may be made here, in microseconds
+-- of the server's clock: later it may be at the old server again (outbound/redis/request.rs).
 -- Returns per limit what was taken, the wait in microseconds, then per rate how far its
 -- arrival time is ahead.
 local time = redis.call('TIME')
@@ -21,8 +24,8 @@ for name, times in string.gmatch(stored, '(%x+)=([%d,]+)') do
   end
   names[#names + 1], buckets[name] = name, bucket
 end
-local asked, refused, given, at = {}, false, false, 1
-while at <= #ARGV do
+local asked, refused, given, at = {}, false, false, 2
+while at < #ARGV do
   local name, rates = ARGV[at], tonumber(ARGV[at + 1])
   local least, most, back = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
   local bucket = buckets[name]
@@ -41,17 +44,20 @@ while at <= #ARGV do
   if wait > 0 then take, refused = 0, true end
   -- Taken at once, because two limits of one name share a bucket.
   for rate = 1, rates do bucket[rate] = bucket[rate] + take * intervals[rate] end
-  given = given or back > 0
+  given = given or back > 0 or (take > 0 and ARGV[1] == 'each')
   asked[#asked + 1] = {bucket = bucket, take = take, wait = wait, intervals = intervals}
   at = at + 5 + 2 * rates
 end
-if refused then
+if refused and ARGV[1] == 'all' then
   for _, limit in ipairs(asked) do
     for rate, interval in ipairs(limit.intervals) do
       limit.bucket[rate] = math.max(limit.bucket[rate] - limit.take * interval, 0)
     end
     limit.take = 0
   end
+end
+if stored == '' and ARGV[at] and now > tonumber(ARGV[at]) then
+  return redis.error_reply('TRYAGAIN the slot may have gone back')
 end
 local answer = {}
 for _, limit in ipairs(asked) do

@@ -91,6 +91,7 @@ mod tests {
     #[test]
     fn a_change_counts_once_the_files_stay_the_same() {
         let folder = std::env::temp_dir().join(format!("portcullis-watch-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&folder));
         std::fs::create_dir_all(&folder).unwrap();
         let (path, secret) = (folder.join("gateway.toml"), folder.join("secret"));
         std::fs::write(&path, "a").unwrap();

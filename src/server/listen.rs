@@ -202,6 +202,7 @@ mod tests {
     #[test]
     fn only_a_socket_that_nobody_listens_on_is_replaced() {
         let folder = std::env::temp_dir().join(format!("portcullis-listen-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&folder));
         std::fs::create_dir_all(&folder).unwrap();
         let (file, link, socket) = (folder.join("a"), folder.join("b"), folder.join("c"));
         std::fs::write(&file, "precious").unwrap();

@@ -21,9 +21,11 @@ impl SessionReader {
     /// As `check`, for sources whose sessions live in a store: either the user is
     /// known already, or there is something to fetch first.
     pub fn look(&self, cookies: Cookies<'_>, now: u64) -> Result<Check, Rejected> {
-        match self.compiled.verifier.open(self.sent(cookies), now)? {
+        let (opened, id) = self.compiled.verifier.open_with_id(self.sent(cookies), now)?;
+        match opened {
             Check::Known(opened) => {
-                self.identity(opened, (&self.user_id, None), now).map(Check::Known)
+                let identity = self.identity(opened, (&self.user_id, None), now)?;
+                Ok(Check::Known(identity.with_id(id)))
             }
             Check::Ask(question) => {
                 let fallback = self.fallback.as_deref();

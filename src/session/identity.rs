@@ -17,11 +17,19 @@ pub struct Identity {
     mark: Mark,
     session: PackedJson,
     expires_at: Option<u64>,
+    id: Option<Box<str>>,
 }
 
 impl Identity {
     pub(super) fn new(user_id: String, session: PackedJson, expires_at: Option<u64>) -> Self {
-        Self { mark: Mark::new(Kind::User, &user_id), user_id: user_id.into(), session, expires_at }
+        let (mark, user_id) = (Mark::new(Kind::User, &user_id), user_id.into());
+        Self { mark, user_id, session, expires_at, id: None }
+    }
+
+    /// The same, of a session whose cookies all hold this id.
+    #[must_use]
+    pub(super) fn with_id(self, id: Option<String>) -> Self {
+        Self { id: id.map(String::into_boxed_str), ..self }
     }
 
     /// For `portcullis token`, which mints offline from a session given on the
@@ -42,7 +50,12 @@ impl Identity {
 
     /// Approximate bytes in memory beside the value itself: what a cache charges for it.
     pub fn size(&self) -> usize {
-        self.user_id.len() + self.session.size()
+        self.user_id.len() + self.id().map_or(0, str::len) + self.session.size()
+    }
+
+    /// The session's id, where opening its cookie has told it.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 
     /// The session as the app sees it.

@@ -285,6 +285,13 @@ impl SessionReader {
         })
     }
 
+    /// A name for all cookies of this session, where opening one tells the session's id: the
+    /// browser may hold another than the one that was signed out.
+    pub fn id_handle(&self, identity: &Identity) -> Option<Vec<u8>> {
+        // Other handles that no store knows begin with a number.
+        identity.id().map(|id| format!("id {id}").into_bytes())
+    }
+
     /// As `handle`, where it takes no identity: for sessions kept elsewhere.
     pub fn asked_handle(&self, cookies: Cookies<'_>, now: u64) -> Option<Vec<u8>> {
         let sent = self.sent(cookies);

@@ -99,6 +99,8 @@ pub enum StoreAnswer {
         seconds_left: Option<u64>,
     },
     Row(Row),
+    /// The session is there and was not read: no app keeps one of this size.
+    TooLarge,
     /// The key is there, but Redis holds another type under it.
     WrongType,
 }
@@ -201,6 +203,7 @@ impl StoreAnswer {
                 fields.0.iter().map(|(name, value)| name.len() + value.len()).sum()
             }
             Self::Row(row) => row.0.iter().map(|(_, cell)| cell.size()).sum(),
+            Self::TooLarge => usize::MAX,
             Self::WrongType => 0,
         }
     }
@@ -215,6 +218,7 @@ impl StoreAnswer {
             | Self::Key { .. }
             | Self::RedisHash { .. }
             | Self::Row(_)
+            | Self::TooLarge
             | Self::WrongType => Err(mismatch()),
         }
     }
@@ -229,6 +233,7 @@ impl StoreAnswer {
             | Self::Key { .. }
             | Self::Redis { .. }
             | Self::Row(_)
+            | Self::TooLarge
             | Self::WrongType => Err(mismatch()),
         }
     }
@@ -241,6 +246,7 @@ impl StoreAnswer {
             | Self::Key { .. }
             | Self::Redis { .. }
             | Self::RedisHash { .. }
+            | Self::TooLarge
             | Self::WrongType => Err(mismatch()),
         }
     }

@@ -261,12 +261,8 @@ class Bench:
         for listener in listeners:
             listener.close()
         (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=self.app))
-        self.reading = True
         os.mkfifo(folder / "audit")
         access, to = os.pipe()
-        for pipe in (os.open(folder / "audit", os.O_RDWR), access):
-            os.set_blocking(pipe, False)
-            threading.Thread(target=self.drain, args=(pipe,), daemon=True).start()
         text = FILE.format(port=self.port, tls=self.tls, app=self.app, folder=folder, threads=f"threads = {threads}" if threads else "")
         for number in range(200):
             rsa = 0 < number <= 8
@@ -275,6 +271,7 @@ class Bench:
         (folder / "gateway.toml").write_text(text)
         gateway = os.environ.get("PORTCULLIS") or str(pathlib.Path("target/release/portcullis").resolve())
         self.processes = []
+        self.readers = [self.start("cat", stdin=pipe, stdout=subprocess.DEVNULL) for pipe in (os.open(folder / "audit", os.O_RDWR), access)]
         self.start("nginx", "-c", str(folder / "nginx.conf"))
         self.redis = self.start("redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder))
         self.gateway = self.start(gateway, "run", "--config", str(folder / "gateway.toml"), stdout=to, env={
@@ -293,27 +290,18 @@ class Bench:
         self.processes.append(subprocess.Popen(command, stderr=self.log, **{"stdout": self.log, **more}))
         return self.processes[-1]
 
-    def drain(self, pipe):
-        """Reads what the logs write, unless they are to be left alone."""
-        while True:
-            time.sleep(0.05)
-            with contextlib.suppress(BlockingIOError):
-                while self.reading and os.read(pipe, 1 << 20):
-                    pass
-
     def stop(self):
         for process in reversed(self.processes):
             process.kill()
             process.wait()
 
     def round(self, phase):
-        self.reading, ready = phase != "audit", multiprocessing.Event()
+        ready = multiprocessing.Event()
         work = multiprocessing.Process(target=self.aside, args=(phase, ready), daemon=True)
         work.start()
         ready.wait()
         found = probe(self.lines, SECONDS)
         work.join()
-        self.reading = True
         if work.exitcode != 0:
             sys.exit(f"{phase}: ended with {work.exitcode}")
         time.sleep(0.5)
@@ -335,7 +323,7 @@ class Bench:
             "store": self.store,
             "derive": lambda: many(self.port, 16, iter(seals), "/page", 0.4),
             "users": lambda: many(self.port, 4, names(session), "/t0", 0.002),
-            "audit": lambda: many(self.port, 4, names(session), "/t0", 0.01),
+            "audit": self.audit,
         }[phase]()
 
     def reload(self):
@@ -347,6 +335,13 @@ class Bench:
         self.redis.send_signal(signal.SIGSTOP)
         threading.Timer(2, self.redis.send_signal, (signal.SIGCONT,)).start()
         many(self.port, 64, names(stored), "/page", 0.5)
+
+    def audit(self):
+        for reader in self.readers:
+            reader.send_signal(signal.SIGSTOP)
+        many(self.port, 4, names(session), "/t0", 0.002)
+        for reader in self.readers:
+            reader.send_signal(signal.SIGCONT)
 
 
 def columns(parts, side):

@@ -14,7 +14,7 @@ struct Rule {
 /// What a process has said, which is read a moment after it was written.
 const SAID: [&str; 3] = [".errors().contains(", ".output().contains(", "/metrics\").1.contains("];
 
-const OF_ASSERTIONS: [Rule; 2] = [
+const OF_ASSERTIONS: [Rule; 3] = [
     Rule {
         instead: "a request is counted a moment after its answer; ask `metric` or `log`, or wait \
                   with `counts` or `eventually`",
@@ -24,7 +24,23 @@ const OF_ASSERTIONS: [Rule; 2] = [
         instead: "what a process says is read a moment later; wait with `eventually`",
         is_in: |it| !it.starts_with("assert!(!") && SAID.iter().any(|said| it.contains(said)),
     },
+    Rule {
+        instead: "ids, hashes and commits in hexadecimal may have it by chance; use a name with \
+                  a letter beyond f",
+        is_in: |it| it.split('!').any(|one| absent(one).is_some_and(is_short_hexadecimal)),
+    },
 ];
+
+/// What must not be there, of an expression that began with `!`.
+fn absent(negated: &str) -> Option<&str> {
+    let (before, after) = negated.split_once(".contains(\"")?;
+    let one = before.chars().all(|it| it.is_alphanumeric() || "_.()&*".contains(it));
+    one.then(|| after.split('"').next())?
+}
+
+fn is_short_hexadecimal(text: &str) -> bool {
+    text.len() < 8 && text.bytes().all(|it| it.is_ascii_hexdigit() && !it.is_ascii_uppercase())
+}
 
 /// Of whole files, their blanks single.
 const OF_FILES: [Rule; 3] = [
@@ -110,5 +126,7 @@ fn the_rules_about_luck_see_what_they_look_for() {
     assert_eq!(one("std::fs::write(&running.file, text).unwrap();"), 1);
     let late = "let began = Instant::now(); work(); assert!(began.elapsed() < seconds(4));";
     assert_eq!(one(late), 1);
+    assert_eq!(one("assert!(!status.contains(\"ada\"), \"{status}\");"), 1);
+    assert_eq!(one("assert!(!status.contains(\"lovelace\") && names.contains(\"ada\"));"), 0);
     assert_eq!(one(&late.replace("Instant::now", "Stopwatch::start")), 0);
 }

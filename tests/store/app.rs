@@ -12,12 +12,19 @@ use crate::support::{App, Gateway, Response, Setup, get};
 const SECRET: &str = "canary-of-the-session-0123456789abcdef";
 pub(crate) const PATH: &str = "/api/get-auth-token";
 
-/// `gateway.toml` for sessions in the store at `url`; `cache` in seconds.
+/// `gateway.toml` for sessions in the store at `url`; `cache` in seconds. The store may
+/// be as slow as a busy machine makes it.
 pub(crate) fn setup(app: &App, url: &str, cache: u64) -> Setup {
+    setup_within(app, url, cache, "3s")
+}
+
+/// The same, with how long a request waits for the store.
+pub(crate) fn setup_within(app: &App, url: &str, cache: u64, timeout: &str) -> Setup {
     let kind = format!("kind = \"jwt\"\ncookie = \"session\"\nsecret = \"{SECRET}\"");
     let express = format!(
         "kind = \"express-session\"\nsecret = \"{SECRET}\"\n\
-         store = {{ engine = \"redis\", url = \"{url}\", cache_seconds = {cache} }}"
+         store = {{ engine = \"redis\", url = \"{url}\", cache_seconds = {cache}, \
+                   timeout = \"{timeout}\" }}"
     );
     let setup =
         Setup::new(app).token("").with("[[route]]\npath = \"/private/**\"\nsession = \"required\"");

@@ -29,6 +29,7 @@ mod outage;
 mod replicated;
 mod servers;
 mod shared;
+mod sizes;
 mod time_zones;
 mod topologies;
 mod vectors;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::app::{page, readiness, setup, sign_in, sign_out, token};
+use crate::app::{page, readiness, setup, setup_within, sign_in, sign_out, token};
 use crate::servers::{Server, free_port, postgres, redis};
 use crate::support::{App, Gateway, Stopwatch, eventually};
 
@@ -25,11 +25,13 @@ fn assert_unavailable(gateway: &Gateway, app: &App) {
 
 fn assert_available(gateway: &Gateway, app: &App) {
     eventually("the store is asked again", || token(gateway, ID).status == 200);
-    assert_eq!(page(gateway, "/private/x", ID).status, 200);
-    app.forget();
-    assert_eq!(page(gateway, "/public", ID).status, 200);
-    assert_eq!(app.only().one("x-auth-user").as_deref(), Some("ada"));
-    assert_eq!(readiness(gateway), (200, "ready\n".to_owned()));
+    eventually("a page is served", || page(gateway, "/private/x", ID).status == 200);
+    eventually("the app is told the user", || {
+        app.forget();
+        assert_eq!(page(gateway, "/public", ID).status, 200);
+        app.only().one("x-auth-user").as_deref() == Some("ada")
+    });
+    eventually("it is ready", || readiness(gateway) == (200, "ready\n".to_owned()));
 }
 
 #[test]
@@ -52,7 +54,7 @@ fn redis_may_die_and_come_back() {
 #[test]
 fn redis_may_hang_and_go_on() {
     let (app, server) = (App::start(), redis(""));
-    let gateway = setup(&app, &server.url("redis"), 0).start();
+    let gateway = setup_within(&app, &server.url("redis"), 0, "250ms").start();
     sign_in(&server, ID, "ada");
     assert_available(&gateway, &app);
     server.freeze();

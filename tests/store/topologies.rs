@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use redis::Commands as _;
 
-use crate::app::{page, readiness, setup, sign_in, token};
+use crate::app::{page, readiness, setup, setup_within, sign_in, token};
 use crate::replicated::{Cluster, Sentinel, redis_with_client_certificates};
 use crate::servers::{Server, redis};
 use crate::support::{App, Gateway, Stopwatch, eventually};
@@ -52,9 +52,9 @@ fn replicated(server: &Server, key: &str, value: &str) {
 #[test]
 fn sessions_behind_sentinel_survive_a_failover() {
     let (app, mut group) = (App::start(), Sentinel::start(""));
-    let gateway = setup(&app, &group.url(), 0).start();
+    let gateway = setup_within(&app, &group.url(), 0, "250ms").start();
     sign_in(group.primary(), ID, "ada");
-    assert_eq!(token(&gateway, ID).status, 200);
+    eventually("the primary is asked", || token(&gateway, ID).status == 200);
     replicated(group.primary(), "last", "1");
     group.freeze_a_sentinel();
     while_asked(&gateway, || group.kill_primary());
@@ -64,12 +64,12 @@ fn sessions_behind_sentinel_survive_a_failover() {
 #[test]
 fn sessions_in_a_cluster_survive_a_failover() {
     let (app, mut cluster) = (App::start(), Cluster::start());
-    let gateway = setup(&app, &cluster.url(), 0).start();
+    let gateway = setup_within(&app, &cluster.url(), 0, "250ms").start();
     let ids: Vec<String> =
         (0..12).map(|number| format!("session-{number:02}-0123456789")).collect();
     for id in ids.iter().map(String::as_str).chain([ID]) {
         cluster.run(&["setex", &format!("sess:{id}"), "1000", SESSION]);
-        assert_eq!(token(&gateway, id).status, 200, "{id}");
+        eventually(id, || token(&gateway, id).status == 200);
     }
     replicated(cluster.owner(&format!("sess:{ID}")), &format!("sess:{ID}"), SESSION);
     for id in &ids {

@@ -218,11 +218,15 @@ async fn a_session_that_opens_slowly_keeps_no_other_request_waiting_and_is_opene
     let clock = Clock::Manual(ManualClock::at(1_790_000_000));
     let servers = Servers::new(&tokio::runtime::Handle::current(), clock.clone());
     let (sessions, revoked) = (Sessions::default(), Revoked::default());
-    let cookies = Cookies::new(vector["cookie_header"].as_str().unwrap().as_bytes());
+    let seal = Cookies::new(vector["cookie_header"].as_str().unwrap().as_bytes());
+    let from = Some(IpAddr::from([192, 0, 2, 1]));
+    let look = |cookies| {
+        let verified = sessions.verify(&policy, &servers, &revoked, cookies, from, clock.now());
+        Box::pin(async { verified.await.verdict })
+    };
     let who = || {
-        let verified = sessions.verify(&policy, &servers, &revoked, cookies, None, clock.now());
         Box::pin(async {
-            match verified.await.verdict {
+            match look(seal).await {
                 Verdict::Known(identity, _) => identity,
                 Verdict::Nobody(why) => panic!("{why:?}"),
                 Verdict::Unknown(why) => panic!("{why:?}"),
@@ -230,6 +234,11 @@ async fn a_session_that_opens_slowly_keeps_no_other_request_waiting_and_is_opene
         })
     };
     let busy = all_busy(&servers.opening);
+    for _ in 0..1000 {
+        let anonymous = poll_once(&mut look(Cookies::new(b"theme=dark"))).await;
+        let Some(Verdict::Nobody(why)) = anonymous else { panic!("{anonymous:?}") };
+        assert_eq!(why.reason, Reason::Missing, "without a cookie there is nothing to open");
+    }
     let (mut first, mut second) = (who(), who());
     assert!(poll_once(&mut first).await.is_none());
     assert!(poll_once(&mut second).await.is_none());

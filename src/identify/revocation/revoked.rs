@@ -5,7 +5,8 @@
 //! keeps it. A file keeps it over a restart (`journal`), and a process that takes over
 //! is told of it. A session is identified by its handle (`SessionReader::handle`), so neither
 //! another spelling of the cookie nor another order of its chunks brings it back, and
-//! other sessions of the same user are not affected. A revoked user's sessions are
+//! other sessions of the same user are not affected. Where opening the cookie tells an id, that
+//! ends with it, and so do the session's other cookies. A revoked user's sessions are
 //! rejected if they were issued before the revocation, or do not say when.
 //!
 //! The cookies of such a session are kept from the app (`crate::session::passing`),
@@ -64,17 +65,21 @@ impl Revoked {
         by: RevokedBy,
         now: Now,
     ) {
-        let handle = source.handle(cookies, identity, now.unix());
+        let marks = Marks::new(source, cookies, identity, now);
         let what = match by {
             RevokedBy::App => What::SessionSignedOut,
             RevokedBy::Operator => What::SessionRevoked,
         };
-        self.note(what, session_mark(source, &handle), now)
+        self.note_all(what, marks, now);
     }
 
     /// Applies an event, and tells all who need to know it.
     fn note(&self, what: What, mark: Digest, now: Now) {
         self.tell(Entry { what, mark, at_ms: now.unix_ms() }, now);
+    }
+
+    fn note_all(&self, what: What, marks: Marks, now: Now) {
+        marks.all().for_each(|mark| self.note(what, mark, now));
     }
 
     fn tell(&self, entry: Entry, now: Now) {
@@ -190,23 +195,23 @@ impl Revoked {
         came: CameWith,
         began: Now,
     ) {
-        let new = session_mark(source, &source.handle(after, renewed, began.unix()));
+        let new = Marks::new(source, after, renewed, began);
         if let Ok(Check::Known(sent)) = source.look(cookies, began.unix()) {
-            let old = session_mark(source, &source.handle(cookies, &sent, began.unix()));
-            if old == new {
+            let old = Marks::new(source, cookies, &sent, began);
+            if old.content == new.content {
                 // The same cookie, sent and set again, is not a sign-in.
                 return;
             }
             let is_over = self.check(source, cookies, &sent, began).is_err();
             if is_over && sent.user_id() == renewed.user_id() {
-                self.note(self.as_ended(&old, Some(sent.user_id())), new, began);
+                self.note_all(self.as_ended(old, Some(sent.user_id())), new, began);
                 return;
             }
         }
-        self.readmit(&new, began);
+        new.all().for_each(|mark| self.readmit(&mark, began));
         let is_revoked = self.tables.users.contains_key(&user_mark(renewed.user_id()));
         if is_revoked && came == CameWith::NoDoubt && source.tells_sign_ins_apart(renewed) {
-            self.note(What::SignedIn, new, began);
+            self.note(What::SignedIn, new.content, began);
         }
     }
 
@@ -229,7 +234,7 @@ impl Revoked {
             return;
         }
         if let Some(old) = old.filter(|old| self.check_mark(old).is_err()) {
-            self.note(self.as_ended(&old, None), new, began);
+            self.note(self.as_ended(Marks { content: old, id: None }, None), new, began);
         } else if came == CameWith::NoDoubt && self.tables.users.entry_count() > 0 {
             let begun = SignIn { at_ms: began.unix_ms(), is_told: false };
             self.tables.signed_in.insert(new, begun);
@@ -237,12 +242,11 @@ impl Revoked {
     }
 
     /// How the renewal of a session ends that has ended meanwhile itself.
-    fn as_ended(&self, mark: &Digest, user_id: Option<&str>) -> What {
+    fn as_ended(&self, marks: Marks, user_id: Option<&str>) -> What {
         let is_users = user_id.is_some_and(|id| self.tables.users.contains_key(&user_mark(id)));
-        match self.tables.ended_by(mark) {
-            Some(RevokedBy::App) if !is_users => What::SessionSignedOut,
-            Some(RevokedBy::App | RevokedBy::Operator) | None => What::SessionRevoked,
-        }
+        let by: Vec<_> = marks.all().filter_map(|mark| self.tables.ended_by(&mark)).collect();
+        let is_apps = !by.is_empty() && by.iter().all(|by| *by == RevokedBy::App);
+        if is_apps && !is_users { What::SessionSignedOut } else { What::SessionRevoked }
     }
 
     /// Only for requests that began after the sign-out: an earlier one's answer may still
@@ -305,15 +309,14 @@ impl Revoked {
         if !self.any() {
             return Ok(());
         }
-        let handle = source.handle(cookies, identity, now.unix());
-        let mark = session_mark(source, &handle);
+        let marks = Marks::new(source, cookies, identity, now);
         if let Some(since_ms) = self.tables.users.get(&user_mark(identity.user_id()))
             && !source.signed_in_after(identity, since_ms / 1000, now.unix())
-            && !self.has_begun_after(&mark, since_ms, now)
+            && !self.has_begun_after(&marks.content, since_ms, now)
         {
             return Err(Rejected::new(Reason::SignedOut, "the user's sessions were revoked"));
         }
-        self.check_mark(&mark)
+        marks.all().try_for_each(|mark| self.check_mark(&mark))
     }
 
     /// Whether the app began this session later than that.
@@ -332,6 +335,27 @@ impl Revoked {
             return Err(Rejected::new(Reason::SignedOut, "the session was signed out"));
         }
         Ok(())
+    }
+}
+
+/// The marks of one session.
+#[derive(Clone, Copy)]
+struct Marks {
+    /// Of what its cookie holds.
+    content: Digest,
+    /// Of its id, which its other cookies hold as well.
+    id: Option<Digest>,
+}
+
+impl Marks {
+    fn new(source: &SessionReader, cookies: Cookies<'_>, identity: &Identity, now: Now) -> Self {
+        let content = session_mark(source, &source.handle(cookies, identity, now.unix()));
+        let id = source.id_handle(identity).map(|handle| session_mark(source, &handle));
+        Self { content, id }
+    }
+
+    fn all(self) -> impl Iterator<Item = Digest> {
+        std::iter::once(self.content).chain(self.id)
     }
 }
 

@@ -3,8 +3,9 @@
 //! A stream, because it is ordered, keeps what was sent while no replica listened, and is one
 //! key. Each replica reads on from the last entry it has seen, over a connection of its
 //! own. After every new connection it reads the last minutes again and adds what it has
-//! written itself and does not find: a failover may have lost that. Saying an entry twice
-//! changes nothing.
+//! written itself and does not find: a failover may have lost that. Where the last entry it
+//! has read is gone, the store has lost some or all of the stream, and the replica adds
+//! everything it knows and does not find. Saying an entry twice changes nothing.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,18 +17,25 @@ use redis::aio::MultiplexedConnection;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::entry::Entry;
 use super::stream_work::{AGAIN_MS, MOST_WAITING, Recent, Work, key_of};
 use super::stream_writer::Writer;
 use crate::base::clock::{Clock, Now};
-use crate::outbound::redis::{Failure, SharedStore};
+use crate::outbound::redis::{Failure, LONGEST_UNREACHED, Pauses, SharedStore};
 
 /// Longest silence of a connection that listens; the server answers by then in any case.
 const BLOCK: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(2);
-/// Pause before another connection.
-const PAUSE: Duration = Duration::from_millis(200);
+/// First pause before another connection.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Longest pause before the stream is read from its beginning because it has lost entries.
+const LOSS_PAUSE: Duration = Duration::from_secs(1);
+/// Between two looks whether the last entry is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// The position in a stream without entries.
+const EMPTY: &str = "0-0";
 /// Entries of one answer.
 const BATCH: usize = 1000;
 /// The revocations this process knows.
@@ -91,6 +99,13 @@ impl Stream {
     }
 }
 
+/// Entries that are in the stream.
+#[derive(Default)]
+struct Found {
+    ids: HashSet<String>,
+    lines: HashSet<String>,
+}
+
 struct Reader {
     known: Known,
     store: Arc<SharedStore>,
@@ -103,28 +118,46 @@ struct Reader {
 impl Reader {
     async fn run(self) {
         let mut position = None;
+        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_UNREACHED);
+        let key = key_of(&self.store);
         loop {
-            if let Err(failure) = self.listen(&mut position).await {
+            if let Err(failure) = self.listen(&mut position, &mut pauses).await {
                 tracing::debug!(cause = %failure, "the stream of revocations is connected to again");
             }
-            tokio::time::sleep(PAUSE).await;
+            // A new connection for limits says that the store is back.
+            let found = self.store.redis.renewed_for(key.as_bytes());
+            let _ = tokio::time::timeout(pauses.next(), found).await;
         }
     }
 
-    /// Returns when the connection has ended. `position` is the last id seen: milliseconds
+    /// Returns when the connection has ended, or the stream has lost what was read of it, as
+    /// after `FLUSHALL`. `position` is the last id seen: milliseconds
     /// and a number.
-    async fn listen(&self, position: &mut Option<String>) -> Result<(), Failure> {
+    async fn listen(
+        &self,
+        position: &mut Option<String>,
+        pauses: &mut Pauses,
+    ) -> Result<(), Failure> {
         let key = key_of(&self.store);
         let mut connection = self.store.redis.dedicated(key.as_bytes()).await?;
         let is_first = position.is_none();
         let from = position.as_deref().map_or_else(|| "-".to_owned(), earlier);
-        let (found, last) = self.read_again(&mut connection, &key, from).await?;
-        self.say_again(is_first, &found);
+        let seen = position.as_deref().filter(|seen| *seen != EMPTY);
+        let (mut found, mut last) = self.read_again(&mut connection, &key, from).await?;
+        let has_lost = seen.is_some_and(|seen| !found.ids.contains(seen));
+        if has_lost {
+            // The first replica says what is missing, and the others find it.
+            tokio::time::sleep(Pauses::new(LOSS_PAUSE, LOSS_PAUSE).next()).await;
+            (found, last) = self.read_again(&mut connection, &key, "-".to_owned()).await?;
+        }
+        self.say_again(is_first || has_lost, &found.lines);
+        pauses.reset();
         // Behind a failover, ids may begin again below those seen.
-        let mut last = last.unwrap_or_else(|| "0-0".to_owned());
+        let mut last = last.unwrap_or_else(|| EMPTY.to_owned());
         *position = Some(last.clone());
         self.read.0.store(true, Ordering::Release);
         self.read.1.notify_waiters();
+        let mut looked = Instant::now();
         loop {
             let mut listen = redis::cmd("XREAD");
             listen.arg("COUNT").arg(BATCH).arg("BLOCK").arg(BLOCK.as_millis().to_string());
@@ -135,17 +168,25 @@ impl Reader {
                 last = id;
             }
             *position = Some(last.clone());
+            if last != EMPTY && looked.elapsed() >= LOOK_EVERY {
+                looked = Instant::now();
+                let mut look = redis::cmd("XRANGE");
+                look.arg(&key).arg(&last).arg(&last).arg("COUNT").arg(1);
+                if entries_of(&ask(&mut connection, &look).await?).is_empty() {
+                    return Ok(());
+                }
+            }
         }
     }
 
-    /// Reads the stream from an id to its end: the lines found and the last id.
+    /// Reads the stream from an id to its end: the entries found and the last id.
     async fn read_again(
         &self,
         connection: &mut MultiplexedConnection,
         key: &str,
         mut from: String,
-    ) -> Result<(HashSet<String>, Option<String>), Failure> {
-        let (mut found, mut last) = (HashSet::new(), None);
+    ) -> Result<(Found, Option<String>), Failure> {
+        let (mut found, mut last) = (Found::default(), None);
         loop {
             let mut range = redis::cmd("XRANGE");
             range.arg(key).arg(&from).arg("+").arg("COUNT").arg(BATCH);
@@ -154,9 +195,10 @@ impl Reader {
             let is_last = entries.len() < BATCH;
             for (id, line) in entries {
                 self.hear(&id, &line, false);
-                found.insert(line);
+                found.lines.insert(line);
                 from = format!("({id}");
-                last = Some(id);
+                last = Some(id.clone());
+                found.ids.insert(id);
             }
             if is_last {
                 break;
@@ -172,10 +214,10 @@ impl Reader {
         Ok((found, last))
     }
 
-    /// At first everything that is known here and not there, from the file or from before
-    /// there was a store; later what this process has said lately.
-    fn say_again(&self, is_first: bool, found: &HashSet<String>) {
-        let known = if is_first { (self.known.entries)() } else { self.recent.all() };
+    /// At first, and after a loss, everything that is known here and not there: from the file,
+    /// from before there was a store, or from others; else what this process has said lately.
+    fn say_again(&self, is_all: bool, found: &HashSet<String>) {
+        let known = if is_all { (self.known.entries)() } else { self.recent.all() };
         let missing: Vec<_> =
             known.into_iter().filter(|entry| !found.contains(&entry.line())).collect();
         if !missing.is_empty() {

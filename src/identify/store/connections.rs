@@ -8,6 +8,7 @@
 //! else.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 
 use tokio::runtime::Handle;
 
@@ -158,7 +159,12 @@ impl Connection {
     ) -> Result<Option<StoreAnswer>, StoreError> {
         match self {
             Self::Redis(_) => Err(BadStoreUrl("it is not that of a database").into()),
-            Self::Sql(database) => database.row(table, matching, times).await,
+            Self::Sql(database) => {
+                // With its type erased, because the compiler gives up on types nested so deep.
+                let row = Box::pin(database.row(table, matching, times));
+                let row: Pin<Box<dyn Future<Output = _> + Send + '_>> = row;
+                row.await
+            }
         }
     }
 

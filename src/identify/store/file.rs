@@ -53,6 +53,7 @@ mod tests {
     #[test]
     fn a_session_is_its_files_content_and_age() {
         let folder = std::env::temp_dir().join(format!("portcullis-file-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&folder));
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("abc"), "content").unwrap();
         let path = folder.to_str().unwrap();

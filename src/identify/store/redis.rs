@@ -1,5 +1,7 @@
 //! Sessions in Redis (and what speaks its protocol).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::Value;
@@ -12,14 +14,27 @@ use crate::session::{Fields, StoreAnswer};
 
 /// Longest wait for an answer; the store's own `timeout` is mostly shorter.
 const TIMEOUT: Duration = Duration::from_secs(4);
+/// Longest pause between two attempts to connect: sessions are refused until one succeeds.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Most fields of a hash that is read.
+const MAX_FIELDS: i64 = 4096;
+/// Most memory that the server uses for such a hash, in bytes: the largest session, and as
+/// much again for the names' and values' own overhead.
+const MAX_MEMORY: i64 = 2 * 1024 * 1024;
 
 #[derive(Clone)]
-pub(super) struct Redis(Connector);
+pub(super) struct Redis {
+    connector: Connector,
+    /// Set once the server has refused to tell the size of a hash.
+    hides_sizes: Arc<AtomicBool>,
+}
 
 impl Redis {
     /// Connects to nothing yet; connections will live in `runtime`.
     pub(super) fn open(url: RedisUrl, runtime: Handle) -> Self {
-        Self(Connector::new(url, runtime))
+        let connector = Connector::new(url, LONGEST_PAUSE, runtime);
+        Self { connector, hides_sizes: Arc::default() }
     }
 
     /// The value and its remaining life. `GETRANGE` bounds the size read; the
@@ -37,8 +52,14 @@ impl Redis {
         Ok(value)
     }
 
-    /// As `get`, of a hash. Its size is checked when it is there: no command bounds it.
+    /// As `get`, of a hash. No command bounds what is read of it, so its size is asked first.
     pub(super) async fn get_hash(&self, key: &str) -> Result<Option<StoreAnswer>, StoreError> {
+        match self.size_of_hash(key).await? {
+            HashSize::Missing => return Ok(None),
+            HashSize::TooLarge => return Ok(Some(StoreAnswer::TooLarge)),
+            HashSize::WrongType => return Ok(Some(StoreAnswer::WrongType)),
+            HashSize::Readable => {}
+        }
         let all = redis::cmd("HGETALL").arg(key).take();
         match self.with_life(key, all).await? {
             Kept::Value { value, seconds_left } => {
@@ -50,11 +71,46 @@ impl Redis {
         }
     }
 
+    /// The number of fields bounds what the server looks at to tell the size.
+    async fn size_of_hash(&self, key: &str) -> Result<HashSize, StoreError> {
+        if self.hides_sizes.load(Ordering::Relaxed) {
+            return Ok(HashSize::Readable);
+        }
+        let fields = redis::cmd("HLEN").arg(key).take();
+        let memory =
+            redis::cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(MAX_FIELDS).take();
+        let question = Request::new(key.as_bytes()).with(fields).with(memory);
+        let answers = match self.connector.read(&question, TIMEOUT).await {
+            Ok(answers) => answers,
+            Err(Failure::Server(code)) if code == "WRONGTYPE" => return Ok(HashSize::WrongType),
+            // Allowed to read sessions and nothing else, or a server without the command.
+            Err(Failure::NotAllowed(code) | Failure::Server(code))
+                if matches!(code.as_str(), "ERR" | "NOPERM") =>
+            {
+                tracing::warn!(
+                    code,
+                    "the sizes of hashes in Redis are unknown until they are read; allow HLEN and MEMORY USAGE"
+                );
+                self.hides_sizes.store(true, Ordering::Relaxed);
+                return Ok(HashSize::Readable);
+            }
+            Err(failure) => return Err(failed(failure)),
+        };
+        match <[Value; 2]>::try_from(answers) {
+            Ok([Value::Int(0), _] | [_, Value::Nil]) => Ok(HashSize::Missing),
+            Ok([Value::Int(fields), Value::Int(bytes)]) => {
+                let is_readable = fields <= MAX_FIELDS && bytes <= MAX_MEMORY;
+                Ok(if is_readable { HashSize::Readable } else { HashSize::TooLarge })
+            }
+            Ok(_) | Err(_) => Err(unexpected()),
+        }
+    }
+
     /// The answer to a command about a key, and the key's remaining life, in one round trip.
     async fn with_life(&self, key: &str, command: redis::Cmd) -> Result<Kept, StoreError> {
         let left = redis::cmd("PTTL").arg(key).take();
         let question = Request::new(key.as_bytes()).with(command).with(left);
-        let answers = match self.0.read(&question, TIMEOUT).await {
+        let answers = match self.connector.read(&question, TIMEOUT).await {
             Ok(answers) => answers,
             Err(Failure::Server(code)) if code == "WRONGTYPE" => return Ok(Kept::WrongType),
             Err(failure) => return Err(failed(failure)),
@@ -72,12 +128,20 @@ impl Redis {
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
         let ping = Request::one(b"", redis::cmd("PING"));
-        match self.0.read(&ping, TIMEOUT).await {
+        match self.connector.read(&ping, TIMEOUT).await {
             // Allowed to read sessions, not to ping.
             Err(Failure::NotAllowed(code)) if code == "NOPERM" => Ok(()),
             other => other.map(|_| ()).map_err(failed),
         }
     }
+}
+
+/// What is known of a hash before it is read.
+enum HashSize {
+    Missing,
+    Readable,
+    TooLarge,
+    WrongType,
 }
 
 /// What a key holds.

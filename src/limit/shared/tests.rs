@@ -127,6 +127,23 @@ fn without_a_store_several_limits_are_taken_together_or_not_at_all() {
 }
 
 #[test]
+fn without_a_store_each_limit_of_a_page_answers_for_itself() {
+    let ((runtime, shared), here) = (shared(), Limits::default());
+    let wide = on_error("wide", "3/hour", OnError::Local);
+    let narrow = on_error("narrow", "1/hour", OnError::Local);
+    let closed = on_error("closed", "9/hour", OnError::Deny);
+    let each = |limits: &[&Limit]| -> Vec<bool> {
+        let taken = runtime.block_on(shared.take_each(&here, limits, ada(), now(0)));
+        taken.iter().map(Result::is_ok).collect()
+    };
+    for page in 0..3 {
+        assert_eq!(each(&[&narrow, &closed, &wide]), [page == 0, false, true], "{page}");
+    }
+    assert_eq!(each(&[&wide]), [false]);
+    assert!(each(&[]).is_empty());
+}
+
+#[test]
 fn a_question_names_the_limits_that_need_the_store_and_reads_their_answer() {
     use redis::{ToRedisArgs as _, Value};
     let (leased, plain) = (leased(), Limit::new("plain", &[units::rate("2/s").unwrap(); 2]));
@@ -134,13 +151,14 @@ fn a_question_names_the_limits_that_need_the_store_and_reads_their_answer() {
     turns[0].part = Part::Leased;
     turns[1].part = Part::Store { most: 1, back: 0 };
     turns[2].part = Part::Store { most: 5, back: 3 };
-    let question = Question { turns: &turns, cost: 1 };
+    let question = Question { turns: &turns, cost: 1, admit: Admit::All };
     let words: Vec<String> =
         question.to_redis_args().into_iter().map(|word| String::from_utf8(word).unwrap()).collect();
     assert_eq!(question.num_of_args(), words.len());
     let rates = ["500000", "500000", "500000", "500000"];
-    assert_eq!(words[1..9], [&["2", "1", "1", "0"], &rates[..]].concat());
-    assert_eq!(words[10..18], [&["2", "1", "5", "3"], &rates[..]].concat());
+    assert_eq!(words[0], "all");
+    assert_eq!(words[2..10], [&["2", "1", "1", "0"], &rates[..]].concat());
+    assert_eq!(words[11..19], [&["2", "1", "5", "3"], &rates[..]].concat());
     let answer = |numbers: &[i64]| {
         let taken = question
             .read(&Value::Array(numbers.iter().map(|number| Value::Int(*number)).collect()));
@@ -151,4 +169,8 @@ fn a_question_names_the_limits_that_need_the_store_and_reads_their_answer() {
     for strange in [&[][..], &[1, 0, 5, 5], &[0, 0, 5, 5, 0, 0, 5, 5], &[1, -1, 5, 5, 5, 0, 5, 5]] {
         assert_eq!(answer(strange), None, "{strange:?}");
     }
+    let each = Question { admit: Admit::Each, ..question };
+    let answer = |numbers: [i64; 8]| each.read(&Value::Array(numbers.map(Value::Int).into()));
+    assert!(answer([1, 0, 5, 5, 0, 7, 5, 5]).is_some());
+    assert!(answer([0, 0, 5, 5, 0, 7, 5, 5]).is_none(), "neither taken nor refused");
 }

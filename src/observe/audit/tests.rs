@@ -26,7 +26,10 @@ const ISSUED: TokenDecision<'_> =
 fn path() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("portcullis-audit-{}-{number}", std::process::id()))
+    let path =
+        std::env::temp_dir().join(format!("portcullis-audit-{}-{number}", std::process::id()));
+    drop(std::fs::remove_file(&path));
+    path
 }
 
 fn write(log: &AuditLog, decision: TokenDecision<'_>, need: AuditMode) -> Result<(), Unwritten> {

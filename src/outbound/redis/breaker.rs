@@ -2,13 +2,15 @@
 //! again.
 //!
 //! Pure but for its counters. A server that takes calls and does not answer is spared: it is
-//! tried after 1 s, then after twice as long each time, up to 30 s. One that cannot be
-//! reached, or says itself that it is not ready, is spared nothing by waiting longer.
+//! tried after 1 s, then after twice as long each time, up to 30 s: an attempt waits for its
+//! answer meanwhile. One that cannot be reached, or says itself that it is not ready, gives no
+//! sign when it is back, so it is tried after 0.5 s, then after twice as long, up to 5 s.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::failure::Failure;
+use super::pauses::{LONGEST_UNREACHED, Pauses};
 use crate::base::redis_url::Node;
 
 /// Failures in a row that open it.
@@ -16,8 +18,8 @@ const FAILURES: u32 = 3;
 /// First and longest pause of a server that does not answer.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Pause where nothing reaches the server, or nothing but a refusal comes of it.
-const UNREACHED_PAUSE: Duration = Duration::from_millis(500);
+/// First pause where nothing reaches the server, or nothing but a refusal comes of it.
+const FIRST_UNREACHED: Duration = Duration::from_millis(500);
 
 /// The breaker of one server.
 #[derive(Default)]
@@ -66,34 +68,40 @@ impl Breaker {
 }
 
 /// The pauses between attempts while a breaker is open.
-pub(super) struct Backoff(Duration);
+pub(super) struct Backoff {
+    /// The next pause of a server that does not answer.
+    silent: Duration,
+    unreached: Pauses,
+}
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self(FIRST_PAUSE)
+        let unreached = Pauses::new(FIRST_UNREACHED, LONGEST_UNREACHED);
+        Self { silent: FIRST_PAUSE, unreached }
     }
 }
 
 impl Backoff {
     /// The time from the failure that opened the breaker to the first attempt.
-    pub(super) fn first_pause(failure: &Failure) -> Duration {
-        if is_hard_on_the_server(failure) { FIRST_PAUSE } else { UNREACHED_PAUSE }
+    pub(super) fn first_pause(&mut self, failure: &Failure) -> Duration {
+        if is_hard_on_the_server(failure) { FIRST_PAUSE } else { self.unreached.next() }
     }
 
     /// How long the next attempt may take: its answer may come late, and is worth waiting
     /// for, because it tells that the server is back.
     pub(super) fn patience(&self) -> Duration {
-        self.0
+        self.silent
     }
 
     /// The time from the start of an attempt that failed to the next one.
     pub(super) fn pause_after(&mut self, failure: &Failure) -> Duration {
         if !is_hard_on_the_server(failure) {
-            self.0 = FIRST_PAUSE;
-            return UNREACHED_PAUSE;
+            self.silent = FIRST_PAUSE;
+            return self.unreached.next();
         }
-        let pause = self.0;
-        self.0 = (pause * 2).min(LONGEST_PAUSE);
+        self.unreached.reset();
+        let pause = self.silent;
+        self.silent = (pause * 2).min(LONGEST_PAUSE);
         pause
     }
 }
@@ -135,24 +143,33 @@ mod tests {
         let mut backoff = Backoff::default();
         let mut pauses = Vec::new();
         for _ in 0..7 {
-            assert_eq!(backoff.patience(), backoff.0);
+            assert_eq!(backoff.patience(), backoff.silent);
             pauses.push(backoff.pause_after(&Failure::TimedOut).as_secs());
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
     }
 
     #[test]
-    fn a_server_that_is_away_is_tried_again_soon() {
+    fn a_server_that_is_away_is_tried_soon_and_then_less_and_less_often() {
         let mut backoff = Backoff::default();
         backoff.pause_after(&Failure::TimedOut);
         let loading = Failure::Server("LOADING".to_owned());
+        let mut most = FIRST_UNREACHED;
         for failure in [Failure::Unreachable, Failure::Lost, Failure::ReadOnly, loading] {
-            assert_eq!(backoff.pause_after(&failure), UNREACHED_PAUSE, "{failure}");
+            let pause = backoff.pause_after(&failure);
+            assert!((most / 2..=most).contains(&pause), "{failure}: {pause:?} of {most:?}");
             assert_eq!(backoff.patience(), FIRST_PAUSE);
+            most *= 2;
         }
-        assert_eq!(Backoff::first_pause(&Failure::Unreachable), UNREACHED_PAUSE);
-        assert_eq!(Backoff::first_pause(&Failure::TimedOut), FIRST_PAUSE);
+        (0..9).for_each(|_| assert!(backoff.pause_after(&Failure::Lost) <= LONGEST_UNREACHED));
         let other = Failure::Server("OOM".to_owned());
         assert_eq!(backoff.pause_after(&other), FIRST_PAUSE);
+        assert!(backoff.pause_after(&Failure::Lost) <= FIRST_UNREACHED, "it has answered since");
+    }
+
+    #[test]
+    fn the_first_attempt_is_made_soon() {
+        assert!(Backoff::default().first_pause(&Failure::Unreachable) <= FIRST_UNREACHED);
+        assert_eq!(Backoff::default().first_pause(&Failure::TimedOut), FIRST_PAUSE);
     }
 }

@@ -14,6 +14,7 @@ use redis::Value;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::dial::Target;
 use super::failure::{Failure, Redirect};
@@ -38,6 +39,8 @@ pub(super) struct Cluster(Arc<Shared>);
 struct Shared {
     url: RedisUrl,
     seeds: Vec<Node>,
+    /// Between two attempts to connect to one server.
+    longest_pause: Duration,
     runtime: Handle,
     links: Lock<HashMap<Node, Link>>,
     table: watch::Sender<Table>,
@@ -52,10 +55,15 @@ struct Table {
 }
 
 impl Cluster {
-    pub(super) fn new(url: RedisUrl, seeds: Vec<Node>, runtime: Handle) -> Self {
+    pub(super) fn new(
+        (url, seeds): (RedisUrl, Vec<Node>),
+        longest_pause: Duration,
+        runtime: Handle,
+    ) -> Self {
         let (table, _) = watch::channel(Table::default());
         let (links, refreshing) = (Lock::default(), AtomicBool::new(false));
-        Self(Arc::new(Shared { url, seeds, runtime, links, table, refreshing }))
+        let shared = Shared { url, seeds, longest_pause, runtime, links, table, refreshing };
+        Self(Arc::new(shared))
     }
 
     /// Sends the request to its key's server, wherever that moves meanwhile.
@@ -65,14 +73,18 @@ impl Cluster {
         used: &mut Used,
     ) -> Result<Vec<Value>, Failure> {
         let mut at = self.owner(request.slot()).await?;
-        let mut redirect = Redirect::Moved;
-        for _ in 0..=MAX_REDIRECTS {
+        let (mut redirect, mut asked) = (Redirect::Moved, Instant::now());
+        let mut redirects = 0;
+        while redirects <= MAX_REDIRECTS {
             let link = self.link(&at);
             let live = link.live().await.inspect_err(|_| self.refresh())?;
             *used = Some((link.clone(), live.clone()));
             let sent = match redirect {
-                Redirect::Ask => request.send_asking(live.connection.clone()).await,
-                Redirect::Moved => request.send(live.connection.clone()).await,
+                Redirect::Ask => request.send_asking(live.connection.clone(), asked).await,
+                Redirect::Moved => {
+                    asked = Instant::now();
+                    request.send(live.connection.clone()).await
+                }
             };
             match sent {
                 Err(Failure::Redirected { to, kind }) => {
@@ -81,8 +93,15 @@ impl Cluster {
                     }
                     let host = if to.host.is_empty() { at.host.clone() } else { to.host };
                     (at, redirect) = (Node { host, port: to.port }, kind);
+                    redirects += 1;
                 }
-                Err(Failure::TryAgain) => tokio::time::sleep(AGAIN_PAUSE).await,
+                // Nothing has run: the owner knows best where the key is now. Only the
+                // caller's deadline ends this.
+                Err(Failure::TryAgain) => {
+                    redirects = 0;
+                    tokio::time::sleep(AGAIN_PAUSE).await;
+                    (at, redirect) = (self.owner(request.slot()).await?, Redirect::Moved);
+                }
                 Err(failure) => {
                     if failure.ends_connection() {
                         link.broke(&live);
@@ -148,8 +167,14 @@ impl Cluster {
 
     pub(super) fn link(&self, node: &Node) -> Link {
         let mut links = self.0.links.lock();
-        let link = || Link::new(self.target_of(node), self.0.runtime.clone());
+        let Shared { longest_pause, runtime, .. } = &*self.0;
+        let link = || Link::new(self.target_of(node), *longest_pause, runtime.clone());
         links.entry(node.clone()).or_insert_with(link).clone()
+    }
+
+    /// The next caller may connect to any server at once.
+    pub(super) fn allow_attempts(&self) {
+        self.0.links.lock().values().for_each(Link::allow_attempt);
     }
 
     /// Begins to read the table, unless that is under way.

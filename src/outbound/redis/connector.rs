@@ -29,15 +29,17 @@ enum Kind {
 }
 
 impl Redis {
-    /// Connects to nothing yet; connections will live in `runtime`.
-    pub(crate) fn new(url: RedisUrl, runtime: Handle) -> Self {
+    /// Connects to nothing yet; connections will live in `runtime`. `longest_pause` is the
+    /// ceiling of the pauses between attempts to connect.
+    pub(crate) fn new(url: RedisUrl, longest_pause: Duration, runtime: Handle) -> Self {
         Self(match &url.servers {
             Servers::Cluster(seeds) => {
                 let seeds = seeds.clone();
-                Kind::Cluster(Cluster::new(url, seeds, runtime))
+                Kind::Cluster(Cluster::new((url, seeds), longest_pause, runtime))
             }
             Servers::One(_) | Servers::Sentinel(_) | Servers::Socket(_) => {
-                Kind::One(Link::new(Target::Primary(url.clone()), runtime), Box::new(url))
+                let link = Link::new(Target::Primary(url.clone()), longest_pause, runtime);
+                Kind::One(link, Box::new(url))
             }
         })
     }
@@ -132,6 +134,21 @@ impl Redis {
             Kind::Cluster(cluster) => cluster.refresh(),
             Kind::One(link, _) => link.look_for_primary(),
         }
+    }
+
+    /// The next caller may connect to a place at once, although an attempt has failed lately.
+    pub(super) fn allow_attempt(&self, place: &Place) {
+        match (&self.0, place) {
+            (Kind::One(link, _), _) => link.allow_attempt(),
+            (Kind::Cluster(cluster), Place::Server(node)) => cluster.link(node).allow_attempt(),
+            (Kind::Cluster(cluster), Place::Whole) => cluster.allow_attempts(),
+        }
+    }
+
+    /// Waits for a new connection to the server of `key`.
+    pub(crate) async fn renewed_for(&self, key: &[u8]) {
+        let place = self.known_owner(slot_of(key)).map_or(Place::Whole, Place::Server);
+        self.renewed(&place).await;
     }
 
     /// Waits for a new connection.

@@ -7,7 +7,7 @@
 //! serves until its successor is there.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -17,11 +17,14 @@ use tokio::time::Instant;
 
 use super::dial::{Dialled, Target};
 use super::failure::Failure;
+use super::pauses::Pauses;
+use crate::base::lock::Lock;
 use crate::base::redis_url::Node;
 
-/// First and longest pause after a failed attempt.
+/// First pause after a failed attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// First pause after no sentinel has said who the primary is.
+const FIRST_LOOK_PAUSE: Duration = Duration::from_millis(500);
 /// A silent connection is replaced at most this often.
 const SILENCE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -33,8 +36,10 @@ struct Shared {
     target: Target,
     runtime: Handle,
     phase: watch::Sender<Phase>,
-    /// Attempts that failed since the last success.
-    failed: AtomicU32,
+    /// After attempts that failed since the last success.
+    pauses: Lock<Pauses>,
+    /// After questions to sentinels that none has answered, and when the next is due.
+    looks: Lock<(Pauses, Instant)>,
     /// Number of the next connection.
     next: AtomicU64,
 }
@@ -67,11 +72,13 @@ enum Phase {
 }
 
 impl Link {
-    /// Connects to nothing yet.
-    pub(super) fn new(target: Target, runtime: Handle) -> Self {
+    /// Connects to nothing yet. No pause after a failed attempt is longer than that.
+    pub(super) fn new(target: Target, longest_pause: Duration, runtime: Handle) -> Self {
         let (phase, _) = watch::channel(Phase::Idle);
-        let (failed, next) = (AtomicU32::new(0), AtomicU64::new(0));
-        Self(Arc::new(Shared { target, runtime, phase, failed, next }))
+        let pauses = Lock::new(Pauses::new(FIRST_PAUSE, longest_pause));
+        let looks = Pauses::new(FIRST_LOOK_PAUSE, longest_pause);
+        let looks = Lock::new((looks, Instant::now()));
+        Self(Arc::new(Shared { target, runtime, phase, pauses, looks, next: AtomicU64::new(0) }))
     }
 
     /// A connection, or why there is none. Waits while one is being made.
@@ -134,12 +141,26 @@ impl Link {
         }
     }
 
+    /// The next caller may connect at once, although an attempt has failed lately.
+    pub(super) fn allow_attempt(&self) {
+        self.0.phase.send_if_modified(|phase| {
+            if matches!(phase, Phase::Down { .. }) {
+                *phase = Phase::Idle;
+            }
+            false
+        });
+    }
+
     /// Asks the sentinels, if there are any, and connects to the primary they name where that
     /// is another. An attempt that is under way may wait for one that does not answer.
     pub(super) fn look_for_primary(&self) {
+        if Instant::now() < self.0.looks.lock().1 {
+            return;
+        }
         let link = self.clone();
         self.0.runtime.spawn(async move {
             let named = link.0.target.named_primaries().await;
+            link.looked(!named.is_empty());
             let before = link.0.phase.borrow().live().and_then(|live| live.named.clone());
             if named.iter().all(|node| Some(node) == before.as_ref()) {
                 return;
@@ -151,6 +172,15 @@ impl Link {
                 link.0.phase.send_replace(Phase::Up(live));
             }
         });
+    }
+
+    fn looked(&self, is_answered: bool) {
+        let mut looks = self.0.looks.lock();
+        if is_answered {
+            looks.0.reset();
+        } else {
+            looks.1 = Instant::now() + looks.0.next();
+        }
     }
 
     /// Begins an attempt if the phase asks for one; `before` serves meanwhile.
@@ -178,9 +208,7 @@ impl Link {
                 (Ok(dialled), _) => Phase::Up(self.opened(dialled)),
                 (Err(_), Some(live)) => Phase::Up(Live { since: Instant::now(), ..live }),
                 (Err(why), None) => {
-                    let failed = self.0.failed.fetch_add(1, Ordering::Relaxed).min(8);
-                    let pause = (FIRST_PAUSE * 2_u32.pow(failed)).min(LONGEST_PAUSE);
-                    Phase::Down { why, until: Instant::now() + pause }
+                    Phase::Down { why, until: Instant::now() + self.0.pauses.lock().next() }
                 }
             };
             true
@@ -188,7 +216,7 @@ impl Link {
     }
 
     fn opened(&self, (connection, named): Dialled) -> Live {
-        self.0.failed.store(0, Ordering::Relaxed);
+        self.0.pauses.lock().reset();
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         Live { connection, named, number, since: Instant::now() }
     }

@@ -13,6 +13,7 @@ mod dial;
 mod failure;
 mod heartbeat;
 mod link;
+mod pauses;
 mod recovery;
 mod request;
 mod script;
@@ -22,6 +23,7 @@ mod store_counts;
 
 pub(crate) use connector::Redis;
 pub(crate) use failure::Failure;
+pub(crate) use pauses::{LONGEST_UNREACHED, Pauses};
 pub(crate) use request::Request;
 pub(crate) use script::Script;
 pub(crate) use shared_store::SharedStore;

@@ -1,14 +1,14 @@
 //! Tries a server of the shared store that is left alone, until it answers again.
 //!
 //! One attempt at a time, and each waits for its answer until the next is due: a server that
-//! was frozen answers the moment it goes on. Sentinels, or the other servers of a Cluster,
-//! are asked twice a second who the primary is, which costs the server itself nothing; a new
-//! connection is tried at once.
+//! was frozen answers the moment it goes on. One that cannot be reached is tried less and less
+//! often. Sentinels, or the other servers of a Cluster, are asked twice a second who the
+//! primary is, which costs the server itself nothing; a new connection is tried at once.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::breaker::{Backoff, Breaker, Change, Place};
 use super::connector::Redis;
@@ -31,6 +31,15 @@ pub(super) struct Recovery {
     pub(super) timeout: Duration,
 }
 
+/// The reason for an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BegunBy {
+    /// There was a new connection.
+    Connection,
+    /// The pause was over.
+    Pause,
+}
+
 /// How it has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
@@ -45,14 +54,14 @@ pub(super) enum Ended {
 impl Recovery {
     pub(super) async fn run(self) -> Ended {
         let mut backoff = Backoff::default();
-        self.wait(Instant::now() + Backoff::first_pause(&self.cause) + jitter()).await;
+        let first = Instant::now() + backoff.first_pause(&self.cause) + jitter();
+        let mut began_by = self.wait(first).await;
         loop {
-            if let Place::Server(node) = &self.place
-                && !self.redis.has_primary(node)
-            {
+            if self.has_left() {
                 return Ended::Left;
             }
             let Some(heartbeat) = self.heartbeat.upgrade() else { return Ended::Dropped };
+            self.redis.allow_attempt(&self.place);
             let began = Instant::now();
             let attempt = self.attempt(&heartbeat, backoff.patience());
             let tried = tokio::select! {
@@ -66,9 +75,15 @@ impl Recovery {
                     return Ended::Answers;
                 }
                 Some(Err(_)) if !self.breaker.is_open() => return Ended::Answers,
-                Some(Err(failure)) => self.wait(began + backoff.pause_after(&failure)).await,
+                Some(Err(failure)) => {
+                    let until = began + backoff.pause_after(&failure);
+                    began_by = match began_by {
+                        BegunBy::Pause => self.wait(until).await,
+                        BegunBy::Connection => self.rest(until).await,
+                    };
+                }
                 // The new connection is worth an attempt of its own.
-                None => {}
+                None => began_by = BegunBy::Connection,
             }
         }
     }
@@ -92,15 +107,44 @@ impl Recovery {
     }
 
     /// Waits until then, or until there is a new connection.
-    async fn wait(&self, until: Instant) {
-        let _ = timeout_at(until, self.connected()).await;
+    async fn wait(&self, until: Instant) -> BegunBy {
+        match timeout_at(until, self.connected()).await {
+            Ok(()) => BegunBy::Connection,
+            Err(_) => BegunBy::Pause,
+        }
     }
 
-    /// Ends when there is a new connection; looks for the primary meanwhile.
+    /// Waits until then, whatever connects: a server that takes connections and lets every
+    /// attempt fail (one that is a replica now) would be tried without a pause.
+    async fn rest(&self, until: Instant) -> BegunBy {
+        while Instant::now() < until && !self.is_over() {
+            self.redis.look_for_primary();
+            sleep_until(until.min(Instant::now() + LOOK_EVERY)).await;
+        }
+        BegunBy::Pause
+    }
+
+    /// Whether there is nothing to wait for.
+    fn is_over(&self) -> bool {
+        self.heartbeat.strong_count() == 0 || self.has_left()
+    }
+
+    fn has_left(&self) -> bool {
+        match &self.place {
+            Place::Server(node) => !self.redis.has_primary(node),
+            Place::Whole => false,
+        }
+    }
+
+    /// Ends when there is a new connection, or the server is no primary any more; looks for
+    /// the primary meanwhile.
     async fn connected(&self) {
         let renewed = self.redis.renewed(&self.place);
         tokio::pin!(renewed);
         while timeout(LOOK_EVERY, &mut renewed).await.is_err() {
+            if self.is_over() {
+                return;
+            }
             self.redis.look_for_primary();
         }
     }

@@ -3,13 +3,14 @@
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use redis::ToRedisArgs;
 
-use super::request::Request;
+use super::request::{Birth, Request};
 use crate::base::text::hex;
 
 /// A script; in a `LazyLock`, because its digest is taken once.
 pub(crate) struct Script {
     source: &'static str,
     sha1: String,
+    birth: Birth,
 }
 
 /// How a script is named: a server forgets scripts when it restarts.
@@ -22,7 +23,12 @@ pub(super) enum Named {
 impl Script {
     pub(crate) fn new(source: &'static str) -> Self {
         let sha1 = hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, source.as_bytes()).as_ref());
-        Self { source, sha1 }
+        Self { source, sha1, birth: Birth::AnyTime }
+    }
+
+    /// A script that takes one more argument while its key moves: `Birth::InTime`.
+    pub(crate) fn in_time(source: &'static str) -> Self {
+        Self { birth: Birth::InTime, ..Self::new(source) }
     }
 
     pub(super) fn request<A: ToRedisArgs>(&self, named: Named, key: &str, arguments: A) -> Request {
@@ -35,6 +41,6 @@ impl Script {
             Named::InFull => self.source,
         });
         command.arg(1).arg(key).arg(arguments);
-        Request::one(key.as_bytes(), command)
+        Request::one(key.as_bytes(), command).born(self.birth)
     }
 }

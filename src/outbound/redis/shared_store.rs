@@ -17,6 +17,7 @@ use super::breaker::{Breaker, Change, Place};
 use super::connector::Redis;
 use super::failure::Failure;
 use super::heartbeat::Heartbeat;
+use super::pauses::LONGEST_UNREACHED;
 use super::recovery::{Ended, Recovery, note_closed};
 use super::request::Request;
 use super::script::{Named, Script};
@@ -55,7 +56,7 @@ impl SharedStore {
         runtime: &Handle,
     ) -> Arc<Self> {
         let is_replicated = matches!(url.servers, Servers::Cluster(_) | Servers::Sentinel(_));
-        let redis = Redis::new(url, runtime.clone());
+        let redis = Redis::new(url, LONGEST_UNREACHED, runtime.clone());
         let heartbeat = Heartbeat::new(redis.clone(), format!("{prefix}:replicas"), counts.clone());
         let store = Arc::new_cyclic(|me| Self {
             redis,

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::document::{At, FromNode, Value as Setting};
-use crate::session::codec::{iron, json};
+use crate::session::codec::{claims, iron, json};
 use crate::session::cookie::MAX_CHUNKS;
 use crate::session::cookie_names::{CookieConventions, FoundCookie, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -93,7 +93,15 @@ impl FromNode for SessionHeader {
 }
 
 impl Verify for H3Session {
-    fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
+    fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        Ok(self.open_with_id(sent, now)?.0)
+    }
+
+    fn open_with_id(
+        &self,
+        sent: SentCookies<'_>,
+        _now: u64,
+    ) -> Result<(Check<OpenedSession>, Option<String>), Rejected> {
         let found = whole(sent)?;
         let unsealed = iron::unseal(found.text()?, &self.passwords)?;
         let mut whole = json::parse(&unsealed.plaintext)?;
@@ -102,7 +110,8 @@ impl Verify for H3Session {
         let by_idleness = end(&whole, self.idle_timeout, &["lastSeenAt", "createdAt"])?;
         let expires_at = [unsealed.expires_at(), by_age, by_idleness].into_iter().flatten().min();
         let session = whole.get_mut("data").map(Value::take).unwrap_or_default();
-        Ok(Check::Known(OpenedSession { session, expires_at }))
+        let id = claims::text(&whole, "id").filter(|id| !id.is_empty()).map(str::to_owned);
+        Ok((Check::Known(OpenedSession { session, expires_at }), id))
     }
 
     fn dates_its_end(&self) -> bool {

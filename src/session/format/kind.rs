@@ -142,6 +142,16 @@ pub(in crate::session) trait Verify: Send + Sync {
     /// Finds the cookie, verifies it and reads it, or says what to fetch.
     fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected>;
 
+    /// As `open`, with the id of the session where only opening the cookie tells it: the
+    /// same in all cookies of the session, whatever else they hold.
+    fn open_with_id(
+        &self,
+        sent: SentCookies<'_>,
+        now: u64,
+    ) -> Result<(Check<OpenedSession>, Option<String>), Rejected> {
+        Ok((self.open(sent, now)?, None))
+    }
+
     /// Judges what the store answered. Only kinds that ask implement it.
     fn answered(
         &self,

@@ -50,7 +50,15 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
 }
 
 impl Verify for Yar {
-    fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
+    fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        Ok(self.open_with_id(sent, now)?.0)
+    }
+
+    fn open_with_id(
+        &self,
+        sent: SentCookies<'_>,
+        _now: u64,
+    ) -> Result<(Check<OpenedSession>, Option<String>), Rejected> {
         let found = sent.find()?;
         let unsealed = iron::unseal(found.text()?, &self.passwords)?;
         let mut whole = json::parse(&unsealed.plaintext)?;
@@ -58,7 +66,8 @@ impl Verify for Yar {
         let id = claims::text(&whole, "id").filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| Rejected::malformed("the cookie holds no session id"))?;
         if let Some(session) = session {
-            return Ok(Check::Known(OpenedSession { session, expires_at: unsealed.expires_at() }));
+            let opened = OpenedSession { session, expires_at: unsealed.expires_at() };
+            return Ok((Check::Known(opened), Some(id.to_owned())));
         }
         let Some(prefix) = &self.prefix else {
             let detail = "the cookie holds only the session's id: the session outgrew \
@@ -66,7 +75,7 @@ impl Verify for Yar {
             return Err(Rejected::new(Reason::StoreMiss, detail));
         };
         store::check_signed_id(id)?;
-        Ok(Question::redis(prefix, id))
+        Ok((Question::redis(prefix, id), None))
     }
 
     /// catbox wraps what it keeps: `{"item": session, "stored": …, "ttl": …}`.

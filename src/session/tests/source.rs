@@ -93,6 +93,7 @@ fn no_changed_byte_in_the_store_stops_the_reader() {
                     other @ (StoreAnswer::App { .. }
                     | StoreAnswer::Key { .. }
                     | StoreAnswer::Row(_)
+                    | StoreAnswer::TooLarge
                     | StoreAnswer::WrongType) => other,
                 };
                 // Any outcome will do, as long as there is one.
@@ -249,5 +250,22 @@ fn cookies_of_one_renewed_session_are_one_only_where_it_has_an_id() {
     assert!(same("clerk", json!({ "sid": "s1" })));
     for kind in ["next-auth", "authjs", "iron-session", "h3-session", "cookie-session"] {
         assert!(!same(kind, json!({ "sid": "s1", "session_id": "s1" })), "{kind}");
+    }
+}
+
+#[test]
+fn cookies_that_hold_the_id_of_their_session_tell_it_once_opened() {
+    for kind in ["h3-session", "laravel", "rails", "yar"] {
+        let mut told = 0;
+        for vector in vectors(kind) {
+            let source = compile(&vector["config"]).ok().unwrap();
+            let header = cookie_header(&vector);
+            let (cookies, now) = (Cookies::new(&header), vector["now"].as_u64().unwrap());
+            let Ok(Check::Known(identity)) = source.look(cookies, now) else { continue };
+            let Some(handle) = source.id_handle(&identity) else { continue };
+            assert!(handle.len() > "id ".len() && handle.starts_with(b"id "));
+            told += 1;
+        }
+        assert!(told > 0, "{kind}");
     }
 }

@@ -72,7 +72,10 @@ impl Answers {
                     }
                 }
                 Some(
-                    StoreAnswer::App { .. } | StoreAnswer::Key { .. } | StoreAnswer::WrongType,
+                    StoreAnswer::App { .. }
+                    | StoreAnswer::Key { .. }
+                    | StoreAnswer::TooLarge
+                    | StoreAnswer::WrongType,
                 )
                 | None => {}
             }
@@ -108,7 +111,10 @@ fn bytes(cell: &Cell) -> &[u8] {
 /// The vector's answer with `value` in it.
 fn changed(case: &Case, question: &Question, value: &[u8]) -> Option<StoreAnswer> {
     Some(match answer(&case.store, &question.query)? {
-        StoreAnswer::App { .. } | StoreAnswer::Key { .. } | StoreAnswer::WrongType => return None,
+        StoreAnswer::App { .. }
+        | StoreAnswer::Key { .. }
+        | StoreAnswer::TooLarge
+        | StoreAnswer::WrongType => return None,
         StoreAnswer::File { modified, .. } => {
             StoreAnswer::File { content: value.to_vec(), modified }
         }

@@ -2,11 +2,13 @@
 //! frozen, killed, emptied and fails over.
 
 mod again;
-mod fault_proxy;
+mod door;
+pub(crate) mod fault_proxy;
 mod limits;
 mod moving;
 mod online;
 mod outage;
+mod pages;
 mod paused;
 mod replicas;
 mod revocations;

@@ -1,15 +1,15 @@
 //! Slots of a Cluster move while requests count in them: step by step, as an operator's tool
 //! moves them, so that requests meet every state in between (`ASK`, `MOVED`).
 //!
-//! A slot goes to each primary once. On a busy machine, a request may follow an `ASK` late;
-//! if its server took the slot over a second time by then, it would have two buckets, which
-//! no client can prevent.
+//! A request that follows an `ASK` late, when its server takes the slot over a second time,
+//! finds no bucket there and must not make one.
 
 use std::time::Duration;
 
+use super::fault_proxy::FaultProxy;
 use super::replicas::{PATH, PATIENT, at_once, count, processes, replicas, shared, uncounted};
 use crate::replicated::{Cluster, cli};
-use crate::support::{App, get};
+use crate::support::{App, Setup, eventually, get};
 
 /// The key with the buckets of a user: the digest of the id, and nothing else of it.
 pub(crate) fn bucket_of(user: &str) -> String {
@@ -56,27 +56,47 @@ impl Slot {
         command.query(&mut self.primaries[server].2).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    fn next(&self) -> usize {
+        (self.at + 1) % self.primaries.len()
+    }
+
     /// To the next primary, with what is in it, and for so long in every state.
     fn move_on(&mut self, each: Duration) {
-        let (from, to) = (self.at, (self.at + 1) % self.primaries.len());
-        let number = self.number.clone();
-        let setslot = |state, id| ["cluster", "setslot", &number, state, id];
-        let (from_id, to_id) = (self.primaries[from].1.clone(), self.primaries[to].1.clone());
-        let to_port = self.primaries[to].0.to_string();
-        self.ask(to, &setslot("importing", &from_id));
-        self.ask(from, &setslot("migrating", &to_id));
+        let to = self.next();
+        self.begin(to);
         std::thread::sleep(each);
-        let keys = self.ask(from, &["cluster", "getkeysinslot", &number, "100"]);
+        self.carry(to);
+        std::thread::sleep(each);
+        self.finish(to);
+        std::thread::sleep(each);
+    }
+
+    fn set(&mut self, server: usize, state: &str, other: usize) {
+        let (number, id) = (self.number.clone(), self.primaries[other].1.clone());
+        self.ask(server, &["cluster", "setslot", &number, state, &id]);
+    }
+
+    fn begin(&mut self, to: usize) {
+        self.set(to, "importing", self.at);
+        self.set(self.at, "migrating", to);
+    }
+
+    /// The keys that are there now.
+    fn carry(&mut self, to: usize) {
+        let number = self.number.clone();
+        let to_port = self.primaries[to].0.to_string();
+        let keys = self.ask(self.at, &["cluster", "getkeysinslot", &number, "100"]);
         let keys: Vec<String> = redis::from_redis_value(keys).unwrap();
         if !keys.is_empty() {
             let migrate = ["migrate", "127.0.0.1", &to_port, "", "0", "5000", "keys"];
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-            self.ask(from, &[&migrate, &keys[..]].concat());
+            self.ask(self.at, &[&migrate, &keys[..]].concat());
         }
-        std::thread::sleep(each);
-        self.ask(to, &setslot("node", &to_id));
-        self.ask(from, &setslot("node", &to_id));
-        std::thread::sleep(each);
+    }
+
+    fn finish(&mut self, to: usize) {
+        self.set(to, "node", to);
+        self.set(self.at, "node", to);
         self.at = to;
     }
 }
@@ -157,4 +177,45 @@ fn while_a_slot_moves_several_rules_are_taken_from_together() {
         let of_a = at_once(&addresses, &get("/a/x").user(user), 4, 5);
         assert_eq!(count(&of_a, 200), 15, "{user}");
     }
+}
+
+#[test]
+fn a_question_that_follows_its_key_late_makes_no_second_bucket() {
+    let (app, cluster) = (App::start(), Cluster::start());
+    let mut slot = Slot::of(&cluster, &bucket_of("ada"));
+    let (home, away) = (slot.at, slot.next());
+    // The other server is met behind a proxy.
+    let proxy = FaultProxy::start(slot.primaries[away].0);
+    let told = proxy.port.to_string();
+    slot.ask(away, &["config", "set", "cluster-announce-port", &told]);
+    let home_port = slot.primaries[home].0;
+    eventually("its neighbour knows the proxy", || {
+        cli(home_port, &["cluster", "nodes"]).contains(&format!("127.0.0.1:{told}@"))
+    });
+    // Each without the others' refusals.
+    let start = || {
+        Setup::new(&app).token("limit = \"3/hour\"").with(&shared(&cluster.url(), PATIENT)).start()
+    };
+    let [first, second, third] = [start(), start(), start()];
+    let take = || first.token("ada").status;
+    assert_eq!([take(), take(), take(), take()], [200, 200, 200, 429]);
+    slot.begin(away);
+    slot.carry(away);
+    assert_eq!(second.token("ada").status, 429, "and now both servers know the script");
+    proxy.hold("ASKING");
+    let status = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| third.token("ada").status);
+        eventually("the question is on its way", || proxy.has_held());
+        slot.finish(away);
+        slot.begin(home);
+        slot.carry(home);
+        slot.finish(home);
+        slot.begin(away);
+        // Longer than a bucket may be made after the owner was asked.
+        std::thread::sleep(Duration::from_millis(1200));
+        proxy.let_go();
+        asking.join().unwrap()
+    });
+    assert_eq!(status, 429, "the bucket is where it was");
+    assert_eq!(third.metric("portcullis_shared_uncounted_total "), 0, "and it was asked");
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::door::Door;
 use super::replicas::{PATH, at_once, count, replicas, shared};
 use crate::app::readiness;
 use crate::replicated::{Cluster, Sentinel, cli};
@@ -103,6 +104,59 @@ fn a_store_that_is_not_there_slows_nothing() {
     let statuses = at_once(std::slice::from_ref(&gateway.address), &get(PATH).user("ada"), 10, 20);
     assert_eq!(count(&statuses, 200), 200);
     assert!(began.elapsed() < Duration::from_secs(10), "took {:?}", began.elapsed());
+}
+
+#[test]
+fn a_store_that_cannot_be_reached_is_tried_less_and_less_often_and_found_within_six_seconds() {
+    /// Of the ceiling, 5 s, and half of it; two tasks try, one for limits and one for
+    /// revocations.
+    const WINDOW: Duration = Duration::from_secs(6);
+    const MOST: usize = 8;
+    let (app, mut server) = (App::start(), redis(""));
+    server.kill();
+    let door = Door::open(server.port);
+    let gateway = Setup::new(&app).token("").with(&shared(&server.url("redis"), "")).start();
+    eventually("the store is tried", || door.knocks(WINDOW) > 0);
+    let began = Stopwatch::start();
+    eventually_within(PATIENCE * 4, "it is tried seldom", || {
+        began.on_the_wall() > WINDOW && door.knocks(WINDOW) <= MOST
+    });
+    gateway.counts("portcullis_shared_breaker ", 1);
+    door.close();
+    server.resume_after_kill();
+    let listens = Stopwatch::start();
+    eventually("an idle gateway finds it", || gateway.metric("portcullis_shared_breaker ") == 0);
+    let took = listens.elapsed();
+    assert!(took < Duration::from_secs(6), "found after {took:?}");
+}
+
+#[test]
+fn a_store_that_takes_connections_and_no_writes_is_tried_less_and_less_often() {
+    const WINDOW: Duration = Duration::from_secs(6);
+    let (app, server) = (App::start(), redis(""));
+    let gateway = Setup::new(&app).token("").with(&shared(&server.url("redis"), "")).start();
+    assert_eq!(gateway.token("ada").status, 200);
+    // Its primary is elsewhere, and no sentinel says where.
+    cli(server.port, &["replicaof", "127.0.0.1", &free_port().to_string()]);
+    eventually("it is left alone", || {
+        assert_eq!(gateway.token("ada").status, 200);
+        gateway.metric("portcullis_shared_breaker ") == 1
+    });
+    let connections = || {
+        let stats = cli(server.port, &["info", "stats"]);
+        let start = "total_connections_received:";
+        let count = stats.lines().find_map(|line| line.strip_prefix(start)?.trim().parse().ok());
+        count.unwrap_or(0_u64)
+    };
+    let (before, began) = (connections(), Stopwatch::start());
+    eventually_within(PATIENCE, "some seconds", || began.on_the_wall() > WINDOW);
+    let made = connections() - before;
+    assert!(made <= 16, "{made} connections in {WINDOW:?}");
+    cli(server.port, &["replicaof", "no", "one"]);
+    let primary = Stopwatch::start();
+    eventually("an idle gateway finds it", || gateway.metric("portcullis_shared_breaker ") == 0);
+    let took = primary.elapsed();
+    assert!(took < Duration::from_secs(6), "found after {took:?}");
 }
 
 #[test]

@@ -169,6 +169,42 @@ fn a_store_that_has_lost_everything_is_told_again() {
 }
 
 #[test]
+fn a_store_that_has_lost_everything_is_told_again_by_replicas_that_only_heard() {
+    let (app, mut server) = (App::start(), redis(""));
+    let tables = shared(&server.url("redis"), "");
+    let hearing = replicas(2, &app, "", &tables);
+    {
+        let saying = Setup::new(&app).token("").with(&tables).start();
+        revoke(&saying, "ada");
+        let all = || hearing.iter().all(|one| is_revoked(one, "ada"));
+        eventually("both have heard", all);
+    }
+    server.kill();
+    server.resume_after_kill();
+    // Before the others are back, as a rule: the stream then ends behind what they have read.
+    revoke(&Setup::new(&app).token("").with(&tables).start(), "bob");
+    eventually("a new gateway hears of it", || {
+        let gateway = Setup::new(&app).token("").with(&tables).start();
+        is_revoked(&gateway, "ada")
+    });
+}
+
+#[test]
+fn a_store_that_was_emptied_while_it_ran_is_told_again() {
+    let (app, server) = (App::start(), redis(""));
+    let tables = shared(&server.url("redis"), "");
+    let gateway = Setup::new(&app).token("").with(&tables).start();
+    revoke(&gateway, "ada");
+    let mut client = server.redis_client();
+    let mut entries =
+        || -> u64 { redis::cmd("XLEN").arg("portcullis:revocations").query(&mut client).unwrap() };
+    eventually("it is in the stream", || entries() == 1);
+    let () = redis::cmd("FLUSHALL").query(&mut server.redis_client()).unwrap();
+    eventually_within(PATIENCE * 3, "it is there again", || entries() == 1);
+    assert!(is_revoked(&Setup::new(&app).token("").with(&tables).start(), "ada"));
+}
+
+#[test]
 fn a_revocation_made_during_a_failover_is_not_lost() {
     let (app, mut group) = (App::start(), Sentinel::start(""));
     let gateways = replicas(2, &app, "", &shared(&group.url(), ""));

@@ -11,7 +11,7 @@ const RULES: &str = "[[route]]\npath = \"/a/**\"\nlimit = [\"40/day\", \"1000/da
 /// A path with two readings, each under a rule.
 const BOTH: &str = "/a/..%2fb";
 
-fn calls(server: &Server, command: &str) -> u64 {
+pub(crate) fn calls(server: &Server, command: &str) -> u64 {
     let stats = cli(server.port, &["info", "commandstats"]);
     let start = format!("cmdstat_{command}:calls=");
     let calls = stats.lines().find_map(|line| line.strip_prefix(&start)?.split(',').next());

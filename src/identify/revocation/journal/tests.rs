@@ -46,7 +46,7 @@ impl Process {
     #[track_caller]
     fn learns(&self, entry: Entry) {
         let knows = || self.learned.lock().contains(&entry);
-        let waits = (0..2000).take_while(|_| !knows());
+        let waits = (0..6000).take_while(|_| !knows());
         waits.for_each(|_| std::thread::sleep(Duration::from_millis(5)));
         assert!(knows(), "{:?}", self.learned.lock());
     }
@@ -125,7 +125,7 @@ fn a_process_alone_with_the_file_writes_it_anew_and_loses_nothing() {
     drop((first, second));
     // Its thread ends a moment later, and its lock with it.
     let is_short = || fs::metadata(&path).unwrap().len() < size;
-    for _ in (0..2000).take_while(|_| !is_short()) {
+    for _ in (0..6000).take_while(|_| !is_short()) {
         let third = Process::start(&path);
         assert!(third.learned.lock().contains(&kept));
         std::thread::sleep(Duration::from_millis(5));

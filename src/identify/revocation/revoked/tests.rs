@@ -1,6 +1,8 @@
 //! Revocation of signed tokens, which nobody could take back otherwise.
 
+use aws_lc_rs::cipher::{AES_256, EncryptionContext, PaddedBlockEncryptingKey, UnboundCipherKey};
 use aws_lc_rs::hmac;
+use aws_lc_rs::iv::FixedLength;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -264,4 +266,83 @@ fn a_cookie_that_every_sign_in_makes_again_never_ends_a_revocation() {
     assert_eq!(check_later(&sessions, &revoked, &ada), Err(Reason::SignedOut));
     revoked.pardon_user("17", LATER);
     assert_eq!(check_later(&sessions, &revoked, &ada), Ok(()));
+}
+
+/// An iron seal under a key that is not derived.
+fn sealed(content: &Value) -> String {
+    let key = PaddedBlockEncryptingKey::cbc_pkcs7(UnboundCipherKey::new(&AES_256, KEY).unwrap());
+    let (mut text, iv) = (content.to_string().into_bytes(), [7; 16]);
+    let context = EncryptionContext::Iv128(FixedLength::from(iv));
+    let _ = key.unwrap().less_safe_encrypt(&mut text, context).unwrap();
+    let url = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let seal = format!("Fe26.2***{}*{}*", url(&iv), url(&text));
+    let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, KEY), seal.as_bytes());
+    format!("{seal}**{}", url(mac.as_ref()))
+}
+
+/// A kind whose cookies hold the session's id beside its content, and a cookie of it.
+type Kind = (Policy, fn(&str, &Value) -> String);
+
+fn kinds_with_an_id() -> [Kind; 2] {
+    let policy = |kind| {
+        policy(&format!(
+            "kind = \"{kind}\"\ncookie = \"s\"\nuser_id = \"/user\"\n\
+             secret = \"a secret of 32 bytes for a test.\"\n"
+        ))
+    };
+    let h3 = |id: &str, data: &Value| format!("s={}", sealed(&json!({ "id": id, "data": data })));
+    let yar =
+        |id: &str, data: &Value| format!("s={}", sealed(&json!({ "id": id, "_store": data })));
+    [(policy("h3-session"), h3), (policy("yar"), yar)]
+}
+
+#[test]
+fn a_sign_out_ends_every_cookie_that_opens_to_the_id_of_the_session() {
+    for (sessions, cookie) in kinds_with_an_id() {
+        let revoked = Revoked::default();
+        let older = cookie("s1", &json!({ "user": "u1" }));
+        let newer = cookie("s1", &json!({ "user": "u1", "theme": "dark" }));
+        let other = cookie("s2", &json!({ "user": "u1" }));
+        for by in [RevokedBy::App, RevokedBy::Operator] {
+            end(&sessions, &revoked, &newer, by);
+            assert_eq!(check_in(&sessions, &revoked, &newer), Err(Reason::SignedOut));
+            assert_eq!(check_in(&sessions, &revoked, &older), Err(Reason::SignedOut));
+            assert_eq!(check_in(&sessions, &revoked, &other), Ok(()), "another sign-in");
+        }
+        // A request that was on its way has the session renewed.
+        let renewed = cookie("s1", &json!({ "user": "u1", "seen": 2 }));
+        reissue(&sessions, &revoked, &older, &[&renewed]);
+        assert_eq!(check_in(&sessions, &revoked, &renewed), Err(Reason::SignedOut));
+    }
+}
+
+#[test]
+fn an_app_that_keeps_the_id_may_sign_its_user_in_again_after_a_sign_out() {
+    for (sessions, cookie) in kinds_with_an_id() {
+        let (revoked, revoked_by_operator) = (Revoked::default(), Revoked::default());
+        let before = cookie("s1", &json!({ "user": "u1", "visit": 1 }));
+        let nobody = cookie("s1", &json!({ "visit": 1 }));
+        let after = cookie("s1", &json!({ "user": "u1", "visit": 2 }));
+        end(&sessions, &revoked, &before, RevokedBy::App);
+        end(&sessions, &revoked_by_operator, &before, RevokedBy::Operator);
+        for revoked in [&revoked, &revoked_by_operator] {
+            reissue(&sessions, revoked, &nobody, &[&after]);
+        }
+        assert_eq!(check_in(&sessions, &revoked, &after), Ok(()));
+        assert_eq!(check_in(&sessions, &revoked, &before), Err(Reason::SignedOut), "that very one");
+        assert_eq!(check_in(&sessions, &revoked_by_operator, &after), Err(Reason::SignedOut));
+    }
+}
+
+#[test]
+fn a_sign_out_from_before_there_were_ids_holds() {
+    for (sessions, cookie) in kinds_with_an_id() {
+        let (revoked, sent) = (Revoked::default(), cookie("s1", &json!({ "user": "u1" })));
+        let (source, cookies) = (&sessions.sources[0], Cookies::new(sent.as_bytes()));
+        let identity = source.check(cookies, NOW.unix()).unwrap();
+        let mark = session_mark(source, &source.handle(cookies, &identity, NOW.unix()));
+        let at_ms = NOW.unix_ms();
+        revoked.learn(Entry { what: What::SessionSignedOut, mark, at_ms }, NOW);
+        assert_eq!(check_in(&sessions, &revoked, &sent), Err(Reason::SignedOut));
+    }
 }

@@ -13,9 +13,13 @@ use sqlx::mysql::MySql;
 use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::postgres::Postgres;
 use sqlx::sqlite::Sqlite;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Executor, IntoArguments, Pool};
+use sqlx::{
+    AssertSqlSafe, ColumnIndex, ConnectOptions, Connection as _, Decode, Encode, Executor,
+    IntoArguments, Pool, Row as _, Type,
+};
 
 use super::cell::{self, Decoded, Encoded};
+use super::sizes::{self, MYSQL, Measured, SQLITE, SizeCondition};
 use crate::base::lock::Lock;
 use crate::base::store_url::SqlUrl;
 use crate::identify::store::error::StoreError;
@@ -23,6 +27,8 @@ use crate::identify::store::sql::postgres_table::KnownTable;
 use crate::session::{Cell, NaiveTimes, Row, StoreAnswer};
 
 const CONNECTIONS: u32 = 8;
+/// Stands for the columns that a row is found by.
+const FOUND_BY: &str = "";
 /// Longer than every question's own deadline.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -30,10 +36,13 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// One database and its pool.
 #[derive(Clone)]
 pub(in crate::identify::store) enum Database {
-    MySql(Pool<MySql>),
+    MySql(Pool<MySql>, Sizes),
     Postgres(Pool<Postgres>, Tables),
-    Sqlite(Pool<Sqlite>),
+    Sqlite(Pool<Sqlite>, Sizes),
 }
+
+/// Which rows of a table are small, as it was when it was first asked.
+type Sizes = Arc<Lock<HashMap<String, SizeCondition>>>;
 
 /// PostgreSQL's tables, as they were when they were first asked.
 type Tables = Arc<Lock<HashMap<(String, NaiveTimes), Arc<KnownTable>>>>;
@@ -42,11 +51,15 @@ impl Database {
     /// Must run inside the runtime of the connections.
     pub(in crate::identify::store) fn open(url: SqlUrl) -> Self {
         match url {
-            SqlUrl::MySql(options) => Self::MySql(pool().connect_lazy_with(*options)),
+            SqlUrl::MySql(options) => {
+                Self::MySql(pool().connect_lazy_with(*options), Sizes::default())
+            }
             SqlUrl::Postgres(options) => {
                 Self::Postgres(pool().connect_lazy_with(*options), Tables::default())
             }
-            SqlUrl::Sqlite(options) => Self::Sqlite(pool().connect_lazy_with(*options)),
+            SqlUrl::Sqlite(options) => {
+                Self::Sqlite(pool().connect_lazy_with(*options), Sizes::default())
+            }
         }
     }
 
@@ -59,34 +72,26 @@ impl Database {
         times: &NaiveTimes,
     ) -> Result<Option<StoreAnswer>, StoreError> {
         let found = match self {
-            Self::MySql(pool) => {
-                let statement = select(('`', table), "*", matching, |_, _| "?".to_owned());
-                fetch(pool, statement, matching).await
-            }
+            Self::MySql(pool, known) => measured_row(pool, known, &MYSQL, table, matching).await,
             Self::Postgres(pool, known) => {
                 postgres_row(pool, known, (table, times), matching).await?
             }
-            Self::Sqlite(pool) => {
-                // In double quotes, an unknown name would be a text to SQLite.
-                let statement = select(('`', table), "*", matching, |_, _| "?".to_owned());
-                fetch(pool, statement, matching).await
-            }
+            Self::Sqlite(pool, known) => measured_row(pool, known, &SQLITE, table, matching).await,
         };
-        let row = match found {
-            Ok(row) => row,
+        match found {
+            Ok(answer) => Ok(answer),
             // The id cannot be a value of that column, so no row has it.
-            Err(error) if is_unfit_value(&error) => None,
-            Err(error) => return Err(failed(&error)),
-        };
-        Ok(row.filter(|row| cell::is_as_asked(row, matching)).map(StoreAnswer::Row))
+            Err(error) if is_unfit_value(&error) => Ok(None),
+            Err(error) => Err(failed(&error)),
+        }
     }
 
     /// Succeeds if the database answers; the error says precisely why not.
     pub(in crate::identify::store) async fn ping(&self) -> Result<(), StoreError> {
         match self {
-            Self::MySql(pool) => ping(pool).await,
+            Self::MySql(pool, _) => ping(pool).await,
             Self::Postgres(pool, _) => ping(pool).await,
-            Self::Sqlite(pool) => ping(pool).await,
+            Self::Sqlite(pool, _) => ping(pool).await,
         }
         .map_err(|error| failed(&error))
     }
@@ -117,7 +122,7 @@ async fn postgres_row(
     known: &Tables,
     (table, times): (&str, &NaiveTimes),
     matching: &[(String, Cell)],
-) -> Result<Result<Option<Row>, sqlx::Error>, StoreError> {
+) -> Result<Result<Option<StoreAnswer>, sqlx::Error>, StoreError> {
     let key = (table.to_owned(), times.clone());
     let found = {
         let known = known.lock();
@@ -141,8 +146,9 @@ async fn postgres_row(
         }
     };
     let place = |number: usize, column: &str| shape.parameter(number, column);
-    let statement = select(('"', table), &shape.selection(), matching, place);
-    let found = fetch(pool, statement, matching).await;
+    let select =
+        |selection: &str, more: &str| select(('"', table), selection, matching, place, more);
+    let found = fetch_small(pool, select, (&shape.selection(), &shape.sizes()), matching).await;
     if found.is_err() {
         // The table may have changed.
         known.lock().remove(&key);
@@ -150,20 +156,120 @@ async fn postgres_row(
     Ok(found)
 }
 
-/// `place` writes the parameter of a number and a column.
+/// In MySQL and SQLite, which need no more facts about a table than its sizes.
+async fn measured_row<D>(
+    pool: &Pool<D>,
+    known: &Sizes,
+    measured: &Measured,
+    table: &str,
+    matching: &[(String, Cell)],
+) -> Result<Option<StoreAnswer>, sqlx::Error>
+where
+    D: sqlx::Database,
+    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
+    D::Arguments: IntoArguments<D>,
+    Cell: Encoded<D>,
+    Cell: Decoded<D>,
+    String: for<'r> Decode<'r, D> + for<'q> Encode<'q, D> + Type<D>,
+    Option<String>: for<'q> Encode<'q, D>,
+    usize: ColumnIndex<D::Row>,
+{
+    let found = {
+        let known = known.lock();
+        known.get(table).cloned()
+    };
+    let sizes = match found {
+        Some(sizes) => sizes,
+        None => {
+            let names = match column_names(pool, measured.columns, table).await {
+                // A database of its own kind, or a user who may not know.
+                Err(sqlx::Error::Database(_)) => Vec::new(),
+                names => names?,
+            };
+            let sizes = measured.condition(&names);
+            known.lock().insert(table.to_owned(), sizes.clone());
+            sizes
+        }
+    };
+    // In double quotes, an unknown name would be a text to SQLite.
+    let select = |selection: &str, more: &str| {
+        select(('`', table), selection, matching, |_, _| "?".to_owned(), more)
+    };
+    let found = fetch_small(pool, select, ("*", &sizes), matching).await;
+    if found.is_err() {
+        // The table may have changed.
+        known.lock().remove(table);
+    }
+    found
+}
+
+async fn column_names<D>(
+    pool: &Pool<D>,
+    statement: &'static str,
+    table: &str,
+) -> Result<Vec<String>, sqlx::Error>
+where
+    D: sqlx::Database,
+    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
+    D::Arguments: IntoArguments<D>,
+    String: for<'r> Decode<'r, D> + for<'q> Encode<'q, D> + Type<D>,
+    Option<String>: for<'q> Encode<'q, D>,
+    usize: ColumnIndex<D::Row>,
+{
+    let (schema, name) = sizes::parts(table);
+    let query = sqlx::query::<D>(statement).bind(schema.map(str::to_owned)).bind(name.to_owned());
+    let mut lease = Lease(Some(pool.acquire().await?));
+    let rows = query.fetch_all(lease.connection()?).await?;
+    lease.end();
+    Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
+}
+
+/// A row that is small enough to be read. Of one that is not, only what it was found by.
+/// `select` writes the statement for a selection, with more conditions.
+async fn fetch_small<D>(
+    pool: &Pool<D>,
+    select: impl Fn(&str, &str) -> String,
+    (selection, sizes): (&str, &SizeCondition),
+    matching: &[(String, Cell)],
+) -> Result<Option<StoreAnswer>, sqlx::Error>
+where
+    D: sqlx::Database,
+    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
+    D::Arguments: IntoArguments<D>,
+    Cell: Encoded<D>,
+    Cell: Decoded<D>,
+{
+    let is_as_asked = |row: &Row| cell::is_as_asked(row, matching);
+    let small = fetch(pool, select(selection, &sizes.of_small_rows()), matching).await?;
+    if let Some(row) = small.filter(is_as_asked) {
+        return Ok(Some(StoreAnswer::Row(row)));
+    }
+    if sizes.is_empty() {
+        return Ok(None);
+    }
+    let large = fetch(pool, select(FOUND_BY, &sizes.of_large_rows()), matching).await?;
+    Ok(large.filter(is_as_asked).map(|_| StoreAnswer::TooLarge))
+}
+
+/// `place` writes the parameter of a number and a column. The selection may be `FOUND_BY`;
+/// `more` are further conditions.
 fn select(
     (quote, table): (char, &str),
     selection: &str,
     matching: &[(String, Cell)],
     place: impl Fn(usize, &str) -> String,
+    more: &str,
 ) -> String {
     let conditions: Vec<_> = matching
         .iter()
         .enumerate()
         .map(|(at, (column, _))| format!("{} = {}", quoted(quote, column), place(at + 1, column)))
         .collect();
-    let table = quoted(quote, table);
-    format!("SELECT {selection} FROM {table} WHERE {} LIMIT 1", conditions.join(" AND "))
+    let found_by = || matching.iter().map(|(column, _)| quoted(quote, column)).collect::<Vec<_>>();
+    let selection =
+        if selection == FOUND_BY { found_by().join(", ") } else { selection.to_owned() };
+    let (table, conditions) = (quoted(quote, table), conditions.join(" AND "));
+    format!("SELECT {selection} FROM {table} WHERE {conditions}{more} LIMIT 1")
 }
 
 /// `schema.table` as two quoted names. Names hold no quotes; they were checked

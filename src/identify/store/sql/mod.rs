@@ -3,5 +3,6 @@
 mod cell;
 mod database;
 mod postgres_table;
+mod sizes;
 
 pub(super) use database::Database;

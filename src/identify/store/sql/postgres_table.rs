@@ -7,6 +7,7 @@
 
 use sqlx::PgConnection;
 
+use super::sizes::SizeCondition;
 use crate::session::NaiveTimes;
 
 /// The catalogue's own spelling of each type, which is safe in a statement; without
@@ -30,6 +31,27 @@ const ZONE: &str = "SELECT coalesce( \
 
 /// Fails if there is no such zone.
 const IS_ZONE: &str = "SELECT (now() AT TIME ZONE $1) IS NOT NULL";
+
+/// The beginnings of types whose values are small.
+const SMALL: [&str; 17] = [
+    "bigint",
+    "bit",
+    "boolean",
+    "cidr",
+    "date",
+    "double precision",
+    "inet",
+    "integer",
+    "interval",
+    "macaddr",
+    "money",
+    "name",
+    "numeric",
+    "real",
+    "smallint",
+    "time",
+    "uuid",
+];
 
 /// The type whose values have no zone.
 const NAIVE: &str = "timestamp without time zone";
@@ -73,6 +95,20 @@ impl KnownTable {
         self.columns.is_empty()
     }
 
+    /// The condition that a row is small enough to read.
+    pub(super) fn sizes(&self) -> SizeCondition {
+        SizeCondition::new(self.columns.iter().filter_map(|(name, kind)| {
+            let name = format!("\"{}\"", name.replace('"', "\"\""));
+            match kind.as_str() {
+                "bytea" | "character" | "character varying" | "text" => {
+                    Some(format!("octet_length({name})"))
+                }
+                kind if is_small(kind) => None,
+                _ => Some(format!("octet_length({name}::text)")),
+            }
+        }))
+    }
+
     /// The parameter of a number, as the column's type.
     pub(super) fn parameter(&self, number: usize, column: &str) -> String {
         let kind = self.columns.iter().find(|(name, _)| name == column);
@@ -92,6 +128,10 @@ impl KnownTable {
         };
         self.columns.iter().map(column).collect::<Vec<_>>().join(", ")
     }
+}
+
+fn is_small(kind: &str) -> bool {
+    !kind.ends_with("[]") && SMALL.iter().any(|small| kind.starts_with(small))
 }
 
 fn is_utc(zone: &str) -> bool {

@@ -142,22 +142,32 @@ fn read_driver(settings: &mut Settings<'_, '_>) -> Option<(Driver, Option<StoreS
 }
 
 impl Verify for Laravel {
-    fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
+    fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
+        Ok(self.open_with_id(sent, now)?.0)
+    }
+
+    fn open_with_id(
+        &self,
+        sent: SentCookies<'_>,
+        _now: u64,
+    ) -> Result<(Check<OpenedSession>, Option<String>), Rejected> {
         let found = sent.find()?;
         let id = self.encrypter.open_cookie(found.name, &found.value)?;
         let id = String::from_utf8(id).ok().filter(|id| is_session_id(id.as_bytes()));
         let id = id.ok_or_else(|| Rejected::malformed("the cookie holds no session id"))?;
-        match &self.driver {
-            Driver::Cookie => self.open_data_cookie(&id, sent).map(Check::Known),
-            Driver::Database(table) => {
-                Ok(Question::row(&table.name, &[(&table.id, Cell::Text(id))]))
+        let question = match &self.driver {
+            Driver::Cookie => {
+                let opened = self.open_data_cookie(&id, sent)?;
+                return Ok((Check::Known(opened), Some(id)));
             }
-            Driver::File => Ok(Check::Ask(Question::new(Query::File { name: id }))),
+            Driver::Database(table) => Question::row(&table.name, &[(&table.id, Cell::Text(id))]),
+            Driver::File => Check::Ask(Question::new(Query::File { name: id })),
             Driver::Redis { prefixes } => {
                 let prefix = prefixes.first().map_or("", String::as_str);
-                Ok(Question::redis(prefix, &id))
+                Question::redis(prefix, &id)
             }
-        }
+        };
+        Ok((question, None))
     }
 
     fn answered(
@@ -170,6 +180,7 @@ impl Verify for Laravel {
             StoreAnswer::App { .. }
             | StoreAnswer::Key { .. }
             | StoreAnswer::RedisHash { .. }
+            | StoreAnswer::TooLarge
             | StoreAnswer::WrongType => return Err(store::mismatch()),
             StoreAnswer::File { content, modified } => {
                 (self.payload.read(&content)?, Some(modified.saturating_add(self.lifetime)))

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::envelope;
 use super::jar_keys::JarKeys;
+use crate::session::codec::claims;
 use crate::session::cookie::Encoding;
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
@@ -87,6 +88,19 @@ impl Verify for Rails {
             }
         };
         Ok(Question::row(&rows.table, &[(&rows.id, id)]).carrying(opened.expires_at.into()))
+    }
+
+    fn open_with_id(
+        &self,
+        sent: SentCookies<'_>,
+        now: u64,
+    ) -> Result<(Check<OpenedSession>, Option<String>), Rejected> {
+        let opened = self.open(sent, now)?;
+        let id = match &opened {
+            Check::Known(known) => claims::text(&known.session, "session_id").map(str::to_owned),
+            Check::Ask(_) => None,
+        };
+        Ok((opened, id))
     }
 
     fn answered(

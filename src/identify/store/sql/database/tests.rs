@@ -16,7 +16,7 @@ fn asked(id: Cell) -> Vec<(String, Cell)> {
 fn names_are_quoted_and_values_are_parameters() {
     let matching = [("a".to_owned(), Cell::Text("' OR 1=1".into())), ("b".to_owned(), Cell::Null)];
     let statement =
-        select(('"', "public.session"), "*", &matching, |number, _| format!("${number}"));
+        select(('"', "public.session"), "*", &matching, |number, _| format!("${number}"), "");
     assert_eq!(
         statement,
         r#"SELECT * FROM "public"."session" WHERE "a" = $1 AND "b" = $2 LIMIT 1"#
@@ -43,6 +43,7 @@ async fn sqlite(file: &std::path::Path) -> Database {
 #[tokio::test]
 async fn a_row_is_found_by_its_exact_id_only() {
     let file = std::env::temp_dir().join(format!("portcullis-{}.db", std::process::id()));
+    drop(std::fs::remove_file(&file));
     let database = sqlite(&file).await;
     database.ping().await.unwrap();
     let found = database
