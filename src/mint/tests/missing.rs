@@ -58,7 +58,7 @@ fn needed(preset: &Map<String, Value>) -> BTreeSet<String> {
     needed
 }
 
-/// What a block says, piece by piece: each with the table that does not say it.
+/// Every part of a block, each with the table that lacks it.
 fn without_each(table: &Value) -> Vec<(String, Value)> {
     let mut pointers: Vec<String> = ["key", "ttl", "url"].map(|name| format!("/{name}")).into();
     for (group, deep) in [("key", false), ("params", true), ("request", true)] {
