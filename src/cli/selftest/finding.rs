@@ -189,7 +189,7 @@ impl Kind {
             Self::PlainHttp => (
                 High,
                 "the site also answers over plain HTTP, where cookies and tokens can be read",
-                "redirect http to https ([server] redirect_http, or the front)",
+                "redirect http to https ([server] redirect, or the front)",
             ),
             Self::RewriteHeader => (
                 High,
