@@ -1,4 +1,4 @@
-//! Which command the arguments name.
+//! The command that the arguments name.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

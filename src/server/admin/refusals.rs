@@ -1,4 +1,4 @@
-//! Who is refused and why: each reason in a sentence, with the command that explains one
+//! Refusals and their reasons: each reason in a sentence, with the command that explains one
 //! case of it.
 
 use serde_json::{Value, json};
