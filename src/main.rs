@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use allocator::Allocator;
+use allocator::{Allocator, keep_freed_memory};
 
 /// A request is many small allocations, which cost the system's allocator more
 /// instructions; `cargo bench` compares with servers that use either.
@@ -10,5 +10,6 @@ use allocator::Allocator;
 static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
+    keep_freed_memory();
     portcullis::main()
 }

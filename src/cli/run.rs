@@ -64,8 +64,8 @@ pub(super) fn serve_on(
     reload: Option<Reload>,
 ) -> ExitCode {
     start_diagnostics(&config.log);
-    keep_memory_private();
     use_small_pages();
+    keep_memory_private();
     allow_many_connections();
     let server = config.server.clone();
     let access = match AccessLog::start(format_of(&config.log), Sink::Stdout) {

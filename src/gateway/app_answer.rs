@@ -1,7 +1,8 @@
 //! Removes fields that concern only the connection to the app, and must not reach the
 //! client (RFC 9110 section 7.6.1).
 
-use http::{HeaderName, HeaderValue, StatusCode, Version, header};
+use http::response::Parts;
+use http::{HeaderName, HeaderValue, Response, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
 
@@ -20,8 +21,9 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 const FRAMING: [HeaderName; 3] =
     [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
 
-/// Removes what describes the app's connection, and says the framing once.
-pub(super) fn keep_for_the_client(response: &mut ResponseHeader) -> Result<()> {
+/// Removes what describes the app's connection, and says the framing once. `version` is the
+/// client's.
+pub(super) fn keep_for_the_client(response: &mut ResponseHeader, version: Version) -> Result<()> {
     // A tunnel is one connection from end to end, which its head describes.
     let is_tunnel = response.status == StatusCode::SWITCHING_PROTOCOLS;
     if !is_tunnel {
@@ -34,8 +36,26 @@ pub(super) fn keep_for_the_client(response: &mut ResponseHeader) -> Result<()> {
     for name in &found {
         response.remove_header(name);
     }
+    if version == Version::HTTP_2 {
+        copy_values(response);
+    }
     say_chunked_once(response)?;
     say_length_once(response)
+}
+
+/// Frees the buffer that the head was read into. HTTP/2 keeps some values for as long as the
+/// connection is open, to refer to them later (RFC 7541 section 2.3.2), and with each its
+/// whole buffer of 4 KiB or more.
+fn copy_values(response: &mut ResponseHeader) {
+    let (empty, ()) = Response::new(()).into_parts();
+    let mut parts: Parts = std::mem::replace(response, empty.into()).into();
+    for value in parts.headers.values_mut() {
+        if let Ok(mut own) = HeaderValue::from_bytes(value.as_bytes()) {
+            own.set_sensitive(value.is_sensitive());
+            *value = own;
+        }
+    }
+    *response = parts.into();
 }
 
 /// Removes the fields that `Connection` names.
@@ -80,4 +100,28 @@ fn say_length_once(response: &mut ResponseHeader) -> Result<()> {
     let length = first.split(|&b| b == b',').next().unwrap_or_default().trim_ascii();
     let length = HeaderValue::from_bytes(length).unwrap_or_else(|_| HeaderValue::from_static("0"));
     response.insert_header(header::CONTENT_LENGTH, length)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn nothing_kept_of_an_answer_over_http2_holds_the_buffer_it_was_read_into() {
+        for (version, is_free) in [(Version::HTTP_2, true), (Version::HTTP_11, false)] {
+            let buffer = Bytes::from(b"date: today\r\nserver: app\r\n".repeat(100));
+            let mut response = ResponseHeader::build(200, None).unwrap();
+            for (name, part) in [("date", 6..11), ("server", 21..24)] {
+                let value = HeaderValue::from_maybe_shared(buffer.slice(part)).unwrap();
+                response.append_header(name, value).unwrap();
+            }
+            keep_for_the_client(&mut response, version).unwrap();
+            assert_eq!(buffer.is_unique(), is_free, "{version:?}");
+            assert_eq!(response.headers["date"], "today");
+            assert_eq!(response.headers["server"], "app");
+            assert_eq!(response.headers.len(), 2);
+        }
+    }
 }

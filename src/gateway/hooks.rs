@@ -214,7 +214,7 @@ impl ProxyHttp for Gateway {
             return Ok(());
         };
         forwarding.clean_after_vendor(response)?;
-        app_answer::keep_for_the_client(response)?;
+        app_answer::keep_for_the_client(response, session.req_header().version)?;
         let switches = response.status == StatusCode::SWITCHING_PROTOCOLS;
         if switches && incoming.purpose != Purpose::Upgrade {
             // Passed on, what either side sends next would belong to no request.

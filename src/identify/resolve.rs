@@ -78,7 +78,7 @@ impl Servers {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Who the cookies say is asking, with all questions that this needs.
+    /// The user the cookies name, with all questions that this needs.
     pub async fn check(
         &self,
         source: &SessionReader,

@@ -78,6 +78,11 @@ impl PathPattern {
     pub fn as_str(&self) -> &str {
         &self.literal
     }
+
+    /// The path in small letters, every habit of servers followed to its end.
+    pub(crate) fn as_settled(&self) -> &[u8] {
+        &self.settled
+    }
 }
 
 impl Shape {

@@ -1,4 +1,4 @@
-//! Which rules a request must meet: the one its path falls under, and those of every other
+//! The rules a request must meet: the one its path falls under, and those of every other
 //! reading of that path.
 //!
 //! The first rule that fits path and method decides for each reading. Rules of further
@@ -7,9 +7,12 @@
 
 use http::Method;
 
+use self::index::Index;
 use super::path::PathPattern;
 use super::readings::{By, Readings, has_control};
 use crate::upstream::Prefixes;
+
+mod index;
 
 /// One rule of the table.
 pub(crate) trait Rule {
@@ -24,6 +27,9 @@ pub(crate) trait Rule {
 #[derive(Debug)]
 pub(crate) struct Rules<R> {
     rules: Vec<R>,
+    /// By the patterns as they stand, and settled.
+    index: Index,
+    settled: Index,
     /// Whether a rule's own path is one that servers read differently.
     has_odd: bool,
 }
@@ -84,7 +90,9 @@ enum Compare {
 impl<R: Rule> Rules<R> {
     pub(crate) fn new(rules: Vec<R>) -> Self {
         let has_odd = rules.iter().any(|rule| rule.pattern().is_odd());
-        Self { rules, has_odd }
+        let index = Index::new(rules.iter().map(|rule| rule.pattern().as_str().as_bytes()));
+        let settled = Index::new(rules.iter().map(|rule| rule.pattern().as_settled()));
+        Self { rules, index, settled, has_odd }
     }
 
     /// The rules that `asked` must meet. `home` says where a rule, or none, sends it.
@@ -159,8 +167,13 @@ impl<R: Rule> Rules<R> {
             Compare::AsItStands => rule.pattern().fits(path),
             Compare::Settled => rule.pattern().fits_settled(path),
         };
+        let index = match compare {
+            Compare::AsItStands => &self.index,
+            Compare::Settled => &self.settled,
+        };
         let takes = |rule: &&R| rule.methods().is_empty() || rule.methods().contains(method);
-        let fitting = || self.rules.iter().filter(fits);
+        let candidates = || index.candidates(path).filter_map(|number| self.rules.get(number));
+        let fitting = || candidates().filter(fits);
         let rule = fitting().find(takes);
         if rule.is_some() || fitting().next().is_none() {
             return Ok(rule);

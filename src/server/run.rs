@@ -26,10 +26,10 @@ use crate::gateway::{Asks, Gateway, Probes};
 use crate::reload::{Reload, Reloader};
 use crate::state::State;
 
-/// How long a successor waits for keys and stores before it serves.
+/// Longest time a successor waits for keys and stores before it serves.
 const COMPLETE_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a start waits for what other replicas have revoked.
+/// Longest time a start waits for the revocations of other replicas.
 const HEARD_WITHIN: Duration = Duration::from_secs(3);
 
 /// Most octets of one HTTP/2 upload buffered for an app that does not read; also the

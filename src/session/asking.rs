@@ -109,7 +109,7 @@ struct Place<'r> {
 }
 
 impl Fallback {
-    /// What to ask the fallback about these cookies.
+    /// The question to the fallback about these cookies.
     fn question(&self, cookies: Cookies<'_>, now: u64) -> Option<Question> {
         let sent = super::cookie_names::SentCookies { jar: &self.compiled.jar, cookies };
         match self.compiled.verifier.open(sent, now) {

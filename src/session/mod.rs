@@ -1,4 +1,4 @@
-//! Who is asking: the app's own session cookie, verified at the edge.
+//! The user behind a request: the app's own session cookie, verified at the edge.
 //!
 //! A `SessionReader` is one `[session]` table, compiled: keys derived, names settled. Nothing here
 //! does I/O: cookies and a time go in, an `Identity` or a `Rejected` comes out. A kind with a store

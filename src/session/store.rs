@@ -26,7 +26,7 @@ pub struct Question {
     pub query: Query,
     /// The content of an earlier answer, for formats that ask twice.
     pub(super) carried: Value,
-    /// What the rules said of an earlier row.
+    /// The rules' verdict on an earlier row.
     pub(super) span: Option<RowSpan>,
     /// The store to ask.
     pub(super) rank: StoreRank,
@@ -34,7 +34,7 @@ pub struct Question {
     pub(super) fallback: Option<Box<Self>>,
 }
 
-/// What the rules say of a row.
+/// The rules' verdict on a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RowSpan {
     /// The time at which the session began, if a column tells it.

@@ -37,6 +37,7 @@ mod load;
 mod process;
 mod servers;
 mod sign;
+mod traces;
 
 use cookies::{Kind, Visitor};
 use load::{Connections, get};
@@ -95,6 +96,9 @@ fn main() {
     }
     if wanted("auth") {
         held &= auth::holds(&effort);
+    }
+    if wanted("traces") {
+        traces::print(&effort);
     }
     if wanted("memory") {
         memory(&effort);

@@ -10,7 +10,8 @@ Every server has one thread and processor core 0; load and app have core 1. Each
 user, writes a line to its access log and forwards; at the start it must show that it does. nginx alone only forwards.
 
 Slices of load go to all servers in turn. A ratio is the median over neighbouring slices, by processor time per request of
-all threads of a server, which decides, and by requests a second. Ends with status 1 if a bar is missed:
+all threads of a server, which decides, and by requests a second. `chrt -f 10` in front of the command keeps the other work
+of a machine off it. Ends with status 1 if a bar is missed:
 
   forward   1 KiB: at least 0.85 of nginx with Lua, 0.75 of HAProxy, 2 x Envoy
   token     a cached token: at least 1.4 x nginx with Lua
@@ -24,6 +25,7 @@ all threads of a server, which decides, and by requests a second. Ends with stat
 """
 import itertools, pathlib, re, resource, shutil, signal, socket, ssl, statistics, sys, tempfile, time
 
+sys.dont_write_bytecode = True
 from peer_servers import KIB, SIZES, TOKEN, Client, Servers, h2load, session, verify
 
 ROUNDS = 11
@@ -124,7 +126,9 @@ class Bench:
         def percentiles(server):
             log.unlink(missing_ok=True)
             url = f"http://127.0.0.1:{server.port}/"
-            h2load(url, self.servers.cookie, count, CLIENTS, "--h1", f"--rps={PER_SECOND // CLIENTS}", f"--log-file={log}")
+            # The clients start one after another: together they would send everything at once, again and again.
+            apart = ("--rate=2", "--rate-period=1ms", f"--rps={PER_SECOND // CLIENTS}")
+            h2load(url, self.servers.cookie, count, CLIENTS, "--h1", *apart, f"--log-file={log}")
             times = sorted(int(line.split("\t")[2]) for line in log.read_text().splitlines())
             return [times[int(len(times) * part)] / 1000 for part in (0.5, 0.99)]
 

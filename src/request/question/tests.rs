@@ -1,4 +1,4 @@
-//! Which request each kind of proxy asks about, and which questions are refused.
+//! The request each kind of proxy asks about, and the questions that are refused.
 
 use super::*;
 

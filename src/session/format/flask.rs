@@ -6,7 +6,7 @@ use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::base::secret::Secret;
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::itsdangerous::KeyDerivation;
-use crate::session::codec::{base64, itsdangerous, json, zlib};
+use crate::session::codec::{itsdangerous, json};
 use crate::session::cookie::Encoding;
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -57,15 +57,7 @@ impl Verify for Flask {
         let signed = itsdangerous::verify(found.text()?, '.', &self.keys)?;
         let issued = itsdangerous::timestamp_bytes(signed.timestamp)?;
         let expires_at = itsdangerous::expires_at(issued, Some(self.max_age), now)?;
-        let decode = |text: &str| {
-            base64::url_decode(text)
-                .ok_or_else(|| Rejected::malformed("the payload is not base64url"))
-        };
-        let text = match signed.payload.strip_prefix('.') {
-            Some(compressed) => zlib::inflate(&decode(compressed)?)?,
-            None => decode(signed.payload)?,
-        };
-        let session = untag(json::parse(&text)?);
+        let session = untag(json::parse(&signed.content()?)?);
         Ok(Check::Known(OpenedSession { session, expires_at }))
     }
 

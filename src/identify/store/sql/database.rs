@@ -42,7 +42,7 @@ pub(in crate::identify::store) enum Database {
     Sqlite(Pool<Sqlite>, Sizes),
 }
 
-/// Which rows of a table are small, as it was when it was first asked.
+/// The small columns of a table, as it was when it was first asked.
 type Sizes = Arc<Lock<HashMap<String, SizeCondition>>>;
 
 /// PostgreSQL's tables, as they were when they were first asked.
