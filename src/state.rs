@@ -49,9 +49,9 @@ pub struct State {
     pub outbound: Outbound,
     /// Published keys that are no longer in the settings.
     pub retired: Retired,
-    /// Which open tunnels and streams end with their session.
+    /// Open tunnels and streams that end with their session.
     pub end_streams: EndStreams,
-    /// What shadow mode has found.
+    /// The findings of shadow mode.
     pub(crate) shadows: Shadows,
     /// The shared store, with its settings.
     shared: Lock<Option<(Shared, Arc<SharedStore>)>>,

@@ -160,13 +160,18 @@ fn listening(gateway: &mut Running) -> String {
 
 /// The status line of `GET path`, asked until something answers there.
 fn get(address: &str, path: &str) -> String {
+    asked(address, path, "").lines().next().unwrap_or_default().to_owned()
+}
+
+/// The whole answer to a GET with these fields, each with its line's end.
+fn asked(address: &str, path: &str, fields: &str) -> String {
     for _ in 0..1_200 {
         if let Ok(mut stream) = TcpStream::connect(address) {
-            write!(stream, "GET {path} HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n\r\n")
-                .unwrap();
+            let head = format!("GET {path} HTTP/1.1\r\nHost: app.example\r\n{fields}");
+            write!(stream, "{head}Connection: close\r\n\r\n").unwrap();
             let mut answer = String::new();
             let _ = stream.read_to_string(&mut answer);
-            return answer.lines().next().unwrap_or_default().to_owned();
+            return answer;
         }
         std::thread::sleep(Duration::from_millis(25));
     }

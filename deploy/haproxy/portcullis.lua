@@ -54,6 +54,9 @@ core.register_action("portcullis", { "http-req" }, function(txn, address, names)
   if not answer or answer.status ~= 200 then
     return refuse(txn, answer)
   end
+  -- The gateway has heard HAProxy's own words for these.
+  txn.http:req_del_header("x-forwarded-method")
+  txn.http:req_del_header("x-forwarded-uri")
   for name in names:gmatch("[^,%s]+") do
     name = name:lower()
     txn.http:req_del_header(name)

@@ -13,6 +13,7 @@ pub(crate) mod hardening;
 pub(crate) mod host;
 pub(crate) mod json_path;
 pub(crate) mod lock;
+pub(crate) mod names;
 pub(crate) mod packed_json;
 pub(crate) mod pem;
 pub(crate) mod redis_url;

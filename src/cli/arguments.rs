@@ -1,9 +1,11 @@
-//! Which command the arguments name.
+//! The command that the arguments name.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{
+    Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, value_parser,
+};
 use clap_complete::Shell;
 
 use super::output::CONFIGURATION;
@@ -35,15 +37,24 @@ enum Command {
     /// Say what is wrong with the configuration, all of it, or `ok`.
     Check(check::Options),
     /// Print the completions of a shell.
-    Completions { shell: Shell },
+    Completions {
+        /// The shell that reads them.
+        shell: Shell,
+    },
     /// Run a sample app behind a gateway; needs no set-up.
     Demo,
     /// Look at the app in a folder and write a gateway.toml for it.
     Init(init::Options),
     /// Print the manual page, or that of a command.
-    Man { command: Option<String> },
+    Man {
+        /// The command; without one, the page is the program's.
+        command: Option<String>,
+    },
     /// List the built-in presets, or print one.
-    Presets { name: Option<String> },
+    Presets {
+        /// The preset to print; without one, all of them are listed.
+        name: Option<String>,
+    },
     /// Run the gateway (the default).
     Run,
     /// Print the JSON Schema of the configuration file, for editors.
@@ -56,9 +67,35 @@ enum Command {
     Token(token::Options),
 }
 
+/// Commands that read no configuration, and those that read no variables.
+const WITHOUT_CONFIG: [&str; 5] = ["completions", "demo", "man", "presets", "schema"];
+const WITHOUT_ENV_FILE: [&str; 6] = ["completions", "demo", "init", "man", "presets", "schema"];
+
+/// The command line as it is parsed and shown. `--config` and `--env-file` are understood
+/// before and behind each command; where nothing reads them, help does not list them. An
+/// argument of the command's own under the same name keeps the general one out.
+fn command() -> clap::Command {
+    let hidden = |id: &'static str, long: &'static str| {
+        Arg::new(id).long(long).hide(true).value_parser(value_parser!(PathBuf))
+    };
+    let whole = WITHOUT_CONFIG.iter().fold(Arguments::command(), |whole, name| {
+        whole.mut_subcommand(name, |it| it.arg(hidden("config", "config").short('c')))
+    });
+    WITHOUT_ENV_FILE.iter().fold(whole, |whole, name| {
+        let env_files = hidden("env_files", "env-file").action(ArgAction::Append);
+        whole.mut_subcommand(name, |it| it.arg(env_files))
+    })
+}
+
+fn parsed() -> Result<Arguments, clap::Error> {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
 /// Runs the command the arguments name.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match parsed() {
         Ok(arguments) => arguments,
         Err(error) => {
             // Printing fails only if the reader is gone.
@@ -70,10 +107,10 @@ pub fn main() -> ExitCode {
     let sockets = if arguments.take_over { run::Sockets::TakenOver } else { run::Sockets::Bound };
     match arguments.command.unwrap_or(Command::Run) {
         Command::Check(options) => check::check(&sources, &options),
-        Command::Completions { shell } => manual::completions(Arguments::command(), shell),
+        Command::Completions { shell } => manual::completions(command(), shell),
         Command::Demo => demo::demo(),
         Command::Init(options) => init::init(&sources, &options),
-        Command::Man { command } => manual::page(Arguments::command(), command.as_deref()),
+        Command::Man { command } => manual::page(self::command(), command.as_deref()),
         Command::Presets { name } => presets::presets(name.as_deref()),
         Command::Run => run::run(&sources, sockets),
         Command::Schema => schema::schema(),

@@ -2,6 +2,7 @@
 //! file works: the lines of its own configuration.
 
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::config::{Config, Listen};
 use crate::policy::{Form, Policy};
@@ -14,31 +15,77 @@ pub(super) fn explain(config: &Config) -> String {
     let policy = &config.policy;
     let form = policy.form();
     let mut text = format!("form: {}\n", form.describe());
-    let here = config.server.listen.first().map_or_else(String::new, url_of);
-    match form {
-        Form::ReverseProxy => {
+    let listen = &config.server.listen;
+    match (form, listen.first(), config.server.auth.first()) {
+        (Form::ReverseProxy, _, _) => {
             text.push_str(
                 "Browsers reach the gateway, and it reaches the app. Nothing else has to change.\n",
             );
         }
-        Form::TokensOnly => rewrites(&mut text, policy, &here),
-        Form::ForwardAuth | Form::Both => {
-            let asks = config.server.auth.first().map_or_else(String::new, Listen::to_string);
-            nginx(&mut text, policy, &here, &asks);
-            caddy(&mut text, policy, &here, &asks);
+        (Form::TokensOnly, Some(here), _) => rewrites(&mut text, policy, listen, here),
+        (Form::ForwardAuth | Form::Both, Some(here), Some(asks)) => {
+            if all_can_be_written(&mut text, &[here, asks]) {
+                nginx(&mut text, policy, here, asks);
+                caddy(&mut text, policy, here, asks);
+            }
         }
+        // An empty list of addresses has been refused.
+        (Form::TokensOnly | Form::ForwardAuth | Form::Both, _, _) => {}
     }
     text
 }
 
-/// The address as a program on the same machine reaches it.
-fn url_of(listen: &Listen) -> String {
-    let address = listen.to_string().replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
-    match listen {
-        Listen::Tcp(_) => format!("http://{address}"),
-        Listen::Tls(_) => format!("https://{address}"),
-        Listen::Unix(path) => format!("http://unix:{}:", path.display()),
+/// The address as a program on the same machine reaches it; nothing for a Unix socket.
+fn url_of(listen: &Listen) -> Option<String> {
+    let (scheme, mut address) = match listen {
+        Listen::Tcp(address) => ("http", *address),
+        Listen::Tls(address) => ("https", *address),
+        Listen::Unix(_) => return None,
+    };
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
     }
+    Some(format!("{scheme}://{address}"))
+}
+
+/// What nginx writes after `proxy_pass`, before the path; a colon ends the name of a socket.
+fn nginx_url(listen: &Listen, path: &str) -> String {
+    match listen {
+        Listen::Unix(socket) if path.is_empty() => format!("http://unix:{}", socket.display()),
+        Listen::Unix(socket) => format!("http://unix:{}:{path}", socket.display()),
+        Listen::Tcp(_) | Listen::Tls(_) => format!("{}{path}", url_of(listen).unwrap_or_default()),
+    }
+}
+
+/// How Caddy names an upstream.
+fn caddy_upstream(listen: &Listen) -> String {
+    match listen {
+        Listen::Unix(socket) => format!("unix/{}", socket.display()),
+        Listen::Tcp(_) | Listen::Tls(_) => url_of(listen).unwrap_or_default(),
+    }
+}
+
+/// Whether the address can stand in another program's configuration as it is.
+fn can_be_written(listen: &Listen) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-+@".contains(&b);
+    match listen {
+        Listen::Unix(socket) => socket.as_os_str().as_encoded_bytes().iter().all(|&b| plain(b)),
+        Listen::Tcp(_) | Listen::Tls(_) => true,
+    }
+}
+
+/// Whether all can be written down; says which one cannot.
+fn all_can_be_written(text: &mut String, listen: &[&Listen]) -> bool {
+    let odd: Vec<_> = listen.iter().filter(|listen| !can_be_written(listen)).collect();
+    for odd in &odd {
+        let _ = writeln!(
+            text,
+            "\nnginx and Caddy cannot be told of {odd}: choose a path of letters, digits and / . _ - + @"
+        );
+    }
+    odd.is_empty()
 }
 
 /// The paths that the gateway answers itself.
@@ -48,14 +95,19 @@ fn paths(policy: &Policy) -> Vec<String> {
     tokens.map(str::to_owned).chain(published).collect()
 }
 
-fn rewrites(text: &mut String, policy: &Policy, here: &str) {
+fn rewrites(text: &mut String, policy: &Policy, listen: &[Listen], here: &Listen) {
     // Writing to a text cannot fail.
     let paths = paths(policy);
-    text.push_str("\nnext.config.js, where the Next.js server reaches the gateway:\n\n  async rewrites() {\n    return {\n      beforeFiles: [\n");
-    for path in &paths {
-        let _ = writeln!(text, "        {{ source: {path:?}, destination: \"{here}{path}\" }},");
+    match listen.iter().find_map(url_of) {
+        Some(url) => next_config(text, &paths, &url),
+        None => text.push_str(
+            "\nNext.js: its rewrites cannot lead to a Unix socket; write an address such as \
+             \"127.0.0.1:8080\" in [server] listen as well.\n",
+        ),
     }
-    text.push_str("      ],\n    };\n  },\n\nvercel.json, with the gateway's public address:\n\n  {\n    \"rewrites\": [\n");
+    text.push_str(
+        "\nvercel.json, with the gateway's public address:\n\n  {\n    \"rewrites\": [\n",
+    );
     for (index, path) in paths.iter().enumerate() {
         let comma = if index + 1 < paths.len() { "," } else { "" };
         let _ = writeln!(
@@ -63,8 +115,11 @@ fn rewrites(text: &mut String, policy: &Policy, here: &str) {
             "      {{ \"source\": {path:?}, \"destination\": \"{GATEWAY}{path}\" }}{comma}"
         );
     }
-    text.push_str("    ]\n  }\n\nnginx:\n\n");
-    locations(text, &paths, here);
+    text.push_str("    ]\n  }\n");
+    if all_can_be_written(text, &[here]) {
+        text.push_str("\nnginx:\n\n");
+        locations(text, &paths, here);
+    }
     if policy.public_origins.is_empty() {
         text.push_str(
             "\nWrite [server] public_origin = \"https://app.example.com\", the origin in the browser's \
@@ -73,7 +128,16 @@ fn rewrites(text: &mut String, policy: &Policy, here: &str) {
     }
 }
 
-fn locations(text: &mut String, paths: &[String], here: &str) {
+fn next_config(text: &mut String, paths: &[String], url: &str) {
+    text.push_str("\nnext.config.js, where the Next.js server reaches the gateway:\n\n  async rewrites() {\n    return {\n      beforeFiles: [\n");
+    for path in paths {
+        let _ = writeln!(text, "        {{ source: {path:?}, destination: \"{url}{path}\" }},");
+    }
+    text.push_str("      ],\n    };\n  },\n");
+}
+
+fn locations(text: &mut String, paths: &[String], here: &Listen) {
+    let here = nginx_url(here, "");
     for path in paths {
         let _ = writeln!(
             text,
@@ -83,7 +147,7 @@ fn locations(text: &mut String, paths: &[String], here: &str) {
 }
 
 /// The lines of deploy/guides/howto/nginx.md, with the names of this file.
-fn nginx(text: &mut String, policy: &Policy, here: &str, asks: &str) {
+fn nginx(text: &mut String, policy: &Policy, here: &Listen, asks: &Listen) {
     text.push_str("\nnginx, in the server block:\n\n");
     text.push_str(
         "  proxy_set_header X-Original-Method $request_method; \
@@ -92,13 +156,15 @@ fn nginx(text: &mut String, policy: &Policy, here: &str, asks: &str) {
          proxy_set_header Content-Length \"\";\n",
     );
     locations(text, &paths(policy), here);
+    let (question, again) = (nginx_url(asks, "/auth/nginx"), nginx_url(asks, ""));
     let _ = write!(
         text,
         "  location = /_ask {{ internal; proxy_pass_request_body off; proxy_buffers 8 16k; \
-         proxy_buffer_size 16k; proxy_pass http://{asks}/auth/nginx; }}\n  \
+         proxy_buffer_size 16k; proxy_pass {question}; }}\n  \
          location @refused {{ proxy_pass_request_body off; rewrite ^ /auth/nginx/refused? break; \
-         proxy_pass http://{asks}; }}\n\nand in the app's location:\n\n  \
-         auth_request /_ask; error_page 401 403 500 = @refused;\n"
+         proxy_pass {again}; }}\n\nand in the app's location:\n\n  \
+         auth_request /_ask; error_page 401 403 500 = @refused; \
+         proxy_set_header X-Original-Method \"\"; proxy_set_header X-Original-URI \"\";\n"
     );
     for name in told(policy) {
         let variable = name.replace('-', "_");
@@ -110,8 +176,9 @@ fn nginx(text: &mut String, policy: &Policy, here: &str, asks: &str) {
     }
 }
 
-fn caddy(text: &mut String, policy: &Policy, here: &str, asks: &str) {
-    text.push_str("\nCaddy:\n\n");
+fn caddy(text: &mut String, policy: &Policy, here: &Listen, asks: &Listen) {
+    let (here, asks) = (caddy_upstream(here), caddy_upstream(asks));
+    text.push_str("\nCaddy, in a route block before the app's reverse_proxy:\n\n");
     for path in paths(policy) {
         let _ = writeln!(text, "  reverse_proxy {path} {here}");
     }

@@ -45,7 +45,7 @@ pub(super) async fn problems(servers: &Servers, policy: &Policy) -> Vec<String> 
         problems
             .extend(fetch_keys(servers, source).await.map(|why| format!("session {label}: {why}")));
         for store in source.stores() {
-            if let Err(error) = servers.stores.probe(store).await {
+            for error in servers.stores.examine(store).await {
                 problems.push(format!("session {label}: store ({}): {error}", store.engine.name()));
             }
         }

@@ -67,12 +67,13 @@ pub(super) fn session(files: &Sources, options: &Options) -> ExitCode {
     let now = options.now.map_or_else(|| Clock::system().now(), Now::at);
     let cookies = Cookies::new(&header).with_headers(SentHeaders::new(&others, true));
     let seen = online::with_servers(async |servers| see(servers, &sources, cookies, now).await);
-    let Some(Seen { verdict, hints, store }) = seen else { return ExitCode::FAILURE };
+    let Some(Seen { verdict, hints, notes, store }) = seen else { return ExitCode::FAILURE };
     if options.json {
-        print(as_json(&verdict, &hints, store));
+        print(as_json(&verdict, (&hints, &notes), store));
     } else {
         print(as_text(&verdict, store, now.unix()));
         hints.iter().for_each(|hint| print(format_args!("hint: {hint}")));
+        notes.iter().for_each(|note| print(format_args!("note: {note}")));
     }
     match verdict {
         Verdict::Known(..) => ExitCode::SUCCESS,
@@ -85,6 +86,8 @@ pub(super) fn session(files: &Sources, options: &Options) -> ExitCode {
 struct Seen {
     verdict: Verdict,
     hints: Vec<String>,
+    /// Settings that the accepted session suggests.
+    notes: Vec<String>,
     /// The store that has the session, where there are two.
     store: Option<StoreRank>,
 }
@@ -93,23 +96,28 @@ struct Seen {
 /// and the app are asked.
 async fn see(servers: &Servers, sources: &[SessionSource], cookies: Cookies<'_>, now: Now) -> Seen {
     let (mut tally, mut hints) = (VerdictBuilder::default(), Vec::new());
-    let mut stores = Vec::new();
+    let mut noted = Vec::new();
     for (index, source) in sources.iter().enumerate() {
         hints.extend(online::fetch_keys(servers, source).await);
         let (checked, asked) = servers.check_noting(source, cookies, now).await;
-        stores.push(asked.filter(|_| source.stores().nth(1).is_some()));
-        if let Err(Refused::Rejected(rejected)) = &checked {
-            hints.extend(source.hints(cookies, rejected));
-        }
+        let notes = match &checked {
+            Ok(identity) => source.notes(identity, asked.row.as_ref(), now.unix()),
+            Err(Refused::Rejected(rejected)) => {
+                hints.extend(source.hints(cookies, rejected));
+                Vec::new()
+            }
+            Err(Refused::Unanswered(_)) => Vec::new(),
+        };
+        noted.push((asked.store.filter(|_| source.stores().nth(1).is_some()), notes));
         tally.add(index, checked.map(Arc::new));
     }
     let verdict = tally.judge().verdict;
-    let mut store = None;
+    let (mut store, mut notes) = (None, Vec::new());
     if let Verdict::Known(_, source) = &verdict {
         hints.clear();
-        store = stores.get(*source).copied().flatten();
+        (store, notes) = noted.into_iter().nth(*source).unwrap_or_default();
     }
-    Seen { verdict, hints, store }
+    Seen { verdict, hints, notes, store }
 }
 
 impl Input {
@@ -169,7 +177,11 @@ fn sources(file: &File) -> Result<Vec<SessionSource>, ExitCode> {
     }
 }
 
-fn as_json(verdict: &Verdict, hints: &[String], store: Option<StoreRank>) -> serde_json::Value {
+fn as_json(
+    verdict: &Verdict,
+    (hints, notes): (&[String], &[String]),
+    store: Option<StoreRank>,
+) -> serde_json::Value {
     match verdict {
         Verdict::Known(identity, _) => {
             let mut seen = json!({
@@ -180,6 +192,9 @@ fn as_json(verdict: &Verdict, hints: &[String], store: Option<StoreRank>) -> ser
             });
             if let (Some(store), Some(members)) = (store, seen.as_object_mut()) {
                 members.insert("store".to_owned(), json!(store.table()));
+            }
+            if let (false, Some(members)) = (notes.is_empty(), seen.as_object_mut()) {
+                members.insert("notes".to_owned(), json!(notes));
             }
             seen
         }

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::auth::AuthTable;
+use super::listen_overlap;
 use super::log::Log;
 use super::revocations::Revocations;
 use super::server::Server;
@@ -60,7 +61,8 @@ impl Config {
 
 fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Config> {
     let mut top = At::new(document, "", problems, secrets).table()?;
-    let table = ServerTable::from_node(top.take("server"));
+    let server_at = top.take("server");
+    let table = ServerTable::from_node(server_at.clone());
     let log = Log::from_node(top.take("log"));
     let revocations = Revocations::from_node(top.take("revocations"));
     let shared = top.take("shared").map(|at| Shared::from_node(&at));
@@ -84,6 +86,7 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
         server.auth = auth.listen;
         edge.fronts = auth.front.trusted;
     }
+    listen_overlap::check(&server, &[server_at, auth_at]);
     Some(Config {
         server,
         log: log?,

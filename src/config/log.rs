@@ -39,7 +39,7 @@ pub enum Format {
     Text,
 }
 
-/// Which requests have a line in the access log.
+/// The requests that have a line in the access log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lines {
     #[default]

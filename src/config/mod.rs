@@ -4,6 +4,7 @@
 mod auth;
 mod file;
 mod listen;
+mod listen_overlap;
 mod log;
 mod otlp;
 mod revocations;

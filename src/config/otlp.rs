@@ -15,7 +15,7 @@ pub struct Otlp {
     /// The share of traces that begin here.
     pub(crate) sample: Share,
     pub(crate) service: String,
-    /// What the collector wants to see, such as a key.
+    /// Headers the collector asks for, such as a key.
     headers: Vec<(HeaderName, Secret)>,
 }
 

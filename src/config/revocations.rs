@@ -22,7 +22,7 @@ pub enum RevocationsFile {
     Path(PathBuf),
 }
 
-/// Which open WebSockets and streams end before either side wants them to.
+/// Open WebSockets and streams that end before either side wants them to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EndStreams {
     /// Those of expired sessions too.

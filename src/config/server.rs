@@ -30,7 +30,7 @@ pub struct Server {
     pub max_header: usize,
     /// Longest time for the whole head of a request to arrive.
     pub header_timeout: Duration,
-    /// How long an idle client connection is kept.
+    /// Time for which an idle client connection is kept.
     pub idle_timeout: Duration,
     /// How often files are checked for changes; `None` is never.
     pub watch: Option<Duration>,

@@ -1,4 +1,4 @@
-//! What is unsafe about the address of a `[shared]` store. The address itself may hold a
+//! Warnings about the address of a `[shared]` store. The address itself may hold a
 //! password, and is not repeated.
 
 use crate::base::redis_url::{RedisUrl, Servers};

@@ -1,4 +1,4 @@
-//! Who is using the sample app: the login form and the session cookie.
+//! The user of the sample app: the login form and the session cookie.
 //!
 //! The cookie is an HS256 JWT, the simplest session an app can have, under a
 //! secret that lives as long as the demo. The gateway verifies the same cookie

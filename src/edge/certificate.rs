@@ -16,6 +16,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use crate::base::clock::Now;
 use crate::base::pem;
 use crate::base::secret::Secret;
+use crate::base::text::span;
 use crate::document::{At, Table};
 
 /// A certificate with its key, and the names it is shown for.
@@ -122,8 +123,8 @@ impl Leaf {
         let begins_at = seconds(validity.not_before.timestamp());
         let expires_at = seconds(validity.not_after.timestamp());
         if expires_at <= now.unix() {
-            let days = (now.unix() - expires_at) / (24 * 60 * 60);
-            at.problem(format!("the certificate expired {days} days ago; renew it"));
+            let ago = span(now.unix() - expires_at);
+            at.problem(format!("the certificate expired {ago} ago; renew it"));
             return None;
         }
         if begins_at > now.unix() {

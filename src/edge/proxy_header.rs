@@ -19,7 +19,7 @@ pub(crate) const LONGEST_BODY: usize = 4096;
 
 const SIGNATURE: [u8; START] = *b"\r\n\r\n\0\r\nQUIT\n";
 
-/// Which version a header is of.
+/// The version of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Version {
     One,

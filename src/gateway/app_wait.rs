@@ -1,4 +1,4 @@
-//! How long the app may take to answer, where the framework sets no limit.
+//! The longest time the app may take to answer, where the framework sets no limit.
 
 use std::sync::Arc;
 use std::time::Duration;

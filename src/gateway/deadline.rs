@@ -172,10 +172,10 @@ mod tests {
 
     const HEAD: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(60);
-    /// How long the first request is handled.
+    /// Time for which the first request is handled.
     const HANDLED: Duration = Duration::from_secs(120);
 
-    /// How long a connection lasts that waits `pause` after its first request, then
+    /// Life of a connection that waits `pause` after its first request, then
     /// sends the first byte of another head and no more; and why it ends.
     async fn lasts(pause: Duration, idle: Duration) -> (Duration, Passed) {
         let deadline = Deadline::new(HEAD, idle);

@@ -23,6 +23,7 @@ use crate::request::recorded::{Recorded, Step};
 use crate::request::refusal::{Audience, Refusal, Reply};
 use crate::request::trace::Trace;
 use crate::request::view::{self, Head, RequestView};
+use crate::session::HeaderPlace;
 use crate::state::State;
 
 /// One policy and one reading of the clock, from the first byte to the last.
@@ -139,7 +140,8 @@ impl Incoming {
         let (policy, question) = (&self.policy, session.req_header());
         let target = std::str::from_utf8(question.raw_path()).unwrap_or_default();
         let asker = Asker::at(target).ok_or(Refusal::NotFound)?;
-        let asked = question::read(asker, question, &policy.managed, policy.limits)?;
+        let believed = self.believed(session);
+        let asked = question::read(asker, question, &policy.managed, &believed, policy.limits)?;
         Ok((self.admit_asked(session, asked)?, asker.allowed()))
     }
 
@@ -149,8 +151,9 @@ impl Incoming {
         session: &Session,
         http: &HttpRequest,
     ) -> Result<(RequestHeader, Vec<HeaderName>), Refusal> {
-        let policy = &self.policy;
-        let (asked, foreign) = question::read_check(http, &policy.managed, policy.limits)?;
+        let (policy, believed) = (&self.policy, self.believed(session));
+        let (asked, foreign) =
+            question::read_check(http, &policy.managed, &believed, policy.limits)?;
         Ok((self.admit_asked(session, asked)?, foreign))
     }
 
@@ -160,6 +163,14 @@ impl Incoming {
         let front = self.policy.front.as_ref();
         let may_ask = front.is_some_and(|front| front.trusted.trusts_peer(peer));
         if may_ask { Ok(()) } else { Err(Refusal::Untrusted) }
+    }
+
+    /// The headers in which gates name the user, if they came by a proxy that counts.
+    fn believed(&self, session: &Session) -> Vec<&HeaderName> {
+        let peer = client::address_of(peer_of(session));
+        let is_trusted = self.policy.trusted.trusts_peer(peer);
+        let sources = self.policy.sources.iter().filter(|_| is_trusted);
+        sources.filter_map(|source| source.header()).flat_map(HeaderPlace::names).collect()
     }
 
     fn admit_asked(&mut self, session: &Session, asked: Parts) -> Result<RequestHeader, Refusal> {

@@ -21,7 +21,7 @@ pub(super) fn is_conversation(request: &RequestHeader) -> bool {
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// Who sends requests to a listener.
+/// The senders of requests to a listener.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asks {
     Client,

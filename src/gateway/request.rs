@@ -164,7 +164,7 @@ impl Decided<'_> {
     }
 }
 
-/// Inputs and grant, limit, token, then the reply the preset asks for.
+/// The token, then the reply the preset asks for.
 async fn issue(
     incoming: &Incoming,
     who: &Who,
@@ -174,9 +174,8 @@ async fn issue(
     body: &[u8],
 ) -> Result<Reply, Refusal> {
     let state = &incoming.state;
-    let request = state.issuer.read(route, query, identity, body).await?;
-    let admitted = admit_token(incoming, route, identity).await?;
-    let issued = state.issuer.token(route, &request).await?;
+    let admit = admit_token(incoming, route, identity);
+    let (issued, admitted) = state.issuer.issue(route, (query, body), identity, admit).await?;
     incoming.audit_issued(who, route, &issued, TokenPlace::Endpoint).await?;
     record.end(Outcome::Issued, issued.origin.as_str());
     let token = &issued.token;

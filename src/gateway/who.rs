@@ -1,4 +1,4 @@
-//! Who is asking, and what the app's answer says about their session.
+//! The user behind a request, and what the app's answer says about their session.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub(super) struct Who {
     pub(super) credential: Credential,
     /// Whether the request came with a session that is revoked or signed out.
     came_with_over: bool,
-    /// Which sources' cookies could not be judged.
+    /// Sources whose cookies could not be judged.
     doubtful: Doubtful,
     /// On a logout path: the session to end once the app has answered.
     leaving: Option<Arc<Identity>>,

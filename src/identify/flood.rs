@@ -33,16 +33,16 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Different ids that an address may fail with, at once and per minute. An office full of
 /// expired sessions stays far below it.
 const FAILURES: u32 = 600;
-/// How long an id that has failed is not counted again.
+/// Time for which an id that has failed is not counted again.
 const FAILURE_KEPT: Duration = Duration::from_secs(60);
-/// How long an id counts as known after it was last found valid.
+/// Time for which an id counts as known after it was last found valid.
 const KNOWN_KEPT: Duration = Duration::from_secs(12 * 60 * 60);
 /// Most ids in each of the two tables, at about 100 bytes each.
 const IDS: u64 = 100_000;
 /// Most addresses with a count.
 const ADDRESSES: usize = 64 * 1024;
 
-/// Who has asked about which ids.
+/// Recent questions: the ids, and the addresses they came from.
 pub(super) struct Questions {
     known: sync::Cache<Digest, (), DigestBuildHasher>,
     failed: sync::Cache<Digest, (), DigestBuildHasher>,

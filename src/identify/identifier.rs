@@ -37,7 +37,7 @@ impl Identifier {
         self.revoked.any()
     }
 
-    /// Who the cookies say is asking; `from` is the client's address, where there is one.
+    /// The user the cookies name; `from` is the client's address, where there is one.
     pub async fn identify(
         &self,
         policy: &Policy,

@@ -1,4 +1,4 @@
-//! Who is asking: verifies sessions, asks stores and apps where the cookie alone does
+//! The user behind a request: verifies sessions, asks stores and apps where the cookie alone does
 //! not say, remembers the answers and knows what was revoked.
 
 pub(crate) mod cache;

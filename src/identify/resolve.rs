@@ -17,7 +17,7 @@ use crate::identify::jwks::PublishedKeys;
 use crate::identify::store::StoreConnections;
 use crate::outbound::{Call, Outbound, Url};
 use crate::session::{
-    Check, Cookies, HeaderPlace, Identity, Query, Question, Reason, Refused, Rejected,
+    Check, Cookies, HeaderPlace, Identity, Query, Question, Reason, Refused, Rejected, Row,
     SessionReader, StoreAnswer, StoreRank, Unanswered,
 };
 
@@ -42,6 +42,24 @@ pub struct Servers {
     failures: AtomicU64,
 }
 
+/// The questions that a session needed, for an operator.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// The store that was asked last.
+    pub store: Option<StoreRank>,
+    /// The session's row, and the store it is in.
+    pub row: Option<(StoreRank, Row)>,
+}
+
+impl Asked {
+    fn note(&mut self, question: &Question, answer: Option<&StoreAnswer>) {
+        self.store = Some(question.rank());
+        if let Some(StoreAnswer::Row(row)) = answer.filter(|_| question.is_first()) {
+            self.row = Some((question.rank(), row.clone()));
+        }
+    }
+}
+
 impl Servers {
     /// Connections will live in `runtime`.
     pub fn new(runtime: &Handle, clock: Clock) -> Self {
@@ -60,7 +78,7 @@ impl Servers {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Who the cookies say is asking, with all questions that this needs.
+    /// The user the cookies name, with all questions that this needs.
     pub async fn check(
         &self,
         source: &SessionReader,
@@ -115,21 +133,21 @@ impl Servers {
         cookies: Cookies<'_>,
         now: Now,
     ) -> Result<Identity, Refused> {
-        self.follow_noting(source, question, (cookies, now), &mut None).await
+        self.follow_noting(source, question, (cookies, now), None).await
     }
 
-    /// As `check`, with the store that was asked last.
+    /// As `check`, with the store that was asked last, and the session's row.
     pub async fn check_noting(
         &self,
         source: &SessionReader,
         cookies: Cookies<'_>,
         now: Now,
-    ) -> (Result<Identity, Refused>, Option<StoreRank>) {
-        let mut asked = None;
+    ) -> (Result<Identity, Refused>, Asked) {
+        let mut asked = Asked::default();
         let checked = match self.look(source, cookies, now).await {
             Ok(Check::Known(identity)) => Ok(identity),
             Ok(Check::Ask(question)) => {
-                self.follow_noting(source, question, (cookies, now), &mut asked).await
+                self.follow_noting(source, question, (cookies, now), Some(&mut asked)).await
             }
             Err(refused) => Err(refused),
         };
@@ -141,13 +159,15 @@ impl Servers {
         source: &SessionReader,
         mut question: Question,
         (cookies, now): (Cookies<'_>, Now),
-        asked: &mut Option<StoreRank>,
+        mut asked: Option<&mut Asked>,
     ) -> Result<Identity, Refused> {
         for _ in 0..MAX_QUESTIONS {
-            *asked = Some(question.rank());
             let answer = self.ask(source, &question, cookies).await.inspect_err(|_| {
                 self.failures.fetch_add(1, Ordering::Relaxed);
             })?;
+            if let Some(asked) = &mut asked {
+                asked.note(&question, answer.as_ref());
+            }
             question = match source.answered(&question, answer, now.unix())? {
                 Check::Known(identity) => return Ok(identity),
                 Check::Ask(question) => question,

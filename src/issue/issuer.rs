@@ -86,10 +86,25 @@ impl Issuer {
         self.limits.merge(used, now);
     }
 
+    /// All of a token request, in its order: inputs, a look at the limit, the app's grants,
+    /// one from the limit, then the cache or a mint. `admit` takes from the limit; its result
+    /// is passed on.
+    pub(crate) async fn issue<T>(
+        &self,
+        route: &TokenRoute,
+        (query, body): (Query, &[u8]),
+        identity: &Identity,
+        admit: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<(Issued, T), Refusal> {
+        let request = self.read(route, query, identity, body).await?;
+        let admitted = admit.await?;
+        Ok((self.token(route, &request).await?, admitted))
+    }
+
     /// Reads the declared inputs and asks the app for grants, in this order. The app is
     /// only asked while the allowance has something left: a user over the limit must not
     /// cost the app a request.
-    pub async fn read<'a>(
+    async fn read<'a>(
         &self,
         route: &TokenRoute,
         query: Query,

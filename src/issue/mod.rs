@@ -1,4 +1,4 @@
-//! The token path: a limit, then the cache, then a mint, in that order.
+//! The token path: the limit, the app's grants, the cache, then a mint, in that order.
 //!
 //! The limit counts answers, cached or not. A client may ask for a token that was
 //! not handed out before (`Freshness::New`); that counts too. `shared_tokens` keeps tokens

@@ -48,7 +48,7 @@ impl<'a> Request<'a> {
 }
 
 /// The parts of the HTTP request that concern the token, except its body.
-pub struct Query {
+pub(crate) struct Query {
     pub(super) query: Option<String>,
     /// Headers for the app, if it is asked about grants.
     pub(super) forwarded: Vec<(HeaderName, HeaderValue)>,
@@ -58,7 +58,7 @@ pub struct Query {
 }
 
 impl Query {
-    pub fn new(route: &TokenRoute, view: &RequestView<'_>, now: Now) -> Self {
+    pub(crate) fn new(route: &TokenRoute, view: &RequestView<'_>, now: Now) -> Self {
         let hook = route.minter.grant();
         Self {
             query: view.query.map(str::to_owned),
@@ -70,7 +70,7 @@ impl Query {
     }
 
     /// As part of a request that is recorded, or not.
-    pub fn recorded(self, recorded: Option<Recorded>) -> Self {
+    pub(crate) fn recorded(self, recorded: Option<Recorded>) -> Self {
         Self { recorded, ..self }
     }
 }

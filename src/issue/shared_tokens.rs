@@ -23,7 +23,7 @@ use crate::mint::Token;
 use crate::outbound::redis::{Failure, Request, Script, SharedStore};
 use crate::session::Identity;
 
-/// How long a lock outlives its holder, and how often it is held on.
+/// Time for which a lock outlives its holder, and how often it is held on.
 const LOCK: Duration = Duration::from_millis(1500);
 const HOLD_ON: Duration = Duration::from_millis(500);
 /// Longest wait for another replica's token.

@@ -43,6 +43,7 @@ path = "/api/docs"
 preset = "tiptap-collab"
 key = "canary-tiptap"
 grant = { url = "https://app.test/internal/grants", timeout = "2s" }
+limit = "4/hour"
 params.allowedDocumentNames = "{grant.documents}"
 "#;
 
@@ -114,7 +115,6 @@ impl Setting {
         self.fake.calls.lock().unwrap().len()
     }
 
-    /// As the gateway does: inputs and grant, the limit, then the token.
     async fn ask(&self, name: &str, headers: &HeaderMap) -> Result<CachedOrMinted, String> {
         let route = self.route(name);
         let client =
@@ -128,18 +128,16 @@ impl Setting {
             client: &client,
         };
         let query = Query::new(route, &view, self.now());
-        let request = self.issuer.read(route, query, &self.identity, b"").await;
-        let request = request.map_err(|error| format!("{error:?}"))?;
-        if let Some(limit) = &route.limit {
+        let admit = async {
+            let Some(limit) = &route.limit else { return Ok(()) };
             let whose = self.identity.mark();
-            let admitted = self.issuer.admit(&route.label, limit, whose, self.now()).await;
-            admitted.map_err(|refusal| match refusal {
-                Refusal::TooMany { retry_after, .. } => format!("wait {}", retry_after.as_secs()),
-                other => format!("{other:?}"),
-            })?;
-        }
-        let issued = self.issuer.token(route, &request).await;
-        issued.map(|issued| issued.origin).map_err(|error| format!("{error:?}"))
+            self.issuer.admit(&route.label, limit, whose, self.now()).await.map(|_| ())
+        };
+        let issued = self.issuer.issue(route, (query, b""), &self.identity, admit).await;
+        issued.map(|(issued, ())| issued.origin).map_err(|refusal| match refusal {
+            Refusal::TooMany { retry_after, .. } => format!("wait {}", retry_after.as_secs()),
+            other => format!("{other:?}"),
+        })
     }
 
     async fn plain(&self, name: &str) -> Result<CachedOrMinted, String> {
@@ -206,6 +204,22 @@ async fn the_app_is_asked_for_grants_before_the_cache_is_looked_at() {
         assert_eq!(setting.plain("docs").await, Err(error.to_owned()), "{status}");
     }
     assert_eq!(setting.calls(), 6);
+}
+
+#[tokio::test]
+async fn over_the_limit_the_app_is_not_asked_for_grants() {
+    let setting = Setting::new();
+    for origin in [CachedOrMinted::Minted, CachedOrMinted::Cached, CachedOrMinted::Cached] {
+        setting.answers(Ok((200, r#"{"documents":["a"]}"#)));
+        assert_eq!(setting.plain("docs").await, Ok(origin));
+    }
+    // A refused grant takes nothing from the limit.
+    setting.answers(Ok((403, "{}")));
+    assert_eq!(setting.plain("docs").await, Err("NotAllowed".to_owned()));
+    setting.answers(Ok((200, r#"{"documents":["a"]}"#)));
+    assert_eq!(setting.plain("docs").await, Ok(CachedOrMinted::Cached));
+    assert_eq!(setting.plain("docs").await, Err("wait 900".to_owned()));
+    assert_eq!(setting.calls(), 5, "the last request was refused without a question");
 }
 
 #[tokio::test]

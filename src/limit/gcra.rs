@@ -71,7 +71,7 @@ impl BucketKey {
         Self(bits)
     }
 
-    /// Which of so many shards holds the bucket. The count is a constant, because
+    /// The shard, of so many, that holds the bucket. The count is a constant, because
     /// dividing by a variable is slow at this width.
     pub(super) fn shard<const SHARDS: usize>(self) -> usize {
         usize::try_from(self.0 % SHARDS as u128).unwrap_or(0)

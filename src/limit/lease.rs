@@ -71,7 +71,7 @@ impl Leases {
         shard.lock().get(&key).is_some_and(is_good)
     }
 
-    /// What was taken and is not used after all.
+    /// Gives back a part that was taken and is not used after all.
     pub(super) fn give(&self, key: BucketKey, cost: u32) {
         let Some(shard) = self.0.get(key.shard::<SHARDS>()) else { return };
         // Without the lease, it is lost: less is admitted.

@@ -1,4 +1,4 @@
-//! What the limits of one request ask the shared store, and its answer. Pure.
+//! The question of one request's limits to the shared store, and its answer. Pure.
 
 use redis::{RedisWrite, ToRedisArgs, Value};
 
@@ -42,7 +42,7 @@ impl<'l> Turn<'l> {
     }
 }
 
-/// What a refusal by one limit means for the others.
+/// The meaning of a refusal by one limit for the others.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admit {
     /// They admit together, or nothing is taken from any.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long a lease is good for.
+/// Life of a lease.
 pub(super) const LEASED_FOR: Duration = Duration::from_secs(1);
 
 /// The behaviour of a limit while the shared store gives no answer.

@@ -80,12 +80,7 @@ fn build(
     mechanism.check_names_key(&keys, &published, &token);
     let mut reads = reads.into_inner();
     reads.session.extend(inputs.fields().cloned());
-    if cache == CachePolicy::Global && (reads.user_id || !reads.session.is_empty()) {
-        token.problem(
-            "`cache = \"global\"` hands one token to everyone, but a template reads the session; \
-             write cache = \"user\"",
-        );
-    }
+    check_cache(cache, &reads, &token);
     let digests = keys.iter().take(1).flat_map(KeyTable::digests);
     let fingerprint = Fingerprint::new(name, settings.into_iter().flatten(), digests);
     Some(Minter {
@@ -104,6 +99,16 @@ fn build(
         statuses,
         fingerprint,
     })
+}
+
+/// A token for everyone cannot hold what one session says.
+fn check_cache(cache: CachePolicy, reads: &Reads, token: &At<'_>) {
+    if cache == CachePolicy::Global && (reads.user_id || !reads.session.is_empty()) {
+        token.problem(
+            "`cache = \"global\"` hands one token to everyone, but a template reads the session; \
+             write cache = \"user\"",
+        );
+    }
 }
 
 /// The mechanism with the operator's parameters put in.

@@ -1,4 +1,4 @@
-//! Which requests may share one token.
+//! The requests that may share one token.
 //!
 //! The key is a digest over everything that can change the token. Each part follows its
 //! length or type, so no two different requests spell the same bytes. The settings go
@@ -12,7 +12,7 @@ use super::subject::Subject;
 use crate::base::digest::Digest;
 use crate::document::{At, FromNode, Node};
 
-/// Who may get a token again after it has been made.
+/// The users who may get a token again after it has been made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CachePolicy {
     /// Anyone: it is bound to no user.

@@ -1,4 +1,4 @@
-//! Who is signed in, in a form the app can verify: a short JWT in a
+//! The signed-in user, in a form the app can verify: a short JWT in a
 //! request header, signed with a key of its own.
 //!
 //! Plain headers can be trusted if only the gateway reaches the app. Where that is not

@@ -57,10 +57,14 @@ impl Inputs {
         names.sort();
         names.dedup();
         let read = |name: String| {
+            let is_there = [&preset, &own].map(|at| entry(at, &name).is_some());
             let (preset, own) = (member_table(&preset, &name), member_table(&own, &name));
+            if is_there != [preset.is_some(), own.is_some()] {
+                return Input::unread(name);
+            }
             Input::from_tables(name, own, preset, members.token(), has_grant)
         };
-        Self(names.into_iter().filter_map(read).collect())
+        Self(names.into_iter().map(read).collect())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -174,38 +178,47 @@ impl Inputs {
 }
 
 impl Input {
+    /// In place of one that could not be read, which has been reported: templates do not
+    /// miss it as well.
+    fn unread(name: String) -> Self {
+        let location = InputLocation::Query(name.clone());
+        let (allow, longest) = (Vec::new(), LONGEST);
+        Self { name, location, allow, chars: None, shape: None, longest, optional: false }
+    }
+
     fn from_tables(
         name: String,
         mut own: Option<Table<'_>>,
         mut preset: Option<Table<'_>>,
         token: &At<'_>,
         has_grant: bool,
-    ) -> Option<Self> {
+    ) -> Self {
+        let says = |key| own.iter().chain(&preset).any(|table| table.peek(key).is_some());
+        let (says_from, says_allow, has_shape) = (says("from"), says("allow"), says("shape"));
         let location = member(&mut own, &mut preset, "from");
-        let allow = member::<OneOrMany<RequestPattern>>(&mut own, &mut preset, "allow")
-            .map(|patterns| patterns.0)
-            .unwrap_or_default();
+        let allow = member::<OneOrMany<RequestPattern>>(&mut own, &mut preset, "allow");
+        let is_open = allow.as_ref().map_or(!says_allow, |patterns| patterns.0.is_empty());
+        let allow = allow.map(|patterns| patterns.0).unwrap_or_default();
         let chars = member(&mut own, &mut preset, "chars");
         let shape = member(&mut own, &mut preset, "shape");
         let longest = member(&mut own, &mut preset, "max").unwrap_or(LONGEST);
         let optional = member(&mut own, &mut preset, "optional").unwrap_or(false);
         own.into_iter().chain(preset).for_each(Table::finish);
-        let Some(location) = location else {
+        if !says_from {
             token.problem(format!(
                 "`request.{name}.from` is missing; write \"json:{name}\", \"form:{name}\" or \
                  \"query:{name}\""
             ));
-            return None;
-        };
-
-        if allow.is_empty() && shape.is_none() && !has_grant {
+        }
+        let location = location.unwrap_or_else(|| InputLocation::Query(name.clone()));
+        if is_open && !has_shape && !has_grant {
             token.problem(format!(
                 "`request.{name}.allow` is missing: without it any signed-in user may name any \
                  value; write allow = [\"{{session.org_id}}:*\"], or allow = [\"*\"] if that is \
                  what you want, or let the app decide with `grant`"
             ));
         }
-        Some(Self { name, location, allow, chars, shape, longest, optional })
+        Self { name, location, allow, chars, shape, longest, optional }
     }
 
     fn check(&self, value: &Value, identity: &Identity) -> Result<(), MintError> {
@@ -238,8 +251,12 @@ impl Input {
     }
 }
 
+fn entry<'a>(at: &Option<At<'a>>, name: &str) -> Option<At<'a>> {
+    at.as_ref()?.table()?.peek(name)
+}
+
 fn member_table<'a>(at: &Option<At<'a>>, name: &str) -> Option<Table<'a>> {
-    at.as_ref()?.table()?.peek(name)?.table()
+    entry(at, name)?.table()
 }
 
 /// A member of the token's table, else of the preset's.

@@ -1,4 +1,4 @@
-//! How long a token lives, and how long a kept one may be handed out.
+//! The life of a token, and the time for which a kept one may be handed out.
 //!
 //! A token never outlives its session, and its life is bounded by what the
 //! vendor accepts; a setting outside those bounds is refused when it is read.

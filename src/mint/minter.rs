@@ -95,7 +95,7 @@ impl Minter {
         &self.published
     }
 
-    /// How long a key stays published after it has left the settings: until its last
+    /// Time for which a key stays published after it has left the settings: until its last
     /// token has ended and verifiers have fetched a new list, which they do at least
     /// every half an hour.
     pub fn overlap(&self) -> Duration {
@@ -108,7 +108,7 @@ impl Minter {
         self.mechanism.issuer()
     }
 
-    /// Which refusals have a status of their own.
+    /// The refusals that have a status of their own.
     pub fn statuses(&self) -> &Statuses {
         &self.statuses
     }

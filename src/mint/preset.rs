@@ -34,7 +34,7 @@ pub(crate) enum Checked {
     Unverified,
 }
 
-/// Who wrote a preset.
+/// The author of a preset.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Author {
     BuiltIn,

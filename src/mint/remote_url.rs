@@ -33,14 +33,7 @@ impl RemoteUrl {
         let pieces = pieces(text).map_err(|wrong| at.problem(wrong)).ok()?;
         let pieces = with_fixed(pieces, names);
         let Some(server) = fixed_server(&pieces) else {
-            at.problem(if text.contains('{') {
-                format!(
-                    "the server must be fixed: placeholders may stand in the path and the query \
-                     only, such as {example:?}"
-                )
-            } else {
-                format!("found a URL that cannot be asked, expected one such as {example:?}")
-            });
+            note_open_server(at, &pieces, names, example);
             return None;
         };
         Some(Self { text: template::url_text(at, names)?, server })
@@ -61,6 +54,41 @@ impl RemoteUrl {
         }
         Ok(url)
     }
+}
+
+/// Notes why no server is fixed. A value that the operator has still to write is missed as
+/// it is everywhere; a wrong one is named, not the address it stands in.
+fn note_open_server(at: &At<'_>, pieces: &[Piece], names: &Names<'_>, example: &str) {
+    let is_reference = |piece: &Piece| matches!(piece, Piece::Reference(_));
+    let open = || {
+        format!(
+            "the server must be fixed: placeholders may stand in the path and the query only, \
+             such as {example:?}"
+        )
+    };
+    match operators_part(pieces) {
+        Some(reference) if names.lacks(reference) => drop(template::url_text(at, names)),
+        Some(reference) if reference.root() == "param" => names.token.problem(format!(
+            "`params.{}` is a part of the server's name, and the server must be fixed: write \
+             letters, digits, `-` and `.`, the same for every user",
+            reference.rest().join(".")
+        )),
+        Some(_) => at.problem(open()),
+        None if pieces.iter().any(is_reference) => at.problem(open()),
+        None => {
+            at.problem(format!(
+                "found a URL that cannot be asked, expected one such as {example:?}"
+            ));
+        }
+    }
+}
+
+/// The operator's own value that keeps the server's name from being complete.
+fn operators_part(pieces: &[Piece]) -> Option<&Reference> {
+    let [Piece::Literal(start), Piece::Reference(reference), ..] = pieces else { return None };
+    is_in_server(start).then_some(reference).filter(|reference| {
+        reference.bare().is_some() && matches!(reference.root(), "key" | "param")
+    })
 }
 
 /// The pieces with those placeholders of the server put in that are the operator's own
@@ -89,8 +117,7 @@ fn with_fixed(pieces: Vec<Piece>, names: &Names<'_>) -> Vec<Piece> {
 /// A part of the server's name, if the server is not complete yet.
 fn fixed_host(before: &[Piece], reference: &Reference, names: &Names<'_>) -> Option<String> {
     let [Piece::Literal(start)] = before else { return None };
-    let (_, server) = start.split_once("://")?;
-    if server.contains(['/', '?']) || reference.bare().is_none() {
+    if !is_in_server(start) || reference.bare().is_none() {
         return None;
     }
     let text = names.fixed_text(reference)?;
@@ -101,11 +128,15 @@ fn fixed_host(before: &[Piece], reference: &Reference, names: &Names<'_>) -> Opt
 /// The address up to its first placeholder, if the server stands before it, whole.
 fn fixed_server(pieces: &[Piece]) -> Option<Url> {
     let [Piece::Literal(start), more @ ..] = pieces else { return None };
-    let (_, server) = start.split_once("://")?;
-    if !more.is_empty() && !server.contains(['/', '?']) {
+    if !more.is_empty() && is_in_server(start) {
         return None;
     }
-    Url::parse(start)
+    start.contains("://").then(|| Url::parse(start))?
+}
+
+/// Whether what follows `start` is still a part of the server.
+fn is_in_server(start: &str) -> bool {
+    start.split_once("://").is_some_and(|(_, server)| !server.contains(['/', '?']))
 }
 
 impl Unfit {

@@ -1,4 +1,4 @@
-//! Which status a refusal has, where a vendor's client acts on it: some give up for
+//! The status of a refusal, where a vendor's client acts on it: some give up for
 //! good on one and try again on another.
 
 use http::StatusCode;

@@ -1,4 +1,4 @@
-//! Which user ids a vendor accepts.
+//! The user ids a vendor accepts.
 
 use serde_json::Value;
 

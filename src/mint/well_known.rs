@@ -21,7 +21,7 @@ use crate::request::refusal::Reply;
 pub(crate) const KEYS_PATH: &str = "/.well-known/jwks.json";
 /// The path of the OpenID Connect Discovery 1.0 document, below the issuer's path.
 const DOCUMENT_PATH: &str = "/.well-known/openid-configuration";
-/// How long others may cache the documents.
+/// Time for which others may cache the documents.
 const MAX_AGE: &str = "public, max-age=300";
 
 /// The keys and issuers the settings publish.
@@ -142,7 +142,7 @@ impl Discovery {
         Reply::public(StatusCode::OK, kind, HeaderValue::from_static(MAX_AGE), body)
     }
 
-    /// How long a key of this token stays listed after it has left the settings.
+    /// Time for which a key of this token stays listed after it has left the settings.
     fn overlap_of(&self, token: &str) -> Option<Duration> {
         self.keys.iter().find(|listed| listed.token == token).map(|listed| listed.overlap)
     }

@@ -1,4 +1,4 @@
-//! Which part of a shared record a thread writes to, so that threads do not wait for
+//! The part of a shared record a thread writes to, so that threads do not wait for
 //! each other.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

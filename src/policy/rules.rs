@@ -125,39 +125,18 @@ impl Policy {
             let token = &token.name;
             top.missing("session", &format!(", but token.{token} needs to know who is signed in; write [session] with its `kind`"));
         }
-        let of_app = routes.iter().filter(|route| route.vendor_api.is_none());
-        let told = of_app.flat_map(|route| &route.set_headers).chain(&identity.headers);
-        let told = told.map(|header| &header.name);
-        let told = told.chain(identity.assertion.iter().map(|assertion| &assertion.header));
-        let mut told: Vec<_> = told.cloned().collect();
-        told.sort_by(|one, other| one.as_str().cmp(other.as_str()));
-        told.dedup();
-        let set = routes.iter().flat_map(|route| &route.set_headers).chain(&identity.headers);
-        let asserted = identity.assertion.iter().map(|assertion| &assertion.header);
-        let managed = ReservedHeaders::new(set.map(|header| &header.name).chain(asserted));
-        let token_rule =
-            |token: &Arc<TokenRoute>| Some(Rule::Token(token.clone(), token.path.clone()?));
-        let mut own: Vec<Rule> = tokens.iter().filter_map(token_rule).collect();
+        let told = told_headers(&routes, &identity);
+        let managed = ReservedHeaders::new(set_headers(routes.iter(), &identity));
         let discovery = token::read_discovery(top, &tokens);
-        own.extend(discovery.paths().into_iter().filter_map(|(path, what)| {
-            let label = path.as_str().into();
-            Some(Rule::Published(what, PathPattern::parse(&path)?, label))
-        }));
         let routes = routes.into_iter().map(|route| Rule::Route(Arc::new(route))).collect();
         let sources = sources?;
         session::check_trusted(top, &sources, &trusted);
-        let mut prefixes = vec![Prefixes::default()];
-        for upstream in upstreams.iter().flatten() {
-            if !prefixes.contains(&upstream.prefixes) {
-                prefixes.push(upstream.prefixes.clone());
-            }
-        }
         Some(Self {
             challenge: session::challenge(&sources),
             has_shadows: tokens.iter().any(|token| token.answered_by == AnsweredBy::App),
             sources,
+            own: own_rules(&tokens, &discovery),
             tokens,
-            own,
             routes: Rules::new(routes),
             identity,
             managed,
@@ -166,9 +145,9 @@ impl Policy {
             hosts,
             public_origins,
             front,
+            prefixes: prefixes(upstreams.as_deref().unwrap_or_default()),
             upstreams: upstreams?,
             vendor_apis,
-            prefixes,
             discovery,
             limits,
         })
@@ -273,6 +252,46 @@ impl Policy {
             .find(|upstream| upstream.name.is_empty() || upstream.hosts.is_empty())
             .or_else(|| self.apps().next())
     }
+}
+
+/// The headers that these routes and the identity set.
+fn set_headers<'r>(
+    routes: impl Iterator<Item = &'r Route>,
+    identity: &'r IdentityHeaders,
+) -> impl Iterator<Item = &'r HeaderName> {
+    let set = routes.flat_map(|route| &route.set_headers).chain(&identity.headers);
+    let asserted = identity.assertion.iter().map(|assertion| &assertion.header);
+    set.map(|header| &header.name).chain(asserted)
+}
+
+/// Of these, the ones that an app is told, each once.
+fn told_headers(routes: &[Route], identity: &IdentityHeaders) -> Vec<HeaderName> {
+    let of_app = routes.iter().filter(|route| route.vendor_api.is_none());
+    let mut told: Vec<_> = set_headers(of_app, identity).cloned().collect();
+    told.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    told.dedup();
+    told
+}
+
+/// The rules of what the gateway answers itself: tokens and published documents.
+fn own_rules(tokens: &[Arc<TokenRoute>], discovery: &Discovery) -> Vec<Rule> {
+    let of_token = |token: &Arc<TokenRoute>| Some(Rule::Token(token.clone(), token.path.clone()?));
+    let published = discovery.paths().into_iter().filter_map(|(path, what)| {
+        let label = path.as_str().into();
+        Some(Rule::Published(what, PathPattern::parse(&path)?, label))
+    });
+    tokens.iter().filter_map(of_token).chain(published).collect()
+}
+
+/// The prefixes of the apps' paths, the empty one first.
+fn prefixes(upstreams: &[Arc<Upstream>]) -> Vec<Prefixes> {
+    let mut prefixes = vec![Prefixes::default()];
+    for upstream in upstreams {
+        if !prefixes.contains(&upstream.prefixes) {
+            prefixes.push(upstream.prefixes.clone());
+        }
+    }
+    prefixes
 }
 
 impl Rule {

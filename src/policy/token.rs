@@ -21,7 +21,7 @@ pub enum AuditMode {
     Wanted,
 }
 
-/// Who answers at the token's path.
+/// The answering side at the token's path: gateway or app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnsweredBy {
     /// Shadow mode: the app's route as before; the gateway's answer is only compared.

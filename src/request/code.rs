@@ -1,5 +1,7 @@
 //! The stable identifiers of refusals.
 
+use crate::base::names::names;
+
 /// The name of a refusal in bodies, logs, metrics and settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -19,23 +21,19 @@ pub enum Code {
     UpstreamFailed,
 }
 
-impl Code {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::BadRequest => "bad_request",
-            Self::CrossSite => "cross_site",
-            Self::IssuerFailed => "issuer_failed",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::Misdirected => "misdirected",
-            Self::NotAllowed => "not_allowed",
-            Self::NotFound => "not_found",
-            Self::NotSignedIn => "not_signed_in",
-            Self::SessionExpired => "session_expired",
-            Self::Timeout => "timeout",
-            Self::TooLarge => "too_large",
-            Self::TooManyRequests => "too_many_requests",
-            Self::Unavailable => "unavailable",
-            Self::UpstreamFailed => "upstream_failed",
-        }
-    }
-}
+names!(Code {
+    BadRequest = "bad_request",
+    CrossSite = "cross_site",
+    IssuerFailed = "issuer_failed",
+    MethodNotAllowed = "method_not_allowed",
+    Misdirected = "misdirected",
+    NotAllowed = "not_allowed",
+    NotFound = "not_found",
+    NotSignedIn = "not_signed_in",
+    SessionExpired = "session_expired",
+    Timeout = "timeout",
+    TooLarge = "too_large",
+    TooManyRequests = "too_many_requests",
+    Unavailable = "unavailable",
+    UpstreamFailed = "upstream_failed",
+});

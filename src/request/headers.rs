@@ -77,13 +77,21 @@ impl ReservedHeaders {
 }
 
 /// Headers removed from a forwarded request that no front replaces: other spellings of
-/// headers that the gateway or a proxy sets, and those that change the method, the path or
-/// the host.
-pub(crate) fn foreign_words(headers: &HeaderMap, managed: &ReservedHeaders) -> Vec<HeaderName> {
+/// headers that the gateway or a proxy sets, those that change the method, the path or
+/// the host, and those in which gates name the user, but for the gates of `believed`.
+pub(crate) fn foreign_words(
+    headers: &HeaderMap,
+    managed: &ReservedHeaders,
+    believed: &[&HeaderName],
+) -> Vec<HeaderName> {
     let is_foreign = |name: &&HeaderName| {
         let text = name.as_str();
         let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        if is_plain { untrusted::is_override(text) } else { managed.claims_spelled(text) }
+        if !is_plain {
+            return managed.claims_spelled(text);
+        }
+        let names_user = || untrusted::is_of_another_gate(text, believed) && !managed.sets(text);
+        untrusted::is_override(text) || names_user()
     };
     headers.keys().filter(is_foreign).cloned().collect()
 }

@@ -88,15 +88,18 @@ const REPEATED: Refusal =
 const MALFORMED: Refusal =
     Refusal::BadRequest("the question names a method, path, host, scheme or client that is none");
 const FOREIGN: Refusal = Refusal::BadRequest(
-    "the client sent a header that only the gateway may set, in another spelling, or one that \
-     changes the method, path or host; behind another proxy it cannot be removed",
+    "the client sent a header that only the gateway may set, in another spelling, one that \
+     changes the method, path or host, or one in which another gate names the user; behind \
+     another proxy it cannot be removed",
 );
 
-/// The request that is asked about, admitted as one that is sent here would be.
+/// The request that is asked about, admitted as one that is sent here would be. `believed`
+/// are the headers in which gates in front name the user.
 pub(crate) fn read(
     asker: Asker<'_>,
     question: &Parts,
     managed: &ReservedHeaders,
+    believed: &[&HeaderName],
     limits: Limits,
 ) -> Result<Parts, Refusal> {
     let headers = &question.headers;
@@ -107,7 +110,7 @@ pub(crate) fn read(
         Asker::Nginx(_) => nginx(headers)?,
     };
     let asked = parts(named, headers)?;
-    if !headers::foreign_words(&asked.headers, managed).is_empty() {
+    if !headers::foreign_words(&asked.headers, managed, believed).is_empty() {
         return Err(FOREIGN);
     }
     admit(asked, limits)
@@ -118,6 +121,7 @@ pub(crate) fn read(
 pub(crate) fn read_check(
     http: &HttpRequest,
     managed: &ReservedHeaders,
+    believed: &[&HeaderName],
     limits: Limits,
 ) -> Result<(Parts, Vec<HeaderName>), Refusal> {
     let mut headers = HeaderMap::new();
@@ -133,7 +137,7 @@ pub(crate) fn read_check(
     let host = HeaderValue::from_str(&http.host).map_err(|_| MALFORMED)?;
     let target = http.path.clone().into_bytes();
     let mut asked = parts(Named { method, target, host: Some(host) }, &headers)?;
-    let foreign = headers::foreign_words(&asked.headers, managed);
+    let foreign = headers::foreign_words(&asked.headers, managed, believed);
     for name in &foreign {
         asked.headers.remove(name);
     }

@@ -63,7 +63,7 @@ struct PublicError {
     detail: &'static str,
 }
 
-/// Who reads the answer: a page being opened, or a script.
+/// The reader of the answer: a page being opened, or a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
     Navigation,

@@ -1,4 +1,4 @@
-//! Which rules a request must meet: the one its path falls under, and those of every other
+//! The rules a request must meet: the one its path falls under, and those of every other
 //! reading of that path.
 //!
 //! The first rule that fits path and method decides for each reading. Rules of further

@@ -1,7 +1,7 @@
 //! Bounds on a connection before it has sent a request.
 //!
 //! The framework bounds each read of a request's head but not the head as a
-//! whole, and not the number of connections. `Guarded` wraps what is served: a
+//! whole, and not the number of connections. `LimitedApp` wraps the app that is served: a
 //! connection over a limit is closed at once, one that is not opened properly or
 //! in time ends, and so does one whose head does not arrive (slow loris).
 
@@ -27,7 +27,7 @@ use crate::gateway::connection::{Connection, Passed};
 use crate::observe::{ConnectionEvent, ConnectionRefusal, Event, LatePart};
 use crate::state::State;
 
-/// How long a connection that is kept is waited for at the most.
+/// Longest wait for an idle keep-alive connection while draining.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 
 /// The traffic a listener serves, and the peers it trusts.

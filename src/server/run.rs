@@ -26,10 +26,10 @@ use crate::gateway::{Asks, Gateway, Probes};
 use crate::reload::{Reload, Reloader};
 use crate::state::State;
 
-/// How long a successor waits for keys and stores before it serves.
+/// Longest time a successor waits for keys and stores before it serves.
 const COMPLETE_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a start waits for what other replicas have revoked.
+/// Longest time a start waits for the revocations of other replicas.
 const HEARD_WITHIN: Duration = Duration::from_secs(3);
 
 /// Most octets of one HTTP/2 upload buffered for an app that does not read; also the
@@ -60,61 +60,11 @@ pub fn serve(
         threads => threads,
     };
     let (threads, running) = Threads::start(threads)?;
-    let conf = ServerConf {
-        // Longer than the drain, which ends the process first.
-        grace_period_seconds: Some(server.drain.as_secs() + 5),
-        graceful_shutdown_timeout_seconds: Some(1),
-        max_retries: 8,
-        upstream_keepalive_pool_size: 1024,
-        ..ServerConf::default()
-    };
-    let mut pingora = PingoraServer::new_with_opt_and_conf(None::<Opt>, conf);
-    pingora.bootstrap();
-    for address in listeners.addresses() {
-        tracing::info!(address, "listening");
-    }
-    for address in listeners.redirect_addresses() {
-        tracing::info!(address, "redirect listening");
-    }
-    for address in listeners.auth_addresses() {
-        tracing::info!(address, "auth listening");
-    }
-    if let Some(address) = listeners.admin_address() {
-        tracing::info!(address, "admin listening");
-    }
-    resolver::keep_resolved(state);
-    state.watch_keys();
-    state.wait_until_heard(HEARD_WITHIN);
-    if let Some(predecessor) = &mut listeners.predecessor {
-        predecessor.inherit(state);
-        // The predecessor still serves, so there is time.
-        state.wait_until_complete(COMPLETE_WITHIN);
-    }
-    let conf = pingora.configuration.clone();
-    let https = listeners.public.iter().filter(|bound| bound.is_tls()).find_map(Bound::port);
-    let questions = ListenerKind::Plain(proxies(state, Asks::Front, server, &conf));
-    let proxies = proxies(state, Asks::Client, server, &conf);
-    let (secured, plain): (Vec<_>, Vec<_>) = listeners.public.into_iter().partition(Bound::is_tls);
-    for (name, sockets, serves) in [
-        ("auth", listeners.auth, questions),
-        ("public", plain, ListenerKind::Plain(proxies.clone())),
-        ("tls", secured, ListenerKind::Tls(proxies)),
-    ] {
-        if !sockets.is_empty() {
-            let guarded = LimitedApp::new(state, serves, server);
-            pingora.add_service(Accept::new(name, guarded, sockets).for_threads(&threads));
-        }
-    }
-    if !listeners.redirect.is_empty() {
-        let port = server.redirect_port.or(https).unwrap_or(443);
-        let app = HttpServer::new_app(Redirect { state: state.clone(), port });
-        let guarded = LimitedApp::new(state, ListenerKind::Redirect(Arc::new(app)), server);
-        let accept = Accept::new("redirect", guarded, listeners.redirect);
-        pingora.add_service(accept.for_threads(&threads));
-    }
-    if let Some(admin) = listeners.admin {
-        pingora.add_service(admin::service(state, server, admin));
-    }
+    let mut pingora = framework(server);
+    log_addresses(&listeners);
+    await_state(state, &mut listeners);
+    let predecessor = listeners.predecessor.take();
+    add_listeners(&mut pingora, &threads, state, server, listeners);
     pingora.add_service(background_service("health", Probes::new(state)));
     match (reload, hangups) {
         (Some(reload), Some(Ok(hangups))) => {
@@ -127,11 +77,88 @@ pub fn serve(
         (_, _) => {}
     }
     let phases = pingora.watch_execution_phase();
-    let drained = signals.watch(phases, server.drain, listeners.predecessor);
+    let drained = signals.watch(phases, server.drain, predecessor);
     pingora.run(RunArgs { shutdown_signal: Box::new(signals) });
     running.stop();
     drained.finish(state);
     Ok(())
+}
+
+/// The framework's own server, which runs the services.
+fn framework(server: &Server) -> PingoraServer {
+    let conf = ServerConf {
+        // Longer than the drain, which ends the process first.
+        grace_period_seconds: Some(server.drain.as_secs() + 5),
+        graceful_shutdown_timeout_seconds: Some(1),
+        max_retries: 8,
+        upstream_keepalive_pool_size: 1024,
+        ..ServerConf::default()
+    };
+    let mut pingora = PingoraServer::new_with_opt_and_conf(None::<Opt>, conf);
+    pingora.bootstrap();
+    pingora
+}
+
+fn log_addresses(listeners: &Listeners) {
+    for address in listeners.addresses() {
+        tracing::info!(address, "listening");
+    }
+    for address in listeners.redirect_addresses() {
+        tracing::info!(address, "redirect listening");
+    }
+    for address in listeners.auth_addresses() {
+        tracing::info!(address, "auth listening");
+    }
+    if let Some(address) = listeners.admin_address() {
+        tracing::info!(address, "admin listening");
+    }
+}
+
+/// Begins to fetch what requests need, and waits for as much of it as a start may wait for.
+fn await_state(state: &Arc<State>, listeners: &mut Listeners) {
+    resolver::keep_resolved(state);
+    state.watch_keys();
+    state.wait_until_heard(HEARD_WITHIN);
+    if let Some(predecessor) = &mut listeners.predecessor {
+        predecessor.inherit(state);
+        // The predecessor still serves, so there is time.
+        state.wait_until_complete(COMPLETE_WITHIN);
+    }
+}
+
+/// One service for each kind of listener.
+fn add_listeners(
+    pingora: &mut PingoraServer,
+    threads: &Threads,
+    state: &Arc<State>,
+    server: &Server,
+    listeners: Listeners,
+) {
+    let conf = pingora.configuration.clone();
+    let https = listeners.public.iter().filter(|bound| bound.is_tls()).find_map(Bound::port);
+    let questions = ListenerKind::Plain(proxies(state, Asks::Front, server, &conf));
+    let proxies = proxies(state, Asks::Client, server, &conf);
+    let (secured, plain): (Vec<_>, Vec<_>) = listeners.public.into_iter().partition(Bound::is_tls);
+    for (name, sockets, serves) in [
+        ("auth", listeners.auth, questions),
+        ("public", plain, ListenerKind::Plain(proxies.clone())),
+        ("tls", secured, ListenerKind::Tls(proxies)),
+    ] {
+        if !sockets.is_empty() {
+            let guarded = LimitedApp::new(state, serves, server);
+            pingora.add_service(Accept::new(name, guarded, sockets).for_threads(threads));
+        }
+    }
+    if !listeners.redirect.is_empty() {
+        let port = server.redirect_port.or(https).unwrap_or(443);
+        let app = HttpServer::new_app(Redirect { state: state.clone(), port });
+        let guarded = LimitedApp::new(state, ListenerKind::Redirect(Arc::new(app)), server);
+        let accept = Accept::new("redirect", guarded, listeners.redirect);
+        pingora.add_service(accept.for_threads(threads));
+    }
+    if let Some(admin) = listeners.admin {
+        pingora.add_service(admin::service(state, server, admin));
+    }
 }
 
 /// The reload as a service of the framework.

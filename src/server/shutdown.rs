@@ -105,7 +105,7 @@ enum StopReason {
 }
 
 impl StopReason {
-    /// How long clients with an idle connection may take to send one more request,
+    /// Time that clients with an idle connection may take to send one more request,
     /// whose answer then closes the connection. A replaced process is in no hurry:
     /// nothing waits for its end.
     fn linger(self) -> Duration {

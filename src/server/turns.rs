@@ -20,7 +20,7 @@ thread_local! {
     static TURNS: Turns = Turns::default();
 }
 
-/// What one thread does between two looks at its sockets.
+/// The work of one thread between two looks at its sockets.
 struct Turns {
     connections: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,

@@ -7,6 +7,7 @@ use super::cookie::Cookies;
 use super::fallback::Fallback;
 use super::format::Compiled;
 use super::identity::OpenedSession;
+use super::notes;
 use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
 use super::source::SessionReader;
@@ -53,6 +54,9 @@ impl SessionReader {
         }
         let span = match (&answer, compiled.store.as_ref()) {
             (StoreAnswer::Row(row), Some(store)) if question.is_first() => {
+                if self.ends.is_none() && !store.tells_an_end() {
+                    notes::check_unread_end(store, row, now)?;
+                }
                 Some(store.rules.check(row)?)
             }
             _ => question.span,
@@ -105,7 +109,7 @@ struct Place<'r> {
 }
 
 impl Fallback {
-    /// What to ask the fallback about these cookies.
+    /// The question to the fallback about these cookies.
     fn question(&self, cookies: Cookies<'_>, now: u64) -> Option<Question> {
         let sent = super::cookie_names::SentCookies { jar: &self.compiled.jar, cookies };
         match self.compiled.verifier.open(sent, now) {

@@ -26,6 +26,15 @@ impl CookiePattern {
         Some(Self { prefix: prefix.to_owned(), suffix: suffix.to_owned(), last_user })
     }
 
+    /// The name with a `*` in the user's place, of a token that Amplify keeps.
+    pub(crate) fn of_amplify(name: &str) -> Option<String> {
+        let (client, rest) =
+            name.strip_prefix("CognitoIdentityServiceProvider.")?.split_once('.')?;
+        let (user, token) = rest.rsplit_once('.')?;
+        let is_token = ["accessToken", "idToken"].contains(&token) && !user.is_empty();
+        is_token.then(|| format!("CognitoIdentityServiceProvider.{client}.*.{token}"))
+    }
+
     pub(crate) fn last_user(&self) -> Option<&str> {
         self.last_user.as_deref()
     }

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use super::cookie_names::{CookieNames, SentCookies};
+use super::cookie_pattern::CookiePattern;
 use super::format::{Compiled, SessionKind};
-use super::identity::Identity;
 use super::rejected::{Reason, Rejected};
 use super::sniff;
 use super::value_notation::{Fit, Sample};
@@ -91,21 +91,6 @@ fn unreadable_content(refusal: &Refusal<'_>) -> Vec<String> {
         ],
         _ => Vec::new(),
     }
-}
-
-/// Ends in an accepted session that no setting names yet.
-pub(super) fn notes(identity: &Identity, has_ends: bool) -> Vec<String> {
-    let session = identity.session();
-    let members = session.as_object().into_iter().flatten();
-    // Devise's `:timeoutable` keeps the time in a member of each scope of Warden.
-    let scope = members
-        .filter(|(name, _)| name.starts_with("warden.user."))
-        .find(|(_, value)| value.get("last_request_at").is_some());
-    let Some((name, _)) = scope.filter(|_| !has_ends) else { return Vec::new() };
-    vec![format!(
-        "the session holds the time of the last request; if the app ends sessions that rest \
-         (Devise `timeout_in`), write idle = {{ at = \"/{name}/last_request_at\", limit = \"30m\" }}"
-    )]
 }
 
 /// Advice for a cookie that was read and still refused.
@@ -220,12 +205,15 @@ fn named_otherwise(
         let write = name_it(name);
         return Some(format!("did you mean cookie `{}`? {write}", name.escape_debug()));
     }
-    let (shape, shown) = (shape?, shown(name));
+    let shape = shape?;
     let looks = shape.looks;
-    Some(match shape.kinds.first() {
-        _ if own => format!("cookie {shown} looks like {looks}; {}", name_it(name)),
-        Some(other) => format!("cookie {shown} looks like {looks}: kind = {:?}", other.name),
-        None => format!("cookie {shown} looks like {looks}"),
+    Some(if own {
+        // What is to be written cannot be kept back.
+        let pattern = CookiePattern::of_amplify(name);
+        let shown = quoted(pattern.as_deref().unwrap_or(name));
+        format!("cookie {shown} looks like {looks}; {}", name_it(name))
+    } else {
+        format!("cookie {} looks like {looks}{}", shown(name), shape.advice())
     })
 }
 
@@ -238,7 +226,10 @@ fn quoted(name: &str) -> String {
 }
 
 fn name_it(name: &str) -> String {
-    format!("write cookie = {name:?}")
+    match CookiePattern::of_amplify(name) {
+        Some(pattern) => format!("write cookie = {pattern:?}, which is that of every user"),
+        None => format!("write cookie = {name:?}"),
+    }
 }
 
 /// A cookie whose name is nearly one of ours.
@@ -280,14 +271,15 @@ fn unreadable(refusal: &Refusal<'_>) -> Vec<String> {
     }
     let Ok(Some(found)) = sent.find_optional() else { return Vec::new() };
     let value = percent_decode(&found.value);
-    let Some(shape) = sniff::of_value(&value) else { return Vec::new() };
+    let Some(shape) = sniff::of_value(&value) else {
+        return bare_id(refusal, found.name, &value).into_iter().collect();
+    };
     let own = Sample::new(&value).and_then(|sample| (kind.hints.look)(&sample));
     if own.is_some_and(|own| own.fit == Fit::Unsigned) {
         return Vec::new();
     }
     let Some(own) = own.filter(|_| shape.is_of(kind)) else {
-        let kind = shape.kinds.first().map(|kind| format!(": kind = {:?}", kind.name));
-        return vec![format!("the value looks like {}{}", shape.looks, kind.unwrap_or_default())];
+        return vec![format!("the value looks like {}{}", shape.looks, shape.advice())];
     };
     if rejected.reason == Reason::BadSignature {
         // A refusal that names what is missing needs no other cause.
@@ -296,8 +288,7 @@ fn unreadable(refusal: &Refusal<'_>) -> Vec<String> {
         return Vec::from_iter((!is_explained).then(|| wrong_key(kind.hints.key, also)));
     }
     // Where a kind has several forms, the refusal says what to write for this one.
-    let advised = ["leave out", "write "].iter().any(|word| rejected.detail.contains(word));
-    if rejected.reason == Reason::AlgNotAllowed || advised {
+    if rejected.reason == Reason::AlgNotAllowed || is_advised(rejected) {
         return Vec::new();
     }
     // What was authentic is whole, and what cannot be decoded was no session of the app's.
@@ -308,6 +299,48 @@ fn unreadable(refusal: &Refusal<'_>) -> Vec<String> {
     let damaged = "the value has the right form but is damaged: cut, or not all of its parts were \
                    sent (browsers drop cookies of more than 4096 bytes)";
     vec![damaged.to_owned()]
+}
+
+/// Whether the refusal itself says what to write.
+fn is_advised(rejected: &Rejected) -> bool {
+    ["leave out", "write "].iter().any(|word| rejected.detail.contains(word))
+}
+
+/// A value without structure: the session is elsewhere, under this id.
+fn bare_id(refusal: &Refusal<'_>, name: &str, value: &[u8]) -> Option<String> {
+    let Refusal { kind, has_store, asks_app, rejected, .. } = *refusal;
+    let text = std::str::from_utf8(value).ok()?;
+    let introspect = format!(
+        "let the app say who is signed in: kind = \"introspect\", cookie = {name:?}, `url` and \
+         `user_id`"
+    );
+    if has_store || asks_app || is_advised(rejected) {
+        return None;
+    }
+    if text.starts_with("CfDJ8") {
+        let why =
+            "the value is encrypted by ASP.NET Core's data protection, which only the app reads";
+        return Some(format!("{why}; {introspect}"));
+    }
+    if name == "JSESSIONID" {
+        let why = "the value is only an id, and the app's server keeps the session in its memory";
+        return Some(format!("{why}; {introspect}"));
+    }
+    let is_of_id = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~:".contains(&b);
+    let is_id = (8..=128).contains(&text.len())
+        && text.bytes().all(is_of_id)
+        && text.matches('.').count() < 2
+        && !text.starts_with("eyJ");
+    let written = if ["authjs", "next-auth"].contains(&kind.name) {
+        "the value is only an id, as the database strategy of NextAuth and Auth.js writes it: \
+         write kind = \"lookup\" with [session.store], table = \"Session\", id_column = \
+         \"sessionToken\", user_column = \"userId\" and expires_column = \"expires\", or the names \
+         of the app's adapter"
+    } else {
+        "the value is only an id, and the session is in the app's store: write kind = \"lookup\" \
+         with [session.store], if that is Redis, a database or a folder"
+    };
+    is_id.then(|| format!("{written}, and cookie = {name:?}; or {introspect}"))
 }
 
 /// The form is right and the signature wrong.

@@ -1,4 +1,4 @@
-//! Who is asking: the app's own session cookie, verified at the edge.
+//! The user behind a request: the app's own session cookie, verified at the edge.
 //!
 //! A `SessionReader` is one `[session]` table, compiled: keys derived, names settled. Nothing
 //! here does I/O: cookies and a time go in, an `Identity` or a `Rejected` comes out. A kind whose
@@ -19,6 +19,7 @@ mod format;
 mod header;
 mod identity;
 mod key_settings;
+mod notes;
 mod passing;
 mod passing_headers;
 mod place_settings;
@@ -34,7 +35,9 @@ mod sniff;
 mod source;
 mod source_user;
 mod store;
+mod store_names;
 mod store_settings;
+mod store_table;
 #[cfg(test)]
 mod tests;
 mod value_notation;

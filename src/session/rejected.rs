@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::base::names::names;
 use crate::base::text;
 
 /// Why a request has no session. `detail` is for the operator; it names cookies
@@ -67,30 +68,26 @@ pub enum Reason {
     WrongVersion,
 }
 
-impl Reason {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AlgNotAllowed => "alg_not_allowed",
-            Self::Ambiguous => "ambiguous",
-            Self::BadSignature => "bad_signature",
-            Self::Expired => "expired",
-            Self::Malformed => "malformed",
-            Self::Missing => "missing",
-            Self::MissingExp => "missing_exp",
-            Self::NoUser => "no_user",
-            Self::NotYetValid => "not_yet_valid",
-            Self::Oversized => "oversized",
-            Self::SignedOut => "signed_out",
-            Self::StoreMiss => "store_miss",
-            Self::TokenMismatch => "token_mismatch",
-            Self::Unavailable => "unavailable",
-            Self::UnknownCrit => "unknown_crit",
-            Self::UnknownKid => "unknown_kid",
-            Self::UnsupportedSerializer => "unsupported_serializer",
-            Self::WrongAudience => "wrong_audience",
-            Self::WrongIssuer => "wrong_issuer",
-            Self::WrongPurpose => "wrong_purpose",
-            Self::WrongVersion => "wrong_version",
-        }
-    }
-}
+names!(Reason {
+    AlgNotAllowed = "alg_not_allowed",
+    Ambiguous = "ambiguous",
+    BadSignature = "bad_signature",
+    Expired = "expired",
+    Malformed = "malformed",
+    Missing = "missing",
+    MissingExp = "missing_exp",
+    NoUser = "no_user",
+    NotYetValid = "not_yet_valid",
+    Oversized = "oversized",
+    SignedOut = "signed_out",
+    StoreMiss = "store_miss",
+    TokenMismatch = "token_mismatch",
+    Unavailable = "unavailable",
+    UnknownCrit = "unknown_crit",
+    UnknownKid = "unknown_kid",
+    UnsupportedSerializer = "unsupported_serializer",
+    WrongAudience = "wrong_audience",
+    WrongIssuer = "wrong_issuer",
+    WrongPurpose = "wrong_purpose",
+    WrongVersion = "wrong_version",
+});

@@ -76,6 +76,28 @@ impl RowRules {
         rules
     }
 
+    /// The columns that the rules read.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
+        let required = self.require.iter().map(|(name, _)| name);
+        let ends = self.ends.iter().map(|(name, _)| name);
+        required.chain(ends).chain(&self.created).map(String::as_str)
+    }
+
+    /// The setting that names a column.
+    pub(super) fn key_of(&self, name: &str) -> Option<&'static str> {
+        if self.created.as_deref() == Some(name) {
+            return Some("created_column");
+        }
+        let is = |own: &String| own == name;
+        let counted = self.ends.iter().any(|(own, _)| is(own)).then_some("idle_column");
+        counted.or_else(|| self.require.iter().any(|(own, _)| is(own)).then_some("require"))
+    }
+
+    /// Whether a column tells when a session ends.
+    pub(super) fn tell_an_end(&self) -> bool {
+        !self.ends.is_empty() || self.created.is_some()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.require.is_empty() && self.ends.is_empty() && self.created.is_none()
     }
@@ -103,18 +125,10 @@ impl RowRules {
 
 impl Wanted {
     fn fits(&self, cell: &Cell) -> bool {
-        let text = match cell {
-            Cell::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            Cell::Integer(number) => number.to_string(),
-            Cell::Null => String::new(),
-            Cell::Text(text) => text.clone(),
-            Cell::Time(seconds) => seconds.to_string(),
-        };
-        let is_nothing = ["", "0", "f", "false"].contains(&text.as_str());
         match self {
-            Self::Nothing => is_nothing,
-            Self::One(wanted) => wanted.contains(&text),
-            Self::Something => !is_nothing,
+            Self::Nothing => cell.is_nothing(),
+            Self::One(wanted) => wanted.iter().any(|wanted| **wanted == *cell.as_text()),
+            Self::Something => !cell.is_nothing(),
         }
     }
 }

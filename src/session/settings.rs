@@ -11,10 +11,13 @@ use super::cookie_names::{CookieConventions, CookieNames};
 use super::row_rules::{CountedFromCreation, RowRules};
 pub(crate) use super::seconds::Seconds;
 use super::store::Engine;
-use super::store_settings::{NaiveTimes, StoreSettings};
+use super::store_names::StoreNames;
+use super::store_settings::StoreSettings;
+pub(crate) use super::store_table::StoreTable;
+use super::store_table::{Storage, read_engine, read_time_zone};
 use crate::base::digest::{Digest, Digester};
 use crate::base::secret::{Secret, Secrets};
-use crate::document::{At, FromNode, Table, Value, Wait, one_of};
+use crate::document::{At, FromNode, Table, Value, Wait};
 
 pub(crate) struct Settings<'s, 'a> {
     table: &'s mut Table<'a>,
@@ -22,6 +25,7 @@ pub(crate) struct Settings<'s, 'a> {
     secrets: Vec<Secret>,
     /// `[session.store.fallback]`, while it is read as the store.
     instead_of_store: Option<At<'a>>,
+    storage: Option<Storage>,
 }
 
 impl<'s, 'a> Settings<'s, 'a> {
@@ -29,7 +33,7 @@ impl<'s, 'a> Settings<'s, 'a> {
         let mut fingerprint = Digester::default();
         let settings = table.at().node.to_json().to_string();
         fingerprint.add_sized(settings.as_bytes());
-        Self { table, fingerprint, secrets: Vec::new(), instead_of_store: None }
+        Self { table, fingerprint, secrets: Vec::new(), instead_of_store: None, storage: None }
     }
 
     /// A digest over every setting and the content of every secret read, and the secrets.
@@ -166,6 +170,16 @@ impl<'s, 'a> Settings<'s, 'a> {
         Some(CookieNames::new(vec![name], CookieConventions { duplicate, ..conventions }))
     }
 
+    /// Another setting than the engine says where sessions are: this one, with a value for
+    /// each engine.
+    pub(crate) fn storage_is_chosen_by(
+        &mut self,
+        key: &'static str,
+        values: &'static [(Engine, &'static str)],
+    ) {
+        self.storage = Some((key, values));
+    }
+
     /// `[session.store]`, if it is there: its engine must be one of `engines`.
     pub(crate) fn store(&mut self, engines: &[Engine]) -> Option<StoreTable<'a>> {
         let at = self.table.take("store")?;
@@ -173,7 +187,7 @@ impl<'s, 'a> Settings<'s, 'a> {
         if let (Some(at), Some(_)) = (table.take("fallback"), &self.instead_of_store) {
             at.problem("a fallback has no fallback of its own; leave it out");
         }
-        let engine = read_engine(&mut table, engines)?;
+        let engine = read_engine(&mut table, engines, self.storage)?;
         let url = table.take("url").and_then(|at| self.resolve(&at));
         let path = table.get("path");
         let counted = match self.table.peek("max_age") {
@@ -206,6 +220,7 @@ impl<'s, 'a> Settings<'s, 'a> {
                 database: None,
                 path,
                 rules,
+                names: StoreNames::default(),
                 cache_seconds,
                 timeout,
                 naive_times,
@@ -263,112 +278,6 @@ impl<'s, 'a> Settings<'s, 'a> {
         self.secrets.push(secret.clone());
         Some(secret)
     }
-}
-
-/// `[session.store]` while it is read.
-pub(crate) struct StoreTable<'a> {
-    table: Table<'a>,
-    store: StoreSettings,
-}
-
-impl StoreTable<'_> {
-    pub(crate) fn engine(&self) -> Engine {
-        self.store.engine
-    }
-
-    /// The library lets the database convert times without a zone, unless `time_zone`
-    /// says more.
-    pub(crate) fn converts_in_database(&mut self) {
-        if self.store.naive_times == NaiveTimes::Utc && self.table.peek("time_zone").is_none() {
-            self.store.naive_times = NaiveTimes::OfDatabase;
-        }
-    }
-
-    pub(crate) fn text(&mut self, key: &'static str, default: &str) -> String {
-        self.table.get(key).unwrap_or_else(|| default.to_owned())
-    }
-
-    /// As `text`, where absence and an empty text are problems.
-    pub(crate) fn needed_text(&mut self, key: &'static str, hint: &str) -> String {
-        let Some(at) = self.table.take_needed(key, hint) else { return String::new() };
-        let text: String = at.read().unwrap_or_default();
-        if text.is_empty() {
-            at.problem(format!("found an empty text; write {hint}"));
-        }
-        text
-    }
-
-    pub(crate) fn get<T: FromNode>(&mut self, key: &'static str) -> Option<T> {
-        self.table.get(key)
-    }
-
-    /// The name of a table or column. It goes into SQL text, so nothing but an
-    /// identifier will do.
-    pub(crate) fn identifier(&mut self, key: &'static str, default: &str) -> String {
-        const EXPECTED: &str = "a name of letters, digits and `_` (with a schema: `schema.table`)";
-        let Some(at) = self.table.take(key) else { return default.to_owned() };
-        let name = at.text(EXPECTED).unwrap_or_default();
-        if !is_identifier(name) {
-            at.wrong(EXPECTED);
-        }
-        name.to_owned()
-    }
-
-    /// Reports unknown keys and hands over the store.
-    pub(crate) fn finish(self) -> StoreSettings {
-        self.table.finish();
-        self.store
-    }
-}
-
-/// `time_zone`: a name such as `Asia/Tokyo`. It goes into SQL text.
-fn read_time_zone(table: &mut Table<'_>, engine: Engine) -> NaiveTimes {
-    const EXPECTED: &str = "the name of a time zone, such as \"Asia/Tokyo\" or \"UTC\"";
-    let Some(at) = table.take("time_zone") else { return NaiveTimes::Utc };
-    let name = at.text(EXPECTED).unwrap_or_default();
-    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"/_+-:".contains(&b);
-    if name.is_empty() || name.len() > 64 || !name.bytes().all(is_plain) {
-        at.wrong(EXPECTED);
-    }
-    if engine != Engine::Sql {
-        at.problem("`time_zone` goes with engine = \"sql\"");
-    }
-    if name.eq_ignore_ascii_case("utc") {
-        NaiveTimes::Utc
-    } else {
-        NaiveTimes::Zone(name.to_owned())
-    }
-}
-
-/// Stores that apps keep sessions in and that speak protocols of their own.
-const UNREAD_STORES: [&str; 8] =
-    ["cassandra", "couchdb", "dynamodb", "firestore", "memcache", "memcached", "mongo", "mongodb"];
-
-fn read_engine(table: &mut Table<'_>, engines: &[Engine]) -> Option<Engine> {
-    let names: Vec<_> = engines.iter().map(|engine| engine.name()).collect();
-    let at = table.take_needed("engine", &format!("engine = {:?}", names.first()?))?;
-    let name = at.text("the name of a store engine")?;
-    let engine = engines.iter().find(|engine| engine.name() == name);
-    if engine.is_none() && UNREAD_STORES.contains(&name.to_ascii_lowercase().as_str()) {
-        at.problem(format!(
-            "found {name:?}, a store that is not read here; let the app say who is signed in: \
-             kind = \"introspect\", the name of its cookie, url = \"http://127.0.0.1:3000/api/me\" \
-             (200 with JSON for a user who is signed in, else 401), user_id = \"/id\", and no \
-             [session.store]"
-        ));
-    } else if engine.is_none() {
-        at.wrong(&one_of(name, &names));
-    }
-    engine.copied()
-}
-
-fn is_identifier(name: &str) -> bool {
-    name.len() <= 128
-        && name.split('.').count() <= 2
-        && name.split('.').all(|part| {
-            part.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
-                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        })
 }
 
 fn numbered(items: Vec<At<'_>>) -> Vec<(String, At<'_>)> {

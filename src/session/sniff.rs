@@ -8,10 +8,27 @@ use super::value_notation::{Fit, Notation, Sample};
 pub(super) struct Shape {
     /// The kinds that read such a value, the likeliest first.
     pub kinds: Vec<&'static SessionKind>,
+    /// How many of them are worth a name in a hint.
+    likely: usize,
     pub looks: &'static str,
 }
 
 impl Shape {
+    /// `: kind = "a", "b" or "c"`, all that it may be.
+    pub(super) fn advice(&self) -> String {
+        let names: Vec<_> = self
+            .kinds
+            .iter()
+            .take(self.likely.max(1))
+            .map(|kind| format!("{:?}", kind.name))
+            .collect();
+        match names.split_last() {
+            Some((last, [])) => format!(": kind = {last}"),
+            Some((last, others)) => format!(": kind = {} or {last}", others.join(", ")),
+            None => String::new(),
+        }
+    }
+
     pub(super) fn is_of(&self, kind: &SessionKind) -> bool {
         self.kinds.iter().any(|own| own.name == kind.name)
     }
@@ -45,9 +62,11 @@ pub(super) fn of_value(value: &[u8]) -> Option<Shape> {
     let Some(&(_, best)) = looks.first() else {
         let unread = matches!(sample.notation, Notation::Encrypted { .. });
         let looks = "an encrypted token that no kind reads";
-        return unread.then_some(Shape { kinds: Vec::new(), looks });
+        return unread.then_some(Shape { kinds: Vec::new(), likely: 0, looks });
     };
     let is_meant = |fit: Fit| best.fit != Fit::Sure || fit == Fit::Sure;
     looks.retain(|(_, look)| is_meant(look.fit));
-    Some(Shape { kinds: looks.into_iter().map(|(kind, _)| kind).collect(), looks: best.text })
+    let likely = looks.iter().filter(|(_, look)| look.fit <= Fit::Possible).count();
+    let kinds = looks.into_iter().map(|(kind, _)| kind).collect();
+    Some(Shape { kinds, likely, looks: best.text })
 }

@@ -12,13 +12,14 @@ use super::fallback::Fallback;
 use super::format::{self, Compiled, SessionKind};
 use super::header::HeaderPlace;
 use super::identity::{Identity, OpenedSession};
+use super::notes;
 use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
 use super::remember::RememberCookies;
 use super::required_claims::Claims;
 use super::settings::Settings;
 use super::source_user::{no_user, prefixed, read_user_id, read_user_prefix};
-use super::store::Check;
+use super::store::{Check, Row, StoreRank};
 use super::store_settings::StoreSettings;
 use crate::base::digest::Digest;
 use crate::base::packed_json::PackedJson;
@@ -42,7 +43,7 @@ pub struct SessionReader {
     user_prefix: String,
     require: Claims,
     remember: RememberCookies,
-    ends: Option<Box<Ends>>,
+    pub(super) ends: Option<Box<Ends>>,
     secrets: Vec<Secret>,
     fingerprint: Digest,
 }
@@ -138,9 +139,16 @@ impl SessionReader {
         diagnose::hints(&Refusal::new(self.kind, &self.compiled, (sent, rejected), &self.secrets))
     }
 
-    /// Settings that an accepted session suggests, for an operator.
-    pub fn notes(&self, identity: &Identity) -> Vec<String> {
-        diagnose::notes(identity, self.ends.is_some())
+    /// Settings that an accepted session suggests, and the row that was read for it, for
+    /// an operator.
+    pub fn notes(
+        &self,
+        identity: &Identity,
+        row: Option<&(StoreRank, Row)>,
+        now: u64,
+    ) -> Vec<String> {
+        let row = row.and_then(|(rank, row)| Some((self.stores().nth(rank.index())?, row)));
+        notes::notes(identity, self.ends.is_some(), row, now)
     }
 
     /// Whether a token with this secret could be a session: it is a secret of the app's

@@ -4,6 +4,8 @@
 //! and length, and asks a `Question`; `identify::store` answers it, and the format
 //! judges the answer. Ids reach a query only as key or parameter.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::codec::{bytes, time};
@@ -24,7 +26,7 @@ pub struct Question {
     pub query: Query,
     /// The content of an earlier answer, for formats that ask twice.
     pub(super) carried: Value,
-    /// What the rules said of an earlier row.
+    /// The rules' verdict on an earlier row.
     pub(super) span: Option<RowSpan>,
     /// The store to ask.
     pub(super) rank: StoreRank,
@@ -32,7 +34,7 @@ pub struct Question {
     pub(super) fallback: Option<Box<Self>>,
 }
 
-/// What the rules say of a row.
+/// The rules' verdict on a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RowSpan {
     /// The time at which the session began, if a column tells it.
@@ -50,6 +52,14 @@ pub enum StoreRank {
 }
 
 impl StoreRank {
+    /// The place among a source's stores.
+    pub(super) const fn index(self) -> usize {
+        match self {
+            Self::First => 0,
+            Self::Fallback => 1,
+        }
+    }
+
     pub const fn table(self) -> &'static str {
         match self {
             Self::Fallback => "[session.store.fallback]",
@@ -158,7 +168,7 @@ impl Question {
     }
 
     /// Whether it asks for the session itself, and not for what belongs to one.
-    pub(super) fn is_first(&self) -> bool {
+    pub fn is_first(&self) -> bool {
         self.span.is_none() && !self.carried.is_object()
     }
 
@@ -305,9 +315,25 @@ impl Cell {
         }
     }
 
+    /// The value in words.
+    pub(super) fn as_text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Bytes(bytes) => String::from_utf8_lossy(bytes),
+            Self::Integer(number) => Cow::Owned(number.to_string()),
+            Self::Null => Cow::Borrowed(""),
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::Time(seconds) => Cow::Owned(seconds.to_string()),
+        }
+    }
+
+    /// Null, 0, false or an empty text.
+    pub(super) fn is_nothing(&self) -> bool {
+        ["", "0", "f", "false"].contains(&&*self.as_text())
+    }
+
     /// Unix seconds. Integers too large for seconds are JavaScript's
     /// milliseconds.
-    fn time(&self) -> Option<u64> {
+    pub(super) fn time(&self) -> Option<u64> {
         match self {
             Self::Time(seconds) => Some(*seconds),
             Self::Integer(number) => Some(time::from_number(u64::try_from(*number).ok()?)),

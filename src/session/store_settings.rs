@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::row_rules::RowRules;
 use super::store::Engine;
+use super::store_names::{StoreNames, TableNames};
 use crate::base::secret::Secret;
 use crate::base::store_url::{BadStoreUrl, StoreUrl};
 
@@ -21,6 +22,8 @@ pub struct StoreSettings {
     pub path: Option<String>,
     /// The app's own rules on a row.
     pub(super) rules: RowRules,
+    /// The tables and columns that are read.
+    pub(super) names: StoreNames,
     /// Seconds an answer may be remembered, and a sign-out go unnoticed.
     pub cache_seconds: u64,
     /// Longest wait for the store.
@@ -43,6 +46,30 @@ pub enum NaiveTimes {
 }
 
 impl StoreSettings {
+    /// Whether some setting reads a column.
+    pub(super) fn reads(&self, column: &str) -> bool {
+        self.names.reads(column) || self.rules.columns().any(|own| own == column)
+    }
+
+    /// The setting that gives a table or column its name.
+    pub(crate) fn key_of(&self, name: &str) -> Option<&'static str> {
+        self.names.key_of(name).or_else(|| self.rules.key_of(name))
+    }
+
+    /// The tables of a database that are read, and what is read of each.
+    pub(crate) fn tables(&self) -> Vec<TableNames<'_>> {
+        let mut tables = self.names.tables();
+        if let Some(first) = tables.first_mut() {
+            first.columns.extend(self.rules.columns());
+        }
+        tables
+    }
+
+    /// Whether some column tells when a session ends.
+    pub(super) fn tells_an_end(&self) -> bool {
+        self.rules.tell_an_end() || self.names.tell_an_end()
+    }
+
     /// Checks the addresses without connecting, so that a wrong one is a problem
     /// of the file and not of the first user.
     pub fn check_addresses(&self) -> Result<(), BadStoreUrl> {

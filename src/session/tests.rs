@@ -1,8 +1,10 @@
 //! Every vector of every kind: cookies made by the real libraries, and attacks
 //! on them. The schema is that of `tests/fixtures/sessions/README.md`.
 
+mod advice;
 mod fallback;
 mod hints;
+mod notes;
 mod reports;
 mod rows;
 mod settings;

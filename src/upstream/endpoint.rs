@@ -22,7 +22,7 @@ const EJECT_AFTER: u32 = 3;
 /// The first ejection, and the longest.
 const EJECT_FOR: Duration = Duration::from_secs(1);
 const EJECT_AT_MOST: Duration = Duration::from_secs(30);
-/// How long the endpoint stays out for others while one request tries it.
+/// Time for which the endpoint stays out for others while one request tries it.
 const TRIAL: Duration = Duration::from_secs(1);
 
 /// Where to connect.

@@ -11,7 +11,7 @@ use crate::document::{At, FromNode, Table, Wait};
 pub struct Timeouts {
     pub connect: Duration,
     pub read: Duration,
-    /// How long an idle connection is kept; must be shorter than the app keeps it, or
+    /// Time for which an idle connection is kept; must be shorter than the app keeps it, or
     /// a request may meet a connection being closed.
     pub idle: Duration,
 }

@@ -37,6 +37,7 @@ mod load;
 mod process;
 mod servers;
 mod sign;
+mod traces;
 
 use cookies::{Kind, Visitor};
 use load::{Connections, get};
@@ -83,6 +84,7 @@ fn main() {
     let effort = if arguments.iter().any(|argument| argument == "--quick") { QUICK } else { FULL };
     let filter: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let wanted = |name: &str| filter.is_empty() || filter.iter().any(|f| name.contains(&***f));
+    let mut held = true;
     if wanted("cached") {
         cached(&effort);
     }
@@ -93,7 +95,10 @@ fn main() {
         encrypted(&effort);
     }
     if wanted("auth") {
-        auth::print(&effort);
+        held &= auth::holds(&effort);
+    }
+    if wanted("traces") {
+        traces::print(&effort);
     }
     if wanted("memory") {
         memory(&effort);
@@ -112,6 +117,9 @@ fn main() {
     }
     if cfg!(feature = "count-allocations") && wanted("allocations") {
         allocations();
+    }
+    if !held {
+        std::process::exit(1);
     }
 }
 

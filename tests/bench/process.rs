@@ -49,6 +49,16 @@ impl Process {
         Self::gateway_of(&file, "auth listening")
     }
 
+    /// The gateway with a share of its requests traced to a collector.
+    pub(crate) fn gateway_traced(app: &str, collector: &str, sample: &str) -> Self {
+        let file = folder().join("traces.toml");
+        let otlp =
+            format!("{{ endpoint = \"http://{collector}/bytes/2\", sample = \"{sample}\" }}");
+        let text = gateway_toml("jwt", app, "env:", "");
+        std::fs::write(&file, format!("{text}\n[log]\notlp = {otlp}\n")).unwrap();
+        Self::gateway_of(&file, "listening")
+    }
+
     fn gateway_with(kind: &str, app: &str, more: &str) -> Self {
         let file = folder().join(format!("{kind}.toml"));
         std::fs::write(&file, gateway_toml(kind, app, "env:", more)).unwrap();

@@ -1,12 +1,17 @@
 // The default session cookie of each npm library, a line of JSON each: kind, library, version, settings, cookie, user.
 
-import { readFileSync } from "node:fs";
+import { generateKeyPairSync } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
 export const packages = [
   "@auth/core",
+  "@auth0/nextjs-auth0",
+  "@clerk/backend",
+  "@supabase/ssr",
+  "@supabase/supabase-js",
   "better-auth",
   "cookie-session",
   "express",
@@ -20,6 +25,7 @@ export const packages = [
   "@hono/session",
   "connect-redis",
   "cookie-parser",
+  "drizzle-orm",
   "express-session",
   "h3",
   "hono",
@@ -34,6 +40,7 @@ export const packages = [
   "react-dom",
   "react-router",
   "redis",
+  "sql.js",
 ];
 
 const secret = "currency-secret-of-at-least-32-characters";
@@ -88,6 +95,90 @@ const recipes = {
     );
     const settings = { secret, cookie_cache: {} };
     return { kind: "better-auth", cookie: pairs(response.headers.getSetCookie()), settings, user: db.user[0].id };
+  },
+  async "drizzle-orm"() {
+    const [{ betterAuth }, { drizzleAdapter }] = await Promise.all([
+      import("better-auth"),
+      import("better-auth/adapters/drizzle"),
+    ]);
+    const [{ drizzle }, { sqliteTable, text, integer }] = await Promise.all([
+      import("drizzle-orm/sql-js"),
+      import("drizzle-orm/sqlite-core"),
+    ]);
+    const { default: initSqlJs } = await import("sql.js");
+    const file = new (await initSqlJs()).Database();
+    const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const made = (name, columns) => {
+      const all = ["id", ...columns.split(" "), "createdAt", "updatedAt"];
+      file.run(`CREATE TABLE ${name} (${all.map(snake).join(", ")})`);
+      const mode = (column) => (column.endsWith("At") ? "timestamp" : column === "emailVerified" && "boolean");
+      const type = (column) => (mode(column) ? integer(snake(column), { mode: mode(column) }) : text(snake(column)));
+      return sqliteTable(name, Object.fromEntries(all.map((column) => [column, type(column)])));
+    };
+    const schema = {
+      user: made("user", "name email emailVerified image"),
+      session: made("session", "expiresAt token ipAddress userAgent userId"),
+      account: made(
+        "account",
+        "accountId providerId userId accessToken refreshToken idToken accessTokenExpiresAt refreshTokenExpiresAt scope password",
+      ),
+      verification: made("verification", "identifier value expiresAt"),
+    };
+    const auth = betterAuth({
+      database: drizzleAdapter(drizzle(file), { provider: "sqlite", schema }),
+      secret,
+      baseURL: "https://app.test",
+      emailAndPassword: { enabled: true },
+    });
+    const { headers } = await auth.api.signUpEmail({
+      body: { name: "U", email: "u@example.com", password: "correct horse 1" },
+      returnHeaders: true,
+    });
+    writeFileSync("drizzle.db", file.export());
+    const id = file.exec("SELECT id FROM user")[0].values[0][0];
+    const store = { engine: "sql", url: `sqlite://${process.cwd()}/drizzle.db` };
+    return { kind: "better-auth", cookie: pairs(headers.getSetCookie()), settings: { secret, store }, user: id };
+  },
+  async "@auth0/nextjs-auth0"() {
+    const { generateSessionCookie } = await import("@auth0/nextjs-auth0/testing");
+    const now = Math.floor(Date.now() / 1000);
+    const session = {
+      user: { sub: "u-1" },
+      tokenSet: { accessToken: "a", expiresAt: now + 3600 },
+      internal: { sid: "s-1", createdAt: now },
+    };
+    const cookie = await generateSessionCookie(session, { secret });
+    return { kind: "auth0", cookie: `__session=${cookie}`, settings: { secret } };
+  },
+  async "@clerk/backend"() {
+    const { signJwt } = await import("@clerk/backend/jwt");
+    const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    const now = Math.floor(Date.now() / 1000);
+    const claims = { iss: "https://clerk.app.test", sub: "u-1", sid: "sess_1", iat: now, nbf: now - 5, exp: now + 3600 };
+    const key = privateKey.export({ type: "pkcs8", format: "pem" });
+    const options = { algorithm: "RS256", header: { alg: "RS256", typ: "JWT", kid: "ins_1" } };
+    const signed = await signJwt(claims, key, options);
+    const publishable = `pk_live_${Buffer.from("clerk.app.test$").toString("base64")}`;
+    const settings = { publishable_key: publishable, public_key: publicKey.export({ type: "spki", format: "pem" }) };
+    return { kind: "clerk", cookie: `__client_uat=${now}; __session=${signed.data ?? signed}`, settings };
+  },
+  async "@supabase/ssr"() {
+    const [{ createServerClient }, { SignJWT }] = await Promise.all([import("@supabase/ssr"), import("jose")]);
+    const project = "abcdefghijklmnopqrst";
+    const url = `https://${project}.supabase.co`;
+    const token = new SignJWT({ role: "authenticated", aud: "authenticated", session_id: "s-1" });
+    token.setProtectedHeader({ alg: "HS256" }).setSubject("u-1").setIssuer(`${url}/auth/v1`);
+    const access_token = await token.setIssuedAt().setExpirationTime("1h").sign(new TextEncoder().encode(secret));
+    let sent = [];
+    const client = createServerClient(url, "anon", {
+      cookies: { getAll: () => [], setAll: (cookies) => (sent = cookies) },
+      // The server that knows the user.
+      global: { fetch: async () => Response.json({ id: "u-1", aud: "authenticated" }) },
+      realtime: { transport: class {} },
+    });
+    await client.auth.setSession({ access_token, refresh_token: "r-1" });
+    const cookie = sent.map(({ name, value }) => `${name}=${value}`).join("; ");
+    return { kind: "supabase", cookie, settings: { project_ref: project, secret } };
   },
   async h3() {
     const { H3, useSession } = await import("h3");
@@ -260,6 +351,18 @@ const recipes = {
   },
 };
 
+/** Kinds and libraries that need more than npm and PyPI: tests/interop, tests/store and the vectors check them. */
+const unchecked = [
+  { kind: "rails", library: "Rails", needs: "Ruby" },
+  { kind: "laravel", library: "Laravel", needs: "PHP" },
+  { kind: "lookup", library: "PHP, Symfony, Drupal", needs: "PHP" },
+  { kind: "plug", library: "Phoenix", needs: "Elixir" },
+  { kind: "firebase", library: "firebase-admin", needs: "Google's servers, which sign its cookies" },
+  { kind: "iron-session", library: "WorkOS AuthKit", needs: "a sign-in at WorkOS" },
+  { kind: "express-session", library: "connect-pg-simple", needs: "PostgreSQL" },
+  { kind: "better-auth", library: "Prisma", needs: "its engines, which an install script fetches" },
+];
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const [library, make] of Object.entries(recipes)) {
     const row = { library, user: "u-1" };
@@ -270,5 +373,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     }
     console.log(JSON.stringify(row));
   }
+  for (const row of unchecked) console.log(JSON.stringify(row));
   process.exit();
 }

@@ -50,16 +50,34 @@ def starlette():
     return "starlette", cookie, {"secret": SECRET, "user_id": "/user_id"}
 
 
-def django():
+def configure_django():
+    """Once for the process."""
     from django.conf import settings
 
-    settings.configure(SECRET_KEY=SECRET, SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies")
+    if not settings.configured:
+        cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": os.environ["REDIS_URL"]}
+        settings.configure(SECRET_KEY=SECRET, CACHES={"default": cache})
+
+
+def django():
+    configure_django()
     from django.contrib.sessions.backends.signed_cookies import SessionStore
 
     session = SessionStore()
     session["_auth_user_id"] = "u-1"
     session.save()
     return "django", f"sessionid={session.session_key}", {"secret": SECRET, "backend": "signed_cookies"}
+
+
+def django_redis():
+    configure_django()
+    from django.contrib.sessions.backends.cache import SessionStore
+
+    session = SessionStore()
+    session["_auth_user_id"] = "u-1"
+    session.save()
+    store = {"engine": "redis", "url": os.environ["REDIS_URL"]}
+    return "django", f"sessionid={session.session_key}", {"backend": "cache", "store": store}
 
 
 def flask_session():
@@ -130,6 +148,7 @@ RECIPES = {
     "fastapi-users": fastapi_users,
     "starlette": starlette,
     "Django": django,
+    "django-redis": django_redis,
 }
 
 for library, make in RECIPES.items():

@@ -9,8 +9,8 @@ let failed = 0;
 
 console.log("| kind | library | version | verified |\n|---|---|---|---|");
 for (const row of rows) {
-  const verdict = row.error ? `not made: ${row.error}` : judged(row);
-  if (verdict !== "yes") failed += 1;
+  const verdict = row.needs ? `not checked: needs ${row.needs}` : row.error ? `not made: ${row.error}` : judged(row);
+  if (verdict !== "yes" && !row.needs) failed += 1;
   console.log(`| ${row.kind ?? ""} | ${row.library} | ${row.version ?? ""} | ${verdict} |`);
 }
 process.exit(failed > 0 ? 1 : 0);
@@ -37,7 +37,7 @@ function lines(settings) {
     return `"env:${name}"`;
   };
   const line = ([key, value]) => {
-    if (["secret", "url"].includes(key)) return `${key} = ${reference(value)}\n`;
+    if (["public_key", "publishable_key", "secret", "url"].includes(key)) return `${key} = ${reference(value)}\n`;
     if (key === "keys") return `${key} = [${value.map(reference).join(", ")}]\n`;
     if (typeof value === "object") {
       tables += `[session.${key}]\n${Object.entries(value).map(line).join("")}`;

@@ -41,6 +41,39 @@ fn every_file_says_first_what_it_is_for() {
     }
 }
 
+/// A comment names its subject: "Longest wait for …", not "How long … is waited for".
+#[test]
+fn no_comment_of_an_item_begins_as_a_question() {
+    let questions = ["How long", "What", "Which", "Who", "Whoever", "Whose"];
+    let asks = |line: &&str| {
+        let text = line.trim_start();
+        let text = text.strip_prefix("/// ").or_else(|| text.strip_prefix("//! "));
+        text.is_some_and(|text| {
+            questions.iter().any(|question| {
+                text.strip_prefix(question).is_some_and(|rest| rest.starts_with(' '))
+            })
+        })
+    };
+    let begins = |text: &str| {
+        let mut before = "";
+        let mut found = Vec::new();
+        for line in text.lines() {
+            if !before.trim_start().starts_with("//") && asks(&line) {
+                found.push(line.trim().to_owned());
+            }
+            before = line;
+        }
+        found
+    };
+    let found: Vec<String> = sources("src")
+        .iter()
+        .flat_map(|source| {
+            begins(&source.text).into_iter().map(|line| format!("{}: {line}", source.path))
+        })
+        .collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
 #[test]
 fn no_file_is_longer_than_it_may_be() {
     for source in sources("src").iter().filter(|source| !source.is_test()) {
@@ -122,7 +155,7 @@ fn no_module_imports_one_that_stands_above_it() {
     let height = |module: &Module| layers.iter().position(|name| Some(name) == module.first());
     let tree = Tree::new(&sources("src"));
     let climbs: BTreeSet<String> = tree
-        .imports()
+        .imports_and_faces()
         .filter(|(from, to)| height(from).zip(height(to)).is_some_and(|(from, to)| to < from))
         .map(|(from, to)| format!("{} -> {}", from.join("::"), to.join("::")))
         .collect();

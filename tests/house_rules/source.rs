@@ -162,6 +162,13 @@ impl Tree {
         )
     }
 
+    /// As `imports`, and what the faces pass on.
+    pub(crate) fn imports_and_faces(&self) -> impl Iterator<Item = (&Module, Module)> {
+        self.named.iter().flat_map(move |(module, named)| {
+            named.iter().filter_map(move |path| Some((module, self.defining(path)?)))
+        })
+    }
+
     /// Every folder of the tree, the root included.
     pub(crate) fn folders(&self) -> BTreeSet<Module> {
         self.modules.iter().filter(|m| !m.is_empty()).map(|m| m[..m.len() - 1].to_vec()).collect()

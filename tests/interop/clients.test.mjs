@@ -64,6 +64,12 @@ promise("pusher-js is refused another user's channel with the status it reports"
   assert.equal((await client("pusher", "private-user-somebody-else")).statusCode, 403);
 });
 
+promise("pusher-js decrypts an event of an encrypted channel, which its servers could not read", async () => {
+  assert.deepEqual(await client("pusherEncrypted", "private-encrypted-acme_plans"), { text: "for acme alone" });
+  assert.ok(standIn.triggered.length > 0 && !standIn.triggered.some((text) => text.includes("acme alone")));
+  assert.equal((await client("pusherEncrypted", "private-encrypted-rival_plans")).statusCode, 403);
+});
+
 promise("pusher-js signs in as who is signed in", async () => {
   assert.deepEqual(await client("pusherUser"), { id: USER, user_info: { name: "Ada Lovelace" } });
 });

@@ -1,14 +1,14 @@
-// The operator's page as somebody on call meets it: twelve questions, each answered by what the
-// page says, with the keyboard alone, at 400 px, in light and dark.
+// The operator's page as somebody on call meets it: the questions of an operator, each answered by
+// what the page says, reached with the keyboard alone, at 400 px, in light and dark.
 //
 // SCREENSHOTS=DIR keeps pictures of it.
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { binary } from "./harness.mjs";
+import { Gateway, binary } from "./harness.mjs";
 import { openBrowser } from "./support/browser.mjs";
 import { Child } from "./support/child.mjs";
+import { NARROW, WIDE, inLooks, reach } from "./support/looks.mjs";
 
 const SLOW = 240_000;
 
@@ -45,10 +45,9 @@ after(async () => {
   await browser?.close();
 }, { timeout: 240_000 });
 
-/** An operator's question, and the text of the page that answers it. */
-const question = (sentence, id, answer) => test(sentence, { timeout: SLOW }, async () => {
-  await board.getByTestId(id).filter({ hasText: answer }).waitFor();
-});
+/** An operator's questions, each with the text of the page that answers it. */
+const QUESTIONS = [];
+const question = (...all) => QUESTIONS.push(all);
 
 question("Does it serve?", "ready", /^ready$/);
 question("Which version runs, and since when?", "program", /version \d+\.\d+\.\d+.*, up for \d+ (s|min)/);
@@ -62,6 +61,39 @@ question("Which key signs, and how old is it?", "keys", /portive.*\d+ (s|min)/s)
 question("What is about to expire?", "records", /Certificates.*does not terminate TLS/s);
 question("Did the last reload work?", "records", /Last reload.*none since the start/s);
 question("Are the audit log and the revocations written?", "records", /Audit log.*off.*Revocations.*none in force/s);
+
+for (const look of NARROW) {
+  test(`an operator's questions are answered with the keyboard alone, ${look[0]}`, { timeout: SLOW }, async () => {
+    await inLooks(board, [look], "dashboard", async () => {
+      await board.reload();
+      for (const [sentence, id, answer] of QUESTIONS) {
+        const place = board.getByTestId(id).filter({ hasText: answer });
+        await place.waitFor().catch(() => assert.fail(`${sentence} is not answered by ${id}`));
+        await reach(board, place);
+      }
+    });
+  });
+}
+
+test("Which vendor fails?", { timeout: SLOW }, async () => {
+  const failing = await Gateway.start(`trusted_proxies = ["127.0.0.1"]\n[upstream]\nservers = ["http://127.0.0.1:1"]
+[session]\nkind = "trusted-header"\nheader = "x-user"
+[token.speech]\npath = "/api/speech"\nkind = "exchange"\nmethod = "POST"\nurl = "http://127.0.0.1:1/mint"
+key = { secret = "env:VENDOR_KEY" }\nheaders = { authorization = "Bearer {key.secret}" }\nttl = "1m"
+take = { token = "/token" }\nresponse = { token = "{token}" }\n`, { VENDOR_KEY: "only-for-this-test-0123456789abcdef" });
+  const elsewhere = await context.newPage();
+  try {
+    assert.equal((await fetch(new URL("/api/speech", failing.url), { headers: { "x-user": "ada" } })).status, 502);
+    await elsewhere.goto(failing.admin);
+    await inLooks(elsewhere, NARROW, "dashboard-vendor", async () => {
+      const place = elsewhere.getByTestId("keys").filter({ hasText: /speech.*1 of 1 calls failed/s });
+      await reach(elsewhere, place);
+    });
+  } finally {
+    await elsewhere.close();
+    await failing.stop();
+  }
+});
 
 test("the charts say in words what they show", { timeout: SLOW }, async () => {
   for (const [id, words] of [
@@ -86,18 +118,8 @@ test("a token shows up as it is issued, with the user's hash and not the name", 
   assert.doesNotMatch(await line.textContent(), /lovelace/i);
 });
 
-test("it is readable at 400 px, in light and dark, and nothing hangs over", { timeout: SLOW }, async () => {
-  for (const [name, width, colorScheme] of [
-    ["light", 1280, "light"], ["dark", 1280, "dark"], ["narrow", 400, "light"], ["narrow-dark", 400, "dark"],
-  ]) {
-    await board.setViewportSize({ width, height: 900 });
-    await board.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    const over = await board.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-    assert.ok(over <= 0, `${name}: ${over} px too wide`);
-    const folder = process.env.SCREENSHOTS;
-    if (folder) await board.screenshot({ path: join(folder, `dashboard-${name}.png`), fullPage: true });
-  }
-  await board.setViewportSize({ width: 1280, height: 900 });
+test("it is readable at 400 px, in light and dark, and nothing hangs over or moves", { timeout: SLOW }, async () => {
+  await inLooks(board, [...WIDE, ...NARROW], "dashboard");
 });
 
 test("a revocation asks first, and is done by keyboard alone", { timeout: SLOW }, async () => {

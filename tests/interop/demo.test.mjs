@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import { binary } from "./harness.mjs";
 import { openBrowser } from "./support/browser.mjs";
 import { Child } from "./support/child.mjs";
+import { NARROW, WIDE, inLooks } from "./support/looks.mjs";
 
 const PER_MINUTE = 30;
 const REFILL = 60_000 / PER_MINUTE;
@@ -36,6 +37,11 @@ after(async () => {
 }, { timeout: 240_000 });
 
 const promise = (sentence, work) => test(sentence, { timeout: 240_000 }, work);
+
+promise("the door is readable at 400 px, in light and dark, and nothing hangs over or moves", async () => {
+  await page.goto("/");
+  await inLooks(page, [...WIDE, ...NARROW], "demo-door");
+});
 
 promise("a visitor signs in with any name", async () => {
   await page.goto("/");
@@ -93,6 +99,10 @@ promise("a header that claims another user does not reach the app", async () => 
   await part("spoof").click();
   await part("spoof-result").filter({ hasText: "The app sees ada-lovelace" }).waitFor();
   assert.match(await part("whoami").textContent(), /"X-Auth-User": "ada-lovelace"/);
+});
+
+promise("the page with its results is readable at 400 px, in light and dark", async () => {
+  await inLooks(page, [...WIDE, ...NARROW], "demo");
 });
 
 promise("after signing out in another tab, the page still open gets no token", async () => {

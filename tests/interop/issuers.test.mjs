@@ -46,6 +46,7 @@ async function ask({ name, path }, user, { headers = {}, query = {}, body } = {}
 
 /** The vendor's usual answer, and the first call's beside it. */
 const usual = (name) => rows[name].answers;
+const answerAsUsual = (name) => issuer.answerAs(rows[name]);
 
 /** Answers `reply` for the token, and as usual to a first call. */
 function replyWith(name, reply) {
@@ -74,7 +75,7 @@ for (const block of exchanges) {
   const cache = member(preset(block.preset), "cache");
 
   promise(`${name}: a token is kept for ${{ never: "nobody", user: "its user", global: "everyone" }[cache]}`, async () => {
-    issuer.answer = usual(name);
+    answerAsUsual(name);
     const [one, other] = [somebody(), somebody()];
     const count = [];
     for (const user of [one, one, other]) {
@@ -87,7 +88,7 @@ for (const block of exchanges) {
   });
 
   promise(`${name}: the user's id comes from the session and from nowhere else`, async () => {
-    issuer.answer = usual(name);
+    answerAsUsual(name);
     const user = somebody();
     const fresh = { "cache-control": "no-cache" };
     await ask(block, user, { headers: fresh });
@@ -126,12 +127,28 @@ for (const block of exchanges) {
       assert.ok(gateway.output.includes(`the issuer answered ${status} and said: ${words} ${status}`), `${status} is in the log`);
     }
     // Six refusals in a row, each of another user, and the vendor is still asked.
-    issuer.answer = usual(name);
+    answerAsUsual(name);
     issuer.taken();
     assert.equal((await ask(block, somebody(), fresh)).status, 200);
     assert.ok(last());
     keys.forEach((key) => assert.ok(!gateway.output.includes(key)));
     assert.ok(!gateway.output.includes("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0"));
+  });
+
+  promise(`${name}: a token that comes with another status than success is given to nobody`, async () => {
+    const answers = usual(name);
+    const answer = typeof answers === "function" ? answers({ path: "/" }) : answers;
+    const fresh = { headers: { "cache-control": "no-cache" } };
+    for (const status of [300, 302, 307, 410, 500]) {
+      replyWith(name, Reply.of(answer, status));
+      const refused = await ask(block, somebody(), fresh);
+      assert.deepEqual([refused.status, JSON.parse(refused.text).code], [502, "issuer_failed"], `${status}: ${refused.text}`);
+      assert.ok(last(), `${status}: the vendor was asked`);
+    }
+    // What is refused is the status: the same answer is taken with the vendor's own.
+    answerAsUsual(name);
+    assert.equal((await ask(block, somebody(), fresh)).status, 200);
+    issuer.taken();
   });
 
   promise(`${name}: an answer that holds no token names what is missing, and gives nobody one`, async () => {

@@ -3,11 +3,13 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "node:test";
+import { foreign } from "./fronts/cases.mjs";
 import { binary } from "./harness.mjs";
 
 const folder = fileURLToPath(new URL("../../deploy/kubernetes", import.meta.url));
@@ -73,12 +75,37 @@ test("the route is what the Gateway API takes, but for the filter that is still 
   assert.throws(() => new HTTPRoute(route).validate(), /allowed values/);
 });
 
-test("the headers that the route lets through are those that the settings name", () => {
+test("the gateway sees whatever the app would: all that changes the page or names a user, and each way to send a session", () => {
   const [route] = documents(join(folder, "httproute.yaml"));
-  const { http } = route.spec.rules.flatMap((rule) => rule.filters ?? []).find(({ type }) => type === "ExternalAuth").externalAuth;
-  assert.deepEqual(http.allowedResponseHeaders, ["x-auth-user", "cookie"]);
-  assert.equal(http.path, "/auth/envoy");
-  assert.ok(settings("portcullis.yaml").includes('"X-Auth-User"'));
+  const rule = route.spec.rules.find(({ filters }) => filters?.some(({ type }) => type === "ExternalAuth"));
+  const removed = rule.filters.flatMap(({ requestHeaderModifier }) => requestHeaderModifier?.remove ?? []).map((name) => name.toLowerCase());
+  const { protocol, http, grpc } = rule.filters.find(({ type }) => type === "ExternalAuth").externalAuth;
+  // An empty list means all headers over gRPC, and none over HTTP.
+  const listed = (protocol === "GRPC" ? grpc : http)?.allowedHeaders ?? [];
+  const seen = (name) => removed.includes(name) || (protocol === "GRPC" && listed.length === 0) || listed.includes(name);
+  const names = foreign.map((start) => `${start}${start.endsWith("-") ? "x" : ""}`);
+  assert.deepEqual([...names, "authorization", "cookie", "x_auth_user", "x.auth.user"].filter((name) => !seen(name)), []);
+  const service = documents(join(folder, "portcullis.yaml")).find(({ kind }) => kind === "Service");
+  const { name, port } = rule.filters.find(({ type }) => type === "ExternalAuth").externalAuth.backendRef;
+  assert.equal(service.metadata.name, name);
+  assert.equal(service.spec.ports.find((it) => it.port === port).appProtocol, "kubernetes.io/h2c");
+});
+
+test("where there are several replicas, they share a store that they may reach", () => {
+  for (const name of ["portcullis.yaml", "sidecar.yaml"]) {
+    const all = documents(join(folder, name));
+    const { spec } = all.find(({ kind }) => kind === "Deployment");
+    assert.ok(spec.replicas > 1, name);
+    const shared = settings(name).split("[shared]")[1]?.split("\n    [")[0] ?? "";
+    const secrets = [...settings(name).matchAll(/"file:\/run\/secrets\/portcullis\/([\w-]+)"/g)].map(([, secret]) => secret);
+    assert.match(shared, /^redis = "file:\/run\/secrets\/portcullis\/redis-url"$/m, name);
+    assert.match(shared, /^key = "file:\/run\/secrets\/portcullis\/shared-key"/m, name);
+    const created = readFileSync(join(folder, "portcullis.yaml"), "utf8");
+    for (const secret of secrets) assert.ok(created.includes(`--from-file=${secret}`), `${name}: ${secret}`);
+  }
+  const policy = documents(join(folder, "portcullis.yaml")).find(({ kind }) => kind === "NetworkPolicy");
+  const ports = policy.spec.egress.flatMap((rule) => rule.ports.map(({ port }) => port));
+  assert.ok(ports.includes(6379), `${ports}`);
 });
 
 /** The gateway.toml of a manifest. */
@@ -93,6 +120,8 @@ test("the gateway takes the settings in the manifests", () => {
       "admin-token": "only-for-this-test-0123456789abcdef",
       "nextauth-secret": "only-for-this-test-0123456789abcdef",
       "portive-key": "PRTV_onlyForTest_0123456789abcdef",
+      "redis-url": "rediss://portcullis:only-for-this-test@redis:6379",
+      "shared-key": `base64:${randomBytes(32).toString("base64")}`,
     };
     for (const [name, value] of Object.entries(secrets)) writeFileSync(join(place, name), value, { mode: 0o600 });
     for (const [name, form] of [["portcullis.yaml", /^form: forward auth/], ["sidecar.yaml", /^ok/]]) {
@@ -102,6 +131,7 @@ test("the gateway takes the settings in the manifests", () => {
       const { status, stdout, stderr } = spawnSync(binary(), ["check", "--config", file], { encoding: "utf8" });
       assert.equal(status, 0, stderr);
       assert.match(stdout, form);
+      assert.doesNotMatch(stdout + stderr, /warning: shared/);
     }
   } finally {
     rmSync(place, { recursive: true, force: true });

@@ -89,7 +89,7 @@ for (const [name, row] of Object.entries(signatures)) {
 
 for (const [name, row] of Object.entries(exchanges)) {
   promise(`${name}: ${row.sentence ?? "the vendor is asked as its documentation says, and its answer handed on"}`, async () => {
-    issuer.answer = row.answers;
+    issuer.answerAs(row);
     const { body } = await ask(name, row.ask);
     const taken = issuer.taken();
     assert.equal(taken.length, row.calls ?? 1, "the vendor is asked no more often than it must be");

@@ -187,3 +187,52 @@ fn shells_and_the_manual_know_every_command() {
     let (_, _, said) = Process::finish(&["presets", "stream"], &[]);
     assert!(said.contains("did you mean \"stream-chat\" or"), "{said}");
 }
+
+/// The commands that read the configuration, and those that do not.
+const CONFIGURED: [&str; 6] = ["check", "init", "run", "selftest", "session", "token"];
+const UNCONFIGURED: [&str; 5] = ["completions", "demo", "man", "presets", "schema"];
+
+#[test]
+fn help_and_man_describe_every_argument_and_only_what_the_command_uses() {
+    for command in CONFIGURED.iter().chain(&UNCONFIGURED) {
+        let (code, help, _) = Process::finish(&[command, "--help"], &[]);
+        assert_eq!(code, 0, "{command}");
+        let listed: Vec<&str> = help.lines().skip_while(|line| *line != "Arguments:").collect();
+        for pair in listed.windows(2) {
+            // An argument's line has its text, or the next one has.
+            let argument = pair[0].trim_start();
+            let is_argument = pair[0].starts_with("  ") && argument.starts_with(['[', '<', '-']);
+            let described = argument.contains("  ") || pair[1].starts_with("          ");
+            assert!(!is_argument || described, "{command}: {}", pair[0]);
+        }
+        let (_, page, _) = Process::finish(&["man", command], &[]);
+        let reads = CONFIGURED.contains(command);
+        assert_eq!(help.contains("--config"), reads, "{command}: {help}");
+        assert_eq!(page.contains(r"\-\-config"), reads, "{command}: {page}");
+        assert_eq!(help.contains("--env-file"), reads && *command != "init", "{command}: {help}");
+    }
+}
+
+#[test]
+fn the_file_is_named_before_the_command_or_behind_it() {
+    let file = folder().join("gateway.toml");
+    std::fs::write(&file, FILE).unwrap();
+    let (file, env) = (file.to_str().unwrap(), [("SECRET", SESSION_SECRET), ("KEY", KEY)]);
+    for arguments in [
+        ["--config", file, "check", "--env-file", "/dev/null"],
+        ["check", "--config", file, "--env-file", "/dev/null"],
+        ["check", "--env-file", "/dev/null", "-c", file],
+        ["--env-file", "/dev/null", "-c", file, "check"],
+    ] {
+        let (code, _, problems) = Process::finish(&arguments, &env);
+        assert_eq!((code, problems.as_str()), (0, ""), "{arguments:?}");
+    }
+    for command in ["presets", "schema"] {
+        assert_eq!(Process::finish(&["--config", file, command], &[]).0, 0, "{command}");
+        assert_eq!(Process::finish(&[command, "--config", file], &[]).0, 0, "{command}");
+    }
+    for arguments in [["--config", "/nowhere", "run"], ["run", "--config", "/nowhere"]] {
+        let (code, _, problems) = Process::finish(&arguments, &[]);
+        assert!(code == 2 && problems.contains("/nowhere"), "{arguments:?}: {problems}");
+    }
+}

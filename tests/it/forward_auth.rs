@@ -298,6 +298,33 @@ fn a_client_cannot_name_its_user_through_a_front_that_passes_its_headers_on() {
 }
 
 #[test]
+fn another_gates_word_is_refused_unless_that_gate_is_in_front() {
+    let words = ["Remote-User", "X-Forwarded-User", "X-WEBAUTH-USER", "X-Authenticated-User"];
+    let gateway = start();
+    for name in words {
+        for question in questions("GET", "/") {
+            gateway
+                .ask_auth(&question.user("ada").header(name, "admin"))
+                .assert_refused(400, "bad_request");
+        }
+    }
+    let text = settings("", RULES);
+    let (before, rest) = text.split_once("kind = \"jwt\"").unwrap();
+    let (_, after) = rest.split_once("[token.portive]").unwrap();
+    let before = before.replace("[session]", "trusted_proxies = [\"127.0.0.1\"]\n[session]");
+    let gate = "kind = \"trusted-header\"\nheader = \"X-Forwarded-User\"\n";
+    let text = format!("{before}{gate}[token.portive]{after}");
+    let gateway = Setup::towards("").replaced_by(text).start();
+    for question in questions("GET", "/") {
+        let question = question.header("X-Forwarded-User", "ada");
+        let beside = question.clone().header("X-Forwarded-Email", "ada@example.com");
+        assert_told(&gateway.ask_auth(&beside), "ada", false, true);
+        let other = question.header("Remote-User", "admin");
+        gateway.ask_auth(&other).assert_refused(400, "bad_request");
+    }
+}
+
+#[test]
 fn a_preflight_of_a_guarded_page_does_not_pass() {
     let gateway = start();
     for (target, status) in [("/account", 401), ("/", 200)] {

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -39,7 +40,7 @@ impl Sample {
     }
 }
 
-const SAMPLES: [Sample; 25] = [
+const SAMPLES: [Sample; 37] = [
     sample("next-auth-4", "3000", r#"{"kind":"next-auth","secret":"env:NEXTAUTH_SECRET"}"#)
         .token(&[("portive", "portive", "/api/get-auth-token")], &["pages/api/get-auth-token.js"]),
     sample("next-auth-4-database", "3000", r#"{"kind":"lookup"}"#),
@@ -78,6 +79,18 @@ const SAMPLES: [Sample; 25] = [
     sample("clerk", "3000", r#"{"kind":"clerk","publishable_key":"env:NEXT_PUBLIC_CLERK_PUBLISHABLE_KEY"}"#)
         .token(&[("algolia", "algolia", "/api/search-key")], &["app/api/search-key/route.ts"]),
     sample("supabase", "3000", r#"{"kind":"supabase","project_ref":"abcdefghijklmnopqrst"}"#),
+    sample("next-auth-4-names", "3000", r#"{"kind":"next-auth","cookie":"shop.session","secret":"env:MY_SECRET"}"#),
+    sample("authjs-5-names", "3000", r#"{"kind":"authjs","secret":"env:SHOP_AUTH_SECRET"}"#),
+    sample("cookie-session", "4400", r#"{"kind":"cookie-session","cookie":"shop","secrets":["env:KEY_ONE","env:KEY_TWO","env:KEY_THREE"],"user_id":"/userId"}"#),
+    sample("express-memory", "4500", r#"{"kind":"introspect","cookie":"shop"}"#),
+    sample("express-signed", "3000", r#"{"kind":"signed-cookie","cookie":"auth","secret":"env:SIGNING_SECRET"}"#),
+    sample("fastify-session", "3600", r#"{"kind":"express-session","cookie":"sid","cookie_prefix":"","user_id":"/user/id"}"#),
+    sample("hono-session", "3000", r#"{"kind":"hono-session","secret":"env:AUTH_SECRET","user_id":"/userId"}"#),
+    sample("hono-signed", "3000", r#"{"kind":"signed-cookie","format":"hono","cookie":"auth"}"#),
+    sample("firebase", "3000", r#"{"kind":"firebase","cookie":"fb","project_id":"demo-project"}"#),
+    sample("flask-session", "5000", r#"{"kind":"flask-session","cookie":"fs","secret":"env:SHOP_SECRET","user_id":"/user_id","store":{"engine":"redis","url":"env:REDIS_URL","prefix":"shop:"}}"#),
+    sample("flask-session-files", "5000", r#"{"kind":"introspect","cookie":"session"}"#),
+    sample("django-bare", "8000", r#"{"kind":"django","cookie":"djs","secret":"env:SHOP_KEY"}"#),
     sample("unknown-go", "3000", r#"{"kind":"introspect"}"#),
     sample("unknown-empty", "3000", r#"{"kind":"introspect"}"#),
 ];
@@ -94,6 +107,7 @@ fn variables(said: &str) -> String {
             "APP_KEY" => format!("base64:{}", STANDARD.encode([b'0'; 32])),
             "CLERK_JWT_KEY" => include_str!("../fixtures/tokens/keys/rsa-public.pem").to_owned(),
             "DATABASE_URL" => "postgres://app@127.0.0.1:1/app".to_owned(),
+            "REDIS_URL" => "redis://127.0.0.1:1".to_owned(),
             "KNOCK_SIGNING_KEY" => include_str!("../fixtures/tokens/keys/rsa-pkcs8.pem").to_owned(),
             name => format!("only-for-this-test-0123456789abcdef-{name}"),
         };
@@ -124,12 +138,10 @@ fn every_sample_project_gets_a_file_that_check_accepts() {
         let env_file = [".env.local", ".env"].map(|name| app.join(name));
         let env_file = env_file.iter().find(|file| file.exists());
         if let Some(env_file) = env_file {
-            let name = env_file.file_name().unwrap().to_str().unwrap();
-            assert!(
-                said.contains(&format!("Next: portcullis check --env-file {name}\n")),
-                "{said}"
-            );
-            check.extend(["--env-file", env_file.to_str().unwrap()]);
+            let env_file = env_file.to_str().unwrap();
+            let next = format!("Next: portcullis check --config {place} --env-file {env_file}\n");
+            assert!(said.contains(&next), "{said}");
+            check.extend(["--env-file", env_file]);
         }
         let (code, _, problems) = Process::finish(&check, &[]);
         assert_eq!(code, 0, "{}: {problems}{text}", sample.name);
@@ -183,4 +195,99 @@ fn a_file_that_is_there_stays_as_it_is() {
     assert!(!own.join("elsewhere").exists());
     assert_eq!(init(&["--config", "other.toml"]).0, 0);
     assert_eq!(Process::finish(&["init", "/nowhere"], &[]).0, 2);
+}
+
+/// What a shell says to a line, in a folder.
+fn typed(line: &str, at: &Path) -> (i32, String) {
+    let programs = Path::new(env!("CARGO_BIN_EXE_portcullis")).parent().unwrap();
+    let path = format!("{}:/usr/bin:/bin", programs.display());
+    let mut shell = Command::new("/bin/sh");
+    let done = shell.args(["-c", line]).current_dir(at).env("PATH", path).output().unwrap();
+    let text = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
+    (done.status.code().unwrap(), text)
+}
+
+#[test]
+fn the_next_step_runs_as_it_is_printed_from_where_one_stands() {
+    for (number, (init, folder_name, file)) in [
+        ("portcullis init shop", "shop", "shop/gateway.toml"),
+        ("portcullis init shop --config other.toml", "shop", "shop/other.toml"),
+        ("portcullis init 'my shop' -c 'the file.toml'", "my shop", "my shop/the file.toml"),
+        ("cd shop && portcullis init && cd -", "shop", "shop/gateway.toml"),
+        ("portcullis init", ".", "gateway.toml"),
+        ("portcullis init . --config other.toml", ".", "other.toml"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let at = folder();
+        let app = at.join(folder_name);
+        fs::create_dir_all(&app).unwrap();
+        fs::write(app.join("package.json"), r#"{"dependencies":{"next-auth":"4.24.0"}}"#).unwrap();
+        let secret = "NEXTAUTH_SECRET=only-for-this-test-0123456789abcdef\n";
+        fs::write(app.join(".env.local"), secret).unwrap();
+        let (code, said) = typed(init, &at);
+        assert!(code == 0 && at.join(file).exists(), "{init}: {said}");
+        let next = said.lines().find_map(|line| line.strip_prefix("Next: ")).unwrap();
+        let stands = if number == 3 { &app } else { &at };
+        assert_eq!(typed(next, stands).0, 0, "{next}");
+    }
+}
+
+fn said_of(sample: &str) -> (String, String) {
+    let file = folder().join("gateway.toml");
+    let init = ["init", project(sample).to_str().unwrap(), "--config", file.to_str().unwrap()]
+        .map(str::to_owned);
+    let (code, said, _) = Process::finish(&[&init[0], &init[1], &init[2], &init[3]], &[]);
+    assert_eq!(code, 0, "{said}");
+    (said, fs::read_to_string(file).unwrap())
+}
+
+#[test]
+fn a_library_that_is_known_is_named_although_its_store_cannot_be_read() {
+    for (sample, library) in [
+        ("express-memory", "express-session with a store that cannot be read (express-session 1."),
+        ("flask-session-files", "Flask-Session with another store"),
+    ] {
+        let (said, _) = said_of(sample);
+        assert!(said.contains(library) && said.contains("answers 200 with the user"), "{said}");
+        assert!(!said.contains("no session library"), "{said}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_said_and_not_taken_for_nothing() {
+    let (said, _) = said_of("broken");
+    assert!(said.contains("Cannot be read") && said.contains("package.json: "), "{said}");
+    let printed = Process::finish(&["init", project("broken").to_str().unwrap(), "--print"], &[]);
+    assert!(printed.2.contains("package.json: "), "{}", printed.2);
+    let (said, file) = said_of("authjs-5-names");
+    assert!(file.contains("# guess: `name` in auth.ts, which could not be read"), "{file}");
+    assert!(said.contains("`name` in auth.ts"), "{said}");
+}
+
+#[test]
+fn the_root_of_several_apps_names_the_command_for_each() {
+    let (said, _) = said_of("monorepo");
+    for (app, framework) in [("apps/web", "Next.js"), ("services/api", "FastAPI")] {
+        let root = project("monorepo");
+        let line = format!("  portcullis init {}/{app} # {framework}\n", root.display());
+        assert!(said.contains(&line), "{said}");
+    }
+    assert!(!said.contains("packages/ui"), "{said}");
+    let (code, said) = typed("portcullis init --print 2>&1 >/dev/null", &project("monorepo"));
+    assert!(code == 0 && said.contains("portcullis init apps/web # Next.js"), "{said}");
+}
+
+#[test]
+fn a_vendor_without_a_rule_of_its_own_is_recognised_by_its_package() {
+    let (said, file) = said_of("cookie-session");
+    assert!(said.contains("vendor twilio (twilio 5.3.0)"), "{said}");
+    assert!(
+        file.contains("# [token.twilio]\n") && file.contains("# preset = \"twilio\""),
+        "{file}"
+    );
+    assert!(!said.contains("no vendor's SDK"), "{said}");
+    let (said, _) = said_of("unknown-empty");
+    assert!(said.contains("no vendor's SDK was recognised"), "{said}");
 }

@@ -64,6 +64,23 @@ fn sigterm_lets_requests_in_flight_finish_and_exits_0() {
 }
 
 #[test]
+fn the_system_has_no_reason_to_stop_a_process_that_serves() {
+    let app = App::start();
+    let running = Running::start(&Setup::new(&app));
+    let file = |name: &str| {
+        std::fs::read_to_string(format!("/proc/{}/{name}", running.process.id())).unwrap()
+    };
+    let number = |text: &str, name: &str| -> usize {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    let status = file("status");
+    let most = number(&file("limits"), "Max open files");
+    assert!(number(&status, "FDSize:") >= most.min(32 * 1024), "its table of files is large");
+    assert_eq!(number(&status, "THP_enabled:"), 0, "its pages are small");
+}
+
+#[test]
 fn an_idle_process_ends_at_once_on_sigterm_and_sigint() {
     let app = App::start();
     for signal in ["TERM", "INT"] {

@@ -113,6 +113,21 @@ fn a_refused_reload_is_in_the_status_with_its_reasons() {
 }
 
 #[test]
+fn the_annotated_example_lists_every_path_of_the_listener() {
+    let app = App::start();
+    let gateway = Setup::new(&app).start();
+    let said = asked(&gateway, "/nothing-here").1;
+    let paths = |text: &str| {
+        let words = text.split([' ', ',', ';', '\n']).filter(|word| word.starts_with('/'));
+        words.map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+    };
+    let example = include_str!("../../gateway.toml");
+    let line = example.lines().find(|line| line.starts_with("# admin = ")).unwrap();
+    assert_eq!(paths(line), paths(&said));
+    assert!(paths(line).len() >= 8, "{line}");
+}
+
+#[test]
 fn events_tell_of_tokens_and_refusals_as_they_happen() {
     let app = App::start();
     let gateway = Setup::new(&app).start();

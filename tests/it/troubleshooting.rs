@@ -1,7 +1,9 @@
 //! The symptoms of the troubleshooting page, brought about: what a client gets, what the log
 //! says, and that the cure named there is one.
 
-use crate::support::{App, Claims, Gateway, Request, Response, Setup, get};
+use serde_json::Value;
+
+use crate::support::{App, Claims, Gateway, Process, Request, Response, Setup, get};
 
 const PATH: &str = "/api/get-auth-token";
 
@@ -12,24 +14,70 @@ fn asked(gateway: &Gateway, request: &Request) -> (Response, String) {
     (answer, reason)
 }
 
+/// A request that is refused for a reason: `None` for a word that is no reason.
+fn refused_for(reason: &str, gateway: &Gateway) -> Option<Request> {
+    let with = |cookie: String| get(PATH).header("Cookie", &cookie);
+    Some(match reason {
+        "bad_request" => get("/page%00"),
+        "bad_signature" => {
+            let secret = "another-secret-of-the-app-0123456789";
+            let token = Claims::of("ada").signed(jsonwebtoken::Algorithm::HS256, secret);
+            with(format!("session={token}"))
+        }
+        "cross_site" => get(PATH).user("ada").header("Origin", "https://other.example"),
+        "expired" => with(Claims::of("ada").with("exp", 1_000_000_000).cookie()),
+        "malformed" => with("session=s%3Aid.signature".to_owned()),
+        "missing" => with("__Secure-session=x".to_owned()),
+        "no_user" => with(Claims::of("ada").with("sub", Value::Null).cookie()),
+        "signed_out" => {
+            let body = r#"{"user":"eve"}"#;
+            let head = "Content-Type: application/json\r\nContent-Length: 14\r\n\r\n";
+            let answer = gateway.admin("POST /revoke HTTP/1.1", &format!("{head}{body}"));
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            get(PATH).user("eve")
+        }
+        _ => return None,
+    })
+}
+
 #[test]
 fn everybody_gets_401_and_the_log_says_why() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
-    let other_secret = Claims::of("ada")
-        .signed(jsonwebtoken::Algorithm::HS256, "another-secret-of-the-app-0123456789");
-    let no_user = Claims::of("ada").with("sub", serde_json::Value::Null).cookie();
-    let expired = Claims::of("ada").with("exp", 1_000_000_000).cookie();
-    for (cookie, reason) in [
-        (format!("session={other_secret}"), "bad_signature"),
-        ("__Secure-session=x".to_owned(), "missing"),
-        ("session=s%3Aid.signature".to_owned(), "malformed"),
-        (no_user, "no_user"),
-        (expired, "expired"),
-    ] {
-        let (answer, said) = asked(&gateway, &get(PATH).header("Cookie", &cookie));
+    for reason in ["bad_signature", "missing", "malformed", "no_user", "expired", "signed_out"] {
+        let request = refused_for(reason, &gateway).unwrap();
+        let (answer, said) = asked(&gateway, &request);
         assert_eq!((answer.status, said.as_str()), (401, reason), "{answer:?}");
     }
+}
+
+/// Single words in backticks that look as reasons do.
+fn words(page: &str) -> impl Iterator<Item = &str> {
+    let quoted = page.split('`').skip(1).step_by(2);
+    quoted.filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+}
+
+#[test]
+fn every_reason_that_the_page_names_is_said_by_the_gateway() {
+    let page = include_str!("../../deploy/guides/howto/troubleshooting.md");
+    let (_, schema, _) = Process::finish(&["schema"], &[]);
+    let app = App::start();
+    let gateway = Setup::new(&app).start();
+    let line = gateway.line_of(&gateway.token("ada"));
+    let is_other = |word: &str| {
+        let is_setting = schema.contains(&format!("\"{word}\": "));
+        is_setting || line.get(word).is_some() || ["check", "https"].contains(&word)
+    };
+    let mut reasons = 0;
+    for word in words(page) {
+        let Some(request) = refused_for(word, &gateway) else {
+            assert!(is_other(word), "`{word}` is no reason, no setting and no field of the log");
+            continue;
+        };
+        assert_eq!(asked(&gateway, &request).1, word);
+        reasons += 1;
+    }
+    assert!(reasons >= 9, "{reasons}");
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Each whole file of the quick start: it holds, it reads a session of its framework, and the
-//! gateway runs on it.
+//! gateway runs on it. Where the framework's session needs no store and does not end, the
+//! browser's first request for a token brings one.
 
 use portcullis::testing::{Node, Problems};
 
 use super::frameworks::{filled, known, vector};
 use super::pages::{page, texts};
-use super::{Running, folder, get, listening, portcullis};
+use super::{Running, asked, folder, get, listening, portcullis};
 
 pub(super) const PAGE: &str = "deploy/guides/howto/quick-start.md";
 
@@ -32,6 +33,7 @@ fn every_section_reads_a_session_of_its_framework_and_runs() {
     let titles: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
     assert_eq!(titles, SECTIONS.map(|(title, ..)| title));
     assert_eq!(blocks.len(), SECTIONS.len(), "one whole file for each");
+    let mut signed_in = Vec::new();
     for (block, (title, id, now)) in blocks.iter().zip(SECTIONS) {
         let vector = vector(id);
         let (table, names) = filled(block, &vector);
@@ -50,8 +52,16 @@ fn every_section_reads_a_session_of_its_framework_and_runs() {
         let mut gateway = Running::start(command);
         let address = listening(&mut gateway);
         assert_eq!(get(&address, "/api/get-auth-token"), "HTTP/1.1 401 Unauthorized", "{title}");
+        if vector["clock"] == "any" && !block.contains("[session.store]") {
+            let cookie = format!("Cookie: {}\r\n", vector["cookie_header"].as_str().unwrap());
+            let answer = asked(&address, "/api/get-auth-token", &cookie);
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{title}: {answer}");
+            assert!(answer.contains("\"authToken\":\"ey"), "{title}: {answer}");
+            signed_in.push(title);
+        }
         assert_eq!(gateway.terminate(), 0, "{title}");
     }
+    assert_eq!(signed_in, ["Next.js", "Nuxt", "SvelteKit", "React Router", "Rails"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@
     reason = "helpers of tests may fail the test they serve"
 )]
 
+mod advice;
 mod samples;
 mod walk;
 

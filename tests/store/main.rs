@@ -33,3 +33,4 @@ mod sizes;
 mod time_zones;
 mod topologies;
 mod vectors;
+mod wrong_names;

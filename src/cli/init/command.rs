@@ -9,9 +9,12 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::draft::{Draft, draft};
+use super::next;
 use super::project::Project;
 use crate::cli::output::{CONFIGURATION, eprint, print};
 use crate::config::Sources;
+
+const SEVERAL: &str = "Apps in folders of their own";
 
 #[derive(Args)]
 pub(in crate::cli) struct Options {
@@ -30,16 +33,21 @@ pub(in crate::cli) fn init(sources: &Sources, options: &Options) -> ExitCode {
     }
     let project = Project::read(&options.folder);
     let draft = draft(&project);
+    let apps = next::apps(&options.folder, &project);
     if options.print {
+        project.unread.iter().for_each(|why| eprint(format_args!("cannot be read: {why}")));
+        apps.iter().for_each(|command| eprint(format_args!("{SEVERAL}: {command}")));
         print(draft.file.trim_end());
         return ExitCode::SUCCESS;
     }
-    let path = options.folder.join(&sources.path);
+    let path = next::from_here(&options.folder, &sources.path);
     if let Err(why) = write_new(&path, &draft.file) {
         eprint(format_args!("{}: {why}", path.display()));
         return ExitCode::from(CONFIGURATION);
     }
     report(&path, &draft, &project);
+    section(SEVERAL, &apps);
+    print(format_args!("\nNext: {}", next::check(&options.folder, sources, &project)));
     ExitCode::SUCCESS
 }
 
@@ -58,6 +66,7 @@ fn write_new(path: &Path, text: &str) -> Result<(), String> {
 
 fn report(path: &Path, draft: &Draft, project: &Project) {
     print(format_args!("{} is written.", path.display()));
+    section("Cannot be read, so it is not considered", &project.unread);
     section("Guessed", &draft.guessed);
     section("To delete from the app, once the gateway runs", &draft.delete);
     let variables = draft.variables.iter().map(|name| match project.variable(name) {
@@ -68,8 +77,6 @@ fn report(path: &Path, draft: &Draft, project: &Project) {
     });
     section("The gateway needs in its environment", &variables.collect::<Vec<_>>());
     section("Worth knowing", &draft.notes);
-    let env_file = project.env_file.map(|file| format!(" --env-file {file}")).unwrap_or_default();
-    print(format_args!("\nNext: portcullis check{env_file}"));
 }
 
 fn section(title: &str, lines: &[String]) {

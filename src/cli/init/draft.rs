@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::find::find;
+use super::find::{Found, find};
+use super::gallery;
 use super::knowledge::{Knowledge, Rule};
 use super::project::Project;
 use super::routes::hand_written;
@@ -41,10 +42,12 @@ pub(super) fn draft(project: &Project) -> Draft {
         .push(format!("framework: {}", framework.map_or("none that is known here", |f| &f.name)));
     draft.guessed.push(format!("the app listens on port {port}: {why}"));
     draft.add_session(knowledge, project, port);
-    for vendor in knowledge.vendors.iter().filter(|vendor| vendor.holds(project)) {
+    let vendors: Vec<_> = knowledge.vendors.iter().filter(|it| it.holds(project)).collect();
+    for vendor in &vendors {
         draft.add_token(vendor, project);
     }
-    if !draft.file.contains("\n[token.") {
+    draft.add_presets(knowledge, &vendors, project);
+    if !draft.file.contains("[token.") {
         draft.notes.push(
             "no vendor's SDK was recognised, so there is no [token.NAME] yet; \
              `portcullis presets` lists the vendors"
@@ -60,7 +63,11 @@ impl Draft {
         let rule = known.unwrap_or(&knowledge.unknown);
         let comment = match known {
             Some(rule) => format!("{} ({})", rule.name, rule.evidence(project)),
-            None => format!("{}; write {}", rule.name, rule.guess),
+            None => rule.name.clone(),
+        };
+        let comment = match rule.guess.as_str() {
+            "" => comment,
+            guess => format!("{comment}; write {guess}"),
         };
         self.guessed.push(format!("session: {comment}"));
         let block = self.filled(rule, project).replace("{port}", &port.to_string());
@@ -98,25 +105,36 @@ impl Draft {
         self.notes.extend(vendor.say.iter().cloned());
     }
 
+    /// The blocks of vendors whose package is there, as comments: only the app's authors know
+    /// which rooms, channels or files are a user's.
+    fn add_presets(&mut self, knowledge: &Knowledge, written: &[&Rule], project: &Project) {
+        for (preset, packages) in &knowledge.sdk {
+            let found: Vec<_> = packages.iter().filter(|package| project.has(package)).collect();
+            let is_written = |package: &&String| written.iter().any(|rule| rule.names(package));
+            let Some(package) = found.first().filter(|_| !found.iter().any(is_written)) else {
+                continue;
+            };
+            let evidence = project.named(package);
+            let _ =
+                write!(self.file, "\n# {evidence} is used here; with your names, its token is:\n");
+            for line in gallery::block(preset).unwrap_or_default().lines() {
+                let _ = writeln!(self.file, "{}", format!("# {line}").trim_end());
+            }
+            self.guessed.push(format!(
+                "vendor {preset} ({evidence}): its [token.NAME] is in the file as a comment"
+            ));
+        }
+    }
+
     /// The block of a rule with its placeholders filled, comments behind what was guessed.
     fn filled(&mut self, rule: &Rule, project: &Project) -> String {
         let mut block = rule.block.clone();
         for (name, wanted) in &rule.find {
             let found = find(wanted, project);
-            let placeholder = format!("{{{name}}}");
-            let lines = block.lines().map(|line| {
-                let filled = line.replace(&placeholder, &found.text);
-                match &found.guess {
-                    Some(guess) if filled != line && !filled.contains(" # ") => {
-                        format!("{filled} # guess: {guess}\n")
-                    }
-                    Some(_) | None => format!("{filled}\n"),
-                }
-            });
-            let filled = lines.collect();
-            block = filled;
+            block = block.lines().map(|line| found.put_into(line, name)).collect();
             if let Some(guess) = &found.guess {
-                self.guessed.push(format!("{}: \"{}\"; look at {guess}", rule.name, found.text));
+                let text = found.texts.join(", ");
+                self.guessed.push(format!("{}: \"{text}\"; look at {guess}", rule.name));
             }
         }
         for reference in block.split("\"env:").skip(1) {
@@ -126,5 +144,34 @@ impl Draft {
             }
         }
         block
+    }
+}
+
+impl Found {
+    /// The line with the placeholder filled: a list where the app has several secrets, and
+    /// no line where the setting is better left out.
+    fn put_into(&self, line: &str, name: &str) -> String {
+        let placeholder = format!("{{{name}}}");
+        if !line.contains(&placeholder) {
+            return format!("{line}\n");
+        }
+        let guess = self.guess.as_ref();
+        let filled = match self.texts.as_slice() {
+            [] => return guess.map(|guess| format!("# guess: {guess}\n")).unwrap_or_default(),
+            [text] => line.replace(&placeholder, text),
+            several => {
+                let one = format!("\"env:{placeholder}\"");
+                let all: Vec<_> = several.iter().map(|name| format!("\"env:{name}\"")).collect();
+                let all = all.join(", ");
+                match line.strip_prefix("secret = ") {
+                    Some(_) => format!("secrets = [{all}]"),
+                    None => line.replace(&one, &all),
+                }
+            }
+        };
+        match guess {
+            Some(guess) if !filled.contains(" # ") => format!("{filled} # guess: {guess}\n"),
+            Some(_) | None => format!("{filled}\n"),
+        }
     }
 }

@@ -2,43 +2,102 @@
 
 use super::knowledge::Find;
 use super::project::{Project, Source};
+use super::source::{
+    behind, items, meant, mentions, quoted, scopes, unpacked, value, variable, word,
+};
 
-/// The text for a placeholder.
+/// The texts for a placeholder: several where the app has a list of secrets, none where the
+/// setting is better left out.
+#[derive(Default)]
 pub(super) struct Found {
-    pub(super) text: String,
-    /// Where to look when nothing was found.
+    pub(super) texts: Vec<String>,
+    /// Where to look when nothing was found, or not all of it could be read.
     pub(super) guess: Option<String>,
 }
 
+/// A place in the source where the value stands.
+struct Spot<'p> {
+    file: &'p Source,
+    marker: &'p str,
+    rest: &'p str,
+}
+
 pub(super) fn find(wanted: &Find, project: &Project) -> Found {
-    let files = || project.files.iter().filter(|file| file.path.ends_with(&wanted.r#in));
-    let marked = |file: &Source, markers: &[String], take: fn(&str) -> Option<String>| {
-        let text = match wanted.beside.as_str() {
-            "" => file.text.as_str(),
-            beside => file.text.split_once(beside)?.1,
-        };
-        markers.iter().find_map(|marker| text.split(marker.as_str()).skip(1).find_map(take))
-    };
-    let text = files()
-        .find_map(|file| marked(file, &wanted.variable_after, variable))
-        .or_else(|| files().find_map(|file| marked(file, &wanted.after, quoted)))
-        .or_else(|| {
-            let word = files().find_map(|file| marked(file, &wanted.word_after, word))?;
-            Some(wanted.r#as.replace('%', &word))
-        })
-        .or_else(|| {
-            let meant = wanted.contains.iter();
-            let mut meant = meant.filter(|(text, _)| project.source_has(text));
-            meant.next().map(|(_, meaning)| meaning.clone())
-        })
-        .or_else(|| of_variables(wanted, project));
-    match text {
-        Some(text) => Found { text, guess: None },
+    let has = |text: &String| project.source_has(text);
+    if !wanted.when.is_empty() && !wanted.when.iter().any(has) {
+        return Found::default();
+    }
+    let spots = |markers| spots(wanted, markers, project);
+    if let Some(found) = spots(&wanted.variable_after).iter().find_map(secrets) {
+        return found;
+    }
+    let text = spots(&wanted.after).iter().find_map(text).or_else(|| {
+        let word = spots(&wanted.word_after).iter().find_map(|spot| word(spot.rest))?;
+        Some(wanted.r#as.replace('%', &word))
+    });
+    let text = text.or_else(|| {
+        let mut meanings = wanted.contains.iter();
+        meanings.find(|(text, _)| project.source_has(text)).map(|(_, meaning)| meaning.clone())
+    });
+    if let Some(text) = text {
+        return Found { texts: vec![text], guess: None };
+    }
+    let unread = [&wanted.variable_after, &wanted.after].into_iter().find_map(|markers| {
+        let spots = spots(markers);
+        let Spot { file, marker, .. } = spots.first()?;
+        Some(format!("`{}` in {}, which could not be read", marker.trim(), file.path))
+    });
+    let unread = unread.or_else(|| {
+        let is_elsewhere = !wanted.beside.is_empty() && !project.source_has(&wanted.beside);
+        let says = !wanted.default.is_empty();
+        (is_elsewhere && says).then(|| format!("`{}`, which was not found", wanted.beside))
+    });
+    match of_variables(wanted, project) {
+        Some(text) => Found { texts: vec![text], guess: unread },
         None => {
             let guess = Some(wanted.guess.clone()).filter(|guess| !guess.is_empty());
-            Found { text: wanted.default.clone(), guess }
+            let texts = Some(wanted.default.clone()).filter(|default| !default.is_empty());
+            Found { texts: texts.into_iter().collect(), guess: unread.or(guess) }
         }
     }
+}
+
+fn spots<'p>(wanted: &'p Find, markers: &'p [String], project: &'p Project) -> Vec<Spot<'p>> {
+    let is_meant = |file: &&Source| {
+        let has = |text: &String| mentions(&file.text, text);
+        file.path.ends_with(&wanted.r#in) && (wanted.with.is_empty() || wanted.with.iter().any(has))
+    };
+    let mut spots = Vec::new();
+    for file in project.files.iter().filter(is_meant) {
+        for scope in scopes(&file.text, &wanted.beside) {
+            for marker in markers {
+                spots.extend(behind(scope, marker).map(|rest| Spot { file, marker, rest }));
+            }
+        }
+    }
+    spots
+}
+
+/// The variables of a secret, or of a list of them. A name stands for what the same file
+/// gives it.
+fn secrets(spot: &Spot<'_>) -> Option<Found> {
+    let text = &spot.file.text;
+    let written = value(spot.rest);
+    let written = meant(written, text).filter(|it| it.starts_with('[')).unwrap_or(written);
+    let items = items(written);
+    let read = |item: &&str| {
+        let named = || meant(item, text).and_then(variable);
+        variable(item).or_else(named).or_else(|| unpacked(item, text))
+    };
+    let texts: Vec<String> = items.iter().filter_map(read).collect();
+    let is_all = texts.len() == items.len();
+    let guess = (!is_all)
+        .then(|| format!("`{}` in {} has {}", spot.marker.trim(), spot.file.path, items.len()));
+    (!texts.is_empty()).then_some(Found { texts, guess })
+}
+
+fn text(spot: &Spot<'_>) -> Option<String> {
+    quoted(spot.rest).or_else(|| quoted(meant(value(spot.rest), &spot.file.text)?))
 }
 
 fn of_variables(wanted: &Find, project: &Project) -> Option<String> {
@@ -50,69 +109,4 @@ fn of_variables(wanted: &Find, project: &Project) -> Option<String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._:/".contains(c);
     (!value.is_empty() && value.len() <= 200 && value.chars().all(is_plain))
         .then(|| value.to_owned())
-}
-
-/// The quoted text that follows, such as the name of a cookie.
-fn quoted(after: &str) -> Option<String> {
-    let after = after.trim_start();
-    let quote = after.chars().next().filter(|c| "\"'`".contains(*c))?;
-    let value = after.get(1..)?.split(quote).next()?;
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._+/=".contains(c);
-    (!value.is_empty() && value.len() <= 100 && value.chars().all(is_plain))
-        .then(|| value.to_owned())
-}
-
-/// The word that follows, as Ruby writes a module's name in a file's.
-fn word(after: &str) -> Option<String> {
-    let end = after.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(after.len());
-    let mut snake = String::new();
-    for c in after.get(..end)?.chars() {
-        if c.is_ascii_uppercase() && !snake.is_empty() {
-            snake.push('_');
-        }
-        snake.push(c.to_ascii_lowercase());
-    }
-    (!snake.is_empty()).then_some(snake)
-}
-
-/// The environment variable that is read in what follows, before the statement ends.
-fn variable(after: &str) -> Option<String> {
-    const READS: [&str; 9] = [
-        "process.env.",
-        "process.env[",
-        "import.meta.env.",
-        "os.environ[",
-        "os.environ.get(",
-        "os.getenv(",
-        "ENV[",
-        "ENV.fetch(",
-        "env(",
-    ];
-    let near: String = after.chars().take(120).take_while(|c| *c != ';').collect();
-    let found = READS.iter().filter_map(|read| Some((near.find(read)?, read.len())));
-    let (at, length) = found.min()?;
-    let name = near.get(at + length..)?.trim_start_matches(['"', '\'']);
-    let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
-    name.get(..end).filter(|name| !name.is_empty()).map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_follows_a_marker_is_read_in_each_language() {
-        assert_eq!(
-            variable(" process.env.SESSION_PASSWORD as string,").unwrap(),
-            "SESSION_PASSWORD"
-        );
-        assert_eq!(variable(" os.environ[\"SECRET_KEY\"]\n").unwrap(), "SECRET_KEY");
-        assert_eq!(variable(" os.environ.get('SECRET_KEY', 'dev')\n").unwrap(), "SECRET_KEY");
-        assert_eq!(variable(" [process.env['APP_KEY']],").unwrap(), "APP_KEY");
-        assert_eq!(variable(" \"hunter2\"; process.env.OTHER"), None);
-        assert_eq!(quoted(" 'shop_session',").unwrap(), "shop_session");
-        assert_eq!(quoted(" name,"), None);
-        assert_eq!(quoted(" \"a b\""), None, "no cookie is called that");
-        assert_eq!(word("ShopFront\n").unwrap(), "shop_front");
-    }
 }

@@ -17,6 +17,8 @@ pub(super) struct Knowledge {
     #[serde(rename = "vendor")]
     pub(super) vendors: Vec<Rule>,
     pub(super) unknown: Rule,
+    /// The packages of each preset's vendor; empty where it has none.
+    pub(super) sdk: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +44,9 @@ pub(super) struct Rule {
     from: Option<u32>,
     below: Option<u32>,
     source: Option<String>,
+    /// Texts of which one stands in a source file.
+    #[serde(default)]
+    sources: Vec<String>,
     /// `NAME=value` in an env file.
     variable: Option<String>,
     /// Calls that make a token by hand.
@@ -66,8 +71,12 @@ pub(super) struct Find {
     pub(super) after: Vec<String>,
     pub(super) word_after: Vec<String>,
     pub(super) variable_after: Vec<String>,
-    /// A text that stands before, in the same file.
+    /// A text that stands before, in the same file; a bracket that it opens ends the search.
     pub(super) beside: String,
+    /// Look only in files that have one of these.
+    pub(super) with: Vec<String>,
+    /// Look only if a source file has one of these; else the setting is left out.
+    pub(super) when: Vec<String>,
     pub(super) contains: BTreeMap<String, String>,
     pub(super) variables: Vec<String>,
     /// Take the part of the variable's value between these, not its name.
@@ -109,7 +118,13 @@ impl Rule {
             && (self.any.is_empty() || self.any.iter().any(|package| project.has(package)))
             && !self.none.iter().any(|package| project.has(package))
             && self.source.as_ref().is_none_or(|text| project.source_has(text))
+            && (self.sources.is_empty() || self.sources.iter().any(|text| project.source_has(text)))
             && self.variable.as_ref().is_none_or(|line| project.has_variable(line))
+    }
+
+    /// Whether one of its packages is this one.
+    pub(super) fn names(&self, package: &String) -> bool {
+        self.all.contains(package) || self.any.contains(package)
     }
 
     /// The package it was recognised by, with its version, as the manifest has it.

@@ -2,14 +2,19 @@
 //! and source files. Reads, bounded in every direction, and writes nothing.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+
+use super::source::mentions;
 
 /// Most source files, and most bytes of one.
 const MOST_FILES: usize = 4000;
 const MOST_BYTES: u64 = 256 * 1024;
 const DEEPEST: usize = 12;
+/// Most folders of one folder that are looked into for apps.
+const MOST_FOLDERS: usize = 100;
 /// Folders that hold other people's code, or what was built.
 const SKIPPED: [&str; 19] = [
     "node_modules",
@@ -32,6 +37,9 @@ const SKIPPED: [&str; 19] = [
     "test",
     "tests",
 ];
+/// Files of tools that manage several packages in one repository.
+const WORKSPACES: [&str; 5] =
+    ["pnpm-workspace.yaml", "turbo.json", "nx.json", "lerna.json", "rush.json"];
 const SOURCES: [&str; 15] = [
     "js", "jsx", "ts", "tsx", "mjs", "cjs", "mts", "vue", "svelte", "py", "rb", "php", "ex", "exs",
     "go",
@@ -53,6 +61,10 @@ pub(super) struct Project {
     pub(super) env_file: Option<&'static str>,
     pub(super) files: Vec<Source>,
     manifests: String,
+    /// Manifests that are there and cannot be read, and why.
+    pub(super) unread: Vec<String>,
+    /// Whether the manifest says that the apps are in folders of their own.
+    pub(super) has_workspaces: bool,
 }
 
 /// A source file; its path is relative to the folder, with `/`.
@@ -63,28 +75,56 @@ pub(super) struct Source {
 
 impl Project {
     pub(super) fn read(folder: &Path) -> Self {
-        let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        let mut project = Self::manifests(folder);
+        for name in ENV_FILES {
+            let text = project.text(folder, name);
+            project.read_env(name, &text);
+        }
+        collect(folder, folder, 0, &mut project.files);
+        project.files.sort_by(|a, b| a.path.cmp(&b.path));
+        project
+    }
+
+    /// The packages alone.
+    pub(super) fn manifests(folder: &Path) -> Self {
         let mut project = Self {
             packages: BTreeMap::new(),
             variables: BTreeMap::new(),
             env_file: None,
             files: Vec::new(),
-            manifests: text("package.json") + &text("Procfile"),
+            manifests: String::new(),
+            unread: Vec::new(),
+            has_workspaces: WORKSPACES.iter().any(|name| folder.join(name).exists()),
         };
-        project.read_json(&text("package.json"), "npm", &["dependencies", "devDependencies"]);
-        project.read_json(&text("composer.json"), "composer", &["require"]);
+        let package = project.text(folder, "package.json");
+        project.manifests = package.clone() + &project.text(folder, "Procfile");
+        project.read_json("package.json", &package, "npm", &["dependencies", "devDependencies"]);
+        let composer = project.text(folder, "composer.json");
+        project.read_json("composer.json", &composer, "composer", &["require"]);
         for name in ["requirements.txt", "requirements/base.txt", "requirements/production.txt"] {
-            project.read_requirements(&text(name));
+            let text = project.text(folder, name);
+            project.read_requirements(&text);
         }
-        project.read_pyproject(&text("pyproject.toml"));
-        project.read_lines(&text("Gemfile"), "gem", "gem ");
-        project.read_lines(&text("mix.exs"), "hex", "{:");
-        for name in ENV_FILES {
-            project.read_env(name, &text(name));
-        }
-        collect(folder, folder, 0, &mut project.files);
-        project.files.sort_by(|a, b| a.path.cmp(&b.path));
+        let pyproject = project.text(folder, "pyproject.toml");
+        project.read_pyproject(&pyproject);
+        let (gems, hex) = (project.text(folder, "Gemfile"), project.text(folder, "mix.exs"));
+        project.read_lines(&gems, "gem", "gem ");
+        project.read_lines(&hex, "hex", "{:");
         project
+    }
+
+    /// A file's text; a file that is there and cannot be read is noted.
+    fn text(&mut self, folder: &Path, name: &str) -> String {
+        match std::fs::read_to_string(folder.join(name)) {
+            Ok(text) => text,
+            Err(error) => {
+                let is_absent = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+                if !is_absent.contains(&error.kind()) {
+                    self.unread.push(format!("{name}: {error}"));
+                }
+                String::new()
+            }
+        }
     }
 
     pub(super) fn has(&self, package: &str) -> bool {
@@ -107,7 +147,7 @@ impl Project {
     }
 
     pub(super) fn source_has(&self, text: &str) -> bool {
-        self.files.iter().any(|file| file.text.contains(text))
+        self.files.iter().any(|file| mentions(&file.text, text))
     }
 
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
@@ -140,8 +180,15 @@ impl Project {
         told.or_else(scripted).or_else(written)
     }
 
-    fn read_json(&mut self, text: &str, registry: &str, tables: &[&str]) {
-        let manifest: Value = serde_json::from_str(text).unwrap_or_default();
+    fn read_json(&mut self, file: &str, text: &str, registry: &str, tables: &[&str]) {
+        if text.is_empty() {
+            return;
+        }
+        let manifest = match serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')) {
+            Ok(manifest) => manifest,
+            Err(error) => return self.unread.push(format!("{file}: {error}")),
+        };
+        self.has_workspaces |= manifest.get("workspaces").is_some();
         let members = tables.iter().filter_map(|table| manifest.get(table)?.as_object()).flatten();
         for (name, version) in members {
             let version = version.as_str().unwrap_or_default().to_owned();
@@ -156,7 +203,10 @@ impl Project {
     }
 
     fn read_pyproject(&mut self, text: &str) {
-        let document: toml::Table = toml::from_str(text).unwrap_or_default();
+        let document: toml::Table = match toml::from_str(text) {
+            Ok(document) => document,
+            Err(error) => return self.unread.push(format!("pyproject.toml: {}", error.message())),
+        };
         let project = document.get("project").and_then(|table| table.get("dependencies"));
         for line in project.and_then(toml::Value::as_array).into_iter().flatten() {
             self.add_python(line.as_str().unwrap_or_default());
@@ -208,6 +258,34 @@ impl Project {
             }
         }
     }
+}
+
+/// Folders at most two levels down that have packages of their own.
+pub(super) fn apps_below(folder: &Path) -> Vec<(PathBuf, Project)> {
+    let inner = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        let mut paths: Vec<PathBuf> = entries.filter_map(|it| Some(it.ok()?.path())).collect();
+        let is_app = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            !name.starts_with('.')
+                && !SKIPPED.contains(&name)
+                && !path.is_symlink()
+                && path.is_dir()
+        };
+        paths.retain(is_app);
+        paths.sort();
+        paths.truncate(MOST_FOLDERS);
+        paths
+    };
+    let folders = inner(folder).into_iter().flat_map(|path| {
+        let below = inner(&path);
+        [path].into_iter().chain(below)
+    });
+    let read = |path: PathBuf| {
+        let project = Project::manifests(&path);
+        (!project.packages.is_empty()).then_some((path, project))
+    };
+    folders.filter_map(read).collect()
 }
 
 fn collect(root: &Path, folder: &Path, depth: usize, files: &mut Vec<Source>) {

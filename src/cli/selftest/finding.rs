@@ -1,4 +1,4 @@
-//! What the test can find: each with its weight, the harm, and the way out.
+//! The findings a test can make: each with its weight, the harm, and the way out.
 
 /// How much a finding hurts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,7 +48,7 @@ pub(super) enum Kind {
     NoSniff,
 }
 
-/// What a kind means: severity, harm, remedy.
+/// The meaning of a kind: severity, harm, remedy.
 type Meaning = (Severity, &'static str, &'static str);
 
 impl Kind {
@@ -189,7 +189,7 @@ impl Kind {
             Self::PlainHttp => (
                 High,
                 "the site also answers over plain HTTP, where cookies and tokens can be read",
-                "redirect http to https ([server] redirect_http, or the front)",
+                "redirect http to https ([server] redirect, or the front)",
             ),
             Self::RewriteHeader => (
                 High,

@@ -92,7 +92,7 @@ async fn check_rewrites(probe: &Probe, target: &Target, report: &mut Report) {
     }
 }
 
-/// What was kept back is shown, or the mark comes back from a page that shows who is
+/// A page that was kept back is shown, or the mark comes back from a page that shows who is
 /// signed in.
 fn opens(kind: Kind, before: &Answer, after: &Answer) -> Option<(Kind, String)> {
     let opens = is_kept_back(before.status) && after.status.is_success();

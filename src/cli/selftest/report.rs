@@ -8,7 +8,7 @@ use super::probe::Ask;
 #[derive(Default)]
 pub(super) struct Report {
     findings: Vec<Finding>,
-    /// What could not be tested, and why.
+    /// Tests that could not be made, and why.
     pub(super) skipped: Vec<String>,
     checks: usize,
 }

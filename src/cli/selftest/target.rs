@@ -1,4 +1,4 @@
-//! What is tested: paths and names from the configuration file, read without its secrets,
+//! The target of the test: paths and names from the configuration file, read without its secrets,
 //! and from the command line.
 
 use std::path::Path;

@@ -37,7 +37,7 @@ pub(super) async fn check(probe: &Probe, path: &str, report: &mut Report) {
     }
 }
 
-/// What a page of another site gets in a user's browser.
+/// The answer to a page of another site in a user's browser.
 async fn check_other_sites(probe: &Probe, path: &str, report: &mut Report) {
     let page = [("Origin", EVIL), ("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "cors")];
     let sandbox =

@@ -2,7 +2,7 @@
 //
 // It fetches as any page would, with the session cookie and nothing else. The
 // requests use the default cache mode on purpose: "no-store" would make the
-// browser send `Cache-Control: no-cache`, which asks the gateway to mint anew.
+// browser send `Cache-Control: no-cache`, which asks the gateway to mint again.
 
 const TOKEN_URL = "/api/get-auth-token";
 const BURST = 40;
@@ -115,7 +115,7 @@ function showSame(before, token, fresh) {
   } else {
     place.dataset.same = "same";
     place.textContent = fresh
-      ? "Minted anew within the same second, so it reads the same."
+      ? "Minted again within the same second, so it reads the same."
       : "The same token as before, from the gateway’s cache.";
   }
 }

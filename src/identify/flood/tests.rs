@@ -1,4 +1,4 @@
-//! Whose questions wait, with a server that answers when a test lets it.
+//! The questions that wait, with a server that answers when a test lets it.
 
 use std::pin::pin;
 

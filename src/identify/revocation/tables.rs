@@ -14,7 +14,7 @@ use crate::base::digest::Digest;
 pub(super) const MAX_ENTRIES: u64 = 100_000;
 /// Browsers keep no cookie longer.
 const KEPT: Duration = Duration::from_millis(KEPT_MS);
-/// Who ended a session.
+/// The origin of a session's end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum RevokedBy {
     App,
@@ -130,7 +130,7 @@ impl Tables {
         revoked.chain(signed_out).chain(signed_in).chain(users).collect()
     }
 
-    /// Who ended a session, if it is over.
+    /// The origin of its end, if a session is over.
     pub(super) fn ended_by(&self, mark: &Digest) -> Option<RevokedBy> {
         if self.revoked.contains_key(mark) {
             return Some(RevokedBy::Operator);

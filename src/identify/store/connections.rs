@@ -16,7 +16,7 @@ use crate::base::digest::Digest;
 use crate::base::lock::Lock;
 use crate::base::secret::Secret;
 use crate::base::store_url::{BadStoreUrl, StoreUrl};
-use crate::identify::store::error::StoreError;
+use crate::identify::store::error::{Named, StoreError};
 use crate::identify::store::{file, redis, sql};
 use crate::session::{Engine, NaiveTimes, Query, StoreAnswer, StoreSettings};
 
@@ -67,16 +67,15 @@ impl StoreConnections {
                 self.run(store, async move { connection.get_hash(&key).await }).await
             }
             Query::Row { table, matching } => {
-                let address = match store.engine {
-                    Engine::Sql => store.url.as_ref(),
-                    Engine::File | Engine::Redis => store.database.as_ref(),
-                };
-                let Some(address) = address else { return Ok(None) };
+                let Some(address) = database_of(store) else { return Ok(None) };
                 let connection = self.connect(address)?;
-                let (table, matching) = (table.clone(), matching.clone());
+                let asked = (table.clone(), matching.clone());
                 let times = store.naive_times.clone();
-                self.run(store, async move { connection.row(&table, &matching, &times).await })
-                    .await
+                let answer = self
+                    .run(store, async move { connection.row(&asked.0, &asked.1, &times).await })
+                    .await;
+                let columns = matching.iter().map(|(column, _)| column.as_str());
+                answer.map_err(|error| error.about(store, table, columns))
             }
         }
     }
@@ -91,6 +90,38 @@ impl StoreConnections {
             self.run(store, async move { connection.ping().await }).await?;
         }
         Ok(())
+    }
+
+    /// All that is wrong with a store, for `check --online`: as `probe`, and in a database
+    /// each table is asked for a row that it cannot have.
+    pub async fn examine(&self, store: &StoreSettings) -> Vec<StoreError> {
+        if let Err(error) = self.probe(store).await {
+            return vec![error];
+        }
+        let Some(address) = database_of(store) else { return Vec::new() };
+        let mut problems = Vec::new();
+        for names in store.tables() {
+            let connection = match self.connect(address) {
+                Ok(connection) => connection,
+                Err(error) => return vec![error],
+            };
+            let (table, id) = (names.table.to_owned(), names.id.to_owned());
+            let times = store.naive_times.clone();
+            let columns = async move { connection.examine(&table, &id, &times).await };
+            match self.run(store, columns).await {
+                Ok(columns) => {
+                    let missing =
+                        names.columns.iter().filter(|own| !columns.iter().any(|it| it == *own));
+                    problems.extend(
+                        missing.map(|own| StoreError::NoColumn(vec![Named::column(store, own)])),
+                    );
+                }
+                Err(error) => {
+                    problems.push(error.about(store, names.table, std::iter::once(names.id)));
+                }
+            }
+        }
+        problems
     }
 
     /// Closes the connections that no store of `stores` uses.
@@ -168,11 +199,36 @@ impl Connection {
         }
     }
 
+    async fn examine(
+        &self,
+        table: &str,
+        id: &str,
+        times: &NaiveTimes,
+    ) -> Result<Vec<String>, StoreError> {
+        match self {
+            Self::Redis(_) => Err(BadStoreUrl("it is not that of a database").into()),
+            Self::Sql(database) => {
+                // As in `row`.
+                let columns = Box::pin(database.examine(table, id, times));
+                let columns: Pin<Box<dyn Future<Output = _> + Send + '_>> = columns;
+                columns.await
+            }
+        }
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         match self {
             Self::Redis(redis) => redis.ping().await,
             Self::Sql(database) => database.ping().await,
         }
+    }
+}
+
+/// The address of the database that holds rows.
+fn database_of(store: &StoreSettings) -> Option<&Secret> {
+    match store.engine {
+        Engine::Sql => store.url.as_ref(),
+        Engine::File | Engine::Redis => store.database.as_ref(),
     }
 }
 

@@ -136,7 +136,7 @@ impl Redis {
     }
 }
 
-/// What is known of a hash before it is read.
+/// Facts about a hash before it is read.
 enum HashSize {
     Missing,
     Readable,
@@ -144,7 +144,7 @@ enum HashSize {
     WrongType,
 }
 
-/// What a key holds.
+/// The content of a key.
 enum Kept {
     Nothing,
     Value { value: Value, seconds_left: Option<u64> },

@@ -12,7 +12,7 @@ use super::text;
 use crate::base::clock::Now;
 use crate::mint::Minter;
 
-/// What differs between the app's answer and the gateway's, at the time of the app's.
+/// The differences between the app's answer and the gateway's, at the time of the app's.
 pub(crate) fn compare(
     minter: &Minter,
     app: &AppAnswer,

@@ -1,4 +1,4 @@
-//! What comparisons have found since the settings were read: counts for each token, and each
+//! The findings of comparisons since the settings were read: counts for each token, and each
 //! difference once. Bounded, and told to the log when something is new.
 
 use std::collections::BTreeMap;
@@ -100,7 +100,7 @@ impl Shadows {
     }
 }
 
-/// What the log has not been told yet.
+/// Findings the log has not been told yet.
 #[derive(Default)]
 struct New {
     is_first_same: bool,

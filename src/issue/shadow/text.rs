@@ -6,7 +6,7 @@
 
 use super::time;
 
-/// What two texts differ in.
+/// The difference between two texts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unlike {
     /// Their form, in words.

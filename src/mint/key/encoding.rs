@@ -27,6 +27,16 @@ impl Encoding {
             Self::Utf8 => Some(secret.clone()),
         }
     }
+
+    /// A secret in this encoding, in words.
+    pub(in crate::mint) fn described(self) -> &'static str {
+        match self {
+            Self::Base64 => "base64 text (A-Z, a-z, 0-9, `+` and `/`, with its `=` at the end)",
+            Self::Base64Url => "base64url text (A-Z, a-z, 0-9, `-` and `_`)",
+            Self::Hex => "hexadecimal text (0-9 and a-f, an even number of them)",
+            Self::Utf8 => "shared secret",
+        }
+    }
 }
 
 impl FromNode for Encoding {

@@ -98,10 +98,11 @@ impl KeyShape {
     /// Every key, the signing one first; empty if a problem was noted.
     pub(in crate::mint) fn resolve(&self, members: &mut LayeredTable<'_, '_, '_>) -> Vec<KeyTable> {
         let Some(at) = members.own("key") else {
-            if self.sole().is_some() {
-                members.token().problem(format!("`key` is missing; write {}", self.expected()));
+            if self.sole().is_none() {
+                return vec![KeyTable::default()];
             }
-            return vec![KeyTable::default()];
+            members.token().problem(format!("`key` is missing; write {}", self.expected()));
+            return vec![KeyTable::absent()];
         };
         let read: Vec<_> = at.items().iter().map(|at| self.table(at)).collect();
         read.into_iter().collect::<Option<_>>().unwrap_or_default()

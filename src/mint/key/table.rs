@@ -14,6 +14,8 @@ pub(in crate::mint) struct KeyTable {
     pub(super) signing: Option<(String, Secret)>,
     /// Members that something reads, or may be given without use.
     used: RefCell<BTreeSet<String>>,
+    /// The settings have no key at all, which has been reported.
+    is_absent: bool,
     /// Whether this key asks to be published, if it says so itself.
     pub(in crate::mint) publish: Option<bool>,
 }
@@ -25,6 +27,15 @@ pub(in crate::mint) enum Member {
 }
 
 impl KeyTable {
+    /// In place of a key whose absence has been reported: none of its members is missed.
+    pub(super) fn absent() -> Self {
+        Self { is_absent: true, ..Self::default() }
+    }
+
+    pub(in crate::mint) fn is_absent(&self) -> bool {
+        self.is_absent
+    }
+
     /// The member `name`, noting that a template asked for it.
     pub(in crate::mint) fn member(&self, name: &str) -> Option<&Member> {
         self.used.borrow_mut().insert(name.to_owned());

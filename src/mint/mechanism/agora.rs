@@ -153,10 +153,11 @@ fn put_text(out: &mut Vec<u8>, text: &[u8]) -> Result<(), MintError> {
 /// `app_id` and the certificate, both 32 hexadecimal digits.
 fn key(names: &Names<'_>) -> Option<(String, Zeroizing<String>)> {
     let is_hex = |text: &str| text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let Some(app_id) = names.keys.public("app_id").filter(|id| is_hex(id)) else {
+    let app_id = names.public_member("app_id")?;
+    if !is_hex(app_id) {
         names.token.problem("`key.app_id` must be the 32 hexadecimal digits of an Agora project");
         return None;
-    };
+    }
     let (name, secret) = names.keys.signing()?;
     let Some(certificate) = secret.text().filter(|text| is_hex(text)) else {
         names.token.problem(format!(

@@ -48,7 +48,9 @@ impl Mac {
         names: &Names<'_>,
     ) -> Option<Self> {
         let Some(key) = names.keys.signing() else {
-            names.token.problem("`secret` is missing; write the member of `key` that signs");
+            if !names.keys.is_absent() {
+                names.token.problem("`secret` is missing; write the member of `key` that signs");
+            }
             return None;
         };
         Self::read(&mut |member| members.take(member), key, names)
@@ -103,9 +105,11 @@ fn hashed(algorithm: &'static digest::Algorithm, parts: [&[u8]; 2]) -> digest::D
 fn shared(name: &str, secret: &Secret, encoding: Encoding, names: &Names<'_>) -> Option<Secret> {
     let decoded = encoding.decode(secret);
     match &decoded {
-        None => {
-            names.token.problem(format!("`key.{name}` is not in the encoding the preset names"))
-        }
+        None => names.token.problem(format!(
+            "`key.{name}` is no {} (the value is not repeated here); copy it again as the vendor \
+             shows it",
+            encoding.described()
+        )),
         Some(secret) => weak_key(names.token, name, secret, 32),
     }
     decoded

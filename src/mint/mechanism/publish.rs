@@ -1,4 +1,4 @@
-//! Which keys of a token are published.
+//! The published keys of a token.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::mint::layered_table::LayeredTable;
 pub struct PublishedKeys {
     /// The signing one first, if it is published.
     pub keys: Vec<PublicKey>,
-    /// How long a key stays listed after it has left the settings.
+    /// Time for which a key stays listed after it has left the settings.
     pub overlap: Option<Duration>,
 }
 

@@ -69,10 +69,7 @@ impl S3 {
         }
         let made = Names { made: &["input", "token"], ..*names };
         let response = Response::from_members(members, &made);
-        let Some(access_key_id) = names.keys.public("access_key_id") else {
-            names.token.problem("`key.access_key_id` is missing; add it to `key`");
-            return None;
-        };
+        let access_key_id = names.public_member("access_key_id")?;
         let (_, secret) = names.keys.signing()?;
         let (access_key_id, secret) = (access_key_id.to_owned(), secret.clone());
         let session_token = session_token(names)?;

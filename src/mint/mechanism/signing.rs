@@ -1,5 +1,6 @@
-//! Which algorithm signs, and with which key.
+//! The algorithm that signs, and its key.
 
+use std::borrow::Cow;
 use std::str::FromStr as _;
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
@@ -71,10 +72,27 @@ impl Signing {
             token.problem(format!(
                 "`key.{name}` is no key for {algorithm:?} (the value is not repeated here); \
                  expected {}",
-                expected(algorithm)
+                self.expected(algorithm)
             ));
         }
         signer
+    }
+
+    fn expected(&self, algorithm: Algorithm) -> Cow<'static, str> {
+        match algorithm.family() {
+            AlgorithmFamily::Hmac => format!(
+                "a {}; a PEM key signs with `alg` \"RS256\", \"ES256\" or \"EdDSA\"",
+                self.encoding.described()
+            )
+            .into(),
+            AlgorithmFamily::Ec => "an EC private key of its curve, as PEM or JWK".into(),
+            AlgorithmFamily::Ed => "an Ed25519 private key, as PEM or JWK".into(),
+            AlgorithmFamily::Rsa => {
+                "an RSA private key of at least 2048 bits, as PEM, base64 of a PEM, JWK or \
+                 service-account JSON"
+                    .into()
+            }
+        }
     }
 }
 
@@ -109,20 +127,5 @@ fn shortest(algorithm: Algorithm) -> Option<usize> {
         Algorithm::HS384 => Some(48),
         Algorithm::HS512 => Some(64),
         _ => None,
-    }
-}
-
-fn expected(algorithm: Algorithm) -> &'static str {
-    match algorithm.family() {
-        AlgorithmFamily::Hmac => {
-            "a shared secret in the encoding the preset names; a PEM key signs with `alg` \
-             \"RS256\", \"ES256\" or \"EdDSA\""
-        }
-        AlgorithmFamily::Ec => "an EC private key of its curve, as PEM or JWK",
-        AlgorithmFamily::Ed => "an Ed25519 private key, as PEM or JWK",
-        AlgorithmFamily::Rsa => {
-            "an RSA private key of at least 2048 bits, as PEM, base64 of a PEM, JWK or \
-             service-account JSON"
-        }
     }
 }

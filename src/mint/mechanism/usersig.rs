@@ -61,7 +61,7 @@ impl UserSig {
 
 /// A public member of the key that is a number.
 pub(super) fn app_id(names: &Names<'_>, name: &str) -> Option<u64> {
-    let number = names.keys.public(name).and_then(|text| text.parse().ok());
+    let number = names.public_member(name)?.parse().ok();
     if number.is_none() {
         names.token.problem(format!("`key.{name}` must be the number of an app, in quotes"));
     }

@@ -23,15 +23,13 @@ pub(in crate::mint) fn params(
     preset: Option<&At<'_>>,
     names: &Names<'_>,
 ) -> Params {
-    let mut entries: Vec<(String, Template)> = Vec::new();
+    let mut entries: Vec<(String, Option<Template>)> = Vec::new();
     for (key, at) in own.into_iter().chain(preset).flat_map(At::members) {
         if entries.iter().any(|(name, _)| *name == key.name) {
             continue;
         }
         let position = names.expressions.under(Position::Ordinary, &key.name);
-        if let Some(template) = value_in(&at, names, position) {
-            entries.push((key.name.clone(), template));
-        }
+        entries.push((key.name.clone(), value_in(&at, names, position)));
     }
     Params::new(entries)
 }

@@ -32,6 +32,8 @@ pub(crate) enum Filter {
     Json,
     /// The text itself if it has at most this many characters.
     Max(usize),
+    /// Seconds as whole minutes, a number; what is left over does not count.
+    Minutes,
     /// `a=1&b=2`, sorted, without empty values; only `&` inside values is escaped.
     Pairs,
     /// Percent-encoded text.
@@ -73,6 +75,7 @@ impl Filter {
             ("joined", Some(by)) => one_character(by).map(Self::JoinedBy),
             ("json", None) => Some(Self::Json),
             ("max", Some(count)) => count.parse().ok().map(Self::Max),
+            ("minutes", None) => Some(Self::Minutes),
             ("percent", None) => Some(Self::Percent(Percent::Component)),
             ("percent", Some("lower")) => Some(Self::Percent(Percent::Lower)),
             ("percent", Some("path")) => Some(Self::Percent(Percent::Path)),
@@ -89,8 +92,8 @@ impl Filter {
             format!(
                 "unknown filter {}, expected one of base64, base64:url, base64:cloudfront, cjson, \
                  date:basic, date:day, date:http, date:utc, first:COUNT, joined, joined:CHARACTER, \
-                 json, max:COUNT, pairs, percent, percent:lower, percent:path, query, quote, safe, \
-                 sha256:hex, sha256:base64, str, uuid",
+                 json, max:COUNT, minutes, pairs, percent, percent:lower, percent:path, query, \
+                 quote, safe, sha256:hex, sha256:base64, str, uuid",
                 shown(text)
             )
         })
@@ -103,6 +106,7 @@ impl Filter {
             | Self::CanonicalJson
             | Self::Date(_)
             | Self::Json
+            | Self::Minutes
             | Self::Query
             | Self::Quote
             | Self::Safe
@@ -121,6 +125,7 @@ impl Filter {
     pub(crate) fn apply(self, value: &Value) -> Result<Value, MintError> {
         let text = match self {
             Self::Joined => return joined(value),
+            Self::Minutes => return minutes(value),
             Self::Base64(alphabet) => alphabet.apply(needed_text(value)?.as_bytes()),
             Self::CanonicalJson => sorted(value).to_string(),
             Self::Date(form) => date(value, form)?,
@@ -148,6 +153,12 @@ fn date(value: &Value, form: DateForm) -> Result<String, MintError> {
     let unix = needed_text(value)?.parse().ok();
     unix.and_then(|unix| form.text(unix))
         .ok_or_else(|| MintError::not_allowed("`date` needs Unix seconds"))
+}
+
+fn minutes(value: &Value) -> Result<Value, MintError> {
+    let seconds: Option<u64> = needed_text(value)?.parse().ok();
+    let seconds = seconds.ok_or_else(|| MintError::not_allowed("`minutes` needs seconds"))?;
+    Ok((seconds / 60).into())
 }
 
 /// A path keeps to its place: no segment of it is empty or a dot segment, which servers

@@ -73,19 +73,39 @@ pub(super) enum Found {
 #[derive(Default)]
 pub(in crate::mint) struct Params {
     entries: Vec<(String, Template)>,
+    /// Parameters that could not be read, which has been reported: they are not missed.
+    broken: Vec<String>,
     used: RefCell<BTreeSet<String>>,
     whole: Cell<bool>,
 }
 
 impl Params {
-    /// Every parameter with its template; no name twice.
-    pub(super) fn new(entries: Vec<(String, Template)>) -> Self {
-        Self { entries, ..Self::default() }
+    /// Every parameter with its template, or without one if it could not be read; no name
+    /// twice.
+    pub(super) fn new(all: Vec<(String, Option<Template>)>) -> Self {
+        let (mut entries, mut broken) = (Vec::new(), Vec::new());
+        for (name, template) in all {
+            match template {
+                Some(template) => entries.push((name, template)),
+                None => broken.push(name),
+            }
+        }
+        Self { entries, broken, ..Self::default() }
     }
 
     /// Whether `{param.NAME…}` has something to put in.
     pub(in crate::mint) fn has(&self, path: &[String]) -> bool {
-        self.find(path).is_some()
+        self.find(path).is_some() || self.is_broken(path)
+    }
+
+    /// The start of `path` that has no value: the whole of a table is missed once.
+    fn missing<'p>(&self, path: &'p [String]) -> &'p [String] {
+        let start = |length| path.get(..length).filter(|start| self.find(start).is_none());
+        (1..path.len()).find_map(start).unwrap_or(path)
+    }
+
+    fn is_broken(&self, path: &[String]) -> bool {
+        path.first().is_some_and(|first| self.broken.contains(first))
     }
 
     fn find(&self, path: &[String]) -> Option<Template> {
@@ -212,9 +232,25 @@ impl Names<'_> {
             Some(Member::Secret(secret)) => self.secret(name, secret, filters, at),
             None if reference.presence == Presence::Optional => Some(Found::Nothing),
             None => {
-                self.token.problem(format!("`key.{name}` is missing; add it to `key`"));
+                self.note_missing_member(name);
                 None
             }
+        }
+    }
+
+    /// A public member of the key that its mechanism reads itself; `None` if a problem was
+    /// noted.
+    pub(in crate::mint) fn public_member(&self, name: &str) -> Option<&str> {
+        let found = self.keys.public(name);
+        if found.is_none() {
+            self.note_missing_member(name);
+        }
+        found
+    }
+
+    fn note_missing_member(&self, name: &str) {
+        if !self.keys.is_absent() {
+            self.token.problem(format!("`key.{name}` is missing; add it to `key`"));
         }
     }
 
@@ -265,16 +301,24 @@ impl Names<'_> {
         text_of(&value).map(std::borrow::Cow::into_owned)
     }
 
+    /// Whether the operator has still to write the value of a reference.
+    pub(in crate::mint) fn lacks(&self, reference: &Reference) -> bool {
+        match (reference.root(), reference.rest()) {
+            ("key", [name]) => self.keys.member(name).is_none(),
+            ("param", path) => self.params.is_some_and(|params| params.find(path).is_none()),
+            _ => false,
+        }
+    }
+
     fn param(&self, path: &[String], reference: &Reference) -> Option<Found> {
         let found = self.params.and_then(|params| params.find(path));
         match (found, reference.presence) {
             (Some(template), _) => Some(Found::Template(template)),
             (None, Presence::Optional) => Some(Found::Nothing),
+            (None, Presence::Needed) if self.params.is_some_and(|all| all.is_broken(path)) => None,
             (None, Presence::Needed) => {
-                self.token.problem(format!(
-                    "`params.{}` is missing; this preset needs it",
-                    path.join(".")
-                ));
+                let missing = self.params.map_or(path, |params| params.missing(path)).join(".");
+                self.token.problem(format!("`params.{missing}` is missing; this preset needs it"));
                 None
             }
         }

@@ -1,4 +1,4 @@
-//! Which requests share a token, how long one is kept, and when none is made.
+//! The requests that share a token, how long one is kept, and when none is made.
 
 use serde_json::{Map, Value, json};
 

@@ -201,3 +201,65 @@ fn the_app_answers_the_grant_hook_with_json_or_a_refusal() {
     assert_eq!(code(StatusCode::INTERNAL_SERVER_ERROR, b""), "issuer_failed");
     assert_eq!(code(OK, b"<html>"), "issuer_failed");
 }
+
+#[test]
+fn a_customer_that_is_a_list_or_a_table_is_nobody() {
+    for (preset, field) in [
+        ("stripe-customer-session", "customer"),
+        ("stripe-ephemeral-key", "customer"),
+        ("braintree", "customer_id"),
+    ] {
+        let mut table = json!({ "preset": preset, "key": "sk", "params": {} });
+        if preset == "braintree" {
+            table["key"] = json!({ "public_key": "p", "private_key": "q" });
+        }
+        if preset == "stripe-customer-session" {
+            table["params"]["components"] = json!({ "buy_button": { "enabled": true } });
+        }
+        if preset == "stripe-ephemeral-key" {
+            table["params"]["version"] = "2025-08-27.basil".into();
+        }
+        table["params"][field] = "{session.customer}".into();
+        let minter = read(&table).unwrap();
+        let ask = |customer: Value| {
+            let session = json!({ "user_id": "u", "customer": customer });
+            call(&minter, &Identity::assumed("u".into(), session, None), &Value::Null)
+        };
+        let body = ask(json!("cus_1")).unwrap().body;
+        assert!(String::from_utf8_lossy(&body).contains("cus_1"), "{preset}");
+        for wrong in
+            [json!(["cus_1", "cus_2"]), json!(["cus_1"]), json!([]), json!({ "id": "cus_1" })]
+        {
+            let refused = ask(wrong.clone()).map_err(|error| error.code());
+            assert_eq!(
+                refused.map(|call| call.body).unwrap_err(),
+                "not_allowed",
+                "{preset} {wrong}"
+            );
+        }
+    }
+}
+
+#[test]
+fn power_bi_is_asked_for_no_longer_a_life_than_the_sessions() {
+    let minter = read(&json!({
+        "preset": "power-bi",
+        "key": { "tenant_id": "t", "client_id": "c", "client_secret": "s" },
+        "params": { "report_id": "r", "dataset_id": "d" }
+    }))
+    .unwrap();
+    let minutes = |end: Option<u64>| {
+        let identity = Identity::assumed("u".into(), json!({ "user_id": "u" }), end);
+        let inputs = Map::new();
+        let subject = Subject { identity: &identity, inputs: &inputs, grant: &Value::Null };
+        let first = crate::base::secret::Secret::new("first");
+        let call = minter.call_with(&subject, &first, Now::at(NOW))?;
+        let body: Value = serde_json::from_slice(&call.body).unwrap();
+        Ok::<_, MintError>(body["lifetimeInMinutes"].clone())
+    };
+    assert_eq!(minutes(None).unwrap(), 60);
+    assert_eq!(minutes(Some(NOW + 7200)).unwrap(), 60);
+    assert_eq!(minutes(Some(NOW + 600)).unwrap(), 10);
+    assert_eq!(minutes(Some(NOW + 119)).unwrap(), 1, "never rounded up");
+    assert_eq!(minutes(Some(NOW + 59)).unwrap_err().code(), "session_expired");
+}

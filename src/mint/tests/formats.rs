@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::base::clock::Now;
-use crate::mint::tests::{NOW, alice, body, mint, read, user, value_of, wrong};
+use crate::mint::tests::{NOW, alice, body, claims, mint, read, user, value_of, wrong};
 use crate::mint::{MintError, Minter, Minting, Subject};
 use crate::session::Identity;
 
@@ -59,6 +59,25 @@ fn tencent_and_zego_refuse_what_their_servers_refuse() {
     assert!(mint(&minter, &alice(), &Value::Null).unwrap().value().starts_with(b"04"));
     let short = wrong(&zego("hunter2"));
     assert!(short.contains("32 characters") && !short.contains("hunter2"), "{short}");
+}
+
+#[test]
+fn zoom_is_told_a_uuid_without_its_hyphens_and_every_other_id_as_it_is() {
+    let zoom = read(&json!({
+        "preset": "zoom-video", "key": { "sdk_key": "k", "sdk_secret": "s" },
+        "params": { "role_type": 0 },
+        "request": { "session_name": { "from": "json:name", "allow": "*" } }
+    }))
+    .unwrap();
+    let identity = |id: &str| {
+        let token = mint(&zoom, &user(id), &json!({ "session_name": "a" }));
+        token.map(|token| claims(&token)["user_identity"].as_str().unwrap().to_owned()).ok()
+    };
+    let hex = "550e8400e29b41d4a716446655440000";
+    assert_eq!(identity("550e8400-e29b-41d4-a716-446655440000").as_deref(), Some(hex));
+    assert_eq!(identity("user_42").as_deref(), Some("user_42"));
+    assert_eq!(identity(hex), None, "it would be the user with that UUID");
+    assert_eq!(identity(&"u".repeat(36)), None);
 }
 
 fn s3(preset: &str, params: &Value) -> Value {

@@ -6,22 +6,15 @@
 
 mod shapes;
 
-use std::sync::LazyLock;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::base::clock::Now;
-use crate::document::{Node, Problems};
+use crate::document::Node;
+use crate::mint::tests::gallery::{fixture, tables};
 use crate::mint::tests::{NOW, read, read_node};
 use crate::mint::{MintError, Minter, Minting, Subject};
 use crate::session::Identity;
 use shapes::{MARKERS, answered, called, same};
-
-const GALLERY: &str = include_str!("../../../deploy/guides/vendors.md");
-const TEXT: &str = include_str!("../../../tests/fixtures/gallery.json");
-const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tokens");
 
 /// Values that end, open or outgrow what surrounds them somewhere.
 fn hostile() -> Vec<String> {
@@ -119,39 +112,12 @@ struct Block {
 }
 
 fn blocks() -> Vec<Block> {
-    let fixture = fixture();
-    let toml: String =
-        GALLERY.split("```toml\n").skip(1).filter_map(|part| part.split("```").next()).collect();
-    let text = fixture["secrets"].as_object().unwrap().iter().fold(toml, |text, (name, value)| {
-        let content = Value::from(content(value.as_str().unwrap())).to_string();
-        text.replace(&format!("\"env:{name}\""), &content)
-    });
-    let problems = Problems::default();
-    let file = Node::parse(&text, &problems);
-    assert!(problems.is_empty());
-    let crate::document::Value::Table(top) = file.value else { panic!("a table") };
-    let (_, tokens) = top.into_iter().find(|(key, _)| key.name == "token").unwrap();
-    let crate::document::Value::Table(tables) = tokens.value else { panic!("a table") };
-    let block = |(key, node): (crate::document::Key, Node)| {
-        let inputs = fixture["requests"][&key.name].as_object().cloned().unwrap_or_default();
-        let minter = read_node(&node).unwrap_or_else(|_| panic!("{} is read", key.name));
-        Block { name: key.name, minter, inputs }
+    let block = |(name, node): (String, Node)| {
+        let inputs = fixture()["requests"][&name].as_object().cloned().unwrap_or_default();
+        let minter = read_node(&node).unwrap_or_else(|_| panic!("{name} is read"));
+        Block { name, minter, inputs }
     };
-    tables.into_iter().map(block).collect()
-}
-
-fn fixture() -> &'static Value {
-    static FIXTURE: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(TEXT).unwrap());
-    &FIXTURE
-}
-
-fn content(value: &str) -> String {
-    let file = |name: &str| std::fs::read_to_string(format!("{KEYS}/{name}")).unwrap();
-    match value.strip_prefix("base64 of ") {
-        Some(name) => STANDARD.encode(file(name)),
-        None if value.starts_with("keys/") => file(value),
-        None => value.to_owned(),
-    }
+    tables().into_iter().map(block).collect()
 }
 
 /// The gallery's user, with one field of the session replaced.

@@ -278,3 +278,31 @@ fn an_old_key_stays_published_as_long_as_its_tokens_and_old_lists_live() {
     table["overlap"] = "2h".into();
     assert_eq!(overlap(&table), 2 * 3600);
 }
+
+#[test]
+fn a_secret_in_another_encoding_is_told_which_one_it_should_have() {
+    let base64 = "is no base64 text";
+    for (preset, key, wanted) in [
+        ("azure-blob-sas", json!({ "account": "a", "account_key": "hunter2!" }), base64),
+        ("azure-communication", json!("hunter2!"), base64),
+        ("cloudinary-cookie", json!("hunter2!"), "is no hexadecimal text"),
+        (
+            "pusher-channel",
+            json!({ "app_key": "a", "app_secret": "s", "encryption_master_key_base64": "hunter2!" }),
+            base64,
+        ),
+        ("powersync", json!({ "kid": "k", "k_base64url": "hunter2!" }), "a base64url text"),
+    ] {
+        let request = json!({ "from": "json:blob", "allow": "*" });
+        let params = json!({ "resource": "r", "container": "c", "acl": "/a", "aud": "a" });
+        let mut table = json!({ "preset": preset, "key": key, "params": params });
+        table["request"] = match preset {
+            "azure-blob-sas" => json!({ "blob": request }),
+            "pusher-channel" => json!({ "channel_name": { "allow": "*" } }),
+            _ => json!({}),
+        };
+        let text = wrong(&table);
+        assert!(text.contains(wanted) && !text.contains("hunter2"), "{preset}: {text}");
+        assert!(!text.contains("the preset names"), "{preset}: {text}");
+    }
+}

@@ -57,7 +57,7 @@ struct Shared {
 struct Buffer {
     text: String,
     stamp: Stamp,
-    /// Which lines are written; the same in every shard.
+    /// The lines that are written; the same in every shard.
     lines: Lines,
     /// Lines looked at, for the choice among them.
     turn: u64,

@@ -1,4 +1,4 @@
-//! What the process uses of the system, as Linux tells in `/proc` (proc(5)).
+//! The process's use of the system, as Linux tells in `/proc` (proc(5)).
 
 use std::fs;
 

@@ -69,7 +69,7 @@ pub(super) struct Exporter {
     is_failing: bool,
 }
 
-/// What came of sending a batch once.
+/// The outcome of sending a batch once.
 enum Sent {
     /// All but so many.
     Taken {

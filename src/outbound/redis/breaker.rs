@@ -37,7 +37,7 @@ pub(super) enum Place {
     Whole,
 }
 
-/// What a call's outcome has changed.
+/// The change that a call's outcome makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Closed,
@@ -87,7 +87,7 @@ impl Backoff {
         if is_hard_on_the_server(failure) { FIRST_PAUSE } else { self.unreached.next() }
     }
 
-    /// How long the next attempt may take: its answer may come late, and is worth waiting
+    /// Longest time of the next attempt: its answer may come late, and is worth waiting
     /// for, because it tells that the server is back.
     pub(super) fn patience(&self) -> Duration {
         self.silent

@@ -25,7 +25,7 @@ pub(super) struct Recovery {
     pub(super) heartbeat: Weak<Heartbeat>,
     pub(super) place: Place,
     pub(super) breaker: Arc<Breaker>,
-    /// What opened the breaker.
+    /// The failure that opened the breaker.
     pub(super) cause: Failure,
     /// Longest wait of a request.
     pub(super) timeout: Duration,

@@ -27,8 +27,9 @@ pub(super) enum Birth {
 }
 
 /// Longest time from the question that a server answers with `ASK` to the next step, and
-/// from that to the end of the last.
-const ASK_STEP: Duration = Duration::from_millis(100);
+/// from that to the end of the last. Two round trips on a machine that is far too busy must
+/// fit, or requests would begin again until their deadline.
+const ASK_STEP: Duration = Duration::from_millis(500);
 
 impl Request {
     /// `key` is the one key of all commands.

@@ -1,4 +1,4 @@
-//! Which server of a Cluster has a key: 16,384 slots, and the table of their owners.
+//! The server of a Cluster that has a key: 16,384 slots, and the table of their owners.
 //!
 //! Redis Cluster specification, "Key distribution model". Pure.
 

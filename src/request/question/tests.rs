@@ -1,4 +1,4 @@
-//! Which request each kind of proxy asks about, and which questions are refused.
+//! The request each kind of proxy asks about, and the questions that are refused.
 
 use super::*;
 
@@ -22,7 +22,7 @@ fn ask(target: &str, fields: &[(&str, &str)]) -> Result<Parts, &'static str> {
     }
     let managed = ReservedHeaders::new([&HeaderName::from_static("x-auth-user")]);
     let asker = Asker::at(target).unwrap();
-    read(asker, &question, &managed, Limits::default()).map_err(|refusal| match refusal {
+    read(asker, &question, &managed, &[], Limits::default()).map_err(|refusal| match refusal {
         Refusal::BadRequest(why) => why,
         _ => "another refusal",
     })
@@ -154,7 +154,7 @@ fn over_grpc_they_are_taken_out() {
         let host = "app.example.com".to_owned();
         let http = HttpRequest { method: "GET".into(), headers, path: path.into(), host };
         let managed = ReservedHeaders::new([&HeaderName::from_static("x-auth-user")]);
-        read_check(&http, &managed, Limits::default())
+        read_check(&http, &managed, &[], Limits::default())
     };
     let fields =
         [(":path", "/other"), ("x_auth_user", "admin"), ("x-rewrite-url", "/"), ("a", "b")];
@@ -190,6 +190,10 @@ fn headers_that_the_front_would_pass_on_to_an_app_that_believes_them_are_refused
         "x-http-method-override",
         "x-rewrite-url",
         "x-host",
+        "remote-user",
+        "x-authenticated-user",
+        "x-forwarded-user",
+        "x-webauth-user",
     ] {
         let fields: Vec<_> = ADMIN.into_iter().chain([(name, "x")]).collect();
         assert_eq!(ask("/auth/forward", &fields).unwrap_err(), foreign, "{name}");

@@ -14,7 +14,7 @@ const MOST: usize = 256;
 /// Octets of all readings together, at most.
 const MOST_OCTETS: usize = 256 * 1024;
 
-/// Who reads a path so.
+/// The frameworks that read a path so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     /// A framework that serves the page of this path under the one that came.

@@ -1,4 +1,4 @@
-//! Who may ask the admin listener for what.
+//! Access to the admin listener: the callers each request is open to.
 //!
 //! Every path answers only a `Host` that is an address or `localhost`: a page whose name
 //! was pointed at this machine (DNS rebinding) would otherwise read the metrics in its

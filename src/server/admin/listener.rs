@@ -101,7 +101,7 @@ impl ServerApp for AdminListener {
     }
 }
 
-/// Who connected, as the system tells it.
+/// The process that connected, as the system tells it.
 fn asker(socket: &Socket) -> Option<Asker> {
     let digest = socket.get_socket_digest()?;
     let inet = |address: Option<&SocketAddr>| address.and_then(SocketAddr::as_inet).copied();

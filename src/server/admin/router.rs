@@ -1,4 +1,4 @@
-//! Which path of the admin listener answers what.
+//! The paths of the admin listener, and their answers.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::state::State;
 
 /// Longest time from a request's head to the last byte of its answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-/// How long a connection that is kept may be silent, for clients; the listener's
+/// Longest silence of an idle connection, for clients; the listener's
 /// deadline decides.
 const KEEP_ALIVE: u64 = 60;
 

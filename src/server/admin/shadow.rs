@@ -1,4 +1,4 @@
-//! What shadow mode has found, for `/status`.
+//! The findings of shadow mode, for `/status`.
 
 use serde_json::{Value, json};
 

@@ -5,6 +5,7 @@
 //! when one changes its meaning or goes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -13,6 +14,7 @@ use super::refusals;
 use super::shadow;
 use crate::base::build;
 use crate::base::clock::Now;
+use crate::base::text::span;
 use crate::observe::{
     self, CircuitState, Gauges, RouteCounts, STEP_SECONDS, ServerGauge, Slot, Snapshot,
 };
@@ -106,10 +108,11 @@ fn attention(
     }
     let soon = gauges.certificates.iter().filter(|(_, left)| *left < SOON as f64);
     found.extend(soon.map(|(name, left)| {
-        format!("the certificate {name} ends in {:.0} days", left / DAY as f64)
+        let left = Duration::try_from_secs_f64(*left).unwrap_or_default();
+        format!("the certificate {name} ends in {}", span(left.as_secs()))
     }));
     if gauges.audit_failures > 0 {
-        found.push(format!("{} lines of the audit log were not written", gauges.audit_failures));
+        found.push(format!("lines of the audit log not written: {}", gauges.audit_failures));
     }
     if gauges.unkept_revocations > 0 {
         found.push("revocations could not be written to their file at first".to_owned());
@@ -118,17 +121,20 @@ fn attention(
         found.push("the shared store does not answer; it is left alone for a while".to_owned());
     }
     if gauges.spans_dropped > 0 {
-        found.push(format!("{} spans were not taken by the collector", gauges.spans_dropped));
+        found.push(format!("spans the collector did not take: {}", gauges.spans_dropped));
     }
     if gauges.access_lines_dropped > 0 {
-        found.push(format!("{} lines of the access log were dropped", gauges.access_lines_dropped));
+        found.push(format!("lines of the access log dropped: {}", gauges.access_lines_dropped));
     }
     if gauges.session_errors > 0 {
-        found.push(format!("{} questions to session stores had no answer", gauges.session_errors));
+        found.push(format!(
+            "questions to session stores without an answer: {}",
+            gauges.session_errors
+        ));
     }
     let failing = hour.upstreams.iter().filter(|(_, counts)| counts.failed > 0);
     found.extend(failing.map(|(name, counts)| {
-        format!("{}: {} connections failed in the last hour", upstream(name), counts.failed)
+        format!("{}: connections failed in the last hour: {}", upstream(name), counts.failed)
     }));
     found.extend(shadows);
     found

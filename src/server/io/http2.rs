@@ -200,7 +200,7 @@ impl AsyncWrite for Http2Io {
         true
     }
 
-    /// Said to be done, but done when the connection is read from again, which is soon.
+    /// Reports success at once; the bytes leave at the next read poll, which this schedules.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.gathered.send_soon(context);
         Poll::Ready(Ok(()))

@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// What stands after the name of an object's class.
+    /// The part behind the name of an object's class.
     fn object(&mut self, class: &[u8], depth: usize) -> Option<Value> {
         let tag = self.input.byte()?;
         match tag {

@@ -1,8 +1,8 @@
 //! Signed values of the itsdangerous and Django families:
 //! `payload<separator>timestamp<separator>signature`.
 
-use super::base64;
 use super::crypto::{Hash, MacKey};
+use super::{base64, zlib};
 use crate::base::secret::Secret;
 use crate::base::text::span;
 use crate::document::{At, FromNode};
@@ -48,6 +48,19 @@ impl FromNode for KeyDerivation {
 pub(crate) struct Signed<'v> {
     pub payload: &'v str,
     pub timestamp: &'v str,
+}
+
+impl Signed<'_> {
+    /// The payload, decoded; a point in front of it says that it is compressed.
+    pub(crate) fn content(&self) -> Result<Vec<u8>, Rejected> {
+        let (text, is_compressed) = match self.payload.strip_prefix('.') {
+            Some(text) => (text, true),
+            None => (self.payload, false),
+        };
+        let bytes = base64::url_decode(text)
+            .ok_or_else(|| Rejected::malformed("the payload is not base64url"))?;
+        if is_compressed { zlib::inflate(&bytes) } else { Ok(bytes) }
+    }
 }
 
 /// Verifies a value under any of the keys.

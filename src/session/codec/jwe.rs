@@ -54,7 +54,9 @@ pub(crate) fn open<'k>(
     let parts: Vec<_> = token.split(|&b| b == b'.').collect();
     let &[header_text, encrypted_key, iv, ciphertext, tag] = parts.as_slice() else {
         let found = parts.len();
-        return Err(Rejected::malformed(format!("{found} parts, an encrypted token has 5")));
+        return Err(Rejected::malformed(format!(
+            "an encrypted token has 5 parts, this one {found}"
+        )));
     };
     let header = base64::url_decode(header_text)
         .ok_or_else(|| Rejected::malformed("the header is not base64url"))?;

@@ -77,7 +77,7 @@ fn verify_parts(
     let parts: Vec<_> = token.split(|&b| b == b'.').collect();
     let &[protected, payload, signature] = parts.as_slice() else {
         let found = parts.len();
-        return Err(Rejected::malformed(format!("{found} parts, a signed token has 3")));
+        return Err(Rejected::malformed(format!("a signed token has 3 parts, this one {found}")));
     };
     let header = padding
         .decode(protected)

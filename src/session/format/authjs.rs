@@ -66,7 +66,7 @@ impl Verify for AuthJs {
 
 fn look(sample: &Sample<'_>) -> Option<Look> {
     if sample.is_encrypted_with("A256GCM") {
-        let text = "an encrypted token of next-auth 4 or Auth0";
+        let text = "an encrypted token, as next-auth 4, Auth0 and @hono/session write them";
         return Some(Look::new(Fit::Possible, text));
     }
     let text = "an encrypted token of Auth.js 5";

@@ -6,7 +6,7 @@ use super::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::base::secret::Secret;
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::itsdangerous::KeyDerivation;
-use crate::session::codec::{base64, itsdangerous, json, zlib};
+use crate::session::codec::{itsdangerous, json};
 use crate::session::cookie::Encoding;
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -57,15 +57,7 @@ impl Verify for Flask {
         let signed = itsdangerous::verify(found.text()?, '.', &self.keys)?;
         let issued = itsdangerous::timestamp_bytes(signed.timestamp)?;
         let expires_at = itsdangerous::expires_at(issued, Some(self.max_age), now)?;
-        let decode = |text: &str| {
-            base64::url_decode(text)
-                .ok_or_else(|| Rejected::malformed("the payload is not base64url"))
-        };
-        let text = match signed.payload.strip_prefix('.') {
-            Some(compressed) => zlib::inflate(&decode(compressed)?)?,
-            None => decode(signed.payload)?,
-        };
-        let session = untag(json::parse(&text)?);
+        let session = untag(json::parse(&signed.content()?)?);
         Ok(Check::Known(OpenedSession { session, expires_at }))
     }
 
@@ -74,11 +66,19 @@ impl Verify for Flask {
     }
 
     fn advice(&self, sent: SentCookies<'_>, why: &Rejected, _secrets: &[Secret]) -> Vec<String> {
-        let id = sent.find().ok().filter(|_| why.reason == Reason::Malformed);
-        let is_id = id.is_some_and(|found| found.text().is_ok_and(is_stored_id));
-        let advice = "the value is only an id, as Flask-Session keeps its sessions in a store: \
-                      write kind = \"lookup\" with [session.store]";
-        is_id.then(|| advice.to_owned()).into_iter().collect()
+        let found = sent.find().ok().filter(|_| why.reason == Reason::Malformed);
+        let id = found.as_ref().and_then(|found| found.text().ok()).filter(|it| is_stored_id(it));
+        let advice = |id: &str| {
+            let secret = match id.contains('.') {
+                true => "keep `secret`, which signs the id",
+                false => "leave out `secret`, since the id is not signed",
+            };
+            format!(
+                "the value is only an id, as Flask-Session keeps its sessions in a store: write \
+                 kind = \"flask-session\" with [session.store], and {secret}"
+            )
+        };
+        id.map(advice).into_iter().collect()
     }
 }
 

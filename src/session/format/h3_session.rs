@@ -105,6 +105,12 @@ impl Verify for H3Session {
         let found = whole(sent)?;
         let unsealed = iron::unseal(found.text()?, &self.passwords)?;
         let mut whole = json::parse(&unsealed.plaintext)?;
+        let is_own = ["createdAt", "data"].iter().any(|member| whole.get(member).is_some());
+        if !is_own && whole.get("id").is_some() {
+            return Err(Rejected::malformed(
+                "the seal is that of a yar session: write kind = \"yar\"",
+            ));
+        }
         let by_age = end(&whole, self.max_age, &["createdAt"])?;
         // As h3: a session without `lastSeenAt` rests since its birth.
         let by_idleness = end(&whole, self.idle_timeout, &["lastSeenAt", "createdAt"])?;
@@ -155,7 +161,10 @@ fn look(sample: &Sample<'_>) -> Option<Look> {
         return Some(Look::new(Fit::Possible, "an iron seal of h3 or yar"));
     }
     let text = "an iron-session seal";
-    sample.starts_with("Fe26.2*").then_some(Look::new(Fit::Possible, text))
+    // Only iron-session puts a version behind its seals.
+    let is_versioned = sample.text.contains('~');
+    let may_be = sample.starts_with("Fe26.2*") && !is_versioned;
+    may_be.then_some(Look::new(Fit::Possible, text))
 }
 
 #[cfg(test)]

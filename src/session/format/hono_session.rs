@@ -76,6 +76,6 @@ impl Verify for HonoSession {
 }
 
 fn look(sample: &Sample<'_>) -> Option<Look> {
-    let text = "an encrypted token, such as those of @hono/session";
-    sample.is_encrypted_with("A256GCM").then_some(Look::new(Fit::Remote, text))
+    let text = "an encrypted token, as next-auth 4, Auth0 and @hono/session write them";
+    sample.is_encrypted_with("A256GCM").then_some(Look::new(Fit::Possible, text))
 }

@@ -87,6 +87,10 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
              `secret_column` of a table, such as separator = \".\"",
         );
     }
+    let is_elsewhere = settings.table().peek("user_id").is_some();
+    if is_elsewhere || matches!(&records, Records::Row(columns) if columns.session.is_some()) {
+        store.reads_no("user_column");
+    }
     let user_id = match &records {
         Records::File { layout, .. } => layout.user_id(),
         Records::Redis { layout, .. } => layout.user_id(),

@@ -28,6 +28,7 @@ mod laravel;
 mod lookup;
 mod lookup_layout;
 mod next_auth;
+mod other_names;
 mod plug;
 mod rails;
 mod react_router;

@@ -56,6 +56,6 @@ impl Verify for NextAuth {
 }
 
 fn look(sample: &Sample<'_>) -> Option<Look> {
-    let text = "an encrypted token of next-auth 4 or Auth0";
+    let text = "an encrypted token, as next-auth 4, Auth0 and @hono/session write them";
     sample.is_encrypted_with("A256GCM").then_some(Look::new(Fit::Likely, text))
 }

@@ -54,7 +54,9 @@ pub(in crate::session) fn read(table: &mut Table<'_>) -> Option<&'static Session
         .and_then(|at| {
             let name = at.text("the name of a session format")?;
             let kind = all().find(|kind| kind.name == name);
-            if kind.is_none() {
+            if let (None, Some(advice)) = (kind, super::other_names::advice(name)) {
+                at.problem(advice);
+            } else if kind.is_none() {
                 let names: Vec<_> = all().map(|kind| kind.name).collect();
                 at.wrong(&one_of(name, &names));
             }

@@ -62,6 +62,10 @@ impl Verify for Yar {
         let found = sent.find()?;
         let unsealed = iron::unseal(found.text()?, &self.passwords)?;
         let mut whole = json::parse(&unsealed.plaintext)?;
+        if whole.get("createdAt").is_some() && whole.get("data").is_some() {
+            let detail = "the seal is that of an h3 session: write kind = \"h3-session\"";
+            return Err(Rejected::malformed(detail));
+        }
         let session = whole.get_mut("_store").map(Value::take).filter(|session| !session.is_null());
         let id = claims::text(&whole, "id").filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| Rejected::malformed("the cookie holds no session id"))?;
@@ -100,5 +104,8 @@ fn look(sample: &Sample<'_>) -> Option<Look> {
         return Some(Look::new(Fit::Possible, "an iron seal of h3 or yar"));
     }
     let text = "an iron-session seal";
-    sample.starts_with("Fe26.2*").then_some(Look::new(Fit::Possible, text))
+    // Only iron-session puts a version behind its seals.
+    let is_versioned = sample.text.contains('~');
+    let may_be = sample.starts_with("Fe26.2*") && !is_versioned;
+    may_be.then_some(Look::new(Fit::Possible, text))
 }

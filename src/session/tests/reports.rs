@@ -7,22 +7,51 @@
 use serde_json::Value as Json;
 
 use super::*;
-use vectors::{compile, verdict};
+use vectors::{answer, compile};
 
 const CASES: &str = include_str!("../../../tests/fixtures/reports/sessions.json");
 
-/// All that `portcullis session` would say.
-fn said(case: &Json, session: &Json) -> Result<Identity, String> {
+/// From cookies to an identity and its row, asking the case's store in between.
+pub(super) fn verdict(
+    source: &SessionReader,
+    store: &Json,
+    cookies: Cookies<'_>,
+    now: u64,
+) -> Result<(Identity, Option<(StoreRank, Row)>), Rejected> {
+    let mut seen = None;
+    let mut check = source.look(cookies, now)?;
+    loop {
+        let question = match check {
+            Check::Known(identity) => return Ok((identity, seen)),
+            Check::Ask(question) => question,
+        };
+        let found = answer(store, &question.query);
+        if let Some(StoreAnswer::Row(row)) = found.as_ref().filter(|_| question.is_first()) {
+            seen = Some((question.rank(), row.clone()));
+        }
+        check = source.answered(&question, found, now)?;
+    }
+}
+
+/// All that `portcullis session` would say: of an accepted session, its notes.
+fn said(case: &Json, session: &Json) -> Result<(Identity, String), String> {
     let source = compile(session).map_err(|problems| format!("{problems:?}"))?;
     let header = case["cookie"].as_str().unwrap();
     let cookies = Cookies::new(header.as_bytes());
     if let Some(asked) = case["asked"].as_str() {
         assert_eq!(source.asked_cookies(cookies), asked.as_bytes(), "{}", case["id"]);
     }
-    verdict(&source, &case["store"], cookies, case["now"].as_u64().unwrap()).map_err(|rejected| {
-        let hints = source.hints(cookies, &rejected).join("; ");
-        format!("{}: {}; {hints}", rejected.reason.as_str(), rejected.detail)
-    })
+    let now = case["now"].as_u64().unwrap();
+    match verdict(&source, &case["store"], cookies, now) {
+        Ok((identity, row)) => {
+            let notes = source.notes(&identity, row.as_ref(), now).join("; ");
+            Ok((identity, notes))
+        }
+        Err(rejected) => {
+            let hints = source.hints(cookies, &rejected).join("; ");
+            Err(format!("{}: {}; {hints}", rejected.reason.as_str(), rejected.detail))
+        }
+    }
 }
 
 /// Whether an identity is the one a case wants.
@@ -42,29 +71,32 @@ fn judged(case: &Json) -> Result<&'static str, String> {
     let is_cured = || {
         let Some(cured) = case.get("cured") else { return Ok(()) };
         match (said(case, cured), case["want"].as_str()) {
-            (Ok(identity), Some("accept")) if is_wanted(case, &identity) => Ok(()),
+            (Ok((identity, _)), Some("accept")) if is_wanted(case, &identity) => Ok(()),
             (Err(_), Some("reject")) => Ok(()),
-            (Ok(identity), _) => Err(format!("with the cure: accepted for {}", identity.user_id())),
+            (Ok((identity, _)), _) => {
+                Err(format!("with the cure: accepted for {}", identity.user_id()))
+            }
             (Err(why), _) => Err(format!("with the cure: {why}")),
         }
     };
     match (found, case["want"].as_str()) {
-        (Ok(identity), Some("accept")) if is_wanted(case, &identity) => Ok("accepted"),
+        (Ok((identity, notes)), Some("accept")) if is_wanted(case, &identity) => {
+            // What the app does beside it is shown with the accepted session.
+            if names_cure(&notes) { is_cured().map(|()| "accepted") } else { Err(notes) }
+        }
         (Err(text), Some("reject")) if names_cure(&text) => is_cured().map(|()| "refused"),
         (Err(text), _) if case.get("says").is_some() && names_cure(&text) => {
             is_cured().map(|()| "refused, and the cure named")
         }
         // Only the app knows its limit: the setting is shown with the accepted session.
-        (Ok(identity), Some("reject")) if case.get("cured").is_some() => {
-            let source = compile(&case["session"]).ok().unwrap();
-            let notes = source.notes(&identity).join("; ");
+        (Ok((_, notes)), Some("reject")) if case.get("cured").is_some() => {
             if names_cure(&notes) {
                 is_cured().map(|()| "accepted, and the cure named")
             } else {
                 Err(notes)
             }
         }
-        (Ok(identity), _) => {
+        (Ok((identity, _)), _) => {
             Err(format!("accepted for {} until {:?}", identity.user_id(), identity.expires_at()))
         }
         (Err(text), _) => Err(text),

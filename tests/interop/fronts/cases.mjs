@@ -1,6 +1,8 @@
 // Requests of nobody who would like to be somebody, or somewhere else: paths that programs read differently, words of
 // proxies, identity headers in every spelling, hosts.
 
+import { readFileSync } from "node:fs";
+
 const FORGED = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9.";
 
 const paths = [
@@ -41,8 +43,22 @@ const words = [
   "Forwarded: for=127.0.0.1;host=evil.example",
 ].map((field) => ({ name: `word ${field}`, target: "/admin/x", fields: [field] }));
 
-const overrides = ["X-HTTP-Method-Override: DELETE", "X-Middleware-Subrequest: middleware", "X-Rewrite-URL: /admin"].map(
-  (field) => ({ name: `open page with ${field}`, target: "/", fields: [field] }),
+/** The families of one list of the gateway's own: headers that begin like this. */
+export function families(list) {
+  const source = readFileSync(new URL("../../../src/request/untrusted.rs", import.meta.url), "utf8");
+  const [, text] = source.match(new RegExp(`^const ${list}: [^=]*= \\[$(.*?)^\\];$`, "ms"));
+  return [...text.matchAll(/"([a-z0-9-]+)"/g)].map(([, start]) => start);
+}
+
+/** What no app may hear from a client, whether the gateway is asked or not: which page, method or host it means, and who it is. */
+const original = ["x-original-method", "x-original-uri", "x-original-url"];
+export const foreign = [...families("OVERRIDES"), ...families("GATES"), ...original];
+
+const overrides = ["/", "/public/x.txt"].flatMap((target) =>
+  foreign
+    .map((start) => `${start}${start.endsWith("-") ? "x" : ""}: /admin`)
+    .concat("X-HTTP-Method-Override: DELETE", "X-Middleware-Subrequest: middleware", "X-Rewrite-URL: /admin", "X-Original-URL: /admin")
+    .map((field) => ({ name: `${target} with ${field}`, target, fields: [field] })),
 );
 
 const identities = [

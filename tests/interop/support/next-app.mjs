@@ -14,15 +14,16 @@ const quiet = { HOME: tmpdir(), NEXT_TELEMETRY_DISABLED: "1", NEXT_IGNORE_INCORR
 export class NextApp {
   #child;
 
-  static async build() {
-    const build = new Child(process.execPath, [next, "build"], { cwd, env: quiet });
+  /** `folder` may be a copy with settings of its own. */
+  static async build(folder = cwd) {
+    const build = new Child(process.execPath, [next, "build"], { cwd: folder, env: quiet });
     assert.deepEqual(await build.ended(240_000), { code: 0, signal: null }, `next build\n${build.output}`);
   }
 
-  static async start(env) {
+  static async start(env, { folder = cwd, port = 0 } = {}) {
     const app = new NextApp();
-    const options = ["--hostname", "127.0.0.1", "--port", "0"];
-    app.#child = new Child(process.execPath, [next, "start", ...options], { cwd, env: { ...quiet, ...env } });
+    const options = ["--hostname", "127.0.0.1", "--port", String(port)];
+    app.#child = new Child(process.execPath, [next, "start", ...options], { cwd: folder, env: { ...quiet, ...env } });
     const address = (line) => line.match(/Local:\s+(http:\S+)/)?.[1];
     try {
       app.url = await app.#child.heard("where it listens", address, 60_000);

@@ -8,11 +8,18 @@ export class Reply {
   constructor(status, body, type = "application/json") {
     Object.assign(this, { status, body, type });
   }
+
+  /** A bare token as text, everything else as JSON. */
+  static of(answer, status) {
+    return typeof answer === "string" ? new Reply(status, answer, "text/plain") : new Reply(status, JSON.stringify(answer));
+  }
 }
 
 export class Issuer {
   /** What requests are answered with: a value, a `Reply`, or a function of what was asked. */
   answer = {};
+  /** The status of an answer that is not a `Reply`. */
+  #status = 200;
   #asked = [];
   #waiting = [];
   #server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => this.#serve(request, response));
@@ -26,6 +33,11 @@ export class Issuer {
 
   get url() {
     return `http://127.0.0.1:${this.#server.address().port}`;
+  }
+
+  /** Answers as a row's vendor does: `status` where its documentation names another than 200. */
+  answerAs({ answers, status = 200 }) {
+    [this.answer, this.#status] = [answers, status];
   }
 
   /** Waits for the next question, for libraries that ask behind their caller's back. */
@@ -60,8 +72,7 @@ export class Issuer {
     this.#asked.push(asked);
     this.#waiting.splice(0).forEach((wake) => wake());
     const answer = typeof this.answer === "function" ? this.answer(asked) : this.answer;
-    const isText = typeof answer === "string";
-    const reply = answer instanceof Reply ? answer : new Reply(200, isText ? answer : JSON.stringify(answer), isText ? "text/plain" : undefined);
+    const reply = answer instanceof Reply ? answer : Reply.of(answer, this.#status);
     response.writeHead(reply.status, { "Content-Type": reply.type });
     response.end(reply.body);
   }

@@ -31,6 +31,8 @@ export function liveblocksToken({ path, body }) {
 export class StandIn {
   /** What Ably's clients published, and with which token. */
   published = [];
+  /** The bodies of the events that Pusher's own library sent its servers. */
+  triggered = [];
   #server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => this.#serve(request, response));
   #sockets = new WebSocketServer({ server: this.#server });
   #script;
@@ -40,7 +42,7 @@ export class StandIn {
     standIn.#script = await bundle();
     standIn.#sockets.on("connection", (socket, request) => {
       const { pathname, searchParams } = new URL(request.url, "http://localhost");
-      if (pathname === "/app/your-app-key") pusher(socket);
+      if (pathname === "/app/your-app-key") pusher(socket, standIn.url);
       else if (pathname === "/v8") liveblocks(socket, searchParams);
       else socket.close();
     });
@@ -59,6 +61,16 @@ export class StandIn {
     this.#server.close();
   }
 
+  /** Hands an event on as it came: Pusher's servers cannot read what is encrypted. */
+  #event(text) {
+    this.triggered.push(text);
+    const { name: event, channels, data } = JSON.parse(text);
+    for (const channel of channels) {
+      this.#sockets.clients.forEach((socket) => socket.send(JSON.stringify({ event, channel, data })));
+    }
+    return {};
+  }
+
   async #serve(request, response) {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
@@ -75,6 +87,7 @@ export class StandIn {
       this.published.push({ token, message: JSON.parse(text) });
       return json({ channel: "user:user_42" }, 201);
     }
+    if (pathname === "/apps/1/events") return json(this.#event(text));
     return reply("text/plain", "not here", 404);
   }
 }
@@ -105,9 +118,11 @@ async function ablyToken(keyName, request) {
   return [{ token: `${keyName}.issued`, keyName, issued, expires: issued + ttl, capability, clientId }, 201];
 }
 
-/** Pusher's side of a connection: its own library says which signatures are right. */
-function pusher(socket) {
-  const server = new Pusher({ appId: "1", key: "your-app-key", secret: secrets.PUSHER_SECRET, cluster: "interop" });
+/** Pusher's side of a connection: its own library says which signatures are right, and encrypts an event for a channel that asks for it. */
+function pusher(socket, url) {
+  const { hostname: host, port } = new URL(url);
+  const app = { appId: "1", key: "your-app-key", secret: secrets.PUSHER_SECRET, host, port, useTLS: false };
+  const server = new Pusher({ ...app, encryptionMasterKeyBase64: secrets.PUSHER_MASTER_KEY });
   const send = (event, data, channel) => socket.send(JSON.stringify({ event, channel, data: JSON.stringify(data) }));
   const refuse = () => send("pusher:error", { code: 4009, message: "not authorized" });
   send("pusher:connection_established", { socket_id: SOCKET, activity_timeout: 120 });
@@ -124,6 +139,7 @@ function pusher(socket) {
       if (data.auth !== right.auth) return refuse();
       const presence = member && { ids: [member.user_id], hash: { [member.user_id]: member.user_info }, count: 1 };
       send("pusher_internal:subscription_succeeded", presence ? { presence } : {}, data.channel);
+      if (data.channel.startsWith("private-encrypted-")) void server.trigger(data.channel, "plan", { text: "for acme alone" });
     }
   });
 }

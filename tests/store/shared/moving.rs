@@ -212,7 +212,7 @@ fn a_question_that_follows_its_key_late_makes_no_second_bucket() {
         slot.finish(home);
         slot.begin(away);
         // Longer than a bucket may be made after the owner was asked.
-        std::thread::sleep(Duration::from_millis(250));
+        std::thread::sleep(Duration::from_millis(1200));
         proxy.let_go();
         asking.join().unwrap()
     });

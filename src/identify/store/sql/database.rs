@@ -14,11 +14,12 @@ use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::postgres::Postgres;
 use sqlx::sqlite::Sqlite;
 use sqlx::{
-    AssertSqlSafe, ColumnIndex, ConnectOptions, Connection as _, Decode, Encode, Executor,
-    IntoArguments, Pool, Row as _, Type,
+    AssertSqlSafe, Column as _, ColumnIndex, ConnectOptions, Connection as _, Decode, Encode,
+    Executor, IntoArguments, Pool, Row as _, SqlSafeStr as _, Statement as _, Type,
 };
 
 use super::cell::{self, Decoded, Encoded};
+use super::failure;
 use super::sizes::{self, MYSQL, Measured, SQLITE, SizeCondition};
 use crate::base::lock::Lock;
 use crate::base::store_url::SqlUrl;
@@ -41,7 +42,7 @@ pub(in crate::identify::store) enum Database {
     Sqlite(Pool<Sqlite>, Sizes),
 }
 
-/// Which rows of a table are small, as it was when it was first asked.
+/// The small columns of a table, as it was when it was first asked.
 type Sizes = Arc<Lock<HashMap<String, SizeCondition>>>;
 
 /// PostgreSQL's tables, as they were when they were first asked.
@@ -84,6 +85,24 @@ impl Database {
             Err(error) if is_unfit_value(&error) => Ok(None),
             Err(error) => Err(failed(&error)),
         }
+    }
+
+    /// Asks a table for a row that it cannot have, as `row` would, and returns the names of
+    /// its columns.
+    pub(in crate::identify::store) async fn examine(
+        &self,
+        table: &str,
+        id: &str,
+        times: &NaiveTimes,
+    ) -> Result<Vec<String>, StoreError> {
+        self.row(table, &[(id.to_owned(), Cell::Null)], times).await?;
+        let statement = |quote| format!("SELECT * FROM {} LIMIT 1", quoted(quote, table));
+        match self {
+            Self::MySql(pool, _) => columns(pool, statement('`')).await,
+            Self::Postgres(pool, _) => columns(pool, statement('"')).await,
+            Self::Sqlite(pool, _) => columns(pool, statement('`')).await,
+        }
+        .map_err(|error| failed(&error))
     }
 
     /// Succeeds if the database answers; the error says precisely why not.
@@ -139,7 +158,7 @@ async fn postgres_row(
             lease.end();
             let read = Arc::new(read);
             if read.is_missing() {
-                return Err(StoreError::Failed("42P01".to_owned()));
+                return Err(StoreError::NoTable(None));
             }
             known.lock().insert(key.clone(), read.clone());
             read
@@ -301,6 +320,20 @@ where
     Ok(row.map(|row| cell::read(&row)))
 }
 
+/// The columns that a statement would answer with.
+async fn columns<D>(pool: &Pool<D>, statement: String) -> Result<Vec<String>, sqlx::Error>
+where
+    D: sqlx::Database,
+    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
+{
+    let mut lease = Lease(Some(pool.acquire().await?));
+    let statement = AssertSqlSafe(statement).into_sql_str();
+    let prepared = lease.connection()?.prepare(statement).await?;
+    let names = prepared.columns().iter().map(|column| column.name().to_owned()).collect();
+    lease.end();
+    Ok(names)
+}
+
 /// A connection in use. Returned to the pool only when its work is done: one
 /// abandoned half-way is closed, because an answer may still arrive on it.
 struct Lease<D: sqlx::Database>(Option<PoolConnection<D>>);
@@ -331,17 +364,7 @@ fn is_unfit_value(error: &sqlx::Error) -> bool {
 
 fn failed(error: &sqlx::Error) -> StoreError {
     match error {
-        sqlx::Error::Database(error) => match error.code().as_deref() {
-            Some("28000" | "28P01" | "42501") => StoreError::NotAllowed,
-            // Starting up, shutting down, too many connections.
-            Some(code) if code.starts_with("57P") || code.starts_with("53") => {
-                StoreError::Unreachable
-            }
-            // SQLite: cannot open the file.
-            Some("14") => StoreError::Unreachable,
-            Some(code) => StoreError::Failed(code.to_owned()),
-            None => StoreError::Failed("without a code".to_owned()),
-        },
+        sqlx::Error::Database(error) => failure::of_database(&**error),
         sqlx::Error::PoolTimedOut => StoreError::TimedOut,
         sqlx::Error::Tls(_) => StoreError::Failed("in TLS".to_owned()),
         sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_) => {

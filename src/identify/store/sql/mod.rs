@@ -2,6 +2,7 @@
 
 mod cell;
 mod database;
+mod failure;
 mod postgres_table;
 mod sizes;
 

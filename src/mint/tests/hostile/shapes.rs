@@ -61,7 +61,7 @@ fn link(url: &str) -> Value {
     json!({ "place": place, "query": pairs(query), "fragment": fragment })
 }
 
-/// What a text holds: JSON, a token's header and claims, an address, fields, or base64 of such.
+/// The content of a text: JSON, a token's header and claims, an address, fields, or base64 of such.
 fn opened(text: &str) -> Value {
     if let Ok(found) = serde_json::from_str::<Value>(text)
         && (found.is_object() || found.is_array())

@@ -1,4 +1,4 @@
-//! Who may ask for what, as tables.
+//! Callers and their rights, as tables.
 
 use http::Request;
 

@@ -23,7 +23,7 @@ fn connection(section: &[u8]) -> Vec<u8> {
     [&[b'p'; PREFACE][..], &head, &frame(DATA, 0, 1, b"hello"), section, &next].concat()
 }
 
-/// What goes on of a piece that is read.
+/// The part of a read piece that goes on.
 fn received(trailers: &mut Trailers, piece: &[u8]) -> Vec<u8> {
     match trailers.received(piece) {
         Goes::AsItCame => piece.to_vec(),

@@ -33,6 +33,8 @@ impl Columns {
         let mut named = |key| Some(store.identifier(key, "")).filter(|name| !name.is_empty());
         let (expires, user) = (named("expires_column"), named("user_column"));
         let user_id = store.identifier("user_id_column", "id");
+        store.also_reads("expires_spelling", &SPELLINGS.map(|(name, _)| name));
+        store.also_reads("expires_spelling", &SPELLINGS.map(|(_, column)| column));
         Self { token: store.identifier("token_column", "token"), expires, user, user_id }
     }
 

@@ -58,6 +58,9 @@ impl Backend {
     }
 }
 
+/// The backend for each engine.
+const STORAGE: [(Engine, &str); 2] = [(Engine::Redis, "cache"), (Engine::Sql, "db")];
+
 const SALT: &str = "; or SESSION_ENGINE is a class of the app's own: write salt = \
                     \"django.contrib.sessions.CLASS\" with the class's name";
 
@@ -71,6 +74,7 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let jar = settings.jar(CONVENTIONS);
     let backend = settings.choice("backend", Backend::Db)?;
+    settings.storage_is_chosen_by("backend", &STORAGE);
     let backend = backend.of_engine(settings.fallback_engine());
     let max_age = own_max_age(settings);
     let (store, engine) = match backend {

@@ -6,7 +6,7 @@ use crate::base::secret::Secret;
 use crate::session::Rejected;
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::itsdangerous::KeyDerivation;
-use crate::session::codec::{base64, itsdangerous, json, zlib};
+use crate::session::codec::{itsdangerous, json};
 
 pub(super) struct Signer(Vec<MacKey>);
 
@@ -23,15 +23,7 @@ impl Signer {
         let signed = itsdangerous::verify(value, ':', &self.0)?;
         let issued = base62(signed.timestamp)
             .ok_or_else(|| Rejected::malformed("the timestamp is not a base-62 number"))?;
-        let decode = |text: &str| {
-            base64::url_decode(text)
-                .ok_or_else(|| Rejected::malformed("the payload is not base64url"))
-        };
-        let text = match signed.payload.strip_prefix('.') {
-            Some(compressed) => zlib::inflate(&decode(compressed)?)?,
-            None => decode(signed.payload)?,
-        };
-        Ok((json::parse(&text)?, issued))
+        Ok((json::parse(&signed.content()?)?, issued))
     }
 }
 

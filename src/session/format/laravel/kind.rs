@@ -69,6 +69,10 @@ enum Serialization {
     Php,
 }
 
+/// `SESSION_DRIVER` for each engine.
+const STORAGE: [(Engine, &str); 3] =
+    [(Engine::File, "file"), (Engine::Redis, "redis"), (Engine::Sql, "database")];
+
 #[derive(Clone, Copy)]
 enum DriverName {
     Cookie,
@@ -108,6 +112,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
 
 fn read_driver(settings: &mut Settings<'_, '_>) -> Option<(Driver, Option<StoreSettings>)> {
     let own = settings.choice("driver", DriverName::Database)?;
+    settings.storage_is_chosen_by("driver", &STORAGE);
     let driver = match settings.fallback_engine() {
         Some(Engine::File) => DriverName::File,
         Some(Engine::Redis) => DriverName::Redis,

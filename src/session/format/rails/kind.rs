@@ -45,10 +45,14 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
 
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let jar = settings.jar(CONVENTIONS);
+    let user_is_elsewhere = settings.table().peek("user_id").is_some();
     let rows = settings.store(&[Engine::Sql]).map(|mut store| {
         let table = store.identifier("table", "sessions");
         let id = store.identifier("id_column", "id");
         let user = format!("/{}", store.identifier("user_column", "user_id"));
+        if user_is_elsewhere {
+            store.reads_no("user_column");
+        }
         (store.finish(), Rows { table, id, user })
     });
     let keys = JarKeys::from_settings(settings)?;

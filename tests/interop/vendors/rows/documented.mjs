@@ -7,10 +7,11 @@ import { USER } from "../gallery.mjs";
 
 const bearer = (key) => ({ authorization: `Bearer ${key}` });
 
-function row({ ask, answers, path, headers, body, query = {}, gives, first }) {
+function row({ ask, answers, status, path, headers, body, query = {}, gives, first }) {
   return {
     ask,
     answers,
+    status,
     calls: first ? 2 : 1,
     async says({ asked, earlier, body: given, secrets }) {
       assert.deepEqual([asked.method, asked.path, asked.query], ["POST", path, query]);
@@ -59,6 +60,7 @@ export const rows = {
     gives: { conversation_id: "c-1", conversation_url: "https://tavus.daily.co/c-1" },
   }),
   "cloudflare-turn": row({
+    status: 201,
     answers: { iceServers: [{ urls: ["turn:turn.cloudflare.com:3478"], username: "u", credential: "c" }] },
     path: "/rtc.live.cloudflare.com/v1/turn/keys/your-key-id/credentials/generate-ice-servers",
     headers: (secrets) => bearer(secrets.CLOUDFLARE_TURN_TOKEN),
@@ -84,6 +86,7 @@ export const rows = {
       reports: [{ id: "your-report-id" }],
       datasets: [{ id: "your-dataset-id" }],
       identities: [{ username: USER, roles: ["Customer"], datasets: ["your-dataset-id"] }],
+      lifetimeInMinutes: 60,
     },
     gives: { accessToken: "power-bi-token", expiration: "2099-01-01T00:00:00.000Z" },
     first({ asked, secrets }) {

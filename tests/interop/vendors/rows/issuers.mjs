@@ -59,6 +59,7 @@ export const rows = {
     gives: { client_secret: "ek_chatkit" },
   }),
   soniox: twin({
+    status: 201,
     answers: { api_key: "temp:soniox", expires_at: "2099-01-01T00:00:00Z" },
     headers: ["authorization"],
     async sdk({ at, secrets }) {
@@ -101,6 +102,7 @@ export const rows = {
     gives: { accessToken: "hume-token" },
   }),
   gladia: twin({
+    status: 201,
     answers: { id: "g-1", url: "wss://api.gladia.io/v2/live?token=gladia" },
     headers: ["x-gladia-key"],
     async sdk({ at, secrets, issuer }) {
@@ -136,6 +138,7 @@ export const rows = {
     gives: { sessionToken: "anam-token" },
   }),
   retell: twin({
+    status: 201,
     answers: { access_token: "retell-token", call_id: "call-1" },
     headers: bearer,
     async sdk({ at, secrets }) {
@@ -145,6 +148,7 @@ export const rows = {
     gives: { access_token: "retell-token", call_id: "call-1" },
   }),
   "twilio-turn": twin({
+    status: 201,
     answers: { password: "turn-password", ttl: "3600", ice_servers: [{ urls: "stun:global.stun.twilio.com:3478" }] },
     headers: bearer,
     async sdk({ issuer, secrets }) {
@@ -183,6 +187,7 @@ export const rows = {
     gives: { link_token: "link-sandbox", expiration: "2099-01-01T00:00:00Z" },
   }),
   nango: twin({
+    status: 201,
     answers: { data: { token: "nango-token", expires_at: "2099-01-01T00:00:00Z" } },
     headers: ["authorization"],
     async sdk({ at, secrets }) {

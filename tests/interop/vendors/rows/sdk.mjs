@@ -1,7 +1,9 @@
 // More presets whose token the vendor makes and whose vendor has a library: the library asks the stand-in too.
 
+import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { AzureOpenAI, OpenAI } from "openai";
+import { routePartyTracksRequest } from "partytracks/server";
 import { USER } from "../gallery.mjs";
 import { rows as documented } from "./documented.mjs";
 import { bearer, twin } from "./twin.mjs";
@@ -42,8 +44,25 @@ export const rows = {
       });
     },
     // Its client names a version in every address; below `/openai/v1` none is asked for.
-    same: ({ query, ...rest }) => rest,
+    same: ({ query: { "api-version": version, ...query }, ...rest }) => ({ ...rest, query }),
     gives: { value: "ek_azure", expires_at: 4_000_000_000 },
+  }),
+  // Its library says for how long, and for nobody: the user's id is the documented `customIdentifier`.
+  "cloudflare-turn": twin({
+    ...documented["cloudflare-turn"],
+    headers: ["authorization"],
+    async sdk({ at, secrets, asked }) {
+      assert.equal(asked.body.customIdentifier, USER);
+      await routePartyTracksRequest({
+        turnServerAppId: "your-key-id",
+        turnServerAppToken: secrets.CLOUDFLARE_TURN_TOKEN,
+        turnServerCredentialTTL: 3600,
+        realtimeApiBaseUrl: at("rtc.live.cloudflare.com/v1"),
+        request: new Request("http://localhost/partytracks/generate-ice-servers"),
+      });
+    },
+    same: ({ body: { customIdentifier, ...body }, ...rest }) => ({ ...rest, body }),
+    gives: { iceServers: [{ urls: ["turn:turn.cloudflare.com:3478"], username: "u", credential: "c" }] },
   }),
   "cloudflare-realtimekit": twin({
     ...documented["cloudflare-realtimekit"],

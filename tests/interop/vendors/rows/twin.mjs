@@ -10,10 +10,11 @@ function essence({ method, path, query, headers, body }, names) {
 }
 
 /** A row whose vendor's library asks the same; `sdk` gets the stand-in's address for a host. */
-export function twin({ ask, answers, headers, sdk, gives, same = (asked) => asked, sentence, evidence = "recorded" }) {
+export function twin({ ask, answers, status, headers, sdk, gives, same = (asked) => asked, sentence, evidence = "recorded" }) {
   return {
     ask,
     answers,
+    status,
     evidence,
     sentence: sentence ?? "the vendor is asked what its own library asks",
     async says({ asked, body, issuer, secrets }) {
