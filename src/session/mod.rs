@@ -1,9 +1,8 @@
 //! The user behind a request: the app's own session cookie, verified at the edge.
 //!
-//! A `SessionReader` is one `[session]` table, compiled: keys derived, names settled. Nothing
-//! here does I/O: cookies and a time go in, an `Identity` or a `Rejected` comes out. A kind whose
-//! sessions live in a store says what to fetch (`Question`) and judges the answer; the caller
-//! fetches. `RemoteKeys` alone change: the caller supplies them when it has fetched them.
+//! A `SessionReader` is one `[session]` table, compiled: keys derived, names settled. Nothing here
+//! does I/O: cookies and a time go in, an `Identity` or a `Rejected` comes out. A kind with a store
+//! says what to fetch (`Question`) and judges the answer. The caller also supplies `RemoteKeys`.
 
 mod asking;
 mod codec;
@@ -55,9 +54,7 @@ pub(crate) use pointer::Pointer;
 pub use rejected::{Reason, Rejected};
 pub(crate) use required_claims::Claims;
 pub use source::SessionReader;
-pub(crate) use store::Engine;
-pub use store::{Cell, Check, Fields, Query, Question, Row, StoreAnswer, StoreRank};
+pub use store::{Cell, Check, Engine, Fields, Query, Question, Row, StoreAnswer, StoreRank};
 pub(crate) use store_settings::{NaiveTimes, StoreSettings};
-pub(crate) use verdict::none_asked;
-pub(crate) use verdict::{Accepted, Credential, Doubtful, Judged, Unanswered, VerdictBuilder};
-pub use verdict::{Refused, Verdict};
+pub(crate) use verdict::{Accepted, Credential, Doubtful, Judged, VerdictBuilder, none_asked};
+pub use verdict::{Refused, Unanswered, Verdict};

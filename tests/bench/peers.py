@@ -158,8 +158,10 @@ class Bench:
             for number in range(first, first + count):
                 yield f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: session={session(number % users)}\r\n\r\n".encode()
 
-        clients = {name: Client(server) for name, server in servers.items()}
+        clients = {}
         for name, users in numbers.items():
+            # Opened now: a connection that sends no request for 10 s is closed.
+            clients[name] = Client(servers[name])
             clients[name].send_all(requests(TOKEN, 0, max(users, 20_000), users))
         for what, path in (("cached token", TOKEN), ("forward, 1 KiB", "/")):
             # Every slice asks for other users, those that were not asked for longest.

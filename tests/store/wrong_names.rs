@@ -26,7 +26,10 @@ fn asked(url: &str, more: &str) -> String {
 
 /// The problems that `check --online` finds.
 fn examined(url: &str, more: &str) -> String {
-    let session = lookup(url, more);
+    examined_as(&lookup(url, more))
+}
+
+fn examined_as(session: &str) -> String {
     let text = format!("[upstream]\nservers = [\"http://127.0.0.1:1\"]\n[session]\n{session}");
     let policy = Config::read(&text, &Secrets::Literal).unwrap().policy;
     block_on(async {
@@ -63,8 +66,9 @@ fn assert_named(url: &str) {
         let found = examined(url, &format!("table = \"texts\"\n{more}"));
         assert!(found.contains(cure), "{more}: {found}");
     }
-    let inside = "table = \"texts\"\nsession_column = \"id\"";
-    assert_eq!(examined(url, inside), "", "the user's column is not read");
+    let inside = lookup(url, "table = \"texts\"\nuser_column = \"owner\"");
+    let inside = inside.replace("[session.store]", "user_id = \"/user_id\"\n[session.store]");
+    assert_eq!(examined_as(&inside), "", "the user's column is not read");
 }
 
 #[test]
