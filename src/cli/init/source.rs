@@ -31,7 +31,7 @@ fn matches<'t>(text: &'t str, marker: &str) -> impl Iterator<Item = (usize, &'t 
     found.filter_map(move |(at, _)| Some((at, rest_of(text.get(at..)?, marker)?)))
 }
 
-/// What is left of a text that begins with the marker.
+/// The rest of a text that begins with the marker.
 fn rest_of<'t>(text: &'t str, marker: &str) -> Option<&'t str> {
     let (mut rest, mut before) = (text, None);
     let mut marks = marker.chars().peekable();
