@@ -225,7 +225,7 @@ fn the_file_is_named_before_the_command_or_behind_it() {
         ["--env-file", "/dev/null", "-c", file, "check"],
     ] {
         let (code, _, problems) = Process::finish(&arguments, &env);
-        assert_eq!((code, problems.as_str()), (0, ""), "{arguments:?}");
+        assert_eq!(code, 0, "{arguments:?}: {problems}");
     }
     for command in ["presets", "schema"] {
         assert_eq!(Process::finish(&["--config", file, command], &[]).0, 0, "{command}");
