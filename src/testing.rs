@@ -22,7 +22,7 @@ pub use crate::request::view::{Head, Limits, RequestView, admit};
 pub use crate::server::{Listeners, Shutdown, SignalHandlers, Stop, serve};
 pub use crate::session::cookie::Duplicate;
 pub use crate::session::{
-    Cell, Check, Cookies, Fields, Identity, Query, Question, Reason, Refused, Rejected, Row,
-    SentHeaders, SessionReader, StoreAnswer, StoreRank, Verdict,
+    Cell, Check, Cookies, Engine, Fields, Identity, Query, Question, Reason, Refused, Rejected,
+    Row, SentHeaders, SessionReader, StoreAnswer, StoreRank, Unanswered, Verdict,
 };
 pub use crate::state::State;

@@ -15,6 +15,7 @@ pub(crate) mod question;
 pub(crate) mod readings;
 pub(crate) mod recorded;
 pub(crate) mod refusal;
+mod rule_index;
 pub(crate) mod rules;
 pub(crate) mod trace;
 mod untrusted;

@@ -7,12 +7,10 @@
 
 use http::Method;
 
-use self::index::Index;
 use super::path::PathPattern;
 use super::readings::{By, Readings, has_control};
+use super::rule_index::RuleIndex;
 use crate::upstream::Prefixes;
-
-mod index;
 
 /// One rule of the table.
 pub(crate) trait Rule {
@@ -28,8 +26,8 @@ pub(crate) trait Rule {
 pub(crate) struct Rules<R> {
     rules: Vec<R>,
     /// By the patterns as they stand, and settled.
-    index: Index,
-    settled: Index,
+    index: RuleIndex,
+    settled: RuleIndex,
     /// Whether a rule's own path is one that servers read differently.
     has_odd: bool,
 }
@@ -90,8 +88,8 @@ enum Compare {
 impl<R: Rule> Rules<R> {
     pub(crate) fn new(rules: Vec<R>) -> Self {
         let has_odd = rules.iter().any(|rule| rule.pattern().is_odd());
-        let index = Index::new(rules.iter().map(|rule| rule.pattern().as_str().as_bytes()));
-        let settled = Index::new(rules.iter().map(|rule| rule.pattern().as_settled()));
+        let index = RuleIndex::new(rules.iter().map(|rule| rule.pattern().as_str().as_bytes()));
+        let settled = RuleIndex::new(rules.iter().map(|rule| rule.pattern().as_settled()));
         Self { rules, index, settled, has_odd }
     }
 

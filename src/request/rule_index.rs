@@ -6,14 +6,14 @@
 
 /// The numbers of rules, in the order of the file.
 #[derive(Debug)]
-pub(super) struct Index {
+pub(super) struct RuleIndex {
     /// By the hash of the first segment.
     buckets: Vec<Vec<usize>>,
     /// Rules without a first segment, such as `/**`.
     everywhere: Vec<usize>,
 }
 
-impl Index {
+impl RuleIndex {
     /// `texts` are the patterns' own, without `/*` and `/**` at the end.
     pub(super) fn new<'t>(texts: impl ExactSizeIterator<Item = &'t [u8]>) -> Self {
         let buckets = vec![Vec::new(); texts.len().next_power_of_two()];
@@ -69,7 +69,7 @@ mod tests {
         path: &[u8],
     ) -> (Vec<usize>, Vec<usize>) {
         let patterns = PATTERNS.map(|pattern| PathPattern::parse(pattern).unwrap());
-        let index = Index::new(patterns.iter().map(text));
+        let index = RuleIndex::new(patterns.iter().map(text));
         let fitting = |&number: &usize| fits(&patterns[number], path);
         (
             index.candidates(path).filter(fitting).collect(),
@@ -91,13 +91,13 @@ mod tests {
     fn of_a_thousand_rules_few_are_compared() {
         let texts: Vec<_> =
             (0..1000).map(|number| format!("/area-{number}").into_bytes()).collect();
-        let index = Index::new(texts.iter().map(Vec::as_slice));
+        let index = RuleIndex::new(texts.iter().map(Vec::as_slice));
         let longest = texts.iter().map(|path| index.candidates(path).count()).max().unwrap();
         assert!(longest < 10, "{longest}");
     }
 
     #[test]
     fn without_rules_there_are_no_candidates() {
-        assert_eq!(Index::new([].into_iter()).candidates(b"/a").count(), 0);
+        assert_eq!(RuleIndex::new([].into_iter()).candidates(b"/a").count(), 0);
     }
 }
