@@ -50,7 +50,7 @@ fn url_of(listen: &Listen) -> Option<String> {
     Some(format!("{scheme}://{address}"))
 }
 
-/// What nginx writes after `proxy_pass`, before the path; a colon ends the name of a socket.
+/// The text nginx writes after `proxy_pass`, before the path; a colon ends the name of a socket.
 fn nginx_url(listen: &Listen, path: &str) -> String {
     match listen {
         Listen::Unix(socket) if path.is_empty() => format!("http://unix:{}", socket.display()),

@@ -1,4 +1,4 @@
-//! Which names an app may not hear from a client.
+//! The names an app may not hear from a client.
 
 use super::*;
 
