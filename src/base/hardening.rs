@@ -44,7 +44,8 @@ fn make_room() {
     let last = most_open_files().min(ROOM).saturating_sub(1);
     let made = File::open("/dev/null").and_then(|file| {
         let last = i32::try_from(last).unwrap_or(i32::MAX);
-        Ok(drop(fcntl_dupfd_cloexec(file, last)?))
+        fcntl_dupfd_cloexec(file, last)?;
+        Ok(())
     });
     if let Err(error) = made {
         tracing::warn!(%error, "there is no room for many open files");

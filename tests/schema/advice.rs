@@ -39,7 +39,7 @@ fn files(path: &Path, found: &mut Vec<PathBuf>) {
 
 fn word(text: &str) -> &str {
     let end = text.find(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'));
-    &text[..end.unwrap_or(text.len())]
+    text.get(..end.unwrap_or(text.len())).unwrap_or_default()
 }
 
 /// Names in backticks that can only be settings, and those behind the name of their table.
@@ -47,7 +47,7 @@ fn named(line: &str) -> (Vec<&str>, Vec<(&str, &str)>) {
     let quoted = line.split('`').skip(1).step_by(2);
     let alone = quoted.filter(|text| text.contains('_') && word(text) == *text).collect();
     let tables = line.match_indices('[').filter_map(|(at, _)| {
-        let (table, rest) = line[at + 1..].split_once("] ")?;
+        let (table, rest) = line.get(at + 1..)?.split_once("] ")?;
         let setting = word(rest.trim_start_matches('`'));
         let is_table = !table.is_empty() && word(table) == table;
         (is_table && !setting.is_empty() && !PROSE.contains(&setting)).then_some((table, setting))

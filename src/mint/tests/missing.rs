@@ -44,7 +44,7 @@ fn needed(preset: &Map<String, Value>) -> BTreeSet<String> {
     let is_needed = |reference: &Reference| {
         reference.presence == Presence::Needed
             && matches!(reference.root(), "key" | "param")
-            && !(reference.root() == "param" && defaults.get(&reference.rest().concat()).is_some())
+            && !(reference.root() == "param" && defaults.get(reference.rest().concat()).is_some())
     };
     let node = Node::from_json(&preset.clone().into());
     let found = references(&node);
