@@ -21,7 +21,7 @@ fn lookup(url: &str, more: &str) -> String {
 
 /// The verdict on a user's request.
 fn asked(url: &str, more: &str) -> String {
-    seen(&lookup(url, more), &format!("sid={ID}")).map_or_else(|why| why, |user| user)
+    seen(&lookup(url, more), &format!("sid={ID}")).unwrap_or_else(|why| why)
 }
 
 /// The problems that `check --online` finds.
