@@ -38,15 +38,32 @@ async function settled(page, name) {
 export async function reach(page, locator) {
   await locator.waitFor();
   const isInRegion = await locator.evaluate((it) => Boolean(it.closest("[tabindex='0'], a, button, input")));
-  await page.keyboard.press("Control+Home");
-  for (let presses = 0; presses < 80; presses += 1) {
+  await press(page, "Control+Home");
+  for (const end = Date.now() + 30_000; Date.now() < end;) {
     const reached = await locator.evaluate((it, isInRegion) => {
       const { top, bottom } = it.getBoundingClientRect();
       const isSeen = bottom > 0 && top < window.innerHeight;
       return isSeen && (!isInRegion || document.activeElement.contains(it) && document.activeElement !== document.body);
     }, isInRegion);
     if (reached) return;
-    await page.keyboard.press(isInRegion ? "Tab" : "PageDown");
+    const isAtEnd = await page.evaluate(() => scrollY + innerHeight >= document.documentElement.scrollHeight - 1);
+    // A region that has the focus scrolls first, so the way to the top may take several presses.
+    await press(page, isInRegion ? "Tab" : isAtEnd ? "Control+Home" : "PageDown");
   }
   assert.fail(`not reached by keyboard: ${await locator.evaluate((it) => it.outerHTML.slice(0, 120))}`);
+}
+
+/** Presses a key, and waits until the page has come to rest: it scrolls a moment later. */
+async function press(page, key) {
+  await page.keyboard.press(key);
+  await page.evaluate(() => new Promise((done) => {
+    let before = scrollY, calm = 0;
+    const look = () => {
+      calm = scrollY === before ? calm + 1 : 0;
+      before = scrollY;
+      if (calm < 3) requestAnimationFrame(look);
+      else done();
+    };
+    requestAnimationFrame(look);
+  }));
 }
