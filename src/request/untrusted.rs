@@ -264,18 +264,23 @@ pub(super) fn is_description(name: &str) -> bool {
 
 /// Whether a name, in lower case, changes the method, the path or the host.
 pub(super) fn is_override(name: &str) -> bool {
-    !PREFETCHES.contains(&name) && OVERRIDES.iter().any(|start| name.starts_with(start))
+    OVERRIDES.iter().any(|start| begins(name, start)) && !PREFETCHES.contains(&name)
 }
 
 /// Whether a name, in lower case, says who asks in the words of a gate that is none of those
 /// in front, which `believed` names by the headers that hold its sessions.
 pub(super) fn is_of_another_gate(name: &str, believed: &[&HeaderName]) -> bool {
-    let speaks = |gate: &[&str], name: &str| gate.iter().any(|start| name.starts_with(start));
+    let speaks = |gate: &[&str], name: &str| gate.iter().any(|start| begins(name, start));
     let is_address = || name.rsplit('-').next().is_some_and(|last| ADDRESSES.contains(&last));
     GATES.iter().find(|gate| speaks(gate, name)).is_some_and(|gate| {
         let is_believed = believed.iter().any(|header| speaks(gate, header.as_str()));
         !is_believed && !is_address() && name != NOBODY && !SIGNED.contains(&name)
     })
+}
+
+/// As `starts_with`; the first letter rules most names out without a call.
+fn begins(name: &str, start: &str) -> bool {
+    name.as_bytes().first() == start.as_bytes().first() && name.starts_with(start)
 }
 
 /// Whether a name that was spelled with other characters means, folded, one that the
