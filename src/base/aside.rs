@@ -4,9 +4,8 @@
 //! A serving thread that did it would keep all its other connections waiting. So the work is
 //! done aside, by as many threads as there are cores, which yield to the serving ones.
 //!
-//! Bounded: what waits for a thread is no more than the futures that wait for it, first come
-//! first served, and one that is dropped leaves the queue. The threads start with the first
-//! work.
+//! Bounded: the queue is the callers themselves, first come, first served; one that gives up
+//! leaves it. The threads start with the first work.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -18,10 +17,10 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::lock::Lock;
 
-/// How much more the threads yield than the others, as `nice` counts it: on a busy machine
-/// they get a tenth of a serving thread's time, and never keep one waiting.
+/// Added to their `nice` value: on a busy machine they get a tenth of a serving thread's time,
+/// and never keep one waiting.
 const YIELDING: i32 = 10;
-/// The most there is.
+/// The highest `nice` value.
 const LEAST_PRIORITY: i32 = 19;
 
 /// Threads for slow work.
@@ -99,7 +98,7 @@ fn work_off(queue: &Lock<Receiver<Job>>) {
     loop {
         let next = queue.lock().recv();
         let Ok(Job(job)) = next else { return };
-        // Whoever waits learns that the sender is gone; the panic itself has been printed.
+        // The caller sees that the sender is gone; the panic itself has been printed.
         let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }

@@ -48,7 +48,7 @@ fn make_room() {
         Ok(())
     });
     if let Err(error) = made {
-        tracing::warn!(%error, "there is no room for many open files");
+        tracing::warn!(%error, "the table of open files could not be enlarged");
     }
 }
 

@@ -46,9 +46,9 @@ impl Deref for JsonPath {
 
 /// A JSON value, in whichever form it is kept.
 pub(crate) trait Tree {
-    /// `None` also for what is no array.
+    /// The item of an array; `None` for any other value.
     fn item(&self, index: usize) -> Option<&Self>;
-    /// `None` also for what is no object.
+    /// The member of an object; `None` for any other value.
     fn member(&self, name: &str) -> Option<&Self>;
     fn is_array(&self) -> bool;
 }

@@ -1,7 +1,7 @@
 //! Values that were replaced, kept until nobody else uses them.
 //!
-//! To drop a policy of a thousand routes takes milliseconds, and whoever uses it last would
-//! do it: a thread that serves. So what was replaced stays here until it has no other user.
+//! Dropping a policy of a thousand routes takes milliseconds, and its last user, a thread
+//! that serves, would do it. So a replaced policy stays here until it has no other user.
 
 use std::sync::Arc;
 

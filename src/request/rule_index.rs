@@ -40,7 +40,7 @@ impl RuleIndex {
     /// The bucket of a path; `None` if it has no first segment.
     fn place(&self, path: &[u8]) -> Option<usize> {
         let segment = path.strip_prefix(b"/")?.split(|&byte| byte == b'/').next()?;
-        // FNV-1a. Only whoever writes the file chooses what collides.
+        // FNV-1a. Only the author of the file could choose patterns that collide.
         let hash = segment.iter().fold(0x811c_9dc5_usize, |hash, byte| {
             (hash ^ usize::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193)
         });

@@ -106,7 +106,7 @@ impl Link {
         }
     }
 
-    /// The connection has ended, or leads to a server that is no primary any more.
+    /// The connection has ended, or leads to a server that is no longer a primary.
     pub(super) fn broke(&self, broken: &Live) {
         self.connect_if(|phase| match phase {
             Phase::Up(live) | Phase::Connecting { before: Some(live) }

@@ -47,7 +47,7 @@ pub(super) enum Ended {
     Answers,
     /// The store is not used any more.
     Dropped,
-    /// The server has left the Cluster, or is no primary any more.
+    /// The server has left the Cluster, or is no longer a primary.
     Left,
 }
 
@@ -136,7 +136,7 @@ impl Recovery {
         }
     }
 
-    /// Ends when there is a new connection, or the server is no primary any more; looks for
+    /// Ends when there is a new connection, or the server is no longer a primary; looks for
     /// the primary meanwhile.
     async fn connected(&self) {
         let renewed = self.redis.renewed(&self.place);
