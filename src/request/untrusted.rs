@@ -103,59 +103,66 @@ const NAMES: [(u8, &[&str]); 3] = [
 
 /// Of these families: what changes the method, the path or the host for some framework or
 /// server, and what no proxy adds by itself.
-const OVERRIDES: [&str; 21] = [
-    "base-url",
-    "path-info",
-    "path-translated",
-    "request-uri",
-    "script-name",
-    "x-accel-",
-    "x-host",
-    "x-http-",
-    "x-invoke-",
-    "x-matched-",
-    "x-method",
-    "x-middleware-",
-    "x-now-",
-    "x-override-",
-    "x-path-info",
-    "x-prerender-",
-    "x-request-ur",
-    "x-rewrite-",
-    "x-script-name",
-    "x-sendfile",
-    "x-tunneled-method",
+const OVERRIDES: [(u8, &[&str]); 5] = [
+    (b'b', &["base-url"]),
+    (b'p', &["path-info", "path-translated"]),
+    (b'r', &["request-uri"]),
+    (b's', &["script-name"]),
+    (
+        b'x',
+        &[
+            "x-accel-",
+            "x-host",
+            "x-http-",
+            "x-invoke-",
+            "x-matched-",
+            "x-method",
+            "x-middleware-",
+            "x-now-",
+            "x-override-",
+            "x-path-info",
+            "x-prerender-",
+            "x-request-ur",
+            "x-rewrite-",
+            "x-script-name",
+            "x-sendfile",
+            "x-tunneled-method",
+        ],
+    ),
 ];
 
 /// Of these families: who asks, in the words of other gates; a row for each gate. Addresses
 /// and certificates are not among them, because proxies write those.
-const GATES: [&[&str]; 15] = [
+const GATES: [(u8, &[&str]); 15] = [
     // Authelia, and what CGI calls the user.
-    &["remote-"],
-    &["cf-access-"],
-    &["tailscale-"],
-    &["x-amzn-oidc-"],
+    (b'r', &["remote-"]),
+    (b'c', &["cf-access-"]),
+    (b't', &["tailscale-"]),
+    (b'x', &["x-amzn-oidc-"]),
     // Kong.
-    &["x-anonymous-consumer", "x-authenticated-", "x-consumer-", "x-credential-"],
+    (b'x', &["x-anonymous-consumer", "x-authenticated-", "x-consumer-", "x-credential-"]),
     // oauth2-proxy.
-    &[
-        "x-auth-request-",
-        "x-forwarded-access-",
-        "x-forwarded-email",
-        "x-forwarded-groups",
-        "x-forwarded-id-",
-        "x-forwarded-preferred-",
-        "x-forwarded-user",
-    ],
-    &["x-authentik-"],
-    &["x-goog-authenticated-", "x-goog-iap-"],
-    &["x-ms-client-principal"],
-    &["x-pomerium-"],
-    &["x-portcullis-"],
-    &["x-proxyuser-", "x-remote-"],
-    &["x-userinfo"],
-    &["x-vouch-"],
-    &["x-webauth-"],
+    (
+        b'x',
+        &[
+            "x-auth-request-",
+            "x-forwarded-access-",
+            "x-forwarded-email",
+            "x-forwarded-groups",
+            "x-forwarded-id-",
+            "x-forwarded-preferred-",
+            "x-forwarded-user",
+        ],
+    ),
+    (b'x', &["x-authentik-"]),
+    (b'x', &["x-goog-authenticated-", "x-goog-iap-"]),
+    (b'x', &["x-ms-client-principal"]),
+    (b'x', &["x-pomerium-"]),
+    (b'x', &["x-portcullis-"]),
+    (b'x', &["x-proxyuser-", "x-remote-"]),
+    (b'x', &["x-userinfo"]),
+    (b'x', &["x-vouch-"]),
+    (b'x', &["x-webauth-"]),
 ];
 
 /// Begins like a gate's word and names nobody: where ingress-nginx leads back to.
@@ -196,13 +203,19 @@ const LOOK_ALIKES: [&str; 18] = [
 
 /// Whether a name, in lower case and with `-` between its words, is one of these.
 pub(super) fn is_untrusted(name: &str) -> bool {
-    let Some(&first) = name.as_bytes().first() else { return false };
-    let listed = |lists: &'static [(u8, &'static [&'static str])]| {
-        lists.iter().find(|(letter, _)| *letter == first).map_or(&[][..], |(_, names)| names)
-    };
-    let is_listed = listed(&FAMILIES).iter().any(|start| name.starts_with(start))
-        || listed(&NAMES).contains(&name);
+    let is_listed = under_its_letter(&FAMILIES, name).any(|start| name.starts_with(start))
+        || under_its_letter(&NAMES, name).any(|whole| name == whole);
     is_listed && !PREFETCHES.contains(&name) && !SIGNED.contains(&name)
+}
+
+/// The entries under the first letter of a name: most names have none.
+fn under_its_letter(
+    lists: &'static [(u8, &'static [&'static str])],
+    name: &str,
+) -> impl Iterator<Item = &'static str> {
+    let first = name.as_bytes().first().copied();
+    let own = lists.iter().filter(move |(letter, _)| Some(*letter) == first);
+    own.flat_map(|(_, entries)| entries.iter().copied())
 }
 
 /// Families of CDNs, whose other members describe a request and change nothing of it.
@@ -264,13 +277,16 @@ pub(super) fn is_description(name: &str) -> bool {
 
 /// Whether a name, in lower case, changes the method, the path or the host.
 pub(super) fn is_override(name: &str) -> bool {
-    OVERRIDES.iter().any(|start| begins(name, start)) && !PREFETCHES.contains(&name)
+    under_its_letter(&OVERRIDES, name).any(|start| begins(name, start))
+        && !PREFETCHES.contains(&name)
 }
 
 /// Whether a name, in lower case, says who asks in the words of a gate that is none of those
 /// in front, which `believed` names by the headers that hold its sessions.
 pub(super) fn is_of_another_gate(name: &str, believed: &[&HeaderName]) -> bool {
-    let speaks = |gate: &[&str], name: &str| gate.iter().any(|start| begins(name, start));
+    let speaks = |(letter, starts): &(u8, &[&str]), name: &str| {
+        name.as_bytes().first() == Some(letter) && starts.iter().any(|start| begins(name, start))
+    };
     let is_address = || name.rsplit('-').next().is_some_and(|last| ADDRESSES.contains(&last));
     GATES.iter().find(|gate| speaks(gate, name)).is_some_and(|gate| {
         let is_believed = believed.iter().any(|header| speaks(gate, header.as_str()));
@@ -278,9 +294,9 @@ pub(super) fn is_of_another_gate(name: &str, believed: &[&HeaderName]) -> bool {
     })
 }
 
-/// As `starts_with`; the first letter rules most names out without a call.
+/// As `starts_with`; the letter after `x-` rules most names out without a call.
 fn begins(name: &str, start: &str) -> bool {
-    name.as_bytes().first() == start.as_bytes().first() && name.starts_with(start)
+    name.as_bytes().get(2) == start.as_bytes().get(2) && name.starts_with(start)
 }
 
 /// Whether a name that was spelled with other characters means, folded, one that the

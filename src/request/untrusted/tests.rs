@@ -203,3 +203,13 @@ fn what_browsers_and_apps_say_to_each_other_passes() {
         assert!(!is_untrusted(name), "{name}");
     }
 }
+
+#[test]
+fn every_list_stands_under_its_own_letter() {
+    for (letter, entries) in FAMILIES.iter().chain(&NAMES).chain(&OVERRIDES).chain(&GATES) {
+        for entry in *entries {
+            assert_eq!(entry.as_bytes().first(), Some(letter), "{entry}");
+            assert!(entry.len() > 2, "{entry}: the third letter is compared");
+        }
+    }
+}
