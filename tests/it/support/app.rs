@@ -164,6 +164,11 @@ impl App {
         self.shared.seen.lock().unwrap().clone()
     }
 
+    /// Every request since the last time, which are forgotten with it.
+    pub(crate) fn take_seen(&self) -> Vec<Seen> {
+        std::mem::take(&mut *self.shared.seen.lock().unwrap())
+    }
+
     /// The only request so far.
     #[track_caller]
     pub(crate) fn only(&self) -> Seen {
