@@ -102,7 +102,8 @@ fn project(name: &str) -> PathBuf {
 /// Values of the shapes that `check` wants, for what the samples leave out.
 fn variables(said: &str) -> String {
     let mut lines = String::new();
-    for name in said.lines().filter_map(|line| line.trim().strip_suffix(" (not found: set it)")) {
+    let wanted = said.lines().filter(|line| line.ends_with(": set it)"));
+    for name in wanted.filter_map(|line| line.split_whitespace().next()) {
         let value = match name {
             "APP_KEY" => format!("base64:{}", STANDARD.encode([b'0'; 32])),
             "CLERK_JWT_KEY" => include_str!("../fixtures/tokens/keys/rsa-public.pem").to_owned(),
@@ -231,6 +232,57 @@ fn the_next_step_runs_as_it_is_printed_from_where_one_stands() {
         let next = said.lines().find_map(|line| line.strip_prefix("Next: ")).unwrap();
         let stands = if number == 3 { &app } else { &at };
         assert_eq!(typed(next, stands).0, 0, "{next}");
+    }
+}
+
+/// What `init` says in a folder with these files, and the file that it writes.
+fn in_project(files: &[(&str, &str)]) -> (PathBuf, String, String) {
+    let at = folder();
+    for (path, text) in files {
+        let path = at.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let (code, said) = typed("portcullis init", &at);
+    assert_eq!(code, 0, "{said}");
+    let file = fs::read_to_string(at.join("gateway.toml")).unwrap();
+    (at, said, file)
+}
+
+#[test]
+fn the_next_step_names_every_env_file_that_the_file_needs() {
+    let package = r#"{"dependencies":{"next":"15","next-auth":"4.24.0","@portive/auth":"2"}}"#;
+    let (at, said, _) = in_project(&[
+        ("package.json", package),
+        (
+            ".env",
+            "NEXTAUTH_SECRET = \"only-for-this-test-0123456789abcdef\"\nPORTIVE_API_KEY=old\n",
+        ),
+        (".env.local", "export PORTIVE_API_KEY=PRTV_abcdefgh_0123456789abcdef0123456789abcdef\n"),
+        (".env.example", "NEXTAUTH_SECRET=\nPORTIVE_API_KEY=\n"),
+    ]);
+    let next = said.lines().find_map(|line| line.strip_prefix("Next: ")).unwrap();
+    assert_eq!(next, "portcullis check --env-file .env --env-file .env.local");
+    let (code, checked) = typed(next, &at);
+    assert_eq!(code, 0, "{checked}");
+    for line in ["  NEXTAUTH_SECRET (in .env)\n", "  PORTIVE_API_KEY (in .env.local)\n"] {
+        assert!(said.contains(line), "{said}");
+    }
+}
+
+#[test]
+fn a_variable_that_no_env_file_gives_is_to_be_set() {
+    let (_, said, _) = in_project(&[
+        ("package.json", r#"{"dependencies":{"next-auth":"4.24.0","@portive/auth":"2"}}"#),
+        (".env.example", "NEXTAUTH_SECRET=write-one\n"),
+        (".envrc", "source_up\nexport PORTIVE_API_KEY=PRTV_a_b\n"),
+    ]);
+    for line in [
+        "  NEXTAUTH_SECRET (an example of it in .env.example: set it)\n",
+        "  PORTIVE_API_KEY (in .envrc, which --env-file cannot read because of its line 1: set it)",
+        "\nNext: portcullis check\n",
+    ] {
+        assert!(said.contains(line), "{said}");
     }
 }
 

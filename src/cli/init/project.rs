@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::env::{self, EnvFiles};
 use super::source::mentions;
 
 /// Most source files, and most bytes of one.
@@ -44,21 +45,11 @@ const SOURCES: [&str; 15] = [
     "js", "jsx", "ts", "tsx", "mjs", "cjs", "mts", "vue", "svelte", "py", "rb", "php", "ex", "exs",
     "go",
 ];
-/// Files of variables; of two values for a name the first counts.
-const ENV_FILES: [&str; 6] = [
-    ".env.local",
-    ".env.development.local",
-    ".env",
-    ".env.development",
-    ".env.example",
-    ".env.sample",
-];
 
 pub(super) struct Project {
     /// Packages as `npm:next`, with the version the manifest asks for.
     packages: BTreeMap<String, String>,
-    variables: BTreeMap<String, String>,
-    pub(super) env_file: Option<&'static str>,
+    pub(super) env: EnvFiles,
     pub(super) files: Vec<Source>,
     manifests: String,
     /// Manifests that are there and cannot be read, and why.
@@ -76,9 +67,9 @@ pub(super) struct Source {
 impl Project {
     pub(super) fn read(folder: &Path) -> Self {
         let mut project = Self::manifests(folder);
-        for name in ENV_FILES {
+        for name in env::NAMES {
             let text = project.text(folder, name);
-            project.read_env(name, &text);
+            project.env.add(name, &text);
         }
         collect(folder, folder, 0, &mut project.files);
         project.files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -89,8 +80,7 @@ impl Project {
     pub(super) fn manifests(folder: &Path) -> Self {
         let mut project = Self {
             packages: BTreeMap::new(),
-            variables: BTreeMap::new(),
-            env_file: None,
+            env: EnvFiles::default(),
             files: Vec::new(),
             manifests: String::new(),
             unread: Vec::new(),
@@ -151,7 +141,7 @@ impl Project {
     }
 
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str)
+        self.env.value(name)
     }
 
     pub(super) fn has_variable(&self, line: &str) -> bool {
@@ -238,24 +228,6 @@ impl Project {
             let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
             let version = words.find(is_version).unwrap_or_default();
             self.packages.insert(format!("{registry}:{name}"), version.to_owned());
-        }
-    }
-
-    fn read_env(&mut self, file: &'static str, text: &str) {
-        let is_example = file.contains("example") || file.contains("sample");
-        if !text.is_empty() && !is_example && self.env_file.is_none() {
-            self.env_file = Some(file);
-        }
-        for line in text.lines() {
-            let line = line.trim();
-            let line = line.strip_prefix("export ").unwrap_or(line);
-            let Some((name, value)) = line.split_once('=') else { continue };
-            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            if name.chars().all(is_name) {
-                let value = value.split(" #").next().unwrap_or_default().trim();
-                let value = value.trim_matches(['"', '\'']).to_owned();
-                self.variables.entry(name.to_owned()).or_insert(value);
-            }
         }
     }
 }
