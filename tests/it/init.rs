@@ -286,6 +286,36 @@ fn a_variable_that_no_env_file_gives_is_to_be_set() {
     }
 }
 
+#[test]
+fn a_route_is_the_one_that_runs_and_stands_below_its_routers_prefix() {
+    let package = r#"{"dependencies":{"express":"5","stream-chat":"8"}}"#;
+    let router = "// router.get('/old', (q, r) => r.json(chat.createToken(q.id)))\n\
+                  const router = express.Router()\n\
+                  router.get('/token', (q, r) => { db.get(q.id); r.json(chat.createToken(q.id)) })\n";
+    let app =
+        "import tokens from './routes/tokens.js'\napp.use('/api/v1', tokens)\napp.listen(3000)\n";
+    let (_, said, file) = in_project(&[
+        ("package.json", package),
+        ("__tests__/a.js", "app.get('/test', chat.createToken('x'))"),
+        ("src/a.test.ts", "app.get('/test', chat.createToken('x'))"),
+        ("src/app.js", app),
+        ("src/routes/tokens.js", router),
+    ]);
+    assert!(file.contains("path = \"/api/v1/token\"\n"), "{file}");
+    assert!(said.contains("  src/routes/tokens.js: only its route, the gateway"), "{said}");
+
+    let (_, said, file) =
+        in_project(&[("package.json", package), ("src/routes/tokens.js", router)]);
+    let note = "the prefix this router is mounted under was not found";
+    assert!(file.contains(note) && said.contains(note), "{file}{said}");
+    assert!(!said.contains("the gateway answers /token now"), "{said}");
+
+    let commented = "/* app.get('/old', chat.createToken(1)) */\n// chat.createToken(2)\n";
+    let (_, said, _) = in_project(&[("package.json", package), ("app.js", commented)]);
+    assert!(said.contains("no route that makes the token was found"), "{said}");
+    assert!(!said.contains("To delete"), "{said}");
+}
+
 fn said_of(sample: &str) -> (String, String) {
     let file = folder().join("gateway.toml");
     let init = ["init", project(sample).to_str().unwrap(), "--config", file.to_str().unwrap()]

@@ -81,7 +81,13 @@ impl Draft {
         let path = found.clone().unwrap_or_else(|| vendor.path.clone());
         let evidence = vendor.evidence(project);
         let comment = match (&made, &found) {
-            (Some(made), Some(_)) => format!("{evidence}, used in {}", made.file),
+            (Some(made), Some(_)) if made.is_sure => {
+                format!("{evidence}, used in {}", made.file)
+            }
+            (Some(made), Some(_)) => format!(
+                "{evidence}, used in {}; the prefix this router is mounted under was not found",
+                made.file
+            ),
             (Some(made), None) => format!("{evidence}; the path of {} was not found", made.file),
             (None, _) => format!("{evidence}; no route that makes the token was found"),
         };
@@ -94,9 +100,16 @@ impl Draft {
             vendor.name
         );
         if let Some(made) = made {
-            self.delete.push(match made.is_all {
-                true => format!("{}: the gateway answers {path} now", made.file),
-                false => format!("{}: only its route, the gateway answers {path} now", made.file),
+            let is_known = found.is_some() && made.is_sure;
+            self.delete.push(match (is_known, made.is_all) {
+                (true, true) => format!("{}: the gateway answers {path} now", made.file),
+                (true, false) => {
+                    format!("{}: only its route, the gateway answers {path} now", made.file)
+                }
+                (false, _) => format!(
+                    "{}: only its route, when the gateway answers its path (the file has {path})",
+                    made.file
+                ),
             });
             for name in self.variables.iter().skip(before) {
                 self.delete.push(format!("{name}, from the app's environment"));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::comments::without_comments;
 use super::env::{self, EnvFiles};
 use super::source::mentions;
 
@@ -16,8 +17,8 @@ const MOST_BYTES: u64 = 256 * 1024;
 const DEEPEST: usize = 12;
 /// Most folders of one folder that are looked into for apps.
 const MOST_FOLDERS: usize = 100;
-/// Folders that hold other people's code, or what was built.
-const SKIPPED: [&str; 19] = [
+/// Folders that hold other people's code, what was built, or tests.
+const SKIPPED: [&str; 25] = [
     "node_modules",
     "vendor",
     "target",
@@ -37,6 +38,12 @@ const SKIPPED: [&str; 19] = [
     "storage",
     "test",
     "tests",
+    "__tests__",
+    "__mocks__",
+    "spec",
+    "e2e",
+    "cypress",
+    "playwright",
 ];
 /// Files of tools that manage several packages in one repository.
 const WORKSPACES: [&str; 5] =
@@ -58,7 +65,7 @@ pub(super) struct Project {
     pub(super) has_workspaces: bool,
 }
 
-/// A source file; its path is relative to the folder, with `/`.
+/// A source file without its comments; its path is relative to the folder, with `/`.
 pub(super) struct Source {
     pub(super) path: String,
     pub(super) text: String,
@@ -260,6 +267,16 @@ pub(super) fn apps_below(folder: &Path) -> Vec<(PathBuf, Project)> {
     folders.filter_map(read).collect()
 }
 
+/// Tests, stories and declarations call the libraries too, and serve nothing.
+fn is_test(name: &str) -> bool {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let inner = stem.rsplit_once('.').map(|(_, inner)| inner);
+    inner.is_some_and(|it| ["test", "spec", "stories", "cy", "d"].contains(&it))
+        || ["_test", "_spec"].iter().any(|end| stem.ends_with(end))
+        || stem.starts_with("test_")
+        || stem == "conftest"
+}
+
 fn collect(root: &Path, folder: &Path, depth: usize, files: &mut Vec<Source>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -278,6 +295,7 @@ fn collect(root: &Path, folder: &Path, depth: usize, files: &mut Vec<Source>) {
         let is_source = extension.is_some_and(|extension| SOURCES.contains(&extension));
         if !metadata.is_file()
             || !is_source
+            || is_test(name)
             || metadata.len() > MOST_BYTES
             || files.len() >= MOST_FILES
         {
@@ -285,6 +303,7 @@ fn collect(root: &Path, folder: &Path, depth: usize, files: &mut Vec<Source>) {
         }
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
         let Ok(relative) = path.strip_prefix(root) else { continue };
+        let text = without_comments(&text, extension.unwrap_or_default());
         files.push(Source { path: relative.to_string_lossy().replace('\\', "/"), text });
     }
 }
