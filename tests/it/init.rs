@@ -316,6 +316,28 @@ fn a_route_is_the_one_that_runs_and_stands_below_its_routers_prefix() {
     assert!(!said.contains("To delete"), "{said}");
 }
 
+#[test]
+fn a_version_that_is_a_tag_or_in_a_catalog_still_tells_the_library() {
+    let asks = |version: &str| format!(r#"{{"dependencies":{{"next-auth":"{version}"}}}}"#);
+    let installed = ("node_modules/next-auth/package.json", r#"{"version":"5.0.0-beta.25"}"#);
+    let catalog = ("pnpm-workspace.yaml", "catalog:\n  next-auth: ^4.24.11\n");
+    for (version, more, kind) in [
+        ("beta", None, "authjs"),
+        ("latest", None, "next-auth"),
+        ("latest", Some(installed), "authjs"),
+        ("catalog:", Some(catalog), "next-auth"),
+        ("catalog:", Some(installed), "authjs"),
+    ] {
+        let package = asks(version);
+        let files: Vec<_> = [("package.json", package.as_str())].into_iter().chain(more).collect();
+        let (_, said, file) = in_project(&files);
+        assert!(file.contains(&format!("kind = \"{kind}\"\n")), "{files:?}: {said}");
+    }
+    let pipfile = "[packages]\ndjango = \"*\"\n\n[requires]\npython_version = \"3.12\"\n";
+    let (_, said, file) = in_project(&[("Pipfile", pipfile)]);
+    assert!(file.contains("kind = \"django\"\n"), "{said}");
+}
+
 fn said_of(sample: &str) -> (String, String) {
     let file = folder().join("gateway.toml");
     let init = ["init", project(sample).to_str().unwrap(), "--config", file.to_str().unwrap()]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::find::{Found, find};
 use super::gallery;
 use super::knowledge::{Knowledge, Rule};
+use super::port;
 use super::project::Project;
 use super::routes::hand_written;
 
@@ -27,9 +28,11 @@ pub(super) fn draft(project: &Project) -> Draft {
     let framework = knowledge.frameworks.iter().find(|framework| framework.holds(project));
     let mut draft = Draft::default();
     let (name, usual) = framework.map_or(("the app", 3000), |f| (f.name.as_str(), f.port));
-    let (port, why) = match project.port() {
+    let dev = framework.and_then(|it| it.dev);
+    let dev = dev.map(|port| format!("; its dev server takes {port}")).unwrap_or_default();
+    let (port, why) = match port::port(project) {
         Some(port) => (port, "the port this project sets".to_owned()),
-        None => (usual, format!("the port {name} usually listens on")),
+        None => (usual, format!("the port {name} usually listens on{dev}")),
     };
     draft.file = format!(
         "# Written by `portcullis init` from what it found in this folder.\n\

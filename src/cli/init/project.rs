@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::comments::without_comments;
 use super::env::{self, EnvFiles};
 use super::source::mentions;
+use super::version;
 
 /// Most source files, and most bytes of one.
 const MOST_FILES: usize = 4000;
@@ -58,7 +59,8 @@ pub(super) struct Project {
     packages: BTreeMap<String, String>,
     pub(super) env: EnvFiles,
     pub(super) files: Vec<Source>,
-    manifests: String,
+    /// The manifest and the Procfile, for the commands in them.
+    pub(super) scripts: String,
     /// Manifests that are there and cannot be read, and why.
     pub(super) unread: Vec<String>,
     /// Whether the manifest says that the apps are in folders of their own.
@@ -89,13 +91,17 @@ impl Project {
             packages: BTreeMap::new(),
             env: EnvFiles::default(),
             files: Vec::new(),
-            manifests: String::new(),
+            scripts: String::new(),
             unread: Vec::new(),
             has_workspaces: WORKSPACES.iter().any(|name| folder.join(name).exists()),
         };
         let package = project.text(folder, "package.json");
-        project.manifests = package.clone() + &project.text(folder, "Procfile");
+        project.scripts = package.clone() + &project.text(folder, "Procfile");
         project.read_json("package.json", &package, "npm", &["dependencies", "devDependencies"]);
+        for (package, version) in &mut project.packages {
+            let name = package.trim_start_matches("npm:");
+            *version = version::resolved(folder, name, version);
+        }
         let composer = project.text(folder, "composer.json");
         project.read_json("composer.json", &composer, "composer", &["require"]);
         for name in ["requirements.txt", "requirements/base.txt", "requirements/production.txt"] {
@@ -104,6 +110,8 @@ impl Project {
         }
         let pyproject = project.text(folder, "pyproject.toml");
         project.read_pyproject(&pyproject);
+        let pipfile = project.text(folder, "Pipfile");
+        project.read_pipfile(&pipfile);
         let (gems, hex) = (project.text(folder, "Gemfile"), project.text(folder, "mix.exs"));
         project.read_lines(&gems, "gem", "gem ");
         project.read_lines(&hex, "hex", "{:");
@@ -128,9 +136,12 @@ impl Project {
         self.packages.contains_key(package)
     }
 
-    /// The first number in the version that the manifest asks for.
+    /// The first number of the version; beyond every one for a tag such as `beta`.
     pub(super) fn major(&self, package: &str) -> Option<u32> {
         let version = self.packages.get(package)?;
+        if version::is_ahead(version) {
+            return Some(u32::MAX);
+        }
         let digits = version.trim_start_matches(|c: char| !c.is_ascii_digit());
         let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
         digits.get(..end)?.parse().ok()
@@ -153,28 +164,6 @@ impl Project {
 
     pub(super) fn has_variable(&self, line: &str) -> bool {
         line.split_once('=').is_some_and(|(name, value)| self.variable(name) == Some(value))
-    }
-
-    /// The port the app is told to listen on: in an env file, in a script, in its source.
-    pub(super) fn port(&self) -> Option<u16> {
-        let number = |text: &str| {
-            let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-            text.get(..end)?.parse::<u16>().ok().filter(|port| *port > 0)
-        };
-        let after = |text: &str, marker: &str| {
-            text.split(marker).skip(1).find_map(|rest| number(rest.trim_start_matches([' ', '='])))
-        };
-        let told = self.variable("PORT").and_then(number);
-        let scripted =
-            || ["--port", " -p ", "PORT="].iter().find_map(|m| after(&self.manifests, m));
-        let written = || {
-            let markers = [".listen(", "PORT ||", "PORT ??", "listen({ port:"];
-            let files = self.files.iter();
-            files
-                .flat_map(|file| markers.iter().map(move |m| (file, m)))
-                .find_map(|(file, m)| after(&file.text, m))
-        };
-        told.or_else(scripted).or_else(written)
     }
 
     fn read_json(&mut self, file: &str, text: &str, registry: &str, tables: &[&str]) {
@@ -215,6 +204,17 @@ impl Project {
         }
     }
 
+    fn read_pipfile(&mut self, text: &str) {
+        let document: toml::Table = match toml::from_str(text) {
+            Ok(document) => document,
+            Err(error) => return self.unread.push(format!("Pipfile: {}", error.message())),
+        };
+        let packages = document.get("packages").and_then(toml::Value::as_table);
+        for (name, version) in packages.into_iter().flatten() {
+            self.add_python(&format!("{name}{}", version.as_str().unwrap_or_default()));
+        }
+    }
+
     /// A requirement such as `Django[bcrypt]>=5.0 ; python_version > "3"`.
     fn add_python(&mut self, line: &str) {
         let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));
@@ -229,7 +229,10 @@ impl Project {
 
     /// `gem "rails", "~> 8.0"` and `{:phoenix, "~> 1.7"}`.
     fn read_lines(&mut self, text: &str, registry: &str, start: &str) {
-        for line in text.lines().filter_map(|line| line.trim_start().strip_prefix(start)) {
+        for line in text
+            .lines()
+            .filter_map(|line| line.trim_start_matches([' ', '\t', '[']).strip_prefix(start))
+        {
             let mut words = line.split(['"', '\'', ',', ' ', '}']).filter(|word| !word.is_empty());
             let Some(name) = words.next() else { continue };
             let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());

@@ -20,7 +20,7 @@ pub(super) fn hand_written(calls: &[String], project: &Project) -> Option<HandWr
     let made = |file: &&Source| calls.iter().find_map(|call| file.text.find(call.as_str()));
     let (file, at) = project.files.iter().find_map(|file| Some((file, made(&file)?)))?;
     let before = file.text.get(..at).unwrap_or_default();
-    let of_file = of_place(&file.path);
+    let of_file = of_place(&file.path, Router::of(project));
     let is_all = of_file.is_some();
     let of_route = || of_literal(before).or_else(|| of_decorator(before));
     let found = match of_file {
@@ -43,23 +43,57 @@ fn below_base(path: &str, project: &Project) -> String {
     format!("{}{path}", base.unwrap_or_default().trim_end_matches('/'))
 }
 
-/// Frameworks whose files are their routes: Next.js, Nuxt, SvelteKit, React Router.
-fn of_place(path: &str) -> Option<String> {
+/// The frameworks whose files are their routes. In other apps the same folders hold code
+/// that says its paths itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Router {
+    Next,
+    Nitro,
+    ReactRouter,
+    SvelteKit,
+    Other,
+}
+
+impl Router {
+    fn of(project: &Project) -> Self {
+        const PACKAGES: [(&str, Router); 10] = [
+            ("npm:nuxt", Router::Nitro),
+            ("npm:nitropack", Router::Nitro),
+            ("npm:nitro", Router::Nitro),
+            ("npm:@sveltejs/kit", Router::SvelteKit),
+            ("npm:@react-router/dev", Router::ReactRouter),
+            ("npm:@react-router/node", Router::ReactRouter),
+            ("npm:@remix-run/react", Router::ReactRouter),
+            ("npm:@remix-run/node", Router::ReactRouter),
+            ("npm:next", Router::Next),
+            ("npm:astro", Router::Next),
+        ];
+        let found = PACKAGES.into_iter().find(|(package, _)| project.has(package));
+        found.map_or(Self::Other, |(_, router)| router)
+    }
+}
+
+/// The address of a file that is a route.
+fn of_place(path: &str, router: Router) -> Option<String> {
     let path = path.strip_prefix("src/").unwrap_or(path);
     let (stem, _) = path.rsplit_once('.')?;
-    let route = if let Some(rest) = stem.strip_prefix("pages/api/") {
-        format!("/api/{}", rest.strip_suffix("/index").unwrap_or(rest))
-    } else if let Some(rest) = stem.strip_prefix("server/api/") {
-        format!("/api/{}", of_nitro(rest))
-    } else if let Some(rest) = stem.strip_prefix("server/routes/") {
-        format!("/{}", of_nitro(rest))
-    } else if let Some(rest) = stem.strip_prefix("app/routes/") {
-        format!("/{}", of_flat_route(rest.strip_suffix("/route").unwrap_or(rest)))
-    } else if let Some(rest) = stem.strip_prefix("app/").and_then(|s| s.strip_suffix("/route")) {
-        format!("/{}", visible(rest))
-    } else {
-        let rest = stem.strip_prefix("routes/").and_then(|rest| rest.strip_suffix("/+server"))?;
-        format!("/{}", visible(rest))
+    let route = match router {
+        Router::Next => match stem.strip_prefix("pages/api/") {
+            Some(rest) => format!("/api/{}", rest.strip_suffix("/index").unwrap_or(rest)),
+            None => format!("/{}", visible(stem.strip_prefix("app/")?.strip_suffix("/route")?)),
+        },
+        Router::Nitro => match stem.strip_prefix("server/api/") {
+            Some(rest) => format!("/api/{}", of_nitro(rest)),
+            None => format!("/{}", of_nitro(stem.strip_prefix("server/routes/")?)),
+        },
+        Router::ReactRouter => {
+            let rest = stem.strip_prefix("app/routes/")?;
+            format!("/{}", of_flat_route(rest.strip_suffix("/route").unwrap_or(rest)))
+        }
+        Router::SvelteKit => {
+            format!("/{}", visible(stem.strip_prefix("routes/")?.strip_suffix("/+server")?))
+        }
+        Router::Other => return None,
     };
     is_exact(&route).then_some(route)
 }
@@ -166,24 +200,28 @@ mod tests {
 
     #[test]
     fn a_file_of_a_route_says_where_it_is_served() {
-        for (file, path) in [
-            ("pages/api/get-auth-token.ts", Some("/api/get-auth-token")),
-            ("src/pages/api/token/index.js", Some("/api/token")),
-            ("app/api/livekit/route.ts", Some("/api/livekit")),
-            ("src/app/(shop)/api/token/route.js", Some("/api/token")),
-            ("server/api/token.post.ts", Some("/api/token")),
-            ("src/routes/api/token/+server.ts", Some("/api/token")),
-            ("app/routes/api.token.tsx", Some("/api/token")),
-            ("app/routes/_auth.api.token.ts", Some("/api/token")),
-            ("app/routes/_auth.team_.token/route.ts", Some("/team/token")),
-            ("app/routes/($lang).token[.]json.ts", Some("/token.json")),
-            ("app/routes/api.$room.ts", None),
-            ("server/routes/chat/token.post.ts", Some("/chat/token")),
-            ("src/routes/(app)/api/[[lang]]/token/+server.ts", Some("/api/token")),
-            ("app/api/[room]/route.ts", None),
-            ("lib/tokens.ts", None),
+        use Router::{Next, Nitro, Other, ReactRouter, SvelteKit};
+        for (router, file, path) in [
+            (Next, "pages/api/get-auth-token.ts", Some("/api/get-auth-token")),
+            (Next, "src/pages/api/token/index.js", Some("/api/token")),
+            (Next, "app/api/livekit/route.ts", Some("/api/livekit")),
+            (Next, "src/app/(shop)/api/token/route.js", Some("/api/token")),
+            (Next, "app/api/[room]/route.ts", None),
+            (Next, "lib/tokens.ts", None),
+            (Nitro, "server/api/token.post.ts", Some("/api/token")),
+            (Nitro, "server/routes/chat/token.post.ts", Some("/chat/token")),
+            (SvelteKit, "src/routes/api/token/+server.ts", Some("/api/token")),
+            (SvelteKit, "src/routes/(app)/api/[[lang]]/token/+server.ts", Some("/api/token")),
+            (ReactRouter, "app/routes/api.token.tsx", Some("/api/token")),
+            (ReactRouter, "app/routes/_auth.api.token.ts", Some("/api/token")),
+            (ReactRouter, "app/routes/_auth.team_.token/route.ts", Some("/team/token")),
+            (ReactRouter, "app/routes/($lang).token[.]json.ts", Some("/token.json")),
+            (ReactRouter, "app/routes/api.$room.ts", None),
+            (Other, "server/api/tokens.js", None),
+            (Other, "server/routes/tokens.js", None),
+            (Other, "app/routes/tokens.py", None),
         ] {
-            assert_eq!(of_place(file).as_deref(), path, "{file}");
+            assert_eq!(of_place(file, router).as_deref(), path, "{file}");
         }
     }
 
