@@ -28,7 +28,7 @@ struct EnvFile {
     bad_line: Option<usize>,
 }
 
-/// Where a variable of the gateway's comes from.
+/// The source of a variable that the gateway needs.
 pub(super) enum Origin {
     /// `--env-file` with this file gives it.
     File(&'static str),

@@ -28,7 +28,7 @@ pub(super) struct Framework {
     any: Vec<String>,
     /// Where it listens unless told otherwise.
     pub(super) port: u16,
-    /// Where its dev server listens, if elsewhere.
+    /// The port of its dev server, if it is another one.
     pub(super) dev: Option<u16>,
 }
 

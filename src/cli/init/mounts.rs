@@ -13,7 +13,7 @@ pub(super) struct Mounted {
     pub(super) is_sure: bool,
 }
 
-/// Where the app serves what `file` serves under `path`.
+/// The address at which the app serves `path` of `file`.
 pub(super) fn mounted(path: &str, file: &Source, project: &Project) -> Mounted {
     let (mut path, mut file, mut is_sure) = (path.to_owned(), file, true);
     for _ in 0..DEEPEST {

@@ -7,7 +7,7 @@ use super::source::{behind, is_word, meant, scopes, value};
 const VARIABLES: [&str; 5] = ["PORT", "FLASK_RUN_PORT", "NUXT_PORT", "NITRO_PORT", "SERVER_PORT"];
 /// Options of the servers that scripts and a Procfile start.
 const OPTIONS: [&str; 5] = ["--port", " -p ", "PORT=", "--bind", " -b "];
-/// What stands before the number in a source file.
+/// Texts before the number in a source file.
 const BEFORE: [&str; 8] = [
     ".listen(",
     "PORT ||",

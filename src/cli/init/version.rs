@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// How many folders up a workspace's root is looked for.
+/// Most folders up to a workspace's root.
 const HIGHEST: usize = 3;
 
 /// The version itself if it is one; else what is installed, or what pnpm's catalog names.

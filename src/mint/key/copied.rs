@@ -26,7 +26,7 @@ pub(super) fn secret(at: &At<'_>) -> Option<Secret> {
     Some(secret)
 }
 
-/// What was found, and what to write in its place.
+/// The surplus that was found, and the advice.
 fn surplus(text: &str) -> Option<(&'static str, &'static str)> {
     const BARE: &str = "write the key without it";
     let is_quoted =
