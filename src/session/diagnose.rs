@@ -22,7 +22,7 @@ const MAX_NAME: usize = 100;
 const MAX_HINTS: usize = 5;
 
 /// A refused request, and the source that refused it.
-pub(super) struct Refusal<'r> {
+pub(super) struct RefusedSession<'r> {
     pub kind: &'static SessionKind,
     pub sent: SentCookies<'r>,
     pub rejected: &'r Rejected,
@@ -36,7 +36,7 @@ pub(super) struct Refusal<'r> {
     pub own: Vec<String>,
 }
 
-impl<'r> Refusal<'r> {
+impl<'r> RefusedSession<'r> {
     pub(super) fn new(
         kind: &'static SessionKind,
         compiled: &Compiled,
@@ -61,7 +61,7 @@ impl<'r> Refusal<'r> {
 }
 
 /// Likely causes of the refusal, the likeliest first. None is given that cannot help.
-pub(super) fn hints(refusal: &Refusal<'_>) -> Vec<String> {
+pub(super) fn hints(refusal: &RefusedSession<'_>) -> Vec<String> {
     let mut hints = if !refusal.own.is_empty() {
         refusal.own.clone()
     } else if refusal.rejected.reason == Reason::Missing {
@@ -77,8 +77,8 @@ pub(super) fn hints(refusal: &Refusal<'_>) -> Vec<String> {
 }
 
 /// The store's content does not verify, or is in another notation.
-fn unreadable_content(refusal: &Refusal<'_>) -> Vec<String> {
-    let Refusal { kind, rejected, .. } = refusal;
+fn unreadable_content(refusal: &RefusedSession<'_>) -> Vec<String> {
+    let RefusedSession { kind, rejected, .. } = refusal;
     match rejected.reason {
         Reason::BadSignature => vec![format!(
             "the id is known, but what the store holds is not signed with this {}{}",
@@ -94,7 +94,7 @@ fn unreadable_content(refusal: &Refusal<'_>) -> Vec<String> {
 }
 
 /// Advice for a cookie that was read and still refused.
-fn advice(refusal: &Refusal<'_>) -> Option<&'static str> {
+fn advice(refusal: &RefusedSession<'_>) -> Option<&'static str> {
     match refusal.rejected.reason {
         Reason::Expired => Some(
             "the app renews its session when the user next opens a page; the gateway never does",
@@ -140,8 +140,8 @@ fn advice(refusal: &Refusal<'_>) -> Option<&'static str> {
 }
 
 /// The cookie is not there: is it there under another name?
-fn missing(refusal: &Refusal<'_>) -> Vec<String> {
-    let Refusal { kind, sent: SentCookies { jar, cookies }, .. } = *refusal;
+fn missing(refusal: &RefusedSession<'_>) -> Vec<String> {
+    let RefusedSession { kind, sent: SentCookies { jar, cookies }, .. } = *refusal;
     // A cookie that is read already is not the one that is missing.
     let sent: Vec<_> = cookies
         .iter()
@@ -260,8 +260,8 @@ fn part_of(own: &str, sent: &str) -> Option<String> {
 }
 
 /// The cookie is there but does not open: is it whole, and is it of this kind?
-fn unreadable(refusal: &Refusal<'_>) -> Vec<String> {
-    let Refusal { kind, sent, rejected, .. } = *refusal;
+fn unreadable(refusal: &RefusedSession<'_>) -> Vec<String> {
+    let RefusedSession { kind, sent, rejected, .. } = *refusal;
     let unread = [Reason::AlgNotAllowed, Reason::BadSignature, Reason::Malformed];
     if !unread.contains(&rejected.reason) {
         return Vec::new();
@@ -307,8 +307,8 @@ fn is_advised(rejected: &Rejected) -> bool {
 }
 
 /// A value without structure: the session is elsewhere, under this id.
-fn bare_id(refusal: &Refusal<'_>, name: &str, value: &[u8]) -> Option<String> {
-    let Refusal { kind, has_store, asks_app, rejected, .. } = *refusal;
+fn bare_id(refusal: &RefusedSession<'_>, name: &str, value: &[u8]) -> Option<String> {
+    let RefusedSession { kind, has_store, asks_app, rejected, .. } = *refusal;
     let text = std::str::from_utf8(value).ok()?;
     let introspect = format!(
         "let the app say who is signed in: kind = \"introspect\", cookie = {name:?}, `url` and \

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::base::redis_url::RedisUrl;
 use crate::identify::store::error::{MAX_SESSION, StoreError};
-use crate::outbound::redis::{Failure, Redis as Connector, Request};
+use crate::outbound::redis::{Failure, Redis as Connector, RedisRequest};
 use crate::session::{Fields, StoreAnswer};
 
 /// Longest wait for an answer; the store's own `timeout` is mostly shorter.
@@ -79,7 +79,7 @@ impl Redis {
         let fields = redis::cmd("HLEN").arg(key).take();
         let memory =
             redis::cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(MAX_FIELDS).take();
-        let question = Request::new(key.as_bytes()).with(fields).with(memory);
+        let question = RedisRequest::new(key.as_bytes()).with(fields).with(memory);
         let answers = match self.connector.read(&question, TIMEOUT).await {
             Ok(answers) => answers,
             Err(Failure::Server(code)) if code == "WRONGTYPE" => return Ok(HashSize::WrongType),
@@ -109,7 +109,7 @@ impl Redis {
     /// The answer to a command about a key, and the key's remaining life, in one round trip.
     async fn with_life(&self, key: &str, command: redis::Cmd) -> Result<Kept, StoreError> {
         let left = redis::cmd("PTTL").arg(key).take();
-        let question = Request::new(key.as_bytes()).with(command).with(left);
+        let question = RedisRequest::new(key.as_bytes()).with(command).with(left);
         let answers = match self.connector.read(&question, TIMEOUT).await {
             Ok(answers) => answers,
             Err(Failure::Server(code)) if code == "WRONGTYPE" => return Ok(Kept::WrongType),
@@ -127,7 +127,7 @@ impl Redis {
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        let ping = Request::one(b"", redis::cmd("PING"));
+        let ping = RedisRequest::one(b"", redis::cmd("PING"));
         match self.connector.read(&ping, TIMEOUT).await {
             // Allowed to read sessions, not to ping.
             Err(Failure::NotAllowed(code)) if code == "NOPERM" => Ok(()),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tracing::Level;
 
-use super::door::{self, Asker};
+use super::door::{self, AdminClient};
 use crate::observe;
 use crate::server::plain_app::{BodyError, read_body};
 use crate::state::State;
@@ -45,7 +45,7 @@ pub(super) fn shown() -> String {
 /// Puts another level in force, for callers who may make changes.
 pub(super) async fn change(
     state: &State,
-    asker: &Asker,
+    asker: &AdminClient,
     session: &mut ServerSession,
     body_timeout: Duration,
 ) -> Reply {

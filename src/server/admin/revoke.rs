@@ -10,7 +10,7 @@ use pingora::protocols::http::ServerSession;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::door::{self, Asker};
+use super::door::{self, AdminClient};
 use crate::base::digest::{Kind, Mark};
 use crate::base::text::Hex;
 use crate::identify::revocation::{RevokedBy, Settled};
@@ -35,7 +35,7 @@ enum Ended {
 /// Handles `POST` and `DELETE`.
 pub(super) async fn answer(
     state: &State,
-    asker: &Asker,
+    asker: &AdminClient,
     session: &mut ServerSession,
     body_timeout: Duration,
 ) -> Reply {
@@ -77,7 +77,7 @@ fn hash_of(state: &State, user: &str) -> Hex {
     state.telemetry.user_hash(Mark::new(Kind::User, user))
 }
 
-async fn end_session(state: &State, asker: &Asker, cookie: &str) -> Reply {
+async fn end_session(state: &State, asker: &AdminClient, cookie: &str) -> Reply {
     let (policy, now) = (state.policy(), state.clock.now());
     let cookies = Cookies::new(cookie.as_bytes());
     match state.identifier.identify(&policy, cookies, None, now).await.verdict {
