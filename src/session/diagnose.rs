@@ -331,16 +331,10 @@ fn bare_id(refusal: &RefusedSession<'_>, name: &str, value: &[u8]) -> Option<Str
         && text.bytes().all(is_of_id)
         && text.matches('.').count() < 2
         && !text.starts_with("eyJ");
-    let written = if ["authjs", "next-auth"].contains(&kind.name) {
-        "the value is only an id, as the database strategy of NextAuth and Auth.js writes it: \
-         write kind = \"lookup\" with [session.store], table = \"Session\", id_column = \
-         \"sessionToken\", user_column = \"userId\" and expires_column = \"expires\", or the names \
-         of the app's adapter"
-    } else {
-        "the value is only an id, and the session is in the app's store: write kind = \"lookup\" \
-         with [session.store], if that is Redis, a database or a folder"
-    };
-    is_id.then(|| format!("{written}, and cookie = {name:?}; or {introspect}"))
+    let written = kind.hints.bare_id;
+    is_id.then(|| {
+        format!("the value is only an id, {written}, and cookie = {name:?}; or {introspect}")
+    })
 }
 
 /// The form is right and the signature wrong.

@@ -67,7 +67,7 @@ impl SessionReader {
         let fallback = Fallback::from_settings(&mut settings, kind);
         let user_prefix = read_user_prefix(&mut settings);
         let require = settings.get("require").unwrap_or_default();
-        let remember = RememberCookies::read(&mut settings, kind.name);
+        let remember = RememberCookies::read(&mut settings, kind);
         let ends = Ends::from_settings(&mut settings);
         let (compiled, user_id, fallback) = (compiled?, user_id?, fallback?);
         let (fingerprint, secrets) = settings.finish();

@@ -9,6 +9,7 @@ use http::HeaderName;
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::{Risks, has, is_zero};
 use crate::document::{At, FromNode, Value as Setting};
 use crate::session::codec::{claims, iron, json};
 use crate::session::cookie::MAX_CHUNKS;
@@ -44,8 +45,16 @@ pub(super) const KIND: SessionKind = SessionKind {
         also_check: "; or the app changes the rounds in `seal`: write their number as `iterations`",
         ..Hints::NONE
     },
+    remember_cookies: &[],
+    risks: Risks { never_ends, ..Risks::NONE },
     schema: include_str!("h3_session.schema.json"),
 };
+
+/// The seal holds the end that `max_age` gives it.
+fn never_ends(session: &At<'_>) -> bool {
+    let has_end = has(session, "max_age") && !is_zero(session, "max_age");
+    !has(session, "store") && !has_end
+}
 
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let jar = settings.jar(CONVENTIONS);

@@ -5,6 +5,7 @@ use crate::session::key_settings;
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::session::codec::{claims, iron, json};
 use crate::session::cookie::{Duplicate, Encoding};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
@@ -32,6 +33,8 @@ pub(super) const KIND: SessionKind = SessionKind {
     name: "yar",
     read,
     hints: Hints { look, ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("yar.schema.json"),
 };
 
