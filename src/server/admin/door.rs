@@ -74,6 +74,9 @@ impl fmt::Display for AdminClient {
     }
 }
 
+/// Status and body of the answer to a change.
+pub(super) type JsonReply = (StatusCode, String);
+
 /// Why a request is not served.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Denied {
@@ -138,12 +141,18 @@ fn named(request: &Parts, asker: &AdminClient) -> Option<HostKind> {
     Some(if is_loopback { HostKind::Loopback } else { HostKind::Address })
 }
 
-/// A request that would change something. `tokens` is `admin_token`.
+/// A request that would change something; a refusal is logged. `tokens` is `admin_token`.
 pub(super) fn check_change(
     request: &Parts,
     asker: &AdminClient,
     tokens: &[Secret],
 ) -> Result<(), Denied> {
+    check_fields(request, asker, tokens).inspect_err(|denied| {
+        tracing::warn!(%asker, status = denied.status.as_u16(), "a change was refused");
+    })
+}
+
+fn check_fields(request: &Parts, asker: &AdminClient, tokens: &[Secret]) -> Result<(), Denied> {
     let headers = &request.headers;
     let is_dashboard = is_dashboard(request);
     if !is_json(headers) || (is_from_a_browser(headers) && !is_dashboard) {

@@ -165,7 +165,8 @@ fn end(whole: &Value, limit: Option<u64>, since: &[&str]) -> Result<Option<u64>,
     Ok(Some((since / 1000).saturating_add(limit)))
 }
 
-fn look(sample: &Sample<'_>) -> Option<Look> {
+/// Also yar's: its seals look the same.
+pub(super) fn look(sample: &Sample<'_>) -> Option<Look> {
     if sample.starts_with("Fe26.2**") {
         return Some(Look::new(Fit::Possible, "an iron seal of h3 or yar"));
     }
