@@ -225,3 +225,23 @@ impl ServerApp for LimitedApp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Never called: only its type counts.
+    fn any<T>() -> T {
+        unreachable!()
+    }
+
+    #[test]
+    fn an_idle_connection_holds_no_room_for_its_handshake() {
+        fn size_of<F>(_: impl FnOnce() -> F) -> usize {
+            std::mem::size_of::<F>()
+        }
+        let opening = size_of(|| any::<&LimitedApp>().open(any()));
+        let handling = size_of(|| any::<&LimitedApp>().handle(any(), any()));
+        assert!(opening < 1024 && handling < 1024, "{opening} and {handling} octets");
+    }
+}
