@@ -94,7 +94,7 @@ impl Node {
             Value::Datetime => "a date",
             Value::Float(_) | Value::Integer(_) => "a number",
             Value::Table(_) => "a table",
-            Value::Text(_) => "a text",
+            Value::Text(_) => "a string",
         }
     }
 
@@ -122,7 +122,7 @@ pub(crate) fn shown(text: &str) -> String {
     if text.len() <= 60 && text.chars().all(plain) && !key_like {
         format!("{text:?}")
     } else {
-        format!("a text of {} characters (not repeated here)", text.chars().count())
+        format!("a string of {} characters (not repeated here)", text.chars().count())
     }
 }
 

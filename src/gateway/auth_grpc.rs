@@ -46,7 +46,7 @@ async fn answer(session: &mut Session, ctx: &mut Ctx) -> Result<()> {
         Err(refusal) => return refuse(session, ctx, &refusal, INVALID_ARGUMENT).await,
     };
     let Some(http) = CheckRequest::read(&body) else {
-        const NO_CHECK: Refusal = Refusal::BadRequest("the message is no CheckRequest");
+        const NO_CHECK: Refusal = Refusal::BadRequest("the message is not a CheckRequest");
         return refuse(session, ctx, &NO_CHECK, INVALID_ARGUMENT).await;
     };
     let (answer, foreign) = match ctx.incoming.admit_check(session, &http) {

@@ -243,7 +243,7 @@ impl ProxyHttp for Gateway {
             let stream = open_stream::begin(incoming, forwarding.wait.connection(), session);
             forwarding.open_stream = Box::pin(stream).await?;
         }
-        // An app that answers with an id of its own has logged that one.
+        // An app that answers with its own id has logged that one.
         if !response.headers.contains_key(X_REQUEST_ID) {
             let (_, id) = incoming.trace.request_id_field();
             response.insert_header("x-request-id", id)?;
@@ -364,7 +364,7 @@ impl ProxyHttp for Gateway {
         let reply = ctx.refuse(&refusal);
         ctx.record.status = reply.status.as_u16();
         session.set_keepalive(None);
-        // Early hints of the app are no answer yet.
+        // Early hints of the app are not an answer yet.
         let has_answered =
             session.response_written().is_some_and(|head| !head.status.is_informational());
         if !has_answered && reply::reply(session, reply, &ctx.incoming.trace).await.is_err() {

@@ -58,7 +58,8 @@ struct Ends {
     client: Option<Connection>,
 }
 
-/// Whether an answer is watched. Without its session, the app has answered nobody.
+/// Whether an answer is watched. Without its session, the app has answered an anonymous
+/// user.
 pub(super) fn is_watched(who: &Who, response: &ResponseHeader) -> bool {
     stays_open(response.status, &response.headers) && !who.came_with_over()
 }

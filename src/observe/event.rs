@@ -173,7 +173,7 @@ pub enum StepKind<'a> {
         status: u16,
         error: &'a str,
     },
-    /// Another server was asked on the way to a token.
+    /// Another server was asked to get a token.
     Call {
         purpose: CallPurpose,
         token: &'a str,
@@ -371,7 +371,7 @@ impl TokenPlace {
 /// `upstream` is the name of an `[upstream]` table, empty for the only one.
 #[derive(Clone, Copy, Debug)]
 pub enum UpstreamEvent<'a> {
-    /// A server is left out for a while after failing.
+    /// A server is ejected for a while after failing.
     Ejected {
         upstream: &'a str,
     },

@@ -42,7 +42,7 @@ pub(super) fn read_all(at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Vec<HtmlPlace
     for one in &placeholders {
         let others = placeholders.iter().filter(|other| other.text != one.text);
         for other in others.filter(|other| other.text.contains(&one.text)) {
-            at.problem(format!("`{}` is a part of `{}`", one.text, other.text));
+            at.problem(format!("`{}` is part of `{}`", one.text, other.text));
         }
     }
     placeholders
@@ -51,8 +51,8 @@ pub(super) fn read_all(at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Vec<HtmlPlace
 fn read_one(text: &str, at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Option<HtmlPlaceholder> {
     if !is_placeholder(text) {
         at.problem(
-            "found a text that pages may hold by chance or write differently, expected 8 to 128 \
-             letters, digits and `_-.:@%$#{}[]`, such as \"__PORTIVE_TOKEN__\"",
+            "found a string that a page may contain by chance or spell differently, expected 8 to \
+             128 letters, digits and `_-.:@%$#{}[]`, such as \"__PORTIVE_TOKEN__\"",
         );
         return None;
     }
@@ -68,7 +68,7 @@ fn read_one(text: &str, at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Option<HtmlP
     Some(HtmlPlaceholder { text: text.to_owned(), token: token.clone() })
 }
 
-/// The NAME of a value that is `{token.NAME}` and nothing else.
+/// The NAME of a value that is exactly `{token.NAME}`.
 fn token_name(value: &str) -> Option<String> {
     match pieces(value).ok()?.as_slice() {
         [Piece::Reference(reference)] if reference.root() == "token" => {

@@ -25,8 +25,8 @@ pub(super) fn check_secrets(
         let Some(source) = shared else { continue };
         let key = at.table().and_then(|table| table.peek("key")).unwrap_or(at);
         key.problem(format!(
-            "this is a key of the app's sessions ({}) too, so that a token could pass for a \
-             session; give each a key of its own",
+            "the app's sessions ({}) use this key too, so a token could pass for a session; give \
+             each its own key",
             source.label
         ));
     }

@@ -46,7 +46,7 @@ impl Hosts {
         if let (Some(at), ForwardedHost::Believed, None) =
             (&believed, forwarded, table.peek("trusted_proxies"))
         {
-            at.problem("there are no `trusted_proxies` whose word it could be; write those too");
+            at.problem("`trusted_proxies` is empty, so no proxy's word counts; set it too");
         }
         Self { listed, forwarded }
     }

@@ -126,8 +126,8 @@ fn escapes_are_whole(path: &str) -> bool {
     })
 }
 
-/// Why a path is refused whatever the rules are: it is malformed. Whatever else servers
-/// disagree about is for the rules of all its readings to judge.
+/// Why a path is refused under any rule: it is malformed. Whatever else servers disagree
+/// about is for the rules of all its readings to judge.
 pub(crate) fn refuse(path: &str) -> Result<(), &'static str> {
     if path.contains('#') {
         return Err("the path contains a fragment");
@@ -136,7 +136,7 @@ pub(crate) fn refuse(path: &str) -> Result<(), &'static str> {
         return Ok(());
     }
     if !escapes_are_whole(path) {
-        return Err("the path contains a `%` that is no escape");
+        return Err("the path contains a `%` that is not an escape");
     }
     if decode(path.as_bytes()).contains(&b'\0') {
         return Err("the path contains an escaped NUL");

@@ -40,7 +40,7 @@ pub(super) async fn of_connection() {
     drop(next(&places).await);
 }
 
-/// Every step of a handshake in a turn of its own.
+/// Every step of a handshake in its own turn.
 pub(super) async fn of_handshake<F: Future>(handshake: F) -> F::Output {
     let places = TURNS.with(|turns| turns.handshakes.clone());
     let mut handshake = pin!(handshake);

@@ -40,7 +40,7 @@ pub(crate) struct CookieNames {
     header: Option<HeaderPlace>,
 }
 
-/// A cookie beside the session's own that can change what is read.
+/// A cookie other than the session's own that can change what is read.
 enum Companion {
     /// A cookie of this name, whole or in numbered chunks.
     Named { name: String, chunks: Option<&'static str> },
@@ -106,7 +106,7 @@ impl CookieNames {
         Self { names, ..self }
     }
 
-    /// The same jar, with cookies of these names beside its own.
+    /// The same jar, with cookies of these names in addition.
     pub(crate) fn with_companions(
         mut self,
         names: Vec<String>,
@@ -127,7 +127,7 @@ impl CookieNames {
         self
     }
 
-    /// The same jar, with every cookie whose name has this form beside its own.
+    /// The same jar, with every cookie whose name has this form in addition.
     pub(crate) fn with_companions_shaped(mut self, has_form: fn(&[u8]) -> bool) -> Self {
         self.companions = vec![Companion::Shaped(has_form)];
         self

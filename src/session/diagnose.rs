@@ -26,7 +26,7 @@ pub(super) struct RefusedSession<'r> {
     pub kind: &'static SessionKind,
     pub sent: SentCookies<'r>,
     pub rejected: &'r Rejected,
-    /// The app itself is asked who it is.
+    /// The app itself is asked who the user is.
     pub asks_app: bool,
     /// The settings name a store.
     pub has_store: bool,
@@ -43,7 +43,7 @@ impl<'r> RefusedSession<'r> {
         (sent, rejected): (SentCookies<'r>, &'r Rejected),
         secrets: &[Secret],
     ) -> Self {
-        // Content that a store, or the app, has sent is no fault of the cookie.
+        // The cookie is not to blame for content that a store, or the app, has sent.
         let is_of_cookie = match compiled.verifier.open(sent, 0) {
             Ok(_) => false,
             Err(why) => why.reason == rejected.reason && why.detail == rejected.detail,
@@ -85,7 +85,7 @@ fn unreadable_content(refusal: &RefusedSession<'_>) -> Vec<String> {
             kind.hints.key, kind.hints.also_check
         )],
         Reason::Malformed if rejected.detail.contains("it looks like") => vec![
-            "the setting that names the notation of stored sessions (`format`, `serializer`, \
+            "the setting that names the format of stored sessions (`format`, `serializer`, \
              `serialization`, `compressor`) is not the app's"
                 .to_owned(),
         ],
@@ -153,7 +153,7 @@ fn missing(refusal: &RefusedSession<'_>) -> Vec<String> {
     }
     let is_there = |own: &String| cookies.iter().any(|(name, _)| name == own.as_bytes());
     if jar.names().iter().any(is_there) {
-        // The refusal names what is missing beside it.
+        // The refusal names the missing part.
         return Vec::new();
     }
     let mut hints: Vec<_> = sent
@@ -194,8 +194,8 @@ fn named_otherwise(
     }
     if name.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit()).ends_with("session_data") {
         return Some(format!(
-            "cookie {} is what the app caches of a session; which session, only the cookie with \
-             its token tells",
+            "cookie {} is the app's cache of a session; only the cookie with its token says which \
+             session",
             quoted(name)
         ));
     }
@@ -243,10 +243,10 @@ fn misspelt(own: &str, sent: &str) -> Option<String> {
     let write = name_it(sent);
     let name = sent.escape_debug();
     if sent.eq_ignore_ascii_case(own) {
-        return Some(format!("cookie `{name}` differs in upper and lower case only; {write}"));
+        return Some(format!("cookie `{name}` differs only in upper and lower case; {write}"));
     }
     if plain(sent).is_some_and(|name| name == own) || plain(own).is_some_and(|name| name == sent) {
-        return Some(format!("cookie `{name}` differs in its prefix only; {write}"));
+        return Some(format!("cookie `{name}` differs only in its prefix; {write}"));
     }
     part_of(own, sent)
 }
@@ -256,7 +256,7 @@ fn part_of(own: &str, sent: &str) -> Option<String> {
     let part = sent.strip_prefix(own).map(|rest| rest.trim_start_matches(['.', '_']));
     let is_part = part.is_some_and(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()));
     let name = sent.escape_debug();
-    is_part.then(|| format!("cookie `{name}` is a part of it, but the first part (0) is missing"))
+    is_part.then(|| format!("cookie `{name}` is one part of it, but the first part (0) is missing"))
 }
 
 /// The cookie is there but does not open: is it whole, and is it of this kind?
@@ -319,7 +319,7 @@ fn bare_id(refusal: &RefusedSession<'_>, name: &str, value: &[u8]) -> Option<Str
     }
     if text.starts_with("CfDJ8") {
         let why =
-            "the value is encrypted by ASP.NET Core's data protection, which only the app reads";
+            "the value is encrypted by ASP.NET Core's data protection, which only the app can read";
         return Some(format!("{why}; {introspect}"));
     }
     if name == "JSESSIONID" {

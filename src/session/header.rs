@@ -183,7 +183,7 @@ impl HeaderPlace {
             (Some(scheme), _) => format!("no header `{}` with a {scheme} token", self.name),
             (None, Believed::FromAnyone) => format!("no header `{}`", self.name),
             (None, Believed::FromTrusted) => {
-                format!("no header `{}` from one of `trusted_proxies`", self.name)
+                format!("header `{}` did not come from one of `trusted_proxies`", self.name)
             }
         };
         Rejected::new(Reason::Missing, detail)

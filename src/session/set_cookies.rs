@@ -21,7 +21,7 @@ impl SessionReader {
         (!set.is_empty()).then(|| [set.clone(), kept.concat()].concat())
     }
 
-    /// The cookies this source reads, as a `Cookie` header of their own.
+    /// The cookies this source reads, as a separate `Cookie` header.
     fn own_cookies(&self, cookies: Cookies<'_>) -> Vec<u8> {
         let own = cookies.iter().filter(|(name, _)| self.reads_cookie(name));
         let pairs: Vec<_> = own.map(|(name, value)| [name, b"=", value].concat()).collect();

@@ -110,7 +110,7 @@ impl Endpoint {
         self.take_place(limit, attempt)
     }
 
-    /// A place whatever its state, for when nothing better is left.
+    /// A place in any state, for when nothing better is left.
     pub(super) fn enter_anyway(self: &Arc<Self>, limit: Limit) -> Option<InUse> {
         self.take_place(limit, Attempt::Usual)
     }

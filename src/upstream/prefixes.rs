@@ -41,7 +41,7 @@ fn is_of_a_name(b: u8) -> bool {
 }
 
 fn read_base_path(at: &At<'_>) -> Option<String> {
-    const EXPECTED: &str = r#"the folder of the whole app, such as "/shop""#;
+    const EXPECTED: &str = r#"the path that the whole app is below, such as "/shop""#;
     let text = at.text(EXPECTED)?;
     let is_name = |name: &str| !name.is_empty() && name.bytes().all(is_of_a_name);
     if !text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_name)) {

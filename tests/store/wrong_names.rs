@@ -84,9 +84,9 @@ fn postgres_names() {
     assert_named(&url);
     let (start, _) = url.rsplit_once('/').unwrap();
     let elsewhere = asked(&format!("{start}/elsewhere"), "table = \"texts\"");
-    assert!(elsewhere.contains("no database of the name in `url`"), "{elsewhere}");
+    assert!(elsewhere.contains("no database with the name in `url`"), "{elsewhere}");
     let elsewhere = examined(&format!("{start}/elsewhere"), "table = \"texts\"");
-    assert!(elsewhere.contains("no database of the name in `url`"), "{elsewhere}");
+    assert!(elsewhere.contains("no database with the name in `url`"), "{elsewhere}");
     let (_, place) = url.rsplit_once('@').unwrap();
     let gate = format!("postgres://gate:canary-gate@{place}");
     assert_eq!(examined(&gate, "table = \"texts\""), "");

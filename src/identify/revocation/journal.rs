@@ -204,7 +204,7 @@ impl Keeper {
         if found.is_ok_and(|found| found.ino() == open) {
             return Ok(());
         }
-        tracing::warn!("another file of revocations stands at its path; going on with that");
+        tracing::warn!("another file of revocations is at its path now; continuing with that one");
         self.opened = Opened::open(&self.path, &self.clock)?;
         Ok(())
     }

@@ -30,7 +30,7 @@ use crate::base::digest::{Digest, Digester};
 use crate::base::lock::Lock;
 use crate::session::{Check, Cookies, Identity, Reason, Rejected, SessionReader};
 
-/// Frameworks date their sessions to the second, by a clock of their own.
+/// Frameworks date their sessions to the second, by their own clock.
 const PLAINLY_LATER_MS: u64 = 2000;
 /// Events a process that takes over may be behind by.
 const MOST_UNTOLD: usize = 10_000;
@@ -49,7 +49,7 @@ pub enum CameWith {
 pub struct Revoked {
     pub(super) tables: Arc<Tables>,
     pub(super) journal: OnceLock<Journal>,
-    /// Those that are told of every event, because they take over.
+    /// Receive every event, because they take over.
     pub(super) followers: Lock<Vec<SyncSender<Entry>>>,
     /// Where replicas hear of every event.
     pub(super) stream: Lock<Option<Stream>>,
@@ -88,7 +88,7 @@ impl Revoked {
             journal.append(entry);
         }
         self.publish(entry);
-        // One that is gone, or far behind, is told no more.
+        // One that is gone, or far behind, receives no more.
         self.followers.lock().retain(|follower| follower.try_send(entry).is_ok());
     }
 

@@ -122,7 +122,7 @@ impl Reader {
         let key = key_of(&self.store);
         loop {
             if let Err(failure) = self.listen(&mut position, &mut pauses).await {
-                tracing::debug!(cause = %failure, "the stream of revocations is connected to again");
+                tracing::debug!(cause = %failure, "reconnected to the stream of revocations");
             }
             // A new connection for limits says that the store is back.
             let found = self.store.redis.renewed_for(key.as_bytes());

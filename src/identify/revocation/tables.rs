@@ -30,7 +30,7 @@ pub(super) struct SignedOut {
     pub(super) learned: Duration,
 }
 
-/// A session that the app began with a cookie of its own, not one that merely came.
+/// A session that the app itself began with a new cookie, not one that merely arrived.
 #[derive(Clone, Copy)]
 pub(super) struct SignIn {
     /// In milliseconds since the epoch.

@@ -83,7 +83,7 @@ impl Redis {
         let answers = match self.connector.read(&question, TIMEOUT).await {
             Ok(answers) => answers,
             Err(Failure::Server(code)) if code == "WRONGTYPE" => return Ok(HashSize::WrongType),
-            // Allowed to read sessions and nothing else, or a server without the command.
+            // The user may only read sessions, or the server does not have the command.
             Err(Failure::NotAllowed(code) | Failure::Server(code))
                 if matches!(code.as_str(), "ERR" | "NOPERM") =>
             {

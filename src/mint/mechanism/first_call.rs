@@ -37,8 +37,8 @@ impl FirstCall {
         const OF_A_USER: [&str; 3] = ["grant", "request", "session"];
         if references(at.node).iter().any(|reference| OF_A_USER.contains(&reference.root())) {
             at.problem(
-                "the first call is made once for all users, so it may name {key.…}, {param.…} and \
-                 times only",
+                "the first call is made once for all users, so it may use only {key.…}, {param.…} \
+                 and times",
             );
             return None;
         }

@@ -63,7 +63,7 @@ impl UserSig {
 pub(super) fn app_id(names: &Names<'_>, name: &str) -> Option<u64> {
     let number = names.public_member(name)?.parse().ok();
     if number.is_none() {
-        names.token.problem(format!("`key.{name}` must be the number of an app, in quotes"));
+        names.token.problem(format!("`key.{name}` must be the app's number, in quotes"));
     }
     number
 }

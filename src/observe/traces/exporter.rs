@@ -97,7 +97,7 @@ impl Exporter {
         Self { settings, counts, outbound, instance, is_failing: false }
     }
 
-    /// Runs until nobody can put a span into the queue any more.
+    /// Runs until every sender of the queue is gone.
     pub(super) async fn run(
         mut self,
         mut queue: Receiver<Span>,
@@ -216,10 +216,10 @@ impl Exporter {
         match answer {
             Ok(answer) if fails => {
                 let status: StatusCode = answer.status;
-                tracing::warn!(status = status.as_u16(), "the collector refuses traces");
+                tracing::warn!(status = status.as_u16(), "the trace collector refuses spans");
             }
-            Err(error) => tracing::warn!(cause = %error, "no answer of the collector of traces"),
-            Ok(_) => tracing::info!("the collector takes traces again"),
+            Err(error) => tracing::warn!(cause = %error, "the trace collector does not answer"),
+            Ok(_) => tracing::info!("the trace collector accepts spans again"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a server of the shared store is asked, and when one that is left alone is tried
+//! Whether a server of the shared store is in use, and when a paused one is tried
 //! again.
 //!
 //! Pure but for its counters. A server that takes calls and does not answer is spared: it is
@@ -28,7 +28,7 @@ pub(super) struct Breaker {
     is_open: AtomicBool,
 }
 
-/// A server with a breaker of its own.
+/// A server with its own breaker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// One of a Cluster.

@@ -157,7 +157,7 @@ fn check_fields(request: &Parts, asker: &AdminClient, tokens: &[Secret]) -> Resu
     let is_dashboard = is_dashboard(request);
     if !is_json(headers) || (is_from_a_browser(headers) && !is_dashboard) {
         let detail =
-            "expected `Content-Type: application/json`, and no browser but the dashboard's";
+            "expected `Content-Type: application/json`, and no browser except the dashboard";
         return deny(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
     }
     let is_known = |name: &HeaderName| {
@@ -165,8 +165,9 @@ fn check_fields(request: &Parts, asker: &AdminClient, tokens: &[Secret]) -> Resu
         is_usual && (*name != header::AUTHORIZATION || !tokens.is_empty())
     };
     if let Some(name) = headers.keys().find(|name| !is_known(name)) {
-        let detail =
-            format!("`{name}` is not a field of this request: ask directly, not by a proxy");
+        let detail = format!(
+            "this request must not have the header `{name}`: send it directly, not through a proxy"
+        );
         return deny(StatusCode::FORBIDDEN, detail);
     }
     if request.uri.query().is_some() {
@@ -185,8 +186,8 @@ fn check_sender(request: &Parts, asker: &AdminClient, tokens: &[Secret]) -> Resu
             if asker.is_local() && named(request, asker) == Some(HostKind::Loopback) {
                 return Ok(());
             }
-            let detail = "only from this machine, to a loopback address; \
-                          set `admin_token` in [server] to ask from elsewhere";
+            let detail = "allowed only from this machine, to a loopback address; set `admin_token` \
+                          in [server] to ask from elsewhere";
             deny(StatusCode::FORBIDDEN, detail)
         }
         AdminClient::Tcp { .. } | AdminClient::Unix { .. } if has_token => Ok(()),

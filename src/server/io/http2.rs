@@ -26,10 +26,10 @@ use crate::state::State;
 /// How every connection begins (RFC 9113 section 3.4).
 pub(in crate::server) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A request that is no valid HTTP/2, which is a stream error (RFC 9113 section 8.1.1).
+/// An invalid HTTP/2 request, which is a stream error (RFC 9113 section 8.1.1).
 const MALFORMED: &str = "malformed";
 
-/// A head that the library answers itself, with 431 and nothing else.
+/// A head that the library answers itself, with a bare 431.
 const TOO_LARGE: &str = "too_large";
 
 /// The longest fields of one request that the library takes, in octets. Its own limit bounds
@@ -41,7 +41,7 @@ pub(in crate::server) fn longest_fields(max_header: usize) -> usize {
 /// A connection that speaks HTTP/2.
 pub(in crate::server) struct Http2Io {
     io: Stream,
-    /// Read before anybody asked for it, in reverse order.
+    /// Read ahead, in reverse order.
     ahead: Vec<u8>,
     trailers: Trailers,
     /// Frames that were held back and found no room.

@@ -39,7 +39,7 @@ fn code_length(ahead: u64) -> Option<u32> {
     CODES.iter().find(is_of).map(|(length, _)| *length)
 }
 
-/// How many octets the code stands for.
+/// How many octets the code encodes.
 pub(super) fn decoded_length(code: &[u8]) -> usize {
     let (mut window, mut bits, mut length) = (0_u64, 0_u32, 0);
     let mut octets = code.iter();

@@ -61,7 +61,10 @@ impl Passwords {
 pub(crate) fn unseal(seal: &str, passwords: &Passwords) -> Result<Unsealed, Rejected> {
     let parts: Vec<_> = seal.split('*').collect();
     let &[prefix, id, cipher_salt, iv, ciphertext, expiry, mac_salt, mac] = parts.as_slice() else {
-        return Err(Rejected::malformed(format!("a seal has 8 parts, this one {}", parts.len())));
+        return Err(Rejected::malformed(format!(
+            "a seal has 8 parts, but this one has {}",
+            parts.len()
+        )));
     };
     if prefix != "Fe26.2" {
         return Err(Rejected::malformed("the value does not start with `Fe26.2`"));

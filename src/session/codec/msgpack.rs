@@ -117,7 +117,7 @@ fn map(input: &mut Bytes<'_>, count: usize, depth: usize) -> Option<Value> {
     Some(Value::Object(entries.into_iter().collect()))
 }
 
-/// Times become Unix seconds; what else an app has made of its own stays bytes.
+/// Times become Unix seconds; other types that an app defines stay bytes.
 fn extension(input: &mut Bytes<'_>, length: usize) -> Option<Value> {
     let kind = input.byte()?;
     let content = input.take(length)?;

@@ -23,7 +23,7 @@ impl TokenTypes {
         let found = match header.get("typ") {
             None => None,
             Some(Value::String(text)) => Some(comparable(text)),
-            Some(_) => return Err(Rejected::malformed("the token's type (`typ`) is not a text")),
+            Some(_) => return Err(Rejected::malformed("the token's type (`typ`) is not a string")),
         };
         let is_own = found.as_deref().is_some_and(is_own);
         let fits = match (&self.0, &found) {

@@ -78,7 +78,7 @@ impl Verify for ExpressSession {
                           @fastify/session, for which write cookie_prefix = \"\"";
             return Err(Rejected::new(Reason::BadSignature, detail));
         };
-        // An id of the app's own making may hold dots itself.
+        // An id that the app makes itself may contain dots.
         let (id, signature) = signed
             .rsplit_once('.')
             .ok_or_else(|| Rejected::malformed("the value has no signature after `.`"))?;

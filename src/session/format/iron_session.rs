@@ -44,7 +44,7 @@ pub(super) const KIND: SessionKind = SessionKind {
     hints: Hints {
         names: &["wos-session"],
         look,
-        also_check: "; or `secrets` names it by another id, or the app sets `iterations` of its own",
+        also_check: "; or `secrets` lists it under another id, or the app sets its own `iterations`",
         ..Hints::NONE
     },
     remember_cookies: &[],

@@ -65,10 +65,11 @@ pub(super) fn other_algorithm(token: &[u8], why: &Rejected) -> Option<String> {
     let found = jws::unverified_algorithm(token)?;
     let name = format!("{found:?}");
     Some(if name.starts_with("HS") {
-        format!("the app signs with {name}, under a shared secret: write `secret` with it")
+        format!("the app signs with {name} and a shared secret: write `secret` with it")
     } else {
         format!(
-            "the app, or its provider, signs with {name}, under a public key: write `jwks_url`, `jwks` or `public_key`"
+            "the app, or its provider, signs with {name} and a private key: write `jwks_url`, \
+             `jwks` or `public_key`"
         )
     })
 }

@@ -30,7 +30,7 @@ impl Layout {
             Self::PhpSession => php::parse_session(content).map(php_text::unfold),
             Self::Text => {
                 let text = std::str::from_utf8(content).map(str::trim);
-                let text = text.map_err(|_| Rejected::malformed("the session is not a text"))?;
+                let text = text.map_err(|_| Rejected::malformed("the session is not a string"))?;
                 Ok(Value::from(text))
             }
         }
@@ -48,7 +48,7 @@ impl Layout {
         }
     }
 
-    /// Characters of its framework's ids beside letters, digits, `-` and `_`: PHP's have
+    /// Characters of its framework's ids besides letters, digits, `-` and `_`: PHP's have
     /// a comma if `session.sid_bits_per_character` is 6.
     pub(super) const fn id_characters(self) -> &'static str {
         match self {

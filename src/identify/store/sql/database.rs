@@ -171,7 +171,7 @@ impl Database {
             Some(sizes) => sizes,
             None => {
                 let names = match self.column_names(measured.columns, table).await {
-                    // A database of its own kind, or a user who may not know.
+                    // An unusual database, or a user who may not read this.
                     Err(sqlx::Error::Database(_)) => Vec::new(),
                     names => names?,
                 };

@@ -3,7 +3,7 @@
 //!
 //! It compares a text with a `uuid` only after a cast. And a library that lets the
 //! database convert its times writes them in the zone of the app's connection, while the
-//! client here speaks UTC whatever the database says.
+//! client here always uses UTC.
 
 use sqlx::PgConnection;
 
@@ -29,7 +29,7 @@ const ZONE: &str = "SELECT coalesce( \
      ORDER BY d.setrole = 0, d.setdatabase = 0 LIMIT 1), \
     current_setting('log_timezone'))";
 
-/// Fails if there is no such zone.
+/// Fails if the zone does not exist.
 const IS_ZONE: &str = "SELECT (now() AT TIME ZONE $1) IS NOT NULL";
 
 /// The beginnings of types whose values are small.

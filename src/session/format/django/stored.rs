@@ -111,7 +111,7 @@ impl Database {
     pub(super) fn open(&self, row: &Row) -> Result<OpenedSession, Rejected> {
         let data = row.get(&self.session)?.bytes().unwrap_or_default();
         let data = std::str::from_utf8(data)
-            .map_err(|_| Rejected::malformed("the session's column does not hold a text"))?;
+            .map_err(|_| Rejected::malformed("the session's column does not hold text"))?;
         let (session, written) = self.signer.open(data)?;
         let mut end = row.time(&self.expires)?;
         if let Some(max_age) = self.max_age {
