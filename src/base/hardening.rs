@@ -1,5 +1,5 @@
-//! Limits of the process: as little as possible is shown of its memory, as many files as
-//! possible may be open, and the system never stops it to make room for either.
+//! Limits of the process: its memory is hidden, its limit of open files is raised, and the
+//! system never stops it to make room for either.
 //!
 //! Keys live in memory for as long as the process does. A core file would write
 //! them to disk, and another process of the same user could read them out of

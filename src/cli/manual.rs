@@ -1,5 +1,5 @@
-//! `portcullis completions` and `portcullis man`: what shells and `man` know of the
-//! command line, made from its definition.
+//! `portcullis completions` and `portcullis man`: the command line for shells and `man`,
+//! generated from its definition.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `check --online`: whether everything the file names answers.
+//! `check --online`: asks everything that the file names.
 
 use std::time::Duration;
 

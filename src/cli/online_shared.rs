@@ -1,5 +1,5 @@
-//! `check --online` for `[shared]`: whether the store answers, may be used, keeps what it
-//! is given, and tells the time.
+//! `check --online` for `[shared]`: whether the store answers, grants the rights, persists
+//! its data, and has the right time.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The same question over gRPC, as Envoy and gateways built on it ask it.
 //!
-//! A yes also names what the client sent and may not say: unlike over HTTP, those headers
-//! can be taken out instead of refusing the request.
+//! A yes also names the client's headers that must not reach the app: unlike over HTTP,
+//! they can be removed instead of refusing the request.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};

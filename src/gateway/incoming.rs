@@ -1,4 +1,4 @@
-//! A request as it came, with the policy and the time it is judged by.
+//! A request as it came, with the policy and the time that it is judged by.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

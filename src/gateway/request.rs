@@ -1,4 +1,4 @@
-//! One admitted request, up to what becomes of it: plan, session, decide, act.
+//! One admitted request, from its plan to its outcome: plan, session, decide, act.
 //!
 //! Nothing here knows the framework: the shell reads the body between the two steps,
 //! where a token's inputs need it.

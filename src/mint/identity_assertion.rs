@@ -1,13 +1,13 @@
-//! The signed-in user, in a form the app can verify: a short JWT in a
-//! request header, signed with a key of its own.
+//! The signed-in user, in a form the app can verify: a short JWT in a request header,
+//! signed with a separate key.
 //!
 //! Plain headers can be trusted if only the gateway reaches the app. Where that is not
 //! certain, the app checks this: `alg` and key as configured, `typ`
 //! `portcullis-identity+jwt`, `aud`, `exp`. Type, audience and key keep it apart
 //! from every token the gateway hands out and from the session itself.
 //!
-//! One signature serves a session until a fifth of its life is left; it never
-//! outlives the session.
+//! One signature serves a session until a fifth of its lifetime is left; it never outlives
+//! the session.
 
 use std::str::FromStr as _;
 use std::time::Duration;

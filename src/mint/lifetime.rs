@@ -1,7 +1,7 @@
-//! The life of a token, and the time for which a kept one may be handed out.
+//! The lifetime of a token, and the time for which a cached one may be handed out.
 //!
-//! A token never outlives its session, and its life is bounded by what the
-//! vendor accepts; a setting outside those bounds is refused when it is read.
+//! A token never outlives its session, and its lifetime is bounded by what the vendor
+//! accepts; a setting outside those bounds is refused when it is read.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Where a field of the session ends inside a text that stands for many texts.
+//! Where a field of the session ends inside a text that matches many texts.
 //!
 //! `{session.org_id}-*` is meant to say "whatever belongs to this org". For the org `acme`
 //! it also says `acme-corp-x`, which an org called `acme-corp` would call its own. So a

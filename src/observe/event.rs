@@ -1,8 +1,8 @@
 //! Everything that is counted or written down, as values.
 //!
-//! The code tells what happened once, with `Telemetry::emit`; each sink matches
-//! on what it cares about. Events come in groups, one per part of the gateway, so
-//! that a sink without interest in a part names the part and not its events.
+//! The code reports each event once, with `Telemetry::emit`; each sink matches on the ones
+//! it needs. Events come in groups, one per part of the gateway, so that a sink that
+//! ignores a part names the part and not its events.
 //!
 //! Never in an event: a cookie, a secret or a query string. A token is in the one
 //! event that the audit log turns into its digest.

@@ -1,8 +1,8 @@
-//! The ways to stand: in front of the app, handing out tokens only, or answering another
-//! proxy that asks about each request.
+//! The forms of a gateway: in front of the app, tokens only, or answering another proxy
+//! that asks about each request.
 //!
-//! A setting that needs another form than the file has is refused, with the table that
-//! would make it that form.
+//! A setting that needs another form than the file's is refused, with the table that would
+//! make it that form.
 
 use crate::document::{At, Table, Value};
 

@@ -1,5 +1,5 @@
-//! Where keys and cookies may go: no token is made with a key of the app's sessions, and
-//! what is secret travels encrypted.
+//! Where keys and cookies may go: no token is signed with a key of the app's sessions, and
+//! secrets travel encrypted.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! Puts a changed file in force, or refuses it as a whole.
+//! Applies a changed file, or refuses it as a whole.
 //!
 //! A problem, a secret that cannot be read or a changed setting that needs a restart
-//! refuses all of it: every reason is logged and counted, and requests go on under the
+//! refuses all of it: every reason is logged and counted, and requests continue under the
 //! old policy. Sockets, counters and cached tokens are never touched.
 
 use std::sync::Arc;

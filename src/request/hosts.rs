@@ -1,4 +1,4 @@
-//! The hosts that the gateway answers to, and whose word on the host counts.
+//! The hosts that the gateway answers to, and whose statement of the host counts.
 //!
 //! `Host` is what a client says. Without a list any name is served, by the default
 //! upstream if no other has it; with one, a request for another host is misdirected.

@@ -2,7 +2,7 @@
 //!
 //! Rules match the exact bytes of the path, and the same bytes are forwarded: nothing is
 //! normalised, so gateway and app cannot disagree about a rewrite. They can still read one
-//! path differently; `readings` has all the ways, `rules` what follows from them.
+//! path differently; `readings` finds all of them, `rules` applies the rules to each.
 
 use crate::base::text::percent_decode;
 use crate::document::{At, FromNode};

@@ -1,8 +1,8 @@
 //! The request that another proxy asks about, read from its question.
 //!
 //! Each kind of proxy has its own address, and with it one way to name method, path and
-//! host. Fields of another family come from a client that hopes they are believed them:
-//! such a question is refused, and so is one that names a thing twice or in a form that no
+//! host. Fields of another family come from a client that hopes they are believed: such a
+//! question is refused, and so is one that names a thing twice or in a form that no
 //! request could have. Pure.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};

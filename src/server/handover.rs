@@ -1,11 +1,10 @@
-//! Another program takes over: it is started with the listening sockets, says
-//! when it serves, and only then does this one stop.
+//! Hands over to another program: it is started with the listening sockets, reports when
+//! it serves, and only then does this one stop.
 //!
-//! Both accept from the same sockets in between, so no connection is refused. A
-//! program that does not get that far changes nothing. The sockets travel over a
-//! socket pair that the new program finds as its standard input; its answer comes
-//! back the same way, and so does what each of them has to tell the other
-//! (`inheritance`).
+//! Both accept from the same sockets in between, so no connection is refused. A program
+//! that fails before that changes nothing. The sockets travel over a socket pair that the
+//! new program finds as its standard input; its answer comes back the same way, and so do
+//! the messages between the two (`inheritance`).
 
 use std::ffi::OsString;
 use std::io::{self, BufReader, Read as _, Write as _};

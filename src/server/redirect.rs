@@ -1,9 +1,9 @@
 //! The listener for plain HTTP: redirects every request to the same page over HTTPS.
 //!
-//! Only for hosts that a certificate covers: otherwise the author of the `Host` header
-//! would decide where people end up. Nothing is forwarded from here but the challenge of a
-//! certificate authority for a host that has no certificate yet, and cookies are not looked
-//! at.
+//! Only for hosts that a certificate covers: otherwise whoever writes the `Host` header
+//! would choose where users end up. Nothing is forwarded from here but the challenge of a
+//! certificate authority for a host that has no certificate yet, and cookies are not
+//! looked at.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Puts the process together: threads, services, the start and the end.
+//! Assembles the process: threads, services, start and shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;

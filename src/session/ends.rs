@@ -1,7 +1,7 @@
 //! The app's own rules on how long a session lasts, for every kind: `expires_at`,
 //! `idle` and `max_age`.
 //!
-//! A format knows the ends its framework writes. What an app checks beside them (an idle
+//! A format knows the ends its framework writes. What an app checks in addition (an idle
 //! limit, an extra claim, the age of the sign-in) is in the settings, as pointers to times
 //! in the session. The earliest end of all counts.
 

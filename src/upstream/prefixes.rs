@@ -6,7 +6,7 @@ use crate::document::{At, FromNode, OneOrMany, Table};
 pub(crate) struct Prefixes {
     /// Locales that stand as the first segment, such as `de` or `pt-BR`.
     pub(crate) locales: Vec<String>,
-    /// The folder the whole app lives in, such as `/shop`; empty if it lives at the root.
+    /// The path that the whole app is below, such as `/shop`; empty if it lives at the root.
     pub(crate) base_path: String,
 }
 

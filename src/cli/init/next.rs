@@ -1,4 +1,4 @@
-//! The commands that `init` names: each runs as it is printed, from the folder the reader is in.
+//! The commands that `init` names: each runs as printed, from the reader's current folder.
 
 use std::path::{Path, PathBuf};
 

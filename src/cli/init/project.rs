@@ -1,5 +1,5 @@
-//! An app's folder, as far as it says which libraries the app uses: manifests, env files
-//! and source files. Reads, bounded in every direction, and writes nothing.
+//! The parts of an app's folder that say which libraries it uses: manifests, env files and
+//! source files. Reading is bounded in every direction; nothing is written.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;

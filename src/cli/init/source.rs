@@ -1,5 +1,5 @@
-//! Values in an app's source, as far as they can be read without running it: what stands
-//! behind a marker, in JavaScript, Python, Ruby, PHP and Elixir alike.
+//! Values in an app's source that can be read without running it: the text after a marker,
+//! in JavaScript, Python, Ruby, PHP and Elixir alike.
 
 use std::cmp::Reverse;
 

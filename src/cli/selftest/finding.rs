@@ -1,4 +1,4 @@
-//! The findings a test can make: each with its weight, the harm, and the way out.
+//! The findings a test can make, each with its weight, the harm and the remedy.
 
 /// How much a finding hurts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

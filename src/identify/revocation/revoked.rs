@@ -3,11 +3,11 @@
 //!
 //! The list is in memory and bounded, the oldest entry is dropped first, and a reload
 //! keeps it. A file keeps it over a restart (`journal`), and a process that takes over
-//! is told of it. A session is identified by its handle (`SessionReader::handle`), so neither
-//! another spelling of the cookie nor another order of its chunks brings it back, and
-//! other sessions of the same user are not affected. Where opening the cookie tells an id, that
-//! ends with it, and so do the session's other cookies. A revoked user's sessions are
-//! rejected if they were issued before the revocation, or do not say when.
+//! receives it. A session is identified by its handle (`SessionReader::handle`), so
+//! neither another spelling of the cookie nor another order of its chunks brings it back,
+//! and other sessions of the same user are not affected. Where opening the cookie tells an
+//! id, that ends with it, and so do the session's other cookies. A revoked user's sessions
+//! are rejected if they were issued before the revocation, or do not say when.
 //!
 //! The cookies of such a session are kept from the app (`crate::session::passing`),
 //! which would otherwise renew them. Some frameworks set the very same cookie each time

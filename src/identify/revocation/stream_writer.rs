@@ -1,4 +1,4 @@
-//! Adds revocations to the stream, and asks the store to have them at two servers.
+//! Adds revocations to the stream, and asks the store to keep them on two servers.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -117,7 +117,7 @@ fn no_column(f: &mut fmt::Formatter<'_>, columns: &[NamedColumn]) -> fmt::Result
     let (names, keys) = (listed(|it| &it.name), listed(|it| it.key));
     write!(
         f,
-        "the table has no column {names}; write the app's names for them as {keys} in \
+        "the table has no column {names}; write the app's name for it as {keys} in \
          [session.store]"
     )
 }

@@ -1,8 +1,8 @@
-//! A call whose answer the token's own request needs: an access token of the vendor's
-//! for the gateway itself.
+//! A call whose answer the token's own request needs: the vendor's access token for the
+//! gateway itself.
 //!
 //! It is the same for every user, so it may read neither session nor request, and one
-//! answer serves all until it is about to end.
+//! answer serves all until it is about to expire.
 
 use bytes::Bytes;
 use http::StatusCode;

@@ -1,5 +1,5 @@
-//! An issuer's response: where the token and its expiry stand in it, and what is said
-//! when they do not.
+//! An issuer's response: where it holds the token and its expiry, and the messages when it
+//! does not.
 //!
 //! Responses with a token are never quoted in a message, only the member that is wrong.
 

@@ -1,5 +1,5 @@
-//! Tencent's UserSig, version 2: a JSON document with an HMAC over its fields,
-//! compressed, in base64 with an alphabet of its own.
+//! Tencent's UserSig, version 2: a JSON document with an HMAC over its fields, compressed,
+//! in base64 with its own alphabet.
 //!
 //! The same as the vendor's library `tls-sig-api-v2` writes.
 

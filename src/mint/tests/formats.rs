@@ -1,5 +1,5 @@
-//! Formats of their own: Agora, Tencent, ZEGOCLOUD and S3, as far as no vendor's library is
-//! needed; `tests/interop` has those.
+//! Formats with their own mechanism: Agora, Tencent, ZEGOCLOUD and S3, where no vendor's
+//! library is needed; `tests/interop` has those.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -291,7 +291,7 @@ fn a_secret_in_another_encoding_is_told_which_one_it_should_have() {
             json!({ "app_key": "a", "app_secret": "s", "encryption_master_key_base64": "hunter2!" }),
             base64,
         ),
-        ("powersync", json!({ "kid": "k", "k_base64url": "hunter2!" }), "is not base64url text"),
+        ("powersync", json!({ "kid": "k", "k_base64url": "hunter2!" }), "a base64url text"),
     ] {
         let request = json!({ "from": "json:blob", "allow": "*" });
         let params = json!({ "resource": "r", "container": "c", "acl": "/a", "aud": "a" });

@@ -1,5 +1,5 @@
 //! Signatures over text beyond HMAC: a secret in front, private keys, several outputs, and
-//! access lists nobody can widen.
+//! access lists that no value can widen.
 
 use aws_lc_rs::signature::{self, UnparsedPublicKey};
 use base64::Engine as _;

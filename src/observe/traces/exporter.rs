@@ -1,7 +1,8 @@
 //! The task that sends spans to the collector: OTLP over HTTP, protocol buffers.
 //!
-//! Batches leave when they are full or a second old. A collector that is busy or away is
-//! asked again a few times, with longer pauses; then the batch is dropped and counted.
+//! Batches leave when they are full or a second old. A collector that is busy or
+//! unreachable is tried again a few times, with growing pauses; then the batch is dropped
+//! and counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! One connection: to a server, or to the primary that sentinels name.
+//! One connection: to a server, or to the primary that Sentinel names.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! The store that replicas share: a connector with one deadline for every call, and a breaker
 //! for each server.
 //!
-//! After three failures in a row a server is not asked: callers are answered at once, and a
-//! task in the background (`recovery`) tries it, so no request pays for finding out whether
-//! it is back. In a Cluster the other servers are asked as before. Another task tells the
-//! store that this replica is there, and learns how many are.
+//! After three failures in a row a server is not asked: callers are answered at once, and
+//! a task in the background (`recovery`) tries it, so no request pays for finding out
+//! whether it is back. In a Cluster the other servers are asked as before. Another task
+//! tells the store that this replica is alive, and learns how many there are.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! The socket below an HTTP/2 connection: looks ahead for the preface, at trailers that
 //! come in, and at the frames that go out, which leave together.
 //!
-//! The framework waits for the preface as long as it takes, and keeps to itself
-//! why it ends a connection. The reason is in the GOAWAY frame it sends, so
-//! that is where the metrics have it from.
+//! The framework waits for the preface as long as it takes, and does not report why it
+//! ends a connection. The reason is in the GOAWAY frame it sends, so the metrics take it
+//! from there.
 
 use std::io;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! The length of a text that HTTP/2 sends in Huffman's code (RFC 7541 appendix B).
+//! The length of a text that HTTP/2 sends in its Huffman code (RFC 7541 appendix B).
 //!
 //! The code is canonical: codes of one length follow each other, and shorter ones come
 //! first. So the first bits tell a code's length by comparison, and no table of symbols is

@@ -1,8 +1,8 @@
 //! igbinary, PHP's compact serializer (`session.serialize_handler = igbinary`), versions 1
 //! and 2, read as data: no class is ever loaded.
 //!
-//! A text is written once and then named by its number, so a short session could stand for
-//! an enormous one: what is read is bounded, as is its depth.
+//! A text is written once and then named by its number, so a short session could expand
+//! into an enormous one: its size and depth are bounded.
 
 use serde_json::{Value, json};
 

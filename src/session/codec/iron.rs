@@ -1,5 +1,5 @@
-//! The `Fe26.2` seal of @hapi/iron: encrypted, then authenticated, under keys
-//! derived from a password with salts that travel along.
+//! The `Fe26.2` seal of @hapi/iron: encrypted, then authenticated, under keys derived from
+//! a password with salts that are part of it.
 
 use std::num::NonZeroU32;
 

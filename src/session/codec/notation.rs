@@ -1,5 +1,5 @@
-//! The notation of stored content, told by its first bytes: for messages about content
-//! that is not in the notation the settings name.
+//! The notation of stored content, recognised by its first bytes: for messages about
+//! content that is not in the notation the settings name.
 
 use crate::session::rejected::Rejected;
 

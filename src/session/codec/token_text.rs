@@ -1,8 +1,8 @@
 //! A signed token (JWT) as apps put it into a cookie: behind a scheme word, in quotes,
 //! inside JSON, with a cookie's own signature behind it.
 //!
-//! Nothing is verified here. What is taken off was never part of the token, whose own
-//! signature is what counts.
+//! Nothing is verified here. The wrapping that is removed was never part of the token, and
+//! only the token's own signature counts.
 
 use std::borrow::Cow;
 

@@ -1,6 +1,6 @@
 //! The `typ` of a signed token: what it was made for (RFC 8725 section 3.11).
 //!
-//! A key often signs more than sessions. Tokens that say what else they are for are no
+//! A key often signs more than sessions. Tokens that name another purpose are not
 //! sessions, unless the settings say so; the gateway's own never are.
 
 use serde_json::Value;

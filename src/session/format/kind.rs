@@ -1,8 +1,8 @@
 //! A session kind: its row in the list, its compiled settings, and the part that
 //! verifies.
 //!
-//! Verifiers stand behind a trait, not in an enum: nothing outside ever asks
-//! which one it is, and an arm for each in every method would say nothing.
+//! Verifiers stand behind a trait, not in an enum: nothing outside ever asks which one it
+//! is, so an arm for each in every method would be noise.
 
 use std::borrow::Cow;
 use std::sync::Arc;
