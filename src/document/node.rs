@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::Problems;
 
-/// One value and the bytes of the file it stands in.
+/// One value, and its place in the file in bytes.
 #[derive(Clone)]
 pub struct Node {
     pub value: Value,

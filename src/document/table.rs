@@ -33,7 +33,7 @@ impl<'a> At<'a> {
         self.problems.warn(self.node.span.start, &self.path, text);
     }
 
-    /// As `warn`, about a key that is not there.
+    /// As `warn`, about a missing key.
     pub fn warn_of_missing(&self, key: &str, text: impl Into<String>) {
         let path =
             if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };

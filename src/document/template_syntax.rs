@@ -55,7 +55,7 @@ impl Reference {
     }
 }
 
-/// Cuts a text into literals and references, or says what is wrong with it.
+/// Cuts a text into literals and references, or returns its mistake.
 pub(crate) fn pieces(text: &str) -> Result<Vec<Piece>, String> {
     cut(text, StrayBrace::Refused)
 }

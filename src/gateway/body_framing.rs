@@ -94,7 +94,7 @@ impl FramingReader {
         self.chunks = Chunks::default();
     }
 
-    /// Passes over what belongs to the head; returns what is behind it.
+    /// Skips the rest of the head; returns the bytes after it.
     fn pass_head<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let mut rest = bytes;
         // The end may have come in two pieces.

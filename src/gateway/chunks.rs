@@ -15,7 +15,7 @@ const MOST_DIGITS: usize = 16;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// Where in a chunked body the next octet stands.
+/// Position of the next octet in a chunked body.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
     place: Place,

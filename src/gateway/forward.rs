@@ -89,7 +89,7 @@ pub(super) fn take_parts(request: &mut RequestHeader) -> Parts {
     std::mem::replace(request, empty.into()).into()
 }
 
-/// Prepares what the app gets, within the limits of its routes.
+/// Prepares the request for the app, within the limits of its routes.
 pub(super) async fn prepare(
     incoming: &Incoming,
     who: &Who,

@@ -385,9 +385,9 @@ impl ProxyHttp for Gateway {
         session.as_downstream_mut().set_pipelining_enabled(false);
     }
 
-    /// Of a head it cannot read the framework would print the start, which is the app's
-    /// answer to some user, with cookies and names. And clients that hang up are not an
-    /// error; the access log has them.
+    /// The framework would print the start of a head that it cannot read, which is the
+    /// app's answer to some user, with cookies and names. And clients that hang up are not
+    /// an error; the access log has them.
     fn suppress_error_log(&self, _: &Session, _: &Box<Ctx>, error: &Error) -> bool {
         *error.etype() == ErrorType::InvalidHTTPHeader
             || *error.esource() == ErrorSource::Downstream

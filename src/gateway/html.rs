@@ -21,7 +21,7 @@ const NOT_FOR_PAGES: [HeaderName; 6] = [
     header::RANGE,
 ];
 
-/// Tells the app what stands for `{nonce}` in the texts of its page. No client's header of
+/// Tells the app the value of `{nonce}` in the texts of its page. No client's header of
 /// this name passes.
 const NONCE: HeaderName = HeaderName::from_static("x-portcullis-nonce");
 
@@ -46,7 +46,7 @@ const OF_THE_WHOLE_PAGE: [HeaderName; 14] = [
 /// How a route with placeholders treats an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Page {
-    /// Its placeholders are to be replaced.
+    /// Its placeholders must be replaced.
     Filled,
     /// Left as the app sent it.
     Unchanged,

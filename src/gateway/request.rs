@@ -29,7 +29,7 @@ pub(super) struct Decided<'p> {
     rule: Option<&'p Rule>,
     /// An origin that may read the answer.
     origin: Option<&'p WebOrigin>,
-    /// For a token: what the request says about it.
+    /// For a token: the request's statements about it.
     query: Option<TokenQuestion>,
     is_head: bool,
 }

@@ -159,7 +159,7 @@ pub struct StepEnded<'a> {
     pub ended: Now,
 }
 
-/// A step, with what came of it. An `error` is a stable word, empty where there is none; a
+/// A step and its outcome. An `error` is a stable word, empty where there is none; a
 /// status is zero where there was no answer.
 #[derive(Clone, Copy)]
 pub enum StepKind<'a> {

@@ -130,7 +130,7 @@ impl Telemetry {
         self.access.dropped()
     }
 
-    /// Writes out what the logs hold: for the end of the process.
+    /// Writes out the logs, at the end of the process.
     pub fn flush(&self) {
         self.access.flush();
         self.audit.flush();

@@ -39,7 +39,7 @@ impl Form {
     }
 }
 
-/// Notes what the file needs `[upstream]` or `[auth]` for, where it has neither.
+/// Notes the settings that need `[upstream]` or `[auth]`, where the file has neither.
 pub(super) fn check(top: &Table<'_>, has_front: bool) {
     if top.peek("upstream").is_some() {
         return;

@@ -9,7 +9,8 @@ use crate::document::template_syntax::{Piece, pieces};
 use crate::document::{At, FromNode as _};
 use crate::request::html_placeholder::is_placeholder;
 
-/// Stands in a text for what the gateway draws for each request and tells the app alone.
+/// In a text, the placeholder of the nonce, which the gateway generates for each request
+/// and tells only the app.
 const NONCE: &str = "{nonce}";
 
 /// A text in a page, and the token that replaces it.
@@ -34,7 +35,7 @@ impl HtmlPlaceholder {
     }
 }
 
-/// Reads the table, noting what is wrong in it.
+/// Reads the table, noting its mistakes.
 pub(super) fn read_all(at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Vec<HtmlPlaceholder> {
     let members = at.members();
     let placeholders: Vec<HtmlPlaceholder> =

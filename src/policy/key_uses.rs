@@ -9,8 +9,8 @@ use crate::base::url::Url;
 use crate::document::{At, Located, Table, Value};
 use crate::upstream::{Address, Upstream};
 
-/// Notes every token whose key is one of a session's: a user who gets such a token could hand
-/// it in as a session, and what it says may come from the browser.
+/// Notes every token whose key is one of a session's: a user who gets such a token could
+/// hand it in as a session, with content that may come from the browser.
 pub(super) fn check_secrets(
     top: &Table<'_>,
     sources: &[SessionSource],

@@ -180,7 +180,7 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// Removes what a request to the app is authorised by.
+/// Removes the headers that authorise a request to the app.
 pub(crate) fn remove_credentials(headers: &mut HeaderMap) {
     headers.remove(header::AUTHORIZATION);
     headers.remove(header::COOKIE);
@@ -194,7 +194,7 @@ pub(crate) fn is_for_anyone(name: &HeaderName) -> bool {
         || name.starts_with("content-")
 }
 
-/// Headers that hold the app's session or say what the gateway alone may say.
+/// Headers that hold the app's session, or that only the gateway may set.
 pub(crate) fn is_the_apps_own(name: &HeaderName) -> bool {
     is_reserved(name)
         || [header::AUTHORIZATION, header::PROXY_AUTHORIZATION].contains(name)

@@ -1,6 +1,6 @@
 //! The hosts that the gateway answers to, and whose statement of the host counts.
 //!
-//! `Host` is what a client says. Without a list any name is served, by the default
+//! `Host` is only a client's statement. Without a list any name is served, by the default
 //! upstream if no other has it; with one, a request for another host is misdirected.
 
 use crate::document::{At, FromNode, OneOrMany, Table};
@@ -14,7 +14,7 @@ pub(crate) struct Hosts {
     forwarded: ForwardedHost,
 }
 
-/// Whether `X-Forwarded-Host` of a trusted proxy counts: many pass on what the client sent.
+/// Whether `X-Forwarded-Host` of a trusted proxy counts: many pass on the client's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum ForwardedHost {
     Believed,

@@ -55,7 +55,7 @@ impl PathPattern {
         }
     }
 
-    /// Whether the path falls under the pattern as it stands.
+    /// Whether the path, unchanged, falls under the pattern.
     pub(crate) fn fits(&self, path: &[u8]) -> bool {
         self.shape.fits(self.literal.as_bytes(), path, <[u8] as PartialEq>::eq)
     }

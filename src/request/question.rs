@@ -43,7 +43,7 @@ pub(crate) enum Asker<'t> {
     Nginx(Allowed),
 }
 
-/// The outcome of a question whose answer is yes.
+/// The outcome of a question with the answer yes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Allowed {
     Passes,

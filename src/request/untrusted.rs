@@ -233,7 +233,7 @@ const OF_CDNS: [&str; 11] = [
     "x-vercel-",
 ];
 
-/// Words of a name that says who asks, from which address, or for which page.
+/// Words in the name of a header that names the user, the address or the page.
 const CHANGING: [&str; 30] = [
     "access",
     "addr",

@@ -193,7 +193,8 @@ impl Predecessor {
         Ok((Self { link, inherited }, sockets))
     }
 
-    /// Takes over what it knew. Later there would be requests that it should apply to.
+    /// Takes over its knowledge at once: later there would be requests that it should
+    /// apply to.
     pub(super) fn inherit(&mut self, state: &State) {
         inheritance::apply(self.inherited.drain(..), state);
     }

@@ -77,7 +77,8 @@ pub(super) fn read(link: &mut BufReader<UnixStream>) -> Vec<String> {
                 lines.push(line);
             }
             Ok(Some(_)) => {}
-            // Without diagnostics yet: the old process, which is there, will say so.
+            // Diagnostics are not set up yet; the old process, which is still there, will report
+            // it.
             Ok(None) | Err(_) => return lines,
         }
     }
@@ -91,7 +92,7 @@ fn next_line(link: &mut BufReader<UnixStream>) -> io::Result<Option<String>> {
     Ok(if line.is_empty() { None } else { Some(whole.unwrap_or_default().to_owned()) })
 }
 
-/// Applies what was told.
+/// Applies the messages received.
 pub(super) fn apply(lines: impl Iterator<Item = String>, state: &State) {
     for line in lines {
         let now = state.clock.now();

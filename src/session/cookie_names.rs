@@ -50,7 +50,7 @@ enum Companion {
     Shaped(fn(&[u8]) -> bool),
 }
 
-/// A cookie that was sent: under which name, with what value.
+/// A cookie that was sent: its name and value.
 pub(crate) struct FoundCookie<'r> {
     pub name: &'r str,
     pub value: Cow<'r, [u8]>,
@@ -216,7 +216,7 @@ fn php_letter(letter: u8) -> u8 {
     if matches!(letter, b'.' | b' ' | b'+' | b'[') { b'_' } else { letter }
 }
 
-/// Whether every parser reads this name as it stands.
+/// Whether every parser reads this name unchanged.
 pub(super) fn is_plain_name(name: &[u8]) -> bool {
     let is_plain = |&b: &u8| b.is_ascii_graphic() && !matches!(b, b'%' | b'"');
     !name.is_empty() && name.iter().all(is_plain)
@@ -326,7 +326,7 @@ impl<'r> SentCookies<'r> {
         Ok(found.map(|value| encoding.decode(value)))
     }
 
-    /// The names under which `find` finds its value: one, or those of its chunks.
+    /// The cookie names that `find` takes its value from: one, or those of its chunks.
     pub(crate) fn picked(self) -> Vec<String> {
         let Ok(Some(found)) = self.find_optional() else { return Vec::new() };
         let CookieConventions { duplicate, chunks, .. } = self.jar.conventions;

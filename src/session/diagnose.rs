@@ -30,7 +30,7 @@ pub(super) struct RefusedSession<'r> {
     pub asks_app: bool,
     /// The settings name a store.
     pub has_store: bool,
-    /// The cookie itself is refused, not what a store holds.
+    /// The cookie itself is refused, not the content of a store.
     pub is_of_cookie: bool,
     /// The kind's own advice.
     pub own: Vec<String>,
@@ -208,7 +208,7 @@ fn named_otherwise(
     let shape = shape?;
     let looks = shape.looks;
     Some(if own {
-        // What is to be written cannot be kept back.
+        // What to write cannot be kept back.
         let pattern = CookiePattern::of_amplify(name);
         let shown = quoted(pattern.as_deref().unwrap_or(name));
         format!("cookie {shown} looks like {looks}; {}", name_it(name))
@@ -232,7 +232,7 @@ fn name_it(name: &str) -> String {
     }
 }
 
-/// A cookie whose name is nearly one of ours.
+/// A cookie with almost one of our names.
 fn misspelt(own: &str, sent: &str) -> Option<String> {
     let plain = |name: &str| {
         ["__Secure-", "__Host-"]

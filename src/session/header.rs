@@ -1,5 +1,5 @@
 //! A session that comes in a header of the request instead of a cookie: a token that the
-//! client's own code sends, or what a gate in front of the gateway says.
+//! client's own code sends, or the header of a gate in front of the gateway.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 

@@ -4,8 +4,8 @@ use super::cookie::Cookies;
 use super::source::SessionReader;
 
 impl SessionReader {
-    /// The cookies as they will be once the browser has taken those of a
-    /// response (`Set-Cookie`); `None` if none of them is this source's.
+    /// The cookies as they will be once the browser has stored those of a response
+    /// (`Set-Cookie`); `None` if none of them is this source's.
     pub fn own_cookies_after<'c>(
         &self,
         cookies: Cookies<'_>,

@@ -1,4 +1,4 @@
-//! `locales` and `base_path`: what an app puts in front of its pages' paths.
+//! `locales` and `base_path`: the prefixes of an app's paths.
 
 use crate::document::{At, FromNode, OneOrMany, Table};
 

@@ -68,7 +68,7 @@ impl What {
         }
     }
 
-    /// Whether it takes back what was said before.
+    /// Whether it withdraws an earlier entry.
     pub(super) fn lifts(self) -> bool {
         match self {
             Self::SessionReadmitted | Self::UserPardoned => true,

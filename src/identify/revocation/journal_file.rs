@@ -26,7 +26,7 @@ const LOCK_STEP: Duration = Duration::from_millis(50);
 /// Why the file cannot be used.
 #[derive(Debug)]
 pub enum JournalError {
-    /// It stands there, and is something else.
+    /// The path holds something else.
     Foreign,
     Io(io::Error),
     TooLarge,

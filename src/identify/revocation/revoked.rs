@@ -92,7 +92,7 @@ impl Revoked {
         self.followers.lock().retain(|follower| follower.try_send(entry).is_ok());
     }
 
-    /// Keeps every event in this file from now on, and applies what it holds.
+    /// Keeps every event in this file from now on, and applies its entries.
     pub fn keep_in(&self, path: &Path, clock: Clock) -> Result<(), JournalError> {
         let (tables, ours) = (Arc::downgrade(&self.tables), clock.clone());
         let apply = move |entry| {
@@ -241,7 +241,7 @@ impl Revoked {
         }
     }
 
-    /// How the renewal of a session ends that has ended meanwhile itself.
+    /// How a renewal ends when its session has ended meanwhile.
     fn as_ended(&self, marks: Marks, user_id: Option<&str>) -> What {
         let is_users = user_id.is_some_and(|id| self.tables.users.contains_key(&user_mark(id)));
         let by: Vec<_> = marks.all().filter_map(|mark| self.tables.ended_by(&mark)).collect();
@@ -324,7 +324,7 @@ impl Revoked {
         let Some(SignIn { at_ms, is_told }) = self.tables.signed_in.get(mark) else { return false };
         let is_later = at_ms >= since_ms.saturating_add(PLAINLY_LATER_MS);
         if is_later && !is_told {
-            // Only now is it known whose session it is, and that it counts.
+            // Only now are the session's user and its validity known.
             self.tell(Entry { what: What::SignedIn, mark: *mark, at_ms }, now);
         }
         is_later

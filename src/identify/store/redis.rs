@@ -52,7 +52,8 @@ impl Redis {
         Ok(value)
     }
 
-    /// As `get`, of a hash. No command bounds what is read of it, so its size is asked first.
+    /// As `get`, for a hash. No command limits how much of it is read, so its size is
+    /// asked first.
     pub(super) async fn get_hash(&self, key: &str) -> Result<Option<StoreAnswer>, StoreError> {
         match self.size_of_hash(key).await? {
             HashSize::Missing => return Ok(None),
@@ -71,7 +72,7 @@ impl Redis {
         }
     }
 
-    /// The number of fields bounds what the server looks at to tell the size.
+    /// The number of fields bounds the work of the server that measures it.
     async fn size_of_hash(&self, key: &str) -> Result<HashSize, StoreError> {
         if self.hides_sizes.load(Ordering::Relaxed) {
             return Ok(HashSize::Readable);

@@ -148,7 +148,7 @@ impl AccessLog {
         self.0.dropped.load(Ordering::Relaxed)
     }
 
-    /// Writes out what is buffered; for the end of the process.
+    /// Writes out the buffers, at the end of the process.
     pub fn flush(&self) {
         self.0.flush();
     }

@@ -1,4 +1,4 @@
-//! The process itself: its build, its settings, its logs, what it uses of the system.
+//! The process itself: its build, its settings, its logs, its use of the system.
 
 use prometheus::{CounterVec, GaugeVec, IntCounter, IntCounterVec, IntGauge};
 

@@ -29,7 +29,7 @@ struct Kept {
     keys: Lock<BTreeMap<(String, String), u64>>,
 }
 
-/// Reloads since the process started, and what was wrong with the last one.
+/// Reloads since the process started, and the problems of the last one.
 #[derive(Clone, Default)]
 pub(crate) struct Reloads {
     pub(crate) done: u64,

@@ -17,7 +17,7 @@ use crate::base::redis_url::{RedisNode, RedisServers, RedisUrl, Sentinels, TlsFi
 /// Longest wait for a connection with everything it needs.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Longest wait for what a sentinel knows.
+/// Longest wait for a sentinel's answer.
 const SENTINEL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A connection, and the primary that sentinels named.

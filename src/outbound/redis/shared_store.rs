@@ -75,7 +75,7 @@ impl SharedStore {
         store
     }
 
-    /// A key of ours, by what it is for.
+    /// One of our keys, by its purpose.
     pub(crate) fn key(&self, rest: &str) -> String {
         format!("{}:{rest}", self.prefix)
     }

@@ -6,7 +6,7 @@
 //! operator and not passed on by anything: its header fields are those of an allow-list,
 //! so no proxy's field has to be known here by name.
 //!
-//! Pure: what the system and the request say goes in, a decision comes out.
+//! Pure: statements of the system and the request in, a decision out.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -49,8 +49,8 @@ impl AdminClient {
         }
     }
 
-    /// Whether this is a program of this machine. A sidecar passes on what came from
-    /// elsewhere from an address such as 127.0.0.6, or to a listener that is open to
+    /// Whether this is a program of this machine. A sidecar passes on requests that came
+    /// from elsewhere from an address such as 127.0.0.6, or to a listener that is open to
     /// the network.
     fn is_local(&self) -> bool {
         const OWN: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];

@@ -79,7 +79,7 @@ impl Http2Io {
         Poll::Ready(sent.inspect_err(|error| self.note_error(error)))
     }
 
-    /// Reads what the framework may see of the frames.
+    /// Reads the part of the frames that the framework may see.
     fn poll_frames(
         &mut self,
         context: &mut Context<'_>,
@@ -92,7 +92,8 @@ impl Http2Io {
             let before = buffer.filled().len();
             ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
             if buffer.filled().len() == before {
-                // The client has ended: the rest of what was held back comes no more.
+                // The client has ended, so the rest of the frame that was held back will not
+                // come.
                 self.unread = self.trailers.ended().into();
                 break;
             }
@@ -240,7 +241,7 @@ impl Frames {
     const RESET: u8 = 3;
     const GO_AWAY: u8 = 7;
 
-    /// Passes over `sent`, telling what was refused.
+    /// Goes through `sent`, reporting what was refused.
     fn look_at(&mut self, mut sent: &[u8], refused: impl Fn(&'static str)) {
         while !sent.is_empty() {
             if self.skip > 0 {
@@ -263,7 +264,7 @@ impl Frames {
         }
     }
 
-    /// How many octets are to be looked at, as far as is known.
+    /// The number of octets to look at, as far as it is known.
     fn wanted(&self) -> usize {
         let code = match self.head.get(3) {
             Some(_) if self.is_of_one_field() => Self::STATUS_431.len(),
@@ -274,7 +275,7 @@ impl Frames {
         Self::HEAD + if self.head.len() >= Self::HEAD { code } else { 0 }
     }
 
-    /// Whether this may be the library's own answer, all of which is a status that the
+    /// Whether this may be the library's own answer, which is only a status that the
     /// connection has not had yet.
     fn is_of_one_field(&self) -> bool {
         let [.., length, Self::HEADERS, flags, _, _, _, _] =

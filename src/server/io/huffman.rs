@@ -50,7 +50,7 @@ pub(super) fn decoded_length(code: &[u8]) -> usize {
             window |= u64::from(octet) << (56 - bits);
             bits += 8;
         }
-        // Behind the end stand ones, of which the padding is made.
+        // After the end come ones, which the padding consists of.
         let ahead = (window | (u64::MAX >> bits)) >> 32;
         let Some(used) = code_length(ahead).filter(|used| *used <= bits) else { return length };
         window <<= used;

@@ -13,7 +13,7 @@ use crate::session::rejected::Rejected;
 /// The extension type of a time (MessagePack specification, "Timestamp").
 const TIMESTAMP: u8 = 0xff;
 
-/// One map, which is what a session is, and nothing after it.
+/// One map, the form of a session, and nothing after it.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
     let mut input = Bytes(bytes);
     let value = value(&mut input, 0).filter(|value| input.0.is_empty() && value.is_object());

@@ -9,7 +9,7 @@ use crate::session::codec::{base64, jws};
 use crate::session::cookie_names::SentCookies;
 use crate::session::rejected::{Reason, Rejected};
 
-/// The token was signed under what the secret says in base64 or hex.
+/// The token was signed with the secret decoded from base64 or hex.
 pub(super) fn encoded_secret(
     token: &[u8],
     allowed: &[Algorithm],

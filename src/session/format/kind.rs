@@ -39,7 +39,7 @@ pub(in crate::session) struct SessionKind {
     pub schema: &'static str,
 }
 
-/// Hints for an operator whose cookie is refused; nothing is decided by them.
+/// Hints for an operator whose cookie is refused; they decide nothing.
 pub(in crate::session) struct Hints {
     /// Cookie names that give the kind away, without `__Secure-`; `*` is any text.
     pub names: &'static [&'static str],
@@ -173,7 +173,7 @@ pub(in crate::session) trait Verify: Send + Sync {
         Ok((self.open(sent, now)?, None))
     }
 
-    /// Judges what the store answered. Only kinds that ask implement it.
+    /// Judges the store's answer. Only kinds that ask implement it.
     fn answered(
         &self,
         _question: &Question,

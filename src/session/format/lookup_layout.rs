@@ -36,7 +36,7 @@ impl Layout {
         }
     }
 
-    /// Where the user's id stands, if the notation leaves no choice.
+    /// Where the user's id is, if the notation leaves no choice.
     pub(super) const fn user_id(self) -> Option<Cow<'static, str>> {
         match self {
             Self::Igbinary

@@ -17,9 +17,9 @@ const COLUMNS: &str = "SELECT a.attname::text, format_type(a.atttypid, -1) \
     WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped \
     ORDER BY a.attnum";
 
-/// The zone that the database gives the connections of the table's owner, who is the app:
-/// that of the role, else of the database, else of the server. The last cannot be asked
-/// for; initdb writes the same one as `log_timezone`.
+/// The zone that the database gives the connections of the table's owner, which is the
+/// app's user: that of the role, else of the database, else of the server. The last cannot
+/// be asked for; initdb writes the same one as `log_timezone`.
 const ZONE: &str = "SELECT coalesce( \
     (SELECT substr(s.setting, 10) \
      FROM pg_catalog.pg_db_role_setting d CROSS JOIN LATERAL unnest(d.setconfig) AS s(setting) \

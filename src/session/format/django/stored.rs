@@ -49,8 +49,8 @@ impl Cache {
         }
     }
 
-    /// The end of a session whose key lives until `key_end`. The cache does not tell when
-    /// it was written: nothing lasts longer than what is written now.
+    /// The end of a session with a key that lives until `key_end`. The cache does not say
+    /// when it was written, so it ends no later than one written now.
     pub(super) fn end(&self, key_end: Option<u64>, now: u64) -> Option<u64> {
         let written_now = self.max_age.map(|max_age| now.saturating_add(max_age));
         key_end.into_iter().chain(written_now).min()
