@@ -11,7 +11,7 @@ pub(super) struct HandWritten {
     pub(super) path: Option<String>,
     /// Whether the path stands behind every prefix that a router of the app has.
     pub(super) is_sure: bool,
-    /// Whether the file is this route and nothing else.
+    /// Whether the file is only this route.
     pub(super) is_all: bool,
 }
 
@@ -141,8 +141,8 @@ fn of_decorator(before: &str) -> Option<String> {
     literal(line.split_once('(')?.1)
 }
 
-/// Rails, Laravel, Phoenix and Django list their routes in a file of their own: the line
-/// that names the controller or the function.
+/// Rails, Laravel, Phoenix and Django list their routes in a separate file: the line that
+/// names the controller or the function.
 fn of_table(file: &Source, before: &str, project: &Project) -> Option<Mounted> {
     let name = file.path.rsplit('/').next()?.split('.').next()?;
     let controller = name.strip_suffix("_controller").unwrap_or(name);
