@@ -4,12 +4,13 @@
 
 use std::collections::BTreeSet;
 
+use super::bare_value;
 use super::cookie_names::{CookieNames, SentCookies};
 use super::cookie_pattern::CookiePattern;
 use super::format::{Compiled, SessionKind};
 use super::rejected::{Reason, Rejected};
 use super::sniff;
-use super::value_notation::{Fit, Sample};
+use super::value_notation::{Fit, Look, Sample};
 use crate::base::secret::Secret;
 use crate::base::text::percent_decode;
 use crate::document::{near, shown};
@@ -20,6 +21,8 @@ const MAX_NAMES: usize = 12;
 const MAX_NAME: usize = 100;
 /// The rest would be guesses.
 const MAX_HINTS: usize = 5;
+/// The reasons why a cookie cannot be read at all.
+const UNREAD: [Reason; 3] = [Reason::AlgNotAllowed, Reason::BadSignature, Reason::Malformed];
 
 /// A refused request, and the source that refused it.
 pub(super) struct Refusal<'r> {
@@ -62,7 +65,9 @@ impl<'r> Refusal<'r> {
 
 /// Likely causes of the refusal, the likeliest first. None is given that cannot help.
 pub(super) fn hints(refusal: &Refusal<'_>) -> Vec<String> {
-    let mut hints = if !refusal.own.is_empty() {
+    let mut hints = if let Some(hint) = of_another_kind(refusal) {
+        vec![hint]
+    } else if !refusal.own.is_empty() {
         refusal.own.clone()
     } else if refusal.rejected.reason == Reason::Missing {
         missing(refusal)
@@ -139,13 +144,26 @@ fn advice(refusal: &Refusal<'_>) -> Option<&'static str> {
     }
 }
 
+/// The cookie is that of a kind which alone writes such a value.
+fn of_another_kind(refusal: &Refusal<'_>) -> Option<String> {
+    let Refusal { kind, sent, rejected, .. } = *refusal;
+    if !refusal.is_of_cookie || !UNREAD.contains(&rejected.reason) {
+        return None;
+    }
+    let found = sent.find_optional().ok()??;
+    let value = percent_decode(&found.value);
+    let shape = sniff::of_value(&value)?;
+    let is_anothers = shape.is_sure && !shape.is_of(kind);
+    is_anothers.then(|| format!("the value looks like {}{}", shape.looks, shape.advice()))
+}
+
 /// The cookie is not there: is it there under another name?
 fn missing(refusal: &Refusal<'_>) -> Vec<String> {
     let Refusal { kind, sent: SentCookies { jar, cookies }, .. } = *refusal;
     // A cookie that is read already is not the one that is missing.
     let sent: Vec<_> = cookies
         .iter()
-        .filter(|(name, _)| !jar.names().iter().any(|own| own.as_bytes() == *name))
+        .filter(|(name, _)| !is_own(jar, name))
         .map(|(name, value)| (String::from_utf8_lossy(name), value))
         .collect();
     if sent.is_empty() && cookies.iter().next().is_none() {
@@ -262,8 +280,7 @@ fn part_of(own: &str, sent: &str) -> Option<String> {
 /// The cookie is there but does not open: is it whole, and is it of this kind?
 fn unreadable(refusal: &Refusal<'_>) -> Vec<String> {
     let Refusal { kind, sent, rejected, .. } = *refusal;
-    let unread = [Reason::AlgNotAllowed, Reason::BadSignature, Reason::Malformed];
-    if !unread.contains(&rejected.reason) {
+    if !UNREAD.contains(&rejected.reason) {
         return Vec::new();
     }
     if let Some(gap) = missing_part(sent) {
@@ -272,13 +289,21 @@ fn unreadable(refusal: &Refusal<'_>) -> Vec<String> {
     let Ok(Some(found)) = sent.find_optional() else { return Vec::new() };
     let value = percent_decode(&found.value);
     let Some(shape) = sniff::of_value(&value) else {
-        return bare_id(refusal, found.name, &value).into_iter().collect();
+        let is_settled = refusal.has_store || refusal.asks_app || is_advised(rejected);
+        let about = (!is_settled).then(|| bare_value::hint(kind, found.name, &value)).flatten();
+        // The session may be one of them, and this a cookie of another use.
+        return under_other_names(refusal).into_iter().chain(about).collect();
     };
     let own = Sample::new(&value).and_then(|sample| (kind.hints.look)(&sample));
     if own.is_some_and(|own| own.fit == Fit::Unsigned) {
-        return Vec::new();
+        let signature = format!("{}.sig", found.name);
+        let is_signed = sent.cookies.iter().any(|(name, _)| name == signature.as_bytes());
+        let looks = || format!("the value looks like {}{}", shape.looks, shape.advice());
+        return Vec::from_iter(is_signed.then(looks));
     }
-    let Some(own) = own.filter(|_| shape.is_of(kind)) else {
+    // A token of any issuer looks a little like one of every vendor.
+    let is_meant = |own: &Look| own.fit != Fit::Remote || rejected.reason != Reason::AlgNotAllowed;
+    let Some(own) = own.filter(|own| shape.is_of(kind) && is_meant(own)) else {
         return vec![format!("the value looks like {}{}", shape.looks, shape.advice())];
     };
     if rejected.reason == Reason::BadSignature {
@@ -292,7 +317,10 @@ fn unreadable(refusal: &Refusal<'_>) -> Vec<String> {
         return Vec::new();
     }
     // What was authentic is whole, and what cannot be decoded was no session of the app's.
-    let is_content = rejected.detail.contains("the session") || rejected.detail.contains("payload");
+    let detail = &rejected.detail;
+    let is_content = ["the session", "payload"].iter().any(|word| detail.contains(word))
+        // A member, which was read.
+        || detail.starts_with('`');
     if is_content {
         return Vec::new();
     }
@@ -301,46 +329,23 @@ fn unreadable(refusal: &Refusal<'_>) -> Vec<String> {
     vec![damaged.to_owned()]
 }
 
+/// Other cookies that were sent and look like sessions.
+fn under_other_names(refusal: &Refusal<'_>) -> Vec<String> {
+    let Refusal { kind, sent: SentCookies { jar, cookies }, .. } = *refusal;
+    let others = cookies.iter().filter(|(name, _)| !is_own(jar, name));
+    let hint = |(name, value): (&[u8], &[u8])| {
+        named_otherwise(kind, jar, &String::from_utf8_lossy(name), value)
+    };
+    others.filter_map(hint).take(MAX_HINTS).collect()
+}
+
+fn is_own(jar: &CookieNames, name: &[u8]) -> bool {
+    jar.names().iter().any(|own| own.as_bytes() == name)
+}
+
 /// Whether the refusal itself says what to write.
 fn is_advised(rejected: &Rejected) -> bool {
     ["leave out", "write "].iter().any(|word| rejected.detail.contains(word))
-}
-
-/// A value without structure: the session is elsewhere, under this id.
-fn bare_id(refusal: &Refusal<'_>, name: &str, value: &[u8]) -> Option<String> {
-    let Refusal { kind, has_store, asks_app, rejected, .. } = *refusal;
-    let text = std::str::from_utf8(value).ok()?;
-    let introspect = format!(
-        "let the app say who is signed in: kind = \"introspect\", cookie = {name:?}, `url` and \
-         `user_id`"
-    );
-    if has_store || asks_app || is_advised(rejected) {
-        return None;
-    }
-    if text.starts_with("CfDJ8") {
-        let why =
-            "the value is encrypted by ASP.NET Core's data protection, which only the app reads";
-        return Some(format!("{why}; {introspect}"));
-    }
-    if name == "JSESSIONID" {
-        let why = "the value is only an id, and the app's server keeps the session in its memory";
-        return Some(format!("{why}; {introspect}"));
-    }
-    let is_of_id = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~:".contains(&b);
-    let is_id = (8..=128).contains(&text.len())
-        && text.bytes().all(is_of_id)
-        && text.matches('.').count() < 2
-        && !text.starts_with("eyJ");
-    let written = if ["authjs", "next-auth"].contains(&kind.name) {
-        "the value is only an id, as the database strategy of NextAuth and Auth.js writes it: \
-         write kind = \"lookup\" with [session.store], table = \"Session\", id_column = \
-         \"sessionToken\", user_column = \"userId\" and expires_column = \"expires\", or the names \
-         of the app's adapter"
-    } else {
-        "the value is only an id, and the session is in the app's store: write kind = \"lookup\" \
-         with [session.store], if that is Redis, a database or a folder"
-    };
-    is_id.then(|| format!("{written}, and cookie = {name:?}; or {introspect}"))
 }
 
 /// The form is right and the signature wrong.

@@ -5,6 +5,7 @@
 //! says what to fetch (`Question`) and judges the answer. The caller also supplies `RemoteKeys`.
 
 mod asking;
+mod bare_value;
 mod codec;
 mod content;
 pub(crate) mod cookie;

@@ -41,7 +41,8 @@ pub(super) const KIND: SessionKind = SessionKind {
     hints: Hints {
         names: &["h3", "nuxt-session"],
         look,
-        also_check: "; or the app changes the rounds in `seal`: write their number as `iterations`",
+        also_check: "; or the app changes the rounds in `seal`: write their number as `iterations`; \
+                     hapi's yar writes the same form: kind = \"yar\"",
         ..Hints::NONE
     },
     schema: include_str!("h3_session.schema.json"),

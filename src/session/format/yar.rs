@@ -31,7 +31,12 @@ struct Yar {
 pub(super) const KIND: SessionKind = SessionKind {
     name: "yar",
     read,
-    hints: Hints { look, ..Hints::NONE },
+    hints: Hints {
+        look,
+        also_check: "; or the app is one of h3 (Nuxt, SolidStart), whose seals look the same: kind = \
+                     \"h3-session\"",
+        ..Hints::NONE
+    },
     schema: include_str!("yar.schema.json"),
 };
 
