@@ -2,12 +2,12 @@
 //!
 //! Hints name cookies and kinds, never values.
 
-use std::collections::BTreeSet;
-
 use super::bare_value;
 use super::cookie_names::{CookieNames, SentCookies};
+use super::cookie_parts;
 use super::cookie_pattern::CookiePattern;
 use super::format::{Compiled, SessionKind};
+use super::missing_header;
 use super::rejected::{Reason, Rejected};
 use super::sniff;
 use super::value_notation::{Fit, Look, Sample};
@@ -166,6 +166,12 @@ fn missing(refusal: &Refusal<'_>) -> Vec<String> {
         .filter(|(name, _)| !is_own(jar, name))
         .map(|(name, value)| (String::from_utf8_lossy(name), value))
         .collect();
+    if let Some(place) = jar.header() {
+        let hint = missing_header::hint(place, refusal.sent);
+        if hint.is_some() || sent.is_empty() {
+            return hint.into_iter().collect();
+        }
+    }
     if sent.is_empty() && cookies.iter().next().is_none() {
         return vec!["the request has no cookies at all".to_owned()];
     }
@@ -266,15 +272,7 @@ fn misspelt(own: &str, sent: &str) -> Option<String> {
     if plain(sent).is_some_and(|name| name == own) || plain(own).is_some_and(|name| name == sent) {
         return Some(format!("cookie `{name}` differs in its prefix only; {write}"));
     }
-    part_of(own, sent)
-}
-
-/// A numbered part of one of ours, whose first part was not sent.
-fn part_of(own: &str, sent: &str) -> Option<String> {
-    let part = sent.strip_prefix(own).map(|rest| rest.trim_start_matches(['.', '_']));
-    let is_part = part.is_some_and(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()));
-    let name = sent.escape_debug();
-    is_part.then(|| format!("cookie `{name}` is a part of it, but the first part (0) is missing"))
+    cookie_parts::part_of(own, sent)
 }
 
 /// The cookie is there but does not open: is it whole, and is it of this kind?
@@ -283,10 +281,14 @@ fn unreadable(refusal: &Refusal<'_>) -> Vec<String> {
     if !UNREAD.contains(&rejected.reason) {
         return Vec::new();
     }
-    if let Some(gap) = missing_part(sent) {
+    if let Some(gap) = cookie_parts::missing_part(sent) {
         return vec![gap];
     }
     let Ok(Some(found)) = sent.find_optional() else { return Vec::new() };
+    let header = sent.jar.header();
+    if let Some(hint) = header.and_then(|it| missing_header::other_scheme(it, &found.value)) {
+        return vec![hint];
+    }
     let value = percent_decode(&found.value);
     let Some(shape) = sniff::of_value(&value) else {
         let is_settled = refusal.has_store || refusal.asks_app || is_advised(rejected);
@@ -310,7 +312,9 @@ fn unreadable(refusal: &Refusal<'_>) -> Vec<String> {
         // A refusal that names what is missing needs no other cause.
         let is_explained = rejected.detail.ends_with("is missing");
         let also = own.also_check.unwrap_or(kind.hints.also_check);
-        return Vec::from_iter((!is_explained).then(|| wrong_key(kind.hints.key, also)));
+        let is_public = rejected.detail.contains("public key");
+        let key = if is_public { "public key" } else { kind.hints.key };
+        return Vec::from_iter((!is_explained).then(|| wrong_key(key, also)));
     }
     // Where a kind has several forms, the refusal says what to write for this one.
     if rejected.reason == Reason::AlgNotAllowed || is_advised(rejected) {
@@ -352,26 +356,6 @@ fn is_advised(rejected: &Rejected) -> bool {
 fn wrong_key(key: &str, also_check: &str) -> String {
     format!(
         "the value has the right form, so the {key} is probably not the one the app uses{also_check}"
-    )
-}
-
-/// The first part that was not sent, though a later one was.
-fn missing_part(sent: SentCookies<'_>) -> Option<String> {
-    let SentCookies { jar, cookies } = sent;
-    let separator = jar.separator()?;
-    jar.names().iter().filter(|own| !cookies.iter().any(|(name, _)| name == own.as_bytes())).find_map(
-        |own| {
-            let parts: BTreeSet<usize> = cookies
-                .iter()
-                .filter_map(|(name, _)| std::str::from_utf8(name).ok())
-                .filter_map(|name| name.strip_prefix(own.as_str())?.strip_prefix(separator))
-                .filter_map(|number| number.parse().ok())
-                .collect();
-            let gap = (0..).find(|number| !parts.contains(number))?;
-            (parts.last()? > &gap).then(|| {
-                format!("cookie `{own}` came in parts, and part {gap} (`{own}{separator}{gap}`) is missing")
-            })
-        },
     )
 }
 
