@@ -15,7 +15,7 @@ use tokio::runtime::{Handle, Runtime};
 use crate::base::clock::{Clock, Now};
 use crate::base::lock::Lock;
 use crate::base::replaced::Replaced;
-use crate::config::{Config, EndStreams, Shared};
+use crate::config::{Config, EndStreams, SharedSettings};
 use crate::edge::{Certificate, ConnectionCounts, Edge};
 use crate::identify::{CurrentPolicy, Identifier};
 use crate::issue::shadow::Shadows;
@@ -54,7 +54,7 @@ pub struct State {
     /// The findings of shadow mode.
     pub(crate) shadows: Shadows,
     /// The shared store, with its settings.
-    shared: Lock<Option<(Shared, Arc<SharedStore>)>>,
+    shared: Lock<Option<(SharedSettings, Arc<SharedStore>)>>,
     shared_counts: Arc<StoreCounts>,
     ready: AtomicBool,
     in_flight: AtomicUsize,
@@ -104,14 +104,14 @@ impl State {
 
     /// Shares what replicas share as these settings say, or nothing. Counters here stay,
     /// so neither way hands out a fresh allowance.
-    pub fn share(&self, settings: Option<Shared>) {
+    pub fn share(&self, settings: Option<SharedSettings>) {
         let mut shared = self.shared.lock();
         if shared.as_ref().map(|(before, _)| before) == settings.as_ref() {
             return;
         }
         *shared = settings.map(|settings| {
             let runtime = self.background.handle();
-            let Shared { url, prefix, timeout, .. } = &settings;
+            let SharedSettings { url, prefix, timeout, .. } = &settings;
             let counts = self.shared_counts.clone();
             let store = SharedStore::start(url.clone(), prefix, *timeout, counts, &runtime);
             (settings, store)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::listen::{Listen, ListenText, Protocol};
-use super::server::Server;
+use super::server::ServerSettings;
 use crate::base::clock::Clock;
 use crate::base::secret::Secret;
 use crate::base::units;
@@ -12,16 +12,16 @@ use crate::edge::{Alpn, Edge, ListenerTls, PerAddress, Trusted};
 use crate::policy::PublicOrigins;
 use crate::request::hosts::Hosts;
 use crate::request::min_rate::MinRate;
-use crate::request::view::Limits;
+use crate::request::view::RequestLimits;
 
 /// The `[server]` table; a reload may change all but `server`.
 #[derive(Default)]
 pub(super) struct ServerTable {
-    pub(super) server: Server,
+    pub(super) server: ServerSettings,
     pub(super) edge: Edge,
     pub(super) hosts: Hosts,
     pub(super) public_origins: PublicOrigins,
-    pub(super) limits: Limits,
+    pub(super) limits: RequestLimits,
 }
 
 impl ServerTable {
@@ -30,7 +30,7 @@ impl ServerTable {
     pub(super) fn from_node(at: Option<At<'_>>) -> Option<Self> {
         let Some(at) = at else { return Some(Self::default()) };
         let mut table = at.table()?;
-        let mut server = Server::default();
+        let mut server = ServerSettings::default();
         set(&mut server.http2, table.get("http2"));
         let tls = server.read_listeners(&at, &mut table);
         let mut edge = read_edge(&mut table, tls);
@@ -55,7 +55,7 @@ impl ServerTable {
     }
 }
 
-impl Server {
+impl ServerSettings {
     /// Every address, and the TLS settings of those that need them.
     fn read_listeners(&mut self, at: &At<'_>, table: &mut Table<'_>) -> Option<ListenerTls> {
         let listen = table.take("listen");
@@ -91,16 +91,16 @@ impl Server {
     }
 
     /// The limits of one request.
-    fn read_limits(&self, table: &mut Table<'_>) -> Limits {
-        let mut limits = Limits {
+    fn read_limits(&self, table: &mut Table<'_>) -> RequestLimits {
+        let mut limits = RequestLimits {
             header: self.max_header,
             token_body_timeout: self.header_timeout,
-            ..Limits::default()
+            ..RequestLimits::default()
         };
         let headers_at = table.take("max_headers");
         set(&mut limits.headers, headers_at.as_ref().and_then(At::read));
         if let Some(at) =
-            headers_at.filter(|_| !(1..=Limits::MOST_HEADERS).contains(&limits.headers))
+            headers_at.filter(|_| !(1..=RequestLimits::MOST_HEADERS).contains(&limits.headers))
         {
             at.wrong("a whole number, 1 to 256");
         }
@@ -190,7 +190,7 @@ fn read_rate(at: &At<'_>) -> Option<Option<MinRate>> {
 fn read_watch(at: &At<'_>) -> Option<Option<Duration>> {
     match at.node.value {
         Value::Boolean(false) => Some(None),
-        Value::Boolean(true) => Some(Server::default().watch),
+        Value::Boolean(true) => Some(ServerSettings::default().watch),
         _ => at.read::<Duration>().map(Some),
     }
 }
@@ -209,7 +209,7 @@ fn read_admin(at: &At<'_>) -> Option<Listen> {
 }
 
 /// Too long to guess, and of letters that a header field can carry.
-fn read_admin_tokens(table: &mut Table<'_>, server: &Server) -> Vec<Secret> {
+fn read_admin_tokens(table: &mut Table<'_>, server: &ServerSettings) -> Vec<Secret> {
     const SHORTEST: usize = 16;
     let Some(at) = table.take("admin_token") else { return Vec::new() };
     if server.admin.is_none() {

@@ -16,7 +16,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Settings of what replicas share. A reload may change all of them.
 #[derive(Clone)]
-pub struct Shared {
+pub struct SharedSettings {
     pub(crate) url: RedisUrl,
     /// Stands for the address, which may hold a password.
     address: Digest,
@@ -30,7 +30,7 @@ pub struct Shared {
     pub(crate) on_error: OnError,
 }
 
-impl PartialEq for Shared {
+impl PartialEq for SharedSettings {
     fn eq(&self, other: &Self) -> bool {
         let keys = |shared: &Self| shared.keys.iter().map(Secret::digest).collect::<Vec<_>>();
         self.address == other.address
@@ -40,7 +40,7 @@ impl PartialEq for Shared {
     }
 }
 
-impl Shared {
+impl SharedSettings {
     pub(super) fn from_node(at: &At<'_>) -> Option<Self> {
         let mut table = at.table()?;
         let address = table.take_needed("redis", r#"redis = "env:REDIS_URL""#);

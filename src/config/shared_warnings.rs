@@ -1,7 +1,7 @@
 //! Warnings about the address of a `[shared]` store. The address itself may hold a
 //! password, and is not repeated.
 
-use crate::base::redis_url::{RedisUrl, Servers};
+use crate::base::redis_url::{RedisServers, RedisUrl};
 use crate::document::{At, Value};
 
 /// Notes what anyone could do to the store, by its place in the file.
@@ -31,8 +31,8 @@ pub(super) fn note(shared: &At<'_>) {
 fn is_open(url: &RedisUrl) -> bool {
     let has_certificate = url.tls.as_ref().is_some_and(|tls| tls.client.is_some());
     match &url.servers {
-        Servers::Socket(_) => false,
-        Servers::Cluster(_) | Servers::One(_) | Servers::Sentinel(_) => {
+        RedisServers::Socket(_) => false,
+        RedisServers::Cluster(_) | RedisServers::One(_) | RedisServers::Sentinel(_) => {
             url.login.password().is_none() && !has_certificate
         }
     }

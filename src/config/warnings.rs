@@ -2,8 +2,9 @@
 //! write instead.
 //!
 //! A pure pass over a file that has no errors. Some of these settings are right behind a
-//! firewall, or for an old app; `check --strict` refuses them all. What
-//! depends on a preset is noted by `mint`, which knows the algorithm.
+//! firewall, or for an old app; `check --strict` refuses them all. The risks of one session
+//! kind stand in its row; a secret that is too weak for a preset is noted by `mint`, which
+//! knows the algorithm.
 
 use std::net::SocketAddr;
 
@@ -14,9 +15,7 @@ use crate::base::host::is_loopback;
 use crate::base::secret::{Secret, Secrets};
 use crate::base::store_url::StoreUrl;
 use crate::document::{At, Value};
-
-/// Fewest bytes of a shared secret (RFC 7518 section 3.2, RFC 8725 section 3.5).
-const SHORTEST_SECRET: usize = 32;
+use crate::session::risks;
 
 /// Notes every unsafe setting of a whole file.
 pub(super) fn note(top: &At<'_>) {
@@ -104,10 +103,11 @@ fn is_everybody(network: IpNet) -> bool {
 
 fn note_session(at: &At<'_>) {
     let kind = at.find(&["kind"]).and_then(|at| text(&at)).unwrap_or_default();
+    let Some(risks) = risks(kind) else { return };
     for key in ["secret", "secrets"] {
         let secrets = at.find(&[key]).map(|at| leaves(&at)).unwrap_or_default();
         for secret in secrets {
-            note_secret(&secret, shortest(kind, at));
+            note_secret(&secret, shortest(risks.secret_bytes, at));
         }
     }
     let has = |keys: &[&str]| keys.iter().any(|key| at.find(&[key]).is_some());
@@ -120,29 +120,8 @@ fn note_session(at: &At<'_>) {
              let the app set `exp` and write require_exp = true",
         );
     }
-    let limits_tokens = ["audience", "require", "types"];
-    if kind == "jwt" && !has(&limits_tokens) {
-        at.warn_of_missing(
-            "audience",
-            "found none, so every token signed by this key is a session, also one for resetting \
-             a password, expected the `aud` of the app's sessions; write audience = \"…\"",
-        );
-    }
-    if kind == "jwt" && has(&["jwks_url"]) && !has(&["issuer"]) {
-        at.warn_of_missing(
-            "issuer",
-            "found none beside `jwks_url`, whose keys may serve several issuers, expected the \
-             `iss` of the app's sessions; write issuer = \"https://…\"",
-        );
-    }
-    if kind == "clerk" && !has(&["authorized_parties"]) {
-        at.warn_of_missing(
-            "authorized_parties",
-            "found none, so a token made for any origin of your Clerk instance is a session, \
-             expected the app's own; write authorized_parties = [\"https://app.example.com\"]",
-        );
-    }
-    if never_ends(kind, at) && !has(&["max_age", "expires_at", "idle"]) {
+    (risks.note)(at);
+    if (risks.never_ends)(at) && !has(&["max_age", "expires_at", "idle"]) {
         at.find(&["kind"]).unwrap_or_else(|| at.clone()).warn(format!(
             "found {kind:?}, whose cookies name no end, so a stolen one works until its key is \
              replaced, expected sessions that end; write `secrets` as a list and put a new one \
@@ -157,37 +136,17 @@ fn note_session(at: &At<'_>) {
     }
 }
 
-/// The bytes a shared secret of this session should have.
-fn shortest(kind: &str, at: &At<'_>) -> usize {
+/// The bytes a shared secret of this session should have: more for the longer hashes
+/// (RFC 7518 section 3.2).
+fn shortest(of_kind: usize, at: &At<'_>) -> usize {
     let algorithms = at.find(&["algorithms"]).map(|at| leaves(&at)).unwrap_or_default();
     let has = |name: &str| algorithms.iter().any(|at| text(at) == Some(name));
-    match kind {
-        // A key of AES-128.
-        "laravel" => 16,
-        _ if has("HS512") => 64,
-        _ if has("HS384") => 48,
-        _ => SHORTEST_SECRET,
-    }
-}
-
-/// Whether cookies of this kind hold no time that they could end at.
-fn never_ends(kind: &str, at: &At<'_>) -> bool {
-    let is_zero = |key: &str| {
-        at.find(&[key]).is_some_and(|at| match &at.node.value {
-            Value::Integer(number) => *number == 0,
-            Value::Text(text) => {
-                text.starts_with("0") && !text.contains(|c: char| ('1'..='9').contains(&c))
-            }
-            _ => false,
-        })
-    };
-    let has_store = at.find(&["store"]).is_some();
-    match kind {
-        "cookie-session" | "react-router" | "signed-cookie" => true,
-        "plug" => !has_store,
-        "h3-session" => !has_store && (is_zero("max_age") || at.find(&["max_age"]).is_none()),
-        "starlette" => is_zero("max_age"),
-        _ => false,
+    if has("HS512") {
+        64
+    } else if has("HS384") {
+        48
+    } else {
+        of_kind
     }
 }
 

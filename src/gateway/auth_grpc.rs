@@ -7,12 +7,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pingora::prelude::{Result, Session};
 
-use super::auth::{self, Answer};
+use super::auth::{self, AuthAnswer};
 use super::context::Ctx;
 use super::reply::{self, Body};
 use crate::request::ext_authz::{CHECK, CheckRequest, CheckResponse};
 use crate::request::refusal::{Refusal, Reply};
-use crate::request::view::Limits;
+use crate::request::view::RequestLimits;
 
 /// Largest question, in bytes: the head of a request, and what surrounds it.
 const LARGEST: usize = 512 * 1024;
@@ -37,7 +37,7 @@ pub(super) async fn serve(session: &mut Session, ctx: &mut Ctx) -> Result<bool> 
 }
 
 async fn answer(session: &mut Session, ctx: &mut Ctx) -> Result<()> {
-    let limits = Limits { token_body: LARGEST, ..ctx.incoming.policy.limits };
+    let limits = RequestLimits { token_body: LARGEST, ..ctx.incoming.policy.limits };
     if let Err(refusal) = ctx.incoming.admit_front(session) {
         return refuse(session, ctx, &refusal, PERMISSION_DENIED).await;
     }
@@ -51,11 +51,11 @@ async fn answer(session: &mut Session, ctx: &mut Ctx) -> Result<()> {
     };
     let (answer, foreign) = match ctx.incoming.admit_check(session, &http) {
         Ok((asked, foreign)) => (auth::answer_about(ctx, asked).await, foreign),
-        Err(refusal) => (Answer::No(ctx.refuse(&refusal)), Vec::new()),
+        Err(refusal) => (AuthAnswer::No(ctx.refuse(&refusal)), Vec::new()),
     };
     let response = match answer {
-        Answer::Yes(told) => allow(&told, foreign),
-        Answer::No(reply) => deny(ctx, reply),
+        AuthAnswer::Yes(told) => allow(&told, foreign),
+        AuthAnswer::No(reply) => deny(ctx, reply),
     };
     write(session, Some(response), OK).await
 }

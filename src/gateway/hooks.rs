@@ -154,7 +154,7 @@ impl ProxyHttp for Gateway {
         let passed = Passed { named: passed, verified: who.kept_headers() };
         headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed, passed);
         forward::ask_for_tunnel(&session.req_header().headers, incoming.purpose, headers);
-        let (client, host) = (&incoming.admitted.client, &incoming.admitted.host);
+        let (client, host) = (&incoming.sender.client, &incoming.sender.host);
         if let Some(vendor) = forwarding.vendor() {
             forwarding.leave_for_vendor(vendor, who, incoming.purpose, headers);
         } else {

@@ -114,7 +114,7 @@ impl OpenStream {
         }
         // Asked again, because a route may not look at sessions; it is remembered.
         let now = state.clock.now();
-        let address = incoming.admitted.client.address;
+        let address = incoming.sender.client.address;
         let judged = state.identifier.identify(policy, cookies, address, now).await;
         if !judged.over.is_empty() {
             return Err(Over);

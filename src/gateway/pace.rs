@@ -10,7 +10,7 @@ use pingora::prelude::Session;
 
 use super::purpose::is_conversation;
 use crate::request::min_rate::MinRate;
-use crate::request::view::Limits;
+use crate::request::view::RequestLimits;
 
 /// Bytes moved since the last look, and the time that took.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ pub(crate) struct TooSlow;
 
 /// Gives an HTTP/2 client the time for this piece that the least rate allows, and not more
 /// than for any piece. (Over HTTP/1.1 the socket knows how long it waits.)
-pub(super) fn give_time(session: &mut Session, piece: Option<&Bytes>, limits: &Limits) {
+pub(super) fn give_time(session: &mut Session, piece: Option<&Bytes>, limits: &RequestLimits) {
     if let (Some(piece), Some(least)) = (piece, limits.min_body_rate)
         && session.is_http2()
         && !is_conversation(session.req_header())

@@ -36,7 +36,7 @@ const RETRY_LAST: Duration = Duration::from_secs(60);
 pub(crate) type CurrentPolicy = Arc<dyn Fn() -> Option<Arc<Policy>> + Send + Sync>;
 
 /// All published keys of the process.
-pub struct PublishedKeys {
+pub struct RemoteKeySets {
     outbound: Outbound,
     runtime: Handle,
     clock: Clock,
@@ -59,7 +59,7 @@ struct State {
     problem: Option<String>,
 }
 
-impl PublishedKeys {
+impl RemoteKeySets {
     pub fn new(outbound: Outbound, runtime: Handle, clock: Clock) -> Self {
         Self { outbound, runtime, clock, published: Lock::default() }
     }

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use crate::base::aside::Aside;
 use crate::base::clock::{Clock, Now};
-use crate::identify::jwks::PublishedKeys;
+use crate::identify::jwks::RemoteKeySets;
 use crate::identify::store::StoreConnections;
 use crate::outbound::{Call, Outbound, Url};
 use crate::session::{
@@ -35,7 +35,7 @@ const MAX_RETRY_AFTER: u64 = 300;
 pub struct Servers {
     pub outbound: Outbound,
     pub stores: StoreConnections,
-    pub keys: Arc<PublishedKeys>,
+    pub keys: Arc<RemoteKeySets>,
     /// Where sessions are opened that take long.
     pub(super) opening: Aside,
     /// Unanswered questions, for the metrics.
@@ -64,7 +64,7 @@ impl Servers {
     /// Connections will live in `runtime`.
     pub fn new(runtime: &Handle, clock: Clock) -> Self {
         let outbound = Outbound::new(runtime.clone());
-        let keys = PublishedKeys::new(outbound.clone(), runtime.clone(), clock);
+        let keys = RemoteKeySets::new(outbound.clone(), runtime.clone(), clock);
         Self {
             outbound,
             stores: StoreConnections::new(runtime.clone()),

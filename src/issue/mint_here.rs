@@ -4,7 +4,7 @@
 //! this request serves others meanwhile.
 
 use super::issuer::Issuer;
-use super::request::Request;
+use super::request::TokenRequest;
 use crate::mint::{MintError, Minter, Minting, Subject};
 use crate::observe::{Event, StepEnded, StepKind};
 use crate::policy::TokenRoute;
@@ -16,7 +16,7 @@ impl Issuer {
         &self,
         route: &TokenRoute,
         subject: &Subject<'_>,
-        request: &Request<'_>,
+        request: &TokenRequest<'_>,
     ) -> Result<Minting, MintError> {
         let now = request.now;
         let minting = self.with_minter(route, subject, move |it, subject| it.mint(subject, now));

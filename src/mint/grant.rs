@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::error::MintError;
 use super::json::text_of;
 use super::layered_table::LayeredTable;
-use super::remote_url::{RemoteUrl, Unfit};
+use super::remote_url::{RemoteUrl, UrlUnfit};
 use super::subject::Subject;
 use super::template::{Names, Scope};
 
@@ -78,7 +78,7 @@ impl GrantHook {
     /// Where this user's grants are asked for.
     pub fn url(&self, subject: &Subject<'_>) -> Result<String, MintError> {
         let unfit =
-            |unfit: Unfit| unfit.into_error("the grant hook's address", MintError::BadRequest);
+            |unfit: UrlUnfit| unfit.into_error("the grant hook's address", MintError::BadRequest);
         let mut url = self.url.render(&Scope::before_minting(subject)).map_err(unfit)?;
         for name in &self.added {
             let Some(value) = subject.inputs.get(name).and_then(text_of) else { continue };

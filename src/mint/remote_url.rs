@@ -20,7 +20,7 @@ pub(super) struct RemoteUrl {
 }
 
 /// Why an address cannot be filled in for one request.
-pub(super) enum Unfit {
+pub(super) enum UrlUnfit {
     Absent,
     DotSegment,
     Refused(MintError),
@@ -45,12 +45,12 @@ impl RemoteUrl {
     }
 
     /// The address for one request.
-    pub(super) fn render(&self, scope: &Scope<'_>) -> Result<String, Unfit> {
-        let url = self.text.encoded(scope, encode_uri_component).map_err(Unfit::Refused)?;
-        let url = url.ok_or(Unfit::Absent)?;
+    pub(super) fn render(&self, scope: &Scope<'_>) -> Result<String, UrlUnfit> {
+        let url = self.text.encoded(scope, encode_uri_component).map_err(UrlUnfit::Refused)?;
+        let url = url.ok_or(UrlUnfit::Absent)?;
         let path = url.split(['?', '#']).next().unwrap_or_default();
         if path.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err(Unfit::DotSegment);
+            return Err(UrlUnfit::DotSegment);
         }
         Ok(url)
     }
@@ -139,7 +139,7 @@ fn is_in_server(start: &str) -> bool {
     start.split_once("://").is_some_and(|(_, server)| !server.contains(['/', '?']))
 }
 
-impl Unfit {
+impl UrlUnfit {
     /// The refusal, made of its text by `refusal`.
     pub(super) fn into_error(
         self,

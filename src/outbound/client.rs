@@ -103,9 +103,9 @@ impl Call {
 
 /// The client. Clones share their connections.
 #[derive(Clone)]
-pub struct Outbound(Arc<Shared>);
+pub struct Outbound(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     runtime: Handle,
     /// Made when first needed: reading the system's certificates takes a while.
     connector: OnceLock<Connector>,
@@ -114,7 +114,7 @@ struct Shared {
 impl Outbound {
     /// A client whose connections live in `runtime`.
     pub fn new(runtime: Handle) -> Self {
-        Self(Arc::new(Shared { runtime, connector: OnceLock::new() }))
+        Self(Arc::new(Inner { runtime, connector: OnceLock::new() }))
     }
 
     /// Where its connections live, for tasks that make calls of their own.
@@ -142,7 +142,7 @@ enum Failed {
     With(OutboundError),
 }
 
-impl Shared {
+impl Inner {
     async fn exchange(&self, call: &Call) -> Result<Answer, OutboundError> {
         let addresses = resolve(&call.url).await?;
         let mut last = OutboundError::Refused;

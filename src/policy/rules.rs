@@ -24,8 +24,8 @@ use crate::mint::well_known::{Discovery, WellKnown};
 use crate::request::headers::ReservedHeaders;
 use crate::request::hosts::Hosts;
 use crate::request::path::PathPattern;
-use crate::request::rules::{Asked, Home, Met, Rules, Unfit};
-use crate::request::view::{Limits, RequestView};
+use crate::request::rules::{Asked, Home, Met, Rules, RulesUnfit};
+use crate::request::view::{RequestLimits, RequestView};
 use crate::session::{Accepted, Cookies, Credential, HeaderPlace, OwnedCookies};
 use crate::upstream::{Prefixes, Upstream};
 
@@ -35,7 +35,7 @@ pub(crate) struct RequestSettings {
     pub(crate) trusted: Trusted,
     pub(crate) hosts: Hosts,
     pub(crate) public_origins: PublicOrigins,
-    pub(crate) limits: Limits,
+    pub(crate) limits: RequestLimits,
     pub(crate) front: Option<Front>,
 }
 
@@ -66,7 +66,7 @@ pub struct Policy {
     /// Prefixes that apps put in front of their paths, each once.
     prefixes: Vec<Prefixes>,
     pub discovery: Discovery,
-    pub limits: Limits,
+    pub limits: RequestLimits,
 }
 
 /// The setting that governs a path.
@@ -229,7 +229,7 @@ impl Policy {
         &self,
         view: &RequestView<'_>,
         method: &Method,
-    ) -> Result<Met<'_, Rule>, Unfit> {
+    ) -> Result<Met<'_, Rule>, RulesUnfit> {
         let asked = Asked { method, path: view.path, query: view.query };
         self.routes.find(&asked, |rule| {
             let route = rule.and_then(Rule::route);

@@ -14,7 +14,7 @@ use super::watch::Watched;
 use crate::base::aside::yield_to_others;
 use crate::base::lock::Lock;
 use crate::base::secret::Secrets;
-use crate::config::{Config, Log, Revocations, Server, Sources};
+use crate::config::{Config, Log, Revocations, ServerSettings, Sources};
 use crate::observe::{Event, ReloadResult, set_level};
 use crate::state::State;
 
@@ -22,7 +22,7 @@ use crate::state::State;
 /// is compared with them.
 pub struct Reload {
     sources: Sources,
-    server: Server,
+    server: ServerSettings,
     log: Log,
     revocations: Revocations,
     watched: Lock<Watched>,

@@ -14,7 +14,7 @@ use super::client;
 use super::ext_authz::HttpRequest;
 use super::headers::{self, ReservedHeaders};
 use super::refusal::Refusal;
-use super::view::{self, Head, Limits};
+use super::view::{self, Head, RequestLimits};
 
 const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
 const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
@@ -73,7 +73,7 @@ impl<'t> Asker<'t> {
 }
 
 /// The request in question, before it is admitted.
-struct Named {
+struct NamedRequest {
     method: Method,
     target: Vec<u8>,
     host: Option<HeaderValue>,
@@ -100,7 +100,7 @@ pub(crate) fn read(
     question: &Parts,
     managed: &ReservedHeaders,
     believed: &[&HeaderName],
-    limits: Limits,
+    limits: RequestLimits,
 ) -> Result<Parts, Refusal> {
     let headers = &question.headers;
     check_connection(headers)?;
@@ -122,7 +122,7 @@ pub(crate) fn read_check(
     http: &HttpRequest,
     managed: &ReservedHeaders,
     believed: &[&HeaderName],
-    limits: Limits,
+    limits: RequestLimits,
 ) -> Result<(Parts, Vec<HeaderName>), Refusal> {
     let mut headers = HeaderMap::new();
     // Pseudo-header fields are said in fields of their own.
@@ -136,7 +136,7 @@ pub(crate) fn read_check(
     let method = Method::from_bytes(http.method.as_bytes()).map_err(|_| MALFORMED)?;
     let host = HeaderValue::from_str(&http.host).map_err(|_| MALFORMED)?;
     let target = http.path.clone().into_bytes();
-    let mut asked = parts(Named { method, target, host: Some(host) }, &headers)?;
+    let mut asked = parts(NamedRequest { method, target, host: Some(host) }, &headers)?;
     let foreign = headers::foreign_words(&asked.headers, managed, believed);
     for name in &foreign {
         asked.headers.remove(name);
@@ -144,7 +144,7 @@ pub(crate) fn read_check(
     Ok((admit(asked, limits)?, foreign))
 }
 
-fn admit(mut asked: Parts, limits: Limits) -> Result<Parts, Refusal> {
+fn admit(mut asked: Parts, limits: RequestLimits) -> Result<Parts, Refusal> {
     let target = asked.uri.path_and_query().map_or("", PathAndQuery::as_str).to_owned();
     let head = Head { parts: &asked, target: target.as_bytes(), raw: None, limits };
     let normalised = view::admit(&head)?;
@@ -174,15 +174,15 @@ fn check_connection(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn envoy(question: &Parts, target: &str) -> Result<Named, Refusal> {
+fn envoy(question: &Parts, target: &str) -> Result<NamedRequest, Refusal> {
     refuse_any(&question.headers, FORWARDED.iter().chain(&ORIGINAL))?;
     let host = one(&question.headers, &header::HOST)?.cloned();
     let authority = question.uri.authority();
     let host = host.or_else(|| HeaderValue::from_str(authority?.as_str()).ok());
-    Ok(Named { method: question.method.clone(), target: target.into(), host })
+    Ok(NamedRequest { method: question.method.clone(), target: target.into(), host })
 }
 
-fn forward(headers: &HeaderMap) -> Result<Named, Refusal> {
+fn forward(headers: &HeaderMap) -> Result<NamedRequest, Refusal> {
     const MISSING: Refusal = Refusal::BadRequest(
         "X-Forwarded-Method, X-Forwarded-Uri or X-Forwarded-Host is missing from the question",
     );
@@ -190,10 +190,10 @@ fn forward(headers: &HeaderMap) -> Result<Named, Refusal> {
     let field = |name: HeaderName| one(headers, &name)?.ok_or(MISSING);
     let host = field(X_FORWARDED_HOST)?.clone();
     let target = field(X_FORWARDED_URI)?.as_bytes().to_vec();
-    Ok(Named { method: method(field(X_FORWARDED_METHOD)?)?, target, host: Some(host) })
+    Ok(NamedRequest { method: method(field(X_FORWARDED_METHOD)?)?, target, host: Some(host) })
 }
 
-fn nginx(headers: &HeaderMap) -> Result<Named, Refusal> {
+fn nginx(headers: &HeaderMap) -> Result<NamedRequest, Refusal> {
     const MISSING: Refusal = Refusal::BadRequest(
         "the question needs X-Original-Method, and X-Original-URI or X-Original-URL; write \
          proxy_set_header X-Original-Method $request_method, X-Original-URI $request_uri",
@@ -207,7 +207,7 @@ fn nginx(headers: &HeaderMap) -> Result<Named, Refusal> {
         (None, None) => Err(MISSING),
         (Some(uri), None) => {
             let target = uri.as_bytes().to_vec();
-            Ok(Named { method, target, host: said.or(own).cloned() })
+            Ok(NamedRequest { method, target, host: said.or(own).cloned() })
         }
         (None, Some(url)) => {
             let (host, target) = split_url(url.as_bytes()).ok_or(MALFORMED)?;
@@ -215,7 +215,7 @@ fn nginx(headers: &HeaderMap) -> Result<Named, Refusal> {
                 return Err(BOTH);
             }
             let host = HeaderValue::from_bytes(host).map_err(|_| MALFORMED)?;
-            Ok(Named { method, target: target.to_vec(), host: Some(host) })
+            Ok(NamedRequest { method, target: target.to_vec(), host: Some(host) })
         }
     }
 }
@@ -247,8 +247,8 @@ fn method(value: &HeaderValue) -> Result<Method, Refusal> {
 
 /// The request in the form that rules read, without what only the question says. A path
 /// that would not come out byte for byte is refused.
-fn parts(named: Named, headers: &HeaderMap) -> Result<Parts, Refusal> {
-    let Named { method, target, host } = named;
+fn parts(named: NamedRequest, headers: &HeaderMap) -> Result<Parts, Refusal> {
+    let NamedRequest { method, target, host } = named;
     let path = PathAndQuery::try_from(target.as_slice()).map_err(|_| MALFORMED)?;
     if !target.starts_with(b"/") || path.as_str().as_bytes() != target {
         return Err(MALFORMED);

@@ -14,7 +14,7 @@ use crate::base::host::is_host;
 use crate::request::client::Client;
 use crate::request::min_rate::MinRate;
 use crate::request::path;
-use crate::request::refusal::{Audience, Part, Refusal};
+use crate::request::refusal::{Audience, Refusal, RequestPart};
 use crate::session::{Cookies, SentHeaders};
 
 /// Fetch metadata (W3C), which the `http` crate does not name.
@@ -32,7 +32,7 @@ pub(crate) const NO_REQUEST_LINE: Refusal =
 
 /// Limits of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct RequestLimits {
     /// Largest head, in bytes.
     pub header: usize,
     /// Most fields in a head.
@@ -51,12 +51,12 @@ pub struct Limits {
 
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
-impl Limits {
+impl RequestLimits {
     /// The framework does not read more.
     pub const MOST_HEADERS: usize = 256;
 }
 
-impl Default for Limits {
+impl Default for RequestLimits {
     fn default() -> Self {
         Self {
             header: 32 * 1024,
@@ -132,7 +132,7 @@ pub struct Head<'a> {
     pub target: &'a [u8],
     /// The HTTP/1 head as it came over the wire; absent for HTTP/2.
     pub raw: Option<&'a [u8]>,
-    pub limits: Limits,
+    pub limits: RequestLimits,
 }
 
 /// Changes that the shell makes before anything else reads the request.
@@ -192,10 +192,10 @@ fn check_size(head: &Head<'_>) -> Result<(), Refusal> {
     let most = head.limits.headers;
     let is_many = headers.len() > most && headers.len() - cookies().saturating_sub(1) > most;
     if head.target.len() > head.limits.uri {
-        return Err(Refusal::TooLarge(Part::Target));
+        return Err(Refusal::TooLarge(RequestPart::Target));
     }
     if size > head.limits.header || is_many {
-        return Err(Refusal::TooLarge(Part::Headers));
+        return Err(Refusal::TooLarge(RequestPart::Headers));
     }
     Ok(())
 }

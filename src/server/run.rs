@@ -21,7 +21,7 @@ use super::redirect::Redirect;
 use super::shutdown::{self, Shutdown};
 use super::{admin, resolver};
 use crate::base::crypto_provider;
-use crate::config::{Listen, Server};
+use crate::config::{Listen, ServerSettings};
 use crate::gateway::{Asks, Gateway, Probes};
 use crate::reload::{Reload, Reloader};
 use crate::state::State;
@@ -48,7 +48,7 @@ const FRAMES_WEIGH: usize = 5 * 1024 * 1024;
 /// that no thread could be started and nothing was served.
 pub fn serve(
     state: &Arc<State>,
-    server: &Server,
+    server: &ServerSettings,
     mut listeners: Listeners,
     mut shutdown: Shutdown,
     reload: Option<Reload>,
@@ -85,7 +85,7 @@ pub fn serve(
 }
 
 /// The framework's own server, which runs the services.
-fn framework(server: &Server) -> PingoraServer {
+fn framework(server: &ServerSettings) -> PingoraServer {
     let conf = ServerConf {
         // Longer than the drain, which ends the process first.
         grace_period_seconds: Some(server.drain.as_secs() + 5),
@@ -131,7 +131,7 @@ fn add_listeners(
     pingora: &mut PingoraServer,
     threads: &Threads,
     state: &Arc<State>,
-    server: &Server,
+    server: &ServerSettings,
     listeners: Listeners,
 ) {
     let conf = pingora.configuration.clone();
@@ -172,7 +172,12 @@ impl BackgroundService for ReloadService {
 }
 
 /// The gateway as the framework runs it, shared by every listener that serves it.
-fn proxies(state: &Arc<State>, asks: Asks, server: &Server, conf: &Arc<ServerConf>) -> Proxies {
+fn proxies(
+    state: &Arc<State>,
+    asks: Asks,
+    server: &ServerSettings,
+    conf: &Arc<ServerConf>,
+) -> Proxies {
     crypto_provider::install();
     let http1 = http_proxy(conf, Gateway::new(state, asks));
     let mut http2 = http_proxy(conf, Gateway::new(state, asks));

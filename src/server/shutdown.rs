@@ -23,7 +23,7 @@ use super::listen::{self, Bound};
 use super::listeners::Listeners;
 use super::signal_stream::{SignalRequest, Signals, before_runtime};
 use crate::base::lock::Lock;
-use crate::config::Server;
+use crate::config::ServerSettings;
 use crate::state::State;
 
 /// By then every pending connection has been accepted.
@@ -83,7 +83,12 @@ impl Shutdown {
         }
     }
 
-    pub(super) fn listen(self, state: &Arc<State>, server: &Server, sockets: &Listeners) -> Watch {
+    pub(super) fn listen(
+        self,
+        state: &Arc<State>,
+        server: &ServerSettings,
+        sockets: &Listeners,
+    ) -> Watch {
         let source = match self {
             Self::Signals(caught, program) => {
                 let upgrade = program.and_then(|program| Upgrade::new(program, sockets));

@@ -2,12 +2,13 @@
 //!
 //! Hints name cookies and kinds, never values.
 
-use super::bare_value;
+mod bare_value;
+mod cookie_parts;
+mod missing_header;
+
 use super::cookie_names::{CookieNames, SentCookies};
-use super::cookie_parts;
 use super::cookie_pattern::CookiePattern;
 use super::format::{Compiled, SessionKind};
-use super::missing_header;
 use super::rejected::{Reason, Rejected};
 use super::sniff;
 use super::value_notation::{Fit, Look, Sample};
@@ -25,7 +26,7 @@ const MAX_HINTS: usize = 5;
 const UNREAD: [Reason; 3] = [Reason::AlgNotAllowed, Reason::BadSignature, Reason::Malformed];
 
 /// A refused request, and the source that refused it.
-pub(super) struct Refusal<'r> {
+pub(super) struct RefusedSession<'r> {
     pub kind: &'static SessionKind,
     pub sent: SentCookies<'r>,
     pub rejected: &'r Rejected,
@@ -39,7 +40,7 @@ pub(super) struct Refusal<'r> {
     pub own: Vec<String>,
 }
 
-impl<'r> Refusal<'r> {
+impl<'r> RefusedSession<'r> {
     pub(super) fn new(
         kind: &'static SessionKind,
         compiled: &Compiled,
@@ -64,7 +65,7 @@ impl<'r> Refusal<'r> {
 }
 
 /// Likely causes of the refusal, the likeliest first. None is given that cannot help.
-pub(super) fn hints(refusal: &Refusal<'_>) -> Vec<String> {
+pub(super) fn hints(refusal: &RefusedSession<'_>) -> Vec<String> {
     let mut hints = if let Some(hint) = of_another_kind(refusal) {
         vec![hint]
     } else if !refusal.own.is_empty() {
@@ -82,8 +83,8 @@ pub(super) fn hints(refusal: &Refusal<'_>) -> Vec<String> {
 }
 
 /// The store's content does not verify, or is in another notation.
-fn unreadable_content(refusal: &Refusal<'_>) -> Vec<String> {
-    let Refusal { kind, rejected, .. } = refusal;
+fn unreadable_content(refusal: &RefusedSession<'_>) -> Vec<String> {
+    let RefusedSession { kind, rejected, .. } = refusal;
     match rejected.reason {
         Reason::BadSignature => vec![format!(
             "the id is known, but what the store holds is not signed with this {}{}",
@@ -99,7 +100,7 @@ fn unreadable_content(refusal: &Refusal<'_>) -> Vec<String> {
 }
 
 /// Advice for a cookie that was read and still refused.
-fn advice(refusal: &Refusal<'_>) -> Option<&'static str> {
+fn advice(refusal: &RefusedSession<'_>) -> Option<&'static str> {
     match refusal.rejected.reason {
         Reason::Expired => Some(
             "the app renews its session when the user next opens a page; the gateway never does",
@@ -145,8 +146,8 @@ fn advice(refusal: &Refusal<'_>) -> Option<&'static str> {
 }
 
 /// The cookie is that of a kind which alone writes such a value.
-fn of_another_kind(refusal: &Refusal<'_>) -> Option<String> {
-    let Refusal { kind, sent, rejected, .. } = *refusal;
+fn of_another_kind(refusal: &RefusedSession<'_>) -> Option<String> {
+    let RefusedSession { kind, sent, rejected, .. } = *refusal;
     if !refusal.is_of_cookie || !UNREAD.contains(&rejected.reason) {
         return None;
     }
@@ -158,8 +159,8 @@ fn of_another_kind(refusal: &Refusal<'_>) -> Option<String> {
 }
 
 /// The cookie is not there: is it there under another name?
-fn missing(refusal: &Refusal<'_>) -> Vec<String> {
-    let Refusal { kind, sent: SentCookies { jar, cookies }, .. } = *refusal;
+fn missing(refusal: &RefusedSession<'_>) -> Vec<String> {
+    let RefusedSession { kind, sent: SentCookies { jar, cookies }, .. } = *refusal;
     // A cookie that is read already is not the one that is missing.
     let sent: Vec<_> = cookies
         .iter()
@@ -276,8 +277,8 @@ fn misspelt(own: &str, sent: &str) -> Option<String> {
 }
 
 /// The cookie is there but does not open: is it whole, and is it of this kind?
-fn unreadable(refusal: &Refusal<'_>) -> Vec<String> {
-    let Refusal { kind, sent, rejected, .. } = *refusal;
+fn unreadable(refusal: &RefusedSession<'_>) -> Vec<String> {
+    let RefusedSession { kind, sent, rejected, .. } = *refusal;
     if !UNREAD.contains(&rejected.reason) {
         return Vec::new();
     }
@@ -334,8 +335,8 @@ fn unreadable(refusal: &Refusal<'_>) -> Vec<String> {
 }
 
 /// Other cookies that were sent and look like sessions.
-fn under_other_names(refusal: &Refusal<'_>) -> Vec<String> {
-    let Refusal { kind, sent: SentCookies { jar, cookies }, .. } = *refusal;
+fn under_other_names(refusal: &RefusedSession<'_>) -> Vec<String> {
+    let RefusedSession { kind, sent: SentCookies { jar, cookies }, .. } = *refusal;
     let others = cookies.iter().filter(|(name, _)| !is_own(jar, name));
     let hint = |(name, value): (&[u8], &[u8])| {
         named_otherwise(kind, jar, &String::from_utf8_lossy(name), value)

@@ -252,9 +252,9 @@ impl FromNode for FieldName {
 }
 
 /// The scheme of an `Authorization` field.
-pub(crate) struct Scheme(pub String);
+pub(crate) struct AuthScheme(pub String);
 
-impl FromNode for Scheme {
+impl FromNode for AuthScheme {
     fn read(at: &At<'_>) -> Option<Self> {
         const EXPECTED: &str = r#"one word, such as "Bearer""#;
         let word = at.text(EXPECTED)?;

@@ -5,12 +5,10 @@
 //! says what to fetch (`Question`) and judges the answer. The caller also supplies `RemoteKeys`.
 
 mod asking;
-mod bare_value;
 mod codec;
 mod content;
 pub(crate) mod cookie;
 mod cookie_names;
-mod cookie_parts;
 mod cookie_pattern;
 mod diagnose;
 mod earlier;
@@ -20,7 +18,6 @@ mod format;
 mod header;
 mod identity;
 mod key_settings;
-mod missing_header;
 mod notes;
 mod passing;
 mod passing_headers;
@@ -47,7 +44,7 @@ mod verdict;
 
 pub use cookie::Cookies;
 pub(crate) use cookie::OwnedCookies;
-pub(crate) use format::schemas;
+pub(crate) use format::{risks, schemas};
 pub(crate) use header::HeaderPlace;
 pub use header::SentHeaders;
 pub use identity::Identity;

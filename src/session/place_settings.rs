@@ -1,7 +1,7 @@
 //! Reads the settings that say where a session comes from: `cookie`, `header`, or both.
 
 use super::cookie_names::CookieNames;
-use super::header::{FieldName, HeaderPlace, Scheme, SetBy};
+use super::header::{AuthScheme, FieldName, HeaderPlace, SetBy};
 use super::settings::Settings;
 
 /// Where a session comes from: one jar, and a second one if it may come in two places.
@@ -38,7 +38,7 @@ impl Places {
 /// `header`, with `scheme` and `set_by`.
 fn read_header(settings: &mut Settings<'_, '_>) -> Option<HeaderPlace> {
     let name = settings.table().take("header");
-    let scheme = settings.get::<Scheme>("scheme").map(|scheme| scheme.0);
+    let scheme = settings.get::<AuthScheme>("scheme").map(|scheme| scheme.0);
     let set_by = settings.get::<SetBy>("set_by");
     let Some(at) = name else {
         for (key, is_set) in [("scheme", scheme.is_some()), ("set_by", set_by.is_some())] {

@@ -16,7 +16,7 @@ use crate::base::digest::Digest;
 use crate::base::lock::Lock;
 use crate::base::secret::Secret;
 use crate::base::store_url::{BadStoreUrl, StoreUrl};
-use crate::identify::store::error::{Named, StoreError};
+use crate::identify::store::error::{NamedColumn, StoreError};
 use crate::identify::store::{file, redis, sql};
 use crate::session::{Engine, NaiveTimes, Query, StoreAnswer, StoreSettings};
 
@@ -112,9 +112,10 @@ impl StoreConnections {
                 Ok(columns) => {
                     let missing =
                         names.columns.iter().filter(|own| !columns.iter().any(|it| it == *own));
-                    problems.extend(
-                        missing.map(|own| StoreError::NoColumn(vec![Named::column(store, own)])),
-                    );
+                    problems
+                        .extend(missing.map(|own| {
+                            StoreError::NoColumn(vec![NamedColumn::column(store, own)])
+                        }));
                 }
                 Err(error) => {
                     problems.push(error.about(store, names.table, std::iter::once(names.id)));

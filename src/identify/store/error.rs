@@ -20,15 +20,15 @@ pub enum StoreError {
     /// The store answered with an error: its own code, never its message.
     Failed(String),
     /// A table lacks one of these columns.
-    NoColumn(Vec<Named>),
+    NoColumn(Vec<NamedColumn>),
     /// The user of Redis may not run these commands, or not on these keys.
     NoCommands(&'static str),
     /// The server has no database of that name.
     NoDatabase,
     /// The user may not read the database, or this table in it.
-    NoRights(Option<Named>),
+    NoRights(Option<NamedColumn>),
     /// The database lacks this table.
-    NoTable(Option<Named>),
+    NoTable(Option<NamedColumn>),
     /// The store refuses the user or password.
     NotAllowed,
     TimedOut,
@@ -39,12 +39,12 @@ pub enum StoreError {
 
 /// A table or column, and the setting that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
+pub struct NamedColumn {
     key: &'static str,
     name: String,
 }
 
-impl Named {
+impl NamedColumn {
     pub(super) fn table(store: &StoreSettings, name: &str) -> Self {
         Self { key: store.key_of(name).unwrap_or("table"), name: name.to_owned() }
     }
@@ -64,10 +64,10 @@ impl StoreError {
     ) -> Self {
         match self {
             Self::NoColumn(named) if named.is_empty() => {
-                Self::NoColumn(columns.map(|name| Named::column(store, name)).collect())
+                Self::NoColumn(columns.map(|name| NamedColumn::column(store, name)).collect())
             }
-            Self::NoRights(None) => Self::NoRights(Some(Named::table(store, table))),
-            Self::NoTable(None) => Self::NoTable(Some(Named::table(store, table))),
+            Self::NoRights(None) => Self::NoRights(Some(NamedColumn::table(store, table))),
+            Self::NoTable(None) => Self::NoTable(Some(NamedColumn::table(store, table))),
             other => other,
         }
     }
@@ -88,7 +88,7 @@ impl fmt::Display for StoreError {
                 "the server has no database of the name in `url`; write the app's own after the \
                  last `/` of the address",
             ),
-            Self::NoRights(Some(Named { name, .. })) => write!(
+            Self::NoRights(Some(NamedColumn { name, .. })) => write!(
                 f,
                 "the user in `url` may not read table `{name}`; let the table's owner grant it: \
                  GRANT SELECT ON {name} TO that user"
@@ -97,7 +97,7 @@ impl fmt::Display for StoreError {
                 "the user in `url` may not use the database named there; write the app's own \
                  database, or grant it to the user",
             ),
-            Self::NoTable(Some(Named { key, name })) => write!(
+            Self::NoTable(Some(NamedColumn { key, name })) => write!(
                 f,
                 "the database has no table `{name}`; write the app's own as `{key}` in \
                  [session.store], with its schema if it has one of its own, such as {key} = \
@@ -114,8 +114,8 @@ impl fmt::Display for StoreError {
     }
 }
 
-fn no_column(f: &mut fmt::Formatter<'_>, columns: &[Named]) -> fmt::Result {
-    let listed = |part: fn(&Named) -> &str| {
+fn no_column(f: &mut fmt::Formatter<'_>, columns: &[NamedColumn]) -> fmt::Result {
+    let listed = |part: fn(&NamedColumn) -> &str| {
         let parts: Vec<_> = columns.iter().map(|it| format!("`{}`", part(it))).collect();
         parts.join(" or ")
     };

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::base::redis_url::RedisUrl;
 use crate::identify::store::error::{MAX_SESSION, StoreError};
-use crate::outbound::redis::{Failure, Redis as Connector, Request};
+use crate::outbound::redis::{Failure, Redis as Connector, RedisRequest};
 use crate::session::{Fields, StoreAnswer};
 
 /// Longest wait for an answer; the store's own `timeout` is mostly shorter.
@@ -83,7 +83,7 @@ impl Redis {
         let fields = redis::cmd("HLEN").arg(key).take();
         let memory =
             redis::cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(MAX_FIELDS).take();
-        let question = Request::new(key.as_bytes()).with(fields).with(memory);
+        let question = RedisRequest::new(key.as_bytes()).with(fields).with(memory);
         let answers = match self.connector.read(&question, TIMEOUT).await {
             Ok(answers) => answers,
             Err(Failure::Server(code)) if code == "WRONGTYPE" => return Ok(HashSize::WrongType),
@@ -139,7 +139,8 @@ impl Redis {
         key: &str,
         commands: impl IntoIterator<Item = redis::Cmd>,
     ) -> Result<Option<Vec<Value>>, StoreError> {
-        let question = commands.into_iter().fold(Request::new(key.as_bytes()), Request::with);
+        let question =
+            commands.into_iter().fold(RedisRequest::new(key.as_bytes()), RedisRequest::with);
         match self.connector.read(&question, TIMEOUT).await {
             Ok(answers) => Ok(Some(answers)),
             Err(Failure::Server(code)) if code == "WRONGTYPE" => Ok(None),
@@ -156,7 +157,7 @@ impl Redis {
         rights: &'static str,
     ) -> Result<Kept, StoreError> {
         let left = redis::cmd("PTTL").arg(key).take();
-        let question = Request::new(key.as_bytes()).with(command).with(left);
+        let question = RedisRequest::new(key.as_bytes()).with(command).with(left);
         let answers = match self.connector.read(&question, TIMEOUT).await {
             Ok(answers) => answers,
             Err(Failure::Server(code)) if code == "WRONGTYPE" => return Ok(Kept::WrongType),
@@ -174,7 +175,7 @@ impl Redis {
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        let ping = Request::one(b"", redis::cmd("PING"));
+        let ping = RedisRequest::one(b"", redis::cmd("PING"));
         match self.connector.read(&ping, TIMEOUT).await {
             // Allowed to read sessions, not to ping.
             Err(Failure::NotAllowed(code)) if code == "NOPERM" => Ok(()),

@@ -18,7 +18,7 @@ use crate::base::url::Url;
 use crate::document::{At, Key, Value as Node};
 use crate::mint::error::MintError;
 use crate::mint::json::text_of;
-use crate::mint::remote_url::{RemoteUrl, Unfit};
+use crate::mint::remote_url::{RemoteUrl, UrlUnfit};
 use crate::mint::template::{self, Names, Outgoing, Scope, Template, Text};
 use crate::mint::token::Call;
 use crate::request::headers::is_framing;
@@ -130,7 +130,8 @@ impl RequestTemplate {
     }
 
     fn address(&self, scope: &Scope<'_>) -> Result<String, MintError> {
-        let unfit = |unfit: Unfit| unfit.into_error("the issuer's address", MintError::NotAllowed);
+        let unfit =
+            |unfit: UrlUnfit| unfit.into_error("the issuer's address", MintError::NotAllowed);
         let mut url = self.url.render(scope).map_err(unfit)?;
         let mut separator = if url.contains('?') { '&' } else { '?' };
         for (name, template) in &self.query {

@@ -32,7 +32,7 @@ enum AnswerForm {
 }
 
 /// The token a remote issuer made.
-pub(in crate::mint) struct Answer {
+pub(in crate::mint) struct IssuedToken {
     pub token: String,
     pub expires_at: Option<u64>,
     /// The whole response, for `{answer.…}`; null if it is text.
@@ -83,7 +83,7 @@ impl TokenPlaces {
         (status, body): (StatusCode, &Bytes),
         secrets: &[Secret],
         now: u64,
-    ) -> Result<Answer, MintError> {
+    ) -> Result<IssuedToken, MintError> {
         if !status.is_success() {
             let says = IssuerMessage::new(body, secrets);
             if status == StatusCode::TOO_MANY_REQUESTS {
@@ -102,7 +102,7 @@ impl TokenPlaces {
         Ok(answer)
     }
 
-    fn json(&self, body: &Bytes, secrets: &[Secret], now: u64) -> Result<Answer, MintError> {
+    fn json(&self, body: &Bytes, secrets: &[Secret], now: u64) -> Result<IssuedToken, MintError> {
         let Ok(document) = serde_json::from_slice::<Value>(body) else {
             return failed("the issuer's answer is not JSON".into());
         };
@@ -136,7 +136,7 @@ impl TokenPlaces {
         };
         let expires_in = at("expires_in", &self.expires_in, relative)?;
         let expires_at = at("expires_at", &self.expires_at, absolute)?.or(expires_in);
-        Ok(Answer { token, expires_at, document })
+        Ok(IssuedToken { token, expires_at, document })
     }
 }
 
@@ -153,7 +153,7 @@ fn failed<T>(cause: String) -> Result<T, MintError> {
 }
 
 /// A response that is the token itself: one word. A page, a message or a document is none.
-fn text(body: &Bytes) -> Result<Answer, MintError> {
+fn text(body: &Bytes) -> Result<IssuedToken, MintError> {
     let token = std::str::from_utf8(body).map(str::trim).unwrap_or_default();
     let of_token = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>[]\\`{}".contains(&byte);
     let is_json = matches!(token, "null" | "true" | "false");
@@ -164,7 +164,7 @@ fn text(body: &Bytes) -> Result<Answer, MintError> {
                 .into(),
         );
     }
-    Ok(Answer { token: token.to_owned(), expires_at: None, document: Value::Null })
+    Ok(IssuedToken { token: token.to_owned(), expires_at: None, document: Value::Null })
 }
 
 /// Names what was found, never its content.

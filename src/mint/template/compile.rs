@@ -6,7 +6,7 @@ use super::expression::Position;
 use super::filter::Filter;
 use super::names::{Found, Names, Params};
 use super::separate::separate;
-use super::tree::{Entry, Guard, Part, Placeholder, Template, Text, ValueSource};
+use super::tree::{Entry, Guard, Placeholder, Template, Text, TextPart, ValueSource};
 use crate::document::template_syntax::{self, Presence, Reference};
 use crate::document::{At, Key, Value};
 use crate::mint::separation::{Ends, Unseparated};
@@ -129,7 +129,7 @@ fn text_value(text: &str, at: &At<'_>, names: &Names<'_>, position: Position) ->
         None => Template::Absent,
         Some(text) => match text.0.as_slice() {
             [] => Template::Fixed("".into()),
-            [Part::Literal(literal)] => Template::Fixed(literal.as_str().into()),
+            [TextPart::Literal(literal)] => Template::Fixed(literal.as_str().into()),
             _ => Template::Text(separated(text, at)?),
         },
     })
@@ -146,7 +146,7 @@ fn single(
     let plain = filters.is_empty() && reference.presence == Presence::Needed;
     let source = match found {
         Found::Nothing => return Some(Template::Absent),
-        Found::Secret(secret) => return Some(Template::Text(Text(vec![Part::Secret(secret)]))),
+        Found::Secret(secret) => return Some(Template::Text(Text(vec![TextPart::Secret(secret)]))),
         Found::Template(template) if plain && !template.is_raw() => return Some(template),
         // Known and not empty: whether it may be absent no longer matters.
         Found::Template(Template::Fixed(value))
@@ -175,7 +175,7 @@ fn parts(
     for piece in pieces {
         let (reference, filters) = match piece {
             Piece::Literal(literal) => {
-                parts.push(Part::Literal(literal));
+                parts.push(TextPart::Literal(literal));
                 continue;
             }
             Piece::Placeholder(reference, filters) => (reference, filters),
@@ -186,7 +186,7 @@ fn parts(
                 continue;
             }
             Found::Secret(secret) => {
-                parts.push(Part::Secret(secret));
+                parts.push(TextPart::Secret(secret));
                 continue;
             }
             Found::ValueSource(source) => source,
@@ -200,7 +200,7 @@ fn parts(
         };
         let placeholder = placeholder(source, reference.presence, filters, guard).at(position);
         check_expression(&placeholder, at, names, position)?;
-        parts.push(Part::Value(placeholder));
+        parts.push(TextPart::Value(placeholder));
     }
     Some((!absent).then_some(Text(parts)))
 }
@@ -303,7 +303,7 @@ fn folded_table(entries: Vec<Entry>) -> Template {
     let fixed = |entry: &Entry| match entry {
         Entry::Merge(_) => None,
         Entry::Named { name, value } => match name.0.as_slice() {
-            [Part::Literal(literal)] => Some((literal.clone(), value.fixed()?.clone())),
+            [TextPart::Literal(literal)] => Some((literal.clone(), value.fixed()?.clone())),
             _ => None,
         },
     };

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::expression::Expressions;
 use super::filter::Filter;
-use super::tree::{CallPart, Entry, Part, Template, Text, ValueSource};
+use super::tree::{CallPart, Entry, Template, Text, TextPart, ValueSource};
 use crate::base::json_path::JsonPath;
 use crate::base::secret::Secret;
 use crate::document::template_syntax::{Presence, Reference};
@@ -111,7 +111,7 @@ impl Params {
     fn find(&self, path: &[String]) -> Option<Template> {
         let Some((first, rest)) = path.split_first() else {
             let entry = |(name, value): &(String, Template)| Entry::Named {
-                name: Text(vec![Part::Literal(name.clone())]),
+                name: Text(vec![TextPart::Literal(name.clone())]),
                 value: value.clone(),
             };
             self.whole.set(true);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::scope::Scope;
-use super::tree::{CallPart, Entry, Part, Placeholder, Template, Text, ValueSource};
+use super::tree::{CallPart, Entry, Placeholder, Template, Text, TextPart, ValueSource};
 use crate::base::calendar::push_rfc3339;
 use crate::document::template_syntax::Presence;
 use crate::mint::error::MintError;
@@ -108,9 +108,11 @@ impl Text {
         let mut text = String::new();
         for part in &self.0 {
             match part {
-                Part::Literal(literal) => text.push_str(literal),
-                Part::Secret(secret) => text.push_str(&encode(secret.text().unwrap_or_default())),
-                Part::Value(placeholder) => {
+                TextPart::Literal(literal) => text.push_str(literal),
+                TextPart::Secret(secret) => {
+                    text.push_str(&encode(secret.text().unwrap_or_default()))
+                }
+                TextPart::Value(placeholder) => {
                     let Some(value) = placeholder.value(scope)? else { return Ok(None) };
                     let value = text_of(&value).ok_or_else(|| {
                         MintError::not_allowed("a list, table or nothing stands inside a text")

@@ -40,9 +40,9 @@ pub enum Sink {
 
 /// The access log of the process.
 #[derive(Clone)]
-pub struct AccessLog(Arc<Shared>);
+pub struct AccessLog(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     shards: [Lock<Buffer>; SHARDS],
     /// Replaces a buffer while that one is written out.
     spare: Lock<String>,
@@ -67,7 +67,7 @@ impl AccessLog {
     /// Starts the flushing thread; it ends when the last clone is dropped.
     pub fn start(format: Format, sink: Sink) -> std::io::Result<Self> {
         let writes = !matches!(sink, Sink::Off);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(Inner {
             shards: Default::default(),
             spare: Lock::default(),
             flusher: OnceLock::new(),
@@ -154,7 +154,7 @@ impl AccessLog {
     }
 }
 
-impl Shared {
+impl Inner {
     /// The shard this thread writes to. Lines kept in memory stay in order.
     fn shard(&self) -> usize {
         if matches!(self.sink, Sink::Memory(_)) { 0 } else { shard_of_thread() }
@@ -203,7 +203,7 @@ impl Buffer {
     }
 }
 
-impl Drop for Shared {
+impl Drop for Inner {
     fn drop(&mut self) {
         self.flush();
     }

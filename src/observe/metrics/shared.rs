@@ -8,7 +8,7 @@ use crate::observe::registry::{MetricRegistry, number};
 /// Labels of the calls by time, as `outbound::redis::BOUNDS` divides them.
 const WITHIN: [&str; 7] = ["0.5ms", "1ms", "5ms", "10ms", "25ms", "50ms", "longer"];
 
-pub(super) struct Shared {
+pub(super) struct SharedStoreMetrics {
     calls: IntCounterVec,
     failures: IntCounter,
     scripts: IntCounter,
@@ -20,7 +20,7 @@ pub(super) struct Shared {
     replicas: IntGauge,
 }
 
-impl Shared {
+impl SharedStoreMetrics {
     pub(super) fn new(registry: &MetricRegistry) -> Self {
         Self {
             calls: registry.counters(

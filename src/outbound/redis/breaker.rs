@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::pauses::{LONGEST_UNREACHED, Pauses};
-use crate::base::redis_url::Node;
+use crate::base::redis_url::RedisNode;
 
 /// Failures in a row that open it.
 const FAILURES: u32 = 3;
@@ -32,7 +32,7 @@ pub(super) struct Breaker {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// One of a Cluster.
-    Server(Node),
+    Server(RedisNode),
     /// The store, however many servers it has.
     Whole,
 }

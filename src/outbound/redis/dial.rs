@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::failure::Failure;
 use crate::base::crypto_provider;
-use crate::base::redis_url::{Node, RedisUrl, Sentinels, Servers, TlsFiles};
+use crate::base::redis_url::{RedisNode, RedisServers, RedisUrl, Sentinels, TlsFiles};
 
 /// Longest wait for a connection with everything it needs.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -21,13 +21,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const SENTINEL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A connection, and the primary that sentinels named.
-pub(super) type Dialled = (MultiplexedConnection, Option<Node>);
+pub(super) type Dialled = (MultiplexedConnection, Option<RedisNode>);
 
 /// Where a connection leads.
 #[derive(Clone)]
 pub(super) enum Target {
     /// A server of a Cluster.
-    Node(RedisUrl, Node),
+    Node(RedisUrl, RedisNode),
     /// Whatever the address says.
     Primary(RedisUrl),
 }
@@ -52,9 +52,9 @@ impl Target {
     }
 
     /// The primaries that sentinels name now; one of them may have missed a failover.
-    pub(super) async fn named_primaries(&self) -> Vec<Node> {
+    pub(super) async fn named_primaries(&self) -> Vec<RedisNode> {
         let Self::Primary(url) = self else { return Vec::new() };
-        let Servers::Sentinel(sentinels) = &url.servers else { return Vec::new() };
+        let RedisServers::Sentinel(sentinels) = &url.servers else { return Vec::new() };
         let asked = sentinels.nodes.iter().map(|node| {
             let (url, sentinels, node) = (url.clone(), sentinels.clone(), node.clone());
             let ask = async move { ask_sentinel(&url, &sentinels, &node).await };
@@ -67,10 +67,12 @@ impl Target {
 
 async fn primary(url: &RedisUrl) -> Result<Dialled, Failure> {
     let connected = match &url.servers {
-        Servers::Cluster(_) => return Err(Failure::Unreachable),
-        Servers::One(node) => open(tcp(node), &url.login, url.tls.as_ref()).await,
-        Servers::Sentinel(sentinels) => return by_sentinels(url, sentinels).await,
-        Servers::Socket(path) => open(ConnectionAddr::Unix(path.clone()), &url.login, None).await,
+        RedisServers::Cluster(_) => return Err(Failure::Unreachable),
+        RedisServers::One(node) => open(tcp(node), &url.login, url.tls.as_ref()).await,
+        RedisServers::Sentinel(sentinels) => return by_sentinels(url, sentinels).await,
+        RedisServers::Socket(path) => {
+            open(ConnectionAddr::Unix(path.clone()), &url.login, None).await
+        }
     };
     Ok((connected?, None))
 }
@@ -97,7 +99,7 @@ async fn by_sentinels(url: &RedisUrl, sentinels: &Sentinels) -> Result<Dialled, 
 async fn by_sentinel(
     url: &RedisUrl,
     sentinels: &Sentinels,
-    sentinel: &Node,
+    sentinel: &RedisNode,
 ) -> Result<Dialled, Failure> {
     let node = ask_sentinel(url, sentinels, sentinel).await?;
     let mut connection = open(tcp(&node), &url.login, url.tls.as_ref()).await?;
@@ -118,22 +120,22 @@ async fn by_sentinel(
 async fn ask_sentinel(
     url: &RedisUrl,
     sentinels: &Sentinels,
-    sentinel: &Node,
-) -> Result<Node, Failure> {
+    sentinel: &RedisNode,
+) -> Result<RedisNode, Failure> {
     let mut asked = open(tcp(sentinel), &sentinels.login, url.tls.as_ref()).await?;
     let mut question = redis::cmd("SENTINEL");
     question.arg("get-master-addr-by-name").arg(&sentinels.primary);
     let found: Option<(String, u16)> =
         question.query_async(&mut asked).await.map_err(|e| failed(&e))?;
     let (host, port) = found.ok_or_else(|| Failure::Server("no such master name".to_owned()))?;
-    Ok(Node { host, port })
+    Ok(RedisNode { host, port })
 }
 
 fn is_primary(role: &redis::Value) -> bool {
     matches!(role, redis::Value::BulkString(role) if role == b"master")
 }
 
-fn tcp(node: &Node) -> ConnectionAddr {
+fn tcp(node: &RedisNode) -> ConnectionAddr {
     ConnectionAddr::Tcp(node.host.clone(), node.port)
 }
 

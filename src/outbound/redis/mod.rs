@@ -24,7 +24,7 @@ mod store_counts;
 pub(crate) use connector::Redis;
 pub(crate) use failure::Failure;
 pub(crate) use pauses::{LONGEST_UNREACHED, Pauses};
-pub(crate) use request::Request;
+pub(crate) use request::RedisRequest;
 pub(crate) use script::Script;
 pub(crate) use shared_store::SharedStore;
 pub(crate) use store_counts::{StoreCounts, StoreNumbers};

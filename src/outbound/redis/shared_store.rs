@@ -19,11 +19,11 @@ use super::failure::Failure;
 use super::heartbeat::Heartbeat;
 use super::pauses::LONGEST_UNREACHED;
 use super::recovery::{Ended, Recovery, note_closed};
-use super::request::Request;
-use super::script::{Named, Script};
+use super::request::RedisRequest;
+use super::script::{Script, ScriptName};
 use super::store_counts::{StoreCounts, StoreNumbers};
 use crate::base::lock::Lock;
-use crate::base::redis_url::{Node, RedisUrl, Servers};
+use crate::base::redis_url::{RedisNode, RedisServers, RedisUrl};
 
 /// Between two heartbeats; a replica counts for 10 s after its last.
 const HEARTBEAT: Duration = Duration::from_millis(2500);
@@ -39,7 +39,7 @@ pub(crate) struct SharedStore {
     /// Of the store as a whole; in a Cluster, while it is not known who has a key.
     whole: Arc<Breaker>,
     /// Of the servers of a Cluster.
-    servers: Lock<Vec<(Node, Arc<Breaker>)>>,
+    servers: Lock<Vec<(RedisNode, Arc<Breaker>)>>,
     heartbeat: Arc<Heartbeat>,
     runtime: Handle,
     me: Weak<Self>,
@@ -55,7 +55,8 @@ impl SharedStore {
         counts: Arc<StoreCounts>,
         runtime: &Handle,
     ) -> Arc<Self> {
-        let is_replicated = matches!(url.servers, Servers::Cluster(_) | Servers::Sentinel(_));
+        let is_replicated =
+            matches!(url.servers, RedisServers::Cluster(_) | RedisServers::Sentinel(_));
         let redis = Redis::new(url, LONGEST_UNREACHED, runtime.clone());
         let heartbeat = Heartbeat::new(redis.clone(), format!("{prefix}:replicas"), counts.clone());
         let store = Arc::new_cyclic(|me| Self {
@@ -96,7 +97,7 @@ impl SharedStore {
         key: &str,
         arguments: A,
     ) -> Result<Value, Failure> {
-        let known = script.request(Named::ByDigest, key, arguments.clone());
+        let known = script.request(ScriptName::ByDigest, key, arguments.clone());
         let (place, breaker) = self.breaker(known.slot());
         if breaker.is_open() {
             return Err(Failure::Unreachable);
@@ -106,14 +107,15 @@ impl SharedStore {
         if answers == Err(Failure::NoScript) {
             self.counts.count_script();
             let left = self.timeout.saturating_sub(began.elapsed());
-            answers = self.redis.send(&script.request(Named::InFull, key, arguments), left).await;
+            answers =
+                self.redis.send(&script.request(ScriptName::InFull, key, arguments), left).await;
         }
         let answers = self.record(place, &breaker, began, answers);
         answers.map(|answers| answers.into_iter().next().unwrap_or(Value::Nil))
     }
 
     /// The answers to commands, each sent at most once.
-    pub(crate) async fn ask(&self, request: &Request) -> Result<Vec<Value>, Failure> {
+    pub(crate) async fn ask(&self, request: &RedisRequest) -> Result<Vec<Value>, Failure> {
         let (place, breaker) = self.breaker(request.slot());
         if breaker.is_open() {
             return Err(Failure::Unreachable);

@@ -22,7 +22,8 @@ fn ask(target: &str, fields: &[(&str, &str)]) -> Result<Parts, &'static str> {
     }
     let managed = ReservedHeaders::new([&HeaderName::from_static("x-auth-user")]);
     let asker = Asker::at(target).unwrap();
-    read(asker, &question, &managed, &[], Limits::default()).map_err(|refusal| match refusal {
+    read(asker, &question, &managed, &[], RequestLimits::default()).map_err(|refusal| match refusal
+    {
         Refusal::BadRequest(why) => why,
         _ => "another refusal",
     })
@@ -154,7 +155,7 @@ fn over_grpc_they_are_taken_out() {
         let host = "app.example.com".to_owned();
         let http = HttpRequest { method: "GET".into(), headers, path: path.into(), host };
         let managed = ReservedHeaders::new([&HeaderName::from_static("x-auth-user")]);
-        read_check(&http, &managed, &[], Limits::default())
+        read_check(&http, &managed, &[], RequestLimits::default())
     };
     let fields =
         [(":path", "/other"), ("x_auth_user", "admin"), ("x-rewrite-url", "/"), ("a", "b")];

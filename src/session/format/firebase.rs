@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::document::{At, FromNode, Value as Setting};
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
@@ -65,6 +66,8 @@ pub(super) const KIND: SessionKind = SessionKind {
     name: "firebase",
     read,
     hints: Hints { look, key: "key", ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("firebase.schema.json"),
 };
 

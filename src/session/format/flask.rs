@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::base::secret::Secret;
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::itsdangerous::KeyDerivation;
@@ -36,6 +37,9 @@ pub(super) const KIND: SessionKind = SessionKind {
                      its own",
         ..Hints::NONE
     },
+    // Flask-Login.
+    remember_cookies: &["remember_token"],
+    risks: Risks::NONE,
     schema: include_str!("flask.schema.json"),
 };
 

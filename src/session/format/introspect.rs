@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::base::text::percent_decode;
 use crate::session::codec::json;
 use crate::session::cookie_names::{CookieConventions, CookieNames, SentCookies};
@@ -29,6 +30,8 @@ pub(super) const KIND: SessionKind = SessionKind {
     name: "introspect",
     read,
     hints: Hints::NONE,
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("introspect.schema.json"),
 };
 

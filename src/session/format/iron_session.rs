@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::base::secret::Secret;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::crypto::{Hash, MacKey};
@@ -46,6 +47,8 @@ pub(super) const KIND: SessionKind = SessionKind {
         also_check: "; or `secrets` names it by another id, or the app sets `iterations` of its own",
         ..Hints::NONE
     },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("iron_session.schema.json"),
 };
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::hash_fields;
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::lookup_layout::{Layout, RedisLayout};
+use super::risks::Risks;
 use crate::base::digest::Digest;
 use crate::base::secret::same_bytes;
 use crate::base::text;
@@ -71,6 +72,8 @@ pub(super) const KIND: SessionKind = SessionKind {
     name: "lookup",
     read,
     hints: Hints { names: &["auth_session", "PHPSESSID"], ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("lookup.schema.json"),
 };
 

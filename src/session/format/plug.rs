@@ -7,6 +7,7 @@ use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::{Risks, has};
 use crate::base::secret::Secret;
 use crate::session::codec::crypto::{Hash, MacKey, pbkdf2};
 use crate::session::codec::{base64, bytes, erlang};
@@ -56,6 +57,9 @@ pub(super) const KIND: SessionKind = SessionKind {
         also_check: "; or the salt is not the one in the app's endpoint.ex",
         ..Hints::NONE
     },
+    // `mix phx.gen.auth`, with the name of the app in front.
+    remember_cookies: &["*_remember_me"],
+    risks: Risks { never_ends: |at| !has(at, "store"), ..Risks::NONE },
     schema: include_str!("plug.schema.json"),
 };
 

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::document::OneOrMany;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::{self, Expected};
@@ -35,6 +36,8 @@ pub(super) const KIND: SessionKind = SessionKind {
     name: "supabase",
     read,
     hints: Hints { names: &["sb-*-auth-token"], look, ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("supabase.schema.json"),
 };
 

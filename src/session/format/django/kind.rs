@@ -6,6 +6,7 @@ use crate::document::{At, FromNode};
 use crate::session::cookie::{Duplicate, Encoding};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::session::format::risks::Risks;
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
@@ -68,6 +69,9 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "django",
     read,
     hints: Hints { names: &["sessionid"], look, also_check: SALT, ..Hints::NONE },
+    // django-remember-me and others.
+    remember_cookies: &["remember_token", "remember_me"],
+    risks: Risks::NONE,
     schema: include_str!("schema.json"),
 };
 

@@ -19,6 +19,7 @@ use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::{Key, KeySet};
 use crate::session::cookie_names::SentCookies;
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::session::format::risks::Risks;
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
@@ -39,6 +40,8 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "aws-alb",
     read,
     hints: Hints { key: "key", ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("aws_alb.schema.json"),
 };
 

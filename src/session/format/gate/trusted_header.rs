@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::session::cookie_names::{CookieNames, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::session::format::risks::Risks;
 use crate::session::header::{Believed, FieldName, HeaderPlace};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
@@ -26,6 +27,8 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "trusted-header",
     read,
     hints: Hints::NONE,
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("trusted_header.schema.json"),
 };
 

@@ -10,6 +10,7 @@ use crate::document::{At, FromNode, Value as Setting};
 use crate::session::codec::{base64, claims, igbinary, json, php};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::session::format::risks::Risks;
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::{Seconds, Settings};
@@ -90,6 +91,10 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
         also_check: "; or `cipher` is not the app's",
         ..Hints::NONE
     },
+    // SessionGuard: `remember_` with the guard and a digest.
+    remember_cookies: &["remember_*"],
+    // A key of AES-128.
+    risks: Risks { secret_bytes: 16, ..Risks::NONE },
     schema: include_str!("schema.json"),
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::cookie_names::SentCookies;
+use crate::session::cookie_names::SentCookies;
 
 /// A numbered part of one of ours, whose first part was not sent.
 pub(super) fn part_of(own: &str, sent: &str) -> Option<String> {

@@ -1,7 +1,7 @@
 //! Advice on a cookie's value without structure: most often the session is elsewhere, under
 //! this id.
 
-use super::format::SessionKind;
+use crate::session::format::SessionKind;
 
 /// Words that apps and languages leave in a cookie where nobody is signed in.
 const LEFT_BEHIND: [&str; 5] = ["deleted", "j:null", "null", "undefined", "unset"];
@@ -28,16 +28,10 @@ pub(super) fn hint(kind: &SessionKind, name: &str, value: &[u8]) -> Option<Strin
         let why = "the value is only an id, and the app's server keeps the session in its memory";
         return Some(format!("{why}; {introspect}"));
     }
-    let written = if ["authjs", "next-auth"].contains(&kind.name) {
-        "the value is only an id, as the database strategy of NextAuth and Auth.js writes it: \
-         write kind = \"lookup\" with [session.store], table = \"Session\", id_column = \
-         \"sessionToken\", user_column = \"userId\" and expires_column = \"expires\", or the names \
-         of the app's adapter"
-    } else {
-        "the value is only an id, and the session is in the app's store: write kind = \"lookup\" \
-         with [session.store], if that is Redis, a database or a folder"
-    };
-    is_id(text).then(|| format!("{written}, and cookie = {name:?}; or {introspect}"))
+    let written = kind.hints.bare_id;
+    is_id(text).then(|| {
+        format!("the value is only an id, {written}, and cookie = {name:?}; or {introspect}")
+    })
 }
 
 fn is_id(text: &str) -> bool {

@@ -2,8 +2,8 @@
 
 use http::header;
 
-use super::cookie_names::SentCookies;
-use super::header::HeaderPlace;
+use crate::session::cookie_names::SentCookies;
+use crate::session::header::HeaderPlace;
 
 /// A word before a token, longer than any scheme.
 const MAX_SCHEME: usize = 32;
