@@ -2,19 +2,16 @@
 //!
 //! Hints name cookies and kinds, never values.
 
-mod bare_value;
-mod cookie_parts;
-mod missing_header;
-
-use super::cookie_names::{CookieNames, SentCookies};
-use super::cookie_pattern::CookiePattern;
-use super::format::{Compiled, SessionKind};
-use super::rejected::{Reason, Rejected};
-use super::sniff;
-use super::value_notation::{Fit, Look, Sample};
+use super::{bare_value, cookie_parts, missing_header};
 use crate::base::secret::Secret;
 use crate::base::text::percent_decode;
 use crate::document::{near, shown};
+use crate::session::cookie_names::{CookieNames, SentCookies};
+use crate::session::cookie_pattern::CookiePattern;
+use crate::session::format::{Compiled, SessionKind};
+use crate::session::rejected::{Reason, Rejected};
+use crate::session::sniff;
+use crate::session::value_notation::{Fit, Look, Sample};
 
 /// Enough to name every cookie of an ordinary site.
 const MAX_NAMES: usize = 12;
@@ -26,7 +23,7 @@ const MAX_HINTS: usize = 5;
 const UNREAD: [Reason; 3] = [Reason::AlgNotAllowed, Reason::BadSignature, Reason::Malformed];
 
 /// A refused request, and the source that refused it.
-pub(super) struct RefusedSession<'r> {
+pub(in crate::session) struct RefusedSession<'r> {
     pub kind: &'static SessionKind,
     pub sent: SentCookies<'r>,
     pub rejected: &'r Rejected,
@@ -41,7 +38,7 @@ pub(super) struct RefusedSession<'r> {
 }
 
 impl<'r> RefusedSession<'r> {
-    pub(super) fn new(
+    pub(in crate::session) fn new(
         kind: &'static SessionKind,
         compiled: &Compiled,
         (sent, rejected): (SentCookies<'r>, &'r Rejected),
@@ -65,7 +62,7 @@ impl<'r> RefusedSession<'r> {
 }
 
 /// Likely causes of the refusal, the likeliest first. None is given that cannot help.
-pub(super) fn hints(refusal: &RefusedSession<'_>) -> Vec<String> {
+pub(in crate::session) fn hints(refusal: &RefusedSession<'_>) -> Vec<String> {
     let mut hints = if let Some(hint) = of_another_kind(refusal) {
         vec![hint]
     } else if !refusal.own.is_empty() {
