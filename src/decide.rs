@@ -142,7 +142,7 @@ fn refuse_unfit(unfit: &RulesUnfit) -> Refusal {
             Refusal::BadRequest("the path contains an escaped control character")
         }
         RulesUnfit::Elsewhere => {
-            Refusal::BadRequest("the path can be read as one of another upstream")
+            Refusal::BadRequest("the path can also be read as a path of another upstream")
         }
         RulesUnfit::TooMany => Refusal::BadRequest("the path can be read in too many ways"),
         RulesUnfit::WrongMethod(methods) => {

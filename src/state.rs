@@ -164,7 +164,7 @@ impl State {
         };
         let within = async { tokio::time::timeout(limit, complete).await };
         if self.background.handle().block_on(within).is_err() {
-            tracing::warn!("serving although something is missing; /readyz says what");
+            tracing::warn!("serving although something is missing; see /readyz");
         }
     }
 
@@ -173,7 +173,7 @@ impl State {
         let heard = self.identifier.revoked.is_heard();
         let within = async { tokio::time::timeout(limit, heard).await };
         if self.background.handle().block_on(within).is_err() {
-            tracing::warn!("serving before the shared store has told what is revoked");
+            tracing::warn!("serving before the shared store has sent its revocations");
         }
     }
 
@@ -231,7 +231,7 @@ impl State {
                 tokio::time::sleep(pause).await;
                 pause = LATER.min(pause * 2);
                 let Some(state) = state.upgrade() else { return };
-                // Cleared first: what is replaced from now on has a waiter of its own.
+                // Cleared first: whatever is replaced from now on has its own waiter.
                 state.is_clearing.store(false, Ordering::SeqCst);
                 let clearing = state.clone();
                 let is_left = tokio::task::spawn_blocking(move || clearing.drop_unused()).await;
@@ -306,7 +306,7 @@ impl State {
     }
 }
 
-/// A key for people: a key without a name of its own is known by its place in the list.
+/// A key for people: one without a name is known by its place in the list.
 pub(crate) fn key_name(index: usize, kid: Option<&str>) -> String {
     kid.map_or_else(|| format!("{}.", index + 1), str::to_owned)
 }

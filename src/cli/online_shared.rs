@@ -1,5 +1,5 @@
-//! `check --online` for `[shared]`: whether the store answers, may be used, keeps what it
-//! is given, and tells the time.
+//! `check --online` for `[shared]`: whether the store answers, grants the rights, persists
+//! its data, and has the right time.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ async fn look(
     match info {
         Ok(info) => judge(shared, name, &info, report),
         Err(_) => report.warn(format_args!(
-            "{name}INFO is not allowed, so policy, persistence and version are not known"
+            "{name}INFO is not allowed, so policy, persistence and version are unknown"
         )),
     }
     let time = redis::cmd("TIME").query_async::<(u64, u64)>(connection).await;
@@ -74,8 +74,8 @@ async fn look(
         let apart = Clock::system().now().unix().abs_diff(seconds);
         if apart > CLOCKS_APART {
             report.warn(format_args!(
-                "{name}its clock and this machine's are {apart} s apart; the age of revocations \
-                 in the metrics is off by that"
+                "{name}its clock and this machine's are {apart} s apart; the age of revocations in \
+                 the metrics is off by as much"
             ));
         }
     }
@@ -122,7 +122,7 @@ fn judge(shared: &SharedSettings, name: &str, info: &str, report: &mut Report) {
     }
     if is_replicated && of("min_slaves_good_slaves").is_empty() {
         report.warn(format_args!(
-            "{name}min-replicas-to-write is 0: a primary that is cut off goes on counting; write \
+            "{name}min-replicas-to-write is 0: a primary that is cut off keeps counting; write \
              min-replicas-to-write 1"
         ));
     }

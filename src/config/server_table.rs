@@ -64,14 +64,14 @@ impl ServerSettings {
         let client_ca = table.take("client_ca");
         if let (Some(client_ca), None) = (&client_ca, &tls_at) {
             client_ca
-                .problem("clients show certificates to TLS listeners only; write `tls` as well");
+                .problem("only a TLS listener asks clients for certificates; write `tls` as well");
         }
         let tls = tls_at.as_ref().map(|at| read_tls(at, client_ca.as_ref(), self.http2));
         if let Some(Some(OneOrMany(written))) = read {
             let default = if tls_at.is_some() { Protocol::Tls } else { Protocol::Plain };
             self.listen = written.into_iter().map(|written| written.listen(default)).collect();
         } else if tls_at.is_some() && listen.is_none() {
-            at.problem("with `tls` there must be `listen` too; write listen = \"0.0.0.0:443\"");
+            at.problem("`tls` needs `listen`; write listen = \"0.0.0.0:443\"");
         }
         self.read_redirect(table);
         if let (Some(listen), None) = (&listen, &tls_at)
@@ -82,7 +82,7 @@ impl ServerSettings {
         if let Some(tls_at) = &tls_at
             && !self.listen.iter().any(Listen::is_tls)
         {
-            tls_at.problem("no address of `listen` speaks TLS; unix sockets and http:// do not");
+            tls_at.problem("no address in `listen` speaks TLS: unix sockets and http:// never do");
         }
         if let Some(admin) = table.take("admin") {
             self.admin = read_admin(&admin);
@@ -122,7 +122,7 @@ impl ServerSettings {
             if self.redirect_port.is_none() {
                 port_at.wrong("a port, 1 to 65535");
             } else if at.is_none() {
-                port_at.problem("there is no `redirect` it could be for");
+                port_at.problem("this setting belongs to `redirect`, which is not set");
             }
         }
         let Some(at) = at else { return };
@@ -130,7 +130,7 @@ impl ServerSettings {
             self.redirect = written.into_iter().map(|w| w.listen(Protocol::Plain)).collect();
         }
         if self.redirect.iter().any(Listen::is_tls) {
-            at.problem("found https://, but this listener is the one for plain HTTP");
+            at.problem("found https://, but this listener speaks plain HTTP");
         } else if !self.listen.iter().any(Listen::is_tls) {
             at.problem("there is no TLS listener to redirect to; write `tls` as well");
         }
@@ -213,7 +213,7 @@ fn read_admin_tokens(table: &mut Table<'_>, server: &ServerSettings) -> Vec<Secr
     const SHORTEST: usize = 16;
     let Some(at) = table.take("admin_token") else { return Vec::new() };
     if server.admin.is_none() {
-        at.problem("there is no `admin` listener it could be for");
+        at.problem("this setting belongs to `admin`, which is off");
     }
     let OneOrMany(tokens) = at.read::<OneOrMany<Secret>>().unwrap_or(OneOrMany(Vec::new()));
     let is_usable = |token: &Secret| {
@@ -221,8 +221,8 @@ fn read_admin_tokens(table: &mut Table<'_>, server: &ServerSettings) -> Vec<Secr
     };
     if !tokens.iter().all(is_usable) {
         at.problem(
-            "a token has fewer than 16 characters, or some that a header cannot carry; \
-             write what `openssl rand -hex 32` prints",
+            "a token is shorter than 16 characters, or has some that a header cannot carry; write \
+             the output of `openssl rand -hex 32`",
         );
     }
     tokens

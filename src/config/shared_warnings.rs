@@ -19,10 +19,10 @@ pub(super) fn note(shared: &At<'_>) {
     }
     if is_open(&url) {
         at.warn(
-            "found an address without a password, so whatever reaches the store, also through a \
-             flaw of the app, can lift revocations and limits, expected a user of the gateway's \
-             own; write redis://USER:PASSWORD@HOST, and give USER the rights that \
-             `portcullis check --online` prints",
+            "found an address without a password, so anything that reaches the store, even through \
+             a flaw in the app, can lift revocations and limits, expected a user for the gateway \
+             alone; write redis://USER:PASSWORD@HOST, and give USER the rights that `portcullis \
+             check --online` prints",
         );
     }
 }

@@ -47,7 +47,7 @@ fn note_listeners(server: &At<'_>) {
         && !address.ip().to_canonical().is_loopback()
     {
         at.warn(format!(
-            "found {text:?}, where other machines read metrics and may ask for revocations, \
+            "found {text:?}, which lets other machines read metrics and request revocations, \
              expected an address of this machine; write \"127.0.0.1:{}\" or \"unix:/PATH\"",
             address.port()
         ));
@@ -70,7 +70,7 @@ fn note_networks(items: &[At<'_>], may: &str) {
     }
 }
 
-/// Settings of the forms in which another host, or another proxy, stands in front.
+/// Settings for a gateway behind another host, or another proxy.
 fn note_form(top: &At<'_>) {
     if let Some(trusted) = top.find(&["auth", "trusted"]) {
         note_networks(&trusted.items(), "have the gateway mint tokens for any request they name");
@@ -82,13 +82,13 @@ fn note_form(top: &At<'_>) {
         at.unwrap_or_else(|| top.clone()).warn_of_missing(
             key,
             "found none, and no [upstream]: a POST that the app's host rewrites to this gateway \
-             counts as one of another site, expected the origin in the browser's address bar; \
-             write public_origin = \"https://app.example.com\"",
+             counts as cross-site, expected the origin in the browser's address bar; write \
+             public_origin = \"https://app.example.com\"",
         );
     }
 }
 
-/// Networks larger than any that one operator has: but for the private ones of IPv6.
+/// Networks larger than one operator has, except the private ones of IPv6.
 fn is_everybody(network: IpNet) -> bool {
     match network {
         IpNet::V4(network) => network.prefix_len() < 8,
@@ -123,9 +123,9 @@ fn note_session(at: &At<'_>) {
     (risks.note)(at);
     if (risks.never_ends)(at) && !has(&["max_age", "expires_at", "idle"]) {
         at.find(&["kind"]).unwrap_or_else(|| at.clone()).warn(format!(
-            "found {kind:?}, whose cookies name no end, so a stolen one works until its key is \
-             replaced, expected sessions that end; write `secrets` as a list and put a new one \
-             in front as often as sessions may last"
+            "found {kind:?}, whose cookies do not expire, so a stolen one works until its key is \
+             replaced, expected sessions that end; write `secrets` as a list and put a new secret \
+             in front once per session lifetime"
         ));
     }
     if let Some(url) = at.find(&["store", "url"]) {
@@ -150,7 +150,7 @@ fn shortest(of_kind: usize, at: &At<'_>) -> usize {
     }
 }
 
-/// Notes a secret that can be guessed. Says how long it is, and nothing else of it.
+/// Notes a secret that can be guessed. Says only how long it is.
 fn note_secret(at: &At<'_>, shortest: usize) {
     let Some(secret) = resolved(at) else { return };
     let length = secret.bytes().len();
@@ -161,9 +161,9 @@ fn note_secret(at: &At<'_>, shortest: usize) {
     let found = if length < shortest {
         format!("found a secret of {length} bytes")
     } else if secret.is_monotonous() {
-        "found a secret of very few different characters".to_owned()
+        "found a secret with very few distinct characters".to_owned()
     } else if secret.bytes().starts_with(b"django-insecure-") {
-        "found the key that `startproject` made for development".to_owned()
+        "found the development key that `startproject` generates".to_owned()
     } else {
         return;
     };
@@ -205,7 +205,7 @@ fn note_token(at: &At<'_>) {
     if at.find(&["path"]).is_some() && at.find(&["limit"]).is_none() {
         at.warn_of_missing(
             "limit",
-            "found none, so one user can ask for tokens without end, expected a rate; write \
+            "found none, so one user can ask for any number of tokens, expected a rate; write \
              limit = \"30/minute\"",
         );
     }
@@ -254,8 +254,8 @@ fn note_addresses(at: &At<'_>, key: &str) {
     const ADDRESSES: [&str; 5] = ["certs_url", "grant", "jwks_url", "otlp", "url"];
     if ADDRESSES.contains(&key) && text(at).is_some_and(is_in_the_clear) {
         at.warn(
-            "found http:// to another machine, so anyone on the network path can read what is asked \
-             and write the answer, expected TLS; write \"https://…\"",
+            "found http:// to another machine, so anyone on the network path can read the request \
+             and forge the answer, expected TLS; write \"https://…\"",
         );
     }
     each_below(at, key, &mut |at, key| note_addresses(at, key));

@@ -1,11 +1,11 @@
 //! Answers the proxy in front that asks about each request: nginx, Caddy, Traefik, Envoy,
 //! HAProxy.
 //!
-//! `request/question` reads the request that is asked about. It then goes the way of any
-//! other: plan, session, rules, limits, tokens for its page. Where it would be forwarded,
-//! the proxy is told so, with all that the app may believe; an app that finds a header
-//! missing would take the client's. The answer never has a `Set-Cookie` field, and no body
-//! is read.
+//! `request/question` reads the request that is asked about. It then takes the same steps
+//! as any other request: plan, session, rules, limits, tokens for its page. Where it would
+//! be forwarded, the proxy gets a yes with every header that the app may believe: where
+//! one were missing, the app would take the client's. The answer never has a `Set-Cookie`
+//! field, and no body is read.
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use pingora::http::RequestHeader;

@@ -1,7 +1,7 @@
 //! The same question over gRPC, as Envoy and gateways built on it ask it.
 //!
-//! A yes also names what the client sent and may not say: unlike over HTTP, those headers
-//! can be taken out instead of refusing the request.
+//! A yes also names the client's headers that must not reach the app: unlike over HTTP,
+//! they can be removed instead of refusing the request.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -46,7 +46,7 @@ async fn answer(session: &mut Session, ctx: &mut Ctx) -> Result<()> {
         Err(refusal) => return refuse(session, ctx, &refusal, INVALID_ARGUMENT).await,
     };
     let Some(http) = CheckRequest::read(&body) else {
-        const NO_CHECK: Refusal = Refusal::BadRequest("the message is no CheckRequest");
+        const NO_CHECK: Refusal = Refusal::BadRequest("the message is not a CheckRequest");
         return refuse(session, ctx, &NO_CHECK, INVALID_ARGUMENT).await;
     };
     let (answer, foreign) = match ctx.incoming.admit_check(session, &http) {

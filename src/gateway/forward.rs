@@ -89,7 +89,7 @@ pub(super) fn take_parts(request: &mut RequestHeader) -> Parts {
     std::mem::replace(request, empty.into()).into()
 }
 
-/// Prepares what the app gets, within the limits of its routes.
+/// Prepares the request for the app, within the limits of its routes.
 pub(super) async fn prepare(
     incoming: &Incoming,
     who: &Who,
@@ -168,8 +168,9 @@ pub(super) async fn placeholder_tokens(
     page_tokens(incoming, who, record, forwarding, tokens).await;
 }
 
-/// Tokens for a page; a prefetch mints none. A page is not refused for want of a token: it goes without, and
-/// the log says why. Limits of all its tokens are asked together, and each answers for itself.
+/// Tokens for a page; a prefetch mints none. A page is not refused for want of a token: it
+/// goes without, and the log says why. Limits of all its tokens are asked together, and
+/// each is judged on its own.
 async fn page_tokens(
     incoming: &Incoming,
     who: &Who,

@@ -1,4 +1,4 @@
-//! A request as it came, with the policy and the time it is judged by.
+//! A request as it came, with the policy and the time that it is judged by.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -180,7 +180,7 @@ impl Incoming {
         self.recorded = self.state.telemetry.traces().begin(&mut self.trace, self.now);
         let asked = RequestHeader::from(asked);
         let host = host_of(&asked, ForwardedHost::default());
-        // The proxy shows the answer as it is, or in words of its own.
+        // The proxy shows the answer unchanged, or in its own words.
         self.sender = ClientContext { client, host, audience: Audience::Script };
         if !policy.hosts.admit(&self.sender.host) {
             return Err(Refusal::Misdirected);

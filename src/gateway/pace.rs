@@ -1,7 +1,7 @@
-//! How fast a client sends or takes a body, held against `min_body_rate`.
+//! The rate at which a client sends or reads a body, compared with `min_body_rate`.
 //!
-//! Counted is only the time that the gateway has to wait: an app that has nothing to say
-//! for an hour does not make its client slow.
+//! Only the time that the gateway has to wait counts: an app that is silent for an hour
+//! does not make its client slow.
 
 use std::time::Duration;
 

@@ -98,8 +98,8 @@ async fn read_all(
     }
 }
 
-/// Whether a stream has announced a body of no length and is still open: what it then
-/// sends would come after the app has had the whole request.
+/// Whether a stream has announced an empty body and is still open: what it then sends
+/// would come after the app has had the whole request.
 pub(super) fn announces_nothing(session: &Session) -> bool {
     let ServerSession::H2(stream) = session.as_downstream() else { return false };
     let length = stream.req_header().headers.get(header::CONTENT_LENGTH);

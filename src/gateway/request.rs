@@ -1,4 +1,4 @@
-//! One admitted request, up to what becomes of it: plan, session, decide, act.
+//! One admitted request, from its plan to its outcome: plan, session, decide, act.
 //!
 //! Nothing here knows the framework: the shell reads the body between the two steps,
 //! where a token's inputs need it.
@@ -29,7 +29,7 @@ pub(super) struct Decided<'p> {
     rule: Option<&'p Rule>,
     /// An origin that may read the answer.
     origin: Option<&'p WebOrigin>,
-    /// For a token: what the request says about it.
+    /// For a token: the request's statements about it.
     query: Option<TokenQuestion>,
     is_head: bool,
 }

@@ -26,7 +26,7 @@ pub(super) fn refusal_for(error: &Error, unreachable: Option<Unreachable>) -> Op
     }
     match (error.esource(), error.etype()) {
         (_, HTTPStatus(413)) => Some(Refusal::TooLarge(RequestPart::Body)),
-        (_, HTTPStatus(400)) => Some(Refusal::BadRequest("the request could not be understood")),
+        (_, HTTPStatus(400)) => Some(Refusal::BadRequest("the request is malformed")),
         (
             ErrorSource::Upstream,
             ConnectTimedout | ReadTimedout | WriteTimedout | TLSHandshakeTimedout,
@@ -35,9 +35,7 @@ pub(super) fn refusal_for(error: &Error, unreachable: Option<Unreachable>) -> Op
             ErrorSource::Downstream,
             ConnectionClosed | ReadError | WriteError | ReadTimedout | WriteTimedout,
         ) => None,
-        (ErrorSource::Downstream, _) => {
-            Some(Refusal::BadRequest("the request could not be understood"))
-        }
+        (ErrorSource::Downstream, _) => Some(Refusal::BadRequest("the request is malformed")),
         (ErrorSource::Upstream | ErrorSource::Internal | ErrorSource::Unset, _) => {
             Some(Refusal::UpstreamFailed)
         }

@@ -209,9 +209,10 @@ impl Servers {
         })
     }
 
-    /// A published key. Its publisher refuses a key that there is not.
+    /// A published key. Its publisher refuses a key that does not exist.
     async fn ask_key(&self, url: &str) -> Result<Option<StoreAnswer>, Refused> {
-        let url = Url::parse(url).ok_or_else(|| unanswered("the key's address cannot be asked"))?;
+        let url =
+            Url::parse(url).ok_or_else(|| unanswered("the key's address is not a usable URL"))?;
         let mut call = Call::get(url);
         call.timeout = APP_TIMEOUT;
         call.max_size = KEY_MAX_SIZE;
@@ -235,7 +236,7 @@ impl Servers {
     /// The app's own verdict: always a GET without a body, with the session's
     /// cookies and no others, and never a redirect followed.
     async fn ask_app(&self, url: &str, cookies: &[u8]) -> Result<Option<StoreAnswer>, Refused> {
-        let url = Url::parse(url).ok_or_else(|| unanswered("`url` cannot be asked"))?;
+        let url = Url::parse(url).ok_or_else(|| unanswered("`url` is not a usable URL"))?;
         let mut call = Call::get(url);
         call.timeout = APP_TIMEOUT;
         call.max_size = APP_MAX_SIZE;

@@ -1,6 +1,6 @@
 //! Shadow mode: the token that a request would have got, made beside the app's own.
 //!
-//! Counts and takes what the endpoint would, but for the events that tell of an answer: the
+//! Counts and takes what the endpoint would, except the events that report an answer: the
 //! app gives the answer.
 
 use std::sync::Arc;

@@ -249,7 +249,7 @@ impl Issuer {
         self.remote.circuits.state(token)
     }
 
-    /// Users and addresses with a counter.
+    /// Users and addresses whose requests are being counted.
     pub fn buckets(&self) -> usize {
         self.limits.buckets()
     }

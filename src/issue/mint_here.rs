@@ -1,4 +1,4 @@
-//! Minting without asking anybody, as a step of a request that is recorded.
+//! Minting without a call to another server, as a recorded step of a request.
 //!
 //! A signature with RSA takes milliseconds: it is made aside, and the thread that serves
 //! this request serves others meanwhile.
@@ -10,8 +10,8 @@ use crate::observe::{Event, StepEnded, StepKind};
 use crate::policy::TokenRoute;
 
 impl Issuer {
-    /// The part of minting that asks nobody: all of it, or what to ask. A call is a step of
-    /// its own.
+    /// The part of minting that asks no other server: all of it, or what to ask. A call is
+    /// a step of its own.
     pub(super) async fn mint_here(
         &self,
         route: &TokenRoute,

@@ -146,7 +146,8 @@ impl SharedTokens {
                             return Ok(Held::Token(token));
                         }
                         tracing::warn!(
-                            "a token in the shared store was changed or moved, or sealed under another key; it is minted again"
+                            "a token in the shared store was altered, moved or encrypted with \
+                             another key; minting it again"
                         );
                     }
                 }
@@ -155,7 +156,7 @@ impl SharedTokens {
         Ok(Held::Nothing)
     }
 
-    /// Without the store it stays in this process, which is no harm.
+    /// Without the store it stays in this process, which does no harm.
     pub(super) async fn put(&self, key: &Digest, minted: &Result<Token, IssueError>, now: Now) {
         let (value, kept) = match minted {
             Ok(token) => {

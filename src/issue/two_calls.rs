@@ -48,7 +48,7 @@ impl Issuer {
         answered(route, subject, now, answer)
     }
 
-    /// The first call of an exchange, whose issuer has a circuit of its own.
+    /// The first call of an exchange, whose issuer has its own circuit.
     async fn first(
         &self,
         route: &TokenRoute,

@@ -27,7 +27,7 @@ static TAKE: LazyLock<Script> = LazyLock::new(|| Script::in_time(include_str!("t
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denied {
     Exceeded(Exceeded),
-    /// The store gives no answer, and the limit says to refuse then.
+    /// The store does not answer, and the limit says to refuse then.
     Uncounted,
 }
 

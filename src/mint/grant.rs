@@ -56,11 +56,11 @@ impl GrantHook {
             let parsed: Result<Vec<_>, _> =
                 listed.iter().map(|name| HeaderName::from_bytes(name.as_bytes())).collect();
             match parsed {
-                Ok(parsed) if parsed.iter().any(is_framing) => at.problem(
-                    "`forward` lists a header that says where a request goes or where it ends",
-                ),
+                Ok(parsed) if parsed.iter().any(is_framing) => {
+                    at.problem("`forward` lists a header that routes or frames the request")
+                }
                 Ok(parsed) => headers = parsed,
-                Err(_) => at.problem("`forward` lists names of headers such as \"cookie\""),
+                Err(_) => at.problem("`forward` lists header names such as \"cookie\""),
             }
         }
         let at = url?;
@@ -116,7 +116,7 @@ fn address(at: &At<'_>, names: &Names<'_>) -> Option<(RemoteUrl, Vec<String>)> {
     let references = references(at.node);
     let is_known = |root: &str| matches!(root, "request" | "session");
     if references.iter().any(|reference| !is_known(reference.root())) {
-        at.problem("the address may name {request.…} and {session.…} only");
+        at.problem("the address may use {request.…} and {session.…} only");
         return None;
     }
     let url = RemoteUrl::from_node(at, names, "http://127.0.0.1:3000/grants?room={request.room}")?;

@@ -44,9 +44,7 @@ impl RequestPattern {
                     continue;
                 }
                 Piece::Reference(reference) if !reference.filters.is_empty() => {
-                    return Err(
-                        "a pattern takes session fields as they are, without filters".into()
-                    );
+                    return Err("a pattern takes session fields unchanged, without filters".into());
                 }
                 Piece::Reference(reference) => match (reference.root(), reference.rest()) {
                     ("session", [field]) if field == "user_id" => {
@@ -56,7 +54,7 @@ impl RequestPattern {
                         let field = Field::Session(JsonPath::new(rest.to_vec()));
                         PatternPart::Field(field, Ends::default())
                     }
-                    _ => return Err("a pattern may use {session.…} only".into()),
+                    _ => return Err("a pattern may use only {session.…}".into()),
                 },
             };
             runs.last_mut().into_iter().for_each(|run| run.push(part.clone()));

@@ -19,7 +19,7 @@ pub(super) fn shard_of_thread() -> usize {
 #[derive(Default)]
 pub(crate) struct ShardedCount([PaddedCount; SHARDS]);
 
-/// On a cache line of its own.
+/// On its own cache line.
 #[derive(Default)]
 #[repr(align(64))]
 struct PaddedCount(AtomicU64);

@@ -77,7 +77,7 @@ impl fmt::Display for OutboundError {
         f.write_str(match self {
             Self::BadAnswer => "the server's answer is not complete HTTP",
             Self::BadCertificate => "the server's certificate is not valid for its name",
-            Self::Refused => "the server cannot be connected to",
+            Self::Refused => "cannot connect to the server",
             Self::TimedOut => "the server did not answer in time",
             Self::TooLarge => "the server's answer is too large",
             Self::Unresolved => "the server's name cannot be resolved",
@@ -117,7 +117,7 @@ impl Outbound {
         Self(Arc::new(Inner { runtime, connector: OnceLock::new() }))
     }
 
-    /// Where its connections live, for tasks that make calls of their own.
+    /// Where its connections live, for tasks that make their own calls.
     pub(crate) fn runtime(&self) -> &Handle {
         &self.0.runtime
     }

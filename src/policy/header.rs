@@ -153,7 +153,7 @@ struct HeaderNames<'n> {
 
 fn parse(text: &str, names: HeaderNames<'_>) -> Result<HeaderValueTemplate, String> {
     let mut parts = Vec::new();
-    // A `}` alone has always stood for itself in a header.
+    // A single `}` has always been literal in a header.
     for piece in cut(text, StrayBrace::Literal)? {
         parts.push(match piece {
             Piece::Literal(literal) if HeaderValue::from_str(&literal).is_ok() => {
@@ -169,7 +169,7 @@ fn parse(text: &str, names: HeaderNames<'_>) -> Result<HeaderValueTemplate, Stri
     Ok(HeaderValueTemplate(parts))
 }
 
-const NO_HEADER_TEXT: &str = "found a text that a header cannot carry";
+const NO_HEADER_TEXT: &str = "found a string that a header cannot carry";
 
 impl HeaderNames<'_> {
     fn part(self, reference: &Reference) -> Result<ValuePart, String> {
@@ -214,7 +214,7 @@ impl HeaderNames<'_> {
     }
 }
 
-/// Refuses a token that needs a request of its own.
+/// Refuses a token that needs its own request.
 pub(super) fn endpoint_only(token: &TokenRoute) -> Result<(), &'static str> {
     if !token.minter.inputs().is_empty() || token.minter.grant().is_some() {
         return Err("this token has request inputs or a grant, so it can only be asked for at \

@@ -153,7 +153,7 @@ impl Policy {
         })
     }
 
-    /// How the gateway stands.
+    /// The form of the gateway.
     pub(crate) fn form(&self) -> Form {
         Form::of(self.forwards(), self.front.is_some())
     }
@@ -169,7 +169,7 @@ impl Policy {
         self.sources.iter().any(|source| reads(source) && source.was_sent(cookies))
     }
 
-    /// A copy of what a request sent for its session.
+    /// A copy of the cookies and headers that a request sent for its session.
     pub(crate) fn copied(&self, cookies: Cookies<'_>) -> OwnedCookies {
         let headers = self.sources.iter().filter_map(|source| source.header());
         cookies.to_owned(headers.flat_map(HeaderPlace::names))
@@ -273,7 +273,8 @@ fn told_headers(routes: &[Route], identity: &IdentityHeaders) -> Vec<HeaderName>
     told
 }
 
-/// The rules of what the gateway answers itself: tokens and published documents.
+/// The rules for the paths that the gateway answers itself: tokens and published
+/// documents.
 fn own_rules(tokens: &[Arc<TokenRoute>], discovery: &Discovery) -> Vec<Rule> {
     let of_token = |token: &Arc<TokenRoute>| Some(Rule::Token(token.clone(), token.path.clone()?));
     let published = discovery.paths().into_iter().filter_map(|(path, what)| {
@@ -302,7 +303,7 @@ impl Rule {
         }
     }
 
-    /// Whether tokens may be minted for what the app gets or answers.
+    /// Whether tokens may be minted for the app's requests or answers.
     pub(crate) fn has_tokens(&self) -> bool {
         let route = self.route();
         route.is_some_and(|route| !route.set_headers.is_empty() || !route.placeholders.is_empty())

@@ -1,9 +1,9 @@
 //! The request that another proxy asks about, read from its question.
 //!
-//! Each kind of proxy has an address of its own, and with it one way to name method, path
-//! and host. Fields of another family come from a client that hopes they are believed
-//! them: such a question is refused, and so is one that names a thing twice or in a form
-//! that no request could have. Pure.
+//! Each kind of proxy has its own address, and with it one way to name method, path and
+//! host. Fields of another family come from a client that hopes they are believed: such a
+//! question is refused, and so is one that names a thing twice or in a form that no
+//! request could have. Pure.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -43,7 +43,7 @@ pub(crate) enum Asker<'t> {
     Nginx(Allowed),
 }
 
-/// The outcome of a question whose answer is yes.
+/// The outcome of a question with the answer yes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Allowed {
     Passes,
@@ -80,17 +80,17 @@ struct NamedRequest {
 }
 
 const BOTH: Refusal = Refusal::BadRequest(
-    "the question names the request in two ways; a client has sent X-Forwarded-Method, -Uri or \
-     -Host, or X-Original-*, where the proxy uses the others",
+    "the question names the request in two ways: the client sent X-Forwarded-Method, -Uri or \
+     -Host, or X-Original-*, and the proxy uses the other set",
 );
 const REPEATED: Refusal =
     Refusal::BadRequest("the question names method, path, host or scheme more than once");
 const MALFORMED: Refusal =
-    Refusal::BadRequest("the question names a method, path, host, scheme or client that is none");
+    Refusal::BadRequest("the question has an invalid method, path, host, scheme or client");
 const FOREIGN: Refusal = Refusal::BadRequest(
-    "the client sent a header that only the gateway may set, in another spelling, one that \
-     changes the method, path or host, or one in which another gate names the user; behind \
-     another proxy it cannot be removed",
+    "the client sent a header that the gateway would remove but cannot remove behind another \
+     proxy: a spelling of one that only the gateway sets, one that changes the method, path or \
+     host, or one that names the user",
 );
 
 /// The request that is asked about, admitted as one that is sent here would be. `believed`
@@ -125,7 +125,7 @@ pub(crate) fn read_check(
     limits: RequestLimits,
 ) -> Result<(Parts, Vec<HeaderName>), Refusal> {
     let mut headers = HeaderMap::new();
-    // Pseudo-header fields are said in fields of their own.
+    // Pseudo-header fields have their own fields.
     for (name, value) in http.headers.iter().filter(|(name, _)| !name.starts_with(':')) {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| MALFORMED)?;
         let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| MALFORMED)?;

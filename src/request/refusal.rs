@@ -100,12 +100,12 @@ impl Refusal {
             Self::IssuerFailed => (
                 StatusCode::BAD_GATEWAY,
                 Code::IssuerFailed,
-                "the token's issuer gave no usable answer",
+                "the token issuer's answer is unusable",
             ),
             Self::MethodNotAllowed(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 Code::MethodNotAllowed,
-                "this address does not answer to that method",
+                "this address does not accept that method",
             ),
             Self::Misdirected => {
                 (StatusCode::MISDIRECTED_REQUEST, Code::Misdirected, "this host is not served here")
@@ -116,7 +116,7 @@ impl Refusal {
             Self::NotFound => (
                 StatusCode::NOT_FOUND,
                 Code::NotFound,
-                "no token and no document is handed out here",
+                "there is no token and no document at this address",
             ),
             Self::NotSignedIn => {
                 (StatusCode::UNAUTHORIZED, Code::NotSignedIn, "there is no valid session")
@@ -156,10 +156,10 @@ impl Refusal {
             Self::Untrusted => (
                 StatusCode::FORBIDDEN,
                 Code::NotAllowed,
-                "this address may not ask about requests; auth.trusted does not list it",
+                "this client may not ask about requests: auth.trusted does not list its address",
             ),
             Self::UpstreamFailed => {
-                (StatusCode::BAD_GATEWAY, Code::UpstreamFailed, "the app gave no usable answer")
+                (StatusCode::BAD_GATEWAY, Code::UpstreamFailed, "the app's answer is unusable")
             }
         };
         PublicError { status, code, detail }

@@ -52,7 +52,7 @@ pub(crate) struct Home<'p> {
 /// The rules a request must meet.
 #[derive(Debug)]
 pub(crate) struct Met<'r, R> {
-    /// The rule of the path as it stands.
+    /// The rule of the path as sent.
     pub(crate) first: Option<&'r R>,
     /// The rules of its other readings.
     pub(crate) others: Vec<Other<'r, R>>,
@@ -192,7 +192,7 @@ impl<R: Rule> Rules<R> {
 }
 
 impl<'r, R: Rule> Met<'r, R> {
-    /// All of them, the one of the path as it stands first.
+    /// All of them, first the one of the path as sent.
     pub(crate) fn all(&self) -> impl Iterator<Item = &'r R> {
         self.first.into_iter().chain(self.others.iter().map(|other| other.rule))
     }

@@ -120,7 +120,7 @@ fn check_connection(head: &Head<'_>) -> Result<(), Refusal> {
         FOR_THE_APP.iter().any(|name| option.eq_ignore_ascii_case(name.as_bytes()))
     };
     if options.any(is_for_the_app) {
-        return Err(Refusal::BadRequest("Connection names a field that is meant for the app"));
+        return Err(Refusal::BadRequest("Connection names a field that the app must receive"));
     }
     Ok(())
 }
@@ -163,7 +163,7 @@ pub fn admit(head: &Head<'_>) -> Result<Normalised, Refusal> {
         ));
     }
     if head.parts.uri.scheme().is_some_and(|scheme| !["http", "https"].contains(&scheme.as_str())) {
-        return Err(Refusal::BadRequest("the request is for another scheme than http and https"));
+        return Err(Refusal::BadRequest("the scheme of the request is neither http nor https"));
     }
     if !head.target.starts_with(b"/") {
         let (authority, path) = absolute_form(head.target)?;
@@ -187,7 +187,7 @@ fn check_size(head: &Head<'_>) -> Result<(), Refusal> {
     let headers = &head.parts.headers;
     let fields = || headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     let size = head.raw.map_or_else(|| head.target.len() + fields().sum::<usize>(), <[u8]>::len);
-    // Cookies in fields of their own count as the one they are joined to (RFC 9113 8.2.3).
+    // Cookies in separate fields count as the one they are joined to (RFC 9113 8.2.3).
     let cookies = || headers.get_all(header::COOKIE).iter().count();
     let most = head.limits.headers;
     let is_many = headers.len() > most && headers.len() - cookies().saturating_sub(1) > most;
@@ -209,7 +209,7 @@ fn check_method(method: &Method) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The refusal of a method that is no request for a resource.
+/// The refusal of a method that does not request a resource.
 pub(crate) fn method_not_allowed() -> Refusal {
     Refusal::MethodNotAllowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".into())
 }
@@ -238,7 +238,7 @@ fn check_framing(head: &Head<'_>) -> Result<bool, Refusal> {
         line.get(..15).is_some_and(|name| name.eq_ignore_ascii_case(b"content-length:"))
     };
     if head.raw.is_some_and(|raw| raw.split(|&b| b == b'\n').any(is_length)) {
-        return Err(Refusal::BadRequest("Content-Length and Transfer-Encoding exclude each other"));
+        return Err(Refusal::BadRequest("Content-Length and Transfer-Encoding cannot be combined"));
     }
     Ok(true)
 }
@@ -261,7 +261,7 @@ fn check_raw(head: &Head<'_>) -> Result<(), Refusal> {
     let head = raw.trim_ascii_start();
     let is_bare = |at: usize| at.checked_sub(1).and_then(|at| head.get(at)) != Some(&b'\r');
     if memchr::memchr_iter(b'\n', head).any(is_bare) {
-        return Err(Refusal::BadRequest("a line of the head ends in a bare line feed"));
+        return Err(Refusal::BadRequest("a line of the head ends with a bare line feed"));
     }
     Ok(())
 }

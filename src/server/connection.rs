@@ -154,7 +154,7 @@ impl LimitedApp {
         }
     }
 
-    /// Counts what is `None` because it took too long.
+    /// Counts a `None` that means too late.
     fn in_time<T>(&self, done: Option<T>) -> Option<T> {
         if done.is_none() {
             self.emit(ConnectionEvent::Late(LatePart::Head));

@@ -1,4 +1,4 @@
-//! Puts the process together: threads, services, the start and the end.
+//! Assembles the process: threads, services, start and shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,8 +39,8 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 /// not read cannot stop the others.
 const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 /// Budget for queued HTTP/2 frames (about 256 octets of overhead each, so some 20,000);
-/// beyond it the client counts as flooding. Small messages sent at once, as gRPC does,
-/// are frames of their own, and the framework's budget of a hundred is soon reached.
+/// beyond it the client counts as flooding. Small messages sent at once, as gRPC does, are
+/// separate frames, and the framework's budget of a hundred is soon reached.
 const FRAMES_WEIGH: usize = 5 * 1024 * 1024;
 
 /// Serves until `shutdown` says to stop and requests in flight have ended, or
@@ -199,8 +199,8 @@ fn proxies(
     Proxies { http1: Arc::new(http1), http2: server.http2.then(|| Arc::new(http2)) }
 }
 
-/// Serves another application of this process on a thread of its own, as long as the
-/// process runs; returns where it listens. Bodies longer than `max_body` are refused.
+/// Serves another application of this process on its own thread, as long as the process
+/// runs; returns where it listens. Bodies longer than `max_body` are refused.
 pub(crate) fn serve_alone<F>(
     name: &'static str,
     max_body: usize,

@@ -1,5 +1,5 @@
 //! A session that comes in a header of the request instead of a cookie: a token that the
-//! client's own code sends, or what a gate in front of the gateway says.
+//! client's own code sends, or the header of a gate in front of the gateway.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -188,7 +188,7 @@ impl HeaderPlace {
             (Some(scheme), _) => format!("no header `{}` with a {scheme} token", self.name),
             (None, Believed::FromAnyone) => format!("no header `{}`", self.name),
             (None, Believed::FromTrusted) => {
-                format!("no header `{}` from one of `trusted_proxies`", self.name)
+                format!("header `{}` did not come from one of `trusted_proxies`", self.name)
             }
         };
         Rejected::new(Reason::Missing, detail)

@@ -26,7 +26,7 @@ impl Places {
         if !names_cookie {
             settings.table().take("cookie");
             if let Some(at) = settings.table().take("duplicate") {
-                at.problem("found a rule for cookies, and none is read; leave it out");
+                at.problem("this rule is for cookies, and this session reads none; leave it out");
             }
             return header.map(|first| Self { first, second: None });
         }
@@ -43,7 +43,7 @@ fn read_header(settings: &mut Settings<'_, '_>) -> Option<HeaderPlace> {
     let Some(at) = name else {
         for (key, is_set) in [("scheme", scheme.is_some()), ("set_by", set_by.is_some())] {
             if is_set {
-                let text = format!("`{key}` is about a header; write header = \"authorization\"");
+                let text = format!("`{key}` applies to a header; write header = \"authorization\"");
                 settings.problem(text);
             }
         }

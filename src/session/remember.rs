@@ -13,7 +13,7 @@ use crate::document::{At, FromNode, OneOrMany};
 #[derive(Clone, Debug, Default)]
 pub(super) struct RememberCookies(Vec<NamePattern>);
 
-/// A name, or what stands before and behind the one `*` in it; folded.
+/// A name, or the text before and after its one `*`; folded.
 #[derive(Clone, Debug)]
 struct NamePattern {
     start: Vec<u8>,

@@ -247,7 +247,7 @@ impl SessionReader {
         self.remember.include(folded)
     }
 
-    /// As `resembles`, of a name that every parser reads as it stands.
+    /// As `resembles`, for a name that every parser reads unchanged.
     pub(super) fn resembles_plainly(&self, name: &[u8]) -> bool {
         self.compiled.jar.resembles_plainly(name)
     }

@@ -76,7 +76,7 @@ pub enum Query {
     /// The content of the file of this name in the store's folder, and when it
     /// was last modified. The name has letters, digits, `-` and `_` only.
     File { name: String },
-    /// A public key at an address of its own, published for anyone.
+    /// A public key at its own address, published for anyone.
     Key { url: String },
     /// The string under this key, and how long it still lives.
     Redis { key: String },
@@ -287,7 +287,7 @@ impl Row {
         let cell = self.get(column)?;
         cell.time().ok_or_else(|| {
             let why = if *cell == Cell::Null { " in this row" } else { "; name the one that does" };
-            Rejected::malformed(format!("column `{column}` holds no time{why}"))
+            Rejected::malformed(format!("column `{column}` does not hold a time{why}"))
         })
     }
 
@@ -375,7 +375,7 @@ pub(super) fn check_key_id(id: &str, more: &str) -> Result<(), Rejected> {
         return Ok(());
     }
     Err(Rejected::malformed(
-        "the session id has other characters than letters, digits, `-` and `_`",
+        "the session id has characters other than letters, digits, `-` and `_`",
     ))
 }
 
@@ -395,5 +395,5 @@ pub(super) fn check_plain_id(id: &str) -> Result<(), Rejected> {
     if id.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return Ok(());
     }
-    Err(Rejected::malformed("the session id has other characters than letters and digits"))
+    Err(Rejected::malformed("the session id has characters other than letters and digits"))
 }

@@ -1,11 +1,10 @@
 //! The app's own session stores: Redis, SQL databases, folders.
 //!
-//! Read-only. A store is connected to when it is first asked, inside one
-//! runtime that outlives every connection, and reconnected after it was gone.
-//! Every question has a deadline; a request that stops waiting does not stop the
-//! work. Settings hold addresses with passwords, and databases repeat ids in
-//! their messages: an error here says what kind of thing went wrong and nothing
-//! else.
+//! Read-only. A store is connected to at its first question, inside one runtime that
+//! outlives every connection, and again after it was unreachable. Every question has a
+//! deadline; a request that stops waiting does not stop the work. Settings hold addresses
+//! with passwords, and databases repeat ids in their messages: an error here says only
+//! what kind of thing went wrong.
 
 use std::collections::HashMap;
 use std::pin::Pin;

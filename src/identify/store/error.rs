@@ -1,8 +1,8 @@
-//! The reasons a store gives no answer.
+//! Why a store does not answer.
 //!
-//! Settings hold addresses with passwords, and databases repeat ids in their
-//! messages: an error says what kind of thing went wrong and nothing else. Tables and
-//! columns are those that the settings name.
+//! Settings hold addresses with passwords, and databases repeat ids in their messages: an
+//! error says only what kind of thing went wrong. Tables and columns are those that the
+//! settings name.
 
 use std::fmt;
 
@@ -85,8 +85,8 @@ impl fmt::Display for StoreError {
                  and the prefix"
             ),
             Self::NoDatabase => f.write_str(
-                "the server has no database of the name in `url`; write the app's own after the \
-                 last `/` of the address",
+                "the server has no database with the name in `url`; write the app's database after \
+                 the last `/` of the address",
             ),
             Self::NoRights(Some(NamedColumn { name, .. })) => write!(
                 f,
@@ -99,16 +99,15 @@ impl fmt::Display for StoreError {
             ),
             Self::NoTable(Some(NamedColumn { key, name })) => write!(
                 f,
-                "the database has no table `{name}`; write the app's own as `{key}` in \
-                 [session.store], with its schema if it has one of its own, such as {key} = \
-                 \"auth.sessions\""
+                "the database has no table `{name}`; write the app's name for it as `{key}` in \
+                 [session.store], with its schema if it has one, such as {key} = \"auth.sessions\""
             ),
             Self::NoTable(None) => {
-                f.write_str("the database lacks a table that the settings of the store name")
+                f.write_str("the database lacks a table that [session.store] names")
             }
             Self::NotAllowed => f.write_str("the store does not accept the user or password"),
             Self::TimedOut => f.write_str("the store did not answer in time"),
-            Self::Unreachable => f.write_str("the store cannot be connected to"),
+            Self::Unreachable => f.write_str("cannot connect to the store"),
             Self::Unusable(why) => write!(f, "the store cannot be used: {why}"),
         }
     }
@@ -120,10 +119,14 @@ fn no_column(f: &mut fmt::Formatter<'_>, columns: &[NamedColumn]) -> fmt::Result
         parts.join(" or ")
     };
     if columns.is_empty() {
-        return f.write_str("a table lacks a column that the settings of the store name");
+        return f.write_str("a table lacks a column that [session.store] names");
     }
     let (names, keys) = (listed(|it| &it.name), listed(|it| it.key));
-    write!(f, "the table has no column {names}; write the app's own as {keys} in [session.store]")
+    write!(
+        f,
+        "the table has no column {names}; write the app's name for it as {keys} in \
+         [session.store]"
+    )
 }
 
 impl std::error::Error for StoreError {}

@@ -56,7 +56,8 @@ impl Redis {
         Ok(value)
     }
 
-    /// As `get`, of a hash. No command bounds what is read of it, so its size is asked first.
+    /// As `get`, for a hash. No command limits how much of it is read, so its size is
+    /// asked first.
     pub(super) async fn get_hash(&self, key: &str) -> Result<Option<StoreAnswer>, StoreError> {
         match self.size_of_hash(key).await? {
             HashSize::Missing => return Ok(None),
@@ -75,7 +76,7 @@ impl Redis {
         }
     }
 
-    /// The number of fields bounds what the server looks at to tell the size.
+    /// The number of fields bounds the work of the server that measures it.
     async fn size_of_hash(&self, key: &str) -> Result<HashSize, StoreError> {
         if self.hides_memory.load(Ordering::Relaxed) {
             return self.length_of_hash(key).await;
@@ -87,7 +88,7 @@ impl Redis {
         let answers = match self.connector.read(&question, TIMEOUT).await {
             Ok(answers) => answers,
             Err(Failure::Server(code)) if code == "WRONGTYPE" => return Ok(HashSize::WrongType),
-            // Allowed to read sessions and little else, or a server without the command.
+            // The user may only read sessions, or the server does not have the command.
             Err(Failure::NotAllowed(code) | Failure::Server(code))
                 if matches!(code.as_str(), "ERR" | "NOPERM") =>
             {

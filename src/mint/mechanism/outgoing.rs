@@ -108,7 +108,7 @@ impl RequestTemplate {
             headers.insert(AUTHORIZATION, sensitive(&AUTHORIZATION, &value)?);
         }
         let parsed = Url::parse(&url)
-            .ok_or_else(|| MintError::not_allowed("the issuer's address is no URL"))?;
+            .ok_or_else(|| MintError::not_allowed("the issuer's address is not a URL"))?;
         let outgoing = Outgoing {
             method: self.method.as_str(),
             host: parsed.authority(),
@@ -267,13 +267,11 @@ fn named_headers(headers: Vec<(String, Text)>, token: &At<'_>) -> Option<Vec<(He
     let mut named = Vec::new();
     for (name, text) in headers {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
-            token.problem("`headers` holds a name that is no header name");
+            token.problem("`headers` has a name that is not a header name");
             return None;
         };
         if is_framing(&name) {
-            token.problem(format!(
-                "`headers` sets `{name}`, which says where a request goes or where it ends"
-            ));
+            token.problem(format!("`headers` sets `{name}`, which routes or frames the request"));
             return None;
         }
         named.push((name, text));

@@ -33,7 +33,7 @@ pub(super) fn published(
     let mut published = PublicKeys { keys: Vec::new(), overlap };
     if !keys.iter().any(|key| key.publish.unwrap_or(every)) {
         if let Some(at) = overlap_at {
-            at.problem("`overlap` is for published keys; add `publish = true`");
+            at.problem("`overlap` applies to published keys; add `publish = true`");
         }
         return published;
     }

@@ -1,5 +1,5 @@
-//! An issuer's response: where the token and its expiry stand in it, and what is said
-//! when they do not.
+//! An issuer's response: where it holds the token and its expiry, and the messages when it
+//! does not.
 //!
 //! Responses with a token are never quoted in a message, only the member that is wrong.
 
@@ -87,7 +87,7 @@ impl TokenPlaces {
         if !status.is_success() {
             let says = IssuerMessage::new(body, secrets);
             if status == StatusCode::TOO_MANY_REQUESTS {
-                let cause = format!("the issuer limits us: it answered 429{says}");
+                let cause = format!("the issuer's rate limit is reached: it answered 429{says}");
                 return Err(MintError::Unavailable(cause.into()));
             }
             return failed(format!("the issuer answered {}{says}", status.as_u16()));
@@ -97,7 +97,7 @@ impl TokenPlaces {
             AnswerForm::Text => text(body)?,
         };
         if answer.expires_at.is_some_and(|end| end <= now) {
-            return failed("the issuer's token has already ended".into());
+            return failed("the issuer's token has already expired".into());
         }
         Ok(answer)
     }
@@ -112,8 +112,8 @@ impl TokenPlaces {
                 Some(Value::String(token)) if !token.is_empty() => token.clone(),
                 found => {
                     return failed(format!(
-                        "`take.token` expects a text at `{pointer}` of the issuer's answer, found \
-                         {}{}",
+                        "`take.token` expects a string at `{pointer}` of the issuer's answer, \
+                         found {}{}",
                         kind(found),
                         reported(&document, secrets)
                     ));
@@ -159,7 +159,7 @@ fn text(body: &Bytes) -> Result<IssuedToken, MintError> {
     let is_json = matches!(token, "null" | "true" | "false");
     if token.is_empty() || is_json || !token.bytes().all(of_token) {
         return failed(
-            "`answer = \"text\"` expects the bare token as the issuer's answer, found something \
+            "`answer = \"text\"` expects the issuer to answer with the bare token, found something \
              else"
                 .into(),
         );
@@ -177,7 +177,7 @@ fn kind(found: Option<&Value>) -> &'static str {
         Some(Value::Number(_)) => "a number",
         Some(Value::Object(_)) => "a table",
         Some(Value::String(text)) if text.is_empty() => "an empty text",
-        Some(Value::String(_)) => "a text",
+        Some(Value::String(_)) => "a string",
     }
 }
 

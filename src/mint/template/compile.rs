@@ -47,13 +47,13 @@ pub(in crate::mint) fn text(at: &At<'_>, names: &Names<'_>) -> Option<Text> {
 /// As `text`, for a text whose values are encoded one by one: none can reach into what
 /// stands next to it.
 pub(in crate::mint) fn url_text(at: &At<'_>, names: &Names<'_>) -> Option<Text> {
-    let text = at.text("a text in quotes")?;
+    let text = at.text("a quoted string")?;
     let pieces = parsed(text, at)?;
     // A value that is the whole text cannot break out of anything.
     let guard = if pieces.len() == 1 { Guard::Off } else { Guard::Literal };
     parts(pieces, at, names, Position::Ordinary, guard)?.map_or_else(
         || {
-            at.problem("this text may not be optional");
+            at.problem("this string cannot be optional");
             None
         },
         Some,
@@ -70,13 +70,13 @@ fn value_in(at: &At<'_>, names: &Names<'_>, position: Position) -> Option<Templa
         Value::Boolean(_) | Value::Float(_) | Value::Integer(_) => {
             let value = at.node.to_json();
             if value.is_null() {
-                at.problem("found a number that JSON cannot write");
+                at.problem("found a number that JSON cannot express");
                 return None;
             }
             Some(Template::Fixed(value))
         }
         Value::Datetime => {
-            at.problem("found a date, expected a text, number, list or table");
+            at.problem("found a date, expected a string, number, list or table");
             None
         }
         Value::Table(_) => {
@@ -248,8 +248,8 @@ fn check_expression(
 ) -> Option<()> {
     if position == Position::Expression && is_unsafe_in_expression(placeholder, names) {
         at.problem(format!(
-            "{} stands in a filter without protection, so a user could change what the filter \
-             says; write it with |quote (a quoted text) or |safe (letters, digits and _-.@: only)",
+            "{} is unprotected inside a filter, so a user could change the filter's meaning; write \
+             it with |quote (a quoted string) or |safe (only letters, digits and _-.@:)",
             placeholder.source
         ));
         return None;

@@ -39,8 +39,7 @@ impl Template {
         &'a self,
         scope: &Scope<'a>,
     ) -> Result<Cow<'a, Value>, MintError> {
-        self.value(scope)?
-            .ok_or_else(|| MintError::not_allowed("a template that must have a value has none"))
+        self.value(scope)?.ok_or_else(|| MintError::not_allowed("a required value is missing"))
     }
 }
 
@@ -95,8 +94,7 @@ impl Text {
 
     /// As `text`, where absence is a refusal.
     pub(in crate::mint) fn needed<'a>(&'a self, scope: &Scope<'a>) -> Result<String, MintError> {
-        self.text(scope)?
-            .ok_or_else(|| MintError::not_allowed("a text that must have a value has none"))
+        self.text(scope)?.ok_or_else(|| MintError::not_allowed("a required string has no value"))
     }
 
     /// The text with every value put in passed through `encode`; literals stay.
@@ -115,7 +113,7 @@ impl Text {
                 TextPart::Value(placeholder) => {
                     let Some(value) = placeholder.value(scope)? else { return Ok(None) };
                     let value = text_of(&value).ok_or_else(|| {
-                        MintError::not_allowed("a list, table or nothing stands inside a text")
+                        MintError::not_allowed("a list, a table or nothing stands inside a string")
                     })?;
                     text.push_str(&encode(&value));
                 }
@@ -137,8 +135,7 @@ impl Placeholder {
         };
         if !self.admits(&value) {
             return Err(MintError::not_allowed(format!(
-                "{} is empty, or holds a character that could act as a wildcard or ends it in \
-                 this text",
+                "{} is empty, or has a character that could act as a wildcard or end the field here",
                 self.source
             )));
         }

@@ -1,9 +1,9 @@
-//! Fields of the session in texts that stand for many texts: keys with wildcards, names
-//! a browser completes.
+//! Fields of the session in texts that match many texts: keys with wildcards, names a
+//! browser completes.
 //!
 //! `"{session.org_id}-*"` as a key, or `"{session.org_id}-{request.room}"` as a room: an
-//! org `acme-corp` would share them with `acme`. `separation` says why, and what a field may
-//! not hold; here it is found out for the parts of a template.
+//! org `acme-corp` would share them with `acme`. `separation` says why, and what a field
+//! may not hold; here the parts of a template are checked.
 
 use super::tree::{Placeholder, TextPart};
 use crate::mint::separation::{self, Piece, Unseparated};

@@ -1,7 +1,7 @@
 //! The compiled form of a template: a tree of literals and placeholders.
 //!
 //! Values put in are data: they are never read as templates. Text from a session or a
-//! browser that stands inside other text, or names a member, may hold nothing a vendor
+//! browser inside other text, or as a member's name, may contain nothing that a vendor
 //! reads as a wildcard: a user called `*` is one user.
 
 use std::fmt;

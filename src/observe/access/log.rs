@@ -1,9 +1,9 @@
 //! The buffers of the access log, and the thread that writes them out.
 //!
-//! Lines are written into buffers that a thread of their own flushes every
-//! `FLUSH_EVERY`: a request never waits for the disk. Under load a full buffer
-//! wakes the thread earlier, so the buffers stay small and in the processor's
-//! caches. If the log's reader stalls, lines are dropped and counted, not kept.
+//! Lines are written into buffers that a separate thread flushes every `FLUSH_EVERY`: a
+//! request never waits for the disk. Under load a full buffer wakes the thread earlier, so
+//! the buffers stay small and in the processor's caches. If the log's reader stalls, lines
+//! are dropped and counted, not kept.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -148,7 +148,7 @@ impl AccessLog {
         self.0.dropped.load(Ordering::Relaxed)
     }
 
-    /// Writes out what is buffered; for the end of the process.
+    /// Writes out the buffers, at the end of the process.
     pub fn flush(&self) {
         self.0.flush();
     }

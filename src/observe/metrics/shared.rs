@@ -38,7 +38,7 @@ impl SharedStoreMetrics {
             ),
             uncounted: registry.counter(
                 "portcullis_shared_uncounted_total",
-                "Requests admitted without the store: the most that limits were exceeded by.",
+                "Requests admitted without the store: the most by which limits were exceeded.",
             ),
             denied_here: registry.counter(
                 "portcullis_shared_denied_here_total",
@@ -55,7 +55,7 @@ impl SharedStoreMetrics {
             ),
             breaker: registry.gauge(
                 "portcullis_shared_breaker",
-                "The shared store: 0 asked, 1 left alone after failures.",
+                "The shared store: 0 in use, 1 paused after failures.",
             ),
             replicas: registry
                 .gauge("portcullis_shared_replicas", "Replicas seen in the last 10 seconds."),

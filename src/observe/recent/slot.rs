@@ -3,8 +3,8 @@
 use super::histogram::Histogram;
 use crate::observe::event::{CachedOrMinted, CallResult, Line, Outcome};
 
-/// Most names of routes, tokens and upstreams of their own; what comes later is counted
-/// together under `OTHERS`.
+/// Most names of routes, tokens and upstreams that are counted separately; later ones are
+/// counted together under `OTHERS`.
 const MOST_NAMES: usize = 64;
 /// Most reasons of one route.
 const MOST_REASONS: usize = 16;

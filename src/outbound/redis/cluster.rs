@@ -66,7 +66,7 @@ impl Cluster {
         Self(Arc::new(shared))
     }
 
-    /// Sends the request to its key's server, wherever that moves meanwhile.
+    /// Sends the request to its key's server, even if the key moves meanwhile.
     pub(super) async fn send(
         &self,
         request: &RedisRequest,

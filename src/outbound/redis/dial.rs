@@ -1,4 +1,4 @@
-//! One connection: to a server, or to the primary that sentinels name.
+//! One connection: to a server, or to the primary that Sentinel names.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::base::redis_url::{RedisNode, RedisServers, RedisUrl, Sentinels, TlsFi
 /// Longest wait for a connection with everything it needs.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Longest wait for what a sentinel knows.
+/// Longest wait for a sentinel's answer.
 const SENTINEL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A connection, and the primary that sentinels named.
@@ -108,7 +108,7 @@ async fn by_sentinel(
     match role {
         Ok(role) if role.first().is_some_and(is_primary) => Ok((connection, named)),
         Ok(_) => Err(Failure::ReadOnly),
-        // A user without the right to ask: a write to a replica fails by itself.
+        // A user without the right to ask: a write to a replica fails anyway.
         Err(error) if matches!(Failure::from(&error), Failure::NotAllowed(_)) => {
             Ok((connection, named))
         }
@@ -153,7 +153,7 @@ async fn open(
         }
         (to, _) => Client::open(info(to, login)?).map_err(|error| failed(&error))?,
     };
-    // Each caller has a deadline of its own.
+    // Each caller has its own deadline.
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(None);
@@ -180,7 +180,7 @@ async fn with_certificates(info: redis::ConnectionInfo, tls: TlsFiles) -> Result
             return Client::open(info).map_err(|error| failed(&error));
         }
         Client::build_with_tls(info, TlsCertificates { client_tls, root_cert }).map_err(|_| {
-            Failure::Certificate("the files of `ca`, `cert` or `key` hold no PEM".to_owned())
+            Failure::Certificate("the files of `ca`, `cert` or `key` are not PEM".to_owned())
         })
     };
     tokio::task::spawn_blocking(read).await.unwrap_or(Err(Failure::Unreachable))
@@ -193,13 +193,14 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(why)
 }
 
-/// Before there is a connection, whatever was lost had no effect.
+/// Before there is a connection, nothing that was lost had an effect.
 fn failed(error: &RedisError) -> Failure {
     // The message is that of the TLS library: of certificates, never of settings.
     let says_tls = || error.to_string().to_ascii_lowercase().contains("certificate");
     match Failure::from(error) {
         Failure::Lost if says_tls() => Failure::Certificate(
-            "the server's certificate, or ours to the server, is not accepted".to_owned(),
+            "the server's certificate is not accepted here, or the gateway's is not accepted there"
+                .to_owned(),
         ),
         Failure::Lost => Failure::Unreachable,
         other => other,

@@ -1,4 +1,4 @@
-//! The reasons a Redis gives no answer, by what the caller may do about them.
+//! Why a Redis does not answer, by what the caller may do about it.
 //!
 //! Messages of a server can repeat keys and passwords: a failure keeps its code only.
 
@@ -122,7 +122,7 @@ impl fmt::Display for Failure {
             Self::Server(code) => write!(f, "the server answered with error {code}"),
             Self::TimedOut => f.write_str("the server did not answer in time"),
             Self::TryAgain => f.write_str("the server is moving the key"),
-            Self::Unreachable => f.write_str("the server cannot be connected to"),
+            Self::Unreachable => f.write_str("cannot connect to the server"),
         }
     }
 }

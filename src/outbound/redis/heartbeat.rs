@@ -1,4 +1,4 @@
-//! Tells the shared store that this replica is there, and learns how many are.
+//! Tells the shared store that this replica is alive, and learns how many there are.
 
 use std::sync::Arc;
 use std::sync::LazyLock;

@@ -59,7 +59,7 @@ pub(super) type Used = Option<(Link, Live)>;
 
 #[derive(Clone)]
 enum Phase {
-    /// The one before serves meanwhile, if it only was silent.
+    /// The previous one serves meanwhile, if it was only silent.
     Connecting {
         before: Option<Live>,
     },

@@ -1,4 +1,4 @@
-//! A Lua script about one key, known to the server by its SHA-1.
+//! A Lua script about one key, that the server knows by its SHA-1.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use redis::ToRedisArgs;

@@ -1,10 +1,10 @@
 //! The store that replicas share: a connector with one deadline for every call, and a breaker
 //! for each server.
 //!
-//! After three failures in a row a server is not asked: callers are answered at once, and a
-//! task in the background (`recovery`) tries it, so no request pays for finding out whether
-//! it is back. In a Cluster the other servers are asked as before. Another task tells the
-//! store that this replica is there, and learns how many are.
+//! After three failures in a row a server is not asked: callers are answered at once, and
+//! a task in the background (`recovery`) tries it, so no request pays for finding out
+//! whether it is back. In a Cluster the other servers are asked as before. Another task
+//! tells the store that this replica is alive, and learns how many there are.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl SharedStore {
         store
     }
 
-    /// A key of ours, by what it is for.
+    /// One of our keys, by its purpose.
     pub(crate) fn key(&self, rest: &str) -> String {
         format!("{}:{rest}", self.prefix)
     }
@@ -85,7 +85,7 @@ impl SharedStore {
         self.heartbeat.replicas()
     }
 
-    /// Whether the store has replicas of its own, which a write can wait for.
+    /// Whether the store itself has replicas, which a write can wait for.
     pub(crate) fn is_replicated(&self) -> bool {
         self.is_replicated
     }
@@ -152,7 +152,8 @@ impl SharedStore {
             Ok(_) => note_closed(breaker.succeeded()),
             Err(failure) => match breaker.failed() {
                 Change::Opened => {
-                    tracing::warn!(cause = %failure, "the shared store is left alone for a while; `on_error` is in force");
+                    tracing::warn!(cause = %failure, "calls to the shared store are paused; \
+                                                      `on_error` is in force");
                     self.recover(place, breaker.clone(), failure.clone());
                 }
                 Change::Closed | Change::None => {}
@@ -182,7 +183,7 @@ impl SharedStore {
         });
     }
 
-    /// Tells the store that this replica is there, unless its server is left alone.
+    /// Tells the store that this replica is there, unless its server is paused.
     async fn beat(&self) {
         let (place, breaker) = self.breaker(self.heartbeat.slot());
         if !breaker.is_open() {

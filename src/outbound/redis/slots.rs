@@ -60,7 +60,7 @@ fn read_range(range: &Value, asked: &RedisNode) -> Option<(u16, u16, RedisNode)>
     Some((u16::try_from(*first).ok()?, u16::try_from(*last).ok()?, node))
 }
 
-/// The slot of a key: of what stands between its first `{` and the next `}`, if anything.
+/// The slot of a key: of the text between its first `{` and the next `}`, if there is any.
 pub(super) fn slot_of(key: &[u8]) -> u16 {
     crc16(hash_tag(key).unwrap_or(key)) % SLOTS
 }

@@ -6,7 +6,7 @@
 //! operator and not passed on by anything: its header fields are those of an allow-list,
 //! so no proxy's field has to be known here by name.
 //!
-//! Pure: what the system and the request say goes in, a decision comes out.
+//! Pure: statements of the system and the request in, a decision out.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -49,8 +49,8 @@ impl AdminClient {
         }
     }
 
-    /// Whether this is a program of this machine. A sidecar passes on what came from
-    /// elsewhere from an address such as 127.0.0.6, or to a listener that is open to
+    /// Whether this is a program of this machine. A sidecar passes on requests that came
+    /// from elsewhere from an address such as 127.0.0.6, or to a listener that is open to
     /// the network.
     fn is_local(&self) -> bool {
         const OWN: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
@@ -157,7 +157,7 @@ fn check_fields(request: &Parts, asker: &AdminClient, tokens: &[Secret]) -> Resu
     let is_dashboard = is_dashboard(request);
     if !is_json(headers) || (is_from_a_browser(headers) && !is_dashboard) {
         let detail =
-            "expected `Content-Type: application/json`, and no browser but the dashboard's";
+            "expected `Content-Type: application/json`, and no browser except the dashboard";
         return deny(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
     }
     let is_known = |name: &HeaderName| {
@@ -165,8 +165,9 @@ fn check_fields(request: &Parts, asker: &AdminClient, tokens: &[Secret]) -> Resu
         is_usual && (*name != header::AUTHORIZATION || !tokens.is_empty())
     };
     if let Some(name) = headers.keys().find(|name| !is_known(name)) {
-        let detail =
-            format!("`{name}` is not a field of this request: ask directly, not by a proxy");
+        let detail = format!(
+            "this request must not have the header `{name}`: send it directly, not through a proxy"
+        );
         return deny(StatusCode::FORBIDDEN, detail);
     }
     if request.uri.query().is_some() {
@@ -185,8 +186,8 @@ fn check_sender(request: &Parts, asker: &AdminClient, tokens: &[Secret]) -> Resu
             if asker.is_local() && named(request, asker) == Some(HostKind::Loopback) {
                 return Ok(());
             }
-            let detail = "only from this machine, to a loopback address; \
-                          set `admin_token` in [server] to ask from elsewhere";
+            let detail = "allowed only from this machine, to a loopback address; set `admin_token` \
+                          in [server] to ask from elsewhere";
             deny(StatusCode::FORBIDDEN, detail)
         }
         AdminClient::Tcp { .. } | AdminClient::Unix { .. } if has_token => Ok(()),

@@ -1,6 +1,6 @@
 //! `GET` and `POST /log`: the level of the diagnostics, while the process runs.
 //!
-//! A reload and a restart put the level of the file in force again.
+//! A reload or a restart restores the level in the file.
 
 use std::time::Duration;
 
@@ -34,13 +34,13 @@ enum Wanted {
     Trace,
 }
 
-/// The level in force.
+/// The current level.
 pub(super) fn shown() -> String {
     let level = observe::level().map(|level| level.as_str().to_lowercase());
     json!({ "level": level }).to_string() + "\n"
 }
 
-/// Puts another level in force, for callers who may make changes.
+/// Sets another level, for callers who may make changes.
 pub(super) async fn change(
     state: &State,
     asker: &AdminClient,

@@ -43,7 +43,7 @@ pub(in crate::server) struct AdminListener {
     watchers: Watchers,
 }
 
-/// On a thread of its own, which answers when the others are busy.
+/// On its own thread, which answers when the others are busy.
 pub(in crate::server) fn service(
     state: &Arc<State>,
     server: &ServerSettings,

@@ -87,9 +87,10 @@ async fn end_session(state: &State, asker: &AdminClient, cookie: &str) -> JsonRe
             }
             done(state).await
         }
-        Verdict::Nobody(_) => {
-            refuse(StatusCode::NOT_FOUND, "the cookie is no valid session: nothing to revoke")
-        }
+        Verdict::Nobody(_) => refuse(
+            StatusCode::NOT_FOUND,
+            "the cookie does not hold a valid session: nothing to revoke",
+        ),
         Verdict::Unknown(_) => refuse(
             StatusCode::SERVICE_UNAVAILABLE,
             "the session store cannot be reached; try again",
@@ -128,11 +129,12 @@ async fn done(state: &State) -> JsonReply {
     let body = match state.identifier.revoked.settled().await {
         None | Some(Settled::InStream) => json!({ "revoked": true }),
         Some(Settled::OnOneServer) => {
-            let detail = "on one server of the shared store only: no replica of it has confirmed";
+            let detail = "stored on only one server of the shared store: none of its replicas has \
+                          confirmed";
             json!({ "revoked": true, "shared": true, "detail": detail })
         }
         Some(Settled::Here) => {
-            let detail = "in force in this process; other replicas hear of it as soon as the \
+            let detail = "in force in this process; other replicas learn of it as soon as the \
                           shared store answers";
             json!({ "revoked": true, "shared": false, "detail": detail })
         }

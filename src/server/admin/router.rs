@@ -181,7 +181,7 @@ impl Admin {
     }
 }
 
-/// Every watcher's place is taken: a browser asks again by itself.
+/// Every watcher's place is taken: a browser asks again without being told.
 async fn refuse_watcher(mut session: ServerSession) -> Option<ReusedHttpStream> {
     session.set_keepalive(None);
     let answer =

@@ -21,7 +21,7 @@ pub(super) fn hint(kind: &SessionKind, name: &str, value: &[u8]) -> Option<Strin
     }
     if text.starts_with("CfDJ8") {
         let why =
-            "the value is encrypted by ASP.NET Core's data protection, which only the app reads";
+            "the value is encrypted by ASP.NET Core's data protection, which only the app can read";
         return Some(format!("{why}; {introspect}"));
     }
     if name == "JSESSIONID" {

@@ -9,7 +9,7 @@ pub(super) fn part_of(own: &str, sent: &str) -> Option<String> {
     let part = sent.strip_prefix(own).map(|rest| rest.trim_start_matches(['.', '_']));
     let is_part = part.is_some_and(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()));
     let name = sent.escape_debug();
-    is_part.then(|| format!("cookie `{name}` is a part of it, but the first part (0) is missing"))
+    is_part.then(|| format!("cookie `{name}` is one part of it, but the first part (0) is missing"))
 }
 
 /// The first part that was not sent, though a later one was.

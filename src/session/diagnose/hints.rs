@@ -27,11 +27,11 @@ pub(in crate::session) struct RefusedSession<'r> {
     pub kind: &'static SessionKind,
     pub sent: SentCookies<'r>,
     pub rejected: &'r Rejected,
-    /// The app itself is asked who it is.
+    /// The app itself is asked who the user is.
     pub asks_app: bool,
     /// The settings name a store.
     pub has_store: bool,
-    /// The cookie itself is refused, not what a store holds.
+    /// The cookie itself is refused, not the content of a store.
     pub is_of_cookie: bool,
     /// The kind's own advice.
     pub own: Vec<String>,
@@ -44,7 +44,7 @@ impl<'r> RefusedSession<'r> {
         (sent, rejected): (SentCookies<'r>, &'r Rejected),
         secrets: &[Secret],
     ) -> Self {
-        // Content that a store, or the app, has sent is no fault of the cookie.
+        // The cookie is not to blame for content that a store, or the app, has sent.
         let is_of_cookie = match compiled.verifier.open(sent, 0) {
             Ok(_) => false,
             Err(why) => why.reason == rejected.reason && why.detail == rejected.detail,
@@ -88,7 +88,7 @@ fn unreadable_content(refusal: &RefusedSession<'_>) -> Vec<String> {
             kind.hints.key, kind.hints.also_check
         )],
         Reason::Malformed if rejected.detail.contains("it looks like") => vec![
-            "the setting that names the notation of stored sessions (`format`, `serializer`, \
+            "the setting that names the format of stored sessions (`format`, `serializer`, \
              `serialization`, `compressor`) is not the app's"
                 .to_owned(),
         ],
@@ -175,7 +175,7 @@ fn missing(refusal: &RefusedSession<'_>) -> Vec<String> {
     }
     let is_there = |own: &String| cookies.iter().any(|(name, _)| name == own.as_bytes());
     if jar.names().iter().any(is_there) {
-        // The refusal names what is missing beside it.
+        // The refusal names the missing part.
         return Vec::new();
     }
     let mut hints: Vec<_> = sent
@@ -216,8 +216,8 @@ fn named_otherwise(
     }
     if name.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit()).ends_with("session_data") {
         return Some(format!(
-            "cookie {} is what the app caches of a session; which session, only the cookie with \
-             its token tells",
+            "cookie {} is the app's cache of a session; only the cookie with its token says which \
+             session",
             quoted(name)
         ));
     }
@@ -230,7 +230,7 @@ fn named_otherwise(
     let shape = shape?;
     let looks = shape.looks;
     Some(if own {
-        // What is to be written cannot be kept back.
+        // What to write cannot be kept back.
         let pattern = CookiePattern::of_amplify(name);
         let shown = quoted(pattern.as_deref().unwrap_or(name));
         format!("cookie {shown} looks like {looks}; {}", name_it(name))
@@ -254,7 +254,7 @@ fn name_it(name: &str) -> String {
     }
 }
 
-/// A cookie whose name is nearly one of ours.
+/// A cookie with almost one of our names.
 fn misspelt(own: &str, sent: &str) -> Option<String> {
     let plain = |name: &str| {
         ["__Secure-", "__Host-"]
@@ -265,10 +265,10 @@ fn misspelt(own: &str, sent: &str) -> Option<String> {
     let write = name_it(sent);
     let name = sent.escape_debug();
     if sent.eq_ignore_ascii_case(own) {
-        return Some(format!("cookie `{name}` differs in upper and lower case only; {write}"));
+        return Some(format!("cookie `{name}` differs only in upper and lower case; {write}"));
     }
     if plain(sent).is_some_and(|name| name == own) || plain(own).is_some_and(|name| name == sent) {
-        return Some(format!("cookie `{name}` differs in its prefix only; {write}"));
+        return Some(format!("cookie `{name}` differs only in its prefix; {write}"));
     }
     cookie_parts::part_of(own, sent)
 }

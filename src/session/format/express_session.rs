@@ -76,7 +76,7 @@ impl Verify for ExpressSession {
         let Some(signed) = found.text()?.strip_prefix(self.prefix.as_str()) else {
             return Err(Rejected::new(Reason::BadSignature, unmarked(found.text()?)));
         };
-        // An id of the app's own making may hold dots itself.
+        // An id that the app makes itself may contain dots.
         let (id, signature) = signed
             .rsplit_once('.')
             .ok_or_else(|| Rejected::malformed("the value has no signature after `.`"))?;

@@ -59,7 +59,7 @@ fn read_keys(settings: &mut Settings<'_, '_>) -> Option<Vec<[u8; 32]>> {
             None => SALT,
             Some(Ok(salt)) => salt,
             Some(Err(_)) => {
-                settings.problem("`salt` must have 16 characters, as libsodium demands");
+                settings.problem("`salt` must be 16 characters long, as libsodium requires");
                 return None;
             }
         };

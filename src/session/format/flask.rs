@@ -33,8 +33,8 @@ pub(super) const KIND: SessionKind = SessionKind {
     hints: Hints {
         look,
         also_check: "; or the app is one of Starlette (FastAPI), whose sessions can look the same; \
-                     or the app's session interface has a `salt`, `digest` or `key_derivation` of \
-                     its own",
+                     or the app's session interface has its own `salt`, `digest` or \
+                     `key_derivation`",
         ..Hints::NONE
     },
     // Flask-Login.

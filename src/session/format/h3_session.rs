@@ -42,7 +42,7 @@ pub(super) const KIND: SessionKind = SessionKind {
     hints: Hints {
         names: &["h3", "nuxt-session"],
         look,
-        also_check: "; or the app changes the rounds in `seal`: write their number as `iterations`; \
+        also_check: "; or the app changes the number of rounds in `seal`: write it as `iterations`; \
                      hapi's yar writes the same form: kind = \"yar\"",
         ..Hints::NONE
     },

@@ -56,7 +56,7 @@ fn unescaped(mut value: Vec<u8>) -> Vec<u8> {
     value
 }
 
-/// The names under which one cookie was sent, in order: its own, or those of its parts.
+/// The names that one cookie was sent with, in order: its own, or those of its parts.
 /// Parts beyond those that belong to it do not count.
 fn names_of(sent: SentCookies<'_>, own: &str) -> Vec<String> {
     let is_sent = |name: &String| sent.raw(name).is_some();
@@ -82,7 +82,7 @@ impl Verify for Introspect {
         Ok(Check::Ask(Question::new(Query::App { url: self.url.clone() })))
     }
 
-    /// The app says who is signed in, not for how long.
+    /// The app names the user, but not how long the session lasts.
     fn answered(
         &self,
         _question: &Question,

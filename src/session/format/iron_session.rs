@@ -27,7 +27,7 @@ const CONVENTIONS: CookieConventions =
 
 struct IronSession {
     passwords: iron::Passwords,
-    /// The same passwords, where a signed cookie stands around the seal.
+    /// The same passwords, where a signed cookie wraps the seal.
     signers: Vec<MacKey>,
     token: Option<Token>,
 }
@@ -44,7 +44,7 @@ pub(super) const KIND: SessionKind = SessionKind {
     hints: Hints {
         names: &["wos-session"],
         look,
-        also_check: "; or `secrets` names it by another id, or the app sets `iterations` of its own",
+        also_check: "; or `secrets` lists it under another id, or the app sets its own `iterations`",
         ..Hints::NONE
     },
     remember_cookies: &[],
@@ -113,7 +113,7 @@ impl IronSession {
     fn seal_inside<'v>(&self, text: &'v str) -> Result<Cow<'v, str>, Rejected> {
         let is_signed = text.rsplit_once('.').and_then(|(value, _)| base64::decode(value));
         if is_signed.is_none() {
-            // `unseal` says what is wrong with it.
+            // `unseal` reports its mistake.
             return Ok(Cow::Borrowed(text));
         }
         let value = signed_cookie::verify(text, &self.signers)?;

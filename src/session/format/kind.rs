@@ -1,8 +1,8 @@
 //! A session kind: its row in the list, its compiled settings, and the part that
 //! verifies.
 //!
-//! Verifiers stand behind a trait, not in an enum: nothing outside ever asks
-//! which one it is, and an arm for each in every method would say nothing.
+//! Verifiers stand behind a trait, not in an enum: nothing outside ever asks which one it
+//! is, so an arm for each in every method would be noise.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(in crate::session) struct SessionKind {
     pub schema: &'static str,
 }
 
-/// Hints for an operator whose cookie is refused; nothing is decided by them.
+/// Hints for an operator whose cookie is refused; they decide nothing.
 pub(in crate::session) struct Hints {
     /// Cookie names that give the kind away, without `__Secure-`; `*` is any text.
     pub names: &'static [&'static str],
@@ -173,7 +173,7 @@ pub(in crate::session) trait Verify: Send + Sync {
         Ok((self.open(sent, now)?, None))
     }
 
-    /// Judges what the store answered. Only kinds that ask implement it.
+    /// Judges the store's answer. Only kinds that ask implement it.
     fn answered(
         &self,
         _question: &Question,

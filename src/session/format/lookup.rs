@@ -231,7 +231,7 @@ impl Columns {
     }
 }
 
-/// A row whose columns of JSON are what they hold: the user may be inside one.
+/// A row with its JSON columns parsed: the user may be inside one.
 fn documents(row: Value) -> Value {
     let Value::Object(columns) = row else { return row };
     let column = |(name, value): (String, Value)| {
@@ -242,7 +242,7 @@ fn documents(row: Value) -> Value {
     Value::Object(columns.into_iter().map(column).collect())
 }
 
-/// Compares the secret with what the row holds: the text itself, or its digest as bytes, in
+/// Compares the secret with the row's column: the text itself, or its digest as bytes, in
 /// hexadecimal or in base64.
 fn check_secret(cell: &Cell, secret: &str, hash: Hashing) -> Result<(), Rejected> {
     let held = cell.bytes().unwrap_or_default();

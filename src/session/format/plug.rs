@@ -1,5 +1,5 @@
-//! Plug and Phoenix: an Erlang map, signed or encrypted. `mix phx.gen.auth`
-//! keeps a token in it that stands for a row.
+//! Plug and Phoenix: an Erlang map, signed or encrypted. `mix phx.gen.auth` keeps a token
+//! in it that identifies a row.
 
 use std::num::NonZeroU32;
 
@@ -143,7 +143,7 @@ impl Verify for Plug {
         Ok(Question::row(&tokens.table, &matching))
     }
 
-    /// The row alone is no proof: phx.gen.auth never deletes old ones.
+    /// The row alone proves nothing: phx.gen.auth never deletes old ones.
     fn answered(
         &self,
         _question: &Question,

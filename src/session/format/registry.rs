@@ -1,4 +1,4 @@
-//! The list of session kinds, which is all that knows every one of them.
+//! The list of session kinds, the only place that knows every one of them.
 
 use super::kind::SessionKind;
 use super::risks::Risks;

@@ -1,6 +1,6 @@
 //! One signed value in a cookie: those of Express' cookie-parser, and of Hono.
 //!
-//! The value is the user's id, or an object in JSON. It has no end of its own.
+//! The value is the user's id, or an object in JSON. It does not expire by itself.
 
 use serde_json::Value;
 

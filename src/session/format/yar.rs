@@ -90,7 +90,7 @@ impl Verify for Yar {
         Ok((Question::redis(prefix, id), None))
     }
 
-    /// catbox wraps what it keeps: `{"item": session, "stored": …, "ttl": …}`.
+    /// catbox wraps its values: `{"item": session, "stored": …, "ttl": …}`.
     fn answered(
         &self,
         _question: &Question,

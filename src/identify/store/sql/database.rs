@@ -171,7 +171,7 @@ impl Database {
             Some(sizes) => sizes,
             None => {
                 let names = match self.column_names(measured.columns, table).await {
-                    // A database of its own kind, or a user who may not know.
+                    // An unusual database, or a user who may not read this.
                     Err(sqlx::Error::Database(_)) => Vec::new(),
                     names => names?,
                 };
@@ -192,8 +192,8 @@ impl Database {
         found
     }
 
-    /// A row that is small enough to be read. Of one that is not, only what it was found by.
-    /// `select` writes the statement for a selection, with more conditions.
+    /// A row that is small enough to be read; for a larger one, only the columns that
+    /// found it. `select` writes the statement for a selection, with more conditions.
     async fn fetch_small(
         &self,
         select: impl Fn(&str, &str) -> String,

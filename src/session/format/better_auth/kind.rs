@@ -112,7 +112,7 @@ impl Verify for BetterAuth {
         stored.answered(question, answer, now)
     }
 
-    /// The token: what the app caches beside it changes every few minutes.
+    /// The token: the app's cache beside it changes every few minutes.
     fn session_id(&self, sent: SentCookies<'_>) -> Option<String> {
         let found = sent.find().ok()?;
         self.verify_token(&found).ok().map(str::to_owned)

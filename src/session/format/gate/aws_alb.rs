@@ -1,8 +1,8 @@
 //! AWS Application Load Balancer: `x-amzn-oidc-data`.
 //!
-//! Each signing key is published at an address of its own, by its id, and every load
-//! balancer of a region signs with such keys: only the `signer` in the token's header
-//! tells whose it is. All three parts of the token are padded base64.
+//! Each signing key is published at its own address, by its id, and every load balancer of
+//! a region signs with such keys: only the `signer` in the token's header tells whose it
+//! is. All three parts of the token are padded base64.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let keys_url = match (written, region) {
         (Some(at), None) => at.read::<Url>().and_then(|url| {
             if !url.is_private() {
-                at.problem("the keys could be replaced on the way; write https://");
+                at.problem("the keys could be replaced in transit; write https://");
             }
             at.text("a URL").map(|text| format!("{}/", text.trim_end_matches('/')))
         }),
@@ -160,7 +160,7 @@ impl AwsAlb {
         let types = TokenTypes::default();
         let token = jws::verify_padded(token.as_bytes(), keys, &[Algorithm::ES256], &types)?;
         self.check_signer(&token.header)?;
-        // The end stands in the header, and in newer tokens in the claims too.
+        // The expiry is in the header, and in newer tokens in the claims too.
         let outer = claims::expires_at(&token.header, now)?;
         let OpenedSession { session, expires_at } = token.session(now)?;
         let expires_at = expires_at.into_iter().chain(outer).min();

@@ -39,7 +39,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let claims = claims.map(|at| at.members()).unwrap_or_default().into_iter();
     let claims = claims.filter_map(|(key, at)| {
         if key.name == "user" {
-            at.problem("found the name of the user's own id; call this claim something else");
+            at.problem("this name stands for the user's id; call the claim something else");
         }
         Some((key.name.clone(), at.read::<FieldName>()?.0))
     });

@@ -198,7 +198,7 @@ impl Verify for Laravel {
             StoreAnswer::Redis { .. } => {
                 let (value, expires_at) = answer.redis(now)?;
                 let text = cached_text(&value).ok_or_else(|| {
-                    Rejected::malformed("the stored value is not a PHP-serialized text")
+                    Rejected::malformed("the stored value is not a PHP-serialized string")
                 })?;
                 (self.payload.read(text)?, expires_at)
             }
@@ -236,7 +236,7 @@ impl Laravel {
     fn open_data_cookie(&self, id: &str, sent: SentCookies<'_>) -> Result<OpenedSession, Rejected> {
         let Some(value) = sent.value(id)? else {
             let detail =
-                "the second cookie, which holds the session and is named like its id, is missing";
+                "the second cookie, named after the session id, is missing; it holds the session";
             return Err(Rejected::new(Reason::Missing, detail));
         };
         let text = self.encrypter.open_cookie(id, &value)?;
