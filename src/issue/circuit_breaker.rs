@@ -69,6 +69,14 @@ impl Circuits {
         Ok(Permit { circuits: self, token, is_trial: true })
     }
 
+    /// The rest of the pause after an issuer that is merely busy.
+    pub(super) fn busy(&self, token: &str, now: Now) -> Option<Duration> {
+        let circuits = self.0.lock();
+        let pause = circuits.get(token)?.open.as_ref()?;
+        let rest = pause.until.ticks().checked_sub(now.ticks())?;
+        (pause.error == IssueError::Unavailable && !rest.is_zero()).then_some(rest)
+    }
+
     pub(super) fn state(&self, token: &str) -> CircuitState {
         let circuits = self.0.lock();
         match circuits.get(token) {
@@ -187,6 +195,8 @@ mod tests {
             let wish = Some(Duration::from_secs(wish));
             let permit = circuits.enter("t", at(100)).ok().unwrap();
             permit.ended(CallOutcome::Failed(IssueError::Unavailable, wish), at(100));
+            assert_eq!(circuits.busy("t", at(100)), Some(Duration::from_secs(pause)));
+            assert_eq!(circuits.busy("t", at(100 + pause)), None);
             assert!(circuits.enter("t", at(99 + pause)).is_err());
             assert!(circuits.enter("t", at(100 + pause)).is_ok());
         }

@@ -9,6 +9,11 @@ use super::request::TokenRequest;
 use crate::mint::{self, FirstAnswer, Minter, Minting, Subject, Token};
 use crate::policy::TokenRoute;
 
+/// The name under which the first call of a token has its circuit.
+pub(super) fn first_call(token: &str) -> String {
+    format!("{token}.first")
+}
+
 impl Issuer {
     /// Makes the two calls of an exchange, the first one only if no answer to it is kept. A
     /// kept answer that the vendor no longer takes is replaced, once.
@@ -55,7 +60,7 @@ impl Issuer {
         call: mint::Call,
         request: &TokenRequest<'_>,
     ) -> Result<FirstAnswer, IssueError> {
-        let name = format!("{}.first", route.name);
+        let name = first_call(&route.name);
         let (status, body) = self.remote.call(&name, call, request.recorded).await?;
         let answer = route.minter.first_answered(status, &body, request.now);
         answer.map_err(|error| logged(&error, route))
