@@ -48,11 +48,13 @@ impl fmt::Display for IssuerMessage {
 }
 
 /// Members vendors put their message in, the most telling first.
-const MEMBERS: [&str; 12] = [
+const MEMBERS: [&str; 14] = [
     "error_description",
     "message",
     "error_message",
     "errorMessage",
+    "errmsg",
+    "msg",
     "detail",
     "details",
     "description",
