@@ -54,6 +54,11 @@ pub(super) struct Permit<'c> {
     is_trial: bool,
 }
 
+/// The name under which the first call of a token has its circuit.
+pub(super) fn first_call(token: &str) -> String {
+    format!("{token}.first")
+}
+
 impl Circuits {
     /// The right to call the issuer now, else its last failure.
     pub(super) fn enter<'c>(&'c self, token: &'c str, now: Now) -> Result<Permit<'c>, IssueError> {

@@ -10,13 +10,12 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 
 use super::cache::Tokens;
-use super::circuit_breaker::Circuits;
+use super::circuit_breaker::{Circuits, first_call};
 use super::error::IssueError;
 use super::first_answers::FirstAnswers;
 use super::remote::{Caller, Remote};
 use super::request::{Freshness, TokenQuestion, TokenRequest};
 use super::shared_tokens::{Found, SharedTokens};
-use super::two_calls::first_call;
 use crate::base::aside::Aside;
 use crate::base::clock::{Clock, Now};
 use crate::base::digest::Digest;

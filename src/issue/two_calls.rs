@@ -2,17 +2,13 @@
 
 use http::StatusCode;
 
+use super::circuit_breaker::first_call;
 use super::error::IssueError;
 use super::first_answers::Age;
 use super::issuer::{Issuer, answered, logged};
 use super::request::TokenRequest;
 use crate::mint::{self, FirstAnswer, Minter, Minting, Subject, Token};
 use crate::policy::TokenRoute;
-
-/// The name under which the first call of a token has its circuit.
-pub(super) fn first_call(token: &str) -> String {
-    format!("{token}.first")
-}
 
 impl Issuer {
     /// Makes the two calls of an exchange, the first one only if no answer to it is kept. A
