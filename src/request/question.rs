@@ -125,11 +125,10 @@ pub(crate) fn read_check(
     limits: Limits,
 ) -> Result<(Parts, Vec<HeaderName>), Refusal> {
     let mut headers = HeaderMap::new();
-    // Pseudo-header fields are said in fields of their own.
-    for (name, value) in http.headers.iter().filter(|(name, _)| !name.starts_with(':')) {
+    for (name, value) in http.fields() {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| MALFORMED)?;
-        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| MALFORMED)?;
-        headers.insert(name, value);
+        let value = HeaderValue::from_bytes(value).map_err(|_| MALFORMED)?;
+        headers.try_append(name, value).map_err(|_| MALFORMED)?;
     }
     check_connection(&headers)?;
     refuse_any(&headers, FORWARDED.iter().chain(&ORIGINAL))?;

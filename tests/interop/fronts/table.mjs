@@ -62,8 +62,8 @@ const caddy = {
   },
 };
 
-/** `own` are the guide's blocks of the filter and of the routes. */
-const envoy = (name, own, asks) => ({
+/** `own` are the guide's blocks of the filter and of the routes; `more` changes the filter. */
+const envoy = (name, own, asks, more = (filter) => filter) => ({
   name,
   page: "envoy",
   own,
@@ -95,7 +95,7 @@ static_resources:
           use_remote_address: true
           upgrade_configs: [{ upgrade_type: websocket }]
           http_filters:
-${indented(filter, 10)}
+${indented(more(filter), 10)}
           - name: envoy.filters.http.router
             typed_config: { "@type": ${proxy}.http.router.v3.Router }
           route_config:
@@ -145,4 +145,14 @@ server portcullis ${addresses.gateway}
   },
 };
 
-export const table = [nginx, caddy, envoy("Envoy", [0, 1], ""), envoy("Envoy over gRPC", [2, 1], HTTP2), haproxy];
+/** Each header as it came, instead of those of one name joined by commas. */
+const raw = (filter) => filter.replace("transport_api_version: V3", "$&\n    encode_raw_headers: true");
+
+export const table = [
+  nginx,
+  caddy,
+  envoy("Envoy", [0, 1], ""),
+  envoy("Envoy over gRPC", [2, 1], HTTP2),
+  envoy("Envoy over gRPC with raw headers", [2, 1], HTTP2, raw),
+  haproxy,
+];
