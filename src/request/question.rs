@@ -64,6 +64,14 @@ impl<'t> Asker<'t> {
         target.strip_prefix("/auth/envoy").filter(|rest| rest.starts_with('/')).map(Self::Envoy)
     }
 
+    /// Whether the question's own line is the request's, with what a reader of lines may drop.
+    pub(crate) fn is_the_request(self) -> bool {
+        match self {
+            Self::Envoy(_) => true,
+            Self::Forward | Self::Nginx(_) => false,
+        }
+    }
+
     pub(crate) fn allowed(self) -> Allowed {
         match self {
             Self::Envoy(_) | Self::Forward => Allowed::Passes,
