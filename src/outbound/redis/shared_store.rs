@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::breaker::{Breaker, Change, Place};
 use super::connector::Redis;
 use super::failure::Failure;
-use super::heartbeat::Heartbeat;
+use super::heartbeat::{Heartbeat, Member};
 use super::pauses::LONGEST_UNREACHED;
 use super::recovery::{Ended, Recovery, note_closed};
 use super::request::Request;
@@ -53,11 +53,13 @@ impl SharedStore {
         prefix: &str,
         timeout: Duration,
         counts: Arc<StoreCounts>,
+        me: Member,
         runtime: &Handle,
     ) -> Arc<Self> {
         let is_replicated = matches!(url.servers, Servers::Cluster(_) | Servers::Sentinel(_));
         let redis = Redis::new(url, LONGEST_UNREACHED, runtime.clone());
-        let heartbeat = Heartbeat::new(redis.clone(), format!("{prefix}:replicas"), counts.clone());
+        let key = format!("{prefix}:replicas");
+        let heartbeat = Heartbeat::new(redis.clone(), key, counts.clone(), me);
         let store = Arc::new_cyclic(|me| Self {
             redis,
             prefix: prefix.to_owned(),
@@ -82,6 +84,11 @@ impl SharedStore {
     /// Replicas seen lately, this one included.
     pub(crate) fn replicas(&self) -> u32 {
         self.heartbeat.replicas()
+    }
+
+    /// This replica, for the store that takes the place of this one.
+    pub(crate) fn member(&self) -> Member {
+        self.heartbeat.member()
     }
 
     /// Whether the store has replicas of its own, which a write can wait for.
