@@ -213,8 +213,15 @@ fn nginx(headers: &HeaderMap) -> Result<Named, Refusal> {
         (Some(_), Some(_)) => Err(BOTH),
         (None, None) => Err(MISSING),
         (Some(uri), None) => {
+            // nginx passes on a client's `X-Original-Host`, and the app hears `Host`.
+            let differ = |said: &HeaderValue, own: &HeaderValue| {
+                !said.as_bytes().eq_ignore_ascii_case(own.as_bytes())
+            };
+            if said.zip(own).is_some_and(|(said, own)| differ(said, own)) {
+                return Err(BOTH);
+            }
             let target = uri.as_bytes().to_vec();
-            Ok(Named { method, target, host: said.or(own).cloned() })
+            Ok(Named { method, target, host: own.or(said).cloned() })
         }
         (None, Some(url)) => {
             let (host, target) = split_url(url.as_bytes()).ok_or(MALFORMED)?;

@@ -84,6 +84,7 @@ fn two_ways_at_once_are_refused() {
         ("/auth/nginx", ORIGINALLY, ("x-forwarded-method", "GET")),
         ("/auth/nginx", ORIGINALLY, ("x-forwarded-host", "other.example")),
         ("/auth/nginx", ORIGINALLY, ("x-original-url", "http://app.example.com/public")),
+        ("/auth/nginx", ORIGINALLY, ("x-original-host", "other.example")),
         (
             "/auth/envoy/admin",
             [("host", "a"), ("accept", "*/*"), ("x-a", "b")],
@@ -98,6 +99,8 @@ fn two_ways_at_once_are_refused() {
         let fields: Vec<_> = fields.into_iter().chain([more]).collect();
         assert_eq!(ask(target, &fields).unwrap_err(), both, "{target} {more:?}");
     }
+    let same = ORIGINALLY.into_iter().chain([("x-original-host", "APP.example.com")]);
+    assert!(ask("/auth/nginx", &same.collect::<Vec<_>>()).is_ok());
 }
 
 #[test]
