@@ -176,10 +176,10 @@ fn nginx(text: &mut String, policy: &Policy, here: &Listen, asks: &Listen) {
     }
 }
 
-fn caddy(text: &mut String, policy: &Policy, here: &Listen, asks: &Listen) {
+fn caddy(text: &mut String, policy: &Policy, paths: &[String], here: &Listen, asks: &Listen) {
     let (here, asks) = (caddy_upstream(here), caddy_upstream(asks));
     text.push_str("\nCaddy, in a route block before the app's reverse_proxy:\n\n");
-    for path in paths(policy) {
+    for path in paths {
         let _ = writeln!(text, "  reverse_proxy {path} {here}");
     }
     let names: Vec<_> = told(policy).collect();

@@ -1,6 +1,8 @@
 // The fronts, one row each: a real proxy that runs the lines of its guide, inside the least that they need around them.
 //
 //   language   of the guide's fenced blocks; `own` are those of this row, where the page has others
+//   cookies    fields of 7 KB that it lets through, where these are more than most programs take
+//   patience   seconds until it refuses what a gateway that hangs does not answer
 //   start      what starts the proxy in a folder; `write` gives it its files there, with the addresses in place
 
 import { readFileSync } from "node:fs";
@@ -29,6 +31,8 @@ const indented = (text, by) => text.replace(/^(?=.)/gm, " ".repeat(by));
 const nginx = {
   name: "nginx",
   language: "nginx",
+  cookies: 3,
+  patience: 10,
   start: (folder) => ["/usr/sbin/nginx", ["-p", folder, "-c", join(folder, "nginx.conf"), "-e", "stderr"]],
   write(port, addresses) {
     const [server, location] = blocks("nginx", "nginx").map((text) => placed(text, addresses));
@@ -67,6 +71,7 @@ const envoy = (name, own, asks, more = (filter) => filter) => ({
   name,
   page: "envoy",
   own,
+  patience: 5,
   language: "yaml",
   start: (folder) => [
     join(python, "envoy"),
