@@ -15,7 +15,7 @@ use crate::policy::{
 };
 use crate::request::client::Scheme;
 use crate::request::refusal::{Audience, PLAIN_TEXT, Refusal, Reply};
-use crate::request::rules::{Met, Unfit};
+use crate::request::rules::{Met, RulesUnfit};
 use crate::request::view::{RequestView, SEC_FETCH_SITE};
 use crate::session::{Credential, Identity, Reason, Rejected, Unanswered, Verdict, none_asked};
 
@@ -106,7 +106,7 @@ fn plan_forward<'p>(policy: &'p Policy, view: &RequestView<'_>) -> (Plan<'p>, Op
     let preflight = view.preflight();
     let met = match (policy.met(view, view.method), &preflight) {
         // It is about another request, whose method counts as well.
-        (Err(Unfit::WrongMethod(_)), Some(method)) => policy.met(view, method),
+        (Err(RulesUnfit::WrongMethod(_)), Some(method)) => policy.met(view, method),
         (met, _) => met,
     };
     let met: Met<'p, Rule> = match met {
@@ -136,12 +136,16 @@ fn from_elsewhere<'p>(policy: &Policy, plan: Plan<'p>, view: &RequestView<'_>) -
     }
 }
 
-fn refuse_unfit(unfit: &Unfit) -> Refusal {
+fn refuse_unfit(unfit: &RulesUnfit) -> Refusal {
     match unfit {
-        Unfit::Control => Refusal::BadRequest("the path contains an escaped control character"),
-        Unfit::Elsewhere => Refusal::BadRequest("the path can be read as one of another upstream"),
-        Unfit::TooMany => Refusal::BadRequest("the path can be read in too many ways"),
-        Unfit::WrongMethod(methods) => {
+        RulesUnfit::Control => {
+            Refusal::BadRequest("the path contains an escaped control character")
+        }
+        RulesUnfit::Elsewhere => {
+            Refusal::BadRequest("the path can also be read as a path of another upstream")
+        }
+        RulesUnfit::TooMany => Refusal::BadRequest("the path can be read in too many ways"),
+        RulesUnfit::WrongMethod(methods) => {
             let methods = methods.iter().map(Method::as_str).collect::<Vec<_>>();
             Refusal::MethodNotAllowed(methods.join(", "))
         }

@@ -26,8 +26,8 @@
 //! Every step reports itself once, as an `observe::Event`; metrics, access log, audit
 //! log and traces are its sinks.
 //!
-//! The modules, from the command line down to the ground. A module uses what stands
-//! below it in this list, never what stands above (`tests/house_rules` holds that).
+//! The modules, from the command line down to the ground. A module uses only modules below
+//! it in this list, never one above (`tests/house_rules` holds that).
 
 // The shared reader of test vectors names the crate as an integration test does.
 #[cfg(test)]

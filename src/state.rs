@@ -15,7 +15,7 @@ use tokio::runtime::{Handle, Runtime};
 use crate::base::clock::{Clock, Now};
 use crate::base::lock::Lock;
 use crate::base::replaced::Replaced;
-use crate::config::{Config, EndStreams, Shared};
+use crate::config::{Config, EndStreams, SharedSettings};
 use crate::edge::{Certificate, ConnectionCounts, Edge};
 use crate::identify::{CurrentPolicy, Identifier};
 use crate::issue::shadow::Shadows;
@@ -54,7 +54,7 @@ pub struct State {
     /// The findings of shadow mode.
     pub(crate) shadows: Shadows,
     /// The shared store, with its settings.
-    shared: Lock<Option<(Shared, Arc<SharedStore>)>>,
+    shared: Lock<Option<(SharedSettings, Arc<SharedStore>)>>,
     shared_counts: Arc<StoreCounts>,
     ready: AtomicBool,
     in_flight: AtomicUsize,
@@ -104,7 +104,7 @@ impl State {
 
     /// Shares what replicas share as these settings say, or nothing. Counters here stay,
     /// so neither way hands out a fresh allowance.
-    pub fn share(&self, settings: Option<Shared>) {
+    pub fn share(&self, settings: Option<SharedSettings>) {
         let mut shared = self.shared.lock();
         if shared.as_ref().map(|(before, _)| before) == settings.as_ref() {
             return;
@@ -112,7 +112,7 @@ impl State {
         let me = shared.as_ref().map_or_else(Member::new, |(_, before)| before.member());
         *shared = settings.map(|settings| {
             let runtime = self.background.handle();
-            let Shared { url, prefix, timeout, .. } = &settings;
+            let SharedSettings { url, prefix, timeout, .. } = &settings;
             let counts = self.shared_counts.clone();
             let url = url.clone();
             let store = SharedStore::start(url, prefix, *timeout, counts, me, &runtime);
@@ -166,7 +166,7 @@ impl State {
         };
         let within = async { tokio::time::timeout(limit, complete).await };
         if self.background.handle().block_on(within).is_err() {
-            tracing::warn!("serving although something is missing; /readyz says what");
+            tracing::warn!("serving although something is missing; see /readyz");
         }
     }
 
@@ -175,7 +175,7 @@ impl State {
         let heard = self.identifier.revoked.is_heard();
         let within = async { tokio::time::timeout(limit, heard).await };
         if self.background.handle().block_on(within).is_err() {
-            tracing::warn!("serving before the shared store has told what is revoked");
+            tracing::warn!("serving before the shared store has sent its revocations");
         }
     }
 
@@ -233,7 +233,7 @@ impl State {
                 tokio::time::sleep(pause).await;
                 pause = LATER.min(pause * 2);
                 let Some(state) = state.upgrade() else { return };
-                // Cleared first: what is replaced from now on has a waiter of its own.
+                // Cleared first: whatever is replaced from now on has its own waiter.
                 state.is_clearing.store(false, Ordering::SeqCst);
                 let clearing = state.clone();
                 let is_left = tokio::task::spawn_blocking(move || clearing.drop_unused()).await;
@@ -308,7 +308,7 @@ impl State {
     }
 }
 
-/// A key for people: a key without a name of its own is known by its place in the list.
+/// A key for people: one without a name is known by its place in the list.
 pub(crate) fn key_name(index: usize, kid: Option<&str>) -> String {
     kid.map_or_else(|| format!("{}.", index + 1), str::to_owned)
 }

@@ -18,7 +18,7 @@ pub use crate::mint::{Minter, Minting, Presets, Subject};
 pub use crate::observe::{AccessLog, AuditLog, Sink, forward_libraries};
 pub use crate::policy::Policy;
 pub use crate::request::client::{Client, Scheme};
-pub use crate::request::view::{Head, Limits, RequestView, admit};
+pub use crate::request::view::{Head, RequestLimits, RequestView, admit};
 pub use crate::server::{Listeners, Shutdown, SignalHandlers, Stop, serve};
 pub use crate::session::cookie::Duplicate;
 pub use crate::session::{

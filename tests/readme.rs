@@ -259,7 +259,7 @@ fn the_selftest_asks_a_deployment_and_says_what_it_found() {
     let arguments: Vec<&str> = command.unwrap().split(' ').skip(1).collect();
     let (code, said, _) = run(&folder, &[&["selftest", &url][..], &arguments].concat());
     assert!(code == 0 && said.contains("nothing found in "), "{said}");
-    assert!(said.contains("is it a signed-in user's"), "the cookie is none: {said}");
+    assert!(said.contains("is the user signed in"), "the cookie is none: {said}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(crate) struct Aside {
 
 struct Job(Box<dyn FnOnce() + Send>);
 
-/// The work was not done: it panicked, or the system gives no threads.
+/// The work was not done: it panicked, or the system refuses a thread.
 #[derive(Debug)]
 pub(crate) struct NotDone;
 
@@ -61,7 +61,7 @@ impl Aside {
         let place = self.places.clone().acquire_owned().await.map_err(|_| NotDone)?;
         let (done, result) = oneshot::channel();
         let job = move || {
-            // Kept to the end of the work, even if nobody waits for it any more.
+            // Kept to the end of the work, even if no caller waits any more.
             let _place = place;
             let _ = done.send(work());
         };
@@ -77,7 +77,7 @@ impl Aside {
             let queue = queue.clone();
             let thread = std::thread::Builder::new().name(self.name.to_owned());
             if let Err(error) = thread.spawn(move || work_off(&queue)) {
-                tracing::error!(%error, threads = self.name, "no thread for slow work");
+                tracing::error!(%error, threads = self.name, "cannot start a thread for slow work");
             }
         }
         jobs

@@ -1,10 +1,10 @@
 //! SHA-256, and the two kinds of key made of it.
 //!
 //! A `Digest` stands for everything that was fed to it, so it serves as the key of a
-//! cache. A `Mark` is a shorter one, of a name, wherever only sameness matters: 128
-//! bits, computed once and then compared, combined and hashed for next to nothing.
-//! It includes the kind of thing named, so a user called `192.0.2.1` and that address
-//! have different marks.
+//! cache. A `Mark` is a shorter one, of a name, where only equality matters: 128 bits,
+//! computed once and then compared, combined and hashed for next to nothing. It includes
+//! the kind of thing named, so a user called `192.0.2.1` and that address have different
+//! marks.
 
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 

@@ -1,8 +1,8 @@
 //! Files of environment variables (`--env-file`), read as the npm package `dotenv` reads
-//! them: what an app's `.env` means to the app is what it means here.
+//! them: an app's `.env` means here what it means to the app.
 //!
-//! Pure. A line that `dotenv` would skip in silence is an error that names its number and
-//! repeats nothing: the line may be a secret.
+//! Pure. A line that `dotenv` would silently skip is an error that names its number and
+//! repeats none of it: the line may be a secret.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! Limits of the process: as little as possible is shown of its memory, as many files as
-//! possible may be open, and the system never stops it to make room for either.
+//! Limits of the process: its memory is hidden, its limit of open files is raised, and the
+//! system never stops it to make room for either.
 //!
 //! Keys live in memory for as long as the process does. A core file would write
 //! them to disk, and another process of the same user could read them out of
@@ -19,7 +19,7 @@ const ROOM: usize = 32 * 1024;
 /// user. A failure does not stop the start.
 pub(crate) fn keep_memory_private() {
     if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
-        tracing::warn!(%error, "core files could not be switched off");
+        tracing::warn!(%error, "core dumps could not be switched off");
     }
     if let Err(error) = set_dumpable(false) {
         tracing::warn!(%error, "the process can be inspected by others of its user");
@@ -33,7 +33,7 @@ pub fn allow_many_connections() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
     if let Err(error) = raised {
-        tracing::warn!(%error, "the number of open files could not be raised");
+        tracing::warn!(%error, "the limit of open files could not be raised");
     }
     make_room();
 }
@@ -53,7 +53,7 @@ fn make_room() {
 }
 
 /// Gets memory in pages of 4 KiB. To clear one of 2 MiB takes milliseconds, during which a
-/// thread serves nobody, and most of it stays unused: for 10,000 connections, 40 % of the
+/// thread serves no one, and most of it stays unused: for 10,000 connections, 40 % of the
 /// memory.
 pub(crate) fn use_small_pages() {
     if let Err(error) = set_thp_disable(true) {

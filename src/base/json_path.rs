@@ -74,7 +74,7 @@ pub(crate) fn find<'a, T: Tree>(document: &'a T, steps: &[String]) -> Option<&'a
     })
 }
 
-/// Digits without a leading zero; `+1` and `01` are no index.
+/// Digits without a leading zero; `+1` and `01` are not an index.
 fn index(step: &str) -> Option<usize> {
     let is_plain = step == "0" || !step.starts_with(['0', '+']);
     step.parse().ok().filter(|_| is_plain)

@@ -1,5 +1,5 @@
-//! A JSON value that is read once and kept long, in a third of the memory that one takes
-//! that may still grow.
+//! A JSON value that is read once and kept long, in a third of the memory of one that may
+//! still grow.
 
 use std::fmt;
 

@@ -25,7 +25,7 @@ const SERVER_PORT: u16 = 6379;
 /// A parsed address. Connects to nothing.
 #[derive(Clone)]
 pub(crate) struct RedisUrl {
-    pub(crate) servers: Servers,
+    pub(crate) servers: RedisServers,
     /// User, password and database, at every server.
     pub(crate) login: RedisConnectionInfo,
     pub(crate) tls: Option<TlsFiles>,
@@ -33,17 +33,17 @@ pub(crate) struct RedisUrl {
 
 /// The servers to connect to first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Servers {
+pub(crate) enum RedisServers {
     /// Any nodes: they know the others.
-    Cluster(Vec<Node>),
-    One(Node),
+    Cluster(Vec<RedisNode>),
+    One(RedisNode),
     Sentinel(Sentinels),
     Socket(PathBuf),
 }
 
 /// One server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Node {
+pub(crate) struct RedisNode {
     pub(crate) host: String,
     pub(crate) port: u16,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Node {
 /// The sentinels that know where the primary is.
 #[derive(Clone)]
 pub(crate) struct Sentinels {
-    pub(crate) nodes: Vec<Node>,
+    pub(crate) nodes: Vec<RedisNode>,
     /// Name of the primary, as `sentinel monitor` gives it.
     pub(crate) primary: String,
     pub(crate) login: RedisConnectionInfo,
@@ -109,10 +109,10 @@ impl RedisUrl {
     /// place: to another machine, without TLS that insists on a certificate.
     pub(crate) fn is_exposed(&self) -> bool {
         let nodes = match &self.servers {
-            Servers::Cluster(nodes) => nodes.as_slice(),
-            Servers::One(node) => std::slice::from_ref(node),
-            Servers::Sentinel(sentinels) => &sentinels.nodes,
-            Servers::Socket(_) => return false,
+            RedisServers::Cluster(nodes) => nodes.as_slice(),
+            RedisServers::One(node) => std::slice::from_ref(node),
+            RedisServers::Sentinel(sentinels) => &sentinels.nodes,
+            RedisServers::Socket(_) => return false,
         };
         let is_open = self.tls.as_ref().is_none_or(|tls| tls.insecure);
         is_open && !nodes.iter().all(|node| is_loopback(&node.host))
@@ -222,18 +222,24 @@ fn file(path: &str) -> Result<PathBuf, BadRedisUrl> {
     }
 }
 
-fn one(place: &str, settings: &Settings) -> Result<(Servers, RedisConnectionInfo), BadRedisUrl> {
+fn one(
+    place: &str,
+    settings: &Settings,
+) -> Result<(RedisServers, RedisConnectionInfo), BadRedisUrl> {
     const EXPECTED: BadRedisUrl =
         BadRedisUrl("expected redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]");
     let url = format!("redis://{place}{}", settings.query());
     let client = Client::open(url).map_err(|_| EXPECTED)?;
     let info = client.get_connection_info();
     let ConnectionAddr::Tcp(host, port) = info.addr() else { return Err(EXPECTED) };
-    let node = Node { host: host.clone(), port: *port };
-    Ok((Servers::One(node), info.redis_settings().clone()))
+    let node = RedisNode { host: host.clone(), port: *port };
+    Ok((RedisServers::One(node), info.redis_settings().clone()))
 }
 
-fn socket(place: &str, settings: &Settings) -> Result<(Servers, RedisConnectionInfo), BadRedisUrl> {
+fn socket(
+    place: &str,
+    settings: &Settings,
+) -> Result<(RedisServers, RedisConnectionInfo), BadRedisUrl> {
     const EXPECTED: BadRedisUrl =
         BadRedisUrl("expected unix:/PATH[?db=DATABASE&user=USER&pass=PASSWORD]");
     let path = place.strip_prefix("//").unwrap_or(place);
@@ -241,13 +247,13 @@ fn socket(place: &str, settings: &Settings) -> Result<(Servers, RedisConnectionI
     let client = Client::open(url).map_err(|_| EXPECTED)?;
     let info = client.get_connection_info();
     let ConnectionAddr::Unix(path) = info.addr() else { return Err(EXPECTED) };
-    Ok((Servers::Socket(path.clone()), info.redis_settings().clone()))
+    Ok((RedisServers::Socket(path.clone()), info.redis_settings().clone()))
 }
 
 fn cluster(
     place: &str,
     settings: &Settings,
-) -> Result<(Servers, RedisConnectionInfo), BadRedisUrl> {
+) -> Result<(RedisServers, RedisConnectionInfo), BadRedisUrl> {
     const EXPECTED: BadRedisUrl =
         BadRedisUrl("expected redis+cluster://[USER[:PASSWORD]@]HOST[:PORT],HOST[:PORT],…");
     let (user, hosts) = place.rsplit_once('@').unwrap_or(("", place));
@@ -257,13 +263,13 @@ fn cluster(
     }
     let login = login(user, "", settings).ok_or(EXPECTED)?;
     let nodes = nodes(hosts, SERVER_PORT).ok_or(EXPECTED)?;
-    Ok((Servers::Cluster(nodes), login))
+    Ok((RedisServers::Cluster(nodes), login))
 }
 
 fn sentinel(
     place: &str,
     settings: &Settings,
-) -> Result<(Servers, RedisConnectionInfo), BadRedisUrl> {
+) -> Result<(RedisServers, RedisConnectionInfo), BadRedisUrl> {
     const EXPECTED: BadRedisUrl = BadRedisUrl(
         "expected redis+sentinel://[USER[:PASSWORD]@]HOST[:PORT],…/NAME[/DATABASE], \
          where NAME is that of `sentinel monitor`",
@@ -286,7 +292,7 @@ fn sentinel(
         sentinels.login = sentinels.login.set_password(password);
     }
     let login = login(user, database, settings).ok_or(EXPECTED)?;
-    Ok((Servers::Sentinel(sentinels), login))
+    Ok((RedisServers::Sentinel(sentinels), login))
 }
 
 /// User, password and database as the client reads them for one server.
@@ -296,11 +302,11 @@ fn login(user: &str, database: &str, settings: &Settings) -> Option<RedisConnect
     Some(Client::open(url).ok()?.get_connection_info().redis_settings().clone())
 }
 
-fn nodes(hosts: &str, port: u16) -> Option<Vec<Node>> {
-    hosts.split(',').map(|host| Node::parse(host.trim(), port)).collect()
+fn nodes(hosts: &str, port: u16) -> Option<Vec<RedisNode>> {
+    hosts.split(',').map(|host| RedisNode::parse(host.trim(), port)).collect()
 }
 
-impl Node {
+impl RedisNode {
     /// `HOST`, `HOST:PORT` or `[IPV6]:PORT`.
     pub(crate) fn parse(text: &str, default_port: u16) -> Option<Self> {
         let (host, port) = match text.strip_prefix('[') {

@@ -1,4 +1,4 @@
-//! Values that were replaced, kept until nobody else uses them.
+//! Replaced values, kept until they have no other user.
 //!
 //! Dropping a policy of a thousand routes takes milliseconds, and its last user, a thread
 //! that serves, would do it. So a replaced policy stays here until it has no other user.
@@ -21,7 +21,8 @@ impl<T> Replaced<T> {
         self.0.lock().push(value);
     }
 
-    /// Drops what nobody else uses, which may take a while; whether something is left.
+    /// Drops what has no other user, which may take a while; says whether something is
+    /// left.
     pub(crate) fn drop_unused(&self) -> bool {
         let mut kept = self.0.lock();
         let unused: Vec<_> = kept.extract_if(.., |value| Arc::strong_count(value) == 1).collect();

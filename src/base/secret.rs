@@ -131,7 +131,7 @@ impl fmt::Display for SecretError {
             }
             Self::Empty(reference) => write!(f, "{reference} is empty"),
             Self::NotAReference => f.write_str(
-                "found a text that is not a reference (not repeated here, it may be a secret); \
+                "found a string that is not a reference (not repeated here, it may be a secret); \
                  keep the secret outside the file and write \"env:NAME\", \"file:PATH\" or \
                  \"credential:NAME\"",
             ),

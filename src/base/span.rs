@@ -38,7 +38,7 @@ impl SpanContext {
         self.flags & SAMPLED != 0
     }
 
-    /// The same, as one that nobody records.
+    /// The same, as one that is not recorded.
     pub(crate) fn unsampled(self) -> Self {
         Self { flags: self.flags & !SAMPLED, ..self }
     }

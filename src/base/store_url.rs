@@ -56,7 +56,7 @@ impl StoreUrl {
             "postgres" | "postgresql" => SqlUrl::postgres(url).map(Self::Sql),
             "sqlite" => SqlUrl::sqlite(url).map(Self::Sql),
             "mongodb" | "mongodb+srv" => Err(BadStoreUrl(
-                "it is that of MongoDB, which is not read here; let the app say who is signed in, \
+                "it is that of MongoDB, which is not supported; let the app say who is signed in, \
                  with kind = \"introspect\" and its `url` in place of [session.store]",
             )),
             _ => Err(BadStoreUrl(EXPECTED)),

@@ -1,8 +1,8 @@
 //! Small conversions to and from text: digits, hexadecimal, percent-encoding,
 //! addresses, spans of time.
 //!
-//! Numbers go without the formatting machinery: every request writes some, and this
-//! is several times as fast.
+//! Numbers bypass the formatting machinery: every request writes some, and this is several
+//! times as fast.
 
 use std::borrow::Cow;
 use std::net::IpAddr;

@@ -9,7 +9,7 @@ pub struct Url {
     is_tls: bool,
     host: String,
     port: u16,
-    /// As it stands in `Host`.
+    /// As in `Host`.
     authority: String,
     /// Path and query.
     target: String,

@@ -20,8 +20,8 @@ pub(super) struct Options {
     /// Also contact upstreams, session stores and servers that publish keys.
     #[arg(long)]
     online: bool,
-    /// Also print what stands in front of the app must say: rewrites, or the proxy's own
-    /// lines.
+    /// Also print what the host or proxy in front of the app needs: rewrites, or the
+    /// proxy's own lines.
     #[arg(long)]
     explain: bool,
     /// Count warnings as errors.

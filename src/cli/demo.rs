@@ -12,7 +12,7 @@ use super::output::{CONFIGURATION, eprint, print};
 use super::run;
 use crate::base::clock::Clock;
 use crate::base::secret::{Secret, Secrets};
-use crate::config::{Config, Format, Listen, Server};
+use crate::config::{Config, Format, Listen, ServerSettings};
 use crate::demo::{self, API_KEY, MAX_BODY, SESSION_SECRET, SampleApp};
 use crate::server::{BindError, Listeners, SignalHandlers, serve_alone};
 
@@ -68,7 +68,7 @@ pub(super) fn demo() -> ExitCode {
 }
 
 /// The usual port, or any other that is free.
-fn bind(server: &mut Server) -> Result<Listeners, Vec<BindError>> {
+fn bind(server: &mut ServerSettings) -> Result<Listeners, Vec<BindError>> {
     Listeners::bind(server).or_else(|_| {
         server.listen = vec![ANY_PORT];
         Listeners::bind(server)

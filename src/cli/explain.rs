@@ -1,5 +1,5 @@
-//! `portcullis check --explain`: what stands in front of the app must say so that this
-//! file works: the lines of its own configuration.
+//! `portcullis check --explain`: the configuration lines that the proxy or host in front
+//! of the app needs.
 
 use std::fmt::Write as _;
 
@@ -84,7 +84,7 @@ fn all_can_be_written(text: &mut String, listen: &[&Listen]) -> bool {
     for odd in &odd {
         let _ = writeln!(
             text,
-            "\nnginx, Caddy and others cannot be told of {odd}: choose a path of letters, digits and / . _ - + @"
+            "\nnginx, Caddy and others cannot route {odd}: choose a path of letters, digits and / . _ - + @"
         );
     }
     odd.is_empty()
@@ -228,7 +228,7 @@ fn caddy(text: &mut String, policy: &Policy, paths: &[String], here: &Listen, as
     );
 }
 
-/// The headers that the app is told, its cookies last.
+/// The headers that the app receives, its cookies last.
 fn told(policy: &Policy) -> impl Iterator<Item = &str> {
     policy.told.iter().map(http::HeaderName::as_str).chain(["cookie"])
 }

@@ -1,5 +1,5 @@
-//! `portcullis completions` and `portcullis man`: what shells and `man` know of the
-//! command line, made from its definition.
+//! `portcullis completions` and `portcullis man`: the command line for shells and `man`,
+//! generated from its definition.
 
 use std::process::ExitCode;
 
@@ -24,7 +24,7 @@ pub(super) fn page(mut command: Command, of: Option<&str>) -> ExitCode {
         Some(name) => command.find_subcommand(name).cloned(),
     };
     let Some(chosen) = chosen else {
-        eprint("there is no such command; `portcullis --help` lists them");
+        eprint("unknown command; `portcullis --help` lists all of them");
         return ExitCode::from(CONFIGURATION);
     };
     let mut text = Vec::new();

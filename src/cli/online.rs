@@ -1,4 +1,4 @@
-//! `check --online`: whether everything the file names answers.
+//! `check --online`: asks everything that the file names.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::upstream::Address;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Runs work that asks servers, in a runtime of its own.
+/// Runs work that asks servers, in a separate runtime.
 pub(super) fn with_servers<T>(work: impl AsyncFnOnce(&Servers) -> T) -> Option<T> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -24,7 +24,7 @@ pub(super) fn with_servers<T>(work: impl AsyncFnOnce(&Servers) -> T) -> Option<T
             Some(runtime.block_on(work(&servers)))
         }
         Err(error) => {
-            eprint(format_args!("no threads to ask servers with: {error}"));
+            eprint(format_args!("cannot start threads to contact servers: {error}"));
             None
         }
     }
@@ -71,7 +71,7 @@ pub(super) async fn fetch_keys(servers: &Servers, source: &SessionSource) -> Opt
 /// Asks without a session, so the app should say that no one is signed in.
 async fn ask_app(servers: &Servers, url: &str) -> Option<String> {
     let Some(url) = Url::parse(url) else {
-        return Some("`url` is not a URL that can be asked".to_owned());
+        return Some("`url` is not a usable URL".to_owned());
     };
     let shown = url.to_string();
     let call = Call { timeout: TIMEOUT, ..Call::get(url) };

@@ -1,5 +1,5 @@
-//! `check --online` for `[shared]`: whether the store answers, may be used, keeps what it
-//! is given, and tells the time.
+//! `check --online` for `[shared]`: whether the store answers, grants the rights, persists
+//! its data, and has the right time.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use redis::aio::MultiplexedConnection;
 use tokio::runtime::Handle;
 
 use crate::base::clock::Clock;
-use crate::base::redis_url::Servers;
-use crate::config::Shared;
+use crate::base::redis_url::RedisServers;
+use crate::config::SharedSettings;
 use crate::outbound::redis::{LONGEST_UNREACHED, Redis};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -35,7 +35,7 @@ impl Report {
     }
 }
 
-pub(super) async fn report(shared: &Shared) -> Report {
+pub(super) async fn report(shared: &SharedSettings) -> Report {
     let mut report = Report::default();
     let redis = Redis::new(shared.url.clone(), LONGEST_UNREACHED, Handle::current());
     let found = tokio::time::timeout(TIMEOUT, redis.everywhere()).await;
@@ -56,7 +56,7 @@ pub(super) async fn report(shared: &Shared) -> Report {
 }
 
 async fn look(
-    shared: &Shared,
+    shared: &SharedSettings,
     name: &str,
     connection: &mut MultiplexedConnection,
     report: &mut Report,
@@ -66,7 +66,7 @@ async fn look(
     match info {
         Ok(info) => judge(shared, name, &info, report),
         Err(_) => report.warn(format_args!(
-            "{name}INFO is not allowed, so policy, persistence and version are not known"
+            "{name}INFO is not allowed, so policy, persistence and version are unknown"
         )),
     }
     let time = redis::cmd("TIME").query_async::<(u64, u64)>(connection).await;
@@ -74,15 +74,15 @@ async fn look(
         let apart = Clock::system().now().unix().abs_diff(seconds);
         if apart > CLOCKS_APART {
             report.warn(format_args!(
-                "{name}its clock and this machine's are {apart} s apart; the age of revocations \
-                 in the metrics is off by that"
+                "{name}its clock and this machine's are {apart} s apart; the age of revocations in \
+                 the metrics is off by as much"
             ));
         }
     }
 }
 
 /// The server's own `INFO`.
-fn judge(shared: &Shared, name: &str, info: &str, report: &mut Report) {
+fn judge(shared: &SharedSettings, name: &str, info: &str, report: &mut Report) {
     let of = |key: &str| {
         let value = info.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
         value.map(str::trim).unwrap_or_default()
@@ -113,7 +113,8 @@ fn judge(shared: &Shared, name: &str, info: &str, report: &mut Report) {
             "{name}the server is version {version}, expected 6.2 or newer, or Valkey"
         ));
     }
-    let is_replicated = matches!(&shared.url.servers, Servers::Cluster(_) | Servers::Sentinel(_));
+    let is_replicated =
+        matches!(&shared.url.servers, RedisServers::Cluster(_) | RedisServers::Sentinel(_));
     if is_replicated && of("connected_slaves") == "0" {
         report.warn(format_args!(
             "{name}no replica follows this server: a failover would lose what it holds"
@@ -121,7 +122,7 @@ fn judge(shared: &Shared, name: &str, info: &str, report: &mut Report) {
     }
     if is_replicated && of("min_slaves_good_slaves").is_empty() {
         report.warn(format_args!(
-            "{name}min-replicas-to-write is 0: a primary that is cut off goes on counting; write \
+            "{name}min-replicas-to-write is 0: a primary that is cut off keeps counting; write \
              min-replicas-to-write 1"
         ));
     }
@@ -129,7 +130,7 @@ fn judge(shared: &Shared, name: &str, info: &str, report: &mut Report) {
 
 /// Tries every command on a key of ours that ends within a second.
 async fn try_rights(
-    shared: &Shared,
+    shared: &SharedSettings,
     name: &str,
     connection: &mut MultiplexedConnection,
     report: &mut Report,
@@ -189,11 +190,11 @@ async fn try_rights(
 const OWN_USER: &str = "portcullis";
 
 /// Exactly the rights that are used. `>PASSWORD` adds one: leave it out where there is one.
-fn acl(shared: &Shared, user: &str) -> String {
+fn acl(shared: &SharedSettings, user: &str) -> String {
     let more = match &shared.url.servers {
-        Servers::Cluster(_) => " +cluster|slots +asking",
-        Servers::Sentinel(_) => " +role",
-        Servers::One(_) | Servers::Socket(_) => "",
+        RedisServers::Cluster(_) => " +cluster|slots +asking",
+        RedisServers::Sentinel(_) => " +role",
+        RedisServers::One(_) | RedisServers::Socket(_) => "",
     };
     format!(
         "ACL SETUSER {user} on >PASSWORD resetkeys ~{}:* resetchannels -@all +eval +evalsha +time \

@@ -1,4 +1,4 @@
-//! `portcullis presets`: which vendors' tokens can be had without a line of code.
+//! `portcullis presets`: the vendors whose tokens need no code.
 
 use std::process::ExitCode;
 

@@ -50,7 +50,7 @@ fn start(config: Config, reload: Reload, sockets: Sockets) -> ExitCode {
             ExitCode::from(CONFIGURATION)
         }
         Err(error) => {
-            eprint(format_args!("no sockets came with {TAKE_OVER}: {error}"));
+            eprint(format_args!("{TAKE_OVER} came without sockets: {error}"));
             ExitCode::FAILURE
         }
     }

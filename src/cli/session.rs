@@ -221,7 +221,7 @@ fn as_text(verdict: &Verdict, store: Option<StoreRank>, now: u64) -> String {
         Verdict::Known(identity, _) => {
             let end = match identity.expires_at() {
                 Some(end) => format!("expires in {}", text::span(end.saturating_sub(now))),
-                None => "the cookie itself says no end".to_owned(),
+                None => "the cookie itself does not say when it ends".to_owned(),
             };
             let session = serde_json::to_string_pretty(&identity.session()).unwrap_or_default();
             let store = store.map(|store| format!("\nfound in {}", store.table()));

@@ -154,8 +154,8 @@ impl Offline {
                     .map_err(refused),
                 None => Err(Refused {
                     code: "unavailable",
-                    detail: "this token comes from a remote issuer, which is not asked offline; \
-                             give its answer with --answer"
+                    detail: "this token comes from a remote issuer, which `token` does not \
+                             contact; pass its answer with --answer"
                         .to_owned(),
                 }),
             },

@@ -10,9 +10,9 @@ use super::auth::AuthTable;
 use super::listen_overlap;
 use super::log::Log;
 use super::revocations::Revocations;
-use super::server::Server;
+use super::server::ServerSettings;
 use super::server_table::ServerTable;
-use super::shared::{self, Shared};
+use super::shared::{self, SharedSettings};
 use super::warnings;
 use crate::base::secret::Secrets;
 use crate::document::{At, Node, Problem, Problems, Table, Value};
@@ -21,11 +21,11 @@ use crate::policy::{Policy, RequestSettings};
 
 /// A configuration that can run.
 pub struct Config {
-    pub server: Server,
+    pub server: ServerSettings,
     pub log: Log,
     pub revocations: Revocations,
     /// State shared by replicas.
-    pub shared: Option<Shared>,
+    pub shared: Option<SharedSettings>,
     pub edge: Edge,
     pub policy: Policy,
     /// Unsafe things that the file allows.
@@ -65,7 +65,7 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
     let table = ServerTable::from_node(server_at.clone());
     let log = Log::from_node(top.take("log"));
     let revocations = Revocations::from_node(top.take("revocations"));
-    let shared = top.take("shared").map(|at| Shared::from_node(&at));
+    let shared = top.take("shared").map(|at| SharedSettings::from_node(&at));
     if shared.is_none() {
         shared::check_unshared(&top);
     }
@@ -99,7 +99,7 @@ fn read(document: &Node, problems: &Problems, secrets: &Secrets) -> Option<Confi
 }
 
 /// The parts of `[server]` about requests, and those about the process and its connections.
-fn split(table: ServerTable) -> (RequestSettings, (Server, Edge)) {
+fn split(table: ServerTable) -> (RequestSettings, (ServerSettings, Edge)) {
     let ServerTable { server, edge, hosts, public_origins, limits } = table;
     let trusted = edge.proxies.clone();
     let settings = RequestSettings { trusted, hosts, public_origins, limits, front: None };

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::listen::Listen;
-use super::server::Server;
+use super::server::ServerSettings;
 use crate::document::{At, Value};
 
 /// One listener, and the setting that names it, if it is written.
@@ -14,7 +14,7 @@ struct Named<'l, 'a> {
 }
 
 /// Notes each address that cannot be bound because another listener of the file has it.
-pub(super) fn check(server: &Server, tables: &[Option<At<'_>>; 2]) {
+pub(super) fn check(server: &ServerSettings, tables: &[Option<At<'_>>; 2]) {
     let [of_server, of_auth] = tables;
     let all: Vec<_> = named("server.listen", &server.listen, of_server.as_ref())
         .chain(named("server.redirect", &server.redirect, of_server.as_ref()))

@@ -24,5 +24,5 @@ pub use log::Format;
 pub(crate) use log::{AuditDestination, Lines, Log, UserField};
 pub(crate) use otlp::Otlp;
 pub(crate) use revocations::{EndStreams, Revocations};
-pub(crate) use server::Server;
-pub(crate) use shared::Shared;
+pub(crate) use server::ServerSettings;
+pub(crate) use shared::SharedSettings;

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::listen::Listen;
-use crate::request::view::Limits;
+use crate::request::view::RequestLimits;
 
 /// Settings of the process. A change needs a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
+pub struct ServerSettings {
     pub listen: Vec<Listen>,
     /// Questions of the proxy in front; empty is off.
     pub auth: Vec<Listen>,
@@ -40,7 +40,7 @@ pub struct Server {
     pub drain: Duration,
 }
 
-impl Server {
+impl ServerSettings {
     /// The settings in which another one differs.
     pub fn changed(&self, other: &Self) -> Vec<&'static str> {
         // Whole, so that a new setting cannot be forgotten here.
@@ -82,7 +82,7 @@ impl Server {
     }
 }
 
-impl Default for Server {
+impl Default for ServerSettings {
     fn default() -> Self {
         let local = |port| Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], port)));
         Self {
@@ -95,7 +95,7 @@ impl Default for Server {
             http2: true,
             max_streams: 100,
             max_resets: 20,
-            max_header: Limits::default().header,
+            max_header: RequestLimits::default().header,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             watch: Some(Duration::from_secs(2)),

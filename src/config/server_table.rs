@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::listen::{Listen, ListenText, Protocol};
-use super::server::Server;
+use super::server::ServerSettings;
 use crate::base::clock::Clock;
 use crate::base::secret::Secret;
 use crate::base::units;
@@ -12,16 +12,16 @@ use crate::edge::{Alpn, Edge, ListenerTls, PerAddress, Trusted};
 use crate::policy::PublicOrigins;
 use crate::request::hosts::Hosts;
 use crate::request::min_rate::MinRate;
-use crate::request::view::Limits;
+use crate::request::view::RequestLimits;
 
 /// The `[server]` table; a reload may change all but `server`.
 #[derive(Default)]
 pub(super) struct ServerTable {
-    pub(super) server: Server,
+    pub(super) server: ServerSettings,
     pub(super) edge: Edge,
     pub(super) hosts: Hosts,
     pub(super) public_origins: PublicOrigins,
-    pub(super) limits: Limits,
+    pub(super) limits: RequestLimits,
 }
 
 impl ServerTable {
@@ -30,7 +30,7 @@ impl ServerTable {
     pub(super) fn from_node(at: Option<At<'_>>) -> Option<Self> {
         let Some(at) = at else { return Some(Self::default()) };
         let mut table = at.table()?;
-        let mut server = Server::default();
+        let mut server = ServerSettings::default();
         set(&mut server.http2, table.get("http2"));
         let tls = server.read_listeners(&at, &mut table);
         let mut edge = read_edge(&mut table, tls);
@@ -55,7 +55,7 @@ impl ServerTable {
     }
 }
 
-impl Server {
+impl ServerSettings {
     /// Every address, and the TLS settings of those that need them.
     fn read_listeners(&mut self, at: &At<'_>, table: &mut Table<'_>) -> Option<ListenerTls> {
         let listen = table.take("listen");
@@ -64,14 +64,14 @@ impl Server {
         let client_ca = table.take("client_ca");
         if let (Some(client_ca), None) = (&client_ca, &tls_at) {
             client_ca
-                .problem("clients show certificates to TLS listeners only; write `tls` as well");
+                .problem("only a TLS listener asks clients for certificates; write `tls` as well");
         }
         let tls = tls_at.as_ref().map(|at| read_tls(at, client_ca.as_ref(), self.http2));
         if let Some(Some(OneOrMany(written))) = read {
             let default = if tls_at.is_some() { Protocol::Tls } else { Protocol::Plain };
             self.listen = written.into_iter().map(|written| written.listen(default)).collect();
         } else if tls_at.is_some() && listen.is_none() {
-            at.problem("with `tls` there must be `listen` too; write listen = \"0.0.0.0:443\"");
+            at.problem("`tls` needs `listen`; write listen = \"0.0.0.0:443\"");
         }
         self.read_redirect(table);
         if let (Some(listen), None) = (&listen, &tls_at)
@@ -82,7 +82,7 @@ impl Server {
         if let Some(tls_at) = &tls_at
             && !self.listen.iter().any(Listen::is_tls)
         {
-            tls_at.problem("no address of `listen` speaks TLS; unix sockets and http:// do not");
+            tls_at.problem("no address in `listen` speaks TLS: unix sockets and http:// never do");
         }
         if let Some(admin) = table.take("admin") {
             self.admin = read_admin(&admin);
@@ -91,16 +91,16 @@ impl Server {
     }
 
     /// The limits of one request.
-    fn read_limits(&self, table: &mut Table<'_>) -> Limits {
-        let mut limits = Limits {
+    fn read_limits(&self, table: &mut Table<'_>) -> RequestLimits {
+        let mut limits = RequestLimits {
             header: self.max_header,
             token_body_timeout: self.header_timeout,
-            ..Limits::default()
+            ..RequestLimits::default()
         };
         let headers_at = table.take("max_headers");
         set(&mut limits.headers, headers_at.as_ref().and_then(At::read));
         if let Some(at) =
-            headers_at.filter(|_| !(1..=Limits::MOST_HEADERS).contains(&limits.headers))
+            headers_at.filter(|_| !(1..=RequestLimits::MOST_HEADERS).contains(&limits.headers))
         {
             at.wrong("a whole number, 1 to 256");
         }
@@ -122,7 +122,7 @@ impl Server {
             if self.redirect_port.is_none() {
                 port_at.wrong("a port, 1 to 65535");
             } else if at.is_none() {
-                port_at.problem("there is no `redirect` it could be for");
+                port_at.problem("this setting belongs to `redirect`, which is not set");
             }
         }
         let Some(at) = at else { return };
@@ -130,7 +130,7 @@ impl Server {
             self.redirect = written.into_iter().map(|w| w.listen(Protocol::Plain)).collect();
         }
         if self.redirect.iter().any(Listen::is_tls) {
-            at.problem("found https://, but this listener is the one for plain HTTP");
+            at.problem("found https://, but this listener speaks plain HTTP");
         } else if !self.listen.iter().any(Listen::is_tls) {
             at.problem("there is no TLS listener to redirect to; write `tls` as well");
         }
@@ -190,7 +190,7 @@ fn read_rate(at: &At<'_>) -> Option<Option<MinRate>> {
 fn read_watch(at: &At<'_>) -> Option<Option<Duration>> {
     match at.node.value {
         Value::Boolean(false) => Some(None),
-        Value::Boolean(true) => Some(Server::default().watch),
+        Value::Boolean(true) => Some(ServerSettings::default().watch),
         _ => at.read::<Duration>().map(Some),
     }
 }
@@ -209,11 +209,11 @@ fn read_admin(at: &At<'_>) -> Option<Listen> {
 }
 
 /// Too long to guess, and of letters that a header field can carry.
-fn read_admin_tokens(table: &mut Table<'_>, server: &Server) -> Vec<Secret> {
+fn read_admin_tokens(table: &mut Table<'_>, server: &ServerSettings) -> Vec<Secret> {
     const SHORTEST: usize = 16;
     let Some(at) = table.take("admin_token") else { return Vec::new() };
     if server.admin.is_none() {
-        at.problem("there is no `admin` listener it could be for");
+        at.problem("this setting belongs to `admin`, which is off");
     }
     let OneOrMany(tokens) = at.read::<OneOrMany<Secret>>().unwrap_or(OneOrMany(Vec::new()));
     let is_usable = |token: &Secret| {
@@ -221,8 +221,8 @@ fn read_admin_tokens(table: &mut Table<'_>, server: &Server) -> Vec<Secret> {
     };
     if !tokens.iter().all(is_usable) {
         at.problem(
-            "a token has fewer than 16 characters, or some that a header cannot carry; \
-             write what `openssl rand -hex 32` prints",
+            "a token is shorter than 16 characters, or has some that a header cannot carry; write \
+             the output of `openssl rand -hex 32`",
         );
     }
     tokens

@@ -16,7 +16,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Settings of what replicas share. A reload may change all of them.
 #[derive(Clone)]
-pub struct Shared {
+pub struct SharedSettings {
     pub(crate) url: RedisUrl,
     /// Stands for the address, which may hold a password.
     address: Digest,
@@ -30,7 +30,7 @@ pub struct Shared {
     pub(crate) on_error: OnError,
 }
 
-impl PartialEq for Shared {
+impl PartialEq for SharedSettings {
     fn eq(&self, other: &Self) -> bool {
         let keys = |shared: &Self| shared.keys.iter().map(Secret::digest).collect::<Vec<_>>();
         self.address == other.address
@@ -40,7 +40,7 @@ impl PartialEq for Shared {
     }
 }
 
-impl Shared {
+impl SharedSettings {
     pub(super) fn from_node(at: &At<'_>) -> Option<Self> {
         let mut table = at.table()?;
         let address = table.take_needed("redis", r#"redis = "env:REDIS_URL""#);
@@ -53,8 +53,8 @@ impl Shared {
         table.finish();
         if tokens && keys.is_none() {
             at.problem(
-                "`tokens` needs `key`, which seals them: write key = \"env:SHARED_KEY\", and as its \
-                 value base64: with what `openssl rand -base64 32` prints",
+                "`tokens` needs `key`, which encrypts them: write key = \"env:SHARED_KEY\" and set \
+                 that variable to `base64:` followed by the output of `openssl rand -base64 32`",
             );
             return None;
         }
@@ -96,8 +96,8 @@ fn read_keys(at: &At<'_>) -> Option<Vec<Secret>> {
     }
     if keys.iter().any(|key| key.bytes().len() < KEY_BYTES || key.is_monotonous()) {
         at.problem(
-            "a key is shorter than 32 bytes, or not random; write base64: with what \
-             `openssl rand -base64 32` prints",
+            "a key is shorter than 32 bytes, or not random; write `base64:` followed by the output \
+             of `openssl rand -base64 32`",
         );
         return None;
     }
@@ -129,8 +129,8 @@ fn read_timeout(at: &At<'_>) -> Option<Duration> {
 fn read_on_error(at: &At<'_>) -> Option<OnError> {
     if matches!(&at.node.value, Value::Text(text) if text.eq_ignore_ascii_case("allow")) {
         at.problem(
-            "found \"allow\", which must be written at each route that is meant: \
-             limit = { rates = \"30/minute\", on_error = \"allow\" }; here write \"local\" or \"deny\"",
+            "found \"allow\", which must be set on each route: limit = { rates = \"30/minute\", \
+             on_error = \"allow\" }; here write \"local\" or \"deny\"",
         );
         return None;
     }
@@ -150,8 +150,8 @@ pub(super) fn check_unshared(top: &crate::document::Table<'_>) {
         for key in ["on_error", "lease"] {
             if let Some(at) = limit.find(&[key]) {
                 at.problem(format!(
-                    "`{key}` is about replicas that count together; add [shared] with \
-                     redis = \"env:REDIS_URL\", or leave it out"
+                    "`{key}` applies only to replicas that count together; add [shared] with redis \
+                     = \"env:REDIS_URL\", or leave it out"
                 ));
             }
         }
@@ -197,7 +197,7 @@ mod tests {
             (&format!("[shared]\n{url}\nkey = []"), "the first seals"),
             (&format!("[shared]\n{url}\nprefix = \"{{a}}\""), "letters, digits"),
             (&format!("[shared]\n{url}\ntimeout = \"1ms\""), "between \"5ms\" and \"5s\""),
-            (&format!("[shared]\n{url}\non_error = \"allow\""), "at each route"),
+            (&format!("[shared]\n{url}\non_error = \"allow\""), "on each route"),
             (&format!("[shared]\n{url}\non_error = \"open\""), "\"local\", \"deny\""),
             (&token("{ rates = \"30/minute\", on_error = \"deny\" }"), "add [shared]"),
             (&token("{ rates = \"30/minute\", lease = \"10%\" }"), "add [shared]"),

@@ -1,7 +1,7 @@
 //! Warnings about the address of a `[shared]` store. The address itself may hold a
 //! password, and is not repeated.
 
-use crate::base::redis_url::{RedisUrl, Servers};
+use crate::base::redis_url::{RedisServers, RedisUrl};
 use crate::document::{At, Value};
 
 /// Notes what anyone could do to the store, by its place in the file.
@@ -19,10 +19,10 @@ pub(super) fn note(shared: &At<'_>) {
     }
     if is_open(&url) {
         at.warn(
-            "found an address without a password, so whatever reaches the store, also through a \
-             flaw of the app, can lift revocations and limits, expected a user of the gateway's \
-             own; write redis://USER:PASSWORD@HOST, and give USER the rights that \
-             `portcullis check --online` prints",
+            "found an address without a password, so anything that reaches the store, even through \
+             a flaw in the app, can lift revocations and limits, expected a user for the gateway \
+             alone; write redis://USER:PASSWORD@HOST, and give USER the rights that `portcullis \
+             check --online` prints",
         );
     }
 }
@@ -31,8 +31,8 @@ pub(super) fn note(shared: &At<'_>) {
 fn is_open(url: &RedisUrl) -> bool {
     let has_certificate = url.tls.as_ref().is_some_and(|tls| tls.client.is_some());
     match &url.servers {
-        Servers::Socket(_) => false,
-        Servers::Cluster(_) | Servers::One(_) | Servers::Sentinel(_) => {
+        RedisServers::Socket(_) => false,
+        RedisServers::Cluster(_) | RedisServers::One(_) | RedisServers::Sentinel(_) => {
             url.login.password().is_none() && !has_certificate
         }
     }

@@ -2,8 +2,9 @@
 //! write instead.
 //!
 //! A pure pass over a file that has no errors. Some of these settings are right behind a
-//! firewall, or for an old app; `check --strict` refuses them all. What
-//! depends on a preset is noted by `mint`, which knows the algorithm.
+//! firewall, or for an old app; `check --strict` refuses them all. The risks of one session
+//! kind stand in its row; a secret that is too weak for a preset is noted by `mint`, which
+//! knows the algorithm.
 
 use std::net::SocketAddr;
 
@@ -14,9 +15,7 @@ use crate::base::host::is_loopback;
 use crate::base::secret::{Secret, Secrets};
 use crate::base::store_url::StoreUrl;
 use crate::document::{At, Value};
-
-/// Fewest bytes of a shared secret (RFC 7518 section 3.2, RFC 8725 section 3.5).
-const SHORTEST_SECRET: usize = 32;
+use crate::session::risks;
 
 /// Notes every unsafe setting of a whole file.
 pub(super) fn note(top: &At<'_>) {
@@ -48,7 +47,7 @@ fn note_listeners(server: &At<'_>) {
         && !address.ip().to_canonical().is_loopback()
     {
         at.warn(format!(
-            "found {text:?}, where other machines read metrics and may ask for revocations, \
+            "found {text:?}, which lets other machines read metrics and request revocations, \
              expected an address of this machine; write \"127.0.0.1:{}\" or \"unix:/PATH\"",
             address.port()
         ));
@@ -71,7 +70,7 @@ fn note_networks(items: &[At<'_>], may: &str) {
     }
 }
 
-/// Settings of the forms in which another host, or another proxy, stands in front.
+/// Settings for a gateway behind another host, or another proxy.
 fn note_form(top: &At<'_>) {
     if let Some(trusted) = top.find(&["auth", "trusted"]) {
         note_networks(&trusted.items(), "have the gateway mint tokens for any request they name");
@@ -83,13 +82,13 @@ fn note_form(top: &At<'_>) {
         at.unwrap_or_else(|| top.clone()).warn_of_missing(
             key,
             "found none, and no [upstream]: a POST that the app's host rewrites to this gateway \
-             counts as one of another site, expected the origin in the browser's address bar; \
-             write public_origin = \"https://app.example.com\"",
+             counts as cross-site, expected the origin in the browser's address bar; write \
+             public_origin = \"https://app.example.com\"",
         );
     }
 }
 
-/// Networks larger than any that one operator has: but for the private ones of IPv6.
+/// Networks larger than one operator has, except the private ones of IPv6.
 fn is_everybody(network: IpNet) -> bool {
     match network {
         IpNet::V4(network) => network.prefix_len() < 8,
@@ -104,10 +103,11 @@ fn is_everybody(network: IpNet) -> bool {
 
 fn note_session(at: &At<'_>) {
     let kind = at.find(&["kind"]).and_then(|at| text(&at)).unwrap_or_default();
+    let Some(risks) = risks(kind) else { return };
     for key in ["secret", "secrets"] {
         let secrets = at.find(&[key]).map(|at| leaves(&at)).unwrap_or_default();
         for secret in secrets {
-            note_secret(&secret, shortest(kind, at));
+            note_secret(&secret, shortest(risks.secret_bytes, at));
         }
     }
     let has = |keys: &[&str]| keys.iter().any(|key| at.find(&[key]).is_some());
@@ -120,33 +120,12 @@ fn note_session(at: &At<'_>) {
              let the app set `exp` and write require_exp = true",
         );
     }
-    let limits_tokens = ["audience", "require", "types"];
-    if kind == "jwt" && !has(&limits_tokens) {
-        at.warn_of_missing(
-            "audience",
-            "found none, so every token signed by this key is a session, also one for resetting \
-             a password, expected the `aud` of the app's sessions; write audience = \"…\"",
-        );
-    }
-    if kind == "jwt" && has(&["jwks_url"]) && !has(&["issuer"]) {
-        at.warn_of_missing(
-            "issuer",
-            "found none beside `jwks_url`, whose keys may serve several issuers, expected the \
-             `iss` of the app's sessions; write issuer = \"https://…\"",
-        );
-    }
-    if kind == "clerk" && !has(&["authorized_parties"]) {
-        at.warn_of_missing(
-            "authorized_parties",
-            "found none, so a token made for any origin of your Clerk instance is a session, \
-             expected the app's own; write authorized_parties = [\"https://app.example.com\"]",
-        );
-    }
-    if never_ends(kind, at) && !has(&["max_age", "expires_at", "idle"]) {
+    (risks.note)(at);
+    if (risks.never_ends)(at) && !has(&["max_age", "expires_at", "idle"]) {
         at.find(&["kind"]).unwrap_or_else(|| at.clone()).warn(format!(
-            "found {kind:?}, whose cookies name no end, so a stolen one works until its key is \
-             replaced, expected sessions that end; write `secrets` as a list and put a new one \
-             in front as often as sessions may last"
+            "found {kind:?}, whose cookies do not expire, so a stolen one works until its key is \
+             replaced, expected sessions that end; write `secrets` as a list and put a new secret \
+             in front once per session lifetime"
         ));
     }
     if let Some(url) = at.find(&["store", "url"]) {
@@ -157,41 +136,21 @@ fn note_session(at: &At<'_>) {
     }
 }
 
-/// The bytes a shared secret of this session should have.
-fn shortest(kind: &str, at: &At<'_>) -> usize {
+/// The bytes a shared secret of this session should have: more for the longer hashes
+/// (RFC 7518 section 3.2).
+fn shortest(of_kind: usize, at: &At<'_>) -> usize {
     let algorithms = at.find(&["algorithms"]).map(|at| leaves(&at)).unwrap_or_default();
     let has = |name: &str| algorithms.iter().any(|at| text(at) == Some(name));
-    match kind {
-        // A key of AES-128.
-        "laravel" => 16,
-        _ if has("HS512") => 64,
-        _ if has("HS384") => 48,
-        _ => SHORTEST_SECRET,
+    if has("HS512") {
+        64
+    } else if has("HS384") {
+        48
+    } else {
+        of_kind
     }
 }
 
-/// Whether cookies of this kind hold no time that they could end at.
-fn never_ends(kind: &str, at: &At<'_>) -> bool {
-    let is_zero = |key: &str| {
-        at.find(&[key]).is_some_and(|at| match &at.node.value {
-            Value::Integer(number) => *number == 0,
-            Value::Text(text) => {
-                text.starts_with("0") && !text.contains(|c: char| ('1'..='9').contains(&c))
-            }
-            _ => false,
-        })
-    };
-    let has_store = at.find(&["store"]).is_some();
-    match kind {
-        "cookie-session" | "react-router" | "signed-cookie" => true,
-        "plug" => !has_store,
-        "h3-session" => !has_store && (is_zero("max_age") || at.find(&["max_age"]).is_none()),
-        "starlette" => is_zero("max_age"),
-        _ => false,
-    }
-}
-
-/// Notes a secret that can be guessed. Says how long it is, and nothing else of it.
+/// Notes a secret that can be guessed. Says only how long it is.
 fn note_secret(at: &At<'_>, shortest: usize) {
     let Some(secret) = resolved(at) else { return };
     let length = secret.bytes().len();
@@ -202,9 +161,9 @@ fn note_secret(at: &At<'_>, shortest: usize) {
     let found = if length < shortest {
         format!("found a secret of {length} bytes")
     } else if secret.is_monotonous() {
-        "found a secret of very few different characters".to_owned()
+        "found a secret with very few distinct characters".to_owned()
     } else if secret.bytes().starts_with(b"django-insecure-") {
-        "found the key that `startproject` made for development".to_owned()
+        "found the development key that `startproject` generates".to_owned()
     } else {
         return;
     };
@@ -246,7 +205,7 @@ fn note_token(at: &At<'_>) {
     if at.find(&["path"]).is_some() && at.find(&["limit"]).is_none() {
         at.warn_of_missing(
             "limit",
-            "found none, so one user can ask for tokens without end, expected a rate; write \
+            "found none, so one user can ask for any number of tokens, expected a rate; write \
              limit = \"30/minute\"",
         );
     }
@@ -295,8 +254,8 @@ fn note_addresses(at: &At<'_>, key: &str) {
     const ADDRESSES: [&str; 5] = ["certs_url", "grant", "jwks_url", "otlp", "url"];
     if ADDRESSES.contains(&key) && text(at).is_some_and(is_in_the_clear) {
         at.warn(
-            "found http:// to another machine, so anyone on the network path can read what is asked \
-             and write the answer, expected TLS; write \"https://…\"",
+            "found http:// to another machine, so anyone on the network path can read the request \
+             and forge the answer, expected TLS; write \"https://…\"",
         );
     }
     each_below(at, key, &mut |at, key| note_addresses(at, key));

@@ -147,7 +147,7 @@ fn whoami(request: &Request<Vec<u8>>, visitor: Option<&Visitor>) -> Value {
     json!({ "headers": headers, "session": session, "api_key": null })
 }
 
-/// Browsers say so themselves; without the header the request is no browser's.
+/// Browsers say so themselves; without the header the request is not a browser's.
 fn from_another_site(request: &Request<Vec<u8>>) -> bool {
     request
         .headers()

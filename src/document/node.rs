@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::Problems;
 
-/// One value and the bytes of the file it stands in.
+/// One value, and its place in the file in bytes.
 #[derive(Clone)]
 pub struct Node {
     pub value: Value,
@@ -94,7 +94,7 @@ impl Node {
             Value::Datetime => "a date",
             Value::Float(_) | Value::Integer(_) => "a number",
             Value::Table(_) => "a table",
-            Value::Text(_) => "a text",
+            Value::Text(_) => "a string",
         }
     }
 
@@ -122,7 +122,7 @@ pub(crate) fn shown(text: &str) -> String {
     if text.len() <= 60 && text.chars().all(plain) && !key_like {
         format!("{text:?}")
     } else {
-        format!("a text of {} characters (not repeated here)", text.chars().count())
+        format!("a string of {} characters (not repeated here)", text.chars().count())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Everything that is wrong with a file, or weaker than it looks, each with its place.
+//! Everything wrong with a file, or weaker than it looks, each with its place.
 
 use std::borrow::Cow;
 use std::cell::RefCell;

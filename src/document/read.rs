@@ -20,7 +20,7 @@ impl FromNode for bool {
 
 impl FromNode for String {
     fn read(at: &At<'_>) -> Option<Self> {
-        at.text("a text in quotes").map(str::to_owned)
+        at.text("a quoted string").map(str::to_owned)
     }
 }
 
@@ -131,7 +131,7 @@ impl FromNode for Url {
         const EXPECTED: &str = r#"a URL such as "https://idp.example/keys", without credentials"#;
         let url = Self::parse(at.text(EXPECTED)?);
         if url.is_none() {
-            at.problem(format!("found no URL that can be asked, expected {EXPECTED}"));
+            at.problem(format!("found an unusable URL, expected {EXPECTED}"));
         }
         url
     }

@@ -33,7 +33,7 @@ impl<'a> At<'a> {
         self.problems.warn(self.node.span.start, &self.path, text);
     }
 
-    /// As `warn`, about a key that is not there.
+    /// As `warn`, about a missing key.
     pub fn warn_of_missing(&self, key: &str, text: impl Into<String>) {
         let path =
             if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
@@ -66,7 +66,7 @@ impl<'a> At<'a> {
         Some(text)
     }
 
-    /// One of a few words, in any case: what each of them stands for.
+    /// One of a few words, in any letter case: the value it selects.
     pub fn choose<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let words: Vec<_> = choices.iter().map(|&(word, _)| word).collect();
         let written = self.text(&one_of("", &words))?;
@@ -81,7 +81,7 @@ impl<'a> At<'a> {
         matches!(self.node.value, Value::Table(_))
     }
 
-    /// The items of a list, or the one value that stands for a list of one.
+    /// The items of a list, or a single value as a list of one.
     pub fn items(&self) -> Vec<Self> {
         let Value::Array(items) = &self.node.value else { return vec![self.clone()] };
         let item = |(index, node)| Self { node, path: format!("{}[{index}]", self.path), ..*self };
@@ -170,8 +170,8 @@ impl<'a> Table<'a> {
         taken
     }
 
-    /// Notes that a key is missing, at the table it is missing from or, where that
-    /// is the file, under the key's own name; `what` goes on from there.
+    /// Notes that a key is missing, at the table it is missing from or, where that is the
+    /// file, under the key's own name; `what` continues from there.
     pub fn missing(&self, key: &str, what: &str) {
         let path = if self.at.path.is_empty() { key } else { &self.at.path };
         self.at.problems.add(self.at.node.span.start, path, format!("`{key}` is missing{what}"));
@@ -216,8 +216,8 @@ impl<'a> Table<'a> {
     }
 }
 
-/// A key of the user's own choice as part of a path: whatever is in it, a problem
-/// stays one line.
+/// A key that the user chose as part of a path: whatever is in it, a problem stays one
+/// line.
 fn readable(key: &str) -> String {
     const LONGEST: usize = 100;
     if key.len() > LONGEST || key.chars().any(char::is_control) {

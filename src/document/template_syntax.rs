@@ -34,7 +34,7 @@ pub(crate) enum Presence {
 /// A `}` without its `{`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StrayBrace {
-    /// It stands for itself, where texts have always been read so.
+    /// It is literal, where texts have always been read this way.
     Literal,
     Refused,
 }
@@ -55,7 +55,7 @@ impl Reference {
     }
 }
 
-/// Cuts a text into literals and references, or says what is wrong with it.
+/// Cuts a text into literals and references, or returns its mistake.
 pub(crate) fn pieces(text: &str) -> Result<Vec<Piece>, String> {
     cut(text, StrayBrace::Refused)
 }
@@ -81,7 +81,7 @@ pub(crate) fn cut(text: &str, stray: StrayBrace) -> Result<Vec<Piece>, String> {
             let (inner, after) = brace
                 .strip_prefix('{')
                 .and_then(|inside| inside.split_once('}'))
-                .ok_or("a brace without its partner; write {{ or }} for a literal brace")?;
+                .ok_or("an unpaired brace; write {{ or }} for a literal brace")?;
             if !literal.is_empty() {
                 pieces.push(Piece::Literal(std::mem::take(&mut literal)));
             }
@@ -109,8 +109,8 @@ fn reference(inner: &str) -> Result<Reference, String> {
     };
     if path.iter().any(broken) {
         return Err(format!(
-            "{} is no placeholder, expected one such as {{session.user_id}}; write {{{{ and }}}} \
-             for literal braces",
+            "{} is not a placeholder, expected one such as {{session.user_id}}; write {{{{ and \
+             }}}} for literal braces",
             shown(inner)
         ));
     }

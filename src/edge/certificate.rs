@@ -22,7 +22,7 @@ use crate::document::{At, Table};
 /// A certificate with its key, and the names it is shown for.
 #[derive(Clone, Debug)]
 pub struct Certificate {
-    /// Lower case; `*.example.com` stands for one label.
+    /// Lower case; `*.example.com` covers one label.
     pub names: Vec<String>,
     /// Seconds since the epoch.
     pub expires_at: u64,
@@ -46,11 +46,14 @@ impl Certificate {
         let certified = match CertifiedKey::from_der(chain, key, provider) {
             Ok(certified) => Arc::new(certified),
             Err(rustls::Error::InconsistentKeys(_)) => {
-                key_at.problem("this key belongs to another certificate than the one in `cert`");
+                key_at.problem("this key does not belong to the certificate in `cert`");
                 return None;
             }
             Err(_) => {
-                key_at.problem("this key is of a kind that cannot be used: expected RSA, ECDSA with P-256, P-384 or P-521, or Ed25519");
+                key_at.problem(
+                    "this type of key is not supported: expected RSA, ECDSA with P-256, P-384 or \
+                     P-521, or Ed25519",
+                );
                 return None;
             }
         };
@@ -92,7 +95,7 @@ pub(super) fn read_chain(at: &At<'_>, pem: &Secret) -> Option<Vec<CertificateDer
             None
         }
         Err(_) => {
-            at.problem("the file is not PEM that can be read");
+            at.problem("the file is not valid PEM");
             None
         }
     }

@@ -1,9 +1,8 @@
 //! The PROXY protocol, versions 1 and 2: the client's address, as told by a load
 //! balancer that does not speak HTTP.
 //!
-//! Pure: bytes in, an address or a refusal out. Strict where the specification
-//! leaves room, because these bytes become the client's address and nothing else
-//! confirms it.
+//! Pure: bytes in, an address or a refusal out. Strict where the specification leaves
+//! room, because these bytes become the client's address unconfirmed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

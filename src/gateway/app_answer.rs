@@ -90,7 +90,8 @@ fn say_chunked_once(response: &mut ResponseHeader) -> Result<()> {
     response.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))
 }
 
-/// One length, of several equal ones. The framework has refused those that differ.
+/// One length, where several equal ones were sent. The framework has refused different
+/// ones.
 fn say_length_once(response: &mut ResponseHeader) -> Result<()> {
     let mut lengths = response.headers.get_all(header::CONTENT_LENGTH).iter();
     let Some(first) = lengths.next().map(HeaderValue::as_bytes) else { return Ok(()) };

@@ -84,12 +84,12 @@ impl AppDeadline {
         self.at_ms.load(Ordering::Acquire) == PASSED
     }
 
-    /// Ends the connection, whatever is under way on it.
+    /// Ends the connection, whatever it is doing.
     pub(super) fn shut_down(&self) {
         if let Some(socket) = *self.socket.lock()
             && let Err(error) = shutdown(socket, Shutdown::Both)
         {
-            tracing::debug!(%error, "a connection to the app was gone before it was ended");
+            tracing::debug!(%error, "a connection to the app closed before the gateway could end it");
         }
     }
 
@@ -124,7 +124,7 @@ impl AppDeadline {
         if let (true, Some(socket)) = (passes, *socket)
             && let Err(error) = shutdown(socket, Shutdown::Both)
         {
-            tracing::debug!(%error, "a connection to the app was gone before its deadline");
+            tracing::debug!(%error, "a connection to the app closed before its deadline");
         }
         passes
     }

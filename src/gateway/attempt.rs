@@ -1,4 +1,4 @@
-//! Attempts to get an answer of the app, as spans of a recorded request.
+//! Attempts to get an answer from the app, as spans of a recorded request.
 
 use std::sync::Arc;
 

@@ -58,7 +58,7 @@ impl Incoming {
             place,
             user: who.identity.as_ref().map(|identity| identity.user_id()),
             key: route.minter.kids().first().and_then(Option::as_deref),
-            client: self.admitted.client.address,
+            client: self.sender.client.address,
             request_id: Some(self.trace.request_id()),
         }
     }

@@ -1,11 +1,11 @@
 //! Answers the proxy in front that asks about each request: nginx, Caddy, Traefik, Envoy,
 //! HAProxy.
 //!
-//! `request/question` reads the request that is asked about. It then goes the way of any
-//! other: plan, session, rules, limits, tokens for its page. Where it would be forwarded,
-//! the proxy is told so, with all that the app may believe; an app that finds a header
-//! missing would take the client's. The answer never has a `Set-Cookie` field, and no body
-//! is read.
+//! `request/question` reads the request that is asked about. It then takes the same steps
+//! as any other request: plan, session, rules, limits, tokens for its page. Where it would
+//! be forwarded, the proxy gets a yes with every header that the app may believe: where
+//! one were missing, the app would take the client's. The answer never has a `Set-Cookie`
+//! field, and no body is read.
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use pingora::http::RequestHeader;
@@ -36,9 +36,9 @@ pub(super) async fn answer(session: &mut Session, ctx: &mut Ctx) -> Reply {
         Err(refusal) => return ctx.refuse(&refusal),
     };
     match (answer_about(ctx, asked).await, allowed) {
-        (Answer::No(reply), _) => reply,
-        (Answer::Yes(_), Allowed::TryAgain) => ctx.refuse(&Refusal::Full),
-        (Answer::Yes(told), Allowed::Passes) => {
+        (AuthAnswer::No(reply), _) => reply,
+        (AuthAnswer::Yes(_), Allowed::TryAgain) => ctx.refuse(&Refusal::Full),
+        (AuthAnswer::Yes(told), Allowed::Passes) => {
             let mut reply = Reply::new(StatusCode::OK, PLAIN_TEXT, Bytes::new());
             for (name, value) in &told {
                 reply.headers.insert(name, value.clone());
@@ -49,14 +49,14 @@ pub(super) async fn answer(session: &mut Session, ctx: &mut Ctx) -> Reply {
 }
 
 /// The answer to the proxy.
-pub(super) enum Answer {
+pub(super) enum AuthAnswer {
     /// Every header that is the gateway's to set, empty where there is no value.
     Yes(HeaderMap),
     No(Reply),
 }
 
 /// The answer to an admitted question.
-pub(super) async fn answer_about(ctx: &mut Ctx, asked: RequestHeader) -> Answer {
+pub(super) async fn answer_about(ctx: &mut Ctx, asked: RequestHeader) -> AuthAnswer {
     let Ctx { incoming, asked: kept, rule, who, record, .. } = &mut *ctx;
     let asked: &RequestHeader = kept.insert(Box::new(asked));
     let policy = incoming.policy.clone();
@@ -66,12 +66,12 @@ pub(super) async fn answer_about(ctx: &mut Ctx, asked: RequestHeader) -> Answer 
     let decided = request::decide_planned(incoming, &policy, who, record, &view, planned).await;
     *rule = decided.rule();
     let forwarding = match decided.act(incoming, who, record, Ok(Vec::new())).await {
-        Handled::Reply(reply) => return Answer::No(reply),
+        Handled::Reply(reply) => return AuthAnswer::No(reply),
         Handled::Forward(forwarding) => forwarding,
     };
     // Cookies go back as they may pass; another header could not be taken out from here.
     if who.withholds_headers() {
-        return Answer::No(ctx.refuse(&Refusal::NotSignedIn));
+        return AuthAnswer::No(ctx.refuse(&Refusal::NotSignedIn));
     }
     // The app's answer does not pass here, so a sign-out counts once it may pass; not one
     // that another site asks for, which the app will refuse.
@@ -80,7 +80,7 @@ pub(super) async fn answer_about(ctx: &mut Ctx, asked: RequestHeader) -> Answer 
     }
     record.end(Outcome::Answered, record.reason);
     record.status = StatusCode::OK.as_u16();
-    Answer::Yes(told(incoming, who, &forwarding, asked))
+    AuthAnswer::Yes(told(incoming, who, &forwarding, asked))
 }
 
 fn told(

@@ -1,18 +1,18 @@
 //! The same question over gRPC, as Envoy and gateways built on it ask it.
 //!
-//! A yes also names what the client sent and may not say: unlike over HTTP, those headers
-//! can be taken out instead of refusing the request.
+//! A yes also names the client's headers that must not reach the app: unlike over HTTP,
+//! they can be removed instead of refusing the request.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pingora::prelude::{Result, Session};
 
-use super::auth::{self, Answer};
+use super::auth::{self, AuthAnswer};
 use super::context::Ctx;
 use super::reply::{self, Body};
 use crate::request::ext_authz::{CHECK, CheckRequest, CheckResponse};
 use crate::request::refusal::{Refusal, Reply};
-use crate::request::view::Limits;
+use crate::request::view::RequestLimits;
 
 /// Largest question, in bytes: the head of a request, and what surrounds it.
 const LARGEST: usize = 512 * 1024;
@@ -37,7 +37,7 @@ pub(super) async fn serve(session: &mut Session, ctx: &mut Ctx) -> Result<bool> 
 }
 
 async fn answer(session: &mut Session, ctx: &mut Ctx) -> Result<()> {
-    let limits = Limits { token_body: LARGEST, ..ctx.incoming.policy.limits };
+    let limits = RequestLimits { token_body: LARGEST, ..ctx.incoming.policy.limits };
     if let Err(refusal) = ctx.incoming.admit_front(session) {
         return refuse(session, ctx, &refusal, PERMISSION_DENIED).await;
     }
@@ -46,16 +46,16 @@ async fn answer(session: &mut Session, ctx: &mut Ctx) -> Result<()> {
         Err(refusal) => return refuse(session, ctx, &refusal, INVALID_ARGUMENT).await,
     };
     let Some(http) = CheckRequest::read(&body) else {
-        const NO_CHECK: Refusal = Refusal::BadRequest("the message is no CheckRequest");
+        const NO_CHECK: Refusal = Refusal::BadRequest("the message is not a CheckRequest");
         return refuse(session, ctx, &NO_CHECK, INVALID_ARGUMENT).await;
     };
     let (answer, foreign) = match ctx.incoming.admit_check(session, &http) {
         Ok((asked, foreign)) => (auth::answer_about(ctx, asked).await, foreign),
-        Err(refusal) => (Answer::No(ctx.refuse(&refusal)), Vec::new()),
+        Err(refusal) => (AuthAnswer::No(ctx.refuse(&refusal)), Vec::new()),
     };
     let response = match answer {
-        Answer::Yes(told) => allow(&told, foreign),
-        Answer::No(reply) => deny(ctx, reply),
+        AuthAnswer::Yes(told) => allow(&told, foreign),
+        AuthAnswer::No(reply) => deny(ctx, reply),
     };
     write(session, Some(response), OK).await
 }

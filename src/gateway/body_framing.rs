@@ -3,7 +3,7 @@
 //! The listener shows every byte to `FramingReader` before the framework gets it. The
 //! framework tells later which request has a chunked body, and where its head ended; the
 //! start of the body has often arrived with the head by then. So each body is read as if
-//! it were chunked, and the verdict counts where it is: for others it is over at the
+//! it were chunked, and the verdict counts only if it is; for others, reading ends at the
 //! first octet.
 
 use std::sync::Arc;
@@ -94,7 +94,7 @@ impl FramingReader {
         self.chunks = Chunks::default();
     }
 
-    /// Passes over what belongs to the head; returns what is behind it.
+    /// Skips the rest of the head; returns the bytes after it.
     fn pass_head<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let mut rest = bytes;
         // The end may have come in two pieces.

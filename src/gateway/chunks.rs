@@ -1,7 +1,7 @@
 //! The framing of a chunked body, octet by octet as it arrives (RFC 9112 section 7.1).
 //!
 //! The framework is lenient here: it takes an empty size for the last chunk, and anything
-//! at all for an extension. Another server on the way, which reads the same body
+//! at all for an extension. Another server on the path, which reads the same body
 //! differently, would then see another end of the request. Nothing is kept or copied.
 
 /// Most octets of a chunk's first line: its size and extensions.
@@ -15,7 +15,7 @@ const MOST_DIGITS: usize = 16;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// Where in a chunked body the next octet stands.
+/// Position of the next octet in a chunked body.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
     place: Place,

@@ -118,7 +118,7 @@ impl Connection {
         self.body.is_broken()
     }
 
-    /// Ends the connection, whatever is under way on it.
+    /// Ends the connection, whatever it is doing.
     pub(crate) fn end_now(&self) {
         self.deadline.end_now();
     }

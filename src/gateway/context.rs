@@ -80,7 +80,7 @@ impl Ctx {
         if let Some(forwarding) = &mut self.forwarding {
             forwarding.ended(&self.incoming, &session.req_header().method);
         }
-        let Incoming { state, policy, now, trace, admitted, .. } = &self.incoming;
+        let Incoming { state, policy, now, trace, sender, .. } = &self.incoming;
         let request = self.asked.as_deref().unwrap_or_else(|| session.req_header());
         let identity = self.who.identity.as_deref();
         let user = identity.and_then(|identity| state.telemetry.user_name(identity));
@@ -91,18 +91,18 @@ impl Ctx {
             trace_id: trace.trace_id(),
             method: request.method.as_str(),
             version: session.req_header().version,
-            host: &admitted.host,
+            host: &sender.host,
             path: request.uri.path(),
             headers: Some(&request.headers),
             route: self.route_label(),
-            client: admitted.client.address,
+            client: sender.client.address,
             user: user.as_ref().map(UserName::as_str),
             source: self.who.source_label(policy),
             outcome: self.record.outcome,
             reason: self.record.reason,
             code: self.record.code,
             status: self.record.status,
-            scheme: admitted.client.scheme.as_str(),
+            scheme: sender.client.scheme.as_str(),
             recorded: self.incoming.recorded.as_ref(),
             bytes: session.body_bytes_sent().try_into().unwrap_or(u64::MAX),
         };

@@ -14,7 +14,7 @@ use super::purpose::Purpose;
 use super::record::Record;
 use super::token_limit::admit_tokens;
 use super::who::Who;
-use crate::issue::Request;
+use crate::issue::TokenRequest;
 use crate::mint::identity_assertion::Assertion;
 use crate::observe::{Outcome, StepKind, TokenPlace};
 use crate::policy::{Intent, Policy, RouteSet, TokenRoute};
@@ -89,17 +89,17 @@ pub(super) fn take_parts(request: &mut RequestHeader) -> Parts {
     std::mem::replace(request, empty.into()).into()
 }
 
-/// Prepares what the app gets, within the limits of its routes.
+/// Prepares the request for the app, within the limits of its routes.
 pub(super) async fn prepare(
     incoming: &Incoming,
     who: &Who,
     record: &mut Record,
     routes: RouteSet,
 ) -> Result<Forwarding, Refusal> {
-    let Incoming { policy, admitted, .. } = incoming;
+    let Incoming { policy, sender, .. } = incoming;
     take_from_limits(incoming, who, &routes).await?;
     let upstream = routes.upstream();
-    let upstream = upstream.or_else(|| policy.upstream_for(&admitted.host)).cloned();
+    let upstream = upstream.or_else(|| policy.upstream_for(&sender.host)).cloned();
     let mut forwarding = Forwarding::new(routes);
     forwarding.upstream = upstream;
     if forwarding.routes.setting_headers().any(|route| !route.set_headers.is_empty()) {
@@ -137,14 +137,14 @@ async fn take_from_limits(
     who: &Who,
     routes: &RouteSet,
 ) -> Result<(), Refusal> {
-    let Incoming { state, now, admitted, .. } = incoming;
+    let Incoming { state, now, sender, .. } = incoming;
     // A preflight is part of the request that it asks about.
     let counted = routes.all().filter(|_| routes.intent != Intent::Preflight);
     let mut limits = counted.filter_map(|route| Some((&*route.label, route.limit.as_ref()?)));
     let Some(first) = limits.next() else { return Ok(()) };
     let (route, step) = (first.0, incoming.begin_step());
     let identity = who.identity.as_ref();
-    let whose = identity.map_or_else(|| admitted.client.mark(), |identity| identity.mark());
+    let whose = identity.map_or_else(|| sender.client.mark(), |identity| identity.mark());
     let taken = match limits.next() {
         None => state.issuer.admit_all(&[first], whose, *now).await,
         Some(second) => {
@@ -168,8 +168,9 @@ pub(super) async fn placeholder_tokens(
     page_tokens(incoming, who, record, forwarding, tokens).await;
 }
 
-/// Tokens for a page; a prefetch mints none. A page is not refused for want of a token: it goes without, and
-/// the log says why. Limits of all its tokens are asked together, and each answers for itself.
+/// Tokens for a page; a prefetch mints none. A page is not refused for want of a token: it
+/// goes without, and the log says why. Limits of all its tokens are asked together, and
+/// each is judged on its own.
 async fn page_tokens(
     incoming: &Incoming,
     who: &Who,
@@ -196,7 +197,7 @@ async fn page_tokens(
             incoming.audit_refused(who, token, refusal.code(), TokenPlace::Page);
             continue;
         }
-        let request = Request::plain(identity, incoming.now).recorded(incoming.recorded);
+        let request = TokenRequest::plain(identity, incoming.now).recorded(incoming.recorded);
         match incoming.state.issuer.token(token, &request).await {
             Ok(issued) => {
                 match incoming.audit_issued(who, token, &issued, TokenPlace::Page).await {

@@ -144,7 +144,7 @@ impl Forwarding {
         if let Some(time) = place.failed(state.clock.now()) {
             state.telemetry.emit(Event::Upstream(UpstreamEvent::Ejected { upstream: name }));
             let (server, seconds) = (place.endpoint.server.to_string(), time.as_secs());
-            tracing::warn!(upstream = name, server, seconds, "server is left out");
+            tracing::warn!(upstream = name, server, seconds, "the server is ejected");
         }
     }
 

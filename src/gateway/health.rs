@@ -83,10 +83,14 @@ impl Probes {
             let server = endpoint.server.to_string();
             match endpoint.probed(outcome, &health) {
                 Some(EndpointState::Up) => {
-                    tracing::info!(upstream = upstream.name, server, "server is healthy again");
+                    tracing::info!(upstream = upstream.name, server, "the server is healthy again");
                 }
                 Some(EndpointState::Down | EndpointState::Ejected) => {
-                    tracing::warn!(upstream = upstream.name, server, "server fails its probes");
+                    tracing::warn!(
+                        upstream = upstream.name,
+                        server,
+                        "the server fails its health checks"
+                    );
                 }
                 None => {}
             }

@@ -154,7 +154,7 @@ impl ProxyHttp for Gateway {
         let passed = Passed { named: passed, verified: who.kept_headers() };
         headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed, passed);
         forward::ask_for_tunnel(&session.req_header().headers, incoming.purpose, headers);
-        let (client, host) = (&incoming.admitted.client, &incoming.admitted.host);
+        let (client, host) = (&incoming.sender.client, &incoming.sender.host);
         if let Some(vendor) = forwarding.vendor() {
             forwarding.leave_for_vendor(vendor, who, incoming.purpose, headers);
         } else {
@@ -243,7 +243,7 @@ impl ProxyHttp for Gateway {
             let stream = open_stream::begin(incoming, forwarding.wait.connection(), session);
             forwarding.open_stream = Box::pin(stream).await?;
         }
-        // An app that answers with an id of its own has logged that one.
+        // An app that answers with its own id has logged that one.
         if !response.headers.contains_key(X_REQUEST_ID) {
             let (_, id) = incoming.trace.request_id_field();
             response.insert_header("x-request-id", id)?;
@@ -364,7 +364,7 @@ impl ProxyHttp for Gateway {
         let reply = ctx.refuse(&refusal);
         ctx.record.status = reply.status.as_u16();
         session.set_keepalive(None);
-        // Early hints of the app are no answer yet.
+        // Early hints of the app are not an answer yet.
         let has_answered =
             session.response_written().is_some_and(|head| !head.status.is_informational());
         if !has_answered && reply::reply(session, reply, &ctx.incoming.trace).await.is_err() {
@@ -385,9 +385,9 @@ impl ProxyHttp for Gateway {
         session.as_downstream_mut().set_pipelining_enabled(false);
     }
 
-    /// Of a head it cannot read the framework would print the start, which is the app's
-    /// answer to some user, with cookies and names. And clients that hang up are not an
-    /// error; the access log has them.
+    /// The framework would print the start of a head that it cannot read, which is the
+    /// app's answer to some user, with cookies and names. And clients that hang up are not
+    /// an error; the access log has them.
     fn suppress_error_log(&self, _: &Session, _: &Box<Ctx>, error: &Error) -> bool {
         *error.etype() == ErrorType::InvalidHTTPHeader
             || *error.esource() == ErrorSource::Downstream

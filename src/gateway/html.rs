@@ -21,11 +21,11 @@ const NOT_FOR_PAGES: [HeaderName; 6] = [
     header::RANGE,
 ];
 
-/// Tells the app what stands for `{nonce}` in the texts of its page. No client's header of
+/// Tells the app the value of `{nonce}` in the texts of its page. No client's header of
 /// this name passes.
 const NONCE: HeaderName = HeaderName::from_static("x-portcullis-nonce");
 
-/// Headers that are no longer true of a changed page.
+/// Headers that no longer hold for a changed page.
 const OF_THE_WHOLE_PAGE: [HeaderName; 14] = [
     header::ACCEPT_RANGES,
     header::AGE,
@@ -46,7 +46,7 @@ const OF_THE_WHOLE_PAGE: [HeaderName; 14] = [
 /// How a route with placeholders treats an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Page {
-    /// Its placeholders are to be replaced.
+    /// Its placeholders must be replaced.
     Filled,
     /// Left as the app sent it.
     Unchanged,
@@ -85,7 +85,8 @@ impl Forwarding {
             let route = self.routes.label().map_or("-", |label| label);
             tracing::warn!(
                 route,
-                "a page arrived compressed although that was not accepted; its placeholders stay"
+                "a page arrived compressed although the gateway did not accept that; its \
+                 placeholders stay"
             );
             return Ok(Page::Unchanged);
         }
@@ -112,10 +113,13 @@ impl Forwarding {
             if is_safe_in_a_page(&value) {
                 return value;
             }
-            tracing::warn!(token = name, "the token cannot stand in a page; it is left out");
+            tracing::warn!(
+                token = name,
+                "the token has characters that a page cannot carry; it is left out"
+            );
             Bytes::new()
         };
-        // Without a nonce a text that wants one would be the same for everybody.
+        // Without a nonce, a text that needs one would be the same for every user.
         let is_known = |one: &&HtmlPlaceholder| !one.has_nonce() || !self.nonce.is_empty();
         let placeholders = self.routes.placeholders().filter(is_known);
         let pairs = placeholders.map(|one| (one.text_for(&self.nonce), value(one)));

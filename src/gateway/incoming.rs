@@ -1,4 +1,4 @@
-//! A request as it came, with the policy and the time it is judged by.
+//! A request as it came, with the policy and the time that it is judged by.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,18 +35,18 @@ pub(super) struct Incoming {
     pub(super) trace: Trace,
     /// The request's own span, if it is recorded.
     pub(super) recorded: Option<Recorded>,
-    pub(super) admitted: Admitted,
+    pub(super) sender: ClientContext,
     pub(super) purpose: Purpose,
 }
 
-/// An admitted request and its sender.
-pub(super) struct Admitted {
+/// The sender of an admitted request, and the host it asked for.
+pub(super) struct ClientContext {
     pub(super) client: Client,
     pub(super) host: Arc<str>,
     pub(super) audience: Audience,
 }
 
-impl Default for Admitted {
+impl Default for ClientContext {
     fn default() -> Self {
         Self {
             client: Client {
@@ -73,7 +73,7 @@ impl Incoming {
             now: state.clock.now(),
             trace: Trace::new(),
             recorded: None,
-            admitted: Admitted::default(),
+            sender: ClientContext::default(),
             purpose: Purpose::Request,
         }
     }
@@ -117,12 +117,12 @@ impl Incoming {
         let forwarded =
             if self.policy.hosts.believe_proxies() { forwarded } else { forwarded.without_host() };
         let host = host_of(head, forwarded);
-        self.admitted = Admitted { client, host, audience: Audience::Script };
+        self.sender = ClientContext { client, host, audience: Audience::Script };
         // Without an app there are no pages.
         if self.policy.forwards() {
-            self.admitted.audience = self.view(head).audience();
+            self.sender.audience = self.view(head).audience();
         }
-        if !self.policy.hosts.admit(&self.admitted.host) {
+        if !self.policy.hosts.admit(&self.sender.host) {
             return Err(Refusal::Misdirected);
         }
         Ok(())
@@ -184,9 +184,9 @@ impl Incoming {
         self.recorded = self.state.telemetry.traces().begin(&mut self.trace, self.now);
         let asked = RequestHeader::from(asked);
         let host = host_of(&asked, ForwardedHost::default());
-        // The proxy shows the answer as it is, or in words of its own.
-        self.admitted = Admitted { client, host, audience: Audience::Script };
-        if !policy.hosts.admit(&self.admitted.host) {
+        // The proxy shows the answer unchanged, or in its own words.
+        self.sender = ClientContext { client, host, audience: Audience::Script };
+        if !policy.hosts.admit(&self.sender.host) {
             return Err(Refusal::Misdirected);
         }
         Ok(asked)
@@ -198,8 +198,8 @@ impl Incoming {
             path: head.uri.path(),
             query: head.uri.query(),
             headers: &head.headers,
-            host: &self.admitted.host,
-            client: &self.admitted.client,
+            host: &self.sender.host,
+            client: &self.sender.client,
         }
     }
 
@@ -226,7 +226,7 @@ impl Incoming {
         let code = refusal.code();
         self.state.telemetry.emit(Event::Request(RequestEvent::Refused { code }));
         record.refuse(code);
-        let audience = token.map_or(self.admitted.audience, |_| Audience::Script);
+        let audience = token.map_or(self.sender.audience, |_| Audience::Script);
         let chosen = token.and_then(|token| token.minter.statuses().of(code));
         let mut reply = refusal.reply_as(chosen.unwrap_or_else(|| refusal.status()), audience);
         if let Code::NotSignedIn | Code::SessionExpired = code {

@@ -1,10 +1,10 @@
 //! An open WebSocket or stream ends with its session.
 //!
-//! A request is judged when it comes; a tunnel may stay open for days. So each one has a
-//! task that looks again every `TICK`, if anything was revoked meanwhile, and ends it by
-//! shutting a connection down: the one to the app, where that is this request's own, or
-//! else the client's. Where both sides share HTTP/2 connections with other requests, the
-//! stream ends with its next piece.
+//! A request is judged when it arrives, but a tunnel may stay open for days. So each
+//! tunnel has a task that looks again every `TICK`, if anything was revoked meanwhile, and
+//! ends it by shutting a connection down: the one to the app, where that is this request's
+//! own, or else the client's. Where both sides share HTTP/2 connections with other
+//! requests, the stream ends with its next piece.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +58,8 @@ struct Ends {
     client: Option<Connection>,
 }
 
-/// Whether an answer is watched. Without its session, the app has answered nobody.
+/// Whether an answer is watched. Without its session, the app has answered an anonymous
+/// user.
 pub(super) fn is_watched(who: &Who, response: &ResponseHeader) -> bool {
     stays_open(response.status, &response.headers) && !who.came_with_over()
 }
@@ -114,7 +115,7 @@ impl OpenStream {
         }
         // Asked again, because a route may not look at sessions; it is remembered.
         let now = state.clock.now();
-        let address = incoming.admitted.client.address;
+        let address = incoming.sender.client.address;
         let judged = state.identifier.identify(policy, cookies, address, now).await;
         if !judged.over.is_empty() {
             return Err(Over);

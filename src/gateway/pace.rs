@@ -1,7 +1,7 @@
-//! How fast a client sends or takes a body, held against `min_body_rate`.
+//! The rate at which a client sends or reads a body, compared with `min_body_rate`.
 //!
-//! Counted is only the time that the gateway has to wait: an app that has nothing to say
-//! for an hour does not make its client slow.
+//! Only the time that the gateway has to wait counts: an app that is silent for an hour
+//! does not make its client slow.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use pingora::prelude::Session;
 
 use super::purpose::is_conversation;
 use crate::request::min_rate::MinRate;
-use crate::request::view::Limits;
+use crate::request::view::RequestLimits;
 
 /// Bytes moved since the last look, and the time that took.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ pub(crate) struct TooSlow;
 
 /// Gives an HTTP/2 client the time for this piece that the least rate allows, and not more
 /// than for any piece. (Over HTTP/1.1 the socket knows how long it waits.)
-pub(super) fn give_time(session: &mut Session, piece: Option<&Bytes>, limits: &Limits) {
+pub(super) fn give_time(session: &mut Session, piece: Option<&Bytes>, limits: &RequestLimits) {
     if let (Some(piece), Some(least)) = (piece, limits.min_body_rate)
         && session.is_http2()
         && !is_conversation(session.req_header())

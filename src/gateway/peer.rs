@@ -19,7 +19,8 @@ use crate::upstream::{Target, Upstream, Verify, Version};
 const UPGRADE_GROUP: u64 = 1;
 /// Requests that share an HTTP/2 connection to the app.
 const STREAMS: usize = 100;
-/// Settings whose derived values a thread keeps; beyond it, those of earlier reloads go.
+/// Settings whose derived values a thread keeps; beyond this number, those of earlier
+/// reloads are dropped.
 const MOST_DERIVED: usize = 1024;
 /// Bytes of one answer that may wait for a client that does not read. By default one
 /// such client would use up the window of the whole connection and stop all other

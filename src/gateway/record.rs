@@ -1,4 +1,4 @@
-//! How a request ended, for its log line and its counters.
+//! The end of a request, for its log line and its counters.
 
 use crate::observe::Outcome;
 use crate::request::code::Code;

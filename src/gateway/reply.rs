@@ -8,9 +8,9 @@ use pingora::protocols::http::ServerSession;
 use crate::decide;
 use crate::limit::Admitted;
 use crate::policy::{TokenRoute, WebOrigin};
-use crate::request::refusal::{Part, RATELIMIT, RATELIMIT_POLICY, Refusal, Reply};
+use crate::request::refusal::{RATELIMIT, RATELIMIT_POLICY, Refusal, Reply, RequestPart};
 use crate::request::trace::Trace;
-use crate::request::view::Limits;
+use crate::request::view::RequestLimits;
 
 /// Writes a reply. The length is always known, so the connection can be kept.
 pub(super) async fn reply(session: &mut Session, reply: Reply, trace: &Trace) -> Result<()> {
@@ -51,14 +51,14 @@ pub(super) enum Body {
 pub(super) async fn read_body(
     session: &mut Session,
     use_of: Body,
-    limits: &Limits,
+    limits: &RequestLimits,
 ) -> Result<Result<Vec<u8>, Refusal>> {
     if session.is_body_empty() {
         return Ok(Ok(Vec::new()));
     }
     // Reject on the announced length, before the client sends the body.
     if announced(session).is_some_and(|length| length > limits.token_body) {
-        return Ok(Err(Refusal::TooLarge(Part::Body)));
+        return Ok(Err(Refusal::TooLarge(RequestPart::Body)));
     }
     // Boxed, because requests without a body would be charged for the room.
     Box::pin(read_all(session, use_of, limits)).await
@@ -71,7 +71,7 @@ fn announced(session: &Session) -> Option<usize> {
 async fn read_all(
     session: &mut Session,
     use_of: Body,
-    limits: &Limits,
+    limits: &RequestLimits,
 ) -> Result<Result<Vec<u8>, Refusal>> {
     let expects = session.get_header(header::EXPECT).is_some();
     if let (true, ServerSession::H1(h1)) = (expects, session.as_downstream_mut()) {
@@ -84,7 +84,7 @@ async fn read_all(
         {
             length += chunk.len();
             if length > limits.token_body {
-                return Ok(Err(Refusal::TooLarge(Part::Body)));
+                return Ok(Err(Refusal::TooLarge(RequestPart::Body)));
             }
             if use_of == Body::Kept {
                 body.extend_from_slice(&chunk);
@@ -98,8 +98,8 @@ async fn read_all(
     }
 }
 
-/// Whether a stream has announced a body of no length and is still open: what it then
-/// sends would come after the app has had the whole request.
+/// Whether a stream has announced an empty body and is still open: what it then sends
+/// would come after the app has had the whole request.
 pub(super) fn announces_nothing(session: &Session) -> bool {
     let ServerSession::H2(stream) = session.as_downstream() else { return false };
     let length = stream.req_header().headers.get(header::CONTENT_LENGTH);
@@ -110,7 +110,7 @@ pub(super) fn announces_nothing(session: &Session) -> bool {
 /// has announced (RFC 9113 section 8.1.1).
 pub(super) async fn read_nothing(
     session: &mut Session,
-    limits: &Limits,
+    limits: &RequestLimits,
 ) -> Result<Result<(), Refusal>> {
     const MORE: Refusal = Refusal::BadRequest("the body is longer than Content-Length says");
     let ServerSession::H2(stream) = session.as_downstream_mut() else { return Ok(Ok(())) };

@@ -1,4 +1,4 @@
-//! One admitted request, up to what becomes of it: plan, session, decide, act.
+//! One admitted request, from its plan to its outcome: plan, session, decide, act.
 //!
 //! Nothing here knows the framework: the shell reads the body between the two steps,
 //! where a token's inputs need it.
@@ -16,7 +16,7 @@ use super::reply::{push_limit, with_cors};
 use super::token_limit::admit_token;
 use super::who::Who;
 use crate::decide::{self, Decision, Plan};
-use crate::issue::Query;
+use crate::issue::TokenQuestion;
 use crate::observe::{Outcome, StepKind, TokenPlace};
 use crate::policy::{Policy, Rule, TokenRoute, WebOrigin};
 use crate::request::refusal::{Refusal, Reply};
@@ -29,8 +29,8 @@ pub(super) struct Decided<'p> {
     rule: Option<&'p Rule>,
     /// An origin that may read the answer.
     origin: Option<&'p WebOrigin>,
-    /// For a token: what the request says about it.
-    query: Option<Query>,
+    /// For a token: the request's statements about it.
+    query: Option<TokenQuestion>,
     is_head: bool,
 }
 
@@ -71,7 +71,7 @@ pub(super) async fn decide_planned<'p>(
     let query = match &decision {
         Decision::Issue { token, identity } => {
             who.identity = Some(identity.clone());
-            Some(Query::new(token, view, incoming.now).recorded(incoming.recorded))
+            Some(TokenQuestion::new(token, view, incoming.now).recorded(incoming.recorded))
         }
         Decision::Answer(..)
         | Decision::Forward { .. }
@@ -120,8 +120,8 @@ impl Decided<'_> {
             }
             Decision::Publish(what) => {
                 record.outcome = Outcome::Answered;
-                let Incoming { state, policy, now, admitted, .. } = incoming;
-                let host = policy.public_origins.host_for(&admitted.host);
+                let Incoming { state, policy, now, sender, .. } = incoming;
+                let host = policy.public_origins.host_for(&sender.host);
                 Ok(policy.discovery.reply(what, &state.retired, host, *now))
             }
             Decision::Refuse(refusal, rejected) => {
@@ -170,7 +170,7 @@ async fn issue(
     who: &Who,
     record: &mut Record,
     (route, identity): (&TokenRoute, &Identity),
-    query: Query,
+    query: TokenQuestion,
     body: &[u8],
 ) -> Result<Reply, Refusal> {
     let state = &incoming.state;

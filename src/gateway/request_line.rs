@@ -67,8 +67,8 @@ impl RequestLine {
 }
 
 impl LineReader {
-    /// Reads a piece; returns what the framework is to read instead, if the target has
-    /// characters that must be escaped.
+    /// Reads a piece; returns the bytes that the framework must read instead, if the
+    /// target has characters that must be escaped.
     pub(crate) fn received(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         if self.line.0.is_over.load(Ordering::Relaxed) {
             return None;

@@ -13,10 +13,10 @@ use super::incoming::Incoming;
 use super::purpose::Purpose;
 use crate::base::clock::Now;
 use crate::decide::{self, Decision};
-use crate::issue::Query;
+use crate::issue::TokenQuestion;
 use crate::issue::shadow::{self, AppAnswer, GatewayAnswer, Minted, Skipped};
 use crate::policy::TokenRoute;
-use crate::request::refusal::{Part, Refusal};
+use crate::request::refusal::{Refusal, RequestPart};
 use crate::request::trace::Trace;
 
 /// Copies of a request and of the app's answer to it.
@@ -77,7 +77,7 @@ pub(super) fn compare(shadow: Shadow, incoming: &mut Incoming, ended: Ended) {
         now,
         trace: Trace::new(),
         recorded: None,
-        admitted: std::mem::take(&mut incoming.admitted),
+        sender: std::mem::take(&mut incoming.sender),
         purpose: Purpose::Request,
     };
     let answer = match (answer, ended) {
@@ -140,10 +140,10 @@ impl Request {
         match decide::decide(plan, Some(judged.verdict), credential, &view) {
             Decision::Refuse(refusal, _) => Ok(Err(refusal)),
             Decision::Issue { .. } if self.body_length > policy.limits.token_body => {
-                Ok(Err(Refusal::TooLarge(Part::Body)))
+                Ok(Err(Refusal::TooLarge(RequestPart::Body)))
             }
             Decision::Issue { token, identity } => {
-                let query = Query::new(token, &view, *now);
+                let query = TokenQuestion::new(token, &view, *now);
                 let minted = state.issuer.mint_beside(token, query, &identity, &self.body);
                 Ok(minted.await)
             }

@@ -3,7 +3,7 @@
 use pingora::prelude::Error;
 use pingora::{ErrorSource, ErrorType};
 
-use crate::request::refusal::{Part, Refusal};
+use crate::request::refusal::{Refusal, RequestPart};
 use crate::upstream::Unreachable;
 
 /// Whether the app closed a connection instead of answering on it.
@@ -25,8 +25,8 @@ pub(super) fn refusal_for(error: &Error, unreachable: Option<Unreachable>) -> Op
         None => {}
     }
     match (error.esource(), error.etype()) {
-        (_, HTTPStatus(413)) => Some(Refusal::TooLarge(Part::Body)),
-        (_, HTTPStatus(400)) => Some(Refusal::BadRequest("the request could not be understood")),
+        (_, HTTPStatus(413)) => Some(Refusal::TooLarge(RequestPart::Body)),
+        (_, HTTPStatus(400)) => Some(Refusal::BadRequest("the request is malformed")),
         (
             ErrorSource::Upstream,
             ConnectTimedout | ReadTimedout | WriteTimedout | TLSHandshakeTimedout,
@@ -35,9 +35,7 @@ pub(super) fn refusal_for(error: &Error, unreachable: Option<Unreachable>) -> Op
             ErrorSource::Downstream,
             ConnectionClosed | ReadError | WriteError | ReadTimedout | WriteTimedout,
         ) => None,
-        (ErrorSource::Downstream, _) => {
-            Some(Refusal::BadRequest("the request could not be understood"))
-        }
+        (ErrorSource::Downstream, _) => Some(Refusal::BadRequest("the request is malformed")),
         (ErrorSource::Upstream | ErrorSource::Internal | ErrorSource::Unset, _) => {
             Some(Refusal::UpstreamFailed)
         }

@@ -1,5 +1,5 @@
 //! Requests that the framework cannot parse: it refuses them before any hook is called,
-//! without a body and without a word in the log.
+//! without a body or a log line.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;

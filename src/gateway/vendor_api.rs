@@ -39,9 +39,9 @@ impl Forwarding {
         self.routes.vendor_api()
     }
 
-    /// Leaves what describes the request itself, and what the settings name, and sets the
-    /// route's headers. The vendor would act on others with our key: on another method,
-    /// another account.
+    /// Keeps the headers that describe the request itself and those the settings name, and
+    /// sets the route's headers. The vendor would act on others with our key: on another
+    /// method, another account.
     pub(super) fn leave_for_vendor(
         &self,
         vendor: &VendorApi,

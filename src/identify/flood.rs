@@ -5,8 +5,7 @@
 //! once, while all others share a few places, and an address that has failed with too
 //! many different ids has to wait.
 //!
-//! Bounded: ids seen valid, ids that have failed, and addresses, each in a table of its
-//! own.
+//! Bounded: ids seen valid, ids that have failed, and addresses, each in its own table.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,5 +1,5 @@
-//! The owner of everything that outlives a request's question who is asking:
-//! remembered sessions, the servers that are asked, and what was revoked.
+//! The owner of everything about users that outlives a request: remembered sessions, the
+//! servers that are asked, and the revocations.
 
 use std::net::IpAddr;
 use std::path::Path;

@@ -36,7 +36,7 @@ const RETRY_LAST: Duration = Duration::from_secs(60);
 pub(crate) type CurrentPolicy = Arc<dyn Fn() -> Option<Arc<Policy>> + Send + Sync>;
 
 /// All published keys of the process.
-pub struct PublishedKeys {
+pub struct RemoteKeySets {
     outbound: Outbound,
     runtime: Handle,
     clock: Clock,
@@ -59,7 +59,7 @@ struct State {
     problem: Option<String>,
 }
 
-impl PublishedKeys {
+impl RemoteKeySets {
     pub fn new(outbound: Outbound, runtime: Handle, clock: Clock) -> Self {
         Self { outbound, runtime, clock, published: Lock::default() }
     }
@@ -182,7 +182,7 @@ fn supply_all(policy: &Policy, url: &str, document: &[u8]) -> Result<(), String>
 
 /// The document, and the time for which it is fresh.
 pub(crate) async fn fetch(outbound: &Outbound, url: &str) -> Result<(Bytes, Duration), String> {
-    let url = Url::parse(url).ok_or("the address is not a URL that can be fetched")?;
+    let url = Url::parse(url).ok_or("the address is not a usable URL")?;
     let answer = outbound.send(&Call::get(url)).await.map_err(|error| error.to_string())?;
     // 203 is a 200 that a proxy has changed on its way.
     if ![StatusCode::OK, StatusCode::NON_AUTHORITATIVE_INFORMATION].contains(&answer.status) {

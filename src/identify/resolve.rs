@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use crate::base::aside::Aside;
 use crate::base::clock::{Clock, Now};
-use crate::identify::jwks::PublishedKeys;
+use crate::identify::jwks::RemoteKeySets;
 use crate::identify::store::StoreConnections;
 use crate::outbound::{Call, Outbound, Url};
 use crate::session::{
@@ -35,7 +35,7 @@ const MAX_RETRY_AFTER: u64 = 300;
 pub struct Servers {
     pub outbound: Outbound,
     pub stores: StoreConnections,
-    pub keys: Arc<PublishedKeys>,
+    pub keys: Arc<RemoteKeySets>,
     /// Where sessions are opened that take long.
     pub(super) opening: Aside,
     /// Unanswered questions, for the metrics.
@@ -64,7 +64,7 @@ impl Servers {
     /// Connections will live in `runtime`.
     pub fn new(runtime: &Handle, clock: Clock) -> Self {
         let outbound = Outbound::new(runtime.clone());
-        let keys = PublishedKeys::new(outbound.clone(), runtime.clone(), clock);
+        let keys = RemoteKeySets::new(outbound.clone(), runtime.clone(), clock);
         Self {
             outbound,
             stores: StoreConnections::new(runtime.clone()),
@@ -209,9 +209,10 @@ impl Servers {
         })
     }
 
-    /// A published key. Its publisher refuses a key that there is not.
+    /// A published key. Its publisher refuses a key that does not exist.
     async fn ask_key(&self, url: &str) -> Result<Option<StoreAnswer>, Refused> {
-        let url = Url::parse(url).ok_or_else(|| unanswered("the key's address cannot be asked"))?;
+        let url =
+            Url::parse(url).ok_or_else(|| unanswered("the key's address is not a usable URL"))?;
         let mut call = Call::get(url);
         call.timeout = APP_TIMEOUT;
         call.max_size = KEY_MAX_SIZE;
@@ -235,7 +236,7 @@ impl Servers {
     /// The app's own verdict: always a GET without a body, with the session's
     /// cookies and no others, and never a redirect followed.
     async fn ask_app(&self, url: &str, cookies: &[u8]) -> Result<Option<StoreAnswer>, Refused> {
-        let url = Url::parse(url).ok_or_else(|| unanswered("`url` cannot be asked"))?;
+        let url = Url::parse(url).ok_or_else(|| unanswered("`url` is not a usable URL"))?;
         let mut call = Call::get(url);
         call.timeout = APP_TIMEOUT;
         call.max_size = APP_MAX_SIZE;

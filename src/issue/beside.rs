@@ -1,6 +1,6 @@
 //! Shadow mode: the token that a request would have got, made beside the app's own.
 //!
-//! Counts and takes what the endpoint would, but for the events that tell of an answer: the
+//! Counts and takes what the endpoint would, except the events that report an answer: the
 //! app gives the answer.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::issuer::{Issuer, inputs};
-use super::request::{Query, Request};
+use super::request::{TokenQuestion, TokenRequest};
 use super::shadow::Minted;
 use crate::mint::{CachePolicy, Minting};
 use crate::policy::TokenRoute;
@@ -25,11 +25,11 @@ impl Issuer {
     pub(crate) async fn mint_beside(
         &self,
         route: &TokenRoute,
-        query: Query,
+        query: TokenQuestion,
         identity: &Identity,
         body: &[u8],
     ) -> Result<Minted, Refusal> {
-        let Query { query, forwarded, freshness: _, now, recorded: _ } = query;
+        let TokenQuestion { query, forwarded, freshness: _, now, recorded: _ } = query;
         let inputs = inputs(route, query.as_deref(), body, identity)?;
         if let Some(limit) = &route.limit {
             let taken = self.take(limit, identity.mark(), now).await;
@@ -39,7 +39,7 @@ impl Issuer {
             Some(_) => self.grant(route, forwarded, (identity, &inputs, None)).await?,
             None => Value::Null,
         };
-        let request = Request { inputs, grant, ..Request::plain(identity, now) };
+        let request = TokenRequest { inputs, grant, ..TokenRequest::plain(identity, now) };
         let subject = request.subject();
         if route.minter.is_remote() {
             let is_kept = route.minter.cache() != CachePolicy::Never;

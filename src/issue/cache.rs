@@ -204,7 +204,7 @@ impl Tokens {
         kept
     }
 
-    /// Drops what is over, on a thread where nobody waits for it.
+    /// Drops expired entries, on a thread where no request waits for it.
     fn sweep_if_due(&self, now: Now) {
         let (last, now) = (self.swept.load(Ordering::Relaxed), now.unix());
         if now < last.saturating_add(SWEEP_EVERY) {

@@ -13,7 +13,7 @@ use super::circuit_breaker::Circuits;
 use super::error::IssueError;
 use super::first_answers::FirstAnswers;
 use super::remote::{Caller, Remote};
-use super::request::{Freshness, Query, Request};
+use super::request::{Freshness, TokenQuestion, TokenRequest};
 use super::shared_tokens::{Found, SharedTokens};
 use crate::base::aside::Aside;
 use crate::base::clock::{Clock, Now};
@@ -92,7 +92,7 @@ impl Issuer {
     pub(crate) async fn issue<T>(
         &self,
         route: &TokenRoute,
-        (query, body): (Query, &[u8]),
+        (query, body): (TokenQuestion, &[u8]),
         identity: &Identity,
         admit: impl Future<Output = Result<T, Refusal>>,
     ) -> Result<(Issued, T), Refusal> {
@@ -107,11 +107,11 @@ impl Issuer {
     async fn read<'a>(
         &self,
         route: &TokenRoute,
-        query: Query,
+        query: TokenQuestion,
         identity: &'a Identity,
         body: &[u8],
-    ) -> Result<Request<'a>, Refusal> {
-        let Query { query, forwarded, freshness, now, recorded } = query;
+    ) -> Result<TokenRequest<'a>, Refusal> {
+        let TokenQuestion { query, forwarded, freshness, now, recorded } = query;
         let inputs = inputs(route, query.as_deref(), body, identity)?;
         let grant = match route.minter.grant() {
             Some(_) => {
@@ -123,7 +123,7 @@ impl Issuer {
             }
             None => Value::Null,
         };
-        Ok(Request { identity, inputs, grant, freshness, now, recorded })
+        Ok(TokenRequest { identity, inputs, grant, freshness, now, recorded })
     }
 
     /// The app's answer to the grant hook; `Null` without one.
@@ -143,7 +143,7 @@ impl Issuer {
     pub async fn token(
         &self,
         route: &TokenRoute,
-        request: &Request<'_>,
+        request: &TokenRequest<'_>,
     ) -> Result<Issued, IssueError> {
         let subject = request.subject();
         let key = match route.minter.cache() {
@@ -170,7 +170,7 @@ impl Issuer {
         route: &TokenRoute,
         subject: &Subject<'_>,
         key: Option<Digest>,
-        request: &Request<'_>,
+        request: &TokenRequest<'_>,
     ) -> Result<Issued, IssueError> {
         let (identity, now) = (request.identity, request.now);
         let mint = self.mint(route, subject, request);
@@ -212,7 +212,7 @@ impl Issuer {
         &self,
         route: &TokenRoute,
         subject: &Subject<'_>,
-        request: &Request<'_>,
+        request: &TokenRequest<'_>,
     ) -> Result<Token, IssueError> {
         self.telemetry.emit(Event::Token(TokenEvent::Minted { token: &route.name }));
         let (now, recorded) = (request.now, request.recorded);
@@ -249,7 +249,7 @@ impl Issuer {
         self.remote.circuits.state(token)
     }
 
-    /// Users and addresses with a counter.
+    /// Users and addresses whose requests are being counted.
     pub fn buckets(&self) -> usize {
         self.limits.buckets()
     }

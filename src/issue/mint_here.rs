@@ -1,22 +1,22 @@
-//! Minting without asking anybody, as a step of a request that is recorded.
+//! Minting without a call to another server, as a recorded step of a request.
 //!
 //! A signature with RSA takes milliseconds: it is made aside, and the thread that serves
 //! this request serves others meanwhile.
 
 use super::issuer::Issuer;
-use super::request::Request;
+use super::request::TokenRequest;
 use crate::mint::{MintError, Minter, Minting, Subject};
 use crate::observe::{Event, StepEnded, StepKind};
 use crate::policy::TokenRoute;
 
 impl Issuer {
-    /// The part of minting that asks nobody: all of it, or what to ask. A call is a step of
-    /// its own.
+    /// The part of minting that asks no other server: all of it, or what to ask. A call is
+    /// a step of its own.
     pub(super) async fn mint_here(
         &self,
         route: &TokenRoute,
         subject: &Subject<'_>,
-        request: &Request<'_>,
+        request: &TokenRequest<'_>,
     ) -> Result<Minting, MintError> {
         let now = request.now;
         let minting = self.with_minter(route, subject, move |it, subject| it.mint(subject, now));

@@ -23,5 +23,5 @@ mod two_calls;
 
 pub(crate) use error::IssueError;
 pub(crate) use issuer::{Issued, Issuer};
-pub(crate) use request::{Query, Request};
+pub(crate) use request::{TokenQuestion, TokenRequest};
 pub(crate) use shared_tokens::SharedTokens;

@@ -47,8 +47,8 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    /// Asks the app what this user may do. 401 and 403 are its refusal; anything
-    /// else that is not JSON is no answer.
+    /// Asks the app what this user may do. 401 and 403 are its refusal; anything else that
+    /// is not JSON is not an answer.
     pub(super) async fn grant(
         &self,
         token: &str,

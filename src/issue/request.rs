@@ -18,7 +18,7 @@ pub enum Freshness {
 }
 
 /// A wish for a token that is known to be allowed.
-pub struct Request<'a> {
+pub struct TokenRequest<'a> {
     pub identity: &'a Identity,
     /// The inputs that the token declares, checked.
     pub inputs: Map<String, Value>,
@@ -30,7 +30,7 @@ pub struct Request<'a> {
     pub recorded: Option<Recorded>,
 }
 
-impl<'a> Request<'a> {
+impl<'a> TokenRequest<'a> {
     /// For a token without inputs and grants, as pages have.
     pub fn plain(identity: &'a Identity, now: Now) -> Self {
         let (inputs, grant) = (Map::new(), Value::Null);
@@ -48,7 +48,7 @@ impl<'a> Request<'a> {
 }
 
 /// The parts of the HTTP request that concern the token, except its body.
-pub(crate) struct Query {
+pub(crate) struct TokenQuestion {
     pub(super) query: Option<String>,
     /// Headers for the app, if it is asked about grants.
     pub(super) forwarded: Vec<(HeaderName, HeaderValue)>,
@@ -57,7 +57,7 @@ pub(crate) struct Query {
     pub(super) recorded: Option<Recorded>,
 }
 
-impl Query {
+impl TokenQuestion {
     pub(crate) fn new(route: &TokenRoute, view: &RequestView<'_>, now: Now) -> Self {
         let hook = route.minter.grant();
         Self {

@@ -2,8 +2,8 @@
 //!
 //! AES-256-GCM under a key of `[shared]`, with the digest of the cache key as associated
 //! data: a value that was moved to another name does not open, so no one who can write to
-//! the store can give one user another's token. The name is an HMAC of that digest, so
-//! nobody who can read the store can test which user or token it is.
+//! the store can give one user another's token. The name is an HMAC of that digest, so a
+//! reader of the store cannot test which user or token it is.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hmac;

@@ -20,7 +20,7 @@ use crate::base::digest::Digest;
 use crate::base::secret::Secret;
 use crate::base::text::hex;
 use crate::mint::Token;
-use crate::outbound::redis::{Failure, Request, Script, SharedStore};
+use crate::outbound::redis::{Failure, RedisRequest, Script, SharedStore};
 use crate::session::Identity;
 
 /// Time for which a lock outlives its holder, and how often it is held on.
@@ -137,7 +137,7 @@ impl SharedTokens {
         for name in self.keys.names(key) {
             let name = self.store.key(&format!("t:{name}"));
             let get = redis::cmd("GET").arg(&name).take();
-            let answers = self.store.ask(&Request::one(name.as_bytes(), get)).await?;
+            let answers = self.store.ask(&RedisRequest::one(name.as_bytes(), get)).await?;
             if let Some(Value::BulkString(value)) = answers.first() {
                 match value.as_slice() {
                     [b'!', error] => return Ok(Held::Failed(error_of(*error))),
@@ -146,7 +146,8 @@ impl SharedTokens {
                             return Ok(Held::Token(token));
                         }
                         tracing::warn!(
-                            "a token in the shared store was changed or moved, or sealed under another key; it is minted again"
+                            "a token in the shared store was altered, moved or encrypted with \
+                             another key; minting it again"
                         );
                     }
                 }
@@ -155,7 +156,7 @@ impl SharedTokens {
         Ok(Held::Nothing)
     }
 
-    /// Without the store it stays in this process, which is no harm.
+    /// Without the store it stays in this process, which does no harm.
     pub(super) async fn put(&self, key: &Digest, minted: &Result<Token, IssueError>, now: Now) {
         let (value, kept) = match minted {
             Ok(token) => {
@@ -168,7 +169,7 @@ impl SharedTokens {
         let name = self.store.key(&format!("t:{name}"));
         let mut set = redis::cmd("SET");
         set.arg(&name).arg(value).arg("PX").arg(kept.as_millis().max(1).to_string());
-        let _ = self.store.ask(&Request::one(name.as_bytes(), set)).await;
+        let _ = self.store.ask(&RedisRequest::one(name.as_bytes(), set)).await;
     }
 
     async fn lock(&self, key: &Digest) -> Result<Option<Lock>, Failure> {
@@ -178,7 +179,7 @@ impl SharedTokens {
         let lock = Lock { name: self.store.key(&format!("k:{name}")), value: hex(&value) };
         let mut set = redis::cmd("SET");
         set.arg(&lock.name).arg(&lock.value).arg("NX").arg("PX").arg(LOCK.as_millis().to_string());
-        let answers = self.store.ask(&Request::one(lock.name.as_bytes(), set)).await?;
+        let answers = self.store.ask(&RedisRequest::one(lock.name.as_bytes(), set)).await?;
         Ok(matches!(answers.first(), Some(Value::Okay)).then_some(lock))
     }
 

@@ -127,7 +127,7 @@ impl Setting {
             host: "app.test",
             client: &client,
         };
-        let query = Query::new(route, &view, self.now());
+        let query = TokenQuestion::new(route, &view, self.now());
         let admit = async {
             let Some(limit) = &route.limit else { return Ok(()) };
             let whose = self.identity.mark();

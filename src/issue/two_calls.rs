@@ -5,7 +5,7 @@ use http::StatusCode;
 use super::error::IssueError;
 use super::first_answers::Age;
 use super::issuer::{Issuer, answered, logged};
-use super::request::Request;
+use super::request::TokenRequest;
 use crate::mint::{self, FirstAnswer, Minter, Minting, Subject, Token};
 use crate::policy::TokenRoute;
 
@@ -16,7 +16,7 @@ impl Issuer {
         &self,
         route: &TokenRoute,
         subject: &Subject<'_>,
-        request: &Request<'_>,
+        request: &TokenRequest<'_>,
         first: mint::Call,
     ) -> Result<Token, IssueError> {
         let (now, recorded) = (request.now, request.recorded);
@@ -48,12 +48,12 @@ impl Issuer {
         answered(route, subject, now, answer)
     }
 
-    /// The first call of an exchange, whose issuer has a circuit of its own.
+    /// The first call of an exchange, whose issuer has its own circuit.
     async fn first(
         &self,
         route: &TokenRoute,
         call: mint::Call,
-        request: &Request<'_>,
+        request: &TokenRequest<'_>,
     ) -> Result<FirstAnswer, IssueError> {
         let name = format!("{}.first", route.name);
         let (status, body) = self.remote.call(&name, call, request.recorded).await?;

@@ -9,14 +9,14 @@ use crate::base::digest::Mark;
 pub(super) struct Turn<'l> {
     pub(super) limit: &'l Limit,
     pub(super) key: BucketKey,
-    pub(super) part: Part,
+    pub(super) quota: Quota,
     /// How far its arrival times are ahead, once it has taken something.
     pub(super) ahead: Arrivals,
 }
 
 /// Where a limit takes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum Quota {
     /// A lease of this replica: taken.
     Leased,
     /// Nothing: its refusal is known here.
@@ -30,14 +30,14 @@ pub(super) enum Part {
 impl<'l> Turn<'l> {
     pub(super) fn new(limit: &'l Limit, whose: Mark) -> Self {
         let (key, ahead) = (limit.bucket(whose), Arrivals::default());
-        Self { limit, key, part: Part::Waiting, ahead }
+        Self { limit, key, quota: Quota::Waiting, ahead }
     }
 
     /// Whether the store is asked about it.
     pub(super) fn is_asked(&self) -> bool {
-        match self.part {
-            Part::Store { .. } => true,
-            Part::Leased | Part::Refused | Part::Waiting => false,
+        match self.quota {
+            Quota::Store { .. } => true,
+            Quota::Leased | Quota::Refused | Quota::Waiting => false,
         }
     }
 }
@@ -53,7 +53,7 @@ pub(super) enum Admit {
 
 /// The turns that need the store, as arguments of its script (`take.lua`).
 #[derive(Clone, Copy)]
-pub(super) struct Question<'t, 'l> {
+pub(super) struct StoreTurns<'t, 'l> {
     pub(super) turns: &'t [Turn<'l>],
     /// The least that each takes.
     pub(super) cost: u32,
@@ -69,7 +69,7 @@ pub(super) struct Taken {
     pub(super) ahead: Arrivals,
 }
 
-impl ToRedisArgs for Question<'_, '_> {
+impl ToRedisArgs for StoreTurns<'_, '_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
         let admit = match self.admit {
             Admit::All => "all",
@@ -77,7 +77,7 @@ impl ToRedisArgs for Question<'_, '_> {
         };
         admit.write_redis_args(out);
         for turn in self.turns {
-            let Part::Store { most, back } = turn.part else { continue };
+            let Quota::Store { most, back } = turn.quota else { continue };
             out.write_arg_fmt(turn.limit.stored_name());
             let rates = turn.limit.microseconds();
             rates.len().write_redis_args(out);
@@ -97,7 +97,7 @@ impl ToRedisArgs for Question<'_, '_> {
     }
 }
 
-impl Question<'_, '_> {
+impl StoreTurns<'_, '_> {
     pub(super) fn is_empty(&self) -> bool {
         !self.turns.iter().any(Turn::is_asked)
     }

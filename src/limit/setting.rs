@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Life of a lease.
 pub(super) const LEASED_FOR: Duration = Duration::from_secs(1);
 
-/// The behaviour of a limit while the shared store gives no answer.
+/// The behaviour of a limit while the shared store does not answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum OnError {
     /// Not limited.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::gcra::{Admitted, Arrivals, BucketKey, Exceeded, Limit};
 use super::lease::{Lease, Leases};
 use super::memory::Limits;
-use super::question::{Admit, Part, Question, Taken, Turn};
+use super::question::{Admit, Quota, StoreTurns, Taken, Turn};
 use super::setting::{LEASED_FOR, OnError};
 use crate::base::clock::Now;
 use crate::base::digest::Mark;
@@ -27,7 +27,7 @@ static TAKE: LazyLock<Script> = LazyLock::new(|| Script::in_time(include_str!("t
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denied {
     Exceeded(Exceeded),
-    /// The store gives no answer, and the limit says to refuse then.
+    /// The store does not answer, and the limit says to refuse then.
     Uncounted,
 }
 
@@ -87,11 +87,11 @@ impl SharedLimits {
         for turn in &mut turns {
             let prepared = self.prepare(slice::from_mut(turn), 1, now);
             if prepared.is_err() {
-                turn.part = Part::Refused;
+                turn.quota = Quota::Refused;
             }
             results.push(prepared.map_err(|(_, why)| Denied::Exceeded(why)));
         }
-        let question = Question { turns: &turns, cost: 1, admit: Admit::Each };
+        let question = StoreTurns { turns: &turns, cost: 1, admit: Admit::Each };
         if question.is_empty() {
             return results;
         }
@@ -126,7 +126,7 @@ impl SharedLimits {
         now: Now,
     ) -> Result<(), (usize, Denied)> {
         self.prepare(turns, cost, now).map_err(|(index, why)| (index, Denied::Exceeded(why)))?;
-        let question = Question { turns, cost, admit: Admit::All };
+        let question = StoreTurns { turns, cost, admit: Admit::All };
         if question.is_empty() {
             return Ok(());
         }
@@ -141,7 +141,7 @@ impl SharedLimits {
     }
 
     /// The store's answer about each turn that asks, if there is one.
-    async fn ask(&self, question: Question<'_, '_>, whose: Mark) -> Option<Vec<Taken>> {
+    async fn ask(&self, question: StoreTurns<'_, '_>, whose: Mark) -> Option<Vec<Taken>> {
         let name = self.store.key(&format!("l:{:032x}", whose.bits()));
         let answer = self.store.run(&TAKE, &name, question).await.ok()?;
         question.read(&answer)
@@ -163,7 +163,7 @@ impl SharedLimits {
             if lease.is_some() && refused.is_none() {
                 match self.leases.take(turn.key, cost, now) {
                     Ok(ahead) => {
-                        (turn.part, turn.ahead) = (Part::Leased, ahead);
+                        (turn.quota, turn.ahead) = (Quota::Leased, ahead);
                         continue;
                     }
                     Err(Some(lease)) => {
@@ -173,7 +173,7 @@ impl SharedLimits {
                     Err(None) => {}
                 }
             }
-            turn.part = Part::Store { most: lease.unwrap_or(cost), back };
+            turn.quota = Quota::Store { most: lease.unwrap_or(cost), back };
             // What is given back may be what the store lacked.
             if back == 0
                 && let Err(exceeded) = self.denied.look(turn.limit, turn.key, now)
@@ -260,7 +260,7 @@ impl SharedLimits {
 
     /// Puts back what was taken from leases.
     fn give_leased(&self, turns: &mut [Turn<'_>], cost: u32) {
-        for turn in turns.iter().filter(|turn| turn.part == Part::Leased) {
+        for turn in turns.iter().filter(|turn| turn.quota == Quota::Leased) {
             self.leases.give(turn.key, cost);
         }
     }

@@ -17,7 +17,7 @@ impl Used {
         std::iter::once(format!("{:032x}", self.key.bits())).chain(times).collect()
     }
 
-    /// Reads a line; `None` is no whole one.
+    /// Reads a line; `None` if it is not complete.
     pub(crate) fn read(line: &str) -> Option<Self> {
         let mut parts = line.split(' ');
         let key = parts.next().filter(|key| key.len() == 32)?;

@@ -15,7 +15,7 @@ pub(super) fn document(body: &[u8]) -> Result<Value, MintError> {
         return Ok(Value::Null);
     }
     let read = serde_json::from_slice(body).map(|Unambiguous(value)| value);
-    read.map_err(|_| MintError::bad_request("the body is not JSON, or has a member twice"))
+    read.map_err(|_| MintError::bad_request("the body is not JSON, or has the same member twice"))
 }
 
 /// JSON whose members have different names.
@@ -72,7 +72,7 @@ impl<'de> Visitor<'de> for AnyValue {
         let mut members = Map::new();
         while let Some((name, Unambiguous(value))) = entries.next_entry::<String, _>()? {
             if members.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member stands there twice"));
+                return Err(A::Error::custom("a member is there twice"));
             }
         }
         Ok(members.into())

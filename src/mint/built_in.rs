@@ -1,4 +1,4 @@
-//! The text of the built-in presets, which stand below everything that reads them.
+//! The text of the built-in presets, below everything that reads them.
 
 /// The language of presets, then the presets by mechanism.
 pub(super) const BUILT_IN: &str = concat!(

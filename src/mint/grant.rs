@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::error::MintError;
 use super::json::text_of;
 use super::layered_table::LayeredTable;
-use super::remote_url::{RemoteUrl, Unfit};
+use super::remote_url::{RemoteUrl, UrlUnfit};
 use super::subject::Subject;
 use super::template::{Names, Scope};
 
@@ -56,11 +56,11 @@ impl GrantHook {
             let parsed: Result<Vec<_>, _> =
                 listed.iter().map(|name| HeaderName::from_bytes(name.as_bytes())).collect();
             match parsed {
-                Ok(parsed) if parsed.iter().any(is_framing) => at.problem(
-                    "`forward` lists a header that says where a request goes or where it ends",
-                ),
+                Ok(parsed) if parsed.iter().any(is_framing) => {
+                    at.problem("`forward` lists a header that routes or frames the request")
+                }
                 Ok(parsed) => headers = parsed,
-                Err(_) => at.problem("`forward` lists names of headers such as \"cookie\""),
+                Err(_) => at.problem("`forward` lists header names such as \"cookie\""),
             }
         }
         let at = url?;
@@ -78,7 +78,7 @@ impl GrantHook {
     /// Where this user's grants are asked for.
     pub fn url(&self, subject: &Subject<'_>) -> Result<String, MintError> {
         let unfit =
-            |unfit: Unfit| unfit.into_error("the grant hook's address", MintError::BadRequest);
+            |unfit: UrlUnfit| unfit.into_error("the grant hook's address", MintError::BadRequest);
         let mut url = self.url.render(&Scope::before_minting(subject)).map_err(unfit)?;
         for name in &self.added {
             let Some(value) = subject.inputs.get(name).and_then(text_of) else { continue };
@@ -116,7 +116,7 @@ fn address(at: &At<'_>, names: &Names<'_>) -> Option<(RemoteUrl, Vec<String>)> {
     let references = references(at.node);
     let is_known = |root: &str| matches!(root, "request" | "session");
     if references.iter().any(|reference| !is_known(reference.root())) {
-        at.problem("the address may name {request.…} and {session.…} only");
+        at.problem("the address may use {request.…} and {session.…} only");
         return None;
     }
     let url = RemoteUrl::from_node(at, names, "http://127.0.0.1:3000/grants?room={request.room}")?;

@@ -1,13 +1,13 @@
-//! The signed-in user, in a form the app can verify: a short JWT in a
-//! request header, signed with a key of its own.
+//! The signed-in user, in a form the app can verify: a short JWT in a request header,
+//! signed with a separate key.
 //!
 //! Plain headers can be trusted if only the gateway reaches the app. Where that is not
 //! certain, the app checks this: `alg` and key as configured, `typ`
 //! `portcullis-identity+jwt`, `aud`, `exp`. Type, audience and key keep it apart
 //! from every token the gateway hands out and from the session itself.
 //!
-//! One signature serves a session until a fifth of its life is left; it never
-//! outlives the session.
+//! One signature serves a session until a fifth of its lifetime is left; it never outlives
+//! the session.
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -63,7 +63,7 @@ impl FromNode for Assertion {
             let (secret, algorithm) = (at.secret()?, algorithm?);
             let signer = Signer::new(algorithm, &secret);
             if signer.is_none() {
-                at.problem(format!("the key is no private key for {algorithm:?}"));
+                at.problem(format!("the key is not a private key for {algorithm:?}"));
             }
             let is_shared = matches!(signer, Some(Signer::Shared(_)));
             if is_shared && secret.bytes().len() < SHORTEST_SECRET {
@@ -126,7 +126,7 @@ fn named(table: &mut Table<'_>, key: &'static str, hint: &str) -> Option<String>
     let at = table.take_needed(key, hint)?;
     let text = String::read(&at)?;
     if text.is_empty() {
-        at.problem(format!("found an empty text; write {hint}"));
+        at.problem(format!("found an empty string; write {hint}"));
         return None;
     }
     Some(text)
@@ -332,11 +332,11 @@ mod tests {
             (json!({ "key": KEY }), "`audience` is missing"),
             (json!({ "key": "short", "audience": "a" }), "shorter than 32 bytes"),
             (json!({ "key": KEY, "audience": "a", "alg": "none" }), "a signature algorithm"),
-            (json!({ "key": KEY, "audience": "a", "alg": "ES256" }), "no private key for ES256"),
+            (json!({ "key": KEY, "audience": "a", "alg": "ES256" }), "not a private key for ES256"),
             (json!({ "key": KEY, "audience": "a", "ttl": "2d" }), "between"),
             (json!({ "key": KEY, "audience": "a", "header": "Cookie" }), "a header such as"),
             (json!({ "key": KEY, "audience": "a", "header": "X_A" }), "a header such as"),
-            (json!({ "key": KEY, "audience": "" }), "an empty text"),
+            (json!({ "key": KEY, "audience": "" }), "an empty string"),
         ] {
             let problem = read(&settings).err().unwrap();
             assert!(problem.contains(said) && !problem.contains(KEY), "{problem}");

@@ -225,7 +225,7 @@ impl Input {
         let refused = |what: &str| {
             Err(MintError::BadRequest(format!("request input `{}` {what}", self.name).into()))
         };
-        let Value::String(text) = value else { return refused("is not a text") };
+        let Value::String(text) = value else { return refused("is not a string") };
         if text.is_empty() {
             return refused("is empty");
         }
@@ -239,7 +239,7 @@ impl Input {
             return refused("has characters outside `chars`");
         }
         if self.shape.as_ref().is_some_and(|shape| !shape.holds(text)) {
-            return refused("does not have its shape");
+            return refused("does not match `shape`");
         }
         if !self.allow.is_empty()
             && !self.allow.iter().any(|pattern| pattern.matches(text, identity))

@@ -1,7 +1,7 @@
-//! The life of a token, and the time for which a kept one may be handed out.
+//! The lifetime of a token, and the time for which a cached one may be handed out.
 //!
-//! A token never outlives its session, and its life is bounded by what the
-//! vendor accepts; a setting outside those bounds is refused when it is read.
+//! A token never outlives its session, and its lifetime is bounded by what the vendor
+//! accepts; a setting outside those bounds is refused when it is read.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::base::units;
 use crate::document::{At, FromNode};
 use crate::session::Identity;
 
-/// Life in seconds of a token that has no end of its own.
+/// Lifetime in seconds of a token that does not expire by itself.
 const WITHOUT_END: u64 = 3600;
 
 /// The times one token is made with, in Unix seconds.
@@ -155,10 +155,10 @@ impl MinLeft {
 
 fn check_bounds(at: &At<'_>, ttl: u64, shortest: u64, longest: u64) {
     if ttl < shortest {
-        at.wrong(&format!("at least {shortest} s; the issuer accepts no shorter life"));
+        at.wrong(&format!("at least {shortest} s; the issuer accepts no shorter lifetime"));
     }
     if ttl > longest {
-        at.wrong(&format!("at most {longest} s; the issuer accepts no longer life"));
+        at.wrong(&format!("at most {longest} s; the issuer accepts no longer lifetime"));
     }
 }
 
@@ -191,7 +191,8 @@ impl FromNode for CountedFrom {
 
 impl FromNode for MinLeft {
     fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#"a duration such as "30s", or a share of the life such as "50%""#;
+        const EXPECTED: &str =
+            r#"a duration such as "30s", or a share of the lifetime such as "50%""#;
         let text = at.text(EXPECTED)?;
         let read = match text.strip_suffix('%') {
             Some(percent) => {

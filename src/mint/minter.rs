@@ -16,7 +16,7 @@ use super::error::MintError;
 use super::grant::GrantHook;
 use super::inputs::Inputs;
 use super::lifetime::{Lifetime, Times};
-use super::mechanism::{FirstAnswer, Mechanism, PublishedKeys, SignedRequest};
+use super::mechanism::{FirstAnswer, Mechanism, PublicKeys, SignedRequest};
 use super::response::RawToken;
 use super::statuses::Statuses;
 use super::subject::Subject;
@@ -43,7 +43,7 @@ pub struct Minter {
     pub(super) fields: Vec<JsonPath>,
     /// The names of its keys; the first one signs.
     pub(super) keys: Vec<Option<String>>,
-    pub(super) published: PublishedKeys,
+    pub(super) published: PublicKeys,
     /// Everything secret about its keys.
     pub(super) secrets: Vec<Secret>,
     pub(super) statuses: Statuses,
@@ -91,7 +91,7 @@ impl Minter {
     }
 
     /// The public side of its keys.
-    pub fn published(&self) -> &PublishedKeys {
+    pub fn published(&self) -> &PublicKeys {
         &self.published
     }
 

@@ -58,7 +58,7 @@ impl Presets {
         let mut all = Self::builtin().clone();
         for (key, at) in at.map(At::members).unwrap_or_default() {
             if all.find(&key.name).is_some() {
-                at.problem("there is a built-in preset of this name; choose another");
+                at.problem("a built-in preset has this name; choose another");
             } else if at.table().is_some() {
                 report_unknown(&at);
                 let node = at.node.clone();

@@ -20,7 +20,7 @@ pub(super) struct RemoteUrl {
 }
 
 /// Why an address cannot be filled in for one request.
-pub(super) enum Unfit {
+pub(super) enum UrlUnfit {
     Absent,
     DotSegment,
     Refused(MintError),
@@ -45,12 +45,12 @@ impl RemoteUrl {
     }
 
     /// The address for one request.
-    pub(super) fn render(&self, scope: &Scope<'_>) -> Result<String, Unfit> {
-        let url = self.text.encoded(scope, encode_uri_component).map_err(Unfit::Refused)?;
-        let url = url.ok_or(Unfit::Absent)?;
+    pub(super) fn render(&self, scope: &Scope<'_>) -> Result<String, UrlUnfit> {
+        let url = self.text.encoded(scope, encode_uri_component).map_err(UrlUnfit::Refused)?;
+        let url = url.ok_or(UrlUnfit::Absent)?;
         let path = url.split(['?', '#']).next().unwrap_or_default();
         if path.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err(Unfit::DotSegment);
+            return Err(UrlUnfit::DotSegment);
         }
         Ok(url)
     }
@@ -62,23 +62,21 @@ fn note_open_server(at: &At<'_>, pieces: &[Piece], names: &Names<'_>, example: &
     let is_reference = |piece: &Piece| matches!(piece, Piece::Reference(_));
     let open = || {
         format!(
-            "the server must be fixed: placeholders may stand in the path and the query only, \
+            "the server must be fixed: placeholders are allowed only in the path and the query, \
              such as {example:?}"
         )
     };
     match operators_part(pieces) {
         Some(reference) if names.lacks(reference) => drop(template::url_text(at, names)),
         Some(reference) if reference.root() == "param" => names.token.problem(format!(
-            "`params.{}` is a part of the server's name, and the server must be fixed: write \
+            "`params.{}` is part of the server's name, and the server must be fixed: write \
              letters, digits, `-` and `.`, the same for every user",
             reference.rest().join(".")
         )),
         Some(_) => at.problem(open()),
         None if pieces.iter().any(is_reference) => at.problem(open()),
         None => {
-            at.problem(format!(
-                "found a URL that cannot be asked, expected one such as {example:?}"
-            ));
+            at.problem(format!("found an unusable URL, expected one such as {example:?}"));
         }
     }
 }
@@ -139,7 +137,7 @@ fn is_in_server(start: &str) -> bool {
     start.split_once("://").is_some_and(|(_, server)| !server.contains(['/', '?']))
 }
 
-impl Unfit {
+impl UrlUnfit {
     /// The refusal, made of its text by `refusal`.
     pub(super) fn into_error(
         self,
@@ -147,8 +145,8 @@ impl Unfit {
         refusal: fn(Cow<'static, str>) -> MintError,
     ) -> MintError {
         match self {
-            Self::Absent => refusal(format!("a part of {name} has no value").into()),
-            Self::DotSegment => refusal(format!("a part of {name} is a dot segment").into()),
+            Self::Absent => refusal(format!("one part of {name} has no value").into()),
+            Self::DotSegment => refusal(format!("one part of {name} is a dot segment").into()),
             Self::Refused(error) => error,
         }
     }

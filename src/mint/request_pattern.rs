@@ -14,10 +14,10 @@ use crate::session::Identity;
 /// A pattern over the whole text: literals, `*` for anything, and session fields
 /// as literal text. Kept as the runs between the stars.
 #[derive(Clone)]
-pub(crate) struct RequestPattern(Vec<Vec<Part>>);
+pub(crate) struct RequestPattern(Vec<Vec<PatternPart>>);
 
 #[derive(Clone)]
-enum Part {
+enum PatternPart {
     Field(Field, Ends),
     Literal(String),
 }
@@ -39,24 +39,22 @@ impl RequestPattern {
                     let first = between.next().unwrap_or_default().to_owned();
                     runs.last_mut()
                         .into_iter()
-                        .for_each(|run| run.push(Part::Literal(first.clone())));
-                    runs.extend(between.map(|run| vec![Part::Literal(run.to_owned())]));
+                        .for_each(|run| run.push(PatternPart::Literal(first.clone())));
+                    runs.extend(between.map(|run| vec![PatternPart::Literal(run.to_owned())]));
                     continue;
                 }
                 Piece::Reference(reference) if !reference.filters.is_empty() => {
-                    return Err(
-                        "a pattern takes session fields as they are, without filters".into()
-                    );
+                    return Err("a pattern takes session fields unchanged, without filters".into());
                 }
                 Piece::Reference(reference) => match (reference.root(), reference.rest()) {
                     ("session", [field]) if field == "user_id" => {
-                        Part::Field(Field::UserId, Ends::default())
+                        PatternPart::Field(Field::UserId, Ends::default())
                     }
                     ("session", rest) if !rest.is_empty() => {
                         let field = Field::Session(JsonPath::new(rest.to_vec()));
-                        Part::Field(field, Ends::default())
+                        PatternPart::Field(field, Ends::default())
                     }
-                    _ => return Err("a pattern may use {session.…} only".into()),
+                    _ => return Err("a pattern may use only {session.…}".into()),
                 },
             };
             runs.last_mut().into_iter().for_each(|run| run.push(part.clone()));
@@ -68,8 +66,8 @@ impl RequestPattern {
     /// The session fields it compares with.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &JsonPath> {
         self.0.iter().flatten().filter_map(|part| match part {
-            Part::Field(Field::Session(path), _) => Some(path),
-            Part::Field(Field::UserId, _) | Part::Literal(_) => None,
+            PatternPart::Field(Field::Session(path), _) => Some(path),
+            PatternPart::Field(Field::UserId, _) | PatternPart::Literal(_) => None,
         })
     }
 
@@ -82,7 +80,7 @@ impl RequestPattern {
     }
 }
 
-impl Part {
+impl PatternPart {
     fn text<'a>(&'a self, identity: &'a Identity) -> Option<Cow<'a, str>> {
         let (field, ends) = match self {
             Self::Field(field, ends) => (field, ends),
@@ -100,21 +98,21 @@ impl Part {
 }
 
 /// Gives every field the characters that end it.
-fn separate(runs: &mut [Vec<Part>]) -> Result<(), Unseparated> {
+fn separate(runs: &mut [Vec<PatternPart>]) -> Result<(), Unseparated> {
     let mut pieces = Vec::new();
     for (index, run) in runs.iter().enumerate() {
         if index > 0 {
             pieces.push(separation::Piece::Any);
         }
         pieces.extend(run.iter().map(|part| match part {
-            Part::Field(..) => separation::Piece::Field,
-            Part::Literal(literal) => separation::Piece::Literal(literal),
+            PatternPart::Field(..) => separation::Piece::Field,
+            PatternPart::Literal(literal) => separation::Piece::Literal(literal),
         }));
     }
     let found = separation::ends(&pieces)?;
     let fields = runs.iter_mut().flatten().filter_map(|part| match part {
-        Part::Field(_, ends) => Some(ends),
-        Part::Literal(_) => None,
+        PatternPart::Field(_, ends) => Some(ends),
+        PatternPart::Literal(_) => None,
     });
     fields.zip(found).for_each(|(ends, found)| *ends = found);
     Ok(())

@@ -140,10 +140,13 @@ impl Response {
             return Err(MintError::not_allowed("the token is too long for a cookie"));
         }
         if value.contains(';') {
-            return Err(MintError::not_allowed("the token cannot stand in a cookie"));
+            return Err(MintError::not_allowed(
+                "the token has characters that a cookie cannot carry",
+            ));
         }
-        let mut value = HeaderValue::from_str(&text)
-            .map_err(|_| MintError::not_allowed("the token cannot stand in a cookie"))?;
+        let mut value = HeaderValue::from_str(&text).map_err(|_| {
+            MintError::not_allowed("the token has characters that a cookie cannot carry")
+        })?;
         value.set_sensitive(true);
         Ok(value)
     }
@@ -177,7 +180,7 @@ impl Form {
 fn cookies(at: &At<'_>, names: &Names<'_>) -> Option<Vec<(String, Text)>> {
     let one = |(key, at): (&Key, At<'_>)| {
         if !is_cookie_name(&key.name) {
-            at.problem(format!("{} cannot be the name of a cookie", shown(&key.name)));
+            at.problem(format!("{} cannot be a cookie's name", shown(&key.name)));
             return None;
         }
         Some((key.name.clone(), template::text(&at, names)?))

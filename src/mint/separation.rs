@@ -1,9 +1,9 @@
-//! Where a field of the session ends inside a text that stands for many texts.
+//! Where a field of the session ends inside a text that matches many texts.
 //!
-//! `{session.org_id}-*` is meant to say "whatever belongs to this org". For the org
-//! `acme` it also says `acme-corp-x`, which an org called `acme-corp` would call its own.
-//! So a field may not hold the character that ends it: then no two orgs share a text,
-//! whatever they are called. One field alone in a fixed text needs no such rule.
+//! `{session.org_id}-*` is meant to say "whatever belongs to this org". For the org `acme`
+//! it also says `acme-corp-x`, which an org called `acme-corp` would call its own. So a
+//! field may not hold the character that ends it: then no two orgs share a text, whatever
+//! they are called. A single field in a fixed text does not need this rule.
 
 /// A piece of such a text.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,8 +32,9 @@ pub(super) struct Unseparated;
 
 impl Unseparated {
     pub(super) const MESSAGE: &'static str = "nothing ends the field, so the org `acme` would \
-        reach what belongs to `acme-corp`; put a character behind it (or in front of it) that \
-        the field never holds, such as \"{session.org_id}:*\"";
+                                              reach what belongs to `acme-corp`; put a character \
+                                              after it (or before it) that the field never \
+                                              contains, such as \"{session.org_id}:*\"";
 }
 
 impl Ends {

@@ -36,9 +36,9 @@ pub struct Unwritten;
 
 /// The audit log of the process; off until started.
 #[derive(Clone, Default)]
-pub struct AuditLog(Option<Arc<Shared>>);
+pub struct AuditLog(Option<Arc<Inner>>);
 
-struct Shared {
+struct Inner {
     lines: SyncSender<Line>,
     output: Arc<Output>,
     need: AuditMode,
@@ -78,7 +78,7 @@ impl AuditLog {
         std::thread::Builder::new()
             .name("audit".into())
             .spawn(move || writing.write_until_closed(&received))?;
-        Ok(Self(Some(Arc::new(Shared { lines, output, need }))))
+        Ok(Self(Some(Arc::new(Inner { lines, output, need }))))
     }
 
     /// Off without settings.
@@ -168,7 +168,7 @@ impl AuditLog {
     }
 }
 
-impl Shared {
+impl Inner {
     /// Whether there was room for the line.
     fn send(&self, line: Line) -> bool {
         self.output.waiting.fetch_add(1, Ordering::AcqRel);

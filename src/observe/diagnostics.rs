@@ -19,7 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::base::lock::Lock;
 use crate::config::{Format, Log};
 
-/// The level in force. It belongs to the process, as standard error does; absent where
+/// The current level. It belongs to the process, as standard error does; absent where
 /// another collector is installed, as in tests.
 static LEVEL: OnceLock<InForce> = OnceLock::new();
 
@@ -65,7 +65,7 @@ pub(crate) fn set_level(level: Level) -> bool {
     true
 }
 
-/// The level in force.
+/// The current level.
 pub(crate) fn level() -> Option<Level> {
     LEVEL.get().map(|in_force| *in_force.level.lock())
 }

@@ -1,8 +1,8 @@
 //! Everything that is counted or written down, as values.
 //!
-//! The code tells what happened once, with `Telemetry::emit`; each sink matches
-//! on what it cares about. Events come in groups, one per part of the gateway, so
-//! that a sink without interest in a part names the part and not its events.
+//! The code reports each event once, with `Telemetry::emit`; each sink matches on the ones
+//! it needs. Events come in groups, one per part of the gateway, so that a sink that
+//! ignores a part names the part and not its events.
 //!
 //! Never in an event: a cookie, a secret or a query string. A token is in the one
 //! event that the audit log turns into its digest.
@@ -159,7 +159,7 @@ pub struct StepEnded<'a> {
     pub ended: Now,
 }
 
-/// A step, with what came of it. An `error` is a stable word, empty where there is none; a
+/// A step and its outcome. An `error` is a stable word, empty where there is none; a
 /// status is zero where there was no answer.
 #[derive(Clone, Copy)]
 pub enum StepKind<'a> {
@@ -173,7 +173,7 @@ pub enum StepKind<'a> {
         status: u16,
         error: &'a str,
     },
-    /// Another server was asked on the way to a token.
+    /// Another server was asked to get a token.
     Call {
         purpose: CallPurpose,
         token: &'a str,
@@ -371,7 +371,7 @@ impl TokenPlace {
 /// `upstream` is the name of an `[upstream]` table, empty for the only one.
 #[derive(Clone, Copy, Debug)]
 pub enum UpstreamEvent<'a> {
-    /// A server is left out for a while after failing.
+    /// A server is ejected for a while after failing.
     Ejected {
         upstream: &'a str,
     },

@@ -1,9 +1,9 @@
 //! Telemetry of the process: one access line and a few counters per
 //! request, an audit log of tokens, and diagnostics.
 //!
-//! `Event` is the list of everything told, `Telemetry` the sinks it is told to.
-//! Never in any of them: cookies, tokens, secrets, query strings. A user's id
-//! appears as a keyed hash unless the operator asks for it.
+//! `Event` lists everything that is reported, `Telemetry` holds the sinks that receive it.
+//! Never in any of them: cookies, tokens, secrets, query strings. A user's id appears as a
+//! keyed hash unless the operator asks for it.
 
 mod access;
 mod audit;

@@ -17,12 +17,12 @@ pub(super) fn shard_of_thread() -> usize {
 
 /// A count that every request may add to.
 #[derive(Default)]
-pub(crate) struct ShardedCount([Part; SHARDS]);
+pub(crate) struct ShardedCount([PaddedCount; SHARDS]);
 
-/// On a cache line of its own.
+/// On its own cache line.
 #[derive(Default)]
 #[repr(align(64))]
-struct Part(AtomicU64);
+struct PaddedCount(AtomicU64);
 
 impl ShardedCount {
     pub(crate) fn add_one(&self) {

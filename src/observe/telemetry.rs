@@ -1,5 +1,4 @@
-//! Every sink of the process: told once what happened, each makes of it what it
-//! needs.
+//! Every sink of the process: each event reaches them once, and each takes what it needs.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
@@ -119,7 +118,7 @@ impl Telemetry {
         self.audit.reopen()
     }
 
-    /// Puts in force what may change while the process runs: which requests have a line, and
+    /// Applies what may change while the process runs: which requests have a line, and
     /// where traces go.
     pub(crate) fn follow(&self, log: &Log, outbound: &Outbound) {
         self.access.keep(log.lines);
@@ -131,7 +130,7 @@ impl Telemetry {
         self.access.dropped()
     }
 
-    /// Writes out what the logs hold: for the end of the process.
+    /// Writes out the logs, at the end of the process.
     pub fn flush(&self) {
         self.access.flush();
         self.audit.flush();

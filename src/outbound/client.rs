@@ -77,7 +77,7 @@ impl fmt::Display for OutboundError {
         f.write_str(match self {
             Self::BadAnswer => "the server's answer is not complete HTTP",
             Self::BadCertificate => "the server's certificate is not valid for its name",
-            Self::Refused => "the server cannot be connected to",
+            Self::Refused => "cannot connect to the server",
             Self::TimedOut => "the server did not answer in time",
             Self::TooLarge => "the server's answer is too large",
             Self::Unresolved => "the server's name cannot be resolved",
@@ -103,9 +103,9 @@ impl Call {
 
 /// The client. Clones share their connections.
 #[derive(Clone)]
-pub struct Outbound(Arc<Shared>);
+pub struct Outbound(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     runtime: Handle,
     /// Made when first needed: reading the system's certificates takes a while.
     connector: OnceLock<Connector>,
@@ -114,10 +114,10 @@ struct Shared {
 impl Outbound {
     /// A client whose connections live in `runtime`.
     pub fn new(runtime: Handle) -> Self {
-        Self(Arc::new(Shared { runtime, connector: OnceLock::new() }))
+        Self(Arc::new(Inner { runtime, connector: OnceLock::new() }))
     }
 
-    /// Where its connections live, for tasks that make calls of their own.
+    /// Where its connections live, for tasks that make their own calls.
     pub(crate) fn runtime(&self) -> &Handle {
         &self.0.runtime
     }
@@ -142,7 +142,7 @@ enum Failed {
     With(OutboundError),
 }
 
-impl Shared {
+impl Inner {
     async fn exchange(&self, call: &Call) -> Result<Answer, OutboundError> {
         let addresses = resolve(&call.url).await?;
         let mut last = OutboundError::Refused;

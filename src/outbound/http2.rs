@@ -15,7 +15,7 @@ use crate::base::url::Url;
 /// Fields that HTTP/2 does not know (RFC 9113 section 8.2.2), and the one it says otherwise.
 const NOT_HERE: [HeaderName; 3] = [header::CONNECTION, header::HOST, header::TRANSFER_ENCODING];
 
-/// Makes the call on a connection of its own; over TLS only if the server offers `h2`, else
+/// Makes the call on a separate connection; over TLS only if the server offers `h2`, else
 /// with prior knowledge.
 pub(crate) async fn send_http2(call: &Call) -> Result<Answer, OutboundError> {
     tokio::time::timeout(call.timeout, exchange(call)).await.unwrap_or(Err(OutboundError::TimedOut))

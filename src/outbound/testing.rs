@@ -19,7 +19,7 @@ pub(crate) enum Habit {
     /// Answers the first request as if it kept the connection, then closes it
     /// when the next one comes.
     Forget(&'static str),
-    /// Answers what stands there at that moment, and keeps the connection.
+    /// Answers with the current content, and keeps the connection.
     Say(Arc<Mutex<String>>),
     Silent,
 }

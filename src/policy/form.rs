@@ -1,13 +1,13 @@
-//! The ways to stand: in front of the app, handing out tokens only, or answering another
-//! proxy that asks about each request.
+//! The forms of a gateway: in front of the app, tokens only, or answering another proxy
+//! that asks about each request.
 //!
-//! A setting that needs another form than the file has is refused, with the table that
-//! would make it that form.
+//! A setting that needs another form than the file's is refused, with the table that would
+//! make it that form.
 
 use crate::document::{At, Table, Value};
 
-/// How the gateway of a file stands. In front of the app and beside another proxy at once
-/// is possible too.
+/// Where the file puts the gateway. It may be in front of the app and beside another proxy
+/// at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     ReverseProxy,
@@ -32,14 +32,14 @@ impl Form {
     pub(crate) const fn describe(self) -> &'static str {
         match self {
             Self::ReverseProxy => "reverse proxy in front of the app",
-            Self::TokensOnly => "tokens only: no [upstream], all other paths are 404",
+            Self::TokensOnly => "tokens only: without [upstream], every other path is 404",
             Self::ForwardAuth => "forward auth: another proxy asks at [auth] about each request",
             Self::Both => "reverse proxy, and forward auth for another proxy that asks at [auth]",
         }
     }
 }
 
-/// Notes what the file needs `[upstream]` or `[auth]` for, where it has neither.
+/// Notes the settings that need `[upstream]` or `[auth]`, where the file has neither.
 pub(super) fn check(top: &Table<'_>, has_front: bool) {
     if top.peek("upstream").is_some() {
         return;
@@ -65,8 +65,8 @@ pub(super) fn check(top: &Table<'_>, has_front: bool) {
     for (_, token) in top.peek("token").filter(At::is_table).iter().flat_map(At::members) {
         if token.is_table() && token.find(&["path"]).is_none() {
             token.problem(
-                "`path` is missing: without [upstream] and [auth] a token is handed out at its \
-                 own path only; write path = \"/api/get-auth-token\"",
+                "`path` is missing: without [upstream] or [auth], a token can be fetched only at \
+                 its own path; write path = \"/api/get-auth-token\"",
             );
         }
     }
@@ -78,7 +78,7 @@ fn check_shadows(top: &Table<'_>) {
         let shadow = token.is_table().then(|| token.find(&["shadow"])).flatten();
         if let Some(at) = shadow.filter(|at| matches!(at.node.value, Value::Boolean(true))) {
             at.problem(format!(
-                "compares the app's own answer with the gateway's, and no app stands behind \
+                "`shadow` compares the app's answer with the gateway's, but no app stands behind \
                  this gateway; write {AN_APP}, or remove `shadow`"
             ));
         }
@@ -87,7 +87,7 @@ fn check_shadows(top: &Table<'_>) {
 
 fn needs_app(at: &At<'_>) {
     at.problem(format!(
-        "this is about requests to the app, and none come here; write {AN_APP}, or [auth] with \
-         listen = \"127.0.0.1:9191\" where another proxy asks about each request"
+        "this setting applies to requests for the app, and this gateway gets none; write {AN_APP}, \
+         or [auth] with listen = \"127.0.0.1:9191\" where another proxy asks about each request"
     ));
 }

@@ -8,7 +8,7 @@ use crate::upstream::Prefixes;
 /// The proxy that asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Front {
-    /// Addresses whose word about a request is believed; no one else may ask.
+    /// Addresses that may ask about a request and are believed.
     pub(crate) trusted: Trusted,
     /// Prefixes the app behind that proxy puts in front of its pages' paths.
     pub(crate) prefixes: Prefixes,

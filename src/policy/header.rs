@@ -28,9 +28,9 @@ pub struct HeaderTemplate {
 }
 
 /// Its value: literal text and placeholders.
-pub struct HeaderValueTemplate(Vec<Part>);
+pub struct HeaderValueTemplate(Vec<ValuePart>);
 
-enum Part {
+enum ValuePart {
     /// A key of the upstream the route leads to.
     Key(Secret),
     Literal(String),
@@ -46,14 +46,17 @@ impl HeaderValueTemplate {
     /// The tokens this value needs.
     pub fn tokens(&self) -> impl Iterator<Item = &Arc<TokenRoute>> {
         self.0.iter().filter_map(|piece| match piece {
-            Part::Token(token) => Some(token),
-            Part::Key(_) | Part::Literal(_) | Part::Session(..) | Part::UserId => None,
+            ValuePart::Token(token) => Some(token),
+            ValuePart::Key(_)
+            | ValuePart::Literal(_)
+            | ValuePart::Session(..)
+            | ValuePart::UserId => None,
         })
     }
 
     /// Whether the value depends on who is signed in.
     pub fn needs_session(&self) -> bool {
-        !self.0.iter().all(|piece| matches!(piece, Part::Key(_) | Part::Literal(_)))
+        !self.0.iter().all(|piece| matches!(piece, ValuePart::Key(_) | ValuePart::Literal(_)))
     }
 
     /// The value for this request; `None` if any part of it is missing.
@@ -67,7 +70,7 @@ impl HeaderValueTemplate {
             }
         };
         let mut value = joined.ok().filter(|value| stands_as_it_is(value.as_bytes()))?;
-        value.set_sensitive(self.0.iter().any(|piece| matches!(piece, Part::Key(_))));
+        value.set_sensitive(self.0.iter().any(|piece| matches!(piece, ValuePart::Key(_))));
         Some(value)
     }
 }
@@ -78,7 +81,7 @@ fn stands_as_it_is(value: &[u8]) -> bool {
     !value.is_empty() && value.trim_ascii().len() == value.len()
 }
 
-impl Part {
+impl ValuePart {
     /// The text of this part in this request.
     fn text<'a>(
         &'a self,
@@ -150,11 +153,11 @@ struct HeaderNames<'n> {
 
 fn parse(text: &str, names: HeaderNames<'_>) -> Result<HeaderValueTemplate, String> {
     let mut parts = Vec::new();
-    // A `}` alone has always stood for itself in a header.
+    // A single `}` has always been literal in a header.
     for piece in cut(text, StrayBrace::Literal)? {
         parts.push(match piece {
             Piece::Literal(literal) if HeaderValue::from_str(&literal).is_ok() => {
-                Part::Literal(literal)
+                ValuePart::Literal(literal)
             }
             Piece::Literal(_) => return Err(NO_HEADER_TEXT.to_owned()),
             Piece::Reference(reference) => names.part(&reference)?,
@@ -166,20 +169,20 @@ fn parse(text: &str, names: HeaderNames<'_>) -> Result<HeaderValueTemplate, Stri
     Ok(HeaderValueTemplate(parts))
 }
 
-const NO_HEADER_TEXT: &str = "found a text that a header cannot carry";
+const NO_HEADER_TEXT: &str = "found a string that a header cannot carry";
 
 impl HeaderNames<'_> {
-    fn part(self, reference: &Reference) -> Result<Part, String> {
+    fn part(self, reference: &Reference) -> Result<ValuePart, String> {
         let name = || reference.rest().join(".");
         match (reference.root(), reference.rest()) {
             ("session", [field]) if field == "user_id" && reference.bare().is_some() => {
-                Ok(Part::UserId)
+                Ok(ValuePart::UserId)
             }
             // Every value may be missing here, so a `?` adds nothing.
             ("session", path) if !path.is_empty() => {
                 let filters = reference.filters.iter().map(|filter| Filter::parse(filter));
                 let filters = filters.collect::<Result<_, _>>()?;
-                Ok(Part::Session(JsonPath::new(path.to_vec()), filters))
+                Ok(ValuePart::Session(JsonPath::new(path.to_vec()), filters))
             }
             ("key", [_, ..]) if reference.bare().is_some() => self.key(&name()),
             ("token", [_, ..]) if reference.bare().is_some() => self.token(&name()),
@@ -189,29 +192,29 @@ impl HeaderNames<'_> {
         }
     }
 
-    fn key(self, name: &str) -> Result<Part, String> {
+    fn key(self, name: &str) -> Result<ValuePart, String> {
         let vendor_api = self.vendor_api.ok_or(
             "a key can only be sent to the upstream it belongs to; write upstream = \"NAME\" in \
              this route and the key under `keys` of [upstream.NAME]",
         )?;
-        vendor_api.key(name).cloned().map(Part::Key).ok_or_else(|| {
+        vendor_api.key(name).cloned().map(ValuePart::Key).ok_or_else(|| {
             let known: Vec<_> = vendor_api.names().map(|name| format!("`{name}`")).collect();
             format!("there is no such key, expected one of {}", known.join(", "))
         })
     }
 
-    fn token(self, name: &str) -> Result<Part, String> {
+    fn token(self, name: &str) -> Result<ValuePart, String> {
         let token = named(self.tokens, name).ok_or_else(|| {
             let known: Vec<_> =
                 self.tokens.iter().map(|token| format!("`{}`", token.name)).collect();
             format!("there is no such token, expected one of {}", known.join(", "))
         })?;
         endpoint_only(token)?;
-        Ok(Part::Token(token.clone()))
+        Ok(ValuePart::Token(token.clone()))
     }
 }
 
-/// Refuses a token that needs a request of its own.
+/// Refuses a token that needs its own request.
 pub(super) fn endpoint_only(token: &TokenRoute) -> Result<(), &'static str> {
     if !token.minter.inputs().is_empty() || token.minter.grant().is_some() {
         return Err("this token has request inputs or a grant, so it can only be asked for at \

@@ -9,7 +9,8 @@ use crate::document::template_syntax::{Piece, pieces};
 use crate::document::{At, FromNode as _};
 use crate::request::html_placeholder::is_placeholder;
 
-/// Stands in a text for what the gateway draws for each request and tells the app alone.
+/// In a text, the placeholder of the nonce, which the gateway generates for each request
+/// and tells only the app.
 const NONCE: &str = "{nonce}";
 
 /// A text in a page, and the token that replaces it.
@@ -34,7 +35,7 @@ impl HtmlPlaceholder {
     }
 }
 
-/// Reads the table, noting what is wrong in it.
+/// Reads the table, noting its mistakes.
 pub(super) fn read_all(at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Vec<HtmlPlaceholder> {
     let members = at.members();
     let placeholders: Vec<HtmlPlaceholder> =
@@ -42,7 +43,7 @@ pub(super) fn read_all(at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Vec<HtmlPlace
     for one in &placeholders {
         let others = placeholders.iter().filter(|other| other.text != one.text);
         for other in others.filter(|other| other.text.contains(&one.text)) {
-            at.problem(format!("`{}` is a part of `{}`", one.text, other.text));
+            at.problem(format!("`{}` is part of `{}`", one.text, other.text));
         }
     }
     placeholders
@@ -51,8 +52,8 @@ pub(super) fn read_all(at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Vec<HtmlPlace
 fn read_one(text: &str, at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Option<HtmlPlaceholder> {
     if !is_placeholder(text) {
         at.problem(
-            "found a text that pages may hold by chance or write differently, expected 8 to 128 \
-             letters, digits and `_-.:@%$#{}[]`, such as \"__PORTIVE_TOKEN__\"",
+            "found a string that a page may contain by chance or spell differently, expected 8 to \
+             128 letters, digits and `_-.:@%$#{}[]`, such as \"__PORTIVE_TOKEN__\"",
         );
         return None;
     }
@@ -68,7 +69,7 @@ fn read_one(text: &str, at: &At<'_>, tokens: &[Arc<TokenRoute>]) -> Option<HtmlP
     Some(HtmlPlaceholder { text: text.to_owned(), token: token.clone() })
 }
 
-/// The NAME of a value that is `{token.NAME}` and nothing else.
+/// The NAME of a value that is exactly `{token.NAME}`.
 fn token_name(value: &str) -> Option<String> {
     match pieces(value).ok()?.as_slice() {
         [Piece::Reference(reference)] if reference.root() == "token" => {

@@ -27,7 +27,9 @@ pub(super) fn read_identity(top: &mut Table<'_>) -> IdentityHeaders {
         if let Some((key, secret)) = key {
             let used = |other: &At<'_>| holds(other, other.node, &secret);
             if others.iter().any(used) {
-                key.problem("this key is used by a session or a token too; an assertion needs one of its own");
+                key.problem(
+                    "a session or a token uses this key too; an assertion needs a separate one",
+                );
             }
         }
         let assertion: Assertion = at.read()?;

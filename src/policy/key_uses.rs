@@ -1,5 +1,5 @@
-//! Where keys and cookies may go: no token is made with a key of the app's sessions, and
-//! what is secret travels encrypted.
+//! Where keys and cookies may go: no token is signed with a key of the app's sessions, and
+//! secrets travel encrypted.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use crate::base::url::Url;
 use crate::document::{At, Located, Table, Value};
 use crate::upstream::{Address, Upstream};
 
-/// Notes every token whose key is one of a session's: a user who gets such a token could hand
-/// it in as a session, and what it says may come from the browser.
+/// Notes every token whose key is one of a session's: a user who gets such a token could
+/// hand it in as a session, with content that may come from the browser.
 pub(super) fn check_secrets(
     top: &Table<'_>,
     sources: &[SessionSource],
@@ -25,8 +25,8 @@ pub(super) fn check_secrets(
         let Some(source) = shared else { continue };
         let key = at.table().and_then(|table| table.peek("key")).unwrap_or(at);
         key.problem(format!(
-            "this is a key of the app's sessions ({}) too, so that a token could pass for a \
-             session; give each a key of its own",
+            "the app's sessions ({}) use this key too, so a token could pass for a session; give \
+             each its own key",
             source.label
         ));
     }

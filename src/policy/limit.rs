@@ -12,7 +12,7 @@ use crate::base::units::Rate;
 use crate::document::{At, FromNode as _, OneOrMany, Value};
 use crate::limit::{Limit, MAX_RATES, OnError, Sharing};
 
-/// A lease is a part of a rate over at least so long: it is good for a second.
+/// Shortest window of a rate with a lease, because a lease is valid for a second.
 const SHORTEST_LEASED: Duration = Duration::from_secs(10);
 
 /// The kind of rule that a limit belongs to.

@@ -77,7 +77,10 @@ impl Route {
             .unwrap_or_default();
         check(at, session, &allow, sign_in.as_ref(), &set_headers);
         if !placeholders.is_empty() && (session == SessionRule::Off || vendor_api.is_some()) {
-            at.problem("`placeholders` are for pages of the app, seen with a session");
+            at.problem(
+                "`placeholders` belong to pages of the app, and the session fills them in: write \
+                 them in a route to the app whose `session` is not \"off\"",
+            );
         }
         table.finish();
         Some(Self {
@@ -129,8 +132,8 @@ fn check_vendor_api(
 ) {
     match vendor_api {
         Some(_) if session != SessionRule::Required && !public => at.problem(
-            "anybody could use the keys of this upstream; write session = \"required\", or \
-             public = true if that is meant",
+            "anyone could use the keys of this upstream; write session = \"required\", or public = \
+             true if that is intended",
         ),
         None if public => at.problem("`public` is for routes to an upstream with `keys`"),
         Some(_) | None => {}

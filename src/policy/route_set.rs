@@ -1,4 +1,4 @@
-//! The routes that one request must meet, and what they demand together.
+//! The routes that one request must meet, and their combined demands.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::request::rules::Met;
 use crate::session::Identity;
 use crate::upstream::Upstream;
 
-/// The route of the path as it stands, and those of its other readings.
+/// The route of the path as sent, and those of its other readings.
 #[derive(Clone)]
 pub(crate) struct RouteSet {
     first: Option<Arc<Route>>,
@@ -46,7 +46,7 @@ impl RouteSet {
         Self { first: met.first.and_then(Rule::route).cloned(), others: others.collect(), intent }
     }
 
-    /// All of them: what they demand must be met.
+    /// All of them: their demands must be met.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.first.iter().chain(self.others.iter().map(|other| &other.route))
     }
@@ -57,8 +57,7 @@ impl RouteSet {
         self.first.iter().chain(others.map(|other| &other.route))
     }
 
-    /// The strongest demand; without a route for the path as it stands the session is
-    /// optional.
+    /// The strongest demand; without a route for the path as sent the session is optional.
     fn strictest(&self) -> SessionRule {
         let demands = |rule: SessionRule| self.all().any(|route| route.session == rule);
         if demands(SessionRule::Required) {
@@ -103,7 +102,7 @@ impl RouteSet {
         self.setting_headers().flat_map(|route| &route.placeholders)
     }
 
-    /// The upstream of the path as it stands, if its route names one.
+    /// The upstream of the path as sent, if its route names one.
     pub(crate) fn upstream(&self) -> Option<&Arc<Upstream>> {
         self.first.as_ref()?.upstream.as_ref()
     }

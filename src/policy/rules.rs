@@ -24,8 +24,8 @@ use crate::mint::well_known::{Discovery, WellKnown};
 use crate::request::headers::ReservedHeaders;
 use crate::request::hosts::Hosts;
 use crate::request::path::PathPattern;
-use crate::request::rules::{Asked, Home, Met, Rules, Unfit};
-use crate::request::view::{Limits, RequestView};
+use crate::request::rules::{Asked, Home, Met, Rules, RulesUnfit};
+use crate::request::view::{RequestLimits, RequestView};
 use crate::session::{Accepted, Cookies, Credential, HeaderPlace, OwnedCookies};
 use crate::upstream::{Prefixes, Upstream};
 
@@ -35,7 +35,7 @@ pub(crate) struct RequestSettings {
     pub(crate) trusted: Trusted,
     pub(crate) hosts: Hosts,
     pub(crate) public_origins: PublicOrigins,
-    pub(crate) limits: Limits,
+    pub(crate) limits: RequestLimits,
     pub(crate) front: Option<Front>,
 }
 
@@ -66,7 +66,7 @@ pub struct Policy {
     /// Prefixes that apps put in front of their paths, each once.
     prefixes: Vec<Prefixes>,
     pub discovery: Discovery,
-    pub limits: Limits,
+    pub limits: RequestLimits,
 }
 
 /// The setting that governs a path.
@@ -153,7 +153,7 @@ impl Policy {
         })
     }
 
-    /// How the gateway stands.
+    /// The form of the gateway.
     pub(crate) fn form(&self) -> Form {
         Form::of(self.forwards(), self.front.is_some())
     }
@@ -169,7 +169,7 @@ impl Policy {
         self.sources.iter().any(|source| reads(source) && source.was_sent(cookies))
     }
 
-    /// A copy of what a request sent for its session.
+    /// A copy of the cookies and headers that a request sent for its session.
     pub(crate) fn copied(&self, cookies: Cookies<'_>) -> OwnedCookies {
         let headers = self.sources.iter().filter_map(|source| source.header());
         cookies.to_owned(headers.flat_map(HeaderPlace::names))
@@ -229,7 +229,7 @@ impl Policy {
         &self,
         view: &RequestView<'_>,
         method: &Method,
-    ) -> Result<Met<'_, Rule>, Unfit> {
+    ) -> Result<Met<'_, Rule>, RulesUnfit> {
         let asked = Asked { method, path: view.path, query: view.query };
         self.routes.find(&asked, |rule| {
             let route = rule.and_then(Rule::route);
@@ -273,7 +273,8 @@ fn told_headers(routes: &[Route], identity: &IdentityHeaders) -> Vec<HeaderName>
     told
 }
 
-/// The rules of what the gateway answers itself: tokens and published documents.
+/// The rules for the paths that the gateway answers itself: tokens and published
+/// documents.
 fn own_rules(tokens: &[Arc<TokenRoute>], discovery: &Discovery) -> Vec<Rule> {
     let of_token = |token: &Arc<TokenRoute>| Some(Rule::Token(token.clone(), token.path.clone()?));
     let published = discovery.paths().into_iter().filter_map(|(path, what)| {
@@ -302,7 +303,7 @@ impl Rule {
         }
     }
 
-    /// Whether tokens may be minted for what the app gets or answers.
+    /// Whether tokens may be minted for the app's requests or answers.
     pub(crate) fn has_tokens(&self) -> bool {
         let route = self.route();
         route.is_some_and(|route| !route.set_headers.is_empty() || !route.placeholders.is_empty())

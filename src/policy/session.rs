@@ -21,7 +21,7 @@ pub struct SessionSource {
     /// Its kind, with a number if several sources are of that kind.
     pub label: String,
     sign_out: Arc<[SignOut]>,
-    /// Where the app is asked, if its cookies could be read on the way.
+    /// Where the app is asked, if its cookies could be read in transit.
     pub(super) readable: Option<Located<Url>>,
 }
 
@@ -81,8 +81,8 @@ pub(super) fn check_trusted(top: &Table<'_>, sources: &[SessionSource], trusted:
     let believes = sources.iter().find(|source| source.header().is_some_and(HeaderPlace::is_bare));
     if let (Some(source), true, Some(at)) = (believes, trusted.is_empty(), top.peek("session")) {
         at.problem(format!(
-            "kind = {:?} believes the gate in front only, and no address is trusted; write the \
-             gate's in [server] trusted_proxies, such as [\"10.0.0.0/8\"]",
+            "kind = {:?} trusts only the gate in front, and no address is trusted; write the \
+             gate's address in [server] trusted_proxies, such as [\"10.0.0.0/8\"]",
             source.kind()
         ));
     }
@@ -109,8 +109,8 @@ fn check_prefixes(at: &At<'_>, tables: &[Vec<SessionSource>]) {
         let prefix = source.user_prefix();
         if let Some(other) = sources().find(|other| overlap(prefix, other.user_prefix())) {
             at.problem(format!(
-                "found `user_prefix` {prefix:?} beside {:?}, so a user here could be named like \
-                 one there; write a prefix that the other does not start with, such as {:?}",
+                "found `user_prefix` {prefix:?} beside {:?}, so a user here could have the same id \
+                 as one there; write a prefix that the other does not start with, such as {:?}",
                 other.user_prefix(),
                 format!("{}:", source.kind()),
             ));
@@ -142,7 +142,7 @@ fn checked(at: &At<'_>, reader: SessionReader, sign_out: Arc<[SignOut]>) -> Sess
     if reader.header().is_some_and(HeaderPlace::is_bare) && !sign_out.is_empty() {
         at.problem(
             "found `logout_paths`, but the gate in front signs users in and out, and a user who \
-             comes back would stay out; leave it out",
+             comes back would stay signed out; leave it out",
         );
     }
     let literal = matches!(at.secrets, Secrets::Literal);
@@ -168,13 +168,11 @@ fn check_url(at: &At<'_>, source: &SessionReader) -> Option<Located<Url>> {
     let written = ["jwks_url", "certs_url", "url"].iter().find_map(|key| table.peek(key));
     let at = written.unwrap_or_else(|| at.clone());
     let Some(url) = Url::parse(text) else {
-        at.problem(
-            "found a URL that cannot be asked; write https://HOST[:PORT]/PATH, no credentials",
-        );
+        at.problem("found an unusable URL; write https://HOST[:PORT]/PATH, no credentials");
         return None;
     };
     if keys.is_some() && !url.is_private() {
-        at.problem("the keys could be replaced on the way; write https://");
+        at.problem("the keys could be replaced in transit; write https://");
     }
     (keys.is_none() && !url.is_private()).then(|| Located::new(&at, url))
 }

@@ -7,10 +7,10 @@ use crate::document::{At, FromNode};
 /// Where a page opened without a session is sent: a path of the app, with `{path}`
 /// for where the user wanted to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SignIn(Vec<Part>);
+pub(crate) struct SignIn(Vec<LocationPart>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum LocationPart {
     Literal(String),
     /// Path and query of the request.
     Target,
@@ -25,8 +25,8 @@ impl SignIn {
         let mut location = String::new();
         for part in &self.0 {
             match part {
-                Part::Literal(literal) => location.push_str(literal),
-                Part::Target => push_percent_encoded(&mut location, &target, b"-._~/"),
+                LocationPart::Literal(literal) => location.push_str(literal),
+                LocationPart::Target => push_percent_encoded(&mut location, &target, b"-._~/"),
             }
         }
         location
@@ -48,11 +48,11 @@ impl FromNode for SignIn {
     }
 }
 
-fn part(piece: Piece) -> Option<Part> {
+fn part(piece: Piece) -> Option<LocationPart> {
     match piece {
-        Piece::Literal(literal) => Some(Part::Literal(literal)),
+        Piece::Literal(literal) => Some(LocationPart::Literal(literal)),
         Piece::Reference(reference) => match reference.bare()? {
-            [name] if name == "path" => Some(Part::Target),
+            [name] if name == "path" => Some(LocationPart::Target),
             _ => None,
         },
     }

@@ -110,7 +110,7 @@ impl TokenRoute {
         let mut table = at.table()?;
         if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
             at.problem(
-                "found a token name with other characters than letters, digits, `-` and `_`",
+                "found a token name with characters other than letters, digits, `-` and `_`",
             );
         }
         let path = table.take("path").and_then(|at| read_path(&at));
@@ -157,8 +157,8 @@ fn read_shadow(at: &At<'_>, has_path: bool) -> Option<AnsweredBy> {
     let is_on: bool = at.read()?;
     if is_on && !has_path {
         at.problem(
-            "compares the app's route with the gateway's answer, and this token has no `path`; \
-             write path = \"/api/get-auth-token\", the path of the app's route",
+            "`shadow` compares the app's route with the gateway's answer, but this token has no \
+             `path`; write path = \"/api/get-auth-token\", the path of the app's route",
         );
     }
     Some(if is_on { AnsweredBy::App } else { AnsweredBy::Gateway })
@@ -171,7 +171,9 @@ fn read_path(at: &At<'_>) -> Option<PathPattern> {
         return None;
     }
     if is_doubtful(pattern.as_str()) {
-        at.problem("found a path that requests are refused for; write it without `//`, dot segments and escapes");
+        at.problem(
+            "found a path that the gateway refuses; write it without `//`, dot segments and escapes",
+        );
         return None;
     }
     Some(pattern)

@@ -64,7 +64,7 @@ struct Passed(HeaderName);
 
 impl FromNode for Passed {
     fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = r#"the name of a request header that is removed otherwise, such as "api_key" or "cf-ipcountry""#;
+        const EXPECTED: &str = r#"the name of a request header that is otherwise removed, such as "api_key" or "cf-ipcountry""#;
         let name = at.text(EXPECTED)?.parse::<HeaderName>().ok();
         let Some(name) = name.filter(|name| !passes_anyway(name)) else {
             at.wrong(&format!("{EXPECTED} (other headers pass without it)"));
@@ -72,8 +72,8 @@ impl FromNode for Passed {
         };
         if !headers::may_be_passed(&name) {
             at.problem(
-                "apps take this for a header that only the gateway sets, or that says who asks, \
-                 from where or for which page; no client may say that",
+                "an app would take this for a header that only the gateway sets, or for one that \
+                 names the user, the sender or the page; no client may set those",
             );
             return None;
         }

@@ -17,7 +17,7 @@ use crate::upstream::{Address, Upstream, Verify};
 pub(crate) struct VendorApi {
     upstream: String,
     keys: Vec<(String, Secret)>,
-    /// Headers of the browser's that go there beside the usual ones.
+    /// The browser's headers that go there in addition to the usual ones.
     pass_headers: Vec<HeaderName>,
 }
 
@@ -29,7 +29,7 @@ impl VendorApi {
         let pass_headers = table.take("pass_headers");
         let pass_headers = pass_headers.map(|at| read_pass_headers(&at)).unwrap_or_default();
         if upstream.name.is_empty() {
-            at.problem("keys are for vendors, and this is the app; write [upstream.NAME]");
+            at.problem("keys belong to vendors, and this is the app; write [upstream.NAME]");
         }
         let keys: Vec<_> = at
             .members()
@@ -43,7 +43,7 @@ impl VendorApi {
         }
         check_transport(&at, upstream);
         if !upstream.hosts.is_empty() {
-            at.problem("an upstream with keys serves no `hosts`: routes alone lead to it");
+            at.problem("an upstream with keys cannot have `hosts`: only routes lead to it");
         }
         if upstream.host.is_none() {
             upstream.host = own_name(&at, upstream);
@@ -83,7 +83,9 @@ fn read_pass_headers(at: &At<'_>) -> Vec<HeaderName> {
             return None;
         };
         if headers::is_the_apps_own(&name) {
-            at.problem("this header is for the app or the gateway alone, and never leaves");
+            at.problem(
+                "this header is only for the app or the gateway and is never sent to a vendor",
+            );
         }
         Some(name)
     };
@@ -110,7 +112,7 @@ fn check_transport(at: &At<'_>, upstream: &Upstream) {
         at.problem("the keys would be sent unencrypted; write https:// in `servers`");
     }
     if upstream.tls.verify == Verify::Nothing {
-        at.problem("the keys would be sent to whoever answers; remove `verify = false`");
+        at.problem("the keys would be sent to any server that answers; remove `verify = false`");
     }
 }
 
@@ -119,7 +121,7 @@ fn own_name(at: &At<'_>, upstream: &Upstream) -> Option<HeaderValue> {
     let mut names: Vec<String> = upstream.servers().iter().map(|server| name_of(server)).collect();
     names.dedup();
     let [name] = names.as_slice() else {
-        at.problem("the servers have different names; write which one is asked for: host = \"…\"");
+        at.problem("the servers have different names; write the one to ask for: host = \"…\"");
         return None;
     };
     HeaderValue::from_str(name).ok()

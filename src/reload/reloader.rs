@@ -1,7 +1,7 @@
-//! Puts a changed file in force, or refuses it as a whole.
+//! Applies a changed file, or refuses it as a whole.
 //!
 //! A problem, a secret that cannot be read or a changed setting that needs a restart
-//! refuses all of it: every reason is logged and counted, and requests go on under the
+//! refuses all of it: every reason is logged and counted, and requests continue under the
 //! old policy. Sockets, counters and cached tokens are never touched.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::watch::Watched;
 use crate::base::aside::yield_to_others;
 use crate::base::lock::Lock;
 use crate::base::secret::Secrets;
-use crate::config::{Config, Log, Revocations, Server, Sources};
+use crate::config::{Config, Log, Revocations, ServerSettings, Sources};
 use crate::observe::{Event, ReloadResult, set_level};
 use crate::state::State;
 
@@ -22,7 +22,7 @@ use crate::state::State;
 /// is compared with them.
 pub struct Reload {
     sources: Sources,
-    server: Server,
+    server: ServerSettings,
     log: Log,
     revocations: Revocations,
     watched: Lock<Watched>,
@@ -47,7 +47,7 @@ impl Reload {
         let config = read?;
         for upstream in &config.policy.upstreams {
             for host in state.pools.of(upstream).resolve() {
-                tracing::warn!(upstream = upstream.name, host, "name cannot be resolved yet");
+                tracing::warn!(upstream = upstream.name, host, "the name cannot be resolved yet");
             }
         }
         set_level(config.log.level);
@@ -78,7 +78,7 @@ impl Reload {
             config.warn(path, &text);
             return Ok(config);
         }
-        let restart = |key| format!("`{key}` was changed, which needs a restart or an upgrade");
+        let restart = |key| format!("`{key}` changed, which needs a restart or an upgrade");
         Err(changed.into_iter().map(restart).collect())
     }
 }
@@ -158,6 +158,6 @@ impl Reloader {
 /// Log rotation moves the file away and sends SIGHUP.
 fn reopen_audit_log(state: &State) {
     if let Err(error) = state.telemetry.reopen() {
-        tracing::error!(%error, "the audit log cannot be reopened; writing on to the open file");
+        tracing::error!(%error, "the audit log cannot be reopened; still writing to the open file");
     }
 }

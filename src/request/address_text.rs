@@ -8,7 +8,7 @@ use http::HeaderValue;
 
 use crate::base::text;
 
-/// Addresses that a thread keeps, each in a place of its own.
+/// Addresses that a thread keeps, each in its own place.
 const PLACES: usize = 64;
 
 thread_local! {
@@ -33,7 +33,7 @@ pub(super) fn of(address: IpAddr) -> HeaderValue {
     })
 }
 
-/// Neighbours have places of their own. Of an IPv6 address the network counts as well.
+/// Neighbours have separate places. Of an IPv6 address the network counts as well.
 fn place(address: IpAddr) -> usize {
     let octets = match address {
         IpAddr::V4(address) => u128::from(u32::from(address)),

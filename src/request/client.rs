@@ -82,9 +82,9 @@ impl Client {
         (client, seen.host)
     }
 
-    /// The client of a request that a proxy asks about, as that proxy names it: it may ask,
-    /// and passes on what the client says. Its word on who is signed in counts only if it is
-    /// one of the trusted `proxies` itself.
+    /// The client of a request that a proxy asks about, as that proxy names it: it may
+    /// ask, and passes on the client's statements. Its word on who is signed in counts
+    /// only if it is one of the trusted `proxies` itself.
     pub(crate) fn asked_about(
         peer: Option<SocketAddr>,
         headers: &HeaderMap,

@@ -160,7 +160,7 @@ impl CheckResponse {
         Self { status: Some(Status { code: 0 }), denied: None, ok: Some(ok) }
     }
 
-    /// No, with what the browser is told.
+    /// No, with the answer for the browser.
     pub(crate) fn deny(status: u16, headers: Vec<(String, String)>, body: String) -> Self {
         let status = Some(HttpStatus { code: status.into() });
         let denied = Denied { status, headers: options(headers), body };

@@ -22,17 +22,17 @@ const DEFAULT_PORTS: [u16; 2] = [80, 443];
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct ForwardedHost<'h> {
     host: Option<Cow<'h, str>>,
-    /// The public port, where it came in a field of its own.
+    /// The public port, where it came in a separate field.
     port: Option<u16>,
 }
 
 impl<'h> ForwardedHost<'h> {
-    /// The port alone: the host is what stands in `Host`.
+    /// The port alone: the host is the one in `Host`.
     pub(crate) fn without_host(self) -> Self {
         Self { host: None, ..self }
     }
 
-    /// The host with its port, `own` being what stands in `Host`.
+    /// The host with its port; `own` is the one in `Host`.
     pub(crate) fn or(self, own: &'h str) -> Cow<'h, str> {
         let host = self.host.unwrap_or(Cow::Borrowed(own));
         match self.port {

@@ -1,9 +1,9 @@
 //! The headers of a forwarded request: removed first, then set from verified values.
 //!
-//! Each header that the gateway sets or an app might trust is removed on every route,
-//! in all its spellings: CGI-style servers read `X_User`, `X.User` and `X-User` as
-//! one. Setting comes after, so a spoofed header cannot survive where the gateway has
-//! no value of its own.
+//! Each header that the gateway sets or an app might trust is removed on every route, in
+//! all its spellings: CGI-style servers read `X_User`, `X.User` and `X-User` as one.
+//! Setting comes after, so a spoofed header cannot survive where the gateway has no value
+//! for it.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr;
@@ -21,7 +21,7 @@ pub struct ReservedHeaders(Vec<String>);
 /// Headers that reach the app although their names are such that most do not.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Passed<'p> {
-    /// Names that the app wants all the same.
+    /// Names that the app wants anyway.
     pub named: &'p [HeaderName],
     /// Those that hold a session which was verified.
     pub verified: &'p [HeaderName],
@@ -77,8 +77,8 @@ impl ReservedHeaders {
 }
 
 /// Headers removed from a forwarded request that no front replaces: other spellings of
-/// headers that the gateway or a proxy sets, those that change the method, the path or
-/// the host, and those in which gates name the user, but for the gates of `believed`.
+/// headers that the gateway or a proxy sets, those that change the method, the path or the
+/// host, and those in which gates name the user, except the gates of `believed`.
 pub(crate) fn foreign_words(
     headers: &HeaderMap,
     managed: &ReservedHeaders,
@@ -96,7 +96,7 @@ pub(crate) fn foreign_words(
     headers.keys().filter(is_foreign).cloned().collect()
 }
 
-/// Whether a header of this name, in any spelling, is removed whatever the settings are.
+/// Whether a header of this name, in any spelling, is removed under all settings.
 pub(crate) fn is_always_removed(name: &HeaderName) -> bool {
     ReservedHeaders::default().claims_spelled(name.as_str())
 }
@@ -180,7 +180,7 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
-/// Removes what a request to the app is authorised by.
+/// Removes the headers that authorise a request to the app.
 pub(crate) fn remove_credentials(headers: &mut HeaderMap) {
     headers.remove(header::AUTHORIZATION);
     headers.remove(header::COOKIE);
@@ -194,7 +194,7 @@ pub(crate) fn is_for_anyone(name: &HeaderName) -> bool {
         || name.starts_with("content-")
 }
 
-/// Headers that hold the app's session or say what the gateway alone may say.
+/// Headers that hold the app's session, or that only the gateway may set.
 pub(crate) fn is_the_apps_own(name: &HeaderName) -> bool {
     is_reserved(name)
         || [header::AUTHORIZATION, header::PROXY_AUTHORIZATION].contains(name)

@@ -1,6 +1,6 @@
-//! The hosts that the gateway answers to, and whose word on the host counts.
+//! The hosts that the gateway answers to, and whose statement of the host counts.
 //!
-//! `Host` is what a client says. Without a list any name is served, by the default
+//! `Host` is only a client's statement. Without a list any name is served, by the default
 //! upstream if no other has it; with one, a request for another host is misdirected.
 
 use crate::document::{At, FromNode, OneOrMany, Table};
@@ -14,7 +14,7 @@ pub(crate) struct Hosts {
     forwarded: ForwardedHost,
 }
 
-/// Whether `X-Forwarded-Host` of a trusted proxy counts: many pass on what the client sent.
+/// Whether `X-Forwarded-Host` of a trusted proxy counts: many pass on the client's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum ForwardedHost {
     Believed,
@@ -46,7 +46,7 @@ impl Hosts {
         if let (Some(at), ForwardedHost::Believed, None) =
             (&believed, forwarded, table.peek("trusted_proxies"))
         {
-            at.problem("there are no `trusted_proxies` whose word it could be; write those too");
+            at.problem("`trusted_proxies` is empty, so no proxy's word counts; set it too");
         }
         Self { listed, forwarded }
     }

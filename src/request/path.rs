@@ -2,7 +2,7 @@
 //!
 //! Rules match the exact bytes of the path, and the same bytes are forwarded: nothing is
 //! normalised, so gateway and app cannot disagree about a rewrite. They can still read one
-//! path differently; `readings` has all the ways, `rules` what follows from them.
+//! path differently; `readings` finds all of them, `rules` applies the rules to each.
 
 use crate::base::text::percent_decode;
 use crate::document::{At, FromNode};
@@ -55,7 +55,7 @@ impl PathPattern {
         }
     }
 
-    /// Whether the path falls under the pattern as it stands.
+    /// Whether the path, unchanged, falls under the pattern.
     pub(crate) fn fits(&self, path: &[u8]) -> bool {
         self.shape.fits(self.literal.as_bytes(), path, <[u8] as PartialEq>::eq)
     }
@@ -126,8 +126,8 @@ fn escapes_are_whole(path: &str) -> bool {
     })
 }
 
-/// Why a path is refused whatever the rules are: it is malformed. Whatever else servers
-/// disagree about is for the rules of all its readings to judge.
+/// Why a path is refused under any rule: it is malformed. Whatever else servers disagree
+/// about is for the rules of all its readings to judge.
 pub(crate) fn refuse(path: &str) -> Result<(), &'static str> {
     if path.contains('#') {
         return Err("the path contains a fragment");
@@ -136,7 +136,7 @@ pub(crate) fn refuse(path: &str) -> Result<(), &'static str> {
         return Ok(());
     }
     if !escapes_are_whole(path) {
-        return Err("the path contains a `%` that is no escape");
+        return Err("the path contains a `%` that is not an escape");
     }
     if decode(path.as_bytes()).contains(&b'\0') {
         return Err("the path contains an escaped NUL");

@@ -1,9 +1,9 @@
 //! The request that another proxy asks about, read from its question.
 //!
-//! Each kind of proxy has an address of its own, and with it one way to name method, path
-//! and host. Fields of another family come from a client that hopes they are believed
-//! them: such a question is refused, and so is one that names a thing twice or in a form
-//! that no request could have. Pure.
+//! Each kind of proxy has its own address, and with it one way to name method, path and
+//! host. Fields of another family come from a client that hopes they are believed: such a
+//! question is refused, and so is one that names a thing twice or in a form that no
+//! request could have. Pure.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -14,7 +14,7 @@ use super::client;
 use super::ext_authz::HttpRequest;
 use super::headers::{self, ReservedHeaders};
 use super::refusal::Refusal;
-use super::view::{self, Head, Limits};
+use super::view::{self, Head, RequestLimits};
 
 const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
 const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
@@ -43,7 +43,7 @@ pub(crate) enum Asker<'t> {
     Nginx(Allowed),
 }
 
-/// The outcome of a question whose answer is yes.
+/// The outcome of a question with the answer yes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Allowed {
     Passes,
@@ -81,24 +81,24 @@ impl<'t> Asker<'t> {
 }
 
 /// The request in question, before it is admitted.
-struct Named {
+struct NamedRequest {
     method: Method,
     target: Vec<u8>,
     host: Option<HeaderValue>,
 }
 
 const BOTH: Refusal = Refusal::BadRequest(
-    "the question names the request in two ways; a client has sent X-Forwarded-Method, -Uri or \
-     -Host, or X-Original-*, where the proxy uses the others",
+    "the question names the request in two ways: the client sent X-Forwarded-Method, -Uri or \
+     -Host, or X-Original-*, and the proxy uses the other set",
 );
 const REPEATED: Refusal =
     Refusal::BadRequest("the question names method, path, host or scheme more than once");
 const MALFORMED: Refusal =
-    Refusal::BadRequest("the question names a method, path, host, scheme or client that is none");
+    Refusal::BadRequest("the question has an invalid method, path, host, scheme or client");
 const FOREIGN: Refusal = Refusal::BadRequest(
-    "the client sent a header that only the gateway may set, in another spelling, one that \
-     changes the method, path or host, or one in which another gate names the user; behind \
-     another proxy it cannot be removed",
+    "the client sent a header that the gateway would remove but cannot remove behind another \
+     proxy: a spelling of one that only the gateway sets, one that changes the method, path or \
+     host, or one that names the user",
 );
 
 /// The request that is asked about, admitted as one that is sent here would be. `believed`
@@ -108,7 +108,7 @@ pub(crate) fn read(
     question: &Parts,
     managed: &ReservedHeaders,
     believed: &[&HeaderName],
-    limits: Limits,
+    limits: RequestLimits,
 ) -> Result<Parts, Refusal> {
     let headers = &question.headers;
     check_connection(headers)?;
@@ -130,7 +130,7 @@ pub(crate) fn read_check(
     http: &HttpRequest,
     managed: &ReservedHeaders,
     believed: &[&HeaderName],
-    limits: Limits,
+    limits: RequestLimits,
 ) -> Result<(Parts, Vec<HeaderName>), Refusal> {
     let mut headers = HeaderMap::new();
     for (name, value) in http.fields() {
@@ -143,7 +143,7 @@ pub(crate) fn read_check(
     let method = Method::from_bytes(http.method.as_bytes()).map_err(|_| MALFORMED)?;
     let host = HeaderValue::from_str(&http.host).map_err(|_| MALFORMED)?;
     let target = http.path.clone().into_bytes();
-    let mut asked = parts(Named { method, target, host: Some(host) }, &headers)?;
+    let mut asked = parts(NamedRequest { method, target, host: Some(host) }, &headers)?;
     let foreign = headers::foreign_words(&asked.headers, managed, believed);
     for name in &foreign {
         asked.headers.remove(name);
@@ -151,7 +151,7 @@ pub(crate) fn read_check(
     Ok((admit(asked, limits)?, foreign))
 }
 
-fn admit(mut asked: Parts, limits: Limits) -> Result<Parts, Refusal> {
+fn admit(mut asked: Parts, limits: RequestLimits) -> Result<Parts, Refusal> {
     let target = asked.uri.path_and_query().map_or("", PathAndQuery::as_str).to_owned();
     let head = Head { parts: &asked, target: target.as_bytes(), raw: None, limits };
     let normalised = view::admit(&head)?;
@@ -181,15 +181,15 @@ fn check_connection(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn envoy(question: &Parts, target: &str) -> Result<Named, Refusal> {
+fn envoy(question: &Parts, target: &str) -> Result<NamedRequest, Refusal> {
     refuse_any(&question.headers, FORWARDED.iter().chain(&ORIGINAL))?;
     let host = one(&question.headers, &header::HOST)?.cloned();
     let authority = question.uri.authority();
     let host = host.or_else(|| HeaderValue::from_str(authority?.as_str()).ok());
-    Ok(Named { method: question.method.clone(), target: target.into(), host })
+    Ok(NamedRequest { method: question.method.clone(), target: target.into(), host })
 }
 
-fn forward(headers: &HeaderMap) -> Result<Named, Refusal> {
+fn forward(headers: &HeaderMap) -> Result<NamedRequest, Refusal> {
     const MISSING: Refusal = Refusal::BadRequest(
         "X-Forwarded-Method, X-Forwarded-Uri or X-Forwarded-Host is missing from the question",
     );
@@ -197,10 +197,10 @@ fn forward(headers: &HeaderMap) -> Result<Named, Refusal> {
     let field = |name: HeaderName| one(headers, &name)?.ok_or(MISSING);
     let host = field(X_FORWARDED_HOST)?.clone();
     let target = field(X_FORWARDED_URI)?.as_bytes().to_vec();
-    Ok(Named { method: method(field(X_FORWARDED_METHOD)?)?, target, host: Some(host) })
+    Ok(NamedRequest { method: method(field(X_FORWARDED_METHOD)?)?, target, host: Some(host) })
 }
 
-fn nginx(headers: &HeaderMap) -> Result<Named, Refusal> {
+fn nginx(headers: &HeaderMap) -> Result<NamedRequest, Refusal> {
     const MISSING: Refusal = Refusal::BadRequest(
         "the question needs X-Original-Method, and X-Original-URI or X-Original-URL; write \
          proxy_set_header X-Original-Method $request_method, X-Original-URI $request_uri",
@@ -221,7 +221,7 @@ fn nginx(headers: &HeaderMap) -> Result<Named, Refusal> {
                 return Err(BOTH);
             }
             let target = uri.as_bytes().to_vec();
-            Ok(Named { method, target, host: own.or(said).cloned() })
+            Ok(NamedRequest { method, target, host: own.or(said).cloned() })
         }
         (None, Some(url)) => {
             let (host, target) = split_url(url.as_bytes()).ok_or(MALFORMED)?;
@@ -229,7 +229,7 @@ fn nginx(headers: &HeaderMap) -> Result<Named, Refusal> {
                 return Err(BOTH);
             }
             let host = HeaderValue::from_bytes(host).map_err(|_| MALFORMED)?;
-            Ok(Named { method, target: target.to_vec(), host: Some(host) })
+            Ok(NamedRequest { method, target: target.to_vec(), host: Some(host) })
         }
     }
 }
@@ -261,8 +261,8 @@ fn method(value: &HeaderValue) -> Result<Method, Refusal> {
 
 /// The request in the form that rules read, without what only the question says. A path
 /// that would not come out byte for byte is refused.
-fn parts(named: Named, headers: &HeaderMap) -> Result<Parts, Refusal> {
-    let Named { method, target, host } = named;
+fn parts(named: NamedRequest, headers: &HeaderMap) -> Result<Parts, Refusal> {
+    let NamedRequest { method, target, host } = named;
     let path = PathAndQuery::try_from(target.as_slice()).map_err(|_| MALFORMED)?;
     if !target.starts_with(b"/") || path.as_str().as_bytes() != target {
         return Err(MALFORMED);

@@ -34,7 +34,7 @@ pub enum Refusal {
     NotSignedIn,
     SessionExpired,
     Timeout,
-    TooLarge(Part),
+    TooLarge(RequestPart),
     TooMany {
         retry_after: Duration,
         policy: HeaderValue,
@@ -50,7 +50,7 @@ pub enum Refusal {
 
 /// The part that was too large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum RequestPart {
     Body,
     Headers,
     Target,
@@ -100,12 +100,12 @@ impl Refusal {
             Self::IssuerFailed => (
                 StatusCode::BAD_GATEWAY,
                 Code::IssuerFailed,
-                "the token's issuer gave no usable answer",
+                "the token issuer's answer is unusable",
             ),
             Self::MethodNotAllowed(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 Code::MethodNotAllowed,
-                "this address does not answer to that method",
+                "this address does not accept that method",
             ),
             Self::Misdirected => {
                 (StatusCode::MISDIRECTED_REQUEST, Code::Misdirected, "this host is not served here")
@@ -116,7 +116,7 @@ impl Refusal {
             Self::NotFound => (
                 StatusCode::NOT_FOUND,
                 Code::NotFound,
-                "no token and no document is handed out here",
+                "there is no token and no document at this address",
             ),
             Self::NotSignedIn => {
                 (StatusCode::UNAUTHORIZED, Code::NotSignedIn, "there is no valid session")
@@ -127,15 +127,15 @@ impl Refusal {
             Self::Timeout => {
                 (StatusCode::GATEWAY_TIMEOUT, Code::Timeout, "the app did not answer in time")
             }
-            Self::TooLarge(Part::Body) => {
+            Self::TooLarge(RequestPart::Body) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, "the request body is too large")
             }
-            Self::TooLarge(Part::Headers) => (
+            Self::TooLarge(RequestPart::Headers) => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 Code::TooLarge,
                 "the request headers are too large",
             ),
-            Self::TooLarge(Part::Target) => {
+            Self::TooLarge(RequestPart::Target) => {
                 (StatusCode::URI_TOO_LONG, Code::TooLarge, "the request target is too long")
             }
             Self::TooMany { .. } => (
@@ -156,10 +156,10 @@ impl Refusal {
             Self::Untrusted => (
                 StatusCode::FORBIDDEN,
                 Code::NotAllowed,
-                "this address may not ask about requests; auth.trusted does not list it",
+                "this client may not ask about requests: auth.trusted does not list its address",
             ),
             Self::UpstreamFailed => {
-                (StatusCode::BAD_GATEWAY, Code::UpstreamFailed, "the app gave no usable answer")
+                (StatusCode::BAD_GATEWAY, Code::UpstreamFailed, "the app's answer is unusable")
             }
         };
         PublicError { status, code, detail }
@@ -324,10 +324,10 @@ mod tests {
                 Refusal::NotFound => Refusal::NotSignedIn,
                 Refusal::NotSignedIn => Refusal::SessionExpired,
                 Refusal::SessionExpired => Refusal::Timeout,
-                Refusal::Timeout => Refusal::TooLarge(Part::Body),
-                Refusal::TooLarge(Part::Body) => Refusal::TooLarge(Part::Headers),
-                Refusal::TooLarge(Part::Headers) => Refusal::TooLarge(Part::Target),
-                Refusal::TooLarge(Part::Target) => too_many(Duration::from_millis(1_200)),
+                Refusal::Timeout => Refusal::TooLarge(RequestPart::Body),
+                Refusal::TooLarge(RequestPart::Body) => Refusal::TooLarge(RequestPart::Headers),
+                Refusal::TooLarge(RequestPart::Headers) => Refusal::TooLarge(RequestPart::Target),
+                Refusal::TooLarge(RequestPart::Target) => too_many(Duration::from_millis(1_200)),
                 Refusal::TooMany { .. } => Refusal::Unavailable,
                 Refusal::Unavailable => Refusal::Uncounted,
                 Refusal::Uncounted => Refusal::Untrusted,

@@ -52,7 +52,7 @@ pub(crate) struct Home<'p> {
 /// The rules a request must meet.
 #[derive(Debug)]
 pub(crate) struct Met<'r, R> {
-    /// The rule of the path as it stands.
+    /// The rule of the path as sent.
     pub(crate) first: Option<&'r R>,
     /// The rules of its other readings.
     pub(crate) others: Vec<Other<'r, R>>,
@@ -68,7 +68,7 @@ pub(crate) struct Other<'r, R> {
 
 /// Why no set of rules fits.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Unfit {
+pub(crate) enum RulesUnfit {
     /// A control character where a reading is guarded.
     Control,
     /// Another reading belongs to another upstream.
@@ -98,7 +98,7 @@ impl<R: Rule> Rules<R> {
         &'r self,
         asked: &Asked<'_>,
         home: impl Fn(Option<&'r R>) -> Home<'p>,
-    ) -> Result<Met<'r, R>, Unfit> {
+    ) -> Result<Met<'r, R>, RulesUnfit> {
         let mut met = Met { first: None, others: Vec::new() };
         if self.rules.is_empty() {
             return Ok(met);
@@ -108,7 +108,7 @@ impl<R: Rule> Rules<R> {
         let no_prefixes = Prefixes::default();
         let prefixes = goes_to.prefixes.unwrap_or(&no_prefixes);
         let readings = Readings::of(asked.path, asked.query, prefixes);
-        match readings.map_err(|_| Unfit::TooMany)? {
+        match readings.map_err(|_| RulesUnfit::TooMany)? {
             Readings::Itself if !self.has_odd && !has_capital(asked.path.as_bytes()) => {}
             Readings::Itself => {
                 self.add(asked.path.as_bytes(), By::Server, asked, &home, &mut met)?
@@ -121,7 +121,7 @@ impl<R: Rule> Rules<R> {
         }
         let guarded = || met.all().any(R::guards);
         if has_control(asked.path) && guarded() {
-            return Err(Unfit::Control);
+            return Err(RulesUnfit::Control);
         }
         Ok(met)
     }
@@ -134,7 +134,7 @@ impl<R: Rule> Rules<R> {
         asked: &Asked<'_>,
         home: &impl Fn(Option<&'r R>) -> Home<'p>,
         met: &mut Met<'r, R>,
-    ) -> Result<(), Unfit> {
+    ) -> Result<(), RulesUnfit> {
         let goes_to = home(met.first);
         if by == By::Framework && !met.may_have_further_addresses(goes_to) {
             return Ok(());
@@ -149,7 +149,7 @@ impl<R: Rule> Rules<R> {
         for &rule in found {
             let is_at_home = home(rule).upstream == goes_to.upstream;
             if !is_at_home && by == By::Server {
-                return Err(Unfit::Elsewhere);
+                return Err(RulesUnfit::Elsewhere);
             }
             if let Some(rule) = rule.filter(|rule| !met.has(rule)) {
                 met.others.push(Other { rule, is_at_home });
@@ -160,7 +160,12 @@ impl<R: Rule> Rules<R> {
 
     /// The first rule that fits path and method. If rules fit the path but none the method,
     /// the method is wrong: it must not slip past a guard.
-    fn decide(&self, path: &[u8], method: &Method, compare: Compare) -> Result<Option<&R>, Unfit> {
+    fn decide(
+        &self,
+        path: &[u8],
+        method: &Method,
+        compare: Compare,
+    ) -> Result<Option<&R>, RulesUnfit> {
         let fits = |rule: &&R| match compare {
             Compare::AsItStands => rule.pattern().fits(path),
             Compare::Settled => rule.pattern().fits_settled(path),
@@ -182,12 +187,12 @@ impl<R: Rule> Rules<R> {
                 methods.push(method.clone());
             }
         }
-        Err(Unfit::WrongMethod(methods))
+        Err(RulesUnfit::WrongMethod(methods))
     }
 }
 
 impl<'r, R: Rule> Met<'r, R> {
-    /// All of them, the one of the path as it stands first.
+    /// All of them, first the one of the path as sent.
     pub(crate) fn all(&self) -> impl Iterator<Item = &'r R> {
         self.first.into_iter().chain(self.others.iter().map(|other| other.rule))
     }

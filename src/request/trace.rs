@@ -65,7 +65,8 @@ impl Trace {
     }
 
     /// Begins the request's own span, if it is recorded: where the client says whether the
-    /// trace is, as it says; else `share` of those that begin here. The app is told the same.
+    /// trace is, as it says; else `share` of those that begin here. The app receives the
+    /// same decision.
     pub(crate) fn record(&mut self, share: Share, now: Now) -> Option<Recorded> {
         let told = SpanContext::read(&self.traceparent)?;
         match self.parent {

@@ -1,8 +1,8 @@
 //! Headers of a client that apps and frameworks believe, although any client can send
-//! them: who it is, from where, which page or method it means.
+//! them: the user, the address, the page or the method.
 //!
 //! Proxies, CDNs and gates in front of apps say these things. Here the gateway is in
-//! front, so whatever arrives under such a name is the client's own word.
+//! front, so a header with such a name is only the client's claim.
 
 use http::HeaderName;
 
@@ -102,7 +102,7 @@ const NAMES: [(u8, &[&str]); 3] = [
 ];
 
 /// Of these families: what changes the method, the path or the host for some framework or
-/// server, and what no proxy adds by itself.
+/// server, and what no proxy adds unasked.
 const OVERRIDES: [(u8, &[&str]); 5] = [
     (b'b', &["base-url"]),
     (b'p', &["path-info", "path-translated"]),
@@ -165,7 +165,7 @@ const GATES: [(u8, &[&str]); 15] = [
     (b'x', &["x-webauth-"]),
 ];
 
-/// Begins like a gate's word and names nobody: where ingress-nginx leads back to.
+/// Begins like a gate's header but names no user: ingress-nginx returns there.
 const NOBODY: &str = "x-auth-request-redirect";
 
 /// Last words of a name that is an address, as CGI calls them.
@@ -174,7 +174,7 @@ const ADDRESSES: [&str; 5] = ["addr", "address", "host", "ip", "port"];
 /// Next.js answers a prefetch without running the page's own code.
 const PREFETCHES: [&str; 2] = ["x-middleware-prefetch", "x-middleware-preflight"];
 
-/// Of these families: what an app that uses it has to verify by itself anyway.
+/// Of these families: what an app that uses it must verify anyway.
 const SIGNED: [&str; 3] =
     ["cf-access-jwt-assertion", "x-goog-iap-jwt-assertion", "x-pomerium-jwt-assertion"];
 
@@ -233,7 +233,7 @@ const OF_CDNS: [&str; 11] = [
     "x-vercel-",
 ];
 
-/// Words of a name that says who asks, from which address, or for which page.
+/// Words in the name of a header that names the user, the address or the page.
 const CHANGING: [&str; 30] = [
     "access",
     "addr",

@@ -14,7 +14,7 @@ use crate::base::host::is_host;
 use crate::request::client::Client;
 use crate::request::min_rate::MinRate;
 use crate::request::path;
-use crate::request::refusal::{Audience, Part, Refusal};
+use crate::request::refusal::{Audience, Refusal, RequestPart};
 use crate::session::{Cookies, SentHeaders};
 
 /// Fetch metadata (W3C), which the `http` crate does not name.
@@ -32,7 +32,7 @@ pub(crate) const NO_REQUEST_LINE: Refusal =
 
 /// Limits of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct RequestLimits {
     /// Largest head, in bytes.
     pub header: usize,
     /// Most fields in a head.
@@ -51,12 +51,12 @@ pub struct Limits {
 
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
-impl Limits {
+impl RequestLimits {
     /// The framework does not read more.
     pub const MOST_HEADERS: usize = 256;
 }
 
-impl Default for Limits {
+impl Default for RequestLimits {
     fn default() -> Self {
         Self {
             header: 32 * 1024,
@@ -120,7 +120,7 @@ fn check_connection(head: &Head<'_>) -> Result<(), Refusal> {
         FOR_THE_APP.iter().any(|name| option.eq_ignore_ascii_case(name.as_bytes()))
     };
     if options.any(is_for_the_app) {
-        return Err(Refusal::BadRequest("Connection names a field that is meant for the app"));
+        return Err(Refusal::BadRequest("Connection names a field that the app must receive"));
     }
     Ok(())
 }
@@ -132,7 +132,7 @@ pub struct Head<'a> {
     pub target: &'a [u8],
     /// The HTTP/1 head as it came over the wire; absent for HTTP/2.
     pub raw: Option<&'a [u8]>,
-    pub limits: Limits,
+    pub limits: RequestLimits,
 }
 
 /// Changes that the shell makes before anything else reads the request.
@@ -163,7 +163,7 @@ pub fn admit(head: &Head<'_>) -> Result<Normalised, Refusal> {
         ));
     }
     if head.parts.uri.scheme().is_some_and(|scheme| !["http", "https"].contains(&scheme.as_str())) {
-        return Err(Refusal::BadRequest("the request is for another scheme than http and https"));
+        return Err(Refusal::BadRequest("the scheme of the request is neither http nor https"));
     }
     if !head.target.starts_with(b"/") {
         let (authority, path) = absolute_form(head.target)?;
@@ -187,15 +187,15 @@ fn check_size(head: &Head<'_>) -> Result<(), Refusal> {
     let headers = &head.parts.headers;
     let fields = || headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     let size = head.raw.map_or_else(|| head.target.len() + fields().sum::<usize>(), <[u8]>::len);
-    // Cookies in fields of their own count as the one they are joined to (RFC 9113 8.2.3).
+    // Cookies in separate fields count as the one they are joined to (RFC 9113 8.2.3).
     let cookies = || headers.get_all(header::COOKIE).iter().count();
     let most = head.limits.headers;
     let is_many = headers.len() > most && headers.len() - cookies().saturating_sub(1) > most;
     if head.target.len() > head.limits.uri {
-        return Err(Refusal::TooLarge(Part::Target));
+        return Err(Refusal::TooLarge(RequestPart::Target));
     }
     if size > head.limits.header || is_many {
-        return Err(Refusal::TooLarge(Part::Headers));
+        return Err(Refusal::TooLarge(RequestPart::Headers));
     }
     Ok(())
 }
@@ -209,7 +209,7 @@ fn check_method(method: &Method) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The refusal of a method that is no request for a resource.
+/// The refusal of a method that does not request a resource.
 pub(crate) fn method_not_allowed() -> Refusal {
     Refusal::MethodNotAllowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".into())
 }
@@ -238,7 +238,7 @@ fn check_framing(head: &Head<'_>) -> Result<bool, Refusal> {
         line.get(..15).is_some_and(|name| name.eq_ignore_ascii_case(b"content-length:"))
     };
     if head.raw.is_some_and(|raw| raw.split(|&b| b == b'\n').any(is_length)) {
-        return Err(Refusal::BadRequest("Content-Length and Transfer-Encoding exclude each other"));
+        return Err(Refusal::BadRequest("Content-Length and Transfer-Encoding cannot be combined"));
     }
     Ok(true)
 }
@@ -260,7 +260,7 @@ pub(crate) fn check_raw(raw: &[u8]) -> Result<(), Refusal> {
     let head = raw.trim_ascii_start();
     let is_bare = |at: usize| at.checked_sub(1).and_then(|at| head.get(at)) != Some(&b'\r');
     if memchr::memchr_iter(b'\n', head).any(is_bare) {
-        return Err(Refusal::BadRequest("a line of the head ends in a bare line feed"));
+        return Err(Refusal::BadRequest("a line of the head ends with a bare line feed"));
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ use super::turns;
 /// Pause after an error that would repeat at once, such as running out of descriptors.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
 
-/// The threads that serve, each with a runtime of its own.
+/// The threads that serve, each with its own runtime.
 #[derive(Clone)]
 pub(super) struct Threads(Arc<[Thread]>);
 
@@ -117,7 +117,7 @@ pub(super) struct Accept<A> {
 }
 
 impl<A> Accept<A> {
-    /// On a thread of its own.
+    /// On its own thread.
     pub(super) fn new(name: &'static str, app: A, sockets: Vec<Bound>) -> Self {
         Self { name, app: Arc::new(app), sockets, threads: None }
     }
@@ -185,7 +185,7 @@ async fn accept_all<A: ServerApp + Send + Sync + 'static>(
             }
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted");
+                tracing::warn!(%error, "connections cannot be accepted");
                 tokio::time::sleep(AFTER_AN_ERROR).await;
             }
         }
@@ -201,7 +201,7 @@ async fn serve<A: ServerApp + Send + Sync + 'static>(
     turns::of_connection().await;
     match Socket::new(accepted) {
         Ok(socket) => Service::<A>::handle_event(Box::new(socket), app, shutdown).await,
-        Err(error) => tracing::debug!(%error, "a connection was gone at once"),
+        Err(error) => tracing::debug!(%error, "a connection was gone as soon as it was accepted"),
     }
 }
 

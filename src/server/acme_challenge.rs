@@ -53,7 +53,7 @@ impl Challenge {
         }
     }
 
-    /// Where the first server with an address of its own is asked.
+    /// Address of the first server that has one.
     fn url(&self, upstream: &Upstream) -> Option<Url> {
         let addresses = upstream.servers().iter();
         let server = addresses.map(|server| &**server).find(|server| match server {

@@ -20,7 +20,7 @@ use super::io::http1::Http1Io;
 use super::io::http2::{Http2Io, PREFACE};
 use super::keep_alive;
 use super::redirect::Redirect;
-use crate::config::Server;
+use crate::config::ServerSettings;
 use crate::edge::{AddressPermit, ConnectionPermit, Edge};
 use crate::gateway::Gateway;
 use crate::gateway::connection::{Connection, Passed};
@@ -55,7 +55,7 @@ pub(super) struct LimitedApp {
 }
 
 impl LimitedApp {
-    pub(super) fn new(state: &Arc<State>, serves: ListenerKind, server: &Server) -> Self {
+    pub(super) fn new(state: &Arc<State>, serves: ListenerKind, server: &ServerSettings) -> Self {
         Self {
             state: state.clone(),
             serves,
@@ -67,7 +67,7 @@ impl LimitedApp {
     /// Checks before any request is read: a place among all connections, the
     /// header of those who send one, a place among those of the same address, and
     /// the handshake.
-    async fn open(&self, stream: Stream) -> Option<(Stream, Admitted)> {
+    async fn open(&self, stream: Stream) -> Option<(Stream, OpenPermits)> {
         let (state, edge) = (&self.state, self.state.edge());
         let Some(open) = state.connections.enter(edge.max_connections) else {
             self.emit(ConnectionEvent::Refused(ConnectionRefusal::Full));
@@ -86,7 +86,7 @@ impl LimitedApp {
                 }
                 None => None,
             };
-        let admitted = Admitted { _open: open, _place: place };
+        let admitted = OpenPermits { _open: open, _place: place };
         let ListenerKind::Tls(_) = self.serves else { return Some((stream, admitted)) };
         let tls = edge.tls.as_ref()?;
         let secured = handshake::secure(stream, tls, self.header_timeout).await;
@@ -154,7 +154,7 @@ impl LimitedApp {
         }
     }
 
-    /// Counts what is `None` because it took too long.
+    /// Counts a `None` that means too late.
     fn in_time<T>(&self, done: Option<T>) -> Option<T> {
         if done.is_none() {
             self.emit(ConnectionEvent::Late(LatePart::Head));
@@ -168,7 +168,7 @@ impl LimitedApp {
 }
 
 /// The permits that a connection holds while it is open.
-struct Admitted {
+struct OpenPermits {
     _open: ConnectionPermit,
     _place: Option<AddressPermit>,
 }
@@ -223,5 +223,25 @@ impl ServerApp for LimitedApp {
             }
             ListenerKind::Redirect(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Never called: only its type counts.
+    fn any<T>() -> T {
+        unreachable!()
+    }
+
+    #[test]
+    fn an_idle_connection_holds_no_room_for_its_handshake() {
+        fn size_of<F>(_: impl FnOnce() -> F) -> usize {
+            std::mem::size_of::<F>()
+        }
+        let opening = size_of(|| any::<&LimitedApp>().open(any()));
+        let handling = size_of(|| any::<&LimitedApp>().handle(any(), any()));
+        assert!(opening < 1024 && handling < 1024, "{opening} and {handling} octets");
     }
 }

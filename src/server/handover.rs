@@ -1,11 +1,10 @@
-//! Another program takes over: it is started with the listening sockets, says
-//! when it serves, and only then does this one stop.
+//! Hands over to another program: it is started with the listening sockets, reports when
+//! it serves, and only then does this one stop.
 //!
-//! Both accept from the same sockets in between, so no connection is refused. A
-//! program that does not get that far changes nothing. The sockets travel over a
-//! socket pair that the new program finds as its standard input; its answer comes
-//! back the same way, and so does what each of them has to tell the other
-//! (`inheritance`).
+//! Both accept from the same sockets in between, so no connection is refused. A program
+//! that fails before that changes nothing. The sockets travel over a socket pair that the
+//! new program finds as its standard input; its answer comes back the same way, and so do
+//! the messages between the two (`inheritance`).
 
 use std::ffi::OsString;
 use std::io::{self, BufReader, Read as _, Write as _};
@@ -109,7 +108,7 @@ impl std::fmt::Display for HandoverError {
         match self {
             Self::Ended(status) => write!(f, "it ended before it served: {status}"),
             Self::Late => write!(f, "it did not serve within {} seconds", PATIENCE.as_secs()),
-            Self::Lost => f.write_str("it was no longer waited for"),
+            Self::Lost => f.write_str("the gateway stopped waiting for it"),
             Self::NotStarted(error) => write!(f, "it cannot be started: {error}"),
             Self::Unreadable(error) => write!(f, "its answer cannot be read: {error}"),
         }
@@ -169,7 +168,7 @@ impl Successor {
         Err(HandoverError::Late)
     }
 
-    /// Ends the program, so that nothing of it goes on accepting connections.
+    /// Ends the program, so that no part of it keeps accepting connections.
     fn give_up(&mut self) {
         // It may have ended already.
         let _ = self.child.kill();
@@ -194,17 +193,18 @@ impl Predecessor {
         Ok((Self { link, inherited }, sockets))
     }
 
-    /// Takes over what it knew. Later there would be requests that it should apply to.
+    /// Takes over its knowledge at once: later there would be requests that it should
+    /// apply to.
     pub(super) fn inherit(&mut self, state: &State) {
         inheritance::apply(self.inherited.drain(..), state);
     }
 
-    /// Tells it that it is no longer needed, and goes on listening to it.
+    /// Tells it that it is no longer needed, and keeps listening to it.
     pub(super) fn serving(mut self, state: &Arc<State>) {
-        // First, so that it is told of all that happens from now on.
+        // First, so that it learns of everything from now on.
         let (_, events) = state.identifier.revoked.follow();
         if let Err(error) = self.link.get_mut().write_all(&[SERVING]) {
-            tracing::warn!(%error, "the process before this one cannot be told that this one serves");
+            tracing::warn!(%error, "the previous process cannot be told that this one serves");
             return;
         }
         inheritance::talk(self.link, Talk { events, tells_limits: false }, state);
@@ -227,7 +227,7 @@ fn send(link: &UnixStream, sockets: &Sockets) -> io::Result<()> {
     Ok(())
 }
 
-/// The sockets, and whether more is told behind them.
+/// The sockets, and whether more data follows them.
 fn receive(link: &UnixStream) -> io::Result<(Sockets, bool)> {
     let mut text = vec![0; LONGEST_MESSAGE];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_SOCKETS))];

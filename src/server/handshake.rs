@@ -109,7 +109,8 @@ pub(super) async fn secure(
             }
         }
     };
-    tokio::time::timeout(limit, opening).await.unwrap_or(Err(HandshakeError::Late))
+    // Apart: its 12 KB would be held as long as the connection, which waits here for a moment.
+    tokio::time::timeout(limit, Box::pin(opening)).await.unwrap_or(Err(HandshakeError::Late))
 }
 
 async fn refuse_plain(socket: &mut Socket) {

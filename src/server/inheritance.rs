@@ -1,10 +1,10 @@
 //! Carries state to the process that takes over: sign-outs, revocations, and how much
 //! is used up of the limits.
 //!
-//! Lines over the link of the handover, digests and times only. First everything, up to
-//! a line that says so; then, until the old process ends, each tells the other what
-//! happens: one drains, and the other serves already. Whatever goes wrong with this is
-//! logged and no reason not to take over.
+//! The link of the handover carries lines of digests and times. First everything, up to a
+//! line that marks the end; then, until the old process ends, each tells the other what
+//! happens, because one drains while the other already serves. An error here is logged and
+//! does not stop the takeover.
 
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -52,7 +52,7 @@ pub(super) fn give(link: &UnixStream, state: &State) -> Option<Receiver<Entry>> 
     match tell() {
         Ok(()) => Some(events),
         Err(error) => {
-            tracing::warn!(%error, "the new process was not told of all revocations and limits");
+            tracing::warn!(%error, "the new process did not receive all revocations and limits");
             None
         }
     }
@@ -77,7 +77,8 @@ pub(super) fn read(link: &mut BufReader<UnixStream>) -> Vec<String> {
                 lines.push(line);
             }
             Ok(Some(_)) => {}
-            // Without diagnostics yet: the old process, which is there, will say so.
+            // Diagnostics are not set up yet; the old process, which is still there, will report
+            // it.
             Ok(None) | Err(_) => return lines,
         }
     }
@@ -91,7 +92,7 @@ fn next_line(link: &mut BufReader<UnixStream>) -> io::Result<Option<String>> {
     Ok(if line.is_empty() { None } else { Some(whole.unwrap_or_default().to_owned()) })
 }
 
-/// Applies what was told.
+/// Applies the messages received.
 pub(super) fn apply(lines: impl Iterator<Item = String>, state: &State) {
     for line in lines {
         let now = state.clock.now();
@@ -120,7 +121,7 @@ pub(super) fn talk(link: BufReader<UnixStream>, talk: Talk, state: &Arc<State>) 
         let (told, is_over) = (state.clone(), over.clone());
         std::thread::Builder::new().name("telling".into()).spawn(move || {
             if let Err(error) = tell_on(&to, &talk, &is_over, &told) {
-                tracing::debug!(%error, "the other process is told no more");
+                tracing::debug!(%error, "the other process receives no further updates");
             }
         })?;
         let state = state.clone();
@@ -131,7 +132,7 @@ pub(super) fn talk(link: BufReader<UnixStream>, talk: Talk, state: &Arc<State>) 
         Ok(())
     };
     if let Err(error) = started() {
-        tracing::warn!(%error, "the old and the new process do not tell each other what happens");
+        tracing::warn!(%error, "the old and the new process cannot exchange revocations and limits");
     }
 }
 

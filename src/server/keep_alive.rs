@@ -1,8 +1,8 @@
 //! The requests of one HTTP/1.1 connection, one after another.
 //!
-//! The framework's own loop holds all that a request needs while it waits for the next one:
-//! its future, a read buffer, a session, over 16 KB for each idle connection. Here the first
-//! octets of a request are waited for with nothing but the connection in hand.
+//! The framework's own loop holds all that a request needs while it waits for the next
+//! one: its future, a read buffer, a session, over 16 KB for each idle connection. Here,
+//! waiting for the first octets of a request holds nothing but the connection.
 
 use std::future::poll_fn;
 use std::mem::MaybeUninit;

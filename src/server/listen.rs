@@ -62,7 +62,7 @@ impl std::error::Error for BindError {
 }
 
 impl Bound {
-    /// Binds an address, or goes on with a socket that is bound to it.
+    /// Binds an address, or keeps a socket that is already bound to it.
     pub(super) fn new(listen: &Listen, inherited: Option<OwnedFd>) -> Result<Self, BindError> {
         let failed = |source| BindError { listen: listen.clone(), source };
         let bound = match listen {

@@ -2,7 +2,7 @@
 
 use super::handover::{Predecessor, Sockets};
 use super::listen::{BindError, Bound};
-use crate::config::{Listen, Server};
+use crate::config::{Listen, ServerSettings};
 
 /// Sockets bound and ready to be served.
 pub struct Listeners {
@@ -15,18 +15,18 @@ pub struct Listeners {
 
 impl Listeners {
     /// Binds every address of `[server]`, or says which ones cannot be.
-    pub fn bind(server: &Server) -> Result<Self, Vec<BindError>> {
+    pub fn bind(server: &ServerSettings) -> Result<Self, Vec<BindError>> {
         Self::open(server, Vec::new())
     }
 
     /// As `bind`, going on with the sockets of the process this one replaces.
-    pub fn take_over(server: &Server) -> std::io::Result<Result<Self, Vec<BindError>>> {
+    pub fn take_over(server: &ServerSettings) -> std::io::Result<Result<Self, Vec<BindError>>> {
         let (predecessor, sockets) = Predecessor::of_this_process()?;
         let listeners = Self::open(server, sockets);
         Ok(listeners.map(|listeners| Self { predecessor: Some(predecessor), ..listeners }))
     }
 
-    fn open(server: &Server, mut inherited: Sockets) -> Result<Self, Vec<BindError>> {
+    fn open(server: &ServerSettings, mut inherited: Sockets) -> Result<Self, Vec<BindError>> {
         let mut errors = Vec::new();
         let mut bind = |listen: &Listen| {
             let name = listen.to_string();

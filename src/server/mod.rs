@@ -1,4 +1,4 @@
-//! From a configuration to a serving process: listeners, services, the end.
+//! From a configuration to a serving process: listeners, services, shutdown.
 //!
 //! Sockets are bound before anything else: inside the framework a taken port is a
 //! panic in a task, after which the process runs on without a listener.

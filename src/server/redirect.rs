@@ -1,9 +1,9 @@
 //! The listener for plain HTTP: redirects every request to the same page over HTTPS.
 //!
-//! Only for hosts that a certificate covers: otherwise the author of the `Host` header
-//! would decide where people end up. Nothing is forwarded from here but the challenge of a
-//! certificate authority for a host that has no certificate yet, and cookies are not looked
-//! at.
+//! Only for hosts that a certificate covers: otherwise whoever writes the `Host` header
+//! would choose where users end up. Nothing is forwarded from here but the challenge of a
+//! certificate authority for a host that has no certificate yet, and cookies are not
+//! looked at.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ enum Plan {
 
 impl Redirect {
     fn plan(&self, session: &ServerSession) -> Result<Plan, Refusal> {
-        const NOT_OURS: Refusal = Refusal::BadRequest("no certificate is for this host");
+        const NOT_OURS: Refusal = Refusal::BadRequest("no certificate covers this host");
         if Connection::of(session.digest()).is_some_and(Connection::has_odd_line) {
             return Err(view::NO_REQUEST_LINE);
         }
@@ -82,7 +82,9 @@ impl Redirect {
         let target = normalised.target.as_deref().unwrap_or_else(|| head.raw_path());
         let target = std::str::from_utf8(target).unwrap_or_default();
         if is_doubtful(target.split('?').next().unwrap_or_default()) {
-            return Err(Refusal::BadRequest("the path could be taken for another site's"));
+            return Err(Refusal::BadRequest(
+                "the path could be read as an address of another site",
+            ));
         }
         let Some(location) = self.state.edge().https(host, self.port, target) else {
             let challenge = Challenge::of(&head.method, host, target);

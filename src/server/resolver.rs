@@ -1,7 +1,7 @@
 //! Looks up the addresses of the app's servers in the background.
 //!
-//! A thread of its own asks the resolver, which may take its time; requests go
-//! on with the last good answer.
+//! A separate thread asks the resolver, which may take its time; requests use the last
+//! good answer.
 
 use std::sync::mpsc;
 use std::sync::{Arc, Weak};
@@ -24,7 +24,7 @@ pub(super) fn keep_resolved(state: &Arc<State>) {
         std::thread::Builder::new().name("resolver".into()).spawn(move || watch(&state, &done));
     match spawned {
         Ok(_) => drop(first.recv_timeout(PATIENCE)),
-        Err(error) => tracing::error!(%error, "names of upstreams cannot be resolved"),
+        Err(error) => tracing::error!(%error, "the names of upstreams cannot be resolved"),
     }
 }
 
@@ -38,7 +38,11 @@ fn watch(state: &Weak<State>, done: &mpsc::Sender<()>) {
         }
         // Logged once, not every ten seconds.
         for (upstream, host) in failed.iter().filter(|which| !failing.contains(which)) {
-            tracing::warn!(upstream, host, "name cannot be resolved; keeping what was known");
+            tracing::warn!(
+                upstream,
+                host,
+                "the name cannot be resolved; keeping the previous addresses"
+            );
         }
         failing = failed;
         drop(state);

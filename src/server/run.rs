@@ -1,4 +1,4 @@
-//! Puts the process together: threads, services, the start and the end.
+//! Assembles the process: threads, services, start and shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use super::redirect::Redirect;
 use super::shutdown::{self, Shutdown};
 use super::{admin, resolver};
 use crate::base::crypto_provider;
-use crate::config::{Listen, Server};
+use crate::config::{Listen, ServerSettings};
 use crate::gateway::{Asks, Gateway, Probes};
 use crate::reload::{Reload, Reloader};
 use crate::state::State;
@@ -39,8 +39,8 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 /// not read cannot stop the others.
 const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 /// Budget for queued HTTP/2 frames (about 256 octets of overhead each, so some 20,000);
-/// beyond it the client counts as flooding. Small messages sent at once, as gRPC does,
-/// are frames of their own, and the framework's budget of a hundred is soon reached.
+/// beyond it the client counts as flooding. Small messages sent at once, as gRPC does, are
+/// separate frames, and the framework's budget of a hundred is soon reached.
 const FRAMES_WEIGH: usize = 5 * 1024 * 1024;
 
 /// Serves until `shutdown` says to stop and requests in flight have ended, or
@@ -48,7 +48,7 @@ const FRAMES_WEIGH: usize = 5 * 1024 * 1024;
 /// that no thread could be started and nothing was served.
 pub fn serve(
     state: &Arc<State>,
-    server: &Server,
+    server: &ServerSettings,
     mut listeners: Listeners,
     mut shutdown: Shutdown,
     reload: Option<Reload>,
@@ -85,7 +85,7 @@ pub fn serve(
 }
 
 /// The framework's own server, which runs the services.
-fn framework(server: &Server) -> PingoraServer {
+fn framework(server: &ServerSettings) -> PingoraServer {
     let conf = ServerConf {
         // Longer than the drain, which ends the process first.
         grace_period_seconds: Some(server.drain.as_secs() + 5),
@@ -131,7 +131,7 @@ fn add_listeners(
     pingora: &mut PingoraServer,
     threads: &Threads,
     state: &Arc<State>,
-    server: &Server,
+    server: &ServerSettings,
     listeners: Listeners,
 ) {
     let conf = pingora.configuration.clone();
@@ -172,7 +172,12 @@ impl BackgroundService for ReloadService {
 }
 
 /// The gateway as the framework runs it, shared by every listener that serves it.
-fn proxies(state: &Arc<State>, asks: Asks, server: &Server, conf: &Arc<ServerConf>) -> Proxies {
+fn proxies(
+    state: &Arc<State>,
+    asks: Asks,
+    server: &ServerSettings,
+    conf: &Arc<ServerConf>,
+) -> Proxies {
     crypto_provider::install();
     let http1 = http_proxy(conf, Gateway::new(state, asks));
     let mut http2 = http_proxy(conf, Gateway::new(state, asks));
@@ -194,8 +199,8 @@ fn proxies(state: &Arc<State>, asks: Asks, server: &Server, conf: &Arc<ServerCon
     Proxies { http1: Arc::new(http1), http2: server.http2.then(|| Arc::new(http2)) }
 }
 
-/// Serves another application of this process on a thread of its own, as long as the
-/// process runs; returns where it listens. Bodies longer than `max_body` are refused.
+/// Serves another application of this process on its own thread, as long as the process
+/// runs; returns where it listens. Bodies longer than `max_body` are refused.
 pub(crate) fn serve_alone<F>(
     name: &'static str,
     max_body: usize,

@@ -23,7 +23,7 @@ use super::listen::{self, Bound};
 use super::listeners::Listeners;
 use super::signal_stream::{SignalRequest, Signals, before_runtime};
 use crate::base::lock::Lock;
-use crate::config::Server;
+use crate::config::ServerSettings;
 use crate::state::State;
 
 /// By then every pending connection has been accepted.
@@ -31,10 +31,10 @@ const LAST_CONNECTIONS: Duration = Duration::from_millis(100);
 /// After the last request, HTTP/2 frames may still be in buffers.
 const LAST_FRAMES: Duration = Duration::from_millis(100);
 
-/// The way a server is told to stop.
+/// How a server is asked to stop.
 pub enum Shutdown {
-    /// SIGTERM and SIGINT, for a process of its own; SIGUSR2 where there is a
-    /// program to take its place.
+    /// SIGTERM and SIGINT, for an independent process; SIGUSR2 where there is a program to
+    /// take its place.
     Signals(SignalHandlers, Option<Program>),
     /// A `Stop` held by the code that started the server, for tests and the demo.
     Stop(watch::Receiver<bool>),
@@ -83,7 +83,12 @@ impl Shutdown {
         }
     }
 
-    pub(super) fn listen(self, state: &Arc<State>, server: &Server, sockets: &Listeners) -> Watch {
+    pub(super) fn listen(
+        self,
+        state: &Arc<State>,
+        server: &ServerSettings,
+        sockets: &Listeners,
+    ) -> Watch {
         let source = match self {
             Self::Signals(caught, program) => {
                 let upgrade = program.and_then(|program| Upgrade::new(program, sockets));
@@ -169,7 +174,7 @@ fn wait_until_drained(state: &State, limit: Duration, linger: Duration) {
     }
     match state.in_flight() {
         0 => tracing::info!("drained"),
-        left => tracing::warn!(left, "drain time is over; requests in flight are dropped"),
+        left => tracing::warn!(left, "the drain time is over; dropping requests in flight"),
     }
     std::thread::sleep(LAST_FRAMES);
 }
@@ -280,7 +285,10 @@ impl Watch {
             }
         };
         *self.linger.lock() = because.linger();
-        tracing::info!(in_flight = self.state.in_flight(), "stopping; again to stop at once");
+        tracing::info!(
+            in_flight = self.state.in_flight(),
+            "stopping; signal again to stop at once"
+        );
         if matches!(because, StopReason::Told) {
             tell_manager(&[NotifyState::Stopping]);
             self.state.set_unready();
@@ -314,12 +322,13 @@ async fn replace(
     state: &Arc<State>,
 ) -> Option<StopReason> {
     let Some(upgrade) = upgrade else {
-        tracing::error!("SIGUSR2 ignored: there is no program to take over");
+        tracing::error!("SIGUSR2 ignored: there is no program that could take over");
         return None;
     };
     if std::process::id() == 1 {
         tracing::error!(
-            "SIGUSR2 ignored: a container ends with its first process; roll it instead"
+            "SIGUSR2 ignored: a container ends with its first process; replace the container \
+             instead"
         );
         return None;
     }
@@ -348,7 +357,7 @@ async fn replace(
             Some(StopReason::Replaced)
         }
         Err(why) => {
-            tracing::error!(%why, "not replaced; serving on");
+            tracing::error!(%why, "not replaced; this process goes on serving");
             None
         }
     }

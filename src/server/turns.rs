@@ -1,9 +1,9 @@
 //! Heavy steps of connections, in turns with everything else that a thread serves.
 //!
-//! A thread that has work looks at its sockets only now and then. New connections are a
-//! lot of work when many come at once, and a TLS handshake is a millisecond of it: without
-//! turns, requests on kept connections would wait for dozens of them. So of each kind of
-//! step, a thread does a few between two looks.
+//! A busy thread looks at its sockets only now and then. Many new connections at once are
+//! a lot of work, and a TLS handshake takes a millisecond: without turns, requests on kept
+//! connections would wait for dozens of them. So a thread does only a few steps of each
+//! kind between two looks.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(super) async fn of_connection() {
     drop(next(&places).await);
 }
 
-/// Every step of a handshake in a turn of its own.
+/// Every step of a handshake in its own turn.
 pub(super) async fn of_handshake<F: Future>(handshake: F) -> F::Output {
     let places = TURNS.with(|turns| turns.handshakes.clone());
     let mut handshake = pin!(handshake);

@@ -1,7 +1,7 @@
 //! Sessions that live in a store: what to ask, and what follows from the answer.
 //!
-//! The fallback is asked when the first store does not know the session. A store that
-//! gives no answer has not said so: its silence is no miss.
+//! The fallback is asked when the first store does not know the session. A store that does
+//! not answer has not said so: its silence is not a miss.
 
 use super::cookie::Cookies;
 use super::fallback::Fallback;
@@ -122,15 +122,15 @@ impl Fallback {
 fn wrong_type(query: &Query) -> Rejected {
     Rejected::malformed(match query {
         Query::RedisHash { .. } => {
-            "the key in Redis holds no hash; leave out format = \"hash\" in [session.store]"
+            "the key in Redis does not hold a hash; leave out format = \"hash\" in [session.store]"
         }
         Query::App { .. }
         | Query::File { .. }
         | Query::Key { .. }
         | Query::Redis { .. }
         | Query::Row { .. } => {
-            "the key in Redis holds another type than a string; the fields of a hash are read by \
-             kind = \"lookup\" with format = \"hash\" in [session.store]"
+            "the key in Redis does not hold a string; the fields of a hash are read by kind = \
+             \"lookup\" with format = \"hash\" in [session.store]"
         }
     })
 }

@@ -40,7 +40,7 @@ pub(crate) struct CookieNames {
     header: Option<HeaderPlace>,
 }
 
-/// A cookie beside the session's own that can change what is read.
+/// A cookie other than the session's own that can change what is read.
 enum Companion {
     /// A cookie of this name, whole or in numbered chunks.
     Named { name: String, chunks: Option<&'static str> },
@@ -50,7 +50,7 @@ enum Companion {
     Shaped(fn(&[u8]) -> bool),
 }
 
-/// A cookie that was sent: under which name, with what value.
+/// A cookie that was sent: its name and value.
 pub(crate) struct FoundCookie<'r> {
     pub name: &'r str,
     pub value: Cow<'r, [u8]>,
@@ -106,7 +106,7 @@ impl CookieNames {
         Self { names, ..self }
     }
 
-    /// The same jar, with cookies of these names beside its own.
+    /// The same jar, with cookies of these names in addition.
     pub(crate) fn with_companions(
         mut self,
         names: Vec<String>,
@@ -127,7 +127,7 @@ impl CookieNames {
         self
     }
 
-    /// The same jar, with every cookie whose name has this form beside its own.
+    /// The same jar, with every cookie whose name has this form in addition.
     pub(crate) fn with_companions_shaped(mut self, has_form: fn(&[u8]) -> bool) -> Self {
         self.companions = vec![Companion::Shaped(has_form)];
         self
@@ -216,7 +216,7 @@ fn php_letter(letter: u8) -> u8 {
     if matches!(letter, b'.' | b' ' | b'+' | b'[') { b'_' } else { letter }
 }
 
-/// Whether every parser reads this name as it stands.
+/// Whether every parser reads this name unchanged.
 pub(super) fn is_plain_name(name: &[u8]) -> bool {
     let is_plain = |&b: &u8| b.is_ascii_graphic() && !matches!(b, b'%' | b'"');
     !name.is_empty() && name.iter().all(is_plain)
@@ -326,7 +326,7 @@ impl<'r> SentCookies<'r> {
         Ok(found.map(|value| encoding.decode(value)))
     }
 
-    /// The names under which `find` finds its value: one, or those of its chunks.
+    /// The cookie names that `find` takes its value from: one, or those of its chunks.
     pub(crate) fn picked(self) -> Vec<String> {
         let Ok(Some(found)) = self.find_optional() else { return Vec::new() };
         let CookieConventions { duplicate, chunks, .. } = self.jar.conventions;

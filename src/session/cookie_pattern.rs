@@ -87,8 +87,8 @@ impl CookiePattern {
     fn ambiguous(&self) -> Rejected {
         let Self { prefix, suffix, .. } = self;
         let detail = format!(
-            "cookies `{prefix}*{suffix}` of several users, and nothing says whose counts; write \
-             `cookie_user`, the name of the cookie that does"
+            "the request has cookies `{prefix}*{suffix}` of several users, and nothing says which \
+             one counts; write `cookie_user`, the name of the cookie that does"
         );
         Rejected::new(Reason::Ambiguous, detail)
     }

@@ -22,28 +22,28 @@ const MAX_NAME: usize = 100;
 const MAX_HINTS: usize = 5;
 
 /// A refused request, and the source that refused it.
-pub(super) struct Refusal<'r> {
+pub(super) struct RefusedSession<'r> {
     pub kind: &'static SessionKind,
     pub sent: SentCookies<'r>,
     pub rejected: &'r Rejected,
-    /// The app itself is asked who it is.
+    /// The app itself is asked who the user is.
     pub asks_app: bool,
     /// The settings name a store.
     pub has_store: bool,
-    /// The cookie itself is refused, not what a store holds.
+    /// The cookie itself is refused, not the content of a store.
     pub is_of_cookie: bool,
     /// The kind's own advice.
     pub own: Vec<String>,
 }
 
-impl<'r> Refusal<'r> {
+impl<'r> RefusedSession<'r> {
     pub(super) fn new(
         kind: &'static SessionKind,
         compiled: &Compiled,
         (sent, rejected): (SentCookies<'r>, &'r Rejected),
         secrets: &[Secret],
     ) -> Self {
-        // Content that a store, or the app, has sent is no fault of the cookie.
+        // The cookie is not to blame for content that a store, or the app, has sent.
         let is_of_cookie = match compiled.verifier.open(sent, 0) {
             Ok(_) => false,
             Err(why) => why.reason == rejected.reason && why.detail == rejected.detail,
@@ -61,7 +61,7 @@ impl<'r> Refusal<'r> {
 }
 
 /// Likely causes of the refusal, the likeliest first. None is given that cannot help.
-pub(super) fn hints(refusal: &Refusal<'_>) -> Vec<String> {
+pub(super) fn hints(refusal: &RefusedSession<'_>) -> Vec<String> {
     let mut hints = if !refusal.own.is_empty() {
         refusal.own.clone()
     } else if refusal.rejected.reason == Reason::Missing {
@@ -77,15 +77,15 @@ pub(super) fn hints(refusal: &Refusal<'_>) -> Vec<String> {
 }
 
 /// The store's content does not verify, or is in another notation.
-fn unreadable_content(refusal: &Refusal<'_>) -> Vec<String> {
-    let Refusal { kind, rejected, .. } = refusal;
+fn unreadable_content(refusal: &RefusedSession<'_>) -> Vec<String> {
+    let RefusedSession { kind, rejected, .. } = refusal;
     match rejected.reason {
         Reason::BadSignature => vec![format!(
             "the id is known, but what the store holds is not signed with this {}{}",
             kind.hints.key, kind.hints.also_check
         )],
         Reason::Malformed if rejected.detail.contains("it looks like") => vec![
-            "the setting that names the notation of stored sessions (`format`, `serializer`, \
+            "the setting that names the format of stored sessions (`format`, `serializer`, \
              `serialization`, `compressor`) is not the app's"
                 .to_owned(),
         ],
@@ -94,7 +94,7 @@ fn unreadable_content(refusal: &Refusal<'_>) -> Vec<String> {
 }
 
 /// Advice for a cookie that was read and still refused.
-fn advice(refusal: &Refusal<'_>) -> Option<&'static str> {
+fn advice(refusal: &RefusedSession<'_>) -> Option<&'static str> {
     match refusal.rejected.reason {
         Reason::Expired => Some(
             "the app renews its session when the user next opens a page; the gateway never does",
@@ -140,8 +140,8 @@ fn advice(refusal: &Refusal<'_>) -> Option<&'static str> {
 }
 
 /// The cookie is not there: is it there under another name?
-fn missing(refusal: &Refusal<'_>) -> Vec<String> {
-    let Refusal { kind, sent: SentCookies { jar, cookies }, .. } = *refusal;
+fn missing(refusal: &RefusedSession<'_>) -> Vec<String> {
+    let RefusedSession { kind, sent: SentCookies { jar, cookies }, .. } = *refusal;
     // A cookie that is read already is not the one that is missing.
     let sent: Vec<_> = cookies
         .iter()
@@ -153,7 +153,7 @@ fn missing(refusal: &Refusal<'_>) -> Vec<String> {
     }
     let is_there = |own: &String| cookies.iter().any(|(name, _)| name == own.as_bytes());
     if jar.names().iter().any(is_there) {
-        // The refusal names what is missing beside it.
+        // The refusal names the missing part.
         return Vec::new();
     }
     let mut hints: Vec<_> = sent
@@ -194,8 +194,8 @@ fn named_otherwise(
     }
     if name.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit()).ends_with("session_data") {
         return Some(format!(
-            "cookie {} is what the app caches of a session; which session, only the cookie with \
-             its token tells",
+            "cookie {} is the app's cache of a session; only the cookie with its token says which \
+             session",
             quoted(name)
         ));
     }
@@ -208,7 +208,7 @@ fn named_otherwise(
     let shape = shape?;
     let looks = shape.looks;
     Some(if own {
-        // What is to be written cannot be kept back.
+        // What to write cannot be kept back.
         let pattern = CookiePattern::of_amplify(name);
         let shown = quoted(pattern.as_deref().unwrap_or(name));
         format!("cookie {shown} looks like {looks}; {}", name_it(name))
@@ -232,7 +232,7 @@ fn name_it(name: &str) -> String {
     }
 }
 
-/// A cookie whose name is nearly one of ours.
+/// A cookie with almost one of our names.
 fn misspelt(own: &str, sent: &str) -> Option<String> {
     let plain = |name: &str| {
         ["__Secure-", "__Host-"]
@@ -243,10 +243,10 @@ fn misspelt(own: &str, sent: &str) -> Option<String> {
     let write = name_it(sent);
     let name = sent.escape_debug();
     if sent.eq_ignore_ascii_case(own) {
-        return Some(format!("cookie `{name}` differs in upper and lower case only; {write}"));
+        return Some(format!("cookie `{name}` differs only in upper and lower case; {write}"));
     }
     if plain(sent).is_some_and(|name| name == own) || plain(own).is_some_and(|name| name == sent) {
-        return Some(format!("cookie `{name}` differs in its prefix only; {write}"));
+        return Some(format!("cookie `{name}` differs only in its prefix; {write}"));
     }
     part_of(own, sent)
 }
@@ -256,12 +256,12 @@ fn part_of(own: &str, sent: &str) -> Option<String> {
     let part = sent.strip_prefix(own).map(|rest| rest.trim_start_matches(['.', '_']));
     let is_part = part.is_some_and(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()));
     let name = sent.escape_debug();
-    is_part.then(|| format!("cookie `{name}` is a part of it, but the first part (0) is missing"))
+    is_part.then(|| format!("cookie `{name}` is one part of it, but the first part (0) is missing"))
 }
 
 /// The cookie is there but does not open: is it whole, and is it of this kind?
-fn unreadable(refusal: &Refusal<'_>) -> Vec<String> {
-    let Refusal { kind, sent, rejected, .. } = *refusal;
+fn unreadable(refusal: &RefusedSession<'_>) -> Vec<String> {
+    let RefusedSession { kind, sent, rejected, .. } = *refusal;
     let unread = [Reason::AlgNotAllowed, Reason::BadSignature, Reason::Malformed];
     if !unread.contains(&rejected.reason) {
         return Vec::new();
@@ -307,8 +307,8 @@ fn is_advised(rejected: &Rejected) -> bool {
 }
 
 /// A value without structure: the session is elsewhere, under this id.
-fn bare_id(refusal: &Refusal<'_>, name: &str, value: &[u8]) -> Option<String> {
-    let Refusal { kind, has_store, asks_app, rejected, .. } = *refusal;
+fn bare_id(refusal: &RefusedSession<'_>, name: &str, value: &[u8]) -> Option<String> {
+    let RefusedSession { kind, has_store, asks_app, rejected, .. } = *refusal;
     let text = std::str::from_utf8(value).ok()?;
     let introspect = format!(
         "let the app say who is signed in: kind = \"introspect\", cookie = {name:?}, `url` and \
@@ -319,7 +319,7 @@ fn bare_id(refusal: &Refusal<'_>, name: &str, value: &[u8]) -> Option<String> {
     }
     if text.starts_with("CfDJ8") {
         let why =
-            "the value is encrypted by ASP.NET Core's data protection, which only the app reads";
+            "the value is encrypted by ASP.NET Core's data protection, which only the app can read";
         return Some(format!("{why}; {introspect}"));
     }
     if name == "JSESSIONID" {
@@ -331,16 +331,10 @@ fn bare_id(refusal: &Refusal<'_>, name: &str, value: &[u8]) -> Option<String> {
         && text.bytes().all(is_of_id)
         && text.matches('.').count() < 2
         && !text.starts_with("eyJ");
-    let written = if ["authjs", "next-auth"].contains(&kind.name) {
-        "the value is only an id, as the database strategy of NextAuth and Auth.js writes it: \
-         write kind = \"lookup\" with [session.store], table = \"Session\", id_column = \
-         \"sessionToken\", user_column = \"userId\" and expires_column = \"expires\", or the names \
-         of the app's adapter"
-    } else {
-        "the value is only an id, and the session is in the app's store: write kind = \"lookup\" \
-         with [session.store], if that is Redis, a database or a folder"
-    };
-    is_id.then(|| format!("{written}, and cookie = {name:?}; or {introspect}"))
+    let written = kind.hints.bare_id;
+    is_id.then(|| {
+        format!("the value is only an id, {written}, and cookie = {name:?}; or {introspect}")
+    })
 }
 
 /// The form is right and the signature wrong.

@@ -1,5 +1,5 @@
-//! The user that cookies name by themselves: now, or before their session expired, which
-//! an app may be able to renew.
+//! The user that cookies name on their own: now, or before their session expired, which an
+//! app may be able to renew.
 
 use super::cookie::Cookies;
 use super::identity::Identity;

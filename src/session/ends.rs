@@ -1,9 +1,9 @@
 //! The app's own rules on how long a session lasts, for every kind: `expires_at`,
 //! `idle` and `max_age`.
 //!
-//! A format knows the ends its framework writes. What an app checks beside them (an
-//! idle limit, a claim of its own, the age of the sign-in) stands in the settings, as
-//! pointers to times in the session. The earliest end of all counts.
+//! A format knows the ends its framework writes. What an app checks in addition (an idle
+//! limit, an extra claim, the age of the sign-in) is in the settings, as pointers to times
+//! in the session. The earliest end of all counts.
 
 use super::codec::time;
 use super::pointer::Pointer;
@@ -37,8 +37,8 @@ enum MaxAge {
 }
 
 impl Ends {
-    /// Reads the settings; `None` if there are none, which costs a request nothing.
-    /// Must come after the kind: some have a `max_age` of their own.
+    /// Reads the settings; `None` if there are none, which costs a request nothing. Must
+    /// come after the kind: some have their own `max_age`.
     pub(super) fn from_settings(settings: &mut Settings<'_, '_>) -> Option<Box<Self>> {
         let has_own_age = settings.table().has_asked("max_age");
         let ends = Self {
@@ -69,9 +69,9 @@ impl Ends {
             Some(MaxAge::Since(span)) => Some(span.end(session, "max_age")?),
             Some(MaxAge::SinceSignIn(limit)) => {
                 let since = signed_in_at().ok_or_else(|| {
-                    let detail = "the session does not tell when it began, so `max_age` cannot be \
-                                  counted; write max_age = { at = \"/created_at\", limit = \"8h\" } \
-                                  with the place of a time in it, or `created_column` of a table \
+                    let detail = "the session does not say when it began, so `max_age` cannot be \
+                                  applied; write max_age = { at = \"/created_at\", limit = \"8h\" \
+                                  } with the place of a time in it, or `created_column` of a table \
                                   in [session.store]";
                     Rejected::new(Reason::MissingExp, detail)
                 })?;

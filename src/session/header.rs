@@ -1,5 +1,5 @@
 //! A session that comes in a header of the request instead of a cookie: a token that the
-//! client's own code sends, or what a gate in front of the gateway says.
+//! client's own code sends, or the header of a gate in front of the gateway.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -183,7 +183,7 @@ impl HeaderPlace {
             (Some(scheme), _) => format!("no header `{}` with a {scheme} token", self.name),
             (None, Believed::FromAnyone) => format!("no header `{}`", self.name),
             (None, Believed::FromTrusted) => {
-                format!("no header `{}` from one of `trusted_proxies`", self.name)
+                format!("header `{}` did not come from one of `trusted_proxies`", self.name)
             }
         };
         Rejected::new(Reason::Missing, detail)
@@ -247,9 +247,9 @@ impl FromNode for FieldName {
 }
 
 /// The scheme of an `Authorization` field.
-pub(crate) struct Scheme(pub String);
+pub(crate) struct AuthScheme(pub String);
 
-impl FromNode for Scheme {
+impl FromNode for AuthScheme {
     fn read(at: &At<'_>) -> Option<Self> {
         const EXPECTED: &str = r#"one word, such as "Bearer""#;
         let word = at.text(EXPECTED)?;

@@ -1,7 +1,7 @@
 //! A verified session: who is signed in, and until when.
 //!
-//! Holding an `Identity` is proof that a verifier accepted the cookie; nothing
-//! outside this folder can build one, but for `portcullis token`.
+//! Holding an `Identity` is proof that a verifier accepted the cookie; nothing outside
+//! this folder can build one, except `portcullis token`.
 
 use std::fmt;
 

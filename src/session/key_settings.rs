@@ -147,8 +147,8 @@ fn read_one(settings: &mut Settings<'_, '_>, way: &'static str) -> Option<Keys> 
                 secrets.iter().map(|(_, pem)| Key::from_pem(None, pem.bytes())).collect();
             if keys.is_none() {
                 at.problem(
-                    "its content is not a public key in PEM form (-----BEGIN PUBLIC KEY-----) \
-                     of type RSA, EC P-256, P-384 or P-521, or Ed25519",
+                    "its value is not a public key in PEM form (-----BEGIN PUBLIC KEY-----) of \
+                     type RSA, EC P-256, P-384 or P-521, or Ed25519",
                 );
             }
             keys.map(KeySet::new)

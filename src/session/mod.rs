@@ -44,7 +44,7 @@ mod verdict;
 
 pub use cookie::Cookies;
 pub(crate) use cookie::OwnedCookies;
-pub(crate) use format::schemas;
+pub(crate) use format::{risks, schemas};
 pub(crate) use header::HeaderPlace;
 pub use header::SentHeaders;
 pub use identity::Identity;

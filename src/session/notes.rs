@@ -18,7 +18,7 @@ const EARLIEST_END: u64 = 366 * 86400;
 /// The rest would be guesses.
 const MAX_NOTES: usize = 6;
 
-/// Beginnings of names that say a session is over, whatever follows.
+/// Beginnings of names that say a session is over.
 const OVER: [&str; 8] = [
     "destroyed",
     "invalidated",
@@ -204,8 +204,8 @@ fn rests(session: &Value) -> Option<String> {
         .filter(|(name, _)| name.starts_with("warden.user."))
         .find(|(_, value)| value.get("last_request_at").is_some())?;
     Some(format!(
-        "the session holds the time of the last request; if the app ends sessions that rest \
-         (Devise `timeout_in`), write idle = {{ at = \"/{name}/last_request_at\", limit = \"30m\" }}"
+        "the session holds the time of the last request; if the app ends idle sessions (Devise \
+         `timeout_in`), write idle = {{ at = \"/{name}/last_request_at\", limit = \"30m\" }}"
     ))
 }
 
@@ -216,7 +216,7 @@ fn unread_member(session: &Value) -> Option<String> {
     let (name, _) =
         members.find(|(name, value)| is_end(name) && time::from_json(value).is_some())?;
     Some(format!(
-        "no setting says when the session ends; if the app goes by its member `{name}`, write \
+        "no setting says when the session ends; if the app uses its member `{name}`, write \
          expires_at = \"/{name}\" in [session]"
     ))
 }
@@ -253,8 +253,8 @@ impl Columns<'_> {
         }));
         notes.extend(times(Sense::Used).map(|(name, _)| {
             format!(
-                "if the app ends sessions that rest, by column `{name}`, write idle_column = \
-                 {name:?} and idle = \"30m\", or the app's own, in [session.store]"
+                "if the app ends idle sessions by column `{name}`, write idle_column = {name:?} \
+                 and idle = \"30m\", or the app's own, in [session.store]"
             )
         }));
     }
@@ -266,11 +266,14 @@ impl Columns<'_> {
             let ago = text::span(self.now - end);
             return Some(format!(
                 "column `{name}` of the row, which no setting reads, lies {ago} in the past; if \
-                 the session ends by it, write {cure}"
+                 that is the end of the session, write {cure}"
             ));
         }
         (!self.has_end && end >= EARLIEST_END).then(|| {
-            format!("no setting reads column `{name}` of the row; if the session ends by it, write {cure}")
+            format!(
+                "no setting reads column `{name}` of the row; if that is the end of the session, \
+                 write {cure}"
+            )
         })
     }
 }

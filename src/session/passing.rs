@@ -1,12 +1,12 @@
 //! Selects the cookies that go on to the app.
 //!
-//! The app could read another session than the one that was judged, or renew one that
-//! the gateway refuses, and what it sets would count. So it sees no other: of a
-//! source's cookies only those go on that its verdict rests on, and none at all if
-//! that session is over. Anything some parser could take for one of them (another
-//! letter case, an escaped name, a second cookie of the same name, a chunk without
-//! a beginning) is not told apart from it. Of a session that is over, the cookies with
-//! which the app would sign its user in again are kept back too. Others stay as they came.
+//! The app could read another session than the one that was judged, or renew one that the
+//! gateway refuses, and the cookies it sets would count. So it sees no other: of a
+//! source's cookies only those go on that its verdict rests on, and none at all if that
+//! session is over. Anything some parser could take for one of them (another letter case,
+//! an escaped name, a second cookie of the same name, a chunk without a beginning) is not
+//! told apart from it. Of a session that is over, the cookies with which the app would
+//! sign its user in again are kept back too. Others stay as they came.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,7 +1,7 @@
 //! Reads the settings that say where a session comes from: `cookie`, `header`, or both.
 
 use super::cookie_names::CookieNames;
-use super::header::{FieldName, HeaderPlace, Scheme, SetBy};
+use super::header::{AuthScheme, FieldName, HeaderPlace, SetBy};
 use super::settings::Settings;
 
 /// Where a session comes from: one jar, and a second one if it may come in two places.
@@ -26,7 +26,7 @@ impl Places {
         if !names_cookie {
             settings.table().take("cookie");
             if let Some(at) = settings.table().take("duplicate") {
-                at.problem("found a rule for cookies, and none is read; leave it out");
+                at.problem("this rule is for cookies, and this session reads none; leave it out");
             }
             return header.map(|first| Self { first, second: None });
         }
@@ -38,12 +38,12 @@ impl Places {
 /// `header`, with `scheme` and `set_by`.
 fn read_header(settings: &mut Settings<'_, '_>) -> Option<HeaderPlace> {
     let name = settings.table().take("header");
-    let scheme = settings.get::<Scheme>("scheme").map(|scheme| scheme.0);
+    let scheme = settings.get::<AuthScheme>("scheme").map(|scheme| scheme.0);
     let set_by = settings.get::<SetBy>("set_by");
     let Some(at) = name else {
         for (key, is_set) in [("scheme", scheme.is_some()), ("set_by", set_by.is_some())] {
             if is_set {
-                let text = format!("`{key}` is about a header; write header = \"authorization\"");
+                let text = format!("`{key}` applies to a header; write header = \"authorization\"");
                 settings.problem(text);
             }
         }

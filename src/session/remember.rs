@@ -5,30 +5,15 @@
 //! cannot tell whose they are.
 
 use super::cookie::fold;
+use super::format::SessionKind;
 use super::settings::Settings;
 use crate::document::{At, FromNode, OneOrMany};
-
-/// Names in the frameworks, or in the usual packages for them.
-const DEFAULTS: [(&str, &[&str]); 6] = [
-    // SessionGuard: `remember_` with the guard and a digest.
-    ("laravel", &["remember_*"]),
-    // Devise, with the name of its scope; and what apps write by hand.
-    ("rails", &["remember_*_token", "remember_token"]),
-    // Flask-Login.
-    ("flask", &["remember_token"]),
-    // django-remember-me and others.
-    ("django", &["remember_token", "remember_me"]),
-    // `mix phx.gen.auth`, with the name of the app in front.
-    ("plug", &["*_remember_me"]),
-    // passport-remember-me.
-    ("express-session", &["remember_me"]),
-];
 
 /// The names of such cookies.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RememberCookies(Vec<NamePattern>);
 
-/// A name, or what stands before and behind the one `*` in it; folded.
+/// A name, or the text before and after its one `*`; folded.
 #[derive(Clone, Debug)]
 struct NamePattern {
     start: Vec<u8>,
@@ -37,15 +22,13 @@ struct NamePattern {
 
 impl RememberCookies {
     /// `remember_cookies`, or those of the kind.
-    pub(super) fn read(settings: &mut Settings<'_, '_>, kind: &str) -> Self {
+    pub(super) fn read(settings: &mut Settings<'_, '_>, kind: &SessionKind) -> Self {
         if let Some(at) = settings.table().take("remember_cookies") {
             return Self(
                 at.read::<OneOrMany<NamePattern>>().map(|many| many.0).unwrap_or_default(),
             );
         }
-        let default = DEFAULTS.iter().find(|(of, _)| *of == kind);
-        let names = default.map_or(&[][..], |(_, names)| names);
-        Self(names.iter().filter_map(|name| NamePattern::parse(name)).collect())
+        Self(kind.remember_cookies.iter().filter_map(|name| NamePattern::parse(name)).collect())
     }
 
     /// Whether some parser could take a folded name for one of them.

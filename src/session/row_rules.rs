@@ -52,7 +52,7 @@ impl RowRules {
         }
         for (column, length, meaning) in [
             ("created_column", "lifetime", "how long a session lives"),
-            ("idle_column", "idle", "how long a session may rest"),
+            ("idle_column", "idle", "how long a session may be idle"),
         ] {
             let name = table.get::<String>(column);
             if length == "lifetime" {
@@ -61,9 +61,9 @@ impl RowRules {
             let given = table.get::<Seconds>(length).map(|Seconds(seconds)| seconds);
             match (name, given) {
                 (Some(name), Some(seconds)) => rules.ends.push((name, seconds)),
-                // A file tells by itself when it was written.
+                // The file's own time says when it was written.
                 (None, Some(_)) if engine != Engine::File => {
-                    table.missing(column, &format!(", from which `{length}` counts"));
+                    table.missing(column, &format!(", the time that `{length}` counts from"));
                 }
                 (Some(_), None)
                     if length == "lifetime" && counted == CountedFromCreation::LifetimeAndAge => {}
@@ -135,7 +135,7 @@ impl Wanted {
 
 impl FromNode for Wanted {
     fn read(at: &At<'_>) -> Option<Self> {
-        const EXPECTED: &str = "false (null or 0), true, a text, a number, or a list of them";
+        const EXPECTED: &str = "false (null or 0), true, a string, a number, or a list of them";
         match at.node.value {
             Setting::Boolean(false) => return Some(Self::Nothing),
             Setting::Boolean(true) => return Some(Self::Something),

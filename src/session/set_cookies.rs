@@ -4,8 +4,8 @@ use super::cookie::Cookies;
 use super::source::SessionReader;
 
 impl SessionReader {
-    /// The cookies as they will be once the browser has taken those of a
-    /// response (`Set-Cookie`); `None` if none of them is this source's.
+    /// The cookies as they will be once the browser has stored those of a response
+    /// (`Set-Cookie`); `None` if none of them is this source's.
     pub fn own_cookies_after<'c>(
         &self,
         cookies: Cookies<'_>,
@@ -21,7 +21,7 @@ impl SessionReader {
         (!set.is_empty()).then(|| [set.clone(), kept.concat()].concat())
     }
 
-    /// The cookies this source reads, as a `Cookie` header of their own.
+    /// The cookies this source reads, as a separate `Cookie` header.
     fn own_cookies(&self, cookies: Cookies<'_>) -> Vec<u8> {
         let own = cookies.iter().filter(|(name, _)| self.reads_cookie(name));
         let pairs: Vec<_> = own.map(|(name, value)| [name, b"=", value].concat()).collect();

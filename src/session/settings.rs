@@ -185,7 +185,7 @@ impl<'s, 'a> Settings<'s, 'a> {
         let at = self.table.take("store")?;
         let mut table = self.instead_of_store.clone().unwrap_or(at).table()?;
         if let (Some(at), Some(_)) = (table.take("fallback"), &self.instead_of_store) {
-            at.problem("a fallback has no fallback of its own; leave it out");
+            at.problem("a fallback cannot have a fallback; leave it out");
         }
         let engine = read_engine(&mut table, engines, self.storage)?;
         let url = table.take("url").and_then(|at| self.resolve(&at));
@@ -196,7 +196,7 @@ impl<'s, 'a> Settings<'s, 'a> {
         };
         let rules = RowRules::read(&mut table, engine, counted);
         if !rules.is_empty() && engine != Engine::Sql {
-            table.at().problem("rules on columns are for engine = \"sql\"; others have none");
+            table.at().problem("rules on columns need engine = \"sql\"");
         }
         let cache_seconds = table.get::<Seconds>("cache_seconds").map_or(5, |seconds| seconds.0);
         let timeout =

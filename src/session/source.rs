@@ -6,7 +6,7 @@ use http::HeaderName;
 use super::codec::verifying_keys::RemoteKeys;
 use super::cookie::Cookies;
 use super::cookie_names::SentCookies;
-use super::diagnose::{self, Refusal};
+use super::diagnose::{self, RefusedSession};
 use super::ends::Ends;
 use super::fallback::Fallback;
 use super::format::{self, Compiled, SessionKind};
@@ -67,7 +67,7 @@ impl SessionReader {
         let fallback = Fallback::from_settings(&mut settings, kind);
         let user_prefix = read_user_prefix(&mut settings);
         let require = settings.get("require").unwrap_or_default();
-        let remember = RememberCookies::read(&mut settings, kind.name);
+        let remember = RememberCookies::read(&mut settings, kind);
         let ends = Ends::from_settings(&mut settings);
         let (compiled, user_id, fallback) = (compiled?, user_id?, fallback?);
         let (fingerprint, secrets) = settings.finish();
@@ -136,7 +136,12 @@ impl SessionReader {
     /// repeats a cookie's value.
     pub fn hints(&self, cookies: Cookies<'_>, rejected: &Rejected) -> Vec<String> {
         let sent = self.sent(cookies);
-        diagnose::hints(&Refusal::new(self.kind, &self.compiled, (sent, rejected), &self.secrets))
+        diagnose::hints(&RefusedSession::new(
+            self.kind,
+            &self.compiled,
+            (sent, rejected),
+            &self.secrets,
+        ))
     }
 
     /// Settings that an accepted session suggests, and the row that was read for it, for
@@ -242,7 +247,7 @@ impl SessionReader {
         self.remember.include(folded)
     }
 
-    /// As `resembles`, of a name that every parser reads as it stands.
+    /// As `resembles`, for a name that every parser reads unchanged.
     pub(super) fn resembles_plainly(&self, name: &[u8]) -> bool {
         self.compiled.jar.resembles_plainly(name)
     }

@@ -76,7 +76,7 @@ pub enum Query {
     /// The content of the file of this name in the store's folder, and when it
     /// was last modified. The name has letters, digits, `-` and `_` only.
     File { name: String },
-    /// A public key at an address of its own, published for anyone.
+    /// A public key at its own address, published for anyone.
     Key { url: String },
     /// The string under this key, and how long it still lives.
     Redis { key: String },
@@ -286,7 +286,7 @@ impl Row {
     pub(super) fn time(&self, column: &str) -> Result<u64, Rejected> {
         let time = self.get(column)?.time();
         time.ok_or_else(|| {
-            let detail = format!("column `{column}` holds no time; name the one that does");
+            let detail = format!("column `{column}` does not hold a time; name the one that does");
             Rejected::malformed(detail)
         })
     }
@@ -372,7 +372,7 @@ pub(super) fn check_key_id(id: &str, more: &str) -> Result<(), Rejected> {
         return Ok(());
     }
     Err(Rejected::malformed(
-        "the session id has other characters than letters, digits, `-` and `_`",
+        "the session id has characters other than letters, digits, `-` and `_`",
     ))
 }
 
@@ -392,5 +392,5 @@ pub(super) fn check_plain_id(id: &str) -> Result<(), Rejected> {
     if id.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return Ok(());
     }
-    Err(Rejected::malformed("the session id has other characters than letters and digits"))
+    Err(Rejected::malformed("the session id has characters other than letters and digits"))
 }

@@ -41,7 +41,7 @@ pub enum NaiveTimes {
     /// The zone of libraries that convert themselves (Drizzle, Prisma).
     #[default]
     Utc,
-    /// By its name; the app's connection sets one of its own.
+    /// By its name; the app's connection sets its own.
     Zone(String),
 }
 
@@ -86,7 +86,7 @@ impl StoreSettings {
             fits(url, self.engine)?;
             let is_postgres = url.text().is_some_and(|url| url.starts_with("postgres"));
             if matches!(self.naive_times, NaiveTimes::Zone(_)) && !is_postgres {
-                return Err(BadStoreUrl("it is not that of PostgreSQL, which `time_zone` needs"));
+                return Err(BadStoreUrl("`time_zone` needs PostgreSQL"));
             }
         }
         self.database.as_ref().map_or(Ok(()), |database| fits(database, Engine::Sql))

@@ -36,7 +36,7 @@ impl StoreTable<'_> {
         let Some(at) = self.table.take_needed(key, hint) else { return String::new() };
         let text: String = at.read().unwrap_or_default();
         if text.is_empty() {
-            at.problem(format!("found an empty text; write {hint}"));
+            at.problem(format!("found an empty string; write {hint}"));
         }
         text
     }
@@ -88,7 +88,7 @@ pub(super) fn read_time_zone(table: &mut Table<'_>, engine: Engine) -> NaiveTime
         at.wrong(EXPECTED);
     }
     if engine != Engine::Sql {
-        at.problem("`time_zone` goes with engine = \"sql\"");
+        at.problem("`time_zone` needs engine = \"sql\"");
     }
     if name.eq_ignore_ascii_case("utc") {
         NaiveTimes::Utc
@@ -97,7 +97,7 @@ pub(super) fn read_time_zone(table: &mut Table<'_>, engine: Engine) -> NaiveTime
     }
 }
 
-/// Stores that apps keep sessions in and that speak protocols of their own.
+/// Stores that apps keep sessions in and that have their own protocols.
 const UNREAD_STORES: [&str; 8] =
     ["cassandra", "couchdb", "dynamodb", "firestore", "memcache", "memcached", "mongo", "mongodb"];
 
@@ -112,9 +112,9 @@ pub(super) fn read_engine(
     let engine = engines.iter().find(|engine| engine.name() == name);
     if engine.is_none() && UNREAD_STORES.contains(&name.to_ascii_lowercase().as_str()) {
         at.problem(format!(
-            "found {name:?}, a store that is not read here; let the app say who is signed in: \
-             kind = \"introspect\", the name of its cookie, url = \"http://127.0.0.1:3000/api/me\" \
-             (200 with JSON for a user who is signed in, else 401), user_id = \"/id\", and no \
+            "found {name:?}, a store that is not supported; let the app say who is signed in: kind \
+             = \"introspect\", the name of its cookie, url = \"http://127.0.0.1:3000/api/me\" (200 \
+             with JSON for a user who is signed in, else 401), user_id = \"/id\", and no \
              [session.store]"
         ));
     } else if let (None, Some((key, value))) = (engine, chosen(storage, name)) {

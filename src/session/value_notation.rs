@@ -144,7 +144,7 @@ fn timed(text: &str) -> Option<Notation<'_>> {
     split(':').filter(fits(&[32])).or_else(|| split('.').filter(fits(&[20, 32, 48, 64])))
 }
 
-/// JSON in base64, whose MAC is in a cookie of its own.
+/// JSON in base64, whose MAC is in a separate cookie.
 fn json(text: &str) -> Option<Notation<'_>> {
     match json::parse(&base64::decode(text)?).ok()? {
         Value::Object(members) => Some(Notation::Json(members)),

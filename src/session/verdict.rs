@@ -70,7 +70,7 @@ pub struct Judged {
 /// How a verified session came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Credential {
-    /// In something that browsers add by themselves, whoever makes them send the request.
+    /// In something that browsers add to every request, whoever causes it.
     Ambient,
     /// In a header that only the client's own code adds.
     Deliberate,

@@ -28,7 +28,7 @@ const TRIAL: Duration = Duration::from_secs(1);
 /// Where to connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// With TLS, `server_name` is what the certificate must be for.
+    /// With TLS, `server_name` is the name that the certificate must cover.
     Tcp {
         address: SocketAddr,
         server_name: Option<String>,
@@ -110,7 +110,7 @@ impl Endpoint {
         self.take_place(limit, attempt)
     }
 
-    /// A place whatever its state, for when nothing better is left.
+    /// A place in any state, for when nothing better is left.
     pub(super) fn enter_anyway(self: &Arc<Self>, limit: Limit) -> Option<InUse> {
         self.take_place(limit, Attempt::Usual)
     }

@@ -30,8 +30,8 @@ pub struct Pools {
 }
 
 impl Pools {
-    /// The pool of these settings, made if it is not there yet: then it goes on
-    /// with what the pool of the same name knew.
+    /// The pool of these settings, made if it is not there yet: then it goes on with the
+    /// knowledge of the pool of the same name.
     pub fn of(&self, upstream: &Arc<Upstream>) -> Arc<Pool> {
         self.find(upstream).unwrap_or_else(|| self.add(upstream))
     }
@@ -53,8 +53,8 @@ impl Pools {
         pool
     }
 
-    /// Makes the pools of settings that come into force, while what the pools before
-    /// them know is still there.
+    /// Makes the pools of new settings, while what the pools before them know is still
+    /// there.
     pub fn prepare(&self, upstreams: &[Arc<Upstream>]) {
         for upstream in upstreams {
             drop(self.of(upstream));

@@ -1,4 +1,4 @@
-//! `locales` and `base_path`: what an app puts in front of its pages' paths.
+//! `locales` and `base_path`: the prefixes of an app's paths.
 
 use crate::document::{At, FromNode, OneOrMany, Table};
 
@@ -6,7 +6,7 @@ use crate::document::{At, FromNode, OneOrMany, Table};
 pub(crate) struct Prefixes {
     /// Locales that stand as the first segment, such as `de` or `pt-BR`.
     pub(crate) locales: Vec<String>,
-    /// The folder the whole app lives in, such as `/shop`; empty if it lives at the root.
+    /// The path that the whole app is below, such as `/shop`; empty if it lives at the root.
     pub(crate) base_path: String,
 }
 
@@ -41,7 +41,7 @@ fn is_of_a_name(b: u8) -> bool {
 }
 
 fn read_base_path(at: &At<'_>) -> Option<String> {
-    const EXPECTED: &str = r#"the folder of the whole app, such as "/shop""#;
+    const EXPECTED: &str = r#"the path that the whole app is below, such as "/shop""#;
     let text = at.text(EXPECTED)?;
     let is_name = |name: &str| !name.is_empty() && name.bytes().all(is_of_a_name);
     if !text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_name)) {

@@ -61,7 +61,7 @@ impl Upstream {
         if let (Some(servers), Some(at)) = (&servers, &tls)
             && !servers.iter().any(Address::is_tls)
         {
-            at.problem("`tls` is about https:// servers, but there are none");
+            at.problem("`tls` applies to https:// servers, but none is listed");
         }
         let limit = table.take("max_connections").and_then(|at| {
             let limit = usize::read(&at)?;

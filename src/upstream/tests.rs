@@ -247,7 +247,7 @@ fn settings_that_cannot_work_are_named() {
         ("health = { path = \"/\", healthy_after = 0 }", "1 or more"),
         ("hosts = [\"app.test:80\"]", "without a port"),
         ("hosts = [\"*.test\"]", "without a port"),
-        ("tls = { verify = false }", "there are none"),
+        ("tls = { verify = false }", "none is listed"),
         ("http2 = \"yes\"", "true or false"),
     ] {
         let problems = read(&format!("{TWO}\n{lines}")).err().unwrap();

@@ -196,6 +196,28 @@ fn not_of_a_face(statement: &str) -> Option<String> {
     (!is_fine).then(|| bare.chars().take(60).collect())
 }
 
+/// Adding a kind is adding a file: the rest asks its row.
+#[test]
+fn only_its_own_file_knows_a_session_kind_by_name() {
+    let sources = sources("src");
+    let formats = |source: &&Source| source.path.starts_with("src/session/format/");
+    let kinds: BTreeSet<&str> = sources
+        .iter()
+        .filter(formats)
+        .filter_map(|source| source.product().split_once("KIND: SessionKind = SessionKind {"))
+        .filter_map(|(_, row)| row.split('"').nth(1))
+        .collect();
+    assert!(kinds.contains("next-auth"), "{kinds:?}");
+    for source in sources.iter().filter(|source| !source.is_test() && !formats(source)) {
+        if !["config", "session"].contains(&source.layer()) {
+            continue;
+        }
+        let named = |line: &str| line.split('"').any(|text| kinds.contains(text));
+        let found: Vec<&str> = source.code().filter(|line| named(line)).collect();
+        assert!(found.is_empty(), "{} names a session kind: {found:?}", source.path);
+    }
+}
+
 /// A folder named like a file holds its tests and nothing else.
 #[test]
 fn no_file_stands_beside_a_folder_of_its_name() {

@@ -259,7 +259,7 @@ describe("the collector", { timeout: SLOW }, () => {
     await start(`otlp = "${collector.url}/refuse"`);
     await get("/page");
     await eventually("the loss", async () => await gateway.metric("portcullis_spans_dropped_total") === 3);
-    await eventually("the reason", () => /the collector refuses traces/.test(gateway.output));
+    await eventually("the reason", () => /the trace collector refuses spans/.test(gateway.output));
   });
 
   test("that never answers holds up no request, and what waits for it has an end", async () => {

@@ -139,7 +139,7 @@ fn a_key_that_signs_anything_else_is_refused() {
         let problems = Config::read(&text, &Secrets::Literal).err().expect("a problem");
         let said: Vec<_> =
             problems.iter().map(|p| p.display("gateway.toml", &text).to_string()).collect();
-        assert!(said.len() == 1 && said[0].contains("one of its own"), "{said:?}");
+        assert!(said.len() == 1 && said[0].contains("needs a separate one"), "{said:?}");
         assert!(!said[0].contains("canary"), "{said:?}");
     }
 }

@@ -186,7 +186,7 @@ fn a_file_that_is_there_stays_as_it_is() {
         |more: &[&str]| Process::finish(&[&["init", own.to_str().unwrap()], more].concat(), &[]);
     let (code, said, problems) = init(&[]);
     assert_eq!((code, said.as_str()), (2, ""));
-    assert!(problems.contains("there is such a file already"), "{problems}");
+    assert!(problems.contains("the file exists already"), "{problems}");
     let (code, printed, _) = init(&["--print"]);
     assert!(code == 0 && printed.starts_with("# Written by `portcullis init`"), "{printed}");
     std::os::unix::fs::symlink("elsewhere", own.join("link.toml")).unwrap();

@@ -178,7 +178,7 @@ fn a_bad_file_changes_nothing() {
         assert_eq!(running.token("ada"), 200, "{text}");
     }
     for setting in ["server.threads", "server.drain", "log.user"] {
-        let named = format!("`{setting}` was changed");
+        let named = format!("`{setting}` changed");
         eventually(&named, || running.process.errors().contains(&named));
     }
     std::fs::remove_file(&running.file).unwrap();

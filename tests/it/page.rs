@@ -250,7 +250,7 @@ fn placeholders_that_cannot_work_are_said_at_load() {
         ("\"__PORTIVE_TOKEN__\" = \"{token.other}\"", "one token of this file"),
         (
             "\"__PORTIVE_TOKEN__\" = \"{token.page}\", \"PORTIVE_TOKEN\" = \"{token.page}\"",
-            "is a part of",
+            "is part of",
         ),
     ] {
         let tables = TABLES.replace("\"__PORTIVE_TOKEN__\" = \"{token.page}\"", written);

@@ -299,7 +299,7 @@ fn what_cannot_be_tested_is_said_and_nothing_there_is_code_2() {
     assert_eq!(code, 0, "{report}");
     assert_eq!(report["skipped"].as_array().unwrap().len(), 3, "{report}");
     for (address, says) in [
-        ("http://127.0.0.1:1", "cannot be connected to"),
+        ("http://127.0.0.1:1", "cannot connect to"),
         ("app.example.com", "expected an address such as"),
         ("https://app.example.com/admin", "the URL has a path"),
         ("ftp://app.example.com", "expected an address such as"),

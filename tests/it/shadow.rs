@@ -295,10 +295,16 @@ fn shadow_mode_needs_a_path_and_an_app() {
     let (code, _, said) = check(text);
     assert_eq!(code, 0, "{said}");
     let (code, _, said) = check(&text.replace("path = \"/t\"\n", ""));
-    assert!(code == 2 && said.contains("token.p.shadow: compares the app's route"), "{said}");
+    assert!(
+        code == 2 && said.contains("token.p.shadow: `shadow` compares the app's route"),
+        "{said}"
+    );
     let (code, _, said) =
         check(&text.replace("[upstream]\nservers = \"http://127.0.0.1:3000\"\n", ""));
-    assert!(code == 2 && said.contains("token.p.shadow: compares the app's own answer"), "{said}");
+    assert!(
+        code == 2 && said.contains("token.p.shadow: `shadow` compares the app's answer"),
+        "{said}"
+    );
     let (code, _, said) = check(&text.replace("shadow = true", "shadow = \"yes\""));
     assert!(code == 2 && said.contains("token.p.shadow: "), "{said}");
 }

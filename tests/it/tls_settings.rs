@@ -41,7 +41,7 @@ fn everything_that_browsers_would_refuse_is_told_with_its_place() {
     let pasted = fs::read_to_string(&good.key).unwrap();
     let missing = authority.folder.join("none.pem");
     let cases = [
-        (pair(&good.cert, &other.key), "server.tls[0].key", "belongs to another certificate"),
+        (pair(&good.cert, &other.key), "server.tls[0].key", "does not belong to the certificate"),
         (expired.item(), "server.tls[0].cert", "expired"),
         (pair(&missing, &good.key), "server.tls[0].cert", "does not exist"),
         (pair(&good.cert, &missing), "server.tls[0].key", "does not exist"),
@@ -67,7 +67,7 @@ fn everything_that_browsers_would_refuse_is_told_with_its_place() {
         (
             format!("{}, {}", good.item(), pair(&other.cert, &good.key)),
             "server.tls[1].key",
-            "another",
+            "does not belong",
         ),
     ];
     for (item, setting, what) in cases {
@@ -90,16 +90,16 @@ fn settings_that_do_not_fit_together_are_told() {
     let tls = format!("tls = [{good}]\n");
     for (lines, what) in [
         ("listen = \"https://127.0.0.1:0\"".to_owned(), "needs `tls`"),
-        (tls.clone(), "there must be `listen`"),
+        (tls.clone(), "`tls` needs `listen`"),
         ("listen = \"127.0.0.1:0\"\ntls = []".to_owned(), "the list is empty"),
-        (format!("listen = \"unix:/tmp/x.sock\"\n{tls}"), "no address of `listen` speaks TLS"),
-        (format!("listen = \"http://127.0.0.1:0\"\n{tls}"), "no address of `listen` speaks TLS"),
+        (format!("listen = \"unix:/tmp/x.sock\"\n{tls}"), "no address in `listen` speaks TLS"),
+        (format!("listen = \"http://127.0.0.1:0\"\n{tls}"), "no address in `listen` speaks TLS"),
         ("redirect = \"127.0.0.1:0\"".to_owned(), "no TLS listener"),
         (
             format!("listen = \"127.0.0.1:0\"\n{tls}redirect = \"https://127.0.0.1:0\""),
             "plain HTTP",
         ),
-        (format!("listen = \"127.0.0.1:0\"\n{tls}redirect_port = 443"), "no `redirect`"),
+        (format!("listen = \"127.0.0.1:0\"\n{tls}redirect_port = 443"), "belongs to `redirect`"),
         (
             format!("listen = \"127.0.0.1:0\"\n{tls}redirect = \"127.0.0.1:0\"\nredirect_port = 0"),
             "a port",
@@ -134,7 +134,7 @@ fn a_reload_changes_certificates_and_no_connection_notices() {
     fs::copy(&renewed.cert, &files.cert).unwrap();
     running.signal("HUP");
     eventually("the refusal", || {
-        running.process.errors().contains("belongs to another certificate")
+        running.process.errors().contains("does not belong to the certificate")
     });
     assert_eq!(client.shown(address, "app.test"), old);
     files.become_like(&renewed);
@@ -152,7 +152,7 @@ fn a_reload_changes_certificates_and_no_connection_notices() {
     let plain = file_of(&Setup::new(&app).server("watch = false"));
     replace(&running.file, plain);
     running.signal("HUP");
-    eventually("the refusal", || running.process.errors().contains("`server.listen` was changed"));
+    eventually("the refusal", || running.process.errors().contains("`server.listen` changed"));
     assert_eq!(kept.ask(&get("/x")).status, 200);
 }
 

@@ -276,7 +276,7 @@ fn the_end_lets_requests_on_kept_connections_finish() {
 #[test]
 fn a_tunnel_lives_until_its_client_leaves_or_the_drain_is_over() {
     const DRAIN: Duration = Duration::from_secs(3);
-    const STOPPING: &str = "stopping; again to stop at once";
+    const STOPPING: &str = "stopping; signal again to stop at once";
     let app = App::start();
     for leaves in [true, false] {
         let drain = if leaves { "1h" } else { "3s" };

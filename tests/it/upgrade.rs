@@ -23,7 +23,9 @@ fn a_program_that_does_not_start_changes_nothing() {
     {
         replace(&running.file, text);
         running.signal("USR2");
-        eventually("the refusal", || running.lines("not replaced; serving on").len() > count);
+        eventually("the refusal", || {
+            running.lines("not replaced; this process goes on serving").len() > count
+        });
         assert_eq!(running.page("/x"), 200);
         assert_eq!(kept.ask(&get("/x")).status, 200, "on the connection from before");
     }

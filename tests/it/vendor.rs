@@ -162,7 +162,7 @@ fn a_vendor_for_everybody_has_to_be_meant() {
     for session in ["off", "optional"] {
         let route = format!("session = \"{session}\"");
         let text = setup(&app, &tables(&vendor.url, &route)).text();
-        assert!(wrong(&text).contains("anybody could use the keys"), "{session}");
+        assert!(wrong(&text).contains("anyone could use the keys"), "{session}");
         let gateway = start(&app, &vendor, &format!("{route}\npublic = true"));
         assert_eq!(gateway.ask(&get("/v1/models")).status, 200);
         let with = gateway.ask(&Request::new("GET", "/v1/x").header("Cookie", &cookie_of("ada")));
@@ -181,7 +181,7 @@ fn a_key_has_one_way_and_that_is_private() {
         &tables("https://api.vendor.example", "")
             .replace("keys =", "tls = { verify = false }\nkeys ="),
     );
-    assert!(text.contains("whoever answers"), "{text}");
+    assert!(text.contains("any server that answers"), "{text}");
     let elsewhere =
         "[[route]]\npath = \"/x\"\nset_headers = { authorization = \"{key.openai}\" }\n";
     let text = wrong_for(&(tables("https://api.vendor.example", "") + elsewhere));

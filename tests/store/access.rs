@@ -113,7 +113,7 @@ fn check_online_says_what_does_not_answer_and_offline_does_not_care() {
     assert_eq!((code, output.as_str()), (2, ""));
     let expected = [
         format!("upstream: {upstream}: cannot be connected to"),
-        "session express-session: store (redis): the store cannot be connected to".to_owned(),
+        "session express-session: store (redis): cannot connect to the store".to_owned(),
     ];
     assert_eq!(errors.lines().collect::<Vec<_>>(), expected);
 }

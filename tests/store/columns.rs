@@ -163,7 +163,7 @@ fn sqlite_tables() {
     let url = format!("sqlite://{}", folder.join("app.db").display());
     assert_eq!(
         look_up(&url, "texts", UUID),
-        Err("the store cannot be connected to".to_owned()),
+        Err("cannot connect to the store".to_owned()),
         "the gateway makes no database"
     );
     execute(

@@ -69,7 +69,7 @@ fn a_store_that_is_down_is_no_miss_whichever_it_is() {
     let (mut redis, postgres) = two_stores();
     let (of_redis, of_sql) = (of_redis(&redis), of_sql(&postgres));
     redis.kill();
-    let down = "the store cannot be connected to";
+    let down = "cannot connect to the store";
     let first = session(&of_redis, &of_sql);
     // The app may have signed the user out in the store that is silent.
     assert_eq!(user(&first, OTHER).unwrap_err(), format!("[session.store]: {down}"));
@@ -109,7 +109,7 @@ fn the_commands_name_the_store_that_has_the_session_or_does_not_answer() {
     postgres.kill();
     let (code, _, problems) = run(&["check", "--online"]);
     assert_eq!(code, 2, "{problems}");
-    assert!(problems.contains("session lookup: store (sql): the store cannot be connected to"));
+    assert!(problems.contains("session lookup: store (sql): cannot connect to the store"));
     std::fs::remove_dir_all(folder).unwrap();
 }
 

@@ -51,16 +51,25 @@ fn assert_named(url: &str) {
             assert!(!found.contains("canary") && !found.contains(ID), "{found}");
         }
     };
-    both("table = \"nowhere\"", "no table `nowhere`; write the app's own as `table`");
+    both("table = \"nowhere\"", "no table `nowhere`; write the app's name for it as `table`");
     both(
         "table = \"texts\"\nid_column = \"sid\"",
-        "no column `sid`; write the app's own as `id_column`",
+        "no column `sid`; write the app's name for it as `id_column`",
     );
     // What is read of a row is missing only once there is a row; the check needs none.
     for (more, cure) in [
-        ("user_column = \"owner\"", "no column `owner`; write the app's own as `user_column`"),
-        ("expires_column = \"ends\"", "no column `ends`; write the app's own as `expires_column`"),
-        ("require = { gone = false }", "no column `gone`; write the app's own as `require`"),
+        (
+            "user_column = \"owner\"",
+            "no column `owner`; write the app's name for it as `user_column`",
+        ),
+        (
+            "expires_column = \"ends\"",
+            "no column `ends`; write the app's name for it as `expires_column`",
+        ),
+        (
+            "require = { gone = false }",
+            "no column `gone`; write the app's name for it as `require`",
+        ),
         ("created_column = \"born\"\nlifetime = \"1h\"", "as `created_column`"),
     ] {
         let found = examined(url, &format!("table = \"texts\"\n{more}"));
@@ -84,9 +93,9 @@ fn postgres_names() {
     assert_named(&url);
     let (start, _) = url.rsplit_once('/').unwrap();
     let elsewhere = asked(&format!("{start}/elsewhere"), "table = \"texts\"");
-    assert!(elsewhere.contains("no database of the name in `url`"), "{elsewhere}");
+    assert!(elsewhere.contains("no database with the name in `url`"), "{elsewhere}");
     let elsewhere = examined(&format!("{start}/elsewhere"), "table = \"texts\"");
-    assert!(elsewhere.contains("no database of the name in `url`"), "{elsewhere}");
+    assert!(elsewhere.contains("no database with the name in `url`"), "{elsewhere}");
     let (_, place) = url.rsplit_once('@').unwrap();
     let gate = format!("postgres://gate:canary-gate@{place}");
     assert_eq!(examined(&gate, "table = \"texts\""), "");

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn node(host: &str, port: u16) -> Node {
-    Node { host: host.to_owned(), port }
+fn node(host: &str, port: u16) -> RedisNode {
+    RedisNode { host: host.to_owned(), port }
 }
 
 fn parse(url: &str) -> RedisUrl {
@@ -13,26 +13,26 @@ fn parse(url: &str) -> RedisUrl {
 #[test]
 fn each_way_to_keep_a_redis_has_an_address() {
     let one = parse("redis://ada:p%40ss@cache.example:7000/3");
-    assert_eq!(one.servers, Servers::One(node("cache.example", 7000)));
+    assert_eq!(one.servers, RedisServers::One(node("cache.example", 7000)));
     assert_eq!((one.login.username(), one.login.password()), (Some("ada"), Some("p@ss")));
     assert_eq!((one.login.db(), one.tls.is_some()), (3, false));
 
     for path in ["unix:/run/redis.sock", "unix:///run/redis.sock", "redis+unix:///run/redis.sock"] {
         let socket = parse(&format!("{path}?db=2&user=ada&pass=word"));
-        assert_eq!(socket.servers, Servers::Socket("/run/redis.sock".into()), "{path}");
+        assert_eq!(socket.servers, RedisServers::Socket("/run/redis.sock".into()), "{path}");
         assert_eq!((socket.login.db(), socket.login.password()), (2, Some("word")));
     }
 
     let sentinel =
         parse("redis+sentinel://ada:word@a,b:7001,[::1]:7002/mymaster/4?sentinel_password=s%26");
-    let Servers::Sentinel(sentinels) = &sentinel.servers else { panic!() };
+    let RedisServers::Sentinel(sentinels) = &sentinel.servers else { panic!() };
     assert_eq!(sentinels.nodes, [node("a", 26379), node("b", 7001), node("::1", 7002)]);
     assert_eq!((sentinels.primary.as_str(), sentinel.login.db()), ("mymaster", 4));
     assert_eq!(sentinels.login.password(), Some("s&"));
     assert_eq!(sentinel.login.username(), Some("ada"));
 
     let cluster = parse("rediss+cluster://:word@a:1,b:2?ca=/etc/ca.pem&cert=/c&key=/k");
-    assert_eq!(cluster.servers, Servers::Cluster(vec![node("a", 1), node("b", 2)]));
+    assert_eq!(cluster.servers, RedisServers::Cluster(vec![node("a", 1), node("b", 2)]));
     assert_eq!(cluster.login.password(), Some("word"));
     let tls = cluster.tls.unwrap();
     assert_eq!(tls.ca, Some("/etc/ca.pem".into()));

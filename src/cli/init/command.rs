@@ -55,8 +55,8 @@ fn write_new(path: &Path, text: &str) -> Result<(), String> {
     let file = OpenOptions::new().write(true).create_new(true).open(path);
     let mut file = file.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
-            "there is such a file already, which stays as it is; name another with --config, or \
-             look with --print"
+            "the file exists already and is left as it is; name another with --config, or use \
+             --print"
                 .to_owned()
         }
         _ => format!("cannot be written: {error}"),
@@ -66,7 +66,7 @@ fn write_new(path: &Path, text: &str) -> Result<(), String> {
 
 fn report(path: &Path, draft: &Draft, project: &Project) {
     print(format_args!("{} is written.", path.display()));
-    section("Cannot be read, so it is not considered", &project.unread);
+    section("Cannot be read, so it was skipped", &project.unread);
     section("Guessed", &draft.guessed);
     section("To delete from the app, once the gateway runs", &draft.delete);
     let variables = draft.variables.iter().map(|name| match project.variable(name) {

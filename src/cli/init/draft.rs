@@ -37,9 +37,7 @@ pub(super) fn draft(project: &Project) -> Draft {
          [server]\nlisten = \"{LISTEN}\"\n\n\
          [upstream]\nservers = \"http://127.0.0.1:{port}\" # guess: {why}\n"
     );
-    draft
-        .guessed
-        .push(format!("framework: {}", framework.map_or("none that is known here", |f| &f.name)));
+    draft.guessed.push(format!("framework: {}", framework.map_or("no known one", |f| &f.name)));
     draft.guessed.push(format!("the app listens on port {port}: {why}"));
     draft.add_session(knowledge, project, port);
     let vendors: Vec<_> = knowledge.vendors.iter().filter(|it| it.holds(project)).collect();
@@ -49,8 +47,8 @@ pub(super) fn draft(project: &Project) -> Draft {
     draft.add_presets(knowledge, &vendors, project);
     if !draft.file.contains("[token.") {
         draft.notes.push(
-            "no vendor's SDK was recognised, so there is no [token.NAME] yet; \
-             `portcullis presets` lists the vendors"
+            "no vendor's SDK was recognised, so the file has no [token.NAME] yet; `portcullis \
+             presets` lists the vendors"
                 .to_owned(),
         );
     }

@@ -1,4 +1,4 @@
-//! The commands that `init` names: each runs as it is printed, from the folder the reader is in.
+//! The commands that `init` names: each runs as printed, from the reader's current folder.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ pub(super) fn check(folder: &Path, sources: &Sources, project: &Project) -> Stri
     command
 }
 
-/// `portcullis init` for each app in a folder of its own, where this folder is none itself.
+/// `portcullis init` for each app in a separate folder, where this folder is not an app.
 pub(super) fn apps(folder: &Path, project: &Project) -> Vec<String> {
     let frameworks = &Knowledge::built_in().frameworks;
     let framework = |project: &Project| frameworks.iter().find(|it| it.holds(project));

@@ -1,5 +1,5 @@
-//! An app's folder, as far as it says which libraries the app uses: manifests, env files
-//! and source files. Reads, bounded in every direction, and writes nothing.
+//! The parts of an app's folder that say which libraries it uses: manifests, env files and
+//! source files. Reading is bounded in every direction; nothing is written.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -63,7 +63,7 @@ pub(super) struct Project {
     manifests: String,
     /// Manifests that are there and cannot be read, and why.
     pub(super) unread: Vec<String>,
-    /// Whether the manifest says that the apps are in folders of their own.
+    /// Whether the manifest says that the apps are in separate folders.
     pub(super) has_workspaces: bool,
 }
 
@@ -260,7 +260,7 @@ impl Project {
     }
 }
 
-/// Folders at most two levels down that have packages of their own.
+/// Folders at most two levels down that have their own packages.
 pub(super) fn apps_below(folder: &Path) -> Vec<(PathBuf, Project)> {
     let inner = |folder: &Path| {
         let entries = std::fs::read_dir(folder).into_iter().flatten();

@@ -7,7 +7,7 @@ use super::project::{Project, Source};
 pub(super) struct HandWritten {
     pub(super) file: String,
     pub(super) path: Option<String>,
-    /// Whether the file is this route and nothing else.
+    /// Whether the file is only this route.
     pub(super) is_all: bool,
 }
 
@@ -66,8 +66,8 @@ fn of_decorator(before: &str) -> Option<String> {
     literal(line.split_once('(')?.1)
 }
 
-/// Rails, Laravel, Phoenix and Django list their routes in a file of their own: the line
-/// that names the controller or the function.
+/// Rails, Laravel, Phoenix and Django list their routes in a separate file: the line that
+/// names the controller or the function.
 fn of_table(file: &Source, before: &str, project: &Project) -> Option<String> {
     let name = file.path.rsplit('/').next()?.split('.').next()?;
     let controller = name.strip_suffix("_controller").unwrap_or(name);

@@ -1,5 +1,5 @@
-//! Values in an app's source, as far as they can be read without running it: what stands
-//! behind a marker, in JavaScript, Python, Ruby, PHP and Elixir alike.
+//! Values in an app's source that can be read without running it: the text after a marker,
+//! in JavaScript, Python, Ruby, PHP and Elixir alike.
 
 use std::cmp::Reverse;
 
@@ -11,7 +11,7 @@ pub(super) fn mentions(text: &str, marker: &str) -> bool {
     matches(text, marker).next().is_some()
 }
 
-/// The texts behind a marker that stands as a word of its own, outside comments.
+/// The texts behind a marker that is a separate word, outside comments.
 pub(super) fn behind<'t>(text: &'t str, marker: &str) -> impl Iterator<Item = &'t str> {
     let is_own = |at: usize| {
         let before = text.get(..at).unwrap_or_default();

@@ -5,7 +5,7 @@ use super::probe::{Ask, Probe, text};
 use super::report::Report;
 use crate::outbound::Answer;
 
-/// Endings that CDNs keep whatever the headers say.
+/// Endings that CDNs keep despite the headers.
 const ENDINGS: [&str; 3] = ["/selftest.css", ";selftest.js", "%2fselftest.png"];
 
 pub(super) async fn check(probe: &Probe, path: &str, report: &mut Report) {
@@ -28,7 +28,10 @@ pub(super) async fn check(probe: &Probe, path: &str, report: &mut Report) {
     }
     if !given.status.is_success() {
         let status = given.status.as_u16();
-        return report.skip(format!("GET {path} with the session: {status}; is it a signed-in user's, and does the token need inputs?"));
+        return report.skip(format!(
+            "GET {path} with the session: {status}; is the user signed in, and does the token need \
+             inputs?"
+        ));
     }
     report.check(&signed_in, kept(&given));
     report.check(&signed_in, no_limit(&given));

@@ -124,7 +124,7 @@ fn cookie(options: &Options) -> Result<Option<HeaderValue>, String> {
     let named = text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("cookie:"));
     let value = if named { text.get(7..).unwrap_or_default().trim() } else { text };
     let mut value = HeaderValue::from_str(value)
-        .map_err(|_| "the cookie has characters that no header can hold".to_owned())?;
+        .map_err(|_| "the cookie has characters that a header cannot carry".to_owned())?;
     value.set_sensitive(true);
     Ok(Some(value))
 }

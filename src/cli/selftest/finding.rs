@@ -1,4 +1,4 @@
-//! The findings a test can make: each with its weight, the harm, and the way out.
+//! The findings a test can make, each with its weight, the harm and the remedy.
 
 /// How much a finding hurts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,8 +103,9 @@ impl Kind {
             ),
             Self::AnyHost => (
                 Medium,
-                "the app builds links from a host that a stranger chose: poisoned caches and password mails",
-                "name yours: [server] hosts = [\"app.example.com\"]",
+                "the app builds links from a host that a stranger chose: poisoned caches and \
+                 password-reset mails",
+                "list your own: [server] hosts = [\"app.example.com\"]",
             ),
             Self::CookieFlags => (
                 Medium,
@@ -118,7 +119,8 @@ impl Kind {
             ),
             Self::ForwardedHost => (
                 High,
-                "the app believes a host that a stranger wrote: poisoned caches and password mails",
+                "the app believes a host that a stranger wrote: poisoned caches and password-reset \
+                 mails",
                 "let the front replace X-Forwarded-Host and Forwarded; leave `trust_forwarded_host` off unless it does",
             ),
             Self::ForwardedProto => (
@@ -128,13 +130,14 @@ impl Kind {
             ),
             Self::Http2OtherRules => (
                 High,
-                "over HTTP/2 the rules of HTTP/1.1 do not hold",
+                "the rules that hold over HTTP/1.1 do not hold over HTTP/2",
                 "send both protocols through the gateway; look for a second way to the app in the front",
             ),
             Self::IdentityHeader => (
                 High,
                 "the app takes a client that writes this header for a signed-in user",
-                "name the header in [identity] headers, and let nothing reach the app around the gateway",
+                "name the header in [identity] headers, and let nothing reach the app without \
+                 passing the gateway",
             ),
             Self::MayBeCached => (
                 Medium,
@@ -158,7 +161,7 @@ impl Kind {
             ),
             Self::NoLimit => (
                 Low,
-                "one user can ask for tokens without end",
+                "one user can ask for any number of tokens",
                 "write limit = \"30/minute\" in [token.NAME]",
             ),
             Self::NoSniff => (
@@ -168,12 +171,12 @@ impl Kind {
             ),
             Self::NoTls => (
                 High,
-                "cookies and tokens can be read on their way",
+                "cookies and tokens can be read in transit",
                 "serve it over https: [server] tls, or a front that does",
             ),
             Self::NotTheGateway => (
                 Medium,
-                "another server answers at the token's path, without the session check",
+                "another server answers at the token's path without checking the session",
                 "route this path to the gateway, and remove the app's own route",
             ),
             Self::PageOpen => (
@@ -184,7 +187,8 @@ impl Kind {
             Self::PathSpelling => (
                 High,
                 "the guarded page is shown under another spelling of its path",
-                "check what the front makes of paths before the gateway sees them: it should forward them as they came",
+                "check how the front rewrites paths before the gateway sees them: it should \
+                 forward them unchanged",
             ),
             Self::PlainHttp => (
                 High,
@@ -198,8 +202,8 @@ impl Kind {
             ),
             Self::TokenCached => (
                 High,
-                "one user's token is handed to another one",
-                "switch caching off for this path, and purge what is kept",
+                "one user's token is handed to another user",
+                "switch caching off for this path, and purge the cache",
             ),
             Self::TokenToAnotherSite => (
                 High,

@@ -6,11 +6,11 @@ use super::report::Report;
 use super::target::Target;
 use crate::outbound::Answer;
 
-/// A value that no answer has by itself.
+/// A value that no answer contains by chance.
 const MARK: &str = "portcullis-selftest";
 const HOST: &str = "portcullis-selftest.invalid";
 const NOWHERE: &str = "/portcullis-selftest-elsewhere";
-/// Names under which apps are told who is signed in.
+/// Header names that tell apps who is signed in.
 const IDENTITY: [&str; 9] = [
     "X-Auth-User",
     "X_Auth_User",
@@ -121,7 +121,7 @@ fn leads_elsewhere(before: &Answer, after: &Answer) -> Option<(Kind, String)> {
     differs.then(|| (Kind::RewriteHeader, format!("{after} instead of {before}")))
 }
 
-/// Whether a text stands in the answer, be it a link or a redirect.
+/// Whether the answer contains a text, as a link or a redirect.
 fn holds(answer: &Answer, mark: &str) -> bool {
     let in_headers = answer.headers.values().any(|value| contains(value.as_bytes(), mark));
     in_headers || contains(&answer.body, mark)

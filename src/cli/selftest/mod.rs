@@ -1,7 +1,7 @@
-//! `portcullis selftest URL`: the harmless part of an attack, against one's own deployment.
+//! `portcullis selftest URL`: the harmless part of an attack on your own deployment.
 //!
-//! Each request is one that any stranger could send; none changes anything, none is repeated
-//! to break something. What comes back is judged by pure functions.
+//! Each request is one that any stranger could send; none changes or breaks anything. Pure
+//! functions judge the answers.
 
 mod caching;
 mod command;

@@ -1,4 +1,4 @@
-//! A guarded page: kept back under every spelling of its path, and over HTTP/2.
+//! A guarded page: refused under every spelling of its path, and over HTTP/2.
 
 use super::finding::Kind;
 use super::probe::{Ask, Probe, is_kept_back};

@@ -1,4 +1,4 @@
-//! The requests of the test, one after the other, and at most so many.
+//! The requests of the test, one after the other, up to a maximum.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

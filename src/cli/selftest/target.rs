@@ -1,5 +1,5 @@
-//! The target of the test: paths and names from the configuration file, read without its secrets,
-//! and from the command line.
+//! The target of the test: paths and names from the configuration file, read without its
+//! secrets, and from the command line.
 
 use std::path::Path;
 

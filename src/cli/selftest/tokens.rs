@@ -1,5 +1,4 @@
-//! A token's path: nobody without a session, no other site, no other method, no other
-//! protocol.
+//! A token's path: closed without a session, to other sites, methods and protocols.
 
 use http::{HeaderName, Method};
 

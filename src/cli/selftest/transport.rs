@@ -1,4 +1,4 @@
-//! TLS, what a browser is told about it, cookies, and the admin listener.
+//! TLS, its headers for browsers, cookies, and the admin listener.
 
 use http::{HeaderValue, header};
 

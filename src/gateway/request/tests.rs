@@ -6,7 +6,7 @@ use super::*;
 use crate::base::clock::{Clock, ManualClock};
 use crate::base::secret::Secrets;
 use crate::config::{Config, Format};
-use crate::gateway::incoming::Admitted as Sender;
+use crate::gateway::incoming::ClientContext;
 use crate::observe::{AccessLog, AuditLog, Sink};
 use crate::request::client::{Client, Scheme};
 use crate::request::code::Code;
@@ -70,7 +70,7 @@ async fn ask(state: &Arc<State>, method: Method, path: &str, cookie: &str) -> (E
     let client =
         Client { address: None, scheme: Scheme::Https, hops: Vec::new(), via_trusted: false };
     let host = "app.example.com".into();
-    incoming.admitted = Sender { client, host, audience: Audience::Script };
+    incoming.sender = ClientContext { client, host, audience: Audience::Script };
     let policy = incoming.policy.clone();
     let cookie = HeaderValue::from_str(cookie).unwrap();
     let headers = HeaderMap::from_iter([(header::COOKIE, cookie)]);
@@ -79,8 +79,8 @@ async fn ask(state: &Arc<State>, method: Method, path: &str, cookie: &str) -> (E
         path,
         query: None,
         headers: &headers,
-        host: &incoming.admitted.host,
-        client: &incoming.admitted.client,
+        host: &incoming.sender.host,
+        client: &incoming.sender.client,
     };
     let (mut who, mut record) = (Who::default(), Record::default());
     let decided = decide(&incoming, &policy, &mut who, &mut record, &view).await;

@@ -2,7 +2,7 @@
 //! that takes over. Pure.
 //!
 //! A line holds digests and times, never a cookie or a user id. Each of its parts has a
-//! fixed form, so that a line cut short by a crash is told from a whole one.
+//! fixed form, so that a line cut short by a crash can be told from a whole one.
 
 use std::collections::HashMap;
 
@@ -68,7 +68,7 @@ impl What {
         }
     }
 
-    /// Whether it takes back what was said before.
+    /// Whether it withdraws an earlier entry.
     pub(super) fn lifts(self) -> bool {
         match self {
             Self::SessionReadmitted | Self::UserPardoned => true,
@@ -85,7 +85,7 @@ impl Entry {
         format!("{} {} {:013}", self.what.word(), hex(self.mark.bytes()), self.at_ms)
     }
 
-    /// Reads a line; `None` is no whole one.
+    /// Reads a line; `None` if it is not complete.
     pub fn read(line: &str) -> Option<Self> {
         let mut parts = line.split(' ');
         let word = parts.next()?;

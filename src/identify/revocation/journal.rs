@@ -39,7 +39,8 @@ enum Work {
 }
 
 impl Journal {
-    /// Opens the file; `apply` is given what it holds, and later what others append.
+    /// Opens the file; `apply` receives its entries, and later those that other processes
+    /// append.
     pub(super) fn open(
         path: &Path,
         clock: Clock,
@@ -80,7 +81,7 @@ impl Journal {
         self.work.try_send(Work::Settle(done)).is_ok() && kept.await.unwrap_or(false)
     }
 
-    /// Waits a moment for what was appended.
+    /// Waits a moment until the appended entries are written.
     pub(super) fn flush(&self) {
         let (done, finished) = sync_channel(1);
         if self.work.try_send(Work::Flush(done)).is_ok() {
@@ -123,7 +124,7 @@ impl Keeper {
         }
     }
 
-    /// Appends what happened, in one piece, and tells those who wait for it.
+    /// Appends the new entries in one piece, and notifies their waiters.
     fn write(&mut self, work: impl Iterator<Item = Work>) {
         let (mut told, mut flushed, mut count) = (Vec::new(), Vec::new(), 0);
         for work in work {
@@ -150,7 +151,7 @@ impl Keeper {
         }
     }
 
-    /// Whether everything is on disk now; what is not is tried again.
+    /// Whether everything is on disk now; the rest is tried again.
     fn append(&mut self) -> bool {
         match self.try_append() {
             Ok(()) => {
@@ -197,14 +198,14 @@ impl Keeper {
         Ok(())
     }
 
-    /// Opens the path again where another file stands now, or none.
+    /// Opens the path again if another file, or none, is there now.
     fn follow_path(&mut self) -> Result<(), JournalError> {
         let open = self.opened.file.metadata()?.ino();
         let found = fs::metadata(&self.path);
         if found.is_ok_and(|found| found.ino() == open) {
             return Ok(());
         }
-        tracing::warn!("another file of revocations stands at its path; going on with that");
+        tracing::warn!("another file of revocations is at its path now; continuing with that one");
         self.opened = Opened::open(&self.path, &self.clock)?;
         Ok(())
     }

@@ -26,7 +26,7 @@ const LOCK_STEP: Duration = Duration::from_millis(50);
 /// Why the file cannot be used.
 #[derive(Debug)]
 pub enum JournalError {
-    /// It stands there, and is something else.
+    /// The path holds something else.
     Foreign,
     Io(io::Error),
     TooLarge,
@@ -36,7 +36,8 @@ impl std::fmt::Display for JournalError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Foreign => f.write_str(
-                "there is something else at this path; expected a file that Portcullis wrote, or none",
+                "found something else at this path, expected a file that Portcullis wrote, or no \
+                 file",
             ),
             Self::Io(error) => write!(f, "cannot be opened for writing: {error}"),
             Self::TooLarge => write!(f, "larger than {} MiB", MOST_BYTES / 1024 / 1024),

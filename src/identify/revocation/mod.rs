@@ -1,5 +1,5 @@
-//! Sign-outs and revocations: decided, kept in memory and in a file, told to the process
-//! that takes over, and over all replicas by a stream.
+//! Sign-outs and revocations: decided, kept in memory and in a file, sent to the process
+//! that takes over, and to all replicas by a stream.
 
 mod entry;
 mod journal;

@@ -3,11 +3,11 @@
 //!
 //! The list is in memory and bounded, the oldest entry is dropped first, and a reload
 //! keeps it. A file keeps it over a restart (`journal`), and a process that takes over
-//! is told of it. A session is identified by its handle (`SessionReader::handle`), so neither
-//! another spelling of the cookie nor another order of its chunks brings it back, and
-//! other sessions of the same user are not affected. Where opening the cookie tells an id, that
-//! ends with it, and so do the session's other cookies. A revoked user's sessions are
-//! rejected if they were issued before the revocation, or do not say when.
+//! receives it. A session is identified by its handle (`SessionReader::handle`), so
+//! neither another spelling of the cookie nor another order of its chunks brings it back,
+//! and other sessions of the same user are not affected. Where opening the cookie tells an
+//! id, that ends with it, and so do the session's other cookies. A revoked user's sessions
+//! are rejected if they were issued before the revocation, or do not say when.
 //!
 //! The cookies of such a session are kept from the app (`crate::session::passing`),
 //! which would otherwise renew them. Some frameworks set the very same cookie each time
@@ -30,7 +30,7 @@ use crate::base::digest::{Digest, Digester};
 use crate::base::lock::Lock;
 use crate::session::{Check, Cookies, Identity, Reason, Rejected, SessionReader};
 
-/// Frameworks date their sessions to the second, by a clock of their own.
+/// Frameworks date their sessions to the second, by their own clock.
 const PLAINLY_LATER_MS: u64 = 2000;
 /// Events a process that takes over may be behind by.
 const MOST_UNTOLD: usize = 10_000;
@@ -49,7 +49,7 @@ pub enum CameWith {
 pub struct Revoked {
     pub(super) tables: Arc<Tables>,
     pub(super) journal: OnceLock<Journal>,
-    /// Those that are told of every event, because they take over.
+    /// Receive every event, because they take over.
     pub(super) followers: Lock<Vec<SyncSender<Entry>>>,
     /// Where replicas hear of every event.
     pub(super) stream: Lock<Option<Stream>>,
@@ -88,11 +88,11 @@ impl Revoked {
             journal.append(entry);
         }
         self.publish(entry);
-        // One that is gone, or far behind, is told no more.
+        // One that is gone, or far behind, receives no more.
         self.followers.lock().retain(|follower| follower.try_send(entry).is_ok());
     }
 
-    /// Keeps every event in this file from now on, and applies what it holds.
+    /// Keeps every event in this file from now on, and applies its entries.
     pub fn keep_in(&self, path: &Path, clock: Clock) -> Result<(), JournalError> {
         let (tables, ours) = (Arc::downgrade(&self.tables), clock.clone());
         let apply = move |entry| {
@@ -241,7 +241,7 @@ impl Revoked {
         }
     }
 
-    /// How the renewal of a session ends that has ended meanwhile itself.
+    /// How a renewal ends when its session has ended meanwhile.
     fn as_ended(&self, marks: Marks, user_id: Option<&str>) -> What {
         let is_users = user_id.is_some_and(|id| self.tables.users.contains_key(&user_mark(id)));
         let by: Vec<_> = marks.all().filter_map(|mark| self.tables.ended_by(&mark)).collect();
@@ -324,7 +324,7 @@ impl Revoked {
         let Some(SignIn { at_ms, is_told }) = self.tables.signed_in.get(mark) else { return false };
         let is_later = at_ms >= since_ms.saturating_add(PLAINLY_LATER_MS);
         if is_later && !is_told {
-            // Only now is it known whose session it is, and that it counts.
+            // Only now are the session's user and its validity known.
             self.tell(Entry { what: What::SignedIn, mark: *mark, at_ms }, now);
         }
         is_later

@@ -1,4 +1,4 @@
-//! Revocations, told to all replicas and heard from them.
+//! Revocations, sent to all replicas and received from them.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,11 +1,11 @@
 //! Revocations over all replicas: a stream in the shared store.
 //!
-//! A stream, because it is ordered, keeps what was sent while no replica listened, and is one
-//! key. Each replica reads on from the last entry it has seen, over a connection of its
-//! own. After every new connection it reads the last minutes again and adds what it has
-//! written itself and does not find: a failover may have lost that. Where the last entry it
-//! has read is gone, the store has lost some or all of the stream, and the replica adds
-//! everything it knows and does not find. Saying an entry twice changes nothing.
+//! A stream, because it is ordered, keeps what was sent while no replica listened, and is
+//! one key. Each replica continues from the last entry it has seen, over its own
+//! connection. After every new connection it reads the last minutes again and adds entries
+//! of its own that it does not find: a failover may have lost that. Where the last entry
+//! it has read is gone, the store has lost some or all of the stream, and the replica adds
+//! everything it knows and does not find. Writing an entry twice changes nothing.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -122,7 +122,7 @@ impl Reader {
         let key = key_of(&self.store);
         loop {
             if let Err(failure) = self.listen(&mut position, &mut pauses).await {
-                tracing::debug!(cause = %failure, "the stream of revocations is connected to again");
+                tracing::debug!(cause = %failure, "reconnected to the stream of revocations");
             }
             // A new connection for limits says that the store is back.
             let found = self.store.redis.renewed_for(key.as_bytes());

@@ -1,4 +1,4 @@
-//! Adds revocations to the stream, and asks the store to have them at two servers.
+//! Adds revocations to the stream, and asks the store to keep them on two servers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,7 +68,8 @@ impl Writer {
                 }
                 Err(failure) => {
                     connection = None;
-                    tracing::warn!(cause = %failure, "revocations are in force here, and other replicas hear of them later");
+                    tracing::warn!(cause = %failure, "revocations are in force here; other \
+                                                      replicas learn of them later");
                     queue.settle(Settled::Here);
                     self.pause(pauses.next(), &mut waiting, &mut queue).await;
                 }
@@ -143,7 +144,7 @@ impl Writer {
             return Ok(Settled::InStream);
         }
         if are_any {
-            tracing::warn!("a revocation is on one server of the shared store only");
+            tracing::warn!("a revocation is stored on only one server of the shared store");
             self.store.counts.count_unreplicated();
         }
         Ok(Settled::OnOneServer)

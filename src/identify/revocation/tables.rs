@@ -30,7 +30,7 @@ pub(super) struct SignedOut {
     pub(super) learned: Duration,
 }
 
-/// A session that the app began with a cookie of its own, not one that merely came.
+/// A session that the app itself began with a new cookie, not one that merely arrived.
 #[derive(Clone, Copy)]
 pub(super) struct SignIn {
     /// In milliseconds since the epoch.
@@ -39,9 +39,9 @@ pub(super) struct SignIn {
     pub(super) is_told: bool,
 }
 
-/// By what is known of a session or a user, the digests of which are the keys. Each table
-/// has its own bound, so a user who signs in and out many times pushes out nothing that
-/// the operator revoked.
+/// One table per fact about a session or a user, keyed by their digests. Each table has
+/// its own bound, so a user who signs in and out many times pushes out nothing that the
+/// operator revoked.
 pub(super) struct Tables {
     /// When the operator revoked each session, in milliseconds since the epoch.
     pub(super) revoked: Cache<Digest, u64>,

@@ -1,11 +1,10 @@
 //! The app's own session stores: Redis, SQL databases, folders.
 //!
-//! Read-only. A store is connected to when it is first asked, inside one
-//! runtime that outlives every connection, and reconnected after it was gone.
-//! Every question has a deadline; a request that stops waiting does not stop the
-//! work. Settings hold addresses with passwords, and databases repeat ids in
-//! their messages: an error here says what kind of thing went wrong and nothing
-//! else.
+//! Read-only. A store is connected to at its first question, inside one runtime that
+//! outlives every connection, and again after it was unreachable. Every question has a
+//! deadline; a request that stops waiting does not stop the work. Settings hold addresses
+//! with passwords, and databases repeat ids in their messages: an error here says only
+//! what kind of thing went wrong.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -16,7 +15,7 @@ use crate::base::digest::Digest;
 use crate::base::lock::Lock;
 use crate::base::secret::Secret;
 use crate::base::store_url::{BadStoreUrl, StoreUrl};
-use crate::identify::store::error::{Named, StoreError};
+use crate::identify::store::error::{NamedColumn, StoreError};
 use crate::identify::store::{file, redis, sql};
 use crate::session::{Engine, NaiveTimes, Query, StoreAnswer, StoreSettings};
 
@@ -112,9 +111,10 @@ impl StoreConnections {
                 Ok(columns) => {
                     let missing =
                         names.columns.iter().filter(|own| !columns.iter().any(|it| it == *own));
-                    problems.extend(
-                        missing.map(|own| StoreError::NoColumn(vec![Named::column(store, own)])),
-                    );
+                    problems
+                        .extend(missing.map(|own| {
+                            StoreError::NoColumn(vec![NamedColumn::column(store, own)])
+                        }));
                 }
                 Err(error) => {
                     problems.push(error.about(store, names.table, std::iter::once(names.id)));

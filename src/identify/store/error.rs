@@ -1,8 +1,8 @@
-//! The reasons a store gives no answer.
+//! Why a store does not answer.
 //!
-//! Settings hold addresses with passwords, and databases repeat ids in their
-//! messages: an error says what kind of thing went wrong and nothing else. Tables and
-//! columns are those that the settings name.
+//! Settings hold addresses with passwords, and databases repeat ids in their messages: an
+//! error says only what kind of thing went wrong. Tables and columns are those that the
+//! settings name.
 
 use std::fmt;
 
@@ -20,13 +20,13 @@ pub enum StoreError {
     /// The store answered with an error: its own code, never its message.
     Failed(String),
     /// A table lacks one of these columns.
-    NoColumn(Vec<Named>),
+    NoColumn(Vec<NamedColumn>),
     /// The server has no database of that name.
     NoDatabase,
     /// The user may not read the database, or this table in it.
-    NoRights(Option<Named>),
+    NoRights(Option<NamedColumn>),
     /// The database lacks this table.
-    NoTable(Option<Named>),
+    NoTable(Option<NamedColumn>),
     /// The store refuses the user or password.
     NotAllowed,
     TimedOut,
@@ -37,12 +37,12 @@ pub enum StoreError {
 
 /// A table or column, and the setting that names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
+pub struct NamedColumn {
     key: &'static str,
     name: String,
 }
 
-impl Named {
+impl NamedColumn {
     pub(super) fn table(store: &StoreSettings, name: &str) -> Self {
         Self { key: store.key_of(name).unwrap_or("table"), name: name.to_owned() }
     }
@@ -62,10 +62,10 @@ impl StoreError {
     ) -> Self {
         match self {
             Self::NoColumn(named) if named.is_empty() => {
-                Self::NoColumn(columns.map(|name| Named::column(store, name)).collect())
+                Self::NoColumn(columns.map(|name| NamedColumn::column(store, name)).collect())
             }
-            Self::NoRights(None) => Self::NoRights(Some(Named::table(store, table))),
-            Self::NoTable(None) => Self::NoTable(Some(Named::table(store, table))),
+            Self::NoRights(None) => Self::NoRights(Some(NamedColumn::table(store, table))),
+            Self::NoTable(None) => Self::NoTable(Some(NamedColumn::table(store, table))),
             other => other,
         }
     }
@@ -78,10 +78,10 @@ impl fmt::Display for StoreError {
             Self::Failed(code) => write!(f, "the store answered with error {code}"),
             Self::NoColumn(columns) => no_column(f, columns),
             Self::NoDatabase => f.write_str(
-                "the server has no database of the name in `url`; write the app's own after the \
-                 last `/` of the address",
+                "the server has no database with the name in `url`; write the app's database after \
+                 the last `/` of the address",
             ),
-            Self::NoRights(Some(Named { name, .. })) => write!(
+            Self::NoRights(Some(NamedColumn { name, .. })) => write!(
                 f,
                 "the user in `url` may not read table `{name}`; let the table's owner grant it: \
                  GRANT SELECT ON {name} TO that user"
@@ -90,33 +90,36 @@ impl fmt::Display for StoreError {
                 "the user in `url` may not use the database named there; write the app's own \
                  database, or grant it to the user",
             ),
-            Self::NoTable(Some(Named { key, name })) => write!(
+            Self::NoTable(Some(NamedColumn { key, name })) => write!(
                 f,
-                "the database has no table `{name}`; write the app's own as `{key}` in \
-                 [session.store], with its schema if it has one of its own, such as {key} = \
-                 \"auth.sessions\""
+                "the database has no table `{name}`; write the app's name for it as `{key}` in \
+                 [session.store], with its schema if it has one, such as {key} = \"auth.sessions\""
             ),
             Self::NoTable(None) => {
-                f.write_str("the database lacks a table that the settings of the store name")
+                f.write_str("the database lacks a table that [session.store] names")
             }
             Self::NotAllowed => f.write_str("the store does not accept the user or password"),
             Self::TimedOut => f.write_str("the store did not answer in time"),
-            Self::Unreachable => f.write_str("the store cannot be connected to"),
+            Self::Unreachable => f.write_str("cannot connect to the store"),
             Self::Unusable(why) => write!(f, "the store cannot be used: {why}"),
         }
     }
 }
 
-fn no_column(f: &mut fmt::Formatter<'_>, columns: &[Named]) -> fmt::Result {
-    let listed = |part: fn(&Named) -> &str| {
+fn no_column(f: &mut fmt::Formatter<'_>, columns: &[NamedColumn]) -> fmt::Result {
+    let listed = |part: fn(&NamedColumn) -> &str| {
         let parts: Vec<_> = columns.iter().map(|it| format!("`{}`", part(it))).collect();
         parts.join(" or ")
     };
     if columns.is_empty() {
-        return f.write_str("a table lacks a column that the settings of the store name");
+        return f.write_str("a table lacks a column that [session.store] names");
     }
     let (names, keys) = (listed(|it| &it.name), listed(|it| it.key));
-    write!(f, "the table has no column {names}; write the app's own as {keys} in [session.store]")
+    write!(
+        f,
+        "the table has no column {names}; write the app's name for it as {keys} in \
+         [session.store]"
+    )
 }
 
 impl std::error::Error for StoreError {}

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::base::redis_url::RedisUrl;
 use crate::identify::store::error::{MAX_SESSION, StoreError};
-use crate::outbound::redis::{Failure, Redis as Connector, Request};
+use crate::outbound::redis::{Failure, Redis as Connector, RedisRequest};
 use crate::session::{Fields, StoreAnswer};
 
 /// Longest wait for an answer; the store's own `timeout` is mostly shorter.
@@ -52,7 +52,8 @@ impl Redis {
         Ok(value)
     }
 
-    /// As `get`, of a hash. No command bounds what is read of it, so its size is asked first.
+    /// As `get`, for a hash. No command limits how much of it is read, so its size is
+    /// asked first.
     pub(super) async fn get_hash(&self, key: &str) -> Result<Option<StoreAnswer>, StoreError> {
         match self.size_of_hash(key).await? {
             HashSize::Missing => return Ok(None),
@@ -71,7 +72,7 @@ impl Redis {
         }
     }
 
-    /// The number of fields bounds what the server looks at to tell the size.
+    /// The number of fields bounds the work of the server that measures it.
     async fn size_of_hash(&self, key: &str) -> Result<HashSize, StoreError> {
         if self.hides_sizes.load(Ordering::Relaxed) {
             return Ok(HashSize::Readable);
@@ -79,11 +80,11 @@ impl Redis {
         let fields = redis::cmd("HLEN").arg(key).take();
         let memory =
             redis::cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(MAX_FIELDS).take();
-        let question = Request::new(key.as_bytes()).with(fields).with(memory);
+        let question = RedisRequest::new(key.as_bytes()).with(fields).with(memory);
         let answers = match self.connector.read(&question, TIMEOUT).await {
             Ok(answers) => answers,
             Err(Failure::Server(code)) if code == "WRONGTYPE" => return Ok(HashSize::WrongType),
-            // Allowed to read sessions and nothing else, or a server without the command.
+            // The user may only read sessions, or the server does not have the command.
             Err(Failure::NotAllowed(code) | Failure::Server(code))
                 if matches!(code.as_str(), "ERR" | "NOPERM") =>
             {
@@ -109,7 +110,7 @@ impl Redis {
     /// The answer to a command about a key, and the key's remaining life, in one round trip.
     async fn with_life(&self, key: &str, command: redis::Cmd) -> Result<Kept, StoreError> {
         let left = redis::cmd("PTTL").arg(key).take();
-        let question = Request::new(key.as_bytes()).with(command).with(left);
+        let question = RedisRequest::new(key.as_bytes()).with(command).with(left);
         let answers = match self.connector.read(&question, TIMEOUT).await {
             Ok(answers) => answers,
             Err(Failure::Server(code)) if code == "WRONGTYPE" => return Ok(Kept::WrongType),
@@ -127,7 +128,7 @@ impl Redis {
     }
 
     pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        let ping = Request::one(b"", redis::cmd("PING"));
+        let ping = RedisRequest::one(b"", redis::cmd("PING"));
         match self.connector.read(&ping, TIMEOUT).await {
             // Allowed to read sessions, not to ping.
             Err(Failure::NotAllowed(code)) if code == "NOPERM" => Ok(()),

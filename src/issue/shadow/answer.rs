@@ -61,7 +61,7 @@ impl AppAnswer {
         }
     }
 
-    /// Keeps a piece of the body, which goes on to the client unchanged.
+    /// Keeps a piece of the body, which passes to the client unchanged.
     pub(crate) fn piece(&mut self, piece: &Bytes) {
         if self.body.len().saturating_add(piece.len()) > LONGEST {
             self.is_too_long = true;

@@ -52,7 +52,7 @@ pub(super) const fn kind_of(value: &Value) -> &'static str {
         Value::Null => "null",
         Value::Number(_) => "a number",
         Value::Object(_) => "an object",
-        Value::String(_) => "a text",
+        Value::String(_) => "a string",
     }
 }
 

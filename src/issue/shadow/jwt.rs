@@ -12,7 +12,7 @@ pub(super) struct Jwt<'t> {
 }
 
 impl<'t> Jwt<'t> {
-    /// `None` if the text is no signed JWT.
+    /// `None` if the text is not a signed JWT.
     pub(super) fn parse(text: &'t str) -> Option<Self> {
         let (signed, signature) = text.rsplit_once('.')?;
         let (header, claims) = signed.split_once('.')?;

@@ -14,7 +14,7 @@ const DEEPEST: usize = 16;
 const MOST_ITEMS: usize = 64;
 /// Claims that are times; they are compared together.
 const TIMES: [&str; 3] = ["exp", "iat", "nbf"];
-/// Members that hold a life, in whatever unit.
+/// Members that hold a lifetime, in any unit.
 const LIVES: [&str; 7] =
     ["expires_in", "expiresin", "expiry", "lifetime", "max_age", "maxage", "ttl"];
 
@@ -110,7 +110,7 @@ impl Members<'_> {
         }
         let name = at.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
         if LIVES.contains(&&*name) {
-            let seconds = |value: &Value| format!("a life of {value}");
+            let seconds = |value: &Value| format!("a lifetime of {value}");
             self.note(DifferenceKind::Ttl, at, seconds(app), seconds(ours));
         } else if is_steady {
             self.note(DifferenceKind::Value, at, "another number", "this number");
@@ -239,7 +239,7 @@ impl Members<'_> {
                 self.note(DifferenceKind::Value, at, app, ours);
             }
             Some(_) => {}
-            None => self.note(DifferenceKind::Value, at, "no time near now", unit.as_str()),
+            None => self.note(DifferenceKind::Value, at, "no time close to now", unit.as_str()),
         }
     }
 }

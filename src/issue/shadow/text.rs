@@ -101,8 +101,8 @@ pub(super) fn form(text: &str) -> String {
         Letters::Uuid => "a UUID".to_owned(),
         Letters::Digits => format!("{length} digits"),
         Letters::Hex => format!("{length} hexadecimal digits"),
-        Letters::Other if parts > 1 => format!("a text of {length} octets in {parts} parts"),
-        Letters::Other => format!("a text of {length} octets"),
+        Letters::Other if parts > 1 => format!("a string of {length} octets in {parts} parts"),
+        Letters::Other => format!("a string of {length} octets"),
     }
 }
 

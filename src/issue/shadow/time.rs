@@ -6,7 +6,7 @@ use crate::base::calendar::read_rfc3339;
 
 /// Clocks differ, and the app has answered a moment before the gateway looks.
 pub(super) const TOLERANCE: u64 = 5;
-/// Numbers further away than ten years are no times.
+/// Numbers more than ten years away are not times.
 const FAR: u64 = 10 * 365 * 24 * 60 * 60;
 
 /// The unit in which a time is written.

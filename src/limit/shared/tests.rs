@@ -84,7 +84,7 @@ fn a_lease_that_is_over_is_given_back_with_the_next_question() {
     assert!(shared.prepare(&mut both, 1, now(1_001)).is_err(), "the other is used up");
     let mut next = turns(&[&leased]);
     assert!(shared.prepare(&mut next, 1, now(1_002)).is_ok());
-    assert!(next[0].part == Part::Store { most: 10, back: 9 }, "nothing of it is lost");
+    assert!(next[0].quota == Quota::Store { most: 10, back: 9 }, "nothing of it is lost");
 }
 
 #[test]
@@ -150,10 +150,10 @@ fn a_question_names_the_limits_that_need_the_store_and_reads_their_answer() {
     use redis::{ToRedisArgs as _, Value};
     let (leased, plain) = (leased(), Limit::new("plain", &[units::rate("2/s").unwrap(); 2]));
     let mut turns = turns(&[&leased, &plain, &plain]);
-    turns[0].part = Part::Leased;
-    turns[1].part = Part::Store { most: 1, back: 0 };
-    turns[2].part = Part::Store { most: 5, back: 3 };
-    let question = Question { turns: &turns, cost: 1, admit: Admit::All };
+    turns[0].quota = Quota::Leased;
+    turns[1].quota = Quota::Store { most: 1, back: 0 };
+    turns[2].quota = Quota::Store { most: 5, back: 3 };
+    let question = StoreTurns { turns: &turns, cost: 1, admit: Admit::All };
     let words: Vec<String> =
         question.to_redis_args().into_iter().map(|word| String::from_utf8(word).unwrap()).collect();
     assert_eq!(question.num_of_args(), words.len());
@@ -171,7 +171,7 @@ fn a_question_names_the_limits_that_need_the_store_and_reads_their_answer() {
     for strange in [&[][..], &[1, 0, 5, 5], &[0, 0, 5, 5, 0, 0, 5, 5], &[1, -1, 5, 5, 5, 0, 5, 5]] {
         assert_eq!(answer(strange), None, "{strange:?}");
     }
-    let each = Question { admit: Admit::Each, ..question };
+    let each = StoreTurns { admit: Admit::Each, ..question };
     let answer = |numbers: [i64; 8]| each.read(&Value::Array(numbers.map(Value::Int).into()));
     assert!(answer([1, 0, 5, 5, 0, 7, 5, 5]).is_some());
     assert!(answer([0, 0, 5, 5, 0, 7, 5, 5]).is_none(), "neither taken nor refused");

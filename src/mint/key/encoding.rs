@@ -31,9 +31,9 @@ impl Encoding {
     /// A secret in this encoding, in words.
     pub(in crate::mint) fn described(self) -> &'static str {
         match self {
-            Self::Base64 => "base64 text (A-Z, a-z, 0-9, `+` and `/`, with its `=` at the end)",
+            Self::Base64 => "base64 text (A-Z, a-z, 0-9, `+` and `/`, padded with `=`)",
             Self::Base64Url => "base64url text (A-Z, a-z, 0-9, `-` and `_`)",
-            Self::Hex => "hexadecimal text (0-9 and a-f, an even number of them)",
+            Self::Hex => "hexadecimal text (an even number of the digits 0-9 and a-f)",
             Self::Utf8 => "shared secret",
         }
     }

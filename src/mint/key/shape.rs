@@ -138,8 +138,8 @@ impl KeyShape {
         if self.uuids.iter().any(|uuid| uuid == name) && !is_uuid(&text) {
             // It may be the key itself, put where its name belongs.
             at.problem(
-                "found no UUID (the value is not repeated here); copy the key's `uid`, such as \
-                 76cf8b87-fd12-4688-ad34-260d930ca4f4",
+                "found something other than a UUID (the value is not repeated here); copy the \
+                 key's `uid`, such as 76cf8b87-fd12-4688-ad34-260d930ca4f4",
             );
             return None;
         }
@@ -206,7 +206,7 @@ fn is_uuid(text: &str) -> bool {
 
 /// A public member: a reference, or the text itself.
 fn public(at: &At<'_>) -> Option<String> {
-    let text = at.text("a text in quotes")?;
+    let text = at.text("a quoted string")?;
     let is_reference = ["env:", "file:", "credential:"].iter().any(|kind| text.starts_with(kind));
     if !is_reference {
         return Some(text.to_owned());

@@ -43,7 +43,7 @@ impl Signer {
         }
     }
 
-    /// Builds the key for `algorithm`; `None` if the secret holds no such key.
+    /// Builds the key for `algorithm`; `None` if the secret does not hold such a key.
     pub(crate) fn new(algorithm: Algorithm, secret: &Secret) -> Option<Self> {
         let shared = |hash| Some(Self::Shared(Box::new(hmac::Key::new(hash, secret.bytes()))));
         match algorithm {

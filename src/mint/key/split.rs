@@ -25,7 +25,7 @@ impl Split {
             return None;
         };
         let Some(from) = from else {
-            at.problem("`key_split` needs `key_from`: the member of `key` it cuts");
+            at.problem("`key_split` needs `key_from`: the member of `key` to split");
             return None;
         };
         Some(Self { pattern: pattern.to_owned(), from, parts, end })

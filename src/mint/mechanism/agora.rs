@@ -82,8 +82,9 @@ impl Agora {
 
     fn with_salt(&self, scope: &Scope<'_>, salt: u32) -> Result<String, MintError> {
         let seconds = |time: Option<u64>| {
-            time.and_then(|time| u32::try_from(time).ok())
-                .ok_or_else(|| MintError::not_allowed("Agora's times end in the year 2106"))
+            time.and_then(|time| u32::try_from(time).ok()).ok_or_else(|| {
+                MintError::not_allowed("Agora cannot express a time after the year 2106")
+            })
         };
         let (issued, life) = (seconds(Some(scope.times.now))?, seconds(scope.times.ttl)?);
         let mut info = Vec::with_capacity(256);
@@ -161,7 +162,7 @@ fn key(names: &Names<'_>) -> Option<(String, Zeroizing<String>)> {
     let (name, secret) = names.keys.signing()?;
     let Some(certificate) = secret.text().filter(|text| is_hex(text)) else {
         names.token.problem(format!(
-            "`key.{name}` is no certificate of 32 hexadecimal digits (the value is not repeated \
+            "`key.{name}` is not a certificate of 32 hexadecimal digits (the value is not repeated \
              here)"
         ));
         return None;

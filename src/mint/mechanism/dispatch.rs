@@ -8,7 +8,7 @@ use super::exchange::Exchange;
 use super::hmac::Hmac;
 use super::jwt::Jwt;
 use super::mac::Mac;
-use super::publish::{self, PublishedKeys, check_names_key, published};
+use super::publish::{self, PublicKeys, check_names_key, published};
 use super::s3::S3;
 use super::signing::Signing;
 use super::usersig::UserSig;
@@ -76,10 +76,10 @@ impl MechanismKind {
         self,
         members: &mut LayeredTable<'_, '_, '_>,
         keys: &mut [KeyTable],
-    ) -> PublishedKeys {
+    ) -> PublicKeys {
         match self.key_use().publishing {
             Publishing::Allowed => published(members, keys),
-            Publishing::Never => PublishedKeys::default(),
+            Publishing::Never => PublicKeys::default(),
         }
     }
 }
@@ -122,7 +122,7 @@ impl Mechanism {
     pub(in crate::mint) fn check_names_key(
         &self,
         keys: &[KeyTable],
-        published: &PublishedKeys,
+        published: &PublicKeys,
         token: &At<'_>,
     ) {
         match self {

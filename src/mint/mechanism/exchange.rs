@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::first_call::FirstCall;
 use super::mac::Mac;
 use super::outgoing::RequestTemplate;
-use super::take::{Answer, TokenPlaces};
+use super::take::{IssuedToken, TokenPlaces};
 use crate::base::secret::Secret;
 use crate::document::At;
 use crate::mint::error::MintError;
@@ -82,7 +82,7 @@ impl Exchange {
         response: (StatusCode, &Bytes),
         secrets: &[Secret],
         now: u64,
-    ) -> Result<Answer, MintError> {
+    ) -> Result<IssuedToken, MintError> {
         self.take.read(response, secrets, now)
     }
 }

@@ -1,8 +1,8 @@
-//! A call whose answer the token's own request needs: an access token of the vendor's
-//! for the gateway itself.
+//! A call whose answer the token's own request needs: the vendor's access token for the
+//! gateway itself.
 //!
 //! It is the same for every user, so it may read neither session nor request, and one
-//! answer serves all until it is about to end.
+//! answer serves all until it is about to expire.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -37,8 +37,8 @@ impl FirstCall {
         const OF_A_USER: [&str; 3] = ["grant", "request", "session"];
         if references(at.node).iter().any(|reference| OF_A_USER.contains(&reference.root())) {
             at.problem(
-                "the first call is made once for all users, so it may name {key.…}, {param.…} and \
-                 times only",
+                "the first call is made once for all users, so it may use only {key.…}, {param.…} \
+                 and times",
             );
             return None;
         }

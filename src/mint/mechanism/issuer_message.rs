@@ -1,8 +1,8 @@
 //! An issuer's own words about a refusal, for the operator's log.
 //!
-//! The log says what the vendor said, or an operator has to guess. What could be a
-//! credential does not get there: the key itself in any spelling, and every long run of
-//! characters as tokens are made of.
+//! The log repeats what the vendor said, so that an operator need not guess. What could be
+//! a credential is left out: the key itself in any spelling, and every long run of
+//! characters that could be a token.
 
 use std::fmt;
 

@@ -23,7 +23,7 @@ pub(in crate::mint) struct Jwt {
     signer: Signer,
     header: Header,
     claims: Template,
-    /// Claims the vendor keeps for itself.
+    /// Claims the vendor reserves.
     reserved: Vec<JsonPath>,
     pub(in crate::mint) response: Response,
 }
@@ -130,7 +130,7 @@ impl Jwt {
         token.push('.');
         let claims = self.claims.needed(scope)?;
         if self.reserved.iter().any(|path| path.find(&*claims).is_some()) {
-            return Err(MintError::not_allowed("a claim is set that the vendor keeps for itself"));
+            return Err(MintError::not_allowed("a claim is set that the vendor reserves"));
         }
         URL_SAFE_NO_PAD.encode_string(atob_safe(&claims), &mut token);
         let signature = self.signer.sign(token.as_bytes())?;
@@ -150,9 +150,7 @@ fn reserved(
     let paths: Vec<_> = listed.iter().map(|text| JsonPath::from_dotted(text)).collect();
     for (path, text) in paths.iter().zip(&listed) {
         if claims.is_some_and(|claims| claims.writes(path)) {
-            token.problem(format!(
-                "the claim `{text}` is one the vendor keeps for itself; remove it"
-            ));
+            token.problem(format!("the vendor reserves the claim `{text}`; remove it"));
         }
     }
     paths

@@ -106,7 +106,7 @@ fn shared(name: &str, secret: &Secret, encoding: Encoding, names: &Names<'_>) ->
     let decoded = encoding.decode(secret);
     match &decoded {
         None => names.token.problem(format!(
-            "`key.{name}` is no {} (the value is not repeated here); copy it again as the vendor \
+            "`key.{name}` is not {} (the value is not repeated here); copy it again as the vendor \
              shows it",
             encoding.described()
         )),
@@ -131,8 +131,8 @@ fn private(
     let signer = Signer::new(algorithm, secret);
     if signer.is_none() {
         names.token.problem(format!(
-            "`key.{name}` is no private key for this signature (the value is not repeated here); \
-             expected a PEM file"
+            "`key.{name}` is not a private key for this signature (the value is not repeated \
+             here); expected a PEM file"
         ));
     }
     signer
@@ -254,8 +254,8 @@ impl Further {
         let (mac, text) = (mac?, template::text(&text?, names)?);
         if length.is_some_and(|length| !mac.has_secret_of(length)) {
             names.token.problem(format!(
-                "`key.{name}` has another length than the {} bytes the vendor draws (the value is \
-                 not repeated here)",
+                "`key.{name}` does not have the {} bytes of the vendor's keys (the value is not \
+                 repeated here)",
                 length.unwrap_or_default()
             ));
             return None;

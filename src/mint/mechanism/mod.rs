@@ -22,7 +22,7 @@ mod usersig;
 mod zego;
 
 pub(crate) use first_call::FirstAnswer;
-pub(crate) use publish::PublishedKeys;
+pub(crate) use publish::PublicKeys;
 
 pub(super) use dispatch::{KEYS, Mechanism, MechanismKind};
 pub(super) use s3::SignedRequest;

@@ -18,7 +18,7 @@ use crate::base::url::Url;
 use crate::document::{At, Key, Value as Node};
 use crate::mint::error::MintError;
 use crate::mint::json::text_of;
-use crate::mint::remote_url::{RemoteUrl, Unfit};
+use crate::mint::remote_url::{RemoteUrl, UrlUnfit};
 use crate::mint::template::{self, Names, Outgoing, Scope, Template, Text};
 use crate::mint::token::Call;
 use crate::request::headers::is_framing;
@@ -108,7 +108,7 @@ impl RequestTemplate {
             headers.insert(AUTHORIZATION, sensitive(&AUTHORIZATION, &value)?);
         }
         let parsed = Url::parse(&url)
-            .ok_or_else(|| MintError::not_allowed("the issuer's address is no URL"))?;
+            .ok_or_else(|| MintError::not_allowed("the issuer's address is not a URL"))?;
         let outgoing = Outgoing {
             method: self.method.as_str(),
             host: parsed.authority(),
@@ -130,7 +130,8 @@ impl RequestTemplate {
     }
 
     fn address(&self, scope: &Scope<'_>) -> Result<String, MintError> {
-        let unfit = |unfit: Unfit| unfit.into_error("the issuer's address", MintError::NotAllowed);
+        let unfit =
+            |unfit: UrlUnfit| unfit.into_error("the issuer's address", MintError::NotAllowed);
         let mut url = self.url.render(scope).map_err(unfit)?;
         let mut separator = if url.contains('?') { '&' } else { '?' };
         for (name, template) in &self.query {
@@ -266,13 +267,11 @@ fn named_headers(headers: Vec<(String, Text)>, token: &At<'_>) -> Option<Vec<(He
     let mut named = Vec::new();
     for (name, text) in headers {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
-            token.problem("`headers` holds a name that is no header name");
+            token.problem("`headers` has a name that is not a header name");
             return None;
         };
         if is_framing(&name) {
-            token.problem(format!(
-                "`headers` sets `{name}`, which says where a request goes or where it ends"
-            ));
+            token.problem(format!("`headers` sets `{name}`, which routes or frames the request"));
             return None;
         }
         named.push((name, text));

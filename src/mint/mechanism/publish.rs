@@ -10,7 +10,7 @@ use crate::mint::layered_table::LayeredTable;
 
 /// The public side of a token's keys.
 #[derive(Default)]
-pub struct PublishedKeys {
+pub struct PublicKeys {
     /// The signing one first, if it is published.
     pub keys: Vec<PublicKey>,
     /// Time for which a key stays listed after it has left the settings.
@@ -25,15 +25,15 @@ pub(in crate::mint) const KEYS: [&str; 2] = ["overlap", "publish"];
 pub(super) fn published(
     members: &mut LayeredTable<'_, '_, '_>,
     keys: &mut [KeyTable],
-) -> PublishedKeys {
+) -> PublicKeys {
     let every = members.get("publish").unwrap_or(false);
     keys.iter().for_each(|key| key.mark_used("publish"));
     let overlap_at = members.take("overlap");
     let overlap = overlap_at.as_ref().and_then(|at| at.read());
-    let mut published = PublishedKeys { keys: Vec::new(), overlap };
+    let mut published = PublicKeys { keys: Vec::new(), overlap };
     if !keys.iter().any(|key| key.publish.unwrap_or(every)) {
         if let Some(at) = overlap_at {
-            at.problem("`overlap` is for published keys; add `publish = true`");
+            at.problem("`overlap` applies to published keys; add `publish = true`");
         }
         return published;
     }
@@ -64,7 +64,7 @@ pub(super) fn published(
 pub(super) fn check_names_key(
     jwt: &Jwt,
     keys: &[KeyTable],
-    published: &PublishedKeys,
+    published: &PublicKeys,
     token: &At<'_>,
 ) {
     let Some(kid) = keys.first().and_then(KeyTable::kid) else { return };

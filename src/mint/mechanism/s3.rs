@@ -65,7 +65,7 @@ impl S3 {
         if !names.has_ttl {
             names
                 .token
-                .problem("`ttl` is missing; write how long an address is good, such as \"5m\"");
+                .problem("`ttl` is missing; write how long an address is valid, such as \"5m\"");
         }
         let made = Names { made: &["input", "token"], ..*names };
         let response = Response::from_members(members, &made);
@@ -88,7 +88,7 @@ impl S3 {
     fn stamp(&self, scope: &Scope<'_>) -> Result<Stamp, MintError> {
         let form = |form: DateForm| {
             form.text(scope.times.now)
-                .ok_or_else(|| MintError::Unavailable("the clock is beyond the year 9999".into()))
+                .ok_or_else(|| MintError::Unavailable("the clock is after the year 9999".into()))
         };
         let (time, day) = (form(DateForm::Basic)?, form(DateForm::Day)?);
         let scope = format!("{day}/{}/s3/aws4_request", self.settings.region);
@@ -253,7 +253,7 @@ fn key_prefix(prefix: Option<&Text>, scope: &Scope<'_>) -> Result<String, MintEr
     };
     let Some(levels) = text.strip_suffix('/') else {
         return Err(MintError::not_allowed(
-            "`prefix` must end with `/`, or it would also be the start of other users' keys",
+            "`prefix` must end with `/`, or it would also match the start of other users' keys",
         ));
     };
     if levels.split('/').any(|step| matches!(step, "" | "." | "..")) {

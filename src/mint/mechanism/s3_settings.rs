@@ -109,7 +109,7 @@ impl Settings {
             text.contains('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"')
         };
         let kind = value.as_str().filter(is_kind).map(str::to_owned);
-        kind.map(Some).ok_or_else(|| MintError::bad_request("`content_type` is no media type"))
+        kind.map(Some).ok_or_else(|| MintError::bad_request("`content_type` is not a media type"))
     }
 
     /// The exact size of an upload, which may not exceed the limit.
@@ -123,7 +123,7 @@ impl Settings {
         })?;
         let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse());
         let size = value.as_u64().or_else(|| digits(value.as_str()?)?.ok());
-        let size = size.ok_or_else(|| MintError::bad_request("`size` is no number of bytes"))?;
+        let size = size.ok_or_else(|| MintError::bad_request("`size` is not a number of bytes"))?;
         if size > self.max_size {
             return Err(MintError::not_allowed("`size` is more than `max_size`"));
         }

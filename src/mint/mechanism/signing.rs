@@ -46,7 +46,7 @@ impl Signing {
         };
         let algorithm = Algorithm::from_str(name).ok();
         if algorithm.is_none() {
-            token.problem(format!("`key.alg` is no signature algorithm, expected {ALGORITHMS}"));
+            token.problem(format!("`key.alg` is not a signature algorithm, expected {ALGORITHMS}"));
         }
         algorithm
     }
@@ -70,7 +70,7 @@ impl Signing {
         let signer = secret.and_then(|secret| Signer::new(algorithm, &secret));
         if signer.is_none() {
             token.problem(format!(
-                "`key.{name}` is no key for {algorithm:?} (the value is not repeated here); \
+                "`key.{name}` is not a key for {algorithm:?} (the value is not repeated here); \
                  expected {}",
                 self.expected(algorithm)
             ));

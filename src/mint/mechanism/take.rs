@@ -1,5 +1,5 @@
-//! An issuer's response: where the token and its expiry stand in it, and what is said
-//! when they do not.
+//! An issuer's response: where it holds the token and its expiry, and the messages when it
+//! does not.
 //!
 //! Responses with a token are never quoted in a message, only the member that is wrong.
 
@@ -32,7 +32,7 @@ enum AnswerForm {
 }
 
 /// The token a remote issuer made.
-pub(in crate::mint) struct Answer {
+pub(in crate::mint) struct IssuedToken {
     pub token: String,
     pub expires_at: Option<u64>,
     /// The whole response, for `{answer.…}`; null if it is text.
@@ -83,11 +83,11 @@ impl TokenPlaces {
         (status, body): (StatusCode, &Bytes),
         secrets: &[Secret],
         now: u64,
-    ) -> Result<Answer, MintError> {
+    ) -> Result<IssuedToken, MintError> {
         if !status.is_success() {
             let says = IssuerMessage::new(body, secrets);
             if status == StatusCode::TOO_MANY_REQUESTS {
-                let cause = format!("the issuer limits us: it answered 429{says}");
+                let cause = format!("the issuer's rate limit is reached: it answered 429{says}");
                 return Err(MintError::Unavailable(cause.into()));
             }
             return failed(format!("the issuer answered {}{says}", status.as_u16()));
@@ -97,12 +97,12 @@ impl TokenPlaces {
             AnswerForm::Text => text(body)?,
         };
         if answer.expires_at.is_some_and(|end| end <= now) {
-            return failed("the issuer's token has already ended".into());
+            return failed("the issuer's token has already expired".into());
         }
         Ok(answer)
     }
 
-    fn json(&self, body: &Bytes, secrets: &[Secret], now: u64) -> Result<Answer, MintError> {
+    fn json(&self, body: &Bytes, secrets: &[Secret], now: u64) -> Result<IssuedToken, MintError> {
         let Ok(document) = serde_json::from_slice::<Value>(body) else {
             return failed("the issuer's answer is not JSON".into());
         };
@@ -112,8 +112,8 @@ impl TokenPlaces {
                 Some(Value::String(token)) if !token.is_empty() => token.clone(),
                 found => {
                     return failed(format!(
-                        "`take.token` expects a text at `{pointer}` of the issuer's answer, found \
-                         {}{}",
+                        "`take.token` expects a string at `{pointer}` of the issuer's answer, \
+                         found {}{}",
                         kind(found),
                         reported(&document, secrets)
                     ));
@@ -136,7 +136,7 @@ impl TokenPlaces {
         };
         let expires_in = at("expires_in", &self.expires_in, relative)?;
         let expires_at = at("expires_at", &self.expires_at, absolute)?.or(expires_in);
-        Ok(Answer { token, expires_at, document })
+        Ok(IssuedToken { token, expires_at, document })
     }
 }
 
@@ -153,18 +153,18 @@ fn failed<T>(cause: String) -> Result<T, MintError> {
 }
 
 /// A response that is the token itself: one word. A page, a message or a document is none.
-fn text(body: &Bytes) -> Result<Answer, MintError> {
+fn text(body: &Bytes) -> Result<IssuedToken, MintError> {
     let token = std::str::from_utf8(body).map(str::trim).unwrap_or_default();
     let of_token = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>[]\\`{}".contains(&byte);
     let is_json = matches!(token, "null" | "true" | "false");
     if token.is_empty() || is_json || !token.bytes().all(of_token) {
         return failed(
-            "`answer = \"text\"` expects the bare token as the issuer's answer, found something \
+            "`answer = \"text\"` expects the issuer to answer with the bare token, found something \
              else"
                 .into(),
         );
     }
-    Ok(Answer { token: token.to_owned(), expires_at: None, document: Value::Null })
+    Ok(IssuedToken { token: token.to_owned(), expires_at: None, document: Value::Null })
 }
 
 /// Names what was found, never its content.
@@ -177,7 +177,7 @@ fn kind(found: Option<&Value>) -> &'static str {
         Some(Value::Number(_)) => "a number",
         Some(Value::Object(_)) => "a table",
         Some(Value::String(text)) if text.is_empty() => "an empty text",
-        Some(Value::String(_)) => "a text",
+        Some(Value::String(_)) => "a string",
     }
 }
 

@@ -1,5 +1,5 @@
-//! Tencent's UserSig, version 2: a JSON document with an HMAC over its fields,
-//! compressed, in base64 with an alphabet of its own.
+//! Tencent's UserSig, version 2: a JSON document with an HMAC over its fields, compressed,
+//! in base64 with its own alphabet.
 //!
 //! The same as the vendor's library `tls-sig-api-v2` writes.
 
@@ -63,7 +63,7 @@ impl UserSig {
 pub(super) fn app_id(names: &Names<'_>, name: &str) -> Option<u64> {
     let number = names.public_member(name)?.parse().ok();
     if number.is_none() {
-        names.token.problem(format!("`key.{name}` must be the number of an app, in quotes"));
+        names.token.problem(format!("`key.{name}` must be the app's number, in quotes"));
     }
     number
 }

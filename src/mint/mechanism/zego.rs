@@ -46,7 +46,8 @@ impl Zego {
         let (name, secret) = names.keys.signing()?;
         if secret.bytes().len() != 32 {
             names.token.problem(format!(
-                "`key.{name}` is no server secret of 32 characters (the value is not repeated here)"
+                "`key.{name}` is not a server secret of 32 characters (the value is not repeated \
+                 here)"
             ));
             return None;
         }

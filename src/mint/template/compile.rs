@@ -6,7 +6,7 @@ use super::expression::Position;
 use super::filter::Filter;
 use super::names::{Found, Names, Params};
 use super::separate::separate;
-use super::tree::{Entry, Guard, Part, Placeholder, Template, Text, ValueSource};
+use super::tree::{Entry, Guard, Placeholder, Template, Text, TextPart, ValueSource};
 use crate::document::template_syntax::{self, Presence, Reference};
 use crate::document::{At, Key, Value};
 use crate::mint::separation::{Ends, Unseparated};
@@ -47,13 +47,13 @@ pub(in crate::mint) fn text(at: &At<'_>, names: &Names<'_>) -> Option<Text> {
 /// As `text`, for a text whose values are encoded one by one: none can reach into what
 /// stands next to it.
 pub(in crate::mint) fn url_text(at: &At<'_>, names: &Names<'_>) -> Option<Text> {
-    let text = at.text("a text in quotes")?;
+    let text = at.text("a quoted string")?;
     let pieces = parsed(text, at)?;
     // A value that is the whole text cannot break out of anything.
     let guard = if pieces.len() == 1 { Guard::Off } else { Guard::Literal };
     parts(pieces, at, names, Position::Ordinary, guard)?.map_or_else(
         || {
-            at.problem("this text may not be optional");
+            at.problem("this string cannot be optional");
             None
         },
         Some,
@@ -70,13 +70,13 @@ fn value_in(at: &At<'_>, names: &Names<'_>, position: Position) -> Option<Templa
         Value::Boolean(_) | Value::Float(_) | Value::Integer(_) => {
             let value = at.node.to_json();
             if value.is_null() {
-                at.problem("found a number that JSON cannot write");
+                at.problem("found a number that JSON cannot express");
                 return None;
             }
             Some(Template::Fixed(value))
         }
         Value::Datetime => {
-            at.problem("found a date, expected a text, number, list or table");
+            at.problem("found a date, expected a string, number, list or table");
             None
         }
         Value::Table(_) => {
@@ -129,7 +129,7 @@ fn text_value(text: &str, at: &At<'_>, names: &Names<'_>, position: Position) ->
         None => Template::Absent,
         Some(text) => match text.0.as_slice() {
             [] => Template::Fixed("".into()),
-            [Part::Literal(literal)] => Template::Fixed(literal.as_str().into()),
+            [TextPart::Literal(literal)] => Template::Fixed(literal.as_str().into()),
             _ => Template::Text(separated(text, at)?),
         },
     })
@@ -146,7 +146,7 @@ fn single(
     let plain = filters.is_empty() && reference.presence == Presence::Needed;
     let source = match found {
         Found::Nothing => return Some(Template::Absent),
-        Found::Secret(secret) => return Some(Template::Text(Text(vec![Part::Secret(secret)]))),
+        Found::Secret(secret) => return Some(Template::Text(Text(vec![TextPart::Secret(secret)]))),
         Found::Template(template) if plain && !template.is_raw() => return Some(template),
         // Known and not empty: whether it may be absent no longer matters.
         Found::Template(Template::Fixed(value))
@@ -175,7 +175,7 @@ fn parts(
     for piece in pieces {
         let (reference, filters) = match piece {
             Piece::Literal(literal) => {
-                parts.push(Part::Literal(literal));
+                parts.push(TextPart::Literal(literal));
                 continue;
             }
             Piece::Placeholder(reference, filters) => (reference, filters),
@@ -186,7 +186,7 @@ fn parts(
                 continue;
             }
             Found::Secret(secret) => {
-                parts.push(Part::Secret(secret));
+                parts.push(TextPart::Secret(secret));
                 continue;
             }
             Found::ValueSource(source) => source,
@@ -200,7 +200,7 @@ fn parts(
         };
         let placeholder = placeholder(source, reference.presence, filters, guard).at(position);
         check_expression(&placeholder, at, names, position)?;
-        parts.push(Part::Value(placeholder));
+        parts.push(TextPart::Value(placeholder));
     }
     Some((!absent).then_some(Text(parts)))
 }
@@ -248,8 +248,8 @@ fn check_expression(
 ) -> Option<()> {
     if position == Position::Expression && is_unsafe_in_expression(placeholder, names) {
         at.problem(format!(
-            "{} stands in a filter without protection, so a user could change what the filter \
-             says; write it with |quote (a quoted text) or |safe (letters, digits and _-.@: only)",
+            "{} is unprotected inside a filter, so a user could change the filter's meaning; write \
+             it with |quote (a quoted string) or |safe (only letters, digits and _-.@:)",
             placeholder.source
         ));
         return None;
@@ -303,7 +303,7 @@ fn folded_table(entries: Vec<Entry>) -> Template {
     let fixed = |entry: &Entry| match entry {
         Entry::Merge(_) => None,
         Entry::Named { name, value } => match name.0.as_slice() {
-            [Part::Literal(literal)] => Some((literal.clone(), value.fixed()?.clone())),
+            [TextPart::Literal(literal)] => Some((literal.clone(), value.fixed()?.clone())),
             _ => None,
         },
     };

@@ -187,7 +187,7 @@ fn at_most(value: &Value, longest: usize) -> Result<String, MintError> {
     let text = needed_text(value)?;
     if text.chars().count() > longest {
         return Err(MintError::not_allowed(format!(
-            "a value is longer than the {longest} characters the vendor takes"
+            "a value is longer than the {longest} characters that the vendor accepts"
         )));
     }
     Ok(text.into_owned())
@@ -226,7 +226,7 @@ fn safe(value: &Value) -> Result<String, MintError> {
     let text = needed_text(value)?;
     if !Safe::Word.holds(&text) {
         return Err(MintError::not_allowed(
-            "a value filtered with `safe` has other characters than letters, digits and _-.@:",
+            "a value filtered with `safe` has characters other than letters, digits and _-.@:",
         ));
     }
     Ok(text.into_owned())
@@ -258,7 +258,7 @@ fn list_text(items: &[Value]) -> Result<String, MintError> {
 
 fn needed_text(value: &Value) -> Result<Cow<'_, str>, MintError> {
     text_of(value).ok_or_else(|| {
-        MintError::not_allowed("a list or table stands where a template needs a text")
+        MintError::not_allowed("a list or table stands where a template needs a string")
     })
 }
 

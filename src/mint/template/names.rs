@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::expression::Expressions;
 use super::filter::Filter;
-use super::tree::{CallPart, Entry, Part, Template, Text, ValueSource};
+use super::tree::{CallPart, Entry, Template, Text, TextPart, ValueSource};
 use crate::base::json_path::JsonPath;
 use crate::base::secret::Secret;
 use crate::document::template_syntax::{Presence, Reference};
@@ -111,7 +111,7 @@ impl Params {
     fn find(&self, path: &[String]) -> Option<Template> {
         let Some((first, rest)) = path.split_first() else {
             let entry = |(name, value): &(String, Template)| Entry::Named {
-                name: Text(vec![Part::Literal(name.clone())]),
+                name: Text(vec![TextPart::Literal(name.clone())]),
                 value: value.clone(),
             };
             self.whole.set(true);
@@ -284,7 +284,7 @@ impl Names<'_> {
         match filtered.as_ref().map(Json::as_str) {
             Ok(Some(text)) => Some(Found::Secret(Secret::new(text))),
             Ok(None) | Err(_) => {
-                at.problem(format!("`key.{name}` cannot be filtered so"));
+                at.problem(format!("`key.{name}` does not allow this filter"));
                 None
             }
         }
@@ -341,8 +341,8 @@ impl Names<'_> {
             return Some(Found::Nothing);
         }
         self.token.problem(format!(
-            "`request.{name}` is missing; say where it is read and what is allowed: \
-             request.{name} = {{ from = \"json:{name}\", allow = [\"{{session.org_id}}:*\"] }}"
+            "`request.{name}` is missing; say where it is read and what is allowed: request.{name} \
+             = {{ from = \"json:{name}\", allow = [\"{{session.org_id}}:*\"] }}"
         ));
         None
     }
@@ -368,7 +368,7 @@ impl Names<'_> {
     fn variable(&self, name: &str, at: &At<'_>) -> Option<Found> {
         let known = self.variables.iter().position(|variable| variable == name);
         if known.is_none() {
-            at.problem(format!("`var.{name}` is not one of `vars` that stand before it"));
+            at.problem(format!("`var.{name}` is not one of the `vars` before it"));
         }
         known.map(|index| Found::ValueSource(ValueSource::Variable(index)))
     }

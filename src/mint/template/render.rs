@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::scope::Scope;
-use super::tree::{CallPart, Entry, Part, Placeholder, Template, Text, ValueSource};
+use super::tree::{CallPart, Entry, Placeholder, Template, Text, TextPart, ValueSource};
 use crate::base::calendar::push_rfc3339;
 use crate::document::template_syntax::Presence;
 use crate::mint::error::MintError;
@@ -39,8 +39,7 @@ impl Template {
         &'a self,
         scope: &Scope<'a>,
     ) -> Result<Cow<'a, Value>, MintError> {
-        self.value(scope)?
-            .ok_or_else(|| MintError::not_allowed("a template that must have a value has none"))
+        self.value(scope)?.ok_or_else(|| MintError::not_allowed("a required value is missing"))
     }
 }
 
@@ -95,8 +94,7 @@ impl Text {
 
     /// As `text`, where absence is a refusal.
     pub(in crate::mint) fn needed<'a>(&'a self, scope: &Scope<'a>) -> Result<String, MintError> {
-        self.text(scope)?
-            .ok_or_else(|| MintError::not_allowed("a text that must have a value has none"))
+        self.text(scope)?.ok_or_else(|| MintError::not_allowed("a required string has no value"))
     }
 
     /// The text with every value put in passed through `encode`; literals stay.
@@ -108,12 +106,14 @@ impl Text {
         let mut text = String::new();
         for part in &self.0 {
             match part {
-                Part::Literal(literal) => text.push_str(literal),
-                Part::Secret(secret) => text.push_str(&encode(secret.text().unwrap_or_default())),
-                Part::Value(placeholder) => {
+                TextPart::Literal(literal) => text.push_str(literal),
+                TextPart::Secret(secret) => {
+                    text.push_str(&encode(secret.text().unwrap_or_default()))
+                }
+                TextPart::Value(placeholder) => {
                     let Some(value) = placeholder.value(scope)? else { return Ok(None) };
                     let value = text_of(&value).ok_or_else(|| {
-                        MintError::not_allowed("a list, table or nothing stands inside a text")
+                        MintError::not_allowed("a list, a table or nothing stands inside a string")
                     })?;
                     text.push_str(&encode(&value));
                 }
@@ -135,8 +135,7 @@ impl Placeholder {
         };
         if !self.admits(&value) {
             return Err(MintError::not_allowed(format!(
-                "{} is empty, or holds a character that could act as a wildcard or ends it in \
-                 this text",
+                "{} is empty, or has a character that could act as a wildcard or end the field here",
                 self.source
             )));
         }

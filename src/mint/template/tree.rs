@@ -1,7 +1,7 @@
 //! The compiled form of a template: a tree of literals and placeholders.
 //!
 //! Values put in are data: they are never read as templates. Text from a session or a
-//! browser that stands inside other text, or names a member, may hold nothing a vendor
+//! browser inside other text, or as a member's name, may contain nothing that a vendor
 //! reads as a wildcard: a user called `*` is one user.
 
 use std::fmt;
@@ -42,11 +42,11 @@ pub(in crate::mint) enum Entry {
 
 /// The template of a text.
 #[derive(Clone)]
-pub(in crate::mint) struct Text(pub(super) Vec<Part>);
+pub(in crate::mint) struct Text(pub(super) Vec<TextPart>);
 
 /// A part of a text.
 #[derive(Clone)]
-pub(super) enum Part {
+pub(super) enum TextPart {
     Literal(String),
     Secret(Secret),
     Value(Placeholder),
@@ -181,7 +181,7 @@ impl Text {
     pub(super) fn is(&self, name: &str) -> bool {
         match self.0.as_slice() {
             [] => name.is_empty(),
-            [Part::Literal(literal)] => literal == name,
+            [TextPart::Literal(literal)] => literal == name,
             _ => false,
         }
     }

@@ -1,5 +1,4 @@
-//! Texts that stand for many texts: no org reaches into another one's, whatever they are
-//! called.
+//! Texts that match many texts: no org reaches into another's, whatever their names.
 
 use serde_json::{Value, json};
 

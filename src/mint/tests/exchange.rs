@@ -173,10 +173,10 @@ fn a_header_of_an_issuer_names_no_server_and_no_length() {
     for name in ["Host", "content-length", "Transfer-Encoding", "connection"] {
         let mut table = asking("https://api.example.com/t");
         table["headers"][name] = "{request.h}".into();
-        assert!(wrong(&table).contains("says where a request goes"), "{name}");
+        assert!(wrong(&table).contains("routes or frames the request"), "{name}");
         let mut table = asking("https://api.example.com/t");
         table["grant"] = json!({ "url": "http://127.0.0.1/g", "forward": ["cookie", name] });
-        assert!(wrong(&table).contains("says where a request goes"), "{name}");
+        assert!(wrong(&table).contains("routes or frames the request"), "{name}");
     }
 }
 

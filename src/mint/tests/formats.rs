@@ -1,5 +1,5 @@
-//! Formats of their own: Agora, Tencent, ZEGOCLOUD and S3, as far as no vendor's library is
-//! needed; `tests/interop` has those.
+//! Formats with their own mechanism: Agora, Tencent, ZEGOCLOUD and S3, where no vendor's
+//! library is needed; `tests/interop` has those.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -53,7 +53,7 @@ fn tencent_and_zego_refuse_what_their_servers_refuse() {
     assert_eq!(body(&token)["userId"], "550e8400e29b41d4a716446655440000");
     assert!(!value_of(&token).contains(['+', '/', '=']));
     assert!(mint(&minter, &user("a b"), &Value::Null).is_err());
-    assert!(wrong(&tencent("app")).contains("`key.sdk_app_id` must be the number"));
+    assert!(wrong(&tencent("app")).contains("`key.sdk_app_id` must be the app's number"));
     let zego = |secret: &str| json!({ "preset": "zego", "key": { "app_id": "1", "server_secret": secret } });
     let minter = read(&zego(&"s".repeat(32))).unwrap();
     assert!(mint(&minter, &alice(), &Value::Null).unwrap().value().starts_with(b"04"));

@@ -1,8 +1,9 @@
-//! Every block of the gallery against sessions and requests that want more than is theirs.
+//! Every block of the gallery against sessions and requests that ask for more than they
+//! may have.
 //!
-//! A value may change the place it stands in and nothing beside it: what is minted for it
-//! has the members, segments and lines of what is minted for a harmless one. Signatures
-//! aside, which are made over those.
+//! A value may change only the place it is put in: a token minted for it has the members,
+//! segments and lines of one minted for a harmless value, apart from the signatures over
+//! them.
 
 mod shapes;
 

@@ -116,7 +116,10 @@ fn a_bare_token_is_read_as_text_and_a_page_is_none() {
         "\"quoted\"",
     ] {
         let cause = cause(&text, 200, page);
-        assert!(cause.contains("`answer = \"text\"` expects the bare token"), "{cause}");
+        assert!(
+            cause.contains("`answer = \"text\"` expects the issuer to answer with the bare token"),
+            "{cause}"
+        );
     }
     let both = wrong(&exchange(&json!({ "answer": "text" })));
     assert!(both.contains("token.x.take: `take` reads JSON"), "{both}");
@@ -164,7 +167,7 @@ fn a_missing_token_names_the_member_and_what_stood_there() {
         (json!({ "data": { "token": ["secret-token"] } }), "a list"),
     ] {
         let cause = cause(&table, 200, &answer.to_string());
-        assert!(cause.contains("`take.token` expects a text at `/data/token`"), "{cause}");
+        assert!(cause.contains("`take.token` expects a string at `/data/token`"), "{cause}");
         assert!(cause.ends_with(&format!("found {found}")), "{cause}");
         assert!(!cause.contains("secret-token"), "{cause}");
     }
@@ -217,7 +220,7 @@ fn a_refusal_is_told_in_the_issuers_words_without_the_key() {
     assert_eq!(text, "the issuer answered 404 and said: no agent 7 for key [hidden]");
     assert_eq!(
         cause(&table, 429, "slow down"),
-        "the issuer limits us: it answered 429 and said: slow down"
+        "the issuer's rate limit is reached: it answered 429 and said: slow down"
     );
     assert_eq!(cause(&table, 500, "<html>oh no</html>"), "the issuer answered 500");
 }

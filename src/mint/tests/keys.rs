@@ -127,8 +127,8 @@ fn a_key_file_is_no_shared_secret() {
             "preset": "hasura", "key": { "secret": file(key), "alg": "HS256" },
             "params": { "hasura": {} }
         }));
-        assert!(text.contains("is no key for HS256") && text.contains("RS256"), "{text}");
-        assert!(wrong(&table("HS256", &file(key))).contains("is no key for HS256"));
+        assert!(text.contains("is not a key for HS256") && text.contains("RS256"), "{text}");
+        assert!(wrong(&table("HS256", &file(key))).contains("is not a key for HS256"));
     }
 }
 
@@ -145,7 +145,7 @@ fn a_key_of_another_kind_is_refused_and_not_repeated() {
         ("EdDSA", file("ec-p256-pkcs8.pem")),
     ] {
         let text = wrong(&table(algorithm, &key));
-        assert!(text.contains(&format!("is no key for {algorithm}")), "{text}");
+        assert!(text.contains(&format!("is not a key for {algorithm}")), "{text}");
         assert!(!text.contains("hunter2") && !text.contains("BEGIN"), "{text}");
     }
 }
@@ -266,7 +266,7 @@ fn tokens_of_a_published_key_must_name_it() {
     }
     table["publish"] = false.into();
     table["overlap"] = "1h".into();
-    assert!(wrong(&table).contains("`overlap` is for published keys"));
+    assert!(wrong(&table).contains("`overlap` applies to published keys"));
 }
 
 #[test]
@@ -281,11 +281,11 @@ fn an_old_key_stays_published_as_long_as_its_tokens_and_old_lists_live() {
 
 #[test]
 fn a_secret_in_another_encoding_is_told_which_one_it_should_have() {
-    let base64 = "is no base64 text";
+    let base64 = "is not base64 text";
     for (preset, key, wanted) in [
         ("azure-blob-sas", json!({ "account": "a", "account_key": "hunter2!" }), base64),
         ("azure-communication", json!("hunter2!"), base64),
-        ("cloudinary-cookie", json!("hunter2!"), "is no hexadecimal text"),
+        ("cloudinary-cookie", json!("hunter2!"), "is not hexadecimal text"),
         (
             "pusher-channel",
             json!({ "app_key": "a", "app_secret": "s", "encryption_master_key_base64": "hunter2!" }),

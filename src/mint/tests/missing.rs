@@ -205,7 +205,7 @@ fn a_wrong_part_of_a_server_is_named_where_its_operator_wrote_it() {
             table["key"] = key.clone();
             table["params"][param] = value.into();
             let found = lines(&problems(&table));
-            let wanted = format!("token.x: `params.{param}` is a part of the server's name");
+            let wanted = format!("token.x: `params.{param}` is part of the server's name");
             assert!(
                 found.starts_with(&wanted) && !found.contains('\n'),
                 "{preset} {value}: {found}"

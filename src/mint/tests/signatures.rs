@@ -1,5 +1,5 @@
 //! Signatures over text beyond HMAC: a secret in front, private keys, several outputs, and
-//! access lists nobody can widen.
+//! access lists that no value can widen.
 
 use aws_lc_rs::signature::{self, UnparsedPublicKey};
 use base64::Engine as _;
@@ -74,7 +74,7 @@ fn a_private_key_never_signs_with_a_broken_hash_or_for_another_kind() {
     assert!(wrong(&signed(&sha1)).contains("SHA-1 is broken"));
     let other = json!({ "mode": "rsa", "key": { "secret": key("ec-p256-pkcs8") } });
     let text = wrong(&signed(&other));
-    assert!(text.contains("`key.secret` is no private key for this signature"), "{text}");
+    assert!(text.contains("`key.secret` is not a private key for this signature"), "{text}");
     assert!(!text.contains("BEGIN"), "{text}");
 }
 

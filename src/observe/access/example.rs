@@ -76,7 +76,7 @@ pub(super) fn odd(text: &str) -> Line<'_> {
         path: text,
         client: "192.0.2.1".parse().ok(),
         user: Some(text),
-        // Empty is no source.
+        // An empty one is not a source.
         source: if text.is_empty() { "-" } else { text },
         ..LINE
     }

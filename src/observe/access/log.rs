@@ -1,9 +1,9 @@
 //! The buffers of the access log, and the thread that writes them out.
 //!
-//! Lines are written into buffers that a thread of their own flushes every
-//! `FLUSH_EVERY`: a request never waits for the disk. Under load a full buffer
-//! wakes the thread earlier, so the buffers stay small and in the processor's
-//! caches. If the log's reader stalls, lines are dropped and counted, not kept.
+//! Lines are written into buffers that a separate thread flushes every `FLUSH_EVERY`: a
+//! request never waits for the disk. Under load a full buffer wakes the thread earlier, so
+//! the buffers stay small and in the processor's caches. If the log's reader stalls, lines
+//! are dropped and counted, not kept.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,9 +40,9 @@ pub enum Sink {
 
 /// The access log of the process.
 #[derive(Clone)]
-pub struct AccessLog(Arc<Shared>);
+pub struct AccessLog(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     shards: [Lock<Buffer>; SHARDS],
     /// Replaces a buffer while that one is written out.
     spare: Lock<String>,
@@ -67,7 +67,7 @@ impl AccessLog {
     /// Starts the flushing thread; it ends when the last clone is dropped.
     pub fn start(format: Format, sink: Sink) -> std::io::Result<Self> {
         let writes = !matches!(sink, Sink::Off);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(Inner {
             shards: Default::default(),
             spare: Lock::default(),
             flusher: OnceLock::new(),
@@ -148,13 +148,13 @@ impl AccessLog {
         self.0.dropped.load(Ordering::Relaxed)
     }
 
-    /// Writes out what is buffered; for the end of the process.
+    /// Writes out the buffers, at the end of the process.
     pub fn flush(&self) {
         self.0.flush();
     }
 }
 
-impl Shared {
+impl Inner {
     /// The shard this thread writes to. Lines kept in memory stay in order.
     fn shard(&self) -> usize {
         if matches!(self.sink, Sink::Memory(_)) { 0 } else { shard_of_thread() }
@@ -203,7 +203,7 @@ impl Buffer {
     }
 }
 
-impl Drop for Shared {
+impl Drop for Inner {
     fn drop(&mut self) {
         self.flush();
     }

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use crate::observe::access::example::{LINE, ODD, odd};
 
-    /// A reader of its own: names, then values that are bare or JSON strings.
+    /// A separate reader: names, then values that are bare or JSON strings.
     fn read(line: &Line<'_>) -> BTreeMap<String, String> {
         let mut out = String::new();
         push(line, &mut out, &mut Stamp::default());

@@ -11,7 +11,7 @@ pub struct Gauges {
     pub in_flight: usize,
     /// Names of certificates, with the seconds until each expires.
     pub certificates: Vec<(String, f64)>,
-    /// Users and addresses with a counter.
+    /// Users and addresses whose requests are being counted.
     pub buckets: usize,
     pub cached_tokens: u64,
     /// Tokens of remote issuers, by name.

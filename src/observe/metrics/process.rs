@@ -1,4 +1,4 @@
-//! The process itself: its build, its settings, its logs, what it uses of the system.
+//! The process itself: its build, its settings, its logs, its use of the system.
 
 use prometheus::{CounterVec, GaugeVec, IntCounter, IntCounterVec, IntGauge};
 
@@ -27,13 +27,13 @@ impl Process {
     pub(super) fn new(registry: &MetricRegistry) -> Self {
         let info = registry.gauges(
             "portcullis_build_info",
-            "The build, which is always 1.",
+            "Version and build of the gateway; always 1.",
             &["version", "commit", "features"],
         );
         info.with_label_values(&[build::VERSION, build::COMMIT, build::FEATURES]).set(1);
         let last_reload = registry.gauge(
             "portcullis_config_last_reload_successful",
-            "Whether the last reload came into force: 1, also before any, or 0.",
+            "Whether the last reload took effect: 1 (also before the first), or 0.",
         );
         last_reload.set(1);
         let reloads = registry.counters(
@@ -53,10 +53,10 @@ impl Process {
                 "Lines of the access log dropped because its reader stalled.",
             ),
             spans_sent: registry
-                .counter("portcullis_spans_sent_total", "Spans that the collector has taken."),
+                .counter("portcullis_spans_sent_total", "Spans that the collector has accepted."),
             spans_dropped: registry.counter(
                 "portcullis_spans_dropped_total",
-                "Spans dropped because the collector was too slow, away, or did not want them.",
+                "Spans dropped because the collector was slow, unreachable or refused them.",
             ),
             usage: SystemUsage::new(registry),
         }
@@ -97,7 +97,7 @@ impl SystemUsage {
             ),
             gauges: [
                 gauge("process_open_fds", "Open file descriptors."),
-                gauge("process_max_fds", "Most file descriptors that may be open."),
+                gauge("process_max_fds", "Limit of open file descriptors."),
                 gauge("process_virtual_memory_bytes", "Size of the address space."),
                 gauge("process_resident_memory_bytes", "Memory in use."),
                 gauge("process_start_time_seconds", "When the process began, since the epoch."),

@@ -54,16 +54,16 @@ impl Requests {
             ),
             sessions: registry.counters(
                 "portcullis_sessions_total",
-                "Sessions looked at, by the source that knew them and result.",
+                "Sessions checked, by source and result.",
                 &["source", "result"],
             ),
             unkept_revocations: registry.counter(
                 "portcullis_revocation_file_failures_total",
-                "Sign-outs and revocations that could not be written to their file at first.",
+                "Sign-outs and revocations written to their file only after a retry.",
             ),
             questions_held_back: registry.counter(
                 "portcullis_session_questions_held_back_total",
-                "Questions to session stores not asked, because too many ids were unknown.",
+                "Queries to session stores skipped because too many ids were unknown.",
             ),
             session_lookups: registry.counters(
                 "portcullis_session_lookups_total",
@@ -72,12 +72,14 @@ impl Requests {
             ),
             session_errors: registry.counter(
                 "portcullis_session_errors_total",
-                "Questions about sessions that stores or the app did not answer.",
+                "Session queries that a store or the app did not answer.",
             ),
             in_flight: registry
                 .gauge("portcullis_requests_in_flight", "Requests begun and not ended."),
-            buckets: registry
-                .gauge("portcullis_limit_buckets", "Users and addresses with a counter."),
+            buckets: registry.gauge(
+                "portcullis_limit_buckets",
+                "Users and addresses whose requests are being counted.",
+            ),
         }
     }
 

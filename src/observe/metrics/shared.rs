@@ -8,7 +8,7 @@ use crate::observe::registry::{MetricRegistry, number};
 /// Labels of the calls by time, as `outbound::redis::BOUNDS` divides them.
 const WITHIN: [&str; 7] = ["0.5ms", "1ms", "5ms", "10ms", "25ms", "50ms", "longer"];
 
-pub(super) struct Shared {
+pub(super) struct SharedStoreMetrics {
     calls: IntCounterVec,
     failures: IntCounter,
     scripts: IntCounter,
@@ -20,7 +20,7 @@ pub(super) struct Shared {
     replicas: IntGauge,
 }
 
-impl Shared {
+impl SharedStoreMetrics {
     pub(super) fn new(registry: &MetricRegistry) -> Self {
         Self {
             calls: registry.counters(
@@ -38,7 +38,7 @@ impl Shared {
             ),
             uncounted: registry.counter(
                 "portcullis_shared_uncounted_total",
-                "Requests admitted without the store: the most that limits were exceeded by.",
+                "Requests admitted without the store: the most by which limits were exceeded.",
             ),
             denied_here: registry.counter(
                 "portcullis_shared_denied_here_total",
@@ -55,7 +55,7 @@ impl Shared {
             ),
             breaker: registry.gauge(
                 "portcullis_shared_breaker",
-                "The shared store: 0 asked, 1 left alone after failures.",
+                "The shared store: 0 in use, 1 paused after failures.",
             ),
             replicas: registry.gauge(
                 "portcullis_shared_replicas",

@@ -4,7 +4,7 @@ use super::connections::Connections;
 use super::gauges::Gauges;
 use super::process::Process;
 use super::requests::Requests;
-use super::shared::Shared;
+use super::shared::SharedStoreMetrics;
 use super::tokens::Tokens;
 use super::upstreams::Upstreams;
 use super::usage::Usage;
@@ -16,7 +16,7 @@ pub(in crate::observe) struct Metrics {
     connections: Connections,
     process: Process,
     requests: Requests,
-    shared: Shared,
+    shared: SharedStoreMetrics,
     tokens: Tokens,
     upstreams: Upstreams,
 }
@@ -28,7 +28,7 @@ impl Default for Metrics {
             connections: Connections::new(&registry),
             process: Process::new(&registry),
             requests: Requests::new(&registry),
-            shared: Shared::new(&registry),
+            shared: SharedStoreMetrics::new(&registry),
             tokens: Tokens::new(&registry),
             upstreams: Upstreams::new(&registry),
             registry,

@@ -44,7 +44,7 @@ impl Tokens {
             ),
             circuits: registry.gauges(
                 "portcullis_issuer_circuit",
-                "Remote issuers: 0 called, 1 left alone after failures, 2 being tried.",
+                "Remote issuers: 0 in use, 1 paused after failures, 2 being tried.",
                 &["token"],
             ),
             cached: registry.gauge("portcullis_cached_tokens", "Tokens in the cache."),

@@ -31,7 +31,7 @@ impl Upstreams {
             ),
             failures: registry.counters(
                 "portcullis_upstream_failures_total",
-                "Connections that failed, or ended without a word.",
+                "Connections that failed, or closed without an answer.",
                 &["upstream"],
             ),
             ejections: registry.counters(

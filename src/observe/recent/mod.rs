@@ -2,7 +2,7 @@
 //!
 //! A sink of events like the metrics, but with reasons and over time: counts in slots of
 //! half a minute, which the oldest leaves when a new one comes. Bounded in every
-//! direction, about 6 MiB at the very most. Off where there is no admin listener.
+//! direction, at most about 6 MiB. Off where there is no admin listener.
 
 mod histogram;
 mod history;

@@ -25,11 +25,11 @@ struct Kept {
     history: History,
     live: Live,
     reloads: Lock<Reloads>,
-    /// When a key was first in force in this process, by token and name.
+    /// When a key was first used in this process, by token and name.
     keys: Lock<BTreeMap<(String, String), u64>>,
 }
 
-/// Reloads since the process started, and what was wrong with the last one.
+/// Reloads since the process started, and the problems of the last one.
 #[derive(Clone, Default)]
 pub(crate) struct Reloads {
     pub(crate) done: u64,
@@ -71,7 +71,7 @@ impl Recent {
         })
     }
 
-    /// Notes which keys are in force; those that no longer are lose their age.
+    /// Notes which keys are in use; those that no longer are lose their age.
     pub(crate) fn note_keys(&self, keys: impl Iterator<Item = (String, String)>) {
         let Some(kept) = &self.0 else { return };
         let now = kept.clock.now().unix();

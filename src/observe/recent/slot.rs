@@ -3,8 +3,8 @@
 use super::histogram::Histogram;
 use crate::observe::event::{CachedOrMinted, CallResult, Line, Outcome};
 
-/// Most names of routes, tokens and upstreams of their own; what comes later is counted
-/// together under `OTHERS`.
+/// Most names of routes, tokens and upstreams that are counted separately; later ones are
+/// counted together under `OTHERS`.
 const MOST_NAMES: usize = 64;
 /// Most reasons of one route.
 const MOST_REASONS: usize = 16;
@@ -12,15 +12,15 @@ const OTHERS: &str = "others";
 
 /// Counts by name, in the order in which the names came. Few, so a list is fastest.
 #[derive(Clone)]
-pub(crate) struct Named<T>(Vec<(Box<str>, T)>);
+pub(crate) struct CountsByName<T>(Vec<(Box<str>, T)>);
 
-impl<T> Default for Named<T> {
+impl<T> Default for CountsByName<T> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<T: Default> Named<T> {
+impl<T: Default> CountsByName<T> {
     #[expect(clippy::indexing_slicing, reason = "the entry was found or pushed just before")]
     fn of(&mut self, name: &str) -> &mut T {
         let name = if self.0.len() < MOST_NAMES { name } else { self.known(name) };
@@ -45,9 +45,9 @@ impl<T: Default> Named<T> {
 pub(crate) struct Slot {
     /// Half minutes since the epoch.
     pub(super) number: u64,
-    pub(crate) routes: Named<RouteCounts>,
-    pub(crate) tokens: Named<TokenCounts>,
-    pub(crate) upstreams: Named<UpstreamCounts>,
+    pub(crate) routes: CountsByName<RouteCounts>,
+    pub(crate) tokens: CountsByName<TokenCounts>,
+    pub(crate) upstreams: CountsByName<UpstreamCounts>,
     /// Durations of forwarded requests, and of token requests.
     pub(crate) forwarded: Histogram,
     pub(crate) issued: Histogram,

@@ -1,7 +1,8 @@
 //! The task that sends spans to the collector: OTLP over HTTP, protocol buffers.
 //!
-//! Batches leave when they are full or a second old. A collector that is busy or away is
-//! asked again a few times, with longer pauses; then the batch is dropped and counted.
+//! Batches leave when they are full or a second old. A collector that is busy or
+//! unreachable is tried again a few times, with growing pauses; then the batch is dropped
+//! and counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -97,7 +98,7 @@ impl Exporter {
         Self { settings, counts, outbound, instance, is_failing: false }
     }
 
-    /// Runs until nobody can put a span into the queue any more.
+    /// Runs until every sender of the queue is gone.
     pub(super) async fn run(
         mut self,
         mut queue: Receiver<Span>,
@@ -216,10 +217,10 @@ impl Exporter {
         match answer {
             Ok(answer) if fails => {
                 let status: StatusCode = answer.status;
-                tracing::warn!(status = status.as_u16(), "the collector refuses traces");
+                tracing::warn!(status = status.as_u16(), "the trace collector refuses spans");
             }
-            Err(error) => tracing::warn!(cause = %error, "no answer of the collector of traces"),
-            Ok(_) => tracing::info!("the collector takes traces again"),
+            Err(error) => tracing::warn!(cause = %error, "the trace collector does not answer"),
+            Ok(_) => tracing::info!("the trace collector accepts spans again"),
         }
     }
 }

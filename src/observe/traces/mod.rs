@@ -1,8 +1,8 @@
 //! Traces: spans of requests, sent to a collector by OTLP over HTTP.
 //!
-//! A sink like the others. A span is put into a queue that has an end; a task sends what
-//! is there in batches. Nothing here waits for the collector: what does not fit is
-//! dropped and counted. Never in a span: a query, a cookie, a token, a user.
+//! A sink like the others. A span goes into a bounded queue, which a task sends in
+//! batches. Nothing here waits for the collector: spans that do not fit are dropped and
+//! counted. Never in a span: a query, a cookie, a token, a user.
 
 mod attributes;
 mod exporter;

@@ -19,7 +19,7 @@ use crate::outbound::Outbound;
 use crate::request::recorded::Recorded;
 use crate::request::trace::Trace;
 
-/// Spans that wait for the collector; about 4 MiB at the very most.
+/// Spans that wait for the collector; at most about 4 MiB.
 const QUEUE: usize = 4096;
 /// Longest wait for the collector at the end of the process.
 const LAST: Duration = Duration::from_secs(2);

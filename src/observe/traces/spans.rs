@@ -39,7 +39,7 @@ pub(super) fn request(line: &Line<'_>, recorded: &Recorded) -> Span {
     if line.status > 0 {
         attributes = attributes.number("http.response.status_code", line.status);
     }
-    // What a client does wrong is no error of the server.
+    // A client's mistake is not an error of the server.
     let failed = line.status == 0 || line.status >= 500;
     let error = error_of(failed, line.status, line.reason);
     let span = Span {

@@ -1,17 +1,18 @@
-//! Whether a server of the shared store is asked, and when one that is left alone is tried
+//! Whether a server of the shared store is in use, and when a paused one is tried
 //! again.
 //!
-//! Pure but for its counters. A server that takes calls and does not answer is spared: it is
-//! tried after 1 s, then after twice as long each time, up to 30 s: an attempt waits for its
-//! answer meanwhile. One that cannot be reached, or says itself that it is not ready, gives no
-//! sign when it is back, so it is tried after 0.5 s, then after twice as long, up to 5 s.
+//! Pure but for its counters. A server that accepts calls but does not answer is spared:
+//! it is tried after 1 s, then after twice as long each time, up to 30 s: an attempt waits
+//! for its answer meanwhile. One that cannot be reached, or reports that it is not ready,
+//! gives no sign when it is back, so it is tried after 0.5 s, then after twice as long, up
+//! to 5 s.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::failure::Failure;
 use super::pauses::{LONGEST_UNREACHED, Pauses};
-use crate::base::redis_url::Node;
+use crate::base::redis_url::RedisNode;
 
 /// Failures in a row that open it.
 const FAILURES: u32 = 3;
@@ -28,11 +29,11 @@ pub(super) struct Breaker {
     is_open: AtomicBool,
 }
 
-/// A server with a breaker of its own.
+/// A server with its own breaker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// One of a Cluster.
-    Server(Node),
+    Server(RedisNode),
     /// The store, however many servers it has.
     Whole,
 }

@@ -19,10 +19,10 @@ use tokio::time::Instant;
 use super::dial::Target;
 use super::failure::{Failure, Redirect};
 use super::link::{Link, Used};
-use super::request::Request;
+use super::request::RedisRequest;
 use super::slots::SlotTable;
 use crate::base::lock::Lock;
-use crate::base::redis_url::{Node, RedisUrl};
+use crate::base::redis_url::{RedisNode, RedisUrl};
 
 /// Redirections followed for one request; while slots move, one follows another.
 const MAX_REDIRECTS: usize = 16;
@@ -34,15 +34,15 @@ const TABLE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Cluster(Arc<Shared>);
+pub(super) struct Cluster(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     url: RedisUrl,
-    seeds: Vec<Node>,
+    seeds: Vec<RedisNode>,
     /// Between two attempts to connect to one server.
     longest_pause: Duration,
     runtime: Handle,
-    links: Lock<HashMap<Node, Link>>,
+    links: Lock<HashMap<RedisNode, Link>>,
     table: watch::Sender<Table>,
     refreshing: AtomicBool,
 }
@@ -56,20 +56,20 @@ struct Table {
 
 impl Cluster {
     pub(super) fn new(
-        (url, seeds): (RedisUrl, Vec<Node>),
+        (url, seeds): (RedisUrl, Vec<RedisNode>),
         longest_pause: Duration,
         runtime: Handle,
     ) -> Self {
         let (table, _) = watch::channel(Table::default());
         let (links, refreshing) = (Lock::default(), AtomicBool::new(false));
-        let shared = Shared { url, seeds, longest_pause, runtime, links, table, refreshing };
+        let shared = Inner { url, seeds, longest_pause, runtime, links, table, refreshing };
         Self(Arc::new(shared))
     }
 
-    /// Sends the request to its key's server, wherever that moves meanwhile.
+    /// Sends the request to its key's server, even if the key moves meanwhile.
     pub(super) async fn send(
         &self,
-        request: &Request,
+        request: &RedisRequest,
         used: &mut Used,
     ) -> Result<Vec<Value>, Failure> {
         let mut at = self.owner(request.slot()).await?;
@@ -92,7 +92,7 @@ impl Cluster {
                         self.refresh();
                     }
                     let host = if to.host.is_empty() { at.host.clone() } else { to.host };
-                    (at, redirect) = (Node { host, port: to.port }, kind);
+                    (at, redirect) = (RedisNode { host, port: to.port }, kind);
                     redirects += 1;
                 }
                 // Nothing has run: the owner knows best where the key is now. Only the
@@ -116,16 +116,16 @@ impl Cluster {
     }
 
     /// The server of a slot, as far as is known without asking.
-    pub(super) fn known_owner(&self, slot: u16) -> Option<Node> {
+    pub(super) fn known_owner(&self, slot: u16) -> Option<RedisNode> {
         self.0.table.borrow().slots.owner(slot).cloned()
     }
 
     /// Asks one server for nothing but an answer.
-    pub(super) async fn ping(&self, node: &Node, used: &mut Used) -> Result<(), Failure> {
+    pub(super) async fn ping(&self, node: &RedisNode, used: &mut Used) -> Result<(), Failure> {
         let link = self.link(node);
         let live = link.live().await?;
         *used = Some((link.clone(), live.clone()));
-        let sent = Request::one(b"", redis::cmd("PING")).send(live.connection.clone()).await;
+        let sent = RedisRequest::one(b"", redis::cmd("PING")).send(live.connection.clone()).await;
         sent.map(|_| ()).inspect_err(|failure| {
             if failure.ends_connection() {
                 link.broke(&live);
@@ -139,20 +139,20 @@ impl Cluster {
     }
 
     /// The primaries known now.
-    pub(super) async fn primaries(&self) -> Result<Vec<Node>, Failure> {
+    pub(super) async fn primaries(&self) -> Result<Vec<RedisNode>, Failure> {
         self.owner(0).await?;
         Ok(self.known_primaries())
     }
 
-    pub(super) fn known_primaries(&self) -> Vec<Node> {
+    pub(super) fn known_primaries(&self) -> Vec<RedisNode> {
         self.0.table.borrow().slots.primaries()
     }
 
-    pub(super) fn target_of(&self, node: &Node) -> Target {
+    pub(super) fn target_of(&self, node: &RedisNode) -> Target {
         Target::Node(self.0.url.clone(), node.clone())
     }
 
-    async fn owner(&self, slot: u16) -> Result<Node, Failure> {
+    async fn owner(&self, slot: u16) -> Result<RedisNode, Failure> {
         if let Some(node) = self.0.table.borrow().slots.owner(slot) {
             return Ok(node.clone());
         }
@@ -165,9 +165,9 @@ impl Cluster {
         table.slots.owner(slot).cloned().ok_or_else(missing)
     }
 
-    pub(super) fn link(&self, node: &Node) -> Link {
+    pub(super) fn link(&self, node: &RedisNode) -> Link {
         let mut links = self.0.links.lock();
-        let Shared { longest_pause, runtime, .. } = &*self.0;
+        let Inner { longest_pause, runtime, .. } = &*self.0;
         let link = || Link::new(self.target_of(node), *longest_pause, runtime.clone());
         links.entry(node.clone()).or_insert_with(link).clone()
     }
@@ -207,7 +207,7 @@ impl Cluster {
                 let asked = async {
                     let live = link.live().await?;
                     let slots = redis::cmd("CLUSTER").arg("SLOTS").take();
-                    let sent = Request::one(b"", slots).send(live.connection.clone()).await;
+                    let sent = RedisRequest::one(b"", slots).send(live.connection.clone()).await;
                     sent.inspect_err(|failure| {
                         if failure.ends_connection() {
                             link.broke(&live);

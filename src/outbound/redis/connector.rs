@@ -14,9 +14,9 @@ use super::cluster::Cluster;
 use super::dial::Target;
 use super::failure::Failure;
 use super::link::{Link, Used};
-use super::request::Request;
+use super::request::RedisRequest;
 use super::slots::slot_of;
-use crate::base::redis_url::{Node, RedisUrl, Servers};
+use crate::base::redis_url::{RedisNode, RedisServers, RedisUrl};
 
 /// Connections to one Redis; cheap to clone.
 #[derive(Clone)]
@@ -33,11 +33,11 @@ impl Redis {
     /// ceiling of the pauses between attempts to connect.
     pub(crate) fn new(url: RedisUrl, longest_pause: Duration, runtime: Handle) -> Self {
         Self(match &url.servers {
-            Servers::Cluster(seeds) => {
+            RedisServers::Cluster(seeds) => {
                 let seeds = seeds.clone();
                 Kind::Cluster(Cluster::new((url, seeds), longest_pause, runtime))
             }
-            Servers::One(_) | Servers::Sentinel(_) | Servers::Socket(_) => {
+            RedisServers::One(_) | RedisServers::Sentinel(_) | RedisServers::Socket(_) => {
                 let link = Link::new(Target::Primary(url.clone()), longest_pause, runtime);
                 Kind::One(link, Box::new(url))
             }
@@ -47,7 +47,7 @@ impl Redis {
     /// The answers to all commands, within `deadline`. Never sends what may have run.
     pub(crate) async fn send(
         &self,
-        request: &Request,
+        request: &RedisRequest,
         deadline: Duration,
     ) -> Result<Vec<Value>, Failure> {
         let mut used = None;
@@ -59,7 +59,7 @@ impl Redis {
     /// closed is replaced and asked once more.
     pub(crate) async fn read(
         &self,
-        request: &Request,
+        request: &RedisRequest,
         deadline: Duration,
     ) -> Result<Vec<Value>, Failure> {
         let mut used = None;
@@ -104,7 +104,7 @@ impl Redis {
     }
 
     /// The server of a slot, where there are several and as far as is known.
-    pub(super) fn known_owner(&self, slot: u16) -> Option<Node> {
+    pub(super) fn known_owner(&self, slot: u16) -> Option<RedisNode> {
         match &self.0 {
             Kind::Cluster(cluster) => cluster.known_owner(slot),
             Kind::One(..) => None,
@@ -112,7 +112,7 @@ impl Redis {
     }
 
     /// Whether a server is a primary of the Cluster, as far as is known.
-    pub(super) fn has_primary(&self, node: &Node) -> bool {
+    pub(super) fn has_primary(&self, node: &RedisNode) -> bool {
         match &self.0 {
             Kind::Cluster(cluster) => cluster.known_primaries().contains(node),
             Kind::One(..) => false,
@@ -120,7 +120,7 @@ impl Redis {
     }
 
     /// Asks one server of a Cluster for nothing but an answer.
-    pub(super) async fn ping(&self, node: &Node, deadline: Duration) -> Result<(), Failure> {
+    pub(super) async fn ping(&self, node: &RedisNode, deadline: Duration) -> Result<(), Failure> {
         let Kind::Cluster(cluster) = &self.0 else { return Err(Failure::Unreachable) };
         let mut used = None;
         let asked = tokio::time::timeout(deadline, cluster.ping(node, &mut used)).await;
@@ -162,7 +162,11 @@ impl Redis {
     }
 
     /// `used` is the connection that an answer is awaited from.
-    async fn attempt(&self, request: &Request, used: &mut Used) -> Result<Vec<Value>, Failure> {
+    async fn attempt(
+        &self,
+        request: &RedisRequest,
+        used: &mut Used,
+    ) -> Result<Vec<Value>, Failure> {
         match &self.0 {
             Kind::Cluster(cluster) => cluster.send(request, used).await,
             Kind::One(link, _) => {

@@ -1,4 +1,4 @@
-//! One connection: to a server, or to the primary that sentinels name.
+//! One connection: to a server, or to the primary that Sentinel names.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,22 +12,22 @@ use tokio::task::JoinSet;
 
 use super::failure::Failure;
 use crate::base::crypto_provider;
-use crate::base::redis_url::{Node, RedisUrl, Sentinels, Servers, TlsFiles};
+use crate::base::redis_url::{RedisNode, RedisServers, RedisUrl, Sentinels, TlsFiles};
 
 /// Longest wait for a connection with everything it needs.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Longest wait for what a sentinel knows.
+/// Longest wait for a sentinel's answer.
 const SENTINEL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A connection, and the primary that sentinels named.
-pub(super) type Dialled = (MultiplexedConnection, Option<Node>);
+pub(super) type Dialled = (MultiplexedConnection, Option<RedisNode>);
 
 /// Where a connection leads.
 #[derive(Clone)]
 pub(super) enum Target {
     /// A server of a Cluster.
-    Node(RedisUrl, Node),
+    Node(RedisUrl, RedisNode),
     /// Whatever the address says.
     Primary(RedisUrl),
 }
@@ -52,9 +52,9 @@ impl Target {
     }
 
     /// The primaries that sentinels name now; one of them may have missed a failover.
-    pub(super) async fn named_primaries(&self) -> Vec<Node> {
+    pub(super) async fn named_primaries(&self) -> Vec<RedisNode> {
         let Self::Primary(url) = self else { return Vec::new() };
-        let Servers::Sentinel(sentinels) = &url.servers else { return Vec::new() };
+        let RedisServers::Sentinel(sentinels) = &url.servers else { return Vec::new() };
         let asked = sentinels.nodes.iter().map(|node| {
             let (url, sentinels, node) = (url.clone(), sentinels.clone(), node.clone());
             let ask = async move { ask_sentinel(&url, &sentinels, &node).await };
@@ -67,10 +67,12 @@ impl Target {
 
 async fn primary(url: &RedisUrl) -> Result<Dialled, Failure> {
     let connected = match &url.servers {
-        Servers::Cluster(_) => return Err(Failure::Unreachable),
-        Servers::One(node) => open(tcp(node), &url.login, url.tls.as_ref()).await,
-        Servers::Sentinel(sentinels) => return by_sentinels(url, sentinels).await,
-        Servers::Socket(path) => open(ConnectionAddr::Unix(path.clone()), &url.login, None).await,
+        RedisServers::Cluster(_) => return Err(Failure::Unreachable),
+        RedisServers::One(node) => open(tcp(node), &url.login, url.tls.as_ref()).await,
+        RedisServers::Sentinel(sentinels) => return by_sentinels(url, sentinels).await,
+        RedisServers::Socket(path) => {
+            open(ConnectionAddr::Unix(path.clone()), &url.login, None).await
+        }
     };
     Ok((connected?, None))
 }
@@ -97,7 +99,7 @@ async fn by_sentinels(url: &RedisUrl, sentinels: &Sentinels) -> Result<Dialled, 
 async fn by_sentinel(
     url: &RedisUrl,
     sentinels: &Sentinels,
-    sentinel: &Node,
+    sentinel: &RedisNode,
 ) -> Result<Dialled, Failure> {
     let node = ask_sentinel(url, sentinels, sentinel).await?;
     let mut connection = open(tcp(&node), &url.login, url.tls.as_ref()).await?;
@@ -106,7 +108,7 @@ async fn by_sentinel(
     match role {
         Ok(role) if role.first().is_some_and(is_primary) => Ok((connection, named)),
         Ok(_) => Err(Failure::ReadOnly),
-        // A user without the right to ask: a write to a replica fails by itself.
+        // A user without the right to ask: a write to a replica fails anyway.
         Err(error) if matches!(Failure::from(&error), Failure::NotAllowed(_)) => {
             Ok((connection, named))
         }
@@ -121,22 +123,22 @@ const NO_PRIMARY: &str =
 async fn ask_sentinel(
     url: &RedisUrl,
     sentinels: &Sentinels,
-    sentinel: &Node,
-) -> Result<Node, Failure> {
+    sentinel: &RedisNode,
+) -> Result<RedisNode, Failure> {
     let mut asked = open(tcp(sentinel), &sentinels.login, url.tls.as_ref()).await?;
     let mut question = redis::cmd("SENTINEL");
     question.arg("get-master-addr-by-name").arg(&sentinels.primary);
     let found: Option<(String, u16)> =
         question.query_async(&mut asked).await.map_err(|e| failed(&e))?;
     let (host, port) = found.ok_or(Failure::Unfit(NO_PRIMARY))?;
-    Ok(Node { host, port })
+    Ok(RedisNode { host, port })
 }
 
 fn is_primary(role: &redis::Value) -> bool {
     matches!(role, redis::Value::BulkString(role) if role == b"master")
 }
 
-fn tcp(node: &Node) -> ConnectionAddr {
+fn tcp(node: &RedisNode) -> ConnectionAddr {
     ConnectionAddr::Tcp(node.host.clone(), node.port)
 }
 
@@ -154,7 +156,7 @@ async fn open(
         }
         (to, _) => Client::open(info(to, login)?).map_err(|error| failed(&error))?,
     };
-    // Each caller has a deadline of its own.
+    // Each caller has its own deadline.
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(None);
@@ -181,7 +183,7 @@ async fn with_certificates(info: redis::ConnectionInfo, tls: TlsFiles) -> Result
             return Client::open(info).map_err(|error| failed(&error));
         }
         Client::build_with_tls(info, TlsCertificates { client_tls, root_cert }).map_err(|_| {
-            Failure::Certificate("the files of `ca`, `cert` or `key` hold no PEM".to_owned())
+            Failure::Certificate("the files of `ca`, `cert` or `key` are not PEM".to_owned())
         })
     };
     tokio::task::spawn_blocking(read).await.unwrap_or(Err(Failure::Unreachable))
@@ -194,13 +196,14 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(why)
 }
 
-/// Before there is a connection, whatever was lost had no effect.
+/// Before there is a connection, nothing that was lost had an effect.
 fn failed(error: &RedisError) -> Failure {
     // The message is that of the TLS library: of certificates, never of settings.
     let says_tls = || error.to_string().to_ascii_lowercase().contains("certificate");
     match Failure::from(error) {
         Failure::Lost if says_tls() => Failure::Certificate(
-            "the server's certificate, or ours to the server, is not accepted".to_owned(),
+            "the server's certificate is not accepted here, or the gateway's is not accepted there"
+                .to_owned(),
         ),
         Failure::Lost => Failure::Unreachable,
         other => other,

@@ -1,4 +1,4 @@
-//! The reasons a Redis gives no answer, by what the caller may do about them.
+//! Why a Redis does not answer, by what the caller may do about it.
 //!
 //! Messages of a server can repeat keys and passwords: a failure keeps its code only.
 
@@ -6,7 +6,7 @@ use std::fmt;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use crate::base::redis_url::Node;
+use crate::base::redis_url::RedisNode;
 
 /// The reason there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) enum Failure {
     /// The server does not know the script: nothing has run.
     NoScript,
     /// A Cluster moves the key; nothing has run here.
-    Redirected { to: Node, kind: Redirect },
+    Redirected { to: RedisNode, kind: Redirect },
     /// The server is a replica now: nothing has run.
     ReadOnly,
     /// Another error of the server; its code.
@@ -111,7 +111,7 @@ fn unfit(error: &RedisError) -> Option<Failure> {
 fn redirected(node: &str, kind: Redirect) -> Failure {
     let node = node.rsplit_once(':').and_then(|(host, port)| {
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        Some(Node { host: host.to_owned(), port: port.parse().ok()? })
+        Some(RedisNode { host: host.to_owned(), port: port.parse().ok()? })
     });
     node.map_or_else(|| Failure::Server("MOVED".to_owned()), |to| Failure::Redirected { to, kind })
 }
@@ -143,7 +143,7 @@ impl fmt::Display for Failure {
             Self::Unfit(advice) => f.write_str(advice),
             Self::TimedOut => f.write_str("the server did not answer in time"),
             Self::TryAgain => f.write_str("the server is moving the key"),
-            Self::Unreachable => f.write_str("the server cannot be connected to"),
+            Self::Unreachable => f.write_str("cannot connect to the server"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Tells the shared store that this replica is there, and learns how many are.
+//! Tells the shared store that this replica is alive, and learns how many there are.
 //!
 //! In an outage a limit is divided by that number, so it must not shrink because of one: a
 //! store that comes back empty knows the first replica to return, and no other yet.
@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use super::connector::Redis;
 use super::failure::Failure;
-use super::request::Request;
-use super::script::{Named, Script};
+use super::request::RedisRequest;
+use super::script::{Script, ScriptName};
 use super::store_counts::StoreCounts;
 use crate::base::lock::Lock;
 use crate::base::text::hex;
@@ -72,17 +72,17 @@ impl Heartbeat {
     }
 
     pub(super) fn slot(&self) -> u16 {
-        self.request(Named::ByDigest).slot()
+        self.request(ScriptName::ByDigest).slot()
     }
 
     /// One beat. Told twice, a replica still counts once.
     pub(super) async fn beat(&self, timeout: Duration) -> Result<(), Failure> {
         let began = Instant::now();
-        let mut answers = self.redis.send(&self.request(Named::ByDigest), timeout).await;
+        let mut answers = self.redis.send(&self.request(ScriptName::ByDigest), timeout).await;
         if answers == Err(Failure::NoScript) {
             self.counts.count_script();
             let left = timeout.saturating_sub(began.elapsed());
-            answers = self.redis.send(&self.request(Named::InFull), left).await;
+            answers = self.redis.send(&self.request(ScriptName::InFull), left).await;
         }
         if let Some(Value::Array(parts)) = answers?.first()
             && let Some(Value::Int(replicas)) = parts.first()
@@ -93,7 +93,7 @@ impl Heartbeat {
         Ok(())
     }
 
-    fn request(&self, named: Named) -> Request {
+    fn request(&self, named: ScriptName) -> RedisRequest {
         BEAT.request(named, &self.key, &[self.name.as_str()])
     }
 }

@@ -19,7 +19,7 @@ use super::dial::{Dialled, Target};
 use super::failure::Failure;
 use super::pauses::Pauses;
 use crate::base::lock::Lock;
-use crate::base::redis_url::Node;
+use crate::base::redis_url::RedisNode;
 
 /// First pause after a failed attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -30,9 +30,9 @@ const SILENCE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Link(Arc<Shared>);
+pub(super) struct Link(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     target: Target,
     runtime: Handle,
     phase: watch::Sender<Phase>,
@@ -49,7 +49,7 @@ struct Shared {
 pub(super) struct Live {
     pub(super) connection: MultiplexedConnection,
     /// The primary that sentinels named.
-    named: Option<Node>,
+    named: Option<RedisNode>,
     number: u64,
     since: Instant,
 }
@@ -59,7 +59,7 @@ pub(super) type Used = Option<(Link, Live)>;
 
 #[derive(Clone)]
 enum Phase {
-    /// The one before serves meanwhile, if it only was silent.
+    /// The previous one serves meanwhile, if it was only silent.
     Connecting {
         before: Option<Live>,
     },
@@ -78,7 +78,7 @@ impl Link {
         let pauses = Lock::new(Pauses::new(FIRST_PAUSE, longest_pause));
         let looks = Pauses::new(FIRST_LOOK_PAUSE, longest_pause);
         let looks = Lock::new((looks, Instant::now()));
-        Self(Arc::new(Shared { target, runtime, phase, pauses, looks, next: AtomicU64::new(0) }))
+        Self(Arc::new(Inner { target, runtime, phase, pauses, looks, next: AtomicU64::new(0) }))
     }
 
     /// A connection, or why there is none. Waits while one is being made.

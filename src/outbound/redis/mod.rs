@@ -25,7 +25,7 @@ pub(crate) use connector::Redis;
 pub(crate) use failure::Failure;
 pub(crate) use heartbeat::Member;
 pub(crate) use pauses::{LONGEST_UNREACHED, Pauses};
-pub(crate) use request::Request;
+pub(crate) use request::RedisRequest;
 pub(crate) use script::Script;
 pub(crate) use shared_store::SharedStore;
 pub(crate) use store_counts::{StoreCounts, StoreNumbers};

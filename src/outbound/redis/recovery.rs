@@ -1,9 +1,10 @@
-//! Tries a server of the shared store that is left alone, until it answers again.
+//! Tries a paused server of the shared store until it answers again.
 //!
-//! One attempt at a time, and each waits for its answer until the next is due: a server that
-//! was frozen answers the moment it goes on. One that cannot be reached is tried less and less
-//! often. Sentinels, or the other servers of a Cluster, are asked twice a second who the
-//! primary is, which costs the server itself nothing; a new connection is tried at once.
+//! One attempt at a time, and each waits for its answer until the next is due: a server
+//! that was frozen answers the moment it resumes. One that cannot be reached is tried less
+//! and less often. Sentinels, or the other servers of a Cluster, are asked twice a second
+//! who the primary is, which costs the server itself nothing; a new connection is tried at
+//! once.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use super::heartbeat::Heartbeat;
 /// Between two questions who the primary is.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// A server that is left alone.
+/// A paused server.
 pub(super) struct Recovery {
     pub(super) redis: Redis,
     /// Gone when the store is.
@@ -82,7 +83,7 @@ impl Recovery {
                         BegunBy::Connection => self.rest(until).await,
                     };
                 }
-                // The new connection is worth an attempt of its own.
+                // The new connection deserves an attempt of its own.
                 None => began_by = BegunBy::Connection,
             }
         }
@@ -114,8 +115,8 @@ impl Recovery {
         }
     }
 
-    /// Waits until then, whatever connects: a server that takes connections and lets every
-    /// attempt fail (one that is a replica now) would be tried without a pause.
+    /// Waits until then, even if something connects: a server that takes connections and
+    /// lets every attempt fail (one that is a replica now) would be tried without a pause.
     async fn rest(&self, until: Instant) -> BegunBy {
         while Instant::now() < until && !self.is_over() {
             self.redis.look_for_primary();

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::slots::slot_of;
 
 /// Commands about one key: in a Cluster they all go to its server.
-pub(crate) struct Request {
+pub(crate) struct RedisRequest {
     slot: u16,
     commands: Pipeline,
     count: usize,
@@ -31,7 +31,7 @@ pub(super) enum Birth {
 /// fit, or requests would begin again until their deadline.
 const ASK_STEP: Duration = Duration::from_millis(500);
 
-impl Request {
+impl RedisRequest {
     /// `key` is the one key of all commands.
     pub(crate) fn new(key: &[u8]) -> Self {
         Self { slot: slot_of(key), commands: Pipeline::new(), count: 0, birth: Birth::AnyTime }

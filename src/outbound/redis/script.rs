@@ -1,9 +1,9 @@
-//! A Lua script about one key, known to the server by its SHA-1.
+//! A Lua script about one key, that the server knows by its SHA-1.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use redis::ToRedisArgs;
 
-use super::request::{Birth, Request};
+use super::request::{Birth, RedisRequest};
 use crate::base::text::hex;
 
 /// A script; in a `LazyLock`, because its digest is taken once.
@@ -15,7 +15,7 @@ pub(crate) struct Script {
 
 /// How a script is named: a server forgets scripts when it restarts.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Named {
+pub(super) enum ScriptName {
     ByDigest,
     InFull,
 }
@@ -31,16 +31,21 @@ impl Script {
         Self { birth: Birth::InTime, ..Self::new(source) }
     }
 
-    pub(super) fn request<A: ToRedisArgs>(&self, named: Named, key: &str, arguments: A) -> Request {
+    pub(super) fn request<A: ToRedisArgs>(
+        &self,
+        named: ScriptName,
+        key: &str,
+        arguments: A,
+    ) -> RedisRequest {
         let mut command = match named {
-            Named::ByDigest => redis::cmd("EVALSHA"),
-            Named::InFull => redis::cmd("EVAL"),
+            ScriptName::ByDigest => redis::cmd("EVALSHA"),
+            ScriptName::InFull => redis::cmd("EVAL"),
         };
         command.arg(match named {
-            Named::ByDigest => self.sha1.as_str(),
-            Named::InFull => self.source,
+            ScriptName::ByDigest => self.sha1.as_str(),
+            ScriptName::InFull => self.source,
         });
         command.arg(1).arg(key).arg(arguments);
-        Request::one(key.as_bytes(), command).born(self.birth)
+        RedisRequest::one(key.as_bytes(), command).born(self.birth)
     }
 }

@@ -1,10 +1,10 @@
 //! The store that replicas share: a connector with one deadline for every call, and a breaker
 //! for each server.
 //!
-//! After three failures in a row a server is not asked: callers are answered at once, and a
-//! task in the background (`recovery`) tries it, so no request pays for finding out whether
-//! it is back. In a Cluster the other servers are asked as before. Another task tells the
-//! store that this replica is there, and learns how many are.
+//! After three failures in a row a server is not asked: callers are answered at once, and
+//! a task in the background (`recovery`) tries it, so no request pays for finding out
+//! whether it is back. In a Cluster the other servers are asked as before. Another task
+//! tells the store that this replica is alive, and learns how many there are.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -19,11 +19,11 @@ use super::failure::Failure;
 use super::heartbeat::{Heartbeat, Member};
 use super::pauses::LONGEST_UNREACHED;
 use super::recovery::{Ended, Recovery, note_closed};
-use super::request::Request;
-use super::script::{Named, Script};
+use super::request::RedisRequest;
+use super::script::{Script, ScriptName};
 use super::store_counts::{StoreCounts, StoreNumbers};
 use crate::base::lock::Lock;
-use crate::base::redis_url::{Node, RedisUrl, Servers};
+use crate::base::redis_url::{RedisNode, RedisServers, RedisUrl};
 
 /// Between two heartbeats; a replica counts for 10 s after its last.
 const HEARTBEAT: Duration = Duration::from_millis(2500);
@@ -39,7 +39,7 @@ pub(crate) struct SharedStore {
     /// Of the store as a whole; in a Cluster, while it is not known who has a key.
     whole: Arc<Breaker>,
     /// Of the servers of a Cluster.
-    servers: Lock<Vec<(Node, Arc<Breaker>)>>,
+    servers: Lock<Vec<(RedisNode, Arc<Breaker>)>>,
     heartbeat: Arc<Heartbeat>,
     runtime: Handle,
     me: Weak<Self>,
@@ -56,7 +56,8 @@ impl SharedStore {
         me: Member,
         runtime: &Handle,
     ) -> Arc<Self> {
-        let is_replicated = matches!(url.servers, Servers::Cluster(_) | Servers::Sentinel(_));
+        let is_replicated =
+            matches!(url.servers, RedisServers::Cluster(_) | RedisServers::Sentinel(_));
         let redis = Redis::new(url, LONGEST_UNREACHED, runtime.clone());
         let key = format!("{prefix}:replicas");
         let heartbeat = Heartbeat::new(redis.clone(), key, counts.clone(), me);
@@ -76,7 +77,7 @@ impl SharedStore {
         store
     }
 
-    /// A key of ours, by what it is for.
+    /// One of our keys, by its purpose.
     pub(crate) fn key(&self, rest: &str) -> String {
         format!("{}:{rest}", self.prefix)
     }
@@ -91,7 +92,7 @@ impl SharedStore {
         self.heartbeat.member()
     }
 
-    /// Whether the store has replicas of its own, which a write can wait for.
+    /// Whether the store itself has replicas, which a write can wait for.
     pub(crate) fn is_replicated(&self) -> bool {
         self.is_replicated
     }
@@ -103,7 +104,7 @@ impl SharedStore {
         key: &str,
         arguments: A,
     ) -> Result<Value, Failure> {
-        let known = script.request(Named::ByDigest, key, arguments.clone());
+        let known = script.request(ScriptName::ByDigest, key, arguments.clone());
         let (place, breaker) = self.breaker(known.slot());
         if breaker.is_open() {
             return Err(Failure::Unreachable);
@@ -113,14 +114,15 @@ impl SharedStore {
         if answers == Err(Failure::NoScript) {
             self.counts.count_script();
             let left = self.timeout.saturating_sub(began.elapsed());
-            answers = self.redis.send(&script.request(Named::InFull, key, arguments), left).await;
+            answers =
+                self.redis.send(&script.request(ScriptName::InFull, key, arguments), left).await;
         }
         let answers = self.record(place, &breaker, began, answers);
         answers.map(|answers| answers.into_iter().next().unwrap_or(Value::Nil))
     }
 
     /// The answers to commands, each sent at most once.
-    pub(crate) async fn ask(&self, request: &Request) -> Result<Vec<Value>, Failure> {
+    pub(crate) async fn ask(&self, request: &RedisRequest) -> Result<Vec<Value>, Failure> {
         let (place, breaker) = self.breaker(request.slot());
         if breaker.is_open() {
             return Err(Failure::Unreachable);
@@ -157,7 +159,8 @@ impl SharedStore {
             Ok(_) => note_closed(breaker.succeeded()),
             Err(failure) => match breaker.failed() {
                 Change::Opened => {
-                    tracing::warn!(cause = %failure, "the shared store is left alone for a while; `on_error` is in force");
+                    tracing::warn!(cause = %failure, "calls to the shared store are paused; \
+                                                      `on_error` is in force");
                     self.recover(place, breaker.clone(), failure.clone());
                 }
                 Change::Closed | Change::None => {}
@@ -187,7 +190,7 @@ impl SharedStore {
         });
     }
 
-    /// Tells the store that this replica is there, unless its server is left alone.
+    /// Tells the store that this replica is there, unless its server is paused.
     async fn beat(&self) {
         let (place, breaker) = self.breaker(self.heartbeat.slot());
         if !breaker.is_open() {

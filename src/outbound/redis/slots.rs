@@ -4,7 +4,7 @@
 
 use redis::Value;
 
-use crate::base::redis_url::Node;
+use crate::base::redis_url::RedisNode;
 
 const SLOTS: u16 = 16384;
 
@@ -12,12 +12,12 @@ const SLOTS: u16 = 16384;
 #[derive(Debug, Default)]
 pub(super) struct SlotTable {
     /// First and last slot, and the primary; ordered.
-    ranges: Vec<(u16, u16, Node)>,
+    ranges: Vec<(u16, u16, RedisNode)>,
 }
 
 impl SlotTable {
     /// Reads the answer of `CLUSTER SLOTS`; a server without a name is the one asked.
-    pub(super) fn read(answer: &Value, asked: &Node) -> Option<Self> {
+    pub(super) fn read(answer: &Value, asked: &RedisNode) -> Option<Self> {
         let Value::Array(ranges) = answer else { return None };
         let mut ranges: Vec<_> =
             ranges.iter().filter_map(|range| read_range(range, asked)).collect();
@@ -25,14 +25,14 @@ impl SlotTable {
         (!ranges.is_empty()).then_some(Self { ranges })
     }
 
-    pub(super) fn owner(&self, slot: u16) -> Option<&Node> {
-        let holds = |(first, last, _): &&(u16, u16, Node)| (*first..=*last).contains(&slot);
+    pub(super) fn owner(&self, slot: u16) -> Option<&RedisNode> {
+        let holds = |(first, last, _): &&(u16, u16, RedisNode)| (*first..=*last).contains(&slot);
         self.ranges.iter().find(holds).map(|(.., node)| node)
     }
 
     /// Every primary, once.
-    pub(super) fn primaries(&self) -> Vec<Node> {
-        let mut nodes: Vec<Node> = Vec::new();
+    pub(super) fn primaries(&self) -> Vec<RedisNode> {
+        let mut nodes: Vec<RedisNode> = Vec::new();
         for (.., node) in &self.ranges {
             if !nodes.contains(node) {
                 nodes.push(node.clone());
@@ -43,7 +43,7 @@ impl SlotTable {
 }
 
 /// `[first, last, [host, port, …], replicas …]`
-fn read_range(range: &Value, asked: &Node) -> Option<(u16, u16, Node)> {
+fn read_range(range: &Value, asked: &RedisNode) -> Option<(u16, u16, RedisNode)> {
     let Value::Array(parts) = range else { return None };
     let [Value::Int(first), Value::Int(last), Value::Array(primary), ..] = parts.as_slice() else {
         return None;
@@ -56,11 +56,11 @@ fn read_range(range: &Value, asked: &Node) -> Option<(u16, u16, Node)> {
         _ => None,
     };
     let host = host.unwrap_or(&asked.host).to_owned();
-    let node = Node { host, port: u16::try_from(*port).ok()? };
+    let node = RedisNode { host, port: u16::try_from(*port).ok()? };
     Some((u16::try_from(*first).ok()?, u16::try_from(*last).ok()?, node))
 }
 
-/// The slot of a key: of what stands between its first `{` and the next `}`, if anything.
+/// The slot of a key: of the text between its first `{` and the next `}`, if there is any.
 pub(super) fn slot_of(key: &[u8]) -> u16 {
     crc16(hash_tag(key).unwrap_or(key)) % SLOTS
 }
@@ -103,7 +103,7 @@ mod tests {
             Value::Array(vec![Value::Int(first), Value::Int(last), server(host, 7), server("r", 8)])
         };
         let answer = Value::Array(vec![range(8192, 16383, "b"), range(0, 8191, "")]);
-        let asked = Node { host: "a".to_owned(), port: 1 };
+        let asked = RedisNode { host: "a".to_owned(), port: 1 };
         let table = SlotTable::read(&answer, &asked).unwrap();
         assert_eq!(table.owner(8191).unwrap().host, "a");
         assert_eq!(table.owner(8192).unwrap().host, "b");

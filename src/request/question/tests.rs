@@ -23,7 +23,8 @@ fn ask(target: &str, fields: &[(&str, &str)]) -> Result<Parts, &'static str> {
     }
     let managed = ReservedHeaders::new([&HeaderName::from_static("x-auth-user")]);
     let asker = Asker::at(target).unwrap();
-    read(asker, &question, &managed, &[], Limits::default()).map_err(|refusal| match refusal {
+    read(asker, &question, &managed, &[], RequestLimits::default()).map_err(|refusal| match refusal
+    {
         Refusal::BadRequest(why) => why,
         _ => "another refusal",
     })
@@ -171,7 +172,7 @@ fn check(
         http.headers = owned.collect();
     }
     let managed = ReservedHeaders::new([&HeaderName::from_static("x-auth-user")]);
-    read_check(&http, &managed, &[], Limits::default())
+    read_check(&http, &managed, &[], RequestLimits::default())
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Habits of frameworks: the further addresses under which they serve a page.
 //!
-//! Each step reads one kind of address back: from the address of a page's data to the page.
-//! They apply to every app, whatever it is written in; which prefixes an app has must be said.
+//! Each step reads one kind of address back: from the address of a page's data to the
+//! page. They apply to every app, whatever it is written in; the settings must name an
+//! app's prefixes.
 
 use std::borrow::Cow;
 

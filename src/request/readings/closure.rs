@@ -35,9 +35,9 @@ pub(crate) struct TooMany;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Readings<'a> {
-    /// Every server and framework reads the path as it stands.
+    /// Every server and framework reads the path unchanged.
     Itself,
-    /// The path as it stands first.
+    /// The unchanged path first.
     Several(Vec<Reading<'a>>),
 }
 

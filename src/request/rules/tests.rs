@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::{Asked, Home, Met, Rule, Rules, Unfit};
+use super::{Asked, Home, Met, Rule, Rules, RulesUnfit};
 use crate::request::path::PathPattern;
 use crate::upstream::Prefixes;
 
@@ -44,7 +44,7 @@ fn rules(lines: &[&'static str]) -> Rules<One> {
 }
 
 /// The third upstream is a vendor's API.
-fn find<'r>(rules: &'r Rules<One>, request: &str) -> Result<Met<'r, One>, Unfit> {
+fn find<'r>(rules: &'r Rules<One>, request: &str) -> Result<Met<'r, One>, RulesUnfit> {
     let prefixes = Prefixes { locales: vec!["de".into()], base_path: "/shop".into() };
     let (method, target) = request.split_once(' ').unwrap_or(("GET", request));
     let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
@@ -61,10 +61,10 @@ fn met(rules: &Rules<One>, request: &str) -> String {
         |methods: Vec<Method>| methods.iter().map(Method::as_str).collect::<Vec<_>>().join(",");
     match find(rules, request) {
         Ok(met) => met.all().map(|rule| rule.name).collect::<Vec<_>>().join(" "),
-        Err(Unfit::Control) => "control".into(),
-        Err(Unfit::Elsewhere) => "elsewhere".into(),
-        Err(Unfit::TooMany) => "too many".into(),
-        Err(Unfit::WrongMethod(methods)) => format!("405 {}", told(methods)),
+        Err(RulesUnfit::Control) => "control".into(),
+        Err(RulesUnfit::Elsewhere) => "elsewhere".into(),
+        Err(RulesUnfit::TooMany) => "too many".into(),
+        Err(RulesUnfit::WrongMethod(methods)) => format!("405 {}", told(methods)),
     }
 }
 

@@ -14,7 +14,7 @@ fn parts(method: &str, uri: &str, fields: &[(&str, &str)]) -> Parts {
 
 fn admit_raw(parts: &Parts, target: &str, raw: Option<&str>) -> Result<Normalised, Refusal> {
     let raw = raw.map(str::as_bytes);
-    admit(&Head { parts, target: target.as_bytes(), raw, limits: Limits::default() })
+    admit(&Head { parts, target: target.as_bytes(), raw, limits: RequestLimits::default() })
 }
 
 fn admitted(target: &str, fields: &[(&str, &str)]) -> Result<Normalised, Refusal> {
@@ -115,17 +115,17 @@ fn methods_that_reflect_or_tunnel_are_refused() {
 fn a_target_over_the_limit_is_too_large() {
     let target = |length: usize| format!("/{}", "x".repeat(length - 1));
     assert_eq!(admitted(&target(8192), &[HOST]), Ok(Normalised::default()));
-    assert_eq!(admitted(&target(8193), &[HOST]), Err(Refusal::TooLarge(Part::Target)));
+    assert_eq!(admitted(&target(8193), &[HOST]), Err(Refusal::TooLarge(RequestPart::Target)));
 }
 
 #[test]
 fn headers_over_the_limit_are_too_large() {
     let large = "x".repeat(33 * 1024);
-    assert_eq!(admitted("/", &[HOST, ("x", &large)]), Err(Refusal::TooLarge(Part::Headers)));
+    assert_eq!(admitted("/", &[HOST, ("x", &large)]), Err(Refusal::TooLarge(RequestPart::Headers)));
     let many = |count| [HOST].into_iter().chain(std::iter::repeat_n(("x", "y"), count));
     let many = |count| admitted("/", &many(count).collect::<Vec<_>>());
     assert_eq!(many(127), Ok(Normalised::default()));
-    assert_eq!(many(128), Err(Refusal::TooLarge(Part::Headers)));
+    assert_eq!(many(128), Err(Refusal::TooLarge(RequestPart::Headers)));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! operator and not passed on by anything: its header fields are those of an allow-list,
 //! so no proxy's field has to be known here by name.
 //!
-//! Pure: what the system and the request say goes in, a decision comes out.
+//! Pure: statements of the system and the request in, a decision out.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -34,14 +34,14 @@ const FIELDS: [HeaderName; 11] = [
 
 /// The sender of a request, as the system knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asker {
+pub(super) enum AdminClient {
     /// `local` is the address that was connected to.
     Tcp { peer: IpAddr, local: SocketAddr },
     /// Every process that the file system lets use the socket.
     Unix { uid: Option<u32> },
 }
 
-impl Asker {
+impl AdminClient {
     pub(super) fn address(&self) -> Option<IpAddr> {
         match self {
             Self::Tcp { peer, .. } => Some(*peer),
@@ -49,8 +49,8 @@ impl Asker {
         }
     }
 
-    /// Whether this is a program of this machine. A sidecar passes on what came from
-    /// elsewhere from an address such as 127.0.0.6, or to a listener that is open to
+    /// Whether this is a program of this machine. A sidecar passes on requests that came
+    /// from elsewhere from an address such as 127.0.0.6, or to a listener that is open to
     /// the network.
     fn is_local(&self) -> bool {
         const OWN: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
@@ -64,7 +64,7 @@ impl Asker {
 }
 
 /// For the log.
-impl fmt::Display for Asker {
+impl fmt::Display for AdminClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp { peer, .. } => peer.fmt(f),
@@ -73,6 +73,9 @@ impl fmt::Display for Asker {
         }
     }
 }
+
+/// Status and body of the answer to a change.
+pub(super) type JsonReply = (StatusCode, String);
 
 /// Why a request is not served.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,7 +90,7 @@ fn deny<T>(status: StatusCode, detail: impl Into<String>) -> Result<T, Denied> {
 
 /// The kind of name in `Host`, if it is one of the allowed kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Named {
+enum HostKind {
     /// An address of another machine, or of this one in a network.
     Address,
     /// `localhost`, or a loopback address.
@@ -96,7 +99,7 @@ enum Named {
 
 /// Every request: `Host` is an address or `localhost`, with the port of the listener or
 /// none. A request of HTTP/1.0 may lack it, as some probes do: browsers send it.
-pub(super) fn check_host(request: &Parts, asker: &Asker) -> Result<(), Denied> {
+pub(super) fn check_host(request: &Parts, asker: &AdminClient) -> Result<(), Denied> {
     let is_probe = request.version < Version::HTTP_11
         && request.method.is_safe()
         && !request.headers.contains_key(header::HOST);
@@ -104,14 +107,14 @@ pub(super) fn check_host(request: &Parts, asker: &Asker) -> Result<(), Denied> {
         return Ok(());
     }
     let port = match asker {
-        Asker::Tcp { local, .. } => format!(", with port {} or none", local.port()),
-        Asker::Unix { .. } => ", without a port".to_owned(),
+        AdminClient::Tcp { local, .. } => format!(", with port {} or none", local.port()),
+        AdminClient::Unix { .. } => ", without a port".to_owned(),
     };
     let detail = format!("expected a `Host` that is an address or localhost{port}");
     deny(StatusCode::MISDIRECTED_REQUEST, detail)
 }
 
-fn named(request: &Parts, asker: &Asker) -> Option<Named> {
+fn named(request: &Parts, asker: &AdminClient) -> Option<HostKind> {
     let mut hosts = request.headers.get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return None };
     let host = host.to_str().ok()?;
@@ -120,14 +123,14 @@ fn named(request: &Parts, asker: &Asker) -> Option<Named> {
         _ => (host, None),
     };
     let is_own_port = |port: &str| match asker {
-        Asker::Tcp { local, .. } => port == local.port().to_string(),
-        Asker::Unix { .. } => false,
+        AdminClient::Tcp { local, .. } => port == local.port().to_string(),
+        AdminClient::Unix { .. } => false,
     };
     if !port.is_none_or(is_own_port) {
         return None;
     }
     if name.eq_ignore_ascii_case("localhost") {
-        return Some(Named::Loopback);
+        return Some(HostKind::Loopback);
     }
     let in_brackets = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
     let address = match in_brackets {
@@ -135,20 +138,26 @@ fn named(request: &Parts, asker: &Asker) -> Option<Named> {
         None => IpAddr::V4(name.parse().ok()?),
     };
     let is_loopback = address.to_canonical().is_loopback();
-    Some(if is_loopback { Named::Loopback } else { Named::Address })
+    Some(if is_loopback { HostKind::Loopback } else { HostKind::Address })
 }
 
-/// A request that would change something. `tokens` is `admin_token`.
+/// A request that would change something; a refusal is logged. `tokens` is `admin_token`.
 pub(super) fn check_change(
     request: &Parts,
-    asker: &Asker,
+    asker: &AdminClient,
     tokens: &[Secret],
 ) -> Result<(), Denied> {
+    check_fields(request, asker, tokens).inspect_err(|denied| {
+        tracing::warn!(%asker, status = denied.status.as_u16(), "a change was refused");
+    })
+}
+
+fn check_fields(request: &Parts, asker: &AdminClient, tokens: &[Secret]) -> Result<(), Denied> {
     let headers = &request.headers;
     let is_dashboard = is_dashboard(request);
     if !is_json(headers) || (is_from_a_browser(headers) && !is_dashboard) {
         let detail =
-            "expected `Content-Type: application/json`, and no browser but the dashboard's";
+            "expected `Content-Type: application/json`, and no browser except the dashboard";
         return deny(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
     }
     let is_known = |name: &HeaderName| {
@@ -156,8 +165,9 @@ pub(super) fn check_change(
         is_usual && (*name != header::AUTHORIZATION || !tokens.is_empty())
     };
     if let Some(name) = headers.keys().find(|name| !is_known(name)) {
-        let detail =
-            format!("`{name}` is not a field of this request: ask directly, not by a proxy");
+        let detail = format!(
+            "this request must not have the header `{name}`: send it directly, not through a proxy"
+        );
         return deny(StatusCode::FORBIDDEN, detail);
     }
     if request.uri.query().is_some() {
@@ -168,20 +178,20 @@ pub(super) fn check_change(
 
 /// The Unix socket needs nothing more: the file system says who may use it. Where there is
 /// a token, everything else needs it, and where there is none, only this machine may ask.
-fn check_sender(request: &Parts, asker: &Asker, tokens: &[Secret]) -> Result<(), Denied> {
+fn check_sender(request: &Parts, asker: &AdminClient, tokens: &[Secret]) -> Result<(), Denied> {
     let has_token = is_token(&request.headers, tokens);
     match asker {
-        Asker::Unix { .. } if !request.headers.contains_key(header::AUTHORIZATION) => Ok(()),
-        Asker::Tcp { .. } if tokens.is_empty() => {
-            if asker.is_local() && named(request, asker) == Some(Named::Loopback) {
+        AdminClient::Unix { .. } if !request.headers.contains_key(header::AUTHORIZATION) => Ok(()),
+        AdminClient::Tcp { .. } if tokens.is_empty() => {
+            if asker.is_local() && named(request, asker) == Some(HostKind::Loopback) {
                 return Ok(());
             }
-            let detail = "only from this machine, to a loopback address; \
-                          set `admin_token` in [server] to ask from elsewhere";
+            let detail = "allowed only from this machine, to a loopback address; set `admin_token` \
+                          in [server] to ask from elsewhere";
             deny(StatusCode::FORBIDDEN, detail)
         }
-        Asker::Tcp { .. } | Asker::Unix { .. } if has_token => Ok(()),
-        Asker::Tcp { .. } | Asker::Unix { .. } => deny(
+        AdminClient::Tcp { .. } | AdminClient::Unix { .. } if has_token => Ok(()),
+        AdminClient::Tcp { .. } | AdminClient::Unix { .. } => deny(
             StatusCode::UNAUTHORIZED,
             "expected `Authorization: Bearer` with the `admin_token`",
         ),

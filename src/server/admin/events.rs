@@ -1,7 +1,7 @@
 //! `GET /events`: what happens now, as server-sent events.
 //!
-//! Few may watch at once, each for a limited time, and one that does not read is let go: a watcher
-//! can hold neither a request nor memory.
+//! Few may watch at once, each for a limited time, and one that does not read is dropped:
+//! a watcher can hold neither a request nor memory.
 
 use std::sync::Arc;
 use std::time::Duration;

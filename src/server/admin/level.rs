@@ -1,6 +1,6 @@
 //! `GET` and `POST /log`: the level of the diagnostics, while the process runs.
 //!
-//! A reload and a restart put the level of the file in force again.
+//! A reload or a restart restores the level in the file.
 
 use std::time::Duration;
 
@@ -10,14 +10,12 @@ use serde::Deserialize;
 use serde_json::json;
 use tracing::Level;
 
-use super::door::{self, Asker};
+use super::door::{self, AdminClient, JsonReply};
 use crate::observe;
 use crate::server::plain_app::{BodyError, read_body};
 use crate::state::State;
 
 const MAX_BODY: usize = 1024;
-
-type Reply = (StatusCode, String);
 
 /// The whole body: one member, once.
 #[derive(Deserialize)]
@@ -36,31 +34,32 @@ enum Wanted {
     Trace,
 }
 
-/// The level in force.
+/// The current level.
 pub(super) fn shown() -> String {
     let level = observe::level().map(|level| level.as_str().to_lowercase());
     json!({ "level": level }).to_string() + "\n"
 }
 
-/// Puts another level in force, for callers who may make changes.
+/// Sets another level, for callers who may make changes.
 pub(super) async fn change(
     state: &State,
-    asker: &Asker,
+    asker: &AdminClient,
     session: &mut ServerSession,
     body_timeout: Duration,
-) -> Reply {
+) -> JsonReply {
     let request = session.req_header();
     if request.method != Method::POST {
         return refuse(StatusCode::METHOD_NOT_ALLOWED, "expected GET or POST");
     }
     if let Err(denied) = door::check_change(request, asker, &state.edge().admin_tokens) {
-        tracing::warn!(%asker, status = denied.status.as_u16(), "a change was refused");
         return refuse(denied.status, &denied.detail);
     }
     let read = tokio::time::timeout(body_timeout, read_body(session, MAX_BODY)).await;
     let body = match read.unwrap_or(Err(BodyError::Incomplete)) {
         Ok(body) => body,
-        Err(error) => return refuse(error.status(), "expected a short body, which did arrive"),
+        Err(error) => {
+            return refuse(error.status(), "expected a body of at most 1 KiB that arrives in time");
+        }
     };
     let Ok(Change::Level(wanted)) = serde_json::from_slice(&body) else {
         let expected = r#"expected exactly {"level": LEVEL}: error, warn, info, debug or trace"#;
@@ -81,6 +80,6 @@ pub(super) async fn change(
     (StatusCode::OK, shown())
 }
 
-fn refuse(status: StatusCode, detail: &str) -> Reply {
+fn refuse(status: StatusCode, detail: &str) -> JsonReply {
     (status, json!({ "detail": detail }).to_string() + "\n")
 }

@@ -11,11 +11,11 @@ use pingora::protocols::l4::socket::SocketAddr;
 use pingora::protocols::{GetSocketDigest as _, Stream};
 use pingora::server::ShutdownWatch;
 
-use super::door::Asker;
+use super::door::AdminClient;
 use super::events::Watchers;
 use super::router::Admin;
 use crate::base::hardening;
-use crate::config::Server;
+use crate::config::ServerSettings;
 use crate::edge::ConnectionCounts;
 use crate::gateway::connection::{Connection, Passed};
 use crate::observe::{ConnectionEvent, ConnectionRefusal, Event, LatePart};
@@ -43,10 +43,10 @@ pub(in crate::server) struct AdminListener {
     watchers: Watchers,
 }
 
-/// On a thread of its own, which answers when the others are busy.
+/// On its own thread, which answers when the others are busy.
 pub(in crate::server) fn service(
     state: &Arc<State>,
-    server: &Server,
+    server: &ServerSettings,
     socket: Bound,
 ) -> Accept<AdminListener> {
     let listener = AdminListener {
@@ -102,13 +102,15 @@ impl ServerApp for AdminListener {
 }
 
 /// The process that connected, as the system tells it.
-fn asker(socket: &Socket) -> Option<Asker> {
+fn asker(socket: &Socket) -> Option<AdminClient> {
     let digest = socket.get_socket_digest()?;
     let inet = |address: Option<&SocketAddr>| address.and_then(SocketAddr::as_inet).copied();
     match (inet(digest.peer_addr()), inet(digest.local_addr())) {
-        (Some(peer), Some(local)) => Some(Asker::Tcp { peer: peer.ip().to_canonical(), local }),
+        (Some(peer), Some(local)) => {
+            Some(AdminClient::Tcp { peer: peer.ip().to_canonical(), local })
+        }
         (Some(_), None) => None,
-        (None, _) => Some(Asker::Unix { uid: socket.peer_uid() }),
+        (None, _) => Some(AdminClient::Unix { uid: socket.peer_uid() }),
     }
 }
 

@@ -56,10 +56,12 @@ fn explained(code: &str, reason: &str) -> (&'static str, &'static str) {
 const fn of_session(reason: Reason) -> &'static str {
     match reason {
         Reason::AlgNotAllowed => {
-            "the token is signed or encrypted with an algorithm that [session] does not admit"
+            "the token is signed or encrypted with an algorithm that [session] does not allow"
         }
         Reason::Ambiguous => "the request carries several values where one session is expected",
-        Reason::BadSignature => "the session is signed with another secret than the gateway has",
+        Reason::BadSignature => {
+            "the session is signed with a secret that the gateway does not have"
+        }
         Reason::Expired => "the session has expired",
         Reason::Malformed => "the cookie is not a session of the kind in [session]",
         Reason::Missing => "the request has no session cookie: another name, host or path",
@@ -72,9 +74,9 @@ const fn of_session(reason: Reason) -> &'static str {
         Reason::TokenMismatch => "the cached session belongs to another session token",
         Reason::Unavailable => "a store, a key server or the app could not be asked",
         Reason::UnknownCrit => {
-            "the token's header demands an extension that the gateway does not know"
+            "the token's header requires an extension that the gateway does not know"
         }
-        Reason::UnknownKid => "the token is signed with a key that is not among the published ones",
+        Reason::UnknownKid => "the token is signed with a key that is not published",
         Reason::UnsupportedSerializer => {
             "the app writes its sessions in a format that only its language reads"
         }
@@ -116,21 +118,21 @@ const fn of_command(reason: Reason) -> &'static str {
 const fn of_code(code: Code) -> (&'static str, &'static str) {
     match code {
         Code::BadRequest => ("the request lacks an input or is malformed", MINT),
-        Code::CrossSite => ("a page of another site asked; `origins` admits one", CHECK),
-        Code::IssuerFailed => ("the vendor gave no usable answer", ONLINE),
+        Code::CrossSite => ("a page of another site asked; `origins` can admit it", CHECK),
+        Code::IssuerFailed => ("the vendor's answer is unusable", ONLINE),
         Code::MethodNotAllowed => ("the method is not one of `methods`", CHECK),
         Code::Misdirected => ("the Host is not one of `hosts`", CHECK),
         Code::NotAllowed => ("`allow` or the app's grant says no", MINT),
         Code::NotFound => ("no token and no rule has this path", CHECK),
-        Code::NotSignedIn => ("no session counts here, or the app no longer knows it", COOKIE),
-        Code::SessionExpired => ("the session ends before a useful token could", COOKIE),
+        Code::NotSignedIn => ("there is no valid session, or the app no longer knows it", COOKIE),
+        Code::SessionExpired => ("the session ends before a useful token would", COOKIE),
         Code::Timeout => ("the app did not answer within `read_timeout`", ONLINE),
         Code::TooLarge => {
             ("the request is over `max_header`, `max_uri` or `max_token_body`", CHECK)
         }
         Code::TooManyRequests => ("the user, or the address, has used up the limit", CHECK),
         Code::Unavailable => ("a store or the app could not be asked", ONLINE),
-        Code::UpstreamFailed => ("the app gave no usable answer", ONLINE),
+        Code::UpstreamFailed => ("the app's answer is unusable", ONLINE),
     }
 }
 

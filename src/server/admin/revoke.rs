@@ -10,7 +10,7 @@ use pingora::protocols::http::ServerSession;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::door::{self, Asker};
+use super::door::{self, AdminClient, JsonReply};
 use crate::base::digest::{Kind, Mark};
 use crate::base::text::Hex;
 use crate::identify::revocation::{RevokedBy, Settled};
@@ -20,8 +20,6 @@ use crate::session::Verdict;
 use crate::state::State;
 
 const MAX_BODY: usize = 64 * 1024;
-
-type Reply = (StatusCode, String);
 
 /// The whole body: one member, once, with a text.
 #[derive(Deserialize)]
@@ -35,10 +33,10 @@ enum Ended {
 /// Handles `POST` and `DELETE`.
 pub(super) async fn answer(
     state: &State,
-    asker: &Asker,
+    asker: &AdminClient,
     session: &mut ServerSession,
     body_timeout: Duration,
-) -> Reply {
+) -> JsonReply {
     let request = session.req_header();
     let method = request.method.clone();
     if method != Method::POST && method != Method::DELETE {
@@ -46,7 +44,6 @@ pub(super) async fn answer(
     }
     let edge = state.edge();
     if let Err(denied) = door::check_change(request, asker, &edge.admin_tokens) {
-        tracing::warn!(%asker, status = denied.status.as_u16(), "a change was refused");
         return refuse(denied.status, &denied.detail);
     }
     let read = tokio::time::timeout(body_timeout, read_json(session)).await;
@@ -77,7 +74,7 @@ fn hash_of(state: &State, user: &str) -> Hex {
     state.telemetry.user_hash(Mark::new(Kind::User, user))
 }
 
-async fn end_session(state: &State, asker: &Asker, cookie: &str) -> Reply {
+async fn end_session(state: &State, asker: &AdminClient, cookie: &str) -> JsonReply {
     let (policy, now) = (state.policy(), state.clock.now());
     let cookies = Cookies::new(cookie.as_bytes());
     match state.identifier.identify(&policy, cookies, None, now).await.verdict {
@@ -90,9 +87,10 @@ async fn end_session(state: &State, asker: &Asker, cookie: &str) -> Reply {
             }
             done(state).await
         }
-        Verdict::Nobody(_) => {
-            refuse(StatusCode::NOT_FOUND, "the cookie is no valid session: nothing to revoke")
-        }
+        Verdict::Nobody(_) => refuse(
+            StatusCode::NOT_FOUND,
+            "the cookie does not hold a valid session: nothing to revoke",
+        ),
         Verdict::Unknown(_) => refuse(
             StatusCode::SERVICE_UNAVAILABLE,
             "the session store cannot be reached; try again",
@@ -100,7 +98,7 @@ async fn end_session(state: &State, asker: &Asker, cookie: &str) -> Reply {
     }
 }
 
-async fn read_json(session: &mut ServerSession) -> Result<Ended, Reply> {
+async fn read_json(session: &mut ServerSession) -> Result<Ended, JsonReply> {
     let body = read_body(session, MAX_BODY).await.map_err(|error| match error {
         BodyError::Incomplete => incomplete(),
         BodyError::TooLarge => refuse(error.status(), "too large"),
@@ -112,17 +110,17 @@ async fn read_json(session: &mut ServerSession) -> Result<Ended, Reply> {
     }
 }
 
-fn incomplete() -> Reply {
+fn incomplete() -> JsonReply {
     refuse(BodyError::Incomplete.status(), "the body did not arrive")
 }
 
-fn refuse_body() -> Reply {
+fn refuse_body() -> JsonReply {
     let detail = r#"expected exactly {"user": ID}, or POST {"cookie": COOKIE_HEADER}"#;
     refuse(StatusCode::BAD_REQUEST, detail)
 }
 
 /// Answered only once it would survive a crash, where there is a file for that.
-async fn done(state: &State) -> Reply {
+async fn done(state: &State) -> JsonReply {
     if !state.identifier.revoked.is_kept().await {
         let detail = "in force in this process, but the file of revocations cannot be written";
         let body = json!({ "revoked": true, "kept": false, "detail": detail });
@@ -131,11 +129,12 @@ async fn done(state: &State) -> Reply {
     let body = match state.identifier.revoked.settled().await {
         None | Some(Settled::InStream) => json!({ "revoked": true }),
         Some(Settled::OnOneServer) => {
-            let detail = "on one server of the shared store only: no replica of it has confirmed";
+            let detail = "stored on only one server of the shared store: none of its replicas has \
+                          confirmed";
             json!({ "revoked": true, "shared": true, "detail": detail })
         }
         Some(Settled::Here) => {
-            let detail = "in force in this process; other replicas hear of it as soon as the \
+            let detail = "in force in this process; other replicas learn of it as soon as the \
                           shared store answers";
             json!({ "revoked": true, "shared": false, "detail": detail })
         }
@@ -143,6 +142,6 @@ async fn done(state: &State) -> Reply {
     (StatusCode::OK, body.to_string() + "\n")
 }
 
-fn refuse(status: StatusCode, detail: &str) -> Reply {
+fn refuse(status: StatusCode, detail: &str) -> JsonReply {
     (status, json!({ "revoked": false, "detail": detail }).to_string() + "\n")
 }

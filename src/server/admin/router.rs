@@ -10,7 +10,7 @@ use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 
-use super::door::{self, Asker};
+use super::door::{self, AdminClient};
 use super::events::{self, Watchers};
 use super::{assets, level, revoke, status};
 use crate::gateway::connection::Connection;
@@ -38,7 +38,7 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
 /// Serves one client of the admin listener.
 pub(super) struct Admin {
     state: Arc<State>,
-    asker: Asker,
+    asker: AdminClient,
     /// Longest time for a request's body.
     body_timeout: Duration,
     watchers: Watchers,
@@ -100,7 +100,7 @@ impl HttpServerApp for Admin {
 impl Admin {
     pub(super) fn new(
         state: &Arc<State>,
-        asker: Asker,
+        asker: AdminClient,
         body_timeout: Duration,
         watchers: &Watchers,
     ) -> Self {
@@ -181,7 +181,7 @@ impl Admin {
     }
 }
 
-/// Every watcher's place is taken: a browser asks again by itself.
+/// Every watcher's place is taken: a browser asks again without being told.
 async fn refuse_watcher(mut session: ServerSession) -> Option<ReusedHttpStream> {
     session.set_keepalive(None);
     let answer =

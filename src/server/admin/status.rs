@@ -115,22 +115,20 @@ fn attention(
         found.push(format!("lines of the audit log not written: {}", gauges.audit_failures));
     }
     if gauges.unkept_revocations > 0 {
-        found.push("revocations could not be written to their file at first".to_owned());
+        found.push("revocations were written to their file only after a retry".to_owned());
     }
     if gauges.shared.as_ref().is_some_and(|shared| shared.is_resting) {
-        found.push("the shared store does not answer; it is left alone for a while".to_owned());
+        found.push("the shared store does not answer; calls to it are paused".to_owned());
     }
     if gauges.spans_dropped > 0 {
-        found.push(format!("spans the collector did not take: {}", gauges.spans_dropped));
+        found.push(format!("spans that the collector did not accept: {}", gauges.spans_dropped));
     }
     if gauges.access_lines_dropped > 0 {
         found.push(format!("lines of the access log dropped: {}", gauges.access_lines_dropped));
     }
     if gauges.session_errors > 0 {
-        found.push(format!(
-            "questions to session stores without an answer: {}",
-            gauges.session_errors
-        ));
+        found
+            .push(format!("queries that session stores did not answer: {}", gauges.session_errors));
     }
     let failing = hour.upstreams.iter().filter(|(_, counts)| counts.failed > 0);
     found.extend(failing.map(|(name, counts)| {

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use super::huffman::decoded_length;
 
-/// Octets of a table whose size nobody has changed (RFC 9113 section 6.5.2).
+/// Octets of a table whose size has not been changed (RFC 9113 section 6.5.2).
 const LARGEST: usize = 4096;
 /// Octets that a field takes in addition to its name and value (RFC 7541 section 4.1).
 const OVERHEAD: usize = 32;

@@ -102,7 +102,7 @@ impl Http1Io {
     }
 
     /// The gateway's own refusal, if these bytes are the framework's. While a request is
-    /// handled, whatever is written is its answer.
+    /// handled, everything written is its answer.
     fn refusal_for(&self, bytes: &[u8]) -> Option<Bytes> {
         if self.connection.handles_request() {
             return None;

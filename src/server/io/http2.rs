@@ -1,9 +1,9 @@
 //! The socket below an HTTP/2 connection: looks ahead for the preface, at trailers that
 //! come in, and at the frames that go out, which leave together.
 //!
-//! The framework waits for the preface as long as it takes, and keeps to itself
-//! why it ends a connection. The reason is in the GOAWAY frame it sends, so
-//! that is where the metrics have it from.
+//! The framework waits for the preface as long as it takes, and does not report why it
+//! ends a connection. The reason is in the GOAWAY frame it sends, so the metrics take it
+//! from there.
 
 use std::io;
 use std::pin::Pin;
@@ -26,10 +26,10 @@ use crate::state::State;
 /// How every connection begins (RFC 9113 section 3.4).
 pub(in crate::server) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A request that is no valid HTTP/2, which is a stream error (RFC 9113 section 8.1.1).
+/// An invalid HTTP/2 request, which is a stream error (RFC 9113 section 8.1.1).
 const MALFORMED: &str = "malformed";
 
-/// A head that the library answers itself, with 431 and nothing else.
+/// A head that the library answers itself, with a bare 431.
 const TOO_LARGE: &str = "too_large";
 
 /// The longest fields of one request that the library takes, in octets. Its own limit bounds
@@ -41,7 +41,7 @@ pub(in crate::server) fn longest_fields(max_header: usize) -> usize {
 /// A connection that speaks HTTP/2.
 pub(in crate::server) struct Http2Io {
     io: Stream,
-    /// Read before anybody asked for it, in reverse order.
+    /// Read ahead, in reverse order.
     ahead: Vec<u8>,
     trailers: Trailers,
     /// Frames that were held back and found no room.
@@ -79,7 +79,7 @@ impl Http2Io {
         Poll::Ready(sent.inspect_err(|error| self.note_error(error)))
     }
 
-    /// Reads what the framework may see of the frames.
+    /// Reads the part of the frames that the framework may see.
     fn poll_frames(
         &mut self,
         context: &mut Context<'_>,
@@ -92,7 +92,8 @@ impl Http2Io {
             let before = buffer.filled().len();
             ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
             if buffer.filled().len() == before {
-                // The client has ended: the rest of what was held back comes no more.
+                // The client has ended, so the rest of the frame that was held back will not
+                // come.
                 self.unread = self.trailers.ended().into();
                 break;
             }
@@ -240,7 +241,7 @@ impl Frames {
     const RESET: u8 = 3;
     const GO_AWAY: u8 = 7;
 
-    /// Passes over `sent`, telling what was refused.
+    /// Goes through `sent`, reporting what was refused.
     fn look_at(&mut self, mut sent: &[u8], refused: impl Fn(&'static str)) {
         while !sent.is_empty() {
             if self.skip > 0 {
@@ -263,7 +264,7 @@ impl Frames {
         }
     }
 
-    /// How many octets are to be looked at, as far as is known.
+    /// The number of octets to look at, as far as it is known.
     fn wanted(&self) -> usize {
         let code = match self.head.get(3) {
             Some(_) if self.is_of_one_field() => Self::STATUS_431.len(),
@@ -274,7 +275,7 @@ impl Frames {
         Self::HEAD + if self.head.len() >= Self::HEAD { code } else { 0 }
     }
 
-    /// Whether this may be the library's own answer, all of which is a status that the
+    /// Whether this may be the library's own answer, which is only a status that the
     /// connection has not had yet.
     fn is_of_one_field(&self) -> bool {
         let [.., length, Self::HEADERS, flags, _, _, _, _] =

@@ -1,4 +1,4 @@
-//! The length of a text that HTTP/2 sends in Huffman's code (RFC 7541 appendix B).
+//! The length of a text that HTTP/2 sends in its Huffman code (RFC 7541 appendix B).
 //!
 //! The code is canonical: codes of one length follow each other, and shorter ones come
 //! first. So the first bits tell a code's length by comparison, and no table of symbols is
@@ -39,7 +39,7 @@ fn code_length(ahead: u64) -> Option<u32> {
     CODES.iter().find(is_of).map(|(length, _)| *length)
 }
 
-/// How many octets the code stands for.
+/// How many octets the code encodes.
 pub(super) fn decoded_length(code: &[u8]) -> usize {
     let (mut window, mut bits, mut length) = (0_u64, 0_u32, 0);
     let mut octets = code.iter();
@@ -50,7 +50,7 @@ pub(super) fn decoded_length(code: &[u8]) -> usize {
             window |= u64::from(octet) << (56 - bits);
             bits += 8;
         }
-        // Behind the end stand ones, of which the padding is made.
+        // After the end come ones, which the padding consists of.
         let ahead = (window | (u64::MAX >> bits)) >> 32;
         let Some(used) = code_length(ahead).filter(|used| *used <= bits) else { return length };
         window <<= used;

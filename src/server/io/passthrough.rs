@@ -1,4 +1,4 @@
-//! Everything a wrapper of a connection passes on unchanged.
+//! The parts of a connection that its wrappers pass on unchanged.
 
 /// Delegates the framework's questions about a connection to `io`, except
 /// `GetProxyDigest`.

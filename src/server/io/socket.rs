@@ -74,7 +74,7 @@ impl Socket {
         self.peer_uid
     }
 
-    /// Overrides the peer address (PROXY protocol); `None` is no address.
+    /// Overrides the peer address (PROXY protocol); `None` leaves it without an address.
     pub(in crate::server) fn set_peer(&mut self, peer: Option<SocketAddr>) {
         self.digest = Arc::new(come_from(self.io.get_ref().as_raw_fd(), peer));
     }
@@ -196,7 +196,7 @@ impl Ssl for Socket {}
 impl Shutdown for Socket {
     async fn shutdown(&mut self) {
         if let Err(error) = self.io.shutdown().await {
-            tracing::debug!(%error, "a connection was gone before it was closed");
+            tracing::debug!(%error, "a connection was gone before the gateway closed it");
         }
     }
 }

@@ -35,7 +35,8 @@ pub(super) struct Trailers {
     held: Vec<u8>,
     /// The section that `held` begins with, if any.
     section: Section,
-    /// A section that is longer, or has more frames, goes on unread: the library refuses it.
+    /// A section that is longer, or has more frames, passes unread: the library refuses
+    /// it.
     longest: usize,
     most_frames: usize,
 }
@@ -47,7 +48,7 @@ struct Section {
     frames: usize,
 }
 
-/// The part of a read that goes on.
+/// The part of a read that passes on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Goes {
     /// All of it.
@@ -96,7 +97,7 @@ impl Trailers {
         Goes::Instead(out)
     }
 
-    /// Nothing more will be read: what was held back goes on as it is.
+    /// Nothing more will be read: what was held back passes on unchanged.
     pub(super) fn ended(&mut self) -> Vec<u8> {
         self.section = Section::default();
         std::mem::take(&mut self.held)
@@ -213,7 +214,7 @@ fn field_block(section: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(block)
 }
 
-/// A frame's part of the field block, and what stands behind the frame.
+/// A frame's part of the field block, and what follows the frame.
 fn fragment(bytes: &[u8]) -> (&[u8], &[u8]) {
     let Some(head) = FrameHead::read(bytes) else { return (&[], &[]) };
     let end = bytes.len().min(FRAME_HEAD + head.length);

@@ -55,7 +55,7 @@ impl<'de> Visitor<'de> for Members {
 pub(crate) fn expires_at(claims: &Value, now: u64) -> Result<Option<u64>, Rejected> {
     let end = seconds(claims, "exp")?;
     match end {
-        Some(END_OF_TIME..) => Err(Rejected::malformed("`exp` lies beyond the year 9999")),
+        Some(END_OF_TIME..) => Err(Rejected::malformed("`exp` is after the year 9999")),
         Some(end) if end <= now => Err(Rejected::expired(end, now)),
         _ => Ok(end),
     }
@@ -65,7 +65,7 @@ pub(crate) fn expires_at(claims: &Value, now: u64) -> Result<Option<u64>, Reject
 pub(crate) fn begun(claims: &Value, name: &str, now: u64) -> Result<(), Rejected> {
     match seconds(claims, name)? {
         Some(begin) if begin > now.saturating_add(LEEWAY) => {
-            let detail = format!("`{name}` is {} ahead", span(begin - now));
+            let detail = format!("`{name}` is {} in the future", span(begin - now));
             Err(Rejected::new(Reason::NotYetValid, detail))
         }
         _ => Ok(()),

@@ -45,7 +45,7 @@ impl Compression {
 
 /// Four bytes of length, the lowest first, and a block.
 fn lz4_block(compressed: &[u8]) -> Result<Vec<u8>, Rejected> {
-    /// A longer one is no session: other content would be read as any length.
+    /// A longer one is not a session: other content would be read as any length.
     const MOST: usize = 256 * 1024;
     let (length, block) = compressed.split_first_chunk::<4>().ok_or_else(damaged)?;
     let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| damaged())?;

@@ -1,7 +1,7 @@
 //! The few primitives all formats are made of, with lengths checked.
 //!
-//! Nothing here knows a format. `None` means that the input does not fit or does
-//! not authenticate; the two are not told apart, so that no caller can leak which.
+//! Nothing here knows a format. `None` means that the input does not fit or does not
+//! authenticate; callers cannot tell which, so none can leak it.
 
 use std::num::NonZeroU32;
 

@@ -1,5 +1,5 @@
-//! The part of Erlang's external term format that session data uses. Atoms become
-//! texts and are never created; functions and pids are refused.
+//! The part of Erlang's external term format that session data uses. Atoms become strings
+//! and are never created; functions and pids are refused.
 
 use serde_json::{Map, Value};
 

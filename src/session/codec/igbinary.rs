@@ -1,8 +1,8 @@
 //! igbinary, PHP's compact serializer (`session.serialize_handler = igbinary`), versions 1
 //! and 2, read as data: no class is ever loaded.
 //!
-//! A text is written once and then named by its number, so a short session could stand for
-//! an enormous one: what is read is bounded, as is its depth.
+//! A text is written once and then named by its number, so a short session could expand
+//! into an enormous one: its size and depth are bounded.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::session::Rejected;
 /// Most bytes of text in a session, however often each is named.
 const MAX_TEXT: usize = 4 * 1024 * 1024;
 
-/// One array, which is what a session is, and nothing after it.
+/// One array, the form of a session, and nothing after it.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
     let parsed = match bytes.strip_prefix(&[0, 0, 0]) {
         Some([1 | 2, content @ ..]) => session(content),
@@ -22,7 +22,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
     parsed.ok_or_else(|| notation::unlike("a session in igbinary", bytes))
 }
 
-/// The bytes of one text: how phpredis wraps what it is given (`Redis::SERIALIZER_IGBINARY`).
+/// The bytes of one text: how phpredis wraps its values (`Redis::SERIALIZER_IGBINARY`).
 pub(crate) fn unwrap_text(bytes: &[u8]) -> Option<&[u8]> {
     let [0, 0, 0, 1 | 2, tag @ (0x11..=0x13 | 0x26), content @ ..] = bytes else { return None };
     let mut reader = Reader { input: Bytes(content), texts: Vec::new(), left: usize::MAX };

@@ -1,5 +1,5 @@
-//! The `Fe26.2` seal of @hapi/iron: encrypted, then authenticated, under keys
-//! derived from a password with salts that travel along.
+//! The `Fe26.2` seal of @hapi/iron: encrypted, then authenticated, under keys derived from
+//! a password with salts that are part of it.
 
 use std::num::NonZeroU32;
 
@@ -24,8 +24,8 @@ impl Unsealed {
 /// One round is iron's own choice: it expects passwords of full strength.
 pub(crate) const IRON_ROUNDS: &[NonZeroU32] = &[NonZeroU32::MIN];
 
-/// The passwords of an app, each under the id by which seals name it, and the rounds
-/// its keys may be derived with. Without an id, a password opens seals of any id.
+/// The passwords of an app, each under the id that seals use for it, and the rounds its
+/// keys may be derived with. Without an id, a password opens seals of any id.
 pub(crate) struct Passwords {
     named: Vec<(Option<String>, Secret)>,
     rounds: Vec<NonZeroU32>,
@@ -61,7 +61,10 @@ impl Passwords {
 pub(crate) fn unseal(seal: &str, passwords: &Passwords) -> Result<Unsealed, Rejected> {
     let parts: Vec<_> = seal.split('*').collect();
     let &[prefix, id, cipher_salt, iv, ciphertext, expiry, mac_salt, mac] = parts.as_slice() else {
-        return Err(Rejected::malformed(format!("a seal has 8 parts, this one {}", parts.len())));
+        return Err(Rejected::malformed(format!(
+            "a seal has 8 parts, but this one has {}",
+            parts.len()
+        )));
     };
     if prefix != "Fe26.2" {
         return Err(Rejected::malformed("the value does not start with `Fe26.2`"));
@@ -93,8 +96,8 @@ fn read_expiry(text: &str) -> Result<Option<u64>, Rejected> {
     number.map(Some).ok_or_else(|| Rejected::malformed("the seal's expiry is not a number"))
 }
 
-/// The password and the rounds under which the MAC is right: few rounds first, so that
-/// cheap seals stay cheap.
+/// The password and the rounds that make the MAC match: few rounds first, so that cheap
+/// seals stay cheap.
 fn sealed_with<'p>(
     candidates: &[&'p Secret],
     passwords: &Passwords,

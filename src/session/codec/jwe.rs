@@ -55,7 +55,7 @@ pub(crate) fn open<'k>(
     let &[header_text, encrypted_key, iv, ciphertext, tag] = parts.as_slice() else {
         let found = parts.len();
         return Err(Rejected::malformed(format!(
-            "an encrypted token has 5 parts, this one {found}"
+            "an encrypted token has 5 parts, but this one has {found}"
         )));
     };
     let header = base64::url_decode(header_text)
@@ -94,12 +94,12 @@ fn check_header<'k>(
     let name = claims::text(header, "enc").unwrap_or_default();
     let key = keys.find(|key| key.encryption.name() == name);
     let Some(key) = key.filter(|_| claims::text(header, "alg") == Some("dir")) else {
-        let detail = "the header asks for another `alg` or `enc` than this kind uses";
+        let detail = "the header names another `alg` or `enc` than this kind uses";
         return Err(Rejected::new(Reason::AlgNotAllowed, detail));
     };
     for name in ["crit", "zip"] {
         if header.get(name).is_some() {
-            let detail = format!("the header asks for `{name}`, which this kind never does");
+            let detail = format!("the header has `{name}`, which this kind never writes");
             return Err(Rejected::new(Reason::UnknownCrit, detail));
         }
     }

@@ -77,14 +77,16 @@ fn verify_parts(
     let parts: Vec<_> = token.split(|&b| b == b'.').collect();
     let &[protected, payload, signature] = parts.as_slice() else {
         let found = parts.len();
-        return Err(Rejected::malformed(format!("a signed token has 3 parts, this one {found}")));
+        return Err(Rejected::malformed(format!(
+            "a signed token has 3 parts, but this one has {found}"
+        )));
     };
     let header = padding
         .decode(protected)
         .ok_or_else(|| Rejected::malformed("the token's header is not base64url"))?;
     let header = claims::object(&header)?;
     let algorithm = check_header(&header, allowed)?;
-    // A `kid` that is not a text matches no key.
+    // A `kid` that is not a string matches no key.
     let id = header.get("kid").map(|id| id.as_str().unwrap_or_default());
     let candidates = keys.candidates(algorithm, id)?;
     let signature = std::str::from_utf8(padding.strip(signature))
@@ -141,7 +143,7 @@ fn check_header(header: &Value, allowed: &[Algorithm]) -> Result<Algorithm, Reje
         Rejected::new(Reason::AlgNotAllowed, detail)
     })?;
     if header.get("crit").is_some() {
-        let detail = "the token demands an extension (`crit`) that is not known here";
+        let detail = "the token requires an extension (`crit`) that the gateway does not know";
         return Err(Rejected::new(Reason::UnknownCrit, detail));
     }
     Ok(algorithm)

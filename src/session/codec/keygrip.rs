@@ -1,5 +1,5 @@
-//! Signatures of the npm package `keygrip`, kept in a cookie of their own:
-//! `NAME.sig` signs `NAME=value`.
+//! Signatures of the npm package `keygrip`, kept in a separate cookie: `NAME.sig` signs
+//! `NAME=value`.
 
 use super::base64;
 use super::crypto::MacKey;

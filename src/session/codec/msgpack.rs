@@ -13,7 +13,7 @@ use crate::session::rejected::Rejected;
 /// The extension type of a time (MessagePack specification, "Timestamp").
 const TIMESTAMP: u8 = 0xff;
 
-/// One map, which is what a session is, and nothing after it.
+/// One map, the form of a session, and nothing after it.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
     let mut input = Bytes(bytes);
     let value = value(&mut input, 0).filter(|value| input.0.is_empty() && value.is_object());
@@ -117,7 +117,7 @@ fn map(input: &mut Bytes<'_>, count: usize, depth: usize) -> Option<Value> {
     Some(Value::Object(entries.into_iter().collect()))
 }
 
-/// Times become Unix seconds; what else an app has made of its own stays bytes.
+/// Times become Unix seconds; other types that an app defines stay bytes.
 fn extension(input: &mut Bytes<'_>, length: usize) -> Option<Value> {
     let kind = input.byte()?;
     let content = input.take(length)?;

@@ -1,5 +1,5 @@
-//! The notation of stored content, told by its first bytes: for messages about content
-//! that is not in the notation the settings name.
+//! The notation of stored content, recognised by its first bytes: for messages about
+//! content that is not in the notation the settings name.
 
 use crate::session::rejected::Rejected;
 
@@ -30,7 +30,7 @@ fn of(content: &[u8]) -> Option<&'static str> {
         [0xfd, b'7', b'z', b'X', b'Z', ..] => "LZMA (xz)",
         [0x80..=0x8f | 0xde | 0xdf, ..] => "MessagePack",
         text if is_php_session(text) => "PHP session data",
-        text if is_bare(text) => "a bare text, such as the user's id",
+        text if is_bare(text) => "a bare string, such as the user's id",
         _ => return None,
     })
 }
@@ -63,7 +63,7 @@ mod tests {
             (b"user_id|i:42;", "PHP session data"),
             (b"\x00\x00\x00\x02\x14\x01", "igbinary (PHP)"),
             (b"\x81\xa1a\x01", "MessagePack"),
-            (b"7b8f0c5e-0000-4000-8000-000000000001", "a bare text, such as the user's id"),
+            (b"7b8f0c5e-0000-4000-8000-000000000001", "a bare string, such as the user's id"),
             (b"\x1f\x8b\x08", "gzip"),
             (b"\xac\xed\x00\x05sr", "a serialized Java object"),
         ];

@@ -7,14 +7,14 @@ use super::bytes::{Bytes, MAX_DEPTH, list_or_object, shown};
 use super::notation;
 use crate::session::Rejected;
 
-/// One serialized array, which is what a session is, and nothing after it.
+/// One serialized array, the form of a session, and nothing after it.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
     let mut input = Bytes(bytes);
     let value = value(&mut input, 0).filter(|_| input.0.is_empty() && bytes.starts_with(b"a:"));
     value.ok_or_else(|| notation::unlike("a PHP-serialized array", bytes))
 }
 
-/// The bytes of a serialized string: how caches wrap what they are given.
+/// The bytes of a serialized string: how caches wrap their values.
 pub(crate) fn unwrap_text(bytes: &[u8]) -> Option<&[u8]> {
     let mut input = Bytes(bytes);
     (input.byte()? == b's').then_some(())?;

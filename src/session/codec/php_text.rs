@@ -1,5 +1,5 @@
-//! PHP-serialized objects that stand as texts inside a session, as Symfony keeps its
-//! security token. They are read as data: names, texts and numbers.
+//! PHP-serialized objects that are strings inside a session, as Symfony keeps its security
+//! token. They are read as data: names, texts and numbers.
 
 use serde_json::{Map, Value};
 

@@ -54,8 +54,7 @@ impl TokenPurpose {
             return Err(other(claim, word));
         }
         if claims::text(header, "typ").is_some_and(is_other) {
-            let detail =
-                "the token's type (`typ`) says that it is for something else than a session";
+            let detail = "the token's type (`typ`) says that it is not a session";
             return Err(Rejected::new(Reason::WrongPurpose, detail));
         }
         check_audience(claims)
@@ -69,8 +68,7 @@ fn check_audience(claims: &Value) -> Result<(), Rejected> {
     };
     let audience = claims.get("aud").unwrap_or(&Value::Null);
     if is_other(audience) || audience.as_array().is_some_and(|all| all.iter().any(is_other)) {
-        let detail =
-            "the token's audience (`aud`) is the reset of a password or the proof of an address";
+        let detail = "the token's audience (`aud`) is a password reset or an email confirmation";
         return Err(Rejected::new(Reason::WrongPurpose, detail));
     }
     Ok(())
@@ -85,8 +83,8 @@ fn is_other(word: &str) -> bool {
 
 fn other(claim: &str, word: &str) -> Rejected {
     let detail = format!(
-        "the token says that it is no session ({claim}: {word:?}); if the app takes it for one, \
-         write require = {{ \"/{claim}\" = {word:?} }}"
+        "the token says that it is not a session ({claim}: {word:?}); if the app accepts it as \
+         one, write require = {{ \"/{claim}\" = {word:?} }}"
     );
     Rejected::new(Reason::WrongPurpose, detail)
 }

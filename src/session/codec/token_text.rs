@@ -1,8 +1,8 @@
 //! A signed token (JWT) as apps put it into a cookie: behind a scheme word, in quotes,
 //! inside JSON, with a cookie's own signature behind it.
 //!
-//! Nothing is verified here. What is taken off was never part of the token, whose own
-//! signature is what counts.
+//! Nothing is verified here. The wrapping that is removed was never part of the token, and
+//! only the token's own signature counts.
 
 use std::borrow::Cow;
 
@@ -26,10 +26,10 @@ pub(crate) fn find<'v>(value: &'v [u8], at: Option<&Pointer>) -> Result<Cow<'v, 
         };
     };
     let document = document(text).ok_or_else(|| {
-        Rejected::malformed("the cookie holds no JSON, which `token` points into")
+        Rejected::malformed("the cookie does not hold the JSON that `token` points into")
     })?;
     let token = at.find(&document).and_then(Value::as_str).ok_or_else(|| {
-        let detail = format!("the cookie's JSON has no text at `{at}`, where `token` points");
+        let detail = format!("the cookie's JSON has no string at `{at}`, where `token` points");
         Rejected::malformed(detail)
     })?;
     Ok(Cow::Owned(bare(token).as_bytes().to_vec()))
@@ -41,7 +41,7 @@ fn no_json(text: &str) -> Result<&str, Rejected> {
         return Ok(text);
     }
     let Some(at) = document(text).and_then(|document| place(&document)) else {
-        let detail = "the cookie holds JSON, and no token in it";
+        let detail = "the cookie holds JSON without a token in it";
         return Err(Rejected::malformed(detail));
     };
     let detail = format!("the cookie holds JSON with the token inside; write token = {at:?}");
@@ -191,11 +191,11 @@ mod tests {
         let encoded = base64::encode(&json);
         for value in [json.clone(), format!("j:{json}"), format!("s:j:{json}.AAAA"), encoded] {
             assert_eq!(found(&value, Some("/accessToken")), Ok(TOKEN.to_owned()), "{value}");
-            assert!(found(&value, Some("/user")).unwrap_err().contains("no text at `/user`"));
+            assert!(found(&value, Some("/user")).unwrap_err().contains("no string at `/user`"));
         }
         assert!(found(&json, None).unwrap_err().contains("write token = \"/accessToken\""));
-        assert!(found(TOKEN, Some("/a")).unwrap_err().contains("holds no JSON"));
-        assert!(found("{\"a\":1}", None).unwrap_err().contains("no token in it"));
+        assert!(found(TOKEN, Some("/a")).unwrap_err().contains("does not hold the JSON"));
+        assert!(found("{\"a\":1}", None).unwrap_err().contains("without a token in it"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The `typ` of a signed token: what it was made for (RFC 8725 section 3.11).
 //!
-//! A key often signs more than sessions. Tokens that say what else they are for are no
+//! A key often signs more than sessions. Tokens that name another purpose are not
 //! sessions, unless the settings say so; the gateway's own never are.
 
 use serde_json::Value;
@@ -23,7 +23,7 @@ impl TokenTypes {
         let found = match header.get("typ") {
             None => None,
             Some(Value::String(text)) => Some(comparable(text)),
-            Some(_) => return Err(Rejected::malformed("the token's type (`typ`) is not a text")),
+            Some(_) => return Err(Rejected::malformed("the token's type (`typ`) is not a string")),
         };
         let is_own = found.as_deref().is_some_and(is_own);
         let fits = match (&self.0, &found) {

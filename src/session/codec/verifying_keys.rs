@@ -205,7 +205,7 @@ impl KeySet {
 
     fn from_jwk_values(document: &Value) -> Result<Self, &'static str> {
         let keys = document.get("keys").and_then(Value::as_array);
-        let keys = keys.ok_or("the JWK set has no list `keys`")?;
+        let keys = keys.ok_or("the JWK set has no `keys` list")?;
         Self::usable(keys.iter().filter_map(Key::from_jwk).collect())
     }
 
@@ -289,7 +289,8 @@ impl Keys {
             Self::Remote(remote) => {
                 remote.current.load().as_ref().map(|supplied| Arc::clone(&supplied.set)).ok_or_else(
                     || {
-                        let detail = format!("the keys at {} were not fetched yet", remote.url);
+                        let detail =
+                            format!("the keys at {} have not been fetched yet", remote.url);
                         Rejected::new(Reason::Unavailable, detail)
                     },
                 )

@@ -17,7 +17,7 @@ pub(super) fn bounded(reader: impl Read) -> Result<Vec<u8>, Rejected> {
     let mut reader = reader.take(MAX_INFLATED + 1);
     reader.read_to_end(&mut inflated).map_err(|_| damaged())?;
     if inflated.len() as u64 > MAX_INFLATED {
-        let detail = "the compressed payload grows beyond 256 KB";
+        let detail = "the compressed payload is larger than 256 KB when decompressed";
         return Err(Rejected::new(Reason::Oversized, detail));
     }
     Ok(inflated)

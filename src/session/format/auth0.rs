@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::session::codec::{claims, crypto, json, jwe, jws};
 use crate::session::cookie::Duplicate;
 use crate::session::cookie_names::{CookieConventions, CookieNames, SentCookies};
@@ -45,6 +46,8 @@ pub(super) const KIND: SessionKind = SessionKind {
         also_check: "; kind = \"hono-session\" and kind = \"next-auth\" have the same form",
         ..Hints::NONE
     },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("auth0.schema.json"),
 };
 

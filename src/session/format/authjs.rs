@@ -1,6 +1,7 @@
 //! Auth.js 5: an encrypted token under a key bound to the cookie's name.
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::session::codec::{claims, crypto, jwe};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -29,8 +30,10 @@ pub(super) const KIND: SessionKind = SessionKind {
         names: &["authjs.session-token"],
         look,
         also_check: "; the key also depends on the name under which the app sets the cookie",
-        ..Hints::NONE
+        ..Hints::ADAPTER
     },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("authjs.schema.json"),
 };
 

@@ -9,8 +9,9 @@ use base64::engine::general_purpose::URL_SAFE;
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::{Risks, has};
 use crate::base::secret::Secret;
-use crate::document::OneOrMany;
+use crate::document::{At, OneOrMany};
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::Keys;
@@ -47,8 +48,20 @@ pub(super) const KIND: SessionKind = SessionKind {
     name: "clerk",
     read,
     hints: Hints { look, key: "key", ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks { note, ..Risks::NONE },
     schema: include_str!("clerk.schema.json"),
 };
+
+fn note(session: &At<'_>) {
+    if !has(session, "authorized_parties") {
+        session.warn_of_missing(
+            "authorized_parties",
+            "found none, so a token made for any origin of your Clerk instance is a session, \
+             expected the app's own; write authorized_parties = [\"https://app.example.com\"]",
+        );
+    }
+}
 
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let names_cookie = settings.table().peek("cookie").is_some();

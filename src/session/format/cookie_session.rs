@@ -1,6 +1,7 @@
 //! cookie-session (Express): JSON in one cookie, its signature in another.
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::session::codec::keygrip::{self, Keygrip};
 use crate::session::codec::{base64, json};
 use crate::session::cookie::Encoding;
@@ -27,6 +28,8 @@ pub(super) const KIND: SessionKind = SessionKind {
         also_check: "; or `digest` is not that of the app's Keygrip",
         ..Hints::NONE
     },
+    remember_cookies: &[],
+    risks: Risks::NO_END,
     schema: include_str!("cookie_session.schema.json"),
 };
 

@@ -2,6 +2,7 @@
 //! a table.
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::{base64, json};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
@@ -32,6 +33,9 @@ pub(super) const KIND: SessionKind = SessionKind {
     name: "express-session",
     read,
     hints: Hints { names: &["connect.sid"], look, ..Hints::NONE },
+    // passport-remember-me.
+    remember_cookies: &["remember_me"],
+    risks: Risks::NONE,
     schema: include_str!("express_session.schema.json"),
 };
 
@@ -74,7 +78,7 @@ impl Verify for ExpressSession {
                           @fastify/session, for which write cookie_prefix = \"\"";
             return Err(Rejected::new(Reason::BadSignature, detail));
         };
-        // An id of the app's own making may hold dots itself.
+        // An id that the app makes itself may contain dots.
         let (id, signature) = signed
             .rsplit_once('.')
             .ok_or_else(|| Rejected::malformed("the value has no signature after `.`"))?;

@@ -6,6 +6,7 @@ use crypto_secretbox::aead::{Aead as _, KeyInit as _};
 use crypto_secretbox::{Key, Nonce, XSalsa20Poly1305};
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::base::secret::Secret;
 use crate::base::text::from_hex;
 use crate::session::codec::{base64, json};
@@ -36,6 +37,8 @@ pub(super) const KIND: SessionKind = SessionKind {
     name: "fastify-secure-session",
     read,
     hints: Hints { look, also_check: "; or `salt` is not the app's", ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("fastify_secure_session.schema.json"),
 };
 
@@ -56,7 +59,7 @@ fn read_keys(settings: &mut Settings<'_, '_>) -> Option<Vec<[u8; 32]>> {
             None => SALT,
             Some(Ok(salt)) => salt,
             Some(Err(_)) => {
-                settings.problem("`salt` must have 16 characters, as libsodium demands");
+                settings.problem("`salt` must be 16 characters long, as libsodium requires");
                 return None;
             }
         };

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::document::{At, FromNode, Value as Setting};
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
@@ -27,7 +28,7 @@ struct Firebase {
     expected: Expected,
 }
 
-/// The two tokens that Google signs for a project, each with keys of its own.
+/// The two tokens that Google signs for a project, each with its own keys.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Token {
     Id,
@@ -65,6 +66,8 @@ pub(super) const KIND: SessionKind = SessionKind {
     name: "firebase",
     read,
     hints: Hints { look, key: "key", ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("firebase.schema.json"),
 };
 
@@ -128,7 +131,7 @@ fn read_certificates(settings: &mut Settings<'_, '_>, token: Token) -> Option<Ke
                 .map(|(id, pem)| Key::from_pem(Some(id.clone()), pem.bytes()))
                 .collect();
             if keys.is_none() {
-                at.problem("found something that is not a certificate in PEM form");
+                at.problem("found something other than a PEM certificate");
             }
             keys.map(KeySet::new)
         }
@@ -178,7 +181,7 @@ fn look(sample: &Sample<'_>) -> Option<Look> {
     }
     if issuer.starts_with("https://securetoken.google.com/") {
         return Look::sure(
-            "a Firebase ID token (token = \"id-token\"), which is no session cookie",
+            "a Firebase ID token (token = \"id-token\"), which is not a session cookie",
         );
     }
     // Google's tokens name no authorized party.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::base::secret::Secret;
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::itsdangerous::KeyDerivation;
@@ -32,10 +33,13 @@ pub(super) const KIND: SessionKind = SessionKind {
     hints: Hints {
         look,
         also_check: "; or the app is one of Starlette (FastAPI), whose sessions can look the same; \
-                     or the app's session interface has a `salt`, `digest` or `key_derivation` of \
-                     its own",
+                     or the app's session interface has its own `salt`, `digest` or \
+                     `key_derivation`",
         ..Hints::NONE
     },
+    // Flask-Login.
+    remember_cookies: &["remember_token"],
+    risks: Risks::NONE,
     schema: include_str!("flask.schema.json"),
 };
 

@@ -2,6 +2,7 @@
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::lookup_layout::Layout;
+use super::risks::Risks;
 use crate::session::codec::base64;
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
@@ -36,6 +37,8 @@ pub(super) const KIND: SessionKind = SessionKind {
     name: "flask-session",
     read,
     hints: Hints { look, ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("flask_session.schema.json"),
 };
 

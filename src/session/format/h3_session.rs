@@ -9,6 +9,7 @@ use http::HeaderName;
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::{Risks, has, is_zero};
 use crate::document::{At, FromNode, Value as Setting};
 use crate::session::codec::{claims, iron, json};
 use crate::session::cookie::MAX_CHUNKS;
@@ -41,11 +42,19 @@ pub(super) const KIND: SessionKind = SessionKind {
     hints: Hints {
         names: &["h3", "nuxt-session"],
         look,
-        also_check: "; or the app changes the rounds in `seal`: write their number as `iterations`",
+        also_check: "; or the app changes the number of rounds in `seal`: write it as `iterations`",
         ..Hints::NONE
     },
+    remember_cookies: &[],
+    risks: Risks { never_ends, ..Risks::NONE },
     schema: include_str!("h3_session.schema.json"),
 };
+
+/// The seal holds the end that `max_age` gives it.
+fn never_ends(session: &At<'_>) -> bool {
+    let has_end = has(session, "max_age") && !is_zero(session, "max_age");
+    !has(session, "store") && !has_end
+}
 
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let jar = settings.jar(CONVENTIONS);
@@ -156,7 +165,8 @@ fn end(whole: &Value, limit: Option<u64>, since: &[&str]) -> Result<Option<u64>,
     Ok(Some((since / 1000).saturating_add(limit)))
 }
 
-fn look(sample: &Sample<'_>) -> Option<Look> {
+/// Also yar's: its seals look the same.
+pub(super) fn look(sample: &Sample<'_>) -> Option<Look> {
     if sample.starts_with("Fe26.2**") {
         return Some(Look::new(Fit::Possible, "an iron seal of h3 or yar"));
     }

@@ -25,7 +25,7 @@ pub(super) fn session(fields: Fields) -> Result<Value, Rejected> {
         Some((name, document.unwrap_or_else(|| bytes::shown(&value))))
     };
     let members = fields.0.into_iter().map(member).collect::<Option<Vec<_>>>();
-    let members = members.ok_or_else(|| Rejected::malformed("a field's name is not a text"))?;
+    let members = members.ok_or_else(|| Rejected::malformed("a field's name is not a string"))?;
     Ok(Value::Object(members.into_iter().collect()))
 }
 

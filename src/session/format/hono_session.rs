@@ -1,6 +1,7 @@
 //! @hono/session: an encrypted token that holds the session, or its id.
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::session::codec::{claims, crypto, json, jwe};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -26,6 +27,8 @@ pub(super) const KIND: SessionKind = SessionKind {
         also_check: "; kind = \"auth0\" and kind = \"next-auth\" have the same form",
         ..Hints::NONE
     },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("hono_session.schema.json"),
 };
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::base::text::percent_decode;
 use crate::session::codec::json;
 use crate::session::cookie_names::{CookieConventions, CookieNames, SentCookies};
@@ -29,6 +30,8 @@ pub(super) const KIND: SessionKind = SessionKind {
     name: "introspect",
     read,
     hints: Hints::NONE,
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("introspect.schema.json"),
 };
 
@@ -53,7 +56,7 @@ fn unescaped(mut value: Vec<u8>) -> Vec<u8> {
     value
 }
 
-/// The names under which one cookie was sent, in order: its own, or those of its parts.
+/// The names that one cookie was sent with, in order: its own, or those of its parts.
 /// Parts beyond those that belong to it do not count.
 fn names_of(sent: SentCookies<'_>, own: &str) -> Vec<String> {
     let is_sent = |name: &String| sent.raw(name).is_some();
@@ -79,7 +82,7 @@ impl Verify for Introspect {
         Ok(Check::Ask(Question::new(Query::App { url: self.url.clone() })))
     }
 
-    /// The app says who is signed in, not for how long.
+    /// The app names the user, but not how long the session lasts.
     fn answered(
         &self,
         _question: &Question,

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::base::secret::Secret;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::crypto::{Hash, MacKey};
@@ -26,7 +27,7 @@ const CONVENTIONS: CookieConventions =
 
 struct IronSession {
     passwords: iron::Passwords,
-    /// The same passwords, where a signed cookie stands around the seal.
+    /// The same passwords, where a signed cookie wraps the seal.
     signers: Vec<MacKey>,
     token: Option<Token>,
 }
@@ -43,9 +44,11 @@ pub(super) const KIND: SessionKind = SessionKind {
     hints: Hints {
         names: &["wos-session"],
         look,
-        also_check: "; or `secrets` names it by another id, or the app sets `iterations` of its own",
+        also_check: "; or `secrets` lists it under another id, or the app sets its own `iterations`",
         ..Hints::NONE
     },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("iron_session.schema.json"),
 };
 
@@ -110,7 +113,7 @@ impl IronSession {
     fn seal_inside<'v>(&self, text: &'v str) -> Result<Cow<'v, str>, Rejected> {
         let is_signed = text.rsplit_once('.').and_then(|(value, _)| base64::decode(value));
         if is_signed.is_none() {
-            // `unseal` says what is wrong with it.
+            // `unseal` reports its mistake.
             return Ok(Cow::Borrowed(text));
         }
         let value = signed_cookie::verify(text, &self.signers)?;

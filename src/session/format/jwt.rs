@@ -7,8 +7,9 @@ use std::borrow::Cow;
 
 use super::jwt_advice;
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::{Risks, has};
 use crate::base::secret::Secret;
-use crate::document::OneOrMany;
+use crate::document::{At, OneOrMany};
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
 use crate::session::codec::token_purpose::TokenPurpose;
@@ -60,8 +61,27 @@ pub(super) const KIND: SessionKind = SessionKind {
     name: "jwt",
     read,
     hints: Hints { names: &["fastapiusersauth", "payload-token"], look, ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks { note, ..Risks::NONE },
     schema: include_str!("jwt.schema.json"),
 };
+
+fn note(session: &At<'_>) {
+    if !["audience", "require", "types"].iter().any(|key| has(session, key)) {
+        session.warn_of_missing(
+            "audience",
+            "found none, so every token signed by this key is a session, even one for resetting a \
+             password, expected the `aud` of the app's sessions; write audience = \"…\"",
+        );
+    }
+    if has(session, "jwks_url") && !has(session, "issuer") {
+        session.warn_of_missing(
+            "issuer",
+            "found none beside `jwks_url`, whose keys may serve several issuers, expected the \
+             `iss` of the app's sessions; write issuer = \"https://…\"",
+        );
+    }
+}
 
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     // Read whole before anything is given up, so that one wrong value makes no other key
@@ -127,9 +147,8 @@ impl Carrier {
         let is_given = last_user.is_some();
         let Some(pattern) = CookiePattern::parse(jar.name(), last_user) else {
             if is_given {
-                settings.problem(
-                    "`cookie_user` goes with a `*` in `cookie`, in the place of the user's name",
-                );
+                settings
+                    .problem("`cookie_user` needs a `*` in `cookie`, in place of the user's name");
             }
             return Some((jar, Self::One(token)));
         };
@@ -191,8 +210,9 @@ impl Verify for Jwt {
         let ends = [opened.expires_at, claims::seconds(&opened.session, SESSION_END)?];
         opened.expires_at = ends.into_iter().flatten().min();
         if opened.expires_at.is_none() && self.expiry == Expiry::Required {
-            let detail = "the token has no `exp`; name the claim that holds its end, as in expires_at = \
-                          \"/ssnexp\", or allow tokens without end with require_exp = false";
+            let detail = "the token has no `exp`; name the claim that holds its end, as in \
+                          expires_at = \"/ssnexp\", or accept tokens that never expire with \
+                          require_exp = false";
             return Err(Rejected::new(Reason::MissingExp, detail));
         }
         self.expected.check(&opened.session)?;

@@ -9,7 +9,7 @@ use crate::session::codec::{base64, jws};
 use crate::session::cookie_names::SentCookies;
 use crate::session::rejected::{Reason, Rejected};
 
-/// The token was signed under what the secret says in base64 or hex.
+/// The token was signed with the secret decoded from base64 or hex.
 pub(super) fn encoded_secret(
     token: &[u8],
     allowed: &[Algorithm],
@@ -65,10 +65,11 @@ pub(super) fn other_algorithm(token: &[u8], why: &Rejected) -> Option<String> {
     let found = jws::unverified_algorithm(token)?;
     let name = format!("{found:?}");
     Some(if name.starts_with("HS") {
-        format!("the app signs with {name}, under a shared secret: write `secret` with it")
+        format!("the app signs with {name} and a shared secret: write `secret` with it")
     } else {
         format!(
-            "the app, or its provider, signs with {name}, under a public key: write `jwks_url`, `jwks` or `public_key`"
+            "the app, or its provider, signs with {name} and a private key: write `jwks_url`, \
+             `jwks` or `public_key`"
         )
     })
 }

@@ -1,8 +1,8 @@
 //! A session kind: its row in the list, its compiled settings, and the part that
 //! verifies.
 //!
-//! Verifiers stand behind a trait, not in an enum: nothing outside ever asks
-//! which one it is, and an arm for each in every method would say nothing.
+//! Verifiers stand behind a trait, not in an enum: nothing outside ever asks which one it
+//! is, so an arm for each in every method would be noise.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use http::HeaderName;
 
 use serde_json::Value;
 
+use super::risks::Risks;
 use crate::base::secret::Secret;
 use crate::session::codec::claims;
 use crate::session::codec::verifying_keys::{KeySet, Keys, RemoteKeys};
@@ -30,11 +31,15 @@ pub(in crate::session) struct SessionKind {
     /// key is asked for before a reader gives up, or it would count as unknown.
     pub read: fn(&mut Settings<'_, '_>) -> Option<Compiled>,
     pub hints: Hints,
+    /// Names of the cookies by which the framework, or the usual package for it, signs a
+    /// user in again; `*` is any text.
+    pub remember_cookies: &'static [&'static str],
+    pub risks: Risks,
     /// A JSON object of schemas: one for each form of the kind's table.
     pub schema: &'static str,
 }
 
-/// Hints for an operator whose cookie is refused; nothing is decided by them.
+/// Hints for an operator whose cookie is refused; they decide nothing.
 pub(in crate::session) struct Hints {
     /// Cookie names that give the kind away, without `__Secure-`; `*` is any text.
     pub names: &'static [&'static str],
@@ -44,11 +49,27 @@ pub(in crate::session) struct Hints {
     pub key: &'static str,
     /// Other settings a signature depends on; starts with `; `.
     pub also_check: &'static str,
+    /// Completes "the value is only an id, …".
+    pub bare_id: &'static str,
 }
 
 impl Hints {
-    pub(super) const NONE: Self =
-        Self { names: &[], look: |_| None, key: "secret", also_check: "" };
+    pub(super) const NONE: Self = Self {
+        names: &[],
+        look: |_| None,
+        key: "secret",
+        also_check: "",
+        bare_id: "and the session is in the app's store: write kind = \"lookup\" with \
+                  [session.store], if that is Redis, a database or a folder",
+    };
+    /// For the libraries that keep sessions in the table of an Auth.js adapter.
+    pub(super) const ADAPTER: Self = Self {
+        bare_id: "as the database strategy of NextAuth and Auth.js writes it: write kind = \
+                  \"lookup\" with [session.store], table = \"Session\", id_column = \
+                  \"sessionToken\", user_column = \"userId\" and expires_column = \"expires\", \
+                  or the names of the app's adapter",
+        ..Self::NONE
+    };
 }
 
 /// A `[session]` table, compiled: keys and rules, no state.
@@ -152,7 +173,7 @@ pub(in crate::session) trait Verify: Send + Sync {
         Ok((self.open(sent, now)?, None))
     }
 
-    /// Judges what the store answered. Only kinds that ask implement it.
+    /// Judges the store's answer. Only kinds that ask implement it.
     fn answered(
         &self,
         _question: &Question,

@@ -1,6 +1,7 @@
 //! koa-session: as cookie-session, with its end written into the JSON.
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::session::codec::keygrip::{self, Keygrip};
 use crate::session::codec::{base64, json};
 use crate::session::cookie::Encoding;
@@ -30,6 +31,8 @@ pub(super) const KIND: SessionKind = SessionKind {
         also_check: "; or `digest` is not that of the app's Keygrip",
         ..Hints::NONE
     },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("koa_session.schema.json"),
 };
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::hash_fields;
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::lookup_layout::{Layout, RedisLayout};
+use super::risks::Risks;
 use crate::base::digest::Digest;
 use crate::base::secret::same_bytes;
 use crate::base::text;
@@ -71,6 +72,8 @@ pub(super) const KIND: SessionKind = SessionKind {
     name: "lookup",
     read,
     hints: Hints { names: &["auth_session", "PHPSESSID"], ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("lookup.schema.json"),
 };
 
@@ -228,7 +231,7 @@ impl Columns {
     }
 }
 
-/// A row whose columns of JSON are what they hold: the user may be inside one.
+/// A row with its JSON columns parsed: the user may be inside one.
 fn documents(row: Value) -> Value {
     let Value::Object(columns) = row else { return row };
     let column = |(name, value): (String, Value)| {
@@ -239,7 +242,7 @@ fn documents(row: Value) -> Value {
     Value::Object(columns.into_iter().map(column).collect())
 }
 
-/// Compares the secret with what the row holds: the text itself, or its digest as bytes, in
+/// Compares the secret with the row's column: the text itself, or its digest as bytes, in
 /// hexadecimal or in base64.
 fn check_secret(cell: &Cell, secret: &str, hash: Hashing) -> Result<(), Rejected> {
     let held = cell.bytes().unwrap_or_default();

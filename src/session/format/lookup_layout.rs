@@ -30,13 +30,13 @@ impl Layout {
             Self::PhpSession => php::parse_session(content).map(php_text::unfold),
             Self::Text => {
                 let text = std::str::from_utf8(content).map(str::trim);
-                let text = text.map_err(|_| Rejected::malformed("the session is not a text"))?;
+                let text = text.map_err(|_| Rejected::malformed("the session is not a string"))?;
                 Ok(Value::from(text))
             }
         }
     }
 
-    /// Where the user's id stands, if the notation leaves no choice.
+    /// Where the user's id is, if the notation leaves no choice.
     pub(super) const fn user_id(self) -> Option<Cow<'static, str>> {
         match self {
             Self::Igbinary
@@ -48,7 +48,7 @@ impl Layout {
         }
     }
 
-    /// Characters of its framework's ids beside letters, digits, `-` and `_`: PHP's have
+    /// Characters of its framework's ids besides letters, digits, `-` and `_`: PHP's have
     /// a comma if `session.sid_bits_per_character` is 6.
     pub(super) const fn id_characters(self) -> &'static str {
         match self {

@@ -33,6 +33,7 @@ mod plug;
 mod rails;
 mod react_router;
 mod registry;
+mod risks;
 mod signed_cookie;
 mod starlette;
 mod supabase;
@@ -41,5 +42,5 @@ mod yar;
 pub(super) use kind::{Compiled, SessionKind};
 #[cfg(test)]
 pub(super) use registry::names;
-pub(crate) use registry::schemas;
 pub(super) use registry::{all, read};
+pub(crate) use registry::{risks, schemas};

@@ -1,6 +1,7 @@
 //! next-auth 4: an encrypted token under a key derived from the secret alone.
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::session::codec::{claims, crypto, jwe};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -31,8 +32,10 @@ pub(super) const KIND: SessionKind = SessionKind {
         names: &["next-auth.session-token"],
         look,
         also_check: "; kind = \"auth0\" and kind = \"hono-session\" have the same form",
-        ..Hints::NONE
+        ..Hints::ADAPTER
     },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("next_auth.schema.json"),
 };
 

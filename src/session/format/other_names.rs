@@ -1,4 +1,4 @@
-//! Names that people give a kind: those of gates which only set a header, and short forms.
+//! Other names that people use for a kind: gates that only set a header, and short forms.
 
 /// Gates that name the user in a header, without a signature.
 const GATES: [(&str, &str); 13] = [

@@ -1,5 +1,5 @@
-//! Plug and Phoenix: an Erlang map, signed or encrypted. `mix phx.gen.auth`
-//! keeps a token in it that stands for a row.
+//! Plug and Phoenix: an Erlang map, signed or encrypted. `mix phx.gen.auth` keeps a token
+//! in it that identifies a row.
 
 use std::num::NonZeroU32;
 
@@ -7,6 +7,7 @@ use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::{Risks, has};
 use crate::base::secret::Secret;
 use crate::session::codec::crypto::{Hash, MacKey, pbkdf2};
 use crate::session::codec::{base64, bytes, erlang};
@@ -56,6 +57,9 @@ pub(super) const KIND: SessionKind = SessionKind {
         also_check: "; or the salt is not the one in the app's endpoint.ex",
         ..Hints::NONE
     },
+    // `mix phx.gen.auth`, with the name of the app in front.
+    remember_cookies: &["*_remember_me"],
+    risks: Risks { never_ends: |at| !has(at, "store"), ..Risks::NONE },
     schema: include_str!("plug.schema.json"),
 };
 
@@ -139,7 +143,7 @@ impl Verify for Plug {
         Ok(Question::row(&tokens.table, &matching))
     }
 
-    /// The row alone is no proof: phx.gen.auth never deletes old ones.
+    /// The row alone proves nothing: phx.gen.auth never deletes old ones.
     fn answered(
         &self,
         _question: &Question,

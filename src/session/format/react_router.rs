@@ -1,6 +1,7 @@
 //! React Router and Remix `createCookieSessionStorage`: signed JSON.
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::base::secret::Secret;
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::{base64, json, signed_cookie};
@@ -22,6 +23,8 @@ pub(super) const KIND: SessionKind = SessionKind {
     name: "react-router",
     read,
     hints: Hints { look, ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NO_END,
     schema: include_str!("react_router.schema.json"),
 };
 

@@ -1,6 +1,7 @@
-//! The list of session kinds, which is all that knows every one of them.
+//! The list of session kinds, the only place that knows every one of them.
 
 use super::kind::SessionKind;
+use super::risks::Risks;
 use crate::document::{Table, one_of};
 
 static KINDS: &[&SessionKind] = &[
@@ -45,6 +46,11 @@ pub(in crate::session) fn all() -> impl Iterator<Item = &'static SessionKind> {
 /// The JSON Schemas of all kinds, in the order of the list.
 pub(crate) fn schemas() -> impl Iterator<Item = &'static str> {
     all().map(|kind| kind.schema)
+}
+
+/// The risks of the kind of this name.
+pub(crate) fn risks(name: &str) -> Option<&'static Risks> {
+    all().find(|kind| kind.name == name).map(|kind| &kind.risks)
 }
 
 /// The kind a table names, or a problem that lists them all.

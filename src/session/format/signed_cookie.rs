@@ -1,10 +1,11 @@
 //! One signed value in a cookie: those of Express' cookie-parser, and of Hono.
 //!
-//! The value is the user's id, or an object in JSON. It has no end of its own.
+//! The value is the user's id, or an object in JSON. It does not expire by itself.
 
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::document::{At, FromNode};
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::{base64, json};
@@ -33,6 +34,8 @@ pub(super) const KIND: SessionKind = SessionKind {
     name: "signed-cookie",
     read,
     hints: Hints { look, ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NO_END,
     schema: include_str!("signed_cookie.schema.json"),
 };
 

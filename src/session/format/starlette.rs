@@ -1,6 +1,7 @@
 //! Starlette's and FastAPI's `SessionMiddleware`: JSON signed by itsdangerous.
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::{Risks, is_zero};
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::itsdangerous::KeyDerivation;
 use crate::session::codec::{base64, itsdangerous, json};
@@ -35,6 +36,8 @@ pub(super) const KIND: SessionKind = SessionKind {
         also_check: "; or the app is one of Flask, whose sessions can look the same",
         ..Hints::NONE
     },
+    remember_cookies: &[],
+    risks: Risks { never_ends: |at| is_zero(at, "max_age"), ..Risks::NONE },
     schema: include_str!("starlette.schema.json"),
 };
 

@@ -1,11 +1,12 @@
-//! Supabase SSR: a JSON envelope in chunks. Only the access token inside it is
-//! signed; the user beside it is whatever the browser says.
+//! Supabase SSR: a JSON envelope in chunks. Only the access token inside it is signed; the
+//! user beside it is only what the browser says.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::document::OneOrMany;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::{self, Expected};
@@ -35,6 +36,8 @@ pub(super) const KIND: SessionKind = SessionKind {
     name: "supabase",
     read,
     hints: Hints { names: &["sb-*-auth-token"], look, ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("supabase.schema.json"),
 };
 
@@ -66,7 +69,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
 impl Verify for Supabase {
     fn open(&self, sent: SentCookies<'_>, now: u64) -> Result<Check<OpenedSession>, Rejected> {
         let found = sent.find()?;
-        // In a header, the token stands by itself.
+        // In a header, the token stands alone.
         let token = match sent.jar.header() {
             Some(_) => found.value,
             None => Cow::Owned(enclosed_token(&found.value)?),

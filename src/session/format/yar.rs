@@ -4,7 +4,9 @@
 use crate::session::key_settings;
 use serde_json::Value;
 
+use super::h3_session;
 use super::kind::{Compiled, Hints, SessionKind, Verify};
+use super::risks::Risks;
 use crate::session::codec::{claims, iron, json};
 use crate::session::cookie::{Duplicate, Encoding};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
@@ -12,7 +14,6 @@ use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
 use crate::session::store::{self, Check, Engine, Question, StoreAnswer};
-use crate::session::value_notation::{Fit, Look, Sample};
 
 /// hapi makes a list of several cookies, and yar then sees no session.
 const CONVENTIONS: CookieConventions = CookieConventions {
@@ -31,7 +32,9 @@ struct Yar {
 pub(super) const KIND: SessionKind = SessionKind {
     name: "yar",
     read,
-    hints: Hints { look, ..Hints::NONE },
+    hints: Hints { look: h3_session::look, ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("yar.schema.json"),
 };
 
@@ -82,7 +85,7 @@ impl Verify for Yar {
         Ok((Question::redis(prefix, id), None))
     }
 
-    /// catbox wraps what it keeps: `{"item": session, "stored": …, "ttl": …}`.
+    /// catbox wraps its values: `{"item": session, "stored": …, "ttl": …}`.
     fn answered(
         &self,
         _question: &Question,
@@ -97,15 +100,4 @@ impl Verify for Yar {
             .ok_or_else(|| Rejected::malformed("the cached value has no `item`"))?;
         Ok(Check::Known(OpenedSession { session, expires_at }))
     }
-}
-
-fn look(sample: &Sample<'_>) -> Option<Look> {
-    if sample.starts_with("Fe26.2**") {
-        return Some(Look::new(Fit::Possible, "an iron seal of h3 or yar"));
-    }
-    let text = "an iron-session seal";
-    // Only iron-session puts a version behind its seals.
-    let is_versioned = sample.text.contains('~');
-    let may_be = sample.starts_with("Fe26.2*") && !is_versioned;
-    may_be.then_some(Look::new(Fit::Possible, text))
 }

@@ -112,7 +112,7 @@ fn wrong_settings_of_a_fallback_are_told_with_their_place() {
         (json!({ "engine": "sql", "table": "a-b" }), "session.store.fallback.table: found \"a-b\""),
         (
             json!({ "engine": "sql", "fallback": { "engine": "sql" } }),
-            "session.store.fallback.fallback: a fallback has no fallback of its own",
+            "session.store.fallback.fallback: a fallback cannot have a fallback",
         ),
     ];
     for (fallback, expected) in cases {

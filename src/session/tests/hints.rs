@@ -15,8 +15,8 @@ fn hints(config: &Json, header: &str) -> String {
 fn names_that_nearly_match_are_pointed_out() {
     let config = json!({ "kind": "jwt", "cookie": "token", "secret": "s" });
     for (header, hint) in [
-        ("TOKEN=x", "differs in upper and lower case only"),
-        ("__Secure-token=x", "differs in its prefix only"),
+        ("TOKEN=x", "differs only in upper and lower case"),
+        ("__Secure-token=x", "differs only in its prefix"),
         ("__Host-token=x", "write cookie = \"__Host-token\""),
         ("tokne=x", "did you mean cookie `tokne`?"),
         ("theme=dark", "cookies that were sent: \"theme\""),
@@ -35,8 +35,8 @@ fn a_name_is_shown_as_harmless_as_it_can_be() {
     let config = json!({ "kind": "jwt", "cookie": "token", "secret": "s" });
     let long = format!("shop.{}session_data", "x".repeat(200));
     for (name, hint) in [
-        ("shop.session_data.1", "cookie `shop.session_data.1` is what the app caches"),
-        (&long, "cookie with a name of 217 characters is what the app caches"),
+        ("shop.session_data.1", "cookie `shop.session_data.1` is the app's cache"),
+        (&long, "cookie with a name of 217 characters is the app's cache"),
         (
             "sb-\u{1b}[31m-auth-token",
             "cookie `sb-\\u{1b}[31m-auth-token` is what kind = \"supabase\"",
@@ -211,7 +211,7 @@ fn forms_of_one_kind_are_told_apart() {
         ),
         ("laravel/cookie-driver-gcm", vec![("cipher", Json::Null)], "cipher = \"aes-256-gcm\""),
         ("react-router/unsigned", vec![], "give the app's session storage `secrets`"),
-        ("better-auth/cache-without-token", vec![], "is what the app caches of a session"),
+        ("better-auth/cache-without-token", vec![], "is the app's cache of a session"),
     ] {
         let found = told(id, &change);
         assert!(found.contains(hint), "{id}: {found}");

@@ -118,7 +118,7 @@ fn a_store_that_is_not_read_points_to_the_app() {
             });
             let found = problems(&config).join("\n");
             let expected =
-                format!("session.store.engine: found {engine:?}, a store that is not read");
+                format!("session.store.engine: found {engine:?}, a store that is not supported");
             assert!(found.contains(&expected), "{kind}: {found}");
             assert!(found.contains("kind = \"introspect\""), "{kind}: {found}");
         }

@@ -4,7 +4,7 @@ use http::header::{CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 use portcullis::testing::{Client, Scheme};
-use portcullis::testing::{Head, Limits, RequestView, admit};
+use portcullis::testing::{Head, RequestLimits, RequestView, admit};
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     [
@@ -29,7 +29,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
 pub(crate) fn run(raw: &[u8]) {
     let Some((mut parts, target)) = parse(raw) else { return };
     for raw in [Some(raw), None] {
-        let head = Head { parts: &parts, target: &target, raw, limits: Limits::default() };
+        let head = Head { parts: &parts, target: &target, raw, limits: RequestLimits::default() };
         let Ok(tidy) = admit(&head) else { continue };
         let sent = tidy.target.as_deref().unwrap_or(&target);
         check_target(sent);

@@ -4,7 +4,8 @@ use std::io;
 
 use serde_json::json;
 
-use super::app::{Peer, Seen};
+use super::app::Peer;
+use super::seen::Seen;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nX-App: 1\r\n";
 

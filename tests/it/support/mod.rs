@@ -17,6 +17,7 @@ mod reserved;
 mod response;
 pub(crate) mod running;
 mod scripted;
+mod seen;
 mod session;
 pub(crate) mod tls;
 pub(crate) mod wait;

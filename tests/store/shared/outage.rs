@@ -138,7 +138,7 @@ fn a_store_that_takes_connections_and_no_writes_is_tried_less_and_less_often() {
     assert_eq!(gateway.token("ada").status, 200);
     // Its primary is elsewhere, and no sentinel says where.
     cli(server.port, &["replicaof", "127.0.0.1", &free_port().to_string()]);
-    eventually("it is left alone", || {
+    eventually("it is paused", || {
         assert_eq!(gateway.token("ada").status, 200);
         gateway.metric("portcullis_shared_breaker ") == 1
     });
@@ -166,7 +166,7 @@ fn a_frozen_primary_is_left_alone_and_its_successor_is_asked_at_once() {
     assert_eq!(gateways[0].token("ada").status, 200);
     let frozen = &group.servers[0];
     frozen.freeze();
-    eventually("it is left alone", || {
+    eventually("it is paused", || {
         assert_eq!(gateways[0].token("ada").status, 200);
         gateways[0].metric("portcullis_shared_breaker ") == 1
     });
@@ -195,7 +195,7 @@ fn a_frozen_server_of_a_cluster_is_left_alone_while_the_others_count() {
     let bob = (0..50).map(|number| format!("bob-{number}")).find(elsewhere).unwrap();
     // Before its place is taken, which a Cluster does within seconds.
     cluster.servers.iter().find(|server| server.port == frozen).unwrap().freeze();
-    eventually("it is left alone", || {
+    eventually("it is paused", || {
         assert_eq!(gateway.token("ada").status, 200);
         gateway.metric("portcullis_shared_breaker ") == 1
     });

@@ -18,9 +18,9 @@ use crate::support::{App, Conn, Request, Setup, eventually, get};
 /// The store's deadline, which is the default, and what a request may take beside it.
 const DEADLINE: Duration = Duration::from_millis(50);
 const BESIDE: Duration = Duration::from_millis(10);
-/// Longest that a request takes once the store is left alone.
+/// Longest that a request takes once the store is paused.
 const LEFT_ALONE: Duration = Duration::from_millis(5);
-/// A deadline's length of calls that fail goes by before the store is left alone.
+/// A deadline's length of calls that fail goes by before the store is paused.
 const NOTICED: Duration = Duration::from_millis(500);
 /// The store is asked again by then.
 const RECOVERED: Duration = Duration::from_secs(2);
@@ -204,12 +204,12 @@ fn judge(samples: &[Sample], (from, to): (Instant, Instant), percent: usize) -> 
     summary("pages of the control", &control);
     summary("pages while it is frozen", &pages);
     summary("tokens while it is frozen", &tokens);
-    summary("tokens once it is left alone", &later);
+    summary("tokens once it is paused", &later);
     let (without, with) = (at(&control, percent), at(&pages, percent));
     let bars = [
         ("a page", with, without.mul_f64(1.1) + Duration::from_millis(1)),
         ("a token", longest(&tokens), DEADLINE + BESIDE + longest(&pages)),
-        ("a token once it is left alone", at(&later, 99), LEFT_ALONE + at(&pages_later, 99)),
+        ("a token once it is paused", at(&later, 99), LEFT_ALONE + at(&pages_later, 99)),
     ];
     let late = bars.iter().filter(|(_, took, bar)| took > bar);
     late.map(|(what, took, bar)| format!("{what} took {took:?} of {bar:?}")).collect()

@@ -1,4 +1,4 @@
-//! Revocation of signed tokens, which nobody could take back otherwise.
+//! Revocation of signed tokens, which could not be withdrawn otherwise.
 
 use aws_lc_rs::cipher::{AES_256, EncryptionContext, PaddedBlockEncryptingKey, UnboundCipherKey};
 use aws_lc_rs::hmac;

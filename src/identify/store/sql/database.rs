@@ -73,11 +73,11 @@ impl Database {
         times: &NaiveTimes,
     ) -> Result<Option<StoreAnswer>, StoreError> {
         let found = match self {
-            Self::MySql(pool, known) => measured_row(pool, known, &MYSQL, table, matching).await,
+            Self::MySql(_, known) => self.measured_row(known, &MYSQL, table, matching).await,
             Self::Postgres(pool, known) => {
-                postgres_row(pool, known, (table, times), matching).await?
+                self.postgres_row(pool, known, (table, times), matching).await?
             }
-            Self::Sqlite(pool, known) => measured_row(pool, known, &SQLITE, table, matching).await,
+            Self::Sqlite(_, known) => self.measured_row(known, &SQLITE, table, matching).await,
         };
         match found {
             Ok(answer) => Ok(answer),
@@ -114,6 +114,127 @@ impl Database {
         }
         .map_err(|error| failed(&error))
     }
+
+    async fn postgres_row(
+        &self,
+        pool: &Pool<Postgres>,
+        known: &Tables,
+        (table, times): (&str, &NaiveTimes),
+        matching: &[(String, Cell)],
+    ) -> Result<Result<Option<StoreAnswer>, sqlx::Error>, StoreError> {
+        let key = (table.to_owned(), times.clone());
+        let found = {
+            let known = known.lock();
+            known.get(&key).cloned()
+        };
+        let shape = match found {
+            Some(shape) => shape,
+            None => {
+                let mut lease = Lease(Some(pool.acquire().await.map_err(|e| failed(&e))?));
+                let connection = lease.connection().map_err(|e| failed(&e))?;
+                let quoted = quoted('"', table);
+                let read =
+                    KnownTable::read(connection, &quoted, times).await.map_err(|e| failed(&e))?;
+                lease.end();
+                let read = Arc::new(read);
+                if read.is_missing() {
+                    return Err(StoreError::NoTable(None));
+                }
+                known.lock().insert(key.clone(), read.clone());
+                read
+            }
+        };
+        let place = |number: usize, column: &str| shape.parameter(number, column);
+        let select =
+            |selection: &str, more: &str| select(('"', table), selection, matching, place, more);
+        let found = self.fetch_small(select, (&shape.selection(), &shape.sizes()), matching).await;
+        if found.is_err() {
+            // The table may have changed.
+            known.lock().remove(&key);
+        }
+        Ok(found)
+    }
+
+    /// In MySQL and SQLite, which need no more facts about a table than its sizes.
+    async fn measured_row(
+        &self,
+        known: &Sizes,
+        measured: &Measured,
+        table: &str,
+        matching: &[(String, Cell)],
+    ) -> Result<Option<StoreAnswer>, sqlx::Error> {
+        let found = {
+            let known = known.lock();
+            known.get(table).cloned()
+        };
+        let sizes = match found {
+            Some(sizes) => sizes,
+            None => {
+                let names = match self.column_names(measured.columns, table).await {
+                    // An unusual database, or a user who may not read this.
+                    Err(sqlx::Error::Database(_)) => Vec::new(),
+                    names => names?,
+                };
+                let sizes = measured.condition(&names);
+                known.lock().insert(table.to_owned(), sizes.clone());
+                sizes
+            }
+        };
+        // In double quotes, an unknown name would be a text to SQLite.
+        let select = |selection: &str, more: &str| {
+            select(('`', table), selection, matching, |_, _| "?".to_owned(), more)
+        };
+        let found = self.fetch_small(select, ("*", &sizes), matching).await;
+        if found.is_err() {
+            // The table may have changed.
+            known.lock().remove(table);
+        }
+        found
+    }
+
+    /// A row that is small enough to be read; for a larger one, only the columns that
+    /// found it. `select` writes the statement for a selection, with more conditions.
+    async fn fetch_small(
+        &self,
+        select: impl Fn(&str, &str) -> String,
+        (selection, sizes): (&str, &SizeCondition),
+        matching: &[(String, Cell)],
+    ) -> Result<Option<StoreAnswer>, sqlx::Error> {
+        let is_as_asked = |row: &Row| cell::is_as_asked(row, matching);
+        let small = self.fetch(select(selection, &sizes.of_small_rows()), matching).await?;
+        if let Some(row) = small.filter(is_as_asked) {
+            return Ok(Some(StoreAnswer::Row(row)));
+        }
+        if sizes.is_empty() {
+            return Ok(None);
+        }
+        let large = self.fetch(select(FOUND_BY, &sizes.of_large_rows()), matching).await?;
+        Ok(large.filter(is_as_asked).map(|_| StoreAnswer::TooLarge))
+    }
+
+    async fn fetch(
+        &self,
+        statement: String,
+        matching: &[(String, Cell)],
+    ) -> Result<Option<Row>, sqlx::Error> {
+        match self {
+            Self::MySql(pool, _) => fetch(pool, statement, matching).await,
+            Self::Postgres(pool, _) => fetch(pool, statement, matching).await,
+            Self::Sqlite(pool, _) => fetch(pool, statement, matching).await,
+        }
+    }
+
+    async fn column_names(
+        &self,
+        statement: &'static str,
+        table: &str,
+    ) -> Result<Vec<String>, sqlx::Error> {
+        match self {
+            Self::MySql(pool, _) => column_names(pool, statement, table).await,
+            Self::Postgres(pool, _) => column_names(pool, statement, table).await,
+            Self::Sqlite(pool, _) => column_names(pool, statement, table).await,
+        }
+    }
 }
 
 fn pool<D: sqlx::Database>() -> PoolOptions<D> {
@@ -136,92 +257,6 @@ async fn ping<D: sqlx::Database>(pool: &Pool<D>) -> Result<(), sqlx::Error> {
     pool.connect_options().connect().await?.close().await
 }
 
-async fn postgres_row(
-    pool: &Pool<Postgres>,
-    known: &Tables,
-    (table, times): (&str, &NaiveTimes),
-    matching: &[(String, Cell)],
-) -> Result<Result<Option<StoreAnswer>, sqlx::Error>, StoreError> {
-    let key = (table.to_owned(), times.clone());
-    let found = {
-        let known = known.lock();
-        known.get(&key).cloned()
-    };
-    let shape = match found {
-        Some(shape) => shape,
-        None => {
-            let mut lease = Lease(Some(pool.acquire().await.map_err(|e| failed(&e))?));
-            let connection = lease.connection().map_err(|e| failed(&e))?;
-            let quoted = quoted('"', table);
-            let read =
-                KnownTable::read(connection, &quoted, times).await.map_err(|e| failed(&e))?;
-            lease.end();
-            let read = Arc::new(read);
-            if read.is_missing() {
-                return Err(StoreError::NoTable(None));
-            }
-            known.lock().insert(key.clone(), read.clone());
-            read
-        }
-    };
-    let place = |number: usize, column: &str| shape.parameter(number, column);
-    let select =
-        |selection: &str, more: &str| select(('"', table), selection, matching, place, more);
-    let found = fetch_small(pool, select, (&shape.selection(), &shape.sizes()), matching).await;
-    if found.is_err() {
-        // The table may have changed.
-        known.lock().remove(&key);
-    }
-    Ok(found)
-}
-
-/// In MySQL and SQLite, which need no more facts about a table than its sizes.
-async fn measured_row<D>(
-    pool: &Pool<D>,
-    known: &Sizes,
-    measured: &Measured,
-    table: &str,
-    matching: &[(String, Cell)],
-) -> Result<Option<StoreAnswer>, sqlx::Error>
-where
-    D: sqlx::Database,
-    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
-    D::Arguments: IntoArguments<D>,
-    Cell: Encoded<D>,
-    Cell: Decoded<D>,
-    String: for<'r> Decode<'r, D> + for<'q> Encode<'q, D> + Type<D>,
-    Option<String>: for<'q> Encode<'q, D>,
-    usize: ColumnIndex<D::Row>,
-{
-    let found = {
-        let known = known.lock();
-        known.get(table).cloned()
-    };
-    let sizes = match found {
-        Some(sizes) => sizes,
-        None => {
-            let names = match column_names(pool, measured.columns, table).await {
-                // A database of its own kind, or a user who may not know.
-                Err(sqlx::Error::Database(_)) => Vec::new(),
-                names => names?,
-            };
-            let sizes = measured.condition(&names);
-            known.lock().insert(table.to_owned(), sizes.clone());
-            sizes
-        }
-    };
-    // In double quotes, an unknown name would be a text to SQLite.
-    let select = |selection: &str, more: &str| {
-        select(('`', table), selection, matching, |_, _| "?".to_owned(), more)
-    };
-    let found = fetch_small(pool, select, ("*", &sizes), matching).await;
-    if found.is_err() {
-        // The table may have changed.
-        known.lock().remove(table);
-    }
-    found
-}
-
 async fn column_names<D>(
     pool: &Pool<D>,
     statement: &'static str,
@@ -241,33 +276,6 @@ where
     let rows = query.fetch_all(lease.connection()?).await?;
     lease.end();
     Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
-}
-
-/// A row that is small enough to be read. Of one that is not, only what it was found by.
-/// `select` writes the statement for a selection, with more conditions.
-async fn fetch_small<D>(
-    pool: &Pool<D>,
-    select: impl Fn(&str, &str) -> String,
-    (selection, sizes): (&str, &SizeCondition),
-    matching: &[(String, Cell)],
-) -> Result<Option<StoreAnswer>, sqlx::Error>
-where
-    D: sqlx::Database,
-    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
-    D::Arguments: IntoArguments<D>,
-    Cell: Encoded<D>,
-    Cell: Decoded<D>,
-{
-    let is_as_asked = |row: &Row| cell::is_as_asked(row, matching);
-    let small = fetch(pool, select(selection, &sizes.of_small_rows()), matching).await?;
-    if let Some(row) = small.filter(is_as_asked) {
-        return Ok(Some(StoreAnswer::Row(row)));
-    }
-    if sizes.is_empty() {
-        return Ok(None);
-    }
-    let large = fetch(pool, select(FOUND_BY, &sizes.of_large_rows()), matching).await?;
-    Ok(large.filter(is_as_asked).map(|_| StoreAnswer::TooLarge))
 }
 
 /// `place` writes the parameter of a number and a column. The selection may be `FOUND_BY`;

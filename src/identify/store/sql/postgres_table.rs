@@ -3,7 +3,7 @@
 //!
 //! It compares a text with a `uuid` only after a cast. And a library that lets the
 //! database convert its times writes them in the zone of the app's connection, while the
-//! client here speaks UTC whatever the database says.
+//! client here always uses UTC.
 
 use sqlx::PgConnection;
 
@@ -17,9 +17,9 @@ const COLUMNS: &str = "SELECT a.attname::text, format_type(a.atttypid, -1) \
     WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped \
     ORDER BY a.attnum";
 
-/// The zone that the database gives the connections of the table's owner, who is the app:
-/// that of the role, else of the database, else of the server. The last cannot be asked
-/// for; initdb writes the same one as `log_timezone`.
+/// The zone that the database gives the connections of the table's owner, which is the
+/// app's user: that of the role, else of the database, else of the server. The last cannot
+/// be asked for; initdb writes the same one as `log_timezone`.
 const ZONE: &str = "SELECT coalesce( \
     (SELECT substr(s.setting, 10) \
      FROM pg_catalog.pg_db_role_setting d CROSS JOIN LATERAL unnest(d.setconfig) AS s(setting) \
@@ -29,7 +29,7 @@ const ZONE: &str = "SELECT coalesce( \
      ORDER BY d.setrole = 0, d.setdatabase = 0 LIMIT 1), \
     current_setting('log_timezone'))";
 
-/// Fails if there is no such zone.
+/// Fails if the zone does not exist.
 const IS_ZONE: &str = "SELECT (now() AT TIME ZONE $1) IS NOT NULL";
 
 /// The beginnings of types whose values are small.

@@ -1,6 +1,6 @@
 //! The condition that a row is small enough to read.
 //!
-//! A database sends a row whole, and the client library takes whatever comes. So columns
+//! A database sends a row whole, and the client library reads whatever arrives. So columns
 //! that may hold more than any session are measured by the database first. They are looked
 //! up once per table; a column that is added later is measured once an error, or a new
 //! connection of the gateway, has the table looked up again.

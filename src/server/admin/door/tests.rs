@@ -6,16 +6,16 @@ use super::*;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-fn tcp(peer: &str, local: &str) -> Asker {
-    Asker::Tcp { peer: peer.parse().unwrap(), local: local.parse().unwrap() }
+fn tcp(peer: &str, local: &str) -> AdminClient {
+    AdminClient::Tcp { peer: peer.parse().unwrap(), local: local.parse().unwrap() }
 }
 
-fn here() -> Asker {
+fn here() -> AdminClient {
     tcp("127.0.0.1", "127.0.0.1:9090")
 }
 
-fn unix() -> Asker {
-    Asker::Unix { uid: Some(1000) }
+fn unix() -> AdminClient {
+    AdminClient::Unix { uid: Some(1000) }
 }
 
 fn request(uri: &str, version: Version, fields: &[(&str, &str)]) -> Parts {

@@ -75,14 +75,14 @@ impl Cache {
         let Some(at) = settings.table().take("cookie_cache") else {
             if keys > 0 {
                 settings
-                    .problem("published keys are those of the cache; write [session.cookie_cache]");
+                    .problem("published keys sign the cookie cache; write [session.cookie_cache]");
             }
             return None;
         };
         let mut table: Table<'_> = at.table()?;
         let strategy = table.get("strategy").unwrap_or(Strategy::Compact);
         if keys > 0 && !matches!(strategy, Strategy::Jwt) {
-            at.problem("published keys go with strategy = \"jwt\"");
+            at.problem("published keys need strategy = \"jwt\"");
         }
         let version = table.get("version").unwrap_or_else(|| "1".to_owned());
         let cookie = table.get("cookie");
@@ -126,7 +126,7 @@ impl Cache {
             Notation::Jwt(_) => "jwt",
             Notation::Published(_) => "published",
         };
-        (found != own).then(|| format!("the cache is in another notation; {setting}"))
+        (found != own).then(|| format!("the cache has another format; {setting}"))
     }
 
     /// The notation of a value, and what to write for it.
@@ -184,7 +184,7 @@ impl Cache {
             return Err(Rejected::new(Reason::WrongVersion, detail));
         }
         let Some(cache_end) = expires_at else {
-            return Err(Rejected::new(Reason::MissingExp, "the cached session has no end"));
+            return Err(Rejected::new(Reason::MissingExp, "the cached session has no `expiresAt`"));
         };
         let end = cache_end.min(session_end(&session)?);
         if end <= now {
@@ -232,7 +232,7 @@ fn open_compact(data: &[u8], keys: &[MacKey]) -> Result<OpenedSession, Rejected>
     let text = base64::url_decode(data)
         .ok_or_else(|| Rejected::malformed("the cached session is not base64url"))?;
     let compact: Compact<'_> = serde_json::from_slice(&text)
-        .map_err(|_| Rejected::malformed("the cached session is not its JSON"))?;
+        .map_err(|_| Rejected::malformed("the cached session is not valid JSON"))?;
     let (session, end) = (compact.session.get(), compact.expires_at.get());
     let open = session
         .strip_suffix('}')

@@ -11,6 +11,7 @@ use crate::session::codec::base64;
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::cookie_names::{CookieConventions, CookieNames, FoundCookie, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::session::format::risks::Risks;
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
@@ -34,6 +35,8 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
         look,
         ..Hints::NONE
     },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("schema.json"),
 };
 
@@ -109,7 +112,7 @@ impl Verify for BetterAuth {
         stored.answered(question, answer, now)
     }
 
-    /// The token: what the app caches beside it changes every few minutes.
+    /// The token: the app's cache beside it changes every few minutes.
     fn session_id(&self, sent: SentCookies<'_>) -> Option<String> {
         let found = sent.find().ok()?;
         self.verify_token(&found).ok().map(str::to_owned)

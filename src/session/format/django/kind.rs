@@ -6,6 +6,7 @@ use crate::document::{At, FromNode};
 use crate::session::cookie::{Duplicate, Encoding};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::session::format::risks::Risks;
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::Rejected;
 use crate::session::settings::Settings;
@@ -61,13 +62,16 @@ impl Backend {
 /// The backend for each engine.
 const STORAGE: [(Engine, &str); 2] = [(Engine::Redis, "cache"), (Engine::Sql, "db")];
 
-const SALT: &str = "; or SESSION_ENGINE is a class of the app's own: write salt = \
+const SALT: &str = "; or SESSION_ENGINE is the app's own class: write salt = \
                     \"django.contrib.sessions.CLASS\" with the class's name";
 
 pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "django",
     read,
     hints: Hints { names: &["sessionid"], look, also_check: SALT, ..Hints::NONE },
+    // django-remember-me and others.
+    remember_cookies: &["remember_token", "remember_me"],
+    risks: Risks::NONE,
     schema: include_str!("schema.json"),
 };
 
@@ -156,7 +160,7 @@ impl Verify for Django {
             }
             SessionEngine::Cookie { signer, max_age } => {
                 let (session, issued) = signer.open(value)?;
-                // Django asks for the age only: it takes a time ahead of its own.
+                // Django checks only the age: it accepts a time in the future.
                 let expires_at = Some(issued.saturating_add(*max_age));
                 Ok(Check::Known(OpenedSession { session, expires_at }))
             }

@@ -49,8 +49,8 @@ impl Cache {
         }
     }
 
-    /// The end of a session whose key lives until `key_end`. The cache does not tell when
-    /// it was written: nothing lasts longer than what is written now.
+    /// The end of a session with a key that lives until `key_end`. The cache does not say
+    /// when it was written, so it ends no later than one written now.
     pub(super) fn end(&self, key_end: Option<u64>, now: u64) -> Option<u64> {
         let written_now = self.max_age.map(|max_age| now.saturating_add(max_age));
         key_end.into_iter().chain(written_now).min()
@@ -111,7 +111,7 @@ impl Database {
     pub(super) fn open(&self, row: &Row) -> Result<OpenedSession, Rejected> {
         let data = row.get(&self.session)?.bytes().unwrap_or_default();
         let data = std::str::from_utf8(data)
-            .map_err(|_| Rejected::malformed("the session's column does not hold a text"))?;
+            .map_err(|_| Rejected::malformed("the session's column does not hold text"))?;
         let (session, written) = self.signer.open(data)?;
         let mut end = row.time(&self.expires)?;
         if let Some(max_age) = self.max_age {

@@ -1,8 +1,8 @@
 //! AWS Application Load Balancer: `x-amzn-oidc-data`.
 //!
-//! Each signing key is published at an address of its own, by its id, and every load
-//! balancer of a region signs with such keys: only the `signer` in the token's header
-//! tells whose it is. All three parts of the token are padded base64.
+//! Each signing key is published at its own address, by its id, and every load balancer of
+//! a region signs with such keys: only the `signer` in the token's header tells whose it
+//! is. All three parts of the token are padded base64.
 
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::{Key, KeySet};
 use crate::session::cookie_names::SentCookies;
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::session::format::risks::Risks;
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
@@ -39,6 +40,8 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "aws-alb",
     read,
     hints: Hints { key: "key", ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("aws_alb.schema.json"),
 };
 
@@ -49,7 +52,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let keys_url = match (written, region) {
         (Some(at), None) => at.read::<Url>().and_then(|url| {
             if !url.is_private() {
-                at.problem("the keys could be replaced on the way; write https://");
+                at.problem("the keys could be replaced in transit; write https://");
             }
             at.text("a URL").map(|text| format!("{}/", text.trim_end_matches('/')))
         }),
@@ -157,7 +160,7 @@ impl AwsAlb {
         let types = TokenTypes::default();
         let token = jws::verify_padded(token.as_bytes(), keys, &[Algorithm::ES256], &types)?;
         self.check_signer(&token.header)?;
-        // The end stands in the header, and in newer tokens in the claims too.
+        // The expiry is in the header, and in newer tokens in the claims too.
         let outer = claims::expires_at(&token.header, now)?;
         let OpenedSession { session, expires_at } = token.session(now)?;
         let expires_at = expires_at.into_iter().chain(outer).min();

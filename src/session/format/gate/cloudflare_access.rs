@@ -5,6 +5,7 @@ use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::{self, Expected};
 use crate::session::cookie_names::CookieConventions;
 use crate::session::format::kind::{Compiled, Hints, SessionKind};
+use crate::session::format::risks::Risks;
 use crate::session::place_settings::Places;
 use crate::session::settings::Settings;
 use crate::session::value_notation::{Look, Notation, Sample};
@@ -18,6 +19,8 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "cloudflare-access",
     read,
     hints: Hints { names: &["CF_Authorization"], look, key: "key", ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("cloudflare_access.schema.json"),
 };
 

@@ -4,6 +4,7 @@ use super::signed::{self, GateToken};
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::{self, Expected};
 use crate::session::format::kind::{Compiled, Hints, SessionKind};
+use crate::session::format::risks::Risks;
 use crate::session::settings::Settings;
 use crate::session::value_notation::{Look, Notation, Sample};
 
@@ -14,6 +15,8 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "google-iap",
     read,
     hints: Hints { look, key: "key", ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("google_iap.schema.json"),
 };
 

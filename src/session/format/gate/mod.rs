@@ -1,5 +1,5 @@
 //! Gates in front of the gateway that have signed the user in already, and say so in a
-//! header: with a token of their own, or with the bare name.
+//! header: with a signed token, or with the bare name.
 
 pub(super) mod aws_alb;
 pub(super) mod cloudflare_access;

@@ -5,12 +5,15 @@ use crate::document::OneOrMany;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
 use crate::session::format::kind::{Compiled, Hints, SessionKind};
+use crate::session::format::risks::Risks;
 use crate::session::settings::Settings;
 
 pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "pomerium",
     read,
     hints: Hints { key: "key", ..Hints::NONE },
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("pomerium.schema.json"),
 };
 

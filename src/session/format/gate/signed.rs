@@ -20,7 +20,7 @@ use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
 use crate::session::store::Check;
 
-/// A gate's token, and what it must say.
+/// A gate's token, and the claims it must have.
 pub(super) struct GateToken {
     pub keys: Keys,
     pub algorithm: Algorithm,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::session::cookie_names::{CookieNames, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::session::format::risks::Risks;
 use crate::session::header::{Believed, FieldName, HeaderPlace};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
@@ -26,6 +27,8 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "trusted-header",
     read,
     hints: Hints::NONE,
+    remember_cookies: &[],
+    risks: Risks::NONE,
     schema: include_str!("trusted_header.schema.json"),
 };
 
@@ -36,7 +39,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let claims = claims.map(|at| at.members()).unwrap_or_default().into_iter();
     let claims = claims.filter_map(|(key, at)| {
         if key.name == "user" {
-            at.problem("found the name of the user's own id; call this claim something else");
+            at.problem("this name stands for the user's id; call the claim something else");
         }
         Some((key.name.clone(), at.read::<FieldName>()?.0))
     });

@@ -36,8 +36,8 @@ impl Encrypter {
         Some(Self { keys, cipher })
     }
 
-    /// The content of a cookie. A MAC of the cookie's name stands before it, so that
-    /// no cookie passes for another.
+    /// The content of a cookie. A MAC of the cookie's name precedes it, so that no cookie
+    /// passes for another.
     pub(super) fn open_cookie(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, Rejected> {
         let plaintext = self.decrypt(value)?;
         let named = format!("{name}v2");

@@ -10,6 +10,7 @@ use crate::document::{At, FromNode, Value as Setting};
 use crate::session::codec::{base64, claims, igbinary, json, php};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::session::format::risks::Risks;
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::{Seconds, Settings};
@@ -90,6 +91,10 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
         also_check: "; or `cipher` is not the app's",
         ..Hints::NONE
     },
+    // SessionGuard: `remember_` with the guard and a digest.
+    remember_cookies: &["remember_*"],
+    // A key of AES-128.
+    risks: Risks { secret_bytes: 16, ..Risks::NONE },
     schema: include_str!("schema.json"),
 };
 
@@ -193,7 +198,7 @@ impl Verify for Laravel {
             StoreAnswer::Redis { .. } => {
                 let (value, expires_at) = answer.redis(now)?;
                 let text = cached_text(&value).ok_or_else(|| {
-                    Rejected::malformed("the stored value is not a PHP-serialized text")
+                    Rejected::malformed("the stored value is not a PHP-serialized string")
                 })?;
                 (self.payload.read(text)?, expires_at)
             }
@@ -231,7 +236,7 @@ impl Laravel {
     fn open_data_cookie(&self, id: &str, sent: SentCookies<'_>) -> Result<OpenedSession, Rejected> {
         let Some(value) = sent.value(id)? else {
             let detail =
-                "the second cookie, which holds the session and is named like its id, is missing";
+                "the second cookie, named after the session id, is missing; it holds the session";
             return Err(Rejected::new(Reason::Missing, detail));
         };
         let text = self.encrypter.open_cookie(id, &value)?;

@@ -9,6 +9,7 @@ use crate::session::codec::claims;
 use crate::session::cookie::Encoding;
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
+use crate::session::format::risks::Risks;
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::Settings;
@@ -40,6 +41,9 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
                      `authenticated_encrypted_cookie_salt` as the app does",
         ..Hints::NONE
     },
+    // Devise, with the name of its scope; and the one that apps write by hand.
+    remember_cookies: &["remember_*_token", "remember_token"],
+    risks: Risks::NONE,
     schema: include_str!("schema.json"),
 };
 
