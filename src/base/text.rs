@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn percent_encoding_leaves_only_what_it_is_told_to() {
+    fn percent_encoding_leaves_only_the_listed_bytes() {
         let mut out = String::new();
         push_percent_encoded(&mut out, "aZ9/-\u{e9} %", b"/");
         assert_eq!(out, "aZ9/%2D%C3%A9%20%25");

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_line_is_fast_enough_and_no_wait_is_no_window() {
+    fn a_slow_line_is_fast_enough_and_without_a_wait_there_is_no_window() {
         let mut pace = Pace::default();
         for _ in 0..100 {
             assert_eq!(pace.moved(10 * 1024, seconds(10), LEAST), Ok(()));

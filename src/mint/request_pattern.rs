@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_nothing_ends_is_no_pattern() {
+    fn a_field_without_an_end_is_not_a_pattern() {
         for text in [
             "{session.org_id}*",
             "*{session.org_id}",

@@ -121,7 +121,7 @@ fn app_and_gateway_see_the_same_one_cookie_header() {
 }
 
 #[test]
-fn bytes_of_any_kind_in_cookies_harm_nobody() {
+fn bytes_of_any_kind_in_cookies_do_no_harm() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
     let session = fill("session={ada}");

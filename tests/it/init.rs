@@ -280,7 +280,7 @@ fn the_root_of_several_apps_names_the_command_for_each() {
 }
 
 #[test]
-fn a_vendor_without_a_rule_of_its_own_is_recognised_by_its_package() {
+fn a_vendor_without_its_own_rule_is_recognised_by_its_package() {
     let (said, file) = said_of("cookie-session");
     assert!(said.contains("vendor twilio (twilio 5.3.0)"), "{said}");
     assert!(

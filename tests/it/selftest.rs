@@ -248,7 +248,7 @@ fn each_planted_fault_is_found() {
 }
 
 #[test]
-fn advice_alone_is_no_failure() {
+fn advice_alone_is_not_a_failure() {
     for (name, plant) in ADVICE {
         let (code, report) = selftest(&Deployment::start(plant).url, &ARGUMENTS);
         assert_eq!((code, names(&report)), (0, vec![name]), "{report}");

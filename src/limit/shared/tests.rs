@@ -127,7 +127,7 @@ fn without_a_store_several_limits_are_taken_together_or_not_at_all() {
 }
 
 #[test]
-fn without_a_store_each_limit_of_a_page_answers_for_itself() {
+fn without_a_store_each_limit_of_a_page_is_judged_on_its_own() {
     let ((runtime, shared), here) = (shared(), Limits::default());
     let wide = on_error("wide", "3/hour", OnError::Local);
     let narrow = on_error("narrow", "1/hour", OnError::Local);

@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_peer_is_whoever_connected_until_somebody_says_otherwise() {
+    async fn the_peer_is_the_connecting_address_until_it_is_overridden() {
         let (client, mut socket) = pair();
         let address = client.local_addr().unwrap();
         let peer = |socket: &Socket| socket.get_socket_digest().unwrap().peer_addr().cloned();

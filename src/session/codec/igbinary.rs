@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_too_deep_too_long_or_no_array_is_no_session() {
+    fn cut_too_deep_too_long_or_other_content_is_not_a_session() {
         let deep = [b"\x14\x01\x06\x00".repeat(100), vec![0]].concat();
         // 60 KB, named thousands of times.
         let mut bomb = [b"\x15\xff\xff\x06\x00\x12\xea\x60".to_vec(), vec![b'x'; 60_000]].concat();

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_nobody_has_no_user() {
+    fn a_token_without_a_subject_has_no_user() {
         let text = "s:5:\"anon.\";";
         assert_eq!(token(PLAIN, text, 0)["user"], Value::Null, "not authenticated");
         let anonymous = PLAIN.replace("UsernamePassword", "Anonymous");

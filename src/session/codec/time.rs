@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn text_that_is_not_a_time_is_refused() {
         for text in ["", "2045-06-02", "2045-13-01T00:00:00Z", "tomorrow", "1969-12-31T23:59:59Z"] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_made_to_renew_or_to_reset_is_no_session() {
+    fn a_token_made_to_renew_or_to_reset_is_not_a_session() {
         for claims in [
             json!({ "token_type": "refresh" }),
             json!({ "type": "refresh" }),

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_signature_stays() {
+    fn text_that_is_not_a_signature_stays() {
         for text in [
             format!("{TOKEN}.x"),
             format!("{TOKEN}.{}", "A".repeat(200)),

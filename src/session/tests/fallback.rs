@@ -101,7 +101,7 @@ fn problems(kind: &str, fallback: &Json) -> String {
 }
 
 #[test]
-fn wrong_settings_of_a_fallback_are_told_with_their_place() {
+fn wrong_settings_of_a_fallback_are_reported_with_their_place() {
     let cases = [
         (json!({}), "session.store.fallback: `engine` is missing"),
         (json!({ "engine": "mysql" }), "session.store.fallback.engine: found \"mysql\""),

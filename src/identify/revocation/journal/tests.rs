@@ -108,7 +108,7 @@ fn processes_with_one_file_learn_from_each_other_while_they_run() {
 }
 
 #[test]
-fn a_process_alone_with_the_file_writes_it_anew_and_loses_nothing() {
+fn a_process_alone_with_the_file_rewrites_it_and_loses_nothing() {
     let path = folder().join("revocations");
     let first = Process::start(&path);
     let kept = entry("kept");

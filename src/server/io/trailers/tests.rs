@@ -137,7 +137,7 @@ fn a_section_without_end_is_the_librarys_affair() {
 }
 
 #[test]
-fn what_is_held_back_goes_on_at_the_end() {
+fn bytes_held_back_pass_at_the_end() {
     let sent = connection(b"");
     let mut trailers = Trailers::new(LONGEST);
     let got = received(&mut trailers, &sent[..sent.len() - 1]);
