@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_percent_encoded_reads_as_javascript_writes_it() {
+    fn percent_encoding_equals_that_of_javascript() {
         assert_eq!(encode_uri_component("å b&c=d/-_.!~*'()"), "%C3%A5%20b%26c%3Dd%2F-_.!~*'()");
         let mut out = "/login?next=".to_owned();
         push_percent_encoded(&mut out, "/a?b", b"/");

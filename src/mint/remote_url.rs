@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_server_stands_before_the_first_placeholder_whole() {
+    fn the_server_is_complete_before_the_first_placeholder() {
         let server = |text| fixed_server(&pieces(text).unwrap()).map(|url| url.host().to_owned());
         for text in [
             "https://a.example",

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_cannot_stand_in_a_header_sets_nothing() {
+    fn a_value_that_is_missing_or_unfit_for_a_header_sets_nothing() {
         for template in ["{session.x}", "a{session.list}", "{session.bad}", "{session.a}"] {
             assert_eq!(render(template, "u1"), None, "{template}");
         }

@@ -208,7 +208,7 @@ fn gated(app: &App, trusted: &str) -> Setup {
 }
 
 #[test]
-fn a_gates_word_counts_from_trusted_proxies_only() {
+fn a_gates_header_counts_from_trusted_proxies_only() {
     let app = App::start();
     let ask = |gateway: &Gateway, fields: &[(&str, &str)]| {
         app.forget();

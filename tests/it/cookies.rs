@@ -53,7 +53,7 @@ fn the_session_is_found_among_whatever_else_is_there() {
 }
 
 #[test]
-fn what_only_resembles_the_session_is_not_it() {
+fn a_value_that_only_resembles_the_session_is_another_one() {
     check(
         "",
         &[

@@ -298,7 +298,7 @@ fn a_client_cannot_name_its_user_through_a_front_that_passes_its_headers_on() {
 }
 
 #[test]
-fn another_gates_word_is_refused_unless_that_gate_is_in_front() {
+fn another_gates_header_is_refused_unless_that_gate_is_in_front() {
     let words = ["Remote-User", "X-Forwarded-User", "X-WEBAUTH-USER", "X-Authenticated-User"];
     let gateway = start();
     for name in words {

@@ -247,7 +247,7 @@ fn fields(replaced: &[Field], more: &[Field]) -> Vec<Field> {
 }
 
 #[test]
-fn what_http_1_cannot_say_unambiguously_goes_no_further() {
+fn requests_that_http_1_cannot_express_unambiguously_stop_here() {
     const SMUGGLED: &[u8] = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
     let app = App::start();
     let gateway = Setup::new(&app).start();

@@ -208,7 +208,7 @@ fn typed(line: &str, at: &Path) -> (i32, String) {
 }
 
 #[test]
-fn the_next_step_runs_as_it_is_printed_from_where_one_stands() {
+fn the_next_step_runs_as_printed_from_the_current_folder() {
     for (number, (init, folder_name, file)) in [
         ("portcullis init shop", "shop", "shop/gateway.toml"),
         ("portcullis init shop --config other.toml", "shop", "shop/other.toml"),
@@ -256,7 +256,7 @@ fn a_library_that_is_known_is_named_although_its_store_cannot_be_read() {
 }
 
 #[test]
-fn what_cannot_be_read_is_said_and_not_taken_for_nothing() {
+fn an_unreadable_file_is_reported_and_not_taken_for_absence() {
     let (said, _) = said_of("broken");
     assert!(said.contains("Cannot be read") && said.contains("package.json: "), "{said}");
     let printed = Process::finish(&["init", project("broken").to_str().unwrap(), "--print"], &[]);

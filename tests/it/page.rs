@@ -104,7 +104,7 @@ fn a_limit_that_is_used_up_leaves_the_page_without_a_token() {
 }
 
 #[test]
-fn what_is_said_of_the_page_stays_true() {
+fn the_headers_of_a_changed_page_stay_true() {
     let page = plain(
         "ETag: \"x\"\r\nLast-Modified: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-MD5: x\r\n\
          Cache-Control: public, max-age=600\r\nExpires: 0\r\nAccept-Ranges: bytes\r\nDigest: x\r\n\

@@ -293,7 +293,7 @@ fn the_gateway_itself_passes_and_its_file_names_the_paths() {
 }
 
 #[test]
-fn what_cannot_be_tested_is_said_and_nothing_there_is_code_2() {
+fn skipped_checks_are_reported_and_an_absent_site_is_code_2() {
     let deployment = Deployment::start(|_, reply| reply);
     let (code, report) = selftest(&deployment.url, &[]);
     assert_eq!(code, 0, "{report}");

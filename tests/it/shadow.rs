@@ -192,7 +192,7 @@ fn bare_tokens_cookies_and_tokens_of_a_vendor_are_compared_too() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_counted_and_said() {
+fn answers_that_cannot_be_compared_are_counted_and_reported() {
     let long = vec![b'x'; 70 * 1024];
     let app = Scripted::start(move |target| {
         let head = "Content-Type: application/json\r\n";

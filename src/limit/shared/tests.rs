@@ -48,7 +48,7 @@ const REFUSED: Taken =
     Taken { count: 0, wait: 30_000_000_000, ahead: [3_600_000_000_000, 0, 0, 0] };
 
 #[test]
-fn what_was_leased_is_handed_out_although_the_store_has_refused_since() {
+fn a_lease_is_used_up_although_the_store_has_refused_since() {
     let ((_runtime, shared), here, leased) = (shared(), Limits::default(), leased());
     let mut asking = [turns(&[&leased]), turns(&[&leased])];
     for turns in &mut asking {

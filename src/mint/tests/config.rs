@@ -305,7 +305,7 @@ fn a_user_id_is_at_most_as_long_as_the_vendor_accepts() {
 }
 
 #[test]
-fn what_firebase_refuses_is_refused_here() {
+fn claims_that_firebase_refuses_are_refused_here() {
     let table = |claims: &Value| {
         json!({
             "preset": "firebase", "params": { "claims": claims },

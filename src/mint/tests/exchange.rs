@@ -43,7 +43,7 @@ fn credentials_are_sent_but_never_printed() {
 }
 
 #[test]
-fn what_a_browser_names_stays_one_segment_of_the_path() {
+fn a_browsers_input_stays_one_segment_of_the_path() {
     let minter = read(&json!({
         "preset": "cloudflare-stream-api", "key": { "account_id": "a", "api_token": "t" },
         "request": { "video": { "from": "json:video", "allow": "*" } }

@@ -157,7 +157,7 @@ fn an_end_is_read_in_any_form_and_a_wrong_one_names_its_member() {
 }
 
 #[test]
-fn a_missing_token_names_the_member_and_what_stood_there() {
+fn a_missing_token_names_the_member_and_the_value_found() {
     let table = exchange(&json!({ "take": { "token": "/data/token" } }));
     for (answer, found) in [
         (json!({}), "nothing"),

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_nothing_at_all() {
+    fn unreadable_proc_files_give_no_numbers() {
         for (stat, system) in [
             ("", SYSTEM),
             ("42 portcullis S 1", SYSTEM),

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_around_a_token_is_taken_off() {
+    fn the_wrapping_of_a_token_is_removed() {
         let mac = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY";
         for around in [
             TOKEN.to_owned(),

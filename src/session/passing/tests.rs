@@ -37,7 +37,7 @@ const LARAVEL: &str = "kind = \"laravel\"\ndriver = \"cookie\"\n\
                        secret = \"base64:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"";
 
 #[test]
-fn all_chunks_and_companions_of_a_session_that_is_over_are_kept_back() {
+fn all_chunks_and_companions_of_an_ended_session_are_withheld() {
     let token = "next-auth.session-token";
     let sent = format!("a=1; {token}.0=x; {token}.1=y; b=2; {token}.7=z; __Secure-{token}=w");
     assert_eq!(left_of_revoked(NEXT_AUTH, &sent), "a=1; b=2");
@@ -65,7 +65,7 @@ fn a_second_session_beside_the_judged_one_is_withheld() {
 }
 
 #[test]
-fn nothing_is_kept_back_of_one_whole_session() {
+fn one_whole_session_passes_in_full() {
     let token = "next-auth.session-token";
     for (kind, sent) in [
         (NEXT_AUTH, format!("a=1;{token}.1=y;{token}.0=x; b=2")),

@@ -53,7 +53,7 @@ fn each_store_has_its_own_rules() {
 }
 
 #[test]
-fn what_the_first_store_has_and_cannot_be_read_is_not_looked_for_elsewhere() {
+fn an_unreadable_row_of_the_first_store_is_not_looked_for_elsewhere() {
     let broken = json!({ "key": "s:0123456789abcdef", "value": "not a session", "ttl": 60 });
     assert_eq!(user(&json!([broken, row(&Json::Null)])), Err(Reason::Malformed));
     let hash = json!({ "key": "s:0123456789abcdef", "hash": { "a": "b" }, "ttl": 60 });

@@ -217,7 +217,7 @@ fn a_revocation_made_during_a_failover_is_not_lost() {
 }
 
 #[test]
-fn what_was_revoked_in_memory_is_shared_from_a_reload_on() {
+fn revocations_in_memory_are_shared_after_a_reload() {
     let (app, server) = (App::start(), redis(""));
     let over = || Setup::new(&app).token("").with(&shared(&server.url("redis"), ""));
     let (alone, other) = (Setup::new(&app).token("").start(), over().start());
