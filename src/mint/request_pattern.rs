@@ -11,8 +11,8 @@ use crate::document::template_syntax::{Piece, pieces};
 use crate::document::{At, FromNode};
 use crate::session::Identity;
 
-/// A pattern over the whole text: literals, `*` for anything, and session fields
-/// as literal text. Kept as the runs between the stars.
+/// A pattern over the whole text: literals, `*` for anything, and session fields as
+/// literal text. Stored as the runs between the stars.
 #[derive(Clone)]
 pub(crate) struct RequestPattern(Vec<Vec<PatternPart>>);
 

@@ -39,7 +39,7 @@ enum ValuePart {
     UserId,
 }
 
-/// Hands out tokens for `{token.NAME}`; the shell has them ready.
+/// Hands out tokens for `{token.NAME}`, which the shell has prepared.
 pub(crate) type PageToken<'a> = &'a dyn Fn(&str) -> Option<HeaderValue>;
 
 impl HeaderValueTemplate {

@@ -139,10 +139,10 @@ fn advice(refusal: &RefusedSession<'_>) -> Option<&'static str> {
     }
 }
 
-/// The cookie is not there: is it there under another name?
+/// The cookie is missing: was it sent under another name?
 fn missing(refusal: &RefusedSession<'_>) -> Vec<String> {
     let RefusedSession { kind, sent: SentCookies { jar, cookies }, .. } = *refusal;
-    // A cookie that is read already is not the one that is missing.
+    // A cookie that is read already is not the missing one.
     let sent: Vec<_> = cookies
         .iter()
         .filter(|(name, _)| !jar.names().iter().any(|own| own.as_bytes() == *name))
@@ -217,7 +217,7 @@ fn named_otherwise(
     })
 }
 
-/// A name as it was sent, unless it is longer than any that apps give.
+/// A name as sent, unless it is longer than any app's.
 fn quoted(name: &str) -> String {
     match name.chars().count() {
         0..=MAX_NAME => format!("`{}`", name.escape_debug()),
@@ -259,7 +259,7 @@ fn part_of(own: &str, sent: &str) -> Option<String> {
     is_part.then(|| format!("cookie `{name}` is one part of it, but the first part (0) is missing"))
 }
 
-/// The cookie is there but does not open: is it whole, and is it of this kind?
+/// The cookie was sent but does not open: is it whole, and of this kind?
 fn unreadable(refusal: &RefusedSession<'_>) -> Vec<String> {
     let RefusedSession { kind, sent, rejected, .. } = *refusal;
     let unread = [Reason::AlgNotAllowed, Reason::BadSignature, Reason::Malformed];

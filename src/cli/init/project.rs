@@ -15,7 +15,7 @@ const MOST_BYTES: u64 = 256 * 1024;
 const DEEPEST: usize = 12;
 /// Most folders of one folder that are looked into for apps.
 const MOST_FOLDERS: usize = 100;
-/// Folders that hold other people's code, or what was built.
+/// Folders of third-party code, or of build results.
 const SKIPPED: [&str; 19] = [
     "node_modules",
     "vendor",
@@ -61,7 +61,7 @@ pub(super) struct Project {
     pub(super) env_file: Option<&'static str>,
     pub(super) files: Vec<Source>,
     manifests: String,
-    /// Manifests that are there and cannot be read, and why.
+    /// Manifests that exist but cannot be read, with the reason.
     pub(super) unread: Vec<String>,
     /// Whether the manifest says that the apps are in separate folders.
     pub(super) has_workspaces: bool,
@@ -113,7 +113,7 @@ impl Project {
         project
     }
 
-    /// A file's text; a file that is there and cannot be read is noted.
+    /// A file's text; a file that exists but cannot be read is noted.
     fn text(&mut self, folder: &Path, name: &str) -> String {
         match std::fs::read_to_string(folder.join(name)) {
             Ok(text) => text,

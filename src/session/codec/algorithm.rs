@@ -34,7 +34,7 @@ impl Algorithm {
         }
     }
 
-    /// `None` for one that a later `jsonwebtoken` may add.
+    /// `None` for one that a later version of `jsonwebtoken` may add.
     fn of_library(algorithm: Library) -> Option<Self> {
         Some(match algorithm {
             Library::EdDSA => Self::EdDSA,

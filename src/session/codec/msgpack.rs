@@ -90,7 +90,7 @@ fn text(input: &mut Bytes<'_>, length: usize) -> Option<Value> {
     Some(Value::from(text))
 }
 
-/// Each item takes a byte at least, so a count that promises more is not believed.
+/// Each item takes at least one byte, so a larger count is not believed.
 fn list(input: &mut Bytes<'_>, count: usize, depth: usize) -> Option<Value> {
     if count > input.0.len() {
         return None;

@@ -62,8 +62,8 @@ fn state(members: &Map<String, Value>) -> Option<(Value, Value)> {
     None
 }
 
-/// The user with an `identifier`, as `getUserIdentifier` tells it where that is plain, and
-/// without the digest of a password.
+/// The user with an `identifier`, as `getUserIdentifier` returns it where that is plain,
+/// and without the password's digest.
 fn known(user: &Value) -> Option<Value> {
     let mut user = match user {
         Value::String(name) => Map::from_iter([("identifier".to_owned(), Value::from(&**name))]),

@@ -18,7 +18,7 @@ impl TokenTypes {
         Self(Some(vec![comparable(text)]))
     }
 
-    /// Refuses a token that is meant for something else.
+    /// Refuses a token of another type.
     pub(crate) fn check(&self, header: &Value) -> Result<(), Rejected> {
         let found = match header.get("typ") {
             None => None,

@@ -69,9 +69,9 @@ impl Writer<'_> {
         }
     }
 
-    /// A key as JSON has them. A member with a tuple for a key is left out: no pointer
-    /// finds it, and as text its quotes within quotes would double its length with
-    /// each level.
+    /// A key in the form of JSON. A member with a tuple for a key is left out: no pointer
+    /// finds it, and as text its quotes within quotes would double its length with each
+    /// level.
     fn name(&mut self, key: usize) -> Option<Option<String>> {
         let Item::Plain(key) = self.arena.get(key)? else { return Some(None) };
         Some(match self.plain(key)? {
