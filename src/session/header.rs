@@ -118,6 +118,11 @@ impl HeaderPlace {
         &self.name
     }
 
+    /// The word before the token, if there must be one.
+    pub(super) fn scheme(&self) -> Option<&str> {
+        self.scheme.as_deref()
+    }
+
     pub(crate) fn is_of_client(&self) -> bool {
         self.set_by == SetBy::Client
     }

@@ -31,6 +31,15 @@ impl Rejected {
         Self::new(Reason::BadSignature, detail)
     }
 
+    /// As `bad_signature`, of keys that anyone may know.
+    pub(super) fn not_of_public_key(tried: usize) -> Self {
+        let detail: Cow<'static, str> = match tried {
+            0 | 1 => "signature does not match the public key".into(),
+            many => format!("signature does not match any of the {many} public keys").into(),
+        };
+        Self::new(Reason::BadSignature, detail)
+    }
+
     pub(super) fn expired(at: u64, now: u64) -> Self {
         let detail = format!("expired {} ago", text::span(now.saturating_sub(at)));
         Self { ended: Some(at), ..Self::new(Reason::Expired, detail) }

@@ -11,6 +11,8 @@ pub(super) struct Shape {
     /// How many of them are worth a name in a hint.
     likely: usize,
     pub looks: &'static str,
+    /// No other kind writes such a value.
+    pub is_sure: bool,
 }
 
 impl Shape {
@@ -62,11 +64,11 @@ pub(super) fn of_value(value: &[u8]) -> Option<Shape> {
     let Some(&(_, best)) = looks.first() else {
         let unread = matches!(sample.notation, Notation::Encrypted { .. });
         let looks = "an encrypted token that no kind reads";
-        return unread.then_some(Shape { kinds: Vec::new(), likely: 0, looks });
+        return unread.then_some(Shape { kinds: Vec::new(), likely: 0, looks, is_sure: false });
     };
     let is_meant = |fit: Fit| best.fit != Fit::Sure || fit == Fit::Sure;
     looks.retain(|(_, look)| is_meant(look.fit));
     let likely = looks.iter().filter(|(_, look)| look.fit <= Fit::Possible).count();
     let kinds = looks.into_iter().map(|(kind, _)| kind).collect();
-    Some(Shape { kinds, likely, looks: best.text })
+    Some(Shape { kinds, likely, looks: best.text, is_sure: best.fit == Fit::Sure })
 }

@@ -284,10 +284,10 @@ impl Row {
 
     /// The time in a column that must hold one.
     pub(super) fn time(&self, column: &str) -> Result<u64, Rejected> {
-        let time = self.get(column)?.time();
-        time.ok_or_else(|| {
-            let detail = format!("column `{column}` does not hold a time; name the one that does");
-            Rejected::malformed(detail)
+        let cell = self.get(column)?;
+        cell.time().ok_or_else(|| {
+            let why = if *cell == Cell::Null { " in this row" } else { "; name the one that does" };
+            Rejected::malformed(format!("column `{column}` does not hold a time{why}"))
         })
     }
 
@@ -326,9 +326,12 @@ impl Cell {
         }
     }
 
-    /// Null, 0, false or an empty text.
+    /// Null, 0, false, an empty text, or the date of MySQL that stands for none.
     pub(super) fn is_nothing(&self) -> bool {
-        ["", "0", "f", "false"].contains(&&*self.as_text())
+        let text = self.as_text();
+        ["", "f", "false"].contains(&&*text)
+            || text.starts_with("0000-00-00")
+            || text.parse::<f64>() == Ok(0.0)
     }
 
     /// Unix seconds. Integers too large for seconds are JavaScript's

@@ -3,6 +3,7 @@
 
 mod advice;
 mod fallback;
+mod header_hints;
 mod hints;
 mod notes;
 mod reports;

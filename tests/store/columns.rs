@@ -127,6 +127,125 @@ fn postgres_tables() {
     assert_eq!(refused, Err("the store does not accept the user or password".to_owned()));
 }
 
+/// Who the cookie `sid=ID` is, by a table with more settings.
+fn with_settings(url: &str, table: &str, more: &str) -> Result<String, String> {
+    let session = format!(
+        "kind = \"lookup\"\ncookie = \"sid\"\n[session.store]\nengine = \"sql\"\nurl = {url:?}\n\
+         table = \"{table}\"\ntimeout = \"5s\"\n{more}"
+    );
+    seen(&session, &format!("sid={UUID}"))
+}
+
+/// The last day that is asked for: its time stands for every later one.
+const LAST_DAY: u64 = 253_402_128_000;
+
+#[test]
+fn times_beyond_the_calendar_never_come_or_have_passed() {
+    let server = postgres();
+    let url = server.url("postgres");
+    for (table, kind) in [("naive", "timestamp"), ("instants", "timestamptz")] {
+        for (at, time) in
+            ["infinity", "20000-01-01", "-infinity", "4000-01-01 BC"].iter().enumerate()
+        {
+            let table = format!("{table}{at}");
+            execute(
+                &url,
+                &format!(
+                    "CREATE TABLE {table} (id uuid, user_id int, ends {kind}, other {kind});
+                     INSERT INTO {table} VALUES ('{UUID}', 7, '{time}', NULL);"
+                ),
+            );
+            let never = at < 2;
+            for zone in ["", "time_zone = \"Asia/Tokyo\"\n"] {
+                let ends =
+                    with_settings(&url, &table, &format!("expires_column = \"ends\"\n{zone}"));
+                let wanted = if never {
+                    Ok(format!("7 {:?}", Some(LAST_DAY)))
+                } else {
+                    Err("malformed".to_owned())
+                };
+                assert_eq!(ends, wanted, "{kind} {time} {zone}");
+            }
+            let unset = with_settings(&url, &table, "require = { other = false }\n");
+            assert_eq!(unset, Ok("7 None".to_owned()), "{kind}: null stays null");
+        }
+    }
+}
+
+#[test]
+fn columns_of_any_type_are_read_as_postgres_prints_them() {
+    let server = postgres();
+    let url = server.url("postgres");
+    execute(
+        &url,
+        &format!(
+            "CREATE TYPE state AS ENUM ('on', 'off');
+             CREATE DOMAIN person AS integer; CREATE DOMAIN moment AS timestamptz;
+             CREATE TABLE odd (id uuid, user_id numeric(20), person person, ends numeric(12, 2),
+               moment moment, state state, bits bit(1), real real, day date, flags bit(3),
+               list int[], amount numeric(9, 2), letter \"char\", address inet);
+             INSERT INTO odd VALUES ('{UUID}', 18446744073709551615, 5, {NOW} + 60.5,
+               to_timestamp({NOW} + 60), 'off', '0', 0, '2045-06-02', '000', '{{1,2}}', 0, 'x',
+               '10.0.0.1');
+             CREATE TABLE decimal_ids (id numeric(30), user_id oid);
+             INSERT INTO decimal_ids VALUES (12345678901234567890, 7);"
+        ),
+    );
+    let odd = |more: &str| with_settings(&url, "odd", more);
+    let number = "18446744073709551615";
+    assert_eq!(odd(""), Ok(format!("{number} None")));
+    assert_eq!(odd("user_column = \"person\"\n"), Ok("5 None".to_owned()));
+    for column in ["ends", "moment"] {
+        let ends = odd(&format!("expires_column = \"{column}\"\n"));
+        assert_eq!(ends, Ok(format!("{number} {:?}", Some(NOW + 60))), "{column}");
+    }
+    for column in ["bits", "real", "flags", "amount"] {
+        let require = |wanted: bool| odd(&format!("require = {{ {column} = {wanted} }}\n"));
+        assert_eq!(require(false), Ok(format!("{number} None")), "{column}");
+        assert_eq!(require(true), Err("signed_out".to_owned()), "{column}");
+    }
+    for (column, text) in [
+        ("state", "off"),
+        ("day", "2045-06-02"),
+        ("list", "{1,2}"),
+        ("letter", "x"),
+        ("address", "10.0.0.1/32"),
+    ] {
+        let require = odd(&format!("require = {{ {column} = \"{text}\" }}\n"));
+        assert_eq!(require, Ok(format!("{number} None")), "{column}");
+    }
+    let session = format!(
+        "kind = \"lookup\"\ncookie = \"sid\"\n[session.store]\nengine = \"sql\"\nurl = {url:?}\n\
+         table = \"decimal_ids\"\ntimeout = \"5s\"\n"
+    );
+    assert_eq!(seen(&session, "sid=12345678901234567890"), Ok("7 None".to_owned()));
+}
+
+#[test]
+fn a_date_of_zeros_is_no_date() {
+    let server = mariadb();
+    let url = server.url("mysql");
+    execute(
+        &url,
+        &format!(
+            "SET sql_mode = '';
+             CREATE TABLE zeros (id char(40), user_id decimal(20), day date, at datetime, bits bit(1),
+               amount decimal(9, 2), set_day date);
+             INSERT INTO zeros VALUES ('{UUID}', 42, '0000-00-00', '0000-00-00 00:00:00', 0, 0,
+               '2045-06-02');"
+        ),
+    );
+    for column in ["day", "at", "bits", "amount"] {
+        let require = |wanted: bool| {
+            with_settings(&url, "zeros", &format!("require = {{ {column} = {wanted} }}\n"))
+        };
+        assert_eq!(require(false), Ok("42 None".to_owned()), "{column}");
+        assert_eq!(require(true), Err("signed_out".to_owned()), "{column}");
+    }
+    let day = with_settings(&url, "zeros", "require = { set_day = \"2045-06-02\" }\n");
+    assert_eq!(day, Ok("42 None".to_owned()));
+}
+
 #[test]
 fn mariadb_tables() {
     let server = mariadb();

@@ -88,7 +88,10 @@ fn sqlite_does_not_read_a_huge_value_whatever_its_column_is_called() {
 
 #[test]
 fn redis_does_not_send_a_huge_hash_or_string() {
-    let server = redis(&format!("user reader on >{PASSWORD} ~s:* +hgetall +pttl"));
+    let server = redis(&format!(
+        "user reader on >{PASSWORD} ~s:* +hgetall +pttl +hlen +hkeys +hstrlen\n\
+         user blind on >{PASSWORD} ~s:* +hgetall +pttl"
+    ));
     let mut client = server.redis_client();
     let part = "x".repeat(1024 * 1024);
     for number in 0..64 {
@@ -115,6 +118,16 @@ fn redis_does_not_send_a_huge_hash_or_string() {
     assert!(proxy.passed() < MOST_READ, "{} bytes were read", proxy.passed());
     assert_eq!(user(&proxy.url(), "json", "session-0123456789-string"), oversized);
     assert!(proxy.passed() < MOST_READ + 1024 * 1024, "{} bytes were read", proxy.passed());
-    let reader = server.url("redis").replace("redis://", &format!("redis://reader:{PASSWORD}@"));
-    assert_eq!(user(&reader, "hash", SMALL), Ok("ada".to_owned()), "may not ask for sizes");
+    let proxy = FaultProxy::start(server.port);
+    let as_user =
+        |name: &str| proxy.url().replace("redis://", &format!("redis://{name}:{PASSWORD}@"));
+    assert_eq!(user(&as_user("reader"), "hash", SMALL), Ok("ada".to_owned()), "counts itself");
+    for id in [LARGE, "session-0123456789-of-many"] {
+        assert_eq!(user(&as_user("reader"), "hash", id), oversized, "{id}: counts itself");
+    }
+    let refused = user(&as_user("blind"), "hash", LARGE);
+    assert!(refused.as_ref().is_err_and(|why| why.contains("+hlen +memory|usage")), "{refused:?}");
+    assert!(proxy.passed() < MOST_READ, "{} bytes were read", proxy.passed());
+    let refused = user(&as_user("reader"), "json", "session-0123456789-string");
+    assert!(refused.as_ref().is_err_and(|why| why.contains("+getrange +pttl")), "{refused:?}");
 }

@@ -21,6 +21,8 @@ pub enum StoreError {
     Failed(String),
     /// A table lacks one of these columns.
     NoColumn(Vec<NamedColumn>),
+    /// The user of Redis may not run these commands, or not on these keys.
+    NoCommands(&'static str),
     /// The server has no database of that name.
     NoDatabase,
     /// The user may not read the database, or this table in it.
@@ -77,6 +79,11 @@ impl fmt::Display for StoreError {
             Self::BadAddress(why) => why.fmt(f),
             Self::Failed(code) => write!(f, "the store answered with error {code}"),
             Self::NoColumn(columns) => no_column(f, columns),
+            Self::NoCommands(rights) => write!(
+                f,
+                "the user in `url` may not read sessions; grant it {rights}, and the keys by `~` \
+                 and the prefix"
+            ),
             Self::NoDatabase => f.write_str(
                 "the server has no database with the name in `url`; write the app's database after \
                  the last `/` of the address",

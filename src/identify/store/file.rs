@@ -40,7 +40,9 @@ pub(super) fn probe(folder: &str) -> Result<(), StoreError> {
 
 fn failed(error: &std::io::Error) -> StoreError {
     match error.kind() {
-        std::io::ErrorKind::PermissionDenied => StoreError::NotAllowed,
+        std::io::ErrorKind::PermissionDenied => StoreError::Unusable(
+            "the gateway's user may not read the files in `path`; run it in their group".to_owned(),
+        ),
         std::io::ErrorKind::NotFound => StoreError::Unreachable,
         kind => StoreError::Failed(kind.to_string()),
     }
@@ -66,6 +68,8 @@ mod tests {
         }
         assert!(matches!(read(path, "other"), Ok(None)));
         assert!(matches!(read(path, "../abc"), Ok(None)), "no way out of the folder");
+        let refused = failed(&std::io::ErrorKind::PermissionDenied.into()).to_string();
+        assert!(refused.contains("`path`") && !refused.contains("password"), "{refused}");
         std::fs::remove_dir_all(&folder).unwrap();
         let gone = read(path, "abc");
         assert!(matches!(gone, Err(StoreError::Unreachable)), "no folder is no miss: {gone:?}");

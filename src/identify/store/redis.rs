@@ -23,25 +23,29 @@ const MAX_FIELDS: i64 = 4096;
 /// much again for the names' and values' own overhead.
 const MAX_MEMORY: i64 = 2 * 1024 * 1024;
 
+/// Rights that reading a string, or a hash, needs.
+const RIGHTS: &str = "+getrange +pttl";
+const RIGHTS_OF_HASHES: &str = "+hgetall +pttl +hlen +memory|usage";
+
 #[derive(Clone)]
 pub(super) struct Redis {
     connector: Connector,
-    /// Set once the server has refused to tell the size of a hash.
-    hides_sizes: Arc<AtomicBool>,
+    /// Set once the server has refused to tell the memory that a hash takes.
+    hides_memory: Arc<AtomicBool>,
 }
 
 impl Redis {
     /// Connects to nothing yet; connections will live in `runtime`.
     pub(super) fn open(url: RedisUrl, runtime: Handle) -> Self {
         let connector = Connector::new(url, LONGEST_PAUSE, runtime);
-        Self { connector, hides_sizes: Arc::default() }
+        Self { connector, hides_memory: Arc::default() }
     }
 
     /// The value and its remaining life. `GETRANGE` bounds the size read; the
     /// remaining life tells whether the key exists.
     pub(super) async fn get(&self, key: &str) -> Result<Option<StoreAnswer>, StoreError> {
         let value = redis::cmd("GETRANGE").arg(key).arg(0).arg(MAX_SESSION - 1).take();
-        let value = match self.with_life(key, value).await? {
+        let value = match self.with_life(key, value, RIGHTS).await? {
             Kept::Value { value: Value::BulkString(value), seconds_left } => {
                 Some(StoreAnswer::Redis { value, seconds_left })
             }
@@ -62,7 +66,7 @@ impl Redis {
             HashSize::Readable => {}
         }
         let all = redis::cmd("HGETALL").arg(key).take();
-        match self.with_life(key, all).await? {
+        match self.with_life(key, all, RIGHTS_OF_HASHES).await? {
             Kept::Value { value, seconds_left } => {
                 let fields = fields(value).ok_or_else(unexpected)?;
                 Ok(Some(StoreAnswer::RedisHash { fields: Fields(fields), seconds_left }))
@@ -74,8 +78,8 @@ impl Redis {
 
     /// The number of fields bounds the work of the server that measures it.
     async fn size_of_hash(&self, key: &str) -> Result<HashSize, StoreError> {
-        if self.hides_sizes.load(Ordering::Relaxed) {
-            return Ok(HashSize::Readable);
+        if self.hides_memory.load(Ordering::Relaxed) {
+            return self.length_of_hash(key).await;
         }
         let fields = redis::cmd("HLEN").arg(key).take();
         let memory =
@@ -88,33 +92,77 @@ impl Redis {
             Err(Failure::NotAllowed(code) | Failure::Server(code))
                 if matches!(code.as_str(), "ERR" | "NOPERM") =>
             {
-                tracing::warn!(
-                    code,
-                    "the sizes of hashes in Redis are unknown until they are read; allow HLEN and MEMORY USAGE"
-                );
-                self.hides_sizes.store(true, Ordering::Relaxed);
-                return Ok(HashSize::Readable);
+                let size = self.length_of_hash(key).await?;
+                self.hides_memory.store(true, Ordering::Relaxed);
+                return Ok(size);
             }
-            Err(failure) => return Err(failed(failure)),
+            Err(failure) => return Err(failed(failure, RIGHTS_OF_HASHES)),
         };
         match <[Value; 2]>::try_from(answers) {
             Ok([Value::Int(0), _] | [_, Value::Nil]) => Ok(HashSize::Missing),
-            Ok([Value::Int(fields), Value::Int(bytes)]) => {
-                let is_readable = fields <= MAX_FIELDS && bytes <= MAX_MEMORY;
-                Ok(if is_readable { HashSize::Readable } else { HashSize::TooLarge })
-            }
+            Ok([Value::Int(fields), Value::Int(bytes)]) => Ok(HashSize::of(fields, bytes)),
             Ok(_) | Err(_) => Err(unexpected()),
         }
     }
 
+    /// The same where the memory is not told: the lengths of its values are summed up.
+    async fn length_of_hash(&self, key: &str) -> Result<HashSize, StoreError> {
+        let number = match self.ask(key, [redis::cmd("HLEN").arg(key).take()]).await? {
+            None => return Ok(HashSize::WrongType),
+            Some(answers) => sum(&answers)?,
+        };
+        if number == 0 {
+            return Ok(HashSize::Missing);
+        }
+        if number > MAX_FIELDS {
+            return Ok(HashSize::TooLarge);
+        }
+        let names = self.ask(key, [redis::cmd("HKEYS").arg(key).take()]).await?;
+        let names = match names.as_deref() {
+            Some([Value::Array(names)]) => names.as_slice(),
+            Some(_) => return Err(unexpected()),
+            None => return Ok(HashSize::WrongType),
+        };
+        let length = |name: &Value| match name {
+            Value::BulkString(name) => Ok(redis::cmd("HSTRLEN").arg(key).arg(name).take()),
+            _ => Err(unexpected()),
+        };
+        let lengths = names.iter().map(length).collect::<Result<Vec<_>, _>>()?;
+        match self.ask(key, lengths).await? {
+            Some(lengths) => Ok(HashSize::of(number, sum(&lengths)?)),
+            None => Ok(HashSize::WrongType),
+        }
+    }
+
+    /// The answers to commands about a hash; `None` if the key holds another type.
+    async fn ask(
+        &self,
+        key: &str,
+        commands: impl IntoIterator<Item = redis::Cmd>,
+    ) -> Result<Option<Vec<Value>>, StoreError> {
+        let question =
+            commands.into_iter().fold(RedisRequest::new(key.as_bytes()), RedisRequest::with);
+        match self.connector.read(&question, TIMEOUT).await {
+            Ok(answers) => Ok(Some(answers)),
+            Err(Failure::Server(code)) if code == "WRONGTYPE" => Ok(None),
+            Err(failure) => Err(failed(failure, RIGHTS_OF_HASHES)),
+        }
+    }
+
     /// The answer to a command about a key, and the key's remaining life, in one round trip.
-    async fn with_life(&self, key: &str, command: redis::Cmd) -> Result<Kept, StoreError> {
+    /// `rights` are those that it needs.
+    async fn with_life(
+        &self,
+        key: &str,
+        command: redis::Cmd,
+        rights: &'static str,
+    ) -> Result<Kept, StoreError> {
         let left = redis::cmd("PTTL").arg(key).take();
         let question = RedisRequest::new(key.as_bytes()).with(command).with(left);
         let answers = match self.connector.read(&question, TIMEOUT).await {
             Ok(answers) => answers,
             Err(Failure::Server(code)) if code == "WRONGTYPE" => return Ok(Kept::WrongType),
-            Err(failure) => return Err(failed(failure)),
+            Err(failure) => return Err(failed(failure, rights)),
         };
         let Ok([value, Value::Int(left)]) = <[Value; 2]>::try_from(answers) else {
             return Err(unexpected());
@@ -132,7 +180,7 @@ impl Redis {
         match self.connector.read(&ping, TIMEOUT).await {
             // Allowed to read sessions, not to ping.
             Err(Failure::NotAllowed(code)) if code == "NOPERM" => Ok(()),
-            other => other.map(|_| ()).map_err(failed),
+            other => other.map(|_| ()).map_err(|failure| failed(failure, RIGHTS)),
         }
     }
 }
@@ -143,6 +191,21 @@ enum HashSize {
     Readable,
     TooLarge,
     WrongType,
+}
+
+impl HashSize {
+    fn of(fields: i64, bytes: i64) -> Self {
+        let is_readable = fields <= MAX_FIELDS && bytes <= MAX_MEMORY;
+        if is_readable { Self::Readable } else { Self::TooLarge }
+    }
+}
+
+/// The sum of answers that are numbers.
+fn sum(answers: &[Value]) -> Result<i64, StoreError> {
+    answers.iter().try_fold(0_i64, |sum, answer| match answer {
+        Value::Int(number) => Ok(sum.saturating_add(*number)),
+        _ => Err(unexpected()),
+    })
 }
 
 /// The content of a key.
@@ -178,8 +241,10 @@ fn unexpected() -> StoreError {
     StoreError::Failed("an unexpected answer".to_owned())
 }
 
-fn failed(failure: Failure) -> StoreError {
+/// `rights` are those that the question needed.
+fn failed(failure: Failure, rights: &'static str) -> StoreError {
     match failure {
+        Failure::NotAllowed(code) if code == "NOPERM" => StoreError::NoCommands(rights),
         Failure::NotAllowed(_) => StoreError::NotAllowed,
         Failure::Lost | Failure::Unreachable => StoreError::Unreachable,
         Failure::Server(code) => StoreError::Failed(code),

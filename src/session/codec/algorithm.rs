@@ -34,6 +34,11 @@ impl Algorithm {
         }
     }
 
+    /// Whether the key that verifies is the one that signs.
+    pub(crate) const fn is_symmetric(self) -> bool {
+        matches!(self, Self::HS256 | Self::HS384 | Self::HS512)
+    }
+
     /// `None` for one that a later version of `jsonwebtoken` may add.
     fn of_library(algorithm: Library) -> Option<Self> {
         Some(match algorithm {

@@ -110,7 +110,12 @@ impl Expected {
             if !issuer.is_some_and(|issuer| wanted.iter().any(|wanted| wanted == issuer)) {
                 let detail = match issuer {
                     Some(found) => {
-                        format!("`iss` is {}, not the configured `issuer`", shown(found))
+                        let slash = wanted
+                            .iter()
+                            .any(|it| it.trim_end_matches('/') == found.trim_end_matches('/'));
+                        let slash =
+                            if slash { ": they differ in the slash at the end" } else { "" };
+                        format!("`iss` is {}, not the configured `issuer`{slash}", shown(found))
                     }
                     None => "the token has no `iss`; leave out `issuer`".to_owned(),
                 };
@@ -131,11 +136,12 @@ impl Expected {
         }
         let found = match claims.get("aud") {
             Some(Value::String(text)) => shown(text),
-            Some(Value::Array(items)) => {
+            Some(Value::Array(items)) if items.iter().any(Value::is_string) => {
                 let texts = items.iter().filter_map(Value::as_str).take(4).map(shown);
                 texts.collect::<Vec<_>>().join(", ")
             }
-            _ => "missing".to_owned(),
+            Some(_) => "neither a text nor a list of texts".to_owned(),
+            None => "missing".to_owned(),
         };
         let detail = format!("`aud` is {found}, none of the configured `audience`");
         Err(Rejected::new(Reason::WrongAudience, detail))

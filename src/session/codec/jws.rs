@@ -93,7 +93,11 @@ fn verify_parts(
         .map_err(|_| Rejected::malformed("the signature is not text"))?;
     let message = [protected, b".", payload].concat();
     if !candidates.iter().any(|key| key.verifies(&message, signature, algorithm)) {
-        return Err(Rejected::bad_signature(candidates.len()));
+        let tried = candidates.len();
+        return Err(match algorithm.is_symmetric() {
+            true => Rejected::bad_signature(tried),
+            false => Rejected::not_of_public_key(tried),
+        });
     }
     types.check(&header)?;
     let payload = padding

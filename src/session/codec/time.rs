@@ -5,10 +5,15 @@ use serde_json::Value;
 use super::number;
 use crate::base::calendar::Date;
 
-/// From here on, a number counts milliseconds: as seconds, the year 5138.
+/// From here on, a number counts milliseconds: as seconds, the year 5138. Smaller units
+/// begin a thousand and a million times later: microseconds (Chrome, Go, PostgreSQL's own)
+/// and nanoseconds (Go's `UnixNano`). Read as a larger unit, an end would never come.
 const MILLISECONDS: u64 = 100_000_000_000;
+const MICROSECONDS: u64 = MILLISECONDS * 1000;
+const NANOSECONDS: u64 = MICROSECONDS * 1000;
 
-/// `2045-06-02T03:04:05.123Z`, `2045-06-02 03:04:05`, with an offset or in UTC.
+/// `2045-06-02T03:04:05.123Z`, `2045-06-02 03:04:05`, with an offset or in UTC; also as
+/// Go's `Time.String` writes it, with the zone's name and a monotonic clock behind.
 /// Fractions of a second are cut off.
 pub(crate) fn parse(text: &str) -> Option<u64> {
     let (date, time) = text.trim().split_once(['T', 't', ' '])?;
@@ -52,14 +57,25 @@ pub(crate) fn from_text(text: &str) -> Option<u64> {
     }
 }
 
-/// Seconds, whether the number counts them or milliseconds.
+/// Seconds, whether the number counts them or a smaller unit.
 pub(crate) fn from_number(number: u64) -> u64 {
-    if number >= MILLISECONDS { number / 1000 } else { number }
+    match number {
+        0..MILLISECONDS => number,
+        MILLISECONDS..MICROSECONDS => number / 1000,
+        MICROSECONDS..NANOSECONDS => number / 1_000_000,
+        NANOSECONDS.. => number / 1_000_000_000,
+    }
 }
 
 /// The time of day, and how many seconds it is ahead of UTC.
 fn split_offset(time: &str) -> Option<(&str, i64)> {
     let time = time.trim();
+    let time = time.split_once(" m=").map_or(time, |(time, _)| time);
+    // The offset says it all; a name alone says too little.
+    let time = match time.rsplit_once(' ') {
+        Some((before, zone)) if is_named(zone) && before.contains(['+', '-']) => before,
+        _ => time,
+    };
     if let Some(clock) = time.strip_suffix(['Z', 'z']) {
         return Some((clock, 0));
     }
@@ -81,6 +97,11 @@ fn split_offset(time: &str) -> Option<(&str, i64)> {
     Some((clock.trim_end(), sign * seconds))
 }
 
+/// Whether a zone is written by its name, such as `CET`.
+fn is_named(zone: &str) -> bool {
+    zone.bytes().all(|b| b.is_ascii_uppercase()) || zone.starts_with(['+', '-'])
+}
+
 fn digits(text: &str) -> Option<u64> {
     let plain = (1..=4).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     if plain { text.parse().ok() } else { None }
@@ -100,6 +121,9 @@ mod tests {
             ("2045-06-02 03:04:05 UTC", 2_379_985_445),
             ("2045-06-02 05:04:05+02", 2_379_985_445),
             ("2045-06-01T23:34:05-03:30", 2_379_985_445),
+            ("2045-06-02 05:04:05.123456789 +0200 CEST", 2_379_985_445),
+            ("2045-06-02 03:04:05.5 +0000 UTC m=+3600.000000001", 2_379_985_445),
+            ("2045-06-02 00:04:05 -0300 -03", 2_379_985_445),
         ];
         for (text, seconds) in cases {
             assert_eq!(parse(text), Some(seconds), "{text}");
@@ -107,8 +131,24 @@ mod tests {
     }
 
     #[test]
+    fn a_number_counts_the_unit_that_makes_it_a_time_of_today() {
+        let nanoseconds = 2_379_985_445_123_456_789;
+        for unit in [1, 1000, 1_000_000, 1_000_000_000] {
+            assert_eq!(from_number(nanoseconds / unit), 2_379_985_445, "{unit}");
+        }
+        assert_eq!(from_text("2379985445123456"), Some(2_379_985_445));
+    }
+
+    #[test]
     fn text_that_is_not_a_time_is_refused() {
-        for text in ["", "2045-06-02", "2045-13-01T00:00:00Z", "tomorrow", "1969-12-31T23:59:59Z"] {
+        for text in [
+            "",
+            "2045-06-02",
+            "2045-13-01T00:00:00Z",
+            "tomorrow",
+            "1969-12-31T23:59:59Z",
+            "2045-06-02 03:04:05 CEST",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -70,7 +70,9 @@ impl Verify for AuthJs {
 fn look(sample: &Sample<'_>) -> Option<Look> {
     if sample.is_encrypted_with("A256GCM") {
         let text = "an encrypted token, as next-auth 4, Auth0 and @hono/session write them";
-        return Some(Look::new(Fit::Possible, text));
+        let also_check = "; of Auth.js 5 only early betas write this form: kind = \"next-auth\", kind = \
+                          \"auth0\" and kind = \"hono-session\" do";
+        return Some(Look { also_check: Some(also_check), ..Look::new(Fit::Possible, text) });
     }
     let text = "an encrypted token of Auth.js 5";
     sample.is_encrypted_with("A256CBC-HS512").then_some(Look::new(Fit::Likely, text))

@@ -74,9 +74,7 @@ impl Verify for ExpressSession {
     fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
         let found = sent.find()?;
         let Some(signed) = found.text()?.strip_prefix(self.prefix.as_str()) else {
-            let detail = "the value does not start with `s:`: it is not signed, or is that of \
-                          @fastify/session, for which write cookie_prefix = \"\"";
-            return Err(Rejected::new(Reason::BadSignature, detail));
+            return Err(Rejected::new(Reason::BadSignature, unmarked(found.text()?)));
         };
         // An id that the app makes itself may contain dots.
         let (id, signature) = signed
@@ -112,6 +110,18 @@ impl Verify for ExpressSession {
             }
         };
         Ok(Check::Known(OpenedSession { session: json::parse(&value)?, expires_at }))
+    }
+}
+
+/// The refusal of a value without the prefix.
+fn unmarked(value: &str) -> &'static str {
+    let signature = value.rsplit_once('.').and_then(|(_, mac)| base64::decode_unpadded(mac));
+    if signature.is_some_and(|it| it.len() == 32) {
+        "the value does not start with `s:`: if it is that of @fastify/session, write \
+         cookie_prefix = \"\""
+    } else {
+        "the value does not start with `s:`, and no signature follows: if the app itself does not \
+         sign its ids, write kind = \"lookup\""
     }
 }
 

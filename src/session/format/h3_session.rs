@@ -42,7 +42,8 @@ pub(super) const KIND: SessionKind = SessionKind {
     hints: Hints {
         names: &["h3", "nuxt-session"],
         look,
-        also_check: "; or the app changes the number of rounds in `seal`: write it as `iterations`",
+        also_check: "; or the app changes the number of rounds in `seal`: write it as `iterations`; \
+                     hapi's yar writes the same form: kind = \"yar\"",
         ..Hints::NONE
     },
     remember_cookies: &[],

@@ -32,7 +32,12 @@ struct Yar {
 pub(super) const KIND: SessionKind = SessionKind {
     name: "yar",
     read,
-    hints: Hints { look: h3_session::look, ..Hints::NONE },
+    hints: Hints {
+        look: h3_session::look,
+        also_check: "; or the app is one of h3 (Nuxt, SolidStart), whose seals look the same: kind = \
+                     \"h3-session\"",
+        ..Hints::NONE
+    },
     remember_cookies: &[],
     risks: Risks::NONE,
     schema: include_str!("yar.schema.json"),

@@ -5,7 +5,7 @@ use sqlx::postgres::Postgres;
 use sqlx::query::Query;
 use sqlx::sqlite::Sqlite;
 use sqlx::types::Uuid;
-use sqlx::types::time::{OffsetDateTime, PrimitiveDateTime};
+use sqlx::types::time::{Date, OffsetDateTime, PrimitiveDateTime};
 use sqlx::{Column as _, ColumnIndex, Database, Decode, Encode, Row as _, Type, TypeInfo as _};
 
 use crate::session::{Cell, Row};
@@ -76,6 +76,7 @@ where
     Uuid: for<'r> Decode<'r, D> + Type<D>,
     OffsetDateTime: for<'r> Decode<'r, D> + Type<D>,
     PrimitiveDateTime: for<'r> Decode<'r, D> + Type<D>,
+    Date: for<'r> Decode<'r, D> + Type<D>,
 {
     fn read(row: &D::Row, index: usize) -> Option<Self> {
         let time = |time: OffsetDateTime| {
@@ -108,6 +109,9 @@ where
         if let Ok(value) = row.try_get::<Option<PrimitiveDateTime>, _>(index) {
             return Some(value.map_or(Self::Null, |value| time(value.assume_utc())));
         }
+        if let Ok(value) = row.try_get::<Option<Date>, _>(index) {
+            return Some(value.map_or(Self::Null, |value| Self::Text(value.to_string())));
+        }
         if let Ok(value) = row.try_get::<Option<Uuid>, _>(index) {
             return Some(value.map_or(Self::Null, |value| Self::Text(value.to_string())));
         }
@@ -115,9 +119,14 @@ where
             return Some(value.map_or(Self::Null, |value| Self::Text(value.to_string())));
         }
         // Enumerations and other types whose value is a text; binary JSON of
-        // PostgreSQL begins with the number of its version.
-        let text = row.try_get_unchecked::<Option<String>, _>(index).ok()?;
-        Some(text.map_or(Self::Null, |text| Self::Text(text.trim_start_matches('\u{1}').into())))
+        // PostgreSQL begins with the number of its version. The binary form of another
+        // type would pass for a text by chance.
+        let Some(text) = row.try_get_unchecked::<Option<String>, _>(index).ok()? else {
+            return Some(Self::Null);
+        };
+        let text = text.trim_start_matches('\u{1}');
+        let is_text = !text.contains(|c: char| c.is_control() && !c.is_ascii_whitespace());
+        is_text.then(|| Self::Text(text.to_owned()))
     }
 }
 

@@ -2,17 +2,16 @@
 //!
 //! Hints name cookies and kinds, never values.
 
-use std::collections::BTreeSet;
-
-use super::cookie_names::{CookieNames, SentCookies};
-use super::cookie_pattern::CookiePattern;
-use super::format::{Compiled, SessionKind};
-use super::rejected::{Reason, Rejected};
-use super::sniff;
-use super::value_notation::{Fit, Sample};
+use super::{bare_value, cookie_parts, missing_header};
 use crate::base::secret::Secret;
 use crate::base::text::percent_decode;
 use crate::document::{near, shown};
+use crate::session::cookie_names::{CookieNames, SentCookies};
+use crate::session::cookie_pattern::CookiePattern;
+use crate::session::format::{Compiled, SessionKind};
+use crate::session::rejected::{Reason, Rejected};
+use crate::session::sniff;
+use crate::session::value_notation::{Fit, Look, Sample};
 
 /// Enough to name every cookie of an ordinary site.
 const MAX_NAMES: usize = 12;
@@ -20,9 +19,11 @@ const MAX_NAMES: usize = 12;
 const MAX_NAME: usize = 100;
 /// The rest would be guesses.
 const MAX_HINTS: usize = 5;
+/// The reasons why a cookie cannot be read at all.
+const UNREAD: [Reason; 3] = [Reason::AlgNotAllowed, Reason::BadSignature, Reason::Malformed];
 
 /// A refused request, and the source that refused it.
-pub(super) struct RefusedSession<'r> {
+pub(in crate::session) struct RefusedSession<'r> {
     pub kind: &'static SessionKind,
     pub sent: SentCookies<'r>,
     pub rejected: &'r Rejected,
@@ -37,7 +38,7 @@ pub(super) struct RefusedSession<'r> {
 }
 
 impl<'r> RefusedSession<'r> {
-    pub(super) fn new(
+    pub(in crate::session) fn new(
         kind: &'static SessionKind,
         compiled: &Compiled,
         (sent, rejected): (SentCookies<'r>, &'r Rejected),
@@ -61,8 +62,10 @@ impl<'r> RefusedSession<'r> {
 }
 
 /// Likely causes of the refusal, the likeliest first. None is given that cannot help.
-pub(super) fn hints(refusal: &RefusedSession<'_>) -> Vec<String> {
-    let mut hints = if !refusal.own.is_empty() {
+pub(in crate::session) fn hints(refusal: &RefusedSession<'_>) -> Vec<String> {
+    let mut hints = if let Some(hint) = of_another_kind(refusal) {
+        vec![hint]
+    } else if !refusal.own.is_empty() {
         refusal.own.clone()
     } else if refusal.rejected.reason == Reason::Missing {
         missing(refusal)
@@ -139,15 +142,34 @@ fn advice(refusal: &RefusedSession<'_>) -> Option<&'static str> {
     }
 }
 
+/// The cookie is that of a kind which alone writes such a value.
+fn of_another_kind(refusal: &RefusedSession<'_>) -> Option<String> {
+    let RefusedSession { kind, sent, rejected, .. } = *refusal;
+    if !refusal.is_of_cookie || !UNREAD.contains(&rejected.reason) {
+        return None;
+    }
+    let found = sent.find_optional().ok()??;
+    let value = percent_decode(&found.value);
+    let shape = sniff::of_value(&value)?;
+    let is_anothers = shape.is_sure && !shape.is_of(kind);
+    is_anothers.then(|| format!("the value looks like {}{}", shape.looks, shape.advice()))
+}
+
 /// The cookie is missing: was it sent under another name?
 fn missing(refusal: &RefusedSession<'_>) -> Vec<String> {
     let RefusedSession { kind, sent: SentCookies { jar, cookies }, .. } = *refusal;
     // A cookie that is read already is not the missing one.
     let sent: Vec<_> = cookies
         .iter()
-        .filter(|(name, _)| !jar.names().iter().any(|own| own.as_bytes() == *name))
+        .filter(|(name, _)| !is_own(jar, name))
         .map(|(name, value)| (String::from_utf8_lossy(name), value))
         .collect();
+    if let Some(place) = jar.header() {
+        let hint = missing_header::hint(place, refusal.sent);
+        if hint.is_some() || sent.is_empty() {
+            return hint.into_iter().collect();
+        }
+    }
     if sent.is_empty() && cookies.iter().next().is_none() {
         return vec!["the request has no cookies at all".to_owned()];
     }
@@ -248,51 +270,59 @@ fn misspelt(own: &str, sent: &str) -> Option<String> {
     if plain(sent).is_some_and(|name| name == own) || plain(own).is_some_and(|name| name == sent) {
         return Some(format!("cookie `{name}` differs only in its prefix; {write}"));
     }
-    part_of(own, sent)
-}
-
-/// A numbered part of one of ours, whose first part was not sent.
-fn part_of(own: &str, sent: &str) -> Option<String> {
-    let part = sent.strip_prefix(own).map(|rest| rest.trim_start_matches(['.', '_']));
-    let is_part = part.is_some_and(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()));
-    let name = sent.escape_debug();
-    is_part.then(|| format!("cookie `{name}` is one part of it, but the first part (0) is missing"))
+    cookie_parts::part_of(own, sent)
 }
 
 /// The cookie was sent but does not open: is it whole, and of this kind?
 fn unreadable(refusal: &RefusedSession<'_>) -> Vec<String> {
     let RefusedSession { kind, sent, rejected, .. } = *refusal;
-    let unread = [Reason::AlgNotAllowed, Reason::BadSignature, Reason::Malformed];
-    if !unread.contains(&rejected.reason) {
+    if !UNREAD.contains(&rejected.reason) {
         return Vec::new();
     }
-    if let Some(gap) = missing_part(sent) {
+    if let Some(gap) = cookie_parts::missing_part(sent) {
         return vec![gap];
     }
     let Ok(Some(found)) = sent.find_optional() else { return Vec::new() };
+    let header = sent.jar.header();
+    if let Some(hint) = header.and_then(|it| missing_header::other_scheme(it, &found.value)) {
+        return vec![hint];
+    }
     let value = percent_decode(&found.value);
     let Some(shape) = sniff::of_value(&value) else {
-        return bare_id(refusal, found.name, &value).into_iter().collect();
+        let is_settled = refusal.has_store || refusal.asks_app || is_advised(rejected);
+        let about = (!is_settled).then(|| bare_value::hint(kind, found.name, &value)).flatten();
+        // The session may be one of them, and this a cookie of another use.
+        return under_other_names(refusal).into_iter().chain(about).collect();
     };
     let own = Sample::new(&value).and_then(|sample| (kind.hints.look)(&sample));
     if own.is_some_and(|own| own.fit == Fit::Unsigned) {
-        return Vec::new();
+        let signature = format!("{}.sig", found.name);
+        let is_signed = sent.cookies.iter().any(|(name, _)| name == signature.as_bytes());
+        let looks = || format!("the value looks like {}{}", shape.looks, shape.advice());
+        return Vec::from_iter(is_signed.then(looks));
     }
-    let Some(own) = own.filter(|_| shape.is_of(kind)) else {
+    // A token of any issuer looks a little like one of every vendor.
+    let is_meant = |own: &Look| own.fit != Fit::Remote || rejected.reason != Reason::AlgNotAllowed;
+    let Some(own) = own.filter(|own| shape.is_of(kind) && is_meant(own)) else {
         return vec![format!("the value looks like {}{}", shape.looks, shape.advice())];
     };
     if rejected.reason == Reason::BadSignature {
         // A refusal that names what is missing needs no other cause.
         let is_explained = rejected.detail.ends_with("is missing");
         let also = own.also_check.unwrap_or(kind.hints.also_check);
-        return Vec::from_iter((!is_explained).then(|| wrong_key(kind.hints.key, also)));
+        let is_public = rejected.detail.contains("public key");
+        let key = if is_public { "public key" } else { kind.hints.key };
+        return Vec::from_iter((!is_explained).then(|| wrong_key(key, also)));
     }
     // Where a kind has several forms, the refusal says what to write for this one.
     if rejected.reason == Reason::AlgNotAllowed || is_advised(rejected) {
         return Vec::new();
     }
     // What was authentic is whole, and what cannot be decoded was no session of the app's.
-    let is_content = rejected.detail.contains("the session") || rejected.detail.contains("payload");
+    let detail = &rejected.detail;
+    let is_content = ["the session", "payload"].iter().any(|word| detail.contains(word))
+        // A member, which was read.
+        || detail.starts_with('`');
     if is_content {
         return Vec::new();
     }
@@ -301,66 +331,29 @@ fn unreadable(refusal: &RefusedSession<'_>) -> Vec<String> {
     vec![damaged.to_owned()]
 }
 
+/// Other cookies that were sent and look like sessions.
+fn under_other_names(refusal: &RefusedSession<'_>) -> Vec<String> {
+    let RefusedSession { kind, sent: SentCookies { jar, cookies }, .. } = *refusal;
+    let others = cookies.iter().filter(|(name, _)| !is_own(jar, name));
+    let hint = |(name, value): (&[u8], &[u8])| {
+        named_otherwise(kind, jar, &String::from_utf8_lossy(name), value)
+    };
+    others.filter_map(hint).take(MAX_HINTS).collect()
+}
+
+fn is_own(jar: &CookieNames, name: &[u8]) -> bool {
+    jar.names().iter().any(|own| own.as_bytes() == name)
+}
+
 /// Whether the refusal itself says what to write.
 fn is_advised(rejected: &Rejected) -> bool {
     ["leave out", "write "].iter().any(|word| rejected.detail.contains(word))
-}
-
-/// A value without structure: the session is elsewhere, under this id.
-fn bare_id(refusal: &RefusedSession<'_>, name: &str, value: &[u8]) -> Option<String> {
-    let RefusedSession { kind, has_store, asks_app, rejected, .. } = *refusal;
-    let text = std::str::from_utf8(value).ok()?;
-    let introspect = format!(
-        "let the app say who is signed in: kind = \"introspect\", cookie = {name:?}, `url` and \
-         `user_id`"
-    );
-    if has_store || asks_app || is_advised(rejected) {
-        return None;
-    }
-    if text.starts_with("CfDJ8") {
-        let why =
-            "the value is encrypted by ASP.NET Core's data protection, which only the app can read";
-        return Some(format!("{why}; {introspect}"));
-    }
-    if name == "JSESSIONID" {
-        let why = "the value is only an id, and the app's server keeps the session in its memory";
-        return Some(format!("{why}; {introspect}"));
-    }
-    let is_of_id = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~:".contains(&b);
-    let is_id = (8..=128).contains(&text.len())
-        && text.bytes().all(is_of_id)
-        && text.matches('.').count() < 2
-        && !text.starts_with("eyJ");
-    let written = kind.hints.bare_id;
-    is_id.then(|| {
-        format!("the value is only an id, {written}, and cookie = {name:?}; or {introspect}")
-    })
 }
 
 /// The form is right and the signature wrong.
 fn wrong_key(key: &str, also_check: &str) -> String {
     format!(
         "the value has the right form, so the {key} is probably not the one the app uses{also_check}"
-    )
-}
-
-/// The first part that was not sent, though a later one was.
-fn missing_part(sent: SentCookies<'_>) -> Option<String> {
-    let SentCookies { jar, cookies } = sent;
-    let separator = jar.separator()?;
-    jar.names().iter().filter(|own| !cookies.iter().any(|(name, _)| name == own.as_bytes())).find_map(
-        |own| {
-            let parts: BTreeSet<usize> = cookies
-                .iter()
-                .filter_map(|(name, _)| std::str::from_utf8(name).ok())
-                .filter_map(|name| name.strip_prefix(own.as_str())?.strip_prefix(separator))
-                .filter_map(|number| number.parse().ok())
-                .collect();
-            let gap = (0..).find(|number| !parts.contains(number))?;
-            (parts.last()? > &gap).then(|| {
-                format!("cookie `{own}` came in parts, and part {gap} (`{own}{separator}{gap}`) is missing")
-            })
-        },
     )
 }
 

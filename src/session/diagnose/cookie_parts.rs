@@ -1,0 +1,33 @@
+//! Advice on a cookie that was split into numbered parts, of which some were not sent.
+
+use std::collections::BTreeSet;
+
+use crate::session::cookie_names::SentCookies;
+
+/// A numbered part of one of ours, whose first part was not sent.
+pub(super) fn part_of(own: &str, sent: &str) -> Option<String> {
+    let part = sent.strip_prefix(own).map(|rest| rest.trim_start_matches(['.', '_']));
+    let is_part = part.is_some_and(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()));
+    let name = sent.escape_debug();
+    is_part.then(|| format!("cookie `{name}` is one part of it, but the first part (0) is missing"))
+}
+
+/// The first part that was not sent, though a later one was.
+pub(super) fn missing_part(sent: SentCookies<'_>) -> Option<String> {
+    let SentCookies { jar, cookies } = sent;
+    let separator = jar.separator()?;
+    jar.names().iter().filter(|own| !cookies.iter().any(|(name, _)| name == own.as_bytes())).find_map(
+        |own| {
+            let parts: BTreeSet<usize> = cookies
+                .iter()
+                .filter_map(|(name, _)| std::str::from_utf8(name).ok())
+                .filter_map(|name| name.strip_prefix(own.as_str())?.strip_prefix(separator))
+                .filter_map(|number| number.parse().ok())
+                .collect();
+            let gap = (0..).find(|number| !parts.contains(number))?;
+            (parts.last()? > &gap).then(|| {
+                format!("cookie `{own}` came in parts, and part {gap} (`{own}{separator}{gap}`) is missing")
+            })
+        },
+    )
+}
