@@ -12,13 +12,18 @@ pub(super) fn from_here(folder: &Path, path: &Path) -> PathBuf {
 }
 
 /// `portcullis check` on the file that was written.
-pub(super) fn check(folder: &Path, sources: &Sources, project: &Project) -> String {
+pub(super) fn check(
+    folder: &Path,
+    sources: &Sources,
+    project: &Project,
+    variables: &[String],
+) -> String {
     let file = from_here(folder, &sources.path);
     let mut command = "portcullis check".to_owned();
     if file != Path::new("gateway.toml") {
         command += &format!(" --config {}", quoted(&file));
     }
-    if let Some(env_file) = project.env_file {
+    for env_file in project.env.named_for(variables) {
         command += &format!(" --env-file {}", quoted(&from_here(folder, Path::new(env_file))));
     }
     command

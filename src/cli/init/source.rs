@@ -208,7 +208,7 @@ pub(super) fn unpacked(name: &str, text: &str) -> Option<String> {
     ["} = process.env", "} = import.meta.env"].into_iter().find_map(of)
 }
 
-fn is_word(c: char) -> bool {
+pub(super) fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 

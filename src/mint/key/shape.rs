@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use super::copied;
 use super::split::Split;
 use super::table::{KeyTable, Member};
 use super::text::described;
@@ -117,14 +118,14 @@ impl KeyShape {
                     continue;
                 }
                 let held = if self.is_secret(&key.name) {
-                    Member::Secret(at.secret()?)
+                    Member::Secret(copied::secret(&at)?)
                 } else {
                     Member::Public(self.public(&key.name, &at)?)
                 };
                 table.members.push((key.name.clone(), held));
             }
         } else if let Some(name) = self.sole() {
-            table.members.push((name.to_owned(), Member::Secret(at.secret()?)));
+            table.members.push((name.to_owned(), Member::Secret(copied::secret(at)?)));
         } else {
             at.problem(format!("this preset needs several members; write {}", self.expected()));
             return None;
