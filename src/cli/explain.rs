@@ -10,7 +10,7 @@ use crate::policy::{Form, Policy};
 /// A name that only the reader knows.
 const GATEWAY: &str = "https://gateway.example.com";
 
-/// The form of the file, and what the other side must say.
+/// The form of the file, and the other side's configuration.
 pub(super) fn explain(config: &Config) -> String {
     let policy = &config.policy;
     let form = policy.form();
@@ -69,7 +69,7 @@ fn caddy_upstream(listen: &Listen) -> String {
     }
 }
 
-/// Whether the address can stand in another program's configuration as it is.
+/// Whether the address can be copied unchanged into another program's configuration.
 fn can_be_written(listen: &Listen) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-+@".contains(&b);
     match listen {
@@ -78,7 +78,7 @@ fn can_be_written(listen: &Listen) -> bool {
     }
 }
 
-/// Whether all can be written down; says which one cannot.
+/// Whether all of them can be written there; names the one that cannot.
 fn all_can_be_written(text: &mut String, listen: &[&Listen]) -> bool {
     let odd: Vec<_> = listen.iter().filter(|listen| !can_be_written(listen)).collect();
     for odd in &odd {

@@ -105,7 +105,7 @@ fn two_ways_at_once_are_refused() {
 }
 
 #[test]
-fn what_is_repeated_missing_or_no_request_is_refused() {
+fn repeated_missing_or_malformed_parts_are_refused() {
     for (target, fields) in [("/auth/forward", ADMIN), ("/auth/nginx", ORIGINALLY)] {
         for field in fields {
             let twice: Vec<_> = fields.into_iter().chain([field]).collect();
