@@ -14,12 +14,12 @@ use zeroize::Zeroizing;
 pub struct Variables(BTreeMap<String, Zeroizing<String>>);
 
 impl Variables {
-    pub(super) fn value(&self, name: &str) -> Option<&str> {
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.as_str())
     }
 
     /// Adds those of a later file.
-    pub(super) fn extend(&mut self, later: Self) {
+    pub(crate) fn extend(&mut self, later: Self) {
         self.0.extend(later.0);
     }
 }
@@ -33,7 +33,7 @@ impl fmt::Debug for Variables {
 
 /// A line that assigns nothing; its number counts from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BadLine(pub(super) usize);
+pub(crate) struct BadLine(pub(crate) usize);
 
 /// The text of a file, from where it has not been read yet.
 struct Rest<'t> {
@@ -42,7 +42,7 @@ struct Rest<'t> {
 }
 
 /// Reads the text of a file.
-pub(super) fn parse(text: &str) -> Result<Variables, BadLine> {
+pub(crate) fn parse(text: &str) -> Result<Variables, BadLine> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = Zeroizing::new(text.replace("\r\n", "\n").replace('\r', "\n"));
     let mut rest = Rest { text: &text, line: 1 };

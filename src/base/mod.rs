@@ -8,7 +8,7 @@ pub(crate) mod calendar;
 pub(crate) mod clock;
 pub(crate) mod crypto_provider;
 pub(crate) mod digest;
-mod env_file;
+pub(crate) mod env_file;
 pub(crate) mod hardening;
 pub(crate) mod host;
 pub(crate) mod json_path;

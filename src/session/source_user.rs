@@ -53,7 +53,7 @@ fn collect(value: &Value, at: &str, found: &mut Vec<(String, String)>) {
     const MOST: usize = 200;
     let Value::Object(members) = value else { return };
     for (name, member) in members.iter().take(MOST) {
-        // Names only, and only such as are plainly names.
+        // Names only, and only those that look like names.
         if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
             continue;
         }

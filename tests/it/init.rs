@@ -102,7 +102,8 @@ fn project(name: &str) -> PathBuf {
 /// Values of the shapes that `check` wants, for what the samples leave out.
 fn variables(said: &str) -> String {
     let mut lines = String::new();
-    for name in said.lines().filter_map(|line| line.trim().strip_suffix(" (not found: set it)")) {
+    let wanted = said.lines().filter(|line| line.ends_with(": set it)"));
+    for name in wanted.filter_map(|line| line.split_whitespace().next()) {
         let value = match name {
             "APP_KEY" => format!("base64:{}", STANDARD.encode([b'0'; 32])),
             "CLERK_JWT_KEY" => include_str!("../fixtures/tokens/keys/rsa-public.pem").to_owned(),
@@ -208,7 +209,7 @@ fn typed(line: &str, at: &Path) -> (i32, String) {
 }
 
 #[test]
-fn the_next_step_runs_as_it_is_printed_from_where_one_stands() {
+fn the_next_step_runs_as_printed_from_the_current_folder() {
     for (number, (init, folder_name, file)) in [
         ("portcullis init shop", "shop", "shop/gateway.toml"),
         ("portcullis init shop --config other.toml", "shop", "shop/other.toml"),
@@ -234,6 +235,109 @@ fn the_next_step_runs_as_it_is_printed_from_where_one_stands() {
     }
 }
 
+/// What `init` says in a folder with these files, and the file that it writes.
+fn in_project(files: &[(&str, &str)]) -> (PathBuf, String, String) {
+    let at = folder();
+    for (path, text) in files {
+        let path = at.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let (code, said) = typed("portcullis init", &at);
+    assert_eq!(code, 0, "{said}");
+    let file = fs::read_to_string(at.join("gateway.toml")).unwrap();
+    (at, said, file)
+}
+
+#[test]
+fn the_next_step_names_every_env_file_that_the_file_needs() {
+    let package = r#"{"dependencies":{"next":"15","next-auth":"4.24.0","@portive/auth":"2"}}"#;
+    let (at, said, _) = in_project(&[
+        ("package.json", package),
+        (
+            ".env",
+            "NEXTAUTH_SECRET = \"only-for-this-test-0123456789abcdef\"\nPORTIVE_API_KEY=old\n",
+        ),
+        (".env.local", "export PORTIVE_API_KEY=PRTV_abcdefgh_0123456789abcdef0123456789abcdef\n"),
+        (".env.example", "NEXTAUTH_SECRET=\nPORTIVE_API_KEY=\n"),
+    ]);
+    let next = said.lines().find_map(|line| line.strip_prefix("Next: ")).unwrap();
+    assert_eq!(next, "portcullis check --env-file .env --env-file .env.local");
+    let (code, checked) = typed(next, &at);
+    assert_eq!(code, 0, "{checked}");
+    for line in ["  NEXTAUTH_SECRET (in .env)\n", "  PORTIVE_API_KEY (in .env.local)\n"] {
+        assert!(said.contains(line), "{said}");
+    }
+}
+
+#[test]
+fn a_variable_that_no_env_file_gives_is_to_be_set() {
+    let (_, said, _) = in_project(&[
+        ("package.json", r#"{"dependencies":{"next-auth":"4.24.0","@portive/auth":"2"}}"#),
+        (".env.example", "NEXTAUTH_SECRET=write-one\n"),
+        (".envrc", "source_up\nexport PORTIVE_API_KEY=PRTV_a_b\n"),
+    ]);
+    for line in [
+        "  NEXTAUTH_SECRET (an example of it in .env.example: set it)\n",
+        "  PORTIVE_API_KEY (in .envrc, which --env-file cannot read because of its line 1: set it)",
+        "\nNext: portcullis check\n",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+}
+
+#[test]
+fn a_route_is_the_one_that_runs_and_stands_below_its_routers_prefix() {
+    let package = r#"{"dependencies":{"express":"5","stream-chat":"8"}}"#;
+    let router = "// router.get('/old', (q, r) => r.json(chat.createToken(q.id)))\n\
+                  const router = express.Router()\n\
+                  router.get('/token', (q, r) => { db.get(q.id); r.json(chat.createToken(q.id)) })\n";
+    let app =
+        "import tokens from './routes/tokens.js'\napp.use('/api/v1', tokens)\napp.listen(3000)\n";
+    let (_, said, file) = in_project(&[
+        ("package.json", package),
+        ("__tests__/a.js", "app.get('/test', chat.createToken('x'))"),
+        ("src/a.test.ts", "app.get('/test', chat.createToken('x'))"),
+        ("src/app.js", app),
+        ("src/routes/tokens.js", router),
+    ]);
+    assert!(file.contains("path = \"/api/v1/token\"\n"), "{file}");
+    assert!(said.contains("  src/routes/tokens.js: only its route, the gateway"), "{said}");
+
+    let (_, said, file) =
+        in_project(&[("package.json", package), ("src/routes/tokens.js", router)]);
+    let note = "the prefix this router is mounted under was not found";
+    assert!(file.contains(note) && said.contains(note), "{file}{said}");
+    assert!(!said.contains("the gateway answers /token now"), "{said}");
+
+    let commented = "/* app.get('/old', chat.createToken(1)) */\n// chat.createToken(2)\n";
+    let (_, said, _) = in_project(&[("package.json", package), ("app.js", commented)]);
+    assert!(said.contains("no route that makes the token was found"), "{said}");
+    assert!(!said.contains("To delete"), "{said}");
+}
+
+#[test]
+fn a_version_that_is_a_tag_or_in_a_catalog_still_tells_the_library() {
+    let asks = |version: &str| format!(r#"{{"dependencies":{{"next-auth":"{version}"}}}}"#);
+    let installed = ("node_modules/next-auth/package.json", r#"{"version":"5.0.0-beta.25"}"#);
+    let catalog = ("pnpm-workspace.yaml", "catalog:\n  next-auth: ^4.24.11\n");
+    for (version, more, kind) in [
+        ("beta", None, "authjs"),
+        ("latest", None, "next-auth"),
+        ("latest", Some(installed), "authjs"),
+        ("catalog:", Some(catalog), "next-auth"),
+        ("catalog:", Some(installed), "authjs"),
+    ] {
+        let package = asks(version);
+        let files: Vec<_> = [("package.json", package.as_str())].into_iter().chain(more).collect();
+        let (_, said, file) = in_project(&files);
+        assert!(file.contains(&format!("kind = \"{kind}\"\n")), "{files:?}: {said}");
+    }
+    let pipfile = "[packages]\ndjango = \"*\"\n\n[requires]\npython_version = \"3.12\"\n";
+    let (_, said, file) = in_project(&[("Pipfile", pipfile)]);
+    assert!(file.contains("kind = \"django\"\n"), "{said}");
+}
+
 fn said_of(sample: &str) -> (String, String) {
     let file = folder().join("gateway.toml");
     let init = ["init", project(sample).to_str().unwrap(), "--config", file.to_str().unwrap()]
@@ -256,7 +360,7 @@ fn a_library_that_is_known_is_named_although_its_store_cannot_be_read() {
 }
 
 #[test]
-fn what_cannot_be_read_is_said_and_not_taken_for_nothing() {
+fn an_unreadable_file_is_reported_and_not_taken_for_absence() {
     let (said, _) = said_of("broken");
     assert!(said.contains("Cannot be read") && said.contains("package.json: "), "{said}");
     let printed = Process::finish(&["init", project("broken").to_str().unwrap(), "--print"], &[]);
@@ -280,7 +384,7 @@ fn the_root_of_several_apps_names_the_command_for_each() {
 }
 
 #[test]
-fn a_vendor_without_a_rule_of_its_own_is_recognised_by_its_package() {
+fn a_vendor_without_its_own_rule_is_recognised_by_its_package() {
     let (said, file) = said_of("cookie-session");
     assert!(said.contains("vendor twilio (twilio 5.3.0)"), "{said}");
     assert!(

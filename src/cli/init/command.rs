@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::draft::{Draft, draft};
+use super::env::Origin;
 use super::next;
 use super::project::Project;
 use crate::cli::output::{CONFIGURATION, eprint, print};
@@ -47,7 +48,10 @@ pub(in crate::cli) fn init(sources: &Sources, options: &Options) -> ExitCode {
     }
     report(&path, &draft, &project);
     section(SEVERAL, &apps);
-    print(format_args!("\nNext: {}", next::check(&options.folder, sources, &project)));
+    print(format_args!(
+        "\nNext: {}",
+        next::check(&options.folder, sources, &project, &draft.variables)
+    ));
     ExitCode::SUCCESS
 }
 
@@ -69,11 +73,13 @@ fn report(path: &Path, draft: &Draft, project: &Project) {
     section("Cannot be read, so it was skipped", &project.unread);
     section("Guessed", &draft.guessed);
     section("To delete from the app, once the gateway runs", &draft.delete);
-    let variables = draft.variables.iter().map(|name| match project.variable(name) {
-        Some(value) if !value.is_empty() => {
-            format!("{name} (in {})", project.env_file.unwrap_or("an example file"))
-        }
-        Some(_) | None => format!("{name} (not found: set it)"),
+    let variables = draft.variables.iter().map(|name| match project.env.origin(name) {
+        Origin::File(file) => format!("{name} (in {file})"),
+        Origin::Unreadable(file, line) => format!(
+            "{name} (in {file}, which --env-file cannot read because of its line {line}: set it)"
+        ),
+        Origin::Example(file) => format!("{name} (an example of it in {file}: set it)"),
+        Origin::Nowhere => format!("{name} (not found: set it)"),
     });
     section("The gateway needs in its environment", &variables.collect::<Vec<_>>());
     section("Worth knowing", &draft.notes);

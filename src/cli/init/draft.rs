@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::find::{Found, find};
 use super::gallery;
 use super::knowledge::{Knowledge, Rule};
+use super::port;
 use super::project::Project;
 use super::routes::hand_written;
 
@@ -27,9 +28,11 @@ pub(super) fn draft(project: &Project) -> Draft {
     let framework = knowledge.frameworks.iter().find(|framework| framework.holds(project));
     let mut draft = Draft::default();
     let (name, usual) = framework.map_or(("the app", 3000), |f| (f.name.as_str(), f.port));
-    let (port, why) = match project.port() {
+    let dev = framework.and_then(|it| it.dev);
+    let dev = dev.map(|port| format!("; its dev server takes {port}")).unwrap_or_default();
+    let (port, why) = match port::port(project) {
         Some(port) => (port, "the port this project sets".to_owned()),
-        None => (usual, format!("the port {name} usually listens on")),
+        None => (usual, format!("the port {name} usually listens on{dev}")),
     };
     draft.file = format!(
         "# Written by `portcullis init` from what it found in this folder.\n\
@@ -79,7 +82,13 @@ impl Draft {
         let path = found.clone().unwrap_or_else(|| vendor.path.clone());
         let evidence = vendor.evidence(project);
         let comment = match (&made, &found) {
-            (Some(made), Some(_)) => format!("{evidence}, used in {}", made.file),
+            (Some(made), Some(_)) if made.is_sure => {
+                format!("{evidence}, used in {}", made.file)
+            }
+            (Some(made), Some(_)) => format!(
+                "{evidence}, used in {}; the prefix this router is mounted under was not found",
+                made.file
+            ),
             (Some(made), None) => format!("{evidence}; the path of {} was not found", made.file),
             (None, _) => format!("{evidence}; no route that makes the token was found"),
         };
@@ -92,9 +101,16 @@ impl Draft {
             vendor.name
         );
         if let Some(made) = made {
-            self.delete.push(match made.is_all {
-                true => format!("{}: the gateway answers {path} now", made.file),
-                false => format!("{}: only its route, the gateway answers {path} now", made.file),
+            let is_known = found.is_some() && made.is_sure;
+            self.delete.push(match (is_known, made.is_all) {
+                (true, true) => format!("{}: the gateway answers {path} now", made.file),
+                (true, false) => {
+                    format!("{}: only its route, the gateway answers {path} now", made.file)
+                }
+                (false, _) => format!(
+                    "{}: only its route, when the gateway answers its path (the file has {path})",
+                    made.file
+                ),
             });
             for name in self.variables.iter().skip(before) {
                 self.delete.push(format!("{name}, from the app's environment"));
@@ -147,7 +163,7 @@ impl Draft {
 
 impl Found {
     /// The line with the placeholder filled: a list where the app has several secrets, and
-    /// no line where the setting is better left out.
+    /// no line where the setting is best left out.
     fn put_into(&self, line: &str, name: &str) -> String {
         let placeholder = format!("{{{name}}}");
         if !line.contains(&placeholder) {

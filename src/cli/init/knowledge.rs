@@ -28,6 +28,8 @@ pub(super) struct Framework {
     any: Vec<String>,
     /// Where it listens unless told otherwise.
     pub(super) port: u16,
+    /// The port of its dev server, if it is another one.
+    pub(super) dev: Option<u16>,
 }
 
 /// A session library, or a vendor.

@@ -1,18 +1,25 @@
 //! `portcullis init`: a first `gateway.toml` for the app in a folder.
 //!
-//! `project` reads the folder, `knowledge` what frameworks and vendors look like (all of
-//! it data, in `knowledge.toml`), `find` the settings in the app's source with `source`,
-//! `routes` the token routes written by hand, `gallery` the guide's block of a preset;
-//! `draft` puts the file and the report together, `next` the commands that follow.
+//! `project` reads the folder, `env` its env files, `port` and `version` two things in them;
+//! `knowledge` says what frameworks and vendors look like (all of it data, in
+//! `knowledge.toml`), `find` the settings in the app's source with `source` and without its
+//! `comments`, `routes` the token routes written by hand and `mounts` the prefixes before
+//! them, `gallery` the guide's block of a preset; `draft` puts the file and the report
+//! together, `next` the commands that follow.
 
 mod command;
+mod comments;
 mod draft;
+mod env;
 mod find;
 mod gallery;
 mod knowledge;
+mod mounts;
 mod next;
+mod port;
 mod project;
 mod routes;
 mod source;
+mod version;
 
 pub(super) use command::{Options, init};

@@ -6,19 +6,24 @@ use super::knowledge::Knowledge;
 use super::project::{Project, apps_below};
 use crate::config::Sources;
 
-/// A path below the app's folder, as one writes it from here.
+/// A path below the app's folder, relative to the current one.
 pub(super) fn from_here(folder: &Path, path: &Path) -> PathBuf {
     if folder == Path::new(".") { path.to_owned() } else { folder.join(path) }
 }
 
 /// `portcullis check` on the file that was written.
-pub(super) fn check(folder: &Path, sources: &Sources, project: &Project) -> String {
+pub(super) fn check(
+    folder: &Path,
+    sources: &Sources,
+    project: &Project,
+    variables: &[String],
+) -> String {
     let file = from_here(folder, &sources.path);
     let mut command = "portcullis check".to_owned();
     if file != Path::new("gateway.toml") {
         command += &format!(" --config {}", quoted(&file));
     }
-    if let Some(env_file) = project.env_file {
+    for env_file in project.env.named_for(variables) {
         command += &format!(" --env-file {}", quoted(&from_here(folder, Path::new(env_file))));
     }
     command

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::comments::without_comments;
+use super::env::{self, EnvFiles};
 use super::source::mentions;
+use super::version;
 
 /// Most source files, and most bytes of one.
 const MOST_FILES: usize = 4000;
@@ -15,8 +18,8 @@ const MOST_BYTES: u64 = 256 * 1024;
 const DEEPEST: usize = 12;
 /// Most folders of one folder that are looked into for apps.
 const MOST_FOLDERS: usize = 100;
-/// Folders that hold other people's code, or what was built.
-const SKIPPED: [&str; 19] = [
+/// Folders of third-party code, of build results, or of tests.
+const SKIPPED: [&str; 25] = [
     "node_modules",
     "vendor",
     "target",
@@ -36,6 +39,12 @@ const SKIPPED: [&str; 19] = [
     "storage",
     "test",
     "tests",
+    "__tests__",
+    "__mocks__",
+    "spec",
+    "e2e",
+    "cypress",
+    "playwright",
 ];
 /// Files of tools that manage several packages in one repository.
 const WORKSPACES: [&str; 5] =
@@ -44,30 +53,21 @@ const SOURCES: [&str; 15] = [
     "js", "jsx", "ts", "tsx", "mjs", "cjs", "mts", "vue", "svelte", "py", "rb", "php", "ex", "exs",
     "go",
 ];
-/// Files of variables; of two values for a name the first counts.
-const ENV_FILES: [&str; 6] = [
-    ".env.local",
-    ".env.development.local",
-    ".env",
-    ".env.development",
-    ".env.example",
-    ".env.sample",
-];
 
 pub(super) struct Project {
     /// Packages as `npm:next`, with the version the manifest asks for.
     packages: BTreeMap<String, String>,
-    variables: BTreeMap<String, String>,
-    pub(super) env_file: Option<&'static str>,
+    pub(super) env: EnvFiles,
     pub(super) files: Vec<Source>,
-    manifests: String,
-    /// Manifests that are there and cannot be read, and why.
+    /// The manifest and the Procfile, for the commands in them.
+    pub(super) scripts: String,
+    /// Manifests that exist but cannot be read, with the reason.
     pub(super) unread: Vec<String>,
     /// Whether the manifest says that the apps are in separate folders.
     pub(super) has_workspaces: bool,
 }
 
-/// A source file; its path is relative to the folder, with `/`.
+/// A source file without its comments; its path is relative to the folder, with `/`.
 pub(super) struct Source {
     pub(super) path: String,
     pub(super) text: String,
@@ -76,9 +76,9 @@ pub(super) struct Source {
 impl Project {
     pub(super) fn read(folder: &Path) -> Self {
         let mut project = Self::manifests(folder);
-        for name in ENV_FILES {
+        for name in env::NAMES {
             let text = project.text(folder, name);
-            project.read_env(name, &text);
+            project.env.add(name, &text);
         }
         collect(folder, folder, 0, &mut project.files);
         project.files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -89,16 +89,19 @@ impl Project {
     pub(super) fn manifests(folder: &Path) -> Self {
         let mut project = Self {
             packages: BTreeMap::new(),
-            variables: BTreeMap::new(),
-            env_file: None,
+            env: EnvFiles::default(),
             files: Vec::new(),
-            manifests: String::new(),
+            scripts: String::new(),
             unread: Vec::new(),
             has_workspaces: WORKSPACES.iter().any(|name| folder.join(name).exists()),
         };
         let package = project.text(folder, "package.json");
-        project.manifests = package.clone() + &project.text(folder, "Procfile");
+        project.scripts = package.clone() + &project.text(folder, "Procfile");
         project.read_json("package.json", &package, "npm", &["dependencies", "devDependencies"]);
+        for (package, version) in &mut project.packages {
+            let name = package.trim_start_matches("npm:");
+            *version = version::resolved(folder, name, version);
+        }
         let composer = project.text(folder, "composer.json");
         project.read_json("composer.json", &composer, "composer", &["require"]);
         for name in ["requirements.txt", "requirements/base.txt", "requirements/production.txt"] {
@@ -107,13 +110,15 @@ impl Project {
         }
         let pyproject = project.text(folder, "pyproject.toml");
         project.read_pyproject(&pyproject);
+        let pipfile = project.text(folder, "Pipfile");
+        project.read_pipfile(&pipfile);
         let (gems, hex) = (project.text(folder, "Gemfile"), project.text(folder, "mix.exs"));
         project.read_lines(&gems, "gem", "gem ");
         project.read_lines(&hex, "hex", "{:");
         project
     }
 
-    /// A file's text; a file that is there and cannot be read is noted.
+    /// A file's text; a file that exists but cannot be read is noted.
     fn text(&mut self, folder: &Path, name: &str) -> String {
         match std::fs::read_to_string(folder.join(name)) {
             Ok(text) => text,
@@ -131,9 +136,12 @@ impl Project {
         self.packages.contains_key(package)
     }
 
-    /// The first number in the version that the manifest asks for.
+    /// The first number of the version; beyond every one for a tag such as `beta`.
     pub(super) fn major(&self, package: &str) -> Option<u32> {
         let version = self.packages.get(package)?;
+        if version::is_ahead(version) {
+            return Some(u32::MAX);
+        }
         let digits = version.trim_start_matches(|c: char| !c.is_ascii_digit());
         let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
         digits.get(..end)?.parse().ok()
@@ -151,33 +159,11 @@ impl Project {
     }
 
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str)
+        self.env.value(name)
     }
 
     pub(super) fn has_variable(&self, line: &str) -> bool {
         line.split_once('=').is_some_and(|(name, value)| self.variable(name) == Some(value))
-    }
-
-    /// The port the app is told to listen on: in an env file, in a script, in its source.
-    pub(super) fn port(&self) -> Option<u16> {
-        let number = |text: &str| {
-            let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-            text.get(..end)?.parse::<u16>().ok().filter(|port| *port > 0)
-        };
-        let after = |text: &str, marker: &str| {
-            text.split(marker).skip(1).find_map(|rest| number(rest.trim_start_matches([' ', '='])))
-        };
-        let told = self.variable("PORT").and_then(number);
-        let scripted =
-            || ["--port", " -p ", "PORT="].iter().find_map(|m| after(&self.manifests, m));
-        let written = || {
-            let markers = [".listen(", "PORT ||", "PORT ??", "listen({ port:"];
-            let files = self.files.iter();
-            files
-                .flat_map(|file| markers.iter().map(move |m| (file, m)))
-                .find_map(|(file, m)| after(&file.text, m))
-        };
-        told.or_else(scripted).or_else(written)
     }
 
     fn read_json(&mut self, file: &str, text: &str, registry: &str, tables: &[&str]) {
@@ -218,6 +204,17 @@ impl Project {
         }
     }
 
+    fn read_pipfile(&mut self, text: &str) {
+        let document: toml::Table = match toml::from_str(text) {
+            Ok(document) => document,
+            Err(error) => return self.unread.push(format!("Pipfile: {}", error.message())),
+        };
+        let packages = document.get("packages").and_then(toml::Value::as_table);
+        for (name, version) in packages.into_iter().flatten() {
+            self.add_python(&format!("{name}{}", version.as_str().unwrap_or_default()));
+        }
+    }
+
     /// A requirement such as `Django[bcrypt]>=5.0 ; python_version > "3"`.
     fn add_python(&mut self, line: &str) {
         let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));
@@ -232,30 +229,15 @@ impl Project {
 
     /// `gem "rails", "~> 8.0"` and `{:phoenix, "~> 1.7"}`.
     fn read_lines(&mut self, text: &str, registry: &str, start: &str) {
-        for line in text.lines().filter_map(|line| line.trim_start().strip_prefix(start)) {
+        for line in text
+            .lines()
+            .filter_map(|line| line.trim_start_matches([' ', '\t', '[']).strip_prefix(start))
+        {
             let mut words = line.split(['"', '\'', ',', ' ', '}']).filter(|word| !word.is_empty());
             let Some(name) = words.next() else { continue };
             let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
             let version = words.find(is_version).unwrap_or_default();
             self.packages.insert(format!("{registry}:{name}"), version.to_owned());
-        }
-    }
-
-    fn read_env(&mut self, file: &'static str, text: &str) {
-        let is_example = file.contains("example") || file.contains("sample");
-        if !text.is_empty() && !is_example && self.env_file.is_none() {
-            self.env_file = Some(file);
-        }
-        for line in text.lines() {
-            let line = line.trim();
-            let line = line.strip_prefix("export ").unwrap_or(line);
-            let Some((name, value)) = line.split_once('=') else { continue };
-            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            if name.chars().all(is_name) {
-                let value = value.split(" #").next().unwrap_or_default().trim();
-                let value = value.trim_matches(['"', '\'']).to_owned();
-                self.variables.entry(name.to_owned()).or_insert(value);
-            }
         }
     }
 }
@@ -288,6 +270,16 @@ pub(super) fn apps_below(folder: &Path) -> Vec<(PathBuf, Project)> {
     folders.filter_map(read).collect()
 }
 
+/// Tests, stories and declarations call the libraries too, and serve nothing.
+fn is_test(name: &str) -> bool {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let inner = stem.rsplit_once('.').map(|(_, inner)| inner);
+    inner.is_some_and(|it| ["test", "spec", "stories", "cy", "d"].contains(&it))
+        || ["_test", "_spec"].iter().any(|end| stem.ends_with(end))
+        || stem.starts_with("test_")
+        || stem == "conftest"
+}
+
 fn collect(root: &Path, folder: &Path, depth: usize, files: &mut Vec<Source>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -306,6 +298,7 @@ fn collect(root: &Path, folder: &Path, depth: usize, files: &mut Vec<Source>) {
         let is_source = extension.is_some_and(|extension| SOURCES.contains(&extension));
         if !metadata.is_file()
             || !is_source
+            || is_test(name)
             || metadata.len() > MOST_BYTES
             || files.len() >= MOST_FILES
         {
@@ -313,6 +306,7 @@ fn collect(root: &Path, folder: &Path, depth: usize, files: &mut Vec<Source>) {
         }
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
         let Ok(relative) = path.strip_prefix(root) else { continue };
+        let text = without_comments(&text, extension.unwrap_or_default());
         files.push(Source { path: relative.to_string_lossy().replace('\\', "/"), text });
     }
 }

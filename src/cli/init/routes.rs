@@ -1,12 +1,16 @@
 //! Token routes that the app's authors wrote by hand: which file makes the token, and
 //! under which path the browser asks for it.
 
+use super::mounts::{Mounted, around, mounted};
 use super::project::{Project, Source};
+use super::source::{behind, quoted};
 
 /// A route the gateway will answer in the app's place.
 pub(super) struct HandWritten {
     pub(super) file: String,
     pub(super) path: Option<String>,
+    /// Whether the path stands behind every prefix that a router of the app has.
+    pub(super) is_sure: bool,
     /// Whether the file is only this route.
     pub(super) is_all: bool,
 }
@@ -16,48 +20,119 @@ pub(super) fn hand_written(calls: &[String], project: &Project) -> Option<HandWr
     let made = |file: &&Source| calls.iter().find_map(|call| file.text.find(call.as_str()));
     let (file, at) = project.files.iter().find_map(|file| Some((file, made(&file)?)))?;
     let before = file.text.get(..at).unwrap_or_default();
-    let of_file = of_place(&file.path);
+    let of_file = of_place(&file.path, Router::of(project));
     let is_all = of_file.is_some();
-    let path = of_file
-        .or_else(|| of_literal(before))
-        .or_else(|| of_decorator(before))
-        .or_else(|| of_table(file, before, project));
-    Some(HandWritten { file: file.path.clone(), path, is_all })
+    let of_route = || of_literal(before).or_else(|| of_decorator(before));
+    let found = match of_file {
+        Some(path) => Some(Mounted { path: below_base(&path, project), is_sure: true }),
+        None => match of_route() {
+            Some(path) => Some(mounted(&path, file, project)),
+            None => of_table(file, before, project),
+        },
+    };
+    let is_sure = found.as_ref().is_none_or(|found| found.is_sure);
+    let path = found.map(|found| found.path).filter(|path| is_exact(path));
+    Some(HandWritten { file: file.path.clone(), path, is_sure, is_all })
 }
 
-/// Frameworks whose files are their routes: Next.js, Nuxt, SvelteKit, React Router.
-fn of_place(path: &str) -> Option<String> {
+/// Next.js serves everything below its `basePath`.
+fn below_base(path: &str, project: &Project) -> String {
+    let settings = project.files.iter().filter(|file| file.path.starts_with("next.config."));
+    let base =
+        settings.into_iter().find_map(|file| behind(&file.text, "basePath:").find_map(quoted));
+    format!("{}{path}", base.unwrap_or_default().trim_end_matches('/'))
+}
+
+/// The frameworks whose files are their routes. In other apps the same folders hold code
+/// that says its paths itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Router {
+    Next,
+    Nitro,
+    ReactRouter,
+    SvelteKit,
+    Other,
+}
+
+impl Router {
+    fn of(project: &Project) -> Self {
+        const PACKAGES: [(&str, Router); 10] = [
+            ("npm:nuxt", Router::Nitro),
+            ("npm:nitropack", Router::Nitro),
+            ("npm:nitro", Router::Nitro),
+            ("npm:@sveltejs/kit", Router::SvelteKit),
+            ("npm:@react-router/dev", Router::ReactRouter),
+            ("npm:@react-router/node", Router::ReactRouter),
+            ("npm:@remix-run/react", Router::ReactRouter),
+            ("npm:@remix-run/node", Router::ReactRouter),
+            ("npm:next", Router::Next),
+            ("npm:astro", Router::Next),
+        ];
+        let found = PACKAGES.into_iter().find(|(package, _)| project.has(package));
+        found.map_or(Self::Other, |(_, router)| router)
+    }
+}
+
+/// The address of a file that is a route.
+fn of_place(path: &str, router: Router) -> Option<String> {
     let path = path.strip_prefix("src/").unwrap_or(path);
     let (stem, _) = path.rsplit_once('.')?;
-    let route = if let Some(rest) = stem.strip_prefix("pages/api/") {
-        format!("/api/{}", rest.strip_suffix("/index").unwrap_or(rest))
-    } else if let Some(rest) = stem.strip_prefix("server/api/") {
-        let methods = [".get", ".post", ".put", ".patch"];
-        format!("/api/{}", methods.iter().find_map(|m| rest.strip_suffix(m)).unwrap_or(rest))
-    } else if let Some(rest) = stem.strip_prefix("app/routes/") {
-        format!("/{}", rest.replace('.', "/"))
-    } else if let Some(rest) = stem.strip_prefix("app/").and_then(|s| s.strip_suffix("/route")) {
-        format!("/{}", visible(rest))
-    } else {
-        let rest = stem.strip_prefix("routes/").and_then(|rest| rest.strip_suffix("/+server"))?;
-        format!("/{}", visible(rest))
+    let route = match router {
+        Router::Next => match stem.strip_prefix("pages/api/") {
+            Some(rest) => format!("/api/{}", rest.strip_suffix("/index").unwrap_or(rest)),
+            None => format!("/{}", visible(stem.strip_prefix("app/")?.strip_suffix("/route")?)),
+        },
+        Router::Nitro => match stem.strip_prefix("server/api/") {
+            Some(rest) => format!("/api/{}", of_nitro(rest)),
+            None => format!("/{}", of_nitro(stem.strip_prefix("server/routes/")?)),
+        },
+        Router::ReactRouter => {
+            let rest = stem.strip_prefix("app/routes/")?;
+            format!("/{}", of_flat_route(rest.strip_suffix("/route").unwrap_or(rest)))
+        }
+        Router::SvelteKit => {
+            format!("/{}", visible(stem.strip_prefix("routes/")?.strip_suffix("/+server")?))
+        }
+        Router::Other => return None,
     };
     is_exact(&route).then_some(route)
 }
 
-/// Without route groups, which are not part of the address.
+/// Nuxt's server files, which may end with a method.
+fn of_nitro(path: &str) -> &str {
+    const METHODS: [&str; 7] = [".get", ".post", ".put", ".patch", ".delete", ".head", ".options"];
+    let path = METHODS.iter().find_map(|method| path.strip_suffix(method)).unwrap_or(path);
+    path.strip_suffix("/index").unwrap_or(path)
+}
+
+/// React Router's file names: dots part segments, `_auth` is a layout without an address,
+/// `name_` leaves one, `($lang)` may be absent, and `[.]` is a dot.
+fn of_flat_route(path: &str) -> String {
+    const DOT: &str = "\u{0}";
+    let path = path.replace("[.]", DOT);
+    let is_shown = |part: &&str| !part.starts_with(['_', '(']);
+    let parts: Vec<_> = path.split(['.', '/']).filter(is_shown).collect();
+    let parts: Vec<_> = parts.iter().map(|part| part.trim_end_matches('_')).collect();
+    parts.join("/").replace(DOT, ".")
+}
+
+/// Without route groups, which are not part of the address, and what may be absent.
 fn visible(path: &str) -> String {
-    path.split('/').filter(|part| !part.starts_with('(')).collect::<Vec<_>>().join("/")
+    let is_shown = |part: &&str| !part.starts_with('(') && !part.starts_with("[[");
+    path.split('/').filter(is_shown).collect::<Vec<_>>().join("/")
 }
 
 /// `app.get("/api/token", …)` in Express, Fastify, Koa, Laravel, Sinatra: the last one above.
 fn of_literal(before: &str) -> Option<String> {
     const CALLS: [&str; 9] =
         [".get(", ".post(", ".all(", ".route(", "::get(", "::post(", "get '", "post '", "path: "];
-    let nearest = CALLS.iter().filter_map(|call| Some((before.rfind(call)?, *call)));
-    let calls = nearest.max()?;
-    let rest = before.get(calls.0 + calls.1.trim_end_matches('\'').len()..)?.trim_start();
-    literal(rest)
+    let paths = CALLS.iter().flat_map(|call| {
+        let start = call.trim_end_matches('\'').len();
+        before
+            .match_indices(call)
+            .filter_map(move |(at, _)| Some((at, literal(before.get(at + start..)?.trim_start())?)))
+    });
+    paths.max().map(|(_, path)| path)
 }
 
 /// `@app.route("/api/token")` above a function, in Flask and FastAPI.
@@ -68,7 +143,7 @@ fn of_decorator(before: &str) -> Option<String> {
 
 /// Rails, Laravel, Phoenix and Django list their routes in a separate file: the line that
 /// names the controller or the function.
-fn of_table(file: &Source, before: &str, project: &Project) -> Option<String> {
+fn of_table(file: &Source, before: &str, project: &Project) -> Option<Mounted> {
     let name = file.path.rsplit('/').next()?.split('.').next()?;
     let controller = name.strip_suffix("_controller").unwrap_or(name);
     let camel: String = controller.split('_').map(capitalized).collect();
@@ -79,13 +154,20 @@ fn of_table(file: &Source, before: &str, project: &Project) -> Option<String> {
         names.extend([format!("views.{function}"), format!("{name}.{function}")]);
     }
     let tables = ["routes.rb", "routes/api.php", "routes/web.php", "router.ex", "urls.py"];
-    let files = project.files.iter().filter(|f| tables.iter().any(|end| f.path.ends_with(end)));
-    let lines = files.flat_map(|file| file.text.lines().map(|line| (scope(file), line)));
-    let (scope, line) =
-        lines.into_iter().find(|(_, line)| names.iter().any(|n| line.contains(n.as_str())))?;
-    let quoted = line.split(['"', '\'']).nth(1)?;
-    let path = format!("{scope}/{}", quoted.trim_start_matches('/'));
-    is_exact(&path).then_some(path)
+    let mut files = project.files.iter().filter(|f| tables.iter().any(|end| f.path.ends_with(end)));
+    let is_named = |line: &&str| names.iter().any(|n| line.contains(n.as_str()));
+    let (table, lines, at) = files.find_map(|table| {
+        let lines: Vec<&str> = table.text.lines().collect();
+        let at = lines.iter().position(|line| is_named(&line))?;
+        Some((table, lines, at))
+    })?;
+    let line = lines.get(at)?;
+    // Laravel may name a middleware before the path.
+    let verb = ["get(", "post(", "any(", "match("].iter().filter_map(|verb| line.find(verb)).min();
+    let written = line.get(verb.unwrap_or_default()..)?.split(['"', '\'']).nth(1)?;
+    let around = around(&lines, at);
+    let path = format!("{}{around}/{}", scope(table), written.trim_start_matches('/'));
+    is_exact(&path).then(|| mounted(&path, table, project))
 }
 
 /// Laravel serves `routes/api.php` below /api.
@@ -102,7 +184,8 @@ fn capitalized(word: &str) -> String {
 fn literal(text: &str) -> Option<String> {
     let quote = text.chars().next().filter(|c| "\"'`".contains(*c))?;
     let path = text.get(1..)?.split(quote).next()?;
-    is_exact(path).then(|| path.to_owned())
+    // A router's own root is the prefix it is mounted under.
+    (is_exact(path) || path == "/").then(|| path.to_owned())
 }
 
 /// A path without parameters, as `path` of a token takes it.
@@ -117,18 +200,28 @@ mod tests {
 
     #[test]
     fn a_file_of_a_route_says_where_it_is_served() {
-        for (file, path) in [
-            ("pages/api/get-auth-token.ts", Some("/api/get-auth-token")),
-            ("src/pages/api/token/index.js", Some("/api/token")),
-            ("app/api/livekit/route.ts", Some("/api/livekit")),
-            ("src/app/(shop)/api/token/route.js", Some("/api/token")),
-            ("server/api/token.post.ts", Some("/api/token")),
-            ("src/routes/api/token/+server.ts", Some("/api/token")),
-            ("app/routes/api.token.tsx", Some("/api/token")),
-            ("app/api/[room]/route.ts", None),
-            ("lib/tokens.ts", None),
+        use Router::{Next, Nitro, Other, ReactRouter, SvelteKit};
+        for (router, file, path) in [
+            (Next, "pages/api/get-auth-token.ts", Some("/api/get-auth-token")),
+            (Next, "src/pages/api/token/index.js", Some("/api/token")),
+            (Next, "app/api/livekit/route.ts", Some("/api/livekit")),
+            (Next, "src/app/(shop)/api/token/route.js", Some("/api/token")),
+            (Next, "app/api/[room]/route.ts", None),
+            (Next, "lib/tokens.ts", None),
+            (Nitro, "server/api/token.post.ts", Some("/api/token")),
+            (Nitro, "server/routes/chat/token.post.ts", Some("/chat/token")),
+            (SvelteKit, "src/routes/api/token/+server.ts", Some("/api/token")),
+            (SvelteKit, "src/routes/(app)/api/[[lang]]/token/+server.ts", Some("/api/token")),
+            (ReactRouter, "app/routes/api.token.tsx", Some("/api/token")),
+            (ReactRouter, "app/routes/_auth.api.token.ts", Some("/api/token")),
+            (ReactRouter, "app/routes/_auth.team_.token/route.ts", Some("/team/token")),
+            (ReactRouter, "app/routes/($lang).token[.]json.ts", Some("/token.json")),
+            (ReactRouter, "app/routes/api.$room.ts", None),
+            (Other, "server/api/tokens.js", None),
+            (Other, "server/routes/tokens.js", None),
+            (Other, "app/routes/tokens.py", None),
         ] {
-            assert_eq!(of_place(file).as_deref(), path, "{file}");
+            assert_eq!(of_place(file, router).as_deref(), path, "{file}");
         }
     }
 

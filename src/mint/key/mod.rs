@@ -1,6 +1,7 @@
 //! The keys of a token: their wrappings, their secret and public members, their
 //! signatures, and the public halves that may be published.
 
+mod copied;
 mod encoding;
 mod published;
 mod shape;

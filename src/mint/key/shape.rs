@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use super::copied;
 use super::split::Split;
 use super::table::{KeyTable, Member};
 use super::text::described;
@@ -31,8 +32,8 @@ pub(in crate::mint) struct KeyShape {
 /// The use a mechanism makes of its key.
 #[derive(Clone, Copy)]
 pub(in crate::mint) struct KeyUse {
-    /// Members of a preset that go to the issuer and nowhere else, with a dot before a
-    /// member or item of theirs. A member of the key that they name is a secret.
+    /// Members of a preset that go only to the issuer, with a dot before a nested member
+    /// or item. A member of the key that they name is a secret.
     pub sent_to_issuer: &'static [&'static str],
     pub publishing: Publishing,
 }
@@ -117,14 +118,14 @@ impl KeyShape {
                     continue;
                 }
                 let held = if self.is_secret(&key.name) {
-                    Member::Secret(at.secret()?)
+                    Member::Secret(copied::secret(&at)?)
                 } else {
                     Member::Public(self.public(&key.name, &at)?)
                 };
                 table.members.push((key.name.clone(), held));
             }
         } else if let Some(name) = self.sole() {
-            table.members.push((name.to_owned(), Member::Secret(at.secret()?)));
+            table.members.push((name.to_owned(), Member::Secret(copied::secret(at)?)));
         } else {
             at.problem(format!("this preset needs several members; write {}", self.expected()));
             return None;

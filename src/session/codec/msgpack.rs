@@ -91,7 +91,7 @@ fn text(input: &mut Bytes<'_>, length: usize) -> Option<Value> {
     Some(Value::from(text))
 }
 
-/// Each item takes a byte at least, so a count that promises more is not believed.
+/// Each item takes at least one byte, so a larger count is not believed.
 fn list(input: &mut Bytes<'_>, count: usize, depth: usize) -> Option<Value> {
     if count > input.0.len() {
         return None;
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_too_deep_or_twice_is_no_session() {
+    fn cut_nested_too_deep_or_repeated_content_is_not_a_session() {
         let deep = [vec![0x81, 0xa1, b'a'], vec![0x91; 100], vec![0xc0]].concat();
         let cases: [&[u8]; 10] = [
             b"",

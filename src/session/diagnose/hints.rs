@@ -155,10 +155,10 @@ fn of_another_kind(refusal: &RefusedSession<'_>) -> Option<String> {
     is_anothers.then(|| format!("the value looks like {}{}", shape.looks, shape.advice()))
 }
 
-/// The cookie is not there: is it there under another name?
+/// The cookie is missing: was it sent under another name?
 fn missing(refusal: &RefusedSession<'_>) -> Vec<String> {
     let RefusedSession { kind, sent: SentCookies { jar, cookies }, .. } = *refusal;
-    // A cookie that is read already is not the one that is missing.
+    // A cookie that is read already is not the missing one.
     let sent: Vec<_> = cookies
         .iter()
         .filter(|(name, _)| !is_known(jar, name))
@@ -239,7 +239,7 @@ fn named_otherwise(
     })
 }
 
-/// A name as it was sent, unless it is longer than any that apps give.
+/// A name as sent, unless it is longer than any app's.
 fn quoted(name: &str) -> String {
     match name.chars().count() {
         0..=MAX_NAME => format!("`{}`", name.escape_debug()),
@@ -273,7 +273,7 @@ fn misspelt(own: &str, sent: &str) -> Option<String> {
     cookie_parts::part_of(own, sent)
 }
 
-/// The cookie is there but does not open: is it whole, and is it of this kind?
+/// The cookie was sent but does not open: is it whole, and of this kind?
 fn unreadable(refusal: &RefusedSession<'_>) -> Vec<String> {
     let RefusedSession { kind, sent, rejected, .. } = *refusal;
     if !UNREAD.contains(&rejected.reason) {
