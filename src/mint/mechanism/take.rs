@@ -77,7 +77,7 @@ impl TokenPlaces {
         }
     }
 
-    /// Reads a response. A refusal is told with the issuer's own words, without `secrets`.
+    /// Reads a response. A refusal repeats the issuer's own words, without `secrets`.
     pub(super) fn read(
         &self,
         (status, body): (StatusCode, &Bytes),
@@ -140,8 +140,8 @@ impl TokenPlaces {
     }
 }
 
-/// The error that an answer without a token reports in spite of its status, as GraphQL
-/// does. Nothing else of such an answer is repeated: it may hold the token elsewhere.
+/// The error that an answer without a token reports despite its status, as GraphQL does.
+/// Nothing else of such an answer is repeated: it may hold the token elsewhere.
 fn reported(document: &Value, secrets: &[Secret]) -> String {
     let error = ["errors", "error"].iter().find_map(|name| document.get(*name));
     let said = error.map(|error| IssuerMessage::new(error.to_string().as_bytes(), secrets));
@@ -152,7 +152,8 @@ fn failed<T>(cause: String) -> Result<T, MintError> {
     Err(MintError::IssuerFailed(cause.into()))
 }
 
-/// A response that is the token itself: one word. A page, a message or a document is none.
+/// A response that is the token itself: one word. A page, a message or a document is not a
+/// token.
 fn text(body: &Bytes) -> Result<IssuedToken, MintError> {
     let token = std::str::from_utf8(body).map(str::trim).unwrap_or_default();
     let of_token = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>[]\\`{}".contains(&byte);
