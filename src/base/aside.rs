@@ -141,7 +141,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_nobody_waits_for_any_more_is_not_done() {
+    async fn work_without_a_waiter_is_not_done() {
         let aside = Aside::new("aside");
         let busy = all_busy(&aside);
         let (did, done) = channel();

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_dropped_once_nobody_uses_it() {
+    fn a_value_is_dropped_once_it_has_no_user() {
         let replaced = Replaced::default();
         let (used, unused) = (Arc::new(1), Arc::new(2));
         let [is_used, is_unused] = [&used, &unused].map(Arc::downgrade);

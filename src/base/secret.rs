@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_key_is_an_error() {
+    fn an_invalid_key_is_an_error() {
         assert_eq!(Secrets::Literal.resolve("base64:***"), Err(SecretError::BadEncoding("base64")));
         assert_eq!(Secrets::Literal.resolve("hex:abc"), Err(SecretError::BadEncoding("hex")));
         assert_eq!(Secrets::Literal.resolve("\n"), Err(SecretError::Empty("the value".into())));

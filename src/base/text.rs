@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn percent_encoding_leaves_only_what_it_is_told_to() {
+    fn percent_encoding_leaves_only_the_listed_bytes() {
         let mut out = String::new();
         push_percent_encoded(&mut out, "aZ9/-\u{e9} %", b"/");
         assert_eq!(out, "aZ9/%2D%C3%A9%20%25");
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_percent_encoded_reads_as_javascript_writes_it() {
+    fn percent_encoding_equals_that_of_javascript() {
         assert_eq!(encode_uri_component("å b&c=d/-_.!~*'()"), "%C3%A5%20b%26c%3Dd%2F-_.!~*'()");
         let mut out = "/login?next=".to_owned();
         push_percent_encoded(&mut out, "/a?b", b"/");

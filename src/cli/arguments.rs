@@ -72,8 +72,8 @@ const WITHOUT_CONFIG: [&str; 5] = ["completions", "demo", "man", "presets", "sch
 const WITHOUT_ENV_FILE: [&str; 6] = ["completions", "demo", "init", "man", "presets", "schema"];
 
 /// The command line as it is parsed and shown. `--config` and `--env-file` are understood
-/// before and behind each command; where nothing reads them, help does not list them. An
-/// argument of the command's own under the same name keeps the general one out.
+/// before and behind each command; where nothing reads them, help does not list them. A
+/// command's own argument of the same name hides the general one.
 fn command() -> clap::Command {
     let hidden = |id: &'static str, long: &'static str| {
         Arg::new(id).long(long).hide(true).value_parser(value_parser!(PathBuf))

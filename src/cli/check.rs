@@ -69,8 +69,7 @@ fn can_keep_revocations(config: &Config) -> bool {
     false
 }
 
-/// Keys that others know by name: those of a rotation, and published ones. One line
-/// each.
+/// Keys that others know by name, one line each: those of a rotation, and published ones.
 fn keys(policy: &Policy) -> Vec<String> {
     let mut lines = Vec::new();
     for token in &policy.tokens {

@@ -43,7 +43,7 @@ pub(super) fn demo() -> ExitCode {
     let mut config = match Config::read(&literal, &Secrets::Literal) {
         Ok(config) => config,
         Err(problems) => {
-            // A test reads the demo's settings, so this is a build gone wrong.
+            // A test reads the demo's settings, so this build is broken.
             problems.iter().for_each(|problem| eprint(problem.display("demo", "")));
             return ExitCode::from(CONFIGURATION);
         }

@@ -57,7 +57,7 @@ pub(super) async fn problems(servers: &Servers, policy: &Policy) -> Vec<String> 
     problems
 }
 
-/// Gives a source its published keys, or says why they cannot be had.
+/// Gives a source its published keys, or returns why they cannot be fetched.
 pub(super) async fn fetch_keys(servers: &Servers, source: &SessionSource) -> Option<String> {
     let keys = source.remote_keys()?;
     let outcome = match jwks::fetch(&servers.outbound, keys.url()).await {

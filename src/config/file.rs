@@ -106,7 +106,7 @@ fn split(table: ServerTable) -> (RequestSettings, (ServerSettings, Edge)) {
     (settings, (server, edge))
 }
 
-/// A token that may not go unnoticed needs a place to be noted.
+/// A token that must be recorded needs a log to record it.
 fn check_audit(top: &Table<'_>) {
     let tokens = top.peek("token").filter(|at| matches!(at.node.value, Value::Table(_)));
     for (_, token) in tokens.as_ref().map(At::members).unwrap_or_default() {

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_problem_names_both_settings_and_stands_at_the_written_one() {
+    fn the_problem_names_both_settings_at_the_written_one() {
         let said = problems("[server]\nlisten = \"0.0.0.0:9090\"");
         assert_eq!(
             said,

@@ -32,7 +32,7 @@ pub enum AuditDestination {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Of web servers; diagnostics have no such form.
+    /// The format of web servers; diagnostics have no such form.
     Combined,
     Json,
     Logfmt,

@@ -22,7 +22,7 @@ pub enum RevocationsFile {
     Path(PathBuf),
 }
 
-/// Open WebSockets and streams that end before either side wants them to.
+/// Open WebSockets and streams that the gateway ends itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EndStreams {
     /// Those of expired sessions too.

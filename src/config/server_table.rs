@@ -208,7 +208,7 @@ fn read_admin(at: &At<'_>) -> Option<Listen> {
     }
 }
 
-/// Too long to guess, and of letters that a header field can carry.
+/// Too long to guess, and of characters that a header field can carry.
 fn read_admin_tokens(table: &mut Table<'_>, server: &ServerSettings) -> Vec<Secret> {
     const SHORTEST: usize = 16;
     let Some(at) = table.take("admin_token") else { return Vec::new() };

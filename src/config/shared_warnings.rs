@@ -4,7 +4,7 @@
 use crate::base::redis_url::{RedisServers, RedisUrl};
 use crate::document::{At, Value};
 
-/// Notes what anyone could do to the store, by its place in the file.
+/// Notes what an attacker could do to the store, at its place in the file.
 pub(super) fn note(shared: &At<'_>) {
     let Some(at) = shared.find(&["redis"]) else { return };
     let Value::Text(reference) = &at.node.value else { return };

@@ -227,7 +227,7 @@ fn a_part_of_the_access_log_is_a_share_and_goes_with_one_that_is_on() {
 }
 
 #[test]
-fn a_collector_is_a_url_whose_key_nobody_else_can_read() {
+fn a_collector_is_a_url_whose_key_stays_private() {
     let log = |lines: &str| format!("{TEN_LINES}\n[log]\n{lines}\n");
     let url = |otlp: &str| {
         let config = Config::read(&log(otlp), &Secrets::Literal).unwrap_or_else(|problems| {

@@ -242,7 +242,7 @@ fn note_upstream(top: &At<'_>, upstream: &At<'_>) {
     }
 }
 
-/// Whether the app is told by headers who is signed in.
+/// Whether headers tell the app who is signed in.
 fn says_who(top: &At<'_>) -> bool {
     let routes = top.find(&["route"]).map(|at| at.items()).unwrap_or_default();
     top.find(&["identity"]).is_some()

@@ -73,7 +73,7 @@ fn a_session_ends_after_an_hour() {
 }
 
 #[test]
-fn a_cookie_that_was_tampered_with_is_nobody() {
+fn a_cookie_that_was_tampered_with_names_no_user() {
     let cookie = sign_in("name=ada");
     let other = sign_in("name=bob");
     let (payload_of_ada, signature) = cookie.rsplit_once('.').unwrap();
@@ -146,7 +146,7 @@ fn another_site_can_neither_sign_in_nor_out() {
 }
 
 #[test]
-fn whoami_shows_what_the_gateway_told_and_no_key() {
+fn whoami_shows_the_gateways_headers_and_no_key() {
     let mut request = request("GET", "/whoami", &sign_in("name=ada"), "");
     request.headers_mut().insert("x-auth-user", HeaderValue::from_static("ada"));
     let response = app().answer_at(&request, START);
@@ -158,7 +158,7 @@ fn whoami_shows_what_the_gateway_told_and_no_key() {
 }
 
 #[test]
-fn a_header_alone_signs_nobody_in() {
+fn a_header_alone_signs_no_user_in() {
     let mut request = request("GET", "/", "", "");
     request.headers_mut().insert("x-auth-user", HeaderValue::from_static("root"));
     let response = app().answer_at(&request, START);

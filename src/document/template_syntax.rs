@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_refused() {
+    fn a_target_that_is_not_a_path_is_refused() {
         for text in ["{}", "{a.}", "{.a}", "{ a }", "{a?b}", "{a{b}", "{|json}"] {
             assert!(pieces(text).is_err(), "{text}");
         }

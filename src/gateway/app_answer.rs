@@ -21,8 +21,8 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 const FRAMING: [HeaderName; 3] =
     [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
 
-/// Removes what describes the app's connection, and says the framing once. `version` is the
-/// client's.
+/// Removes the fields that describe the app's connection, and states the framing once.
+/// `version` is the client's.
 pub(super) fn keep_for_the_client(response: &mut ResponseHeader, version: Version) -> Result<()> {
     // A tunnel is one connection from end to end, which its head describes.
     let is_tunnel = response.status == StatusCode::SWITCHING_PROTOCOLS;
@@ -31,7 +31,8 @@ pub(super) fn keep_for_the_client(response: &mut ResponseHeader, version: Versio
     }
     let is_hop_by_hop =
         |name: &&HeaderName| HOP_BY_HOP.contains(name) || (**name == header::UPGRADE && !is_tunnel);
-    // Nearly always none: a look at each name costs less than one search for each of these.
+    // Almost always none, so one look at each name costs less than a search for each of
+    // these.
     let found: Vec<HeaderName> = response.headers.keys().filter(is_hop_by_hop).cloned().collect();
     for name in &found {
         response.remove_header(name);
@@ -63,7 +64,7 @@ fn remove_named(response: &mut ResponseHeader) {
     let fields = response.headers.get_all(header::CONNECTION).iter();
     let options = fields.flat_map(|field| field.as_bytes().split(|&b| b == b','));
     let named = options.map(<[u8]>::trim_ascii).filter(|option| {
-        // What nearly every answer says names no field.
+        // The usual values name no field.
         !option.is_empty() && !option.eq_ignore_ascii_case(b"keep-alive")
     });
     let named = named.filter_map(|option| HeaderName::from_bytes(option).ok());

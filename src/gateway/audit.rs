@@ -27,7 +27,7 @@ impl Incoming {
             origin: issued.origin,
         };
         let entry = self.entry(who, route, decision, place);
-        // Boxed, because most requests would be charged for the room in vain.
+        // Boxed, because most requests never use it.
         Box::pin(self.state.issuer.audit_issued(route, &entry)).await
     }
 

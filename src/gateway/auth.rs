@@ -50,7 +50,7 @@ pub(super) async fn answer(session: &mut Session, ctx: &mut Ctx) -> Reply {
 
 /// The answer to the proxy.
 pub(super) enum AuthAnswer {
-    /// Every header that is the gateway's to set, empty where there is no value.
+    /// Every header that the gateway sets, empty where there is no value.
     Yes(HeaderMap),
     No(Reply),
 }
@@ -69,7 +69,7 @@ pub(super) async fn answer_about(ctx: &mut Ctx, asked: RequestHeader) -> AuthAns
         Handled::Reply(reply) => return AuthAnswer::No(reply),
         Handled::Forward(forwarding) => forwarding,
     };
-    // Cookies go back as they may pass; another header could not be taken out from here.
+    // Cookies are returned as they may pass; other headers cannot be removed from here.
     if who.withholds_headers() {
         return AuthAnswer::No(ctx.refuse(&Refusal::NotSignedIn));
     }

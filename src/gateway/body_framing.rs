@@ -48,11 +48,12 @@ impl BodyFraming {
         FramingReader { framing: self.clone(), ..FramingReader::default() }
     }
 
-    /// Called for a request with a chunked body whose head has `head` octets. Whether
-    /// what has arrived of the body is well-formed.
+    /// Called for a request with a chunked body whose head has `head` octets. Whether the
+    /// part of the body that has arrived is well-formed.
     pub(super) fn is_chunked_after(&self, head: usize) -> bool {
         self.0.is_chunked.store(true, Ordering::Relaxed);
-        // A head that ends elsewhere, with bare line feeds say, is not worth a guess.
+        // A head that ends differently, for example with bare line feeds, is not guessed
+        // at.
         self.0.head.load(Ordering::Relaxed) == head && !self.0.is_broken.load(Ordering::Relaxed)
     }
 

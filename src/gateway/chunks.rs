@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_rfc_allows_passes() {
+    fn bodies_that_the_rfc_allows_pass() {
         for body in [
             &b"0\r\n\r\n"[..],
             b"5\r\nhello\r\n0\r\n\r\n",
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_rfc_does_not_allow_breaks_the_body() {
+    fn chunks_that_the_rfc_forbids_break_the_body() {
         for body in [
             &b"\r\n"[..],
             b"\r\n0\r\n\r\n",

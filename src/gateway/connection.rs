@@ -32,7 +32,7 @@ pub(crate) enum Received {
     Malformed,
 }
 
-/// Is shown all received bytes.
+/// Sees all received bytes.
 #[derive(Debug)]
 pub(crate) struct Reader {
     deadline: Arc<Deadline>,
@@ -64,7 +64,7 @@ impl Connection {
         }
     }
 
-    /// The reader that must be shown all received bytes.
+    /// The reader that must see all received bytes.
     pub(crate) fn reader(&self) -> Reader {
         Reader {
             deadline: self.deadline.clone(),
@@ -107,8 +107,8 @@ impl Connection {
         self.body.request_has_ended();
     }
 
-    /// Called for a request with a chunked body whose head has `head` octets. Whether
-    /// what has arrived of the body is well-formed.
+    /// Called for a request with a chunked body whose head has `head` octets. Whether the
+    /// part of the body that has arrived is well-formed.
     pub(crate) fn body_is_chunked(&self, head: usize) -> bool {
         self.body.is_chunked_after(head)
     }

@@ -168,9 +168,9 @@ pub(super) async fn placeholder_tokens(
     page_tokens(incoming, who, record, forwarding, tokens).await;
 }
 
-/// Tokens for a page; a prefetch mints none. A page is not refused for want of a token: it
-/// goes without, and the log says why. Limits of all its tokens are asked together, and
-/// each is judged on its own.
+/// Tokens for a page; a prefetch mints none. A page is not refused because a token is
+/// missing: it is sent without, and the log says why. Limits of all its tokens are asked
+/// together, and each is judged on its own.
 async fn page_tokens(
     incoming: &Incoming,
     who: &Who,

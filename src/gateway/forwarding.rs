@@ -41,7 +41,7 @@ pub(super) struct Forwarding {
     pub(super) page_tokens: Vec<(String, Arc<Token>)>,
     /// The user's assertion, if it was signed aside.
     pub(super) assertion: Option<Box<(HeaderName, HeaderValue)>>,
-    /// Stands for `{nonce}` in the texts of its page; empty where none has it.
+    /// The value of `{nonce}` in the texts of its page; empty if none uses it.
     pub(super) nonce: String,
     /// The page being answered, if its placeholders are replaced.
     pub(super) page: Option<Box<Replacer>>,
@@ -85,14 +85,14 @@ impl Forwarding {
         }
     }
 
-    /// Leaves of a preflight what needs no session and carries none.
+    /// Reduces a preflight to what needs no session and carries none.
     pub(super) fn strip_preflight(&self, headers: &mut HeaderMap) {
         if self.routes.intent == Intent::Preflight {
             headers::remove_credentials(headers);
         }
     }
 
-    /// Leaves the head of an answer alone that only its head may be seen of.
+    /// Cuts an answer to its head, where only the head may be seen.
     pub(super) fn hide_body(&self, response: &mut ResponseHeader) -> Result<()> {
         if !self.routes.hides_body() || response.status == StatusCode::NO_CONTENT {
             return Ok(());

@@ -217,7 +217,7 @@ impl ProxyHttp for Gateway {
         app_answer::keep_for_the_client(response, session.req_header().version)?;
         let switches = response.status == StatusCode::SWITCHING_PROTOCOLS;
         if switches && incoming.purpose != Purpose::Upgrade {
-            // Passed on, what either side sends next would belong to no request.
+            // If it were passed on, the next bytes of either side would belong to no request.
             return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
         }
         if response.status.is_informational() && !switches {

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_fast_before_does_not_pay_for_a_drip_for_ever() {
+    fn a_fast_start_does_not_pay_for_an_endless_drip() {
         let mut pace = Pace::default();
         assert_eq!(pace.moved(100 << 20, seconds(1), LEAST), Ok(()));
         let drips = (0..20).map(|_| pace.moved(1, seconds(10), LEAST));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_line_is_fast_enough_and_no_wait_is_no_window() {
+    fn a_slow_line_is_fast_enough_and_without_a_wait_there_is_no_window() {
         let mut pace = Pace::default();
         for _ in 0..100 {
             assert_eq!(pace.moved(10 * 1024, seconds(10), LEAST), Ok(()));

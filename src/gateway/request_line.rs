@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_line_is_no_line_until_the_request_has_ended() {
+    fn bytes_after_a_line_are_not_a_line_until_the_request_has_ended() {
         let line = RequestLine::default();
         let mut reader = line.reader();
         reader.received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -154,7 +154,7 @@ mod tests {
         secret = \"0123456789abcdef0123456789abcdef\"\n";
 
     #[tokio::test]
-    async fn without_a_cookie_nobody_is_asking_and_no_server_is_needed() {
+    async fn without_a_cookie_there_is_no_user_and_no_server_is_asked() {
         let policy = Config::read(SETTINGS, &Secrets::Literal).unwrap_or_else(|_| panic!()).policy;
         let clock = ManualClock::at(1_790_000_000);
         let identifier = Identifier::new(&Handle::current(), Clock::Manual(clock));

@@ -32,13 +32,13 @@ impl Issuer {
                 let bucket = limit.bucket(whose);
                 self.limits.take(limit, bucket, now).map_err(Denied::Exceeded)
             }
-            // Boxed, because every request would be charged for the room this takes.
+            // Boxed, because every request would pay for its size.
             Some(shared) => Box::pin(shared.take(&self.limits, limit, whose, 1, now)).await,
         }
     }
 
     /// Takes one from each allowance, or nothing from any of them; each has the label of
-    /// its rule. Over replicas that is one question, about one key.
+    /// its rule. With replicas this is one query, about one key.
     pub(crate) async fn admit_all(
         &self,
         wanted: &[(&str, &Limit)],
@@ -66,8 +66,8 @@ impl Issuer {
         })
     }
 
-    /// Takes one from each allowance that has something left, whatever the others have, and
-    /// answers in their order. Over replicas that is one question, about one key.
+    /// Takes one from each allowance that has something left, independently of the others,
+    /// and answers in their order. With replicas this is one query, about one key.
     pub(crate) async fn admit_each(
         &self,
         wanted: &[(&str, &Limit)],

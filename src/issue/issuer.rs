@@ -157,7 +157,7 @@ impl Issuer {
         };
         let issued = match cached {
             Some(token) => Issued { token, origin: CachedOrMinted::Cached },
-            // Boxed, because every request would be charged for the room this takes.
+            // Boxed, because every request would pay for its size.
             None => Box::pin(self.mint_and_cache(route, &subject, key, request)).await?,
         };
         let event = TokenEvent::Issued { token: &route.name, origin: issued.origin };

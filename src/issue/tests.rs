@@ -150,7 +150,7 @@ fn vendors_token() -> String {
 }
 
 #[tokio::test]
-async fn the_limit_counts_cached_answers_and_stands_before_the_issuer() {
+async fn the_limit_counts_cached_answers_and_comes_before_the_issuer() {
     let setting = Setting::new();
     setting.answers(Ok((200, &vendors_token())));
     assert_eq!(setting.plain("realtime").await, Ok(CachedOrMinted::Minted));

@@ -9,7 +9,7 @@ pub(super) const BUILT_IN: &str = concat!(
     include_str!("presets/formats.toml"),
 );
 
-/// Whether a preset is one of ours: then its vendor draws the keys.
+/// Whether a preset is built in: then its vendor generates the keys.
 pub(super) fn is_built_in(name: &str) -> bool {
     let is_head =
         |line: &str| line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) == Some(name);

@@ -46,7 +46,7 @@ impl Fingerprint {
         Self(Digest::new(&text))
     }
 
-    /// The key of an exchange's first call, which no user has a part in.
+    /// The key of an exchange's first call, which does not depend on a user.
     pub(super) fn of_first_call(&self) -> Digest {
         Digest::new(&[self.0.bytes().as_slice(), b"first"].concat())
     }

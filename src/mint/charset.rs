@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_literal_is_no_wildcard_of_any_vendor() {
+    fn a_literal_is_not_a_wildcard_of_any_vendor() {
         for text in ["alice", "a+b@example.com", "Zo\u{eb}", "a b", "#1", "a/b:c"] {
             assert!(Safe::Literal.holds(text), "{text}");
         }

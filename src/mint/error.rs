@@ -11,7 +11,7 @@ use crate::request::code::Code;
 pub enum MintError {
     /// A request input is missing, malformed or outside its character set.
     BadRequest(Cow<'static, str>),
-    /// The remote issuer answered with an error or with something else than a token.
+    /// The remote issuer answered with an error, or with something other than a token.
     IssuerFailed(Cow<'static, str>),
     /// Session, grant or pattern does not allow this token.
     NotAllowed(Cow<'static, str>),
@@ -19,7 +19,7 @@ pub enum MintError {
     NotSignedIn(Cow<'static, str>),
     /// The session ends before a useful token could.
     SessionExpired(Cow<'static, str>),
-    /// A passing trouble: the issuer is busy, or no randomness could be had.
+    /// A temporary failure: the issuer is busy, or the system has no randomness.
     Unavailable(Cow<'static, str>),
 }
 

@@ -25,11 +25,11 @@ use crate::request::headers::is_framing;
 /// The `grant` of a token: a GET to the app.
 pub struct GrantHook {
     url: RemoteUrl,
-    /// The server, if what goes there can be read on the way.
+    /// The server, if its requests could be read in transit.
     readable: Option<Located<Url>>,
-    /// Inputs only the app decides about and the address does not name itself.
+    /// Inputs that only the app decides about and that the address does not contain.
     added: Vec<String>,
-    /// Headers of the browser's request that go along.
+    /// Headers of the browser's request to send along.
     pub forward: Vec<HeaderName>,
     pub timeout: Duration,
 }
@@ -70,7 +70,7 @@ impl GrantHook {
         Some(Self { url, readable, added, forward: headers, timeout })
     }
 
-    /// The server, if what goes there can be read on the way.
+    /// The server, if its requests could be read in transit.
     pub(crate) fn readable(&self) -> Option<&Located<Url>> {
         self.readable.as_ref()
     }

@@ -71,7 +71,7 @@ impl Inputs {
         self.0.is_empty()
     }
 
-    /// Inputs without a rule of their own: the app decides about them.
+    /// Inputs without a rule: the app decides about them.
     pub(super) fn left_to_the_app(&self) -> impl Iterator<Item = &str> {
         let open = |input: &&Input| input.allow.is_empty() && input.shape.is_none();
         self.0.iter().filter(open).map(|input| input.name.as_str())
@@ -85,7 +85,7 @@ impl Inputs {
         })
     }
 
-    /// Takes the declared inputs, and nothing else, out of a request.
+    /// Takes only the declared inputs out of a request.
     pub fn collect(
         &self,
         query: Option<&str>,
@@ -178,8 +178,8 @@ impl Inputs {
 }
 
 impl Input {
-    /// In place of one that could not be read, which has been reported: templates do not
-    /// miss it as well.
+    /// Replaces one that could not be read, which has been reported: templates then do not
+    /// report it missing as well.
     fn unread(name: String) -> Self {
         let location = InputLocation::Query(name.clone());
         let (allow, longest) = (Vec::new(), LONGEST);

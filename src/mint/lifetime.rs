@@ -43,7 +43,7 @@ enum CountedFrom {
     Now,
 }
 
-/// Life a kept token must have left to be handed out again.
+/// Lifetime that a cached token must have left to be handed out again.
 #[derive(Clone, Copy)]
 enum MinLeft {
     Default,
@@ -66,7 +66,7 @@ impl Lifetime {
         let backdate = seconds_of(members, "backdate").unwrap_or(0);
         let counted_from = members.get("exp_from").unwrap_or(CountedFrom::Now);
         let min_left = members.get("min_left").unwrap_or(MinLeft::Default);
-        // A ttl that was misread has been reported; it is not missing as well.
+        // A ttl that could not be read has been reported; it is not missing as well.
         let ttl = read_ttl.map(|seconds| seconds.unwrap_or(shortest));
         Self { ttl, shortest, backdate, counted_from, min_left }
     }
@@ -120,8 +120,8 @@ impl Lifetime {
         (end.min(session_end), usable.min(session_end))
     }
 
-    /// The life of the same token in a session without an end, if this session's end cut it
-    /// short.
+    /// The lifetime of the same token in a session without an end, if this session's end
+    /// cut it short.
     pub(super) fn uncut(
         &self,
         times: &Times,
@@ -134,7 +134,7 @@ impl Lifetime {
             CountedFrom::Now => times.now,
         };
         let wanted = self.ttl.map(|ttl| start.saturating_add(ttl));
-        // Asked for until the session's end, an issuer cannot give more.
+        // An issuer that is asked for a token until the session's end cannot give more.
         let issued = issued_until.filter(|end| *end < session_end || wanted.is_none());
         let end = issued.or(wanted).unwrap_or_else(|| times.now.saturating_add(WITHOUT_END));
         (end > session_end).then(|| end.saturating_sub(times.now))
@@ -142,7 +142,7 @@ impl Lifetime {
 }
 
 impl MinLeft {
-    /// At most half the life, or no token would ever be handed out again.
+    /// At most half the lifetime, or no token would ever be handed out again.
     fn seconds_of(self, life: u64) -> u64 {
         let wanted = match self {
             Self::Default => (life / 5).clamp(10, 300),

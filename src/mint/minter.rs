@@ -96,8 +96,8 @@ impl Minter {
     }
 
     /// Time for which a key stays published after it has left the settings: until its last
-    /// token has ended and verifiers have fetched a new list, which they do at least
-    /// every half an hour.
+    /// token has ended and verifiers have fetched a new list, which they do at least every
+    /// half hour.
     pub fn overlap(&self) -> Duration {
         const LISTS_KEPT: Duration = Duration::from_secs(30 * 60);
         self.published.overlap.unwrap_or_else(|| self.lifetime.longest().saturating_add(LISTS_KEPT))
@@ -129,8 +129,8 @@ impl Minter {
         self.mechanism.jwt()?.proof(message)
     }
 
-    /// Whether the key that signs its tokens has made this signature; `None` where they are
-    /// not signed here, or are no JWTs.
+    /// Whether the key that signs its tokens has made this signature; `None` where they
+    /// are not signed here, or are not JWTs.
     pub(crate) fn is_own_signature(&self, message: &[u8], signature: &[u8]) -> Option<bool> {
         Some(self.mechanism.jwt()?.is_own_signature(message, signature))
     }

@@ -88,7 +88,7 @@ impl Presets {
         self.0.iter().map(|preset| preset.name.as_str())
     }
 
-    /// One built-in preset as it is written, for people to copy and change.
+    /// The text of one built-in preset, for people to copy and change.
     pub fn text(name: &str) -> Option<&'static str> {
         let head = format!("\n[{name}]\n");
         let (before, after) = BUILT_IN.split_once(&head)?;
@@ -101,7 +101,7 @@ impl Presets {
         self.0.iter().find(|preset| preset.name == name)
     }
 
-    /// The preset a token names. A token without one must say everything itself.
+    /// The preset a token names. A token without one must have all members itself.
     pub(super) fn chosen(&self, table: &mut Table<'_>) -> Option<Chosen> {
         let Some(at) = table.take("preset") else {
             if table.peek("kind").is_none() {

@@ -56,8 +56,8 @@ impl RemoteUrl {
     }
 }
 
-/// Notes why no server is fixed. A value that the operator has still to write is missed as
-/// it is everywhere; a wrong one is named, not the address it stands in.
+/// Notes why no server is fixed. A value that the operator has not written yet is reported
+/// missing as elsewhere; for a wrong one, the problem names the value, not the address.
 fn note_open_server(at: &At<'_>, pieces: &[Piece], names: &Names<'_>, example: &str) {
     let is_reference = |piece: &Piece| matches!(piece, Piece::Reference(_));
     let open = || {
@@ -89,8 +89,8 @@ fn operators_part(pieces: &[Piece]) -> Option<&Reference> {
     })
 }
 
-/// The pieces with those placeholders of the server put in that are the operator's own
-/// words: a region, an account. What a user or a session may say stays a placeholder.
+/// The pieces, with the server's placeholders filled in that are the operator's own
+/// values: a region, an account. Values of a user or a session stay placeholders.
 fn with_fixed(pieces: Vec<Piece>, names: &Names<'_>) -> Vec<Piece> {
     let mut whole: Vec<Piece> = Vec::new();
     for piece in pieces {
@@ -123,7 +123,7 @@ fn fixed_host(before: &[Piece], reference: &Reference, names: &Names<'_>) -> Opt
     (!text.is_empty() && text.chars().all(is_host)).then_some(text)
 }
 
-/// The address up to its first placeholder, if the server stands before it, whole.
+/// The address up to its first placeholder, if the server before it is complete.
 fn fixed_server(pieces: &[Piece]) -> Option<Url> {
     let [Piece::Literal(start), more @ ..] = pieces else { return None };
     if !more.is_empty() && is_in_server(start) {
@@ -132,7 +132,7 @@ fn fixed_server(pieces: &[Piece]) -> Option<Url> {
     start.contains("://").then(|| Url::parse(start))?
 }
 
-/// Whether what follows `start` is still a part of the server.
+/// Whether the text after `start` is still part of the server.
 fn is_in_server(start: &str) -> bool {
     start.split_once("://").is_some_and(|(_, server)| !server.contains(['/', '?']))
 }
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_server_stands_before_the_first_placeholder_whole() {
+    fn the_server_is_complete_before_the_first_placeholder() {
         let server = |text| fixed_server(&pieces(text).unwrap()).map(|url| url.host().to_owned());
         for text in [
             "https://a.example",

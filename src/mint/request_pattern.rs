@@ -11,8 +11,8 @@ use crate::document::template_syntax::{Piece, pieces};
 use crate::document::{At, FromNode};
 use crate::session::Identity;
 
-/// A pattern over the whole text: literals, `*` for anything, and session fields
-/// as literal text. Kept as the runs between the stars.
+/// A pattern over the whole text: literals, `*` for anything, and session fields as
+/// literal text. Stored as the runs between the stars.
 #[derive(Clone)]
 pub(crate) struct RequestPattern(Vec<Vec<PatternPart>>);
 
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_nothing_ends_is_no_pattern() {
+    fn a_field_without_an_end_is_not_a_pattern() {
         for text in [
             "{session.org_id}*",
             "*{session.org_id}",

@@ -176,7 +176,7 @@ impl Form {
     }
 }
 
-/// `cookies = { NAME = "{sig}" }`: each a cookie of its own.
+/// `cookies = { NAME = "{sig}" }`: each a separate cookie.
 fn cookies(at: &At<'_>, names: &Names<'_>) -> Option<Vec<(String, Text)>> {
     let one = |(key, at): (&Key, At<'_>)| {
         if !is_cookie_name(&key.name) {

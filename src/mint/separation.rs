@@ -19,14 +19,14 @@ pub(super) enum Piece<'a> {
 pub(super) struct Ends {
     after: Option<char>,
     before: Option<char>,
-    /// Whether it stands in a regular expression, as itself.
+    /// Whether it is a literal in a regular expression.
     in_expression: bool,
-    /// Whether it stands in an access list, where `!` ends a path, `~` ends the list, and
-    /// `/` ends a level; a server behind it may read `%2f` and `..` as levels, too.
+    /// Whether it is in an access list, where `!` ends a path, `~` ends the list, and `/`
+    /// ends a level; a server behind it may read `%2f` and `..` as levels, too.
     in_acl: bool,
 }
 
-/// A field that nothing separates from what comes next to it.
+/// A field without a separator from its neighbour.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unseparated;
 
@@ -52,7 +52,7 @@ impl Ends {
     }
 
     /// A blank separates words of a title, such as `{session.name} in {request.room}`, not
-    /// names that mean anything to a vendor.
+    /// names with a meaning to a vendor.
     pub(super) fn of_title(self) -> Self {
         let visible = |c: Option<char>| c.filter(|c| !c.is_whitespace());
         Self { after: visible(self.after), before: visible(self.before), ..self }

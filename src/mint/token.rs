@@ -28,10 +28,10 @@ pub struct Token {
     pub body: Box<[u8]>,
     /// `None` is JSON without cookies.
     head: Option<Box<AnswerHead>>,
-    /// Unix seconds at which the token ends, or is taken to end if it has no end of its
-    /// own. Never later than the session.
+    /// Unix seconds at which the token expires, or counts as expired if it does not say so
+    /// itself. Never later than the session.
     pub expires_at: u64,
-    /// Unix seconds until when a kept token may still be handed out.
+    /// Unix seconds until which a cached token may still be handed out.
     pub usable_until: u64,
     uncut: Option<NonZeroU64>,
 }
@@ -44,7 +44,7 @@ struct AnswerHead {
     set_cookies: Box<[HeaderValue]>,
 }
 
-/// Most bodies hold their token verbatim: it is kept once.
+/// Most bodies contain their token verbatim, so it is stored once.
 #[derive(Clone)]
 enum TokenValue {
     Apart(Box<[u8]>),
@@ -131,8 +131,8 @@ impl Token {
         self.body.len() + apart + head
     }
 
-    /// Whether a kept token may be handed to this session: it has enough life left, and
-    /// no more than the session has.
+    /// Whether a kept token may be handed to this session: it has enough lifetime left,
+    /// and no more than the session has.
     pub fn fits(&self, identity: &Identity, now: Now) -> bool {
         now.unix() < self.usable_until
             && identity.expires_at().is_none_or(|end| self.expires_at <= end)
@@ -166,7 +166,7 @@ pub struct Call {
     pub timeout: Duration,
 }
 
-/// Prints nothing but the method: URL, headers and body carry credentials.
+/// Prints only the method: URL, headers and body carry credentials.
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Call({})", self.method)

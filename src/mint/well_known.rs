@@ -153,7 +153,7 @@ impl Discovery {
 }
 
 impl Issuer {
-    /// Reads an `iss` that is a web address; no document can stand at another one.
+    /// Reads an `iss` that is a web address; a document cannot be at another one.
     fn parse(text: &str) -> Option<Self> {
         let uri: http::Uri = text.parse().ok()?;
         let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
@@ -187,7 +187,7 @@ impl Issuer {
     }
 }
 
-/// Keys that have left the settings, and since when.
+/// Keys that have left the settings, with the time.
 #[derive(Default)]
 pub struct Retired(Lock<Vec<(Listed, Now)>>);
 
@@ -208,7 +208,7 @@ impl Retired {
 }
 
 impl Listed {
-    /// The settings in force decide how long, if they still publish keys of the token:
+    /// The current settings decide how long, if they still publish keys of the token:
     /// `overlap = "0s"` withdraws a key at once.
     fn is_needed(&self, discovery: &Discovery, since: Now, now: Now) -> bool {
         let overlap = discovery.overlap_of(&self.token).unwrap_or(self.overlap);

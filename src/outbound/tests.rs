@@ -86,7 +86,7 @@ async fn an_answer_over_the_size_is_given_up() {
 }
 
 #[tokio::test]
-async fn broken_answers_are_told_apart_from_none() {
+async fn broken_answers_are_distinguished_from_missing_ones() {
     for text in [
         "what is this\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nshort",

@@ -39,7 +39,7 @@ enum ValuePart {
     UserId,
 }
 
-/// Hands out tokens for `{token.NAME}`; the shell has them ready.
+/// Hands out tokens for `{token.NAME}`, which the shell has prepared.
 pub(crate) type PageToken<'a> = &'a dyn Fn(&str) -> Option<HeaderValue>;
 
 impl HeaderValueTemplate {
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_cannot_stand_in_a_header_sets_nothing() {
+    fn a_value_that_is_missing_or_unfit_for_a_header_sets_nothing() {
         for template in ["{session.x}", "a{session.list}", "{session.bad}", "{session.a}"] {
             assert_eq!(render(template, "u1"), None, "{template}");
         }

@@ -39,7 +39,7 @@ impl PublicOrigins {
     }
 }
 
-/// The origin of a page: an app shell has none that a rewrite could stand behind.
+/// The origin of a page: an app shell has none that a rewrite could serve.
 struct SiteOrigin(WebOrigin);
 
 impl FromNode for SiteOrigin {

@@ -33,7 +33,7 @@ pub(crate) enum Intent {
     Answer,
     /// To learn whether another site may ask; browsers send it without the session.
     Preflight,
-    /// To have an answer ready that may never be wanted: nothing is minted for it.
+    /// A speculative request, whose answer may never be used: nothing is minted for it.
     Prefetch,
 }
 

@@ -52,7 +52,7 @@ pub struct Policy {
     routes: Rules<Rule>,
     pub identity: IdentityHeaders,
     pub managed: ReservedHeaders,
-    /// The headers that an app behind another proxy learns from: all but a vendor's.
+    /// The headers for an app behind another proxy: all but a vendor's.
     pub(crate) told: Vec<HeaderName>,
     pub trusted: Trusted,
     pub(crate) hosts: Hosts,
@@ -175,7 +175,7 @@ impl Policy {
         cookies.to_owned(headers.flat_map(HeaderPlace::names))
     }
 
-    /// Whether one of the sessions that were accepted came like that.
+    /// Whether one of the accepted sessions came this way.
     pub(crate) fn credential(&self, accepted: Accepted) -> Credential {
         let mut sources = self.sources.iter().enumerate();
         let is_deliberate = sources.any(|(index, source)| {

@@ -100,8 +100,8 @@ pub(super) fn challenge(sources: &[SessionSource]) -> String {
     challenge
 }
 
-/// Sources share one namespace of users, or none of their ids can be another's: with
-/// `a` and `ab` as prefixes, `ab1` would be a user of both.
+/// Sources share one namespace of users, or no id of one can be an id of another: with `a`
+/// and `ab` as prefixes, `ab1` would be a user of both.
 fn check_prefixes(at: &At<'_>, tables: &[Vec<SessionSource>]) {
     let overlap = |one: &str, other: &str| one != other && other.starts_with(one);
     let sources = || tables.iter().filter_map(|table| table.first());
@@ -160,7 +160,7 @@ fn checked(at: &At<'_>, reader: SessionReader, sign_out: Arc<[SignOut]>) -> Sess
 }
 
 /// Checks the URL that is asked for keys, or at which the app is asked; keys must not be
-/// replaced on the way.
+/// replaced in transit.
 fn check_url(at: &At<'_>, source: &SessionReader) -> Option<Located<Url>> {
     let keys = source.remote_keys().map(|keys| keys.url());
     let text = keys.or_else(|| source.asked_url())?;

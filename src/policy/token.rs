@@ -21,7 +21,7 @@ pub enum AuditMode {
     Wanted,
 }
 
-/// The answering side at the token's path: gateway or app.
+/// The side that answers at the token's path: gateway or app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnsweredBy {
     /// Shadow mode: the app's route as before; the gateway's answer is only compared.
@@ -57,7 +57,8 @@ impl WebOrigin {
         &self.0
     }
 
-    /// Browsers write an origin in one way only, so any other spelling is another one.
+    /// Browsers write an origin in only one way, so any other spelling is a different
+    /// origin.
     pub fn is(&self, origin: &[u8]) -> bool {
         self.0.as_bytes() == origin
     }

@@ -38,7 +38,7 @@ pub(super) fn read_upstreams(
                 }
             }
         }
-        // Where `servers` is wrong, `keys` has not been looked at.
+        // With a wrong `servers`, `keys` has not been read.
         table.take("keys");
         table.take("pass_headers");
         table.finish();

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_address_has_its_own_text_whoever_was_there_before() {
+    fn each_address_has_its_own_text_whichever_came_before() {
         let addresses = ["192.0.2.1", "192.0.2.65", "2001:db8::1", "192.0.2.1", "::ffff:1.2.3.4"];
         for text in addresses.iter().chain(&addresses) {
             let (address, mut out) = (text.parse().unwrap(), String::new());

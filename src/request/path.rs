@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn doubtful_paths_are_told() {
+    fn doubtful_paths_are_recognised() {
         for path in
             ["//x", "/a/../b", "/a/%2e%2e/b", "/a/..;/b", "/x%0d", "/x%5cy", "/a%252e%252e/."]
         {

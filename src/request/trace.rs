@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_valid_context_is_kept_whoever_sends_it() {
+    fn a_valid_context_is_kept_from_any_client() {
         let trace = adopted(&[("traceparent", VALID)], false);
         assert_eq!(trace.trace_id(), "0af7651916cd43dd8448eb211c80319c");
         assert_eq!(trace.made_traceparent(), None);

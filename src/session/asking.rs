@@ -14,8 +14,8 @@ use super::source::SessionReader;
 use super::store::{Check, Query, Question, RowSpan, StoreAnswer, StoreRank};
 use super::store_settings::StoreSettings;
 
-/// Largest stored session, in bytes: more than any app keeps, too little to keep a
-/// parser busy.
+/// Largest stored session, in bytes: more than any app stores, too little to keep a parser
+/// busy.
 const MAX_STORED: usize = 1024 * 1024;
 
 impl SessionReader {

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::document::shown;
 
-/// The names of a session's members, so that a wrong `user_id` is easy to mend.
-/// Names only, and only such as are plainly names.
+/// The names of a session's members, so that a wrong `user_id` is easy to mend. Names
+/// only, and only those that look like names.
 pub(super) fn members(session: &Value) -> String {
     const MAX_NAMES: usize = 12;
     match session {

@@ -13,8 +13,8 @@ use crate::document::{At, FromNode};
 use crate::session::header::SentHeaders;
 use crate::session::rejected::{Reason, Rejected};
 
-/// Longest value, in bytes: more than any browser sends for one session. The header
-/// as a whole is limited before it comes here.
+/// Longest value, in bytes: more than any browser sends for one session. The whole header
+/// is limited before.
 const MAX_JOINED: usize = 32 * 1024;
 /// Frameworks write at most five chunks; twenty leaves room.
 pub(super) const MAX_CHUNKS: usize = 20;

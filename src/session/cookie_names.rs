@@ -76,7 +76,7 @@ impl CookieNames {
         Self { names, conventions, companions: Vec::new(), header: None }
     }
 
-    /// For a source that reads a header, and no cookie.
+    /// For a source that reads a header instead of a cookie.
     pub(crate) fn of_header(header: HeaderPlace) -> Self {
         let conventions = CookieConventions { encoding: Encoding::Raw, ..CookieConventions::NODE };
         Self { header: Some(header), ..Self::new(Vec::new(), conventions) }
@@ -165,8 +165,8 @@ impl CookieNames {
             || self.companions.iter().any(is_alike_companion)
     }
 
-    /// As `resembles`, of a plain name as it came, and without allocating. True where it
-    /// cannot tell.
+    /// As `resembles`, for a plain name as sent, without allocating. True if it cannot
+    /// tell.
     pub(crate) fn resembles_plainly(&self, name: &[u8]) -> bool {
         let CookieConventions { chunks, reads_prefix, .. } = self.conventions;
         let rest = if reads_prefix { Rest::Any } else { Rest::Number(chunks) };

@@ -7,7 +7,8 @@ use super::rejected::{Reason, Rejected};
 use super::source::SessionReader;
 use super::store::Check;
 
-/// Most ends in one session: of its token, header and cache, and the settings' own.
+/// Most expiry times in one session: its token's, header's and cache's, and those of the
+/// settings.
 const MAX_ENDS: usize = 6;
 
 impl SessionReader {

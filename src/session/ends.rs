@@ -12,7 +12,7 @@ use super::settings::{Seconds, Settings};
 use crate::document::{At, FromNode};
 use serde_json::Value;
 
-/// The ends that the settings name beside those of the format.
+/// The expiry times that the settings add to the format's.
 #[derive(Clone, Debug)]
 pub(super) struct Ends {
     expires_at: Option<Pointer>,

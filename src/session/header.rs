@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_proves_nothing_counts_from_trusted_proxies_only() {
+    fn a_bare_header_counts_from_trusted_proxies_only() {
         let name = HeaderName::from_static("x-forwarded-user");
         let place = HeaderPlace::of_gate(name.clone(), Believed::FromTrusted);
         let mut map = HeaderMap::new();

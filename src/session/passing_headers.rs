@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_only_the_framework_reads_is_withheld_whoever_asks() {
+    fn a_header_that_only_the_framework_reads_is_withheld_from_every_request() {
         let settings = serde_json::json!({
             "kind": "h3-session", "cookie": "Login", "user_id": "/user/id",
             "secret": "0123456789abcdef0123456789abcdef",

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_kept_after_sign_out_is_nobodys() {
+    fn a_row_kept_after_sign_out_is_not_a_session() {
         let says = |column, wanted| rules(&[(column, wanted)], &[]).check(&row());
         assert!(says("revoked_at", Wanted::Nothing).is_ok());
         assert_eq!(says("active", Wanted::Nothing).unwrap_err().reason, Reason::SignedOut);

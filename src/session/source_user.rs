@@ -53,13 +53,16 @@ fn collect(value: &Value, at: &str, found: &mut Vec<(String, String)>) {
     const MOST: usize = 200;
     let Value::Object(members) = value else { return };
     for (name, member) in members.iter().take(MOST) {
-        // Names only, and only such as are plainly names.
+        // Names only, and only those that look like names.
         if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
             continue;
         }
         let at = format!("{at}/{name}");
         match member {
-            Value::String(text) if !text.is_empty() => found.push((at, name.clone())),
+            // A document in a text is nobody's id.
+            Value::String(text) if !text.is_empty() && !text.starts_with(['{', '[']) => {
+                found.push((at, name.clone()));
+            }
             Value::Number(number) if !number.is_f64() => found.push((at, name.clone())),
             Value::Object(_) if at.matches('/').count() < DEEPEST => collect(member, &at, found),
             _ => {}

@@ -192,7 +192,7 @@ fn probes_turn_a_server_after_several_in_a_row() {
 }
 
 #[test]
-fn what_is_known_outlives_a_reload_where_the_server_stays() {
+fn an_ejection_outlives_a_reload_that_keeps_the_server() {
     let before = pool(TWO);
     put_out(&before, at(0));
     let after = pool_after(r#"servers = ["http://127.0.0.1:3", "http://127.0.0.1:1"]"#, &before);

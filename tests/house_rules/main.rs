@@ -150,7 +150,7 @@ fn no_folder_has_modules_that_import_each_other_in_circles() {
 }
 
 #[test]
-fn no_module_imports_one_that_stands_above_it() {
+fn no_module_imports_one_above_it() {
     let layers = layers();
     let height = |module: &Module| layers.iter().position(|name| Some(name) == module.first());
     let tree = Tree::new(&sources("src"));
@@ -220,7 +220,7 @@ fn only_its_own_file_knows_a_session_kind_by_name() {
 
 /// A folder named like a file holds its tests and nothing else.
 #[test]
-fn no_file_stands_beside_a_folder_of_its_name() {
+fn no_file_has_a_folder_of_its_name_beside_it() {
     let sources = sources("src");
     for source in &sources {
         let Some(folder) = source.path.strip_suffix(".rs").map(|path| format!("{path}/")) else {

@@ -62,7 +62,7 @@ fn a_change_is_exactly_the_documented_request_and_nothing_looser() {
 }
 
 #[test]
-fn no_page_reads_the_admin_listener_under_a_name_of_its_own() {
+fn no_page_reads_the_admin_listener_under_its_own_name() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
     for path in ["/metrics", "/readyz", "/healthz", "/", "/other"] {

@@ -85,7 +85,7 @@ fn an_assertion_under_an_rsa_key_is_signed_on_no_thread_that_serves() {
 }
 
 #[test]
-fn what_a_client_sends_under_that_name_never_arrives() {
+fn a_clients_own_assertion_header_never_arrives() {
     let app = App::start();
     let off = "[[route]]\npath = \"/off\"\nsession = \"off\"\n";
     let gateway = signed(Setup::new(&app).with(off)).start();

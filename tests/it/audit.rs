@@ -118,7 +118,7 @@ fn where_it_is_not_required_a_full_disk_is_counted() {
 }
 
 #[test]
-fn one_token_can_require_it_for_itself() {
+fn a_single_token_can_require_it() {
     let app = App::start();
     let other = "[token.other]\npath = \"/api/other\"\npreset = \"portive\"\nttl = \"1m\"\n\
                  key = \"PRTV_keyTwo_canaryOfTheSecondKey0123456789\"\naudit = \"required\"\n";

@@ -86,7 +86,7 @@ fn another_sites_request_counts_only_with_a_header_that_no_browser_adds() {
 }
 
 #[test]
-fn a_header_that_a_gate_sets_is_no_proof_of_who_made_the_request() {
+fn a_header_that_a_gate_sets_does_not_prove_who_made_the_request() {
     let app = App::start();
     let gates = ["header = \"x-gate-token\"", "header = \"authorization\"\nset_by = \"gate\""];
     for (lines, name) in gates.into_iter().zip(["X-Gate-Token", "Authorization"]) {
@@ -208,7 +208,7 @@ fn gated(app: &App, trusted: &str) -> Setup {
 }
 
 #[test]
-fn a_gates_word_counts_from_trusted_proxies_only() {
+fn a_gates_header_counts_from_trusted_proxies_only() {
     let app = App::start();
     let ask = |gateway: &Gateway, fields: &[(&str, &str)]| {
         app.forget();

@@ -100,7 +100,7 @@ fn every_problem_has_its_place_and_its_setting() {
 }
 
 #[test]
-fn all_problems_are_told_in_one_run() {
+fn all_problems_are_reported_in_one_run() {
     let text = GOOD
         .replace("127.0.0.1:8080", "here")
         .replace("http://127.0.0.1:3000", "nowhere")
@@ -124,7 +124,7 @@ fn all_problems_are_told_in_one_run() {
 }
 
 #[test]
-fn settings_that_contradict_each_other_are_told() {
+fn settings_that_contradict_each_other_are_reported() {
     for (tables, setting) in [
         ("[[route]]\npath = \"/a\"\nallow = { \"/role\" = [\"x\"] }\n", "route"),
         ("[[route]]\npath = \"/a\"\nsign_in = \"/login\"\n", "route"),

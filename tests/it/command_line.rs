@@ -136,7 +136,7 @@ fn a_token_is_minted_as_the_endpoint_would() {
 }
 
 #[test]
-fn what_cannot_be_understood_is_exit_code_2() {
+fn malformed_arguments_are_exit_code_2() {
     for arguments in [
         &["token", "none", "--session", r#"{"user_id":"ada"}"#][..],
         &["token", "portive", "--session", "{user"],

@@ -41,7 +41,7 @@ fn one_address_holds_so_many_connections_and_gets_its_places_back() {
 }
 
 #[test]
-fn proxies_hold_as_many_as_they_need_and_so_does_the_machine_itself_unless_told() {
+fn proxies_and_the_machine_itself_hold_as_many_as_they_need_unless_limited() {
     let app = App::start();
     let lines = "max_connections_per_address = 2\ntrusted_proxies = [\"127.0.0.1\"]";
     for lines in [lines, ""] {

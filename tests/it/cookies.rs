@@ -53,7 +53,7 @@ fn the_session_is_found_among_whatever_else_is_there() {
 }
 
 #[test]
-fn what_only_resembles_the_session_is_not_it() {
+fn a_value_that_only_resembles_the_session_is_another_one() {
     check(
         "",
         &[
@@ -121,7 +121,7 @@ fn app_and_gateway_see_the_same_one_cookie_header() {
 }
 
 #[test]
-fn bytes_of_any_kind_in_cookies_harm_nobody() {
+fn bytes_of_any_kind_in_cookies_do_no_harm() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
     let session = fill("session={ada}");

@@ -193,7 +193,7 @@ fn preflights_are_answered_here_for_allowed_origins_only() {
 }
 
 #[test]
-fn a_page_that_came_in_the_clear_is_no_part_of_an_https_site() {
+fn a_page_that_came_in_the_clear_is_not_part_of_an_https_site() {
     let app = App::start();
     let gateway = Setup::new(&app).server("trusted_proxies = [\"127.0.0.1\"]").start();
     let ask = |proto: &str, origin: &str| {
@@ -207,7 +207,7 @@ fn a_page_that_came_in_the_clear_is_no_part_of_an_https_site() {
 }
 
 #[test]
-fn a_trusted_proxy_says_which_host_was_asked_and_nobody_else_does() {
+fn only_a_trusted_proxy_says_which_host_was_asked() {
     let app = App::start();
     let ask = |setup: Setup| {
         let request = get(PATH)

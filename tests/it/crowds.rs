@@ -29,7 +29,7 @@ fn connections_beyond_the_limit_are_closed_and_places_are_given_back() {
 }
 
 #[test]
-fn a_crowd_that_waits_keeps_nobody_waiting() {
+fn a_crowd_that_waits_delays_no_other_request() {
     let app = App::start();
     // Longer than anybody's patience.
     let gateway = Setup::new(&app).server("header_timeout = \"1h\"").start();
@@ -50,7 +50,7 @@ fn a_crowd_that_waits_keeps_nobody_waiting() {
 }
 
 #[test]
-fn a_crowd_that_waits_for_the_app_keeps_nobody_waiting() {
+fn a_crowd_that_waits_for_the_app_delays_no_other_request() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
     let mut crowd: Vec<Conn> = (0..100)

@@ -67,7 +67,7 @@ fn an_app_that_does_not_answer_in_time_is_504() {
 }
 
 #[test]
-fn answers_that_are_no_http_are_502() {
+fn answers_that_are_not_http_are_502() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
     for path in ["/do/garbage", "/do/drop", "/do/bad-header", "/do/two-lengths"] {
@@ -145,7 +145,7 @@ fn a_client_that_leaves_is_noted_and_costs_nothing() {
 }
 
 #[test]
-fn after_a_failure_nobody_gets_anothers_answer() {
+fn after_a_failure_no_caller_gets_anothers_answer() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
     let bad = ["/do/truncated", "/do/garbage", "/do/drop", "/do/truncated-chunks"];

@@ -208,7 +208,7 @@ fn slow_and_half_closed_answers_are_whole() {
 }
 
 #[test]
-fn what_an_app_says_too_much_is_nobodys_answer() {
+fn bytes_after_an_apps_answer_answer_no_other_request() {
     let surplus = with_a_surplus();
     let faults: Vec<Fault> =
         surplus.iter().map(|(name, .., script)| (*name, script.clone())).collect();
@@ -284,7 +284,7 @@ fn assert_own(number: usize, status: u16, body: &str) {
 }
 
 #[test]
-fn among_many_faults_at_once_everybody_gets_what_is_theirs() {
+fn among_many_faults_at_once_each_client_gets_its_own_answer() {
     const REQUESTS: usize = 600;
     const CLIENTS: usize = 8;
     let mut faults = before_the_head();

@@ -29,7 +29,7 @@ async fn fill(stream: &mut SendStream<Bytes>) -> usize {
 }
 
 #[test]
-fn an_upload_that_nobody_reads_stops_no_other_upload() {
+fn an_unread_upload_stops_no_other_upload() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
     block_on(async {
@@ -58,7 +58,7 @@ fn an_upload_that_nobody_reads_stops_no_other_upload() {
 }
 
 #[test]
-fn many_small_frames_at_once_are_no_flood() {
+fn many_small_frames_at_once_are_not_a_flood() {
     const FRAMES: usize = 8_000;
     let app = App::start();
     let gateway = Setup::new(&app).start();

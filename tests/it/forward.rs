@@ -74,7 +74,7 @@ fn connection_cannot_remove_what_the_gateway_sets() {
 }
 
 #[test]
-fn the_app_is_told_who_connected_and_believes_nobody_else() {
+fn the_app_learns_who_connected_and_believes_no_other_claim() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
     let request = get("/x")

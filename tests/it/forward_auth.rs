@@ -71,7 +71,7 @@ fn assert_told(answer: &Response, user: &str, has_token: bool, has_assertion: bo
 }
 
 #[test]
-fn a_yes_carries_every_managed_header_empty_where_nobody_is_signed_in() {
+fn a_yes_carries_every_managed_header_empty_for_signed_out_users() {
     let gateway = start();
     for question in questions("GET", "/account/orders?x=1") {
         let answer = gateway.ask_auth(&question.user("ada"));
@@ -298,7 +298,7 @@ fn a_client_cannot_name_its_user_through_a_front_that_passes_its_headers_on() {
 }
 
 #[test]
-fn another_gates_word_is_refused_unless_that_gate_is_in_front() {
+fn another_gates_header_is_refused_unless_that_gate_is_in_front() {
     let words = ["Remote-User", "X-Forwarded-User", "X-WEBAUTH-USER", "X-Authenticated-User"];
     let gateway = start();
     for name in words {
@@ -349,7 +349,7 @@ fn a_prefetch_mints_nothing_and_the_header_is_there() {
 }
 
 #[test]
-fn a_message_over_grpc_that_is_no_question_and_one_from_elsewhere_are_refused() {
+fn a_malformed_grpc_question_and_one_from_elsewhere_are_refused() {
     const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
     let ask = |gateway: &Gateway, frames: &[&'static [u8]]| {
         let address = gateway.auth.as_ref().unwrap();

@@ -194,7 +194,7 @@ fn a_connect_request_opens_no_tunnel() {
 }
 
 #[test]
-fn a_flood_of_cancelled_streams_harms_nobody() {
+fn a_flood_of_cancelled_streams_harms_no_other_client() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
     block_on(async {
@@ -217,7 +217,7 @@ fn a_flood_of_cancelled_streams_harms_nobody() {
 }
 
 #[test]
-fn without_http2_its_preface_is_no_request() {
+fn without_http2_its_preface_is_not_a_request() {
     let app = App::start();
     let gateway = Setup::new(&app).server("http2 = false").start();
     let mut conn = gateway.connect();
@@ -247,7 +247,7 @@ fn fields(replaced: &[Field], more: &[Field]) -> Vec<Field> {
 }
 
 #[test]
-fn what_http_1_cannot_say_unambiguously_goes_no_further() {
+fn requests_that_http_1_cannot_express_unambiguously_stop_here() {
     const SMUGGLED: &[u8] = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
     let app = App::start();
     let gateway = Setup::new(&app).start();

@@ -209,7 +209,7 @@ fn typed(line: &str, at: &Path) -> (i32, String) {
 }
 
 #[test]
-fn the_next_step_runs_as_it_is_printed_from_where_one_stands() {
+fn the_next_step_runs_as_printed_from_the_current_folder() {
     for (number, (init, folder_name, file)) in [
         ("portcullis init shop", "shop", "shop/gateway.toml"),
         ("portcullis init shop --config other.toml", "shop", "shop/other.toml"),
@@ -360,7 +360,7 @@ fn a_library_that_is_known_is_named_although_its_store_cannot_be_read() {
 }
 
 #[test]
-fn what_cannot_be_read_is_said_and_not_taken_for_nothing() {
+fn an_unreadable_file_is_reported_and_not_taken_for_absence() {
     let (said, _) = said_of("broken");
     assert!(said.contains("Cannot be read") && said.contains("package.json: "), "{said}");
     let printed = Process::finish(&["init", project("broken").to_str().unwrap(), "--print"], &[]);
@@ -384,7 +384,7 @@ fn the_root_of_several_apps_names_the_command_for_each() {
 }
 
 #[test]
-fn a_vendor_without_a_rule_of_its_own_is_recognised_by_its_package() {
+fn a_vendor_without_its_own_rule_is_recognised_by_its_package() {
     let (said, file) = said_of("cookie-session");
     assert!(said.contains("vendor twilio (twilio 5.3.0)"), "{said}");
     assert!(

@@ -153,7 +153,7 @@ fn a_valid_token_is_served_while_its_issuer_fails() {
 }
 
 #[test]
-fn an_issuer_that_gives_no_token_gives_nobody_one() {
+fn an_issuer_without_a_token_gives_no_user_one() {
     let vendor = Other::start(200, &json!({"nothing": true}));
     let (app, clock) = (App::start(), clock());
     let gateway = Setup::new(&app).with(&kept(&vendor.address)).clock(&clock).start();
@@ -232,7 +232,7 @@ fn circuit(gateway: &Gateway) -> u64 {
 }
 
 #[test]
-fn an_issuer_that_fails_for_everybody_is_left_alone() {
+fn an_issuer_that_fails_for_every_user_is_paused() {
     let vendor = Other::start(503, &json!({}));
     let (app, clock) = (App::start(), clock());
     let gateway = Setup::new(&app).with(&kept(&vendor.address)).clock(&clock).start();
@@ -282,7 +282,7 @@ fn an_issuer_that_is_busy_says_until_when_and_the_browser_learns_it() {
 }
 
 #[test]
-fn what_an_issuer_refuses_to_one_user_is_nobody_elses_trouble() {
+fn an_issuers_refusal_of_one_user_affects_no_other() {
     let vendor = Other::start(400, &json!({"error": "no such user"}));
     let (app, clock) = (App::start(), clock());
     let gateway = Setup::new(&app).with(&kept(&vendor.address)).clock(&clock).start();
@@ -322,7 +322,7 @@ take = {{ token = "/access_token", expires_in = "/expires_in" }}
 }
 
 #[test]
-fn a_first_call_is_made_once_for_all_users_and_again_when_it_is_no_longer_taken() {
+fn a_first_call_is_made_once_for_all_users_and_again_once_its_token_is_refused() {
     let login = Other::start(200, &json!({"access_token": "at-1", "expires_in": 3600}));
     let vendor = Other::start(200, &json!({"token": "t", "expiration": "2099-01-01T00:00:00Z"}));
     let (app, clock) = (App::start(), clock());
@@ -348,7 +348,7 @@ fn a_first_call_is_made_once_for_all_users_and_again_when_it_is_no_longer_taken(
 }
 
 #[test]
-fn the_first_call_has_a_circuit_of_its_own() {
+fn the_first_call_has_its_own_circuit() {
     let login = Other::start(503, &json!({}));
     let vendor = Other::start(200, &json!({"token": "t"}));
     let (app, clock) = (App::start(), clock());

@@ -145,7 +145,7 @@ fn the_discovery_document_leads_to_the_key_set() {
 }
 
 #[test]
-fn two_issuers_are_told_apart_by_host() {
+fn two_issuers_are_distinguished_by_host() {
     let app = App::start();
     let second = convex(&ec(), "")
         .replace("token.convex", "token.second")

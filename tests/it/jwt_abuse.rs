@@ -254,7 +254,7 @@ fn issuer_and_audience_are_checked_where_configured() {
 }
 
 #[test]
-fn a_vended_token_is_no_session_and_a_session_is_no_vended_token() {
+fn a_vended_token_is_not_a_session_nor_a_session_a_vended_token() {
     let (app, clock) = (App::start(), clock());
     let gateway = Setup::new(&app).token("").clock(&clock).start();
     let vended = gateway.token("ada").auth_token();

@@ -162,7 +162,7 @@ fn a_file_that_cannot_be_opened_stops_the_start_and_the_check() {
 }
 
 #[test]
-fn the_operator_is_told_when_a_revocation_is_not_on_disk() {
+fn the_operator_learns_that_a_revocation_is_not_on_disk() {
     let app = App::start();
     let folder = folder();
     let (file, kept) = (folder.join("gateway.toml"), folder.join("revocations"));

@@ -117,7 +117,7 @@ fn a_session_holds_what_is_required_and_nothing_else_is_one() {
 }
 
 #[test]
-fn with_types_a_token_of_another_type_is_no_session() {
+fn with_types_a_token_of_another_type_is_not_a_session() {
     let app = App::start();
     let typed = |typ: &str| {
         let header = jsonwebtoken::Header {

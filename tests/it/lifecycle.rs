@@ -118,7 +118,7 @@ fn a_drain_has_an_end() {
 }
 
 #[test]
-fn readiness_goes_first_while_serving_goes_on() {
+fn readiness_goes_first_while_serving_continues() {
     let app = App::start();
     let mut running =
         Running::start(&Setup::new(&app).server("lame_duck = \"1h\"\ndrain = \"1h\""));

@@ -72,7 +72,7 @@ fn it_is_taken_out_of_http2_and_of_an_upgrade_too() {
 }
 
 #[test]
-fn what_is_no_session_stays_byte_for_byte() {
+fn cookies_that_are_not_sessions_stay_byte_for_byte() {
     let app = App::start();
     let gateway = Setup::new(&app).with(OFF).start();
     let odd = "a=\"1; 2\";b = %20;;c;  d=e=f; session2=1; mysession=2; \u{e4}=\u{f6}; g=h,i=j";

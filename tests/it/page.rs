@@ -83,7 +83,7 @@ fn a_page_in_pieces_gets_its_token_wherever_it_is_cut() {
 }
 
 #[test]
-fn nobody_signed_in_gets_nothing_in_its_place() {
+fn without_a_session_nothing_takes_its_place() {
     let page = plain("");
     let app = Raw::start(&[page.as_bytes()]);
     let answer = start(&app).ask(&get("/upload"));
@@ -104,7 +104,7 @@ fn a_limit_that_is_used_up_leaves_the_page_without_a_token() {
 }
 
 #[test]
-fn what_is_said_of_the_page_stays_true() {
+fn the_headers_of_a_changed_page_stay_true() {
     let page = plain(
         "ETag: \"x\"\r\nLast-Modified: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-MD5: x\r\n\
          Cache-Control: public, max-age=600\r\nExpires: 0\r\nAccept-Ranges: bytes\r\nDigest: x\r\n\
@@ -144,7 +144,7 @@ fn the_app_is_asked_for_a_whole_page_that_can_be_read() {
 }
 
 #[test]
-fn what_is_no_page_passes_as_it_is() {
+fn other_content_than_a_page_passes_unchanged() {
     let app = Raw::start(&[]);
     let gateway = start(&app);
     let length = format!("Content-Length: {}\r\nETag: \"x\"\r\n", PAGE.len());

@@ -34,7 +34,7 @@ fn is_guarded(path: &str) -> bool {
 }
 
 #[test]
-fn what_a_nobody_gets_through_is_no_guarded_path_to_any_app() {
+fn what_an_anonymous_user_reaches_is_a_guarded_path_to_no_app() {
     let app = App::start();
     let gateway = gateway(&app);
     let mut cases = 0;
@@ -241,7 +241,7 @@ fn characters_in_more_octets_than_they_have_are_read_as_servers_read_them() {
 }
 
 #[test]
-fn paths_nobody_could_take_for_a_guarded_one_pass_as_they_are() {
+fn paths_that_no_server_takes_for_a_guarded_one_pass_unchanged() {
     let app = App::start();
     let gateway = gateway(&app);
     let cases = [
@@ -305,7 +305,7 @@ fn paths_nobody_could_take_for_a_guarded_one_pass_as_they_are() {
 }
 
 #[test]
-fn the_query_is_no_part_of_the_path() {
+fn the_query_is_not_part_of_the_path() {
     let app = App::start();
     let gateway = gateway(&app);
     for target in [

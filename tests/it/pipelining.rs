@@ -142,7 +142,7 @@ fn a_session_belongs_to_its_request_not_to_its_connection() {
 }
 
 #[test]
-fn a_request_that_comes_too_early_is_no_fault_of_the_one_before() {
+fn a_request_that_comes_too_early_does_not_harm_the_one_before() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
     for (first, second) in [

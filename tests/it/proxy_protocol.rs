@@ -155,7 +155,7 @@ fn a_header_may_not_take_longer_than_a_head() {
 }
 
 #[test]
-fn a_header_from_anybody_else_is_no_request() {
+fn a_header_from_any_other_sender_is_not_a_request() {
     let app = App::start();
     let gateway = Setup::new(&app).server("proxy_protocol = [\"192.0.2.0/24\"]").start();
     for header in [

@@ -147,7 +147,7 @@ fn a_proxy_that_writes_forwarded_alone_is_understood() {
 }
 
 #[test]
-fn the_public_port_counts_where_it_comes_in_a_field_of_its_own() {
+fn the_public_port_counts_in_a_separate_field() {
     let (_, answers) = report("forwarded-port").echoed(&[BELIEVED]);
     assert_eq!(statuses(&answers), [200]);
 }
@@ -287,7 +287,7 @@ fn every_report_has_been_put_to_the_test() {
 }
 
 #[test]
-fn a_bearer_token_is_no_session_unless_the_file_says_so() {
+fn a_bearer_token_is_not_a_session_unless_the_file_says_so() {
     let (app, answers) = report("session-as-bearer").echoed(&[]);
     assert_eq!(statuses(&answers), [401]);
     assert!(app.seen().is_empty());

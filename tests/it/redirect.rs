@@ -61,7 +61,7 @@ fn the_port_is_that_of_the_listener_unless_written() {
 }
 
 #[test]
-fn nobody_is_sent_anywhere_else() {
+fn no_client_is_sent_anywhere_else() {
     let app = App::start();
     let gateway = gateway(&app, "");
     for request in [

@@ -259,7 +259,7 @@ fn a_session_that_has_expired_since_is_not_renewed_either() {
 }
 
 #[test]
-fn signing_in_anew_counts_although_the_browser_still_sends_the_old_session() {
+fn signing_in_again_counts_although_the_browser_still_sends_the_old_session() {
     let (app, clock) = (App::start(), clock());
     let gateway = Setup::new(&app).clock(&clock).start();
     let old = Claims::of("ada").with("iat", START - 60).cookie();

@@ -248,7 +248,7 @@ fn each_planted_fault_is_found() {
 }
 
 #[test]
-fn advice_alone_is_no_failure() {
+fn advice_alone_is_not_a_failure() {
     for (name, plant) in ADVICE {
         let (code, report) = selftest(&Deployment::start(plant).url, &ARGUMENTS);
         assert_eq!((code, names(&report)), (0, vec![name]), "{report}");
@@ -293,7 +293,7 @@ fn the_gateway_itself_passes_and_its_file_names_the_paths() {
 }
 
 #[test]
-fn what_cannot_be_tested_is_said_and_nothing_there_is_code_2() {
+fn skipped_checks_are_reported_and_an_absent_site_is_code_2() {
     let deployment = Deployment::start(|_, reply| reply);
     let (code, report) = selftest(&deployment.url, &[]);
     assert_eq!(code, 0, "{report}");

@@ -62,7 +62,7 @@ fn every_bad_cookie_gets_the_same_answer() {
 }
 
 #[test]
-fn an_expired_session_is_told_apart_but_only_if_its_signature_holds() {
+fn an_expired_session_is_reported_as_such_only_if_its_signature_holds() {
     let (app, clock) = (App::start(), clock());
     let gateway = Setup::new(&app).clock(&clock).start();
     let cookie = Claims::of("ada").with("exp", START + 10).cookie();

@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 #[test]
-fn the_same_answer_is_no_difference_however_it_is_sent() {
+fn the_same_answer_is_not_a_difference_however_it_is_sent() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(good().body().as_bytes()).unwrap();
     let gzip = gzip.finish().unwrap();
@@ -192,7 +192,7 @@ fn bare_tokens_cookies_and_tokens_of_a_vendor_are_compared_too() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_counted_and_said() {
+fn answers_that_cannot_be_compared_are_counted_and_reported() {
     let long = vec![b'x'; 70 * 1024];
     let app = Scripted::start(move |target| {
         let head = "Content-Type: application/json\r\n";
@@ -261,7 +261,7 @@ fn the_log_names_each_difference_once_and_no_value() {
 }
 
 #[test]
-fn nobody_waits_for_the_comparison() {
+fn no_client_waits_for_the_comparison() {
     let app = Scripted::start(|target| match target {
         "/grants" => Some(Script::says(&[]).falls_silent()),
         _ => Some(good().script()),

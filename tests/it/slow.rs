@@ -204,7 +204,7 @@ fn a_dripped_body_of_a_token_request_is_given_up() {
 }
 
 #[test]
-fn a_body_that_stops_ends_the_connection_and_one_that_goes_on_does_not() {
+fn a_body_that_stops_ends_the_connection_and_one_that_continues_does_not() {
     let app = App::start();
     let gateway = Setup::new(&app).server("body_timeout = \"1500ms\"").start();
     let upload = Request::new("POST", "/x").header("Content-Length", "10").bytes();

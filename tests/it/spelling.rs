@@ -169,7 +169,7 @@ fn claims_that_cannot_stand_in_a_header_are_left_out() {
 }
 
 #[test]
-fn a_bad_session_is_nobody_whatever_the_client_claims() {
+fn a_bad_session_names_no_user_whatever_the_client_claims() {
     let app = App::start();
     let gateway = gateway(&app);
     for cookie in ["session=", "session=x", "session=a.b.c", "session", "other=1"] {

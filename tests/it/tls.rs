@@ -161,7 +161,7 @@ fn both_versions_of_tls_are_spoken_and_none_before_them() {
 }
 
 #[test]
-fn plain_http_is_told_where_it_is() {
+fn plain_http_is_recognised_as_such() {
     let (app, authority) = (App::start(), Authority::new());
     let gateway = gateway(&app, &authority, "");
     let mut conn = gateway.connect();
@@ -219,7 +219,7 @@ fn a_handshake_may_not_take_longer_than_a_head() {
 }
 
 #[test]
-fn a_flood_of_handshakes_keeps_nobody_waiting() {
+fn a_flood_of_handshakes_delays_no_other_request() {
     let (app, authority) = (App::start(), Authority::new());
     // Longer than anybody's patience.
     let gateway = gateway(&app, &authority, "header_timeout = \"1h\"");

@@ -26,7 +26,7 @@ fn check(server: &str) -> (i32, String) {
 }
 
 #[test]
-fn everything_that_browsers_would_refuse_is_told_with_its_place() {
+fn everything_that_browsers_would_refuse_is_reported_with_its_place() {
     let authority = Authority::new();
     let good = authority.issue(&["app.test"]);
     let other = authority.issue(&["other.test"]);
@@ -84,7 +84,7 @@ fn everything_that_browsers_would_refuse_is_told_with_its_place() {
 }
 
 #[test]
-fn settings_that_do_not_fit_together_are_told() {
+fn settings_that_do_not_fit_together_are_reported() {
     let authority = Authority::new();
     let good = authority.issue(&["app.test"]).item();
     let tls = format!("tls = [{good}]\n");
@@ -157,7 +157,7 @@ fn a_reload_changes_certificates_and_no_connection_notices() {
 }
 
 #[test]
-fn plain_listeners_stand_beside_tls_ones() {
+fn plain_listeners_work_beside_tls_ones() {
     let (app, authority) = (App::start(), Authority::new());
     let socket = folder().join("gateway.sock");
     let listen = format!("127.0.0.1:0\", \"http://127.0.0.1:0\", \"unix:{}", socket.display());

@@ -184,7 +184,7 @@ fn chunked_bodies_are_bounded_alike() {
 }
 
 #[test]
-fn a_client_that_waits_for_100_continue_is_told_to_go_on() {
+fn a_client_that_waits_for_100_continue_gets_it() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
     let mut conn = gateway.connect();

@@ -196,7 +196,7 @@ fn check_says_which_form_a_file_is() {
 }
 
 #[test]
-fn check_explains_what_the_app_s_side_must_say() {
+fn check_explains_the_configuration_of_the_apps_side() {
     let (code, said) = check(&settings("", ""), &["--explain"]);
     assert_eq!(code, 0, "{said}");
     for line in [

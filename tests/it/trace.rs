@@ -20,7 +20,7 @@ fn app_client_and_log_call_a_request_by_the_same_id() {
 }
 
 #[test]
-fn every_answer_of_the_gateway_has_an_id_of_its_own() {
+fn every_answer_of_the_gateway_has_its_own_id() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
     let mut ids = Vec::new();
@@ -72,7 +72,7 @@ fn only_a_trusted_proxy_may_name_a_request() {
 }
 
 #[test]
-fn a_trace_goes_on_if_it_is_valid_and_begins_here_if_not() {
+fn a_valid_trace_continues_and_otherwise_one_begins_here() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
     gateway.ask(&get("/x").header("traceparent", CONTEXT).header("tracestate", "v=1"));

@@ -76,7 +76,7 @@ fn an_app_that_names_its_answer_is_not_overruled() {
 }
 
 #[test]
-fn what_proxies_say_is_read_from_the_right_as_far_as_they_are_trusted() {
+fn forwarding_headers_are_read_from_the_right_as_far_as_proxies_are_trusted() {
     const ORIGIN: &str = "https://public.example";
     let app = App::start();
     let trusted = "trusted_proxies = [\"127.0.0.0/8\"]\ntrust_forwarded_host = true";

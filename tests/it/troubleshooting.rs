@@ -41,7 +41,7 @@ fn refused_for(reason: &str, gateway: &Gateway) -> Option<Request> {
 }
 
 #[test]
-fn everybody_gets_401_and_the_log_says_why() {
+fn every_user_gets_401_and_the_log_says_why() {
     let app = App::start();
     let gateway = Setup::new(&app).start();
     for reason in ["bad_signature", "missing", "malformed", "no_user", "expired", "signed_out"] {

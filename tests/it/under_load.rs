@@ -198,7 +198,7 @@ fn requests() -> usize {
 }
 
 #[test]
-fn nobody_notices_reloads_upgrades_and_the_end() {
+fn no_client_notices_reloads_upgrades_or_the_end() {
     let app = App::start();
     let lines = format!("watch = false\nlame_duck = \"{}ms\"", LAME_DUCK.as_millis());
     let mut running = Running::start(&Setup::new(&app).server(&lines));

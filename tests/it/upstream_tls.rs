@@ -118,7 +118,7 @@ fn probes_check_the_certificate_as_requests_do() {
 }
 
 #[test]
-fn check_warns_of_a_certificate_nobody_looks_at() {
+fn check_warns_of_a_certificate_that_is_not_verified() {
     let file = folder().join("gateway.toml");
     let path = file.to_str().unwrap();
     let check = |tls: &str| {

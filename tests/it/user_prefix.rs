@@ -25,7 +25,7 @@ fn cookies() -> [String; 2] {
 }
 
 #[test]
-fn with_a_prefix_each_source_has_users_of_its_own() {
+fn with_a_prefix_each_source_has_separate_users() {
     let app = App::start();
     let setup = setup(&app, "user_prefix = \"web:\"", "user_prefix = \"staff:\"");
     let gateway = setup.start();

@@ -90,7 +90,7 @@ fn the_app_never_gets_the_key_and_the_vendor_never_the_rest() {
 }
 
 #[test]
-fn whoever_spends_the_key_is_signed_in_here_and_within_the_limit() {
+fn only_signed_in_users_within_the_limit_spend_the_key() {
     let (app, vendor) = (App::start(), Raw::start(&[ANSWER]));
     let gateway = start(&app, &vendor, "limit = \"2/hour\"");
     gateway.ask(&get("/v1/models")).assert_refused(401, "not_signed_in");
@@ -135,7 +135,7 @@ fn nothing_the_vendor_says_tells_the_key_or_acts_on_our_site() {
 }
 
 #[test]
-fn what_a_vendor_answers_to_somebody_signed_in_is_kept_by_no_shared_cache() {
+fn a_vendors_answer_to_a_signed_in_user_is_kept_by_no_shared_cache() {
     let app = App::start();
     for (said, kept) in [
         ("", "private"),
@@ -157,7 +157,7 @@ fn what_a_vendor_answers_to_somebody_signed_in_is_kept_by_no_shared_cache() {
 }
 
 #[test]
-fn a_vendor_for_everybody_has_to_be_meant() {
+fn a_vendor_open_to_everyone_must_be_declared() {
     let (app, vendor) = (App::start(), Raw::start(&[ANSWER]));
     for session in ["off", "optional"] {
         let route = format!("session = \"{session}\"");

@@ -97,7 +97,7 @@ fn a_secret_is_rotated_while_requests_go_on_as_the_kubelet_does_it() {
 }
 
 #[test]
-fn a_renewed_certificate_is_shown_without_being_told() {
+fn a_renewed_certificate_is_shown_without_a_signal() {
     let (app, authority) = (App::start(), Authority::new());
     let (files, renewed) = (authority.issue(&["app.test"]), authority.issue(&["app.test"]));
     let running = start(&setup(&app, &format!("tls = [{}]", files.item())));

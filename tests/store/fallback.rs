@@ -65,7 +65,7 @@ fn each_store_is_asked_for_what_the_other_does_not_have_in_either_order() {
 }
 
 #[test]
-fn a_store_that_is_down_is_no_miss_whichever_it_is() {
+fn a_store_that_is_down_is_not_a_miss_in_either_place() {
     let (mut redis, postgres) = two_stores();
     let (of_redis, of_sql) = (of_redis(&redis), of_sql(&postgres));
     redis.kill();

@@ -107,7 +107,7 @@ fn a_thousand_requests_meet_a_dead_store_without_waiting_for_each_other() {
 }
 
 #[test]
-fn what_is_no_session_is_nobody() {
+fn content_that_is_not_a_session_names_no_user() {
     let (app, server) = (App::start(), redis(""));
     let gateway = setup(&app, &server.url("redis"), 0).start();
     let mut client = server.redis_client();

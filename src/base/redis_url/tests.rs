@@ -40,7 +40,7 @@ fn each_way_to_keep_a_redis_has_an_address() {
 }
 
 #[test]
-fn a_wrong_address_is_told_by_what_to_write_and_repeats_nothing() {
+fn a_wrong_address_says_what_to_write_and_repeats_nothing() {
     for (url, said) in [
         ("redis+sentinel://canary@a", "/NAME"),
         ("redis+sentinel://canary@a/", "/NAME"),

@@ -163,7 +163,7 @@ impl Draft {
 
 impl Found {
     /// The line with the placeholder filled: a list where the app has several secrets, and
-    /// no line where the setting is better left out.
+    /// no line where the setting is best left out.
     fn put_into(&self, line: &str, name: &str) -> String {
         let placeholder = format!("{{{name}}}");
         if !line.contains(&placeholder) {

@@ -6,8 +6,8 @@ use super::source::{
     behind, items, meant, mentions, quoted, scopes, unpacked, value, variable, word,
 };
 
-/// The texts for a placeholder: several where the app has a list of secrets, none where the
-/// setting is better left out.
+/// The texts for a placeholder: several where the app has a list of secrets, none where
+/// the setting is best left out.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) texts: Vec<String>,

@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn every_vendor_with_a_rule_of_its_own_has_its_packages_in_the_list() {
+    fn every_vendor_with_its_own_rule_has_its_packages_in_the_list() {
         let knowledge = Knowledge::built_in();
         for rule in &knowledge.vendors {
             let preset = rule.block.split('"').nth(1).unwrap();

@@ -6,7 +6,7 @@ use super::knowledge::Knowledge;
 use super::project::{Project, apps_below};
 use crate::config::Sources;
 
-/// A path below the app's folder, as one writes it from here.
+/// A path below the app's folder, relative to the current one.
 pub(super) fn from_here(folder: &Path, path: &Path) -> PathBuf {
     if folder == Path::new(".") { path.to_owned() } else { folder.join(path) }
 }

@@ -18,7 +18,7 @@ const MOST_BYTES: u64 = 256 * 1024;
 const DEEPEST: usize = 12;
 /// Most folders of one folder that are looked into for apps.
 const MOST_FOLDERS: usize = 100;
-/// Folders that hold other people's code, what was built, or tests.
+/// Folders of third-party code, of build results, or of tests.
 const SKIPPED: [&str; 25] = [
     "node_modules",
     "vendor",
@@ -61,7 +61,7 @@ pub(super) struct Project {
     pub(super) files: Vec<Source>,
     /// The manifest and the Procfile, for the commands in them.
     pub(super) scripts: String,
-    /// Manifests that are there and cannot be read, and why.
+    /// Manifests that exist but cannot be read, with the reason.
     pub(super) unread: Vec<String>,
     /// Whether the manifest says that the apps are in separate folders.
     pub(super) has_workspaces: bool,
@@ -118,7 +118,7 @@ impl Project {
         project
     }
 
-    /// A file's text; a file that is there and cannot be read is noted.
+    /// A file's text; a file that exists but cannot be read is noted.
     fn text(&mut self, folder: &Path, name: &str) -> String {
         match std::fs::read_to_string(folder.join(name)) {
             Ok(text) => text,

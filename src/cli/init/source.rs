@@ -109,7 +109,7 @@ pub(super) fn value(text: &str) -> &str {
     text
 }
 
-/// The items of a list, or the one value that stands there.
+/// The items of a list, or the single value.
 pub(super) fn items(value: &str) -> Vec<&str> {
     let Some(mut rest) = value.strip_prefix(['[', '{']) else { return vec![value] };
     let mut items = Vec::new();
@@ -148,7 +148,7 @@ pub(super) fn quoted(text: &str) -> Option<String> {
         .then(|| value.to_owned())
 }
 
-/// The word at the beginning, as Ruby writes a module's name in a file's.
+/// The word at the beginning, such as a module's name in Ruby.
 pub(super) fn word(text: &str) -> Option<String> {
     let end = text.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(text.len());
     let mut snake = String::new();

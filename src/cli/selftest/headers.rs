@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scheme_that_the_client_wrote_sends_nobody_to_plain_http() {
+    fn a_scheme_that_the_client_wrote_sends_no_user_to_plain_http() {
         let answer = |location| {
             let mut headers = HeaderMap::new();
             headers.insert(header::LOCATION, HeaderValue::from_static(location));

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_this_machine_is_encrypted_and_says_so() {
+    fn remote_sites_need_tls_and_hsts() {
         assert_eq!((no_tls("127.0.0.1"), no_tls("localhost")), (None, None));
         assert!(matches!(no_tls("app.example.com"), Some((Kind::NoTls, _))));
         assert!(matches!(no_hsts(&answer(200, &[])), Some((Kind::NoHsts, _))));

@@ -190,7 +190,7 @@ async fn no_other_spelling_of_the_cookies_brings_an_ended_session_back() {
 }
 
 #[tokio::test]
-async fn a_session_that_was_signed_out_is_not_good_again_because_it_was_nobodys() {
+async fn a_signed_out_session_does_not_count_again_because_the_store_missed_it() {
     let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
     assert_eq!(setting.see("sid=abc").await, known("u1"));
     let identity = Identity::assumed("u1".into(), serde_json::json!({ "id": "u1" }), None);

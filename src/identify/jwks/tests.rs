@@ -82,7 +82,7 @@ async fn the_first_request_waits_for_the_first_fetch() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_and_status_203_are_no_reason_to_have_no_keys() {
+async fn a_byte_order_mark_or_status_203_does_not_lose_the_keys() {
     let document = published("k1");
     let (_, body) = document.split_once("\r\n\r\n").unwrap();
     let marked = ok(&format!("\u{feff}{body}"));
@@ -134,7 +134,7 @@ async fn a_failing_server_leaves_the_keys_in_use() {
 }
 
 #[tokio::test]
-async fn without_keys_nobody_can_say_who_is_asking() {
+async fn without_keys_no_user_is_known() {
     let setting = Setting::new("HTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n".to_owned()).await;
     assert_eq!(setting.check("k1").await, Err(Reason::Unavailable));
     let url = setting.policy.sources[0].remote_keys().unwrap().url().to_owned();

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_on_each_is_left() {
+    fn the_last_entry_for_each_is_left() {
         let mut fold = Fold::default();
         for entry in [
             entry(What::SessionSignedOut, "a", 1),

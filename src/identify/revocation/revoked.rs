@@ -32,7 +32,7 @@ use crate::session::{Check, Cookies, Identity, Reason, Rejected, SessionReader};
 
 /// Frameworks date their sessions to the second, by their own clock.
 const PLAINLY_LATER_MS: u64 = 2000;
-/// Events a process that takes over may be behind by.
+/// How many events a process that takes over may lag behind.
 const MOST_UNTOLD: usize = 10_000;
 
 /// The state of a request's own cookies of one source.
@@ -51,7 +51,7 @@ pub struct Revoked {
     pub(super) journal: OnceLock<Journal>,
     /// Receive every event, because they take over.
     pub(super) followers: Lock<Vec<SyncSender<Entry>>>,
-    /// Where replicas hear of every event.
+    /// How replicas learn of every event.
     pub(super) stream: Lock<Option<Stream>>,
 }
 

@@ -25,7 +25,7 @@ impl Revoked {
         }
     }
 
-    /// Tells and hears every event over this store from now on, or over none.
+    /// Sends and receives every event through this store from now on, or through none.
     pub(crate) fn share(self: &Arc<Self>, over: Option<(&Arc<SharedStore>, Clock, &Handle)>) {
         let stream = over.map(|(store, clock, runtime)| {
             let (told, hearing) = (Arc::downgrade(self), Arc::downgrade(self));
@@ -44,7 +44,7 @@ impl Revoked {
         *self.stream.lock() = stream;
     }
 
-    /// How far all that has happened until now has come, if there is a shared store.
+    /// How far all events until now have come, if there is a shared store.
     pub(crate) async fn settled(&self) -> Option<Settled> {
         let work = self.stream.lock().as_ref().map(|stream| stream.work.clone())?;
         let (done, settled) = oneshot::channel();
@@ -57,7 +57,7 @@ impl Revoked {
         })
     }
 
-    /// Waits until what other replicas have said is known here.
+    /// Waits until the entries of other replicas are known here.
     pub(crate) async fn is_heard(&self) {
         let heard = self.stream.lock().as_ref().map(Stream::is_read);
         if let Some(heard) = heard {

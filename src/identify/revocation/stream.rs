@@ -152,7 +152,7 @@ impl Reader {
         }
         self.say_again(is_first || has_lost, &found.lines);
         pauses.reset();
-        // Behind a failover, ids may begin again below those seen.
+        // After a failover, ids may begin again below those seen.
         let mut last = last.unwrap_or_else(|| EMPTY.to_owned());
         *position = Some(last.clone());
         self.read.0.store(true, Ordering::Release);
@@ -205,7 +205,7 @@ impl Reader {
             }
         }
         if last.is_none() {
-            // Nothing new, but perhaps something old: go on behind that.
+            // Nothing new, but perhaps something old: continue after that.
             let newest =
                 redis::cmd("XREVRANGE").arg(key).arg("+").arg("-").arg("COUNT").arg(1).take();
             let answer = ask(connection, &newest).await?;

@@ -16,7 +16,7 @@ pub(super) const MOST_WAITING: usize = 100_000;
 /// Work for the task that writes.
 pub(super) enum Work {
     Add(Entry),
-    /// Is told what became of everything before it.
+    /// Receives the outcome of everything before it.
     Settle(oneshot::Sender<Settled>),
 }
 

@@ -113,7 +113,7 @@ mod tests {
     const NOW: u64 = 1_800_000_000;
 
     #[test]
-    fn what_is_always_the_same_must_be_the_apps_too() {
+    fn constant_values_must_equal_the_apps() {
         let is = |app, ours, again| compare(app, ours, Some(again), NOW);
         assert_eq!(is("key:bbbb", "key:aaaa", "key:aaaa"), Some(Unlike::Value));
         assert_eq!(is("old:0f0e", "key:0a0b", "key:0c0d"), Some(Unlike::Value));

@@ -167,7 +167,7 @@ fn entries_that_are_full_again_make_room() {
 }
 
 #[test]
-fn what_is_used_up_is_so_in_another_process() {
+fn used_allowances_stay_used_in_another_process() {
     let (here, there, limit) = (Limits::default(), Limits::default(), limit(&["3/minute"]));
     let key = limit.bucket(user("ada"));
     for _ in 0..3 {

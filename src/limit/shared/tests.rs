@@ -7,6 +7,7 @@ use crate::base::digest::Kind;
 use crate::base::redis_url::RedisUrl;
 use crate::base::units;
 use crate::limit::setting::Sharing;
+use crate::outbound::redis::Member;
 
 const USER: &str = "ada";
 
@@ -31,7 +32,8 @@ fn shared() -> (Runtime, SharedLimits) {
     let runtime = Runtime::new().unwrap();
     let url = RedisUrl::parse("redis://127.0.0.1:1").unwrap_or_else(|_| unreachable!());
     let timeout = Duration::from_millis(50);
-    let store = SharedStore::start(url, "p", timeout, Arc::default(), runtime.handle());
+    let me = Member::new();
+    let store = SharedStore::start(url, "p", timeout, Arc::default(), me, runtime.handle());
     (runtime, SharedLimits::new(store, OnError::Local))
 }
 
@@ -48,7 +50,7 @@ const REFUSED: Taken =
     Taken { count: 0, wait: 30_000_000_000, ahead: [3_600_000_000_000, 0, 0, 0] };
 
 #[test]
-fn what_was_leased_is_handed_out_although_the_store_has_refused_since() {
+fn a_lease_is_used_up_although_the_store_has_refused_since() {
     let ((_runtime, shared), here, leased) = (shared(), Limits::default(), leased());
     let mut asking = [turns(&[&leased]), turns(&[&leased])];
     for turns in &mut asking {
@@ -127,7 +129,7 @@ fn without_a_store_several_limits_are_taken_together_or_not_at_all() {
 }
 
 #[test]
-fn without_a_store_each_limit_of_a_page_answers_for_itself() {
+fn without_a_store_each_limit_of_a_page_is_judged_on_its_own() {
     let ((runtime, shared), here) = (shared(), Limits::default());
     let wide = on_error("wide", "3/hour", OnError::Local);
     let narrow = on_error("narrow", "1/hour", OnError::Local);

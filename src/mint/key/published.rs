@@ -46,8 +46,8 @@ impl PublicKey {
     }
 }
 
-/// The thumbprint of RFC 7638: a digest over the required members, in the order of
-/// their names and without spaces.
+/// The thumbprint of RFC 7638: a digest over the required members, ordered by name and
+/// without spaces.
 fn thumbprint(members: &Map<String, Value>) -> String {
     let mut ordered: Vec<_> =
         members.iter().map(|(name, value)| (name.clone(), value.clone())).collect();

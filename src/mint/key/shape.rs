@@ -32,8 +32,8 @@ pub(in crate::mint) struct KeyShape {
 /// The use a mechanism makes of its key.
 #[derive(Clone, Copy)]
 pub(in crate::mint) struct KeyUse {
-    /// Members of a preset that go to the issuer and nowhere else, with a dot before a
-    /// member or item of theirs. A member of the key that they name is a secret.
+    /// Members of a preset that go only to the issuer, with a dot before a nested member
+    /// or item. A member of the key that they name is a secret.
     pub sent_to_issuer: &'static [&'static str],
     pub publishing: Publishing,
 }

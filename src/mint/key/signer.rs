@@ -153,7 +153,7 @@ impl PrivateKey {
     }
 }
 
-/// The way a signature of this algorithm is checked; shared secrets have none.
+/// How a signature of this algorithm is verified; `None` for shared secrets.
 fn verification(algorithm: Algorithm) -> Option<&'static dyn VerificationAlgorithm> {
     Some(match algorithm {
         Algorithm::ES256 => &signature::ECDSA_P256_SHA256_FIXED,

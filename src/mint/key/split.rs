@@ -9,14 +9,14 @@ pub(super) struct Split {
     pattern: String,
     /// The member of `key` that is cut.
     pub from: String,
-    /// Each part's name behind the literal before it.
+    /// Each part's name, after the literal that precedes it.
     parts: Vec<(String, String)>,
     /// The literal behind the last part.
     end: String,
 }
 
 impl Split {
-    /// Reads the pattern `at`; `from` names the member that is cut.
+    /// Reads the pattern `at`; `from` names the member to split.
     pub(super) fn from_node(at: &At<'_>, from: Option<String>) -> Option<Self> {
         const EXPECTED: &str = r#"a pattern such as "PRTV_{kid}_{secret}""#;
         let pattern = at.text(EXPECTED)?;
@@ -31,8 +31,8 @@ impl Split {
         Some(Self { pattern: pattern.to_owned(), from, parts, end })
     }
 
-    /// The named parts of a key. No part is empty or holds a separator, so there is
-    /// one way to cut a key, and a key with too many parts is refused.
+    /// The named parts of a key. No part is empty or holds a separator, so there is one
+    /// way to split a key, and a key with too many parts is refused.
     pub(super) fn cut(&self, text: &str) -> Option<Vec<(String, String)>> {
         let separators: Vec<&str> =
             self.parts.iter().skip(1).map(|(literal, _)| literal.as_str()).collect();

@@ -12,7 +12,7 @@ use crate::document::{At, Value};
 pub(in crate::mint) struct KeyTable {
     pub(super) members: Vec<(String, Member)>,
     pub(super) signing: Option<(String, Secret)>,
-    /// Members that something reads, or may be given without use.
+    /// Members that something reads, or that may be given unused.
     used: RefCell<BTreeSet<String>>,
     /// The settings have no key at all, which has been reported.
     is_absent: bool,
@@ -27,7 +27,8 @@ pub(in crate::mint) enum Member {
 }
 
 impl KeyTable {
-    /// In place of a key whose absence has been reported: none of its members is missed.
+    /// Replaces a key whose absence has been reported: its members are then not reported
+    /// missing.
     pub(super) fn absent() -> Self {
         Self { is_absent: true, ..Self::default() }
     }

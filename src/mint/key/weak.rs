@@ -4,7 +4,7 @@ use crate::base::secret::Secret;
 use crate::document::At;
 use crate::mint::built_in::is_built_in;
 
-/// Fewest bytes of a key that a vendor draws: the operator cannot make it longer.
+/// Fewest bytes of a key that a vendor generates: the operator cannot make it longer.
 const SHORTEST_OF_A_VENDOR: usize = 16;
 
 /// Notes a secret shorter than `shortest` bytes, or of very few characters. Says only how

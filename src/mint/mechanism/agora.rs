@@ -41,7 +41,7 @@ enum Role {
     Subscriber,
 }
 
-/// Members of a token, longest first in what they hold: 16 bits of length.
+/// Members of a token, each with 16 bits of length in front.
 const LONGEST: usize = u16::MAX as usize;
 
 impl Agora {

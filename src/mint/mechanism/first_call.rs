@@ -29,7 +29,7 @@ pub(crate) struct FirstAnswer {
     pub usable_until: u64,
 }
 
-/// Life in seconds of an answer that says nothing about its end.
+/// Lifetime in seconds of an answer that does not say when it expires.
 const WITHOUT_END: u64 = 300;
 
 impl FirstCall {
@@ -57,8 +57,8 @@ impl FirstCall {
         self.request.call(scope)
     }
 
-    /// Reads the response. The last fifth of its life, at least 10 s and at most 5 min, is
-    /// not used.
+    /// Reads the response. The last fifth of its lifetime, at least 10 s and at most 5
+    /// min, is not used.
     pub(in crate::mint) fn answer(
         &self,
         response: (StatusCode, &Bytes),

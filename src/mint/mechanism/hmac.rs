@@ -38,7 +38,7 @@ struct Variant {
 struct Recipe {
     variables: Vec<Text>,
     sign: Text,
-    /// Further signatures, each with a key and an encoding of its own.
+    /// Further signatures, each with its own key and encoding.
     signatures: Vec<Further>,
     token: Option<Text>,
     wrap: Wrap,
@@ -297,7 +297,7 @@ fn read_recipe<'a>(
     Some(Ok(Recipe { variables, sign: sign?, signatures, token, wrap, response }))
 }
 
-/// Without a form of its own, the answer is the bare token.
+/// Without its own form, the answer is the bare token.
 fn read_response<'a>(
     take: &mut dyn FnMut(&'static str) -> Option<At<'a>>,
     names: &Names<'_>,

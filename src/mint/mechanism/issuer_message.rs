@@ -47,7 +47,7 @@ impl fmt::Display for IssuerMessage {
     }
 }
 
-/// Members vendors put their message in, the most telling first.
+/// Members in which vendors put their message, the most informative first.
 const MEMBERS: [&str; 14] = [
     "error_description",
     "message",

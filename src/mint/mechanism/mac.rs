@@ -227,15 +227,15 @@ fn algorithm(name: &str) -> Option<hmac::Algorithm> {
     }
 }
 
-/// A further signature of a token, with a member of the key of its own.
+/// A further signature of a token, with its own member of the key.
 pub(super) struct Further {
     pub mac: Mac,
     pub text: template::Text,
 }
 
 impl Further {
-    /// Reads `{ secret = "…", text = "…", … }`. `Err` says what the operator has not
-    /// set, so that a preset can offer what needs it to those who have.
+    /// Reads `{ secret = "…", text = "…", … }`. `Err` says what the operator has not set,
+    /// so that a preset can offer more to those who have set it.
     pub(super) fn from_node(at: &At<'_>, names: &Names<'_>) -> Option<Result<Self, String>> {
         let mut table = at.table()?;
         let name = table.need::<String>("secret", "secret = \"MEMBER\", a member of `key`");
@@ -269,7 +269,7 @@ impl Mac {
         matches!(self.kind, MacKind::Rsa(_))
     }
 
-    /// Whether its secret, decoded, has so many bytes. Only kept secrets can tell.
+    /// Whether its decoded secret has this many bytes. Only kept secrets can tell.
     fn has_secret_of(&self, length: usize) -> bool {
         match &self.kind {
             MacKind::SecretPrefix(_, secret) | MacKind::SecretSuffix(_, secret) => {

@@ -166,7 +166,7 @@ fn credentials(user: &str, password: &str) -> Result<String, MintError> {
 }
 
 /// A table as a form. Tables in it are written `a[b]` and lists `a[0]`, as the libraries
-/// of the vendors write them that take forms.
+/// of vendors that take forms do.
 fn form_text(value: &Value) -> String {
     let mut text = String::new();
     for (name, value) in value.as_object().into_iter().flatten() {

@@ -22,7 +22,7 @@ pub(in crate::mint) struct S3 {
     settings: Settings,
     access_key_id: String,
     secret: Secret,
-    /// Says that the key is a temporary one. It goes along in plain sight, as S3 asks.
+    /// Marks the key as temporary. It is sent in plain sight, as S3 requires.
     session_token: Option<String>,
     pub(in crate::mint) response: Response,
 }
@@ -168,8 +168,8 @@ impl S3 {
     }
 
     /// A form for `multipart/form-data`, with a policy for what it may upload. The
-    /// conditions stand in the order the vendor's library writes them in, so that equal
-    /// inputs have equal signatures.
+    /// conditions are in the order of the vendor's library, so that equal inputs have
+    /// equal signatures.
     fn form(&self, scope: &Scope<'_>) -> Result<SignedRequest, MintError> {
         let stamp = self.stamp(scope)?;
         let prefix = key_prefix(self.settings.prefix.as_ref(), scope)?;
@@ -222,7 +222,7 @@ fn session_token(names: &Names<'_>) -> Option<Option<String>> {
     Some(Some(token.to_owned()))
 }
 
-/// `image/` of `image/*`, and nothing of `*/*`; `None` of a whole media type.
+/// `image/` for `image/*`, empty for `*/*`; `None` for a whole media type.
 fn kind_prefix(kind: &str) -> Option<&str> {
     if kind == "*/*" { Some("") } else { kind.strip_suffix('*') }
 }

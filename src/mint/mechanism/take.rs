@@ -78,7 +78,7 @@ impl TokenPlaces {
         }
     }
 
-    /// Reads a response. A refusal is told with the issuer's own words, without `secrets`.
+    /// Reads a response. A refusal repeats the issuer's own words, without `secrets`.
     pub(super) fn read(
         &self,
         (status, body): (StatusCode, &Bytes),
@@ -155,7 +155,8 @@ fn failed<T>(cause: String) -> Result<T, MintError> {
     Err(MintError::IssuerFailed(cause.into()))
 }
 
-/// A response that is the token itself: one word. A page, a message or a document is none.
+/// A response that is the token itself: one word. A page, a message or a document is not a
+/// token.
 fn text(body: &Bytes) -> Result<IssuedToken, MintError> {
     let token = std::str::from_utf8(body).map(str::trim).unwrap_or_default();
     let of_token = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>[]\\`{}".contains(&byte);

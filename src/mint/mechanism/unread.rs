@@ -49,8 +49,8 @@ pub(super) fn outline(document: &Value) -> String {
     }
 }
 
-/// The error that an answer without a token reports in spite of its status: GraphQL's, or
-/// a sentence where vendors put their message.
+/// The error that an answer without a token reports despite its status: GraphQL's, or a
+/// sentence where vendors put their message.
 pub(super) fn reported(document: &Value, secrets: &[Secret]) -> String {
     const MESSAGES: [&str; 8] = [
         "error_description",

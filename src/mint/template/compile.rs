@@ -44,8 +44,8 @@ pub(in crate::mint) fn text(at: &At<'_>, names: &Names<'_>) -> Option<Text> {
     separated(url_text(at, names)?, at)
 }
 
-/// As `text`, for a text whose values are encoded one by one: none can reach into what
-/// stands next to it.
+/// As `text`, for a text whose values are encoded one by one: none can affect its
+/// neighbours.
 pub(in crate::mint) fn url_text(at: &At<'_>, names: &Names<'_>) -> Option<Text> {
     let text = at.text("a quoted string")?;
     let pieces = parsed(text, at)?;
@@ -148,7 +148,7 @@ fn single(
         Found::Nothing => return Some(Template::Absent),
         Found::Secret(secret) => return Some(Template::Text(Text(vec![TextPart::Secret(secret)]))),
         Found::Template(template) if plain && !template.is_raw() => return Some(template),
-        // Known and not empty: whether it may be absent no longer matters.
+        // Known and not empty, so it no longer matters whether it may be absent.
         Found::Template(Template::Fixed(value))
             if filters.is_empty() && !value.is_null() && value != "" =>
         {
@@ -205,7 +205,7 @@ fn parts(
     Some((!absent).then_some(Text(parts)))
 }
 
-/// The text with its fields kept apart from what stands next to them.
+/// The text with its fields separated from their neighbours.
 fn separated(mut text: Text, at: &At<'_>) -> Option<Text> {
     if separate(&mut text.0).is_err() {
         at.problem(Unseparated::MESSAGE);

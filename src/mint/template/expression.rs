@@ -7,7 +7,7 @@
 use crate::mint::charset::between_stars;
 use crate::mint::layered_table::LayeredTable;
 
-/// Always in force: settings add patterns and never take this one away.
+/// Always applied: settings add patterns and never remove this one.
 const ALWAYS: &str = "*filter*";
 
 /// Patterns over the names of members, in lower case.

@@ -24,7 +24,7 @@ pub(crate) enum Filter {
     Date(DateForm),
     /// The first characters, at most this many.
     First(usize),
-    /// A table whose lists are texts, with commas between the items.
+    /// A table with its lists joined by commas.
     Joined,
     /// A list as one text, with this character between the items.
     JoinedBy(char),
@@ -32,7 +32,7 @@ pub(crate) enum Filter {
     Json,
     /// The text itself if it has at most this many characters.
     Max(usize),
-    /// Seconds as whole minutes, a number; what is left over does not count.
+    /// Seconds as whole minutes, rounded down.
     Minutes,
     /// `a=1&b=2`, sorted, without empty values; only `&` inside values is escaped.
     Pairs,
@@ -161,8 +161,8 @@ fn minutes(value: &Value) -> Result<Value, MintError> {
     Ok((seconds / 60).into())
 }
 
-/// A path keeps to its place: no segment of it is empty or a dot segment, which servers
-/// resolve in different ways.
+/// A path without empty segments and dot segments, which servers resolve in different
+/// ways.
 fn percent(text: &str, form: Percent) -> Result<String, MintError> {
     if form == Percent::Path && text.split('/').any(|step| matches!(step, "" | "." | "..")) {
         return Err(MintError::not_allowed("a path has an empty segment or a dot segment"));
@@ -193,8 +193,8 @@ fn at_most(value: &Value, longest: usize) -> Result<String, MintError> {
     Ok(text.into_owned())
 }
 
-/// A UUID as 32 digits, anything else as it is. What looks like such digits already is
-/// refused: it could be mistaken for another user's UUID.
+/// A UUID as 32 digits, anything else unchanged. A value that already looks like such
+/// digits is refused: it could be mistaken for another user's UUID.
 fn without_hyphens(text: &str) -> Result<String, MintError> {
     let lengths: Vec<usize> = text.split('-').map(str::len).collect();
     let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -246,7 +246,7 @@ fn joined(value: &Value) -> Result<Value, MintError> {
     members.iter().map(member).collect::<Result<_, _>>().map(Value::Object)
 }
 
-/// A list as JavaScript's `join` writes it: nested lists leave no trace.
+/// A list as JavaScript's `join` writes it: nested lists are flattened.
 fn list_text(items: &[Value]) -> Result<String, MintError> {
     let item = |item: &Value| match item {
         Value::Array(items) => list_text(items),

@@ -25,7 +25,7 @@ const SHOWN_OF_A_SECRET: usize = 4;
 /// The names one template may use.
 #[derive(Clone, Copy)]
 pub(in crate::mint) struct Names<'n> {
-    /// The token's table, for problems that have no better place.
+    /// The token's table, for problems without a better place.
     pub token: &'n At<'n>,
     pub keys: &'n KeyTable,
     pub inputs: &'n Inputs,
@@ -73,7 +73,7 @@ pub(super) enum Found {
 #[derive(Default)]
 pub(in crate::mint) struct Params {
     entries: Vec<(String, Template)>,
-    /// Parameters that could not be read, which has been reported: they are not missed.
+    /// Parameters that could not be read and were reported: they are not reported missing.
     broken: Vec<String>,
     used: RefCell<BTreeSet<String>>,
     whole: Cell<bool>,
@@ -98,7 +98,7 @@ impl Params {
         self.find(path).is_some() || self.is_broken(path)
     }
 
-    /// The start of `path` that has no value: the whole of a table is missed once.
+    /// The start of `path` without a value: a whole missing table is reported once.
     fn missing<'p>(&self, path: &'p [String]) -> &'p [String] {
         let start = |length| path.get(..length).filter(|start| self.find(start).is_none());
         (1..path.len()).find_map(start).unwrap_or(path)
@@ -254,8 +254,8 @@ impl Names<'_> {
         }
     }
 
-    /// A secret goes to its issuer only, except for its first few characters, which
-    /// some vendors put into tokens to say which key signed.
+    /// A secret goes only to its issuer, except its first few characters, which some
+    /// vendors put into tokens to name the key that signed.
     fn secret(
         &self,
         name: &str,
@@ -301,7 +301,7 @@ impl Names<'_> {
         text_of(&value).map(std::borrow::Cow::into_owned)
     }
 
-    /// Whether the operator has still to write the value of a reference.
+    /// Whether the operator has not yet written the value of a reference.
     pub(in crate::mint) fn lacks(&self, reference: &Reference) -> bool {
         match (reference.root(), reference.rest()) {
             ("key", [name]) => self.keys.member(name).is_none(),

@@ -25,7 +25,7 @@ pub(in crate::mint) struct Scope<'a> {
     pub outgoing: Option<Outgoing<'a>>,
 }
 
-/// The request to a remote issuer, as far as it is made.
+/// The request to a remote issuer, as far as it is complete.
 #[derive(Clone, Copy)]
 pub(in crate::mint) struct Outgoing<'a> {
     pub method: &'a str,

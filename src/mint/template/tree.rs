@@ -59,14 +59,14 @@ pub(in crate::mint) struct Placeholder {
     pub(super) presence: Presence,
     pub(super) filters: Vec<Filter>,
     pub(super) guard: Guard,
-    /// The separator that ends it in a text which a vendor reads as a list.
+    /// The separator that ends it in a text that a vendor reads as a list.
     pub(super) ends: Ends,
 }
 
 /// The check on a value at a place where a vendor might read wildcards.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Guard {
-    /// As an item of a list: if it is a text, it must be a plain one.
+    /// As an item of a list: a string must be plain.
     Item,
     /// Inside other text, or as a name.
     Literal,
@@ -219,8 +219,8 @@ impl ValueSource {
         }
     }
 
-    /// Whether it is a field of the session. What a browser may name has patterns of its
-    /// own, and what the app grants is the app's word.
+    /// Whether it is a field of the session. A browser's input has its own patterns, and a
+    /// grant is the app's decision.
     fn is_field(&self) -> bool {
         match self {
             Self::Inline(template) => match template.as_ref() {
@@ -241,7 +241,7 @@ impl ValueSource {
         }
     }
 
-    /// The refusal when it must have a value and has none.
+    /// The refusal when its required value is missing.
     pub(super) fn missing(&self) -> MintError {
         let cause = format!("{self} has no value");
         match self {

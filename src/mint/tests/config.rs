@@ -286,7 +286,7 @@ fn the_uid_of_a_meilisearch_key_is_one() {
 }
 
 #[test]
-fn a_user_id_is_no_longer_than_the_vendor_takes() {
+fn a_user_id_is_at_most_as_long_as_the_vendor_accepts() {
     for (preset, key, more, longest) in [
         ("zoom-video", json!({ "sdk_key": "k", "sdk_secret": "s" }), Some("session_name"), 35),
         ("zendesk", json!({ "key_id": "k", "shared_secret": "s" }), None, 255),
@@ -305,7 +305,7 @@ fn a_user_id_is_no_longer_than_the_vendor_takes() {
 }
 
 #[test]
-fn what_firebase_refuses_is_refused_here() {
+fn claims_that_firebase_refuses_are_refused_here() {
     let table = |claims: &Value| {
         json!({
             "preset": "firebase", "params": { "claims": claims },
@@ -334,7 +334,7 @@ fn what_firebase_refuses_is_refused_here() {
 }
 
 #[test]
-fn a_user_called_star_is_not_everybody_at_ably() {
+fn a_user_called_star_is_not_every_user_at_ably() {
     for preset in ["ably-jwt", "ably-token-request"] {
         let ably = json!({
             "preset": preset, "key": "app.key:secret", "params": { "capability": { "a": ["*"] } }

@@ -43,7 +43,7 @@ fn credentials_are_sent_but_never_printed() {
 }
 
 #[test]
-fn what_a_browser_names_stays_one_segment_of_the_path() {
+fn a_browsers_input_stays_one_segment_of_the_path() {
     let minter = read(&json!({
         "preset": "cloudflare-stream-api", "key": { "account_id": "a", "api_token": "t" },
         "request": { "video": { "from": "json:video", "allow": "*" } }
@@ -83,7 +83,7 @@ fn the_issuers_own_answer_is_passed_through_untouched() {
 }
 
 #[test]
-fn a_failing_issuer_is_told_apart_and_its_tokens_never_quoted() {
+fn a_failing_issuer_is_recognised_and_its_tokens_never_quoted() {
     let code = |status: u16, answer: &str| {
         let status = StatusCode::from_u16(status).unwrap();
         let error = answered(&openai(), &alice(), status, answer).unwrap_err();
@@ -125,7 +125,7 @@ fn asking(url: &str) -> Value {
 }
 
 #[test]
-fn nobody_but_the_operator_chooses_the_server_that_gets_the_key() {
+fn only_the_operator_chooses_the_server_that_gets_the_key() {
     for url in [
         "https://{request.h}/t",
         "https://api.example.com{request.h}/t",
@@ -203,7 +203,7 @@ fn the_app_answers_the_grant_hook_with_json_or_a_refusal() {
 }
 
 #[test]
-fn a_customer_that_is_a_list_or_a_table_is_nobody() {
+fn a_customer_that_is_a_list_or_a_table_is_not_a_customer() {
     for (preset, field) in [
         ("stripe-customer-session", "customer"),
         ("stripe-ephemeral-key", "customer"),

@@ -24,7 +24,7 @@ fn agora(more: &Value) -> Value {
 }
 
 #[test]
-fn agora_gives_each_user_a_token_of_its_own_and_nobody_everyones() {
+fn agora_gives_each_user_a_separate_token_and_no_user_everyones() {
     let minter = read(&agora(&json!({}))).unwrap();
     let input = json!({ "channel": "acme_room1" });
     let token = |id: &str| mint(&minter, &user(id), &input).map(|token| value_of(&token));
@@ -62,7 +62,7 @@ fn tencent_and_zego_refuse_what_their_servers_refuse() {
 }
 
 #[test]
-fn zoom_is_told_a_uuid_without_its_hyphens_and_every_other_id_as_it_is() {
+fn zoom_gets_a_uuid_without_hyphens_and_every_other_id_unchanged() {
     let zoom = read(&json!({
         "preset": "zoom-video", "key": { "sdk_key": "k", "sdk_secret": "s" },
         "params": { "role_type": 0 },

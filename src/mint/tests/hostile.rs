@@ -266,7 +266,7 @@ fn no_input_of_a_browser_changes_anything_but_its_own_place() {
 }
 
 #[test]
-fn a_field_that_is_no_text_stands_alone_or_is_refused() {
+fn a_field_that_is_not_text_fills_the_value_or_is_refused() {
     let mut failures = Vec::new();
     for block in blocks() {
         for field in ["name", "email", "org_id", "stripe_customer_id", "acs_user_id"] {

@@ -122,7 +122,7 @@ fn json_inputs_are_texts_at_a_path_and_queries_are_decoded() {
 }
 
 #[test]
-fn what_nothing_here_allows_the_app_is_told() {
+fn the_app_gets_inputs_that_nothing_here_allows() {
     let table = |url: &str, allow: Value| {
         let mut room = json!({ "from": "json:room" });
         if !allow.is_null() {

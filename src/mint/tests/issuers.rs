@@ -157,7 +157,7 @@ fn an_end_is_read_in_any_form_and_a_wrong_one_names_its_member() {
 }
 
 #[test]
-fn a_missing_token_names_the_member_and_what_stood_there() {
+fn a_missing_token_names_the_member_and_the_value_found() {
     let table = exchange(&json!({ "take": { "token": "/data/token" } }));
     for (answer, found) in [
         (json!({}), "nothing"),
@@ -174,7 +174,7 @@ fn a_missing_token_names_the_member_and_what_stood_there() {
 }
 
 #[test]
-fn an_error_under_status_200_is_told_and_nothing_else_of_that_answer_is() {
+fn an_error_under_status_200_is_reported_without_the_rest_of_the_answer() {
     let table = exchange(&json!({ "take": { "token": "/data/token" } }));
     let no_token = "found nothing";
     for (answer, said) in [
@@ -241,7 +241,7 @@ fn other_members_of_the_answer_reach_the_browser_by_name() {
 }
 
 #[test]
-fn a_refusal_is_told_in_the_issuers_words_without_the_key() {
+fn a_refusal_is_reported_in_the_issuers_words_without_the_key() {
     let table = exchange(&json!({}));
     let said = json!({ "error": { "message": "no agent 7 for key hunter2", "code": "x" } });
     let text = cause(&table, 404, &said.to_string());

@@ -121,7 +121,7 @@ fn a_private_key_chooses_its_algorithm_where_none_is_named() {
 }
 
 #[test]
-fn a_key_file_is_no_shared_secret() {
+fn a_key_file_is_not_a_shared_secret() {
     for key in ["rsa-pkcs8.pem", "rsa-public.pem"] {
         let text = wrong(&json!({
             "preset": "hasura", "key": { "secret": file(key), "alg": "HS256" },
@@ -280,7 +280,7 @@ fn an_old_key_stays_published_as_long_as_its_tokens_and_old_lists_live() {
 }
 
 #[test]
-fn a_secret_in_another_encoding_is_told_which_one_it_should_have() {
+fn a_secret_in_another_encoding_gets_the_expected_one_named() {
     let base64 = "is not base64 text";
     for (preset, key, wanted) in [
         ("azure-blob-sas", json!({ "account": "a", "account_key": "hunter2!" }), base64),

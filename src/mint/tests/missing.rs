@@ -79,7 +79,7 @@ fn without_each(table: &Value) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn what_is_missing_is_one_problem_in_every_preset() {
+fn a_missing_setting_is_one_problem_in_every_preset() {
     let (mut failures, mut missed, mut seen) = (Vec::new(), 0, BTreeSet::new());
     for (name, table) in blocks() {
         let preset = preset(&table);
@@ -113,7 +113,7 @@ fn what_is_missing_is_one_problem_in_every_preset() {
 }
 
 #[test]
-fn a_preset_and_nothing_else_is_answered_with_what_it_needs_and_no_more() {
+fn a_bare_preset_is_answered_with_exactly_the_settings_it_lacks() {
     let mut failures = Vec::new();
     for (name, table) in blocks() {
         let found = problems(&json!({ "preset": table["preset"] }));

@@ -40,7 +40,7 @@ fn signature(more: &Value) -> String {
 }
 
 #[test]
-fn a_secret_stands_in_front_or_behind() {
+fn a_secret_is_put_in_front_or_behind() {
     let sha256 = |text: &str| {
         hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref())
     };

@@ -41,7 +41,7 @@ pub(super) fn push(line: &Line<'_>, out: &mut String, stamp: &mut Stamp) {
     out.push_str("\"\n");
 }
 
-/// Three digits, also where nothing was answered.
+/// Three digits, even without an answer.
 fn push_status(out: &mut String, status: u16) {
     text::push_below(out, status.into(), 1000);
 }

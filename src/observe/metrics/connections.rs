@@ -25,7 +25,7 @@ impl Connections {
             "Connections ended because the rest of a head or body did not arrive.",
             &["part"],
         );
-        // There from the start, or the first one would be no increase.
+        // Set from the start, or the first one would not be an increase.
         for part in ["body", "head"] {
             late.with_label_values(&[part]);
         }

@@ -41,7 +41,7 @@ impl Process {
             "Reloads of the configuration.",
             &["result"],
         );
-        // There from the start, or the first one would be no increase.
+        // Set from the start, or the first one would not be an increase.
         for result in ["ok", "refused"] {
             reloads.with_label_values(&[result]);
         }

@@ -45,7 +45,7 @@ impl Usage {
     ) -> Option<Self> {
         let booted = system.lines().find_map(|line| line.strip_prefix("btime "))?;
         let booted: f64 = booted.trim().parse().ok()?;
-        // The program's name, in brackets, may hold anything.
+        // The program's name, in brackets, may contain anything.
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         // By the numbers of the manual page, where the first one after the name is 3.
         let field = |number: usize| fields.get(number - 3)?.parse::<f64>().ok();
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_nothing_at_all() {
+    fn unreadable_proc_files_give_no_numbers() {
         for (stat, system) in [
             ("", SYSTEM),
             ("42 portcullis S 1", SYSTEM),

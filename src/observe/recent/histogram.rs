@@ -35,7 +35,7 @@ impl Histogram {
         self.0.iter().map(|&count| u64::from(count)).sum()
     }
 
-    /// The time that `percent` of the durations are not above, in milliseconds.
+    /// The time that `percent` of the durations do not exceed, in milliseconds.
     pub(crate) fn percentile(&self, percent: f64) -> Option<f64> {
         let all = self.count();
         let mut left = all as f64 * percent / 100.0;

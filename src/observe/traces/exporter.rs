@@ -37,7 +37,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// Told when everything that waited has been sent, or given up.
+/// Notified when everything queued has been sent or given up.
 pub(super) type Flush = std::sync::mpsc::Sender<()>;
 
 /// Spans since the process started.
@@ -117,7 +117,7 @@ impl Exporter {
                 self.send(batch, Patience::Usual).await;
                 continue;
             };
-            // All that is there, without waiting for a collector that does not answer.
+            // All queued spans, without waiting for a collector that does not answer.
             loop {
                 while batch.len() < BATCH
                     && let Ok(span) = queue.try_recv()
@@ -207,7 +207,7 @@ impl Exporter {
         }
     }
 
-    /// One line when the collector begins to fail, and one when it takes spans again.
+    /// One line when the collector begins to fail, and one when it accepts spans again.
     fn note(&mut self, answer: &Result<Answer, OutboundError>) {
         let fails = !matches!(answer, Ok(answer) if answer.status.is_success());
         if fails == self.is_failing {

@@ -27,8 +27,8 @@ const LAST: Duration = Duration::from_secs(2);
 /// Traces of the process; off until settings say otherwise.
 #[derive(Default)]
 pub(crate) struct Traces {
-    /// The share of new traces that are recorded; zero is off. The one thing that a request
-    /// looks at where traces are off.
+    /// The share of new traces that are recorded; zero is off. The only value that a
+    /// request reads while traces are off.
     millionths: AtomicU32,
     settings: Arc<ArcSwapOption<Otlp>>,
     counts: Arc<Counts>,

@@ -12,7 +12,7 @@ use crate::base::text;
 use crate::observe::event::{Line, StepEnded, StepKind};
 use crate::request::recorded::Recorded;
 
-/// A sampled span; then, that it is known whether the parent is in another process.
+/// A sampled span; then a flag that the parent's process is known.
 const SAMPLED: u32 = 0x101;
 /// It is.
 const REMOTE: u32 = 0x200;

@@ -84,7 +84,7 @@ fn a_piece_without_a_text_is_not_copied() {
 }
 
 #[test]
-fn what_is_put_in_ends_no_text_attribute_or_string() {
+fn inserted_values_end_no_text_attribute_or_string() {
     for value in ["eyJhbGciOiJIUzI1NiJ9.eyJ9.a-b_c", "a+b/c==", "app.key:abc~", ""] {
         assert!(is_safe_in_a_page(value.as_bytes()), "{value}");
     }
@@ -98,7 +98,7 @@ fn what_is_put_in_ends_no_text_attribute_or_string() {
 }
 
 #[test]
-fn what_could_end_a_text_an_attribute_or_a_script_is_not_safe_in_a_page() {
+fn characters_that_end_text_attributes_or_scripts_are_unsafe_in_a_page() {
     for safe in ["", "eyJhbGciOi.eyJ-_~.c2ln+/==", "room:key:1"] {
         assert!(is_safe_in_a_page(safe.as_bytes()), "{safe}");
     }

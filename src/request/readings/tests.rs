@@ -277,7 +277,7 @@ fn locales_and_the_base_path_are_read_off() {
 }
 
 #[test]
-fn what_a_client_can_make_of_a_path_is_bounded() {
+fn the_readings_of_a_path_are_bounded() {
     let nested = "%25".repeat(2000) + "2f";
     let odd = "/a%252f..;b%5c.%3f%23%2500//%C4%B0.segments/index.php/_next/data/x/de/y.json";
     for path in [format!("/{nested}"), odd.repeat(100), format!("/{}", "..%2f;".repeat(1000))] {

@@ -107,7 +107,7 @@ fn no_client_says_for_whom_for_which_page_or_by_which_method_it_asks() {
 }
 
 #[test]
-fn what_describes_a_request_may_be_let_pass_and_what_changes_it_may_not() {
+fn headers_that_describe_a_request_may_pass_and_headers_that_change_it_may_not() {
     for name in [
         "akamai-origin-hop",
         "cf-ipcity",
@@ -162,7 +162,7 @@ fn what_describes_a_request_may_be_let_pass_and_what_changes_it_may_not() {
 }
 
 #[test]
-fn what_browsers_and_apps_say_to_each_other_passes() {
+fn headers_between_browsers_and_apps_pass() {
     for name in [
         "accept",
         "accept-language",
@@ -205,7 +205,7 @@ fn what_browsers_and_apps_say_to_each_other_passes() {
 }
 
 #[test]
-fn every_list_stands_under_its_own_letter() {
+fn every_list_is_filed_under_its_own_letter() {
     for (letter, entries) in FAMILIES.iter().chain(&NAMES).chain(&OVERRIDES).chain(&GATES) {
         for entry in *entries {
             assert_eq!(entry.as_bytes().first(), Some(letter), "{entry}");

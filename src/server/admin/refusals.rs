@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_and_every_code_has_a_meaning_of_its_own() {
+    fn every_reason_and_every_code_has_its_own_meaning() {
         let mut meanings = HashMap::new();
         for reason in Reason::ALL {
             let (meaning, command) = explained(Code::NotSignedIn.as_str(), reason.as_str());

@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_looked_at_is_read_afterwards() {
+    async fn peeked_bytes_are_read_afterwards() {
         let (mut client, mut socket) = pair();
         io::Write::write_all(&mut client, b"hello world").unwrap();
         let mut three = [0; 3];
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_written_leaves_when_the_connection_is_dropped() {
+    async fn written_bytes_leave_when_the_connection_is_dropped() {
         let (mut client, mut socket) = pair();
         socket.write_all(b"good").await.unwrap();
         socket.flush().await.unwrap();
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_peer_is_whoever_connected_until_somebody_says_otherwise() {
+    async fn the_peer_is_the_connecting_address_until_it_is_overridden() {
         let (client, mut socket) = pair();
         let address = client.local_addr().unwrap();
         let peer = |socket: &Socket| socket.get_socket_digest().unwrap().peer_addr().cloned();

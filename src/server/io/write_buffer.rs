@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_flushed_in_parts_leaves_in_one() {
+    fn frames_flushed_one_by_one_leave_in_one_write() {
         let (mut gathered, mut wire) = (gathered(), wire(usize::MAX));
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(woken.clone());

@@ -39,7 +39,7 @@ impl Algorithm {
         matches!(self, Self::HS256 | Self::HS384 | Self::HS512)
     }
 
-    /// `None` for one that a later `jsonwebtoken` may add.
+    /// `None` for one that a later version of `jsonwebtoken` may add.
     fn of_library(algorithm: Library) -> Option<Self> {
         Some(match algorithm {
             Library::EdDSA => Self::EdDSA,

@@ -45,7 +45,7 @@ pub(crate) fn shown(bytes: &[u8]) -> Value {
     }
 }
 
-/// Bytes as an object, which can never be taken for a user id.
+/// Bytes as an object, which never passes for a user id.
 pub(crate) fn binary(bytes: &[u8]) -> Value {
     json!({ "base64": super::base64::encode(bytes) })
 }
@@ -58,8 +58,8 @@ pub(crate) fn raw(value: &Value) -> Option<Vec<u8>> {
     }
 }
 
-/// A list if the keys count from zero, an object otherwise: PHP and Lua do not
-/// tell them apart.
+/// A list if the keys count from zero, an object otherwise: PHP and Lua do not distinguish
+/// them.
 pub(crate) fn list_or_object(entries: Vec<(String, Value)>) -> Value {
     let counted = entries.iter().enumerate().all(|(index, (key, _))| *key == index.to_string());
     if counted {

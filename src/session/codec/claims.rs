@@ -13,7 +13,7 @@ use crate::session::rejected::{Reason, Rejected};
 /// never stretched.
 const LEEWAY: u64 = 30;
 
-/// Midnight after the year 9999. A later end was never meant as a time.
+/// Midnight after the year 9999. A later end was not meant as a time.
 const END_OF_TIME: u64 = 253_402_300_800;
 
 /// The payload as a JSON object that names no member twice: parsers differ in

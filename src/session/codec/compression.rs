@@ -24,7 +24,7 @@ pub(crate) enum Compression {
 }
 
 impl Compression {
-    /// The content. Where it is not compressed like this, `Reason::Malformed`.
+    /// The content, or `Reason::Malformed` where it is not compressed like this.
     pub(crate) fn decompress(self, compressed: &[u8]) -> Result<Vec<u8>, Rejected> {
         match self {
             Self::Gzip => bounded(flate2::read::MultiGzDecoder::new(compressed)),

@@ -99,8 +99,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Keys and values. Each takes two bytes at least, so a count that promises more is
-    /// not believed.
+    /// Keys and values. Each takes at least two bytes, so a larger count is not believed.
     fn entries(&mut self, count: usize, depth: usize) -> Option<Vec<(String, Value)>> {
         if count > self.input.0.len() / 2 {
             return None;
@@ -151,7 +150,7 @@ impl<'a> Reader<'a> {
         Some(text)
     }
 
-    /// The sign is in the tag, every second of them negative.
+    /// The sign is in the tag: every second tag is negative.
     fn integer(&mut self, tag: u8) -> Option<i64> {
         let (width, is_negative) = match tag {
             0x20 | 0x21 => (3, tag == 0x21),
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_too_deep_too_long_or_no_array_is_no_session() {
+    fn cut_too_deep_too_long_or_other_content_is_not_a_session() {
         let deep = [b"\x14\x01\x06\x00".repeat(100), vec![0]].concat();
         // 60 KB, named thousands of times.
         let mut bomb = [b"\x15\xff\xff\x06\x00\x12\xea\x60".to_vec(), vec![b'x'; 60_000]].concat();

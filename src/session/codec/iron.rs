@@ -37,7 +37,7 @@ impl Passwords {
         Self { named, rounds }
     }
 
-    /// Whether a seal costs so many rounds that a flood of forged ones would hurt.
+    /// Whether a seal takes so many rounds that a flood of forged ones would hurt.
     pub(crate) fn are_slow(&self) -> bool {
         const MANY: u32 = 100;
         self.rounds.iter().any(|rounds| rounds.get() > MANY)
@@ -48,8 +48,8 @@ impl Passwords {
         self.named.iter().map(|(_, secret)| secret)
     }
 
-    /// The passwords a seal with this id may be under. Without one, iron looks
-    /// for `default`.
+    /// The passwords that may open a seal with this id. Without one, iron looks for
+    /// `default`.
     fn named(&self, id: &str) -> Vec<&Secret> {
         let id = if id.is_empty() { "default" } else { id };
         let named = self.named.iter().filter(|(own, _)| own.as_deref().is_none_or(|own| own == id));

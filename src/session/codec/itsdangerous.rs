@@ -51,7 +51,7 @@ pub(crate) struct Signed<'v> {
 }
 
 impl Signed<'_> {
-    /// The payload, decoded; a point in front of it says that it is compressed.
+    /// The payload, decoded; a point in front of it marks it as compressed.
     pub(crate) fn content(&self) -> Result<Vec<u8>, Rejected> {
         let (text, is_compressed) = match self.payload.strip_prefix('.') {
             Some(text) => (text, true),
@@ -83,8 +83,8 @@ pub(crate) fn verify<'v>(
     Ok(Signed { payload, timestamp })
 }
 
-/// The end of a value signed at `issued`. A signature from the future comes from
-/// a wrong clock, if from the app at all. (Django does not check.)
+/// The end of a value signed at `issued`. A signature from the future comes from a wrong
+/// clock, or not from the app. (Django does not check.)
 pub(crate) fn expires_at(
     issued: u64,
     max_age: Option<u64>,

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_not_made_json() {
+    fn text_that_is_not_json_is_not_made_json() {
         let long = "1".repeat(5000);
         let texts =
             ["", "\"", "\"\\", "\"\\u", "\"\\ud8", "[0123456789012345678901234]", "--1", "{"];

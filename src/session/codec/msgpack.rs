@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::bytes::{Bytes, MAX_DEPTH, binary};
+use super::notation;
 use crate::session::rejected::Rejected;
 
 /// The extension type of a time (MessagePack specification, "Timestamp").
@@ -17,7 +18,7 @@ const TIMESTAMP: u8 = 0xff;
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
     let mut input = Bytes(bytes);
     let value = value(&mut input, 0).filter(|value| input.0.is_empty() && value.is_object());
-    value.ok_or_else(|| Rejected::malformed("the session is not a map in MessagePack"))
+    value.ok_or_else(|| notation::unlike("a map in MessagePack", bytes))
 }
 
 fn value(input: &mut Bytes<'_>, depth: usize) -> Option<Value> {
@@ -90,7 +91,7 @@ fn text(input: &mut Bytes<'_>, length: usize) -> Option<Value> {
     Some(Value::from(text))
 }
 
-/// Each item takes a byte at least, so a count that promises more is not believed.
+/// Each item takes at least one byte, so a larger count is not believed.
 fn list(input: &mut Bytes<'_>, count: usize, depth: usize) -> Option<Value> {
     if count > input.0.len() {
         return None;
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_too_deep_or_twice_is_no_session() {
+    fn cut_nested_too_deep_or_repeated_content_is_not_a_session() {
         let deep = [vec![0x81, 0xa1, b'a'], vec![0x91; 100], vec![0xc0]].concat();
         let cases: [&[u8]; 10] = [
             b"",

@@ -62,8 +62,8 @@ fn state(members: &Map<String, Value>) -> Option<(Value, Value)> {
     None
 }
 
-/// The user with an `identifier`, as `getUserIdentifier` tells it where that is plain, and
-/// without the digest of a password.
+/// The user with an `identifier`, as `getUserIdentifier` returns it where that is plain,
+/// and without the password's digest.
 fn known(user: &Value) -> Option<Value> {
     let mut user = match user {
         Value::String(name) => Map::from_iter([("identifier".to_owned(), Value::from(&**name))]),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_nobody_has_no_user() {
+    fn a_token_without_a_subject_has_no_user() {
         let text = "s:5:\"anon.\";";
         assert_eq!(token(PLAIN, text, 0)["user"], Value::Null, "not authenticated");
         let anonymous = PLAIN.replace("UsernamePassword", "Anonymous");

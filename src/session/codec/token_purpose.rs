@@ -29,7 +29,7 @@ const OTHERS: [&str; 11] = [
     "csrf",
 ];
 
-/// The claims that `require` does not judge itself.
+/// The claims that `require` does not cover.
 pub(crate) struct TokenPurpose(Vec<&'static str>);
 
 impl TokenPurpose {
@@ -46,7 +46,7 @@ impl TokenPurpose {
         Self(CLAIMS.iter().filter(is_free).copied().collect())
     }
 
-    /// Refuses a token that is plainly for something else.
+    /// Refuses a token with a stated other purpose.
     pub(crate) fn check(&self, header: &Value, claims: &Value) -> Result<(), Rejected> {
         let found = self.0.iter().find(|claim| claims::text(claims, claim).is_some_and(is_other));
         if let Some(claim) = found {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_made_to_renew_or_to_reset_is_no_session() {
+    fn a_token_made_to_renew_or_to_reset_is_not_a_session() {
         for claims in [
             json!({ "token_type": "refresh" }),
             json!({ "type": "refresh" }),

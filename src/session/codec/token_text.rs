@@ -35,7 +35,7 @@ pub(crate) fn find<'v>(value: &'v [u8], at: Option<&Pointer>) -> Result<Cow<'v, 
     Ok(Cow::Owned(bare(token).as_bytes().to_vec()))
 }
 
-/// A refusal that tells where the token is, if the value is JSON with one in it.
+/// A refusal that names the token's place, if the value is JSON with a token inside.
 fn no_json(text: &str) -> Result<&str, Rejected> {
     if !["{", "[", "j:{", "s:j:{"].iter().any(|mark| text.starts_with(mark)) {
         return Ok(text);
@@ -48,8 +48,8 @@ fn no_json(text: &str) -> Result<&str, Rejected> {
     Err(Rejected::malformed(detail))
 }
 
-/// Where JSON holds a text that looks like a signed token: in a member of the whole, or
-/// one level below. A name that says more than access is taken last.
+/// The place in JSON of a text that looks like a signed token: a member of the document,
+/// or one level below. A name that says more than access comes last.
 pub(crate) fn place(document: &Value) -> Option<String> {
     let escaped = |name: &str| name.replace('~', "~0").replace('/', "~1");
     let members = |value: &Value| -> Vec<(String, Value)> {
@@ -82,7 +82,7 @@ fn is_token(value: &Value) -> bool {
     })
 }
 
-/// JSON as frameworks put it into cookies: as it is, after `j:` (Express), or in base64.
+/// JSON as frameworks put it into cookies: plain, after `j:` (Express), or in base64.
 fn document(text: &str) -> Option<Value> {
     let text = text.strip_prefix("s:").unwrap_or(text);
     let text = text.strip_prefix("j:").unwrap_or(text);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_around_a_token_is_taken_off() {
+    fn the_wrapping_of_a_token_is_removed() {
         let mac = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY";
         for around in [
             TOKEN.to_owned(),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_signature_stays() {
+    fn text_that_is_not_a_signature_stays() {
         for text in [
             format!("{TOKEN}.x"),
             format!("{TOKEN}.{}", "A".repeat(200)),

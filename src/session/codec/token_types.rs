@@ -18,7 +18,7 @@ impl TokenTypes {
         Self(Some(vec![comparable(text)]))
     }
 
-    /// Refuses a token that is meant for something else.
+    /// Refuses a token of another type.
     pub(crate) fn check(&self, header: &Value) -> Result<(), Rejected> {
         let found = match header.get("typ") {
             None => None,
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_made_for_something_else_is_no_session() {
+    fn a_token_made_for_something_else_is_not_a_session() {
         for typ in [json!(null), json!("JWT"), json!("jwt"), json!("application/jwt"), json!("s")] {
             assert!(holds(None, &typ), "{typ}");
         }

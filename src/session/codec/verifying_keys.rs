@@ -236,16 +236,15 @@ impl KeySet {
         self.0.iter().any(|key| algorithms.iter().any(|&algorithm| key.fits(algorithm)))
     }
 
-    /// Whether any of the keys takes this signature (base64url) for its own.
+    /// Whether any of the keys made this signature (base64url).
     pub(crate) fn believe(&self, message: &[u8], signature: &str, algorithm: &str) -> bool {
         let Some(algorithm) = Algorithm::named(algorithm) else { return false };
         let mut fitting = self.0.iter().filter(|key| key.fits(algorithm));
         fitting.any(|key| key.verifies(message, signature, algorithm))
     }
 
-    /// The keys a token with this header may be tried with. In a set with key
-    /// ids the id decides; a token without one is only accepted where there is
-    /// nothing to choose.
+    /// The keys to try for a token with this header. In a set with key ids the id decides;
+    /// a token without one is only accepted where there is nothing to choose.
     pub(crate) fn candidates(
         &self,
         algorithm: Algorithm,

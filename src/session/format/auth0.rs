@@ -103,7 +103,7 @@ impl Verify for Auth0 {
     }
 }
 
-/// Puts the claims of the ID token in the place of its text, and of the user if the
+/// Replaces the text of the ID token by its claims, and adds them as the user if the
 /// session has none.
 fn read_id_token(session: &mut Value) {
     let Some(members) = session.as_object_mut() else { return };

@@ -110,7 +110,7 @@ impl Verify for Clerk {
             return self.open_token(&sent.find()?.value, now).map(Check::Known);
         }
         let mut pairs: Vec<_> = self.pairs.iter().collect();
-        // Of two sessions Clerk takes the later one, else the one with the suffix.
+        // Of two sessions Clerk picks the later one, else the one with the suffix.
         pairs.sort_by_cached_key(|pair| Reverse(issued(pair, sent)));
         let mut rejected = None;
         for pair in pairs {
@@ -123,7 +123,7 @@ impl Verify for Clerk {
         Err(rejected.unwrap_or_else(|| sent.missing()))
     }
 
-    /// Clerk sets both, and takes the later one as `open` does.
+    /// Clerk sets both, and picks the later one as `open` does.
     fn picked(&self, sent: SentCookies<'_>) -> Vec<String> {
         sent.jar.names().to_vec()
     }

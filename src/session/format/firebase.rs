@@ -87,7 +87,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     Some(first?.with_second(second))
 }
 
-/// The kind of token is that which usually comes in such a place, unless one is named.
+/// The kind of token is the usual one for its place, unless the settings name one.
 fn compile(
     settings: &mut Settings<'_, '_>,
     jar: CookieNames,

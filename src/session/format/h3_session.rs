@@ -27,7 +27,7 @@ const CONVENTIONS: CookieConventions =
 /// Rounds of h3 1 and 2. Version 2 opens the seals of version 1 too.
 const ROUNDS: &[NonZeroU32] = &[NonZeroU32::MIN, NonZeroU32::new(8192).unwrap()];
 
-/// Stands before the number of parts of a large cookie.
+/// Precedes the number of parts of a large cookie.
 const CHUNKED: &str = "__chunked__";
 
 struct H3Session {
@@ -122,7 +122,7 @@ impl Verify for H3Session {
             ));
         }
         let by_age = end(&whole, self.max_age, &["createdAt"])?;
-        // As h3: a session without `lastSeenAt` rests since its birth.
+        // As in h3: a session without `lastSeenAt` is idle since its creation.
         let by_idleness = end(&whole, self.idle_timeout, &["lastSeenAt", "createdAt"])?;
         let expires_at = [unsealed.expires_at(), by_age, by_idleness].into_iter().flatten().min();
         let session = whole.get_mut("data").map(Value::take).unwrap_or_default();
@@ -157,8 +157,8 @@ fn whole(sent: SentCookies<'_>) -> Result<FoundCookie<'_>, Rejected> {
     Ok(FoundCookie { name: found.name, value: Cow::Owned(joined) })
 }
 
-/// The end by a limit that counts from the first of these members, in milliseconds, that
-/// is there.
+/// The end by a limit that counts from the first of these members that exists, in
+/// milliseconds.
 fn end(whole: &Value, limit: Option<u64>, since: &[&str]) -> Result<Option<u64>, Rejected> {
     let Some(limit) = limit else { return Ok(None) };
     let since = since.iter().find_map(|member| json::milliseconds(whole, member));

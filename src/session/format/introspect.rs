@@ -73,7 +73,7 @@ fn names_of(sent: SentCookies<'_>, own: &str) -> Vec<String> {
 impl Verify for Introspect {
     fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
         for name in sent.jar.names() {
-            // Two different ones are an error, where the settings say so.
+            // Two different ones are an error if the settings say so.
             sent.value(name)?;
         }
         if self.picked(sent).is_empty() {

@@ -84,7 +84,7 @@ fn note(session: &At<'_>) {
 }
 
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
-    // Read whole before anything is given up, so that one wrong value makes no other key
+    // Read whole before giving up, so that one wrong value does not make another key
     // unknown.
     let carried = Carrier::from_settings(settings);
     let purpose = TokenPurpose::beside(settings.table().peek("require").as_ref());

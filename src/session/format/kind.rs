@@ -27,8 +27,8 @@ use crate::session::value_notation::{Look, Sample};
 /// One kind, as its own file declares it.
 pub(in crate::session) struct SessionKind {
     pub name: &'static str,
-    /// Compiles the rest of the table; `None` means problems were noted. Every
-    /// key is asked for before a reader gives up, or it would count as unknown.
+    /// Compiles the rest of the table; `None` means problems were noted. A reader asks for
+    /// every key before it gives up, or the key would count as unknown.
     pub read: fn(&mut Settings<'_, '_>) -> Option<Compiled>,
     pub hints: Hints,
     /// Names of the cookies by which the framework, or the usual package for it, signs a

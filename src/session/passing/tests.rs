@@ -37,7 +37,7 @@ const LARAVEL: &str = "kind = \"laravel\"\ndriver = \"cookie\"\n\
                        secret = \"base64:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"";
 
 #[test]
-fn all_chunks_and_companions_of_a_session_that_is_over_are_kept_back() {
+fn all_chunks_and_companions_of_an_ended_session_are_withheld() {
     let token = "next-auth.session-token";
     let sent = format!("a=1; {token}.0=x; {token}.1=y; b=2; {token}.7=z; __Secure-{token}=w");
     assert_eq!(left_of_revoked(NEXT_AUTH, &sent), "a=1; b=2");
@@ -51,7 +51,7 @@ fn all_chunks_and_companions_of_a_session_that_is_over_are_kept_back() {
 }
 
 #[test]
-fn a_second_session_beside_the_one_that_was_judged_is_kept_back() {
+fn a_second_session_beside_the_judged_one_is_withheld() {
     let token = "next-auth.session-token";
     let both = format!("__Secure-{token}=a; {token}=b");
     assert_eq!(left(NEXT_AUTH, &both), format!("__Secure-{token}=a"));
@@ -65,7 +65,7 @@ fn a_second_session_beside_the_one_that_was_judged_is_kept_back() {
 }
 
 #[test]
-fn nothing_is_kept_back_of_one_whole_session() {
+fn one_whole_session_passes_in_full() {
     let token = "next-auth.session-token";
     for (kind, sent) in [
         (NEXT_AUTH, format!("a=1;{token}.1=y;{token}.0=x; b=2")),
@@ -78,7 +78,7 @@ fn nothing_is_kept_back_of_one_whole_session() {
 }
 
 #[test]
-fn what_is_told_at_a_glance_is_what_a_closer_look_says() {
+fn a_quick_look_agrees_with_a_close_one() {
     let token = "next-auth.session-token";
     let kinds: [(&str, &[&str]); 5] = [
         (NEXT_AUTH, &[token, "__Secure-next-auth.session-token", "next-auth.csrf-token"]),
@@ -125,7 +125,7 @@ fn what_is_told_at_a_glance_is_what_a_closer_look_says() {
 }
 
 #[test]
-fn what_signs_the_user_of_an_ended_session_in_anew_is_kept_back_with_it() {
+fn cookies_that_sign_an_ended_sessions_user_in_again_are_withheld_with_it() {
     let rails = "kind = \"rails\"\ncookie = \"_shop\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n\
                  user_id = \"/user_id\"";
     let flask = "kind = \"flask\"\nsecret = \"flask-secret-for-a-test\"";

@@ -28,7 +28,7 @@ fn config_of(kind: &str, cookie: &str) -> Json {
 }
 
 #[test]
-fn a_bare_id_is_told_from_a_damaged_session() {
+fn a_bare_id_is_distinguished_from_a_damaged_session() {
     let kinds = ["jwt", "iron-session", "auth0", "starlette", "h3-session", "hono-session", "yar"];
     for kind in kinds {
         for id in [UUID, "MmYwZTk1ZGQ2Yjk4NDY2YjhlZjI", "node0abcdefghij123456.node0"] {
@@ -70,7 +70,7 @@ fn mistaken(id: &str, kind: &str, more: &Json) -> String {
 }
 
 #[test]
-fn a_seal_is_told_apart_by_what_only_one_library_writes() {
+fn a_seal_is_recognised_by_what_only_one_library_writes() {
     for kind in ["h3-session", "yar"] {
         let found = mistaken("iron-session/basic", kind, &json!({}));
         assert!(found.contains("an iron-session seal: kind = \"iron-session\""), "{kind}: {found}");

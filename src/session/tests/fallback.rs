@@ -53,7 +53,7 @@ fn each_store_has_its_own_rules() {
 }
 
 #[test]
-fn what_the_first_store_has_and_cannot_be_read_is_not_looked_for_elsewhere() {
+fn an_unreadable_row_of_the_first_store_is_not_looked_for_elsewhere() {
     let broken = json!({ "key": "s:0123456789abcdef", "value": "not a session", "ttl": 60 });
     assert_eq!(user(&json!([broken, row(&Json::Null)])), Err(Reason::Malformed));
     let hash = json!({ "key": "s:0123456789abcdef", "hash": { "a": "b" }, "ttl": 60 });
@@ -101,7 +101,7 @@ fn problems(kind: &str, fallback: &Json) -> String {
 }
 
 #[test]
-fn wrong_settings_of_a_fallback_are_told_with_their_place() {
+fn wrong_settings_of_a_fallback_are_reported_with_their_place() {
     let cases = [
         (json!({}), "session.store.fallback: `engine` is missing"),
         (json!({ "engine": "mysql" }), "session.store.fallback.engine: found \"mysql\""),

@@ -63,7 +63,7 @@ fn a_session_without_a_user_names_its_members() {
 }
 
 #[test]
-fn a_missing_first_chunk_is_told_apart_from_a_missing_cookie() {
+fn a_missing_first_chunk_is_distinguished_from_a_missing_cookie() {
     let config = json!({ "kind": "next-auth", "secret": "s" });
     let found = hints(&config, "next-auth.session-token.1=abc");
     assert!(found.contains("the first part (0) is missing"), "{found}");
@@ -160,7 +160,7 @@ fn a_right_session_under_another_name_and_a_missing_part_are_pointed_out() {
 }
 
 #[test]
-fn a_row_that_is_not_there_may_be_elsewhere() {
+fn a_missing_row_may_be_in_the_other_store() {
     let vectors = vectors("express-session");
     let vector = vectors.iter().find(|v| v["id"] == "express-session/store-miss").unwrap();
     let source = compile(&vector["config"]).ok().unwrap();
@@ -172,7 +172,7 @@ fn a_row_that_is_not_there_may_be_elsewhere() {
 }
 
 #[test]
-fn forms_of_one_kind_are_told_apart() {
+fn forms_of_one_kind_are_distinguished() {
     let told = |id: &str, change: &[(&str, Json)]| {
         let kind = id.split('/').next().unwrap();
         let vectors = vectors(kind);

@@ -109,7 +109,7 @@ fn an_algorithm_that_does_not_fit_the_key_is_a_problem_at_the_start() {
 }
 
 #[test]
-fn a_store_that_is_not_read_points_to_the_app() {
+fn an_unsupported_store_points_to_the_app() {
     for engine in ["mongodb", "MongoDB", "memcached", "dynamodb"] {
         for kind in ["express-session", "lookup", "better-auth"] {
             let config = json!({

@@ -198,7 +198,7 @@ pub(crate) fn run(data: &[u8]) {
 /// The signatures here are the ones the formats check.
 #[cfg(test)]
 #[test]
-fn what_is_signed_here_is_accepted() {
+fn tokens_signed_here_are_accepted() {
     for (format, payload) in [
         (1, r#"{"_user_id":"1"}"#),
         (3, r#"{"_rails":{"data":{"id":"1"},"pur":"cookie.c"}}"#),

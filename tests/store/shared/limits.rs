@@ -74,7 +74,7 @@ fn a_bucket_ends_when_it_is_full() {
 }
 
 #[test]
-fn a_store_that_forgets_its_scripts_is_told_them_again() {
+fn a_store_that_forgets_its_scripts_gets_them_again() {
     let (app, server) = (App::start(), redis(""));
     let gateways = replicas(2, &app, "limit = \"5/hour\"", &shared(&server.url("redis"), PATIENT));
     for turn in 0..5 {

@@ -32,7 +32,7 @@ fn counts(gateway: &Gateway, user: &str, tokens: usize) -> bool {
 }
 
 #[test]
-fn a_frozen_store_holds_nobody_up_and_gives_nobody_a_fresh_allowance() {
+fn a_frozen_store_delays_no_request_and_gives_no_user_a_fresh_allowance() {
     let (app, server) = (App::start(), redis(""));
     let tables = shared(&server.url("redis"), "") + TABLES;
     let gateways = replicas(2, &app, "limit = \"10/hour\"", &tables);
@@ -96,7 +96,7 @@ fn a_gateway_may_start_before_its_store() {
 }
 
 #[test]
-fn a_store_that_is_not_there_slows_nothing() {
+fn an_unreachable_store_slows_nothing() {
     let app = App::start();
     let tables = shared(&format!("redis://127.0.0.1:{}", free_port()), "");
     let gateway = Setup::new(&app).token("limit = \"1000/hour\"").with(&tables).start();

@@ -154,7 +154,7 @@ fn a_revocation_survives_the_restart_of_the_store_and_of_every_gateway() {
 }
 
 #[test]
-fn a_store_that_has_lost_everything_is_told_again() {
+fn a_store_that_has_lost_everything_gets_it_again() {
     let (app, mut server) = (App::start(), redis(""));
     let tables = shared(&server.url("redis"), "");
     let gateways = replicas(2, &app, "", &tables);
@@ -169,7 +169,7 @@ fn a_store_that_has_lost_everything_is_told_again() {
 }
 
 #[test]
-fn a_store_that_has_lost_everything_is_told_again_by_replicas_that_only_heard() {
+fn a_store_that_has_lost_everything_gets_it_again_from_replicas_that_only_read() {
     let (app, mut server) = (App::start(), redis(""));
     let tables = shared(&server.url("redis"), "");
     let hearing = replicas(2, &app, "", &tables);
@@ -190,7 +190,7 @@ fn a_store_that_has_lost_everything_is_told_again_by_replicas_that_only_heard() 
 }
 
 #[test]
-fn a_store_that_was_emptied_while_it_ran_is_told_again() {
+fn a_store_that_was_emptied_while_it_ran_gets_everything_again() {
     let (app, server) = (App::start(), redis(""));
     let tables = shared(&server.url("redis"), "");
     let gateway = Setup::new(&app).token("").with(&tables).start();
@@ -217,7 +217,7 @@ fn a_revocation_made_during_a_failover_is_not_lost() {
 }
 
 #[test]
-fn what_was_revoked_in_memory_is_shared_from_a_reload_on() {
+fn revocations_in_memory_are_shared_after_a_reload() {
     let (app, server) = (App::start(), redis(""));
     let over = || Setup::new(&app).token("").with(&shared(&server.url("redis"), ""));
     let (alone, other) = (Setup::new(&app).token("").start(), over().start());

@@ -107,7 +107,7 @@ fn a_thousand_cold_requests_at_every_replica_cause_one_mint() {
 }
 
 #[test]
-fn a_replica_that_dies_while_minting_holds_up_nobody_for_long() {
+fn a_replica_that_dies_while_minting_delays_no_other_for_long() {
     let (app, server, vendor) = (App::start(), redis(""), Vendor::start());
     vendor.delay_ms.store(20_000, Ordering::SeqCst);
     let tables =
@@ -207,7 +207,7 @@ fn a_new_key_seals_and_the_old_one_still_opens() {
 }
 
 #[test]
-fn without_the_store_each_replica_mints_for_itself() {
+fn without_the_store_each_replica_mints_alone() {
     let (app, mut server, vendor) = (App::start(), redis(""), Vendor::start());
     let tables = shared(&server.url("redis"), KEYS) + &vendor.table();
     let gateways = replicas(2, &app, "", &tables);

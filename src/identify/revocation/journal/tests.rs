@@ -53,7 +53,7 @@ impl Process {
 }
 
 #[test]
-fn what_was_appended_is_there_after_a_restart_and_only_its_owner_reads_it() {
+fn appended_entries_survive_a_restart_and_only_the_owner_reads_them() {
     let folder = folder();
     let path = folder.join("revocations");
     let (a, b) = (entry("a"), entry("b"));
@@ -108,7 +108,7 @@ fn processes_with_one_file_learn_from_each_other_while_they_run() {
 }
 
 #[test]
-fn a_process_alone_with_the_file_writes_it_anew_and_loses_nothing() {
+fn a_process_alone_with_the_file_rewrites_it_and_loses_nothing() {
     let path = folder().join("revocations");
     let first = Process::start(&path);
     let kept = entry("kept");
@@ -149,7 +149,7 @@ fn a_file_of_something_else_is_left_alone() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_is_said_and_written_later() {
+async fn a_failed_write_is_reported_and_repeated_later() {
     let folder = folder();
     let path = folder.join("revocations");
     let process = Process::start(&path);

@@ -201,7 +201,7 @@ fn a_renewed_token_says_when_its_user_signed_in_and_not_when_it_was_renewed() {
 }
 
 #[test]
-fn what_the_operator_revoked_stays_so_whatever_the_app_sets() {
+fn a_revocation_by_the_operator_holds_whatever_the_app_sets() {
     let (sessions, revoked) = (undated_sessions(), Revoked::default());
     let ada = undated("17");
     end(&sessions, &revoked, &ada, RevokedBy::Operator);

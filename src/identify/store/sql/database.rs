@@ -180,7 +180,7 @@ impl Database {
                 sizes
             }
         };
-        // In double quotes, an unknown name would be a text to SQLite.
+        // In double quotes, SQLite would read an unknown name as a string.
         let select = |selection: &str, more: &str| {
             select(('`', table), selection, matching, |_, _| "?".to_owned(), more)
         };
@@ -364,7 +364,7 @@ impl<D: sqlx::Database> Drop for Lease<D> {
     }
 }
 
-/// SQLSTATE class 22, data exception: the text is no UUID, the number too large.
+/// SQLSTATE class 22, data exception: the text is not a UUID, the number too large.
 fn is_unfit_value(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code.len() == 5 && code.starts_with("22"))

@@ -25,7 +25,7 @@ pub(super) fn of_database(error: &dyn DatabaseError) -> StoreError {
     }
 }
 
-/// Its SQLSTATEs are one for many errors; the numbers tell them apart.
+/// One SQLSTATE covers many errors; the numbers distinguish them.
 fn of_mysql(error: &dyn DatabaseError) -> Option<StoreError> {
     match error.try_downcast_ref::<MySqlDatabaseError>()?.number() {
         1044 | 1142 | 1143 => Some(StoreError::NoRights(None)),

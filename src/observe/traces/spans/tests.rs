@@ -87,7 +87,7 @@ fn a_request_is_a_server_span_with_the_conventions_names() {
 }
 
 #[test]
-fn a_clients_mistake_is_no_error_of_the_server_and_a_failure_is() {
+fn a_clients_mistake_is_not_a_server_error_but_a_failure_is() {
     let recorded = recorded(None);
     for (status, reason, error) in [
         (404, "", None),

@@ -112,7 +112,7 @@ fn a_field_larger_than_the_table_empties_it() {
 }
 
 #[test]
-fn what_a_lost_table_holds_counts_as_a_pseudo_field() {
+fn an_entry_of_a_lost_table_counts_as_a_pseudo_field() {
     for malformed in [
         &b"\x80"[..],
         b"\xbe",

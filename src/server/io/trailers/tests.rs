@@ -103,7 +103,7 @@ fn trailers_with_a_pseudo_field_do_not_end_the_stream() {
 }
 
 #[test]
-fn what_a_head_in_several_frames_adds_is_known() {
+fn fields_added_by_a_head_in_several_frames_are_known() {
     let block = b"\x83\x86\x44\x02/x\x40\x03x-a\x011";
     let head =
         [frame(HEADERS, 0, 1, &block[..5]), frame(CONTINUATION, END_HEADERS, 1, &block[5..])];
@@ -137,7 +137,7 @@ fn a_section_without_end_is_the_librarys_affair() {
 }
 
 #[test]
-fn what_is_held_back_goes_on_at_the_end() {
+fn bytes_held_back_pass_at_the_end() {
     let sent = connection(b"");
     let mut trailers = Trailers::new(LONGEST);
     let got = received(&mut trailers, &sent[..sent.len() - 1]);

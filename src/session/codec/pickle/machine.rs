@@ -138,9 +138,9 @@ impl<'a> Machine<'a> {
         Some(())
     }
 
-    /// GLOBAL, INST, OBJ, STACK_GLOBAL, REDUCE, BUILD, NEWOBJ, NEWOBJ_EX: the
-    /// operations that import and call. Their operands are taken off the stack
-    /// and an opaque value stands where the result would.
+    /// GLOBAL, INST, OBJ, STACK_GLOBAL, REDUCE, BUILD, NEWOBJ, NEWOBJ_EX: the operations
+    /// that import and call. Their operands are taken off the stack, and an opaque value
+    /// replaces the result.
     fn foreign(&mut self, operation: u8) -> Option<()> {
         let operands = match operation {
             b'c' => {

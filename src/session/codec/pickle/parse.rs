@@ -69,9 +69,9 @@ impl Writer<'_> {
         }
     }
 
-    /// A key as JSON has them. A member with a tuple for a key is left out: no pointer
-    /// finds it, and as text its quotes within quotes would double its length with
-    /// each level.
+    /// A key in the form of JSON. A member with a tuple for a key is left out: no pointer
+    /// finds it, and as text its quotes within quotes would double its length with each
+    /// level.
     fn name(&mut self, key: usize) -> Option<Option<String>> {
         let Item::Plain(key) = self.arena.get(key)? else { return Some(None) };
         Some(match self.plain(key)? {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_name_in_json_is_left_out() {
+    fn members_without_a_json_name_are_left_out() {
         // {("t",): 1, None: 2, 7: 3, b"b": 4}
         let keys = b"\x80\x03}(U\x01t\x85K\x01NK\x02K\x07K\x03C\x01bK\x04u.";
         assert_eq!(parse(keys).unwrap(), json!({"null": 2, "7": 3}));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_itself_is_left_out_and_the_rest_is_read() {
+    fn a_value_that_contains_itself_is_left_out_and_the_rest_is_read() {
         let session = b"\x80\x02}q\x00(U\x01ah\x00U\x01bK\x07U\x01c]q\x01h\x01au.";
         assert_eq!(parse(session).unwrap(), json!({"a": null, "b": 7, "c": [null]}));
     }

@@ -86,7 +86,7 @@ impl Stored {
         }
     }
 
-    /// Redis answers once; the tables are asked for the session, then its user.
+    /// Redis needs one query; the tables are asked for the session, then its user.
     pub(super) fn answered(
         &self,
         question: &Question,

@@ -98,7 +98,7 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
         }
         Backend::Cache => {
             let store = settings.needed_store(&[Engine::Redis]);
-            // Nothing in the cache is signed, but the key is often set.
+            // The cache holds nothing signed, but the key is often set.
             settings.optional_secrets();
             let mut store = store?;
             let cache = Cache::from_store(&mut store, "cache", max_age);
