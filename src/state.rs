@@ -25,7 +25,7 @@ use crate::mint::identity_assertion::Assertions;
 use crate::mint::well_known::Retired;
 use crate::observe::{AccessLog, AuditLog, Gauges, Recent, ServerGauge, Telemetry};
 use crate::outbound::Outbound;
-use crate::outbound::redis::{SharedStore, StoreCounts};
+use crate::outbound::redis::{Member, SharedStore, StoreCounts};
 use crate::policy::{Policy, TokenRoute};
 use crate::upstream::{Endpoint, Pools, Upstream};
 
@@ -109,11 +109,13 @@ impl State {
         if shared.as_ref().map(|(before, _)| before) == settings.as_ref() {
             return;
         }
+        let me = shared.as_ref().map_or_else(Member::new, |(_, before)| before.member());
         *shared = settings.map(|settings| {
             let runtime = self.background.handle();
             let SharedSettings { url, prefix, timeout, .. } = &settings;
             let counts = self.shared_counts.clone();
-            let store = SharedStore::start(url.clone(), prefix, *timeout, counts, &runtime);
+            let url = url.clone();
+            let store = SharedStore::start(url, prefix, *timeout, counts, me, &runtime);
             (settings, store)
         });
         let limits = shared

@@ -2,8 +2,8 @@
 //! of the app needs.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::explain_fronts::{envoy, haproxy, url_of};
 use crate::config::{Config, Listen};
 use crate::policy::{Form, Policy};
 
@@ -16,7 +16,9 @@ pub(super) fn explain(config: &Config) -> String {
     let form = policy.form();
     let mut text = format!("form: {}\n", form.describe());
     let listen = &config.server.listen;
-    match (form, listen.first(), config.server.auth.first()) {
+    // Of several addresses, one that needs no certificate on the way from the other side.
+    let plain = listen.iter().find(|listen| !listen.is_tls()).or(listen.first());
+    match (form, plain, config.server.auth.first()) {
         (Form::ReverseProxy, _, _) => {
             text.push_str(
                 "Browsers reach the gateway, and it reaches the app. Nothing else has to change.\n",
@@ -25,8 +27,7 @@ pub(super) fn explain(config: &Config) -> String {
         (Form::TokensOnly, Some(here), _) => rewrites(&mut text, policy, listen, here),
         (Form::ForwardAuth | Form::Both, Some(here), Some(asks)) => {
             if all_can_be_written(&mut text, &[here, asks]) {
-                nginx(&mut text, policy, here, asks);
-                caddy(&mut text, policy, here, asks);
+                fronts(&mut text, policy, here, asks);
             }
         }
         // An empty list of addresses has been refused.
@@ -35,19 +36,20 @@ pub(super) fn explain(config: &Config) -> String {
     text
 }
 
-/// The address as a program on the same machine reaches it; nothing for a Unix socket.
-fn url_of(listen: &Listen) -> Option<String> {
-    let (scheme, mut address) = match listen {
-        Listen::Tcp(address) => ("http", *address),
-        Listen::Tls(address) => ("https", *address),
-        Listen::Unix(_) => return None,
-    };
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        IpAddr::V4(_) | IpAddr::V6(_) => {}
+/// The lines of each proxy that asks about requests.
+fn fronts(text: &mut String, policy: &Policy, here: &Listen, asks: &Listen) {
+    let paths = plain_paths(text, policy, FRONTS);
+    nginx(text, policy, &paths, here, asks);
+    if here.is_tls() && !paths.is_empty() {
+        text.push_str(
+            "\nFor Caddy, Envoy and HAProxy, write an address without https:// in [server] listen \
+             as well, such as \"127.0.0.1:8080\": they would have to be told of the certificate.\n",
+        );
+        return;
     }
-    Some(format!("{scheme}://{address}"))
+    caddy(text, policy, &paths, here, asks);
+    envoy(text, &paths, here, asks);
+    haproxy(text, &told(policy).collect::<Vec<_>>(), &paths, here, asks);
 }
 
 /// The text nginx writes after `proxy_pass`, before the path; a colon ends the name of a socket.
@@ -82,10 +84,38 @@ fn all_can_be_written(text: &mut String, listen: &[&Listen]) -> bool {
     for odd in &odd {
         let _ = writeln!(
             text,
-            "\nnginx and Caddy cannot route {odd}: choose a path of letters, digits and / . _ - + @"
+            "\nnginx, Caddy and others cannot route {odd}: choose a path of letters, digits and / . _ - + @"
         );
     }
     odd.is_empty()
+}
+
+/// Programs that read paths, and the signs that mean nothing else to them, besides letters
+/// and digits.
+#[derive(Clone, Copy)]
+struct Readers {
+    names: &'static str,
+    signs: &'static str,
+}
+
+const FRONTS: Readers = Readers { names: "nginx and other proxies", signs: "/ . _ - ~ : @ + =" };
+const REWRITES: Readers = Readers { names: "Next.js and Vercel", signs: "/ . _ - ~ @ =" };
+
+/// The paths that the gateway answers itself, without those that the readers would take for
+/// something else; says which ones these are.
+fn plain_paths(text: &mut String, policy: &Policy, readers: Readers) -> Vec<String> {
+    let Readers { names, signs } = readers;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || (c != ' ' && signs.contains(c));
+    let all = paths(policy).into_iter();
+    let (plain, odd): (Vec<_>, Vec<_>) = all.partition(|path| path.chars().all(is_plain));
+    for path in odd {
+        let _ = writeln!(
+            text,
+            "\n{names} read a sign of {path} as something else: choose a path of letters, digits and \
+             {signs}"
+        );
+    }
+    plain
 }
 
 /// The paths that the gateway answers itself.
@@ -96,15 +126,32 @@ fn paths(policy: &Policy) -> Vec<String> {
 }
 
 fn rewrites(text: &mut String, policy: &Policy, listen: &[Listen], here: &Listen) {
-    // Writing to a text cannot fail.
-    let paths = paths(policy);
+    let paths = plain_paths(text, policy, REWRITES);
     match listen.iter().find_map(url_of) {
+        _ if paths.is_empty() => {}
         Some(url) => next_config(text, &paths, &url),
         None => text.push_str(
             "\nNext.js: its rewrites cannot lead to a Unix socket; write an address such as \
              \"127.0.0.1:8080\" in [server] listen as well.\n",
         ),
     }
+    if !paths.is_empty() {
+        vercel(text, &paths);
+    }
+    let paths = plain_paths(text, policy, FRONTS);
+    if !paths.is_empty() && all_can_be_written(text, &[here]) {
+        text.push_str("\nnginx:\n\n");
+        locations(text, &paths, here);
+    }
+    if policy.public_origins.is_empty() {
+        text.push_str(
+            "\nWrite [server] public_origin = \"https://app.example.com\", the origin in the browser's \
+             address bar: a request that comes by a rewrite names the gateway's own host.\n",
+        );
+    }
+}
+
+fn vercel(text: &mut String, paths: &[String]) {
     text.push_str(
         "\nvercel.json, with the gateway's public address:\n\n  {\n    \"rewrites\": [\n",
     );
@@ -116,16 +163,6 @@ fn rewrites(text: &mut String, policy: &Policy, listen: &[Listen], here: &Listen
         );
     }
     text.push_str("    ]\n  }\n");
-    if all_can_be_written(text, &[here]) {
-        text.push_str("\nnginx:\n\n");
-        locations(text, &paths, here);
-    }
-    if policy.public_origins.is_empty() {
-        text.push_str(
-            "\nWrite [server] public_origin = \"https://app.example.com\", the origin in the browser's \
-             address bar: a request that comes by a rewrite names the gateway's own host.\n",
-        );
-    }
 }
 
 fn next_config(text: &mut String, paths: &[String], url: &str) {
@@ -147,7 +184,7 @@ fn locations(text: &mut String, paths: &[String], here: &Listen) {
 }
 
 /// The lines of deploy/guides/howto/nginx.md, with the names of this file.
-fn nginx(text: &mut String, policy: &Policy, here: &Listen, asks: &Listen) {
+fn nginx(text: &mut String, policy: &Policy, paths: &[String], here: &Listen, asks: &Listen) {
     text.push_str("\nnginx, in the server block:\n\n");
     text.push_str(
         "  proxy_set_header X-Original-Method $request_method; \
@@ -155,14 +192,14 @@ fn nginx(text: &mut String, policy: &Policy, here: &Listen, asks: &Listen) {
          proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $remote_addr; \
          proxy_set_header Content-Length \"\";\n",
     );
-    locations(text, &paths(policy), here);
+    locations(text, paths, here);
     let (question, again) = (nginx_url(asks, "/auth/nginx"), nginx_url(asks, ""));
     let _ = write!(
         text,
-        "  location = /_ask {{ internal; proxy_pass_request_body off; proxy_buffers 8 16k; \
-         proxy_buffer_size 16k; proxy_pass {question}; }}\n  \
-         location @refused {{ proxy_pass_request_body off; rewrite ^ /auth/nginx/refused? break; \
-         proxy_pass {again}; }}\n\nand in the app's location:\n\n  \
+        "  location = /_ask {{ internal; proxy_pass_request_body off; proxy_read_timeout 5s; \
+         proxy_buffers 4 48k; proxy_buffer_size 48k; proxy_pass {question}; }}\n  \
+         location @refused {{ proxy_pass_request_body off; proxy_read_timeout 5s; \
+         rewrite ^ /auth/nginx/refused? break; proxy_pass {again}; }}\n\nand in the app's location:\n\n  \
          auth_request /_ask; error_page 401 403 500 = @refused; \
          proxy_set_header X-Original-Method \"\"; proxy_set_header X-Original-URI \"\";\n"
     );
@@ -176,16 +213,17 @@ fn nginx(text: &mut String, policy: &Policy, here: &Listen, asks: &Listen) {
     }
 }
 
-fn caddy(text: &mut String, policy: &Policy, here: &Listen, asks: &Listen) {
+fn caddy(text: &mut String, policy: &Policy, paths: &[String], here: &Listen, asks: &Listen) {
     let (here, asks) = (caddy_upstream(here), caddy_upstream(asks));
     text.push_str("\nCaddy, in a route block before the app's reverse_proxy:\n\n");
-    for path in paths(policy) {
+    for path in paths {
         let _ = writeln!(text, "  reverse_proxy {path} {here}");
     }
     let names: Vec<_> = told(policy).collect();
     let _ = writeln!(
         text,
-        "  forward_auth {asks} {{\n    uri /auth/forward\n    copy_headers {}\n  }}",
+        "  forward_auth {asks} {{\n    uri /auth/forward\n    copy_headers {}\n    \
+         transport http {{\n      response_header_timeout 5s\n    }}\n  }}",
         names.join(" ")
     );
 }

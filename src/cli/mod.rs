@@ -8,6 +8,7 @@ mod arguments;
 mod check;
 mod demo;
 mod explain;
+mod explain_fronts;
 mod file;
 mod init;
 mod manual;

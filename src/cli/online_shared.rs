@@ -162,22 +162,35 @@ async fn try_rights(
     ];
     let mut missing = false;
     for command in tries {
-        let answer = command.query_async::<redis::Value>(connection).await;
-        let code = answer.as_ref().err().and_then(redis::RedisError::code);
-        missing |= matches!(code, Some("NOPERM" | "NOAUTH"))
-            || answer.as_ref().err().is_some_and(|error| error.to_string().contains("permission"));
+        let Err(error) = command.query_async::<redis::Value>(connection).await else { continue };
+        if error.code() == Some("NOAUTH") {
+            report.problem(format_args!(
+                "{name}the server asks for a password, and the address has none; write \
+                 redis://USER:PASSWORD@HOST"
+            ));
+            return;
+        }
+        missing |= error.code() == Some("NOPERM") || error.to_string().contains("permission");
     }
-    if missing {
-        report.problem(format_args!(
-            "{name}the user lacks rights; as an administrator run\n  {}",
-            acl(shared)
-        ));
+    if !missing {
+        return;
     }
+    // Whatever else uses the store without a name is that user too.
+    let (user, whose) = match shared.url.login.username() {
+        Some(user) if user != "default" => (user, ""),
+        Some(_) | None => (OWN_USER, ", and write redis://portcullis:PASSWORD@HOST"),
+    };
+    report.problem(format_args!(
+        "{name}the user lacks rights; as an administrator run this line{whose}\n  {}",
+        acl(shared, user)
+    ));
 }
 
+/// A user of the gateway's own, where the address names none.
+const OWN_USER: &str = "portcullis";
+
 /// Exactly the rights that are used. `>PASSWORD` adds one: leave it out where there is one.
-fn acl(shared: &SharedSettings) -> String {
-    let user = shared.url.login.username().unwrap_or("default");
+fn acl(shared: &SharedSettings, user: &str) -> String {
     let more = match &shared.url.servers {
         RedisServers::Cluster(_) => " +cluster|slots +asking",
         RedisServers::Sentinel(_) => " +role",

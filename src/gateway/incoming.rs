@@ -81,9 +81,7 @@ impl Incoming {
     /// Refuses what is ambiguous and normalises the rest.
     pub(super) fn admit(&mut self, session: &mut Session) -> Result<(), Refusal> {
         let raw = (!session.is_http2()).then(|| session.to_h1_raw());
-        if Connection::of(session.digest()).is_some_and(Connection::has_odd_line) {
-            return Err(view::NO_REQUEST_LINE);
-        }
+        check_line(session)?;
         let head = session.req_header();
         let normalised = view::admit(&Head {
             parts: head,
@@ -140,6 +138,12 @@ impl Incoming {
         let (policy, question) = (&self.policy, session.req_header());
         let target = std::str::from_utf8(question.raw_path()).unwrap_or_default();
         let asker = Asker::at(target).ok_or(Refusal::NotFound)?;
+        if asker.is_the_request() {
+            check_line(session)?;
+            if !session.is_http2() {
+                view::check_raw(&session.to_h1_raw())?;
+            }
+        }
         let believed = self.believed(session);
         let asked = question::read(asker, question, &policy.managed, &believed, policy.limits)?;
         Ok((self.admit_asked(session, asked)?, asker.allowed()))
@@ -230,6 +234,12 @@ impl Incoming {
         }
         reply
     }
+}
+
+/// The framework is given a line that it can read, whatever came.
+fn check_line(session: &Session) -> Result<(), Refusal> {
+    let is_odd = Connection::of(session.digest()).is_some_and(Connection::has_odd_line);
+    if is_odd { Err(view::NO_REQUEST_LINE) } else { Ok(()) }
 }
 
 /// The other end of the connection; a Unix socket has no address.

@@ -46,6 +46,26 @@ pub(crate) struct HttpRequest {
     pub(crate) path: String,
     #[prost(string, tag = "5")]
     pub(crate) host: String,
+    /// Every field as it came, instead of `headers`, where `encode_raw_headers` is set.
+    #[prost(message, optional, tag = "13")]
+    pub(crate) header_map: Option<RawHeaders>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RawHeaders {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) headers: Vec<RawHeader>,
+}
+
+/// The value stands in one of the two.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct RawHeader {
+    #[prost(string, tag = "1")]
+    pub(crate) key: String,
+    #[prost(string, tag = "2")]
+    pub(crate) value: String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) raw_value: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -114,6 +134,23 @@ impl CheckRequest {
     }
 }
 
+impl HttpRequest {
+    /// The client's header fields, whichever way the proxy sends them. Pseudo-header fields
+    /// are left out: they are said in fields of their own.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let joined = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let raw = self.header_map.iter().flat_map(|map| &map.headers).map(RawHeader::field);
+        joined.chain(raw).filter(|(name, _)| !name.starts_with(':'))
+    }
+}
+
+impl RawHeader {
+    fn field(&self) -> (&str, &[u8]) {
+        let Self { key, value, raw_value } = self;
+        (key, if raw_value.is_empty() { value.as_bytes() } else { raw_value })
+    }
+}
+
 impl CheckResponse {
     const PERMISSION_DENIED: i32 = 7;
 
@@ -162,6 +199,7 @@ mod tests {
             headers: HashMap::from([("cookie".to_owned(), "a=b".to_owned())]),
             path: "/admin?x=1".to_owned(),
             host: "app.example.com".to_owned(),
+            header_map: None,
         };
         let request = Some(Request { http: Some(http) });
         CheckRequest { attributes: Some(Attributes { request }) }.encode_to_vec()
@@ -179,6 +217,23 @@ mod tests {
         for body in [&compressed[..], cut, &twice, &[], &[0; 4], &framed(&[]), &framed(b"\xff")] {
             assert_eq!(CheckRequest::read(body), None, "{body:?}");
         }
+    }
+
+    #[test]
+    fn every_field_is_read_however_it_is_sent() {
+        let raw = |key: &str, value: &str, raw_value: &[u8]| {
+            let (key, value) = (key.to_owned(), value.to_owned());
+            RawHeader { key, value, raw_value: raw_value.to_vec() }
+        };
+        let headers = vec![raw(":path", "/", b""), raw("a", "b", b""), raw("a", "", b"\xff")];
+        let headers = RawHeaders { headers };
+        let http = HttpRequest { header_map: Some(headers), ..HttpRequest::default() };
+        let read = HttpRequest::decode(&*http.encode_to_vec()).unwrap();
+        assert!(read.fields().eq([("a", &b"b"[..]), ("a", b"\xff")]));
+        let headers =
+            HashMap::from([(":path", "/"), ("a", "b")].map(|(a, b)| (a.into(), b.into())));
+        let http = HttpRequest { headers, ..HttpRequest::default() };
+        assert!(http.fields().eq([("a", &b"b"[..])]));
     }
 
     #[test]

@@ -64,6 +64,14 @@ impl<'t> Asker<'t> {
         target.strip_prefix("/auth/envoy").filter(|rest| rest.starts_with('/')).map(Self::Envoy)
     }
 
+    /// Whether the question's own line is the request's, with what a reader of lines may drop.
+    pub(crate) fn is_the_request(self) -> bool {
+        match self {
+            Self::Envoy(_) => true,
+            Self::Forward | Self::Nginx(_) => false,
+        }
+    }
+
     pub(crate) fn allowed(self) -> Allowed {
         match self {
             Self::Envoy(_) | Self::Forward => Allowed::Passes,
@@ -125,11 +133,10 @@ pub(crate) fn read_check(
     limits: RequestLimits,
 ) -> Result<(Parts, Vec<HeaderName>), Refusal> {
     let mut headers = HeaderMap::new();
-    // Pseudo-header fields have their own fields.
-    for (name, value) in http.headers.iter().filter(|(name, _)| !name.starts_with(':')) {
+    for (name, value) in http.fields() {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| MALFORMED)?;
-        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| MALFORMED)?;
-        headers.insert(name, value);
+        let value = HeaderValue::from_bytes(value).map_err(|_| MALFORMED)?;
+        headers.try_append(name, value).map_err(|_| MALFORMED)?;
     }
     check_connection(&headers)?;
     refuse_any(&headers, FORWARDED.iter().chain(&ORIGINAL))?;
@@ -206,8 +213,15 @@ fn nginx(headers: &HeaderMap) -> Result<NamedRequest, Refusal> {
         (Some(_), Some(_)) => Err(BOTH),
         (None, None) => Err(MISSING),
         (Some(uri), None) => {
+            // nginx passes on a client's `X-Original-Host`, and the app hears `Host`.
+            let differ = |said: &HeaderValue, own: &HeaderValue| {
+                !said.as_bytes().eq_ignore_ascii_case(own.as_bytes())
+            };
+            if said.zip(own).is_some_and(|(said, own)| differ(said, own)) {
+                return Err(BOTH);
+            }
             let target = uri.as_bytes().to_vec();
-            Ok(NamedRequest { method, target, host: said.or(own).cloned() })
+            Ok(NamedRequest { method, target, host: own.or(said).cloned() })
         }
         (None, Some(url)) => {
             let (host, target) = split_url(url.as_bytes()).ok_or(MALFORMED)?;

@@ -156,7 +156,7 @@ pub fn admit(head: &Head<'_>) -> Result<Normalised, Refusal> {
     check_method(&head.parts.method)?;
     normalised.is_chunked = check_framing(head)?;
     check_connection(head)?;
-    check_raw(head)?;
+    head.raw.map_or(Ok(()), check_raw)?;
     if !head.target.iter().all(|b| b.is_ascii_graphic() && !b"\"<>".contains(b)) {
         return Err(Refusal::BadRequest(
             "the request target contains a character that must be escaped",
@@ -245,8 +245,7 @@ fn check_framing(head: &Head<'_>) -> Result<bool, Refusal> {
 
 /// The request line has exactly three words, and no fragment (which the
 /// framework would drop silently). Lines end in CRLF.
-fn check_raw(head: &Head<'_>) -> Result<(), Refusal> {
-    let Some(raw) = head.raw else { return Ok(()) };
+pub(crate) fn check_raw(raw: &[u8]) -> Result<(), Refusal> {
     let mut lines = raw.split(|&b| b == b'\n').skip_while(|line| line.trim_ascii().is_empty());
     let line = lines.next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);

@@ -75,13 +75,18 @@ impl CookiePattern {
                 None => found = Some((user, (name, value))),
             }
         }
-        let Some((_, found)) = found else { return Err(self.missing()) };
+        let Some((_, found)) = found else {
+            return Err(self.missing(self.last_user().filter(|_| last.is_some())));
+        };
         Ok(found)
     }
 
-    fn missing(&self) -> Rejected {
+    /// `told_by` is the cookie that was sent and says whose token counts.
+    fn missing(&self, told_by: Option<&str>) -> Rejected {
         let Self { prefix, suffix, .. } = self;
-        Rejected::new(Reason::Missing, format!("no cookie `{prefix}*{suffix}`"))
+        let whose = told_by.map(|it| format!(" of the user that cookie `{it}` names"));
+        let whose = whose.unwrap_or_default();
+        Rejected::new(Reason::Missing, format!("no cookie `{prefix}*{suffix}`{whose}"))
     }
 
     fn ambiguous(&self) -> Rejected {

@@ -59,7 +59,10 @@ fn collect(value: &Value, at: &str, found: &mut Vec<(String, String)>) {
         }
         let at = format!("{at}/{name}");
         match member {
-            Value::String(text) if !text.is_empty() => found.push((at, name.clone())),
+            // A document in a text is nobody's id.
+            Value::String(text) if !text.is_empty() && !text.starts_with(['{', '[']) => {
+                found.push((at, name.clone()));
+            }
             Value::Number(number) if !number.is_f64() => found.push((at, name.clone())),
             Value::Object(_) if at.matches('/').count() < DEEPEST => collect(member, &at, found),
             _ => {}

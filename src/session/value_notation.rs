@@ -107,6 +107,8 @@ fn token(text: &str) -> Option<Notation<'_>> {
             encryption: encryption.unwrap_or_default().to_owned(),
         }),
         (3, None) => Some(Notation::Token(object(parts.get(1)).unwrap_or_default())),
+        // A token whose signature is elsewhere.
+        (2, None) => Some(Notation::Other),
         _ => None,
     }
 }

@@ -11,6 +11,9 @@ import { binary } from "./harness.mjs";
 
 const NGINX = "/usr/sbin/nginx";
 const CADDY = fileURLToPath(new URL("fronts/.venv/bin/caddy", import.meta.url));
+const ENVOY = fileURLToPath(new URL("fronts/.venv/bin/envoy", import.meta.url));
+const HAPROXY = "/usr/sbin/haproxy";
+const LUA = fileURLToPath(new URL("../../deploy/haproxy/portcullis.lua", import.meta.url));
 
 const REST = `
 [session]
@@ -29,7 +32,7 @@ const IDENTITY = `\n[identity]\nheaders = { "X-Auth-User" = "{session.user_id}" 
 
 let folder;
 before(() => {
-  for (const program of [NGINX, CADDY]) assert.ok(existsSync(program), `${program} is missing: run tests/run --front-packages`);
+  for (const program of [NGINX, CADDY, ENVOY, HAPROXY]) assert.ok(existsSync(program), `${program} is missing: run tests/run --front-packages`);
   folder = mkdtempSync(join(tmpdir(), "portcullis-explain-"));
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -42,8 +45,13 @@ function explained(settings) {
   const { status, stdout, stderr } = spawnSync(binary(), ["check", "--explain", "--config", file], { encoding: "utf8", env });
   assert.equal(status, 0, stderr + stdout);
   const blocks = {};
-  for (const [, title, block] of stdout.matchAll(/^(\w[^\n]*):\n\n((?: {2}.*\n?)+)/gm)) blocks[title.split(/[, ]/)[0]] = block;
-  return { text: stdout, app: stdout.match(/and in the app's location:\n\n((?: {2}.*\n?)+)/)?.[1] ?? "", ...blocks };
+  let program;
+  for (const [, title, block] of stdout.matchAll(/^(\w[^\n]*):\n\n((?: {2}.*\n?)+)/gm)) {
+    // The lines of one program may belong in several places.
+    if (/^(?:and|in) /.test(title)) blocks[`${program} ${title}`] = block;
+    else blocks[(program = title.split(/[, ]/)[0])] = block;
+  }
+  return { text: stdout, app: blocks["nginx and in the app's location"] ?? "", ...blocks };
 }
 
 function run(program, args) {
@@ -68,6 +76,54 @@ function takenByCaddy(block) {
   return run(CADDY, ["validate", "--adapter", "caddyfile", "--config", join(folder, "Caddyfile")]);
 }
 
+function takenByEnvoy(blocks) {
+  const indented = (text, by) => text.replace(/^(?=.)/gm, " ".repeat(by));
+  const proxy = "type.googleapis.com/envoy.extensions.filters";
+  const text = `static_resources:
+  listeners:
+  - address: { socket_address: { address: 127.0.0.1, port_value: 0 } }
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": ${proxy}.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: app
+          http_filters:
+${indented(blocks.Envoy, 8)}
+          - name: envoy.filters.http.router
+            typed_config: { "@type": ${proxy}.http.router.v3.Router }
+          route_config:
+            virtual_hosts:
+            - name: app
+              domains: ["*"]
+              routes:
+${indented(blocks["Envoy in routes, before the one that leads to the app"], 12)}
+              - { match: { prefix: / }, direct_response: { status: 200 } }
+  clusters:
+${blocks["Envoy and in clusters"]}`;
+  writeFileSync(join(folder, "envoy.yaml"), text);
+  return run(ENVOY, ["--mode", "validate", "-c", join(folder, "envoy.yaml"), "-l", "warn"]);
+}
+
+function takenByHaproxy(blocks) {
+  const text = `global
+${blocks.HAProxy.replace("/etc/haproxy/portcullis.lua", LUA)}
+defaults
+  mode http
+  timeout connect 2s
+  timeout client 2s
+  timeout server 2s
+frontend app
+  bind 127.0.0.1:8081
+${blocks["HAProxy in the frontend that leads to the app"]}
+  default_backend app
+backend app
+  server app 127.0.0.1:3000
+${blocks["HAProxy and a backend"]}`;
+  writeFileSync(join(folder, "haproxy.cfg"), text);
+  return run(HAPROXY, ["-c", "-f", join(folder, "haproxy.cfg")]);
+}
+
 const reachable = (text) => assert.ok(!/0\.0\.0\.0|\[::\]/.test(text), text);
 
 const LISTEN = ['"127.0.0.1:8080"', '"0.0.0.0:8080"', '"[::]:8080"', '"unix:/run/portcullis.sock"', '["unix:/run/portcullis.sock", "0.0.0.0:8080"]'];
@@ -75,8 +131,8 @@ const ASKED = ['"127.0.0.1:9191"', '"0.0.0.0:9191"', '"[::]:9191"', '"unix:/run/
 
 for (const listen of LISTEN) {
   for (const asked of ASKED) {
-    test(`nginx and Caddy take the lines for listen = ${listen} and [auth] listen = ${asked}`, () => {
-      const { text, nginx, Caddy, app } = explained(`[server]\nlisten = ${listen}\n[auth]\nlisten = ${asked}\n${REST}${IDENTITY}`);
+    test(`each proxy takes its lines for listen = ${listen} and [auth] listen = ${asked}`, () => {
+      const { text, nginx, Caddy, app, ...others } = explained(`[server]\nlisten = ${listen}\n[auth]\nlisten = ${asked}\n${REST}${IDENTITY}`);
       reachable(text);
       assert.ok(nginx.includes("/auth/nginx;") && app.includes("auth_request /_ask;"), text);
       const ofNginx = takenByNginx(nginx, app);
@@ -84,6 +140,15 @@ for (const listen of LISTEN) {
       assert.match(Caddy, /forward_auth/);
       const ofCaddy = takenByCaddy(Caddy);
       assert.equal(ofCaddy.status, 0, `${ofCaddy.said}\n${text}`);
+      const ofEnvoy = takenByEnvoy(others);
+      assert.equal(ofEnvoy.status, 0, `${ofEnvoy.said}\n${text}`);
+      if (asked.includes("unix:")) {
+        assert.match(text, /HAProxy asks by HTTP and cannot ask a Unix socket/);
+        return;
+      }
+      assert.match(others["HAProxy in the frontend that leads to the app"], / x-auth-user,cookie unless token$/m);
+      const ofHaproxy = takenByHaproxy(others);
+      assert.equal(ofHaproxy.status, 0, `${ofHaproxy.said}\n${text}`);
     });
   }
 
@@ -111,6 +176,30 @@ for (const listen of LISTEN) {
 
 test("a socket that nginx and Caddy cannot name is said to be one", () => {
   const { text } = explained(`[server]\nlisten = "unix:/run/a;b:c.sock"\n[auth]\n${REST}`);
-  assert.match(text, /cannot be told of unix:\/run\/a;b:c\.sock/);
+  assert.match(text, /cannot route unix:\/run\/a;b:c\.sock/);
   assert.ok(!text.includes("proxy_pass"), text);
+});
+
+const FORWARD_AUTH = `[server]\nlisten = "127.0.0.1:8080"\n[auth]\n${REST}${IDENTITY}`;
+const TOKENS_ONLY = `[server]\nlisten = "127.0.0.1:8080"\npublic_origin = "https://app.example.com"\n${REST}`;
+const at = (settings, path) => settings.replace("/api/get-auth-token", path);
+
+for (const path of ["/api/a;b", "/api/{x}", "/api/a%20b", "/api/a$arg_b", "/api/(a)"]) {
+  test(`a path that programs would read as something else is left out and named: ${path}`, () => {
+    for (const settings of [FORWARD_AUTH, TOKENS_ONLY]) {
+      const { text, app, ...blocks } = explained(at(settings, path));
+      assert.ok(text.includes(`read a sign of ${path} as something else`), text);
+      assert.ok(!Object.values(blocks).join().includes(path), text);
+      assert.equal(takenByNginx(blocks.nginx ?? "", app).status, 0, text);
+    }
+  });
+}
+
+test("a path that is a pattern to Next.js is none to the proxies", () => {
+  const { text, nginx } = explained(at(TOKENS_ONLY, "/v1/token:mint"));
+  assert.match(text, /Next\.js and Vercel read a sign of \/v1\/token:mint/);
+  assert.ok(nginx.includes("location = /v1/token:mint {"), text);
+  const { text: all, nginx: lines, app, Caddy, ...others } = explained(at(FORWARD_AUTH, "/v1/token:mint"));
+  const taken = [takenByNginx(lines, app), takenByCaddy(Caddy), takenByEnvoy(others), takenByHaproxy(others)];
+  assert.deepEqual(taken.map(({ status }) => status), [0, 0, 0, 0], `${taken.map(({ said }) => said)}\n${all}`);
 });

@@ -165,6 +165,14 @@ function scenario(front) {
     assert.equal(cookie.split("sid=").length, 2, "one session");
   });
 
+  if (front.cookies) {
+    promise("all cookies that it lets through reach the app", async () => {
+      const others = Array.from({ length: front.cookies }, (_, index) => `Cookie: c${index}=${"x".repeat(7_000)}`);
+      const fields = told(await ask("GET", "/account", [signedIn("ada"), ...others]));
+      for (const field of others) assert.ok(fields.cookie.join().includes(field.slice("Cookie: ".length)), field.slice(0, 20));
+    });
+  }
+
   promise("a WebSocket opens with a session and not without", async () => {
     const upgrade = ["Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="];
     const open = (fields) => {
@@ -201,6 +209,23 @@ function scenario(front) {
     assert.equal((await ask("GET", "/account", [cookie])).status, 401);
     assert.equal((await ask("GET", "/api/get-auth-token", [cookie])).status, 401);
   });
+
+  if (front.patience) {
+    promise("a gateway that hangs holds up a page for seconds, and public files not at all", async () => {
+      process.kill(gateway.pid, "SIGSTOP");
+      try {
+        const before = [app.seen.length, Date.now()];
+        const answer = await ask("GET", "/");
+        assert.ok(answer.status >= 400, `${answer.status}`);
+        const took = (Date.now() - before[1]) / 1000;
+        assert.ok(took < front.patience + 5, `${took} s`);
+        assert.equal(app.seen.length, before[0]);
+        assert.equal((await ask("GET", "/public/logo.svg")).status, 200);
+      } finally {
+        process.kill(gateway.pid, "SIGCONT");
+      }
+    });
+  }
 
   promise("without a gateway, guarded pages are refused and public files served", async () => {
     await gateway.stop();

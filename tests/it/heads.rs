@@ -154,3 +154,14 @@ fn heads_have_a_size() {
     gateway.reload(&Setup::new(&app).server("max_uri = \"32KiB\""));
     assert_eq!(gateway.ask(&get(&format!("/{}", "x".repeat(20_000)))).status, 200, "from now on");
 }
+
+#[test]
+fn a_question_that_is_the_request_itself_has_one_target_and_no_fragment() {
+    let app = App::start();
+    let gateway = Setup::new(&app).with("[auth]\nlisten = \"127.0.0.1:0\"").start();
+    for target in ["/x#/account", "/x?#", "/account b"] {
+        let answer = gateway.ask_auth(&get(&format!("/auth/envoy{target}")));
+        answer.assert_refused(400, "bad_request");
+    }
+    assert_eq!(gateway.ask_auth(&get("/auth/envoy/x")).status, 200);
+}

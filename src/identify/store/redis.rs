@@ -253,6 +253,7 @@ fn failed(failure: Failure, rights: &'static str) -> StoreError {
         | Failure::NoScript
         | Failure::ReadOnly
         | Failure::Redirected { .. }
-        | Failure::TryAgain) => StoreError::Unusable(other.to_string()),
+        | Failure::TryAgain
+        | Failure::Unfit(_)) => StoreError::Unusable(other.to_string()),
     }
 }

@@ -7,6 +7,7 @@ use crate::base::digest::Kind;
 use crate::base::redis_url::RedisUrl;
 use crate::base::units;
 use crate::limit::setting::Sharing;
+use crate::outbound::redis::Member;
 
 const USER: &str = "ada";
 
@@ -31,7 +32,8 @@ fn shared() -> (Runtime, SharedLimits) {
     let runtime = Runtime::new().unwrap();
     let url = RedisUrl::parse("redis://127.0.0.1:1").unwrap_or_else(|_| unreachable!());
     let timeout = Duration::from_millis(50);
-    let store = SharedStore::start(url, "p", timeout, Arc::default(), runtime.handle());
+    let me = Member::new();
+    let store = SharedStore::start(url, "p", timeout, Arc::default(), me, runtime.handle());
     (runtime, SharedLimits::new(store, OnError::Local))
 }
 

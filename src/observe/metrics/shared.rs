@@ -57,8 +57,10 @@ impl SharedStoreMetrics {
                 "portcullis_shared_breaker",
                 "The shared store: 0 in use, 1 paused after failures.",
             ),
-            replicas: registry
-                .gauge("portcullis_shared_replicas", "Replicas seen in the last 10 seconds."),
+            replicas: registry.gauge(
+                "portcullis_shared_replicas",
+                "Replicas that limits are divided by while the store is away: those seen lately.",
+            ),
         }
     }
 

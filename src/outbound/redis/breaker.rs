@@ -118,7 +118,8 @@ fn is_hard_on_the_server(failure: &Failure) -> bool {
         Failure::Certificate(_)
         | Failure::NoScript
         | Failure::NotAllowed(_)
-        | Failure::TimedOut => true,
+        | Failure::TimedOut
+        | Failure::Unfit(_) => true,
     }
 }
 

@@ -116,6 +116,9 @@ async fn by_sentinel(
     }
 }
 
+const NO_PRIMARY: &str =
+    "the Sentinel knows no primary of that name; write the one of its `sentinel monitor` line";
+
 /// The primary that one sentinel names.
 async fn ask_sentinel(
     url: &RedisUrl,
@@ -127,7 +130,7 @@ async fn ask_sentinel(
     question.arg("get-master-addr-by-name").arg(&sentinels.primary);
     let found: Option<(String, u16)> =
         question.query_async(&mut asked).await.map_err(|e| failed(&e))?;
-    let (host, port) = found.ok_or_else(|| Failure::Server("no such master name".to_owned()))?;
+    let (host, port) = found.ok_or(Failure::Unfit(NO_PRIMARY))?;
     Ok(RedisNode { host, port })
 }
 

@@ -29,9 +29,22 @@ pub(crate) enum Failure {
     TimedOut,
     /// A Cluster has keys of the command at two servers for a moment; nothing has run.
     TryAgain,
+    /// The address does not fit the server; what to write.
+    Unfit(&'static str),
     /// No connection: nothing was sent.
     Unreachable,
 }
+
+/// Errors whose code says nothing and whose words say that the address does not fit.
+const UNFIT: [(&str, &str); 4] = [
+    ("cluster support disabled", "the server belongs to no Cluster; write redis://"),
+    ("unknown command 'sentinel'", NO_SENTINEL),
+    ("unknown command `sentinel`", NO_SENTINEL),
+    ("refused to switch database", NO_DATABASE),
+];
+const NO_SENTINEL: &str =
+    "the server is no Sentinel; write its port, usually 26379, or redis:// for a single server";
+const NO_DATABASE: &str = "the server has no database of the number that ends the address";
 
 /// How a Cluster says where a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +67,7 @@ impl Failure {
             | Self::Server(_)
             | Self::TimedOut
             | Self::TryAgain
+            | Self::Unfit(_)
             | Self::Unreachable => false,
         }
     }
@@ -80,11 +94,17 @@ impl From<&RedisError> for Failure {
             (_, Some(code @ ("NOAUTH" | "NOPERM" | "WRONGPASS"))) => {
                 Self::NotAllowed(code.to_owned())
             }
-            (_, Some(code)) => Self::Server(code.to_owned()),
+            (_, Some(code)) => unfit(error).unwrap_or_else(|| Self::Server(code.to_owned())),
             (ErrorKind::Io | ErrorKind::Parse, None) => Self::Lost,
-            (_, None) => Self::Server(error.category().to_owned()),
+            (_, None) => unfit(error).unwrap_or_else(|| Self::Server(error.category().to_owned())),
         }
     }
+}
+
+fn unfit(error: &RedisError) -> Option<Failure> {
+    let said = error.to_string().to_ascii_lowercase();
+    let known = UNFIT.iter().find(|(words, _)| said.contains(words));
+    known.map(|(_, advice)| Failure::Unfit(advice))
 }
 
 /// `HOST:PORT`, or `:PORT` for the host that was asked.
@@ -120,6 +140,7 @@ impl fmt::Display for Failure {
                 f.write_str("the server belongs to a Cluster; write redis+cluster://")
             }
             Self::Server(code) => write!(f, "the server answered with error {code}"),
+            Self::Unfit(advice) => f.write_str(advice),
             Self::TimedOut => f.write_str("the server did not answer in time"),
             Self::TryAgain => f.write_str("the server is moving the key"),
             Self::Unreachable => f.write_str("cannot connect to the server"),

@@ -23,6 +23,7 @@ mod store_counts;
 
 pub(crate) use connector::Redis;
 pub(crate) use failure::Failure;
+pub(crate) use heartbeat::Member;
 pub(crate) use pauses::{LONGEST_UNREACHED, Pauses};
 pub(crate) use request::RedisRequest;
 pub(crate) use script::Script;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::breaker::{Breaker, Change, Place};
 use super::connector::Redis;
 use super::failure::Failure;
-use super::heartbeat::Heartbeat;
+use super::heartbeat::{Heartbeat, Member};
 use super::pauses::LONGEST_UNREACHED;
 use super::recovery::{Ended, Recovery, note_closed};
 use super::request::RedisRequest;
@@ -53,12 +53,14 @@ impl SharedStore {
         prefix: &str,
         timeout: Duration,
         counts: Arc<StoreCounts>,
+        me: Member,
         runtime: &Handle,
     ) -> Arc<Self> {
         let is_replicated =
             matches!(url.servers, RedisServers::Cluster(_) | RedisServers::Sentinel(_));
         let redis = Redis::new(url, LONGEST_UNREACHED, runtime.clone());
-        let heartbeat = Heartbeat::new(redis.clone(), format!("{prefix}:replicas"), counts.clone());
+        let key = format!("{prefix}:replicas");
+        let heartbeat = Heartbeat::new(redis.clone(), key, counts.clone(), me);
         let store = Arc::new_cyclic(|me| Self {
             redis,
             prefix: prefix.to_owned(),
@@ -83,6 +85,11 @@ impl SharedStore {
     /// Replicas seen lately, this one included.
     pub(crate) fn replicas(&self) -> u32 {
         self.heartbeat.replicas()
+    }
+
+    /// This replica, for the store that takes the place of this one.
+    pub(crate) fn member(&self) -> Member {
+        self.heartbeat.member()
     }
 
     /// Whether the store itself has replicas, which a write can wait for.

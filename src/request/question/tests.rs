@@ -1,5 +1,6 @@
 //! The request each kind of proxy asks about, and the questions that are refused.
 
+use super::super::ext_authz::{RawHeader, RawHeaders};
 use super::*;
 
 const ADMIN: [(&str, &str); 3] = [
@@ -84,6 +85,7 @@ fn two_ways_at_once_are_refused() {
         ("/auth/nginx", ORIGINALLY, ("x-forwarded-method", "GET")),
         ("/auth/nginx", ORIGINALLY, ("x-forwarded-host", "other.example")),
         ("/auth/nginx", ORIGINALLY, ("x-original-url", "http://app.example.com/public")),
+        ("/auth/nginx", ORIGINALLY, ("x-original-host", "other.example")),
         (
             "/auth/envoy/admin",
             [("host", "a"), ("accept", "*/*"), ("x-a", "b")],
@@ -98,6 +100,8 @@ fn two_ways_at_once_are_refused() {
         let fields: Vec<_> = fields.into_iter().chain([more]).collect();
         assert_eq!(ask(target, &fields).unwrap_err(), both, "{target} {more:?}");
     }
+    let same = ORIGINALLY.into_iter().chain([("x-original-host", "APP.example.com")]);
+    assert!(ask("/auth/nginx", &same.collect::<Vec<_>>()).is_ok());
 }
 
 #[test]
@@ -148,33 +152,68 @@ fn repeated_missing_or_malformed_parts_are_refused() {
     assert!(ask("/auth/forward", &fields).is_ok());
 }
 
+/// The question over gRPC, with each field by itself or with those of one name joined.
+fn check(
+    fields: &[(&str, &str)],
+    path: &str,
+    is_raw: bool,
+) -> Result<(Parts, Vec<HeaderName>), Refusal> {
+    let mut http = HttpRequest {
+        method: "GET".into(),
+        path: path.into(),
+        host: "app.example.com".into(),
+        ..HttpRequest::default()
+    };
+    let owned = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    if is_raw {
+        let headers = owned.map(|(key, value)| RawHeader { key, value, raw_value: Vec::new() });
+        http.header_map = Some(RawHeaders { headers: headers.collect() });
+    } else {
+        http.headers = owned.collect();
+    }
+    let managed = ReservedHeaders::new([&HeaderName::from_static("x-auth-user")]);
+    read_check(&http, &managed, &[], RequestLimits::default())
+}
+
 #[test]
 fn over_grpc_they_are_taken_out() {
-    let http = |fields: &[(&str, &str)], path: &str| {
-        let headers = fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        let host = "app.example.com".to_owned();
-        let http = HttpRequest { method: "GET".into(), headers, path: path.into(), host };
-        let managed = ReservedHeaders::new([&HeaderName::from_static("x-auth-user")]);
-        read_check(&http, &managed, &[], RequestLimits::default())
-    };
     let fields =
         [(":path", "/other"), ("x_auth_user", "admin"), ("x-rewrite-url", "/"), ("a", "b")];
-    let (asked, mut foreign) = http(&fields, "/admin?x=1").unwrap();
-    foreign.sort_by(|one, other| one.as_str().cmp(other.as_str()));
-    assert_eq!(foreign, ["x-rewrite-url", "x_auth_user"]);
-    assert_eq!(told(&asked), "GET app.example.com /admin?x=1");
-    let names: Vec<_> = asked.headers.keys().map(HeaderName::as_str).collect();
-    assert_eq!(names.len(), 2, "{names:?}");
-    for (fields, path) in [
-        (&[("x-original-uri", "/")][..], "/admin"),
-        (&[("x-forwarded-uri", "/")], "/admin"),
-        (&[("x-forwarded-proto", "gopher")], "/admin"),
-        (&[("a b", "c")], "/admin"),
-        (&[], "admin"),
-        (&[], "/admin#x"),
-        (&[], ""),
-    ] {
-        assert!(http(fields, path).is_err(), "{fields:?} {path}");
+    for is_raw in [false, true] {
+        let (asked, mut foreign) = check(&fields, "/admin?x=1", is_raw).unwrap();
+        foreign.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        assert_eq!(foreign, ["x-rewrite-url", "x_auth_user"]);
+        assert_eq!(told(&asked), "GET app.example.com /admin?x=1");
+        let names: Vec<_> = asked.headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names.len(), 2, "{names:?}");
+        for (fields, path) in [
+            (&[("x-original-uri", "/")][..], "/admin"),
+            (&[("x-forwarded-uri", "/")], "/admin"),
+            (&[("x-forwarded-proto", "gopher")], "/admin"),
+            (&[("a b", "c")], "/admin"),
+            (&[], "admin"),
+            (&[], "/admin#x"),
+            (&[], ""),
+        ] {
+            assert!(check(fields, path, is_raw).is_err(), "{fields:?} {path}");
+        }
+    }
+}
+
+#[test]
+fn over_grpc_cookies_that_come_in_several_fields_are_one() {
+    let (asked, _) = check(&[("cookie", "a=1"), ("cookie", "b=2")], "/", true).unwrap();
+    assert!(asked.headers.get_all("cookie").iter().eq(["a=1; b=2"]), "{:?}", asked.headers);
+    let twice = [("x-forwarded-proto", "https"), ("x-forwarded-proto", "http")];
+    assert!(check(&twice, "/", true).is_err());
+}
+
+#[test]
+fn more_fields_than_any_request_has_are_refused() {
+    let names: Vec<_> = (0..40_000).map(|number| format!("n{number}")).collect();
+    let fields: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
+    for is_raw in [false, true] {
+        assert!(check(&fields, "/", is_raw).is_err());
     }
 }
 

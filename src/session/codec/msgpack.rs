@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::bytes::{Bytes, MAX_DEPTH, binary};
+use super::notation;
 use crate::session::rejected::Rejected;
 
 /// The extension type of a time (MessagePack specification, "Timestamp").
@@ -17,7 +18,7 @@ const TIMESTAMP: u8 = 0xff;
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
     let mut input = Bytes(bytes);
     let value = value(&mut input, 0).filter(|value| input.0.is_empty() && value.is_object());
-    value.ok_or_else(|| Rejected::malformed("the session is not a map in MessagePack"))
+    value.ok_or_else(|| notation::unlike("a map in MessagePack", bytes))
 }
 
 fn value(input: &mut Bytes<'_>, depth: usize) -> Option<Value> {

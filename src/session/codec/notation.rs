@@ -5,12 +5,18 @@ use crate::session::rejected::Rejected;
 
 /// A refusal of content that is not `expected`; it says what the content looks like.
 pub(crate) fn unlike(expected: &str, content: &[u8]) -> Rejected {
-    const SAME: [&str; 5] = ["JSON", "PHP-serialized", "PHP session", "igbinary", "pickle"];
+    const SAME: [&str; 6] =
+        ["JSON", "MessagePack", "PHP-serialized", "PHP session", "igbinary", "pickle"];
     let is_same = |found: &str| SAME.iter().any(|it| expected.contains(it) && found.contains(it));
     Rejected::malformed(match of(content).filter(|found| !is_same(found)) {
         Some(found) => format!("the session is not {expected}; it looks like {found}"),
         None => format!("the session is not {expected}"),
     })
+}
+
+/// Whether the content is a document, and so no bare id.
+pub(crate) fn is_document(content: &[u8]) -> bool {
+    of(content) == Some("JSON")
 }
 
 /// The notation, in words.
@@ -70,6 +76,8 @@ mod tests {
         for (content, notation) in cases {
             assert_eq!(of(content), Some(notation));
         }
+        let said = unlike("a map in MessagePack", b"{\"a\":1}").detail;
+        assert_eq!(said, "the session is not a map in MessagePack; it looks like JSON");
         assert_eq!(of(b""), None);
         assert_eq!(of(b"<html>"), None);
     }

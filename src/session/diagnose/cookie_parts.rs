@@ -7,7 +7,8 @@ use crate::session::cookie_names::SentCookies;
 /// A numbered part of one of ours, whose first part was not sent.
 pub(super) fn part_of(own: &str, sent: &str) -> Option<String> {
     let part = sent.strip_prefix(own).map(|rest| rest.trim_start_matches(['.', '_']));
-    let is_part = part.is_some_and(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()));
+    let is_later = |it: &str| !it.is_empty() && it != "0" && it.bytes().all(|b| b.is_ascii_digit());
+    let is_part = part.is_some_and(is_later);
     let name = sent.escape_debug();
     is_part.then(|| format!("cookie `{name}` is one part of it, but the first part (0) is missing"))
 }

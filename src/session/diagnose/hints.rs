@@ -161,7 +161,7 @@ fn missing(refusal: &RefusedSession<'_>) -> Vec<String> {
     // A cookie that is read already is not the missing one.
     let sent: Vec<_> = cookies
         .iter()
-        .filter(|(name, _)| !is_own(jar, name))
+        .filter(|(name, _)| !is_known(jar, name))
         .map(|(name, value)| (String::from_utf8_lossy(name), value))
         .collect();
     if let Some(place) = jar.header() {
@@ -214,7 +214,7 @@ fn named_otherwise(
         let (name, other) = (quoted(name), other.name);
         return Some(format!("cookie {name} is what kind = {other:?} reads{looks}"));
     }
-    if name.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit()).ends_with("session_data") {
+    if is_cache(name) {
         return Some(format!(
             "cookie {} is the app's cache of a session; only the cookie with its token says which \
              session",
@@ -334,15 +334,23 @@ fn unreadable(refusal: &RefusedSession<'_>) -> Vec<String> {
 /// Other cookies that were sent and look like sessions.
 fn under_other_names(refusal: &RefusedSession<'_>) -> Vec<String> {
     let RefusedSession { kind, sent: SentCookies { jar, cookies }, .. } = *refusal;
-    let others = cookies.iter().filter(|(name, _)| !is_own(jar, name));
+    let others = cookies.iter().filter(|(name, _)| !jar.reads_cookie(name));
     let hint = |(name, value): (&[u8], &[u8])| {
         named_otherwise(kind, jar, &String::from_utf8_lossy(name), value)
     };
     others.filter_map(hint).take(MAX_HINTS).collect()
 }
 
-fn is_own(jar: &CookieNames, name: &[u8]) -> bool {
-    jar.names().iter().any(|own| own.as_bytes() == name)
+/// Whether the source reads a cookie of this name whole, or beside the session's own.
+fn is_known(jar: &CookieNames, name: &[u8]) -> bool {
+    let is_whole = jar.names().iter().any(|own| own.as_bytes() == name);
+    let is_beside = jar.reads_cookie(name) && !jar.is_own(name);
+    is_whole || (is_beside && !is_cache(&String::from_utf8_lossy(name)))
+}
+
+/// Whether better-auth caches a session in a cookie of this name.
+fn is_cache(name: &str) -> bool {
+    name.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit()).ends_with("session_data")
 }
 
 /// Whether the refusal itself says what to write.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::document::{At, FromNode, Value as Setting};
-use crate::session::codec::{igbinary, json, msgpack, php, php_text};
+use crate::session::codec::{igbinary, json, msgpack, notation, php, php_text};
 use crate::session::rejected::Rejected;
 
 /// The notation of a session's content.
@@ -28,6 +28,9 @@ impl Layout {
             Self::MessagePack => msgpack::parse(content),
             Self::PhpSerialize => php::parse(content).map(php_text::unfold),
             Self::PhpSession => php::parse_session(content).map(php_text::unfold),
+            Self::Text if notation::is_document(content) => {
+                Err(notation::unlike("a user's bare id", content))
+            }
             Self::Text => {
                 let text = std::str::from_utf8(content).map(str::trim);
                 let text = text.map_err(|_| Rejected::malformed("the session is not a string"))?;
@@ -111,6 +114,22 @@ impl RedisLayout {
         match self {
             Self::Hash => "",
             Self::Value(layout) => layout.id_characters(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_nobodys_bare_id() {
+        for id in ["user-1", " 42\n", "ünï", "\"quoted\""] {
+            assert_eq!(Layout::Text.parse(id.as_bytes()).unwrap(), id.trim(), "{id}");
+        }
+        for document in ["{\"id\":1}", "[1]"] {
+            let refused = Layout::Text.parse(document.as_bytes()).unwrap_err();
+            assert!(refused.detail.contains("looks like JSON"), "{}", refused.detail);
         }
     }
 }

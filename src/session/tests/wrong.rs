@@ -349,3 +349,29 @@ fn advice_on_a_prefix_is_given_where_a_signature_follows() {
     let bare = of("f3a9c2d1f3a9c2d1f3a9c2d1");
     assert!(bare.contains("kind = \"lookup\"") && !bare.contains("cookie_prefix"), "{bare}");
 }
+
+#[test]
+fn no_hint_names_a_cookie_that_is_read_already() {
+    let split = json!({ "kind": "jwt", "cookies": ["jwt_hp", "jwt_s"], "secret": "s" });
+    let part = |json: &Json| URL_SAFE_NO_PAD.encode(json.to_string());
+    // A payload of 32 bytes, as long as a signature.
+    let half = format!("{}.{}", part(&json!({ "alg": "HS256" })), "A".repeat(43));
+    let of =
+        |config: &Json, header: &str| said(config, &Json::Null, header.as_bytes(), 1_800_000_000);
+    for header in [
+        "jwt_s=AAAA".to_owned(),
+        format!("jwt_hp={half}; jwt_s=AAAA"),
+        format!("jwt_hp=Bearer%20{half}; jwt_s=AAAA"),
+    ] {
+        let said = of(&split, &header);
+        assert!(!said.contains("write cookie") && !said.contains("react-router"), "{said}");
+    }
+    let next_auth = json!({ "kind": "next-auth", "secret": "s" });
+    let own = "next-auth.session-token";
+    let said = of(&next_auth, &format!("{own}=stale; {own}.0=a; {own}.1=b"));
+    assert!(!said.contains("first part (0) is missing"), "{said}");
+    let client = "CognitoIdentityServiceProvider.c1";
+    let amplify = json!({ "kind": "jwt", "cookie": format!("{client}.*.idToken"), "secret": "s" });
+    let said = of(&amplify, &format!("{client}.LastAuthUser=bob; {client}.ada.idToken=eyJ.e.s"));
+    assert!(said.contains("of the user that cookie") && !said.contains("write cookie"), "{said}");
+}

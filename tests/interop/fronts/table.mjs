@@ -1,6 +1,8 @@
 // The fronts, one row each: a real proxy that runs the lines of its guide, inside the least that they need around them.
 //
 //   language   of the guide's fenced blocks; `own` are those of this row, where the page has others
+//   cookies    fields of 7 KB that it lets through, where these are more than most programs take
+//   patience   seconds until it refuses what a gateway that hangs does not answer
 //   start      what starts the proxy in a folder; `write` gives it its files there, with the addresses in place
 
 import { readFileSync } from "node:fs";
@@ -29,6 +31,8 @@ const indented = (text, by) => text.replace(/^(?=.)/gm, " ".repeat(by));
 const nginx = {
   name: "nginx",
   language: "nginx",
+  cookies: 3,
+  patience: 10,
   start: (folder) => ["/usr/sbin/nginx", ["-p", folder, "-c", join(folder, "nginx.conf"), "-e", "stderr"]],
   write(port, addresses) {
     const [server, location] = blocks("nginx", "nginx").map((text) => placed(text, addresses));
@@ -62,11 +66,12 @@ const caddy = {
   },
 };
 
-/** `own` are the guide's blocks of the filter and of the routes. */
-const envoy = (name, own, asks) => ({
+/** `own` are the guide's blocks of the filter and of the routes; `more` changes the filter. */
+const envoy = (name, own, asks, more = (filter) => filter) => ({
   name,
   page: "envoy",
   own,
+  patience: 5,
   language: "yaml",
   start: (folder) => [
     join(python, "envoy"),
@@ -95,7 +100,7 @@ static_resources:
           use_remote_address: true
           upgrade_configs: [{ upgrade_type: websocket }]
           http_filters:
-${indented(filter, 10)}
+${indented(more(filter), 10)}
           - name: envoy.filters.http.router
             typed_config: { "@type": ${proxy}.http.router.v3.Router }
           route_config:
@@ -145,4 +150,14 @@ server portcullis ${addresses.gateway}
   },
 };
 
-export const table = [nginx, caddy, envoy("Envoy", [0, 1], ""), envoy("Envoy over gRPC", [2, 1], HTTP2), haproxy];
+/** Each header as it came, instead of those of one name joined by commas. */
+const raw = (filter) => filter.replace("transport_api_version: V3", "$&\n    encode_raw_headers: true");
+
+export const table = [
+  nginx,
+  caddy,
+  envoy("Envoy", [0, 1], ""),
+  envoy("Envoy over gRPC", [2, 1], HTTP2),
+  envoy("Envoy over gRPC with raw headers", [2, 1], HTTP2, raw),
+  haproxy,
+];

@@ -11,7 +11,7 @@ export class EchoApp {
 
   static async start() {
     const app = new EchoApp();
-    app.#server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => {
+    app.#server = createServer({ keepAliveTimeout: 600_000, maxHeaderSize: 65_536 }, (request, response) => {
       app.seen.push({ method: request.method, target: request.url, fields: { ...request.headersDistinct } });
       request.resume();
       response.writeHead(200, { "content-type": "application/json", "x-app": "1" });

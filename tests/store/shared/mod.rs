@@ -9,6 +9,7 @@ mod moving;
 mod online;
 mod outage;
 mod pages;
+mod parts;
 mod paused;
 mod replicas;
 mod revocations;

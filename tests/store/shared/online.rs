@@ -56,3 +56,33 @@ fn a_store_that_may_drop_or_lose_revocations_is_named() {
     let (code, _, said) = check(&app, &gone);
     assert_eq!((code, said.contains("shared: cannot connect to the server")), (2, true), "{said}");
 }
+
+#[test]
+fn a_user_without_a_name_is_told_to_use_one_of_its_own() {
+    let app = App::start();
+    let server = redis("user default on nopass ~other:* +get");
+    let (code, _, said) = check(&app, &server.url("redis"));
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("write redis://portcullis:PASSWORD@HOST"), "{said}");
+    assert!(said.contains("\n  ACL SETUSER portcullis on >PASSWORD "), "{said}");
+    assert!(!said.contains("SETUSER default"), "other programs may use it: {said}");
+}
+
+#[test]
+fn an_address_that_does_not_fit_the_server_says_what_to_write() {
+    let app = App::start();
+    let server = redis("");
+    let locked = redis(&format!("requirepass {PASSWORD}"));
+    let address = format!("127.0.0.1:{}", server.port);
+    for (url, advice) in [
+        (format!("redis+cluster://{address}"), "belongs to no Cluster; write redis://"),
+        (format!("redis+sentinel://{address}/main"), "is no Sentinel; write its port"),
+        (format!("redis://{address}/99"), "has no database of the number"),
+        (format!("redis://127.0.0.1:{}", locked.port), "the address has none; write redis://USER"),
+    ] {
+        let (code, _, said) = check(&app, &url);
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains(advice), "{url}: {said}");
+        assert!(!said.contains("ACL SETUSER"), "{url}: {said}");
+    }
+}
