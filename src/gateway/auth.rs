@@ -37,7 +37,7 @@ pub(super) async fn answer(session: &mut Session, ctx: &mut Ctx) -> Reply {
     };
     match (answer_about(ctx, asked).await, allowed) {
         (AuthAnswer::No(reply), _) => reply,
-        (AuthAnswer::Yes(_), Allowed::TryAgain) => ctx.refuse(&Refusal::Full),
+        (AuthAnswer::Yes(_), Allowed::TryAgain) => ctx.refuse(&Refusal::Reconsidered),
         (AuthAnswer::Yes(told), Allowed::Passes) => {
             let mut reply = Reply::new(StatusCode::OK, PLAIN_TEXT, Bytes::new());
             for (name, value) in &told {

@@ -2,6 +2,7 @@
 //!
 //! The token itself, and how it is made, is up to `mint`.
 
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use http::Method;
@@ -100,9 +101,22 @@ fn without_default_port(scheme: &str, authority: &str) -> String {
     };
     let split = authority.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
     match split.and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?))) {
-        Some((host, port)) if Some(port) == default => host.to_owned(),
-        Some((host, port)) => format!("{host}:{port}"),
-        None => authority.to_owned(),
+        Some((host, port)) if Some(port) == default => shortest_address(host),
+        Some((host, port)) => format!("{}:{port}", shortest_address(host)),
+        None => shortest_address(authority),
+    }
+}
+
+/// As browsers write a host: an IPv6 address in its shortest form, all of it in hexadecimal.
+fn shortest_address(host: &str) -> String {
+    let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match inner.and_then(|address| address.parse::<Ipv6Addr>().ok()) {
+        Some(address) if address.to_ipv4_mapped().is_some() => {
+            let [.., high, low] = address.segments();
+            format!("[::ffff:{high:x}:{low:x}]")
+        }
+        Some(address) => format!("[{address}]"),
+        None => host.to_owned(),
     }
 }
 

@@ -32,6 +32,8 @@ pub enum Refusal {
     /// There is no app to forward it to.
     NotFound,
     NotSignedIn,
+    /// A proxy asks for the words of a refusal, and the request may pass by now.
+    Reconsidered,
     SessionExpired,
     Timeout,
     TooLarge(RequestPart),
@@ -121,6 +123,11 @@ impl Refusal {
             Self::NotSignedIn => {
                 (StatusCode::UNAUTHORIZED, Code::NotSignedIn, "there is no valid session")
             }
+            Self::Reconsidered => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Code::Unavailable,
+                "the proxy in front took this request for a refused one, and it may pass; try again",
+            ),
             Self::SessionExpired => {
                 (StatusCode::UNAUTHORIZED, Code::SessionExpired, "the session has expired")
             }
@@ -208,7 +215,9 @@ impl Refusal {
             Self::Busy(retry_after) => {
                 reply.push(header::RETRY_AFTER, &whole_seconds(*retry_after).max(1).to_string());
             }
-            Self::Full | Self::Uncounted => reply.push(header::RETRY_AFTER, "1"),
+            Self::Full | Self::Reconsidered | Self::Uncounted => {
+                reply.push(header::RETRY_AFTER, "1")
+            }
             Self::MethodNotAllowed(allow) => reply.push(header::ALLOW, allow),
             Self::TooMany { retry_after, policy, left } => {
                 reply.push(header::RETRY_AFTER, &whole_seconds(*retry_after).max(1).to_string());
@@ -322,7 +331,8 @@ mod tests {
                 Refusal::Misdirected => Refusal::NotAllowed,
                 Refusal::NotAllowed => Refusal::NotFound,
                 Refusal::NotFound => Refusal::NotSignedIn,
-                Refusal::NotSignedIn => Refusal::SessionExpired,
+                Refusal::NotSignedIn => Refusal::Reconsidered,
+                Refusal::Reconsidered => Refusal::SessionExpired,
                 Refusal::SessionExpired => Refusal::Timeout,
                 Refusal::Timeout => Refusal::TooLarge(RequestPart::Body),
                 Refusal::TooLarge(RequestPart::Body) => Refusal::TooLarge(RequestPart::Headers),

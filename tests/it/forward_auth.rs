@@ -123,6 +123,7 @@ fn nginx_asks_again_for_the_words_and_never_gets_an_empty_yes() {
     let answer = gateway.ask_auth(&again("/account").user("ada"));
     answer.assert_refused(503, "unavailable");
     assert_eq!(answer.header("retry-after"), Some("1"));
+    assert!(answer.text().contains("it may pass; try again"), "{answer:?}");
 }
 
 #[test]

@@ -159,6 +159,19 @@ fn several_public_origins_are_all_the_app_s_own() {
 }
 
 #[test]
+fn an_origin_is_compared_as_browsers_write_it() {
+    for (written, sent) in [
+        ("HTTPS://App.Example.com:0443", "https://app.example.com"),
+        ("http://[0:0:0:0:0:0:0:1]:3000", "http://[::1]:3000"),
+        ("http://[2001:DB8::0:1]:80", "http://[2001:db8::1]"),
+        ("http://[::ffff:192.0.2.7]:3000", "http://[::ffff:c000:207]:3000"),
+    ] {
+        let gateway = start(&format!("public_origin = {written:?}"), "");
+        gateway.ask(&rewritten(get(PATH).user("ada")).header("Origin", sent)).auth_token();
+    }
+}
+
+#[test]
 fn an_app_may_have_a_public_origin_too() {
     let app = App::start();
     let gateway = Setup::new(&app).server(PUBLIC).start();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// Where the program tells an operator what to write.
-const SPEAKING: [&str; 3] = ["src/cli", "src/server/admin", "src/session/diagnose.rs"];
+const SPEAKING: [&str; 3] = ["src/cli", "src/server/admin", "src/session/diagnose"];
 
 /// Words of a sentence that follow a table's name.
 const PROSE: [&str; 7] = ["and", "does", "in", "or", "to", "with", "yet"];
