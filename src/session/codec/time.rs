@@ -1,5 +1,7 @@
 //! Times as databases and JSON libraries print them, to Unix seconds.
 
+use std::time::UNIX_EPOCH;
+
 use serde_json::Value;
 
 use super::number;
@@ -16,6 +18,17 @@ const NANOSECONDS: u64 = MICROSECONDS * 1000;
 /// Go's `Time.String` writes it, with the zone's name and a monotonic clock behind.
 /// Fractions of a second are cut off.
 pub(crate) fn parse(text: &str) -> Option<u64> {
+    iso(text).or_else(|| http(text))
+}
+
+/// `Fri, 02 Jun 2045 03:04:05 GMT` (RFC 9110 section 5.6.7): Flask, and JavaScript's
+/// `toUTCString`.
+fn http(text: &str) -> Option<u64> {
+    let time = httpdate::parse_http_date(text.trim()).ok()?;
+    time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
+fn iso(text: &str) -> Option<u64> {
     let (date, time) = text.trim().split_once(['T', 't', ' '])?;
     let mut date = date.split('-');
     let (year, month, day) = (digits(date.next()?)?, digits(date.next()?)?, digits(date.next()?)?);
@@ -30,13 +43,15 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
     if !in_range || clock.next().is_some() || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    let days = Date { year, month, day }.days()?;
+    let date = Date { year, month, day };
+    // 30 February is no date.
+    let days = date.days().filter(|&days| Date::from_days(days) == date)?;
     let seconds = days * 86400 + hour * 3600 + minute * 60 + second;
     seconds.checked_add_signed(-offset)
 }
 
-/// A time in a session: Unix seconds, JavaScript's milliseconds, either of them as a
-/// text, or a text that `parse` reads.
+/// A time in a session: Unix seconds, JavaScript's milliseconds or a smaller unit, as a
+/// number or a text, or a text that `parse` reads.
 pub(crate) fn from_json(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => {
@@ -44,6 +59,8 @@ pub(crate) fn from_json(value: &Value) -> Option<u64> {
             Some(from_number(whole))
         }
         Value::String(text) => from_text(text),
+        // Flask's tag for a time.
+        Value::Object(members) if members.len() == 1 => members.get(" d")?.as_str().and_then(parse),
         Value::Array(_) | Value::Bool(_) | Value::Null | Value::Object(_) => None,
     }
 }
@@ -124,10 +141,20 @@ mod tests {
             ("2045-06-02 05:04:05.123456789 +0200 CEST", 2_379_985_445),
             ("2045-06-02 03:04:05.5 +0000 UTC m=+3600.000000001", 2_379_985_445),
             ("2045-06-02 00:04:05 -0300 -03", 2_379_985_445),
+            ("Fri, 02 Jun 2045 03:04:05 GMT", 2_379_985_445),
         ];
         for (text, seconds) in cases {
             assert_eq!(parse(text), Some(seconds), "{text}");
         }
+    }
+
+    #[test]
+    fn a_time_that_flask_has_tagged_is_one() {
+        let of = |json| from_json(&json);
+        let text = "Fri, 02 Jun 2045 03:04:05 GMT";
+        assert_eq!(of(serde_json::json!({ " d": text })), Some(2_379_985_445));
+        assert_eq!(of(serde_json::json!({ " d": text, "more": 1 })), None);
+        assert_eq!(of(serde_json::json!({ "d": text })), None);
     }
 
     #[test]
@@ -148,6 +175,7 @@ mod tests {
             "tomorrow",
             "1969-12-31T23:59:59Z",
             "2045-06-02 03:04:05 CEST",
+            "2045-02-30 00:00:00",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }
