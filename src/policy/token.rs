@@ -180,10 +180,18 @@ fn read_shadow(at: &At<'_>, has_path: bool) -> Option<AnsweredBy> {
 }
 
 fn read_path(at: &At<'_>) -> Option<PathPattern> {
-    let pattern = PathPattern::read(at)?;
-    if !pattern.is_exact() {
-        at.problem(r#"found a pattern, expected one exact path such as "/api/get-auth-token""#);
+    const EXPECTED: &str =
+        r#"one exact path such as "/api/get-auth-token", without host, query and pattern"#;
+    let text = at.text(EXPECTED)?;
+    let Some(pattern) = PathPattern::parse(text).filter(PathPattern::is_exact) else {
+        at.wrong(EXPECTED);
         return None;
+    };
+    if text.split('/').any(is_parameter) {
+        at.warn(
+            "found what looks like a parameter, but a path is compared as it is written, expected \
+             the path that the browser asks for; an input of `request` carries what varies",
+        );
     }
     if is_doubtful(pattern.as_str()) {
         at.problem(
@@ -192,6 +200,13 @@ fn read_path(at: &At<'_>) -> Option<PathPattern> {
         return None;
     }
     Some(pattern)
+}
+
+/// A segment that routers of apps replace: `:id`, `[id]`, `{id}`, `<id>`.
+fn is_parameter(segment: &str) -> bool {
+    let pairs = [('[', ']'), ('{', '}'), ('<', '>')];
+    (segment.len() > 1 && segment.starts_with([':', '$']))
+        || pairs.iter().any(|(open, close)| segment.starts_with(*open) && segment.ends_with(*close))
 }
 
 /// The built-in presets and the file's own.

@@ -100,6 +100,23 @@ fn every_problem_has_its_place_and_its_setting() {
 }
 
 #[test]
+fn the_path_of_a_token_is_one_path() {
+    let path = |path: &str| check(&GOOD.replacen("/api/get-auth-token", path, 1));
+    for wrong in ["token", "https://app.example/token", "/token?x=1", "/token/*", "/token/**"] {
+        let (code, said) = path(wrong);
+        let expected = "expected one exact path such as \"/api/get-auth-token\", without host";
+        assert!(code == 2 && said.contains(expected), "{wrong}: {said}");
+    }
+    for parameter in ["/token/:id", "/token/[id]", "/token/{id}", "/token/$id/x"] {
+        let (_, said) = path(parameter);
+        assert!(said.contains("token.portive.path: found"), "{parameter}: {said}");
+    }
+    for fine in ["/token", "/token/a:b", "/t.json", "/token/"] {
+        assert_eq!(path(fine), (0, "ok\n".to_owned()), "{fine}");
+    }
+}
+
+#[test]
 fn all_problems_are_reported_in_one_run() {
     let text = GOOD
         .replace("127.0.0.1:8080", "here")
