@@ -13,7 +13,7 @@ use pingora::protocols::raw_connect::ProxyDigest;
 
 use super::body_framing::{BodyFraming, FramingReader};
 use super::deadline::Deadline;
-pub(crate) use super::deadline::Passed;
+pub(crate) use super::deadline::DeadlinePassed;
 use super::request_line::{LineReader, RequestLine};
 
 /// The state of one connection.
@@ -74,7 +74,10 @@ impl Connection {
     }
 
     /// Serves the connection until `serving` ends or a time has passed.
-    pub(crate) async fn serve<T>(self, serving: impl Future<Output = T>) -> Result<T, Passed> {
+    pub(crate) async fn serve<T>(
+        self,
+        serving: impl Future<Output = T>,
+    ) -> Result<T, DeadlinePassed> {
         self.deadline.watch(serving).await
     }
 

@@ -39,7 +39,7 @@ pub(super) struct Deadline {
 
 /// Why a connection was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Passed {
+pub(crate) enum DeadlinePassed {
     /// A head did not arrive in time, or the connection was ended from outside.
     Head,
     /// No further request began.
@@ -80,7 +80,7 @@ impl Deadline {
     pub(super) async fn watch<T>(
         self: Arc<Self>,
         serving: impl Future<Output = T>,
-    ) -> Result<T, Passed> {
+    ) -> Result<T, DeadlinePassed> {
         let mut serving = pin!(serving);
         let mut sleep = pin!(tokio::time::sleep(self.head));
         let alarm = Waker::from(self.clone());
@@ -94,7 +94,11 @@ impl Deadline {
                 && self.poll_passed(sleep.as_mut(), &alarm).is_ready()
             {
                 let is_idle = self.is_idle.load(Ordering::Relaxed);
-                return Poll::Ready(Err(if is_idle { Passed::Idle } else { Passed::Head }));
+                return Poll::Ready(Err(if is_idle {
+                    DeadlinePassed::Idle
+                } else {
+                    DeadlinePassed::Head
+                }));
             }
             Poll::Pending
         })
@@ -177,7 +181,7 @@ mod tests {
 
     /// Life of a connection that waits `pause` after its first request, then
     /// sends the first byte of another head and no more; and why it ends.
-    async fn lasts(pause: Duration, idle: Duration) -> (Duration, Passed) {
+    async fn lasts(pause: Duration, idle: Duration) -> (Duration, DeadlinePassed) {
         let deadline = Deadline::new(HEAD, idle);
         let began = Instant::now();
         let serving = async {
@@ -200,7 +204,7 @@ mod tests {
         for pause in [0, 1, 9, 30, 59].map(Duration::from_secs) {
             let (took, passed) = lasts(pause, IDLE).await;
             assert!(took >= pause + HEAD && took < pause + HEAD + slack, "{pause:?}: {took:?}");
-            assert_eq!(passed, Passed::Head);
+            assert_eq!(passed, DeadlinePassed::Head);
         }
     }
 
@@ -210,7 +214,7 @@ mod tests {
         for idle in [HEAD / 10, HEAD - slack, HEAD, IDLE] {
             let (took, passed) = lasts(idle * 2, idle).await;
             assert!(took >= idle && took < idle + slack, "{idle:?}: {took:?}");
-            assert_eq!(passed, Passed::Idle);
+            assert_eq!(passed, DeadlinePassed::Idle);
         }
     }
 }

@@ -30,7 +30,7 @@ use super::request::Handled;
 use super::shadow::Ended;
 use super::transport_errors::{hung_up, refusal_for};
 use crate::observe::Outcome;
-use crate::request::headers::{self, Passed};
+use crate::request::headers::{self, PassedHeaders};
 use crate::request::refusal::Refusal;
 use crate::request::trace::X_REQUEST_ID;
 use crate::state::State;
@@ -151,7 +151,7 @@ impl ProxyHttp for Gateway {
         forwarding.strip_preflight(headers);
         let upstream = forwarding.upstream.as_ref();
         let passed = upstream.map_or(&[][..], |upstream| &upstream.pass_headers);
-        let passed = Passed { named: passed, verified: who.kept_headers() };
+        let passed = PassedHeaders { named: passed, verified: who.kept_headers() };
         headers::strip_untrusted(headers, &incoming.trace, &incoming.policy.managed, passed);
         forward::ask_for_tunnel(&session.req_header().headers, incoming.purpose, headers);
         let (client, host) = (&incoming.sender.client, &incoming.sender.host);

@@ -48,7 +48,7 @@ struct Pause {
 }
 
 /// The right to call the issuer; `ended` says how the call went.
-pub(super) struct Permit<'c> {
+pub(super) struct CallPermit<'c> {
     circuits: &'c Circuits,
     token: &'c str,
     is_trial: bool,
@@ -56,17 +56,21 @@ pub(super) struct Permit<'c> {
 
 impl Circuits {
     /// The right to call the issuer now, else its last failure.
-    pub(super) fn enter<'c>(&'c self, token: &'c str, now: Now) -> Result<Permit<'c>, IssueError> {
+    pub(super) fn enter<'c>(
+        &'c self,
+        token: &'c str,
+        now: Now,
+    ) -> Result<CallPermit<'c>, IssueError> {
         let mut circuits = self.0.lock();
         let circuit = circuits.entry(token.to_owned()).or_default();
         let Some(pause) = &circuit.open else {
-            return Ok(Permit { circuits: self, token, is_trial: false });
+            return Ok(CallPermit { circuits: self, token, is_trial: false });
         };
         if circuit.is_trying || now.ticks() < pause.until.ticks() {
             return Err(pause.error);
         }
         circuit.is_trying = true;
-        Ok(Permit { circuits: self, token, is_trial: true })
+        Ok(CallPermit { circuits: self, token, is_trial: true })
     }
 
     pub(super) fn state(&self, token: &str) -> CircuitState {
@@ -91,7 +95,7 @@ impl Circuits {
     }
 }
 
-impl Permit<'_> {
+impl CallPermit<'_> {
     pub(super) fn ended(self, outcome: CallOutcome, now: Now) {
         self.circuits.with(self.token, |circuit| match outcome {
             CallOutcome::Answered => *circuit = Circuit::default(),
@@ -101,7 +105,7 @@ impl Permit<'_> {
 }
 
 /// A cancelled call has found out nothing: another request may try.
-impl Drop for Permit<'_> {
+impl Drop for CallPermit<'_> {
     fn drop(&mut self) {
         if self.is_trial {
             self.circuits.with(self.token, |circuit| circuit.is_trying = false);

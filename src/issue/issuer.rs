@@ -18,7 +18,7 @@ use super::shared_tokens::{Found, SharedTokens};
 use crate::base::aside::Aside;
 use crate::base::clock::{Clock, Now};
 use crate::base::digest::Digest;
-use crate::limit::{Limits, SharedLimits, Used};
+use crate::limit::{Limits, SharedLimits, UsedAllowance};
 use crate::mint::{CachePolicy, MintError, Minting, Subject, Token};
 use crate::observe::{AuditEntry, CachedOrMinted, CircuitState, Event, Telemetry, TokenEvent};
 use crate::policy::TokenRoute;
@@ -77,12 +77,12 @@ impl Issuer {
     }
 
     /// The users' allowances, for the process that takes over.
-    pub(crate) fn used(&self, now: Now) -> Vec<Used> {
+    pub(crate) fn used(&self, now: Now) -> Vec<UsedAllowance> {
         self.limits.used(now)
     }
 
     /// Adds what another process has handed out.
-    pub(crate) fn merge(&self, used: &Used, now: Now) {
+    pub(crate) fn merge(&self, used: &UsedAllowance, now: Now) {
         self.limits.merge(used, now);
     }
 

@@ -12,7 +12,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 use super::gcra::{Admitted, Arrivals, BucketKey, Exceeded, Limit};
-use super::used::Used;
+use super::used::UsedAllowance;
 use crate::base::clock::Now;
 use crate::base::lock::Lock;
 
@@ -125,18 +125,18 @@ impl Limits {
     }
 
     /// The buckets that are not full, for the process that takes over.
-    pub(crate) fn used(&self, now: Now) -> Vec<Used> {
+    pub(crate) fn used(&self, now: Now) -> Vec<UsedAllowance> {
         let (ticks, unix_ms) = (nanoseconds(now), now.unix_ms());
         let full_at = |arrival: &u64| match arrival.saturating_sub(ticks) {
             0 => 0,
             ahead => unix_ms.saturating_add(ahead.div_ceil(1_000_000)),
         };
-        let used = |(key, arrivals): (&BucketKey, &Arrivals)| Used {
+        let used = |(key, arrivals): (&BucketKey, &Arrivals)| UsedAllowance {
             key: *key,
             full_at_ms: arrivals.each_ref().map(full_at),
         };
-        let is_used = |used: &Used| used.full_at_ms.iter().any(|&at| at > 0);
-        let of_shard = |shard: &Lock<Shard>| -> Vec<Used> {
+        let is_used = |used: &UsedAllowance| used.full_at_ms.iter().any(|&at| at > 0);
+        let of_shard = |shard: &Lock<Shard>| -> Vec<UsedAllowance> {
             shard.lock().buckets.iter().map(used).filter(is_used).collect()
         };
         self.shards.iter().flat_map(of_shard).collect()
@@ -144,7 +144,7 @@ impl Limits {
 
     /// Takes what another process says is used up. Nobody gains by it: of two times the
     /// later one counts.
-    pub(crate) fn merge(&self, used: &Used, now: Now) {
+    pub(crate) fn merge(&self, used: &UsedAllowance, now: Now) {
         let (ticks, unix_ms) = (nanoseconds(now), now.unix_ms());
         let Some(shard) = self.shards.get(used.key.shard::<SHARDS>()) else { return };
         let mut shard = shard.lock();

@@ -15,4 +15,4 @@ pub(crate) use gcra::{Admitted, Exceeded, Limit, MAX_RATES};
 pub(crate) use memory::Limits;
 pub(crate) use setting::{OnError, Sharing};
 pub(crate) use shared::{Denied, SharedLimits};
-pub(crate) use used::Used;
+pub(crate) use used::UsedAllowance;

@@ -4,13 +4,13 @@ use super::gcra::{BucketKey, MAX_RATES};
 
 /// The used part of one bucket. The limit and the user are known by a digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Used {
+pub(crate) struct UsedAllowance {
     pub(super) key: BucketKey,
     /// When each rate has its whole quota again, in milliseconds since the epoch.
     pub(super) full_at_ms: [u64; MAX_RATES],
 }
 
-impl Used {
+impl UsedAllowance {
     /// As a line, without its end.
     pub(crate) fn line(&self) -> String {
         let times = self.full_at_ms.iter().map(|at| format!(" {at:013}"));

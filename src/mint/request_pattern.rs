@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::charset::{Safe, between_stars};
 use super::json::text_of;
-use super::separation::{self, Ends, Unseparated};
+use super::separation::{self, FieldEnds, Unseparated};
 use crate::base::json_path::JsonPath;
 use crate::base::packed_json::PackedJson;
 use crate::document::template_syntax::{Piece, pieces};
@@ -18,7 +18,7 @@ pub(crate) struct RequestPattern(Vec<Vec<PatternPart>>);
 
 #[derive(Clone)]
 enum PatternPart {
-    Field(Field, Ends),
+    Field(Field, FieldEnds),
     Literal(String),
 }
 
@@ -48,11 +48,11 @@ impl RequestPattern {
                 }
                 Piece::Reference(reference) => match (reference.root(), reference.rest()) {
                     ("session", [field]) if field == "user_id" => {
-                        PatternPart::Field(Field::UserId, Ends::default())
+                        PatternPart::Field(Field::UserId, FieldEnds::default())
                     }
                     ("session", rest) if !rest.is_empty() => {
                         let field = Field::Session(JsonPath::new(rest.to_vec()));
-                        PatternPart::Field(field, Ends::default())
+                        PatternPart::Field(field, FieldEnds::default())
                     }
                     _ => return Err("a pattern may use only {session.…}".into()),
                 },

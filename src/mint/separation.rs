@@ -16,7 +16,7 @@ pub(super) enum Piece<'a> {
 
 /// Characters that one field may not hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ends {
+pub(super) struct FieldEnds {
     after: Option<char>,
     before: Option<char>,
     /// Whether it is a literal in a regular expression.
@@ -37,7 +37,7 @@ impl Unseparated {
                                               contains, such as \"{session.org_id}:*\"";
 }
 
-impl Ends {
+impl FieldEnds {
     pub(super) fn of_expression(self) -> Self {
         Self { in_expression: true, ..self }
     }
@@ -72,7 +72,7 @@ impl Ends {
 }
 
 /// The characters that each field of the text, in order, may not hold.
-pub(super) fn ends(pieces: &[Piece<'_>]) -> Result<Vec<Ends>, Unseparated> {
+pub(super) fn ends(pieces: &[Piece<'_>]) -> Result<Vec<FieldEnds>, Unseparated> {
     let pieces: Vec<Piece<'_>> =
         pieces.iter().copied().filter(|piece| *piece != Piece::Literal("")).collect();
     let is_open = |piece: &Piece<'_>| !matches!(piece, Piece::Literal(_));
@@ -81,7 +81,7 @@ pub(super) fn ends(pieces: &[Piece<'_>]) -> Result<Vec<Ends>, Unseparated> {
         .map(|(index, _)| {
             let (before, rest) = pieces.split_at(index);
             let after = rest.get(1..).unwrap_or_default();
-            let mut ends = Ends::default();
+            let mut ends = FieldEnds::default();
             if after.iter().any(is_open) {
                 ends.after = literal(after.first())?.chars().next();
             }
@@ -132,12 +132,12 @@ mod tests {
     use super::Piece::{Any, Field, Literal};
     use super::*;
 
-    fn after(after: char) -> Ends {
-        Ends { after: Some(after), ..Ends::default() }
+    fn after(after: char) -> FieldEnds {
+        FieldEnds { after: Some(after), ..FieldEnds::default() }
     }
 
-    fn before(before: char) -> Ends {
-        Ends { before: Some(before), ..Ends::default() }
+    fn before(before: char) -> FieldEnds {
+        FieldEnds { before: Some(before), ..FieldEnds::default() }
     }
 
     #[test]
@@ -147,7 +147,7 @@ mod tests {
             vec![Literal("private-"), Field],
             vec![Literal("a-"), Field, Literal("-b")],
         ] {
-            assert_eq!(ends(&pieces), Ok(vec![Ends::default()]));
+            assert_eq!(ends(&pieces), Ok(vec![FieldEnds::default()]));
         }
     }
 
@@ -156,15 +156,15 @@ mod tests {
         assert_eq!(ends(&[Field, Literal("-"), Any]), Ok(vec![after('-')]));
         assert_eq!(ends(&[Field, Literal("::room-"), Any]), Ok(vec![after(':')]));
         assert_eq!(ends(&[Any, Literal("-x:"), Field]), Ok(vec![before(':')]));
-        assert_eq!(ends(&[Field, Literal("-"), Field]), Ok(vec![after('-'), Ends::default()]));
-        let both = Ends { after: Some('/'), ..before('-') };
+        assert_eq!(ends(&[Field, Literal("-"), Field]), Ok(vec![after('-'), FieldEnds::default()]));
+        let both = FieldEnds { after: Some('/'), ..before('-') };
         assert_eq!(ends(&[Any, Literal("-"), Field, Literal("/"), Any]), Ok(vec![both]));
         assert!(!after('-').admit("acme-corp") && after('-').admit("acme_corp"));
     }
 
     #[test]
     fn a_field_in_an_access_list_is_one_level_of_a_path() {
-        let acl = Ends::of_acl();
+        let acl = FieldEnds::of_acl();
         for text in ["..", ".", "a/b", "a%2fb", "%2e%2e", "a*", "a!b", "a~b"] {
             assert!(!acl.admit(text), "{text}");
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::header::{self, HeaderTemplate};
 use super::html_placeholder::{self, HtmlPlaceholder};
 use super::limit::{self, Limited};
-use super::sign_in::SignIn;
+use super::sign_in::SignInPage;
 use super::token::TokenRoute;
 use super::vendor_api::VendorApi;
 use crate::document::{At, FromNode, OneOrMany, Table};
@@ -23,7 +23,7 @@ pub(crate) struct Route {
     /// Empty means any method.
     pub methods: Vec<Method>,
     pub session: SessionRule,
-    pub sign_in: Option<SignIn>,
+    pub sign_in: Option<SignInPage>,
     pub allow: Claims,
     pub limit: Option<Limit>,
     pub upstream: Option<Arc<Upstream>>,
@@ -63,7 +63,7 @@ impl Route {
         let session = table.get::<SessionRule>("session").unwrap_or(usual);
         let public = table.get::<bool>("public").unwrap_or(false);
         check_vendor_api(at, vendor_api, session, public);
-        let sign_in = table.get::<SignIn>("sign_in");
+        let sign_in = table.get::<SignInPage>("sign_in");
         let allow = table.get::<Claims>("allow").unwrap_or_default();
         let limit_name = label.as_deref().unwrap_or_default();
         let limit = table.take("limit").and_then(|at| limit::read(limit_name, Limited::Route, &at));
@@ -145,7 +145,7 @@ fn check(
     at: &At<'_>,
     session: SessionRule,
     allow: &Claims,
-    sign_in: Option<&SignIn>,
+    sign_in: Option<&SignInPage>,
     set: &[HeaderTemplate],
 ) {
     if session != SessionRule::Required && !allow.is_empty() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::html_placeholder::HtmlPlaceholder;
 use super::route::{Route, SessionRule};
 use super::rules::Rule;
-use super::sign_in::SignIn;
+use super::sign_in::SignInPage;
 use super::vendor_api::VendorApi;
 use crate::request::rules::Met;
 use crate::session::Identity;
@@ -88,7 +88,7 @@ impl RouteSet {
     }
 
     /// The sign-in page of the first route that needs a session and names one.
-    pub(crate) fn sign_in(&self) -> Option<&SignIn> {
+    pub(crate) fn sign_in(&self) -> Option<&SignInPage> {
         let mut needing = self.all().filter(|route| route.session == SessionRule::Required);
         needing.find_map(|route| route.sign_in.as_ref())
     }

@@ -24,7 +24,7 @@ use crate::mint::well_known::{Discovery, WellKnown};
 use crate::request::headers::ReservedHeaders;
 use crate::request::hosts::Hosts;
 use crate::request::path::PathPattern;
-use crate::request::rules::{Asked, Home, Met, Rules, RulesUnfit};
+use crate::request::rules::{Home, Met, RuleInput, Rules, RulesUnfit};
 use crate::request::view::{RequestLimits, RequestView};
 use crate::session::{Accepted, Cookies, Credential, HeaderPlace, OwnedCookies};
 use crate::upstream::{Prefixes, Upstream};
@@ -76,7 +76,7 @@ pub(crate) enum Rule {
     Token(Arc<TokenRoute>, PathPattern),
 }
 
-impl crate::request::rules::Rule for Rule {
+impl crate::request::rules::PathRule for Rule {
     fn pattern(&self) -> &PathPattern {
         match self {
             Self::Published(_, pattern, _) | Self::Token(_, pattern) => pattern,
@@ -203,7 +203,7 @@ impl Policy {
     /// The token or document that the gateway answers with under this very path. Other
     /// spellings of it go to the app.
     pub(crate) fn own(&self, path: &str) -> Option<&Rule> {
-        use crate::request::rules::Rule as _;
+        use crate::request::rules::PathRule as _;
         self.own.iter().find(|rule| rule.pattern().fits(path.as_bytes()))
     }
 
@@ -220,7 +220,7 @@ impl Policy {
 
     /// Whether the app ends a session of this source when it answers the request.
     pub(crate) fn signs_out(&self, source: &SessionSource, view: &RequestView<'_>) -> bool {
-        let asked = Asked { method: view.method, path: view.path, query: view.query };
+        let asked = RuleInput { method: view.method, path: view.path, query: view.query };
         source.ends_at(&asked, &self.prefixes)
     }
 
@@ -230,7 +230,7 @@ impl Policy {
         view: &RequestView<'_>,
         method: &Method,
     ) -> Result<Met<'_, Rule>, RulesUnfit> {
-        let asked = Asked { method, path: view.path, query: view.query };
+        let asked = RuleInput { method, path: view.path, query: view.query };
         self.routes.find(&asked, |rule| {
             let route = rule.and_then(Rule::route);
             let upstream = route.and_then(|route| route.upstream.as_ref());

@@ -11,7 +11,7 @@ use crate::base::url::Url;
 use crate::document::{At, FromNode, Located, Node, OneOrMany, Problems, Table};
 use crate::edge::Trusted;
 use crate::request::path::PathPattern;
-use crate::request::rules::Asked;
+use crate::request::rules::RuleInput;
 use crate::session::{HeaderPlace, SessionReader, StoreRank};
 use crate::upstream::Prefixes;
 
@@ -43,7 +43,7 @@ impl SessionSource {
     /// Whether an app with one of these prefixes ends this session when it answers such a
     /// request. A path the app might read as a sign-out path counts: forgetting a session
     /// too often costs nothing.
-    pub(crate) fn ends_at(&self, asked: &Asked<'_>, prefixes: &[Prefixes]) -> bool {
+    pub(crate) fn ends_at(&self, asked: &RuleInput<'_>, prefixes: &[Prefixes]) -> bool {
         let takes = |sign_out: &SignOut| match &sign_out.method {
             Some(only) => only == asked.method,
             None => asked.method != Method::HEAD && asked.method != Method::OPTIONS,

@@ -7,7 +7,7 @@ use crate::document::{At, FromNode};
 /// Where a page opened without a session is sent: a path of the app, with `{path}`
 /// for where the user wanted to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SignIn(Vec<LocationPart>);
+pub(crate) struct SignInPage(Vec<LocationPart>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum LocationPart {
@@ -16,7 +16,7 @@ enum LocationPart {
     Target,
 }
 
-impl SignIn {
+impl SignInPage {
     /// The redirect for someone who wanted `target` (path and query).
     pub(crate) fn location(&self, target: &str) -> String {
         // Browsers read `//x` and `/\x` as another site.
@@ -33,7 +33,7 @@ impl SignIn {
     }
 }
 
-impl FromNode for SignIn {
+impl FromNode for SignInPage {
     fn read(at: &At<'_>) -> Option<Self> {
         const EXPECTED: &str = r#"a path of the app such as "/login?next={path}""#;
         let text = at.text(EXPECTED)?;
@@ -74,19 +74,19 @@ mod tests {
 
     #[test]
     fn sign_in_leads_to_a_path_of_this_site_and_escapes_where_from() {
-        let sign_in: SignIn = read(&json!("/login?next={path}&x=1")).unwrap();
+        let sign_in: SignInPage = read(&json!("/login?next={path}&x=1")).unwrap();
         assert_eq!(sign_in.location("/a b?c=d&e=//x"), "/login?next=/a%20b%3Fc%3Dd%26e%3D//x&x=1");
         for elsewhere in ["https://evil", "//evil", "login", "/\\evil", "/l?{next}"] {
-            assert!(read::<SignIn>(&json!(elsewhere)).is_none(), "{elsewhere}");
+            assert!(read::<SignInPage>(&json!(elsewhere)).is_none(), "{elsewhere}");
         }
     }
 
     #[test]
     fn braces_mean_the_same_as_in_every_template() {
-        let literal: SignIn = read(&json!("/l?{{a}}={path}")).unwrap();
+        let literal: SignInPage = read(&json!("/l?{{a}}={path}")).unwrap();
         assert_eq!(literal.location("/x"), "/l?{a}=/x");
         for template in ["/l?{path|json}", "/l?{path?}", "/l?{path.x}", "/l ?{path}"] {
-            assert!(read::<SignIn>(&json!(template)).is_none(), "{template}");
+            assert!(read::<SignInPage>(&json!(template)).is_none(), "{template}");
         }
     }
 }

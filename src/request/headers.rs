@@ -20,7 +20,7 @@ pub struct ReservedHeaders(Vec<String>);
 
 /// Headers that reach the app although their names are such that most do not.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Passed<'p> {
+pub(crate) struct PassedHeaders<'p> {
     /// Names that the app wants anyway.
     pub named: &'p [HeaderName],
     /// Those that hold a session which was verified.
@@ -45,7 +45,7 @@ impl ReservedHeaders {
 
     /// Whether a client's header of this name must not reach the app. Names in a
     /// map are in lower case.
-    fn claims(&self, name: &HeaderName, passed: Passed<'_>) -> bool {
+    fn claims(&self, name: &HeaderName, passed: PassedHeaders<'_>) -> bool {
         if passed.verified.contains(name) {
             return self.sets(name.as_str());
         }
@@ -120,7 +120,7 @@ pub(crate) fn strip_untrusted(
     headers: &mut HeaderMap,
     trace: &Trace,
     managed: &ReservedHeaders,
-    passed: Passed<'_>,
+    passed: PassedHeaders<'_>,
 ) {
     let is_new = trace.is_new();
     let claimed = headers
@@ -280,7 +280,7 @@ mod tests {
             "Host.",
         ] {
             let name: HeaderName = name.parse().unwrap();
-            assert!(managed().claims(&name, Passed::default()), "{name}");
+            assert!(managed().claims(&name, PassedHeaders::default()), "{name}");
         }
         for name in [
             "accept",
@@ -298,7 +298,10 @@ mod tests {
             "x-middleware-prefetch",
             "x-middleware-preflight",
         ] {
-            assert!(!managed().claims(&HeaderName::from_static(name), Passed::default()), "{name}");
+            assert!(
+                !managed().claims(&HeaderName::from_static(name), PassedHeaders::default()),
+                "{name}"
+            );
         }
     }
 
@@ -306,7 +309,7 @@ mod tests {
     fn a_name_with_an_underscore_passes_if_it_is_allowed_and_spells_no_reserved_one() {
         let names = ["api_key", "x_auth_user", "x_forwarded_for", "other_key"];
         let names = names.map(HeaderName::from_static);
-        let passed = Passed { named: &names[..3], verified: &[] };
+        let passed = PassedHeaders { named: &names[..3], verified: &[] };
         let claimed = |name: &HeaderName| managed().claims(name, passed);
         assert_eq!(names.each_ref().map(claimed), [false, true, true, true]);
     }
@@ -326,7 +329,7 @@ mod tests {
         let context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         headers.insert(TRACEPARENT, HeaderValue::from_static(context));
         trace.adopt(&headers, false);
-        strip_untrusted(&mut headers, &trace, &managed(), Passed::default());
+        strip_untrusted(&mut headers, &trace, &managed(), PassedHeaders::default());
         set_forwarding_headers(&mut headers, &client, "app.example", &trace, std::iter::empty());
         let told: Vec<_> =
             headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
@@ -353,7 +356,7 @@ mod tests {
             Client { address: None, scheme: Scheme::Http, hops: Vec::new(), via_trusted: false };
         let mut trace = Trace::new();
         trace.adopt(&headers, false);
-        strip_untrusted(&mut headers, &trace, &managed(), Passed::default());
+        strip_untrusted(&mut headers, &trace, &managed(), PassedHeaders::default());
         set_forwarding_headers(&mut headers, &client, "", &trace, std::iter::empty());
         assert!(!headers.contains_key(TRACESTATE));
         assert_eq!(headers.get(TRACEPARENT), trace.made_traceparent().as_ref());

@@ -13,7 +13,7 @@ use super::rule_index::RuleIndex;
 use crate::upstream::Prefixes;
 
 /// One rule of the table.
-pub(crate) trait Rule {
+pub(crate) trait PathRule {
     fn pattern(&self) -> &PathPattern;
     /// Empty means any method.
     fn methods(&self) -> &[Method];
@@ -34,7 +34,7 @@ pub(crate) struct Rules<R> {
 
 /// A request as rules see it.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct RuleInput<'a> {
     pub(crate) method: &'a Method,
     pub(crate) path: &'a str,
     pub(crate) query: Option<&'a str>,
@@ -85,7 +85,7 @@ enum Compare {
     Settled,
 }
 
-impl<R: Rule> Rules<R> {
+impl<R: PathRule> Rules<R> {
     pub(crate) fn new(rules: Vec<R>) -> Self {
         let has_odd = rules.iter().any(|rule| rule.pattern().is_odd());
         let index = RuleIndex::new(rules.iter().map(|rule| rule.pattern().as_str().as_bytes()));
@@ -96,7 +96,7 @@ impl<R: Rule> Rules<R> {
     /// The rules that `asked` must meet. `home` says where a rule, or none, sends it.
     pub(crate) fn find<'r, 'p>(
         &'r self,
-        asked: &Asked<'_>,
+        asked: &RuleInput<'_>,
         home: impl Fn(Option<&'r R>) -> Home<'p>,
     ) -> Result<Met<'r, R>, RulesUnfit> {
         let mut met = Met { first: None, others: Vec::new() };
@@ -131,7 +131,7 @@ impl<R: Rule> Rules<R> {
         &'r self,
         path: &[u8],
         by: By,
-        asked: &Asked<'_>,
+        asked: &RuleInput<'_>,
         home: &impl Fn(Option<&'r R>) -> Home<'p>,
         met: &mut Met<'r, R>,
     ) -> Result<(), RulesUnfit> {
@@ -191,7 +191,7 @@ impl<R: Rule> Rules<R> {
     }
 }
 
-impl<'r, R: Rule> Met<'r, R> {
+impl<'r, R: PathRule> Met<'r, R> {
     /// All of them, first the one of the path as sent.
     pub(crate) fn all(&self) -> impl Iterator<Item = &'r R> {
         self.first.into_iter().chain(self.others.iter().map(|other| other.rule))

@@ -23,7 +23,7 @@ use super::redirect::Redirect;
 use crate::config::ServerSettings;
 use crate::edge::{AddressPermit, ConnectionPermit, Edge};
 use crate::gateway::Gateway;
-use crate::gateway::connection::{Connection, Passed};
+use crate::gateway::connection::{Connection, DeadlinePassed};
 use crate::observe::{ConnectionEvent, ConnectionRefusal, Event, LatePart};
 use crate::state::State;
 
@@ -149,7 +149,7 @@ impl LimitedApp {
 
     /// HTTP/1.1, as long as heads come in time and requests without long pauses.
     async fn serve<T>(&self, connection: Connection, serving: impl Future<Output = T>) {
-        if let Err(Passed::Head) = connection.serve(serving).await {
+        if let Err(DeadlinePassed::Head) = connection.serve(serving).await {
             self.in_time(None::<()>);
         }
     }

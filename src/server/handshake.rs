@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 use super::io::socket::Socket;
 use super::turns;
 use crate::edge::ListenerTls;
-use crate::edge::proxy_header::{self, Malformed, Source, Version};
+use crate::edge::proxy_header::{self, HeaderSource, HeaderVersion, MalformedHeader};
 use crate::request::refusal::{Audience, Refusal};
 
 /// Why a handshake failed; a label of a metric.
@@ -46,37 +46,37 @@ pub(super) fn socket(stream: Stream) -> Option<Box<Socket>> {
 pub(super) async fn take_proxy_header(
     stream: Stream,
     limit: Duration,
-) -> Result<Stream, Malformed> {
-    let mut socket = socket(stream).ok_or(Malformed)?;
+) -> Result<Stream, MalformedHeader> {
+    let mut socket = socket(stream).ok_or(MalformedHeader)?;
     let read = tokio::time::timeout(limit, read_proxy_header(&mut socket));
-    let peer = match read.await.map_err(|_| Malformed)?? {
-        Source::Address(address) => Some(SocketAddr::Inet(address)),
-        Source::Connection => return Ok(socket),
-        Source::Unix => None,
+    let peer = match read.await.map_err(|_| MalformedHeader)?? {
+        HeaderSource::Address(address) => Some(SocketAddr::Inet(address)),
+        HeaderSource::Connection => return Ok(socket),
+        HeaderSource::Unix => None,
     };
     socket.set_peer(peer);
     Ok(socket)
 }
 
-async fn read_proxy_header(socket: &mut Socket) -> Result<Source, Malformed> {
-    let gone = |_| Malformed;
+async fn read_proxy_header(socket: &mut Socket) -> Result<HeaderSource, MalformedHeader> {
+    let gone = |_| MalformedHeader;
     let mut start = [0; proxy_header::START];
     // Reads what follows too, if it is there.
     socket.try_peek(&mut start).await.map_err(gone)?;
     socket.read_exact(&mut start).await.map_err(gone)?;
     match proxy_header::version(&start)? {
-        Version::One => {
+        HeaderVersion::One => {
             let mut line = start.to_vec();
             // Byte by byte: what follows the line belongs to the next layer.
             while !line.ends_with(b"\n") {
                 if line.len() >= proxy_header::LONGEST_LINE {
-                    return Err(Malformed);
+                    return Err(MalformedHeader);
                 }
                 line.push(socket.read_u8().await.map_err(gone)?);
             }
             proxy_header::read_line(&line)
         }
-        Version::Two => {
+        HeaderVersion::Two => {
             let mut preamble = [0; proxy_header::PREAMBLE];
             socket.read_exact(&mut preamble).await.map_err(gone)?;
             let mut body = vec![0; proxy_header::body_length(preamble)?];

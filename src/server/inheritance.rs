@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use crate::identify::revocation::Entry;
-use crate::limit::Used;
+use crate::limit::UsedAllowance;
 use crate::state::State;
 
 /// The line behind which everything has been told.
@@ -98,7 +98,7 @@ pub(super) fn apply(lines: impl Iterator<Item = String>, state: &State) {
         let now = state.clock.now();
         match line.strip_prefix(LIMIT) {
             Some(used) => {
-                if let Some(used) = Used::read(used) {
+                if let Some(used) = UsedAllowance::read(used) {
                     state.issuer.merge(&used, now);
                 }
             }

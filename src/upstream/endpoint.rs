@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::time::Duration;
 
 use super::address::Address;
-use super::options::{Health, Limit};
+use super::options::{Health, RequestsAtOnce};
 use crate::base::clock::{Now, milliseconds};
 
 /// Failed connections in a row that eject an endpoint.
@@ -105,17 +105,17 @@ impl Endpoint {
 
     /// A place, if there is room; `None` also while another request tries whether it is
     /// back.
-    pub(super) fn enter(self: &Arc<Self>, limit: Limit, now: Now) -> Option<InUse> {
+    pub(super) fn enter(self: &Arc<Self>, limit: RequestsAtOnce, now: Now) -> Option<InUse> {
         let attempt = self.attempt(now)?;
         self.take_place(limit, attempt)
     }
 
     /// A place in any state, for when nothing better is left.
-    pub(super) fn enter_anyway(self: &Arc<Self>, limit: Limit) -> Option<InUse> {
+    pub(super) fn enter_anyway(self: &Arc<Self>, limit: RequestsAtOnce) -> Option<InUse> {
         self.take_place(limit, Attempt::Usual)
     }
 
-    fn take_place(self: &Arc<Self>, limit: Limit, attempt: Attempt) -> Option<InUse> {
+    fn take_place(self: &Arc<Self>, limit: RequestsAtOnce, attempt: Attempt) -> Option<InUse> {
         let before = self.in_use.fetch_add(1, Ordering::Relaxed);
         let place = InUse { endpoint: self.clone(), attempt };
         (before < limit.0).then_some(place)

@@ -48,7 +48,7 @@ impl FromNode for Balance {
 
 /// Requests an endpoint may answer at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Limit(pub(super) usize);
+pub(super) struct RequestsAtOnce(pub(super) usize);
 
 /// Health probes of the servers.
 #[derive(Clone, Debug, PartialEq, Eq)]

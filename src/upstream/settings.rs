@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::address::Address;
 use super::host::{Host, read_host};
-use super::options::{Balance, Health, Limit, Timeouts, UpstreamTls};
+use super::options::{Balance, Health, RequestsAtOnce, Timeouts, UpstreamTls};
 use super::prefixes::Prefixes;
 use super::upgrades::Upgrades;
 use crate::base::digest::{Digest, Digester};
@@ -19,7 +19,7 @@ pub struct Upstream {
     pub hosts: Vec<Host>,
     pub(super) servers: Vec<Arc<Address>>,
     pub(super) balance: Balance,
-    pub(super) limit: Limit,
+    pub(super) limit: RequestsAtOnce,
     pub timeouts: Timeouts,
     /// Sent as `Host` instead of the client's, if set.
     pub host: Option<HeaderValue>,
@@ -68,7 +68,7 @@ impl Upstream {
             if limit == 0 {
                 at.wrong("1 or more");
             }
-            Some(Limit(limit))
+            Some(RequestsAtOnce(limit))
         });
         let http2 = table.get::<bool>("http2").unwrap_or(false);
         let tls: UpstreamTls = tls.and_then(|at| at.read()).unwrap_or_default();
@@ -79,7 +79,7 @@ impl Upstream {
             hosts: hosts.and_then(|at| at.read()).unwrap_or_default(),
             servers: servers.unwrap_or_default().into_iter().map(Arc::new).collect(),
             balance: table.get("balance").unwrap_or(Balance::RoundRobin),
-            limit: limit.unwrap_or(Limit(usize::MAX)),
+            limit: limit.unwrap_or(RequestsAtOnce(usize::MAX)),
             timeouts,
             host: table.take("host").and_then(|at| read_host(&at)),
             retries: table.get("retries").unwrap_or(1),

@@ -1,6 +1,6 @@
 //! Caches between the users and the gateway: none may keep an answer of a token's path.
 
-use super::finding::Kind;
+use super::finding::FindingKind;
 use super::probe::{Ask, Probe, text};
 use super::report::Report;
 use crate::outbound::Answer;
@@ -48,15 +48,15 @@ pub(super) async fn check(probe: &Probe, path: &str, report: &mut Report) {
 }
 
 /// Whether a cache has, or could have, kept an answer.
-fn kept(answer: &Answer) -> Option<(Kind, String)> {
+fn kept(answer: &Answer) -> Option<(FindingKind, String)> {
     let hit = ["cf-cache-status", "x-cache", "x-cache-status", "x-vercel-cache", "x-proxy-cache"];
     let is_hit = |name: &&str| text(answer, name).to_ascii_lowercase().contains("hit");
     if let Some(name) = hit.into_iter().find(|name| is_hit(name)) {
-        return Some((Kind::TokenCached, format!("{name}: {}", text(answer, name))));
+        return Some((FindingKind::TokenCached, format!("{name}: {}", text(answer, name))));
     }
     let age = text(answer, "age");
     if !age.is_empty() && age != "0" {
-        return Some((Kind::TokenCached, format!("Age: {age}")));
+        return Some((FindingKind::TokenCached, format!("Age: {age}")));
     }
     let control = text(answer, "cache-control").to_ascii_lowercase();
     let is_private = control.contains("no-store") && !control.contains("public");
@@ -66,22 +66,22 @@ fn kept(answer: &Answer) -> Option<(Kind, String)> {
         } else {
             format!("Cache-Control: {control}")
         };
-        (Kind::MayBeCached, said)
+        (FindingKind::MayBeCached, said)
     })
 }
 
-fn no_limit(answer: &Answer) -> Option<(Kind, String)> {
+fn no_limit(answer: &Answer) -> Option<(FindingKind, String)> {
     let is_there = !text(answer, "ratelimit").is_empty();
-    (!is_there).then(|| (Kind::NoLimit, "no RateLimit header".to_owned()))
+    (!is_there).then(|| (FindingKind::NoLimit, "no RateLimit header".to_owned()))
 }
 
 /// The answer without a session, after one with it.
-fn given_to_nobody(given: &Answer, answer: &Answer) -> Option<(Kind, String)> {
+fn given_to_nobody(given: &Answer, answer: &Answer) -> Option<(FindingKind, String)> {
     let is_same = answer.status.is_success() && answer.body == given.body;
-    is_same.then(|| (Kind::TokenCached, "the same token without a session".to_owned()))
+    is_same.then(|| (FindingKind::TokenCached, "the same token without a session".to_owned()))
 }
 
-fn another_name(given: &Answer, answer: &Answer) -> Option<(Kind, String)> {
+fn another_name(given: &Answer, answer: &Answer) -> Option<(FindingKind, String)> {
     let is_same_kind = text(answer, "content-type") == text(given, "content-type");
     let members = |answer: &Answer| {
         let body: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
@@ -94,6 +94,7 @@ fn another_name(given: &Answer, answer: &Answer) -> Option<(Kind, String)> {
         (None, None) => given.body == answer.body,
     };
     let is_given = answer.status.is_success() && is_same_kind && is_alike;
-    is_given
-        .then(|| (Kind::TokenUnderAnotherName, "an answer as at the token's own path".to_owned()))
+    is_given.then(|| {
+        (FindingKind::TokenUnderAnotherName, "an answer as at the token's own path".to_owned())
+    })
 }

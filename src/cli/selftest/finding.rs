@@ -2,14 +2,14 @@
 
 /// How much a finding hurts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Severity {
+pub(super) enum FindingSeverity {
     High,
     Medium,
     /// Worth doing; does not fail the test.
     Low,
 }
 
-impl Severity {
+impl FindingSeverity {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::High => "high",
@@ -21,7 +21,7 @@ impl Severity {
 
 /// The kinds of findings, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum FindingKind {
     TokenWithoutSession,
     TokenCached,
     TokenUnderAnotherName,
@@ -49,9 +49,9 @@ pub(super) enum Kind {
 }
 
 /// The meaning of a kind: severity, harm, remedy.
-type Meaning = (Severity, &'static str, &'static str);
+type Meaning = (FindingSeverity, &'static str, &'static str);
 
-impl Kind {
+impl FindingKind {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::AdminOpen => "admin_open",
@@ -81,7 +81,7 @@ impl Kind {
         }
     }
 
-    pub(super) const fn severity(self) -> Severity {
+    pub(super) const fn severity(self) -> FindingSeverity {
         self.meaning().0
     }
 
@@ -94,7 +94,7 @@ impl Kind {
     }
 
     const fn meaning(self) -> Meaning {
-        use Severity::{High, Low, Medium};
+        use FindingSeverity::{High, Low, Medium};
         match self {
             Self::AdminOpen => (
                 High,
@@ -227,7 +227,7 @@ impl Kind {
 /// Something found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
-    pub(super) kind: Kind,
+    pub(super) kind: FindingKind,
     /// The request, such as `GET /admin`.
     pub(super) request: String,
     pub(super) seen: String,

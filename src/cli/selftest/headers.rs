@@ -1,6 +1,6 @@
 //! Headers that a stranger writes: who is signed in, which host, which path.
 
-use super::finding::Kind;
+use super::finding::FindingKind;
 use super::probe::{Ask, Probe, is_kept_back, text};
 use super::report::Report;
 use super::target::Target;
@@ -36,9 +36,10 @@ pub(super) async fn check(probe: &Probe, target: &Target, report: &mut Report) {
     for path in guarded.map(String::as_str).chain(["/"]) {
         let ask = Ask::get(path);
         let Ok(before) = probe.ask(&ask).await else { continue };
-        for (fields, kind) in
-            [(&identity[..], Kind::IdentityHeader), (&skips[..], Kind::MiddlewareHeader)]
-        {
+        for (fields, kind) in [
+            (&identity[..], FindingKind::IdentityHeader),
+            (&skips[..], FindingKind::MiddlewareHeader),
+        ] {
             let with = ask.with(fields);
             if let Ok(answer) = probe.ask(&with).await {
                 report.check(&ask, opens(kind, &before, &answer));
@@ -66,12 +67,12 @@ async fn check_hosts(probe: &Probe, target: &Target, report: &mut Report) {
     for path in ["/", page] {
         let ask = Ask::get(path).with(&forwarded);
         if let Ok(answer) = probe.ask(&ask).await {
-            report.check(&Ask::get(path), believes_host(Kind::ForwardedHost, &answer));
+            report.check(&Ask::get(path), believes_host(FindingKind::ForwardedHost, &answer));
             report.check(&Ask::get(path), believes_scheme(&answer, probe.is_tls()));
         }
         let ask = Ask::get(path).with(&own);
         if let Ok(answer) = probe.ask(&ask).await {
-            report.check(&ask, believes_host(Kind::AnyHost, &answer));
+            report.check(&ask, believes_host(FindingKind::AnyHost, &answer));
         }
     }
 }
@@ -94,7 +95,7 @@ async fn check_rewrites(probe: &Probe, target: &Target, report: &mut Report) {
 
 /// A page that was kept back is shown, or the mark comes back from a page that shows who is
 /// signed in.
-fn opens(kind: Kind, before: &Answer, after: &Answer) -> Option<(Kind, String)> {
+fn opens(kind: FindingKind, before: &Answer, after: &Answer) -> Option<(FindingKind, String)> {
     let opens = is_kept_back(before.status) && after.status.is_success();
     let shows = holds(after, MARK) && !holds(before, MARK);
     if opens {
@@ -104,21 +105,21 @@ fn opens(kind: Kind, before: &Answer, after: &Answer) -> Option<(Kind, String)> 
     shows.then(|| (kind, "the value comes back in the answer".to_owned()))
 }
 
-fn believes_host(kind: Kind, answer: &Answer) -> Option<(Kind, String)> {
+fn believes_host(kind: FindingKind, answer: &Answer) -> Option<(FindingKind, String)> {
     let is_there = holds(answer, HOST) && !answer.status.is_server_error();
     is_there.then(|| (kind, format!("{HOST} comes back in the answer")))
 }
 
-fn believes_scheme(answer: &Answer, is_tls: bool) -> Option<(Kind, String)> {
+fn believes_scheme(answer: &Answer, is_tls: bool) -> Option<(FindingKind, String)> {
     let location = text(answer, "location");
     let goes_down = is_tls && location.starts_with("http://");
-    goes_down.then(|| (Kind::ForwardedProto, "a redirect to http".to_owned()))
+    goes_down.then(|| (FindingKind::ForwardedProto, "a redirect to http".to_owned()))
 }
 
-fn leads_elsewhere(before: &Answer, after: &Answer) -> Option<(Kind, String)> {
+fn leads_elsewhere(before: &Answer, after: &Answer) -> Option<(FindingKind, String)> {
     let (before, after) = (before.status.as_u16(), after.status.as_u16());
     let differs = before != after && after != 429 && after != 400;
-    differs.then(|| (Kind::RewriteHeader, format!("{after} instead of {before}")))
+    differs.then(|| (FindingKind::RewriteHeader, format!("{after} instead of {before}")))
 }
 
 /// Whether the answer contains a text, as a link or a redirect.
@@ -146,7 +147,7 @@ mod tests {
             Answer { status: StatusCode::SEE_OTHER, headers, body: Bytes::new() }
         };
         let down = answer("http://app.example.com/login");
-        assert!(matches!(believes_scheme(&down, true), Some((Kind::ForwardedProto, _))));
+        assert!(matches!(believes_scheme(&down, true), Some((FindingKind::ForwardedProto, _))));
         assert_eq!(believes_scheme(&down, false), None);
         assert_eq!(believes_scheme(&answer("https://app.example.com/login"), true), None);
         assert_eq!(believes_scheme(&answer("/login"), true), None);

@@ -1,6 +1,6 @@
 //! A guarded page: refused under every spelling of its path, and over HTTP/2.
 
-use super::finding::Kind;
+use super::finding::FindingKind;
 use super::probe::{Ask, Probe, is_kept_back};
 use super::report::Report;
 use super::tokens::http2;
@@ -31,19 +31,21 @@ pub(super) async fn check(probe: &Probe, path: &str, report: &mut Report) {
     }
 }
 
-fn open(answer: &Answer) -> Option<(Kind, String)> {
+fn open(answer: &Answer) -> Option<(FindingKind, String)> {
     let status = answer.status;
     (!is_kept_back(status))
-        .then(|| (Kind::PageOpen, format!("{} without a session", status.as_u16())))
+        .then(|| (FindingKind::PageOpen, format!("{} without a session", status.as_u16())))
 }
 
 /// A single-page app answers every path with the same page: that is none of this one.
-fn spelled(answer: &Answer, nowhere: Option<&Answer>) -> Option<(Kind, String)> {
+fn spelled(answer: &Answer, nowhere: Option<&Answer>) -> Option<(FindingKind, String)> {
     let is_fallback = nowhere.is_some_and(|nowhere| {
         nowhere.status == answer.status && nowhere.body.len() == answer.body.len()
     });
     let is_shown = answer.status.is_success() && !is_fallback;
-    is_shown.then(|| (Kind::PathSpelling, format!("{} without a session", answer.status.as_u16())))
+    is_shown.then(|| {
+        (FindingKind::PathSpelling, format!("{} without a session", answer.status.as_u16()))
+    })
 }
 
 /// Spellings that some server takes for the same path.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::finding::{Finding, Kind, Severity};
+use super::finding::{Finding, FindingKind, FindingSeverity};
 use super::probe::Ask;
 
 #[derive(Default)]
@@ -15,14 +15,14 @@ pub(super) struct Report {
 
 impl Report {
     /// Counts a check, and notes what it found.
-    pub(super) fn check(&mut self, ask: &Ask<'_>, found: Option<(Kind, String)>) {
+    pub(super) fn check(&mut self, ask: &Ask<'_>, found: Option<(FindingKind, String)>) {
         self.checks += 1;
         if let Some((kind, seen)) = found {
             self.add(kind, ask.name(), seen);
         }
     }
 
-    pub(super) fn add(&mut self, kind: Kind, request: String, seen: String) {
+    pub(super) fn add(&mut self, kind: FindingKind, request: String, seen: String) {
         // One case of a kind at a path is enough to look into it.
         if !self.findings.iter().any(|known| known.kind == kind && known.request == request) {
             self.findings.push(Finding { kind, request, seen });
@@ -35,7 +35,7 @@ impl Report {
 
     /// Whether something was found that hurts.
     pub(super) fn hurts(&self) -> bool {
-        self.findings.iter().any(|it| it.kind.severity() < Severity::Low)
+        self.findings.iter().any(|it| it.kind.severity() < FindingSeverity::Low)
     }
 
     /// The findings, the worst first.

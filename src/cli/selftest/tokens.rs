@@ -2,7 +2,7 @@
 
 use http::{HeaderName, Method};
 
-use super::finding::Kind;
+use super::finding::FindingKind;
 use super::probe::{Ask, Probe, is_refusal, text};
 use super::report::Report;
 use super::transport::cookie_flags;
@@ -57,52 +57,52 @@ async fn check_other_sites(probe: &Probe, path: &str, report: &mut Report) {
     }
 }
 
-fn without_session(answer: &Answer) -> Option<(Kind, String)> {
+fn without_session(answer: &Answer) -> Option<(FindingKind, String)> {
     let is_page = text(answer, "content-type").starts_with("text/html");
     let is_given = answer.status.is_success() && !is_page && !answer.body.is_empty();
     is_given.then(|| {
         let (status, kind) = (answer.status.as_u16(), text(answer, "content-type"));
-        (Kind::TokenWithoutSession, format!("{status} {kind} without a session"))
+        (FindingKind::TokenWithoutSession, format!("{status} {kind} without a session"))
     })
 }
 
 /// A redirect, a page or a plain 404: another program's answer.
-fn not_the_gateway(answer: &Answer) -> Option<(Kind, String)> {
+fn not_the_gateway(answer: &Answer) -> Option<(FindingKind, String)> {
     let is_given = without_session(answer).is_some();
     (!is_given && !is_refusal(answer)).then(|| {
         let (status, kind) = (answer.status.as_u16(), text(answer, "content-type"));
-        (Kind::NotTheGateway, format!("{status} {kind}, not a refusal of the gateway"))
+        (FindingKind::NotTheGateway, format!("{status} {kind}, not a refusal of the gateway"))
     })
 }
 
-fn no_sniff(answer: &Answer) -> Option<(Kind, String)> {
+fn no_sniff(answer: &Answer) -> Option<(FindingKind, String)> {
     let lacks = is_refusal(answer) && text(answer, "x-content-type-options") != "nosniff";
-    lacks.then(|| (Kind::NoSniff, "no X-Content-Type-Options: nosniff".to_owned()))
+    lacks.then(|| (FindingKind::NoSniff, "no X-Content-Type-Options: nosniff".to_owned()))
 }
 
-pub(super) fn cors(answer: &Answer) -> Option<(Kind, String)> {
+pub(super) fn cors(answer: &Answer) -> Option<(FindingKind, String)> {
     let name = HeaderName::from_static("access-control-allow-origin");
     let allowed = text(answer, name.as_str());
     let is_open = [EVIL, "*", "null"].contains(&allowed);
-    is_open.then(|| (Kind::CorsOpen, format!("Access-Control-Allow-Origin: {allowed}")))
+    is_open.then(|| (FindingKind::CorsOpen, format!("Access-Control-Allow-Origin: {allowed}")))
 }
 
-fn other_site(answer: &Answer) -> Option<(Kind, String)> {
+fn other_site(answer: &Answer) -> Option<(FindingKind, String)> {
     let is_given = without_session(answer).is_some();
-    is_given.then(|| (Kind::TokenToAnotherSite, format!("{}", answer.status.as_u16())))
+    is_given.then(|| (FindingKind::TokenToAnotherSite, format!("{}", answer.status.as_u16())))
 }
 
-fn method_override(plain: &Answer, overridden: &Answer) -> Option<(Kind, String)> {
+fn method_override(plain: &Answer, overridden: &Answer) -> Option<(FindingKind, String)> {
     let (before, after) = (plain.status.as_u16(), overridden.status.as_u16());
     let differs = before != after && after != 429;
-    differs.then(|| (Kind::MethodOverride, format!("{after} instead of {before}")))
+    differs.then(|| (FindingKind::MethodOverride, format!("{after} instead of {before}")))
 }
 
-pub(super) fn http2(plain: &Answer, over_http2: &Answer) -> Option<(Kind, String)> {
+pub(super) fn http2(plain: &Answer, over_http2: &Answer) -> Option<(FindingKind, String)> {
     let opens = over_http2.status.is_success() && !plain.status.is_success();
     opens.then(|| {
         let (before, after) = (plain.status.as_u16(), over_http2.status.as_u16());
-        (Kind::Http2OtherRules, format!("{after} over HTTP/2, {before} over HTTP/1.1"))
+        (FindingKind::Http2OtherRules, format!("{after} over HTTP/2, {before} over HTTP/1.1"))
     })
 }
 
@@ -117,7 +117,7 @@ mod tests {
     fn http2_may_not_show_what_http1_refuses() {
         let answer = |status| Answer { status, headers: HeaderMap::new(), body: Bytes::new() };
         let (open, kept) = (answer(StatusCode::OK), answer(StatusCode::UNAUTHORIZED));
-        assert!(matches!(http2(&kept, &open), Some((Kind::Http2OtherRules, _))));
+        assert!(matches!(http2(&kept, &open), Some((FindingKind::Http2OtherRules, _))));
         assert_eq!((http2(&kept, &kept), http2(&open, &open)), (None, None));
     }
 }

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, header};
 
-use super::finding::Kind;
+use super::finding::FindingKind;
 use super::probe::{Ask, Probe, text};
 use super::report::Report;
 use super::target::Target;
@@ -50,37 +50,37 @@ async fn check_plain(probe: &Probe, url: &Url, target: &Target, report: &mut Rep
     }
 }
 
-fn no_tls(host: &str) -> Option<(Kind, String)> {
-    (!is_loopback(host)).then(|| (Kind::NoTls, "plain HTTP".to_owned()))
+fn no_tls(host: &str) -> Option<(FindingKind, String)> {
+    (!is_loopback(host)).then(|| (FindingKind::NoTls, "plain HTTP".to_owned()))
 }
 
-fn no_hsts(answer: &Answer) -> Option<(Kind, String)> {
+fn no_hsts(answer: &Answer) -> Option<(FindingKind, String)> {
     let is_there = !text(answer, "strict-transport-security").is_empty();
-    (!is_there).then(|| (Kind::NoHsts, "no Strict-Transport-Security".to_owned()))
+    (!is_there).then(|| (FindingKind::NoHsts, "no Strict-Transport-Security".to_owned()))
 }
 
-fn plain(answer: &Answer) -> Option<(Kind, String)> {
+fn plain(answer: &Answer) -> Option<(FindingKind, String)> {
     let to_tls = answer.status.is_redirection() && text(answer, "location").starts_with("https://");
     let refuses = answer.status.is_client_error() && answer.status.as_u16() == 421;
     (!to_tls && !refuses).then(|| {
         (
-            Kind::PlainHttp,
+            FindingKind::PlainHttp,
             format!("{} over http, without a redirect to https", answer.status.as_u16()),
         )
     })
 }
 
-fn admin(answer: &Answer, mark: &str) -> Option<(Kind, String)> {
+fn admin(answer: &Answer, mark: &str) -> Option<(FindingKind, String)> {
     let body = String::from_utf8_lossy(&answer.body);
     let is_it = answer.status.is_success() && body.contains(mark);
-    is_it.then(|| (Kind::AdminOpen, "the answer of the admin listener".to_owned()))
+    is_it.then(|| (FindingKind::AdminOpen, "the answer of the admin listener".to_owned()))
 }
 
 /// Cookies that look like a session's, and what they lack.
-pub(super) fn cookie_flags(answer: &Answer, is_tls: bool) -> Option<(Kind, String)> {
+pub(super) fn cookie_flags(answer: &Answer, is_tls: bool) -> Option<(FindingKind, String)> {
     let cookies = answer.headers.get_all(header::SET_COOKIE).iter();
     let mut lacking = cookies.filter_map(|cookie| lacks(cookie, is_tls));
-    lacking.next().map(|seen| (Kind::CookieFlags, seen))
+    lacking.next().map(|seen| (FindingKind::CookieFlags, seen))
 }
 
 fn lacks(cookie: &HeaderValue, is_tls: bool) -> Option<String> {
@@ -128,15 +128,15 @@ mod tests {
             answer(302, &[("location", "http://a.example/login")]),
             answer(302, &[("location", "/login")]),
         ] {
-            assert!(matches!(plain(&bad), Some((Kind::PlainHttp, _))), "{}", bad.status);
+            assert!(matches!(plain(&bad), Some((FindingKind::PlainHttp, _))), "{}", bad.status);
         }
     }
 
     #[test]
     fn remote_sites_need_tls_and_hsts() {
         assert_eq!((no_tls("127.0.0.1"), no_tls("localhost")), (None, None));
-        assert!(matches!(no_tls("app.example.com"), Some((Kind::NoTls, _))));
-        assert!(matches!(no_hsts(&answer(200, &[])), Some((Kind::NoHsts, _))));
+        assert!(matches!(no_tls("app.example.com"), Some((FindingKind::NoTls, _))));
+        assert!(matches!(no_hsts(&answer(200, &[])), Some((FindingKind::NoHsts, _))));
         let hsts = [("strict-transport-security", "max-age=31536000")];
         assert_eq!(no_hsts(&answer(200, &hsts)), None);
     }

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::entry::Entry;
 use super::revoked::Revoked;
-use super::stream::{Known, Stream};
+use super::stream::{KnownRevocations, Stream};
 use super::stream_work::{Settled, Work};
 use crate::base::clock::{Clock, Now};
 use crate::outbound::redis::SharedStore;
@@ -29,7 +29,7 @@ impl Revoked {
     pub(crate) fn share(self: &Arc<Self>, over: Option<(&Arc<SharedStore>, Clock, &Handle)>) {
         let stream = over.map(|(store, clock, runtime)| {
             let (told, hearing) = (Arc::downgrade(self), Arc::downgrade(self));
-            let known = Known {
+            let known = KnownRevocations {
                 entries: Box::new(move || {
                     told.upgrade().map_or_else(Vec::new, |all| all.entries())
                 }),

@@ -20,7 +20,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::entry::Entry;
-use super::stream_work::{AGAIN_MS, MOST_WAITING, Recent, Work, key_of};
+use super::stream_work::{AGAIN_MS, MOST_WAITING, RecentEntries, Work, key_of};
 use super::stream_writer::Writer;
 use crate::base::clock::{Clock, Now};
 use crate::outbound::redis::{Failure, LONGEST_UNREACHED, Pauses, SharedStore};
@@ -39,7 +39,7 @@ const EMPTY: &str = "0-0";
 /// Entries of one answer.
 const BATCH: usize = 1000;
 /// The revocations this process knows.
-pub(super) struct Known {
+pub(super) struct KnownRevocations {
     /// All that holds now.
     pub(super) entries: Box<dyn Fn() -> Vec<Entry> + Send + Sync>,
     /// Takes an entry in.
@@ -62,13 +62,13 @@ impl Drop for Stream {
 
 impl Stream {
     pub(super) fn start(
-        known: Known,
+        known: KnownRevocations,
         store: &Arc<SharedStore>,
         clock: Clock,
         runtime: &Handle,
     ) -> Self {
         let (work, waiting) = mpsc::channel(MOST_WAITING);
-        let recent = Arc::new(Recent::default());
+        let recent = Arc::new(RecentEntries::default());
         let read = Arc::new((AtomicBool::new(false), Notify::new()));
         let writer = Writer::new(store.clone(), clock.clone(), recent.clone());
         let reader = Reader {
@@ -107,10 +107,10 @@ struct Found {
 }
 
 struct Reader {
-    known: Known,
+    known: KnownRevocations,
     store: Arc<SharedStore>,
     clock: Clock,
-    recent: Arc<Recent>,
+    recent: Arc<RecentEntries>,
     work: mpsc::Sender<Work>,
     read: Arc<(AtomicBool, Notify)>,
 }

@@ -32,9 +32,9 @@ pub(crate) enum Settled {
 
 /// Entries this process wrote lately.
 #[derive(Default)]
-pub(super) struct Recent(Lock<VecDeque<Entry>>);
+pub(super) struct RecentEntries(Lock<VecDeque<Entry>>);
 
-impl Recent {
+impl RecentEntries {
     pub(super) fn push(&self, entry: Entry, now_ms: u64) {
         let mut entries = self.0.lock();
         entries.push_back(entry);

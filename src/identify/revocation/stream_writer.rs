@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::entry::Entry;
-use super::stream_work::{MOST_WAITING, Recent, Settled, Work, key_of, oldest_kept};
+use super::stream_work::{MOST_WAITING, RecentEntries, Settled, Work, key_of, oldest_kept};
 use crate::base::clock::Clock;
 use crate::outbound::redis::{Failure, LONGEST_UNREACHED, Pauses, SharedStore};
 
@@ -25,7 +25,7 @@ const BATCH: usize = 100;
 pub(super) struct Writer {
     store: Arc<SharedStore>,
     clock: Clock,
-    recent: Arc<Recent>,
+    recent: Arc<RecentEntries>,
 }
 
 /// Work that is not done yet.
@@ -44,7 +44,7 @@ impl Queue {
 }
 
 impl Writer {
-    pub(super) fn new(store: Arc<SharedStore>, clock: Clock, recent: Arc<Recent>) -> Self {
+    pub(super) fn new(store: Arc<SharedStore>, clock: Clock, recent: Arc<RecentEntries>) -> Self {
         Self { store, clock, recent }
     }
 

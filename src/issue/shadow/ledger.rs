@@ -29,12 +29,12 @@ pub(crate) struct Tally {
     pub(crate) skipped: u64,
     pub(crate) last_skipped: Option<Skipped>,
     /// By kind and place.
-    pub(crate) known: BTreeMap<(DifferenceKind, String), Known>,
+    pub(crate) known: BTreeMap<(DifferenceKind, String), KnownDifference>,
 }
 
 /// A difference as it was found last, and how often.
 #[derive(Clone, Default)]
-pub(crate) struct Known {
+pub(crate) struct KnownDifference {
     pub(crate) app: String,
     pub(crate) gateway: String,
     pub(crate) count: u64,
@@ -43,9 +43,9 @@ pub(crate) struct Known {
 }
 
 /// A place among those that compare, until dropped.
-pub(crate) struct Permit<'s>(&'s AtomicUsize);
+pub(crate) struct ComparisonPermit<'s>(&'s AtomicUsize);
 
-impl Drop for Permit<'_> {
+impl Drop for ComparisonPermit<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -53,9 +53,9 @@ impl Drop for Permit<'_> {
 
 impl Shadows {
     /// A place to compare, unless too many do.
-    pub(crate) fn enter(&self) -> Option<Permit<'_>> {
+    pub(crate) fn enter(&self) -> Option<ComparisonPermit<'_>> {
         let before = self.running.fetch_add(1, Ordering::SeqCst);
-        let permit = Permit(&self.running);
+        let permit = ComparisonPermit(&self.running);
         (before < MOST_AT_ONCE).then_some(permit)
     }
 
@@ -136,7 +136,7 @@ impl Tally {
         }
         let count = self.known.get(&key).map_or(0, |known| known.count) + 1;
         let (app, gateway) = (difference.app.clone(), difference.gateway.clone());
-        self.known.insert(key, Known { app, gateway, count, last_at: now.unix() });
+        self.known.insert(key, KnownDifference { app, gateway, count, last_at: now.unix() });
         is_new
     }
 }

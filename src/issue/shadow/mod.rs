@@ -16,4 +16,4 @@ mod time;
 pub(crate) use answer::{AppAnswer, GatewayAnswer, Minted};
 pub(crate) use compare::compare;
 pub(crate) use difference::Skipped;
-pub(crate) use ledger::{Known, Shadows, Tally};
+pub(crate) use ledger::{KnownDifference, Shadows, Tally};

@@ -180,8 +180,8 @@ fn used_allowances_stay_used_in_another_process() {
     assert_eq!(used.len(), 1);
     for _ in 0..2 {
         let line = used[0].line();
-        there.merge(&Used::read(&line).unwrap(), elsewhere(0));
-        assert_eq!(Used::read(line.get(1..).unwrap()), None);
+        there.merge(&UsedAllowance::read(&line).unwrap(), elsewhere(0));
+        assert_eq!(UsedAllowance::read(line.get(1..).unwrap()), None);
     }
     assert!(there.take(&limit, key, elsewhere(19_000)).is_err());
     assert!(there.take(&limit, key, elsewhere(20_001)).is_ok());

@@ -6,10 +6,10 @@ use super::expression::Position;
 use super::filter::Filter;
 use super::names::{Found, Names, Params};
 use super::separate::separate;
-use super::tree::{Entry, Guard, Placeholder, Template, Text, TextPart, ValueSource};
+use super::tree::{Guard, Placeholder, Template, TemplateEntry, Text, TextPart, ValueSource};
 use crate::document::template_syntax::{self, Presence, Reference};
 use crate::document::{At, Key, Value};
-use crate::mint::separation::{Ends, Unseparated};
+use crate::mint::separation::{FieldEnds, Unseparated};
 
 /// A part of a text with its filters understood.
 enum Piece {
@@ -101,11 +101,16 @@ fn item(at: &At<'_>, names: &Names<'_>, position: Position) -> Option<Template> 
     Some(template)
 }
 
-fn entry(key: &Key, at: &At<'_>, names: &Names<'_>, position: Position) -> Option<Option<Entry>> {
+fn entry(
+    key: &Key,
+    at: &At<'_>,
+    names: &Names<'_>,
+    position: Position,
+) -> Option<Option<TemplateEntry>> {
     if key.name == "*" && matches!(&at.node.value, Value::Text(text) if text.starts_with('{')) {
         return Some(match value_in(at, names, position)? {
             Template::Absent => None,
-            template => Some(Entry::Merge(template)),
+            template => Some(TemplateEntry::Merge(template)),
         });
     }
     let pieces = parsed(&key.name, at);
@@ -114,7 +119,7 @@ fn entry(key: &Key, at: &At<'_>, names: &Names<'_>, position: Position) -> Optio
     let value = value_in(at, names, names.expressions.under(position, &key.name))?;
     Some(match (name?, value) {
         (None, _) | (_, Template::Absent) => None,
-        (Some(name), value) => Some(Entry::Named { name: separated(name, at)?, value }),
+        (Some(name), value) => Some(TemplateEntry::Named { name: separated(name, at)?, value }),
     })
 }
 
@@ -221,7 +226,7 @@ fn placeholder(
     guard: Guard,
 ) -> Placeholder {
     let mut placeholder =
-        Placeholder { source, presence, filters, guard: Guard::Off, ends: Ends::default() };
+        Placeholder { source, presence, filters, guard: Guard::Off, ends: FieldEnds::default() };
     if placeholder.is_raw() {
         placeholder.guard = guard;
     }
@@ -233,7 +238,7 @@ impl Placeholder {
     fn at(self, position: Position) -> Self {
         match position {
             Position::Acl if self.is_raw() => {
-                Self { guard: Guard::Literal, ends: Ends::of_acl(), ..self }
+                Self { guard: Guard::Literal, ends: FieldEnds::of_acl(), ..self }
             }
             Position::Acl | Position::Expression | Position::Ordinary => self,
         }
@@ -299,10 +304,10 @@ fn folded_list(items: Vec<Template>) -> Template {
     )
 }
 
-fn folded_table(entries: Vec<Entry>) -> Template {
-    let fixed = |entry: &Entry| match entry {
-        Entry::Merge(_) => None,
-        Entry::Named { name, value } => match name.0.as_slice() {
+fn folded_table(entries: Vec<TemplateEntry>) -> Template {
+    let fixed = |entry: &TemplateEntry| match entry {
+        TemplateEntry::Merge(_) => None,
+        TemplateEntry::Named { name, value } => match name.0.as_slice() {
             [TextPart::Literal(literal)] => Some((literal.clone(), value.fixed()?.clone())),
             _ => None,
         },

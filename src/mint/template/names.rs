@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::expression::Expressions;
 use super::filter::Filter;
-use super::tree::{CallPart, Entry, Template, Text, TextPart, ValueSource};
+use super::tree::{CallPart, Template, TemplateEntry, Text, TextPart, ValueSource};
 use crate::base::json_path::JsonPath;
 use crate::base::secret::Secret;
 use crate::document::template_syntax::{Presence, Reference};
@@ -110,7 +110,7 @@ impl Params {
 
     fn find(&self, path: &[String]) -> Option<Template> {
         let Some((first, rest)) = path.split_first() else {
-            let entry = |(name, value): &(String, Template)| Entry::Named {
+            let entry = |(name, value): &(String, Template)| TemplateEntry::Named {
                 name: Text(vec![TextPart::Literal(name.clone())]),
                 value: value.clone(),
             };

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::scope::Scope;
-use super::tree::{CallPart, Entry, Placeholder, Template, Text, TextPart, ValueSource};
+use super::tree::{CallPart, Placeholder, Template, TemplateEntry, Text, TextPart, ValueSource};
 use crate::base::calendar::push_rfc3339;
 use crate::document::template_syntax::Presence;
 use crate::mint::error::MintError;
@@ -45,17 +45,20 @@ impl Template {
 
 /// Members the template names itself win over merged ones, wherever they stand: an
 /// addition of the operator or the app must not replace who the user is.
-fn object<'a>(entries: &'a [Entry], scope: &Scope<'a>) -> Result<Map<String, Value>, MintError> {
+fn object<'a>(
+    entries: &'a [TemplateEntry],
+    scope: &Scope<'a>,
+) -> Result<Map<String, Value>, MintError> {
     let mut members = Map::with_capacity(entries.len());
     let reserved = |key: &str| {
         entries.iter().any(|entry| match entry {
-            Entry::Merge(_) => false,
-            Entry::Named { name, .. } => name.is(key),
+            TemplateEntry::Merge(_) => false,
+            TemplateEntry::Named { name, .. } => name.is(key),
         })
     };
     for entry in entries {
         match entry {
-            Entry::Merge(template) => {
+            TemplateEntry::Merge(template) => {
                 let Some(merged) = template.value(scope)? else { continue };
                 let Value::Object(merged) = merged.into_owned() else {
                     return Err(MintError::not_allowed(
@@ -68,7 +71,7 @@ fn object<'a>(entries: &'a [Entry], scope: &Scope<'a>) -> Result<Map<String, Val
                     }
                 }
             }
-            Entry::Named { name, value } => {
+            TemplateEntry::Named { name, value } => {
                 let (Some(name), Some(value)) = (name.text(scope)?, value.value(scope)?) else {
                     continue;
                 };

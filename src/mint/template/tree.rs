@@ -15,7 +15,7 @@ use crate::document::template_syntax::Presence;
 use crate::mint::charset::Safe;
 use crate::mint::error::MintError;
 use crate::mint::json::text_of;
-use crate::mint::separation::Ends;
+use crate::mint::separation::FieldEnds;
 
 /// The template of a JSON value.
 #[derive(Clone)]
@@ -24,14 +24,14 @@ pub(in crate::mint) enum Template {
     Absent,
     Fixed(Value),
     List(Vec<Self>),
-    Object(Vec<Entry>),
+    Object(Vec<TemplateEntry>),
     Text(Text),
     Value(Placeholder),
 }
 
 /// The template of a member of a table.
 #[derive(Clone)]
-pub(in crate::mint) enum Entry {
+pub(in crate::mint) enum TemplateEntry {
     /// `"*" = "{…}"`: the members of another table.
     Merge(Template),
     Named {
@@ -60,7 +60,7 @@ pub(in crate::mint) struct Placeholder {
     pub(super) filters: Vec<Filter>,
     pub(super) guard: Guard,
     /// The separator that ends it in a text that a vendor reads as a list.
-    pub(super) ends: Ends,
+    pub(super) ends: FieldEnds,
 }
 
 /// The check on a value at a place where a vendor might read wildcards.
@@ -130,8 +130,8 @@ impl Template {
         match self {
             Self::Fixed(value) => find(value, path).cloned().map(Self::Fixed),
             Self::Object(entries) => entries.iter().find_map(|entry| match entry {
-                Entry::Named { name, value } if name.is(first) => value.descend(rest),
-                Entry::Merge(_) | Entry::Named { .. } => None,
+                TemplateEntry::Named { name, value } if name.is(first) => value.descend(rest),
+                TemplateEntry::Merge(_) | TemplateEntry::Named { .. } => None,
             }),
             Self::Value(placeholder) if placeholder.filters.is_empty() => {
                 let source = placeholder.source.descend(path)?;
@@ -147,8 +147,8 @@ impl Template {
         match self {
             Self::Fixed(value) => find(value, path).is_some(),
             Self::Object(entries) => entries.iter().any(|entry| match entry {
-                Entry::Merge(template) => template.writes(path),
-                Entry::Named { name, value } => name.is(first) && value.writes(rest),
+                TemplateEntry::Merge(template) => template.writes(path),
+                TemplateEntry::Named { name, value } => name.is(first) && value.writes(rest),
             }),
             Self::Value(Placeholder { source: ValueSource::Inline(template), filters, .. }) => {
                 filters.is_empty() && template.writes(path)

@@ -5,7 +5,7 @@ use super::gauges::Gauges;
 use super::process::Process;
 use super::requests::Requests;
 use super::shared::SharedStoreMetrics;
-use super::tokens::Tokens;
+use super::tokens::TokenMetrics;
 use super::upstreams::Upstreams;
 use super::usage::Usage;
 use crate::observe::event::Event;
@@ -17,7 +17,7 @@ pub(in crate::observe) struct Metrics {
     process: Process,
     requests: Requests,
     shared: SharedStoreMetrics,
-    tokens: Tokens,
+    tokens: TokenMetrics,
     upstreams: Upstreams,
 }
 
@@ -29,7 +29,7 @@ impl Default for Metrics {
             process: Process::new(&registry),
             requests: Requests::new(&registry),
             shared: SharedStoreMetrics::new(&registry),
-            tokens: Tokens::new(&registry),
+            tokens: TokenMetrics::new(&registry),
             upstreams: Upstreams::new(&registry),
             registry,
         }

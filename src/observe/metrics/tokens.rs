@@ -6,7 +6,7 @@ use super::gauges::{CircuitState, Gauges};
 use crate::observe::event::{CallResult, TokenEvent};
 use crate::observe::registry::{DURATIONS, MetricRegistry, number};
 
-pub(super) struct Tokens {
+pub(super) struct TokenMetrics {
     minted: IntCounterVec,
     issued: IntCounterVec,
     compared: IntCounterVec,
@@ -17,13 +17,13 @@ pub(super) struct Tokens {
     audit_failures: IntCounter,
 }
 
-impl Tokens {
+impl TokenMetrics {
     pub(super) fn new(registry: &MetricRegistry) -> Self {
         Self {
-            minted: registry.counters("portcullis_mints_total", "Tokens minted.", &["token"]),
+            minted: registry.counters("portcullis_mints_total", "TokenMetrics minted.", &["token"]),
             issued: registry.counters(
                 "portcullis_tokens_total",
-                "Tokens answered, minted or cached.",
+                "TokenMetrics answered, minted or cached.",
                 &["token", "origin"],
             ),
             compared: registry.counters(
@@ -47,7 +47,7 @@ impl Tokens {
                 "Remote issuers: 0 in use, 1 paused after failures, 2 being tried.",
                 &["token"],
             ),
-            cached: registry.gauge("portcullis_cached_tokens", "Tokens in the cache."),
+            cached: registry.gauge("portcullis_cached_tokens", "TokenMetrics in the cache."),
             audit_failures: registry.counter(
                 "portcullis_audit_failures_total",
                 "Lines of the audit log that could not be written.",

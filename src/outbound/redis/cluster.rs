@@ -16,9 +16,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::dial::Target;
+use super::dial::DialTarget;
 use super::failure::{Failure, Redirect};
-use super::link::{Link, Used};
+use super::link::{Link, UsedConnection};
 use super::request::RedisRequest;
 use super::slots::SlotTable;
 use crate::base::lock::Lock;
@@ -70,7 +70,7 @@ impl Cluster {
     pub(super) async fn send(
         &self,
         request: &RedisRequest,
-        used: &mut Used,
+        used: &mut UsedConnection,
     ) -> Result<Vec<Value>, Failure> {
         let mut at = self.owner(request.slot()).await?;
         let (mut redirect, mut asked) = (Redirect::Moved, Instant::now());
@@ -121,7 +121,11 @@ impl Cluster {
     }
 
     /// Asks one server for nothing but an answer.
-    pub(super) async fn ping(&self, node: &RedisNode, used: &mut Used) -> Result<(), Failure> {
+    pub(super) async fn ping(
+        &self,
+        node: &RedisNode,
+        used: &mut UsedConnection,
+    ) -> Result<(), Failure> {
         let link = self.link(node);
         let live = link.live().await?;
         *used = Some((link.clone(), live.clone()));
@@ -134,8 +138,8 @@ impl Cluster {
     }
 
     /// Where a connection of the caller's own to the slot's server leads.
-    pub(super) async fn target(&self, slot: u16) -> Result<Target, Failure> {
-        Ok(Target::Node(self.0.url.clone(), self.owner(slot).await?))
+    pub(super) async fn target(&self, slot: u16) -> Result<DialTarget, Failure> {
+        Ok(DialTarget::Node(self.0.url.clone(), self.owner(slot).await?))
     }
 
     /// The primaries known now.
@@ -148,8 +152,8 @@ impl Cluster {
         self.0.table.borrow().slots.primaries()
     }
 
-    pub(super) fn target_of(&self, node: &RedisNode) -> Target {
-        Target::Node(self.0.url.clone(), node.clone())
+    pub(super) fn target_of(&self, node: &RedisNode) -> DialTarget {
+        DialTarget::Node(self.0.url.clone(), node.clone())
     }
 
     async fn owner(&self, slot: u16) -> Result<RedisNode, Failure> {

@@ -11,9 +11,9 @@ use tokio::runtime::Handle;
 
 use super::breaker::Place;
 use super::cluster::Cluster;
-use super::dial::Target;
+use super::dial::DialTarget;
 use super::failure::Failure;
-use super::link::{Link, Used};
+use super::link::{Link, UsedConnection};
 use super::request::RedisRequest;
 use super::slots::slot_of;
 use crate::base::redis_url::{RedisNode, RedisServers, RedisUrl};
@@ -38,7 +38,7 @@ impl Redis {
                 Kind::Cluster(Cluster::new((url, seeds), longest_pause, runtime))
             }
             RedisServers::One(_) | RedisServers::Sentinel(_) | RedisServers::Socket(_) => {
-                let link = Link::new(Target::Primary(url.clone()), longest_pause, runtime);
+                let link = Link::new(DialTarget::Primary(url.clone()), longest_pause, runtime);
                 Kind::One(link, Box::new(url))
             }
         })
@@ -81,7 +81,7 @@ impl Redis {
                 let target = cluster.target(slot_of(key)).await?;
                 target.dial().await.inspect_err(|_| cluster.refresh())
             }
-            Kind::One(_, url) => Target::Primary((**url).clone()).dial().await,
+            Kind::One(_, url) => DialTarget::Primary((**url).clone()).dial().await,
         }
     }
 
@@ -97,7 +97,7 @@ impl Redis {
                 Ok(all)
             }
             Kind::One(_, url) => {
-                let connection = Target::Primary((**url).clone()).dial().await?;
+                let connection = DialTarget::Primary((**url).clone()).dial().await?;
                 Ok(vec![(String::new(), connection)])
             }
         }
@@ -165,7 +165,7 @@ impl Redis {
     async fn attempt(
         &self,
         request: &RedisRequest,
-        used: &mut Used,
+        used: &mut UsedConnection,
     ) -> Result<Vec<Value>, Failure> {
         match &self.0 {
             Kind::Cluster(cluster) => cluster.send(request, used).await,
@@ -183,7 +183,7 @@ impl Redis {
     }
 
     /// Without a connection, nothing was sent.
-    fn timed_out<T>(&self, used: Used) -> Result<T, Failure> {
+    fn timed_out<T>(&self, used: UsedConnection) -> Result<T, Failure> {
         let Some((link, live)) = used else { return Err(Failure::Unreachable) };
         link.fell_silent(&live);
         match &self.0 {

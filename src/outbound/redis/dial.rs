@@ -25,14 +25,14 @@ pub(super) type Dialled = (MultiplexedConnection, Option<RedisNode>);
 
 /// Where a connection leads.
 #[derive(Clone)]
-pub(super) enum Target {
+pub(super) enum DialTarget {
     /// A server of a Cluster.
     Node(RedisUrl, RedisNode),
     /// Whatever the address says.
     Primary(RedisUrl),
 }
 
-impl Target {
+impl DialTarget {
     /// Connects, or says why not. Must run in the runtime of the connection.
     pub(super) async fn dial(&self) -> Result<MultiplexedConnection, Failure> {
         Ok(self.dial_named().await?.0)

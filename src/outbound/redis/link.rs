@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::dial::{Dialled, Target};
+use super::dial::{DialTarget, Dialled};
 use super::failure::Failure;
 use super::pauses::Pauses;
 use crate::base::lock::Lock;
@@ -33,7 +33,7 @@ const SILENCE_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Link(Arc<Inner>);
 
 struct Inner {
-    target: Target,
+    target: DialTarget,
     runtime: Handle,
     phase: watch::Sender<Phase>,
     /// After attempts that failed since the last success.
@@ -46,7 +46,7 @@ struct Inner {
 
 /// An open connection.
 #[derive(Clone)]
-pub(super) struct Live {
+pub(super) struct LiveConnection {
     pub(super) connection: MultiplexedConnection,
     /// The primary that sentinels named.
     named: Option<RedisNode>,
@@ -55,25 +55,25 @@ pub(super) struct Live {
 }
 
 /// The connection that an answer is awaited from.
-pub(super) type Used = Option<(Link, Live)>;
+pub(super) type UsedConnection = Option<(Link, LiveConnection)>;
 
 #[derive(Clone)]
 enum Phase {
     /// The previous one serves meanwhile, if it was only silent.
     Connecting {
-        before: Option<Live>,
+        before: Option<LiveConnection>,
     },
     Down {
         why: Failure,
         until: Instant,
     },
     Idle,
-    Up(Live),
+    Up(LiveConnection),
 }
 
 impl Link {
     /// Connects to nothing yet. No pause after a failed attempt is longer than that.
-    pub(super) fn new(target: Target, longest_pause: Duration, runtime: Handle) -> Self {
+    pub(super) fn new(target: DialTarget, longest_pause: Duration, runtime: Handle) -> Self {
         let (phase, _) = watch::channel(Phase::Idle);
         let pauses = Lock::new(Pauses::new(FIRST_PAUSE, longest_pause));
         let looks = Pauses::new(FIRST_LOOK_PAUSE, longest_pause);
@@ -82,7 +82,7 @@ impl Link {
     }
 
     /// A connection, or why there is none. Waits while one is being made.
-    pub(super) async fn live(&self) -> Result<Live, Failure> {
+    pub(super) async fn live(&self) -> Result<LiveConnection, Failure> {
         if let Phase::Up(live) = &*self.0.phase.borrow() {
             return Ok(live.clone());
         }
@@ -107,7 +107,7 @@ impl Link {
     }
 
     /// The connection has ended, or leads to a server that is no longer a primary.
-    pub(super) fn broke(&self, broken: &Live) {
+    pub(super) fn broke(&self, broken: &LiveConnection) {
         self.connect_if(|phase| match phase {
             Phase::Up(live) | Phase::Connecting { before: Some(live) }
                 if live.number == broken.number =>
@@ -119,7 +119,7 @@ impl Link {
     }
 
     /// The connection has not answered in time: a new one may fare better.
-    pub(super) fn fell_silent(&self, silent: &Live) {
+    pub(super) fn fell_silent(&self, silent: &LiveConnection) {
         self.connect_if(|phase| match phase {
             Phase::Up(live)
                 if live.number == silent.number && live.since.elapsed() >= SILENCE_PAUSE =>
@@ -184,7 +184,7 @@ impl Link {
     }
 
     /// Begins an attempt if the phase asks for one; `before` serves meanwhile.
-    fn connect_if(&self, begin: impl FnOnce(&Phase) -> Option<Option<Live>>) {
+    fn connect_if(&self, begin: impl FnOnce(&Phase) -> Option<Option<LiveConnection>>) {
         let mut starts = false;
         self.0.phase.send_if_modified(|phase| {
             let Some(before) = begin(phase) else { return false };
@@ -206,7 +206,7 @@ impl Link {
             let Phase::Connecting { before } = phase else { return false };
             *phase = match (dialled, before.take()) {
                 (Ok(dialled), _) => Phase::Up(self.opened(dialled)),
-                (Err(_), Some(live)) => Phase::Up(Live { since: Instant::now(), ..live }),
+                (Err(_), Some(live)) => Phase::Up(LiveConnection { since: Instant::now(), ..live }),
                 (Err(why), None) => {
                     Phase::Down { why, until: Instant::now() + self.0.pauses.lock().next() }
                 }
@@ -215,16 +215,16 @@ impl Link {
         });
     }
 
-    fn opened(&self, (connection, named): Dialled) -> Live {
+    fn opened(&self, (connection, named): Dialled) -> LiveConnection {
         self.0.pauses.lock().reset();
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
-        Live { connection, named, number, since: Instant::now() }
+        LiveConnection { connection, named, number, since: Instant::now() }
     }
 }
 
 impl Phase {
     /// The connection that serves now.
-    fn live(&self) -> Option<&Live> {
+    fn live(&self) -> Option<&LiveConnection> {
         match self {
             Self::Up(live) | Self::Connecting { before: Some(live) } => Some(live),
             Self::Connecting { before: None } | Self::Down { .. } | Self::Idle => None,

@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::{Asked, Home, Met, Rule, Rules, RulesUnfit};
+use super::{Home, Met, PathRule, RuleInput, Rules, RulesUnfit};
 use crate::request::path::PathPattern;
 use crate::upstream::Prefixes;
 
@@ -14,7 +14,7 @@ struct One {
     name: &'static str,
 }
 
-impl Rule for One {
+impl PathRule for One {
     fn pattern(&self) -> &PathPattern {
         &self.pattern
     }
@@ -53,7 +53,7 @@ fn find<'r>(rules: &'r Rules<One>, request: &str) -> Result<Met<'r, One>, RulesU
         let upstream = rule.map_or(0, |rule| rule.upstream);
         Home { upstream, prefixes: (upstream != 3).then_some(&prefixes) }
     };
-    rules.find(&Asked { method: &method, path, query }, home)
+    rules.find(&RuleInput { method: &method, path, query }, home)
 }
 
 fn met(rules: &Rules<One>, request: &str) -> String {

@@ -79,13 +79,13 @@ pub(super) type JsonReply = (StatusCode, String);
 
 /// Why a request is not served.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Denied {
+pub(super) struct AccessDenied {
     pub(super) status: StatusCode,
     pub(super) detail: String,
 }
 
-fn deny<T>(status: StatusCode, detail: impl Into<String>) -> Result<T, Denied> {
-    Err(Denied { status, detail: detail.into() })
+fn deny<T>(status: StatusCode, detail: impl Into<String>) -> Result<T, AccessDenied> {
+    Err(AccessDenied { status, detail: detail.into() })
 }
 
 /// The kind of name in `Host`, if it is one of the allowed kinds.
@@ -99,7 +99,7 @@ enum HostKind {
 
 /// Every request: `Host` is an address or `localhost`, with the port of the listener or
 /// none. A request of HTTP/1.0 may lack it, as some probes do: browsers send it.
-pub(super) fn check_host(request: &Parts, asker: &AdminClient) -> Result<(), Denied> {
+pub(super) fn check_host(request: &Parts, asker: &AdminClient) -> Result<(), AccessDenied> {
     let is_probe = request.version < Version::HTTP_11
         && request.method.is_safe()
         && !request.headers.contains_key(header::HOST);
@@ -146,13 +146,17 @@ pub(super) fn check_change(
     request: &Parts,
     asker: &AdminClient,
     tokens: &[Secret],
-) -> Result<(), Denied> {
+) -> Result<(), AccessDenied> {
     check_fields(request, asker, tokens).inspect_err(|denied| {
         tracing::warn!(%asker, status = denied.status.as_u16(), "a change was refused");
     })
 }
 
-fn check_fields(request: &Parts, asker: &AdminClient, tokens: &[Secret]) -> Result<(), Denied> {
+fn check_fields(
+    request: &Parts,
+    asker: &AdminClient,
+    tokens: &[Secret],
+) -> Result<(), AccessDenied> {
     let headers = &request.headers;
     let is_dashboard = is_dashboard(request);
     if !is_json(headers) || (is_from_a_browser(headers) && !is_dashboard) {
@@ -178,7 +182,11 @@ fn check_fields(request: &Parts, asker: &AdminClient, tokens: &[Secret]) -> Resu
 
 /// The Unix socket needs nothing more: the file system says who may use it. Where there is
 /// a token, everything else needs it, and where there is none, only this machine may ask.
-fn check_sender(request: &Parts, asker: &AdminClient, tokens: &[Secret]) -> Result<(), Denied> {
+fn check_sender(
+    request: &Parts,
+    asker: &AdminClient,
+    tokens: &[Secret],
+) -> Result<(), AccessDenied> {
     let has_token = is_token(&request.headers, tokens);
     match asker {
         AdminClient::Unix { .. } if !request.headers.contains_key(header::AUTHORIZATION) => Ok(()),

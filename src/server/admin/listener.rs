@@ -17,7 +17,7 @@ use super::router::Admin;
 use crate::base::hardening;
 use crate::config::ServerSettings;
 use crate::edge::ConnectionCounts;
-use crate::gateway::connection::{Connection, Passed};
+use crate::gateway::connection::{Connection, DeadlinePassed};
 use crate::observe::{ConnectionEvent, ConnectionRefusal, Event, LatePart};
 use crate::server::accept::Accept;
 use crate::server::handshake;
@@ -94,7 +94,7 @@ impl ServerApp for AdminListener {
         let io = Http1Io::new(socket, connection.clone(), &self.state);
         let app = Arc::new(Admin::new(&self.state, asker, self.header_timeout, &self.watchers));
         let served = connection.serve(app.process_new(Box::new(io), shutdown)).await;
-        if let Err(Passed::Head) = served {
+        if let Err(DeadlinePassed::Head) = served {
             self.emit(ConnectionEvent::Late(LatePart::Head));
         }
         None

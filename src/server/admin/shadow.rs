@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::issue::shadow::{Known, Skipped, Tally};
+use crate::issue::shadow::{KnownDifference, Skipped, Tally};
 use crate::observe::DifferenceKind;
 use crate::policy::{AnsweredBy, Policy, TokenRoute};
 use crate::state::State;
@@ -17,7 +17,7 @@ pub(super) fn found(state: &State, token: &TokenRoute) -> Value {
 
 fn document(tally: Tally) -> Value {
     let Tally { same, different, skipped, last_skipped, known } = tally;
-    let row = |((kind, at), known): ((DifferenceKind, String), Known)| {
+    let row = |((kind, at), known): ((DifferenceKind, String), KnownDifference)| {
         json!({
             "kind": kind.as_str(),
             "at": at,

@@ -41,7 +41,7 @@ pub(crate) struct Key {
 }
 
 /// An opened token.
-pub(crate) struct Token {
+pub(crate) struct EncryptedToken {
     pub header: Value,
     pub plaintext: Vec<u8>,
 }
@@ -50,7 +50,7 @@ pub(crate) struct Token {
 pub(crate) fn open<'k>(
     token: &[u8],
     keys: impl Iterator<Item = &'k Key> + Clone,
-) -> Result<Token, Rejected> {
+) -> Result<EncryptedToken, Rejected> {
     let parts: Vec<_> = token.split(|&b| b == b'.').collect();
     let &[header_text, encrypted_key, iv, ciphertext, tag] = parts.as_slice() else {
         let found = parts.len();
@@ -80,7 +80,7 @@ pub(crate) fn open<'k>(
     for key in keys.filter(|key| key.encryption == encryption) {
         tried += 1;
         if let Some(plaintext) = sealed.open(key) {
-            return Ok(Token { header, plaintext });
+            return Ok(EncryptedToken { header, plaintext });
         }
     }
     Err(Rejected::bad_signature(tried))

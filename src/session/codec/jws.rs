@@ -11,12 +11,12 @@ use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
 
 /// A token whose signature was verified.
-pub(crate) struct Token {
+pub(crate) struct SignedToken {
     pub header: Value,
     pub claims: Value,
 }
 
-impl Token {
+impl SignedToken {
     /// The claims as a session, within their times.
     pub(crate) fn session(self, now: u64) -> Result<OpenedSession, Rejected> {
         let expires_at = claims::expires_at(&self.claims, now)?;
@@ -32,7 +32,7 @@ pub(crate) fn verify(
     keys: &KeySet,
     allowed: &[Algorithm],
     types: &TokenTypes,
-) -> Result<Token, Rejected> {
+) -> Result<SignedToken, Rejected> {
     verify_parts(token, keys, (allowed, types), Padding::Refused)
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn verify_padded(
     keys: &KeySet,
     allowed: &[Algorithm],
     types: &TokenTypes,
-) -> Result<Token, Rejected> {
+) -> Result<SignedToken, Rejected> {
     verify_parts(token, keys, (allowed, types), Padding::Allowed)
 }
 
@@ -73,7 +73,7 @@ fn verify_parts(
     keys: &KeySet,
     (allowed, types): (&[Algorithm], &TokenTypes),
     padding: Padding,
-) -> Result<Token, Rejected> {
+) -> Result<SignedToken, Rejected> {
     let parts: Vec<_> = token.split(|&b| b == b'.').collect();
     let &[protected, payload, signature] = parts.as_slice() else {
         let found = parts.len();
@@ -103,7 +103,7 @@ fn verify_parts(
     let payload = padding
         .decode(payload)
         .ok_or_else(|| Rejected::malformed("the token's payload is not base64url"))?;
-    Ok(Token { header, claims: claims::object(&payload)? })
+    Ok(SignedToken { header, claims: claims::object(&payload)? })
 }
 
 /// The claims of a token that something else vouches for: the encryption around it.

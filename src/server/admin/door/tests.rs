@@ -38,7 +38,7 @@ fn change(host: &str, more: &[(&str, &str)]) -> Parts {
     request("/revoke", Version::HTTP_11, &[&own, more].concat())
 }
 
-fn status(checked: Result<(), Denied>) -> u16 {
+fn status(checked: Result<(), AccessDenied>) -> u16 {
     checked.map_or_else(|denied| denied.status.as_u16(), |()| 200)
 }
 
