@@ -152,7 +152,11 @@ impl Decided<'_> {
             if let Some(token) = token {
                 incoming.audit_refused(who, token, refusal.code(), TokenPlace::Endpoint);
             }
-            let reply = incoming.refuse(record, &refusal, token);
+            let mut reply = incoming.refuse(record, &refusal, token);
+            let paused = token.filter(|_| matches!(refusal, Refusal::Unavailable));
+            if let Some(pause) = paused.and_then(|it| incoming.state.issuer.pause(&it.name)) {
+                reply.push_retry_after(pause);
+            }
             if let Some(rejected) = why {
                 record.explain(rejected.reason.as_str());
                 let reason = record.reason;

@@ -54,6 +54,11 @@ pub(super) struct CallPermit<'c> {
     is_trial: bool,
 }
 
+/// The name under which the first call of a token has its circuit.
+pub(super) fn first_call(token: &str) -> String {
+    format!("{token}.first")
+}
+
 impl Circuits {
     /// The right to call the issuer now, else its last failure.
     pub(super) fn enter<'c>(
@@ -71,6 +76,14 @@ impl Circuits {
         }
         circuit.is_trying = true;
         Ok(CallPermit { circuits: self, token, is_trial: true })
+    }
+
+    /// The rest of the pause after an issuer that is merely busy.
+    pub(super) fn busy(&self, token: &str, now: Now) -> Option<Duration> {
+        let circuits = self.0.lock();
+        let pause = circuits.get(token)?.open.as_ref()?;
+        let rest = pause.until.ticks().checked_sub(now.ticks())?;
+        (pause.error == IssueError::Unavailable && !rest.is_zero()).then_some(rest)
     }
 
     pub(super) fn state(&self, token: &str) -> CircuitState {
@@ -191,6 +204,8 @@ mod tests {
             let wish = Some(Duration::from_secs(wish));
             let permit = circuits.enter("t", at(100)).ok().unwrap();
             permit.ended(CallOutcome::Failed(IssueError::Unavailable, wish), at(100));
+            assert_eq!(circuits.busy("t", at(100)), Some(Duration::from_secs(pause)));
+            assert_eq!(circuits.busy("t", at(100 + pause)), None);
             assert!(circuits.enter("t", at(99 + pause)).is_err());
             assert!(circuits.enter("t", at(100 + pause)).is_ok());
         }

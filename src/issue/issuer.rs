@@ -2,6 +2,7 @@
 //! allowances, cached tokens, and how remote issuers are doing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 
 use super::cache::Tokens;
-use super::circuit_breaker::Circuits;
+use super::circuit_breaker::{Circuits, first_call};
 use super::error::IssueError;
 use super::first_answers::FirstAnswers;
 use super::remote::{Caller, Remote};
@@ -247,6 +248,13 @@ impl Issuer {
     /// Whether the issuer of this token is called.
     pub fn circuit(&self, token: &str) -> CircuitState {
         self.remote.circuits.state(token)
+    }
+
+    /// The rest of the pause that this token's issuer asked for when it was busy.
+    pub fn pause(&self, token: &str) -> Option<Duration> {
+        let now = self.remote.clock.now();
+        let of = |name: &str| self.remote.circuits.busy(name, now);
+        of(token).or_else(|| of(&first_call(token)))
     }
 
     /// Users and addresses whose requests are being counted.

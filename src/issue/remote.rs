@@ -6,16 +6,16 @@
 //! have acted on it. A missing answer never becomes a token.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 
 use super::circuit_breaker::{CallOutcome, Circuits};
 use super::error::IssueError;
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, Now};
 use crate::mint::{self, GrantHook, MintError};
 use crate::observe::{CallPurpose, CallResult, Event, StepEnded, StepKind, Telemetry, TokenEvent};
 use crate::outbound::{Answer, Call, Outbound, OutboundError, Url};
@@ -103,7 +103,7 @@ impl Remote {
             | OutboundError::TooLarge
             | OutboundError::Unresolved => IssueError::IssuerFailed,
         });
-        let outcome = judge(&answer);
+        let outcome = judge(&answer, began);
         let result = match &outcome {
             CallOutcome::Answered => CallResult::Answered,
             CallOutcome::Failed(..) => CallResult::Failed,
@@ -161,7 +161,7 @@ const fn word_of(error: OutboundError) -> &'static str {
 
 /// Whether the issuer is in trouble. An answer without a token does not mean that:
 /// the issuer may have refused one user.
-fn judge(answer: &Result<Answer, IssueError>) -> CallOutcome {
+fn judge(answer: &Result<Answer, IssueError>, now: Now) -> CallOutcome {
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => return CallOutcome::Failed(*error, None),
@@ -171,7 +171,51 @@ fn judge(answer: &Result<Answer, IssueError>) -> CallOutcome {
         status if status.is_server_error() => IssueError::IssuerFailed,
         _ => return CallOutcome::Answered,
     };
-    let wait = answer.headers.get(header::RETRY_AFTER);
-    let wait = wait.and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
-    CallOutcome::Failed(error, wait.map(Duration::from_secs))
+    CallOutcome::Failed(error, asked_pause(&answer.headers, now))
+}
+
+/// The pause an issuer asks for: seconds, or the date of its end (RFC 9110 section 10.2.3).
+/// A date is read by the issuer's own clock if the answer has a `Date`, else by ours.
+fn asked_pause(headers: &HeaderMap, now: Now) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| Some(value.to_str().ok()?.trim()));
+    let date = |text| httpdate::parse_http_date(text).ok();
+    let asked = text(header::RETRY_AFTER)?;
+    if let Ok(seconds) = asked.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let ours = UNIX_EPOCH + Duration::from_secs(now.unix());
+    let theirs = text(header::DATE).and_then(date).unwrap_or(ours);
+    Some(date(asked)?.duration_since(theirs).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_asks_for_a_pause_in_seconds_or_until_a_date() {
+        // 1_764_331_200 is Fri, 28 Nov 2025 12:00:00 GMT.
+        let now = Now::at(1_764_331_200);
+        for (asked, date, pause) in [
+            (Some("17"), None, Some(17)),
+            (Some(" 17 "), None, Some(17)),
+            (Some("Fri, 28 Nov 2025 12:00:40 GMT"), None, Some(40)),
+            (
+                Some("Fri, 28 Nov 2025 15:00:40 GMT"),
+                Some("Fri, 28 Nov 2025 15:00:00 GMT"),
+                Some(40),
+            ),
+            (Some("Fri, 28 Nov 2025 11:00:00 GMT"), None, Some(0)),
+            (Some("soon"), None, None),
+            (Some("-1"), None, None),
+            (None, Some("Fri, 28 Nov 2025 12:00:00 GMT"), None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [(header::RETRY_AFTER, asked), (header::DATE, date)] {
+                value.map(|value| headers.insert(name, HeaderValue::from_str(value).unwrap()));
+            }
+            let found = asked_pause(&headers, now);
+            assert_eq!(found, pause.map(Duration::from_secs), "{asked:?} {date:?}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use super::circuit_breaker::first_call;
 use super::error::IssueError;
 use super::first_answers::Age;
 use super::issuer::{Issuer, answered, logged};
@@ -55,7 +56,7 @@ impl Issuer {
         call: mint::Call,
         request: &TokenRequest<'_>,
     ) -> Result<FirstAnswer, IssueError> {
-        let name = format!("{}.first", route.name);
+        let name = first_call(&route.name);
         let (status, body) = self.remote.call(&name, call, request.recorded).await?;
         let answer = route.minter.first_answered(status, &body, request.now);
         answer.map_err(|error| logged(&error, route))

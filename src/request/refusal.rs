@@ -131,9 +131,11 @@ impl Refusal {
             Self::SessionExpired => {
                 (StatusCode::UNAUTHORIZED, Code::SessionExpired, "the session has expired")
             }
-            Self::Timeout => {
-                (StatusCode::GATEWAY_TIMEOUT, Code::Timeout, "the app did not answer in time")
-            }
+            Self::Timeout => (
+                StatusCode::GATEWAY_TIMEOUT,
+                Code::Timeout,
+                "a server that this answer depends on did not answer in time",
+            ),
             Self::TooLarge(RequestPart::Body) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, "the request body is too large")
             }
@@ -213,14 +215,14 @@ impl Refusal {
         let mut reply = Reply::new(public.status, content_type, Bytes::from(body));
         match self {
             Self::Busy(retry_after) => {
-                reply.push(header::RETRY_AFTER, &whole_seconds(*retry_after).max(1).to_string());
+                reply.push_retry_after(*retry_after);
             }
             Self::Full | Self::Reconsidered | Self::Uncounted => {
                 reply.push(header::RETRY_AFTER, "1")
             }
             Self::MethodNotAllowed(allow) => reply.push(header::ALLOW, allow),
             Self::TooMany { retry_after, policy, left } => {
-                reply.push(header::RETRY_AFTER, &whole_seconds(*retry_after).max(1).to_string());
+                reply.push_retry_after(*retry_after);
                 reply.headers.insert(RATELIMIT_POLICY, policy.clone());
                 reply.headers.insert(RATELIMIT, left.clone());
             }
@@ -295,6 +297,11 @@ impl Reply {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);
         }
+    }
+
+    /// Says when to try again, in whole seconds, rounded up.
+    pub(crate) fn push_retry_after(&mut self, wait: Duration) {
+        self.push(header::RETRY_AFTER, &whole_seconds(wait).max(1).to_string());
     }
 
     /// Says which cookie or header would sign in. A challenge belongs to 401 alone (RFC

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::running::{Running, file_of};
 use crate::support::{
-    App, Conn, Gateway, START, Setup, clock, cookie_of, eventually, folder, get, seconds,
+    App, Conn, Gateway, Raw, START, Setup, clock, cookie_of, eventually, folder, get, seconds,
 };
 
 /// A server whose answer the test sets, and that remembers what it was asked.
@@ -256,6 +256,29 @@ fn an_issuer_that_fails_for_every_user_is_paused() {
         gateway.metric(&line)
     };
     assert_eq!((count("answered"), count("failed")), (1, 5));
+}
+
+#[test]
+fn an_issuer_that_is_busy_says_until_when_and_the_browser_learns_it() {
+    // The issuer's clock is three hours ahead of ours.
+    let date = "HTTP/1.1 429 X\r\nDate: Fri, 28 Nov 2025 15:00:00 GMT\r\nRetry-After: Fri, 28 \
+                Nov 2025 15:00:17 GMT\r\nContent-Length: 0\r\n\r\n";
+    let seconds_form = "HTTP/1.1 429 X\r\nRetry-After: 17\r\nContent-Length: 0\r\n\r\n";
+    for answer in [seconds_form, date] {
+        let vendor = Raw::start(&[answer.as_bytes()]);
+        let (app, clock) = (App::start(), clock());
+        let tables = kept(vendor.url.strip_prefix("http://").unwrap());
+        let gateway = Setup::new(&app).with(&tables).clock(&clock).start();
+        let waits = |user: &str, wait: &str| {
+            let refused = gateway.ask(&get("/api/realtime").user(user));
+            refused.assert_refused(503, "unavailable");
+            assert_eq!(refused.header("retry-after"), Some(wait), "{answer}");
+        };
+        waits("ada", "17");
+        clock.advance(seconds(5));
+        waits("bob", "12");
+        assert_eq!(vendor.heads().len(), 1, "nobody else asks before the pause is over");
+    }
 }
 
 #[test]

@@ -101,21 +101,19 @@ fn mount_in(file: &Source, other: &Source) -> Option<Option<String>> {
 fn imported(file: &Source, other: &Source) -> Vec<String> {
     let stem = module(&file.path);
     let mut names = Vec::new();
-    for line in other.text.lines() {
-        let places = line.split(['"', '\'']).skip(1).step_by(2);
+    const OF_THE_LANGUAGE: [&str; 7] = ["import", "const", "let", "var", "as", "type", "default"];
+    for statement in other.text.split(['\n', ';']) {
+        let places = statement.split(['"', '\'']).skip(1).step_by(2);
         let Some(place) = places.into_iter().find(|place| resolves(place, &other.path, stem))
         else {
             continue;
         };
         names.push(place.to_owned());
-        let before = line.split(" from ").next().unwrap_or_default();
-        let before = before.split("= require(").next().unwrap_or_default();
-        if before.len() < line.len() {
-            let words = before.split(|c| !is_word(c)).filter(|word| !word.is_empty());
-            const OF_THE_LANGUAGE: [&str; 7] =
-                ["import", "const", "let", "var", "as", "type", "default"];
-            names.extend(words.filter(|it| !OF_THE_LANGUAGE.contains(it)).map(str::to_owned));
-        }
+        let required = || statement.split_once("require(")?.0.trim_end().strip_suffix('=');
+        let before = statement.split_once(" from ").map(|(before, _)| before).or_else(required);
+        let words = before.unwrap_or_default().split(|c| !is_word(c));
+        let is_name = |it: &&str| !it.is_empty() && !OF_THE_LANGUAGE.contains(it);
+        names.extend(words.filter(is_name).map(str::to_owned));
     }
     names
 }

@@ -48,11 +48,13 @@ impl fmt::Display for IssuerMessage {
 }
 
 /// Members in which vendors put their message, the most informative first.
-const MEMBERS: [&str; 12] = [
+const MEMBERS: [&str; 14] = [
     "error_description",
     "message",
     "error_message",
     "errorMessage",
+    "errmsg",
+    "msg",
     "detail",
     "details",
     "description",

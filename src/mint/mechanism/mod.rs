@@ -18,6 +18,7 @@ mod s3;
 mod s3_settings;
 mod signing;
 mod take;
+mod unread;
 mod usersig;
 mod zego;
 

@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::issuer_message::IssuerMessage;
+use super::unread::{other, outline, reported};
 use crate::base::calendar::read_rfc3339;
 use crate::base::secret::Secret;
 use crate::base::units;
@@ -90,6 +91,13 @@ impl TokenPlaces {
                 let cause = format!("the issuer's rate limit is reached: it answered 429{says}");
                 return Err(MintError::Unavailable(cause.into()));
             }
+            if status.is_redirection() {
+                let status = status.as_u16();
+                return failed(format!(
+                    "the issuer answered {status}, a redirect, which is not followed; write the \
+                     address that it leads to as `url`"
+                ));
+            }
             return failed(format!("the issuer answered {}{says}", status.as_u16()));
         }
         let answer = match self.form {
@@ -103,8 +111,10 @@ impl TokenPlaces {
     }
 
     fn json(&self, body: &Bytes, secrets: &[Secret], now: u64) -> Result<IssuedToken, MintError> {
-        let Ok(document) = serde_json::from_slice::<Value>(body) else {
-            return failed("the issuer's answer is not JSON".into());
+        // RFC 8259 section 8.1: a byte order mark may be ignored.
+        let json = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        let Ok(document) = serde_json::from_slice::<Value>(json) else {
+            return failed(format!("the issuer's answer is not JSON: found {}", other(body)));
         };
         let token = match &self.token {
             None => String::from_utf8_lossy(body).into_owned(),
@@ -112,40 +122,33 @@ impl TokenPlaces {
                 Some(Value::String(token)) if !token.is_empty() => token.clone(),
                 found => {
                     return failed(format!(
-                        "`take.token` expects a string at `{pointer}` of the issuer's answer, \
-                         found {}{}",
+                        "`take.token` expects a string at `{pointer}` of the issuer's answer \
+                         ({}), found {}{}",
+                        outline(&document),
                         kind(found),
                         reported(&document, secrets)
                     ));
                 }
             },
         };
-        let at = |name, pointer: &Option<Pointer>, read: fn(&Value, u64) -> Option<u64>| {
+        let at = |name, forms, pointer: &Option<Pointer>, read: fn(&Value, u64) -> Option<u64>| {
             let Some(pointer) = pointer else { return Ok(None) };
             match pointer.find(&document) {
                 None | Some(Value::Null) => Ok(None),
                 Some(value) => read(value, now).map(Some).ok_or_else(|| {
                     let cause = format!(
-                        "`take.{name}` expects a time at `{pointer}` of the issuer's answer, \
-                         found {}",
+                        "`take.{name}` expects a time at `{pointer}` of the issuer's answer \
+                         ({forms}), found {}",
                         kind(Some(value))
                     );
                     MintError::IssuerFailed(cause.into())
                 }),
             }
         };
-        let expires_in = at("expires_in", &self.expires_in, relative)?;
-        let expires_at = at("expires_at", &self.expires_at, absolute)?.or(expires_in);
+        let expires_in = at("expires_in", IN_SECONDS, &self.expires_in, relative)?;
+        let expires_at = at("expires_at", AT_A_TIME, &self.expires_at, absolute)?.or(expires_in);
         Ok(IssuedToken { token, expires_at, document })
     }
-}
-
-/// The error that an answer without a token reports despite its status, as GraphQL does.
-/// Nothing else of such an answer is repeated: it may hold the token elsewhere.
-fn reported(document: &Value, secrets: &[Secret]) -> String {
-    let error = ["errors", "error"].iter().find_map(|name| document.get(*name));
-    let said = error.map(|error| IssuerMessage::new(error.to_string().as_bytes(), secrets));
-    said.map(|said| said.to_string()).unwrap_or_default()
 }
 
 fn failed<T>(cause: String) -> Result<T, MintError> {
@@ -181,6 +184,10 @@ fn kind(found: Option<&Value>) -> &'static str {
         Some(Value::String(_)) => "a string",
     }
 }
+
+/// The forms of a time, for messages.
+const IN_SECONDS: &str = "seconds, or a text with a unit such as \"1h\"";
+const AT_A_TIME: &str = "Unix seconds or milliseconds, or RFC 3339 with its zone";
 
 /// The first second of the year 10000.
 const LATEST: u64 = 253_402_300_800;

@@ -195,6 +195,34 @@ fn an_error_under_status_200_is_reported_without_the_rest_of_the_answer() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_read_is_told_apart_and_not_quoted() {
+    let take = json!({ "token": "/token", "expires_at": "/expires_at" });
+    let table = exchange(&json!({ "take": take }));
+    for (status, answer, said) in [
+        (200, "", "found an empty body"),
+        (200, "<!doctype html><p>secret", "found a page of HTML or XML"),
+        (200, "{\"token\":\"secret", "JSON with a mistake"),
+        (200, "secret", "answer = \"text\""),
+        (301, "", "the issuer answered 301, a redirect, which is not followed"),
+        (200, r#"{"access_token":"secret","ttl":1}"#, "(a table with `access_token`, `ttl`)"),
+        (200, r#"[{"token":"secret"}]"#, "(a list), found nothing"),
+        (200, r#"{"code":7,"msg":"app not found"}"#, "found nothing and said: app not found"),
+        (200, r#"{"code":7,"message":"secret"}"#, "found nothing"),
+        (400, r#"{"code":7,"msg":"bad room"}"#, "and said: bad room"),
+        (
+            200,
+            r#"{"token":"x","expires_at":"2027-01-01"}"#,
+            "RFC 3339 with its zone), found a string",
+        ),
+    ] {
+        let cause = cause(&table, status, answer);
+        assert!(cause.contains(said) && !cause.contains("secret"), "{answer}: {cause}");
+    }
+    let marked = "\u{feff}{\"token\":\"t-1\"}";
+    assert_eq!(answered(&table, 200, marked).unwrap().expires_at, NOW + 60);
+}
+
+#[test]
 fn other_members_of_the_answer_reach_the_browser_by_name() {
     let table = exchange(&json!({
         "take": { "token": "/ice/1/credential" },

@@ -29,7 +29,7 @@ fn a_routers_routes_are_served_below_where_it_is_mounted() {
                 ("src/routes/chat.js", express),
                 (
                     "src/app.js",
-                    "const chat = require('./routes/chat');\napp.use('/api/v1', auth, chat)",
+                    "const a = require('a');const chat=require('./routes/chat');\napp.use('/api/v1', auth, chat)",
                 ),
             ],
         ),
