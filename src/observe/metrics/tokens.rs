@@ -20,10 +20,10 @@ pub(super) struct TokenMetrics {
 impl TokenMetrics {
     pub(super) fn new(registry: &MetricRegistry) -> Self {
         Self {
-            minted: registry.counters("portcullis_mints_total", "TokenMetrics minted.", &["token"]),
+            minted: registry.counters("portcullis_mints_total", "Tokens minted.", &["token"]),
             issued: registry.counters(
                 "portcullis_tokens_total",
-                "TokenMetrics answered, minted or cached.",
+                "Tokens answered, minted or cached.",
                 &["token", "origin"],
             ),
             compared: registry.counters(
@@ -47,7 +47,7 @@ impl TokenMetrics {
                 "Remote issuers: 0 in use, 1 paused after failures, 2 being tried.",
                 &["token"],
             ),
-            cached: registry.gauge("portcullis_cached_tokens", "TokenMetrics in the cache."),
+            cached: registry.gauge("portcullis_cached_tokens", "Tokens in the cache."),
             audit_failures: registry.counter(
                 "portcullis_audit_failures_total",
                 "Lines of the audit log that could not be written.",

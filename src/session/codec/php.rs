@@ -10,7 +10,7 @@ use crate::session::Rejected;
 /// Most bytes that are read a second time, where values refer to others: a few references
 /// could expand into an enormous session.
 const MAX_READ_AGAIN: usize = 256 * 1024;
-/// What following one reference costs at least, in bytes.
+/// The least that following one reference costs, in bytes.
 const FOLLOWING: usize = 16;
 
 /// One serialized array, the form of a session, and nothing after it.
