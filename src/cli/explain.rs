@@ -17,7 +17,7 @@ pub(super) fn explain(config: &Config) -> String {
     let mut text = format!("form: {}\n", form.describe());
     let listen = &config.server.listen;
     // Of several addresses, one that needs no certificate on the way from the other side.
-    let plain = listen.iter().find(|listen| !listen.is_tls()).or(listen.first());
+    let plain = listen.iter().find(|listen| !listen.is_tls()).or_else(|| listen.first());
     match (form, plain, config.server.auth.first()) {
         (Form::ReverseProxy, _, _) => {
             text.push_str(

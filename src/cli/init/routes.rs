@@ -20,7 +20,7 @@ pub(super) fn hand_written(calls: &[String], project: &Project) -> Option<HandWr
     let made = |file: &&Source| calls.iter().find_map(|call| file.text.find(call.as_str()));
     let (file, at) = project.files.iter().find_map(|file| Some((file, made(&file)?)))?;
     let before = file.text.get(..at).unwrap_or_default();
-    let of_file = of_place(&file.path, Router::of(project));
+    let of_file = of_place(&file.path, FileRoutes::of(project));
     let is_all = of_file.is_some();
     let of_route = || of_literal(before).or_else(|| of_decorator(before));
     let found = match of_file {
@@ -46,7 +46,7 @@ fn below_base(path: &str, project: &Project) -> String {
 /// The frameworks whose files are their routes. In other apps the same folders hold code
 /// that says its paths itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Router {
+enum FileRoutes {
     Next,
     Nitro,
     ReactRouter,
@@ -54,19 +54,19 @@ enum Router {
     Other,
 }
 
-impl Router {
+impl FileRoutes {
     fn of(project: &Project) -> Self {
-        const PACKAGES: [(&str, Router); 10] = [
-            ("npm:nuxt", Router::Nitro),
-            ("npm:nitropack", Router::Nitro),
-            ("npm:nitro", Router::Nitro),
-            ("npm:@sveltejs/kit", Router::SvelteKit),
-            ("npm:@react-router/dev", Router::ReactRouter),
-            ("npm:@react-router/node", Router::ReactRouter),
-            ("npm:@remix-run/react", Router::ReactRouter),
-            ("npm:@remix-run/node", Router::ReactRouter),
-            ("npm:next", Router::Next),
-            ("npm:astro", Router::Next),
+        const PACKAGES: [(&str, FileRoutes); 10] = [
+            ("npm:nuxt", FileRoutes::Nitro),
+            ("npm:nitropack", FileRoutes::Nitro),
+            ("npm:nitro", FileRoutes::Nitro),
+            ("npm:@sveltejs/kit", FileRoutes::SvelteKit),
+            ("npm:@react-router/dev", FileRoutes::ReactRouter),
+            ("npm:@react-router/node", FileRoutes::ReactRouter),
+            ("npm:@remix-run/react", FileRoutes::ReactRouter),
+            ("npm:@remix-run/node", FileRoutes::ReactRouter),
+            ("npm:next", FileRoutes::Next),
+            ("npm:astro", FileRoutes::Next),
         ];
         let found = PACKAGES.into_iter().find(|(package, _)| project.has(package));
         found.map_or(Self::Other, |(_, router)| router)
@@ -74,26 +74,26 @@ impl Router {
 }
 
 /// The address of a file that is a route.
-fn of_place(path: &str, router: Router) -> Option<String> {
+fn of_place(path: &str, router: FileRoutes) -> Option<String> {
     let path = path.strip_prefix("src/").unwrap_or(path);
     let (stem, _) = path.rsplit_once('.')?;
     let route = match router {
-        Router::Next => match stem.strip_prefix("pages/api/") {
+        FileRoutes::Next => match stem.strip_prefix("pages/api/") {
             Some(rest) => format!("/api/{}", rest.strip_suffix("/index").unwrap_or(rest)),
             None => format!("/{}", visible(stem.strip_prefix("app/")?.strip_suffix("/route")?)),
         },
-        Router::Nitro => match stem.strip_prefix("server/api/") {
+        FileRoutes::Nitro => match stem.strip_prefix("server/api/") {
             Some(rest) => format!("/api/{}", of_nitro(rest)),
             None => format!("/{}", of_nitro(stem.strip_prefix("server/routes/")?)),
         },
-        Router::ReactRouter => {
+        FileRoutes::ReactRouter => {
             let rest = stem.strip_prefix("app/routes/")?;
             format!("/{}", of_flat_route(rest.strip_suffix("/route").unwrap_or(rest)))
         }
-        Router::SvelteKit => {
+        FileRoutes::SvelteKit => {
             format!("/{}", visible(stem.strip_prefix("routes/")?.strip_suffix("/+server")?))
         }
-        Router::Other => return None,
+        FileRoutes::Other => return None,
     };
     is_exact(&route).then_some(route)
 }
@@ -155,10 +155,10 @@ fn of_table(file: &Source, before: &str, project: &Project) -> Option<Mounted> {
     }
     let tables = ["routes.rb", "routes/api.php", "routes/web.php", "router.ex", "urls.py"];
     let mut files = project.files.iter().filter(|f| tables.iter().any(|end| f.path.ends_with(end)));
-    let is_named = |line: &&str| names.iter().any(|n| line.contains(n.as_str()));
+    let is_named = |line: &str| names.iter().any(|n| line.contains(n.as_str()));
     let (table, lines, at) = files.find_map(|table| {
         let lines: Vec<&str> = table.text.lines().collect();
-        let at = lines.iter().position(|line| is_named(&line))?;
+        let at = lines.iter().position(|line| is_named(line))?;
         Some((table, lines, at))
     })?;
     let line = lines.get(at)?;
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_file_of_a_route_says_where_it_is_served() {
-        use Router::{Next, Nitro, Other, ReactRouter, SvelteKit};
+        use FileRoutes::{Next, Nitro, Other, ReactRouter, SvelteKit};
         for (router, file, path) in [
             (Next, "pages/api/get-auth-token.ts", Some("/api/get-auth-token")),
             (Next, "src/pages/api/token/index.js", Some("/api/token")),
