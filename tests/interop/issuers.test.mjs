@@ -171,7 +171,7 @@ for (const block of exchanges) {
     const said = gateway.output.slice(began);
     assert.ok(!said.includes("xyzzy"), "an answer that may hold a token is not repeated");
     assert.match(said, /`take\.token` expects|`answer\.[\w.]+` has no value|`answer = \\?"text\\?"` expects/);
-    assert.match(said, /is not JSON|expects the bare token/);
+    assert.match(said, /is not JSON|expects the issuer to answer with the bare token/);
   });
 }
 
