@@ -90,6 +90,9 @@ pub(crate) fn foreign_words(
         if !is_plain {
             return managed.claims_spelled(text);
         }
+        if !untrusted::may_be_foreign(text) {
+            return false;
+        }
         let names_user = || untrusted::is_of_another_gate(text, believed) && !managed.sets(text);
         untrusted::is_override(text) || names_user()
     };

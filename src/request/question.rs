@@ -27,10 +27,14 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The headers that nginx's users write.
-const ORIGINAL: [HeaderName; 4] =
+static ORIGINAL: [HeaderName; 4] =
     [X_ORIGINAL_METHOD, X_ORIGINAL_URI, X_ORIGINAL_URL, X_ORIGINAL_HOST];
 /// The headers that Caddy and Traefik write.
-const FORWARDED: [HeaderName; 3] = [X_FORWARDED_METHOD, X_FORWARDED_URI, X_FORWARDED_HOST];
+static FORWARDED: [HeaderName; 3] = [X_FORWARDED_METHOD, X_FORWARDED_URI, X_FORWARDED_HOST];
+
+/// Headers of the question's own connection.
+static OWN: [HeaderName; 3] =
+    [header::FORWARDED, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
 
 /// How a proxy asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +89,8 @@ struct NamedRequest {
     method: Method,
     target: Vec<u8>,
     host: Option<HeaderValue>,
+    /// The headers that named it, and are no part of it. Those of the other proxies are absent.
+    named_by: &'static [HeaderName],
 }
 
 const BOTH: Refusal = Refusal::BadRequest(
@@ -143,7 +149,8 @@ pub(crate) fn read_check(
     let method = Method::from_bytes(http.method.as_bytes()).map_err(|_| MALFORMED)?;
     let host = HeaderValue::from_str(&http.host).map_err(|_| MALFORMED)?;
     let target = http.path.clone().into_bytes();
-    let mut asked = parts(NamedRequest { method, target, host: Some(host) }, &headers)?;
+    let mut asked =
+        parts(NamedRequest { method, target, host: Some(host), named_by: &[] }, &headers)?;
     let foreign = headers::foreign_words(&asked.headers, managed, believed);
     for name in &foreign {
         asked.headers.remove(name);
@@ -186,7 +193,8 @@ fn envoy(question: &Parts, target: &str) -> Result<NamedRequest, Refusal> {
     let host = one(&question.headers, &header::HOST)?.cloned();
     let authority = question.uri.authority();
     let host = host.or_else(|| HeaderValue::from_str(authority?.as_str()).ok());
-    Ok(NamedRequest { method: question.method.clone(), target: target.into(), host })
+    let method = question.method.clone();
+    Ok(NamedRequest { method, target: target.into(), host, named_by: &[] })
 }
 
 fn forward(headers: &HeaderMap) -> Result<NamedRequest, Refusal> {
@@ -197,7 +205,8 @@ fn forward(headers: &HeaderMap) -> Result<NamedRequest, Refusal> {
     let field = |name: HeaderName| one(headers, &name)?.ok_or(MISSING);
     let host = field(X_FORWARDED_HOST)?.clone();
     let target = field(X_FORWARDED_URI)?.as_bytes().to_vec();
-    Ok(NamedRequest { method: method(field(X_FORWARDED_METHOD)?)?, target, host: Some(host) })
+    let method = method(field(X_FORWARDED_METHOD)?)?;
+    Ok(NamedRequest { method, target, host: Some(host), named_by: &FORWARDED })
 }
 
 fn nginx(headers: &HeaderMap) -> Result<NamedRequest, Refusal> {
@@ -221,7 +230,8 @@ fn nginx(headers: &HeaderMap) -> Result<NamedRequest, Refusal> {
                 return Err(BOTH);
             }
             let target = uri.as_bytes().to_vec();
-            Ok(NamedRequest { method, target, host: own.or(said).cloned() })
+            let host = own.or(said).cloned();
+            Ok(NamedRequest { method, target, host, named_by: &ORIGINAL })
         }
         (None, Some(url)) => {
             let (host, target) = split_url(url.as_bytes()).ok_or(MALFORMED)?;
@@ -229,7 +239,8 @@ fn nginx(headers: &HeaderMap) -> Result<NamedRequest, Refusal> {
                 return Err(BOTH);
             }
             let host = HeaderValue::from_bytes(host).map_err(|_| MALFORMED)?;
-            Ok(NamedRequest { method, target: target.to_vec(), host: Some(host) })
+            let target = target.to_vec();
+            Ok(NamedRequest { method, target, host: Some(host), named_by: &ORIGINAL })
         }
     }
 }
@@ -262,7 +273,7 @@ fn method(value: &HeaderValue) -> Result<Method, Refusal> {
 /// The request in the form that rules read, without what only the question says. A path
 /// that would not come out byte for byte is refused.
 fn parts(named: NamedRequest, headers: &HeaderMap) -> Result<Parts, Refusal> {
-    let NamedRequest { method, target, host } = named;
+    let NamedRequest { method, target, host, named_by } = named;
     let path = PathAndQuery::try_from(target.as_slice()).map_err(|_| MALFORMED)?;
     if !target.starts_with(b"/") || path.as_str().as_bytes() != target {
         return Err(MALFORMED);
@@ -274,13 +285,13 @@ fn parts(named: NamedRequest, headers: &HeaderMap) -> Result<Parts, Refusal> {
     parts.uri = Uri::from_parts(uri).map_err(|_| MALFORMED)?;
     parts.version = Version::HTTP_11;
     parts.headers = headers.clone();
-    let own = [header::HOST, header::FORWARDED, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
-    for name in own.iter().chain(&ORIGINAL).chain(&FORWARDED) {
+    for name in OWN.iter().chain(named_by) {
         parts.headers.remove(name);
     }
-    if let Some(host) = host {
-        parts.headers.insert(header::HOST, host);
-    }
+    match host {
+        Some(host) => parts.headers.insert(header::HOST, host),
+        None => parts.headers.remove(header::HOST),
+    };
     Ok(parts)
 }
 

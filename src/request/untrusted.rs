@@ -165,6 +165,18 @@ const GATES: [(u8, &[&str]); 15] = [
     (b'x', &["x-webauth-"]),
 ];
 
+/// A bit for each letter that an override or a gate's word starts with.
+const LETTERS: u32 = letters(&OVERRIDES) | letters(&GATES);
+
+const fn letters(mut lists: &[(u8, &[&str])]) -> u32 {
+    let mut letters = 0;
+    while let [(letter, _), rest @ ..] = lists {
+        letters |= 1 << (*letter & 31);
+        lists = rest;
+    }
+    letters
+}
+
 /// Begins like a gate's header but names no user: ingress-nginx returns there.
 const NOBODY: &str = "x-auth-request-redirect";
 
@@ -273,6 +285,12 @@ pub(super) fn is_description(name: &str) -> bool {
     OF_CDNS.iter().any(|start| name.starts_with(start))
         && !name.split('-').any(|word| CHANGING.contains(&word))
         && !name.ends_with("-ip")
+}
+
+/// Whether a name, in lower case, may be an override or a gate's word, by its first letter:
+/// most names may not.
+pub(super) fn may_be_foreign(name: &str) -> bool {
+    name.as_bytes().first().is_some_and(|letter| LETTERS >> (letter & 31) & 1 == 1)
 }
 
 /// Whether a name, in lower case, changes the method, the path or the host.
