@@ -16,7 +16,7 @@ pub(super) fn explain(config: &Config) -> String {
     let form = policy.form();
     let mut text = format!("form: {}\n", form.describe());
     let listen = &config.server.listen;
-    // Of several addresses, one that needs no certificate on the way from the other side.
+    // The other side needs no certificate to reach an address without TLS.
     let plain = listen.iter().find(|listen| !listen.is_tls()).or_else(|| listen.first());
     match (form, plain, config.server.auth.first()) {
         (Form::ReverseProxy, _, _) => {

@@ -50,7 +50,7 @@ pub(super) async fn answer(session: &mut Session, ctx: &mut Ctx) -> Reply {
 
 /// The answer to the proxy.
 pub(super) enum AuthAnswer {
-    /// Every header that the gateway sets, empty where there is no value.
+    /// Every header that the gateway sets; one without a value is empty.
     Yes(HeaderMap),
     No(Reply),
 }

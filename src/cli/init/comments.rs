@@ -54,7 +54,7 @@ impl Comments {
                 return open.len() + end;
             }
         }
-        // `https://` in a page's text, and an attribute of PHP, are no comments.
+        // Neither `https://` in a page's text nor an attribute of PHP begins a comment.
         let is_sign = |sign: &&&str| {
             rest.starts_with(**sign)
                 && !(**sign == "//" && before.ends_with([':', '\\']))

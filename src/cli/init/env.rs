@@ -34,7 +34,7 @@ pub(super) enum Origin {
     File(&'static str),
     /// The file has it, but is a shell script or has a line that assigns nothing.
     Unreadable(&'static str, usize),
-    /// An example file, whose values are no secrets.
+    /// An example file: its values are placeholders.
     Example(&'static str),
     Nowhere,
 }

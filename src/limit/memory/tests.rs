@@ -110,7 +110,7 @@ fn several_limits_taken_at_once_are_exact_in_parallel() {
         })
         .collect();
     let admitted: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
-    // Each takes two of the three, so 90 places are enough for 45 at the most.
+    // Each request takes from two of the three limits, and the limits hold 90 together.
     assert!((30..=45).contains(&admitted), "{admitted}");
 }
 

@@ -1,8 +1,8 @@
 //! The last hour in memory: what `/status` and the dashboard of the admin listener show.
 //!
 //! A sink of events like the metrics, but with reasons and over time: counts in slots of
-//! half a minute, which the oldest leaves when a new one comes. Bounded in every
-//! direction, at most about 6 MiB. Off where there is no admin listener.
+//! half a minute; a new slot pushes the oldest out. Bounded in every direction, at most
+//! about 6 MiB. Without an admin listener it is off.
 
 mod histogram;
 mod history;

@@ -43,7 +43,7 @@ const UNFIT: [(&str, &str); 4] = [
     ("refused to switch database", NO_DATABASE),
 ];
 const NO_SENTINEL: &str =
-    "the server is no Sentinel; write its port, usually 26379, or redis:// for a single server";
+    "the server is not a Sentinel; write its port, usually 26379, or redis:// for a single server";
 const NO_DATABASE: &str = "the server has no database of the number that ends the address";
 
 /// How a Cluster says where a key is.

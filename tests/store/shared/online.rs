@@ -76,7 +76,7 @@ fn an_address_that_does_not_fit_the_server_says_what_to_write() {
     let address = format!("127.0.0.1:{}", server.port);
     for (url, advice) in [
         (format!("redis+cluster://{address}"), "belongs to no Cluster; write redis://"),
-        (format!("redis+sentinel://{address}/main"), "is no Sentinel; write its port"),
+        (format!("redis+sentinel://{address}/main"), "is not a Sentinel; write its port"),
         (format!("redis://{address}/99"), "has no database of the number"),
         (format!("redis://127.0.0.1:{}", locked.port), "the address has none; write redis://USER"),
     ] {
