@@ -89,7 +89,7 @@ struct NamedRequest {
     method: Method,
     target: Vec<u8>,
     host: Option<HeaderValue>,
-    /// The headers that named it, and are no part of it. Those of the other proxies are absent.
+    /// The headers that named it; they are not part of it. Headers of other proxies are absent.
     named_by: &'static [HeaderName],
 }
 

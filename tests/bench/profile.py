@@ -13,8 +13,8 @@ REQUESTS, USERS = 6_000, 2_000
 HTTP1, HTTP2 = ("20", "--h1"), ("4", "-m", "8")
 
 
-def request(path, cookie, *more):
-    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: 127.0.0.1", f"Cookie: session={cookie}", *more, "", ""]).encode()
+def request(path, cookie):
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: session={cookie}\r\n\r\n".encode()
 
 
 def profile(servers, tls):
@@ -28,9 +28,9 @@ def profile(servers, tls):
             h2load(url + path, servers.cookie, count, clients, *version)
         h2load(url + "/", servers.cookie, REQUESTS // 10, clients, *version, "-d", str(upload))
     if not tls:
-        clients = Client(server)
-        clients.send_all(request((TOKEN, "/")[number % 2], session(number % USERS)) for number in range(REQUESTS))
-        clients.close()
+        client = Client(server)
+        client.send_all(request((TOKEN, "/")[number % 2], session(number % USERS)) for number in range(REQUESTS))
+        client.close()
         asked = ("-H", "x-original-method: GET", "-H", "x-original-uri: /", "-H", "x-forwarded-for: 192.0.2.7")
         h2load(f"http://127.0.0.1:{questions}/auth/nginx", servers.cookie, REQUESTS, *HTTP1, *asked)
         for number in range(REQUESTS // 20):
