@@ -4,7 +4,9 @@
 //! One task per address fetches it at start and again when its `Cache-Control` says
 //! so, within bounds. A token signed with an unknown key triggers an earlier fetch, but
 //! at most one per `COOLDOWN`, however many such tokens arrive. If a fetch fails, the
-//! known keys stay in use. A task ends when no source of the policy uses its address.
+//! known keys stay in use. While there are none, because the provider starts later than
+//! the gateway, it is asked more often. A task ends when no source of the policy uses its
+//! address.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,6 +33,10 @@ const FRESH_USUALLY: Duration = Duration::from_secs(600);
 /// After a failure: the first pause, and the longest.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_secs(60);
+/// While no keys are known, nobody is signed in: then these replace `COOLDOWN` and
+/// `RETRY_LAST`.
+const KEYLESS_COOLDOWN: Duration = Duration::from_secs(1);
+const KEYLESS_RETRY_LAST: Duration = Duration::from_secs(5);
 
 /// Returns the policy in force while the process has one.
 pub(crate) type CurrentPolicy = Arc<dyn Fn() -> Option<Arc<Policy>> + Send + Sync>;
@@ -108,7 +114,8 @@ impl RemoteKeySets {
         let mut fetched = place.fetched.subscribe();
         {
             let mut state = place.state.lock();
-            let recent = state.last_begun.is_some_and(|last| now.since(last) < COOLDOWN);
+            let cooldown = if state.document.is_some() { COOLDOWN } else { KEYLESS_COOLDOWN };
+            let recent = state.last_begun.is_some_and(|last| now.since(last) < cooldown);
             if !state.in_flight {
                 if recent {
                     return false;
@@ -153,7 +160,9 @@ impl RemoteKeySets {
                     Err(problem) => {
                         tracing::warn!(%url, %problem, "published keys were not refreshed");
                         state.problem = Some(problem);
-                        let wait = pause;
+                        let keyless = state.document.is_none();
+                        let longest = if keyless { KEYLESS_RETRY_LAST } else { RETRY_LAST };
+                        let wait = pause.min(longest);
                         pause = (pause * 2).min(RETRY_LAST);
                         wait
                     }

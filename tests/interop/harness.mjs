@@ -54,6 +54,18 @@ export class Gateway {
     }
   }
 
+  /** Waits until nothing is missing that requests need, such as keys that the app publishes. */
+  async ready() {
+    const until = Date.now() + 60_000;
+    for (;;) {
+      const answer = await fetch(`${this.admin}/readyz`);
+      const said = await answer.text();
+      if (answer.status === 200) return;
+      assert.ok(Date.now() < until, `not ready: ${said}\n${this.output}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
   get output() {
     return this.#child.output;
   }

@@ -143,6 +143,24 @@ async fn without_keys_no_user_is_known() {
 }
 
 #[tokio::test]
+async fn a_provider_that_starts_late_is_asked_again_within_a_second() {
+    let setting =
+        Setting::new("HTTP/1.1 502 Not yet\r\nContent-Length: 0\r\n\r\n".to_owned()).await;
+    for round in 1..=3 {
+        for _ in 0..5 {
+            assert_eq!(setting.check("k1").await, Err(Reason::Unavailable));
+        }
+        assert_eq!(setting.fetches(), round);
+        setting.clock.advance(KEYLESS_COOLDOWN);
+    }
+    setting.say(published("k1"));
+    assert_eq!(setting.check("k1").await.as_deref(), Ok("u1"));
+    setting.clock.advance(KEYLESS_COOLDOWN);
+    assert_eq!(setting.check("k2").await, Err(Reason::UnknownKid));
+    assert_eq!(setting.fetches(), 4, "with keys, the long pause holds again");
+}
+
+#[tokio::test]
 async fn a_reload_starts_with_the_keys_that_are_known() {
     let setting = Setting::new(published("k1")).await;
     setting.check("k1").await.unwrap();

@@ -110,6 +110,7 @@ export class FrameworkApp {
     this.#child = new Child(program, args, options);
     const address = (line) => line.match(listening)?.[1];
     this.#relay.leadTo(await this.#child.heard("where it listens", address, 120_000));
+    await this.gateway.ready();
   }
 }
 
