@@ -139,13 +139,15 @@ test("checkers of other programs' files find nothing", { timeout: SLOW }, () => 
 });
 
 test("every command of the pages about running it is one of these, and they name files that are there", () => {
-  // Each was run above, or is the first line of the file it uses.
+  // Each was run above or in tests/build, or is the first line of the file it uses.
   const known = [
     /^deploy\/package\/build$/,
     /^sudo apt install \.\/target\/package\/portcullis_[\d.]+_amd64\.deb$/,
     /^sudo cp \/usr\/share\/doc\/portcullis\/examples\/gateway\.toml \/etc\/portcullis\/$/,
     /^sudo install -m 0600 \/dev\/null \/etc\/portcullis\/environment$/,
     /^sudo systemctl enable --now portcullis$/,
+    /^deploy\/build\/profile-guided$/,
+    /^deploy\/package\/build --binary target\/profile-guided\/portcullis$/,
     /^docker build -f deploy\/Dockerfile -t portcullis \.$/,
     /^docker run --rm -p 8080:8080 -v "\$PWD\/gateway\.toml:\/etc\/portcullis\/gateway\.toml:ro" -e NEXTAUTH_SECRET -e PORTIVE_API_KEY portcullis$/,
     /^docker compose -f deploy\/compose\.yaml up$/,
