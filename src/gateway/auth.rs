@@ -7,6 +7,8 @@
 //! one were missing, the app would take the client's. The answer never has a `Set-Cookie`
 //! field, and no body is read.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use pingora::http::RequestHeader;
 use pingora::prelude::Session;
@@ -23,6 +25,9 @@ use crate::policy::Intent;
 use crate::request::question::Allowed;
 use crate::request::refusal::{PLAIN_TEXT, Refusal, Reply};
 use bytes::Bytes;
+
+/// Time that an app may take to sign its user in or out, where its answer is not seen.
+const APP_ACTS_WITHIN: Duration = Duration::from_secs(5);
 
 /// A question is never an upgrade, although the request may be one.
 pub(super) fn purpose_of(session: &mut Session) -> Purpose {
@@ -73,6 +78,8 @@ pub(super) async fn answer_about(ctx: &mut Ctx, asked: RequestHeader) -> AuthAns
     if who.withholds_headers() {
         return AuthAnswer::No(ctx.refuse(&Refusal::NotSignedIn));
     }
+    let until = incoming.state.clock.now().plus(APP_ACTS_WITHIN);
+    Who::distrust_session(incoming, asked, StatusCode::OK, until).await;
     // The app's answer does not pass here, so a sign-out counts once it may pass; not one
     // that another site asks for, which the app will refuse.
     if !is_elsewhere {

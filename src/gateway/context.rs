@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
 use pingora::http::RequestHeader;
 use pingora::prelude::Session;
 
@@ -72,6 +73,16 @@ impl Ctx {
         let shadow = self.forwarding.as_mut().and_then(|forwarding| forwarding.shadow.take());
         if let Some(shadow) = shadow {
             shadow::compare(*shadow, &mut self.incoming, ended);
+        }
+    }
+
+    /// The app is done with the request. Some frameworks save a session after the head of
+    /// their answer, and an answer that got lost may have signed somebody in.
+    pub(super) async fn distrust_session(&self, request: &RequestHeader) {
+        if self.forwarding.is_some() {
+            let status = StatusCode::from_u16(self.record.status).unwrap_or_default();
+            let now = self.incoming.state.clock.now();
+            Who::distrust_session(&self.incoming, request, status, now).await;
         }
     }
 

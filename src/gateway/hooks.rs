@@ -378,6 +378,7 @@ impl ProxyHttp for Gateway {
             connection.request_has_ended();
         }
         ctx.finish(session);
+        ctx.distrust_session(session.req_header()).await;
         ctx.end_shadow(error.map_or(Ended::Whole, |_| Ended::CutOff));
         // A request that came too early is not served: its request line has not been
         // checked. The connection ends, and the client asks again (RFC 9112 section

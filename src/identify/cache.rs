@@ -4,11 +4,13 @@
 //! The key is a digest over the source's settings and all cookies it could read
 //! (`SessionReader::digest`), so only exactly the cookies that made an entry find it. A verdict
 //! from the cookie alone is kept while it is valid; a server's answer for the seconds
-//! that the settings allow, a rejection no longer than `REFUSAL_KEPT`, and one question
-//! serves all requests that wait for it. Rejections that cost no question are not kept:
-//! an attacker could fill the table with them.
+//! that the settings allow, a rejection no longer than `REFUSAL_KEPT`, and neither once
+//! the app may have changed the session. One question serves all requests that wait for
+//! it. Rejections that cost no question are not kept: an attacker could fill the table
+//! with them.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use moka::future;
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
+use self::changes::Changes;
 use crate::base::clock::Now;
 use crate::base::digest::{Digest, DigestBuildHasher};
 use crate::identify::flood::{Id, Questions};
@@ -34,7 +37,7 @@ const OVERHEAD: usize = 190;
 const TYPICAL_SESSIONS: usize = 30_000;
 /// The same two, for sessions that a server was asked about.
 const ASKED_CAPACITY: u64 = 32 * 1024 * 1024;
-const ASKED_OVERHEAD: usize = 540;
+const ASKED_OVERHEAD: usize = 560;
 /// Longest time until a session is opened again.
 const KEPT: Duration = Duration::from_secs(300);
 /// Long enough for the requests of one page to share a miss. Some frameworks send the cookie
@@ -48,6 +51,7 @@ const SILENCE_KEPT: Duration = Duration::from_millis(200);
 pub struct Sessions {
     local: Cache<Digest, Opened, Weights, DigestBuildHasher>,
     asked: future::Cache<Digest, Remembered, DigestBuildHasher>,
+    changes: Changes,
     questions: Questions,
     /// Sessions that were remembered, and those that were verified.
     remembered: ShardedCount,
@@ -70,6 +74,8 @@ struct Weights;
 #[derive(Clone)]
 struct Remembered {
     outcome: Result<Arc<Identity>, Refused>,
+    /// On the monotonic clock: when the server was asked.
+    begun: Duration,
     until: Now,
 }
 
@@ -85,8 +91,8 @@ impl Default for Sessions {
             })
             .time_to_live(KEPT)
             .build_with_hasher(DigestBuildHasher::default());
-        let (questions, remembered, verified) = Default::default();
-        Self { local, asked, questions, remembered, verified }
+        let (changes, questions, remembered, verified) = Default::default();
+        Self { local, asked, changes, questions, remembered, verified }
     }
 }
 
@@ -131,6 +137,17 @@ impl Sessions {
         self.asked.invalidate(&key).await;
     }
 
+    /// Asks again about the session of these cookies, and remembers no answer, until this
+    /// time: until then the app may change it.
+    pub async fn distrust(&self, source: &SessionReader, cookies: Cookies<'_>, until: Now) {
+        if source.cache_seconds().is_none_or(|seconds| seconds == 0) {
+            return;
+        }
+        let Some(key) = source.digest(cookies) else { return };
+        self.changes.note(key, until);
+        self.asked.invalidate(&key).await;
+    }
+
     async fn check(
         &self,
         source: &SessionReader,
@@ -149,7 +166,7 @@ impl Sessions {
             }
             (Some(key), Some(_)) => {
                 let asked = Box::pin(self.asked.get(&key)).await;
-                asked.filter(|asked| asked.holds(now)).map(|asked| asked.outcome)
+                asked.filter(|asked| self.holds(&key, asked, now)).map(|asked| asked.outcome)
             }
         };
         match kept {
@@ -185,7 +202,7 @@ impl Sessions {
             let open = async { servers.check(source, cookies, now).await };
             let open = self.questions.ask(id, Box::pin(open), now);
             // Once for all requests of a page.
-            let opened = self.ask_once(key, REFUSAL_KEPT, open, now).await;
+            let opened = self.ask_once(servers, key, REFUSAL_KEPT, open, now).await;
             if let Ok(identity) = &opened {
                 self.local.insert(key, Opened::new(identity, now));
                 self.asked.invalidate(&key).await;
@@ -207,7 +224,7 @@ impl Sessions {
         let ask = self.questions.ask(id, ask, now);
         match (key, asks) {
             (Some(key), Some(seconds)) if seconds > 0 => {
-                self.ask_once(key, Duration::from_secs(seconds), ask, now).await
+                self.ask_once(servers, key, Duration::from_secs(seconds), ask, now).await
             }
             _ => ask.await.map(Arc::new),
         }
@@ -225,14 +242,30 @@ impl Sessions {
 
     async fn ask_once(
         &self,
+        servers: &Servers,
         key: Digest,
         kept: Duration,
         ask: impl Future<Output = Result<Identity, Refused>>,
         now: Now,
     ) -> Result<Arc<Identity>, Refused> {
-        let make = async { Remembered::new(ask.await, kept, now) };
-        let entry = self.asked.entry(key).or_insert_with_if(make, |asked| !asked.holds(now)).await;
-        entry.into_value().outcome
+        let mut ask = pin!(ask);
+        loop {
+            let make = async {
+                let begun = servers.clock.now().ticks();
+                Remembered::new(ask.as_mut().await, kept, begun, now)
+            };
+            let is_old = |asked: &Remembered| !self.holds(&key, asked, now);
+            let asked = self.asked.entry(key).or_insert_with_if(make, is_old).await.into_value();
+            // Another request may have asked before this one came, and the app have changed
+            // the session between the two.
+            if asked.begun >= now.ticks() || !self.changes.may_follow(&key, asked.begun) {
+                return asked.outcome;
+            }
+        }
+    }
+
+    fn holds(&self, key: &Digest, asked: &Remembered, now: Now) -> bool {
+        asked.holds(now) && !self.changes.may_follow(key, asked.begun)
     }
 }
 
@@ -254,7 +287,7 @@ impl Weighter<Digest, Opened> for Weights {
 }
 
 impl Remembered {
-    fn new(outcome: Result<Identity, Refused>, kept: Duration, now: Now) -> Self {
+    fn new(outcome: Result<Identity, Refused>, kept: Duration, begun: Duration, now: Now) -> Self {
         let kept = match &outcome {
             Ok(_) => kept,
             Err(Refused::Rejected(_)) => kept.min(REFUSAL_KEPT),
@@ -262,7 +295,7 @@ impl Remembered {
                 silence.retry_after.map_or(SILENCE_KEPT, |asked_for| asked_for.min(kept))
             }
         };
-        Self { outcome: outcome.map(Arc::new), until: now.plus(kept) }
+        Self { outcome: outcome.map(Arc::new), begun, until: now.plus(kept) }
     }
 
     fn holds(&self, now: Now) -> bool {
@@ -271,5 +304,6 @@ impl Remembered {
     }
 }
 
+mod changes;
 #[cfg(test)]
 mod tests;

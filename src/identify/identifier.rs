@@ -61,6 +61,13 @@ impl Identifier {
         self.sessions.forget(source, cookies).await;
     }
 
+    /// Until this time, the app may change the sessions of these cookies on its side.
+    pub async fn distrust(&self, policy: &Policy, cookies: Cookies<'_>, until: Now) {
+        for source in &policy.sources {
+            self.sessions.distrust(source, cookies, until).await;
+        }
+    }
+
     /// The app's answer to a request with `cookies` sets cookies, which may sign in
     /// again.
     pub fn reissued<'c>(

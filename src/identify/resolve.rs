@@ -38,6 +38,7 @@ pub struct Servers {
     pub keys: Arc<RemoteKeySets>,
     /// Where sessions are opened that take long.
     pub(super) opening: Aside,
+    pub(super) clock: Clock,
     /// Unanswered questions, for the metrics.
     failures: AtomicU64,
 }
@@ -64,12 +65,13 @@ impl Servers {
     /// Connections will live in `runtime`.
     pub fn new(runtime: &Handle, clock: Clock) -> Self {
         let outbound = Outbound::new(runtime.clone());
-        let keys = RemoteKeySets::new(outbound.clone(), runtime.clone(), clock);
+        let keys = RemoteKeySets::new(outbound.clone(), runtime.clone(), clock.clone());
         Self {
             outbound,
             stores: StoreConnections::new(runtime.clone()),
             keys: Arc::new(keys),
             opening: Aside::new("opening"),
+            clock,
             failures: AtomicU64::new(0),
         }
     }

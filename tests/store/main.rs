@@ -24,6 +24,7 @@ mod access;
 mod app;
 mod columns;
 mod fallback;
+mod kept_id;
 mod keys;
 mod outage;
 mod replicated;

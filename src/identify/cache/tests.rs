@@ -32,28 +32,12 @@ impl Setting {
     async fn new(first: &str) -> Self {
         let says = Arc::new(Mutex::new(first.to_owned()));
         let server = serve(Habit::Say(says.clone())).await;
-        let text = format!(
-            "[upstream]\nservers = [\"http://127.0.0.1:1\"]\n[session]\nkind = \"introspect\"\n\
-             cookies = [\"sid\", \"sid.sig\"]\nuser_id = \"/id\"\ncache_seconds = 10\nurl = \"http://127.0.0.1:{}/me\"\n",
-            server.url.port()
-        );
-        let config = Config::read(&text, &Secrets::Literal).unwrap();
-        let clock = ManualClock::at(1_790_000_000);
-        let access = AccessLog::start(Format::Json, Sink::Off).unwrap();
-        let state =
-            Arc::new(State::new(config, Clock::Manual(clock.clone()), access, AuditLog::default()));
+        let (state, clock) = asking(server.url.port());
         Self { server, says, state, clock }
     }
 
     async fn see(&self, cookie: &str) -> Seen {
-        let cookies = Cookies::new(cookie.as_bytes());
-        let (policy, now) = (self.state.policy(), self.state.clock.now());
-        match self.state.identifier.identify(&policy, cookies, None, now).await.verdict {
-            Verdict::Known(identity, 0) => Seen::Known(identity.user_id().to_owned()),
-            Verdict::Known(_, other) => panic!("source {other}"),
-            Verdict::Nobody(rejected) => Seen::Nobody(rejected.reason),
-            Verdict::Unknown(silence) => Seen::Unknown(silence.retry_after.map(|d| d.as_secs())),
-        }
+        seen_by(&self.state, cookie).await
     }
 
     async fn end_session(&self, cookie: &str, identity: &Identity, by: RevokedBy) {
@@ -63,8 +47,37 @@ impl Setting {
         self.state.identifier.end_session(source, cookies, identity, by, now).await;
     }
 
+    async fn distrust(&self, cookie: &str, until: Now) {
+        let cookies = Cookies::new(cookie.as_bytes());
+        self.state.identifier.distrust(&self.state.policy(), cookies, until).await;
+    }
+
     fn say(&self, what: &str) {
         *self.says.lock().unwrap() = what.to_owned();
+    }
+}
+
+/// A gateway that asks the app at this port.
+fn asking(port: u16) -> (Arc<State>, Arc<ManualClock>) {
+    let text = format!(
+        "[upstream]\nservers = [\"http://127.0.0.1:1\"]\n[session]\nkind = \"introspect\"\n\
+         cookies = [\"sid\", \"sid.sig\"]\nuser_id = \"/id\"\ncache_seconds = 10\nurl = \"http://127.0.0.1:{port}/me\"\n"
+    );
+    let config = Config::read(&text, &Secrets::Literal).unwrap();
+    let clock = ManualClock::at(1_790_000_000);
+    let access = AccessLog::start(Format::Json, Sink::Off).unwrap();
+    let state = State::new(config, Clock::Manual(clock.clone()), access, AuditLog::default());
+    (Arc::new(state), clock)
+}
+
+async fn seen_by(state: &State, cookie: &str) -> Seen {
+    let cookies = Cookies::new(cookie.as_bytes());
+    let (policy, now) = (state.policy(), state.clock.now());
+    match state.identifier.identify(&policy, cookies, None, now).await.verdict {
+        Verdict::Known(identity, 0) => Seen::Known(identity.user_id().to_owned()),
+        Verdict::Known(_, other) => panic!("source {other}"),
+        Verdict::Nobody(rejected) => Seen::Nobody(rejected.reason),
+        Verdict::Unknown(silence) => Seen::Unknown(silence.retry_after.map(|d| d.as_secs())),
     }
 }
 
@@ -165,6 +178,98 @@ async fn a_session_the_app_ended_is_forgotten() {
     setting.end_session("sid=abc", &identity, RevokedBy::App).await;
     assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::SignedOut));
     assert_eq!(setting.server.requests().len(), 1, "nor is anybody asked about it");
+}
+
+const MOMENT: Duration = Duration::from_millis(1);
+
+#[tokio::test]
+async fn what_the_app_may_have_changed_is_asked_about_again() {
+    let setting = Setting::new(&ok(r#"{"id":"u1"}"#)).await;
+    let times = [("at once", Duration::ZERO), ("within two seconds", Duration::from_secs(2))];
+    for (name, within) in times {
+        setting.say(&ok(r#"{"id":"u1"}"#));
+        setting.clock.advance(Duration::from_secs(10));
+        assert_eq!(setting.see("sid=abc").await, known("u1"), "{name}");
+        setting.say(&ok(r#"{"id":"u2"}"#));
+        assert_eq!(setting.see("sid=abc").await, known("u1"), "{name}");
+        let until = setting.state.clock.now().plus(within);
+        setting.distrust("sid=other", until).await;
+        assert_eq!(setting.see("sid=abc").await, known("u1"), "{name}: another session's");
+        setting.distrust("sid=abc", until).await;
+        assert_eq!(setting.see("sid=abc").await, known("u2"), "{name}");
+        setting.say(&ok(r#"{"id":"u3"}"#));
+        setting.clock.advance(within);
+        assert_eq!(setting.see("sid=abc").await, known("u3"), "{name}");
+        setting.clock.advance(MOMENT);
+        assert_eq!(setting.see("sid=abc").await, known("u3"), "{name}");
+        setting.say(&ok(r#"{"id":"u4"}"#));
+        assert_eq!(setting.see("sid=abc").await, known("u3"), "{name}: remembered again");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_outlive_a_sign_in_under_the_same_id() {
+    let setting = Setting::new(&ok("{}")).await;
+    assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::NoUser));
+    setting.say(&ok(r#"{"id":"u1"}"#));
+    assert_eq!(setting.see("sid=abc").await, Seen::Nobody(Reason::NoUser));
+    setting.distrust("sid=abc", setting.state.clock.now()).await;
+    assert_eq!(setting.see("sid=abc").await, known("u1"));
+}
+
+/// Reads a request and says so; answers when told what.
+async fn answer_when_told(
+    app: &mut tokio::net::TcpStream,
+    arrived: tokio::sync::oneshot::Sender<()>,
+    told: tokio::sync::oneshot::Receiver<&str>,
+) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(app.read_u8().await.unwrap());
+    }
+    arrived.send(()).unwrap();
+    let answer = ok(told.await.unwrap());
+    app.write_all(answer.as_bytes()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_question_that_was_under_way_says_nothing_about_a_session_changed_since() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (state, clock) = asking(listener.local_addr().unwrap().port());
+    let see = || {
+        let state = state.clone();
+        tokio::spawn(async move { seen_by(&state, "sid=abc").await })
+    };
+    let [(arrived, first_arrived), (also_arrived, second_arrived)] =
+        [(); 2].map(|()| tokio::sync::oneshot::channel());
+    let [(answer, told), (second_answer, second_told)] =
+        [(); 2].map(|()| tokio::sync::oneshot::channel());
+    let app = tokio::spawn(async move {
+        let (mut app, _) = listener.accept().await.unwrap();
+        answer_when_told(&mut app, arrived, told).await;
+        answer_when_told(&mut app, also_arrived, second_told).await;
+    });
+    let early = see();
+    first_arrived.await.unwrap();
+    clock.advance(MOMENT);
+    let cookies = Cookies::new(b"sid=abc");
+    state.identifier.distrust(&state.policy(), cookies, state.clock.now()).await;
+    clock.advance(MOMENT);
+    let late = [see(), see()];
+    // Both wait for the first question by now.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    answer.send(r#"{"id":"u1"}"#).unwrap();
+    assert_eq!(early.await.unwrap(), known("u1"));
+    second_arrived.await.unwrap();
+    second_answer.send(r#"{"id":"u2"}"#).unwrap();
+    for late in late {
+        assert_eq!(late.await.unwrap(), known("u2"), "the second question serves both");
+    }
+    assert_eq!(seen_by(&state, "sid=abc").await, known("u2"));
+    app.await.unwrap();
 }
 
 #[tokio::test]

@@ -103,6 +103,10 @@ pub(super) fn answer(peer: &mut Peer, seen: &Seen) -> io::Result<bool> {
             .write(b"HTTP/1.1 304 Not Modified\r\nX-App: 1\r\nETag: \"x\"\r\n\r\n")
             .map(|()| true),
         "own-id" => fixed(peer, "X-Request-Id: of-the-app\r\n", "plain"),
+        "redirect" => {
+            peer.write(b"HTTP/1.1 303 See Other\r\nLocation: /\r\nContent-Length: 0\r\n\r\n")?;
+            Ok(true)
+        }
         "renew" => renew(peer, seen),
         "range" => {
             let range = seen.one("range").unwrap_or_default();
