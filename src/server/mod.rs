@@ -16,6 +16,7 @@ mod listen;
 mod listeners;
 mod plain_app;
 mod redirect;
+mod replacement;
 mod resolver;
 mod run;
 mod shutdown;

@@ -7,7 +7,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -18,9 +17,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{broadcast, watch};
 
 use super::connection::LINGER;
-use super::handover::{HandoverError, Predecessor, Program, Sockets};
-use super::listen::{self, Bound};
+use super::handover::{Predecessor, Program};
 use super::listeners::Listeners;
+use super::replacement::{Outcome, Upgrade, replace};
 use super::signal_stream::{SignalRequest, Signals, before_runtime};
 use crate::base::lock::Lock;
 use crate::config::ServerSettings;
@@ -117,34 +116,6 @@ impl StopReason {
         match self {
             Self::Replaced => LINGER,
             Self::Told => Duration::from_millis(500),
-        }
-    }
-}
-
-/// A program to take over, and the sockets for it.
-struct Upgrade {
-    program: Program,
-    sockets: Sockets,
-}
-
-impl Upgrade {
-    fn new(program: Program, listeners: &Listeners) -> Option<Arc<Self>> {
-        match listeners.all().map(Bound::handle).collect() {
-            Ok(sockets) => Some(Arc::new(Self { program, sockets })),
-            Err(error) => {
-                tracing::warn!(%error, "the sockets cannot be handed over");
-                None
-            }
-        }
-    }
-
-    /// Refuses new connections on these sockets, in every process that holds them.
-    fn refuse_new_connections(&self) {
-        for (address, socket) in &self.sockets {
-            // A unix socket has no packets to look into.
-            if let Err(error) = listen::refuse_new_connections(socket) {
-                tracing::debug!(address, %error, "new connections cannot be refused");
-            }
         }
     }
 }
@@ -278,8 +249,13 @@ impl Watch {
             match signals.next().await {
                 SignalRequest::Stop => break StopReason::Told,
                 SignalRequest::Upgrade => {
-                    if let Some(because) = replace(program(), &mut signals, &self.state).await {
-                        break because;
+                    match replace(program(), &mut signals, &self.state).await {
+                        Outcome::CalledOff => break StopReason::Told,
+                        Outcome::Failed => {}
+                        Outcome::Replaced(pid) => {
+                            tell_manager(&[NotifyState::MainPid(pid)]);
+                            break StopReason::Replaced;
+                        }
                     }
                 }
             }
@@ -311,55 +287,6 @@ impl Watch {
             end(&state, 130);
         });
         ShutdownSignal::GracefulTerminate
-    }
-}
-
-/// Starts a program in place of this one and waits until it serves. `None` means
-/// that it does not and everything stays as it is.
-async fn replace(
-    upgrade: Option<Arc<Upgrade>>,
-    signals: &mut Signals,
-    state: &Arc<State>,
-) -> Option<StopReason> {
-    let Some(upgrade) = upgrade else {
-        tracing::error!("SIGUSR2 ignored: there is no program that could take over");
-        return None;
-    };
-    if std::process::id() == 1 {
-        tracing::error!(
-            "SIGUSR2 ignored: a container ends with its first process; replace the container \
-             instead"
-        );
-        return None;
-    }
-    tracing::info!(program = %upgrade.program, "starting the program that takes over");
-    let cancelled = Arc::new(AtomicBool::new(false));
-    let mut starting = tokio::task::spawn_blocking({
-        let (cancelled, state) = (cancelled.clone(), state.clone());
-        move || {
-            let started = upgrade.program.start(&upgrade.sockets, &state);
-            let successor = started.map_err(HandoverError::NotStarted)?;
-            successor.wait_until_serving(&cancelled, &state)
-        }
-    });
-    let outcome = tokio::select! {
-        outcome = &mut starting => outcome,
-        () = signals.stop() => {
-            cancelled.store(true, Ordering::SeqCst);
-            drop(starting.await);
-            return Some(StopReason::Told);
-        }
-    };
-    match outcome.unwrap_or(Err(HandoverError::Lost)) {
-        Ok(pid) => {
-            tracing::info!(pid, "replaced");
-            tell_manager(&[NotifyState::MainPid(pid)]);
-            Some(StopReason::Replaced)
-        }
-        Err(why) => {
-            tracing::error!(%why, "not replaced; this process goes on serving");
-            None
-        }
     }
 }
 
