@@ -3,7 +3,8 @@
 //! The framework's own handling sleeps through its whole grace period even when
 //! idle, and ignores a second signal. Here the first SIGTERM or SIGINT begins
 //! the drain, which ends as soon as nothing is in flight; a second one ends the
-//! process at once. SIGUSR2 begins it too, once another program serves.
+//! process at once. SIGUSR2 begins it too, once another program serves; a process
+//! replaced in that way counts its signals to stop from then on.
 
 use std::io;
 use std::sync::Arc;
@@ -261,10 +262,11 @@ impl Watch {
             }
         };
         *self.linger.lock() = because.linger();
-        tracing::info!(
-            in_flight = self.state.in_flight(),
-            "stopping; signal again to stop at once"
-        );
+        let in_flight = self.state.in_flight();
+        match because {
+            StopReason::Replaced => tracing::info!(in_flight, "finishing requests in flight"),
+            StopReason::Told => log_stopping(&self.state),
+        }
         if matches!(because, StopReason::Told) {
             tell_manager(&[NotifyState::Stopping]);
             self.state.set_unready();
@@ -283,11 +285,21 @@ impl Watch {
         upgrade.lock().take();
         let state = self.state.clone();
         tokio::spawn(async move {
+            if matches!(because, StopReason::Replaced) {
+                // The first one: a service manager that stops a unit signals each of its
+                // processes. This one stops already.
+                signals.stop().await;
+                log_stopping(&state);
+            }
             signals.stop().await;
             end(&state, 130);
         });
         ShutdownSignal::GracefulTerminate
     }
+}
+
+fn log_stopping(state: &State) {
+    tracing::info!(in_flight = state.in_flight(), "stopping; signal again to stop at once");
 }
 
 /// Tells systemd, if it asked to be told.

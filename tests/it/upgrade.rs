@@ -83,3 +83,29 @@ fn the_service_manager_learns_who_serves() {
     running.signal("TERM");
     assert_eq!(next(), "STOPPING=1");
 }
+
+/// Both processes get the signal when systemd stops the unit.
+#[test]
+fn a_replaced_process_still_finishes_its_requests_when_the_gateway_is_told_to_stop() {
+    for (signal, again, code) in [("TERM", None, 0), ("INT", None, 0), ("TERM", Some("INT"), 130)] {
+        let app = App::start();
+        let mut running = Running::start(&Setup::new(&app).server("drain = \"1h\""));
+        let mut slow = Conn::open(&running.address);
+        slow.write(&get("/do/slow").bytes());
+        app.wait_for(1);
+        running.begin_upgrade();
+        running.process.signal(signal);
+        running.signal(signal);
+        let stopping = || running.lines("stopping; signal again to stop at once").len();
+        eventually("the end of the successor", || !is_running(&running.pid()));
+        eventually("the signal at the old one", || stopping() == 2);
+        if let Some(again) = again {
+            running.process.signal(again);
+        } else {
+            assert!(running.process.is_running(), "a request is in flight");
+            app.open_gate();
+            assert_eq!(slow.response_to("GET").text(), "slow but sure");
+        }
+        assert_eq!(running.process.wait().code(), Some(code), "{signal} {again:?}");
+    }
+}
