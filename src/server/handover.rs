@@ -152,7 +152,10 @@ impl Successor {
     fn wait(&mut self, cancelled: &AtomicBool) -> Result<u32, HandoverError> {
         self.link.set_read_timeout(Some(STEP)).map_err(HandoverError::Unreadable)?;
         let mut waited = Duration::ZERO;
-        while waited < PATIENCE && !cancelled.load(Ordering::SeqCst) {
+        // Once more after it was cancelled: a program that serves holds the sockets.
+        let mut is_last = false;
+        while waited < PATIENCE && !is_last {
+            is_last = cancelled.load(Ordering::SeqCst);
             let mut answer = [0];
             match self.link.read(&mut answer) {
                 Ok(1) if answer == [SERVING] => return Ok(self.child.id()),

@@ -27,7 +27,8 @@ impl Upgrade {
         }
     }
 
-    /// Refuses new connections on these sockets, in every process that holds them.
+    /// Refuses new connections on these sockets, in every process that holds them: not
+    /// for a process that was replaced.
     pub(super) fn refuse_new_connections(&self) {
         for (address, socket) in &self.sockets {
             // A unix socket has no packets to look into.
@@ -40,7 +41,7 @@ impl Upgrade {
 
 /// The outcome of an attempt.
 pub(super) enum Outcome {
-    /// A signal to stop came first.
+    /// A signal to stop came before the program served, which has ended.
     CalledOff,
     /// Everything stays as it is.
     Failed,
@@ -75,19 +76,25 @@ pub(super) async fn replace(
             successor.wait_until_serving(&cancelled, &state)
         }
     });
+    let mut called_off = false;
     let outcome = tokio::select! {
         outcome = &mut starting => outcome,
         () = signals.stop() => {
+            called_off = true;
             cancelled.store(true, Ordering::SeqCst);
-            drop(starting.await);
-            return Outcome::CalledOff;
+            starting.await
         }
     };
     match outcome.unwrap_or(Err(HandoverError::Lost)) {
         Ok(pid) => {
+            if called_off {
+                // Too late: the successor serves already, on the same sockets.
+                signals.put_back_stop();
+            }
             tracing::info!(pid, "replaced");
             Outcome::Replaced(pid)
         }
+        Err(_) if called_off => Outcome::CalledOff,
         Err(why) => {
             tracing::error!(%why, "not replaced; this process goes on serving");
             Outcome::Failed

@@ -18,6 +18,8 @@ pub(super) struct Signals {
     interrupt: Signal,
     quit: Signal,
     user: Signal,
+    /// A request to stop that was read and comes once more.
+    is_stop_put_back: bool,
 }
 
 /// The request a signal stands for.
@@ -35,11 +37,15 @@ impl Signals {
             // it) does not happen.
             quit: signal(SignalKind::quit())?,
             user: signal(SignalKind::user_defined2())?,
+            is_stop_put_back: false,
         })
     }
 
     /// SIGTERM or SIGINT, or SIGUSR2; SIGQUIT is noted and ignored.
     pub(super) async fn next(&mut self) -> SignalRequest {
+        if std::mem::take(&mut self.is_stop_put_back) {
+            return SignalRequest::Stop;
+        }
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return SignalRequest::Stop,
@@ -53,5 +59,10 @@ impl Signals {
     /// Completes on SIGTERM or SIGINT.
     pub(super) async fn stop(&mut self) {
         while matches!(self.next().await, SignalRequest::Upgrade) {}
+    }
+
+    /// Leaves a signal to stop to the next that waits for one.
+    pub(super) fn put_back_stop(&mut self) {
+        self.is_stop_put_back = true;
     }
 }

@@ -1,8 +1,11 @@
 //! Another program takes over the sockets: nobody is refused, and one that does
 //! not get that far changes nothing.
 
+use std::io::ErrorKind;
+use std::net::TcpStream;
+
 use crate::support::running::{Running, file_of, is_running};
-use crate::support::{App, Conn, PATIENCE, Setup, eventually, folder, get, replace};
+use crate::support::{App, Conn, PATIENCE, Setup, Stopwatch, eventually, folder, get, replace};
 
 #[test]
 fn a_program_that_does_not_start_changes_nothing() {
@@ -107,5 +110,36 @@ fn a_replaced_process_still_finishes_its_requests_when_the_gateway_is_told_to_st
             assert_eq!(slow.response_to("GET").text(), "slow but sure");
         }
         assert_eq!(running.process.wait().code(), Some(code), "{signal} {again:?}");
+    }
+}
+
+/// The successor holds the same sockets: what the old process does to them must not reach it.
+#[test]
+fn a_signal_to_stop_during_an_upgrade_leaves_a_gateway_that_serves_or_none() {
+    const STEPS: u32 = 12;
+    let app = App::start();
+    let start = || Running::start(&Setup::new(&app).server("watch = false"));
+    let running = start();
+    let watch = Stopwatch::start();
+    running.begin_upgrade();
+    let longest = watch.on_the_wall();
+    for delay in (0..=STEPS).map(|step| longest * step / STEPS) {
+        let mut running = start();
+        running.signal("USR2");
+        std::thread::sleep(delay);
+        running.signal("TERM");
+        assert_eq!(running.process.wait().code(), Some(0), "after {delay:?}");
+        let is_refused = |address: &str| {
+            let socket = TcpStream::connect_timeout(&address.parse().unwrap(), PATIENCE);
+            socket.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+        };
+        eventually("its last words", || running.lines("drained").len() == 1);
+        if running.learn_successor() {
+            assert_eq!(running.page("/x"), 200, "after {delay:?}");
+            assert_eq!(running.admin("/readyz").0, 200, "after {delay:?}");
+        } else {
+            assert!(is_refused(&running.address), "after {delay:?}");
+            assert!(is_refused(&running.admin), "after {delay:?}");
+        }
     }
 }

@@ -119,8 +119,15 @@ impl Running {
         let count = self.lines("replaced").len();
         self.signal("USR2");
         eventually("the successor", || self.lines("replaced").len() > count);
-        let pid = self.lines("replaced")[count]["pid"].to_string();
-        self.successors.lock().unwrap().push(pid);
+        self.learn_successor();
+    }
+
+    /// Whether some process has taken over; the last one is from now on the one that serves.
+    pub(crate) fn learn_successor(&self) -> bool {
+        let replaced = self.lines("replaced");
+        let pids = replaced.iter().map(|line| line["pid"].to_string());
+        *self.successors.lock().unwrap() = pids.collect();
+        !replaced.is_empty()
     }
 }
 
