@@ -69,6 +69,12 @@ impl Program {
 
     /// Starts it with these sockets.
     pub(super) fn start(&self, sockets: &Sockets, state: &State) -> io::Result<Successor> {
+        let mut successor = self.start_process(sockets)?;
+        successor.events = inheritance::give(&successor.link, state);
+        Ok(successor)
+    }
+
+    fn start_process(&self, sockets: &Sockets) -> io::Result<Successor> {
         let (link, its_end) = UnixStream::pair()?;
         let mut command = Command::new(&self.path);
         command.args(&self.arguments).arg(TAKE_OVER).stdin(Stdio::from(OwnedFd::from(its_end)));
@@ -76,12 +82,14 @@ impl Program {
         // Drops our copy of the other end, so that reading ends when the program does.
         drop(command);
         let mut successor = Successor { child, link, events: None };
-        if let Err(error) = send(&successor.link, sockets) {
-            successor.give_up();
-            return Err(error);
+        match send(&successor.link, sockets) {
+            // One that has ended already is known by its exit status.
+            Err(error) if !is_end(&error) => {
+                successor.give_up();
+                Err(error)
+            }
+            Ok(()) | Err(_) => Ok(successor),
         }
-        successor.events = inheritance::give(&successor.link, state);
-        Ok(successor)
     }
 }
 
@@ -159,16 +167,27 @@ impl Successor {
             let mut answer = [0];
             match self.link.read(&mut answer) {
                 Ok(1) if answer == [SERVING] => return Ok(self.child.id()),
-                Ok(_) => {
-                    let status = self.child.wait().map_err(HandoverError::Unreadable)?;
-                    return Err(HandoverError::Ended(status));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => waited += STEP,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) => self.expect_end()?,
+                Err(error) if is_end(&error) => self.expect_end()?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(HandoverError::Unreadable(error)),
             }
+            waited += STEP;
         }
         Err(HandoverError::Late)
+    }
+
+    /// An error once the program has ended, which may be a moment after its link has. One
+    /// that lives on without it can never say that it serves.
+    fn expect_end(&mut self) -> Result<(), HandoverError> {
+        match self.child.try_wait().map_err(HandoverError::Unreadable)? {
+            Some(status) => Err(HandoverError::Ended(status)),
+            None => {
+                std::thread::sleep(STEP);
+                Ok(())
+            }
+        }
     }
 
     /// Ends the program, so that no part of it keeps accepting connections.
@@ -212,6 +231,12 @@ impl Predecessor {
         }
         inheritance::talk(self.link, Talk { events, tells_limits: false }, state);
     }
+}
+
+/// Whether the other side has closed the link. The system calls it a reset where data was
+/// left unread.
+fn is_end(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 fn send(link: &UnixStream, sockets: &Sockets) -> io::Result<()> {
@@ -277,5 +302,53 @@ mod tests {
         }
         send(&ours, &Vec::new()).unwrap();
         assert!(receive(&theirs).unwrap().0.is_empty());
+    }
+
+    /// A shell in place of a new version.
+    fn started(script: &str) -> Successor {
+        let arguments = ["-c", script].map(OsString::from).to_vec();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let sockets = vec![("127.0.0.1:0".to_owned(), OwnedFd::from(listener))];
+        Program { path: "/bin/sh".into(), arguments }.start_process(&sockets).unwrap()
+    }
+
+    #[test]
+    fn a_program_that_ends_is_reported_with_its_status() {
+        for script in [
+            // At once, the sockets unread.
+            "exit 3",
+            // Later.
+            "sleep 0.2; exit 3",
+            "read -r line; exit 3",
+            // Its end of the link before it.
+            "exec <&-; sleep 0.2; exit 3",
+            "printf x >&0; exit 3",
+        ] {
+            let mut successor = started(script);
+            let why = successor.wait(&AtomicBool::new(false)).unwrap_err().to_string();
+            assert_eq!(why, "it ended before it served: exit status: 3", "{script}");
+        }
+    }
+
+    #[test]
+    fn waiting_for_a_program_without_a_link_can_be_cancelled() {
+        let mut successor = started("exec <&-; exec sleep 300");
+        let cancelled = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| successor.wait(&cancelled).unwrap_err());
+            std::thread::sleep(STEP * 4);
+            cancelled.store(true, Ordering::SeqCst);
+            assert!(matches!(waiting.join().unwrap(), HandoverError::Late));
+        });
+        successor.give_up();
+    }
+
+    #[test]
+    fn a_program_that_serves_does_so_even_if_it_was_to_be_cancelled() {
+        let mut successor = started("printf '!' >&0");
+        while successor.child.try_wait().unwrap().is_none() {
+            std::thread::sleep(STEP);
+        }
+        assert_eq!(successor.wait(&AtomicBool::new(true)).unwrap(), successor.child.id());
     }
 }
