@@ -49,6 +49,17 @@ impl Hex {
     }
 }
 
+/// `tchar` (RFC 9110 section 5.6.2).
+#[inline]
+pub(crate) fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// `token` (RFC 9110 section 5.6.2).
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_tchar)
+}
+
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|&byte| hex_pair(byte)).map(char::from).collect()

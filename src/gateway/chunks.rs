@@ -4,6 +4,8 @@
 //! at all for an extension. Another server on the path, which reads the same body
 //! differently, would then see another end of the request. Nothing is kept or copied.
 
+use crate::base::text::is_tchar;
+
 /// Most octets of a chunk's first line: its size and extensions.
 const LONGEST_LINE: usize = 4 * 1024;
 /// Most octets of all trailer lines.
@@ -166,8 +168,8 @@ impl Chunks {
                 b';',
             ) => Some(Place::BeforeName),
             (Place::AfterQuoted | Place::Name | Place::Value, b'\r') => Some(Place::LineLf),
-            (Place::BeforeName | Place::Name, _) if is_token(byte) => Some(Place::Name),
-            (Place::BeforeValue | Place::Value, _) if is_token(byte) => Some(Place::Value),
+            (Place::BeforeName | Place::Name, _) if is_tchar(byte) => Some(Place::Name),
+            (Place::BeforeValue | Place::Value, _) if is_tchar(byte) => Some(Place::Value),
             (Place::BeforeValue, b'"') => Some(Place::Quoted),
             (Place::Quoted, b'"') => Some(Place::AfterQuoted),
             (Place::Quoted, b'\\') => Some(Place::Escaped),
@@ -182,7 +184,7 @@ impl Chunks {
             (Place::TrailerStart, b'\r') => Some(Place::FinalLf),
             (Place::FinalLf, b'\n') => Some(Place::Done),
             (Place::TrailerName, b':') => Some(Place::TrailerValue),
-            (Place::TrailerStart | Place::TrailerName, _) if is_token(byte) => {
+            (Place::TrailerStart | Place::TrailerName, _) if is_tchar(byte) => {
                 Some(Place::TrailerName)
             }
             (Place::TrailerValue, b'\r') => Some(Place::TrailerLf),
@@ -191,11 +193,6 @@ impl Chunks {
             _ => None,
         }
     }
-}
-
-/// `tchar` (RFC 9110 section 5.6.2).
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Characters allowed in a field's value and, except for `"` and `\`, between quotes.

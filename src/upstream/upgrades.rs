@@ -1,5 +1,6 @@
 //! `upgrades`: the protocols that a connection may be switched to.
 
+use crate::base::text::is_token;
 use crate::document::{At, FromNode, OneOrMany};
 
 /// Names of protocols (RFC 9110 section 7.8), in lower case.
@@ -33,9 +34,6 @@ impl FromNode for Protocol {
     fn read(at: &At<'_>) -> Option<Self> {
         const EXPECTED: &str = r#"a protocol such as "websocket" or "spdy/3.1""#;
         let name = at.text(EXPECTED)?.to_ascii_lowercase();
-        let is_token = |part: &str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic() && is_tchar(b))
-        };
         let mut parts = name.splitn(2, '/');
         if !parts.all(is_token) {
             at.wrong(EXPECTED);
@@ -50,8 +48,4 @@ impl FromNode for Protocol {
         }
         Some(Self(name))
     }
-}
-
-fn is_tchar(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -1,6 +1,6 @@
 //! The settings of an S3 signature: where the bucket is, and what may be sent there.
 
-use crate::base::text::push_percent_encoded;
+use crate::base::text::{is_token, push_percent_encoded};
 use crate::base::units;
 use crate::base::url::Url;
 use crate::document::At;
@@ -105,8 +105,9 @@ impl Settings {
     pub(super) fn content_type(&self, scope: &Scope<'_>) -> Result<Option<String>, MintError> {
         let Some(template) = &self.content_type else { return Ok(None) };
         let Some(value) = template.value(scope)? else { return Ok(None) };
+        // Browsers take the last of several types in one field.
         let is_kind = |text: &&str| {
-            text.contains('/') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"')
+            text.split_once('/').is_some_and(|(kind, form)| is_token(kind) && is_token(form))
         };
         let kind = value.as_str().filter(is_kind).map(str::to_owned);
         kind.map(Some).ok_or_else(|| MintError::bad_request("`content_type` is not a media type"))

@@ -146,6 +146,21 @@ fn an_upload_has_a_size_a_type_and_a_place_of_its_user() {
     ] {
         assert_eq!(put(key, size, kind).unwrap_err(), code, "{key} {size} {kind}");
     }
+    assert!(put("uploads/user_42/a.png", "1", "image/vnd.microsoft.icon").is_ok());
+    for kind in [
+        "image/png,text/html",
+        "image/png;text/html",
+        "image/png; charset=utf-8",
+        "image/png text/html",
+        "image/../text/html",
+        "image/png/",
+        "image/",
+        "image/\u{e9}",
+        "image/png\r\nX-A: b",
+    ] {
+        let code = put("uploads/user_42/a.png", "1", kind).unwrap_err();
+        assert!(["bad_request", "not_allowed"].contains(&code), "{kind:?}: {code}");
+    }
     let endless = json!({ "object": "uploads/user_42/a.png" });
     let error = mint(&minter, &alice(), &endless).unwrap_err();
     assert!(error.to_string().contains("would have no limit"), "{error}");
