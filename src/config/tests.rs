@@ -163,6 +163,18 @@ fn settings_that_contradict_each_other_are_problems() {
 }
 
 #[test]
+fn a_header_is_set_once_however_it_is_spelled() {
+    let twice = r#"{ X-User = "{session.user_id}", x-USER = "{session.email}" }"#;
+    for table in [
+        format!("[identity]\nheaders = {twice}\n"),
+        format!("[[route]]\npath = \"/a\"\nset_headers = {twice}\n"),
+    ] {
+        let all = problems(&format!("{TEN_LINES}\n{table}"));
+        assert!(all.len() == 1 && all[0].contains(".x-USER: this header is set al"), "{all:?}");
+    }
+}
+
+#[test]
 fn the_annotated_example_holds_with_every_setting_uncommented() {
     let folder = std::env::temp_dir().join(format!("portcullis-example-{}", std::process::id()));
     drop(std::fs::remove_dir_all(&folder));

@@ -125,7 +125,16 @@ pub(super) fn read_all(
     vendor_api: Option<&VendorApi>,
 ) -> Vec<HeaderTemplate> {
     let names = HeaderNames { tokens, vendor_api };
-    at.members().iter().filter_map(|(key, at)| read(&key.name, at, names)).collect()
+    let mut all: Vec<HeaderTemplate> = Vec::new();
+    for (key, at) in at.members() {
+        let Some(header) = read(&key.name, &at, names) else { continue };
+        if all.iter().any(|other| other.name == header.name) {
+            at.problem("this header is set already, in another spelling; leave one of them out");
+            continue;
+        }
+        all.push(header);
+    }
+    all
 }
 
 fn read(name: &str, at: &At<'_>, names: HeaderNames<'_>) -> Option<HeaderTemplate> {

@@ -264,7 +264,7 @@ fn pairs<T>(at: Option<&At<'_>>, read: impl Fn(&At<'_>) -> Option<T>) -> Option<
 }
 
 fn named_headers(headers: Vec<(String, Text)>, token: &At<'_>) -> Option<Vec<(HeaderName, Text)>> {
-    let mut named = Vec::new();
+    let mut named: Vec<(HeaderName, Text)> = Vec::new();
     for (name, text) in headers {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
             token.problem("`headers` has a name that is not a header name");
@@ -272,6 +272,10 @@ fn named_headers(headers: Vec<(String, Text)>, token: &At<'_>) -> Option<Vec<(He
         };
         if is_framing(&name) {
             token.problem(format!("`headers` sets `{name}`, which routes or frames the request"));
+            return None;
+        }
+        if named.iter().any(|(other, _)| *other == name) {
+            token.problem(format!("`headers` sets `{name}` twice, in two spellings"));
             return None;
         }
         named.push((name, text));

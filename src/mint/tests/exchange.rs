@@ -169,6 +169,13 @@ fn a_dot_segment_is_found_before_a_query_too() {
 }
 
 #[test]
+fn a_header_of_an_issuer_has_one_spelling() {
+    let mut table = asking("https://api.example.com/t");
+    table["headers"] = json!({ "X-Tenant": "a", "x-tenant": "b" });
+    assert!(wrong(&table).contains("sets `x-tenant` twice"), "{}", wrong(&table));
+}
+
+#[test]
 fn a_header_of_an_issuer_names_no_server_and_no_length() {
     for name in ["Host", "content-length", "Transfer-Encoding", "connection"] {
         let mut table = asking("https://api.example.com/t");
