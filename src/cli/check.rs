@@ -8,6 +8,7 @@ use super::explain::explain;
 use super::file::File;
 use super::output::{CONFIGURATION, eprint, print};
 use super::run::state_directory;
+use super::writable::unusable_paths;
 use super::{online, online_shared};
 use crate::base::clock::Clock;
 use crate::config::{Config, Sources};
@@ -34,13 +35,16 @@ pub(super) fn check(sources: &Sources, options: &Options) -> ExitCode {
         Ok(file) => file,
         Err(code) => return code,
     };
-    let config = match Config::read(&file.text, &file.secrets) {
+    let mut config = match Config::read(&file.text, &file.secrets) {
         Ok(config) => config,
         Err(problems) => return file.refuse(&problems),
     };
     if !can_keep_revocations(&config) {
         return ExitCode::from(CONFIGURATION);
     }
+    let unusable = unusable_paths(&file, &config);
+    config.warnings.extend(unusable);
+    config.warnings.sort_by_key(|warning| warning.offset);
     if options.strict && !config.warnings.is_empty() {
         return file.refuse(&config.warnings);
     }

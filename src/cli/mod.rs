@@ -21,5 +21,6 @@ mod schema;
 mod selftest;
 mod session;
 mod token;
+mod writable;
 
 pub use arguments::main;

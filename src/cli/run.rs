@@ -7,7 +7,7 @@ use super::file::File;
 use super::output::{CONFIGURATION, eprint};
 use crate::base::clock::Clock;
 use crate::base::hardening::{allow_many_connections, keep_memory_private, use_small_pages};
-use crate::config::{Config, Format, Log, Sources};
+use crate::config::{AuditDestination, Config, Format, Log, Sources};
 use crate::observe::{AccessLog, AuditLog, Sink, start_diagnostics};
 use crate::reload::Reload;
 use crate::server::{Listeners, Program, Shutdown, SignalHandlers, TAKE_OVER, serve};
@@ -78,7 +78,11 @@ pub(super) fn serve_on(
     let audit = match AuditLog::from_settings(&config.log.audit) {
         Ok(audit) => audit,
         Err(error) => {
-            eprint(format_args!("log.audit: cannot be opened: {error}"));
+            let path = match &config.log.audit {
+                Some((AuditDestination::File(path), _)) => path.display().to_string(),
+                Some((AuditDestination::Stdout, _)) | None => "stdout".to_owned(),
+            };
+            eprint(format_args!("log.audit: {path} cannot be opened: {error}"));
             return ExitCode::from(CONFIGURATION);
         }
     };

@@ -212,6 +212,52 @@ fn a_safe_file_is_fine_strictly_too() {
     assert_eq!(check(SAFE, &["--strict"]), (0, "ok\n".to_owned(), String::new()));
 }
 
+/// Wherever the file is checked, it may run elsewhere: a warning.
+#[test]
+fn a_path_where_nothing_can_be_made_is_named_with_its_place() {
+    let folder = folder();
+    let at = |name: &str| folder.join(name).display().to_string();
+    std::fs::write(at("file"), "").unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+    let audit = |path: &str| format!("{SAFE}[log]\naudit = \"{path}\"\n");
+    let listen = |path: &str| SAFE.replace("127.0.0.1:0", &format!("unix:{path}"));
+    let admin = |path: &str| listen(path).replace("listen =", "listen = \"127.0.0.1:0\"\nadmin =");
+    let required = format!("{SAFE}[log]\naudit = {{ to = {:?}, required = true }}\n", at("no/a"));
+    for (text, place, why) in [
+        (audit(&at("no/audit.jsonl")), "31:9: warning: log.audit: ", "whose folder does not exist"),
+        (audit(&at("file/audit.jsonl")), "31:9: warning: log.audit: ", "whose folder is a file"),
+        (audit("no/audit.jsonl"), "31:9: warning: log.audit: ", "whose folder does not exist"),
+        (audit(&at("")), "31:9: warning: log.audit: ", "which is a folder"),
+        (required, "31:16: warning: log.audit.to: ", "whose folder does not exist"),
+        (
+            listen(&at("no/http.sock")),
+            "2:10: warning: server.listen",
+            "whose folder does not exist",
+        ),
+        (listen(&at("file")), "2:10: warning: server.listen", "is not a socket"),
+        (admin(&at("no/admin.sock")), "3:9: warning: server.admin", "whose folder does not exist"),
+    ] {
+        let (code, said, errors) = check_in(&folder, &text, &[]);
+        assert_eq!((code, said.as_str()), (0, "ok\n"), "{text}: {errors}");
+        let lines: Vec<_> = errors.lines().collect();
+        let is_it = |line: &&str| line.contains(place) && line.contains(why);
+        assert!(lines.len() == 1 && lines.iter().all(is_it), "{text}: {errors}");
+        assert_eq!(check_in(&folder, &text, &["--strict"]).0, 2, "{text}");
+    }
+    for text in [
+        audit(&at("audit.jsonl")),
+        audit(&at("file")),
+        audit("stdout"),
+        audit("/dev/null"),
+        listen(&at("http.sock")),
+        listen(&at("socket")),
+    ] {
+        let (code, _, errors) = check_in(&folder, &text, &["--strict"]);
+        assert_eq!((code, errors.as_str()), (0, ""), "{text}");
+    }
+    assert!(!folder.join("audit.jsonl").exists(), "checking makes no file");
+}
+
 #[test]
 fn strictly_a_warning_is_an_error() {
     let text = SAFE.replace("limit = \"10/minute\"\n", "").replace("audience = \"app\"\n", "");
