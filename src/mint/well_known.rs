@@ -187,31 +187,78 @@ impl Issuer {
     }
 }
 
-/// Keys that have left the settings, with the time.
+/// Keys that have left the settings.
 #[derive(Default)]
-pub struct Retired(Lock<Vec<(Listed, Now)>>);
+pub struct Retired(Lock<Vec<RetiredKey>>);
+
+struct RetiredKey {
+    listed: Listed,
+    since: Now,
+    /// Time that had passed before, in another process.
+    before: Duration,
+}
 
 impl Retired {
     /// After a reload, keys that are no longer published stay listed for a while.
     pub fn replace(&self, before: &Discovery, after: &Discovery, now: Now) {
         let mut retired = self.0.lock();
-        retired.extend(before.keys.iter().map(|listed| (listed.clone(), now)));
-        retired.retain(|(listed, since)| listed.is_needed(after, *since, now));
+        retired.extend(before.keys.iter().map(|listed| RetiredKey::new(listed.clone(), now)));
+        retired.retain(|key| key.is_needed(after, now));
+    }
+
+    /// A line for each key another process should list that takes over with settings of
+    /// its own: also for those that the settings here publish.
+    pub(crate) fn lines(&self, discovery: &Discovery, now: Now) -> Vec<String> {
+        let retired = self.0.lock();
+        let needed = retired.iter().filter(|key| key.is_needed(discovery, now));
+        let needed = needed.map(|key| key.listed.line(key.age(now)));
+        discovery.keys.iter().map(|listed| listed.line(Duration::ZERO)).chain(needed).collect()
+    }
+
+    /// Learns one of those lines; one that is not complete is passed over.
+    pub(crate) fn learn(&self, line: &str, now: Now) {
+        if let Some((listed, before)) = Listed::read(line) {
+            self.0.lock().push(RetiredKey { listed, since: now, before });
+        }
     }
 
     fn keys(&self, discovery: &Discovery, now: Now) -> Vec<PublicKey> {
         let retired = self.0.lock();
-        let needed =
-            retired.iter().filter(|(listed, since)| listed.is_needed(discovery, *since, now));
-        needed.map(|(listed, _)| listed.key.clone()).collect()
+        let needed = retired.iter().filter(|key| key.is_needed(discovery, now));
+        needed.map(|key| key.listed.key.clone()).collect()
+    }
+}
+
+impl RetiredKey {
+    fn new(listed: Listed, since: Now) -> Self {
+        Self { listed, since, before: Duration::ZERO }
+    }
+
+    fn age(&self, now: Now) -> Duration {
+        self.before.saturating_add(now.since(self.since))
+    }
+
+    /// The current settings decide how long, if they still publish keys of the token:
+    /// `overlap = "0s"` withdraws a key at once.
+    fn is_needed(&self, discovery: &Discovery, now: Now) -> bool {
+        let overlap = discovery.overlap_of(&self.listed.token).unwrap_or(self.listed.overlap);
+        self.age(now) < overlap && !discovery.has(self.listed.key.kid())
     }
 }
 
 impl Listed {
-    /// The current settings decide how long, if they still publish keys of the token:
-    /// `overlap = "0s"` withdraws a key at once.
-    fn is_needed(&self, discovery: &Discovery, since: Now, now: Now) -> bool {
-        let overlap = discovery.overlap_of(&self.token).unwrap_or(self.overlap);
-        now.since(since) < overlap && !discovery.has(self.key.kid())
+    fn line(&self, age: Duration) -> String {
+        let (token, jwk) = (&self.token, self.key.jwk());
+        let (overlap, age) = (self.overlap.as_secs(), age.as_secs());
+        json!({ "token": token, "overlap": overlap, "age": age, "jwk": jwk }).to_string()
+    }
+
+    /// The key of a line, and how long ago it left the settings.
+    fn read(line: &str) -> Option<(Self, Duration)> {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let seconds = |name| Some(Duration::from_secs(line.get(name)?.as_u64()?));
+        let token = line.get("token")?.as_str()?.to_owned();
+        let key = PublicKey::from_jwk(line.get("jwk")?.clone())?;
+        Some((Self { token, key, overlap: seconds("overlap")? }, seconds("age")?))
     }
 }

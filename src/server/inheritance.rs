@@ -1,7 +1,7 @@
-//! Carries state to the process that takes over: sign-outs, revocations, and how much
-//! is used up of the limits.
+//! Carries state to the process that takes over: sign-outs, revocations, how much is used
+//! up of the limits, and the public keys of tokens issued before.
 //!
-//! The link of the handover carries lines of digests and times. First everything, up to a
+//! The link of the handover carries lines of digests and times, and of public keys. First everything, up to a
 //! line that marks the end; then, until the old process ends, each tells the other what
 //! happens, because one drains while the other already serves. An error here is logged and
 //! does not stop the takeover.
@@ -20,10 +20,11 @@ use crate::state::State;
 /// The line behind which everything has been told.
 const READY: &str = "ready";
 const LIMIT: &str = "limit ";
+const KEY: &str = "key ";
 /// All tables full take less.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
-/// A line is shorter.
-const LONGEST_LINE: u64 = 256;
+/// A line is shorter, also that of the largest key.
+const LONGEST_LINE: u64 = 16 * 1024;
 /// A successor that does not read is one that knows nothing of this.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_secs(1);
@@ -45,6 +46,9 @@ pub(super) fn give(link: &UnixStream, state: &State) -> Option<Receiver<Entry>> 
         for entry in &entries {
             writeln!(to, "{}", entry.line())?;
         }
+        for key in state.retired.lines(&state.policy().discovery, state.clock.now()) {
+            writeln!(to, "{KEY}{key}")?;
+        }
         tell_limits(&mut to, state)?;
         writeln!(to, "{READY}")?;
         to.flush()
@@ -52,7 +56,7 @@ pub(super) fn give(link: &UnixStream, state: &State) -> Option<Receiver<Entry>> 
     match tell() {
         Ok(()) => Some(events),
         Err(error) => {
-            tracing::warn!(%error, "the new process did not receive all revocations and limits");
+            tracing::warn!(%error, "the new process did not receive all revocations, keys and limits");
             None
         }
     }
@@ -96,17 +100,14 @@ fn next_line(link: &mut BufReader<UnixStream>) -> io::Result<Option<String>> {
 pub(super) fn apply(lines: impl Iterator<Item = String>, state: &State) {
     for line in lines {
         let now = state.clock.now();
-        match line.strip_prefix(LIMIT) {
-            Some(used) => {
-                if let Some(used) = UsedAllowance::read(used) {
-                    state.issuer.merge(&used, now);
-                }
+        if let Some(used) = line.strip_prefix(LIMIT) {
+            if let Some(used) = UsedAllowance::read(used) {
+                state.issuer.merge(&used, now);
             }
-            None => {
-                if let Some(entry) = Entry::read(&line) {
-                    state.identifier.revoked.learn(entry, now);
-                }
-            }
+        } else if let Some(key) = line.strip_prefix(KEY) {
+            state.retired.learn(key, now);
+        } else if let Some(entry) = Entry::read(&line) {
+            state.identifier.revoked.learn(entry, now);
         }
     }
 }

@@ -4,7 +4,10 @@ use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
 use serde_json::{Value, json};
 
-use crate::support::{App, Gateway, Request, Setup, clock, folder, get, post, seconds};
+use crate::support::running::{Running, file_of};
+use crate::support::{
+    App, Conn, Gateway, Request, Setup, clock, eventually, folder, get, post, replace, seconds,
+};
 
 const KEYS: &str = "/.well-known/jwks.json";
 const DOCUMENT: &str = "/.well-known/openid-configuration";
@@ -101,6 +104,39 @@ fn a_key_can_be_withdrawn_at_once() {
     assert_eq!(kids(&gateway), ["2026-01", "2026-07"]);
     clock.advance(seconds(10));
     assert_eq!(kids(&gateway), ["2026-01"]);
+}
+
+#[test]
+fn an_upgrade_keeps_listing_a_key_that_was_removed() {
+    let app = App::start();
+    let file_of_key = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tokens/keys/");
+        format!("\"file:{folder}{name}\"")
+    };
+    let key = |kid: &str, name: &str, more: &str| {
+        format!("{{ private_key = {}, kid = \"{kid}\"{more} }}", file_of_key(name))
+    };
+    let new = key("2026-07", "ec-p256-pkcs8.pem", ", alg = \"ES256\"");
+    let old = key("2026-01", "rsa-pkcs8.pem", "");
+    let text =
+        |keys: &str| file_of(&Setup::new(&app).server("watch = false").with(&convex(keys, "")));
+    let running =
+        Running::start_as(&folder().join("gateway.toml"), &text(&format!("[{old}, {new}]")), &[]);
+    let listed = || Conn::open(&running.address).ask(&get(KEYS)).json();
+    let before = listed();
+    replace(&running.file, text(&new));
+    running.signal("HUP");
+    eventually("the reload", || running.reloads("ok") == 1);
+    let kept = listed();
+    assert_eq!(kept["keys"], json!([before["keys"][1], before["keys"][0]]));
+    for upgrade in 1..=2 {
+        running.upgrade();
+        assert_eq!(listed(), kept, "upgrade {upgrade}");
+    }
+    // A file changed before an upgrade instead of a reload.
+    replace(&running.file, text(&old));
+    running.upgrade();
+    assert_eq!(listed(), before);
 }
 
 #[test]

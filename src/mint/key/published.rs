@@ -1,7 +1,7 @@
 //! Public keys of the gateway, as `/.well-known/jwks.json` lists them.
 //!
-//! A `PublicKey` can only be made from a private key, so no setting can publish a
-//! shared secret.
+//! A `PublicKey` can only be made from a private key, or from what the process before
+//! this one has published, so no setting can publish a shared secret.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -30,6 +30,15 @@ impl PublicKey {
         }
         jwk.extend(members);
         Self { kid, algorithm, jwk: Value::Object(jwk) }
+    }
+
+    /// A key as another process lists it; `None` where it is not a public one.
+    pub(in crate::mint) fn from_jwk(jwk: Value) -> Option<Self> {
+        const PRIVATE: [&str; 2] = ["d", "k"];
+        let text = |name| jwk.get(name)?.as_str().map(str::to_owned);
+        let (kid, algorithm) = (text("kid")?, text("alg")?);
+        let is_public = text("kty").is_some() && !PRIVATE.iter().any(|it| jwk.get(it).is_some());
+        is_public.then_some(Self { kid, algorithm, jwk })
     }
 
     pub fn kid(&self) -> &str {

@@ -1,12 +1,17 @@
 //! Keys of every kind and wrapping, rotation, and what may be published.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Value, json};
 
+use crate::base::clock::Now;
+use crate::mint::Minter;
 use crate::mint::tests::{alice, body, mint, part, read, value_of, wrong};
+use crate::mint::well_known::{Discovery, Retired, WellKnown};
 
 fn file(name: &str) -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tokens/keys/");
@@ -184,6 +189,72 @@ fn the_first_of_several_keys_signs_and_all_are_published() {
         for private in ["d", "p", "q", "dp", "dq", "qi", "k"] {
             assert!(jwk.get(private).is_none(), "{private} of {}", jwk["kid"]);
         }
+    }
+}
+
+/// A token with this overlap whose key has this name.
+fn published(kid: &str, overlap: &str) -> Minter {
+    let mut table = table("ES256", &file("ec-p256-pkcs8.pem"));
+    table["publish"] = true.into();
+    table["overlap"] = overlap.into();
+    table["key"]["kid"] = kid.into();
+    read(&table).map_err(|problems| format!("{problems:?}")).unwrap()
+}
+
+fn discovery(minter: &Minter) -> Discovery {
+    Discovery::from_tokens(std::iter::once(("x", minter))).unwrap()
+}
+
+#[test]
+fn another_process_lists_keys_for_the_rest_of_their_overlap() {
+    let (old, new) = (published("old", "1h"), published("new", "1h"));
+    let start = Now::at(1_000_000);
+    let after = |seconds: u64| start.plus(Duration::from_secs(seconds));
+    let retired = Retired::default();
+    retired.replace(&discovery(&old), &discovery(&new), start);
+    let lines = retired.lines(&discovery(&new), after(600));
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(retired.lines(&discovery(&new), after(3600)).len() == 1, "its time is over");
+    // Its clock has another start.
+    let (its_start, its_retired) = (Now::at(5), Retired::default());
+    for line in &lines {
+        its_retired.learn(line, its_start);
+    }
+    let kids = |minter: &Minter, seconds: u64| -> Vec<String> {
+        let now = its_start.plus(Duration::from_secs(seconds));
+        let reply = discovery(minter).reply(&WellKnown::Keys, &its_retired, "a", now);
+        let document: Value = serde_json::from_slice(&reply.body).unwrap();
+        let keys = document["keys"].as_array().unwrap().iter();
+        keys.map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(kids(&new, 0), ["new", "old"]);
+    assert_eq!(kids(&new, 2999), ["new", "old"]);
+    assert_eq!(kids(&new, 3000), ["new"]);
+    // Settings that publish neither.
+    assert_eq!(kids(&published("newer", "1h"), 0), ["newer", "new", "old"]);
+    assert_eq!(kids(&published("newer", "0s"), 0), ["newer"], "withdrawn at once");
+}
+
+#[test]
+fn a_line_of_another_process_that_is_no_public_key_is_passed_over() {
+    let minter = published("k1", "1h");
+    let good = Retired::default().lines(&discovery(&minter), Now::at(5)).remove(0);
+    let learned = |line: &str| {
+        let retired = Retired::default();
+        retired.learn(line, Now::at(5));
+        retired.lines(&Discovery::default(), Now::at(5)).len()
+    };
+    assert_eq!(learned(&good), 1);
+    for line in [
+        "",
+        "{}",
+        good.get(..good.len() - 1).unwrap(),
+        &good.replace("\"kty\":\"EC\"", "\"kty\":\"EC\",\"d\":\"AA\""),
+        &good.replace("\"kty\":\"EC\"", "\"kty\":\"oct\",\"k\":\"AA\""),
+        &good.replace("\"kid\":\"k1\"", "\"kid\":1"),
+        &good.replace("\"age\":0", "\"age\":-1"),
+    ] {
+        assert_eq!(learned(line), 0, "{line}");
     }
 }
 
