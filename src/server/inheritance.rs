@@ -1,10 +1,10 @@
 //! Carries state to the process that takes over: sign-outs, revocations, how much is used
 //! up of the limits, and the public keys of tokens issued before.
 //!
-//! The link of the handover carries lines of digests and times, and of public keys. First everything, up to a
-//! line that marks the end; then, until the old process ends, each tells the other what
-//! happens, because one drains while the other already serves. An error here is logged and
-//! does not stop the takeover.
+//! The link of the handover carries lines of digests and times, and of public keys. First
+//! everything, up to a line that marks the end; then, until the old process ends, each tells
+//! the other what happens, because one drains while the other already serves. An error here
+//! is logged and does not stop the takeover.
 
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
