@@ -136,7 +136,7 @@ impl<R: PathRule> Rules<R> {
         met: &mut Met<'r, R>,
     ) -> Result<(), RulesUnfit> {
         let goes_to = home(met.first);
-        if by == By::Framework && !met.may_have_further_addresses(goes_to) {
+        if by != By::Server && !met.may_have_further_addresses(goes_to) {
             return Ok(());
         }
         let mut found = [self.decide(path, asked.method, Compare::Settled)?, None, None];

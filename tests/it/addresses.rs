@@ -35,7 +35,7 @@ fn gateway(app: &App) -> Gateway {
 }
 
 /// Addresses of `/account` in one framework or another.
-const ADDRESSES: [&str; 26] = [
+const ADDRESSES: [&str; 40] = [
     "/account",
     "/account/",
     "//account",
@@ -57,11 +57,25 @@ const ADDRESSES: [&str; 26] = [
     "/shop/DE/account",
     "/index.php/account",
     "/index.php?r=account",
+    "/index.php?%72=account",
+    "/index.ph%70?r=account",
+    "/index.php/x?r=account",
+    "/index.php?r[]=account",
+    "/?r=account",
+    "/?+r=account",
+    "/.?r=account",
+    "/x/..?r=account",
+    "/shop/?r=account",
     "/account/_payload.json",
     "/account/__data.json?x-sveltekit-invalidated=01",
     "/page-data/account/page-data.json",
     "/__manifest?p=%2Faccount&version=1",
+    "/__manifest?%70=/account",
     "/_next/image?url=%2Faccount&w=64&q=75",
+    "/_next/image?ur%6C=%2Faccount&w=64&q=75",
+    "/_next/imag%65?url=%2Faccount&w=64&q=75",
+    "/_next/image?url=%2Faccount%3F://&w=64&q=75",
+    "/_image?hre%66=/account",
 ];
 
 #[test]

@@ -9,7 +9,6 @@ use std::borrow::Cow;
 use memchr::{memmem, memrchr};
 
 use super::step::Step;
-use crate::base::text::percent_decode;
 use crate::upstream::Prefixes;
 
 pub(super) const STEPS: [Step; 12] = [
@@ -184,40 +183,6 @@ fn below_segment<'p>(path: &'p [u8], segment: &str) -> Option<&'p [u8]> {
     below(path, segment.as_bytes())
 }
 
-fn find_folded(path: &[u8], mark: &[u8]) -> Option<usize> {
+pub(super) fn find_folded(path: &[u8], mark: &[u8]) -> Option<usize> {
     path.windows(mark.len()).position(|window| window.eq_ignore_ascii_case(mark))
-}
-
-/// Pages that stand in the query: the pages of React Router's manifest, the picture that an
-/// image optimiser fetches itself, the page of a front controller.
-pub(super) fn in_query(path: &str, query: &str) -> Vec<Vec<u8>> {
-    const IMAGES: [&str; 3] = ["/_next/image", "/_vercel/image", "/_image"];
-    let path = path.to_ascii_lowercase();
-    let path = path.trim_end_matches('/');
-    let names: &[&str] = if path.ends_with("/__manifest") {
-        &["p", "paths"]
-    } else if IMAGES.iter().any(|image| path.ends_with(image)) {
-        &["url", "href"]
-    } else if path.ends_with(".php") {
-        &["q", "r", "p", "s", "url", "_url", "route", "path"]
-    } else if path.is_empty() {
-        // What every site may have in its query is left out: `q` is a search.
-        &["r", "_url", "route"]
-    } else {
-        return Vec::new();
-    };
-    let fields = query.split('&').filter_map(|field| field.split_once('='));
-    let values = fields.filter(|(name, _)| names.contains(name)).map(|(_, value)| value);
-    // `/index.php?/x` (CodeIgniter).
-    let bare = query.split('&').take(1);
-    let bare = bare.filter(|first| first.starts_with('/') && !path.is_empty());
-    values.chain(bare).flat_map(|value| pages(value.as_bytes())).collect()
-}
-
-fn pages(value: &[u8]) -> Vec<Vec<u8>> {
-    let decoded = percent_decode(value);
-    // What has a scheme is on another server.
-    let pages = decoded.split(|&b| b == b',').filter(|page| memmem::find(page, b"://").is_none());
-    let paths = pages.map(|page| page.split(|&b| b == b'?').next().unwrap_or_default().to_vec());
-    paths.filter(|path| !path.is_empty()).collect()
 }

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::query_pages::Readers;
 use super::step::Step;
 use super::{address, spelling};
 use crate::upstream::Prefixes;
@@ -14,11 +15,13 @@ const MOST: usize = 256;
 /// Octets of all readings together, at most.
 const MOST_OCTETS: usize = 256 * 1024;
 
-/// The frameworks that read a path so.
+/// The code that reads a path so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     /// A framework that serves the page of this path under the one that came.
     Framework,
+    /// A framework that serves the page which the query names.
+    Query,
     /// A server, of the very path that came.
     Server,
 }
@@ -52,13 +55,18 @@ impl<'a> Readings<'a> {
         {
             return Ok(Self::Itself);
         }
-        let mut found = Closure::default();
+        let mut found = Closure { readings: Vec::new(), octets: 0, prefixes };
         found.add(Cow::Borrowed(path.as_bytes()), By::Server)?;
-        found.apply(None)?;
-        for path in query.into_iter().flat_map(|query| address::in_query(path, query)) {
-            found.add(Cow::Owned(path), By::Framework)?;
+        found.apply(0, By::Server)?;
+        found.apply(0, By::Framework)?;
+        if let Some(query) = query {
+            let of_path = found.readings.len();
+            let readers = Readers::new(found.readings.iter().map(|one| one.path.as_ref()));
+            for page in readers.pages(query) {
+                found.add(Cow::Owned(page), By::Query)?;
+            }
+            found.apply(of_path, By::Query)?;
         }
-        found.apply(Some(prefixes))?;
         Ok(Self::Several(found.readings))
     }
 }
@@ -79,19 +87,18 @@ fn is_plain(path: &[u8]) -> bool {
     (path.len() == 1 || before != b'/') && !path.ends_with(b"/index")
 }
 
-#[derive(Default)]
-struct Closure<'a> {
+struct Closure<'a, 'p> {
     readings: Vec<Reading<'a>>,
     octets: usize,
+    prefixes: &'p Prefixes,
 }
 
-impl<'a> Closure<'a> {
-    /// Tries the habits of servers on every reading, the new ones included; those of
-    /// frameworks too where the app's prefixes are given.
-    fn apply(&mut self, app: Option<&Prefixes>) -> Result<(), TooMany> {
-        let (by, frameworks): (By, &[Step]) =
-            if app.is_some() { (By::Framework, &address::STEPS) } else { (By::Server, &[]) };
-        let mut at = 0;
+impl<'a> Closure<'a, '_> {
+    /// Tries the habits of servers on every reading from this one on, the new ones included;
+    /// those of frameworks too, unless the reading is a server's.
+    fn apply(&mut self, first: usize, by: By) -> Result<(), TooMany> {
+        let frameworks: &[Step] = if by == By::Server { &[] } else { &address::STEPS };
+        let mut at = first;
         while let Some(reading) = self.readings.get(at).cloned() {
             let odd: &[Step] = if spelling::is_odd(&reading.path) { &spelling::ODD } else { &[] };
             for step in odd.iter().chain(&spelling::ALWAYS).chain(frameworks) {
@@ -103,9 +110,10 @@ impl<'a> Closure<'a> {
                     self.add(next, by)?;
                 }
             }
-            let bare = app.map(|prefixes| address::without_prefix(&reading.path, prefixes));
-            for next in bare.into_iter().flatten() {
-                self.add(Cow::Owned(next), by)?;
+            if by != By::Server {
+                for next in address::without_prefix(&reading.path, self.prefixes) {
+                    self.add(Cow::Owned(next), by)?;
+                }
             }
             at += 1;
         }
@@ -115,7 +123,10 @@ impl<'a> Closure<'a> {
     fn add(&mut self, path: Cow<'a, [u8]>, by: By) -> Result<(), TooMany> {
         let path =
             if path.starts_with(b"/") { path } else { Cow::Owned([b"/", path.as_ref()].concat()) };
-        if self.readings.iter().any(|known| known.path == path) {
+        // A rule may speak for what a framework makes of the path, but not for what stands in
+        // the query: the same page from both is kept twice.
+        let counts = |known: &Reading<'_>| known.by == by || known.by == By::Server;
+        if self.readings.iter().any(|known| known.path == path && counts(known)) {
             return Ok(());
         }
         self.octets += path.len();

@@ -4,12 +4,14 @@
 //! serve one page under several addresses (`/_next/data/BUILD/account.json`, `/de/account`,
 //! `/account.data`). A rule protects the page, so it must know every path that some server or
 //! framework makes of the one that came. `spelling` holds the habits of servers, `address`
-//! those of frameworks, `closure` applies both until nothing new comes of it.
+//! those of frameworks, `query_pages` finds the pages that a query names, and `closure` applies
+//! them all until nothing new comes of it.
 //!
 //! Pure. Letter case is not a reading: rules are compared without it.
 
 mod address;
 mod closure;
+mod query_pages;
 mod spelling;
 mod step;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Paths, and what servers (`s:`) and frameworks (`f:`) make of them.
+//! Paths, and what servers (`s:`) and frameworks (`f:`) make of them and of their query (`q:`).
 
 use super::{By, Readings, TooMany, settled};
 use crate::upstream::Prefixes;
@@ -138,10 +138,19 @@ const WITHOUT_PREFIXES: &str = r"
 /_next/static/chunks/main-0a1b.js => f:/_next/static/chunks/main-0a1b
 /_next/static/chunks/%5Bslug%5D-0a1b.js => s:/_next/static/chunks/[slug]-0a1b.js | f:/_next/static/chunks/%5Bslug%5D-0a1b | f:/_next/static/chunks/[slug]-0a1b
 /_next/image =>
-/_next/image?url=%2Fprivate%2Fa.png&w=64&q=75 => f:/private/a.png | f:/private/a
+/_next/image?url=%2Fprivate%2Fa.png&w=64&q=75 => q:/private/a.png | q:/private/a
+/_next/image?ur%6C=%2Fprivate%2Fa.png&w=64 => q:/private/a.png | q:/private/a
+/_next/imag%65?%75%72%6c=%2Fprivate%2Fa.png => s:/_next/image | q:/private/a.png | q:/private/a
+//_next/image?url=/private/a.png => s:/_next/image | q:/private/a.png | q:/private/a
+/_next/image/?url=/private/a.png => s:/_next/image | q:/private/a.png | q:/private/a
+/_next/image?url=%2Fprivate%2Fa%2Cb => q:/private/a,b | q:/private/a | q:/b
+/_next/image?url=/private/a%3Fx=:// => q:/private/a
+/_next/image?url=/private/https://x => q:/private/https://x | q:/private/https:/x
+/_next/image?url=HTTPS%3A%2F%2Fcdn.example%2Fa.png&w=64 =>
 /_next/image?url=https%3A%2F%2Fcdn.example%2Fa.png&w=64 =>
-/_image?href=/private/a.png&w=1 => f:/private/a.png | f:/private/a
-/_vercel/image?url=/private/a.png => f:/private/a.png | f:/private/a
+/_image?href=/private/a.png&w=1 => q:/private/a.png | q:/private/a
+/_image?hre%66=/private/a => q:/private/a
+/_vercel/image?url=/private/a.png => q:/private/a.png | q:/private/a
 /_ipx/w_200/private/a.png => f:/_ipx/w_200/private/a | f:/private/a.png | f:/private/a
 /_ipx/_/private/a.png => f:/_ipx/_/private/a | f:/private/a.png | f:/private/a
 /account.data => f:/account
@@ -150,10 +159,12 @@ const WITHOUT_PREFIXES: &str = r"
 /_.data => f:/_ | f:/
 /shop2/_root.data => f:/shop2/_root | f:/shop2
 /__manifest =>
-/__manifest?p=%2Faccount&version=1 => f:/account
-/__manifest?p=/account&p=/admin => f:/account | f:/admin
-/__manifest?paths=%2Faccount%2C%2Fadmin&version=1 => f:/account | f:/admin
-/__MANIFEST?p=/account => f:/account
+/__manifest?p=%2Faccount&version=1 => q:/account
+/__manifest?%70=/account => q:/account
+/__manifes%74?p=/account => s:/__manifest | q:/account
+/__manifest?p=/account&p=/admin => q:/account | q:/admin
+/__manifest?paths=%2Faccount%2C%2Fadmin&version=1 => q:/account,/admin | q:/account | q:/admin
+/__MANIFEST?p=/account => q:/account
 /account.manifest => f:/account
 /account/_payload.json => f:/account/_payload | f:/account
 /account/_payload.json?hash => f:/account/_payload | f:/account
@@ -181,17 +192,50 @@ const WITHOUT_PREFIXES: &str = r"
 /index.php//account => s:/index.php/account | f://account | f:/account
 /index.php/%61ccount => s:/index.php/account | f:/%61ccount | f:/account
 /index.php/index.php/account => f:/index.php/account | f:/account
-/index.php?r=account => f:/account | f:/index | f:/
-/index.php?r=%2Faccount&x=1 => f:/account | f:/index | f:/
-/index.php?/account => f:/account | f:/index | f:/
+/index.php?r=account => f:/index | f:/ | q:/account
+/index.php?%72=account => f:/index | f:/ | q:/account
+/index.php?+r=account => f:/index | f:/ | q:/account
+/index.php?%20r=account => f:/index | f:/ | q:/account
+/index.php?r[]=account => f:/index | f:/ | q:/account
+/index.php?r%5Ba%5D=account => f:/index | f:/ | q:/account
+/index.php?r%00x=account => f:/index | f:/ | q:/account
+/index.php?.url=account => f:/index | f:/ | q:/account
+/index.php?x=1&r=account&q=/admin => f:/index | f:/ | q:/account | q:/admin
+/index.php?r=a+b => f:/index | f:/ | q:/a+b | q:/a b
+/index.php?r=index => f:/index | f:/ | q:/index | q:/
+/index.php?R=account&rr=account&r => f:/index | f:/
+/INDEX.PHP?r=account => f:/INDEX | f:/ | q:/account
+/index.ph%70?r=account => s:/index.php | f:/index | f:/ | q:/account
+/index.php/?r=account => s:/index.php | f:/ | f:/index | q:/account
+/index.php/x?r=account => f:/x | q:/account
+/index.php;x?r=account => s:/index.php | f:/index | f:/ | q:/account
+//index.php?r=account => s:/index.php | f://index | f:/index | f:/ | q:/account
+/blog/index.php/x?url=/account => f:/x | f:/blog/x | q:/account | q:/blog/account
+/blog/index.php?r=account => f:/blog/index | f:/blog | q:/account | q:/blog/account
+/index.php/_next/image?r=account&url=/admin => f:/_next/image | q:/account | q:/admin
+/account.php?r=admin => f:/account | q:/admin
+/index.php?r=%2Faccount&x=1 => f:/index | f:/ | q:/account
+/index.php?/account => f:/index | f:/ | q:/account
+/index.php?/account&x=1 => f:/index | f:/ | q:/account
 /index.php?x=1 => f:/index | f:/
 /cgi-bin/app.cgi/account => f:/account | f:/cgi-bin/account
 /dispatch.fcgi/account => f:/account
 /account.php => f:/account
 /file.php.bak => f:/file.php | f:/file
 /proxy/https%3A%2F%2Fexample.com%2Fa => s:/proxy/https://example.com/a | s:/proxy/https:/example.com/a | f:/proxy/https%3A%2F%2Fexample | f:/proxy/https://example | f:/proxy/https:/example
-/?r=account => f:/account
-/?r=%2Faccount => f:/account
+/?r=account => q:/account
+/?%72=account => q:/account
+/?+r=account => q:/account
+/?r[]=account => q:/account
+//?r=account => s:/ | q:/account
+/.?r=account => s:/ | q:/account
+/%2e?r=account => s:/. | s:/ | q:/account
+/./?r=account => s:/ | s:/. | s:// | q:/account
+/x/..?r=account => s:/ | s:/x/ | s:/x | q:/account
+/index?r=account => f:/ | q:/account
+/index.html?r=account => f:/index | f:/ | q:/account
+/x?r=account => itself
+/?r=%2Faccount => q:/account
 /?q=account =>
 /?/account =>
 /account%0d%0aX:%20y => s:/account\r\nX: y | s:/accountX: y | s:/account
@@ -227,7 +271,9 @@ const WITH_PREFIXES: &str = r"
 /shop/_next/data/BUILD/de.json => f:/shop/_next/data/BUILD/de | f:/de | f:/shop/de | f:/_next/data/BUILD/de.json | f:/_next/data/BUILD/de | f:/ | f:/shop/ | f:/shop
 /shop/account.data => f:/shop/account | f:/account.data | f:/account
 /shop/_root.data => f:/shop/_root | f:/_root.data | f:/shop | f:/_root | f:/
-/shop/__manifest?p=/shop/account => f:/shop/account | f:/__manifest | f:/account
+/shop/__manifest?p=/shop/account => f:/__manifest | q:/shop/account | q:/account
+/shop?r=account => f:/ | q:/account
+/de?r=de/account => f:/ | q:/de/account | q:/account
 /de/account/_payload.json => f:/de/account/_payload | f:/account/_payload.json | f:/de/account | f:/account/_payload | f:/account
 /de/account/__data.json => f:/de/account/__data | f:/account/__data.json | f:/de/account | f:/account/__data | f:/account
 /de/account.json => f:/de/account | f:/account.json | f:/account
@@ -253,6 +299,7 @@ fn read(target: &str, prefixes: &Prefixes) -> String {
     let others = readings.iter().skip(1).map(|reading| {
         let by = match reading.by {
             By::Framework => "f",
+            By::Query => "q",
             By::Server => "s",
         };
         format!("{by}:{}", String::from_utf8_lossy(&reading.path).escape_debug())
@@ -278,17 +325,26 @@ fn locales_and_the_base_path_are_read_off() {
 
 #[test]
 fn the_readings_of_a_path_are_bounded() {
+    let octets = |readings: &Readings<'_>| match readings {
+        Readings::Itself => 0,
+        Readings::Several(readings) => readings.iter().map(|one| one.path.len()).sum(),
+    };
     let nested = "%25".repeat(2000) + "2f";
     let odd = "/a%252f..;b%5c.%3f%23%2500//%C4%B0.segments/index.php/_next/data/x/de/y.json";
     for path in [format!("/{nested}"), odd.repeat(100), format!("/{}", "..%2f;".repeat(1000))] {
         let readings = Readings::of(&path, None, &shop());
-        let octets = |readings: &Readings<'_>| match readings {
-            Readings::Itself => 0,
-            Readings::Several(readings) => readings.iter().map(|one| one.path.len()).sum(),
-        };
         assert!(readings.as_ref().map_or(0, octets) <= 256 * 1024);
     }
     assert_eq!(Readings::of(&odd.repeat(100), None, &shop()), Err(TooMany));
+    let nested = "r=%25c0%25af..%2fa;b/&".repeat(300);
+    for query in
+        ["r=a%2b&".repeat(1000), nested, "r=,".repeat(2500), format!("r={}", odd.repeat(80))]
+    {
+        let readings = Readings::of("/blog/index.php", Some(&query), &shop());
+        assert!(readings.is_err() || readings.is_ok_and(|found| octets(&found) <= 256 * 1024));
+    }
+    let other: String = (0..300).map(|at| format!("r={at}&")).collect();
+    assert_eq!(Readings::of("/", Some(&other), &shop()), Err(TooMany));
     let long = format!("/{}", "a%20b/".repeat(1300));
     assert!(Readings::of(&long, None, &shop()).is_ok(), "blanks alone do not add up");
 }
