@@ -136,7 +136,7 @@ impl<R: PathRule> Rules<R> {
         met: &mut Met<'r, R>,
     ) -> Result<(), RulesUnfit> {
         let goes_to = home(met.first);
-        if by != By::Server && !met.may_have_further_addresses(goes_to) {
+        if !met.lets_count(by, goes_to) {
             return Ok(());
         }
         let mut found = [self.decide(path, asked.method, Compare::Settled)?, None, None];
@@ -201,10 +201,15 @@ impl<'r, R: PathRule> Met<'r, R> {
         self.all().any(|known| std::ptr::eq(known, rule))
     }
 
-    /// Whether a framework may serve another page here: not in a vendor's API, and not where
-    /// a rule names this very address.
-    fn may_have_further_addresses(&self, goes_to: Home<'_>) -> bool {
-        goes_to.prefixes.is_some() && !self.first.is_some_and(|rule| rule.pattern().is_exact())
+    /// Whether a framework may serve the page of such a reading: not in a vendor's API. A rule
+    /// that names this very address speaks for its own page, not for one in its query.
+    fn lets_count(&self, by: By, goes_to: Home<'_>) -> bool {
+        let is_app = goes_to.prefixes.is_some();
+        match by {
+            By::Framework => is_app && !self.first.is_some_and(|rule| rule.pattern().is_exact()),
+            By::Query => is_app,
+            By::Server => true,
+        }
     }
 }
 

@@ -249,6 +249,23 @@ fn a_rule_that_names_an_address_speaks_for_it() {
 }
 
 #[test]
+fn a_page_in_the_query_keeps_its_rule_where_another_rule_names_the_address() {
+    let app = App::start();
+    let routes = "[[route]]\npath = \"/account/**\"\nsession = \"required\"\n\
+                  [[route]]\npath = \"/\"\nlimit = \"600/minute\"\n\
+                  [[route]]\npath = \"/_next/image\"\nsession = \"off\"\n";
+    let gateway = Setup::new(&app).with(routes).start();
+    let picture = "/_next/image?url=%2Faccount%2Fa.png&w=64&q=75";
+    for guarded in ["/?r=account", picture] {
+        assert_eq!(gateway.ask(&get(guarded)).status, 401, "{guarded}");
+        assert_eq!(gateway.ask(&get(guarded).user("ada")).status, 200, "{guarded}");
+    }
+    for open in ["/", "/?q=account", "/?r=x", "/_next/image?url=%2Flogo.png&w=64&q=75"] {
+        assert_eq!(gateway.ask(&get(open)).status, 200, "{open}");
+    }
+}
+
+#[test]
 fn request_lines_of_real_apps_pass_unchanged() {
     let app = App::start();
     let gateway = gateway(&app);

@@ -150,6 +150,35 @@ fn a_rule_that_names_an_address_speaks_for_it() {
 }
 
 #[test]
+fn a_rule_that_names_an_address_does_not_speak_for_a_page_in_its_query() {
+    check(
+        &[
+            "open:/",
+            "open:/index.php",
+            "open:/_next/image",
+            "open:/__manifest",
+            "/account/**",
+            "/x",
+        ],
+        &[
+            ("/", "open:/"),
+            ("/?q=account", "open:/"),
+            ("/?r=account", "open:/ /account/**"),
+            ("/?%72=account.json", "open:/ /account/**"),
+            ("/?r=account&_url=x", "open:/ /account/** /x"),
+            ("/index.php?x=1", "open:/index.php"),
+            ("/index.php?r=account", "open:/index.php /account/**"),
+            ("/index.php?r=index", "open:/index.php open:/"),
+            ("/_next/image?url=%2Flogo.png", "open:/_next/image"),
+            ("/_next/image?url=%2Faccount%2Fa.png", "open:/_next/image /account/**"),
+            ("/__manifest?p=/account", "open:/__manifest /account/**"),
+        ],
+    );
+    // A vendor's API names no pages of the app.
+    check(&["open:/index.php@3", "/account"], &[("/index.php?r=account", "open:/index.php")]);
+}
+
+#[test]
 fn odd_rules_hold_for_plain_paths() {
     check(&["/Account/"], &[("/account", "/Account/"), ("/Account/", "/Account/"), ("/x", "")]);
     check(
