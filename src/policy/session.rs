@@ -45,7 +45,8 @@ impl SessionSource {
     /// too often costs nothing.
     pub(crate) fn ends_at(&self, asked: &RuleInput<'_>, prefixes: &[Prefixes]) -> bool {
         let takes = |sign_out: &SignOut| match &sign_out.method {
-            Some(only) => only == asked.method,
+            // To some apps `post` is POST.
+            Some(only) => only.as_str().eq_ignore_ascii_case(asked.method.as_str()),
             None => asked.method != Method::HEAD && asked.method != Method::OPTIONS,
         };
         let covers = |pattern: &PathPattern| {

@@ -159,7 +159,8 @@ impl<R: PathRule> Rules<R> {
     }
 
     /// The first rule that fits path and method. If rules fit the path but none the method,
-    /// the method is wrong: it must not slip past a guard.
+    /// the method is wrong: it must not slip past a guard. So is one that differs from a rule's
+    /// in letter case only: to some apps `post` is POST.
     fn decide(
         &self,
         path: &[u8],
@@ -175,10 +176,15 @@ impl<R: PathRule> Rules<R> {
             Compare::Settled => &self.settled,
         };
         let takes = |rule: &&R| rule.methods().is_empty() || rule.methods().contains(method);
+        let is_respelled = |named: &Method| {
+            named != method && named.as_str().eq_ignore_ascii_case(method.as_str())
+        };
         let candidates = || index.candidates(path).filter_map(|number| self.rules.get(number));
         let fitting = || candidates().filter(fits);
         let rule = fitting().find(takes);
-        if rule.is_some() || fitting().next().is_none() {
+        let may_be_respelled = method.as_str().bytes().any(|b| b.is_ascii_lowercase());
+        let is_unclear = may_be_respelled && fitting().flat_map(R::methods).any(is_respelled);
+        if !is_unclear && (rule.is_some() || fitting().next().is_none()) {
             return Ok(rule);
         }
         let mut methods: Vec<Method> = Vec::new();

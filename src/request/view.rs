@@ -203,7 +203,9 @@ fn check_size(head: &Head<'_>) -> Result<(), Refusal> {
 /// TRACE reflects what proxies must not reveal (RFC 9110 section 9.3.8); CONNECT
 /// would make the gateway a tunnel.
 fn check_method(method: &Method) -> Result<(), Refusal> {
-    if matches!(method.as_str(), "TRACE" | "TRACK" | "CONNECT" | "PRI") {
+    const REFUSED: [&str; 4] = ["TRACE", "TRACK", "CONNECT", "PRI"];
+    // Some apps take `trace` for TRACE.
+    if REFUSED.iter().any(|refused| method.as_str().eq_ignore_ascii_case(refused)) {
         return Err(method_not_allowed());
     }
     Ok(())

@@ -266,6 +266,20 @@ fn a_page_in_the_query_keeps_its_rule_where_another_rule_names_the_address() {
 }
 
 #[test]
+fn no_method_in_other_letters_slips_past_a_guard() {
+    let app = App::start();
+    let routes = "[[route]]\npath = \"/api/**\"\nmethods = [\"POST\", \"DELETE\"]\n\
+                  session = \"required\"\n[[route]]\npath = \"/api/**\"\n";
+    let gateway = Setup::new(&app).with(routes).start();
+    for method in ["post", "Post", "pOST", "delete"] {
+        let asked = Request::new(method, "/api/items").header("Content-Length", "0");
+        gateway.ask(&asked).assert_refused(405, "method_not_allowed");
+    }
+    assert!(app.seen().is_empty());
+    assert_eq!(gateway.ask(&Request::new("patch", "/api/items")).status, 200, "no rule is for it");
+}
+
+#[test]
 fn request_lines_of_real_apps_pass_unchanged() {
     let app = App::start();
     let gateway = gateway(&app);

@@ -78,6 +78,7 @@ fn a_sign_out_path_is_known_under_all_of_its_addresses() {
     }
     assert!(ends(post("/de/account/sign-out", b"")));
     assert!(ends(post("/shop/account/sign-out/", b"")));
+    assert!(ends(Request::new("post", "/account/sign-out")), "to some apps it is POST");
 }
 
 #[test]

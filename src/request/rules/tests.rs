@@ -211,6 +211,25 @@ fn the_first_rule_that_fits_path_and_method_decides() {
 }
 
 #[test]
+fn a_method_in_other_letters_slips_past_no_rule_that_goes_by_the_method() {
+    check(
+        &["/api/** POST DELETE", "open:/api/**"],
+        &[
+            ("POST /api/x", "/api/**"),
+            ("post /api/x", "405 POST,DELETE"),
+            ("pOST /api/x.json", "405 POST,DELETE"),
+            ("Delete /de/api/x", "405 POST,DELETE"),
+            ("patch /api/x", "open:/api/**"),
+            ("PATCH /api/x", "open:/api/**"),
+        ],
+    );
+    check(
+        &["open:/api/** GET", "/api/**"],
+        &[("get /api/x", "405 GET"), ("post /api/x", "/api/**"), ("patch /x", "")],
+    );
+}
+
+#[test]
 fn a_path_of_two_upstreams_is_neither_s() {
     check(
         &["/docs/**@1", "/vendor/**@3", "/account", "open:/same/**@0"],

@@ -104,7 +104,7 @@ fn split_cookie_fields_are_joined() {
 
 #[test]
 fn methods_that_reflect_or_tunnel_are_refused() {
-    for method in ["TRACE", "TRACK", "CONNECT"] {
+    for method in ["TRACE", "TRACK", "CONNECT", "trace", "Trace", "connect", "pri"] {
         let request = parts(method, "/", &[HOST]);
         assert!(matches!(admit_raw(&request, "/", None), Err(Refusal::MethodNotAllowed(_))));
     }
