@@ -7,20 +7,27 @@
 use http::HeaderName;
 
 /// Prefixes by the letter they start with, in lower case.
-const FAMILIES: [(u8, &[&str]); 12] = [
+const FAMILIES: [(u8, &[&str]); 15] = [
     (b'a', &["akamai-"]),
     // Cloudflare, CloudFront, and certificates of clients (RFC 9440).
-    (b'c', &["cf-", "client-cert", "cloudfront-"]),
+    (b'c', &["cf-", "client-cert", "cloudfront-", "cluster-client-"]),
     (b'f', &["fastly-", "fly-", "forwarded"]),
-    (b'i', &["incap-"]),
+    // WebSEAL names the user with `iv-`.
+    (b'i', &["incap-", "iv-"]),
+    // What IIS tells an app of .NET about certificate and user.
+    (b'm', &["method-override", "ms-aspnetcore-"]),
+    (b'n', &["ngrok-auth-"]),
+    // Oracle's gate, and what `mod_auth_openidc` tells through CGI.
+    (b'o', &["oam-", "oidc-"]),
     (b'p', &["path-info", "path-translated"]),
     // What CGI calls the user and the address.
     (b'r', &["remote-", "request-uri"]),
-    // Ingresses of Kubernetes describe the client's certificate with `ssl-client-`.
-    (b's', &["script-name", "ssl-client-"]),
+    // SiteMinder says who it is with `sm-`; ingresses of Kubernetes describe the client's
+    // certificate with `ssl-client-`.
+    (b's', &["script-name", "sm-", "ssl-client-"]),
     (b't', &["tailscale-", "true-client-"]),
     (b'w', &["wl-proxy-"]),
-    (b'h', &["http-client-ip", "http-x-"]),
+    (b'h', &["http-client-ip", "http-method", "http-x-"]),
     (b'b', &["base-url"]),
     (
         b'x',
@@ -36,6 +43,7 @@ const FAMILIES: [(u8, &[&str]); 12] = [
             "x-envoy-",
             "x-forward",
             "x-nf-client-",
+            "x-originally-",
             "x-originating-",
             "x-proxyuser-",
             "x-real-",
@@ -47,6 +55,7 @@ const FAMILIES: [(u8, &[&str]); 12] = [
             "x-vercel-",
             // Which host, page or method it means.
             "x-accel-",
+            "x-astro-",
             "x-host",
             "x-http-",
             "x-invoke-",
@@ -73,19 +82,27 @@ const FAMILIES: [(u8, &[&str]); 12] = [
             "x-amzn-mtls-",
             "x-amzn-oidc-",
             "x-amzn-tls-",
+            "x-apigateway-api-",
             "x-arr-clientcert",
+            "x-auth-groups",
             "x-auth-request-",
+            "x-auth-roles",
+            "x-auth-subject",
+            "x-auth-userid",
+            "x-auth-username",
             "x-authenticated-",
             "x-authentik-",
             "x-consumer-",
             "x-credential-",
             "x-anonymous-consumer",
+            "x-endpoint-api-",
             "x-goog-authenticated-",
             "x-goog-iap-",
             "x-ms-client-principal",
             "x-pomerium-",
             // Reserved for the gateway itself.
             "x-portcullis-",
+            "x-spiffe-",
             "x-userinfo",
             "x-vouch-",
             "x-webauth-",
@@ -103,8 +120,10 @@ const NAMES: [(u8, &[&str]); 3] = [
 
 /// Of these families: what changes the method, the path or the host for some framework or
 /// server, and what no proxy adds unasked.
-const OVERRIDES: [(u8, &[&str]); 5] = [
+const OVERRIDES: [(u8, &[&str]); 7] = [
     (b'b', &["base-url"]),
+    (b'h', &["http-method"]),
+    (b'm', &["method-override"]),
     (b'p', &["path-info", "path-translated"]),
     (b'r', &["request-uri"]),
     (b's', &["script-name"]),
@@ -112,6 +131,7 @@ const OVERRIDES: [(u8, &[&str]); 5] = [
         b'x',
         &[
             "x-accel-",
+            "x-astro-",
             "x-host",
             "x-http-",
             "x-invoke-",
@@ -133,12 +153,24 @@ const OVERRIDES: [(u8, &[&str]); 5] = [
 
 /// Of these families: who asks, in the words of other gates; a row for each gate. Addresses
 /// and certificates are not among them, because proxies write those.
-const GATES: [(u8, &[&str]); 15] = [
+const GATES: [(u8, &[&str]); 23] = [
     // Authelia, and what CGI calls the user.
     (b'r', &["remote-"]),
     (b'c', &["cf-access-"]),
     (b't', &["tailscale-"]),
+    (b'i', &["iv-"]),
+    (b'n', &["ngrok-auth-"]),
+    (b'o', &["oam-"]),
+    (b'o', &["oidc-"]),
+    (b's', &["sm-"]),
     (b'x', &["x-amzn-oidc-"]),
+    // Google's gateways of APIs.
+    (b'x', &["x-apigateway-api-", "x-endpoint-api-"]),
+    // Gatekeeper.
+    (
+        b'x',
+        &["x-auth-groups", "x-auth-roles", "x-auth-subject", "x-auth-userid", "x-auth-username"],
+    ),
     // Kong.
     (b'x', &["x-anonymous-consumer", "x-authenticated-", "x-consumer-", "x-credential-"]),
     // oauth2-proxy.
@@ -160,6 +192,7 @@ const GATES: [(u8, &[&str]); 15] = [
     (b'x', &["x-pomerium-"]),
     (b'x', &["x-portcullis-"]),
     (b'x', &["x-proxyuser-", "x-remote-"]),
+    (b'x', &["x-spiffe-"]),
     (b'x', &["x-userinfo"]),
     (b'x', &["x-vouch-"]),
     (b'x', &["x-webauth-"]),
