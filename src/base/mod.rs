@@ -20,6 +20,7 @@ pub(crate) mod redis_url;
 pub(crate) mod replaced;
 pub(crate) mod scatter;
 pub(crate) mod secret;
+pub(crate) mod secret_like;
 pub(crate) mod span;
 pub(crate) mod store_url;
 pub(crate) mod text;

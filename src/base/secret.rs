@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::base::digest::Digest;
 use crate::base::env_file::{self, BadLine, Variables};
 use crate::base::lock::Lock;
+use crate::base::secret_like;
 use crate::base::text::from_hex;
 
 /// Secret bytes: no `Display`, a `Debug` that prints nothing.
@@ -119,7 +120,11 @@ pub enum SecretError {
     Empty(String),
     NotAReference,
     NoCredentials(String),
-    Unreadable { path: PathBuf, why: std::io::ErrorKind },
+    /// The path only where it plainly is one.
+    Unreadable {
+        path: Option<PathBuf>,
+        why: std::io::ErrorKind,
+    },
     Unset(String),
 }
 
@@ -135,18 +140,33 @@ impl fmt::Display for SecretError {
                  keep the secret outside the file and write \"env:NAME\", \"file:PATH\" or \
                  \"credential:NAME\"",
             ),
-            Self::NoCredentials(name) => write!(
+            Self::NoCredentials(name) if secret_like::is_name(name) => write!(
                 f,
                 "credential `{name}` was asked for, but CREDENTIALS_DIRECTORY is not set; \
                  add LoadCredential={name}:PATH to the systemd unit"
             ),
-            Self::Unreadable { path, why } => {
+            Self::NoCredentials(_) => f.write_str(
+                "a credential was asked for, but CREDENTIALS_DIRECTORY is not set; add \
+                 LoadCredential=NAME:PATH to the systemd unit (the name is not repeated here, it \
+                 may be a secret)",
+            ),
+            Self::Unreadable { path: Some(path), why } => {
                 write!(f, "file `{}` cannot be read: {}", path.display(), io_words(*why))
             }
-            Self::Unset(name) => write!(
+            Self::Unreadable { path: None, why } => write!(
+                f,
+                "a file cannot be read: {} (its path is not repeated here, it may be a secret)",
+                io_words(*why)
+            ),
+            Self::Unset(name) if secret_like::is_name(name) => write!(
                 f,
                 "environment variable `{name}` is not set; set it, or name the file that has it \
                  with --env-file"
+            ),
+            Self::Unset(_) => f.write_str(
+                "an environment variable is not set (its name is not repeated here, it may be a \
+                 secret); write \"env:NAME\", and set NAME or name the file that has it with \
+                 --env-file",
             ),
         }
     }
@@ -190,7 +210,7 @@ impl Secrets {
         match self {
             Self::Literal => read(Path::new(text)),
             Self::Process { .. } if has_scheme => self.resolve(text),
-            Self::Process { folder, files, .. } => read_noted(&folder.join(text), files),
+            Self::Process { folder, files, .. } => read_noted(folder, text, files),
         }
     }
 
@@ -217,7 +237,7 @@ fn from_process(
         "credential" if is_name(name) => {
             let directory = environment("CREDENTIALS_DIRECTORY")
                 .ok_or_else(|| SecretError::NoCredentials(name.to_owned()))?;
-            read_noted(&Path::new(&directory).join(name), files)
+            read_noted(Path::new(&directory), name, files)
         }
         "env" if is_name(name) => {
             let value = match (environment(name), variables.value(name)) {
@@ -227,7 +247,7 @@ fn from_process(
             };
             decode(value, &format!("environment variable `{name}`"))
         }
-        "file" if !name.is_empty() => read_noted(&folder.join(name), files),
+        "file" if !name.is_empty() => read_noted(folder, name, files),
         _ => Err(SecretError::NotAReference),
     }
 }
@@ -246,14 +266,22 @@ fn environment(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name)
 }
 
-fn read_noted(path: &Path, files: &Files) -> Result<Secret, SecretError> {
-    files.note(path);
-    read(path)
+fn read_noted(folder: &Path, name: &str, files: &Files) -> Result<Secret, SecretError> {
+    let path = folder.join(name);
+    files.note(&path);
+    read(&path).map_err(|error| match error {
+        SecretError::Unreadable { why, .. } if !secret_like::is_path(name) => {
+            SecretError::Unreadable { path: None, why }
+        }
+        other => other,
+    })
 }
 
 fn read(path: &Path) -> Result<Secret, SecretError> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| SecretError::Unreadable { path: path.to_owned(), why: error.kind() })?;
+    let bytes = std::fs::read(path).map_err(|error| SecretError::Unreadable {
+        path: Some(path.to_owned()),
+        why: error.kind(),
+    })?;
     decode(bytes, &format!("file `{}`", path.display()))
 }
 
@@ -344,5 +372,20 @@ mod tests {
             missing.to_string(),
             "file `/nonexistent/key` cannot be read: it does not exist"
         );
+    }
+    #[test]
+    fn what_may_be_a_secret_is_not_repeated_as_a_name_or_a_path() {
+        for pasted in ["sk_live_51HxhuU2eZvKYlo2C", "PRTV_123_abc", "PRTV_abc_def"] {
+            for scheme in ["credential", "env", "file"] {
+                let error = process().resolve(&format!("{scheme}:{pasted}")).unwrap_err();
+                assert!(!error.to_string().contains(pasted), "{error}");
+            }
+            let error = process().resolve_file(pasted).unwrap_err();
+            assert!(!error.to_string().contains(pasted), "{error}");
+        }
+        let error = process().resolve("env:PORTIVE_API_KEY_2").unwrap_err();
+        assert!(error.to_string().contains("`PORTIVE_API_KEY_2`"), "{error}");
+        let error = process().resolve("file:keys/portive2.key").unwrap_err();
+        assert!(error.to_string().contains("keys/portive2.key` cannot be read"), "{error}");
     }
 }

@@ -119,6 +119,31 @@ fn secrets_in_the_wrong_place_are_not_repeated() {
 }
 
 #[test]
+fn a_password_in_an_address_is_not_repeated() {
+    for text in [
+        "[upstream]\nservers = [\"http://u:hunter2@127.0.0.1:3000\"]\n",
+        "[upstream]\nservers = \"u:hunter2@127.0.0.1:3000\"\n",
+        "[server]\npublic_origin = \"https://u:hunter2@app.example\"\n",
+        "[server]\nlisten = \"http://u:hunter2@127.0.0.1:8080\"\n",
+        "[server]\nhosts = [\"u:hunter2@app.example\"]\n",
+        "[server]\ntrusted_proxies = [\"u:hunter2@10.0.0.0/8\"]\n",
+        "[log.otlp]\nendpoint = \"http://u:hunter2@127.0.0.1:4318\"\n",
+        "[log]\notlp = \"http://u:hunter2@127.0.0.1:4318\"\n",
+        "[token.p]\npath = \"/t\"\npreset = \"portive\"\nkey = \"k\"\n\
+         origins = [\"https://u:hunter2@web.example\"]\n",
+        "[token.p]\npath = \"/t\"\npreset = \"portive\"\nkey = \"k\"\n\
+         grant = \"http://u:hunter2@127.0.0.1/g\"\n",
+        "[session]\nkind = \"introspect\"\ncookie = \"t\"\nuser_id = \"/u\"\n\
+         url = \"http://u:hunter2@127.0.0.1/me\"\n",
+        "[session]\nkind = \"jwt\"\ncookie = \"t\"\n\
+         jwks_url = \"https://u:hunter2@idp.example/jwks\"\n",
+    ] {
+        let all = problems(text).join("\n");
+        assert!(!all.is_empty() && !all.contains("hunter2"), "{text}\n{all}");
+    }
+}
+
+#[test]
 fn a_secret_in_the_file_is_refused() {
     let secrets = Secrets::of_process(".");
     let Err(problems) = Config::read(TEN_LINES, &secrets) else { panic!("literal secrets passed") };

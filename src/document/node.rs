@@ -5,6 +5,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::Problems;
+use crate::base::secret_like;
 
 /// One value, and its place in the file in bytes.
 #[derive(Clone)]
@@ -110,16 +111,9 @@ impl Node {
     }
 }
 
-/// A text for a message. Long or key-like texts are described, not repeated: a
-/// secret in the wrong place must not reach a terminal or a log.
+/// A text for a message. What may be a secret is described, not repeated.
 pub(crate) fn shown(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_graphic() || c == ' ';
-    let longest_run =
-        text.split(|c: char| !c.is_ascii_alphanumeric()).map(str::len).max().unwrap_or(0);
-    let mixed =
-        text.bytes().any(|b| b.is_ascii_digit()) && text.bytes().any(|b| b.is_ascii_alphabetic());
-    let key_like = longest_run > 20 || (mixed && longest_run > 10);
-    if text.len() <= 60 && text.chars().all(plain) && !key_like {
+    if secret_like::is_plain(text) {
         format!("{text:?}")
     } else {
         format!("a string of {} characters (not repeated here)", text.chars().count())
