@@ -99,6 +99,7 @@ const FAMILIES: [(u8, &[&str]); 15] = [
             "x-goog-authenticated-",
             "x-goog-iap-",
             "x-ms-client-principal",
+            "x-ms-token-",
             "x-pomerium-",
             // Reserved for the gateway itself.
             "x-portcullis-",
@@ -188,7 +189,7 @@ const GATES: [(u8, &[&str]); 23] = [
     ),
     (b'x', &["x-authentik-"]),
     (b'x', &["x-goog-authenticated-", "x-goog-iap-"]),
-    (b'x', &["x-ms-client-principal"]),
+    (b'x', &["x-ms-client-principal", "x-ms-token-"]),
     (b'x', &["x-pomerium-"]),
     (b'x', &["x-portcullis-"]),
     (b'x', &["x-proxyuser-", "x-remote-"]),

@@ -29,6 +29,7 @@ fn a_gates_words_name_the_user_unless_that_gate_is_in_front() {
         "x-endpoint-api-userinfo",
         "x-goog-authenticated-user-email",
         "x-ms-client-principal-name",
+        "x-ms-token-aad-id-token",
         "x-pomerium-claim-email",
         "x-portcullis-assertion",
         "x-remote-user",
