@@ -5,7 +5,7 @@
 //! limit, an extra claim, the age of the sign-in) is in the settings, as pointers to times
 //! in the session. The earliest end of all counts.
 
-use super::codec::time;
+use super::codec::time_value::{self, NotTime, is_local};
 use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
 use super::settings::{Seconds, Settings};
@@ -90,8 +90,16 @@ impl Span {
 }
 
 fn time_at(session: &Value, at: &Pointer, setting: &str) -> Result<u64, Rejected> {
-    at.find(session).and_then(time::from_json).ok_or_else(|| {
-        let detail = format!("the session has no time at `{at}`, which `{setting}` reads");
+    let holder = at.find_holder(session).filter(|(holder, name)| is_local(holder, name));
+    let found = holder.map_or_else(|| at.find(session), |(whole, _)| Some(whole));
+    found.map_or(Err(NotTime::Other), time_value::from_json).map_err(|why| {
+        let detail = match why {
+            NotTime::Other => format!("the session has no time at `{at}`, which `{setting}` reads"),
+            NotTime::UnknownZone => format!(
+                "the time at `{at}`, which `{setting}` reads, has no zone or only the name of \
+                 one; let the app keep it in UTC, with the zone, or as Unix seconds"
+            ),
+        };
         Rejected::new(Reason::MissingExp, detail)
     })
 }
@@ -114,5 +122,44 @@ impl FromNode for MaxAge {
             return Span::read(at).map(Self::Since);
         }
         Seconds::read(at).map(|Seconds(limit)| Self::SinceSignIn(limit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_local_time_is_not_read_as_utc() {
+        let php = |notation: u32, zone: &str| {
+            let date = "2045-06-02 12:04:05.000000";
+            json!({ "seen": { "date": date, "timezone_type": notation, "timezone": zone } })
+        };
+        let zone = "has no zone or only the name of one";
+        let cases = [
+            (php(3, "Asia/Tokyo"), "/seen/date", Err(zone)),
+            (php(3, "Asia/Tokyo"), "/seen", Err(zone)),
+            (php(1, "+09:00"), "/seen/date", Ok(2_379_985_445)),
+            (php(1, "+09:00"), "/seen", Ok(2_379_985_445)),
+            (php(3, "UTC"), "/seen/date", Ok(2_380_017_845)),
+            (php(4, "UTC"), "/seen/date", Err("has no time")),
+            (php(3, "UTC"), "/seen/timezone_type", Ok(3)),
+            (json!({ "seen": { "date": "2045-06-02 03:04:05" } }), "/seen/date", Ok(2_379_985_445)),
+            (json!({ "date": "2045-06-02 03:04:05" }), "/date", Ok(2_379_985_445)),
+            (json!([2_379_985_445_u64]), "/0", Ok(2_379_985_445)),
+            (json!(2_379_985_445_u64), "", Ok(2_379_985_445)),
+            (json!({ "seen": null }), "/seen", Err("has no time")),
+            (json!({}), "/seen/date", Err("has no time")),
+        ];
+        for (session, at, expected) in cases {
+            let found = time_at(&session, &Pointer::parse(at).unwrap(), "idle");
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{session} {at}"),
+                (Err(found), Err(expected)) => assert!(found.detail.contains(expected), "{at}"),
+                (found, expected) => panic!("{session} {at}: {found:?}, not {expected:?}"),
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::codec::time;
+use super::codec::time_value;
 use super::identity::Identity;
 use super::rejected::{Reason, Rejected};
 use super::store::{Cell, Row};
@@ -214,7 +214,7 @@ fn unread_member(session: &Value) -> Option<String> {
     let mut members = session.as_object().into_iter().flatten();
     let is_end = |name: &str| Sense::of(name) == Some(Sense::End);
     let (name, _) =
-        members.find(|(name, value)| is_end(name) && time::from_json(value).is_some())?;
+        members.find(|(name, value)| is_end(name) && time_value::from_json(value).is_ok())?;
     Some(format!(
         "no setting says when the session ends; if the app uses its member `{name}`, write \
          expires_at = \"/{name}\" in [session]"

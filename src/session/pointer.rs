@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::base::json_path::{JsonPath, Tree};
+use crate::base::json_path::{self, JsonPath, Tree};
 use crate::document::{At, FromNode};
 
 /// A parsed pointer. `""` is the whole document.
@@ -21,6 +21,12 @@ impl Pointer {
     /// The value the pointer leads to.
     pub(crate) fn find<'a, T: Tree>(&self, document: &'a T) -> Option<&'a T> {
         self.0.find(document)
+    }
+
+    /// The object that holds the value the pointer leads to, and the value's name in it.
+    pub(super) fn find_holder<'a>(&self, document: &'a Value) -> Option<(&'a Value, &str)> {
+        let (name, before) = self.0.split_last()?;
+        Some((json_path::find(document, before)?, name))
     }
 
     /// The user id there: a non-empty text, or an integer printed in decimal.

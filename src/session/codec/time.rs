@@ -2,8 +2,6 @@
 
 use std::time::UNIX_EPOCH;
 
-use serde_json::Value;
-
 use super::number;
 use crate::base::calendar::Date;
 
@@ -32,40 +30,33 @@ fn iso(text: &str) -> Option<u64> {
     let (date, time) = text.trim().split_once(['T', 't', ' '])?;
     let mut date = date.split('-');
     let (year, month, day) = (digits(date.next()?)?, digits(date.next()?)?, digits(date.next()?)?);
-    let in_range = date.next().is_none()
-        && (1970..=9999).contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=31).contains(&day);
-    let (clock, offset) = split_offset(time)?;
+    let is_whole = date.next().is_none();
+    let (clock, ahead) = split_offset(time)?;
     let mut clock = clock.split(':');
     let (hour, minute) = (digits(clock.next()?)?, digits(clock.next()?)?);
     let second = digits(clock.next()?.split('.').next()?)?;
-    if !in_range || clock.next().is_some() || hour > 23 || minute > 59 || second > 60 {
+    if !is_whole || clock.next().is_some() {
         return None;
     }
-    let date = Date { year, month, day };
+    from_clock(Date { year, month, day }, [hour, minute, second], ahead)
+}
+
+/// Unix seconds of a date and a time of day that exist, in a zone that is `ahead` of UTC by
+/// so many seconds.
+pub(super) fn from_clock(date: Date, [hour, minute, second]: [u64; 3], ahead: i64) -> Option<u64> {
+    let in_range = (1970..=9999).contains(&date.year)
+        && (1..=12).contains(&date.month)
+        && (1..=31).contains(&date.day);
+    if !in_range || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
     // 30 February is no date.
     let days = date.days().filter(|&days| Date::from_days(days) == date)?;
     let seconds = days * 86400 + hour * 3600 + minute * 60 + second;
-    seconds.checked_add_signed(-offset)
+    seconds.checked_add_signed(ahead.checked_neg()?)
 }
 
-/// A time in a session: Unix seconds, JavaScript's milliseconds or a smaller unit, as a
-/// number or a text, or a text that `parse` reads.
-pub(crate) fn from_json(value: &Value) -> Option<u64> {
-    match value {
-        Value::Number(number) => {
-            let whole = number.as_u64().or_else(|| number.as_f64().map(number::clamp))?;
-            Some(from_number(whole))
-        }
-        Value::String(text) => from_text(text),
-        // Flask's tag for a time.
-        Value::Object(members) if members.len() == 1 => members.get(" d")?.as_str().and_then(parse),
-        Value::Array(_) | Value::Bool(_) | Value::Null | Value::Object(_) => None,
-    }
-}
-
-/// As `from_json`, of a text.
+/// Unix seconds, or a smaller unit, in digits, or a text that `parse` reads.
 pub(crate) fn from_text(text: &str) -> Option<u64> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => Some(from_number(number::clamp(number))),
@@ -146,15 +137,6 @@ mod tests {
         for (text, seconds) in cases {
             assert_eq!(parse(text), Some(seconds), "{text}");
         }
-    }
-
-    #[test]
-    fn a_time_that_flask_has_tagged_is_one() {
-        let of = |json| from_json(&json);
-        let text = "Fri, 02 Jun 2045 03:04:05 GMT";
-        assert_eq!(of(serde_json::json!({ " d": text })), Some(2_379_985_445));
-        assert_eq!(of(serde_json::json!({ " d": text, "more": 1 })), None);
-        assert_eq!(of(serde_json::json!({ "d": text })), None);
     }
 
     #[test]

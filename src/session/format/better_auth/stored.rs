@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::session::codec::{json as json_codec, time};
+use crate::session::codec::{json as json_codec, time_value};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::settings::{Settings, StoreTable};
@@ -153,5 +153,5 @@ pub(super) fn session_end(whole: &Value) -> Result<u64, Rejected> {
 }
 
 pub(super) fn session_time(whole: &Value, name: &str) -> Option<u64> {
-    whole.get("session")?.get(name).and_then(time::from_json)
+    time_value::from_json(whole.get("session")?.get(name)?).ok()
 }
