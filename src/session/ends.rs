@@ -146,6 +146,7 @@ mod tests {
             (php(3, "UTC"), "/seen/date", Ok(2_380_017_845)),
             (php(4, "UTC"), "/seen/date", Err("has no time")),
             (php(3, "UTC"), "/seen/timezone_type", Ok(3)),
+            (json!({ "seen": { "datetime": null } }), "/seen", Err(zone)),
             (json!({ "seen": { "date": "2045-06-02 03:04:05" } }), "/seen/date", Ok(2_379_985_445)),
             (json!({ "date": "2045-06-02 03:04:05" }), "/date", Ok(2_379_985_445)),
             (json!([2_379_985_445_u64]), "/0", Ok(2_379_985_445)),

@@ -4,10 +4,18 @@
 //! An object says how far it is from UTC. One that does not, or that only names its zone, is
 //! not read as UTC: east of it, a session would outlive its end by hours.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{number, time};
 use crate::base::calendar::Date;
+
+/// The member of a Python time that a pickle held: seconds, or null if its zone is unknown.
+const PICKLED: &str = "datetime";
+
+/// A `datetime` of Python, as a member of a session.
+pub(super) fn pickled(seconds: Option<u64>) -> Value {
+    json!({ PICKLED: seconds })
+}
 
 /// The reason that a value is not a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +50,10 @@ fn seconds(members: &Map<String, Value>) -> Result<u64, NotTime> {
         Some((name, value)) if members.len() == 1 && name == " d" => {
             value.as_str().and_then(time::parse).ok_or(NotTime::Other)
         }
+        Some((name, value)) if members.len() == 1 && name == PICKLED => match value {
+            Value::Null => Err(NotTime::UnknownZone),
+            _ => value.as_u64().ok_or(NotTime::Other),
+        },
         _ => php(members).or_else(|| elixir(members)).unwrap_or(Err(NotTime::Other)),
     }
 }
@@ -68,7 +80,7 @@ fn php(members: &Map<String, Value>) -> Option<Result<u64, NotTime>> {
 }
 
 /// Whether the name of a zone, or its abbreviation, is one of UTC.
-fn is_utc(zone: &str) -> bool {
+pub(super) fn is_utc(zone: &str) -> bool {
     ["Etc/GMT", "Etc/UTC", "GMT", "UTC", "Z"].contains(&zone)
 }
 
@@ -92,8 +104,6 @@ fn elixir_seconds(members: &Map<String, Value>) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     const SECONDS: u64 = 2_379_985_445;

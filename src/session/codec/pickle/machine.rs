@@ -4,18 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::item::{Clock, Item};
 use crate::session::codec::bytes::{Bytes, binary, shown};
 use crate::session::codec::number;
-
-/// A value that a pickle builds. Lists, dicts and tuples hold indices into the arena.
-pub(super) enum Item {
-    Dict(Vec<(usize, usize)>),
-    /// Also tuples and sets.
-    List(Vec<usize>),
-    /// A class, a call's result, an object: anything that is not plain data.
-    Opaque,
-    Plain(Value),
-}
 
 /// Limit on values and on the stack: far more than any session needs.
 const MAX_ITEMS: usize = 200_000;
@@ -73,7 +64,9 @@ impl<'a> Machine<'a> {
                 self.collect(operation)
             }
             b'a' | b'e' | b's' | b'u' | 0x90 => self.extend(operation),
-            b'c' | b'i' | b'o' | 0x93 | b'R' | b'b' | 0x81 | 0x92 => self.foreign(operation),
+            b'c' | 0x93 => self.global(operation),
+            b'R' => self.reduce(),
+            b'i' | b'o' | b'b' | 0x81 | 0x92 => self.foreign(operation),
             _ => {
                 let value = self.plain(operation)?;
                 self.push(Item::Plain(value));
@@ -132,22 +125,45 @@ impl<'a> Machine<'a> {
         match self.arena.get_mut(*self.stack.last()?)? {
             Item::Dict(entries) => entries.append(&mut pairs(&added)?),
             Item::List(items) => items.append(&mut added),
-            Item::Opaque => {}
+            Item::Clock(_) | Item::Opaque => {}
             Item::Plain(_) => return None,
         }
         Some(())
     }
 
-    /// GLOBAL, INST, OBJ, STACK_GLOBAL, REDUCE, BUILD, NEWOBJ, NEWOBJ_EX: the operations
-    /// that import and call. Their operands are taken off the stack, and an opaque value
-    /// replaces the result.
+    /// GLOBAL, STACK_GLOBAL: the name of something to import. The classes of times are
+    /// known by name; anything else becomes an opaque value.
+    fn global(&mut self, operation: u8) -> Option<()> {
+        let class = if operation == b'c' {
+            let module = self.input.until(b'\n')?;
+            Clock::from_name(text(module)?, text(self.input.until(b'\n')?)?)
+        } else {
+            let (name, module) = (self.stack.pop()?, self.stack.pop()?);
+            let text = |index: usize| match self.arena.get(index)? {
+                Item::Plain(value) => value.as_str(),
+                Item::Clock(_) | Item::Dict(_) | Item::List(_) | Item::Opaque => None,
+            };
+            text(module).zip(text(name)).and_then(|(module, name)| Clock::from_name(module, name))
+        };
+        self.push(class.map_or(Item::Opaque, Item::Clock));
+        Some(())
+    }
+
+    /// REDUCE: a call. Only those that make a time, or a part of one, have a result.
+    fn reduce(&mut self) -> Option<()> {
+        let (arguments, callee) = (self.stack.pop()?, self.stack.pop()?);
+        let made = match (self.arena.get(callee)?, self.arena.get(arguments)?) {
+            (Item::Clock(class), Item::List(arguments)) => class.called(&self.arena, arguments),
+            _ => None,
+        };
+        self.push(made.unwrap_or(Item::Opaque));
+        Some(())
+    }
+
+    /// INST, OBJ, BUILD, NEWOBJ, NEWOBJ_EX: the other operations that import and call.
+    /// Their operands are taken off the stack, and an opaque value replaces the result.
     fn foreign(&mut self, operation: u8) -> Option<()> {
         let operands = match operation {
-            b'c' => {
-                self.input.until(b'\n')?;
-                self.input.until(b'\n')?;
-                0
-            }
             b'i' => {
                 self.input.until(b'\n')?;
                 self.input.until(b'\n')?;

@@ -1,5 +1,7 @@
 //! Python pickles, read as data and never executed.
 
+mod clock;
+mod item;
 mod machine;
 mod parse;
 

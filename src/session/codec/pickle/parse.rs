@@ -1,5 +1,5 @@
 //! Python pickles, read as data and never executed: the result of a call or an
-//! import becomes an opaque value that holds nothing.
+//! import becomes an opaque value that holds nothing, except a `datetime`.
 //!
 //! Values live in an arena and are shared by index, so a pickle that repeats one
 //! list a million times costs a million indices, not a million lists; turning
@@ -7,7 +7,8 @@
 
 use serde_json::{Map, Value};
 
-use super::machine::{Item, Machine};
+use super::item::Item;
+use super::machine::Machine;
 use crate::session::Rejected;
 use crate::session::codec::bytes::MAX_DEPTH;
 use crate::session::codec::notation;
@@ -64,7 +65,7 @@ impl Writer<'_> {
                 .map(|&item| self.json(item))
                 .collect::<Option<Vec<_>>>()
                 .map(Value::Array),
-            Item::Opaque => Some(Value::Null),
+            Item::Clock(_) | Item::Opaque => Some(Value::Null),
             Item::Plain(value) => self.plain(value).cloned(),
         }
     }
@@ -114,6 +115,59 @@ mod tests {
         ];
         for (pickle, expected) in cases {
             assert_eq!(parse(pickle).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_datetime_is_its_seconds_and_without_a_known_zone_none() {
+        // Written by Python 3.11: in UTC by two protocols, at +09:00 and at -03:30; without a
+        // zone and in Europe/Paris; a date, a timedelta and a zone.
+        let cases: [(&[u8], Value); 9] = [
+            (b"\x80\x05\x95W\x00\x00\x00\x00\x00\x00\x00\x8c\x08datetime\x94\x8c\x08datetime\x94\x93\x94C\n\x07\xfd\x06\x02\x03\x04\x05\x01\xe2@\x94h\x00\x8c\x08timezone\x94\x93\x94h\x00\x8c\x09timedelta\x94\x93\x94K\x00K\x00K\x00\x87\x94R\x94\x85\x94R\x94\x86\x94R\x94.", json!({ "datetime": 2_379_985_445_u64 })),
+            (b"\x80\x03cdatetime\ndatetime\nq\x00C\n\x07\xfd\x06\x02\x03\x04\x05\x01\xe2@q\x01cdatetime\ntimezone\nq\x02cdatetime\ntimedelta\nq\x03K\x00K\x00K\x00\x87q\x04Rq\x05\x85q\x06Rq\x07\x86q\x08Rq\x09.", json!({ "datetime": 2_379_985_445_u64 })),
+            (b"\x80\x04\x95X\x00\x00\x00\x00\x00\x00\x00\x8c\x08datetime\x94\x8c\x08datetime\x94\x93\x94C\n\x07\xfd\x06\x02\x0c\x04\x05\x01\xe2@\x94h\x00\x8c\x08timezone\x94\x93\x94h\x00\x8c\x09timedelta\x94\x93\x94K\x00M\x90~K\x00\x87\x94R\x94\x85\x94R\x94\x86\x94R\x94.", json!({ "datetime": 2_379_985_445_u64 })),
+            (b"\x80\x05\x95c\x00\x00\x00\x00\x00\x00\x00\x8c\x08datetime\x94\x8c\x08datetime\x94\x93\x94C\n\x07\xfd\x06\x01\x17\"\x05\x01\xe2@\x94h\x00\x8c\x08timezone\x94\x93\x94h\x00\x8c\x09timedelta\x94\x93\x94J\xff\xff\xff\xffJH \x01\x00K\x00\x87\x94R\x94\x8c\x03NST\x94\x86\x94R\x94\x86\x94R\x94.", json!({ "datetime": 2_379_985_445_u64 })),
+            (b"\x80\x05\x95*\x00\x00\x00\x00\x00\x00\x00\x8c\x08datetime\x94\x8c\x08datetime\x94\x93\x94C\n\x07\xfd\x06\x02\x03\x04\x05\x01\xe2@\x94\x85\x94R\x94.", json!({ "datetime": null })),
+            (b"\x80\x05\x95~\x00\x00\x00\x00\x00\x00\x00\x8c\x08datetime\x94\x8c\x08datetime\x94\x93\x94C\n\x07\xfd\x06\x02\x05\x04\x05\x01\xe2@\x94\x8c\x08builtins\x94\x8c\x07getattr\x94\x93\x94\x8c\x08zoneinfo\x94\x8c\x08ZoneInfo\x94\x93\x94\x8c\x09_unpickle\x94\x86\x94R\x94\x8c\x0cEurope/Paris\x94K\x01\x86\x94R\x94\x86\x94R\x94.", json!({ "datetime": null })),
+            (b"\x80\x05\x95 \x00\x00\x00\x00\x00\x00\x00\x8c\x08datetime\x94\x8c\x04date\x94\x93\x94C\x04\x07\xfd\x06\x02\x94\x85\x94R\x94.", Value::Null),
+            (b"\x80\x05\x95$\x00\x00\x00\x00\x00\x00\x00\x8c\x08datetime\x94\x8c\x09timedelta\x94\x93\x94K\x01K\x00K\x00\x87\x94R\x94.", Value::Null),
+            (b"\x80\x05\x957\x00\x00\x00\x00\x00\x00\x00\x8c\x08datetime\x94\x8c\x08timezone\x94\x93\x94h\x00\x8c\x09timedelta\x94\x93\x94K\x00K\x00K\x00\x87\x94R\x94\x85\x94R\x94.", Value::Null),
+        ];
+        for (pickle, expected) in cases {
+            assert_eq!(parse(pickle).unwrap(), expected);
+        }
+        // A zone that is no timezone, a time of another size, a month 13, spans without end.
+        let cases: [(&[u8], Value); 5] = [
+            (b"\x80\x03cdatetime\ndatetime\nC\n\x07\xfd\x06\x02\x03\x04\x05\x01\xe2@K\x00\x86R.", json!({ "datetime": null })),
+            (b"\x80\x03cdatetime\ndatetime\nC\x04\x07\xfd\x06\x02\x85R.", Value::Null),
+            (b"\x80\x03cdatetime\ndatetime\nC\n\x07\xfd\x0d\x02\x03\x04\x05\x01\xe2@cpytz\n_UTC\n)R\x86R.", json!({ "datetime": null })),
+            (b"cdatetime\ntimedelta\n(I9223372036854775807\nI0\ntR.", Value::Null),
+            (b"cdatetime\ndatetime\n)R.", Value::Null),
+        ];
+        for (pickle, expected) in cases {
+            assert_eq!(parse(pickle).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn every_library_s_utc_is_known() {
+        // Written by Python 3.11 with `zoneinfo` by two protocols, `pytz` and `dateutil`.
+        let cases: [&[u8]; 4] = [
+            b"\x80\x05\x95u\x00\x00\x00\x00\x00\x00\x00\x8c\x08datetime\x94\x8c\x08datetime\x94\x93\x94C\n\x07\xfd\x06\x02\x03\x04\x05\x00\x00\x00\x94\x8c\x08builtins\x94\x8c\x07getattr\x94\x93\x94\x8c\x08zoneinfo\x94\x8c\x08ZoneInfo\x94\x93\x94\x8c\x09_unpickle\x94\x86\x94R\x94\x8c\x03UTC\x94K\x01\x86\x94R\x94\x86\x94R\x94.",
+            b"\x80\x03cdatetime\ndatetime\nq\x00C\n\x07\xfd\x06\x02\x03\x04\x05\x00\x00\x00q\x01cbuiltins\ngetattr\nq\x02czoneinfo\nZoneInfo\nq\x03X\x09\x00\x00\x00_unpickleq\x04\x86q\x05Rq\x06X\x07\x00\x00\x00Etc/UTCq\x07K\x01\x86q\x08Rq\x09\x86q\nRq\x0b.",
+            b"\x80\x04\x95=\x00\x00\x00\x00\x00\x00\x00\x8c\x08datetime\x94\x8c\x08datetime\x94\x93\x94C\n\x07\xfd\x06\x02\x03\x04\x05\x00\x00\x00\x94\x8c\x04pytz\x94\x8c\x04_UTC\x94\x93\x94)R\x94\x86\x94R\x94.",
+            b"\x80\x05\x95H\x00\x00\x00\x00\x00\x00\x00\x8c\x08datetime\x94\x8c\x08datetime\x94\x93\x94C\n\x07\xfd\x06\x02\x03\x04\x05\x00\x00\x00\x94\x8c\x0edateutil.tz.tz\x94\x8c\x05tzutc\x94\x93\x94)R\x94\x86\x94R\x94.",
+        ];
+        for pickle in cases {
+            assert_eq!(parse(pickle).unwrap(), json!({ "datetime": 2_379_985_445_u64 }));
+        }
+        // getattr(ZoneInfo, "key"), and getattr of another class.
+        for callee in
+            ["czoneinfo\nZoneInfo\nX\x03\x00\x00\x00key", "cos\nx\nX\x09\x00\x00\x00_unpickle"]
+        {
+            let pickle = format!("\x02cbuiltins\ngetattr\n({callee}tR(X\x03\x00\x00\x00UTCtR.");
+            let pickle = [b"\x80", pickle.as_bytes()].concat();
+            assert_eq!(parse(&pickle).unwrap(), Value::Null);
         }
     }
 
