@@ -99,21 +99,28 @@ fn list(input: &mut Bytes<'_>, count: usize, depth: usize) -> Option<Value> {
     (0..count).map(|_| value(input, depth + 1)).collect::<Option<Vec<_>>>().map(Value::Array)
 }
 
+/// A member whose key is neither a text nor an integer is left out: no pointer finds it.
 fn map(input: &mut Bytes<'_>, count: usize, depth: usize) -> Option<Value> {
     if count > input.0.len() / 2 {
         return None;
     }
     let (mut entries, mut seen) = (Vec::new(), HashSet::new());
     for _ in 0..count {
-        let key = match value(input, depth + 1)? {
+        let key = value(input, depth + 1)?;
+        let value = value(input, depth + 1)?;
+        let key = match key {
             Value::String(text) => text,
             Value::Number(number) if !number.is_f64() => number.to_string(),
-            _ => return None,
+            Value::Array(_)
+            | Value::Bool(_)
+            | Value::Null
+            | Value::Number(_)
+            | Value::Object(_) => continue,
         };
         if !seen.insert(key.clone()) {
             return None;
         }
-        entries.push((key, value(input, depth + 1)?));
+        entries.push((key, value));
     }
     Some(Value::Object(entries.into_iter().collect()))
 }
@@ -156,6 +163,22 @@ mod tests {
             "m": { "7": [false] },
         });
         assert_eq!(parse(content).unwrap(), expected);
+    }
+
+    #[test]
+    fn members_without_a_json_name_are_left_out() {
+        // Written by msgspec 0.22, which Flask-Session uses: {"_user_id": "7",
+        // "cart": {(5, "xl"): 2, None: 1, 1.5: 2, b"a": 3, 3: 4, True: 5, "x": 6}}
+        let content =
+            b"\x82\xa8_user_id\xa17\xa4cart\x87\x92\x05\xa2xl\x02\xc0\x01\xcb?\xf8\0\0\0\0\0\
+            \0\x02\xc4\x01a\x03\x03\x04\xc3\x05\xa1x\x06";
+        let expected = json!({ "_user_id": "7", "cart": { "3": 4, "x": 6 } });
+        assert_eq!(parse(content).unwrap(), expected);
+        for broken in
+            [&b"\x81\xc0"[..], b"\x81\xc0\xc1", b"\x81\x91", b"\x83\xc0\x01\xa1a\x01\xa1a\x02"]
+        {
+            assert!(parse(broken).is_err(), "{broken:?}");
+        }
     }
 
     #[test]
