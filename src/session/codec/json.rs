@@ -10,7 +10,17 @@ use super::{notation, number};
 use crate::session::Rejected;
 
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Rejected> {
-    serde_json::from_slice(&tidy(bytes)).map_err(|_| notation::unlike("JSON", bytes))
+    parse_tidied(&tidy(bytes), bytes)
+}
+
+/// JSON as Python's `json` writes it: `NaN`, `Infinity` and `-Infinity` are numbers there,
+/// and `null` here. Also for content that an app of any language may have stored.
+pub(crate) fn parse_python(bytes: &[u8]) -> Result<Value, Rejected> {
+    parse_tidied(&edit(bytes, Dialect::Python), bytes)
+}
+
+fn parse_tidied(tidied: &[u8], source: &[u8]) -> Result<Value, Rejected> {
+    serde_json::from_slice(tidied).map_err(|_| notation::unlike("JSON", source))
 }
 
 /// Milliseconds since 1970 in a member, as JavaScript writes them.
@@ -24,16 +34,48 @@ pub(crate) fn milliseconds(session: &Value, member: &str) -> Option<u64> {
 /// half of a surrogate pair (an emoji cut by a length limit), which becomes
 /// U+FFFD. Text that is not JSON stays so.
 pub(crate) fn tidy(source: &[u8]) -> Cow<'_, [u8]> {
+    edit(source, Dialect::Json)
+}
+
+/// The words that stand for numbers.
+#[derive(Clone, Copy)]
+enum Dialect {
+    Json,
+    Python,
+}
+
+fn edit(source: &[u8], dialect: Dialect) -> Cow<'_, [u8]> {
     let mut edited = Edited { source, copied: 0, text: Vec::new() };
     let mut at = 0;
     while let Some(&byte) = source.get(at) {
         at = match byte {
             b'"' => string(&mut edited, at + 1),
-            b'-' | b'0'..=b'9' => integer(&mut edited, at),
+            b'-' | b'I' | b'N' => match dialect.not_finite(source, at) {
+                Some(word) => {
+                    edited.replace(at..at + word.len(), b"null");
+                    at + word.len()
+                }
+                None if byte == b'-' => integer(&mut edited, at),
+                None => at + 1,
+            },
+            b'0'..=b'9' => integer(&mut edited, at),
             _ => at + 1,
         };
     }
     edited.finish()
+}
+
+impl Dialect {
+    /// The number without an end, or without a value, that begins at `at`.
+    fn not_finite(self, source: &[u8], at: usize) -> Option<&'static str> {
+        let rest = source.get(at..)?;
+        match self {
+            Self::Json => None,
+            Self::Python => ["-Infinity", "Infinity", "NaN"]
+                .into_iter()
+                .find(|word| rest.starts_with(word.as_bytes())),
+        }
+    }
 }
 
 /// The position after the string that begins at `at`.
@@ -123,6 +165,30 @@ mod tests {
         let expected =
             json!({"n": "a\u{fffd}", "m": "\u{fffd}\\ud83d", "p": "\u{1f600}\"", "i": 7});
         assert_eq!(parsed.unwrap(), expected);
+    }
+
+    #[test]
+    fn numbers_of_python_that_json_lacks_are_null() {
+        let text = br#"{"a":NaN,"b":[Infinity, -Infinity,-1],"c":"NaN -Infinity","d":7}"#;
+        let expected = json!({"a": null, "b": [null, null, -1], "c": "NaN -Infinity", "d": 7});
+        assert_eq!(parse_python(text).unwrap(), expected);
+        assert!(parse(text).is_err(), "JavaScript and PHP refuse them");
+        for text in [
+            "-NaN",
+            "+Infinity",
+            "--Infinity",
+            "1NaN",
+            "NaN1",
+            "nullNaN",
+            "NaNInfinity",
+            "Infinit",
+            "nan",
+            "{NaN:1}",
+            "[NaN",
+            "\"NaN",
+        ] {
+            assert!(parse_python(text.as_bytes()).is_err(), "{text}");
+        }
     }
 
     #[test]

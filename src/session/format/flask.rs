@@ -61,7 +61,7 @@ impl Verify for Flask {
         let signed = itsdangerous::verify(found.text()?, '.', &self.keys)?;
         let issued = itsdangerous::timestamp_bytes(signed.timestamp)?;
         let expires_at = itsdangerous::expires_at(issued, Some(self.max_age), now)?;
-        let session = untag(json::parse(&signed.content()?)?);
+        let session = untag(json::parse_python(&signed.content()?)?);
         Ok(Check::Known(OpenedSession { session, expires_at }))
     }
 

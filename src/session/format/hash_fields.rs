@@ -21,7 +21,7 @@ pub(super) fn session(fields: Fields) -> Result<Value, Rejected> {
     let member = |(name, value): (Vec<u8>, Vec<u8>)| {
         let name = String::from_utf8(name).ok()?;
         let is_document = matches!(value.first(), Some(b'{' | b'['));
-        let document = is_document.then(|| json::parse(&value).ok()).flatten();
+        let document = is_document.then(|| json::parse_python(&value).ok()).flatten();
         Some((name, document.unwrap_or_else(|| bytes::shown(&value))))
     };
     let members = fields.0.into_iter().map(member).collect::<Option<Vec<_>>>();

@@ -90,7 +90,7 @@ impl Verify for Introspect {
         _now: u64,
     ) -> Result<Check<OpenedSession>, Rejected> {
         let StoreAnswer::App { body } = answer else { return Err(store::mismatch()) };
-        Ok(Check::Known(OpenedSession { session: json::parse(&body)?, expires_at: None }))
+        Ok(Check::Known(OpenedSession { session: json::parse_python(&body)?, expires_at: None }))
     }
 
     /// The values picked for each name, however they are escaped.

@@ -24,7 +24,7 @@ impl Layout {
     pub(super) fn parse(self, content: &[u8]) -> Result<Value, Rejected> {
         match self {
             Self::Igbinary => igbinary::parse(content).map(php_text::unfold),
-            Self::Json => json::parse(content),
+            Self::Json => json::parse_python(content),
             Self::MessagePack => msgpack::parse(content),
             Self::PhpSerialize => php::parse(content).map(php_text::unfold),
             Self::PhpSession => php::parse_session(content).map(php_text::unfold),

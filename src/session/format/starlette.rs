@@ -59,7 +59,7 @@ impl Verify for Starlette {
         let expires_at = itsdangerous::expires_at(issued, self.max_age, now)?;
         let text = base64::decode(signed.payload)
             .ok_or_else(|| Rejected::malformed("the payload is not base64"))?;
-        Ok(Check::Known(OpenedSession { session: json::parse(&text)?, expires_at }))
+        Ok(Check::Known(OpenedSession { session: json::parse_python(&text)?, expires_at }))
     }
 
     fn dates_its_end(&self) -> bool {

@@ -23,7 +23,7 @@ impl Signer {
         let signed = itsdangerous::verify(value, ':', &self.0)?;
         let issued = base62(signed.timestamp)
             .ok_or_else(|| Rejected::malformed("the timestamp is not a base-62 number"))?;
-        Ok((json::parse(&signed.content()?)?, issued))
+        Ok((json::parse_python(&signed.content()?)?, issued))
     }
 }
 

@@ -67,7 +67,7 @@ impl Cache {
             },
         };
         let session = match self.serializer {
-            Serializer::Json => json::parse(&plain)?,
+            Serializer::Json => json::parse_python(&plain)?,
             Serializer::Pickle => pickle::parse(&plain)?,
         };
         if session.is_object() {
