@@ -235,7 +235,7 @@ impl Columns {
 fn documents(row: Value) -> Value {
     let Value::Object(columns) = row else { return row };
     let column = |(name, value): (String, Value)| {
-        let document = value.as_str().filter(|text| text.starts_with('{'));
+        let document = value.as_str().filter(|text| text.starts_with(['{', '[']));
         let document = document.and_then(|text| json::parse_python(text.as_bytes()).ok());
         (name, document.unwrap_or(value))
     };
