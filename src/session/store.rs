@@ -347,7 +347,7 @@ impl Cell {
 
     fn into_json(self) -> Value {
         match self {
-            Self::Bytes(bytes) => bytes::shown(&bytes),
+            Self::Bytes(bytes) => bytes::column(&bytes),
             Self::Integer(number) => Value::from(number),
             Self::Null => Value::Null,
             Self::Text(text) => Value::String(text),

@@ -45,6 +45,16 @@ pub(crate) fn shown(bytes: &[u8]) -> Value {
     }
 }
 
+/// A binary column of a table: text only where it cannot be an id in binary, which may be
+/// valid UTF-8 by chance, and would be an id for some users and none for the others.
+pub(crate) fn column(bytes: &[u8]) -> Value {
+    /// A UUID. Its variant sets the top bit of a byte (RFC 9562 section 4.1), so none is ASCII.
+    const UUID: usize = 16;
+    let is_control = |b: &u8| b.is_ascii_control() && !b.is_ascii_whitespace();
+    let is_uuid = bytes.len() == UUID && !bytes.is_ascii();
+    if is_uuid || bytes.iter().any(is_control) { binary(bytes) } else { shown(bytes) }
+}
+
 /// Bytes as an object, which never passes for a user id.
 pub(crate) fn binary(bytes: &[u8]) -> Value {
     json!({ "base64": super::base64::encode(bytes) })
@@ -66,5 +76,37 @@ pub(crate) fn list_or_object(entries: Vec<(String, Value)>) -> Value {
         entries.into_iter().map(|(_, value)| value).collect()
     } else {
         Value::Object(entries.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_in_binary_is_never_a_text() {
+        let texts: [&[u8]; 6] = [
+            b"",
+            b"user-9",
+            b"0123456789abcdef",
+            "{\"name\":\n\"J\u{fc}rgen\"}".as_bytes(),
+            "\u{4e2d}\u{6587}".as_bytes(),
+            b"7b8f0c5e-0000-4000-8000-000000000001",
+        ];
+        for text in texts {
+            assert!(column(text).is_string(), "{text:?}");
+        }
+        // A number; UUIDs of version 4 and 7, of which the first two are valid UTF-8; a ULID.
+        let binary: [&[u8]; 5] = [
+            b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0c",
+            b"abcdefM\xc3\xa9ghijklm",
+            b"\x01\x10ab12q\xc2\x80abcdefg",
+            b"\x12\xff\x34\x56\x78\x9a\x4b\xcd\x80\0\0\0\0\0\0\x01",
+            b"\x01 aK30123456789a",
+        ];
+        for bytes in binary {
+            assert_eq!(column(bytes), super::binary(bytes), "{bytes:?}");
+            assert_eq!(raw(&column(bytes)).unwrap(), bytes);
+        }
     }
 }
