@@ -11,6 +11,7 @@ use super::notes;
 use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
 use super::source::SessionReader;
+use super::source_user::KnownBy;
 use super::store::{Check, Query, Question, RowSpan, StoreAnswer, StoreRank};
 use super::store_settings::StoreSettings;
 
@@ -25,7 +26,8 @@ impl SessionReader {
         let (opened, id) = self.compiled.verifier.open_with_id(self.sent(cookies), now)?;
         match opened {
             Check::Known(opened) => {
-                let identity = self.identity(opened, (&self.user_id, None), now)?;
+                let known_by = KnownBy { id: id.as_deref(), question: None };
+                let identity = self.identity(opened, (&self.user_id, None), known_by, now)?;
                 Ok(Check::Known(identity.with_id(id)))
             }
             Check::Ask(question) => {
@@ -64,7 +66,9 @@ impl SessionReader {
         match compiled.verifier.answered(question, answer, now)? {
             Check::Known(opened) => {
                 let RowSpan { began, ends } = span.unwrap_or_default();
-                self.identity(opened.ending(ends), (user_id, began), now).map(Check::Known)
+                let known_by = KnownBy { id: None, question: Some(question) };
+                let opened = opened.ending(ends);
+                self.identity(opened, (user_id, began), known_by, now).map(Check::Known)
             }
             Check::Ask(next) => Ok(Check::Ask(Question { rank: question.rank, span, ..next })),
         }

@@ -18,7 +18,7 @@ use super::rejected::{Reason, Rejected};
 use super::remember::RememberCookies;
 use super::required_claims::Claims;
 use super::settings::Settings;
-use super::source_user::{no_user, prefixed, read_user_id, read_user_prefix};
+use super::source_user::{KnownBy, no_user, prefixed, read_user_id, read_user_prefix};
 use super::store::{Check, Row, StoreRank};
 use super::store_settings::StoreSettings;
 use crate::base::digest::Digest;
@@ -342,6 +342,7 @@ impl SessionReader {
         &self,
         opened: OpenedSession,
         (user_id, began): (&Pointer, Option<u64>),
+        known_by: KnownBy<'_>,
         now: u64,
     ) -> Result<Identity, Rejected> {
         let OpenedSession { session, mut expires_at } = opened;
@@ -352,7 +353,7 @@ impl SessionReader {
         if let Some(end) = expires_at.filter(|&end| end <= now) {
             return Err(Rejected::expired(end, now));
         }
-        let user_id = user_id.user_id(&session).ok_or_else(|| no_user(user_id, &session));
+        let user_id = user_id.user_id(&session).ok_or_else(|| no_user(user_id, &session, known_by));
         let session = PackedJson::from(session);
         if !self.require.admit(&session) {
             let detail = "the session does not hold what `require` asks for";

@@ -8,6 +8,7 @@ use super::format::Compiled;
 use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
 use super::settings::Settings;
+use super::store::{Query, Question};
 
 /// A user id behind its source's prefix.
 pub(super) fn prefixed(prefix: &str, user_id: String) -> String {
@@ -30,25 +31,82 @@ const USUAL: [&str; 12] = [
     "email",
 ];
 
+/// Ends of the names of objects whose `id` is a user's.
+const USERS: [&str; 8] =
+    ["account", "admin", "customer", "identity", "member", "profile", "user", "userinfo"];
+
+/// A shorter text may end a key by chance.
+const SHORTEST_ID: usize = 8;
+
+/// The names under which a session came to be known: none of them is the user's, and some
+/// are the secret that the browser holds.
+#[derive(Clone, Copy, Default)]
+pub(super) struct KnownBy<'q> {
+    /// The session's id, if the cookie tells it.
+    pub id: Option<&'q str>,
+    /// The question that found it in a store, or at the app.
+    pub question: Option<&'q Question>,
+}
+
+impl KnownBy<'_> {
+    fn is_kept_in_store(self) -> bool {
+        let query = self.question.map(|question| &question.query);
+        query.is_some_and(|query| !matches!(query, Query::App { .. }))
+    }
+
+    /// Whether the session's own id, or its secret, stands at this place.
+    fn is_at(self, at: &str, text: &str) -> bool {
+        // A later question asks for the user.
+        let Some(question) = self.question.filter(|question| question.is_first()) else {
+            return self.id == Some(text);
+        };
+        let is_asked = match &question.query {
+            Query::Row { matching, .. } => matching.iter().any(|(column, cell)| {
+                at.strip_prefix('/') == Some(column) || cell.as_text() == text
+            }),
+            Query::Redis { key: name } | Query::RedisHash { key: name } | Query::File { name } => {
+                text.len() >= SHORTEST_ID && name.ends_with(text)
+            }
+            Query::App { .. } | Query::Key { .. } => false,
+        };
+        is_asked || question.carried.as_str() == Some(text)
+    }
+}
+
 /// The refusal of a session without a user: what it has instead.
-pub(super) fn no_user(at: &Pointer, session: &Value) -> Rejected {
-    let (members, likely) = (members(session), likely_user(session));
+pub(super) fn no_user(at: &Pointer, session: &Value, known_by: KnownBy<'_>) -> Rejected {
+    let (members, likely) = (members(session), likely_user(session, known_by));
     let detail = format!("the session is valid, but has no user at `{at}`; it {members}{likely}");
     Rejected::new(Reason::NoUser, detail)
 }
 
 /// Where the session may hold the user's id, as the end of a message; empty if nothing
 /// in it looks like one.
-fn likely_user(session: &Value) -> String {
+fn likely_user(session: &Value, known_by: KnownBy<'_>) -> String {
     let mut found = Vec::new();
-    collect(session, "", &mut found);
-    let rank = |name: &str| USUAL.iter().position(|usual| *usual == name);
-    let likeliest = found.into_iter().filter_map(|(at, name)| Some((rank(&name)?, at))).min();
+    // Beside the content of a stored session, `id` is the session's.
+    let top = Parent { at: "", has_user_id: !known_by.is_kept_in_store() };
+    collect(session, top, known_by, &mut found);
+    let likeliest = found.into_iter().min();
     likeliest.map_or_else(String::new, |(_, at)| format!("; perhaps user_id = {at:?}"))
 }
 
-/// Every text and number in the session's objects, three levels deep, by pointer and name.
-fn collect(value: &Value, at: &str, found: &mut Vec<(String, String)>) {
+/// An object of the session.
+#[derive(Clone, Copy)]
+struct Parent<'p> {
+    at: &'p str,
+    /// Whether a member that is only called `id` is the user's.
+    has_user_id: bool,
+}
+
+/// Every text and number under a usual name in the session's objects, three levels deep: the
+/// name's rank, and the pointer.
+fn collect(
+    value: &Value,
+    parent: Parent<'_>,
+    known_by: KnownBy<'_>,
+    found: &mut Vec<(usize, String)>,
+) {
     const DEEPEST: usize = 3;
     const MOST: usize = 200;
     let Value::Object(members) = value else { return };
@@ -57,17 +115,30 @@ fn collect(value: &Value, at: &str, found: &mut Vec<(String, String)>) {
         if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
             continue;
         }
-        let at = format!("{at}/{name}");
-        match member {
+        let at = format!("{}/{name}", parent.at);
+        let text = match member {
             // A document in a text is nobody's id.
-            Value::String(text) if !text.is_empty() && !text.starts_with(['{', '[']) => {
-                found.push((at, name.clone()));
+            Value::String(text) if !text.is_empty() && !text.starts_with(['{', '[']) => text,
+            Value::Number(number) if !number.is_f64() => &number.to_string(),
+            Value::Object(_) if at.matches('/').count() < DEEPEST => {
+                let inner = Parent { at: &at, has_user_id: is_user(name) };
+                collect(member, inner, known_by, found);
+                continue;
             }
-            Value::Number(number) if !number.is_f64() => found.push((at, name.clone())),
-            Value::Object(_) if at.matches('/').count() < DEEPEST => collect(member, &at, found),
-            _ => {}
+            _ => continue,
+        };
+        let Some(rank) = USUAL.iter().position(|usual| usual == name) else { continue };
+        if (name != "id" || parent.has_user_id) && !known_by.is_at(&at, text) {
+            found.push((rank, at));
         }
     }
+}
+
+/// Whether an object of this name describes a user.
+fn is_user(name: &str) -> bool {
+    let letters = name.bytes().filter(u8::is_ascii_alphanumeric);
+    let plain: String = letters.map(|b| char::from(b.to_ascii_lowercase())).collect();
+    USERS.iter().any(|end| plain.ends_with(end))
 }
 
 /// `user_prefix`; none unless written.

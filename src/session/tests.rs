@@ -10,6 +10,7 @@ mod reports;
 mod rows;
 mod settings;
 mod source;
+mod untrue;
 #[path = "../../tests/fixtures/sessions/vectors.rs"]
 pub(super) mod vectors;
 mod wrong;

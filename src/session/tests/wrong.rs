@@ -19,7 +19,7 @@ struct Row {
 }
 
 /// All that is said about the first refusal of these cookies.
-fn said(config: &Json, store: &Json, header: &[u8], now: u64) -> String {
+pub(super) fn said(config: &Json, store: &Json, header: &[u8], now: u64) -> String {
     let source = match compile(config) {
         Ok(source) => source,
         Err(problems) => return format!("{problems:?}"),
