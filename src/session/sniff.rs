@@ -38,18 +38,28 @@ impl Shape {
 
 /// The kind a cookie of this name usually belongs to.
 pub(super) fn kind_of_name(name: &str) -> Option<&'static SessionKind> {
-    let name = name.strip_prefix("__Secure-").unwrap_or(name);
-    format::all().find(|kind| kind.hints.names.iter().any(|usual| is_named(name, usual)))
+    format::all().find(|kind| is_one_of(name, kind.hints.names))
 }
 
-/// Whether `name` is `usual`, or that of one of its numbered parts.
+/// Whether a library of this kind sets a cookie of this name beside the session.
+pub(super) fn is_beside_session(name: &str, kind: &SessionKind) -> bool {
+    is_one_of(name, kind.hints.companions) || is_one_of(name, kind.remember_cookies)
+}
+
+fn is_one_of(name: &str, all: &[&str]) -> bool {
+    let prefixes = ["__Secure-", "__Host-"];
+    let plain = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
+    all.iter().any(|usual| is_named(plain, usual))
+}
+
+/// Whether `name` is `usual`, or that of one of its numbered parts; `*` is any text.
 fn is_named(name: &str, usual: &str) -> bool {
-    if let Some((start, inner)) = usual.split_once('*') {
-        return name.strip_prefix(start).is_some_and(|rest| rest.contains(inner));
-    }
-    name.strip_prefix(usual).is_some_and(|rest| {
-        rest.is_empty()
-            || rest.strip_prefix('.').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let whole = name.rsplit_once('.').filter(|(_, number)| is_number(number));
+    let names = [Some(name), whole.map(|(whole, _)| whole)];
+    names.into_iter().flatten().any(|name| match usual.split_once('*') {
+        Some((start, end)) => name.strip_prefix(start).is_some_and(|rest| rest.ends_with(end)),
+        None => name == usual,
     })
 }
 
@@ -71,4 +81,26 @@ pub(super) fn of_value(value: &[u8]) -> Option<Shape> {
     let likely = looks.iter().filter(|(_, look)| look.fit <= Fit::Possible).count();
     let kinds = looks.into_iter().map(|(kind, _)| kind).collect();
     Some(Shape { kinds, likely, looks: best.text, is_sure: best.fit == Fit::Sure })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_is_any_text_and_only_a_number_may_follow() {
+        for (name, usual, is_its) in [
+            ("sb-abc-auth-token", "sb-*-auth-token", true),
+            ("sb-abc-auth-token.0", "sb-*-auth-token", true),
+            ("sb-abc-auth-token.12", "sb-*-auth-token", true),
+            ("sb-abc-auth-token-code-verifier", "sb-*-auth-token", false),
+            ("sb-abc-auth-token.", "sb-*-auth-token", false),
+            ("__txn_abc", "__txn_*", true),
+            ("shop.state", "*.state", true),
+            ("authjs.session-token.1", "authjs.session-token", true),
+            ("authjs.session-tokens", "authjs.session-token", false),
+        ] {
+            assert_eq!(is_named(name, usual), is_its, "{name} {usual}");
+        }
+    }
 }

@@ -205,8 +205,15 @@ fn named_otherwise(
     if let Some(hint) = jar.names().iter().find_map(|own| misspelt(own, name)) {
         return Some(hint);
     }
-    let shape = sniff::of_value(&percent_decode(value));
+    let value = percent_decode(value);
+    let shape = sniff::of_value(&value);
     let usual = sniff::kind_of_name(name);
+    // Whose cookie it is, the settings, the name and the value may tell.
+    let of_value = shape.iter().flat_map(|shape| &shape.kinds).copied();
+    let mut may_be_of = std::iter::once(kind).chain(usual).chain(of_value);
+    if may_be_of.any(|kind| sniff::is_beside_session(name, kind)) {
+        return None;
+    }
     if let Some(other) = usual.filter(|other| other.name != kind.name) {
         let looks = shape.filter(|shape| shape.is_of(other));
         let looks = looks.map(|shape| format!("; it looks like {}", shape.looks));

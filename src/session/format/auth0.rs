@@ -42,6 +42,16 @@ pub(super) const KIND: SessionKind = SessionKind {
     read,
     hints: Hints {
         names: &["appSession"],
+        companions: &[
+            "__FC_*",
+            "__txn_*",
+            "a0:state",
+            "auth_verification",
+            "code_verifier",
+            "nonce",
+            "skipSilentLogin",
+            "state",
+        ],
         look,
         also_check: "; kind = \"hono-session\" and kind = \"next-auth\" have the same form",
         ..Hints::NONE

@@ -28,6 +28,14 @@ pub(super) const KIND: SessionKind = SessionKind {
     read,
     hints: Hints {
         names: &["authjs.session-token"],
+        companions: &[
+            "authjs.callback-url",
+            "authjs.challenge",
+            "authjs.csrf-token",
+            "authjs.nonce",
+            "authjs.pkce.code_verifier",
+            "authjs.state",
+        ],
         look,
         also_check: "; the key also depends on the name under which the app sets the cookie",
         ..Hints::ADAPTER

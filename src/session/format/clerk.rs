@@ -47,7 +47,12 @@ struct Pair {
 pub(super) const KIND: SessionKind = SessionKind {
     name: "clerk",
     read,
-    hints: Hints { look, key: "key", ..Hints::NONE },
+    hints: Hints {
+        companions: &["__client*", "__clerk_*", "__refresh_*"],
+        look,
+        key: "key",
+        ..Hints::NONE
+    },
     remember_cookies: &[],
     risks: Risks { note, ..Risks::NONE },
     schema: include_str!("clerk.schema.json"),

@@ -32,7 +32,13 @@ enum Records {
 pub(super) const KIND: SessionKind = SessionKind {
     name: "express-session",
     read,
-    hints: Hints { names: &["connect.sid"], look, ..Hints::NONE },
+    hints: Hints {
+        names: &["connect.sid"],
+        // csurf and csrf-csrf.
+        companions: &["_csrf", "psifi.x-csrf-token"],
+        look,
+        ..Hints::NONE
+    },
     // passport-remember-me.
     remember_cookies: &["remember_me"],
     risks: Risks::NONE,

@@ -43,6 +43,7 @@ pub(super) const KIND: SessionKind = SessionKind {
     read,
     hints: Hints {
         names: &["wos-session"],
+        companions: &["wos-auth-verifier*"],
         look,
         also_check: "; or `secrets` lists it under another id, or the app sets its own `iterations`",
         ..Hints::NONE

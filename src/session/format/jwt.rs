@@ -60,7 +60,13 @@ enum Expiry {
 pub(super) const KIND: SessionKind = SessionKind {
     name: "jwt",
     read,
-    hints: Hints { names: &["fastapiusersauth", "payload-token"], look, ..Hints::NONE },
+    hints: Hints {
+        names: &["fastapiusersauth", "payload-token"],
+        // Flask-JWT-Extended.
+        companions: &["csrf_access_token", "csrf_refresh_token", "refresh_token_cookie"],
+        look,
+        ..Hints::NONE
+    },
     remember_cookies: &[],
     risks: Risks { note, ..Risks::NONE },
     schema: include_str!("jwt.schema.json"),

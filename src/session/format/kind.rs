@@ -41,8 +41,11 @@ pub(in crate::session) struct SessionKind {
 
 /// Hints for an operator whose cookie is refused; they decide nothing.
 pub(in crate::session) struct Hints {
-    /// Cookie names that give the kind away, without `__Secure-`; `*` is any text.
+    /// Cookie names that give the kind away, without their prefix; `*` is any text.
     pub names: &'static [&'static str],
+    /// Names, written like those, of other cookies that the library sets: none of them is a
+    /// session.
+    pub companions: &'static [&'static str],
     /// Recognises a value of this kind.
     pub look: fn(&Sample<'_>) -> Option<Look>,
     /// The word for what signs: `secret` or `key`.
@@ -56,6 +59,7 @@ pub(in crate::session) struct Hints {
 impl Hints {
     pub(super) const NONE: Self = Self {
         names: &[],
+        companions: &[],
         look: |_| None,
         key: "secret",
         also_check: "",

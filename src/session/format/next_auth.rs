@@ -30,6 +30,13 @@ pub(super) const KIND: SessionKind = SessionKind {
     read,
     hints: Hints {
         names: &["next-auth.session-token"],
+        companions: &[
+            "next-auth.callback-url",
+            "next-auth.csrf-token",
+            "next-auth.nonce",
+            "next-auth.pkce.code_verifier",
+            "next-auth.state",
+        ],
         look,
         also_check: "; kind = \"auth0\" and kind = \"hono-session\" have the same form",
         ..Hints::ADAPTER

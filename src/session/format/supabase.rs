@@ -35,7 +35,12 @@ struct Supabase {
 pub(super) const KIND: SessionKind = SessionKind {
     name: "supabase",
     read,
-    hints: Hints { names: &["sb-*-auth-token"], look, ..Hints::NONE },
+    hints: Hints {
+        names: &["sb-*-auth-token"],
+        companions: &["sb-*-auth-token-code-verifier"],
+        look,
+        ..Hints::NONE
+    },
     remember_cookies: &[],
     risks: Risks::NONE,
     schema: include_str!("supabase.schema.json"),

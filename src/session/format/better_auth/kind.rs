@@ -32,6 +32,18 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     read,
     hints: Hints {
         names: &["better-auth.session_data", "better-auth.session_token"],
+        // Before the dot stands the app's `cookiePrefix`.
+        companions: &[
+            "*.account_data",
+            "*.admin_session",
+            "*.dont_remember",
+            "*.oauth_state",
+            "*.pk_code_verifier",
+            "*.state",
+            "*.trust_device",
+            "*.two_factor",
+            "better-auth-passkey",
+        ],
         look,
         ..Hints::NONE
     },

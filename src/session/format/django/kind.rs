@@ -68,7 +68,13 @@ const SALT: &str = "; or SESSION_ENGINE is the app's own class: write salt = \
 pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "django",
     read,
-    hints: Hints { names: &["sessionid"], look, also_check: SALT, ..Hints::NONE },
+    hints: Hints {
+        names: &["sessionid"],
+        companions: &["csrftoken", "messages"],
+        look,
+        also_check: SALT,
+        ..Hints::NONE
+    },
     // django-remember-me and others.
     remember_cookies: &["remember_token", "remember_me"],
     risks: Risks::NONE,

@@ -39,7 +39,7 @@ struct AwsAlb {
 pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "aws-alb",
     read,
-    hints: Hints { key: "key", ..Hints::NONE },
+    hints: Hints { companions: &["AWSALB*"], key: "key", ..Hints::NONE },
     remember_cookies: &[],
     risks: Risks::NONE,
     schema: include_str!("aws_alb.schema.json"),

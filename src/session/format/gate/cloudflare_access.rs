@@ -18,7 +18,13 @@ const DOMAIN: &str = ".cloudflareaccess.com";
 pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "cloudflare-access",
     read,
-    hints: Hints { names: &["CF_Authorization"], look, key: "key", ..Hints::NONE },
+    hints: Hints {
+        names: &["CF_Authorization"],
+        companions: &["CF_AppSession", "CF_Binding", "CF_Session"],
+        look,
+        key: "key",
+        ..Hints::NONE
+    },
     remember_cookies: &[],
     risks: Risks::NONE,
     schema: include_str!("cloudflare_access.schema.json"),

@@ -87,6 +87,7 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     read,
     hints: Hints {
         names: &["laravel-session", "laravel_session"],
+        companions: &["XSRF-TOKEN"],
         look,
         also_check: "; or `cipher` is not the app's",
         ..Hints::NONE
