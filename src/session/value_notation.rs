@@ -16,11 +16,14 @@ pub(super) struct Sample<'v> {
 pub(super) enum Notation<'v> {
     /// `CIPHERTEXT;NONCE`, the nonce 24 bytes in base64.
     Boxed,
-    /// `CIPHERTEXT--IV--TAG`.
-    DashedBox,
+    /// `CIPHERTEXT--IV--TAG`, the vector 12 bytes in base64 and the tag 16, unless its end was
+    /// cut off.
+    DashedBox {
+        is_whole: bool,
+    },
     /// `TEXT--MAC`, the MAC in hexadecimal.
     DashedMac,
-    /// An encrypted token (JWE) of five parts.
+    /// An encrypted token (JWE): five parts, or fewer if its end was cut off.
     Encrypted {
         algorithm: String,
         encryption: String,
@@ -102,9 +105,9 @@ fn token(text: &str) -> Option<Notation<'_>> {
     let header = object(parts.first())?;
     let algorithm = claims::text(&header, "alg")?;
     match (parts.len(), claims::text(&header, "enc")) {
-        (5, encryption) => Some(Notation::Encrypted {
+        (2..=5, Some(encryption)) => Some(Notation::Encrypted {
             algorithm: algorithm.to_owned(),
-            encryption: encryption.unwrap_or_default().to_owned(),
+            encryption: encryption.to_owned(),
         }),
         (3, None) => Some(Notation::Token(object(parts.get(1)).unwrap_or_default())),
         // A token whose signature is elsewhere.
@@ -115,13 +118,8 @@ fn token(text: &str) -> Option<Notation<'_>> {
 
 /// A text and its MAC, told apart by the separator and the length of the MAC.
 fn signed(text: &str) -> Option<Notation<'_>> {
-    let dashed: Vec<_> = text.split("--").collect();
-    let is_hex =
-        |text: &str| [40, 64].contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
-    match dashed.as_slice() {
-        [_, _, _] => return Some(Notation::DashedBox),
-        [_, mac] if is_hex(mac) => return Some(Notation::DashedMac),
-        _ => {}
+    if let Some(dashed) = dashed(text) {
+        return Some(dashed);
     }
     if let Some((_, nonce)) = text.split_once(';') {
         let boxed = nonce.len() == 32 && base64::decode(nonce).is_some();
@@ -130,6 +128,24 @@ fn signed(text: &str) -> Option<Notation<'_>> {
     let (content, mac) = text.rsplit_once('.')?;
     let is_sha256 = base64::decode(mac).is_some_and(|mac| mac.len() == 32);
     is_sha256.then_some(Notation::Signed { content, mac })
+}
+
+/// Two or three parts between `--`. Base64url has dashes too, which only the lengths of the
+/// parts tell from these.
+fn dashed(text: &str) -> Option<Notation<'_>> {
+    let parts: Vec<_> = text.split("--").collect();
+    let is_hex =
+        |text: &str| [40, 64].contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let length = |text: &str| base64::decode(text).map(|bytes| bytes.len());
+    match parts.as_slice() {
+        [_, mac] if is_hex(mac) => Some(Notation::DashedMac),
+        [content, iv, tag] if length(content).is_some() && length(iv) == Some(12) => {
+            const LONGEST_TAG: usize = 24;
+            let is_whole = length(tag) == Some(16);
+            (is_whole || tag.len() < LONGEST_TAG).then_some(Notation::DashedBox { is_whole })
+        }
+        _ => None,
+    }
 }
 
 /// Payload, time and MAC: itsdangerous and Django.

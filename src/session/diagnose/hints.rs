@@ -145,7 +145,9 @@ fn advice(refusal: &RefusedSession<'_>) -> Option<&'static str> {
 /// The cookie is that of a kind which alone writes such a value.
 fn of_another_kind(refusal: &RefusedSession<'_>) -> Option<String> {
     let RefusedSession { kind, sent, rejected, .. } = *refusal;
-    if !refusal.is_of_cookie || !UNREAD.contains(&rejected.reason) {
+    let is_unread = refusal.is_of_cookie && UNREAD.contains(&rejected.reason);
+    // What is left of a value says nothing of the whole.
+    if !is_unread || cookie_parts::missing_part(sent).is_some() {
         return None;
     }
     let found = sent.find_optional().ok()??;

@@ -1,9 +1,12 @@
 //! Hints that are not given, because acting on them would be wrong or dangerous.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use super::wrong::said;
 use super::*;
+use crate::base::digest::Digest;
 
 const ID: &str = "anon_session_secret_0123456789";
 
@@ -127,4 +130,36 @@ fn no_hint_offers_another_cookie_of_the_library_as_the_session() {
     let found = said(&config("laravel", &sql), &Json::Null, both.as_bytes(), 1_800_000_000);
     assert!(found.contains("write cookie = \"my_app_session\""), "{found}");
     assert!(!found.contains("XSRF-TOKEN"), "{found}");
+}
+
+/// The same bytes for the same number, which look random.
+fn noise(seed: u32, length: usize) -> Vec<u8> {
+    let block = |number: usize| Digest::new(format!("{seed} {number}").as_bytes());
+    let blocks = (0..length.div_ceil(32)).map(block);
+    blocks.flat_map(|block| block.bytes().to_vec()).take(length).collect()
+}
+
+#[test]
+fn a_cut_token_is_never_called_the_cookie_of_another_kind() {
+    let url = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    for (kind, encryption, (iv, tag)) in
+        [("next-auth", "A256GCM", (12, 16)), ("authjs", "A256CBC-HS512", (16, 32))]
+    {
+        let config = json!({ "kind": kind, "secret": "s".repeat(32) });
+        let name = format!("{kind}.session-token");
+        let said = |header: &str| said(&config, &Json::Null, header.as_bytes(), 1_800_000_000);
+        for seed in 0..100 {
+            let header = json!({ "alg": "dir", "enc": encryption }).to_string();
+            let [iv, content, tag] = [iv, 8000, tag].map(|length| url(&noise(seed, length)));
+            let token = format!("{}..{iv}.{content}.{tag}", url(header.as_bytes()));
+            let parts: Vec<_> =
+                token.as_bytes().chunks(3900).map(String::from_utf8_lossy).collect();
+            let [first, second, third] = parts.as_slice() else { panic!("{}", parts.len()) };
+            let last = said(&format!("{name}.0={first}; {name}.1={second}"));
+            assert!(last.contains("damaged: cut, or not all of its parts"), "{kind}: {last}");
+            let middle = said(&format!("{name}.0={first}; {name}.2={third}"));
+            assert!(middle.contains(&format!("part 1 (`{name}.1`) is missing")), "{middle}");
+            assert!(![&last, &middle].iter().any(|it| it.contains("kind = ")), "{last} {middle}");
+        }
+    }
 }

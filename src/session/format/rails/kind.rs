@@ -131,7 +131,10 @@ fn look(sample: &Sample<'_>) -> Option<Look> {
         ..Look::new(Fit::Sure, "a signed Rails cookie")
     };
     match sample.notation {
-        Notation::DashedBox => Look::sure("an encrypted Rails cookie"),
+        Notation::DashedBox { is_whole } => {
+            let fit = if is_whole { Fit::Sure } else { Fit::Likely };
+            Some(Look::new(fit, "an encrypted Rails cookie"))
+        }
         Notation::DashedMac => Some(signed),
         _ => None,
     }
