@@ -59,6 +59,11 @@ impl Family {
     }
 }
 
+/// Whether keys are used with this algorithm where the settings name none.
+pub(crate) fn is_usual(algorithm: Algorithm) -> bool {
+    Family::of(algorithm).usual() == algorithm
+}
+
 pub(crate) struct Key {
     id: Option<String>,
     /// The one algorithm the key's document allows, if it names one.

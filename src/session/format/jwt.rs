@@ -234,7 +234,10 @@ impl Verify for Jwt {
         let advised = match why.reason {
             Reason::BadSignature => jwt_advice::encoded_secret(&token, &self.algorithms, secrets),
             Reason::Malformed => jwt_advice::split(sent.jar.name(), &token, sent, verifies),
-            _ => jwt_advice::other_algorithm(&token, why),
+            _ => {
+                let keys = self.keys.current().ok();
+                jwt_advice::other_algorithm(&token, why, keys.as_deref())
+            }
         };
         advised.into_iter().collect()
     }

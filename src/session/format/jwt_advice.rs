@@ -4,7 +4,7 @@ use crate::base::secret::Secret;
 use crate::base::text::from_hex;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::token_types::TokenTypes;
-use crate::session::codec::verifying_keys::{Key, KeySet};
+use crate::session::codec::verifying_keys::{self, Key, KeySet};
 use crate::session::codec::{base64, jws};
 use crate::session::cookie_names::SentCookies;
 use crate::session::rejected::{Reason, Rejected};
@@ -57,19 +57,45 @@ pub(super) fn split(
     })
 }
 
-/// The settings have a key of another type than the one that signed.
-pub(super) fn other_algorithm(token: &[u8], why: &Rejected) -> Option<String> {
+/// The settings do not allow the algorithm that signed: they have a key of another type, or
+/// only do not name it.
+pub(super) fn other_algorithm(
+    token: &[u8],
+    why: &Rejected,
+    keys: Option<&KeySet>,
+) -> Option<String> {
     if why.reason != Reason::AlgNotAllowed {
         return None;
     }
     let found = jws::unverified_algorithm(token)?;
     let name = format!("{found:?}");
-    Some(if name.starts_with("HS") {
-        format!("the app signs with {name} and a shared secret: write `secret` with it")
+    let fitting = keys.filter(|keys| keys.fits_any(&[found]));
+    if fitting.is_some_and(|keys| signed_by(token, keys, &name)) {
+        return Some(format!(
+            "the app signs with {name}, and with the key that is set here: write algorithms = \
+             [{name:?}]"
+        ));
+    }
+    let named = match verifying_keys::is_usual(found) && fitting.is_none() {
+        true => String::new(),
+        false => format!(", and algorithms = [{name:?}]"),
+    };
+    let another = if fitting.is_some() { "; the key that is set here did not sign it" } else { "" };
+    Some(if found.is_symmetric() {
+        format!(
+            "the app signs with {name} and a shared secret: write `secret` with it{named}{another}"
+        )
     } else {
         format!(
             "the app, or its provider, signs with {name} and a private key: write `jwks_url`, \
-             `jwks` or `public_key`"
+             `jwks` or `public_key`{named}{another}"
         )
     })
+}
+
+/// Whether one of the keys signed the token, whatever the settings allow.
+fn signed_by(token: &[u8], keys: &KeySet, algorithm: &str) -> bool {
+    let Ok(token) = std::str::from_utf8(token) else { return false };
+    let parts = token.rsplit_once('.');
+    parts.is_some_and(|(message, mac)| keys.believe(message.as_bytes(), mac, algorithm))
 }

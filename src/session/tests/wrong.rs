@@ -288,14 +288,23 @@ fn a_refusal_names_the_right_next_step() {
 
 /// All that is said about a token in the cookie `token` that this secret signed.
 fn said_of_token(claims: &Json, config: &Json) -> String {
+    said_of_token_with("HS256", claims, config)
+}
+
+fn said_of_token_with(algorithm: &str, claims: &Json, config: &Json) -> String {
     let config_of = |more: &Json| {
         let mut config = json!({ "kind": "jwt", "cookie": "token", "secret": "s" });
         merge(&mut config, more);
         config
     };
     let part = |json: &Json| URL_SAFE_NO_PAD.encode(json.to_string());
-    let signed = format!("{}.{}", part(&json!({ "alg": "HS256" })), part(claims));
-    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, b"s");
+    let signed = format!("{}.{}", part(&json!({ "alg": algorithm })), part(claims));
+    let hash = match algorithm {
+        "HS256" => aws_lc_rs::hmac::HMAC_SHA256,
+        "HS384" => aws_lc_rs::hmac::HMAC_SHA384,
+        _ => aws_lc_rs::hmac::HMAC_SHA512,
+    };
+    let key = aws_lc_rs::hmac::Key::new(hash, b"s");
     let mac = URL_SAFE_NO_PAD.encode(aws_lc_rs::hmac::sign(&key, signed.as_bytes()));
     let header = format!("token={signed}.{mac}");
     said(&config_of(config), &Json::Null, header.as_bytes(), 1_800_000_000)
@@ -307,6 +316,42 @@ fn what_was_verified_is_not_called_damaged() {
         let said = said_of_token(&json!({ "sub": "u", "exp": exp }), &json!({}));
         assert!(said.starts_with("malformed: `exp` "), "{said}");
         assert!(!said.contains("damaged") && !said.contains("the secret"), "{said}");
+    }
+}
+
+#[test]
+fn the_cure_for_an_algorithm_that_is_not_allowed_is_named_and_works() {
+    let claims = json!({ "sub": "u", "exp": 1_800_000_100_u64 });
+    let shared = "with the key that is set here: write algorithms = [\"";
+    let public = include_str!("../../../tests/fixtures/tokens/keys/rsa-public.pem");
+    let rsa = json!({ "secret": null, "public_key": public });
+    for (algorithm, config, hint) in [
+        ("HS512", json!({}), format!("{shared}HS512\"]")),
+        ("HS384", json!({}), format!("{shared}HS384\"]")),
+        ("HS256", json!({ "algorithms": ["HS512"] }), format!("{shared}HS256\"]")),
+        (
+            "HS512",
+            json!({ "secret": "another" }),
+            "write `secret` with it, and algorithms = [\"HS512\"]; the key that is set here did not \
+             sign it"
+                .to_owned(),
+        ),
+        ("HS512", rsa.clone(), "write `secret` with it, and algorithms = [\"HS512\"]".to_owned()),
+        ("HS256", rsa, "shared secret: write `secret` with it".to_owned()),
+        (
+            "RS512",
+            json!({}),
+            "`jwks` or `public_key`, and algorithms = [\"RS512\"]".to_owned(),
+        ),
+    ] {
+        let said = said_of_token_with(algorithm, &claims, &config);
+        assert!(said.starts_with("alg_not_allowed: "), "{algorithm} {config}: {said}");
+        assert!(said.contains(&hint), "{algorithm} {config}: {said}");
+        assert_eq!(said.contains("did not sign"), hint.contains("did not sign"), "{said}");
+        if algorithm == "HS512" && said.contains(shared) {
+            let cured = said_of_token_with(algorithm, &claims, &json!({ "algorithms": ["HS512"] }));
+            assert_eq!(cured, "accepted: u");
+        }
     }
 }
 
