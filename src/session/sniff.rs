@@ -76,7 +76,7 @@ pub(super) fn of_value(value: &[u8]) -> Option<Shape> {
         let looks = "an encrypted token that no kind reads";
         return unread.then_some(Shape { kinds: Vec::new(), likely: 0, looks, is_sure: false });
     };
-    let is_meant = |fit: Fit| best.fit != Fit::Sure || fit == Fit::Sure;
+    let is_meant = |fit: Fit| best.fit != Fit::Sure || [Fit::Sure, Fit::Shared].contains(&fit);
     looks.retain(|(_, look)| is_meant(look.fit));
     let likely = looks.iter().filter(|(_, look)| look.fit <= Fit::Possible).count();
     let kinds = looks.into_iter().map(|(kind, _)| kind).collect();

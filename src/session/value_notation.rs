@@ -64,6 +64,9 @@ pub(super) enum Fit {
     Likely,
     Possible,
     Remote,
+    /// The kind reads such a value too, but as a hint it would be wrong: another kind writes
+    /// it, unless the settings say otherwise.
+    Shared,
     /// The kind's own form, but without its signature; the refusal says so.
     Unsigned,
 }

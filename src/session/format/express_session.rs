@@ -136,7 +136,7 @@ fn look(sample: &Sample<'_>) -> Option<Look> {
         Notation::Signed { content, mac } if mac.len() == 43 && content.starts_with("s:") => {
             // `j:` is an object, and so no id.
             let text = "a signed express-session id";
-            let fit = if content.starts_with("s:j:") { Fit::Remote } else { Fit::Sure };
+            let fit = if content.starts_with("s:j:") { Fit::Shared } else { Fit::Sure };
             Some(Look::new(fit, text))
         }
         _ => None,

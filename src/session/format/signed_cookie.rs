@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::Risks;
+use crate::base::secret::Secret;
 use crate::document::{At, FromNode};
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::{base64, json};
@@ -33,7 +34,11 @@ enum Form {
 pub(super) const KIND: SessionKind = SessionKind {
     name: "signed-cookie",
     read,
-    hints: Hints { look, ..Hints::NONE },
+    hints: Hints {
+        look,
+        also_check: "; or `format` does not name the library that signs",
+        ..Hints::NONE
+    },
     remember_cookies: &[],
     risks: Risks::NO_END,
     schema: include_str!("signed_cookie.schema.json"),
@@ -51,17 +56,44 @@ fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
 impl Verify for SignedCookie {
     fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
         let found = sent.find()?;
-        let signed = match self.form {
-            Form::CookieParser => found.text()?.strip_prefix("s:").ok_or_else(|| {
+        let value = self.verified(self.form, found.text()?)?;
+        Ok(Check::Known(OpenedSession { session: self.content(value)?, expires_at: None }))
+    }
+
+    /// The other library signed it, with the same secret.
+    fn advice(&self, sent: SentCookies<'_>, why: &Rejected, _secrets: &[Secret]) -> Vec<String> {
+        let found = sent.find().ok();
+        let text = found.as_ref().and_then(|found| found.text().ok());
+        let is_unread = [Reason::BadSignature, Reason::Malformed].contains(&why.reason);
+        let Some(text) = text.filter(|_| is_unread) else { return Vec::new() };
+        let (other, advice) = match self.form {
+            Form::CookieParser => {
+                (Form::Hono, "Hono signed the value, with this secret: write format = \"hono\"")
+            }
+            Form::Hono => {
+                let advice = "cookie-parser signed the value, with this secret: leave out `format`";
+                (Form::CookieParser, advice)
+            }
+        };
+        let is_others = self.verified(other, text).is_ok();
+        Vec::from_iter(is_others.then(|| advice.to_owned()))
+    }
+}
+
+impl SignedCookie {
+    /// The value, if one of the keys signed it in this form.
+    fn verified<'t>(&self, form: Form, text: &'t str) -> Result<&'t str, Rejected> {
+        let signed = match form {
+            Form::CookieParser => text.strip_prefix("s:").ok_or_else(|| {
                 let detail = "the value is not signed: it does not start with `s:`";
                 Rejected::new(Reason::BadSignature, detail)
             })?,
-            Form::Hono => found.text()?,
+            Form::Hono => text,
         };
         let (value, signature) = signed
             .rsplit_once('.')
             .ok_or_else(|| Rejected::malformed("the value has no signature after `.`"))?;
-        let signature = match self.form {
+        let signature = match form {
             Form::CookieParser => base64::decode_unpadded(signature),
             Form::Hono => base64::decode_padded(signature),
         };
@@ -69,11 +101,9 @@ impl Verify for SignedCookie {
         if !self.keys.iter().any(|key| key.verifies(value.as_bytes(), &signature)) {
             return Err(Rejected::bad_signature(self.keys.len()));
         }
-        Ok(Check::Known(OpenedSession { session: self.content(value)?, expires_at: None }))
+        Ok(value)
     }
-}
 
-impl SignedCookie {
     fn content(&self, value: &str) -> Result<Value, Rejected> {
         let document = match self.form {
             Form::CookieParser => value.strip_prefix("j:"),
@@ -83,16 +113,18 @@ impl SignedCookie {
     }
 }
 
+/// Other libraries sign a session's id in the same forms. Read here, it would be the user's.
 fn look(sample: &Sample<'_>) -> Option<Look> {
-    match sample.notation {
-        Notation::Signed { content, mac } if mac.len() == 43 && content.starts_with("s:j:") => {
-            Look::sure("a signed value of cookie-parser")
-        }
-        Notation::Signed { mac, .. } if mac.len() == 44 => {
-            Some(Look::new(Fit::Remote, "a signed value, as Hono writes them"))
-        }
-        _ => None,
-    }
+    const LONGEST_PLAIN: usize = 15;
+    let Notation::Signed { content, mac } = sample.notation else { return None };
+    let (value, text) = match (mac.len(), content.strip_prefix("s:")) {
+        (43, Some(value)) => (value, "a signed value of cookie-parser"),
+        (44, _) => (content, "a signed value, as Hono writes them"),
+        _ => return None,
+    };
+    let is_no_id =
+        value.len() <= LONGEST_PLAIN || value.starts_with("j:") || value.starts_with('{');
+    Some(Look::new(if is_no_id { Fit::Sure } else { Fit::Shared }, text))
 }
 
 impl FromNode for Form {

@@ -1,7 +1,7 @@
 //! Hints that are not given, because acting on them would be wrong or dangerous.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
 
 use super::wrong::said;
@@ -160,6 +160,41 @@ fn a_cut_token_is_never_called_the_cookie_of_another_kind() {
             let middle = said(&format!("{name}.0={first}; {name}.2={third}"));
             assert!(middle.contains(&format!("part 1 (`{name}.1`) is missing")), "{middle}");
             assert!(![&last, &middle].iter().any(|it| it.contains("kind = ")), "{last} {middle}");
+        }
+    }
+}
+
+#[test]
+fn a_signed_value_is_not_mistaken_for_a_session_of_another_kind() {
+    let mac = |value: &str, secret: &str| {
+        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret.as_bytes());
+        STANDARD.encode(aws_lc_rs::hmac::sign(&key, value.as_bytes()))
+    };
+    let parser = |value: &str, secret: &str| {
+        format!("s:{value}.{}", mac(value, secret).trim_end_matches('='))
+    };
+    let hono = |value: &str, secret: &str| format!("{value}.{}", mac(value, secret));
+    let secret = "is probably not the one the app uses; or `format` does not name";
+    for value in ["u1", "abcdefghijklmnopqrstuvwxyz012345", "j:{\"userId\":5}", "{\"id\":5}"] {
+        for (format, cookie, hint) in [
+            ("cookie-parser", parser(value, "x"), secret),
+            ("hono", hono(value, "x"), secret),
+            ("hono", parser(value, "x"), secret),
+            ("cookie-parser", hono(value, "x"), secret),
+            ("cookie-parser", hono(value, "s"), "with this secret: write format = \"hono\""),
+            ("hono", parser(value, "s"), "with this secret: leave out `format`"),
+        ] {
+            let config = json!({ "kind": "signed-cookie", "cookie": "auth", "format": format, "secret": "s" });
+            let found = said(&config, &Json::Null, format!("auth={cookie}").as_bytes(), 0);
+            assert!(found.contains(hint), "{format} {value}: {found}");
+            assert!(!found.contains("kind = "), "{format} {value}: {found}");
+        }
+        // Read as a plain value, a session's id would be a user.
+        let flask = json!({ "kind": "flask", "cookie": "auth", "secret": "s" });
+        for cookie in [parser(value, "x"), hono(value, "x")] {
+            let found = said(&flask, &Json::Null, format!("auth={cookie}").as_bytes(), 0);
+            let is_id = value.len() == 32;
+            assert_eq!(found.contains("\"signed-cookie\""), !is_id, "{value}: {found}");
         }
     }
 }

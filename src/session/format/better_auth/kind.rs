@@ -160,10 +160,14 @@ impl Verify for BetterAuth {
     }
 }
 
+/// A shorter text is no token, but may be signed like one.
+const SHORTEST_TOKEN: usize = 16;
+
 fn look(sample: &Sample<'_>) -> Option<Look> {
     match sample.notation {
-        Notation::Signed { mac, .. } if mac.len() == 44 => {
-            Look::sure("a session token of better-auth")
+        Notation::Signed { content, mac } if mac.len() == 44 => {
+            let fit = if content.len() >= SHORTEST_TOKEN { Fit::Sure } else { Fit::Shared };
+            Some(Look::new(fit, "a session token of better-auth"))
         }
         _ if sample.is_encrypted_with("A256CBC-HS512") => {
             Some(Look::new(Fit::Possible, "an encrypted token of Auth.js 5"))
