@@ -353,7 +353,9 @@ impl SessionReader {
         if let Some(end) = expires_at.filter(|&end| end <= now) {
             return Err(Rejected::expired(end, now));
         }
-        let user_id = user_id.user_id(&session).ok_or_else(|| no_user(user_id, &session, known_by));
+        let user_id = user_id
+            .user_id(&session)
+            .ok_or_else(|| no_user(self.kind, user_id, &session, known_by));
         let session = PackedJson::from(session);
         if !self.require.admit(&session) {
             let detail = "the session does not hold what `require` asks for";

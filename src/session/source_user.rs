@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::content::members;
-use super::format::Compiled;
+use super::format::{Compiled, SessionKind};
 use super::pointer::Pointer;
 use super::rejected::{Reason, Rejected};
 use super::settings::Settings;
@@ -74,21 +74,28 @@ impl KnownBy<'_> {
 }
 
 /// The refusal of a session without a user: what it has instead.
-pub(super) fn no_user(at: &Pointer, session: &Value, known_by: KnownBy<'_>) -> Rejected {
-    let (members, likely) = (members(session), likely_user(session, known_by));
+pub(super) fn no_user(
+    kind: &SessionKind,
+    at: &Pointer,
+    session: &Value,
+    known_by: KnownBy<'_>,
+) -> Rejected {
+    let members = members(session, kind.hints.is_user);
+    let mut users = LikelyUsers { kind, known_by, found: Vec::new() };
+    // Beside the content of a stored session, `id` is the session's.
+    users.collect(session, Parent { at: "", has_user_id: !known_by.is_kept_in_store() });
+    let likely = users.found.into_iter().min();
+    let likely = likely.map_or_else(String::new, |(_, at)| format!("; perhaps user_id = {at:?}"));
     let detail = format!("the session is valid, but has no user at `{at}`; it {members}{likely}");
     Rejected::new(Reason::NoUser, detail)
 }
 
-/// Where the session may hold the user's id, as the end of a message; empty if nothing
-/// in it looks like one.
-fn likely_user(session: &Value, known_by: KnownBy<'_>) -> String {
-    let mut found = Vec::new();
-    // Beside the content of a stored session, `id` is the session's.
-    let top = Parent { at: "", has_user_id: !known_by.is_kept_in_store() };
-    collect(session, top, known_by, &mut found);
-    let likeliest = found.into_iter().min();
-    likeliest.map_or_else(String::new, |(_, at)| format!("; perhaps user_id = {at:?}"))
+/// Where a session may hold the user's id.
+struct LikelyUsers<'s> {
+    kind: &'s SessionKind,
+    known_by: KnownBy<'s>,
+    /// The name's rank, and the pointer.
+    found: Vec<(usize, String)>,
 }
 
 /// An object of the session.
@@ -99,38 +106,42 @@ struct Parent<'p> {
     has_user_id: bool,
 }
 
-/// Every text and number under a usual name in the session's objects, three levels deep: the
-/// name's rank, and the pointer.
-fn collect(
-    value: &Value,
-    parent: Parent<'_>,
-    known_by: KnownBy<'_>,
-    found: &mut Vec<(usize, String)>,
-) {
-    const DEEPEST: usize = 3;
-    const MOST: usize = 200;
-    let Value::Object(members) = value else { return };
-    for (name, member) in members.iter().take(MOST) {
-        // Names only, and only those that look like names.
-        if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
-            continue;
-        }
-        let at = format!("{}/{name}", parent.at);
-        let text = match member {
-            // A document in a text is nobody's id.
-            Value::String(text) if !text.is_empty() && !text.starts_with(['{', '[']) => text,
-            Value::Number(number) if !number.is_f64() => &number.to_string(),
-            Value::Object(_) if at.matches('/').count() < DEEPEST => {
-                let inner = Parent { at: &at, has_user_id: is_user(name) };
-                collect(member, inner, known_by, found);
+impl LikelyUsers<'_> {
+    /// Finds every text and number under a usual name in the session's objects, three levels
+    /// deep.
+    fn collect(&mut self, value: &Value, parent: Parent<'_>) {
+        const DEEPEST: usize = 3;
+        const MOST: usize = 200;
+        let Value::Object(members) = value else { return };
+        for (name, member) in members.iter().take(MOST) {
+            // Names only, and only those that look like names.
+            if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
                 continue;
             }
-            _ => continue,
-        };
-        let Some(rank) = USUAL.iter().position(|usual| usual == name) else { continue };
-        if (name != "id" || parent.has_user_id) && !known_by.is_at(&at, text) {
-            found.push((rank, at));
+            let at = format!("{}/{name}", parent.at);
+            let text = match member {
+                // A document in a text is nobody's id.
+                Value::String(text) if !text.is_empty() && !text.starts_with(['{', '[']) => text,
+                Value::Number(number) if !number.is_f64() => &number.to_string(),
+                Value::Object(_) if at.matches('/').count() < DEEPEST => {
+                    self.collect(member, Parent { at: &at, has_user_id: is_user(name) });
+                    continue;
+                }
+                _ => continue,
+            };
+            let Some(rank) = self.rank(name) else { continue };
+            if (name != "id" || parent.has_user_id) && !self.known_by.is_at(&at, text) {
+                self.found.push((rank, at));
+            }
         }
+    }
+
+    /// The likelihood of a name, the likeliest 0.
+    fn rank(&self, name: &str) -> Option<usize> {
+        if (self.kind.hints.is_user)(name) {
+            return Some(0);
+        }
+        USUAL.iter().position(|usual| *usual == name).map(|rank| rank + 1)
     }
 }
 

@@ -46,6 +46,8 @@ pub(in crate::session) struct Hints {
     /// Names, written like those, of other cookies that the library sets: none of them is a
     /// session.
     pub companions: &'static [&'static str],
+    /// Recognises the member of a session that holds a user's id, where its name varies.
+    pub is_user: fn(&str) -> bool,
     /// Recognises a value of this kind.
     pub look: fn(&Sample<'_>) -> Option<Look>,
     /// The word for what signs: `secret` or `key`.
@@ -60,6 +62,7 @@ impl Hints {
     pub(super) const NONE: Self = Self {
         names: &[],
         companions: &[],
+        is_user: |_| false,
         look: |_| None,
         key: "secret",
         also_check: "",

@@ -201,6 +201,11 @@ fn wrong_settings() -> Vec<Row> {
         ("rails/signed-user-id", json!({ "jar": null }), "jar = \"signed\""),
         ("rails/session-user-id", json!({ "jar": "signed" }), "leave out `jar`"),
         ("laravel/cookie-driver-gcm", json!({ "cipher": null }), "cipher = \"aes-256-gcm\""),
+        (
+            "laravel/redis",
+            json!({ "user_id": "/login_admin_59ba36addc2b2f9401580f014c7f58ea4e30989d" }),
+            "; perhaps user_id = \"/login_web_59ba36addc2b2f9401580f014c7f58ea4e30989d\"",
+        ),
         ("plug/encrypted", json!({ "encryption_salt": null }), "`encryption_salt`"),
         ("plug/signed-int", json!({ "encryption_salt": "x" }), "leave out `encryption_salt`"),
         ("django/db", json!({ "backend": "signed_cookies", "store": null }), "as `backend`"),

@@ -88,6 +88,7 @@ pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     hints: Hints {
         names: &["laravel-session", "laravel_session"],
         companions: &["XSRF-TOKEN"],
+        is_user: is_login,
         look,
         also_check: "; or `cipher` is not the app's",
         ..Hints::NONE
@@ -261,6 +262,14 @@ fn cached_text(value: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// `login_GUARD_DIGEST`, the digest that of the guard's class.
+fn is_login(name: &str) -> bool {
+    let parts = name.strip_prefix("login_").and_then(|rest| rest.rsplit_once('_'));
+    parts.is_some_and(|(guard, digest)| {
+        !guard.is_empty() && base64::hex_decode(digest.as_bytes()).is_some_and(|it| it.len() == 20)
+    })
+}
+
 /// Forty letters and digits.
 fn is_session_id(text: &[u8]) -> bool {
     text.len() == 40 && text.iter().all(u8::is_ascii_alphanumeric)
@@ -316,6 +325,17 @@ impl FromNode for Serialization {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_member_of_a_guard_holds_a_user() {
+        let digest = "59ba36addc2b2f9401580f014c7f58ea4e30989d";
+        assert!(is_login(&format!("login_web_{digest}")));
+        assert!(is_login(&format!("login_back_office_{digest}")));
+        for other in ["login_attempts", "login_web_59ba", &format!("login__{digest}")] {
+            assert!(!is_login(other), "{other}");
+        }
+        assert!(!is_login(&format!("password_hash_{digest}")));
+    }
 
     #[test]
     fn a_cached_session_is_read_through_the_serializer_of_phpredis() {
