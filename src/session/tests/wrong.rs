@@ -233,6 +233,11 @@ fn wrong_settings() -> Vec<Row> {
         ),
         ("django/redis-cache", json!({ "store": { "serializer": "json" } }), "pickle"),
         ("laravel/redis", json!({ "serialization": "json" }), "PHP-serialized"),
+        ("laravel/redis-session-encrypt", json!({ "encrypt": null }), "write encrypt = true"),
+        ("laravel/cookie-driver-session-encrypt", json!({ "encrypt": null }), "encrypt = true"),
+        ("laravel/redis", json!({ "encrypt": true }), "leave out `encrypt`"),
+        ("laravel/database", json!({ "encrypt": true }), "leave out `encrypt`"),
+        ("laravel/cookie-driver-json", json!({ "encrypt": true }), "leave out `encrypt`"),
         ("better-auth/compact-cache", json!({ "cookie_cache": { "strategy": "jwe" } }), "strategy"),
     ];
     let row = |(id, changes, next_step): (&'static str, Json, &'static str)| Row {

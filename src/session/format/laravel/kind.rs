@@ -28,6 +28,9 @@ const PREFIXES: [&str; 2] = ["laravel_database_laravel_cache_", "laravel-databas
 /// of the guard's class.
 const LOGIN: &str = "/login_web_59ba36addc2b2f9401580f014c7f58ea4e30989d";
 
+/// `{"iv":` in base64.
+const ENVELOPE: &str = "eyJpdiI6";
+
 /// `SESSION_LIFETIME`: two hours.
 const LIFETIME: u64 = 120 * 60;
 
@@ -229,8 +232,7 @@ impl Verify for Laravel {
 }
 
 fn look(sample: &Sample<'_>) -> Option<Look> {
-    // `{"iv":` in base64.
-    sample.starts_with("eyJpdiI6").then_some(Look::new(Fit::Sure, "a value encrypted by Laravel"))
+    sample.starts_with(ENVELOPE).then_some(Look::new(Fit::Sure, "a value encrypted by Laravel"))
 }
 
 impl Laravel {
@@ -279,7 +281,19 @@ impl Payload {
     fn read(&self, content: &[u8]) -> Result<Value, Rejected> {
         let decrypted;
         let mut content = content;
+        let is_encrypted = content.starts_with(ENVELOPE.as_bytes());
+        if is_encrypted && self.encrypter.is_none() {
+            return Err(Rejected::malformed(
+                "the session is encrypted, as the app sets SESSION_ENCRYPT: write encrypt = true",
+            ));
+        }
         if let Some(encrypter) = &self.encrypter {
+            if !is_encrypted {
+                return Err(Rejected::malformed(
+                    "the session is not encrypted; leave out `encrypt` unless the app sets \
+                     SESSION_ENCRYPT",
+                ));
+            }
             decrypted = encrypter.decrypt(content)?;
             content = php::unwrap_text(&decrypted)
                 .ok_or_else(|| Rejected::malformed("the encrypted session holds no text"))?;
