@@ -77,6 +77,12 @@ impl Verify for FlaskSession {
     fn open(&self, sent: SentCookies<'_>, _now: u64) -> Result<Check<OpenedSession>, Rejected> {
         let found = sent.find()?;
         let text = found.text()?;
+        if self.keys.is_empty() && is_signed(text) {
+            return Err(Rejected::malformed(
+                "the id is signed, as the app sets SESSION_USE_SIGNER: write `secret`, the app's \
+                 SECRET_KEY",
+            ));
+        }
         let id = if self.keys.is_empty() { text } else { self.unsigned(text)? };
         store::check_key_id(id, "")?;
         Ok(match &self.table {
@@ -104,6 +110,12 @@ impl Verify for FlaskSession {
         };
         Ok(Check::Known(OpenedSession { session: self.layout.parse(&content)?, expires_at }))
     }
+}
+
+/// Whether a MAC of 20 bytes follows; an id has no dots.
+fn is_signed(text: &str) -> bool {
+    let mac = text.rsplit_once('.').and_then(|(_, mac)| base64::url_decode(mac));
+    mac.is_some_and(|mac| mac.len() == 20)
 }
 
 /// An id of 32 bytes, and a MAC of 20.

@@ -232,6 +232,7 @@ fn wrong_settings() -> Vec<Row> {
             "PHP session data",
         ),
         ("django/redis-cache", json!({ "store": { "serializer": "json" } }), "pickle"),
+        ("flask-session/redis-signed-json", json!({ "secret": null }), "write `secret`"),
         ("laravel/redis", json!({ "serialization": "json" }), "PHP-serialized"),
         ("laravel/redis-session-encrypt", json!({ "encrypt": null }), "write encrypt = true"),
         ("laravel/cookie-driver-session-encrypt", json!({ "encrypt": null }), "encrypt = true"),
