@@ -11,6 +11,7 @@ use crate::session::cookie_pattern::CookiePattern;
 use crate::session::format::{Compiled, SessionKind};
 use crate::session::rejected::{Reason, Rejected};
 use crate::session::sniff;
+use crate::session::store::Engine;
 use crate::session::value_notation::{Fit, Look, Sample};
 
 /// Enough to name every cookie of an ordinary site.
@@ -29,8 +30,8 @@ pub(in crate::session) struct RefusedSession<'r> {
     pub rejected: &'r Rejected,
     /// The app itself is asked who the user is.
     pub asks_app: bool,
-    /// The settings name a store.
-    pub has_store: bool,
+    /// The store that the settings name.
+    pub store: Option<Engine>,
     /// The cookie itself is refused, not the content of a store.
     pub is_of_cookie: bool,
     /// The kind's own advice.
@@ -54,7 +55,7 @@ impl<'r> RefusedSession<'r> {
             sent,
             rejected,
             asks_app: compiled.app_url.is_some(),
-            has_store: compiled.store.is_some(),
+            store: compiled.store.as_ref().map(|store| store.engine),
             is_of_cookie,
             own: compiled.verifier.advice(sent, rejected, secrets),
         }
@@ -87,6 +88,9 @@ fn unreadable_content(refusal: &RefusedSession<'_>) -> Vec<String> {
             "the id is known, but what the store holds is not signed with this {}{}",
             kind.hints.key, kind.hints.also_check
         )],
+        Reason::Malformed if refusal.asks_app => vec![
+            "`url` must answer with JSON that is not compressed (no `Content-Encoding`)".to_owned(),
+        ],
         Reason::Malformed if rejected.detail.contains("it looks like") => vec![
             "the setting that names the format of stored sessions (`format`, `serializer`, \
              `serialization`, `compressor`) is not the app's"
@@ -114,10 +118,17 @@ fn advice(refusal: &RefusedSession<'_>) -> Option<&'static str> {
             "the app itself does not know this session; `url` must be a page that answers 200 \
              with JSON to a user who is signed in",
         ),
-        Reason::StoreMiss if refusal.has_store => Some(
-            "if the user is signed in, the app keeps its sessions elsewhere: compare the prefix, \
-             database number or table in [session.store] with the app's",
-        ),
+        Reason::StoreMiss => Some(match refusal.store? {
+            Engine::File => {
+                "if the user is signed in, the app keeps its sessions elsewhere: compare `path` in \
+                 [session.store], and `prefix` where the kind has one, with the app's folder and \
+                 the names of its files"
+            }
+            Engine::Redis | Engine::Sql => {
+                "if the user is signed in, the app keeps its sessions elsewhere: compare the \
+                 prefix, database number or table in [session.store] with the app's"
+            }
+        }),
         Reason::UnknownKid => Some(
             "the token is another issuer's, or its issuer changed keys since they were set here",
         ),
@@ -130,7 +141,6 @@ fn advice(refusal: &RefusedSession<'_>) -> Option<&'static str> {
         | Reason::NoUser
         | Reason::Oversized
         | Reason::SignedOut
-        | Reason::StoreMiss
         | Reason::TokenMismatch
         | Reason::Unavailable
         | Reason::UnknownCrit
@@ -298,7 +308,7 @@ fn unreadable(refusal: &RefusedSession<'_>) -> Vec<String> {
     }
     let value = percent_decode(&found.value);
     let Some(shape) = sniff::of_value(&value) else {
-        let is_settled = refusal.has_store || refusal.asks_app || is_advised(rejected);
+        let is_settled = refusal.store.is_some() || refusal.asks_app || is_advised(rejected);
         let about = (!is_settled).then(|| bare_value::hint(kind, found.name, &value)).flatten();
         // The session may be one of them, and this a cookie of another use.
         return under_other_names(refusal).into_iter().chain(about).collect();

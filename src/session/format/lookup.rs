@@ -12,7 +12,7 @@ use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::lookup_layout::{Layout, RedisLayout};
 use super::risks::Risks;
 use crate::base::digest::Digest;
-use crate::base::secret::same_bytes;
+use crate::base::secret::{Secret, same_bytes};
 use crate::base::text;
 use crate::document::{At, FromNode};
 use crate::session::codec::{base64 as base64_text, json};
@@ -210,7 +210,21 @@ impl Verify for Lookup {
         };
         Ok(Check::Known(opened))
     }
+
+    fn advice(&self, _sent: SentCookies<'_>, why: &Rejected, _secrets: &[Secret]) -> Vec<String> {
+        let is_php = matches!(
+            self.records,
+            Records::File { layout: Layout::PhpSession | Layout::PhpSerialize, .. }
+        );
+        let is_missed = is_php && why.reason == Reason::StoreMiss;
+        Vec::from_iter(is_missed.then(|| IN_SUBFOLDERS.to_owned()))
+    }
 }
+
+/// PHP spreads its files over folders if it is told a depth.
+const IN_SUBFOLDERS: &str = "with a number before the folder in `session.save_path`, such as \
+                             \"2;/path\", PHP keeps the files in subfolders, which are not \
+                             searched: write the folder alone in the app's settings";
 
 impl Lookup {
     /// An id that finds the row, and a secret that only its owner knows.

@@ -176,3 +176,37 @@ fn a_gate_that_sets_a_header_names_the_kind_and_its_header() {
     let other = problems(&json!({ "kind": "nextauth" })).replace('\\', "");
     assert!(other.contains("did you mean \"next-auth\""), "{other}");
 }
+
+#[test]
+fn a_file_that_is_missed_is_looked_for_in_its_folder() {
+    for (id, is_php) in [("laravel/file", false), ("stores/php-files", true)] {
+        let file = id.split('/').next().unwrap();
+        let vector = vectors(file).into_iter().find(|it| it["id"] == id).unwrap();
+        let source = compile(&vector["config"]).unwrap();
+        let header = cookie_header(&vector);
+        let now = vector["now"].as_u64().unwrap();
+        let cookies = Cookies::new(&header);
+        let missed = vectors::verdict(&source, &json!([]), cookies, now).unwrap_err();
+        let found = source.hints(cookies, &missed).join("; ");
+        assert!(found.contains("compare `path` in [session.store]"), "{id}: {found}");
+        assert!(!found.contains("database number"), "{id}: {found}");
+        assert_eq!(found.contains("`session.save_path`"), is_php, "{id}: {found}");
+    }
+}
+
+#[test]
+fn an_answer_of_the_app_that_is_not_json_is_no_matter_of_a_store() {
+    let config = json!({
+        "kind": "introspect", "cookie": "auth", "url": "http://app/api/me", "user_id": "/id",
+    });
+    let source = compile(&config).unwrap();
+    let cookies = Cookies::new(b"auth=x");
+    let Ok(Check::Ask(question)) = source.look(cookies, 0) else { panic!("nothing is asked") };
+    for body in [&b"\x1f\x8b\x08\0\0\0\0\0"[..], b"<html>", b"user-1"] {
+        let answer = Some(StoreAnswer::App { body: body.to_vec() });
+        let refused = source.answered(&question, answer, 0).err().unwrap();
+        let found = source.hints(cookies, &refused).join("; ");
+        assert!(found.contains("`url` must answer with JSON"), "{found}");
+        assert!(!found.contains("serializer"), "{found}");
+    }
+}
