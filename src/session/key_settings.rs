@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::codec::algorithm::Algorithm;
 use super::codec::crypto::{Hash, MacKey};
-use super::codec::iron::{IRON_ROUNDS, Passwords};
+use super::codec::iron::{IRON_ROUNDS, PasswordIds, Passwords};
 use super::codec::jws::Algorithms;
 use super::codec::keygrip::Keygrip;
 use super::codec::verifying_keys::{Key, KeySet, Keys, RemoteKeys};
@@ -73,15 +73,18 @@ pub(crate) fn rounds(settings: &mut Settings<'_, '_>, default: &[NonZeroU32]) ->
 }
 
 /// The passwords of seals. A table names its passwords. A single password has
-/// the id `alone`, if the framework gives it one; those in a list have any id.
-pub(crate) fn passwords(settings: &mut Settings<'_, '_>, alone: Option<&str>) -> Option<Passwords> {
+/// the ids `alone`, if the framework gives it some; those in a list have any id.
+pub(crate) fn passwords(
+    settings: &mut Settings<'_, '_>,
+    alone: Option<&[&str]>,
+) -> Option<Passwords> {
     passwords_after(settings, alone, IRON_ROUNDS)
 }
 
 /// As `passwords`, where the framework derives keys with other numbers of rounds.
 pub(crate) fn passwords_after(
     settings: &mut Settings<'_, '_>,
-    alone: Option<&str>,
+    alone: Option<&[&str]>,
     usual_rounds: &[NonZeroU32],
 ) -> Option<Passwords> {
     let rounds = rounds(settings, usual_rounds);
@@ -90,13 +93,13 @@ pub(crate) fn passwords_after(
         |at: Option<At<'_>>| at.is_some_and(|at| matches!(at.node.value, Setting::Table(_)));
     let named = is_table(table.peek("secret")) || is_table(table.peek("secrets"));
     let is_alone = table.peek("secrets").is_none();
-    let id = |id: String| match (named, is_alone) {
-        (true, _) => Some(id),
-        (false, true) => alone.map(str::to_owned),
-        (false, false) => None,
+    let ids = |id: String| match (named, alone.filter(|_| is_alone)) {
+        (true, _) => PasswordIds::Of(vec![id]),
+        (false, Some(alone)) => PasswordIds::Of(alone.iter().map(|&id| id.to_owned()).collect()),
+        (false, None) => PasswordIds::Any,
     };
     let secrets = settings.secrets_by_id()?;
-    let named = secrets.into_iter().map(|(own, secret)| (id(own), secret)).collect();
+    let named = secrets.into_iter().map(|(own, secret)| (ids(own), secret)).collect();
     Some(Passwords::new(named, rounds))
 }
 

@@ -77,7 +77,7 @@ fn verdict(
 #[test]
 fn every_vector_of_every_kind_has_its_outcome() {
     let mut failures = Vec::new();
-    for kind in kinds().chain(["own", "bearer", "compressed", "php", "stores"]) {
+    for kind in kinds().chain(["own", "bearer", "compressed", "hapi", "php", "stores"]) {
         let vectors = vectors(kind);
         assert!(!vectors.is_empty(), "{kind} has no vectors");
         let mut passed = 0;

@@ -20,7 +20,7 @@ pub(super) const PAGE: &str = "deploy/guides/frameworks.md";
 
 /// The vector each block is shown to read, in the page's order, and the time
 /// to read it at if the block's own age limit is shorter than the vector's.
-const BLOCKS: [(&str, Option<u64>); 53] = [
+const BLOCKS: [(&str, Option<u64>); 54] = [
     ("next-auth/basic", None),
     ("authjs/basic", None),
     ("lookup/authjs-database-strategy", None),
@@ -47,6 +47,7 @@ const BLOCKS: [(&str, Option<u64>); 53] = [
     ("hono-session/basic", None),
     ("signed-cookie/object", None),
     ("yar/basic", None),
+    ("hapi/state", None),
     ("django/db", None),
     ("django/redis-cache", None),
     ("django/signed-cookies-day-13", None),
@@ -258,7 +259,7 @@ fn decoded(text: &str) -> Vec<u8> {
 }
 
 /// Files whose vectors are of several kinds.
-const OF_NO_KIND: [&str; 4] = ["compressed", "own", "php", "stores"];
+const OF_NO_KIND: [&str; 5] = ["compressed", "hapi", "own", "php", "stores"];
 
 /// Stands in for the vector of the one kind that has no cookie of its own.
 fn introspected() -> Value {

@@ -24,16 +24,34 @@ impl Unsealed {
 /// One round is iron's own choice: it expects passwords of full strength.
 pub(crate) const IRON_ROUNDS: &[NonZeroU32] = &[NonZeroU32::MIN];
 
-/// The passwords of an app, each under the id that seals use for it, and the rounds its
-/// keys may be derived with. Without an id, a password opens seals of any id.
+/// The id of a seal that names none, in iron itself.
+pub(crate) const UNNAMED: &str = "default";
+
+/// The ids that seals use for a password.
+pub(crate) enum PasswordIds {
+    Any,
+    Of(Vec<String>),
+}
+
+impl PasswordIds {
+    fn include(&self, id: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Of(own) => own.iter().any(|own| own == id),
+        }
+    }
+}
+
+/// The passwords of an app, each under the ids that seals use for it, and the rounds its
+/// keys may be derived with.
 pub(crate) struct Passwords {
-    named: Vec<(Option<String>, Secret)>,
+    named: Vec<(PasswordIds, Secret)>,
     rounds: Vec<NonZeroU32>,
 }
 
 impl Passwords {
     /// `rounds` are tried in this order.
-    pub(crate) fn new(named: Vec<(Option<String>, Secret)>, rounds: Vec<NonZeroU32>) -> Self {
+    pub(crate) fn new(named: Vec<(PasswordIds, Secret)>, rounds: Vec<NonZeroU32>) -> Self {
         Self { named, rounds }
     }
 
@@ -48,11 +66,10 @@ impl Passwords {
         self.named.iter().map(|(_, secret)| secret)
     }
 
-    /// The passwords that may open a seal with this id. Without one, iron looks for
-    /// `default`.
+    /// The passwords that may open a seal with this id.
     fn named(&self, id: &str) -> Vec<&Secret> {
-        let id = if id.is_empty() { "default" } else { id };
-        let named = self.named.iter().filter(|(own, _)| own.as_deref().is_none_or(|own| own == id));
+        let id = if id.is_empty() { UNNAMED } else { id };
+        let named = self.named.iter().filter(|(own, _)| own.include(id));
         named.map(|(_, password)| password).collect()
     }
 }

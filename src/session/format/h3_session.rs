@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::{Risks, has, is_zero};
+use super::sealed_form::SealedForm;
 use crate::document::{At, FromNode, Value as Setting};
 use crate::session::codec::{claims, iron, json};
 use crate::session::cookie::MAX_CHUNKS;
@@ -116,10 +117,8 @@ impl Verify for H3Session {
         let unsealed = iron::unseal(found.text()?, &self.passwords)?;
         let mut whole = json::parse(&unsealed.plaintext)?;
         let is_own = ["createdAt", "data"].iter().any(|member| whole.get(member).is_some());
-        if !is_own && whole.get("id").is_some() {
-            return Err(Rejected::malformed(
-                "the seal is that of a yar session: write kind = \"yar\"",
-            ));
+        if !is_own {
+            return Err(SealedForm::of(&whole).refusal());
         }
         let by_age = end(&whole, self.max_age, &["createdAt"])?;
         // As in h3: a session without `lastSeenAt` is idle since its creation.
@@ -169,7 +168,7 @@ fn end(whole: &Value, limit: Option<u64>, since: &[&str]) -> Result<Option<u64>,
 /// Also yar's: its seals look the same.
 pub(super) fn look(sample: &Sample<'_>) -> Option<Look> {
     if sample.starts_with("Fe26.2**") {
-        return Some(Look::new(Fit::Possible, "an iron seal of h3 or yar"));
+        return Some(Look::new(Fit::Possible, "an iron seal of h3 or yar, or one of hapi"));
     }
     let text = "an iron-session seal";
     // Only iron-session puts a version behind its seals.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::Risks;
+use super::sealed_form::SealedForm;
 use crate::base::secret::Secret;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::crypto::{Hash, MacKey};
@@ -24,6 +25,12 @@ use crate::session::value_notation::{Fit, Look, Sample};
 
 const CONVENTIONS: CookieConventions =
     CookieConventions { chunks: Some("."), ..CookieConventions::NODE };
+
+/// The ids of a password that stands alone: iron-session's own; and iron's, for hapi and what
+/// builds on it.
+const ALONE: [&str; 2] = ["1", iron::UNNAMED];
+/// The beginnings of seals whose password has iron's id.
+const OF_IRON: [&str; 2] = ["Fe26.2**", "Fe26.2*default*"];
 
 struct IronSession {
     passwords: iron::Passwords,
@@ -56,7 +63,7 @@ pub(super) const KIND: SessionKind = SessionKind {
 fn read(settings: &mut Settings<'_, '_>) -> Option<Compiled> {
     let jar = settings.jar(CONVENTIONS);
     let token = read_token(settings);
-    let passwords = key_settings::passwords(settings, Some("1"))?;
+    let passwords = key_settings::passwords(settings, Some(&ALONE))?;
     let signers =
         passwords.secrets().map(|secret| MacKey::new(Hash::Sha256, secret.bytes())).collect();
     let keys = token.as_ref().map(|token| token.keys.clone());
@@ -83,6 +90,13 @@ impl Verify for IronSession {
         let seal = seal.split('~').next().unwrap_or_default();
         let unsealed = iron::unseal(seal, &self.passwords)?;
         let session = json::parse(&unsealed.plaintext)?;
+        if OF_IRON.iter().any(|start| seal.starts_with(start)) {
+            let form = SealedForm::of(&session);
+            // Their `id` is the session's: as a user's it would let in every visitor.
+            if [SealedForm::H3, SealedForm::Yar].contains(&form) {
+                return Err(form.refusal());
+            }
+        }
         let token_end = match &self.token {
             Some(token) => Some(token.expires_at(&session, now)?),
             None => None,
@@ -129,8 +143,13 @@ impl IronSession {
 }
 
 fn look(sample: &Sample<'_>) -> Option<Look> {
-    // A seal without a password id is one of h3 or yar.
-    let is_own = sample.starts_with("Fe26.2*") && !sample.starts_with("Fe26.2**");
+    if OF_IRON.iter().any(|start| sample.starts_with(start)) {
+        let also_check = "; or the app is one of h3 (Nuxt, SolidStart) or yar, whose seals look the \
+                          same: kind = \"h3-session\" or kind = \"yar\"";
+        let look = Look::new(Fit::Possible, "an iron seal, as hapi writes it");
+        return Some(Look { also_check: Some(also_check), ..look });
+    }
+    let is_own = sample.starts_with("Fe26.2*");
     is_own.then_some(Look::new(Fit::Likely, "an iron-session seal"))
 }
 

@@ -34,6 +34,7 @@ mod rails;
 mod react_router;
 mod registry;
 mod risks;
+mod sealed_form;
 mod signed_cookie;
 mod starlette;
 mod supabase;

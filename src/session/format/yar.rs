@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::h3_session;
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::Risks;
+use super::sealed_form::SealedForm;
 use crate::session::codec::{claims, iron, json};
 use crate::session::cookie::{Duplicate, Encoding};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
@@ -71,8 +72,11 @@ impl Verify for Yar {
         let unsealed = iron::unseal(found.text()?, &self.passwords)?;
         let mut whole = json::parse(&unsealed.plaintext)?;
         if whole.get("createdAt").is_some() && whole.get("data").is_some() {
-            let detail = "the seal is that of an h3 session: write kind = \"h3-session\"";
-            return Err(Rejected::malformed(detail));
+            return Err(SealedForm::H3.refusal());
+        }
+        let form = SealedForm::of(&whole);
+        if form == SealedForm::Plain {
+            return Err(form.refusal());
         }
         let session = whole.get_mut("_store").map(Value::take).filter(|session| !session.is_null());
         let id = claims::text(&whole, "id").filter(|id| !id.is_empty());
@@ -82,8 +86,9 @@ impl Verify for Yar {
             return Ok((Check::Known(opened), Some(id.to_owned())));
         }
         let Some(prefix) = &self.prefix else {
-            let detail = "the cookie holds only the session's id: the session outgrew \
-                          `maxCookieSize` and is in the server's cache";
+            let detail = "the cookie holds only an id: the session outgrew `maxCookieSize` and is in \
+                          the server's cache, unless the app seals an object of its own, for kind \
+                          = \"iron-session\"";
             return Err(Rejected::new(Reason::StoreMiss, detail));
         };
         store::check_signed_id(id)?;

@@ -87,6 +87,24 @@ fn a_seal_is_recognised_by_what_only_one_library_writes() {
     let h3 = json!({ "secret": secret("h3-session/basic") });
     let found = mistaken("h3-session/basic", "yar", &h3);
     assert!(found.contains("write kind = \"h3-session\""), "{found}");
+    for (id, sealed) in
+        [("h3-session/basic", &h3), ("yar/basic", &json!({ "secret": secret("yar/basic") }))]
+    {
+        let found = mistaken(id, "iron-session", sealed);
+        let kind = id.split('/').next().unwrap();
+        assert!(found.contains(&format!("write kind = \"{kind}\"")), "{id}: {found}");
+        assert!(!found.contains("perhaps user_id") && !found.contains("the secret"), "{found}");
+    }
+    for id in ["hapi/state", "hapi/other-object"] {
+        for kind in ["h3-session", "yar"] {
+            let found = mistaken(id, kind, &json!({ "secret": secret(id) }));
+            assert!(found.contains("write kind = \"iron-session\""), "{kind} {id}: {found}");
+            assert!(!found.contains("damaged"), "{kind} {id}: {found}");
+        }
+        let found = mistaken(id, "iron-session", &json!({}));
+        assert!(found.contains("is probably not the one the app uses"), "{found}");
+        assert!(!found.contains("looks like"), "{found}");
+    }
 }
 
 #[test]
