@@ -1,4 +1,5 @@
-//! Advice on a cookie that was split into numbered parts, of which some were not sent.
+//! Advice on a cookie that was split into numbered parts, of which some were not sent, and on
+//! one that was sent twice.
 
 use std::collections::BTreeSet;
 
@@ -31,4 +32,17 @@ pub(super) fn missing_part(sent: SentCookies<'_>) -> Option<String> {
             })
         },
     )
+}
+
+/// A name under which more than one cookie was sent.
+pub(super) fn sent_twice(sent: SentCookies<'_>) -> Option<String> {
+    let SentCookies { jar, cookies } = sent;
+    let twice = jar
+        .names()
+        .iter()
+        .find(|own| cookies.iter().filter(|(name, _)| *name == own.as_bytes()).count() > 1)?;
+    Some(format!(
+        "cookie `{twice}` was sent more than once, usually set for several paths or domains; \
+         `duplicate` decides which one counts"
+    ))
 }

@@ -76,7 +76,7 @@ pub(in crate::session) fn hints(refusal: &RefusedSession<'_>) -> Vec<String> {
         unreadable_content(refusal)
     };
     hints.extend(advice(refusal).map(str::to_owned));
-    hints.extend(sent_twice(refusal.sent));
+    hints.extend(cookie_parts::sent_twice(refusal.sent));
     hints
 }
 
@@ -382,16 +382,4 @@ fn wrong_key(key: &str, also_check: &str) -> String {
     format!(
         "the value has the right form, so the {key} is probably not the one the app uses{also_check}"
     )
-}
-
-fn sent_twice(sent: SentCookies<'_>) -> Option<String> {
-    let SentCookies { jar, cookies } = sent;
-    let twice = jar
-        .names()
-        .iter()
-        .find(|own| cookies.iter().filter(|(name, _)| *name == own.as_bytes()).count() > 1)?;
-    Some(format!(
-        "cookie `{twice}` was sent more than once, usually set for several paths or domains; \
-         `duplicate` decides which one counts"
-    ))
 }
