@@ -50,13 +50,14 @@ local function refuse(txn, answer)
 end
 
 core.register_action("portcullis", { "http-req" }, function(txn, address, names)
-  local answer = core.httpclient():get { url = address .. "/auth/forward", headers = question(txn), timeout = 5000 }
+  local asked = question(txn)
+  local answer = core.httpclient():get { url = address .. "/auth/forward", headers = asked, timeout = 5000 }
   if not answer or answer.status ~= 200 then
     return refuse(txn, answer)
   end
-  -- The gateway has heard HAProxy's own words for these.
-  txn.http:req_del_header("x-forwarded-method")
-  txn.http:req_del_header("x-forwarded-uri")
+  -- The app hears what the gateway has heard, not the client's words.
+  for _, name in ipairs { "forwarded", "x-forwarded-method", "x-forwarded-uri" } do txn.http:req_del_header(name) end
+  txn.http:req_set_header("x-forwarded-host", asked["x-forwarded-host"][1])
   for name in names:gmatch("[^,%s]+") do
     name = name:lower()
     txn.http:req_del_header(name)

@@ -27,6 +27,13 @@ const paths = [
   "/_next/data/build/admin/x.json",
   "/admin/x?next=/public/x",
   "/public/x%00/../../admin",
+  "/admin/../public/x.txt",
+  "/admin/x/../../public/x.txt",
+  "/admin/%2e%2e/public/x.txt",
+  "/admin/..%2fpublic%2fx.txt",
+  "/admin%2f..%2fpublic%2fx.txt",
+  "/admin/..%5cpublic%5cx.txt",
+  "/admin//../../public/x.txt",
 ].map((target) => ({ name: `path ${target}`, target }));
 
 const words = [
@@ -88,6 +95,7 @@ const hosts = [
   { name: "another host", target: "/admin/x", host: "evil.example" },
   { name: "a host in capitals", target: "/admin/x", host: "APP.Example.COM" },
   { name: "a host with a dot", target: "/admin/x", host: "app.example.com." },
+  ...["/", "/public/x.txt"].map((target) => ({ name: `${target} of a host of the client's`, target, fields: ["X-Forwarded-Host: evil.example"] })),
   { name: "an absolute target", target: "http://evil.example/admin/x" },
 ];
 
@@ -97,8 +105,12 @@ const preflights = [
 
 export const cases = [...paths, ...words, ...overrides, ...identities, ...connections, ...sessions, ...hosts, ...preflights];
 
-/** Whether an app that reads paths as leniently as any takes this one for the guarded page. */
+/** Whether some app takes this path for the guarded page: one that resolves dots and escapes, or one that does not. */
 export function guarded(target) {
+  return resolves(target) || /^(https?:\/\/[^/]*)?\/+admin\b/i.test(target);
+}
+
+function resolves(target) {
   let path = target.replace(/^https?:\/\/[^/]*/i, "").split("?")[0];
   for (let times = 0; times < 2; times += 1) path = path.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
   const segments = [];

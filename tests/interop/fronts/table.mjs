@@ -122,8 +122,11 @@ ${cluster("portcullis_auth", addresses.auth, asks)}
 const HTTP2 =
   ', typed_extension_protocol_options: { envoy.extensions.upstreams.http.v3.HttpProtocolOptions: { "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: { http2_protocol_options: {} } } }';
 
-const haproxy = {
-  name: "HAProxy",
+/** `more` are lines for `global`. */
+const haproxy = (name, more, cookies) => ({
+  name,
+  page: "haproxy",
+  cookies,
   language: "haproxy",
   start: (folder) => ["/usr/sbin/haproxy", ["-f", join(folder, "haproxy.cfg")]],
   write(port, addresses) {
@@ -131,6 +134,7 @@ const haproxy = {
     return {
       "haproxy.cfg": `
 global
+${more}
 ${global.replace("/etc/haproxy/portcullis.lua", join(root, "deploy/haproxy/portcullis.lua"))}
 defaults
 mode http
@@ -148,7 +152,7 @@ server portcullis ${addresses.gateway}
 `,
     };
   },
-};
+});
 
 /** Each header as it came, instead of those of one name joined by commas. */
 const raw = (filter) => filter.replace("transport_api_version: V3", "$&\n    encode_raw_headers: true");
@@ -159,5 +163,6 @@ export const table = [
   envoy("Envoy", [0, 1], ""),
   envoy("Envoy over gRPC", [2, 1], HTTP2),
   envoy("Envoy over gRPC with raw headers", [2, 1], HTTP2, raw),
-  haproxy,
+  haproxy("HAProxy", ""),
+  haproxy("HAProxy for many cookies", "tune.bufsize 49152", 3),
 ];

@@ -28,7 +28,9 @@ function read(text) {
   const headers = {};
   for (const field of fields) {
     const at = field.indexOf(":");
-    headers[field.slice(0, at).toLowerCase()] = field.slice(at + 1).trim();
+    const name = field.slice(0, at).toLowerCase();
+    // Those of one name together, as a list would be written.
+    headers[name] = [headers[name] ?? [], field.slice(at + 1).trim()].flat().join(", ");
   }
   return { status: Number(line.split(" ")[1] ?? 0), headers, body: rest.join("\r\n\r\n") };
 }
