@@ -270,10 +270,27 @@ fn method(value: &HeaderValue) -> Result<Method, Refusal> {
     Method::from_bytes(value.as_bytes()).map_err(|_| MALFORMED)
 }
 
+/// The target as the rules read it: escaped where clients and proxies pass on what no
+/// target may have (RFC 3986 section 2), as in a request that is sent here.
+fn escaped(target: &[u8]) -> Vec<u8> {
+    let mut escaped = Vec::with_capacity(target.len());
+    for &byte in target {
+        match byte {
+            b'"' => escaped.extend_from_slice(b"%22"),
+            b'<' => escaped.extend_from_slice(b"%3C"),
+            b'>' => escaped.extend_from_slice(b"%3E"),
+            b'`' => escaped.extend_from_slice(b"%60"),
+            plain => escaped.push(plain),
+        }
+    }
+    escaped
+}
+
 /// The request in the form that rules read, without what only the question says. A path
 /// that would not come out byte for byte is refused.
 fn parts(named: NamedRequest, headers: &HeaderMap) -> Result<Parts, Refusal> {
     let NamedRequest { method, target, host, named_by } = named;
+    let target = escaped(&target);
     let path = PathAndQuery::try_from(target.as_slice()).map_err(|_| MALFORMED)?;
     if !target.starts_with(b"/") || path.as_str().as_bytes() != target {
         return Err(MALFORMED);

@@ -75,6 +75,25 @@ fn the_path_is_kept_byte_for_byte() {
 }
 
 #[test]
+fn what_no_target_may_have_is_read_as_in_a_request_that_is_sent_here() {
+    for (path, read) in [
+        ("/search?filter={\"a\":[1|2]}", "/search?filter={%22a%22:[1|2]}"),
+        ("/a?b=<c>^`\\", "/a?b=%3Cc%3E^%60\\"),
+        ("/a\"b<c>d`e", "/a%22b%3Cc%3Ed%60e"),
+        ("/caf\u{e9}?x=\u{e9}", "/caf\u{e9}?x=\u{e9}"),
+    ] {
+        let named = NamedRequest {
+            method: Method::GET,
+            target: path.into(),
+            host: None,
+            named_by: &ORIGINAL,
+        };
+        let asked = parts(named, &HeaderMap::new()).unwrap();
+        assert_eq!(asked.uri.to_string(), read, "{path}");
+    }
+}
+
+#[test]
 fn two_ways_at_once_are_refused() {
     let Refusal::BadRequest(both) = BOTH else { panic!() };
     for (target, fields, more) in [
