@@ -317,6 +317,29 @@ fn a_route_is_the_one_that_runs_and_stands_below_its_routers_prefix() {
 }
 
 #[test]
+fn a_pipe_or_an_endless_file_does_not_hold_the_command_up() {
+    let package = ("package.json", r#"{"dependencies":{"next-auth":"latest"}}"#);
+    for name in [".env", "Gemfile", "node_modules/next-auth/package.json", "pnpm-workspace.yaml"] {
+        let (at, _, _) = in_project(&[package]);
+        let path = at.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        for make in ["mkfifo", "ln -s /dev/zero"] {
+            let line = format!("{make} {name} && timeout 20 portcullis init --print");
+            let (code, said) = typed(&line, &at);
+            assert_eq!(code, 0, "{make} {name}: {said}");
+            let is_noted =
+                said.contains(&format!("cannot be read: {name}: it is not a plain file"));
+            assert_eq!(is_noted, [".env", "Gemfile"].contains(&name), "{said}");
+            fs::remove_file(&path).unwrap();
+        }
+    }
+    let (at, _, _) = in_project(&[package]);
+    fs::write(at.join(".env"), "A=b\n".repeat(100_000)).unwrap();
+    let (_, said) = typed("portcullis init --print", &at);
+    assert!(said.contains("cannot be read: .env: it has more than 256 KiB"), "{said}");
+}
+
+#[test]
 fn a_version_that_is_a_tag_or_in_a_catalog_still_tells_the_library() {
     let asks = |version: &str| format!(r#"{{"dependencies":{{"next-auth":"{version}"}}}}"#);
     let installed = ("node_modules/next-auth/package.json", r#"{"version":"5.0.0-beta.25"}"#);

@@ -1,8 +1,8 @@
 //! `portcullis init`: a first `gateway.toml` for the app in a folder.
 //!
-//! `project` reads the folder, `env` its env files, `port` and `version` two things in them;
-//! `knowledge` says what frameworks and vendors look like (all of it data, in
-//! `knowledge.toml`), `find` the settings in the app's source with `source` and without its
+//! `project` reads the folder through `text_file`, `env` its env files, `port` and `version`
+//! two things in them; `knowledge` says what frameworks and vendors look like (all of it data,
+//! in `knowledge.toml`), `find` the settings in the app's source with `source` and without its
 //! `comments`, `routes` the token routes written by hand and `mounts` the prefixes before
 //! them, `gallery` the guide's block of a preset; `draft` puts the file and the report
 //! together, `next` the commands that follow.
@@ -20,6 +20,7 @@ mod port;
 mod project;
 mod routes;
 mod source;
+mod text_file;
 mod version;
 
 pub(super) use command::{Options, init};

@@ -10,11 +10,10 @@ use serde_json::Value;
 use super::comments::without_comments;
 use super::env::{self, EnvFiles};
 use super::source::mentions;
-use super::version;
+use super::{text_file, version};
 
-/// Most source files, and most bytes of one.
+/// Most source files.
 const MOST_FILES: usize = 4000;
-const MOST_BYTES: u64 = 256 * 1024;
 const DEEPEST: usize = 12;
 /// Most folders of one folder that are looked into for apps.
 const MOST_FOLDERS: usize = 100;
@@ -120,7 +119,7 @@ impl Project {
 
     /// A file's text; a file that exists but cannot be read is noted.
     fn text(&mut self, folder: &Path, name: &str) -> String {
-        match std::fs::read_to_string(folder.join(name)) {
+        match text_file::read(&folder.join(name)) {
             Ok(text) => text,
             Err(error) => {
                 let is_absent = [ErrorKind::NotFound, ErrorKind::NotADirectory];
@@ -296,15 +295,10 @@ fn collect(root: &Path, folder: &Path, depth: usize, files: &mut Vec<Source>) {
         }
         let extension = path.extension().and_then(|extension| extension.to_str());
         let is_source = extension.is_some_and(|extension| SOURCES.contains(&extension));
-        if !metadata.is_file()
-            || !is_source
-            || is_test(name)
-            || metadata.len() > MOST_BYTES
-            || files.len() >= MOST_FILES
-        {
+        if !metadata.is_file() || !is_source || is_test(name) || files.len() >= MOST_FILES {
             continue;
         }
-        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        let Ok(text) = text_file::read(&path) else { continue };
         let Ok(relative) = path.strip_prefix(root) else { continue };
         let text = without_comments(&text, extension.unwrap_or_default());
         files.push(Source { path: relative.to_string_lossy().replace('\\', "/"), text });

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::text_file;
+
 /// Most folders up to a workspace's root.
 const HIGHEST: usize = 3;
 
@@ -16,12 +18,12 @@ pub(super) fn resolved(folder: &Path, name: &str, asked: &str) -> String {
     let folders = || folder.ancestors().take(HIGHEST + 1).map(Path::to_owned);
     let installed = folders().find_map(|at: PathBuf| {
         let manifest = at.join("node_modules").join(name).join("package.json");
-        let manifest: Value = serde_json::from_slice(&std::fs::read(manifest).ok()?).ok()?;
+        let manifest: Value = serde_json::from_str(&text_file::read(&manifest).ok()?).ok()?;
         Some(manifest.get("version")?.as_str()?.to_owned())
     });
     let in_catalog = || {
-        let text = folders()
-            .find_map(|at| std::fs::read_to_string(at.join("pnpm-workspace.yaml")).ok())?;
+        let text =
+            folders().find_map(|at| text_file::read(&at.join("pnpm-workspace.yaml")).ok())?;
         catalogued(&text, name)
     };
     installed.or_else(in_catalog).unwrap_or_else(|| asked.to_owned())
