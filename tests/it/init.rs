@@ -236,7 +236,7 @@ fn the_next_step_runs_as_printed_from_the_current_folder() {
 }
 
 /// What `init` says in a folder with these files, and the file that it writes.
-fn in_project(files: &[(&str, &str)]) -> (PathBuf, String, String) {
+pub(super) fn in_project(files: &[(&str, &str)]) -> (PathBuf, String, String) {
     let at = folder();
     for (path, text) in files {
         let path = at.join(path);
@@ -286,34 +286,14 @@ fn a_variable_that_no_env_file_gives_is_to_be_set() {
     }
 }
 
-#[test]
-fn a_route_is_the_one_that_runs_and_stands_below_its_routers_prefix() {
-    let package = r#"{"dependencies":{"express":"5","stream-chat":"8"}}"#;
-    let router = "// router.get('/old', (q, r) => r.json(chat.createToken(q.id)))\n\
-                  const router = express.Router()\n\
-                  router.get('/token', (q, r) => { db.get(q.id); r.json(chat.createToken(q.id)) })\n";
-    let app =
-        "import tokens from './routes/tokens.js'\napp.use('/api/v1', tokens)\napp.listen(3000)\n";
-    let (_, said, file) = in_project(&[
-        ("package.json", package),
-        ("__tests__/a.js", "app.get('/test', chat.createToken('x'))"),
-        ("src/a.test.ts", "app.get('/test', chat.createToken('x'))"),
-        ("src/app.js", app),
-        ("src/routes/tokens.js", router),
-    ]);
-    assert!(file.contains("path = \"/api/v1/token\"\n"), "{file}");
-    assert!(said.contains("  src/routes/tokens.js: only its route, the gateway"), "{said}");
-
-    let (_, said, file) =
-        in_project(&[("package.json", package), ("src/routes/tokens.js", router)]);
-    let note = "the prefix this router is mounted under was not found";
-    assert!(file.contains(note) && said.contains(note), "{file}{said}");
-    assert!(!said.contains("the gateway answers /token now"), "{said}");
-
-    let commented = "/* app.get('/old', chat.createToken(1)) */\n// chat.createToken(2)\n";
-    let (_, said, _) = in_project(&[("package.json", package), ("app.js", commented)]);
-    assert!(said.contains("no route that makes the token was found"), "{said}");
-    assert!(!said.contains("To delete"), "{said}");
+/// The tokens of the file, by name, with their paths; `check` accepts the file.
+pub(super) fn tokens(at: &Path, said: &str, file: &str) -> Vec<(String, String)> {
+    fs::write(at.join("missing.env"), variables(said)).unwrap();
+    let (code, checked) = typed("portcullis check --env-file missing.env", at);
+    assert_eq!(code, 0, "{checked}{file}");
+    let read = read(file);
+    let tokens = read["token"].as_object().into_iter().flatten();
+    tokens.map(|(name, it)| (name.clone(), it["path"].as_str().unwrap().to_owned())).collect()
 }
 
 #[test]

@@ -42,6 +42,7 @@ mod http2;
 mod http2_malformed;
 mod id_flood;
 mod init;
+mod init_routes;
 mod issuer;
 mod jwks;
 mod jwt_abuse;

@@ -21,6 +21,8 @@ pub(super) struct Draft {
     /// Variables the file refers to, in its order.
     pub(super) variables: Vec<String>,
     pub(super) notes: Vec<String>,
+    /// Paths of the tokens so far.
+    paths: Vec<String>,
 }
 
 pub(super) fn draft(project: &Project) -> Draft {
@@ -77,9 +79,13 @@ impl Draft {
     }
 
     fn add_token(&mut self, vendor: &Rule, project: &Project) {
-        let made = hand_written(&vendor.calls, project);
+        let made = hand_written(vendor, &self.paths, project);
         let found = made.as_ref().and_then(|made| made.path.clone());
-        let path = found.clone().unwrap_or_else(|| vendor.path.clone());
+        let usual = [vendor.path.clone(), format!("/{}-token", vendor.name)];
+        let is_free = |path: &&String| !self.paths.contains(path);
+        let free = || usual.iter().find(is_free).unwrap_or(&vendor.path).clone();
+        let path = found.clone().unwrap_or_else(free);
+        self.paths.push(path.clone());
         let evidence = vendor.evidence(project);
         let comment = match (&made, &found) {
             (Some(made), Some(_)) if made.is_sure => {

@@ -51,9 +51,12 @@ pub(super) struct Rule {
     sources: Vec<String>,
     /// `NAME=value` in an env file.
     variable: Option<String>,
-    /// Calls that make a token by hand.
+    /// Calls that make a token by hand, the most specific first.
     #[serde(default, rename = "use")]
     pub(super) calls: Vec<String>,
+    /// The vendor's names in source, if not the rule's.
+    #[serde(default)]
+    called: Vec<String>,
     /// The token's path where the app has no route for it.
     #[serde(default)]
     pub(super) path: String,
@@ -127,6 +130,12 @@ impl Rule {
     /// Whether one of its packages is this one.
     pub(super) fn names(&self, package: &String) -> bool {
         self.all.contains(package) || self.any.contains(package)
+    }
+
+    /// Names of which a file that uses the vendor's library has one.
+    pub(super) fn names_in_source(&self) -> impl Iterator<Item = &str> {
+        let own = self.called.is_empty().then_some(&self.name);
+        self.called.iter().chain(own).map(String::as_str)
     }
 
     /// The package it was recognised by, with its version, as the manifest has it.

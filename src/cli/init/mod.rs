@@ -3,9 +3,9 @@
 //! `project` reads the folder through `text_file`, `env` its env files, `port` and `version`
 //! two things in them; `knowledge` says what frameworks and vendors look like (all of it data,
 //! in `knowledge.toml`), `find` the settings in the app's source with `source` and without its
-//! `comments`, `routes` the token routes written by hand and `mounts` the prefixes before
-//! them, `gallery` the guide's block of a preset; `draft` puts the file and the report
-//! together, `next` the commands that follow.
+//! `comments`, `vendor_calls` the calls that make a token, `routes` the routes they stand in
+//! and `mounts` the prefixes before them, `gallery` the guide's block of a preset; `draft`
+//! puts the file and the report together, `next` the commands that follow.
 
 mod command;
 mod comments;
@@ -21,6 +21,7 @@ mod project;
 mod routes;
 mod source;
 mod text_file;
+mod vendor_calls;
 mod version;
 
 pub(super) use command::{Options, init};

@@ -97,9 +97,14 @@ fn mount_in(file: &Source, other: &Source) -> Option<Option<String>> {
     before.or_else(named)
 }
 
-/// The names by which a file of JavaScript knows another one, and how it writes its place.
-fn imported(file: &Source, other: &Source) -> Vec<String> {
+/// The names by which `other` knows a file, and how JavaScript writes its place.
+pub(super) fn imported(file: &Source, other: &Source) -> Vec<String> {
     let stem = module(&file.path);
+    match (file.path.ends_with(".py"), other.path.ends_with(".py")) {
+        (true, true) => return imported_in_python(stem, &other.text),
+        (true, false) | (false, true) => return Vec::new(),
+        (false, false) => {}
+    }
     let mut names = Vec::new();
     const OF_THE_LANGUAGE: [&str; 7] = ["import", "const", "let", "var", "as", "type", "default"];
     for statement in other.text.split(['\n', ';']) {
@@ -132,7 +137,7 @@ fn resolves(place: &str, from: &str, stem: &str) -> bool {
         .unwrap_or(place);
     let place = place.strip_suffix("/index").unwrap_or(place);
     if !place.starts_with('.') {
-        let aliased = place.strip_prefix("@/").or_else(|| place.strip_prefix("~/"));
+        let aliased = ["@/", "~/", "$"].iter().find_map(|alias| place.strip_prefix(alias));
         return aliased.is_some_and(|rest| stem == rest || stem.ends_with(&format!("/{rest}")));
     }
     let mut parts: Vec<&str> = from.split('/').collect();
@@ -150,14 +155,8 @@ fn resolves(place: &str, from: &str, stem: &str) -> bool {
 /// `include_router`, `register_blueprint`, and Django's `include`.
 fn python_mount(file: &Source, text: &str) -> Option<Option<String>> {
     let stem = module(&file.path);
-    let name = stem.strip_suffix("/__init__").unwrap_or(stem).rsplit('/').next()?;
-    let mut names = vec![name.to_owned()];
-    for line in text.lines().filter(|line| line.trim_start().starts_with("from ")) {
-        let Some((from, what)) = line.split_once(" import ") else { continue };
-        if from.rsplit(['.', ' ']).next() == Some(name) {
-            names.extend(what.split(|c| !is_word(c)).filter(|it| *it != "as").map(str::to_owned));
-        }
-    }
+    let mut names = vec![python_module(stem).to_owned()];
+    names.extend(imported_in_python(stem, text));
     for (call, marker) in [("include_router(", "prefix ="), ("register_blueprint(", "url_prefix =")]
     {
         let named = |it: &&str| names.iter().any(|name| has_word(value(it), name));
@@ -174,7 +173,30 @@ fn python_mount(file: &Source, text: &str) -> Option<Option<String>> {
     scopes(text, "path(").into_iter().find(is_this).map(quoted)
 }
 
-fn has_word(text: &str, word: &str) -> bool {
+/// The names that a file of Python imports from a module, or the module's own.
+fn imported_in_python(stem: &str, text: &str) -> Vec<String> {
+    let name = python_module(stem);
+    let words = |what: &str| -> Vec<String> {
+        let words = what.split(|c| !is_word(c));
+        words.filter(|it| !["as", ""].contains(it)).map(str::to_owned).collect()
+    };
+    let mut names = Vec::new();
+    for line in text.lines().map(str::trim_start) {
+        let Some((from, what)) = line.split_once("import ") else { continue };
+        let is_from = from.trim_end().rsplit(['.', ' ']).next() == Some(name);
+        // Of `from . import a, b as c` only the module itself, and its other name.
+        let items = what.split(',').filter(|item| is_from || has_word(item, name));
+        names.extend(items.flat_map(words));
+    }
+    names
+}
+
+fn python_module(stem: &str) -> &str {
+    let stem = stem.strip_suffix("/__init__").unwrap_or(stem);
+    stem.rsplit('/').next().unwrap_or(stem)
+}
+
+pub(super) fn has_word(text: &str, word: &str) -> bool {
     !word.is_empty()
         && text.match_indices(word).any(|(at, _)| {
             let (before, after) = (text.get(..at), text.get(at + word.len()..));

@@ -1,9 +1,11 @@
 //! Token routes that the app's authors wrote by hand: which file makes the token, and
 //! under which path the browser asks for it.
 
+use super::knowledge::Rule;
 use super::mounts::{Mounted, around, mounted};
 use super::project::{Project, Source};
-use super::source::{behind, quoted};
+use super::source::{behind, places, quoted};
+use super::vendor_calls::VendorCalls;
 
 /// A route the gateway will answer in the app's place.
 pub(super) struct HandWritten {
@@ -15,10 +17,29 @@ pub(super) struct HandWritten {
     pub(super) is_all: bool,
 }
 
-/// The first source file that makes a token with one of `calls`.
-pub(super) fn hand_written(calls: &[String], project: &Project) -> Option<HandWritten> {
-    let made = |file: &&Source| calls.iter().find_map(|call| file.text.find(call.as_str()));
-    let (file, at) = project.files.iter().find_map(|file| Some((file, made(&file)?)))?;
+/// The route that makes a vendor's token: the first one of the most specific call whose path
+/// no other vendor has; else the file that makes it, at a path that was not found.
+pub(super) fn hand_written(
+    vendor: &Rule,
+    taken: &[String],
+    project: &Project,
+) -> Option<HandWritten> {
+    let calls = VendorCalls::new(vendor, project);
+    let places = vendor.calls.iter().flat_map(|call| calls.of(call));
+    let mut without_path = None;
+    for (file, at) in places {
+        let made = route_of(file, at, project);
+        match &made.path {
+            Some(path) if taken.contains(path) => {}
+            Some(_) => return Some(made),
+            None => without_path = without_path.or(Some(made)),
+        }
+    }
+    without_path
+}
+
+/// The route in which a place of a file stands.
+fn route_of(file: &Source, at: usize, project: &Project) -> HandWritten {
     let before = file.text.get(..at).unwrap_or_default();
     let of_file = of_place(&file.path, FileRoutes::of(project));
     let is_all = of_file.is_some();
@@ -32,7 +53,7 @@ pub(super) fn hand_written(calls: &[String], project: &Project) -> Option<HandWr
     };
     let is_sure = found.as_ref().is_none_or(|found| found.is_sure);
     let path = found.map(|found| found.path).filter(|path| is_exact(path));
-    Some(HandWritten { file: file.path.clone(), path, is_sure, is_all })
+    HandWritten { file: file.path.clone(), path, is_sure, is_all }
 }
 
 /// Next.js serves everything below its `basePath`.
@@ -155,15 +176,18 @@ fn of_table(file: &Source, before: &str, project: &Project) -> Option<Mounted> {
     }
     let tables = ["routes.rb", "routes/api.php", "routes/web.php", "router.ex", "urls.py"];
     let mut files = project.files.iter().filter(|f| tables.iter().any(|end| f.path.ends_with(end)));
-    let is_named = |line: &str| names.iter().any(|n| line.contains(n.as_str()));
-    let (table, lines, at) = files.find_map(|table| {
+    let named_at = |line: &str| names.iter().find_map(|name| places(line, name).next());
+    let (table, lines, at, named) = files.find_map(|table| {
         let lines: Vec<&str> = table.text.lines().collect();
-        let at = lines.iter().position(|line| is_named(line))?;
-        Some((table, lines, at))
+        let (at, named) =
+            lines.iter().enumerate().find_map(|(at, line)| Some((at, named_at(line)?)))?;
+        Some((table, lines, at, named))
     })?;
     let line = lines.get(at)?;
-    // Laravel may name a middleware before the path.
-    let verb = ["get(", "post(", "any(", "match("].iter().filter_map(|verb| line.find(verb)).min();
+    // Django may have several routes in a line; Laravel may name a middleware before the path.
+    let verbs = ["get(", "post(", "any(", "match("].iter();
+    let verb = line.get(..named)?.rfind("path(");
+    let verb = verb.or_else(|| verbs.filter_map(|verb| line.find(verb)).min());
     let written = line.get(verb.unwrap_or_default()..)?.split(['"', '\'']).nth(1)?;
     let around = around(&lines, at);
     let path = format!("{}{around}/{}", scope(table), written.trim_start_matches('/'));
@@ -222,6 +246,23 @@ mod tests {
             (Other, "app/routes/tokens.py", None),
         ] {
             assert_eq!(of_place(file, router).as_deref(), path, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_table_has_the_route_of_exactly_this_function() {
+        let urls = "urlpatterns = [path('login', views.token_login), path('a', reviews.token), \
+                    path('rt/auth', views.token)]\n";
+        let rails = "post '/a', to: 'old_video#create'\npost '/b', to: 'video#create'\n";
+        for (table, text, file, before, path) in [
+            ("shop/urls.py", urls, "rt/views.py", "def token(request):\n", "/rt/auth"),
+            ("config/routes.rb", rails, "app/video_controller.rb", "def create\n", "/b"),
+        ] {
+            let mut project = Project::manifests(std::path::Path::new("/nowhere"));
+            project.files = vec![Source { path: table.to_owned(), text: text.to_owned() }];
+            let file = Source { path: file.to_owned(), text: before.to_owned() };
+            let found = of_table(&file, before, &project).map(|found| found.path);
+            assert_eq!(found.as_deref(), Some(path), "{text}");
         }
     }
 

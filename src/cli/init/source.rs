@@ -23,6 +23,16 @@ pub(super) fn behind<'t>(text: &'t str, marker: &str) -> impl Iterator<Item = &'
     matches(text, marker).filter(move |(at, _)| is_own(*at)).map(|(_, rest)| rest)
 }
 
+/// Where a text stands that is not part of a longer word.
+pub(super) fn places<'t>(text: &'t str, wanted: &'t str) -> impl Iterator<Item = usize> + 't {
+    let is_own = move |at: &usize| {
+        let (before, after) = (text.get(..*at), text.get(at + wanted.len()..));
+        let goes_on = wanted.ends_with(is_word) && after.is_some_and(|it| it.starts_with(is_word));
+        !before.is_some_and(|it| it.ends_with(is_word)) && !goes_on
+    };
+    text.match_indices(wanted).map(|(at, _)| at).filter(is_own)
+}
+
 fn matches<'t>(text: &'t str, marker: &str) -> impl Iterator<Item = (usize, &'t str)> {
     let end = marker.find(|c| !is_word(c)).unwrap_or(marker.len());
     let first = marker.chars().next().map_or(0, char::len_utf8);
