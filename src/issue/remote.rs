@@ -18,7 +18,7 @@ use super::error::IssueError;
 use crate::base::clock::{Clock, Now};
 use crate::mint::{self, GrantHook, MintError};
 use crate::observe::{CallPurpose, CallResult, Event, StepEnded, StepKind, Telemetry, TokenEvent};
-use crate::outbound::{Answer, Call, Outbound, OutboundError, Url};
+use crate::outbound::{Answer, Call, LongBody, Outbound, OutboundError, Url};
 use crate::request::recorded::Recorded;
 use crate::request::trace::TRACEPARENT;
 
@@ -65,6 +65,7 @@ impl Remote {
             body: Bytes::new(),
             timeout: hook.timeout,
             max_size: MAX_ANSWER,
+            long_body: LongBody::Refuse,
         };
         let step = recorded.map(|recorded| (CallPurpose::Grant, recorded));
         let answer = self.send(token, call, step).await.map_err(|_| IssueError::Unavailable)?;
@@ -91,7 +92,8 @@ impl Remote {
         let mint::Call { method, url, headers, body, timeout } = call;
         let url = Url::parse(&url).ok_or(IssueError::IssuerFailed)?;
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        let call = Call { method, url, headers, body, timeout, max_size: MAX_ANSWER };
+        let long_body = LongBody::Refuse;
+        let call = Call { method, url, headers, body, timeout, max_size: MAX_ANSWER, long_body };
         let began = self.clock.now();
         let permit = self.circuits.enter(token, began)?;
         let step = recorded.map(|recorded| (CallPurpose::Exchange, recorded));

@@ -47,6 +47,15 @@ pub struct Call {
     pub timeout: Duration,
     /// Most octets of the answer's body.
     pub max_size: usize,
+    pub long_body: LongBody,
+}
+
+/// The end of an answer whose body is longer than `max_size`, or does not arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LongBody {
+    /// The answer counts with as much of the body as arrived within half the call's timeout.
+    Cut,
+    Refuse,
 }
 
 /// The server's answer, whatever its status.
@@ -97,6 +106,7 @@ impl Call {
             body: Bytes::new(),
             timeout: Duration::from_secs(5),
             max_size: 256 * 1024,
+            long_body: LongBody::Refuse,
         }
     }
 }
@@ -193,9 +203,12 @@ impl Inner {
         }
         session.finish_body().await.map_err(failed)?;
         let (status, headers) = read_head(&mut session).await.map_err(failed)?;
-        let body = read_body(&mut session, call.max_size).await.map_err(Failed::With)?;
-        connector.release_http_session(session, peer, Some(IDLE)).await;
-        Ok(Answer { status, headers, body })
+        let mut body = BytesMut::new();
+        let reading = read_body(&mut session, call, &mut body);
+        if patiently(call, reading).await.map_err(Failed::With)? == BodyEnd::Whole {
+            connector.release_http_session(session, peer, Some(IDLE)).await;
+        }
+        Ok(Answer { status, headers, body: body.freeze() })
     }
 }
 
@@ -252,15 +265,54 @@ async fn read_head(session: &mut HttpSession) -> Result<(StatusCode, HeaderMap),
     Err(Error::new(ErrorType::InvalidHTTPHeader))
 }
 
-async fn read_body(session: &mut HttpSession, max: usize) -> Result<Bytes, OutboundError> {
-    let mut body = BytesMut::new();
+async fn read_body(
+    session: &mut HttpSession,
+    call: &Call,
+    body: &mut BytesMut,
+) -> Result<BodyEnd, OutboundError> {
     while let Some(part) = session.read_body_bytes().await.map_err(|error| broken(&error))? {
-        if body.len() + part.len() > max {
-            return Err(OutboundError::TooLarge);
+        if add(&part, body, call)? == BodyEnd::Cut {
+            return Ok(BodyEnd::Cut);
         }
-        body.extend_from_slice(&part);
     }
-    Ok(body.freeze())
+    Ok(BodyEnd::Whole)
+}
+
+/// Whether a body is there as a whole.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum BodyEnd {
+    Cut,
+    Whole,
+}
+
+/// Adds a part to a body, or as much of it as the call takes.
+pub(super) fn add(part: &[u8], body: &mut BytesMut, call: &Call) -> Result<BodyEnd, OutboundError> {
+    let room = call.max_size.saturating_sub(body.len());
+    let Some(taken) = part.get(..room).filter(|taken| taken.len() < part.len()) else {
+        body.extend_from_slice(part);
+        return Ok(BodyEnd::Whole);
+    };
+    match call.long_body {
+        LongBody::Cut => {
+            body.extend_from_slice(taken);
+            Ok(BodyEnd::Cut)
+        }
+        LongBody::Refuse => Err(OutboundError::TooLarge),
+    }
+}
+
+/// Where a cut body will do, one that breaks off or does not end is cut as well.
+pub(super) async fn patiently(
+    call: &Call,
+    reading: impl Future<Output = Result<BodyEnd, OutboundError>>,
+) -> Result<BodyEnd, OutboundError> {
+    match call.long_body {
+        LongBody::Cut => {
+            let read = tokio::time::timeout(call.timeout / 2, reading).await;
+            Ok(read.ok().and_then(Result::ok).unwrap_or(BodyEnd::Cut))
+        }
+        LongBody::Refuse => reading.await,
+    }
 }
 
 pub(super) fn unconnected(error: &Error) -> OutboundError {

@@ -8,7 +8,10 @@ use pingora::prelude::HttpPeer;
 use pingora::protocols::http::client::HttpSession;
 use pingora::protocols::http::v2::client::Http2Session;
 
-use super::client::{Answer, Call, OutboundError, broken, peer, request, resolve, unconnected};
+use super::client::{
+    Answer, BodyEnd, Call, OutboundError, add, broken, patiently, peer, request, resolve,
+    unconnected,
+};
 use crate::base::crypto_provider;
 use crate::base::url::Url;
 
@@ -50,13 +53,21 @@ async fn talk(session: &mut Http2Session, call: &Call) -> Result<Answer, Outboun
     let head = session.response_header().ok_or(OutboundError::BadAnswer)?;
     let (status, headers) = (head.status, head.headers.clone());
     let mut body = BytesMut::new();
-    while let Some(piece) = session.read_response_body().await.map_err(failed)? {
-        if body.len() + piece.len() > call.max_size {
-            return Err(OutboundError::TooLarge);
-        }
-        body.extend_from_slice(&piece);
-    }
+    patiently(call, read_body(session, call, &mut body)).await?;
     Ok(Answer { status, headers, body: body.freeze() })
+}
+
+async fn read_body(
+    session: &mut Http2Session,
+    call: &Call,
+    body: &mut BytesMut,
+) -> Result<BodyEnd, OutboundError> {
+    while let Some(part) = session.read_response_body().await.map_err(|error| broken(&error))? {
+        if add(&part, body, call)? == BodyEnd::Cut {
+            return Ok(BodyEnd::Cut);
+        }
+    }
+    Ok(BodyEnd::Whole)
 }
 
 /// The target as HTTP/2 says it: with scheme and authority.

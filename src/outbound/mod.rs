@@ -10,5 +10,5 @@ pub(crate) mod testing;
 mod tests;
 
 pub(crate) use crate::base::url::Url;
-pub(crate) use client::{Answer, Call, Outbound, OutboundError};
+pub(crate) use client::{Answer, Call, LongBody, Outbound, OutboundError};
 pub(crate) use http2::send_http2;

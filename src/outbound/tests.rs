@@ -33,6 +33,20 @@ async fn an_answer_comes_back_as_it_was_sent() {
 }
 
 #[tokio::test]
+async fn a_long_or_broken_body_is_cut_where_its_head_is_enough() {
+    for (text, body) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 70\r\n\r\n0123456789", "01234567"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 70\r\n\r\n0123", "0123"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n01234567", "01234567"),
+    ] {
+        let server = serve(Habit::Close(text)).await;
+        let call = Call { max_size: 8, long_body: LongBody::Cut, ..Call::get(server.url) };
+        let answer = client().send(&call).await.unwrap();
+        assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, body.as_bytes()), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_is_written_as_it_was_given() {
     let server = serve(Habit::Keep(HELLO)).await;
     let call = Call {

@@ -31,6 +31,9 @@ impl Asked {
     }
 }
 
+/// The status of an answer that does not come.
+const NONE: u16 = 0;
+
 #[derive(Clone)]
 struct Reply {
     status: u16,
@@ -183,6 +186,9 @@ fn serve(socket: TcpStream, plant: Plant, seen: &Mutex<Vec<String>>) -> std::io:
         reader.by_ref().take(length).read_to_end(&mut body)?;
         seen.lock().unwrap().push(format!("{} {} {length}", asked.method, asked.target));
         let reply = plant(&asked, sound(&asked));
+        if reply.status == NONE {
+            return Ok(());
+        }
         let mut head = format!("HTTP/1.1 {} X\r\n", reply.status);
         for (name, value) in &reply.fields {
             head += &format!("{name}: {value}\r\n");
@@ -290,6 +296,50 @@ fn the_gateway_itself_passes_and_its_file_names_the_paths() {
     assert!(said.starts_with("nothing found in "), "{said}");
     assert!(!said.contains("skipped"), "HTTP/2 and the token were tested too: {said}");
     drop(gateway);
+}
+
+/// More than is looked at of one answer.
+fn long() -> String {
+    "a".repeat(2_000_000)
+}
+
+#[test]
+fn a_long_answer_is_judged_as_a_short_one_is() {
+    const LONG: [(Option<&str>, Plant); 3] = [
+        (None, |a, r| if is(a, "/") { Reply { body: long(), ..r } } else { r }),
+        (
+            Some("page_open"),
+            |a, r| if is(a, "/admin") { Reply { body: long(), ..admin() } } else { r },
+        ),
+        (Some("token_without_session"), |a, r| {
+            if is(a, "/api/token") { Reply { body: long(), ..sound_token(r) } } else { r }
+        }),
+    ];
+    for (name, plant) in LONG {
+        let (code, report) = selftest(&Deployment::start(plant).url, &ARGUMENTS);
+        assert_eq!(code, i32::from(name.is_some()), "{name:?}: {report}");
+        assert!(name.is_none_or(|name| names(&report).contains(&name)), "{name:?}: {report}");
+    }
+}
+
+#[test]
+fn a_named_path_that_does_not_answer_is_not_taken_for_sound() {
+    const SILENT: [(&str, Plant); 3] = [
+        ("GET /admin: ", |a, r| if is(a, "/admin") { Reply { status: NONE, ..r } } else { r }),
+        (
+            "GET /api/token: ",
+            |a, r| if is(a, "/api/token") { Reply { status: NONE, ..r } } else { r },
+        ),
+        ("GET /api/token with the session: ", |a, r| {
+            if is(a, "/api/token") && a.is_signed_in() { Reply { status: NONE, ..r } } else { r }
+        }),
+    ];
+    for (start, plant) in SILENT {
+        let (code, report) = selftest(&Deployment::start(plant).url, &ARGUMENTS);
+        let mut skipped = report["skipped"].as_array().unwrap().iter();
+        assert!(skipped.any(|it| it.as_str().unwrap().starts_with(start)), "{report}");
+        assert_eq!(code, 1, "{report}");
+    }
 }
 
 #[test]

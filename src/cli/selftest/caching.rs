@@ -20,8 +20,9 @@ pub(super) async fn check(probe: &Probe, path: &str, report: &mut Report) {
         return;
     }
     let signed_in = ask.signed_in();
-    let Ok(given) = probe.ask(&signed_in).await else {
-        return report.skip(format!("GET {path} with the session: no answer"));
+    let given = match probe.ask(&signed_in).await {
+        Ok(given) => given,
+        Err(error) => return report.untested(format!("GET {path} with the session: {error}")),
     };
     if given.status.as_u16() == 429 {
         return report.skip(format!("GET {path} with the session: its limit is used up"));

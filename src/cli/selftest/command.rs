@@ -54,7 +54,8 @@ pub(in crate::cli) fn selftest(sources: &Sources, options: &Options) -> ExitCode
     let target = Target::from_file(&sources.path).unwrap_or_default();
     let target = target.with(&options.tokens, &options.protected, &options.identity);
     let tested = online::with_servers(async |servers| {
-        let probe = Probe::new(servers.outbound.clone(), origin, cookie);
+        let paths = target.tokens.len() + target.protected.len();
+        let probe = Probe::new(servers.outbound.clone(), origin, cookie, paths);
         run(&probe, &target).await.map(|report| (report, probe.asked()))
     });
     let (report, requests) = match tested {
@@ -70,7 +71,7 @@ pub(in crate::cli) fn selftest(sources: &Sources, options: &Options) -> ExitCode
     } else {
         print(report.as_text(requests));
     }
-    if report.hurts() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if report.fails() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Every check; an error if nothing answers at all.

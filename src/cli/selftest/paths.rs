@@ -1,7 +1,7 @@
 //! A guarded page: refused under every spelling of its path, and over HTTP/2.
 
 use super::finding::FindingKind;
-use super::probe::{Ask, Probe, is_kept_back};
+use super::probe::{Ask, LONGEST_ANSWER, Probe, is_kept_back};
 use super::report::Report;
 use super::tokens::http2;
 use crate::outbound::Answer;
@@ -11,8 +11,9 @@ const NOWHERE: &str = "/portcullis-selftest-nowhere";
 
 pub(super) async fn check(probe: &Probe, path: &str, report: &mut Report) {
     let ask = Ask::get(path);
-    let Ok(plain) = probe.ask(&ask).await else {
-        return report.skip(format!("GET {path}: no answer"));
+    let plain = match probe.ask(&ask).await {
+        Ok(plain) => plain,
+        Err(error) => return report.untested(format!("GET {path}: {error}")),
     };
     report.check(&ask, open(&plain));
     if !is_kept_back(plain.status) {
@@ -40,7 +41,11 @@ fn open(answer: &Answer) -> Option<(FindingKind, String)> {
 /// A single-page app answers every path with the same page: that is none of this one.
 fn spelled(answer: &Answer, nowhere: Option<&Answer>) -> Option<(FindingKind, String)> {
     let is_fallback = nowhere.is_some_and(|nowhere| {
-        nowhere.status == answer.status && nowhere.body.len() == answer.body.len()
+        // The length of a page that was cut says nothing.
+        let is_cut = answer.body.len() >= LONGEST_ANSWER;
+        nowhere.status == answer.status
+            && nowhere.body.len() == answer.body.len()
+            && (!is_cut || nowhere.body == answer.body)
     });
     let is_shown = answer.status.is_success() && !is_fallback;
     is_shown.then(|| {
@@ -76,7 +81,21 @@ fn spellings(path: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderMap, StatusCode};
+
     use super::*;
+
+    #[test]
+    fn pages_that_were_cut_are_the_same_only_in_every_octet() {
+        let page = |text: &str, length| {
+            let body = text.repeat(length).into_bytes().into();
+            Answer { status: StatusCode::OK, headers: HeaderMap::new(), body }
+        };
+        let (a, b) = (page("a", LONGEST_ANSWER), page("b", LONGEST_ANSWER));
+        assert!(matches!(spelled(&a, Some(&b)), Some((FindingKind::PathSpelling, _))));
+        assert_eq!(spelled(&a, Some(&a)), None);
+        assert_eq!(spelled(&page("a", 9), Some(&page("b", 9))), None, "a nonce may differ");
+    }
 
     #[test]
     fn spellings_are_other_paths_each_once() {

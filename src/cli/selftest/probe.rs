@@ -6,12 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
-use crate::outbound::{Answer, Call, Outbound, OutboundError, Url, send_http2};
+use crate::outbound::{Answer, Call, LongBody, Outbound, OutboundError, Url, send_http2};
 
-/// Most requests of one run.
-const MOST: usize = 120;
+/// Most requests of one run, and as many again for each path that is tested.
+const MOST: usize = 60;
 const TIMEOUT: Duration = Duration::from_secs(10);
-const LONGEST_ANSWER: usize = 1024 * 1024;
+/// Of a longer answer only this much is looked at.
+pub(super) const LONGEST_ANSWER: usize = 1024 * 1024;
 
 /// Whether the operator's session goes along.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,11 +64,18 @@ pub(super) struct Probe {
     origin: String,
     cookie: Option<HeaderValue>,
     asked: AtomicUsize,
+    most: usize,
 }
 
 impl Probe {
-    pub(super) fn new(outbound: Outbound, origin: String, cookie: Option<HeaderValue>) -> Self {
-        Self { outbound, origin, cookie, asked: AtomicUsize::new(0) }
+    pub(super) fn new(
+        outbound: Outbound,
+        origin: String,
+        cookie: Option<HeaderValue>,
+        paths: usize,
+    ) -> Self {
+        let most = MOST * (1 + paths);
+        Self { outbound, origin, cookie, asked: AtomicUsize::new(0), most }
     }
 
     pub(super) fn origin(&self) -> &str {
@@ -107,7 +115,7 @@ impl Probe {
     }
 
     fn call(&self, origin: &str, ask: &Ask<'_>) -> Result<Call, OutboundError> {
-        if self.asked.fetch_add(1, Ordering::Relaxed) >= MOST {
+        if self.asked.fetch_add(1, Ordering::Relaxed) >= self.most {
             return Err(OutboundError::Refused);
         }
         let url = Url::parse(&format!("{origin}{}", ask.path)).ok_or(OutboundError::Unresolved)?;
@@ -126,6 +134,7 @@ impl Probe {
             body: Bytes::new(),
             timeout: TIMEOUT,
             max_size: LONGEST_ANSWER,
+            long_body: LongBody::Cut,
         })
     }
 }

@@ -10,6 +10,8 @@ pub(super) struct Report {
     findings: Vec<Finding>,
     /// Tests that could not be made, and why.
     pub(super) skipped: Vec<String>,
+    /// Whether one of them is a named path, of which nothing is known then.
+    lacks_a_path: bool,
     checks: usize,
 }
 
@@ -33,9 +35,16 @@ impl Report {
         self.skipped.push(what.into());
     }
 
-    /// Whether something was found that hurts.
-    pub(super) fn hurts(&self) -> bool {
-        self.findings.iter().any(|it| it.kind.severity() < FindingSeverity::Low)
+    /// A path that was to be tested and could not be.
+    pub(super) fn untested(&mut self, what: impl Into<String>) {
+        self.skip(what);
+        self.lacks_a_path = true;
+    }
+
+    /// Whether something was found that hurts, or may be there unseen.
+    pub(super) fn fails(&self) -> bool {
+        self.lacks_a_path
+            || self.findings.iter().any(|it| it.kind.severity() < FindingSeverity::Low)
     }
 
     /// The findings, the worst first.

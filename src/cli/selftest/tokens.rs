@@ -13,8 +13,9 @@ const METHODS: [&str; 3] = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method
 
 pub(super) async fn check(probe: &Probe, path: &str, report: &mut Report) {
     let ask = Ask::get(path);
-    let Ok(plain) = probe.ask(&ask).await else {
-        return report.skip(format!("GET {path}: no answer"));
+    let plain = match probe.ask(&ask).await {
+        Ok(plain) => plain,
+        Err(error) => return report.untested(format!("GET {path}: {error}")),
     };
     report.check(&ask, without_session(&plain));
     report.check(&ask, not_the_gateway(&plain));

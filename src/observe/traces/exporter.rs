@@ -24,7 +24,7 @@ use crate::base::build;
 use crate::base::span::new_id;
 use crate::base::text::hex;
 use crate::config::Otlp;
-use crate::outbound::{Answer, Call, Outbound, OutboundError};
+use crate::outbound::{Answer, Call, LongBody, Outbound, OutboundError};
 
 /// Most spans of one call.
 const BATCH: usize = 512;
@@ -181,6 +181,7 @@ impl Exporter {
             body,
             timeout: if patience == Patience::Last { LINGER } else { TIMEOUT },
             max_size: MAX_ANSWER,
+            long_body: LongBody::Refuse,
         };
         let answer = self.outbound.send(&call).await;
         self.note(&answer);
