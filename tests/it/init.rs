@@ -117,7 +117,7 @@ fn variables(said: &str) -> String {
     lines
 }
 
-fn read(text: &str) -> Value {
+pub(super) fn read(text: &str) -> Value {
     let problems = Problems::default();
     let read = Node::parse(text, &problems).to_json();
     assert!(problems.is_empty(), "{text}");

@@ -43,6 +43,7 @@ mod http2_malformed;
 mod id_flood;
 mod init;
 mod init_routes;
+mod init_sessions;
 mod issuer;
 mod jwks;
 mod jwt_abuse;

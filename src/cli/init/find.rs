@@ -1,6 +1,6 @@
 //! The settings of a block, looked for in the app's source and its env files.
 
-use super::knowledge::Find;
+use super::knowledge::{Find, Word};
 use super::project::{Project, Source};
 use super::source::{
     behind, items, meant, mentions, quoted, scopes, unpacked, value, variable, word,
@@ -24,29 +24,31 @@ struct Spot<'p> {
 
 pub(super) fn find(wanted: &Find, project: &Project) -> Found {
     let has = |text: &String| project.source_has(text);
-    if !wanted.when.is_empty() && !wanted.when.iter().any(has) {
+    let is_absent = !wanted.when.is_empty() && !wanted.when.iter().any(has);
+    if is_absent || wanted.setting.as_ref().is_some_and(|setting| !setting.holds(project)) {
         return Found::default();
     }
     let spots = |markers| spots(wanted, markers, project);
     if let Some(found) = spots(&wanted.variable_after).iter().find_map(secrets) {
         return found;
     }
-    let text = spots(&wanted.after).iter().find_map(text).or_else(|| {
-        let word = spots(&wanted.word_after).iter().find_map(|spot| word(spot.rest))?;
-        Some(wanted.r#as.replace('%', &word))
-    });
-    let text = text.or_else(|| {
-        let mut meanings = wanted.contains.iter();
-        meanings.find(|(text, _)| project.source_has(text)).map(|(_, meaning)| meaning.clone())
-    });
-    if let Some(text) = text {
-        return Found { texts: vec![text], guess: None };
+    if let Some(text) = spots(&wanted.after).iter().find_map(text) {
+        let form = if wanted.r#as.is_empty() { "%" } else { &wanted.r#as };
+        return Found { texts: vec![form.replace('%', &text)], guess: None };
     }
     let unread = [&wanted.variable_after, &wanted.after].into_iter().find_map(|markers| {
         let spots = spots(markers);
         let Spot { file, marker, .. } = spots.first()?;
         Some(format!("`{}` in {}, which could not be read", marker.trim(), file.path))
     });
+    let meaning = || {
+        let mut meanings = wanted.contains.iter();
+        meanings.find(|(text, _)| project.source_has(text)).map(|(_, meaning)| meaning.clone())
+    };
+    let word = wanted.word.as_ref().and_then(|word| made_of(word, project));
+    if let Some(text) = word.or_else(meaning) {
+        return Found { texts: vec![text], guess: unread };
+    }
     let unread = unread.or_else(|| {
         let is_elsewhere = !wanted.beside.is_empty() && !project.source_has(&wanted.beside);
         let says = !wanted.default.is_empty();
@@ -60,6 +62,12 @@ pub(super) fn find(wanted: &Find, project: &Project) -> Found {
             Found { texts: texts.into_iter().collect(), guess: unread.or(guess) }
         }
     }
+}
+
+fn made_of(wanted: &Word, project: &Project) -> Option<String> {
+    let mut files = project.files.iter().filter(|file| file.path.ends_with(&wanted.r#in));
+    let word = files.find_map(|file| behind(&file.text, &wanted.after).find_map(word))?;
+    Some(wanted.r#as.replace('%', &word))
 }
 
 fn spots<'p>(wanted: &'p Find, markers: &'p [String], project: &'p Project) -> Vec<Spot<'p>> {

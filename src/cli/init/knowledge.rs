@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use super::project::Project;
+use super::project::{Project, Source};
+use super::source::{behind, mentions, quoted};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,8 +50,13 @@ pub(super) struct Rule {
     /// Texts of which one stands in a source file.
     #[serde(default)]
     sources: Vec<String>,
-    /// `NAME=value` in an env file.
-    variable: Option<String>,
+    /// Lists of texts; a source file has one of each.
+    #[serde(default)]
+    together: Vec<Vec<String>>,
+    /// Texts that no source file has.
+    #[serde(default)]
+    without: Vec<String>,
+    setting: Option<Setting>,
     /// Calls that make a token by hand, the most specific first.
     #[serde(default, rename = "use")]
     pub(super) calls: Vec<String>,
@@ -69,12 +75,37 @@ pub(super) struct Rule {
     pub(super) guess: String,
 }
 
+/// A setting of the app: a variable of an env file, else its default in a source file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Setting {
+    variable: String,
+    /// The text before the default.
+    #[serde(default)]
+    or_after: Vec<String>,
+    /// The values it may have; empty for all.
+    #[serde(default)]
+    is: Vec<String>,
+    #[serde(default)]
+    is_not: Vec<String>,
+}
+
+/// A name made of a word in the source, where the app gives none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Word {
+    pub(super) after: String,
+    /// The end of the only file to look in.
+    pub(super) r#in: String,
+    /// The form that the word gets (`%`).
+    pub(super) r#as: String,
+}
+
 /// How one placeholder of a block is found.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Find {
     pub(super) after: Vec<String>,
-    pub(super) word_after: Vec<String>,
     pub(super) variable_after: Vec<String>,
     /// A text that stands before, in the same file; a bracket that it opens ends the search.
     pub(super) beside: String,
@@ -82,11 +113,15 @@ pub(super) struct Find {
     pub(super) with: Vec<String>,
     /// Look only if a source file has one of these; else the setting is left out.
     pub(super) when: Vec<String>,
+    /// Look only if the app has this setting; else it is left out.
+    pub(super) setting: Option<Setting>,
+    pub(super) word: Option<Word>,
     pub(super) contains: BTreeMap<String, String>,
     pub(super) variables: Vec<String>,
     /// Take the part of the variable's value between these, not its name.
     pub(super) value: Option<(String, String)>,
     pub(super) r#in: String,
+    /// The form that the quoted text gets (`%`), if it is not the value itself.
     pub(super) r#as: String,
     pub(super) default: String,
     pub(super) guess: String,
@@ -98,6 +133,23 @@ impl Knowledge {
         static KNOWLEDGE: OnceLock<Knowledge> = OnceLock::new();
         KNOWLEDGE.get_or_init(|| {
             toml::from_str(include_str!("knowledge.toml")).expect("knowledge.toml can be read")
+        })
+    }
+}
+
+impl Setting {
+    pub(super) fn holds(&self, project: &Project) -> bool {
+        let in_source = || {
+            let markers = self.or_after.iter();
+            let mut texts = markers.flat_map(|marker| {
+                project.files.iter().flat_map(move |file| behind(&file.text, marker))
+            });
+            texts.find_map(quoted)
+        };
+        let told = project.variable(&self.variable).filter(|value| !value.is_empty());
+        let told = told.map(str::to_owned).or_else(in_source);
+        told.is_some_and(|value| {
+            (self.is.is_empty() || self.is.contains(&value)) && !self.is_not.contains(&value)
         })
     }
 }
@@ -124,7 +176,15 @@ impl Rule {
             && !self.none.iter().any(|package| project.has(package))
             && self.source.as_ref().is_none_or(|text| project.source_has(text))
             && (self.sources.is_empty() || self.sources.iter().any(|text| project.source_has(text)))
-            && self.variable.as_ref().is_none_or(|line| project.has_variable(line))
+            && (self.together.is_empty()
+                || project.files.iter().any(|file| self.is_joined_in(file)))
+            && !self.without.iter().any(|text| project.source_has(text))
+            && self.setting.as_ref().is_none_or(|setting| setting.holds(project))
+    }
+
+    fn is_joined_in(&self, file: &Source) -> bool {
+        let has_one = |texts: &Vec<String>| texts.iter().any(|text| mentions(&file.text, text));
+        self.together.iter().all(has_one)
     }
 
     /// Whether one of its packages is this one.

@@ -161,10 +161,6 @@ impl Project {
         self.env.value(name)
     }
 
-    pub(super) fn has_variable(&self, line: &str) -> bool {
-        line.split_once('=').is_some_and(|(name, value)| self.variable(name) == Some(value))
-    }
-
     fn read_json(&mut self, file: &str, text: &str, registry: &str, tables: &[&str]) {
         if text.is_empty() {
             return;

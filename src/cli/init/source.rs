@@ -88,10 +88,23 @@ fn enclosed(text: &str, open: usize) -> &str {
             ')' | ']' | '}' if depth == 0 => return text.get(..at).unwrap_or(text),
             ')' | ']' | '}' => depth -= 1,
             ';' if depth == 0 && open == 0 => return text.get(..at).unwrap_or(text),
+            '\n' if depth == 0 && open == 0 && ends_statement(text, at) => {
+                return text.get(..at).unwrap_or(text);
+            }
             _ => {}
         }
     }
     text
+}
+
+/// Whether the line's end is that of the statement: neither side asks for more.
+fn ends_statement(text: &str, at: usize) -> bool {
+    let is_whole = |c: char| is_word(c) || is_quote(c) || ")]}".contains(c);
+    let begins = |c: char| is_word(c) || is_quote(c) || c == '@';
+    let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
+    let (before, after) = (before.trim_end(), after.trim_start());
+    (before.is_empty() || before.ends_with(is_whole))
+        && (after.is_empty() || after.starts_with(begins))
 }
 
 /// The expression at the beginning of a text.
@@ -281,5 +294,14 @@ mod tests {
             scopes("session({ name: 'a', cookie: { name: 'b' } }); name: 'c'", "session({"),
             [" name: 'a', cookie: { name: 'b' } "]
         );
+        for (text, scope) in [
+            ("session_store :a, key: 'b'\nkey: 'c'", " :a, key: 'b'"),
+            ("session_store :a,\n  key: 'b'\nkey: 'c'", " :a,\n  key: 'b'"),
+            ("session_store(\n  :a, key: 'b'\n)\nkey: 'c'", "(\n  :a, key: 'b'\n)"),
+            ("session_store<\n  A,\n  B\n>({\n key: 'b' })\nc", "<\n  A,\n  B\n>({\n key: 'b' })"),
+            ("session_store\n@key = 'c'", ""),
+        ] {
+            assert_eq!(scopes(text, "session_store"), [scope], "{text}");
+        }
     }
 }
