@@ -110,6 +110,25 @@ pub(super) fn elements(headers: &HeaderMap) -> Option<Vec<Element<'_>>> {
     Some(elements)
 }
 
+/// Whether `Forwarded` names another host than this, for a reader however lenient.
+pub(super) fn names_another_host(headers: &HeaderMap, host: &[u8]) -> bool {
+    let fields = headers.get_all(header::FORWARDED).iter().map(HeaderValue::as_bytes);
+    let mut pairs = fields.flat_map(|field| field.split(|byte| b",;".contains(byte)));
+    pairs.any(|pair| {
+        let mut parts = pair.splitn(2, |&byte| byte == b'=').map(<[u8]>::trim_ascii);
+        let is_host = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(b"host"));
+        let named = parts.next().unwrap_or_default();
+        let named = named.strip_prefix(b"\"").unwrap_or(named);
+        let named = named.strip_suffix(b"\"").unwrap_or(named);
+        is_host && !without_port(named).eq_ignore_ascii_case(without_port(host))
+    })
+}
+
+fn without_port(host: &[u8]) -> &[u8] {
+    let end = host.iter().rposition(|byte| !byte.is_ascii_digit());
+    end.filter(|&end| host.get(end) == Some(&b':')).and_then(|end| host.get(..end)).unwrap_or(host)
+}
+
 /// Reads the element at `depth`.
 pub(super) fn said<'h>(elements: Vec<Element<'h>>, depth: usize) -> Seen<'h> {
     let Some(element) = elements.into_iter().rev().take(depth).next_back() else {

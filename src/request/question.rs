@@ -12,6 +12,7 @@ use http::{Method, Uri, Version};
 
 use super::client;
 use super::ext_authz::HttpRequest;
+use super::forwarded;
 use super::headers::{self, ReservedHeaders};
 use super::refusal::Refusal;
 use super::view::{self, Head, RequestLimits};
@@ -124,7 +125,9 @@ pub(crate) fn read(
         Asker::Nginx(_) => nginx(headers)?,
     };
     let asked = parts(named, headers)?;
-    if !headers::foreign_words(&asked.headers, managed, believed).is_empty() {
+    if names_another_host(headers, &asked)
+        || !headers::foreign_words(&asked.headers, managed, believed).is_empty()
+    {
         return Err(FOREIGN);
     }
     admit(asked, limits)
@@ -151,11 +154,19 @@ pub(crate) fn read_check(
     let target = http.path.clone().into_bytes();
     let mut asked =
         parts(NamedRequest { method, target, host: Some(host), named_by: &[] }, &headers)?;
-    let foreign = headers::foreign_words(&asked.headers, managed, believed);
+    let mut foreign = headers::foreign_words(&asked.headers, managed, believed);
+    if names_another_host(&headers, &asked) {
+        foreign.push(header::FORWARDED);
+    }
     for name in &foreign {
         asked.headers.remove(name);
     }
     Ok((admit(asked, limits)?, foreign))
+}
+
+fn names_another_host(headers: &HeaderMap, asked: &Parts) -> bool {
+    let host = asked.headers.get(header::HOST).map_or(&b""[..], HeaderValue::as_bytes);
+    forwarded::names_another_host(headers, host)
 }
 
 fn admit(mut asked: Parts, limits: RequestLimits) -> Result<Parts, Refusal> {

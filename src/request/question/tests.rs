@@ -249,6 +249,10 @@ fn headers_that_the_front_would_pass_on_to_an_app_that_believes_them_are_refused
         "x-http-method-override",
         "x-rewrite-url",
         "x-host",
+        "x-uri",
+        "x-original-path",
+        "x-next-url",
+        "x-server-name",
         "remote-user",
         "x-authenticated-user",
         "x-forwarded-user",
@@ -261,5 +265,27 @@ fn headers_that_the_front_would_pass_on_to_an_app_that_believes_them_are_refused
     {
         let fields: Vec<_> = ADMIN.into_iter().chain([(name, "x")]).collect();
         assert!(ask("/auth/forward", &fields).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn forwarded_may_name_no_other_host() {
+    let Refusal::BadRequest(foreign) = FOREIGN else { panic!() };
+    for (forwarded, is_foreign) in [
+        ("for=192.0.2.1", false),
+        ("for=192.0.2.1;host=app.example.com;proto=https", false),
+        ("host=\"APP.example.com:443\"", false),
+        ("host=evil.example", true),
+        ("for=192.0.2.1;Host=\"evil.example\"", true),
+        ("host=app.example.com, host=evil.example", true),
+        ("for=192.0.2.1, for=\"x\" ; host = evil.example", true),
+        ("host=", true),
+        ("host", true),
+    ] {
+        let fields: Vec<_> = ADMIN.into_iter().chain([("forwarded", forwarded)]).collect();
+        let asked = ask("/auth/forward", &fields);
+        assert_eq!(asked.err(), is_foreign.then_some(foreign), "{forwarded}");
+        let (_, removed) = check(&[("forwarded", forwarded)], "/", true).unwrap();
+        assert_eq!(removed.contains(&header::FORWARDED), is_foreign, "{forwarded}");
     }
 }
