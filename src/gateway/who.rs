@@ -9,7 +9,7 @@ use super::incoming::Incoming;
 use super::record::Record;
 use crate::base::clock::Now;
 use crate::decide::Plan;
-use crate::identify::revocation::{CameWith, RevokedBy};
+use crate::identify::revocation::{Answered, CameWith, RevokedBy};
 use crate::observe::{Event, SessionChecked};
 use crate::policy::{Policy, SessionSource};
 use crate::request::view::RequestView;
@@ -218,18 +218,22 @@ impl Who {
         }
         let view = incoming.view(request);
         let cookies = view.cookies();
-        let sources = incoming.policy.sources.iter().enumerate();
-        for (index, source) in sources.filter(|_| !self.came_with_over) {
+        if !self.came_with_over {
             let set = response.headers.get_all(header::SET_COOKIE).iter();
-            let set = set.map(HeaderValue::as_bytes);
-            let in_doubt = self.doubtful.contains(index);
-            let came = if in_doubt { CameWith::Doubt } else { CameWith::NoDoubt };
-            identifier.reissued(source, cookies, set, came, incoming.now);
+            let set: Vec<_> = set.map(HeaderValue::as_bytes).collect();
+            let sources = incoming.policy.sources.iter().enumerate();
+            let sources = sources.map(|(index, source)| (source, self.came_with(index)));
+            let (began, now) = (incoming.now, incoming.state.clock.now());
+            identifier.answered(sources, &Answered { cookies, set: &set, began, now });
         }
         let answered = response.status.is_success() || response.status.is_redirection();
         if answered {
             self.leave(incoming, request).await;
         }
+    }
+
+    fn came_with(&self, source: usize) -> CameWith {
+        if self.doubtful.contains(source) { CameWith::Doubt } else { CameWith::NoDoubt }
     }
 
     /// Ends the session where the request signs the user out.

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use super::cache::Sessions;
 use super::jwks::CurrentPolicy;
 use super::resolve::Servers;
-use super::revocation::{CameWith, JournalError, Revoked, RevokedBy};
+use super::revocation::{Answered, CameWith, JournalError, Revoked, RevokedBy};
 use crate::base::clock::{Clock, Now};
 use crate::policy::{Policy, SessionSource};
 use crate::session::{Cookies, Identity, Judged};
@@ -68,17 +68,14 @@ impl Identifier {
         }
     }
 
-    /// The app's answer to a request with `cookies` sets cookies, which may sign in
-    /// again.
-    pub fn reissued<'c>(
+    /// The app's answer sets cookies, which may sign in again; each source with how its
+    /// cookies came.
+    pub fn answered<'s>(
         &self,
-        source: &SessionSource,
-        cookies: Cookies<'_>,
-        set: impl Iterator<Item = &'c [u8]>,
-        came: CameWith,
-        now: Now,
+        sources: impl Iterator<Item = (&'s SessionSource, CameWith)> + Clone,
+        answered: &Answered<'_>,
     ) {
-        self.revoked.reissued(source, cookies, set, came, now);
+        self.revoked.answered(sources.map(|(source, came)| (&**source, came)), answered);
     }
 
     /// Ends the sessions that the user got before `now`.

@@ -1,5 +1,5 @@
-//! The user that cookies name on their own: now, or before their session expired, which an
-//! app may be able to renew.
+//! The user that cookies name on their own: now, or at another time. An app may be able to
+//! renew a session that has expired, and its clock may be ahead.
 
 use super::cookie::Cookies;
 use super::identity::Identity;
@@ -10,6 +10,8 @@ use super::store::Check;
 /// Most expiry times in one session: its token's, header's and cache's, and those of the
 /// settings.
 const MAX_ENDS: usize = 6;
+/// Seconds by which a session may begin too early for the clock here: a wrong time zone.
+const AHEAD: u64 = 24 * 3600;
 
 impl SessionReader {
     /// The user the cookies name, at `now`.
@@ -34,5 +36,21 @@ impl SessionReader {
             }
         }
         None
+    }
+    /// The user of a session that is refused at `now` only because of the time.
+    pub(crate) fn check_at_its_time(
+        &self,
+        cookies: Cookies<'_>,
+        why: &Rejected,
+        now: u64,
+    ) -> Option<Identity> {
+        if why.reason != Reason::NotYetValid {
+            return self.check_before(cookies, why.ended?);
+        }
+        match self.look(cookies, now.saturating_add(AHEAD)) {
+            Ok(Check::Known(identity)) => Some(identity),
+            Ok(Check::Ask(_)) => None,
+            Err(later) => self.check_before(cookies, later.ended?),
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod entry;
 mod journal;
 mod journal_file;
+mod renewal;
 mod revoked;
 mod shared;
 mod stream;
@@ -13,7 +14,7 @@ mod tables;
 
 pub(crate) use entry::Entry;
 pub(crate) use journal_file::{JournalError, probe};
-pub(crate) use revoked::CameWith;
+pub(crate) use renewal::{Answered, CameWith};
 pub use revoked::Revoked;
 pub(crate) use stream_work::Settled;
 pub(crate) use tables::RevokedBy;

@@ -28,21 +28,12 @@ use super::tables::{RevokedBy, SignIn, Tables};
 use crate::base::clock::{Clock, Now};
 use crate::base::digest::{Digest, Digester};
 use crate::base::lock::Lock;
-use crate::session::{Check, Cookies, Identity, Reason, Rejected, SessionReader};
+use crate::session::{Cookies, Identity, Reason, Rejected, SessionReader};
 
 /// Frameworks date their sessions to the second, by their own clock.
 const PLAINLY_LATER_MS: u64 = 2000;
 /// How many events a process that takes over may lag behind.
 const MOST_UNTOLD: usize = 10_000;
-
-/// The state of a request's own cookies of one source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CameWith {
-    /// A value that the app may read as a session and the gateway could not judge.
-    Doubt,
-    /// Nothing, a session without a user, or one that counts.
-    NoDoubt,
-}
 
 /// Everything revoked, as far as this process knows.
 #[derive(Default)]
@@ -74,11 +65,11 @@ impl Revoked {
     }
 
     /// Applies an event, and tells all who need to know it.
-    fn note(&self, what: What, mark: Digest, now: Now) {
+    pub(super) fn note(&self, what: What, mark: Digest, now: Now) {
         self.tell(Entry { what, mark, at_ms: now.unix_ms() }, now);
     }
 
-    fn note_all(&self, what: What, marks: Marks, now: Now) {
+    pub(super) fn note_all(&self, what: What, marks: Marks, now: Now) {
         marks.all().for_each(|mark| self.note(what, mark, now));
     }
 
@@ -156,108 +147,6 @@ impl Revoked {
         self.tables.version.load(Ordering::Acquire)
     }
 
-    /// The app has answered a request that `began` with `cookies`, none of them from a
-    /// session that was over then, and its answer sets cookies. If these make a session
-    /// that had been signed out, the user has signed in again. If the request's own
-    /// session has ended meanwhile, they renew that session, so it ends too.
-    pub fn reissued<'c>(
-        &self,
-        source: &SessionReader,
-        cookies: Cookies<'_>,
-        set: impl Iterator<Item = &'c [u8]>,
-        came: CameWith,
-        began: Now,
-    ) {
-        if !self.any() {
-            return;
-        }
-        let Some(after) = source.own_cookies_after(cookies, set) else { return };
-        let after = Cookies::new(&after);
-        match source.look(after, began.unix()) {
-            Ok(Check::Known(renewed)) => {
-                self.renewed(source, cookies, after, &renewed, came, began);
-            }
-            // An app that is asked may set any cookie, also one that it has set before.
-            Ok(Check::Ask(_)) if source.store().is_some() => {
-                self.begun(source, cookies, after, came, began);
-            }
-            Ok(Check::Ask(_)) | Err(_) => {}
-        }
-    }
-
-    /// As `reissued`, where the cookies set hold the whole session.
-    fn renewed(
-        &self,
-        source: &SessionReader,
-        cookies: Cookies<'_>,
-        after: Cookies<'_>,
-        renewed: &Identity,
-        came: CameWith,
-        began: Now,
-    ) {
-        let new = Marks::new(source, after, renewed, began);
-        if let Ok(Check::Known(sent)) = source.look(cookies, began.unix()) {
-            let old = Marks::new(source, cookies, &sent, began);
-            if old.content == new.content {
-                // The same cookie, sent and set again, is not a sign-in.
-                return;
-            }
-            let is_over = self.check(source, cookies, &sent, began).is_err();
-            if is_over && sent.user_id() == renewed.user_id() {
-                self.note_all(self.as_ended(old, Some(sent.user_id())), new, began);
-                return;
-            }
-        }
-        new.all().for_each(|mark| self.readmit(&mark, began));
-        let is_revoked = self.tables.users.contains_key(&user_mark(renewed.user_id()));
-        if is_revoked && came == CameWith::NoDoubt && source.tells_sign_ins_apart(renewed) {
-            self.note(What::SignedIn, new.content, began);
-        }
-    }
-
-    /// As `reissued`, where the cookies set name a session kept elsewhere: who its user
-    /// is, or will be, is not known yet.
-    fn begun(
-        &self,
-        source: &SessionReader,
-        cookies: Cookies<'_>,
-        after: Cookies<'_>,
-        came: CameWith,
-        began: Now,
-    ) {
-        let mark_of = |cookies| {
-            let handle = source.asked_handle(cookies, began.unix())?;
-            Some(session_mark(source, &handle))
-        };
-        let (Some(new), old) = (mark_of(after), mark_of(cookies)) else { return };
-        if old == Some(new) {
-            return;
-        }
-        if let Some(old) = old.filter(|old| self.check_mark(old).is_err()) {
-            self.note(self.as_ended(Marks { content: old, id: None }, None), new, began);
-        } else if came == CameWith::NoDoubt && self.tables.users.entry_count() > 0 {
-            let begun = SignIn { at_ms: began.unix_ms(), is_told: false };
-            self.tables.signed_in.insert(new, begun);
-        }
-    }
-
-    /// How a renewal ends when its session has ended meanwhile.
-    fn as_ended(&self, marks: Marks, user_id: Option<&str>) -> What {
-        let is_users = user_id.is_some_and(|id| self.tables.users.contains_key(&user_mark(id)));
-        let by: Vec<_> = marks.all().filter_map(|mark| self.tables.ended_by(&mark)).collect();
-        let is_apps = !by.is_empty() && by.iter().all(|by| *by == RevokedBy::App);
-        if is_apps && !is_users { What::SessionSignedOut } else { What::SessionRevoked }
-    }
-
-    /// Only for requests that began after the sign-out: an earlier one's answer may still
-    /// set the cookie of the session that ended meanwhile.
-    fn readmit(&self, mark: &Digest, began: Now) {
-        let ended = self.tables.signed_out.get(mark);
-        if ended.is_some_and(|ended| ended.learned < began.ticks()) {
-            self.note(What::SessionReadmitted, *mark, began);
-        }
-    }
-
     /// Ends the sessions that the user got before `now`.
     pub fn end_user(&self, user_id: &str, now: Now) {
         self.note(What::UserRevoked, user_mark(user_id), now);
@@ -282,8 +171,8 @@ impl Revoked {
         handle.map_or(Ok(()), |handle| self.check_mark(&session_mark(source, &handle)))
     }
 
-    /// Whether a session that has merely expired is over: the app may be able to renew
-    /// it.
+    /// Whether a session that has merely expired, or not begun by the clock here, is over:
+    /// the app may be able to renew it.
     pub fn check_ended(
         &self,
         source: &SessionReader,
@@ -291,8 +180,10 @@ impl Revoked {
         why: &Rejected,
         now: Now,
     ) -> Result<(), Rejected> {
-        let Some(ended) = why.ended.filter(|_| self.any()) else { return Ok(()) };
-        match source.check_before(cookies, ended) {
+        if !self.any() {
+            return Ok(());
+        }
+        match source.check_at_its_time(cookies, why, now.unix()) {
             Some(identity) => self.check(source, cookies, &identity, now),
             None => Ok(()),
         }
@@ -330,7 +221,7 @@ impl Revoked {
         is_later
     }
 
-    fn check_mark(&self, mark: &Digest) -> Result<(), Rejected> {
+    pub(super) fn check_mark(&self, mark: &Digest) -> Result<(), Rejected> {
         if self.tables.ended_by(mark).is_some() {
             return Err(Rejected::new(Reason::SignedOut, "the session was signed out"));
         }
@@ -340,30 +231,35 @@ impl Revoked {
 
 /// The marks of one session.
 #[derive(Clone, Copy)]
-struct Marks {
+pub(super) struct Marks {
     /// Of what its cookie holds.
-    content: Digest,
+    pub(super) content: Digest,
     /// Of its id, which its other cookies hold as well.
-    id: Option<Digest>,
+    pub(super) id: Option<Digest>,
 }
 
 impl Marks {
-    fn new(source: &SessionReader, cookies: Cookies<'_>, identity: &Identity, now: Now) -> Self {
+    pub(super) fn new(
+        source: &SessionReader,
+        cookies: Cookies<'_>,
+        identity: &Identity,
+        now: Now,
+    ) -> Self {
         let content = session_mark(source, &source.handle(cookies, identity, now.unix()));
         let id = source.id_handle(identity).map(|handle| session_mark(source, &handle));
         Self { content, id }
     }
 
-    fn all(self) -> impl Iterator<Item = Digest> {
+    pub(super) fn all(self) -> impl Iterator<Item = Digest> {
         std::iter::once(self.content).chain(self.id)
     }
 }
 
-fn user_mark(user_id: &str) -> Digest {
+pub(super) fn user_mark(user_id: &str) -> Digest {
     mark(&[b"user", user_id.as_bytes()])
 }
 
-fn session_mark(source: &SessionReader, handle: &[u8]) -> Digest {
+pub(super) fn session_mark(source: &SessionReader, handle: &[u8]) -> Digest {
     mark(&[b"session", source.kind().as_bytes(), handle])
 }
 

@@ -1,5 +1,7 @@
 //! Revocation of signed tokens, which could not be withdrawn otherwise.
 
+use std::time::Duration;
+
 use aws_lc_rs::cipher::{AES_256, EncryptionContext, PaddedBlockEncryptingKey, UnboundCipherKey};
 use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
@@ -8,6 +10,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
+use super::super::renewal::{Answered, CameWith};
 use super::*;
 use crate::base::secret::Secrets;
 use crate::config::Config;
@@ -68,15 +71,23 @@ fn end(policy: &Policy, revoked: &Revoked, cookie: &str, by: RevokedBy) {
     revoked.end_session(&policy.sources[0], cookies, &identity, by, NOW);
 }
 
+/// The app answers at the second time to a request of the first one, and sets cookies.
+fn answer(
+    policy: &Policy,
+    revoked: &Revoked,
+    sent: &str,
+    set: &[&str],
+    came: CameWith,
+    (began, now): (Now, Now),
+) {
+    let set: Vec<_> = set.iter().map(|set| set.as_bytes()).collect();
+    let cookies = Cookies::new(sent.as_bytes());
+    let sources = policy.sources.iter().map(|source| (&**source, came));
+    revoked.answered(sources, &Answered { cookies, set: &set, began, now });
+}
+
 fn reissue(policy: &Policy, revoked: &Revoked, sent: &str, set: &[&str]) {
-    let set = set.iter().map(|set| set.as_bytes());
-    revoked.reissued(
-        &policy.sources[0],
-        Cookies::new(sent.as_bytes()),
-        set,
-        CameWith::NoDoubt,
-        LATER,
-    );
+    answer(policy, revoked, sent, set, CameWith::NoDoubt, (LATER, LATER));
 }
 
 #[test]
@@ -151,8 +162,7 @@ fn an_answer_on_its_way_when_the_session_ended_brings_nothing_back() {
     let (sessions, revoked) = (undated_sessions(), Revoked::default());
     let ada = undated("17");
     end(&sessions, &revoked, &ada, RevokedBy::App);
-    let set = [ada.as_bytes()].into_iter();
-    revoked.reissued(&sessions.sources[0], Cookies::new(b""), set, CameWith::NoDoubt, NOW);
+    answer(&sessions, &revoked, "", &[&ada], CameWith::NoDoubt, (NOW, LATER));
     assert_eq!(check_in(&sessions, &revoked, &ada), Err(Reason::SignedOut));
     let sent = cookie(&json!({ "sub": "u1", "iat": NOW.unix() - 9 }));
     let renewed = cookie(&json!({ "sub": "u1", "iat": NOW.unix() + 3 }));
@@ -163,6 +173,109 @@ fn an_answer_on_its_way_when_the_session_ended_brings_nothing_back() {
     reissue(&tokens(), &revoked, &sent, &[&renewed]);
     assert_eq!(check(&revoked, &renewed), Err(Reason::SignedOut));
     assert_eq!(check(&revoked, &another), Ok(()));
+}
+
+#[test]
+fn a_late_answer_is_read_by_the_clock_of_its_own_time() {
+    // Their sessions are dated, and none may begin much later than now.
+    let flask = policy("kind = \"flask\"\nsecret = \"k\"\n");
+    let later = LATER.unix();
+    let token =
+        |iat, nbf| cookie(&json!({ "sub": "17", "iat": iat, "nbf": nbf, "exp": iat + 900 }));
+    for (policy, old, new) in [
+        (tokens(), token(NOW.unix() - 9, NOW.unix() - 9), token(later, later)),
+        // The app's clock is two minutes ahead of this one.
+        (tokens(), token(NOW.unix() - 9, NOW.unix() - 9), token(later + 120, later + 120)),
+        (flask, flask_session(NOW.unix() - 9), flask_session(later)),
+    ] {
+        for by_user in [true, false] {
+            let revoked = Revoked::default();
+            if by_user {
+                revoked.end_user("17", NOW.plus(Duration::from_secs(2)));
+            } else {
+                end(&policy, &revoked, &old, RevokedBy::App);
+            }
+            answer(&policy, &revoked, &old, &[&new], CameWith::NoDoubt, (NOW, LATER));
+            let much_later = LATER.plus(Duration::from_secs(300));
+            let refused = check_at(&policy, &revoked, &new, much_later);
+            assert_eq!(refused, Err(Reason::SignedOut), "{by_user}: {new}");
+        }
+    }
+}
+
+#[test]
+fn a_renewal_is_one_whatever_else_the_answer_sets_or_deletes() {
+    let sent = cookie(&json!({ "sub": "u1", "iat": NOW.unix() - 9 }));
+    let renewed = cookie(&json!({ "sub": "u1", "iat": LATER.unix() }));
+    let other = cookie(&json!({ "sub": "u2", "iat": LATER.unix() }));
+    let path = format!("{renewed}; Path=/");
+    for set in [
+        vec![&*path],
+        vec!["t=; Path=/old; Max-Age=0", &*path],
+        vec!["t=deleted; Max-Age=0", &*path],
+        vec!["t=deleted; Expires=Thu, 01 Jan 1970 00:00:00 GMT", &*path],
+        vec![&*path, "t=; Path=/old; Max-Age=0"],
+        vec![&*other, &*path],
+        vec![&*path, "t=junk; Path=/old"],
+    ] {
+        let revoked = Revoked::default();
+        revoked.end_user("u1", NOW);
+        reissue(&tokens(), &revoked, &sent, &set);
+        let refused = check_at(&tokens(), &revoked, &renewed, LATER);
+        assert_eq!(refused, Err(Reason::SignedOut), "{set:?}");
+        assert_eq!(check_at(&tokens(), &revoked, &other, LATER), Ok(()), "{set:?}");
+    }
+}
+
+#[test]
+fn a_session_that_has_ended_is_not_renewed_under_the_name_of_another_source() {
+    let two = "kind = \"jwt\"\ncookie = \"t\"\nsecret = \"a secret of 32 bytes for a test.\"\n\
+               require_exp = false\n";
+    let text = format!("{two}[[session]]\n{}", two.replace("\"t\"", "\"u\""));
+    let text = format!("[upstream]\nservers = [\"http://127.0.0.1:1\"]\n[[session]]\n{text}");
+    let policy = Config::read(&text, &Secrets::Literal).unwrap().policy;
+    let under = |name: &str, user: &str, iat: u64| {
+        cookie(&json!({ "sub": user, "iat": iat })).replacen('t', name, 1)
+    };
+    let (sent, later) = (under("t", "u1", NOW.unix() - 9), LATER.unix());
+    let check_second = |revoked: &Revoked, cookie: &str| {
+        let cookies = Cookies::new(cookie.as_bytes());
+        let identity = policy.sources[1].check(cookies, later).unwrap();
+        revoked.check(&policy.sources[1], cookies, &identity, LATER).map_err(|why| why.reason)
+    };
+    for by_user in [true, false] {
+        let revoked = Revoked::default();
+        if by_user {
+            revoked.end_user("u1", NOW);
+        } else {
+            end(&policy, &revoked, &sent, RevokedBy::App);
+        }
+        let (same, other) = (under("u", "u1", later), under("u", "u2", later));
+        reissue(&policy, &revoked, &sent, &[&same]);
+        reissue(&policy, &revoked, &sent, &[&other]);
+        assert_eq!(check_second(&revoked, &same), Err(Reason::SignedOut), "{by_user}");
+        assert_eq!(check_second(&revoked, &other), Ok(()), "another user signs in");
+    }
+}
+
+#[test]
+fn what_an_app_makes_of_a_value_nobody_else_understands_is_no_sign_in() {
+    let sessions = tokens();
+    let made = cookie(&json!({ "sub": "u1", "iat": LATER.unix() }));
+    for (came, expected) in [
+        (CameWith::NoDoubt, Ok(())),
+        (CameWith::Doubt, Ok(())),
+        (CameWith::Unread, Err(Reason::SignedOut)),
+    ] {
+        let revoked = Revoked::default();
+        revoked.end_user("u1", NOW);
+        set_by_app(&sessions, &revoked, "t=unread", &made, came);
+        assert_eq!(check_at(&sessions, &revoked, &made, LATER), expected, "{came:?}");
+    }
+    let (sessions, revoked, ada) = (undated_sessions(), Revoked::default(), undated("17"));
+    end(&sessions, &revoked, &ada, RevokedBy::App);
+    set_by_app(&sessions, &revoked, "__session=unread", &ada, CameWith::Unread);
+    assert_eq!(check_in(&sessions, &revoked, &ada), Err(Reason::SignedOut));
 }
 
 #[test]
@@ -223,14 +336,17 @@ fn flask_session(at: u64) -> String {
 }
 
 fn set_by_app(policy: &Policy, revoked: &Revoked, sent: &str, set: &str, came: CameWith) {
-    let set = std::iter::once(set.as_bytes());
-    revoked.reissued(&policy.sources[0], Cookies::new(sent.as_bytes()), set, came, LATER);
+    answer(policy, revoked, sent, &[set], came, (LATER, LATER));
 }
 
 fn check_later(policy: &Policy, revoked: &Revoked, cookie: &str) -> Result<(), Reason> {
+    check_at(policy, revoked, cookie, LATER)
+}
+
+fn check_at(policy: &Policy, revoked: &Revoked, cookie: &str, now: Now) -> Result<(), Reason> {
     let cookies = Cookies::new(cookie.as_bytes());
-    let identity = policy.sources[0].check(cookies, LATER.unix()).unwrap();
-    let checked = revoked.check(&policy.sources[0], cookies, &identity, LATER);
+    let identity = policy.sources[0].check(cookies, now.unix()).unwrap();
+    let checked = revoked.check(&policy.sources[0], cookies, &identity, now);
     checked.map_err(|rejected| rejected.reason)
 }
 
