@@ -14,8 +14,7 @@ use crate::observe::{Event, SessionChecked};
 use crate::policy::{Policy, SessionSource};
 use crate::request::view::RequestView;
 use crate::session::{
-    self, Accepted, Cookies, Credential, Doubtful, Identity, Judged, Passing, PassingHeaders,
-    Reason, Standing, Verdict,
+    self, Cookies, Credential, Identity, Passing, PassingHeaders, Reason, Standings, Verdict,
 };
 
 /// The sender of a request, as far as the plan needed to know.
@@ -29,10 +28,8 @@ pub(super) struct Who {
     passing_headers: PassingHeaders,
     /// How the session came, if it verifies.
     pub(super) credential: Credential,
-    /// Whether the request came with a session that is revoked or signed out.
-    came_with_over: bool,
-    /// Sources whose cookies could not be judged.
-    doubtful: Doubtful,
+    /// The verdict on each source.
+    standings: Standings,
     /// On a logout path: the session to end once the app has answered.
     leaving: Option<Arc<Identity>>,
 }
@@ -45,8 +42,7 @@ impl Default for Who {
             passing: Passing::AsCame,
             passing_headers: PassingHeaders::default(),
             credential: Credential::Ambient,
-            came_with_over: false,
-            doubtful: Doubtful::default(),
+            standings: Standings::default(),
             leaving: None,
         }
     }
@@ -70,17 +66,18 @@ impl Who {
             plan.forwards() && (identifier.any_revoked() || are_several_sent(policy, cookies));
         if !ends && !judges && !plan.needs_session() {
             if plan.forwards() {
-                self.withhold(policy, view, &[], Accepted::default());
+                self.withhold(policy, view);
             }
             return None;
         }
-        let Judged { verdict, accepted, over, doubtful } =
+        let mut judged =
             identifier.identify(policy, cookies, view.client.address, incoming.now).await;
-        self.doubtful = doubtful;
-        self.credential = policy.credential(accepted);
+        self.credential = policy.credential(judged.accepted);
         if plan.forwards() {
-            self.withhold(policy, view, &over, accepted);
+            self.standings = Standings::new(&mut judged, identifier.any_revoked());
+            self.withhold(policy, view);
         }
+        let verdict = judged.verdict;
         if ends || plan.needs_session() {
             self.record_verdict(incoming, record, &verdict, view);
         }
@@ -88,31 +85,18 @@ impl Who {
     }
 
     /// The app gets no session but the one that was judged, and none that is over.
-    fn withhold(
-        &mut self,
-        policy: &Policy,
-        view: &RequestView<'_>,
-        over: &[usize],
-        accepted: Accepted,
-    ) {
-        self.came_with_over = !over.is_empty();
+    fn withhold(&mut self, policy: &Policy, view: &RequestView<'_>) {
+        let standings = &self.standings;
         let sources = policy.sources.iter().enumerate();
-        let standings = sources.clone().map(|(index, source)| {
-            let standing = match (over.contains(&index), accepted.contains(index)) {
-                (true, _) => Standing::Over,
-                (false, true) => Standing::Accepted,
-                (false, false) => Standing::Open,
-            };
-            (&**source, standing)
-        });
-        self.passing_headers = PassingHeaders::select(view.cookies().headers(), standings);
-        let sources = sources.map(|(index, source)| (&**source, over.contains(&index)));
+        let sources = sources.map(|(index, source)| (&**source, standings.of(index)));
+        let (headers, is_strict) = (view.cookies().headers(), standings.is_strict());
+        self.passing_headers = PassingHeaders::select(headers, sources.clone(), is_strict);
         self.passing = session::passing(view.cookies_field(), sources);
     }
 
     /// Whether the app sees no session because the request's own is over.
     pub(super) fn came_with_over(&self) -> bool {
-        self.came_with_over
+        self.standings.any_over()
     }
 
     /// The headers that were verified, and reach the app under any name.
@@ -218,7 +202,7 @@ impl Who {
         }
         let view = incoming.view(request);
         let cookies = view.cookies();
-        if !self.came_with_over {
+        if !self.came_with_over() {
             let set = response.headers.get_all(header::SET_COOKIE).iter();
             let set: Vec<_> = set.map(HeaderValue::as_bytes).collect();
             let sources = incoming.policy.sources.iter().enumerate();
@@ -233,7 +217,11 @@ impl Who {
     }
 
     fn came_with(&self, source: usize) -> CameWith {
-        if self.doubtful.contains(source) { CameWith::Doubt } else { CameWith::NoDoubt }
+        match () {
+            () if self.standings.passes_unread() => CameWith::Unread,
+            () if self.standings.is_in_doubt(source) => CameWith::Doubt,
+            () => CameWith::NoDoubt,
+        }
     }
 
     /// Ends the session where the request signs the user out.
@@ -252,5 +240,6 @@ impl Who {
 /// Whether several sources have cookies, which may be of different users.
 fn are_several_sent(policy: &Policy, cookies: Cookies<'_>) -> bool {
     let sources = &policy.sources;
-    sources.len() > 1 && sources.iter().filter(|source| source.was_sent(cookies)).nth(1).is_some()
+    sources.len() > 1
+        && sources.iter().filter(|source| source.may_be_sent(cookies)).nth(1).is_some()
 }

@@ -122,6 +122,11 @@ impl Sessions {
                 Err(Refused::Rejected(why)) => revoked.check_ended(source, cookies, why, now),
                 Err(Refused::Unanswered(_)) => Ok(()),
             };
+            if let (Err(Refused::Rejected(why)), Ok(())) = (&checked, &over)
+                && source.may_be_respelled(cookies, why, now.unix())
+            {
+                verdict.add_respelled(index);
+            }
             match over {
                 Ok(()) => verdict.add(index, checked),
                 Err(over) => verdict.add_over(index, over),

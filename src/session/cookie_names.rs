@@ -96,6 +96,11 @@ impl CookieNames {
         self.names.last().map_or("", String::as_str)
     }
 
+    /// A cookie's value, decoded as the session's own is.
+    pub(crate) fn decoded<'v>(&self, value: &'v [u8]) -> Cow<'v, [u8]> {
+        self.conventions.encoding.decode(Cow::Borrowed(value))
+    }
+
     /// The text between the name and the number of a part.
     pub(crate) fn separator(&self) -> Option<&'static str> {
         self.conventions.chunks

@@ -132,6 +132,18 @@ impl HeaderPlace {
         self.sent(headers).next().is_some()
     }
 
+    /// Whether it holds something else than the scheme and a token, in which another reader
+    /// may find one: by another word, a blank of another kind, or the place alone. Tokens
+    /// have two points.
+    pub(crate) fn is_hinted(&self, headers: SentHeaders<'_>) -> bool {
+        let has_points = |value: &[u8]| value.iter().filter(|&&b| b == b'.').nth(1).is_some();
+        self.scheme.is_some()
+            && headers.all(&self.name).any(|field| {
+                let value = field.as_bytes();
+                has_points(value) && self.token(value.trim_ascii()).is_none()
+            })
+    }
+
     /// The values as they came, of a header that counts.
     pub(crate) fn sent<'a>(
         &self,
@@ -295,6 +307,26 @@ mod tests {
             assert_eq!(bearer(&[value]), Ok(None), "{value}");
         }
         assert_eq!(bearer(&[]), Ok(None));
+    }
+
+    #[test]
+    fn another_reader_may_find_a_token_where_this_one_finds_none() {
+        let place = HeaderPlace::of_token(header::AUTHORIZATION, None, None);
+        for (value, expected) in [
+            ("Bearer\ta.b.c", true),
+            ("JWT a.b.c", true),
+            ("a.b.c", true),
+            ("Bearer:a.b.c", true),
+            ("Token token=\"a.b.c\"", true),
+            ("Bearer a.b.c", false),
+            ("bearer  a.b.c d", false),
+            ("Basic YWRhOnNlY3JldA==", false),
+            ("Bearer", false),
+            ("", false),
+        ] {
+            let map = headers(&[value]);
+            assert_eq!(place.is_hinted(SentHeaders::new(&map, false)), expected, "{value}");
+        }
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! The user behind a request: the app's own session cookie, verified at the edge.
 //!
-//! A `SessionReader` is one `[session]` table, compiled: keys derived, names settled. Nothing here
-//! does I/O: cookies and a time go in, an `Identity` or a `Rejected` comes out. A kind with a store
-//! says what to fetch (`Question`) and judges the answer. The caller also supplies `RemoteKeys`.
+//! A `SessionReader` is one `[session]` table, compiled. Nothing here does I/O: cookies and a time
+//! go in, an `Identity` or a `Rejected` comes out, or a `Question` for the store.
 
 mod asking;
 mod codec;
@@ -26,6 +25,7 @@ mod pointer;
 mod rejected;
 mod remember;
 mod required_claims;
+mod respelled;
 mod row_rules;
 mod seconds;
 mod set_cookies;
@@ -49,12 +49,12 @@ pub(crate) use header::HeaderPlace;
 pub use header::SentHeaders;
 pub use identity::Identity;
 pub(crate) use passing::{Passing, passing};
-pub(crate) use passing_headers::{PassingHeaders, Standing};
+pub(crate) use passing_headers::PassingHeaders;
 pub(crate) use pointer::Pointer;
 pub use rejected::{Reason, Rejected};
 pub(crate) use required_claims::Claims;
 pub use source::SessionReader;
 pub use store::{Cell, Check, Engine, Fields, Query, Question, Row, StoreAnswer, StoreRank};
 pub(crate) use store_settings::{NaiveTimes, StoreSettings};
-pub(crate) use verdict::{Accepted, Credential, Doubtful, Judged, VerdictBuilder, none_asked};
+pub(crate) use verdict::{Accepted, Credential, Judged, Standings, VerdictBuilder, none_asked};
 pub use verdict::{Refused, Unanswered, Verdict};

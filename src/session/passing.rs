@@ -15,6 +15,7 @@ use memchr::{memchr, memchr2_iter};
 use super::cookie::{Cookies, fold};
 use super::cookie_names::is_plain_name;
 use super::source::SessionReader;
+use super::verdict::Standing;
 
 /// A longer header is looked at more closely.
 const MOST_PLAIN: usize = 32 * 1024;
@@ -30,25 +31,35 @@ pub(crate) enum Passing {
     Only(Vec<u8>),
 }
 
-/// One source's claim on one part of the header.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// One source's claim on one part of the header. Of the claims of two sources the later
+/// one here counts: a session that is over takes its cookies along, one that verifies
+/// keeps them, and a cookie is astray only if no source claims it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Claim {
-    /// Its verdict rests on it.
-    Kept,
     /// None of its cookies, nor like one.
     None,
-    /// Of a session that is over.
-    Over,
     /// Like one of its cookies, but its verdict does not rest on it.
     Stray,
+    /// Its verdict rests on it.
+    Kept,
+    /// The app may read a session in it that is over, or another one than was verified.
+    Respelled,
+    /// Its session verifies.
+    Verified,
+    /// Of a session that is over.
+    Over,
 }
 
-/// The `Cookie` header for the app; each source with whether its session is over.
+/// The `Cookie` header for the app; each source with its verdict.
 pub(crate) fn passing<'s>(
     header: &[u8],
-    mut sources: impl Iterator<Item = (&'s SessionReader, bool)> + Clone,
+    mut sources: impl Iterator<Item = (&'s SessionReader, Standing)> + Clone,
 ) -> Passing {
-    if sources.clone().all(|(source, is_over)| !is_over && is_plain(header, source)) {
+    let passes = |standing| match standing {
+        Standing::Accepted | Standing::Open => true,
+        Standing::Over | Standing::Respelled => false,
+    };
+    if sources.clone().all(|(source, standing)| passes(standing) && is_plain(header, source)) {
         return Passing::AsCame;
     }
     select(header, &mut sources)
@@ -90,25 +101,33 @@ fn is_plain(header: &[u8], source: &SessionReader) -> bool {
     source.picks_plainly(own.get(..count).unwrap_or_default())
 }
 
-fn select(header: &[u8], sources: &mut dyn Iterator<Item = (&SessionReader, bool)>) -> Passing {
+fn select(header: &[u8], sources: &mut dyn Iterator<Item = (&SessionReader, Standing)>) -> Passing {
     let parts: Vec<&[u8]> = header.split(|&b| b == b';').collect();
     let spelled: Vec<Vec<Vec<u8>>> = parts.iter().map(|part| spellings(part)).collect();
     let mut kept = vec![Claim::None; parts.len()];
-    for (source, is_over) in sources {
+    for (source, standing) in sources {
         let picked = picked_parts(source, header, &parts);
+        let withheld = match standing {
+            Standing::Accepted | Standing::Open => None,
+            Standing::Over => Some(Claim::Over),
+            Standing::Respelled => Some(Claim::Respelled),
+        };
         for (index, (claim, spelled)) in kept.iter_mut().zip(&spelled).enumerate() {
-            let said = match (picked.contains(&index), is_over) {
-                (true, false) => Claim::Kept,
-                (true, true) => Claim::Over,
-                (false, true) if spelled.iter().any(|name| source.remembers(name)) => Claim::Over,
-                (false, _) if !spelled.iter().any(|name| source.resembles(name)) => Claim::None,
-                (false, true) => Claim::Over,
-                (false, false) => Claim::Stray,
+            let is_picked = picked.contains(&index);
+            let remembers = || spelled.iter().any(|name| source.remembers(name));
+            let is_like = || spelled.iter().any(|name| source.resembles(name));
+            let said = match (withheld, standing) {
+                (Some(withheld), _) if is_picked || remembers() => withheld,
+                (None, Standing::Accepted) if is_picked => Claim::Verified,
+                (None, _) if is_picked => Claim::Kept,
+                _ if !is_like() => Claim::None,
+                (_, Standing::Over) => Claim::Over,
+                _ => Claim::Stray,
             };
-            *claim = claim.and(said);
+            *claim = said.max(*claim);
         }
     }
-    let passes = |claim: &Claim| matches!(claim, Claim::Kept | Claim::None);
+    let passes = |claim: &Claim| matches!(claim, Claim::Kept | Claim::None | Claim::Verified);
     if kept.iter().all(passes) {
         return Passing::AsCame;
     }
@@ -117,19 +136,6 @@ fn select(header: &[u8], sources: &mut dyn Iterator<Item = (&SessionReader, bool
     let joined = left.join(&b";"[..]);
     let joined = joined.trim_ascii();
     if joined.is_empty() { Passing::Nothing } else { Passing::Only(joined.to_vec()) }
-}
-
-impl Claim {
-    /// The claims of two sources together: a session that is over takes its cookies
-    /// along, and a cookie is astray only if no source claims it.
-    fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Over, _) | (_, Self::Over) => Self::Over,
-            (Self::Kept, _) | (_, Self::Kept) => Self::Kept,
-            (Self::Stray, _) | (_, Self::Stray) => Self::Stray,
-            (Self::None, Self::None) => Self::None,
-        }
-    }
 }
 
 /// The parts the source's verdict rests on: of each name it picks, the one its

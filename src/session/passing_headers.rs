@@ -4,17 +4,7 @@ use http::HeaderName;
 
 use super::header::SentHeaders;
 use super::source::SessionReader;
-
-/// One source's verdict on its header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Its session verifies.
-    Accepted,
-    /// Nothing is known against it.
-    Open,
-    /// Its session is revoked or signed out, or contradicts another one.
-    Over,
-}
+use super::verdict::Standing;
 
 /// The session headers of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,17 +17,24 @@ pub(crate) struct PassingHeaders {
 }
 
 impl PassingHeaders {
-    /// Most requests have none, and most policies read none.
+    /// Most requests have none, and most policies read none. Where `is_strict`, a header
+    /// that only the app may find a session in does not go on either.
     pub(crate) fn select<'s>(
         headers: SentHeaders<'_>,
         sources: impl Iterator<Item = (&'s SessionReader, Standing)>,
+        is_strict: bool,
     ) -> Self {
         let mut passing = Self::default();
         for (source, standing) in sources {
             let unread = source.unread_headers().iter().filter(|name| headers.holds(name));
             passing.withheld.extend(unread.cloned());
             let Some(place) = source.header() else { continue };
-            if standing == Standing::Over && place.is_sent(headers) || !place.may_pass(headers) {
+            let is_withheld = match standing {
+                Standing::Over | Standing::Respelled => place.is_sent(headers),
+                Standing::Accepted | Standing::Open => false,
+            };
+            let is_stray = is_strict && place.is_hinted(headers);
+            if is_withheld || is_stray || !place.may_pass(headers) {
                 passing.withheld.extend(place.names().cloned());
             } else if standing == Standing::Accepted {
                 passing.kept.extend(place.names().cloned());
@@ -67,7 +64,9 @@ mod tests {
         for value in sent {
             map.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
         }
-        PassingHeaders::select(SentHeaders::new(&map, false), [(&source, standing)].into_iter())
+        let sources = [(&source, standing)].into_iter();
+        let is_strict = standing != Standing::Open;
+        PassingHeaders::select(SentHeaders::new(&map, false), sources, is_strict)
     }
 
     #[test]
@@ -79,7 +78,8 @@ mod tests {
         let source = compile(&settings).unwrap();
         let mut map = HeaderMap::new();
         let select = |map: &HeaderMap, standing| {
-            PassingHeaders::select(SentHeaders::new(map, false), [(&source, standing)].into_iter())
+            let sources = [(&source, standing)].into_iter();
+            PassingHeaders::select(SentHeaders::new(map, false), sources, false)
         };
         for standing in [Standing::Accepted, Standing::Open, Standing::Over] {
             assert_eq!(select(&map, standing), PassingHeaders::default());
@@ -96,7 +96,16 @@ mod tests {
         assert_eq!(select(&["Bearer a"], Standing::Open), PassingHeaders::default());
         assert_eq!(select(&["Bearer a"], Standing::Accepted).kept, [AUTHORIZATION]);
         assert_eq!(select(&["Bearer a"], Standing::Over).withheld, [AUTHORIZATION]);
-        assert_eq!(select(&["Basic a"], Standing::Over).withheld, none);
+        assert_eq!(select(&["Bearer a"], Standing::Respelled).withheld, [AUTHORIZATION]);
+        for value in ["Basic a", "Basic YWRhOnNlY3JldA==", "Negotiate a.b"] {
+            assert_eq!(select(&[value], Standing::Over).withheld, none);
+        }
+        for value in ["Bearer\ta.b.c", "JWT a.b.c", "a.b.c", "Bearer:a.b.c"] {
+            assert_eq!(select(&[value], Standing::Open), PassingHeaders::default(), "{value}");
+            for standing in [Standing::Accepted, Standing::Over] {
+                assert_eq!(select(&[value], standing).withheld, [AUTHORIZATION], "{value}");
+            }
+        }
         for standing in [Standing::Open, Standing::Accepted, Standing::Over] {
             let twice = select(&["Bearer a", "Basic b"], standing);
             assert_eq!((twice.withheld, twice.kept), (vec![AUTHORIZATION], none.clone()));

@@ -77,6 +77,36 @@ pub enum Reason {
     WrongVersion,
 }
 
+impl Reason {
+    /// Whether the cookies are nobody's, or of a session that only the time or a sign-out
+    /// ended. Of others it is not known here whose they are.
+    pub(crate) fn tells_whose(self) -> bool {
+        match self {
+            Self::Expired
+            | Self::Missing
+            | Self::NoUser
+            | Self::NotYetValid
+            | Self::SignedOut
+            | Self::StoreMiss => true,
+            Self::AlgNotAllowed
+            | Self::Ambiguous
+            | Self::BadSignature
+            | Self::Malformed
+            | Self::MissingExp
+            | Self::Oversized
+            | Self::TokenMismatch
+            | Self::Unavailable
+            | Self::UnknownCrit
+            | Self::UnknownKid
+            | Self::UnsupportedSerializer
+            | Self::WrongAudience
+            | Self::WrongIssuer
+            | Self::WrongPurpose
+            | Self::WrongVersion => false,
+        }
+    }
+}
+
 names!(Reason {
     AlgNotAllowed = "alg_not_allowed",
     Ambiguous = "ambiguous",

@@ -231,6 +231,11 @@ impl SessionReader {
         pairs.collect::<Vec<_>>().join(&b"; "[..])
     }
 
+    /// Tells a value that is in the framework's notation to the letter.
+    pub(super) fn notation(&self) -> fn(&[u8]) -> bool {
+        self.kind.is_as_written
+    }
+
     /// Whether a cookie of this name can change what `look` returns.
     pub(super) fn reads_cookie(&self, name: &[u8]) -> bool {
         self.compiled.jar.reads_cookie(name)
@@ -266,6 +271,12 @@ impl SessionReader {
             return header.is_sent(cookies.headers());
         }
         cookies.iter().any(|(name, _)| self.compiled.jar.reads_cookie(name))
+    }
+
+    /// As `was_sent`, also where only another reader than this one would find something.
+    pub(crate) fn may_be_sent(&self, cookies: Cookies<'_>) -> bool {
+        let is_hinted = |header: &HeaderPlace| header.is_hinted(cookies.headers());
+        self.was_sent(cookies) || self.header().is_some_and(is_hinted)
     }
 
     /// Tells the names the verdict rests on; companions of the session's cookies

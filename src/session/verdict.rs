@@ -64,7 +64,11 @@ pub struct Judged {
     /// The sources whose session is revoked or signed out, or contradicts another one,
     /// by their index in the policy.
     pub over: Vec<usize>,
-    pub doubtful: Doubtful,
+    /// The sources whose cookies may be another spelling of a session.
+    pub respelled: Vec<usize>,
+    /// The sources whose cookies do not say here whose they are.
+    pub unread: Vec<usize>,
+    doubtful: Doubtful,
 }
 
 /// How a verified session came.
@@ -87,6 +91,10 @@ impl Accepted {
         }
     }
 
+    pub(crate) fn any(self) -> bool {
+        self.0 != 0
+    }
+
     /// Sources beyond the 64th never count.
     pub fn contains(self, source: usize) -> bool {
         source < 64 && self.0 & (1 << source) != 0
@@ -95,7 +103,7 @@ impl Accepted {
 
 /// The sources whose cookies the gateway could not judge, though the app may.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Doubtful(u64);
+struct Doubtful(u64);
 
 impl Doubtful {
     /// Sources beyond this one are always in doubt.
@@ -105,8 +113,73 @@ impl Doubtful {
         self.0 |= 1 << source.min(Self::LAST);
     }
 
-    pub fn contains(self, source: usize) -> bool {
+    fn contains(self, source: usize) -> bool {
         source >= Self::LAST || self.0 & (1 << source) != 0
+    }
+}
+
+/// One source's verdict on what it read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Its session verifies.
+    Accepted,
+    /// Nothing is known against it.
+    Open,
+    /// Its session is revoked or signed out, or contradicts another one.
+    Over,
+    /// The app may read a session in it that is over, or another one than was verified.
+    Respelled,
+}
+
+/// The verdicts of all sources on one request, by their index in the policy.
+#[derive(Debug, Default)]
+pub(crate) struct Standings {
+    accepted: Accepted,
+    over: Vec<usize>,
+    respelled: Vec<usize>,
+    unread: Vec<usize>,
+    doubtful: Doubtful,
+    /// Whether the app must find no session but those that were judged: some are over, or
+    /// another one was verified. Else an app whose sessions cannot be read here keeps them.
+    is_strict: bool,
+}
+
+impl Standings {
+    /// Where any session at all is over, `any_over`.
+    pub(crate) fn new(judged: &mut Judged, any_over: bool) -> Self {
+        let Judged { accepted, over, respelled, unread, doubtful, .. } = judged;
+        let is_strict = any_over || accepted.any();
+        let take = std::mem::take::<Vec<usize>>;
+        let (over, respelled, unread) = (take(over), take(respelled), take(unread));
+        let (accepted, doubtful) = (*accepted, *doubtful);
+        Self { accepted, over, respelled, unread, doubtful, is_strict }
+    }
+
+    pub(crate) fn of(&self, source: usize) -> Standing {
+        match () {
+            () if self.over.contains(&source) => Standing::Over,
+            () if self.accepted.contains(source) => Standing::Accepted,
+            () if self.is_strict && self.respelled.contains(&source) => Standing::Respelled,
+            () => Standing::Open,
+        }
+    }
+
+    pub(crate) fn is_strict(&self) -> bool {
+        self.is_strict
+    }
+
+    pub(crate) fn any_over(&self) -> bool {
+        !self.over.is_empty()
+    }
+
+    /// Whether the source's cookies could not be judged.
+    pub(crate) fn is_in_doubt(&self, source: usize) -> bool {
+        self.doubtful.contains(source)
+    }
+
+    /// Whether the app may read somebody's session that was not understood here.
+    pub(crate) fn passes_unread(&self) -> bool {
+        self.unread.iter().any(|&source| self.of(source) == Standing::Open)
     }
 }
 
@@ -119,6 +192,8 @@ pub(crate) struct VerdictBuilder {
     refused: Option<Rejected>,
     unanswered: Option<Unanswered>,
     over: Vec<usize>,
+    respelled: Vec<usize>,
+    unread: Vec<usize>,
     accepted: Accepted,
     doubtful: Doubtful,
     /// How many sources were asked.
@@ -141,6 +216,9 @@ impl VerdictBuilder {
                 if !is_judged.contains(&rejected.reason) {
                     self.doubtful.add(source);
                 }
+                if !rejected.reason.tells_whose() {
+                    self.unread.push(source);
+                }
                 // A cookie that was there and wrong says more than a missing one.
                 if self.refused.as_ref().is_none_or(|r| r.reason == Reason::Missing) {
                     self.refused = Some(rejected);
@@ -159,6 +237,11 @@ impl VerdictBuilder {
         self.add(source, Err(Refused::Rejected(rejected)));
     }
 
+    /// The cookies sent for this source may be another spelling of a session.
+    pub(crate) fn add_respelled(&mut self, source: usize) {
+        self.respelled.push(source);
+    }
+
     /// The verdict, and the sources whose sessions are over.
     pub(crate) fn judge(mut self) -> Judged {
         let mut over = std::mem::take(&mut self.over);
@@ -168,7 +251,9 @@ impl VerdictBuilder {
             self.accepted = Accepted::default();
         }
         let (accepted, doubtful) = (self.accepted, self.doubtful);
-        Judged { verdict: self.verdict(), accepted, over, doubtful }
+        let take = std::mem::take::<Vec<usize>>;
+        let (respelled, unread) = (take(&mut self.respelled), take(&mut self.unread));
+        Judged { verdict: self.verdict(), accepted, over, respelled, unread, doubtful }
     }
 
     /// The first source that knows a user decides, unless another one knows another
@@ -247,5 +332,26 @@ mod tests {
         let word =
             word([refused(Reason::Missing), refused(Reason::Expired), refused(Reason::Missing)]);
         assert_eq!(word, "expired");
+    }
+
+    #[test]
+    fn what_may_be_respelled_is_open_until_something_is_over_or_verified_beside_it() {
+        for (is_verified, any_over, expected) in [
+            (false, false, Standing::Open),
+            (false, true, Standing::Respelled),
+            (true, false, Standing::Respelled),
+        ] {
+            let mut verdict = VerdictBuilder::default();
+            let why = Rejected::new(Reason::Malformed, "a test");
+            verdict.add_respelled(0);
+            verdict.add(0, Err(Refused::Rejected(why)));
+            if is_verified {
+                let user = Identity::assumed("u1".to_owned(), serde_json::Value::Null, None);
+                verdict.add(1, Ok(Arc::new(user)));
+            }
+            let standings = Standings::new(&mut verdict.judge(), any_over);
+            assert_eq!(standings.of(0), expected, "{is_verified} {any_over}");
+            assert_eq!(standings.passes_unread(), expected == Standing::Open);
+        }
     }
 }

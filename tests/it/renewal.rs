@@ -213,7 +213,7 @@ fn a_revoked_session_cannot_hide_behind_another_cookie_or_spelling() {
     for (sent, left) in [
         (format!("{bob}; {ada}"), vec![bob.clone()]),
         (format!("{ada}; {bob}"), vec![]),
-        (format!("session=junk; {ada}"), vec!["session=junk".to_owned()]),
+        (format!("session=junk; {ada}"), vec![]),
         (format!("session=; {ada}"), vec![]),
         (format!("{bob}; SESSION={value}"), vec![bob.clone()]),
         (format!("Session={value}"), vec![]),

@@ -1,4 +1,4 @@
-//! What the cookies that an app sets say about sessions that are over.
+//! Sessions that are over, and the cookies that an app sets.
 //!
 //! A request takes a while, and a session may end meanwhile: its answer can still set a
 //! cookie for it, in the same place or in that of another source. Such a cookie ends with
@@ -69,9 +69,13 @@ impl Revoked {
         if set.is_empty() {
             return;
         }
+        // A request that began before anything was over was not judged then.
+        let is_unread = |(source, came)| came == CameWith::NoDoubt && is_unread(source, answered);
+        let any_unread = sources.clone().any(is_unread);
         let ended = sources.filter_map(|(source, _)| self.ended_since(source, answered));
         let ended: Vec<EndedSince> = ended.collect();
         for (source, came, after) in set {
+            let came = if any_unread { CameWith::Unread } else { came };
             for cookies in after {
                 self.set(source, Cookies::new(&cookies), came, answered, &ended);
             }
@@ -207,6 +211,12 @@ fn sent(source: &SessionReader, answered: &Answered<'_>) -> Option<Identity> {
         Ok(Check::Ask(_)) => None,
         Err(why) => source.check_at_its_time(cookies, &why, began),
     }
+}
+
+/// Whether it is not known whose the request's own cookies of this source are.
+fn is_unread(source: &SessionReader, answered: &Answered<'_>) -> bool {
+    let looked = source.look(answered.cookies, answered.began.unix());
+    looked.is_err_and(|why| !why.reason.tells_whose())
 }
 
 /// The mark of a session kept elsewhere.

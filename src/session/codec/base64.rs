@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::alphabet;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::base::text::from_hex;
@@ -17,6 +17,11 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// `A–Z a–z 0–9 - _`, unpadded.
 pub(crate) fn url_decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// As `url_decode`, padded.
+pub(crate) fn url_decode_padded(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+    URL_SAFE.decode(text).ok()
 }
 
 /// `A–Z a–z 0–9 + /`, with or without padding.

@@ -22,6 +22,7 @@ pub(crate) mod php;
 pub(crate) mod php_text;
 pub(crate) mod pickle;
 pub(crate) mod signed_cookie;
+pub(crate) mod spelling;
 pub(crate) mod time;
 pub(crate) mod time_value;
 pub(crate) mod token_purpose;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::Risks;
-use crate::session::codec::{claims, crypto, json, jwe, jws};
+use crate::session::codec::{claims, crypto, json, jwe, jws, spelling};
 use crate::session::cookie::Duplicate;
 use crate::session::cookie_names::{CookieConventions, CookieNames, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -39,6 +39,7 @@ struct Auth0 {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "auth0",
+    is_as_written: spelling::token,
     read,
     hints: Hints {
         names: &["appSession"],

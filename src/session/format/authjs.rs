@@ -2,7 +2,7 @@
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::Risks;
-use crate::session::codec::{claims, crypto, jwe};
+use crate::session::codec::{claims, crypto, jwe, spelling};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::Rejected;
@@ -25,6 +25,7 @@ struct AuthJs {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "authjs",
+    is_as_written: spelling::token,
     read,
     hints: Hints {
         names: &["authjs.session-token"],

@@ -15,7 +15,7 @@ use crate::document::{At, OneOrMany};
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::Keys;
-use crate::session::codec::{claims, jws};
+use crate::session::codec::{claims, jws, spelling};
 use crate::session::cookie_names::{CookieConventions, CookieNames, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::key_settings;
@@ -46,6 +46,7 @@ struct Pair {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "clerk",
+    is_as_written: spelling::token,
     read,
     hints: Hints {
         companions: &["__client*", "__clerk_*", "__refresh_*"],

@@ -3,7 +3,7 @@
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::Risks;
 use crate::session::codec::keygrip::{self, Keygrip};
-use crate::session::codec::{base64, json};
+use crate::session::codec::{base64, json, spelling};
 use crate::session::cookie::Encoding;
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -22,6 +22,7 @@ struct CookieSession {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "cookie-session",
+    is_as_written: spelling::base64_text,
     read,
     hints: Hints {
         look,

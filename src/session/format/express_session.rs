@@ -4,7 +4,7 @@
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::Risks;
 use crate::session::codec::crypto::{Hash, MacKey};
-use crate::session::codec::{base64, json};
+use crate::session::codec::{base64, json, spelling};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
@@ -31,6 +31,7 @@ enum Records {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "express-session",
+    is_as_written: spelling::signed_id,
     read,
     hints: Hints {
         names: &["connect.sid"],

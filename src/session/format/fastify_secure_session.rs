@@ -9,7 +9,7 @@ use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::Risks;
 use crate::base::secret::Secret;
 use crate::base::text::from_hex;
-use crate::session::codec::{base64, json};
+use crate::session::codec::{base64, json, spelling};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::Rejected;
@@ -35,6 +35,7 @@ struct SecureSession {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "fastify-secure-session",
+    is_as_written: spelling::boxed,
     read,
     hints: Hints { look, also_check: "; or `salt` is not the app's", ..Hints::NONE },
     remember_cookies: &[],

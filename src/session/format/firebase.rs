@@ -10,7 +10,7 @@ use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
 use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::{Key, KeySet, Keys, RemoteKeys};
-use crate::session::codec::{claims, jws};
+use crate::session::codec::{claims, jws, spelling};
 use crate::session::cookie_names::{CookieConventions, CookieNames, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::place_settings::Places;
@@ -64,6 +64,7 @@ impl FromNode for Token {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "firebase",
+    is_as_written: spelling::token,
     read,
     hints: Hints { look, key: "key", ..Hints::NONE },
     remember_cookies: &[],

@@ -7,7 +7,7 @@ use super::risks::Risks;
 use crate::base::secret::Secret;
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::itsdangerous::KeyDerivation;
-use crate::session::codec::{itsdangerous, json};
+use crate::session::codec::{itsdangerous, json, spelling};
 use crate::session::cookie::Encoding;
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -29,6 +29,7 @@ struct Flask {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "flask",
+    is_as_written: spelling::timed,
     read,
     hints: Hints {
         look,

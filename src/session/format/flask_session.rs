@@ -5,6 +5,7 @@ use super::lookup_layout::Layout;
 use super::risks::Risks;
 use crate::session::codec::base64;
 use crate::session::codec::crypto::{Hash, MacKey};
+use crate::session::codec::spelling;
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::Rejected;
@@ -35,6 +36,7 @@ struct SessionTable {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "flask-session",
+    is_as_written: spelling::token,
     read,
     hints: Hints { look, ..Hints::NONE },
     remember_cookies: &[],

@@ -12,7 +12,7 @@ use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::{Risks, has, is_zero};
 use super::sealed_form::SealedForm;
 use crate::document::{At, FromNode, Value as Setting};
-use crate::session::codec::{claims, iron, json};
+use crate::session::codec::{claims, iron, json, spelling};
 use crate::session::cookie::MAX_CHUNKS;
 use crate::session::cookie_names::{CookieConventions, FoundCookie, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -39,6 +39,7 @@ struct H3Session {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "h3-session",
+    is_as_written: spelling::seal,
     read,
     hints: Hints {
         names: &["h3", "nuxt-session"],

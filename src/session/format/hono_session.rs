@@ -2,7 +2,7 @@
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::Risks;
-use crate::session::codec::{claims, crypto, json, jwe};
+use crate::session::codec::{claims, crypto, json, jwe, spelling};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
@@ -21,6 +21,7 @@ struct HonoSession {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "hono-session",
+    is_as_written: spelling::token,
     read,
     hints: Hints {
         look,

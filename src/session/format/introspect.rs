@@ -6,6 +6,7 @@ use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::Risks;
 use crate::base::text::percent_decode;
 use crate::session::codec::json;
+use crate::session::codec::spelling;
 use crate::session::cookie_names::{CookieConventions, CookieNames, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::Rejected;
@@ -28,6 +29,7 @@ struct Introspect {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "introspect",
+    is_as_written: spelling::unknown,
     read,
     hints: Hints::NONE,
     remember_cookies: &[],

@@ -13,7 +13,7 @@ use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::Keys;
-use crate::session::codec::{base64, claims, iron, json, jws, signed_cookie, token_text};
+use crate::session::codec::{base64, claims, iron, json, jws, signed_cookie, spelling, token_text};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::key_settings;
@@ -47,6 +47,7 @@ struct Token {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "iron-session",
+    is_as_written: spelling::seal,
     read,
     hints: Hints {
         names: &["wos-session"],

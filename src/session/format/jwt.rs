@@ -15,7 +15,7 @@ use crate::session::codec::claims::Expected;
 use crate::session::codec::token_purpose::TokenPurpose;
 use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::Keys;
-use crate::session::codec::{claims, jws, token_text};
+use crate::session::codec::{claims, jws, spelling, token_text};
 use crate::session::cookie_names::{CookieConventions, CookieNames, SentCookies};
 use crate::session::cookie_pattern::CookiePattern;
 use crate::session::identity::OpenedSession;
@@ -59,6 +59,7 @@ enum Expiry {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "jwt",
+    is_as_written: spelling::token,
     read,
     hints: Hints {
         names: &["fastapiusersauth", "payload-token"],

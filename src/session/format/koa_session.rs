@@ -3,7 +3,7 @@
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::Risks;
 use crate::session::codec::keygrip::{self, Keygrip};
-use crate::session::codec::{base64, json};
+use crate::session::codec::{base64, json, spelling};
 use crate::session::cookie::Encoding;
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -24,6 +24,7 @@ struct KoaSession {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "koa-session",
+    is_as_written: spelling::base64_text,
     read,
     hints: Hints {
         names: &["koa.sess"],

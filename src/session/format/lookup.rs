@@ -15,7 +15,7 @@ use crate::base::digest::Digest;
 use crate::base::secret::{Secret, same_bytes};
 use crate::base::text;
 use crate::document::{At, FromNode};
-use crate::session::codec::{base64 as base64_text, json};
+use crate::session::codec::{base64 as base64_text, json, spelling};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
@@ -70,6 +70,7 @@ struct Columns {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "lookup",
+    is_as_written: spelling::unknown,
     read,
     hints: Hints { names: &["auth_session", "PHPSESSID"], ..Hints::NONE },
     remember_cookies: &[],

@@ -2,7 +2,7 @@
 
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::Risks;
-use crate::session::codec::{claims, crypto, jwe};
+use crate::session::codec::{claims, crypto, jwe, spelling};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::Rejected;
@@ -27,6 +27,7 @@ struct NextAuth {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "next-auth",
+    is_as_written: spelling::token,
     read,
     hints: Hints {
         names: &["next-auth.session-token"],

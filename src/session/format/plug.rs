@@ -10,7 +10,7 @@ use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::{Risks, has};
 use crate::base::secret::Secret;
 use crate::session::codec::crypto::{Hash, MacKey, pbkdf2};
-use crate::session::codec::{base64, bytes, erlang};
+use crate::session::codec::{base64, bytes, erlang, spelling};
 use crate::session::cookie::Encoding;
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -51,6 +51,7 @@ struct Tokens {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "plug",
+    is_as_written: spelling::token,
     read,
     hints: Hints {
         look,

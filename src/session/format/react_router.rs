@@ -4,7 +4,7 @@ use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::Risks;
 use crate::base::secret::Secret;
 use crate::session::codec::crypto::{Hash, MacKey};
-use crate::session::codec::{base64, json, signed_cookie};
+use crate::session::codec::{base64, json, signed_cookie, spelling};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
@@ -21,6 +21,7 @@ struct ReactRouter {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "react-router",
+    is_as_written: spelling::signed_text,
     read,
     hints: Hints { look, ..Hints::NONE },
     remember_cookies: &[],

@@ -9,7 +9,7 @@ use super::risks::Risks;
 use crate::base::secret::Secret;
 use crate::document::{At, FromNode};
 use crate::session::codec::crypto::{Hash, MacKey};
-use crate::session::codec::{base64, json};
+use crate::session::codec::{base64, json, spelling};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::rejected::{Reason, Rejected};
@@ -33,6 +33,7 @@ enum Form {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "signed-cookie",
+    is_as_written: spelling::signed_id,
     read,
     hints: Hints {
         look,

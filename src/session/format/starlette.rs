@@ -4,7 +4,7 @@ use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::{Risks, is_zero};
 use crate::session::codec::crypto::{Hash, MacKey};
 use crate::session::codec::itsdangerous::KeyDerivation;
-use crate::session::codec::{base64, itsdangerous, json};
+use crate::session::codec::{base64, itsdangerous, json, spelling};
 use crate::session::cookie::{Duplicate, Encoding};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -30,6 +30,7 @@ struct Starlette {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "starlette",
+    is_as_written: spelling::timed,
     read,
     hints: Hints {
         look,

@@ -12,7 +12,7 @@ use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::{self, Expected};
 use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::Keys;
-use crate::session::codec::{base64, json, jws};
+use crate::session::codec::{base64, json, jws, spelling};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
 use crate::session::key_settings;
@@ -34,6 +34,7 @@ struct Supabase {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "supabase",
+    is_as_written: spelling::unknown,
     read,
     hints: Hints {
         names: &["sb-*-auth-token"],

@@ -8,7 +8,7 @@ use super::h3_session;
 use super::kind::{Compiled, Hints, SessionKind, Verify};
 use super::risks::Risks;
 use super::sealed_form::SealedForm;
-use crate::session::codec::{claims, iron, json};
+use crate::session::codec::{claims, iron, json, spelling};
 use crate::session::cookie::{Duplicate, Encoding};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::identity::OpenedSession;
@@ -32,6 +32,7 @@ struct Yar {
 
 pub(super) const KIND: SessionKind = SessionKind {
     name: "yar",
+    is_as_written: spelling::seal,
     read,
     hints: Hints {
         look: h3_session::look,

@@ -12,16 +12,16 @@ fn policy(session: &str) -> Policy {
 
 /// The rest of `header` where no session is over.
 fn left(session: &str, header: &str) -> String {
-    pass(session, header, false)
+    pass(session, header, Standing::Open)
 }
 
 fn left_of_revoked(session: &str, header: &str) -> String {
-    pass(session, header, true)
+    pass(session, header, Standing::Over)
 }
 
-fn pass(session: &str, header: &str, is_over: bool) -> String {
+fn pass(session: &str, header: &str, standing: Standing) -> String {
     let policy = policy(session);
-    match passing(header.as_bytes(), std::iter::once((&*policy.sources[0], is_over))) {
+    match passing(header.as_bytes(), std::iter::once((&*policy.sources[0], standing))) {
         Passing::AsCame => header.to_owned(),
         Passing::Nothing => String::new(),
         Passing::Only(rest) => String::from_utf8(rest).unwrap(),
@@ -48,6 +48,25 @@ fn all_chunks_and_companions_of_an_ended_session_are_withheld() {
     assert_eq!(left_of_revoked(KOA, "koa.sess=a; koa.sess.sig=b; other.sig=c"), "other.sig=c");
     let id = "en17pbCu68GIwzQgPcFM7crZXbMX23WX96BNxbuY";
     assert_eq!(left_of_revoked(LARAVEL, &format!("laravel_session=a; {id}=b; c=3")), "c=3");
+}
+
+#[test]
+fn what_may_be_another_spelling_is_withheld_unless_another_source_verifies_it() {
+    let id = "en17pbCu68GIwzQgPcFM7crZXbMX23WX96BNxbuY";
+    let sent = format!("a=1; laravel_session=x; {id}=y; remember_web_59ba36=z; b=2");
+    assert_eq!(pass(LARAVEL, &sent, Standing::Respelled), "a=1; b=2");
+    // Two sources that read the same cookie.
+    let (first, second) = (policy(KOA), policy(KOA));
+    let sent = "koa.sess=a; koa.sess.sig=b";
+    for (other, expected) in [
+        (Standing::Accepted, Passing::AsCame),
+        (Standing::Open, Passing::Nothing),
+        (Standing::Respelled, Passing::Nothing),
+        (Standing::Over, Passing::Nothing),
+    ] {
+        let sources = [(&*first.sources[0], Standing::Respelled), (&*second.sources[0], other)];
+        assert_eq!(passing(sent.as_bytes(), sources.into_iter()), expected, "{other:?}");
+    }
 }
 
 #[test]
@@ -108,7 +127,7 @@ fn a_quick_look_agrees_with_a_close_one() {
                     let header = format!("{first}; {second}; {third}");
                     if is_plain(header.as_bytes(), source) {
                         plain += 1;
-                        let sources = &mut std::iter::once((source, false));
+                        let sources = &mut std::iter::once((source, Standing::Open));
                         assert_eq!(select(header.as_bytes(), sources), Passing::AsCame, "{header}");
                     }
                 }

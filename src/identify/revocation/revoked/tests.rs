@@ -262,15 +262,17 @@ fn a_session_that_has_ended_is_not_renewed_under_the_name_of_another_source() {
 fn what_an_app_makes_of_a_value_nobody_else_understands_is_no_sign_in() {
     let sessions = tokens();
     let made = cookie(&json!({ "sub": "u1", "iat": LATER.unix() }));
-    for (came, expected) in [
-        (CameWith::NoDoubt, Ok(())),
-        (CameWith::Doubt, Ok(())),
-        (CameWith::Unread, Err(Reason::SignedOut)),
+    for (sent, came, expected) in [
+        ("", CameWith::NoDoubt, Ok(())),
+        ("t=withheld", CameWith::Doubt, Ok(())),
+        ("t=unread", CameWith::Unread, Err(Reason::SignedOut)),
+        // Sent before anything was over, and so not judged then.
+        ("t=unread", CameWith::NoDoubt, Err(Reason::SignedOut)),
     ] {
         let revoked = Revoked::default();
         revoked.end_user("u1", NOW);
-        set_by_app(&sessions, &revoked, "t=unread", &made, came);
-        assert_eq!(check_at(&sessions, &revoked, &made, LATER), expected, "{came:?}");
+        set_by_app(&sessions, &revoked, sent, &made, came);
+        assert_eq!(check_at(&sessions, &revoked, &made, LATER), expected, "{sent} {came:?}");
     }
     let (sessions, revoked, ada) = (undated_sessions(), Revoked::default(), undated("17"));
     end(&sessions, &revoked, &ada, RevokedBy::App);

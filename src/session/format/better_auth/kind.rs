@@ -9,6 +9,7 @@ use crate::base::secret::Secret;
 use crate::base::text::percent_decode;
 use crate::session::codec::base64;
 use crate::session::codec::crypto::{Hash, MacKey};
+use crate::session::codec::spelling;
 use crate::session::cookie_names::{CookieConventions, CookieNames, FoundCookie, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::format::risks::Risks;
@@ -29,6 +30,7 @@ struct BetterAuth {
 
 pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "better-auth",
+    is_as_written: spelling::better_auth,
     read,
     hints: Hints {
         names: &["better-auth.session_data", "better-auth.session_token"],

@@ -3,6 +3,7 @@
 use super::signing::Signer;
 use super::stored::{Cache, Database};
 use crate::document::{At, FromNode};
+use crate::session::codec::spelling;
 use crate::session::cookie::{Duplicate, Encoding};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
@@ -67,6 +68,7 @@ const SALT: &str = "; or SESSION_ENGINE is the app's own class: write salt = \
 
 pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "django",
+    is_as_written: spelling::timed,
     read,
     hints: Hints {
         names: &["sessionid"],

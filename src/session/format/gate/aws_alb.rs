@@ -15,6 +15,7 @@ use crate::document::OneOrMany;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims;
 use crate::session::codec::jws::{self, Padding};
+use crate::session::codec::spelling;
 use crate::session::codec::token_types::TokenTypes;
 use crate::session::codec::verifying_keys::{Key, KeySet};
 use crate::session::cookie_names::SentCookies;
@@ -38,6 +39,7 @@ struct AwsAlb {
 
 pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "aws-alb",
+    is_as_written: spelling::padded_token,
     read,
     hints: Hints { companions: &["AWSALB*"], key: "key", ..Hints::NONE },
     remember_cookies: &[],

@@ -3,6 +3,7 @@
 use super::signed::{self, GateToken};
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::{self, Expected};
+use crate::session::codec::spelling;
 use crate::session::cookie_names::CookieConventions;
 use crate::session::format::kind::{Compiled, Hints, SessionKind};
 use crate::session::format::risks::Risks;
@@ -17,6 +18,7 @@ const DOMAIN: &str = ".cloudflareaccess.com";
 
 pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "cloudflare-access",
+    is_as_written: spelling::token,
     read,
     hints: Hints {
         names: &["CF_Authorization"],

@@ -3,6 +3,7 @@
 use super::signed::{self, GateToken};
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::{self, Expected};
+use crate::session::codec::spelling;
 use crate::session::format::kind::{Compiled, Hints, SessionKind};
 use crate::session::format::risks::Risks;
 use crate::session::settings::Settings;
@@ -13,6 +14,7 @@ const KEYS: &str = "https://www.gstatic.com/iap/verify/public_key-jwk";
 
 pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "google-iap",
+    is_as_written: spelling::token,
     read,
     hints: Hints { look, key: "key", ..Hints::NONE },
     remember_cookies: &[],

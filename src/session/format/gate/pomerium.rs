@@ -4,12 +4,14 @@ use super::signed::{self, GateToken};
 use crate::document::OneOrMany;
 use crate::session::codec::algorithm::Algorithm;
 use crate::session::codec::claims::Expected;
+use crate::session::codec::spelling;
 use crate::session::format::kind::{Compiled, Hints, SessionKind};
 use crate::session::format::risks::Risks;
 use crate::session::settings::Settings;
 
 pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "pomerium",
+    is_as_written: spelling::token,
     read,
     hints: Hints { key: "key", ..Hints::NONE },
     remember_cookies: &[],

@@ -6,6 +6,7 @@
 use http::HeaderName;
 use serde_json::{Map, Value};
 
+use crate::session::codec::spelling;
 use crate::session::cookie_names::{CookieNames, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::format::risks::Risks;
@@ -25,6 +26,7 @@ struct TrustedHeader {
 
 pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "trusted-header",
+    is_as_written: spelling::unknown,
     read,
     hints: Hints::NONE,
     remember_cookies: &[],

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::encrypter::Encrypter;
 use crate::document::{At, FromNode, Value as Setting};
-use crate::session::codec::{base64, claims, igbinary, json, php};
+use crate::session::codec::{base64, claims, igbinary, json, php, spelling};
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
 use crate::session::format::risks::Risks;
@@ -87,6 +87,7 @@ enum DriverName {
 
 pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "laravel",
+    is_as_written: spelling::envelope,
     read,
     hints: Hints {
         names: &["laravel-session", "laravel_session"],

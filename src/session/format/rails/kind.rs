@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::envelope;
 use super::jar_keys::JarKeys;
 use crate::session::codec::claims;
+use crate::session::codec::spelling;
 use crate::session::cookie::Encoding;
 use crate::session::cookie_names::{CookieConventions, SentCookies};
 use crate::session::format::kind::{Compiled, Hints, SessionKind, Verify};
@@ -33,6 +34,7 @@ struct Rows {
 
 pub(in crate::session::format) const KIND: SessionKind = SessionKind {
     name: "rails",
+    is_as_written: spelling::dashed,
     read,
     hints: Hints {
         look,
