@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Gateway } from "./harness.mjs";
+import { spellings } from "./renewing/spellings.mjs";
 import { table } from "./renewing/table.mjs";
 import { Child } from "./support/child.mjs";
 import { API_KEY } from "./support/portive.mjs";
@@ -109,6 +110,27 @@ ${row.session.replace("APP", relay.url)}
     await row.signOut(dan.visitor);
     await isOver(thief);
   });
+
+  for (const [how, end] of [
+    ["the operator revoked", async ({ id }) => (await nextSecond(), gateway.revoke({ user: id }))],
+    ["the app signed out", ({ visitor }) => row.signOut(visitor)],
+  ]) {
+    promise(`no other spelling of a session that ${how} reaches the app`, async () => {
+      const { visitor, id } = await arrive(how.includes("app") ? "finn" : "gus");
+      const stolen = visitor.cookie;
+      await end({ visitor, id });
+      await nextSecond();
+      const reached = [];
+      for (const [name, cookie] of spellings(stolen)) {
+        const thief = new Visitor(gateway.url, cookie);
+        // What is in the way of the parser itself may be an error of the app's.
+        const { session } = await thief.poll(row).catch(() => ({ session: null }));
+        const status = await thief.token();
+        if (session !== null || status === 200) reached.push({ name, session, status });
+      }
+      assert.deepEqual(reached, [], stolen);
+    });
+  }
 }
 
 /** A browser, as far as cookies go. */
