@@ -78,8 +78,7 @@ pub(super) async fn answer_about(ctx: &mut Ctx, asked: RequestHeader) -> AuthAns
     if who.withholds_headers() {
         return AuthAnswer::No(ctx.refuse(&Refusal::NotSignedIn));
     }
-    let until = incoming.state.clock.now().plus(APP_ACTS_WITHIN);
-    Who::distrust_session(incoming, asked, StatusCode::OK, until).await;
+    Who::distrust_session(incoming, asked, StatusCode::OK, APP_ACTS_WITHIN).await;
     // The app's answer does not pass here, so a sign-out counts once it may pass; not one
     // that another site asks for, which the app will refuse.
     if !is_elsewhere {

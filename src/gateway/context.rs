@@ -1,6 +1,7 @@
 //! One request from its first byte to its log line.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use pingora::http::RequestHeader;
@@ -81,8 +82,7 @@ impl Ctx {
     pub(super) async fn distrust_session(&self, request: &RequestHeader) {
         if self.forwarding.is_some() {
             let status = StatusCode::from_u16(self.record.status).unwrap_or_default();
-            let now = self.incoming.state.clock.now();
-            Who::distrust_session(&self.incoming, request, status, now).await;
+            Who::distrust_session(&self.incoming, request, status, Duration::ZERO).await;
         }
     }
 

@@ -1,13 +1,13 @@
 //! The user behind a request, and what the app's answer says about their session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::incoming::Incoming;
 use super::record::Record;
-use crate::base::clock::Now;
 use crate::decide::Plan;
 use crate::identify::revocation::{Answered, CameWith, RevokedBy};
 use crate::observe::{Event, SessionChecked};
@@ -169,18 +169,19 @@ impl Who {
         self.source(policy).map_or("", |source| &source.label)
     }
 
-    /// Until this time, the app may sign its user in or out without another id, in what it
-    /// does for this request. Other requests only read.
+    /// From now on until this much later, the app may sign its user in or out without another
+    /// id, in what it does for this request. Other requests only read.
     pub(super) async fn distrust_session(
         incoming: &Incoming,
         request: &RequestHeader,
         status: StatusCode,
-        until: Now,
+        later: Duration,
     ) {
         // A provider's answer to a sign-in comes as a GET, and the app sends it on.
         let is_sent_on = status.is_redirection() && status != StatusCode::NOT_MODIFIED;
         if !request.method.is_safe() || is_sent_on {
             let cookies = incoming.view(request).cookies();
+            let until = incoming.state.clock.now().plus(later);
             let identifier = &incoming.state.identifier;
             Box::pin(identifier.distrust(&incoming.policy, cookies, until)).await;
         }
@@ -194,8 +195,7 @@ impl Who {
         response: &ResponseHeader,
     ) {
         let identifier = &incoming.state.identifier;
-        let now = incoming.state.clock.now();
-        Self::distrust_session(incoming, request, response.status, now).await;
+        Self::distrust_session(incoming, request, response.status, Duration::ZERO).await;
         // What the app sets matters only where some session is over.
         if self.leaving.is_none() && !identifier.any_revoked() {
             return;
