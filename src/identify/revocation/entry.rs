@@ -96,14 +96,19 @@ impl Entry {
     }
 }
 
-/// Compacts many entries: keeps the last word on each session and user, unless it is
+/// Compacts many entries: keeps the latest word on each session and user, unless it is
 /// too old or takes back an earlier one; of each table the newest `most`.
 #[derive(Default)]
 pub(super) struct Fold(HashMap<(Table, Digest), Entry>);
 
 impl Fold {
     pub(super) fn add(&mut self, entry: Entry) {
-        self.0.insert((entry.what.table(), entry.mark), entry);
+        let latest = self.0.entry((entry.what.table(), entry.mark)).or_insert(entry);
+        // As `Tables`: of the same time, the revocation.
+        let rank = |entry: &Entry| (entry.at_ms, !entry.what.lifts());
+        if rank(&entry) > rank(latest) {
+            *latest = entry;
+        }
     }
 
     /// In the order of their times.

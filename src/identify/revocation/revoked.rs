@@ -74,7 +74,7 @@ impl Revoked {
     }
 
     fn tell(&self, entry: Entry, now: Now) {
-        self.tables.apply(entry, now);
+        let entry = self.tables.say(entry, now);
         if let Some(journal) = self.journal.get() {
             journal.append(entry);
         }
@@ -127,10 +127,9 @@ impl Revoked {
 
     /// Adds an entry from another process.
     pub fn learn(&self, entry: Entry, now: Now) {
-        if self.tables.knows(&entry) {
+        if !self.tables.apply(entry, now) {
             return;
         }
-        self.tables.apply(entry, now);
         if let Some(journal) = self.journal.get() {
             journal.append(entry);
         }

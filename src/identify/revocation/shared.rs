@@ -28,10 +28,13 @@ impl Revoked {
     /// Sends and receives every event through this store from now on, or through none.
     pub(crate) fn share(self: &Arc<Self>, over: Option<(&Arc<SharedStore>, Clock, &Handle)>) {
         let stream = over.map(|(store, clock, runtime)| {
-            let (told, hearing) = (Arc::downgrade(self), Arc::downgrade(self));
+            let [told, asked, hearing] = std::array::from_fn(|_| Arc::downgrade(self));
             let known = KnownRevocations {
                 entries: Box::new(move || {
                     told.upgrade().map_or_else(Vec::new, |all| all.entries())
+                }),
+                is_latest: Box::new(move |entry| {
+                    asked.upgrade().is_some_and(|all| all.tables.is_latest(entry))
                 }),
                 hear: Box::new(move |entry, now| {
                     if let Some(all) = hearing.upgrade() {
@@ -72,10 +75,9 @@ impl Revoked {
 
     /// Adds an entry from the shared store.
     pub(super) fn hear(&self, entry: Entry, now: Now) {
-        if self.tables.knows(&entry) {
+        if !self.tables.apply(entry, now) {
             return;
         }
-        self.tables.apply(entry, now);
         if let Some(journal) = self.journal.get() {
             journal.append(entry);
         }

@@ -5,7 +5,8 @@
 //! connection. After every new connection it reads the last minutes again and adds entries
 //! of its own that it does not find: a failover may have lost that. Where the last entry
 //! it has read is gone, the store has lost some or all of the stream, and the replica adds
-//! everything it knows and does not find. Writing an entry twice changes nothing.
+//! everything it knows and does not find. Writing an entry twice, or late, changes nothing
+//! (`tables`).
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ const BATCH: usize = 1000;
 pub(super) struct KnownRevocations {
     /// All that holds now.
     pub(super) entries: Box<dyn Fn() -> Vec<Entry> + Send + Sync>,
+    /// Whether an entry is the latest word on its session or user.
+    pub(super) is_latest: Box<dyn Fn(&Entry) -> bool + Send + Sync>,
     /// Takes an entry in.
     pub(super) hear: Box<dyn Fn(Entry, Now) + Send + Sync>,
 }
@@ -215,11 +218,17 @@ impl Reader {
     }
 
     /// At first, and after a loss, everything that is known here and not there: from the file,
-    /// from before there was a store, or from others; else what this process has said lately.
+    /// from before there was a store, or from others; else what this process has said lately
+    /// and nothing has replaced since.
     fn say_again(&self, is_all: bool, found: &HashSet<String>) {
-        let known = if is_all { (self.known.entries)() } else { self.recent.all() };
-        let missing: Vec<_> =
-            known.into_iter().filter(|entry| !found.contains(&entry.line())).collect();
+        let known = if is_all {
+            (self.known.entries)()
+        } else {
+            self.recent.all(self.clock.now().unix_ms())
+        };
+        let is_missing =
+            |entry: &Entry| !found.contains(&entry.line()) && (self.known.is_latest)(entry);
+        let missing: Vec<_> = known.into_iter().filter(is_missing).collect();
         if !missing.is_empty() {
             tracing::info!(entries = missing.len(), "revocations are added to the shared store");
         }

@@ -30,22 +30,30 @@ pub(crate) enum Settled {
     OnOneServer,
 }
 
-/// Entries this process wrote lately.
+/// Entries this process wrote lately, each with the time when it did.
 #[derive(Default)]
-pub(super) struct RecentEntries(Lock<VecDeque<Entry>>);
+pub(super) struct RecentEntries(Lock<VecDeque<(u64, Entry)>>);
 
 impl RecentEntries {
     pub(super) fn push(&self, entry: Entry, now_ms: u64) {
         let mut entries = self.0.lock();
-        entries.push_back(entry);
-        let is_old = |entry: &Entry| entry.at_ms.saturating_add(AGAIN_MS) < now_ms;
-        while entries.len() > MOST_WAITING || entries.front().is_some_and(is_old) {
+        entries.push_back((now_ms, entry));
+        while entries.len() > MOST_WAITING {
             entries.pop_front();
         }
+        drop_old(&mut entries, now_ms);
     }
 
-    pub(super) fn all(&self) -> Vec<Entry> {
-        self.0.lock().iter().copied().collect()
+    pub(super) fn all(&self, now_ms: u64) -> Vec<Entry> {
+        let mut entries = self.0.lock();
+        drop_old(&mut entries, now_ms);
+        entries.iter().map(|(_, entry)| *entry).collect()
+    }
+}
+
+fn drop_old(entries: &mut VecDeque<(u64, Entry)>, now_ms: u64) {
+    while entries.front().is_some_and(|(at, _)| at.saturating_add(AGAIN_MS) < now_ms) {
+        entries.pop_front();
     }
 }
 

@@ -1,4 +1,9 @@
 //! Everything revoked, as far as this process knows: in memory, and bounded.
+//!
+//! Entries arrive late, twice and in any order: a replica that was cut off repeats its own,
+//! and several processes write to one file. So the latest word on each session and user
+//! counts, and of two from the same time the revocation. What takes a revocation back is
+//! remembered with its time too, or an earlier revocation would return with every repetition.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,11 +14,14 @@ use moka::sync::Cache;
 use super::entry::{Entry, KEPT_MS, What};
 use crate::base::clock::Now;
 use crate::base::digest::Digest;
+use crate::base::lock::Lock;
 
 /// Most entries of each table, at about 100 bytes each.
 pub(super) const MAX_ENTRIES: u64 = 100_000;
 /// Browsers keep no cookie longer.
 const KEPT: Duration = Duration::from_millis(KEPT_MS);
+/// Clocks of replicas may differ by this much.
+const CLOCKS_APART_MS: u64 = 60 * 1000;
 /// The origin of a session's end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum RevokedBy {
@@ -50,6 +58,11 @@ pub(super) struct Tables {
     pub(super) signed_in: Cache<Digest, SignIn>,
     /// When each user was revoked, in milliseconds since the epoch.
     pub(super) users: Cache<Digest, u64>,
+    /// When each sign-out was taken back that is not in force, and each user's revocation.
+    readmitted: Cache<Digest, u64>,
+    pardoned: Cache<Digest, u64>,
+    /// Held while an entry is compared with what is known and takes its place.
+    writing: Lock<()>,
     /// Whether there is any entry: usually not, and then no mark is computed.
     pub(super) any: AtomicBool,
     /// Changes with every entry.
@@ -78,24 +91,67 @@ impl Tables {
             signed_out: bounded(entries),
             signed_in: bounded(entries),
             users: bounded(entries),
+            readmitted: bounded(entries),
+            pardoned: bounded(entries),
+            writing: Lock::default(),
             any: AtomicBool::new(false),
             version: AtomicU64::new(0),
         }
     }
 
-    pub(super) fn apply(&self, entry: Entry, now: Now) {
+    /// Takes an entry in that comes from elsewhere; false if it says nothing new.
+    pub(super) fn apply(&self, entry: Entry, now: Now) -> bool {
+        let _one_at_a_time = self.writing.lock();
+        let is_news = !self.knows(&entry);
+        if is_news {
+            self.set(entry, now);
+        }
+        is_news
+    }
+
+    /// Takes in what happens here, as the latest word on everything known here: another
+    /// replica's clock may be ahead. Returns the entry with the time that says so.
+    pub(super) fn say(&self, entry: Entry, now: Now) -> Entry {
+        let _one_at_a_time = self.writing.lock();
+        let (said, lifted) = self.times(&entry);
+        let after_known = said.map(|said| said.saturating_add(1)).max(lifted).unwrap_or(0);
+        let at_ms = match entry.what {
+            // What is taken back without being known may be later, unless it is older than
+            // clocks can differ.
+            What::SessionReadmitted | What::UserPardoned => {
+                entry.at_ms.saturating_sub(CLOCKS_APART_MS).max(after_known)
+            }
+            What::SessionRevoked | What::SessionSignedOut | What::UserRevoked => {
+                entry.at_ms.max(after_known)
+            }
+            // Never taken back, and its time is what counts.
+            What::SignedIn => entry.at_ms,
+        };
+        let entry = Entry { at_ms, ..entry };
+        self.set(entry, now);
+        entry
+    }
+
+    fn set(&self, entry: Entry, now: Now) {
         let Entry { what, mark, at_ms } = entry;
         match what {
-            What::SessionReadmitted => self.signed_out.invalidate(&mark),
+            What::SessionReadmitted => {
+                self.readmitted.insert(mark, at_ms);
+                self.signed_out.invalidate(&mark);
+            }
             What::SessionRevoked => self.revoked.insert(mark, at_ms),
             What::SessionSignedOut => {
                 self.signed_out.insert(mark, SignedOut { at_ms, learned: now.ticks() });
+                self.readmitted.invalidate(&mark);
             }
             What::SignedIn => self.signed_in.insert(mark, SignIn { at_ms, is_told: true }),
-            What::UserPardoned => self.users.invalidate(&mark),
+            What::UserPardoned => {
+                self.pardoned.insert(mark, at_ms);
+                self.users.invalidate(&mark);
+            }
             What::UserRevoked => {
-                let before = self.users.get(&mark).unwrap_or(0);
-                self.users.insert(mark, before.max(at_ms));
+                self.users.insert(mark, at_ms);
+                self.pardoned.invalidate(&mark);
             }
         }
         self.version.fetch_add(1, Ordering::AcqRel);
@@ -104,16 +160,35 @@ impl Tables {
         }
     }
 
-    pub(super) fn knows(&self, entry: &Entry) -> bool {
-        let Entry { what, mark, at_ms } = entry;
-        match what {
-            What::SessionReadmitted => !self.signed_out.contains_key(mark),
-            What::SessionRevoked => self.revoked.contains_key(mark),
-            What::SessionSignedOut => self.signed_out.contains_key(mark),
-            What::SignedIn => self.signed_in.get(mark).is_some_and(|known| known.at_ms >= *at_ms),
-            What::UserPardoned => !self.users.contains_key(mark),
-            What::UserRevoked => self.users.get(mark).is_some_and(|known| known >= *at_ms),
+    /// When an entry of its kind was last said of the same session or user, if that is in
+    /// force, and when it was taken back, if that is.
+    fn times(&self, entry: &Entry) -> (Option<u64>, Option<u64>) {
+        let mark = &entry.mark;
+        match entry.what {
+            What::SessionReadmitted | What::SessionSignedOut => {
+                let said = self.signed_out.get(mark).map(|out| out.at_ms);
+                (said, self.readmitted.get(mark))
+            }
+            What::SessionRevoked => (self.revoked.get(mark), None),
+            What::SignedIn => (self.signed_in.get(mark).map(|known| known.at_ms), None),
+            What::UserPardoned | What::UserRevoked => {
+                (self.users.get(mark), self.pardoned.get(mark))
+            }
         }
+    }
+
+    /// Whether this entry, or a later word on the same session or user, is known.
+    fn knows(&self, entry: &Entry) -> bool {
+        let (said, lifted) = self.times(entry);
+        let at = Some(entry.at_ms);
+        said >= at || if entry.what.lifts() { lifted >= at } else { lifted > at }
+    }
+
+    /// Whether an entry is the latest word on its session or user.
+    pub(super) fn is_latest(&self, entry: &Entry) -> bool {
+        let (said, lifted) = self.times(entry);
+        let latest = if entry.what.lifts() { said.xor(lifted) } else { said };
+        latest == Some(entry.at_ms)
     }
 
     /// The entries that give another process the same tables.
@@ -127,7 +202,13 @@ impl Tables {
         let signed_in = self.signed_in.iter();
         let signed_in = signed_in.map(|(mark, at)| entry(What::SignedIn, &mark, at.at_ms));
         let users = self.users.iter().map(|(mark, at)| entry(What::UserRevoked, &mark, at));
-        revoked.chain(signed_out).chain(signed_in).chain(users).collect()
+        // Last, because they may be left out where there is no room.
+        let readmitted = self.readmitted.iter();
+        let readmitted = readmitted.map(|(mark, at)| entry(What::SessionReadmitted, &mark, at));
+        let pardoned = self.pardoned.iter();
+        let pardoned = pardoned.map(|(mark, at)| entry(What::UserPardoned, &mark, at));
+        let in_force = revoked.chain(signed_out).chain(signed_in).chain(users);
+        in_force.chain(readmitted).chain(pardoned).collect()
     }
 
     /// The origin of its end, if a session is over.
@@ -140,45 +221,4 @@ impl Tables {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mark(number: u64) -> Digest {
-        Digest::new(&number.to_be_bytes())
-    }
-
-    fn apply(tables: &Tables, what: What, number: u64) {
-        let now = Now::at(1000).plus(Duration::from_millis(number));
-        tables.apply(Entry { what, mark: mark(number), at_ms: now.unix_ms() }, now);
-    }
-
-    #[test]
-    fn no_number_of_sign_ins_and_sign_outs_pushes_out_what_the_operator_revoked() {
-        let tables = Tables::with_room_for(100);
-        (0..50).for_each(|number| apply(&tables, What::SessionRevoked, number));
-        (0..50).for_each(|number| apply(&tables, What::UserRevoked, number));
-        for number in 1_000..20_000 {
-            apply(&tables, What::SignedIn, number);
-            apply(&tables, What::SessionSignedOut, number);
-        }
-        for table in [&tables.revoked, &tables.users] {
-            table.run_pending_tasks();
-            assert_eq!((0..50).filter(|&number| table.contains_key(&mark(number))).count(), 50);
-        }
-        tables.signed_out.run_pending_tasks();
-        assert!(tables.signed_out.entry_count() <= 100, "and their own table is bounded");
-    }
-
-    #[test]
-    fn a_readmission_lifts_a_sign_out_and_no_revocation() {
-        let tables = Tables::default();
-        for what in [What::SessionRevoked, What::SessionSignedOut, What::SessionReadmitted] {
-            apply(&tables, what, 1);
-        }
-        assert!(tables.ended_by(&mark(1)) == Some(RevokedBy::Operator));
-        for what in [What::SessionSignedOut, What::SessionReadmitted] {
-            apply(&tables, what, 2);
-        }
-        assert!(tables.ended_by(&mark(2)).is_none());
-    }
-}
+mod tests;

@@ -10,10 +10,19 @@ use crate::support::wait::eventually_within;
 use crate::support::{App, Claims, Gateway, PATIENCE, Setup, eventually, get};
 
 fn revoke(gateway: &Gateway, user: &str) -> String {
+    change(gateway, "POST", user)
+}
+
+/// Takes a revocation back.
+fn pardon(gateway: &Gateway, user: &str) -> String {
+    change(gateway, "DELETE", user)
+}
+
+fn change(gateway: &Gateway, method: &str, user: &str) -> String {
     let body = format!("{{\"user\":\"{user}\"}}");
     let head =
         format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-    gateway.admin("POST /revoke HTTP/1.1", &head)
+    gateway.admin(&format!("{method} /revoke HTTP/1.1"), &head)
 }
 
 fn is_revoked(gateway: &Gateway, user: &str) -> bool {
@@ -151,6 +160,52 @@ fn a_revocation_survives_the_restart_of_the_store_and_of_every_gateway() {
     let gateway = Setup::new(&app).token("").with(&tables).start();
     assert!(is_revoked(&gateway, "ada"), "known before the first request");
     assert!(!is_revoked(&gateway, "bob"));
+}
+
+#[test]
+fn a_new_connection_of_the_replica_that_took_a_revocation_back_lifts_no_later_one() {
+    let (app, server) = (App::start(), redis(""));
+    let gateways = replicas(3, &app, "", &shared(&server.url("redis"), ""));
+    let all = |user: &str, over: bool| gateways.iter().all(|one| is_revoked(one, user) == over);
+    let mut store = server.redis_client();
+    for (user, is_long_ago) in [("ada", false), ("bob", true)] {
+        revoke(&gateways[0], user);
+        eventually("all have heard", || all(user, true));
+        pardon(&gateways[0], user);
+        eventually("all have heard that it was taken back", || all(user, false));
+        if is_long_ago {
+            // The stream goes on at a later id, so the first entries are not read again.
+            let mut later = redis::cmd("XADD");
+            let id = format!("{}-0", unix_ms() + 11 * 60 * 1000);
+            let () = later
+                .arg("portcullis:revocations")
+                .arg(id)
+                .arg("e")
+                .arg("")
+                .query(&mut store)
+                .unwrap();
+        }
+        revoke(&gateways[1], user);
+        eventually("all have heard of the last one", || all(user, true));
+        let entries = |store: &mut redis::Connection| -> u64 {
+            redis::cmd("XLEN").arg("portcullis:revocations").query(store).unwrap()
+        };
+        let before = entries(&mut store);
+        let mut cut = redis::cmd("CLIENT");
+        let () = cut
+            .arg("KILL")
+            .arg("TYPE")
+            .arg("normal")
+            .arg("SKIPME")
+            .arg("yes")
+            .query(&mut store)
+            .unwrap();
+        let until = std::time::Instant::now() + Duration::from_secs(3);
+        while std::time::Instant::now() < until {
+            assert!(all(user, true), "{user} is admitted again");
+        }
+        assert_eq!(entries(&mut store) - before, u64::from(is_long_ago), "{user}: only the last");
+    }
 }
 
 #[test]

@@ -116,7 +116,8 @@ fn a_process_alone_with_the_file_rewrites_it_and_loses_nothing() {
     for number in 0..500 {
         let gone = entry(&number.to_string());
         first.journal.append(gone);
-        first.journal.append(Entry { what: What::SessionReadmitted, ..gone });
+        let at_ms = gone.at_ms + 1;
+        first.journal.append(Entry { what: What::SessionReadmitted, at_ms, ..gone });
     }
     first.journal.flush();
     let size = fs::metadata(&path).unwrap().len();
