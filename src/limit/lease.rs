@@ -4,17 +4,17 @@
 //! the limit, never more: it is good for a second, and the store counts with a tolerance
 //! that is a second shorter (`Limit::push_microseconds`), so that an admission used late
 //! and one that has become free since do not come together. What is left of a lease is
-//! given back with the user's next request.
+//! given back with the user's next request, less what the bucket has filled with since.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::gcra::{Arrivals, BucketKey};
+use super::gcra::{Arrivals, BucketKey, Limit};
 use super::setting::LEASED_FOR;
 use crate::base::clock::Now;
 use crate::base::lock::Lock;
 
-/// Leases longer ago than this are not given back: their bucket has filled by itself.
+/// Leases longer ago than this are not given back: the store may have lost their bucket.
 const KEPT: Duration = Duration::from_secs(60);
 const SHARDS: usize = 16;
 /// Most leases of one shard; without room, every request asks the store.
@@ -29,13 +29,33 @@ pub(super) struct Lease {
     left: u32,
     ahead: Arrivals,
     since: Duration,
+    /// Per rate, in nanoseconds of this process's clock, when the bucket is full if nobody
+    /// else takes from it.
+    full_at: Arrivals,
 }
 
 impl Lease {
-    /// Admissions to give back.
-    pub(super) fn unused(self, now: Now) -> u32 {
-        if now.ticks().saturating_sub(self.since) < KEPT { self.left } else { 0 }
+    /// Nanoseconds to give back per rate. What the bucket has filled with since the lease
+    /// was taken is no longer missing in it, and to give that back would be to give back what
+    /// others have used.
+    pub(super) fn unused(self, limit: &Limit, now: Now) -> Arrivals {
+        let mut back = Arrivals::default();
+        if now.ticks().saturating_sub(self.since) >= KEPT {
+            return back;
+        }
+        // The question takes a moment, in which the bucket fills further.
+        let then = nanoseconds(now.ticks().saturating_add(LEASED_FOR));
+        let rates = self.full_at.into_iter().zip(limit.microseconds());
+        for (back, (full_at, (interval, _))) in back.iter_mut().zip(rates) {
+            let unused = u64::from(self.left).saturating_mul(interval).saturating_mul(1000);
+            *back = unused.min(full_at.saturating_sub(then));
+        }
+        back
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Default for Leases {
@@ -95,9 +115,14 @@ impl Leases {
         if shard.len() < MOST {
             // Of two requests that took one, the leases are one, as old as the older.
             let since = now.ticks();
-            let lease = shard.entry(key).or_insert(Lease { left: 0, ahead, since });
+            let full_at = ahead.map(|ahead| nanoseconds(since).saturating_add(ahead));
+            let lease = shard.entry(key).or_insert(Lease { left: 0, ahead, since, full_at });
             lease.left = lease.left.saturating_add(left);
             lease.ahead = ahead;
+            lease.since = lease.since.min(since);
+            for (before, full_at) in lease.full_at.iter_mut().zip(full_at) {
+                *before = full_at.min(*before);
+            }
         }
     }
 }

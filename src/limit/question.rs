@@ -21,8 +21,8 @@ pub(super) enum Quota {
     Leased,
     /// Nothing: its refusal is known here.
     Refused,
-    /// The store, up to `most`, after it got `back`.
-    Store { most: u32, back: u32 },
+    /// The store, up to `most`, after it got `back`: per rate, in nanoseconds.
+    Store { most: u32, back: Arrivals },
     /// Not decided yet.
     Waiting,
 }
@@ -81,18 +81,19 @@ impl ToRedisArgs for StoreTurns<'_, '_> {
             out.write_arg_fmt(turn.limit.stored_name());
             let rates = turn.limit.microseconds();
             rates.len().write_redis_args(out);
-            for number in [self.cost, most, back] {
+            for number in [self.cost, most] {
                 number.write_redis_args(out);
             }
-            for (interval, tolerance) in rates {
-                interval.write_redis_args(out);
-                tolerance.write_redis_args(out);
+            for ((interval, tolerance), back) in rates.zip(back) {
+                for number in [interval, tolerance, back / 1000] {
+                    number.write_redis_args(out);
+                }
             }
         }
     }
 
     fn num_of_args(&self) -> usize {
-        let of_turn = |turn: &Turn<'_>| 5 + 2 * turn.limit.microseconds().len();
+        let of_turn = |turn: &Turn<'_>| 4 + 3 * turn.limit.microseconds().len();
         1 + self.turns.iter().filter(|turn| turn.is_asked()).map(of_turn).sum::<usize>()
     }
 }

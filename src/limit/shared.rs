@@ -159,7 +159,7 @@ impl SharedLimits {
         let mut refused: Option<(usize, Exceeded)> = None;
         for (index, turn) in turns.iter_mut().enumerate() {
             let lease = turn.limit.lease().filter(|lease| *lease >= cost.saturating_mul(2));
-            let mut back = 0;
+            let mut back = Arrivals::default();
             if lease.is_some() && refused.is_none() {
                 match self.leases.take(turn.key, cost, now) {
                     Ok(ahead) => {
@@ -167,7 +167,7 @@ impl SharedLimits {
                         continue;
                     }
                     Err(Some(lease)) => {
-                        back = lease.unused(now);
+                        back = lease.unused(turn.limit, now);
                         over.push((turn.key, lease));
                     }
                     Err(None) => {}
@@ -175,7 +175,7 @@ impl SharedLimits {
             }
             turn.quota = Quota::Store { most: lease.unwrap_or(cost), back };
             // What is given back may be what the store lacked.
-            if back == 0
+            if back == Arrivals::default()
                 && let Err(exceeded) = self.denied.look(turn.limit, turn.key, now)
                 && refused.is_none_or(|(_, known)| known.retry_after < exceeded.retry_after)
             {

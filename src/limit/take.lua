@@ -4,8 +4,8 @@
 -- KEYS[1]: the buckets of one user, in one key, so that in a Cluster they are at one server and
 -- move together: the time of the last use, in microseconds of the server's clock, then each
 -- limit that is not full, with how far each of its arrival times was ahead of that time.
--- ARGV: 'all' or 'each', then per limit its name, how many rates it has, the least to take, the
--- most, what to give back first, then per rate its interval and its tolerance in microseconds.
+-- ARGV: 'all' or 'each', then per limit its name, how many rates it has, the least to take and the
+-- most, then per rate its interval, its tolerance and what to give back first, in microseconds.
 -- Last of all, while the key's slot moves, until when the key may be made here, in microseconds
 -- of the server's clock: later it may be at the old server again (outbound/redis/request.rs).
 -- Returns per limit what was taken, the wait in microseconds, then per rate how far its
@@ -27,7 +27,7 @@ end
 local asked, refused, given, at = {}, false, false, 2
 while at < #ARGV do
   local name, rates = ARGV[at], tonumber(ARGV[at + 1])
-  local least, most, back = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+  local least, most = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   local bucket = buckets[name]
   if not bucket then
     bucket = {}
@@ -35,8 +35,11 @@ while at < #ARGV do
   end
   local take, wait, intervals = most, 0, {}
   for rate = 1, rates do
-    local interval, tolerance = tonumber(ARGV[at + 3 + 2 * rate]), tonumber(ARGV[at + 4 + 2 * rate])
-    local left = math.max((bucket[rate] or 0) - back * interval, 0)
+    local first = at + 1 + 3 * rate
+    local interval, tolerance = tonumber(ARGV[first]), tonumber(ARGV[first + 1])
+    local back = tonumber(ARGV[first + 2])
+    local left = math.max((bucket[rate] or 0) - back, 0)
+    given = given or back > 0
     bucket[rate], intervals[rate] = left, interval
     take = math.min(take, math.floor((tolerance - left) / interval) + 1)
     wait = math.max(wait, left + (least - 1) * interval - tolerance)
@@ -44,9 +47,9 @@ while at < #ARGV do
   if wait > 0 then take, refused = 0, true end
   -- Taken at once, because two limits of one name share a bucket.
   for rate = 1, rates do bucket[rate] = bucket[rate] + take * intervals[rate] end
-  given = given or back > 0 or (take > 0 and ARGV[1] == 'each')
+  given = given or (take > 0 and ARGV[1] == 'each')
   asked[#asked + 1] = {bucket = bucket, take = take, wait = wait, intervals = intervals}
-  at = at + 5 + 2 * rates
+  at = at + 4 + 3 * rates
 end
 if refused and ARGV[1] == 'all' then
   for _, limit in ipairs(asked) do

@@ -10,6 +10,8 @@ use crate::limit::setting::Sharing;
 use crate::outbound::redis::Member;
 
 const USER: &str = "ada";
+/// In nanoseconds.
+const SECOND: u64 = 1_000_000_000;
 
 fn now(milliseconds: u64) -> Now {
     Now::at(0).plus(Duration::from_millis(1_000_000 + milliseconds))
@@ -45,7 +47,8 @@ fn turns<'l>(limits: &[&'l Limit]) -> Vec<Turn<'l>> {
     limits.iter().map(|limit| Turn::new(limit, ada())).collect()
 }
 
-const TAKEN: Taken = Taken { count: 10, wait: 0, ahead: [36_000_000_000, 0, 0, 0] };
+/// Ten of a hundred an hour, from a full bucket.
+const TAKEN: Taken = Taken { count: 10, wait: 0, ahead: [360 * SECOND, 0, 0, 0] };
 const REFUSED: Taken =
     Taken { count: 0, wait: 30_000_000_000, ahead: [3_600_000_000_000, 0, 0, 0] };
 
@@ -84,7 +87,45 @@ fn a_lease_that_is_over_is_given_back_with_the_next_question() {
     assert!(shared.prepare(&mut both, 1, now(1_001)).is_err(), "the other is used up");
     let mut next = turns(&[&leased]);
     assert!(shared.prepare(&mut next, 1, now(1_002)).is_ok());
-    assert!(next[0].quota == Quota::Store { most: 10, back: 9 }, "nothing of it is lost");
+    let back = [9 * 36 * SECOND, 0, 0, 0];
+    assert!(next[0].quota == Quota::Store { most: 10, back }, "nothing of it is lost");
+}
+
+/// Given back after so many milliseconds without a request, in milliseconds.
+#[test]
+fn an_idle_lease_gives_back_no_more_than_its_bucket_still_lacks() {
+    for (rates, idle, expected) in [
+        // Nine of ten are left, of a bucket that lacks six seconds.
+        (&["100/minute"][..], 1000, [4000, 0]),
+        (&["100/minute"], 2500, [2500, 0]),
+        (&["100/minute"], 4999, [1, 0]),
+        (&["100/minute"], 5000, [0, 0]),
+        (&["100/minute"], 22_000, [0, 0]),
+        // Ten minutes lack, so all nine are given back, but not for ever.
+        (&["100/100m"], 1000, [540_000, 0]),
+        (&["100/100m"], 59_999, [539_001, 0]),
+        (&["100/100m"], 60_000, [0, 0]),
+        // Each rate for itself.
+        (&["100/minute", "100/100m"], 5500, [0, 540_000]),
+    ] {
+        let rates: Vec<_> = rates.iter().map(|rate| units::rate(rate).unwrap()).collect();
+        let leased =
+            Limit::new("idle", &rates).shared_as(Sharing { lease: Some(10), on_error: None });
+        let ((_runtime, shared), here) = (shared(), Limits::default());
+        let mut first = turns(&[&leased]);
+        assert!(shared.prepare(&mut first, 1, now(0)).is_ok());
+        let mut ahead = Arrivals::default();
+        for (ahead, (interval, _)) in ahead.iter_mut().zip(leased.microseconds()) {
+            *ahead = 10 * interval * 1000;
+        }
+        let taken = Taken { count: 10, wait: 0, ahead };
+        assert!(shared.taken(&here, &mut first, &[taken], 1, now(0)).is_ok());
+        let mut next = turns(&[&leased]);
+        assert!(shared.prepare(&mut next, 1, now(idle)).is_ok());
+        let back = [expected[0] * 1_000_000, expected[1] * 1_000_000, 0, 0];
+        let expected = Quota::Store { most: 10, back };
+        assert!(next[0].quota == expected, "{rates:?} after {idle} ms");
+    }
 }
 
 #[test]
@@ -151,16 +192,16 @@ fn a_question_names_the_limits_that_need_the_store_and_reads_their_answer() {
     let (leased, plain) = (leased(), Limit::new("plain", &[units::rate("2/s").unwrap(); 2]));
     let mut turns = turns(&[&leased, &plain, &plain]);
     turns[0].quota = Quota::Leased;
-    turns[1].quota = Quota::Store { most: 1, back: 0 };
-    turns[2].quota = Quota::Store { most: 5, back: 3 };
+    turns[1].quota = Quota::Store { most: 1, back: Arrivals::default() };
+    turns[2].quota = Quota::Store { most: 5, back: [3000, 2999, 0, 0] };
     let question = StoreTurns { turns: &turns, cost: 1, admit: Admit::All };
     let words: Vec<String> =
         question.to_redis_args().into_iter().map(|word| String::from_utf8(word).unwrap()).collect();
     assert_eq!(question.num_of_args(), words.len());
-    let rates = ["500000", "500000", "500000", "500000"];
+    let rate = |back: &'static str| ["500000", "500000", back];
     assert_eq!(words[0], "all");
-    assert_eq!(words[2..10], [&["2", "1", "1", "0"], &rates[..]].concat());
-    assert_eq!(words[11..19], [&["2", "1", "5", "3"], &rates[..]].concat());
+    assert_eq!(words[2..11], [&["2", "1", "1"], &rate("0")[..], &rate("0")].concat());
+    assert_eq!(words[12..21], [&["2", "1", "5"], &rate("3")[..], &rate("2")].concat());
     let answer = |numbers: &[i64]| {
         let taken = question
             .read(&Value::Array(numbers.iter().map(|number| Value::Int(*number)).collect()));

@@ -48,9 +48,10 @@ impl Rate {
     }
 }
 
-/// The script's work on one bucket: takes as many as fit, at least one.
+/// The script's work on one bucket: takes as many as fit, at least one, after it got `back`
+/// microseconds.
 fn take(rate: Rate, bucket: &mut u64, most: u64, back: u64, now: u64) -> Result<u64, u64> {
-    let ahead = bucket.saturating_sub(now).saturating_sub(back * rate.interval);
+    let ahead = bucket.saturating_sub(now).saturating_sub(back);
     if ahead > rate.tolerance {
         *bucket = now + ahead;
         return Err(ahead - rate.tolerance);
@@ -94,17 +95,83 @@ struct Outcome {
     allowed: u64,
 }
 
+/// A lease of one user at one replica.
+#[derive(Clone, Copy, Default)]
+struct Lease {
+    left: u64,
+    since: u64,
+    /// When the bucket is full if nobody else takes from it.
+    full_at: u64,
+}
+
+/// The store and all replicas, with one limit.
+struct Model {
+    rate: Rate,
+    rate_at_store: Rate,
+    lease: u64,
+    store: HashMap<u64, u64>,
+    used: HashMap<u64, u64>,
+    denied: HashMap<(u64, u64), u64>,
+    leases: HashMap<(u64, u64), Lease>,
+    outcome: Outcome,
+}
+
+impl Model {
+    fn new(rate: Rate, lease: u64) -> Self {
+        let rate_at_store = match lease {
+            1 => rate,
+            _ => Rate { tolerance: rate.tolerance.saturating_sub(LEASED_FOR), ..rate },
+        };
+        let (store, used, denied) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (leases, outcome) = (HashMap::new(), Outcome::default());
+        Self { rate, rate_at_store, lease, store, used, denied, leases, outcome }
+    }
+
+    /// A request of a user at a replica.
+    fn request(&mut self, replica: u64, user: u64, now: u64) -> bool {
+        let is_admitted = self.admit((replica, user), now);
+        self.outcome.requests += 1;
+        if is_admitted {
+            self.outcome.admitted += 1;
+            let bucket = self.used.entry(user).or_default();
+            self.outcome.beyond += u64::from(take(self.rate, bucket, 1, 0, now).is_err());
+        }
+        is_admitted
+    }
+
+    fn admit(&mut self, here: (u64, u64), now: u64) -> bool {
+        if self.denied.get(&here).is_some_and(|until| *until > now) {
+            return false;
+        }
+        let lease = self.leases.remove(&here).unwrap_or_default();
+        if lease.left > 0 && now - lease.since < LEASED_FOR {
+            self.leases.insert(here, Lease { left: lease.left - 1, ..lease });
+            return true;
+        }
+        self.outcome.questions += 1;
+        let unused = lease.left * self.rate.interval;
+        let back = match now - lease.since {
+            age if age < 60 * SECOND => unused.min(lease.full_at.saturating_sub(now + LEASED_FOR)),
+            _ => 0,
+        };
+        let bucket = self.store.entry(here.1).or_default();
+        match take(self.rate_at_store, bucket, self.lease, back, now) {
+            Ok(taken) => {
+                let lease = Lease { left: taken - 1, since: now, full_at: *bucket };
+                self.leases.insert(here, lease);
+                true
+            }
+            Err(wait) => {
+                self.denied.insert(here, now + wait);
+                false
+            }
+        }
+    }
+}
+
 fn run(run: &Run) -> Outcome {
-    let mut chance = Chance(7);
-    let (mut store, mut used, mut plain) =
-        (HashMap::<u64, u64>::new(), HashMap::<u64, u64>::new(), HashMap::<u64, u64>::new());
-    let mut denied = HashMap::<(u64, u64), u64>::new();
-    let mut leases = HashMap::<(u64, u64), (u64, u64)>::new();
-    let mut outcome = Outcome::default();
-    let rate_at_store = match run.lease {
-        1 => run.rate,
-        _ => Rate { tolerance: run.rate.tolerance.saturating_sub(LEASED_FOR), ..run.rate },
-    };
+    let (mut chance, mut plain) = (Chance(7), HashMap::<u64, u64>::new());
+    let (mut model, mut allowed) = (Model::new(run.rate, run.lease), 0);
     let step = SECOND / run.per_second;
     for number in 0..run.per_second * run.seconds {
         let now = 60 * SECOND + number * step;
@@ -113,41 +180,32 @@ fn run(run: &Run) -> Outcome {
             Balance::Any(replicas) => chance.below(replicas),
             Balance::Sticky(replicas) => user % replicas,
         };
-        outcome.requests += 1;
-        let allowed = take(run.rate, plain.entry(user).or_default(), 1, 0, now);
-        outcome.allowed += u64::from(allowed.is_ok());
-        let here = (replica, user);
-        if denied.get(&here).is_some_and(|until| *until > now) {
-            continue;
-        }
-        let (left, since) = leases.get(&here).copied().unwrap_or_default();
-        let is_admitted = if left > 0 && now - since < LEASED_FOR {
-            leases.insert(here, (left - 1, since));
-            true
-        } else {
-            outcome.questions += 1;
-            leases.remove(&here);
-            let back = if now - since < 60 * SECOND { left } else { 0 };
-            match take(rate_at_store, store.entry(user).or_default(), run.lease, back, now) {
-                Ok(taken) => {
-                    leases.insert(here, (taken - 1, now));
-                    true
-                }
-                Err(wait) => {
-                    denied.insert(here, now + wait);
-                    false
-                }
-            }
-        };
-        if is_admitted {
-            outcome.admitted += 1;
-            let bucket = used.entry(user).or_default();
-            outcome.beyond += u64::from(take(run.rate, bucket, 1, 0, now).is_err());
-        }
+        let one = take(run.rate, plain.entry(user).or_default(), 1, 0, now);
+        allowed += u64::from(one.is_ok());
+        model.request(replica, user, now);
     }
     let end = 60 * SECOND + run.seconds * SECOND;
-    outcome.buckets = store.values().filter(|bucket| **bucket > end).count() as u64;
-    outcome
+    let buckets = model.store.values().filter(|bucket| **bucket > end).count() as u64;
+    Outcome { buckets, allowed, ..model.outcome }
+}
+
+#[test]
+fn leases_that_nobody_used_while_their_bucket_filled_admit_no_one_beyond_the_limit() {
+    for idle in 0..30 {
+        let (mut model, mut now) = (Model::new(Rate::per_minute(100), 10), 60 * SECOND);
+        for replica in 0..3 {
+            assert!(model.request(replica, 0, now));
+        }
+        now += idle * SECOND;
+        // First where nobody has a lease, then where there were leases.
+        for replica in [3, 0, 1, 2] {
+            for _ in 0..130 {
+                model.request(replica, 0, now);
+            }
+        }
+        let Outcome { admitted, beyond, .. } = model.outcome;
+        assert_eq!(beyond, 0, "{admitted} admitted after {idle} s");
+    }
 }
 
 const BUSY: u64 = 200;
