@@ -4,8 +4,8 @@
 //! one key. Each replica continues from the last entry it has seen, over its own
 //! connection. After every new connection it reads the last minutes again and adds entries
 //! of its own that it does not find: a failover may have lost that. Where the last entry
-//! it has read is gone, the store has lost some or all of the stream, and the replica adds
-//! everything it knows and does not find. Writing an entry twice, or late, changes nothing
+//! it has read is gone, or the first although it is not old, the store has lost some or all
+//! of the stream, and the replica adds everything it knows and does not find. Writing an entry twice, or late, changes nothing
 //! (`tables`).
 
 use std::collections::HashSet;
@@ -20,7 +20,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::entry::Entry;
+use super::entry::{Entry, KEPT_MS};
 use super::stream_work::{AGAIN_MS, MOST_WAITING, RecentEntries, Work, key_of};
 use super::stream_writer::Writer;
 use crate::base::clock::{Clock, Now};
@@ -33,7 +33,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest pause before the stream is read from its beginning because it has lost entries.
 const LOSS_PAUSE: Duration = Duration::from_secs(1);
-/// Between two looks whether the last entry is still there.
+/// Between two looks whether the first and the last entry are still there.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// The position in a stream without entries.
 const EMPTY: &str = "0-0";
@@ -109,6 +109,15 @@ struct Found {
     lines: HashSet<String>,
 }
 
+/// The part of the stream that has been read.
+#[derive(Default)]
+struct Position {
+    /// The stream's first entry.
+    first: Option<String>,
+    /// The last one read: milliseconds and a number.
+    last: Option<String>,
+}
+
 struct Reader {
     known: KnownRevocations,
     store: Arc<SharedStore>,
@@ -120,7 +129,7 @@ struct Reader {
 
 impl Reader {
     async fn run(self) {
-        let mut position = None;
+        let mut position = Position::default();
         let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_UNREACHED);
         let key = key_of(&self.store);
         loop {
@@ -134,30 +143,28 @@ impl Reader {
     }
 
     /// Returns when the connection has ended, or the stream has lost what was read of it, as
-    /// after `FLUSHALL`. `position` is the last id seen: milliseconds
-    /// and a number.
-    async fn listen(
-        &self,
-        position: &mut Option<String>,
-        pauses: &mut Pauses,
-    ) -> Result<(), Failure> {
+    /// after `FLUSHALL` or `XTRIM`.
+    async fn listen(&self, position: &mut Position, pauses: &mut Pauses) -> Result<(), Failure> {
         let key = key_of(&self.store);
         let mut connection = self.store.redis.dedicated(key.as_bytes()).await?;
-        let is_first = position.is_none();
-        let from = position.as_deref().map_or_else(|| "-".to_owned(), earlier);
-        let seen = position.as_deref().filter(|seen| *seen != EMPTY);
+        let is_first = position.last.is_none();
+        let from = position.last.as_deref().map_or_else(|| "-".to_owned(), earlier);
+        let seen = position.last.as_deref().filter(|seen| *seen != EMPTY);
+        let mut first = first_of(&mut connection, &key).await?;
         let (mut found, mut last) = self.read_again(&mut connection, &key, from).await?;
-        let has_lost = seen.is_some_and(|seen| !found.ids.contains(seen));
+        let is_cut = self.is_cut(position, first.as_deref());
+        let has_lost = is_cut || seen.is_some_and(|seen| !found.ids.contains(seen));
         if has_lost {
             // The first replica says what is missing, and the others find it.
             tokio::time::sleep(Pauses::new(LOSS_PAUSE, LOSS_PAUSE).next()).await;
+            first = first_of(&mut connection, &key).await?;
             (found, last) = self.read_again(&mut connection, &key, "-".to_owned()).await?;
         }
         self.say_again(is_first || has_lost, &found.lines);
         pauses.reset();
         // After a failover, ids may begin again below those seen.
         let mut last = last.unwrap_or_else(|| EMPTY.to_owned());
-        *position = Some(last.clone());
+        *position = Position { first, last: Some(last.clone()) };
         self.read.0.store(true, Ordering::Release);
         self.read.1.notify_waiters();
         let mut looked = Instant::now();
@@ -168,18 +175,28 @@ impl Reader {
             let answer = ask(&mut connection, &listen).await?;
             for (id, line) in entries_of_streams(&answer) {
                 self.hear(&id, &line, true);
+                position.first.get_or_insert_with(|| id.clone());
                 last = id;
             }
-            *position = Some(last.clone());
+            position.last = Some(last.clone());
             if last != EMPTY && looked.elapsed() >= LOOK_EVERY {
                 looked = Instant::now();
                 let mut look = redis::cmd("XRANGE");
                 look.arg(&key).arg(&last).arg(&last).arg("COUNT").arg(1);
-                if entries_of(&ask(&mut connection, &look).await?).is_empty() {
+                let is_there = !entries_of(&ask(&mut connection, &look).await?).is_empty();
+                let first = first_of(&mut connection, &key).await?;
+                if !is_there || self.is_cut(position, first.as_deref()) {
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// Whether the stream has lost its first entry, other than by its age.
+    fn is_cut(&self, position: &Position, first: Option<&str>) -> bool {
+        let before = position.first.as_deref().filter(|before| Some(*before) != first);
+        let at = before.and_then(milliseconds);
+        at.is_some_and(|at| at.saturating_add(KEPT_MS) > self.clock.now().unix_ms())
     }
 
     /// Reads the stream from an id to its end: the entries found and the last id.
@@ -221,13 +238,13 @@ impl Reader {
     /// from before there was a store, or from others; else what this process has said lately
     /// and nothing has replaced since.
     fn say_again(&self, is_all: bool, found: &HashSet<String>) {
-        let known = if is_all {
-            (self.known.entries)()
-        } else {
-            self.recent.all(self.clock.now().unix_ms())
+        let now_ms = self.clock.now().unix_ms();
+        let known = if is_all { (self.known.entries)() } else { self.recent.all(now_ms) };
+        let is_missing = |entry: &Entry| {
+            entry.at_ms.saturating_add(KEPT_MS) > now_ms
+                && !found.contains(&entry.line())
+                && (self.known.is_latest)(entry)
         };
-        let is_missing =
-            |entry: &Entry| !found.contains(&entry.line()) && (self.known.is_latest)(entry);
         let missing: Vec<_> = known.into_iter().filter(is_missing).collect();
         if !missing.is_empty() {
             tracing::info!(entries = missing.len(), "revocations are added to the shared store");
@@ -257,6 +274,16 @@ async fn ask(
         Ok(answer) => answer.map_err(|error| Failure::from(&error)),
         Err(_) => Err(Failure::TimedOut),
     }
+}
+
+/// The id of the stream's first entry.
+async fn first_of(
+    connection: &mut MultiplexedConnection,
+    key: &str,
+) -> Result<Option<String>, Failure> {
+    let first = redis::cmd("XRANGE").arg(key).arg("-").arg("+").arg("COUNT").arg(1).take();
+    let answer = ask(connection, &first).await?;
+    Ok(entries_of(&answer).into_iter().next().map(|(id, _)| id))
 }
 
 fn milliseconds(id: &str) -> Option<u64> {

@@ -260,6 +260,26 @@ fn a_store_that_was_emptied_while_it_ran_gets_everything_again() {
 }
 
 #[test]
+fn a_stream_that_was_cut_short_gets_what_it_lost_again() {
+    let (app, server) = (App::start(), redis(""));
+    let tables = shared(&server.url("redis"), "");
+    let gateway = Setup::new(&app).token("").with(&tables).start();
+    let mut client = server.redis_client();
+    let mut entries =
+        || -> u64 { redis::cmd("XLEN").arg("portcullis:revocations").query(&mut client).unwrap() };
+    for (count, user) in (1..).zip(["ada", "bob", "carl"]) {
+        revoke(&gateway, user);
+        eventually("it is in the stream", || entries() == count);
+    }
+    let mut trim = redis::cmd("XTRIM");
+    trim.arg("portcullis:revocations").arg("MAXLEN").arg(1);
+    let () = trim.query(&mut server.redis_client()).unwrap();
+    eventually_within(PATIENCE * 3, "they are there again", || entries() == 3);
+    let new = Setup::new(&app).token("").with(&tables).start();
+    assert!(["ada", "bob", "carl"].iter().all(|user| is_revoked(&new, user)));
+}
+
+#[test]
 fn a_revocation_made_during_a_failover_is_not_lost() {
     let (app, mut group) = (App::start(), Sentinel::start(""));
     let gateways = replicas(2, &app, "", &shared(&group.url(), ""));
