@@ -153,6 +153,9 @@ impl State {
         };
         let mut unready: Vec<_> = policy.upstreams.iter().filter_map(problem).collect();
         unready.extend(self.identifier.unready(&policy).await);
+        if self.identifier.revoked.lacks_others() {
+            unready.push("shared store: it has not sent the revocations of other replicas".into());
+        }
         unready
     }
 
@@ -170,13 +173,16 @@ impl State {
         }
     }
 
-    /// Blocks until what other replicas have revoked is known here, at most for `limit`.
-    pub fn wait_until_heard(&self, limit: Duration) {
+    /// Blocks until what other replicas have revoked is known here, at most for `limit`;
+    /// whether it is.
+    pub fn wait_until_heard(&self, limit: Duration) -> bool {
         let heard = self.identifier.revoked.is_heard();
         let within = async { tokio::time::timeout(limit, heard).await };
-        if self.background.handle().block_on(within).is_err() {
+        let is_heard = self.background.handle().block_on(within).is_ok();
+        if !is_heard {
             tracing::warn!("serving before the shared store has sent its revocations");
         }
+        is_heard
     }
 
     /// The policy as of now; a request keeps it to its end.

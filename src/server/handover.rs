@@ -218,7 +218,7 @@ impl Predecessor {
     /// Takes over its knowledge at once: later there would be requests that it should
     /// apply to.
     pub(super) fn inherit(&mut self, state: &State) {
-        inheritance::apply(self.inherited.drain(..), state);
+        inheritance::inherit(std::mem::take(&mut self.inherited), state);
     }
 
     /// Tells it that it is no longer needed, and keeps listening to it.

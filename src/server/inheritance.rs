@@ -19,6 +19,9 @@ use crate::state::State;
 
 /// The line behind which everything has been told.
 const READY: &str = "ready";
+/// The old process has not read what other replicas revoked. A version that does not know
+/// this line passes over it.
+const LACKS: &str = "lacks revocations";
 const LIMIT: &str = "limit ";
 const KEY: &str = "key ";
 /// All tables full take less.
@@ -43,6 +46,9 @@ pub(super) fn give(link: &UnixStream, state: &State) -> Option<Receiver<Entry>> 
     let tell = || -> io::Result<()> {
         link.set_write_timeout(Some(WRITE_TIMEOUT))?;
         let mut to = BufWriter::new(link);
+        if state.identifier.revoked.lacks_others() {
+            writeln!(to, "{LACKS}")?;
+        }
         for entry in &entries {
             writeln!(to, "{}", entry.line())?;
         }
@@ -96,8 +102,17 @@ fn next_line(link: &mut BufReader<UnixStream>) -> io::Result<Option<String>> {
     Ok(if line.is_empty() { None } else { Some(whole.unwrap_or_default().to_owned()) })
 }
 
+/// Applies everything the old process has told.
+pub(super) fn inherit(lines: Vec<String>, state: &State) {
+    let is_complete = !lines.is_empty() && lines.iter().all(|line| line != LACKS);
+    apply(lines.into_iter(), state);
+    if is_complete {
+        state.identifier.revoked.restored();
+    }
+}
+
 /// Applies the messages received.
-pub(super) fn apply(lines: impl Iterator<Item = String>, state: &State) {
+fn apply(lines: impl Iterator<Item = String>, state: &State) {
     for line in lines {
         let now = state.clock.now();
         if let Some(used) = line.strip_prefix(LIMIT) {

@@ -118,9 +118,14 @@ fn log_addresses(listeners: &Listeners) {
 fn await_state(state: &Arc<State>, listeners: &mut Listeners) {
     resolver::keep_resolved(state);
     state.watch_keys();
-    state.wait_until_heard(HEARD_WITHIN);
+    let is_heard = state.wait_until_heard(HEARD_WITHIN);
     if let Some(predecessor) = &mut listeners.predecessor {
         predecessor.inherit(state);
+    }
+    if !is_heard {
+        state.identifier.revoked.begin_without_others();
+    }
+    if listeners.predecessor.is_some() {
         // The predecessor still serves, so there is time.
         state.wait_until_complete(COMPLETE_WITHIN);
     }

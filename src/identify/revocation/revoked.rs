@@ -16,7 +16,7 @@
 //! session that is over. A session that the operator revoked is not.
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 
@@ -44,6 +44,8 @@ pub struct Revoked {
     pub(super) followers: Lock<Vec<SyncSender<Entry>>>,
     /// How replicas learn of every event.
     pub(super) stream: Lock<Option<Stream>>,
+    /// Whether this process began to serve without what other replicas had revoked.
+    pub(super) lacks_others: AtomicBool,
 }
 
 impl Revoked {
@@ -88,7 +90,7 @@ impl Revoked {
         let (tables, ours) = (Arc::downgrade(&self.tables), clock.clone());
         let apply = move |entry| {
             if let Some(tables) = tables.upgrade() {
-                tables.apply(entry, ours.now());
+                tables.restore(entry, ours.now());
             }
         };
         let journal = Journal::open(path, clock, apply)?;

@@ -1,6 +1,7 @@
 //! Revocations, sent to all replicas and received from them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -66,6 +67,26 @@ impl Revoked {
         if let Some(heard) = heard {
             heard.await;
         }
+    }
+
+    /// The previous process has told what it knows, and lacked nothing itself.
+    pub(crate) fn restored(&self) {
+        self.tables.is_restored.store(true, Ordering::Release);
+    }
+
+    /// Serving begins before the stream was read: what other replicas revoked is missing
+    /// until then, unless a file or the previous process knew it.
+    pub(crate) fn begin_without_others(&self) {
+        let is_restored = self.tables.is_restored.load(Ordering::Acquire);
+        self.lacks_others.store(!is_restored, Ordering::Release);
+    }
+
+    /// Whether this process lacks what other replicas had revoked before it began to serve.
+    pub(crate) fn lacks_others(&self) -> bool {
+        if self.stream.lock().as_ref().is_none_or(Stream::has_read) {
+            self.lacks_others.store(false, Ordering::Release);
+        }
+        self.lacks_others.load(Ordering::Acquire)
     }
 
     /// All that holds now.

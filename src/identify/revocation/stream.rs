@@ -89,6 +89,11 @@ impl Stream {
         Self { work, read, tasks }
     }
 
+    /// Whether the stream has been read to its end once.
+    pub(super) fn has_read(&self) -> bool {
+        self.read.0.load(Ordering::Acquire)
+    }
+
     /// Waits until the stream has been read once.
     pub(super) fn is_read(&self) -> impl Future<Output = ()> + use<> {
         let read = self.read.clone();

@@ -63,6 +63,8 @@ pub(super) struct Tables {
     pardoned: Cache<Digest, u64>,
     /// Held while an entry is compared with what is known and takes its place.
     writing: Lock<()>,
+    /// Whether a file or the previous process said what was revoked before the start.
+    pub(super) is_restored: AtomicBool,
     /// Whether there is any entry: usually not, and then no mark is computed.
     pub(super) any: AtomicBool,
     /// Changes with every entry.
@@ -94,6 +96,7 @@ impl Tables {
             readmitted: bounded(entries),
             pardoned: bounded(entries),
             writing: Lock::default(),
+            is_restored: AtomicBool::new(false),
             any: AtomicBool::new(false),
             version: AtomicU64::new(0),
         }
@@ -107,6 +110,12 @@ impl Tables {
             self.set(entry, now);
         }
         is_news
+    }
+
+    /// As `apply`, of what a file or the previous process knows.
+    pub(super) fn restore(&self, entry: Entry, now: Now) {
+        self.is_restored.store(true, Ordering::Release);
+        self.apply(entry, now);
     }
 
     /// Takes in what happens here, as the latest word on everything known here: another

@@ -89,9 +89,10 @@ fn a_gateway_may_start_before_its_store() {
     let tables = shared(&server.url("redis"), "");
     let gateway = Setup::new(&app).token("limit = \"3/hour\"").with(&tables).start();
     assert_eq!(gateway.token("ada").status, 200);
-    assert_eq!(readiness(&gateway).0, 200);
+    assert_eq!(readiness(&gateway).0, 503, "it serves without the revocations of others");
     server.resume_after_kill();
     gateway.counts("portcullis_shared_breaker ", 0);
+    eventually_within(PATIENCE * 2, "they were read", || readiness(&gateway).0 == 200);
     assert_eq!(gateway.token("ada").status, 200);
 }
 

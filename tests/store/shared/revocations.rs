@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::fault_proxy::FaultProxy;
-use super::replicas::{PATH, replicas, shared};
+use super::replicas::{PATH, processes, replicas, shared};
 use crate::replicated::Sentinel;
 use crate::servers::{Server, redis};
+use crate::support::running::Running;
 use crate::support::wait::eventually_within;
-use crate::support::{App, Claims, Gateway, PATIENCE, Setup, eventually, get};
+use crate::support::{App, Claims, Conn, Gateway, PATIENCE, Setup, eventually, folder, get};
 
 fn revoke(gateway: &Gateway, user: &str) -> String {
     change(gateway, "POST", user)
@@ -277,6 +278,54 @@ fn a_stream_that_was_cut_short_gets_what_it_lost_again() {
     eventually_within(PATIENCE * 3, "they are there again", || entries() == 3);
     let new = Setup::new(&app).token("").with(&tables).start();
     assert!(["ada", "bob", "carl"].iter().all(|user| is_revoked(&new, user)));
+}
+
+#[test]
+fn a_replica_without_the_revocations_of_others_is_not_ready() {
+    let (app, mut server) = (App::start(), redis("appendonly yes\nappendfsync always"));
+    let file = folder().join("revocations");
+    let url = server.url("redis");
+    let start = |file: Option<&std::path::Path>| {
+        let kept = file.map(|file| format!("[revocations]\nfile = {file:?}\n"));
+        processes(1, &app, "", &url, "", &kept.unwrap_or_default()).remove(0)
+    };
+    let ready = |gateway: &Running| gateway.admin("/readyz");
+    let before = start(Some(&file));
+    assert_eq!(ready(&before), (200, "ready\n".into()));
+    let body = "{\"user\":\"ada\"}";
+    let mut admin = Conn::open(&before.admin);
+    admin.write(
+        format!(
+            "POST /revoke HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .as_bytes(),
+    );
+    assert_eq!(admin.next_head().unwrap().status, 200);
+    let mut client = server.redis_client();
+    let mut entries =
+        || -> u64 { redis::cmd("XLEN").arg("portcullis:revocations").query(&mut client).unwrap() };
+    eventually("it is in the stream", || entries() == 1);
+    let upgraded = start(None);
+    assert_eq!((ready(&upgraded).0, upgraded.token("ada")), (200, 401), "it has read the stream");
+    server.kill();
+    assert_eq!(ready(&before).0, 200, "it knows what was revoked");
+    upgraded.upgrade();
+    assert_eq!((ready(&upgraded).0, upgraded.token("ada")), (200, 401), "it was told");
+    let new = start(None);
+    let (status, why) = ready(&new);
+    assert_eq!(status, 503);
+    assert!(why.contains("revocations of other replicas"), "{why}");
+    assert_eq!((new.token("bob"), new.page("/")), (200, 200), "it serves");
+    new.upgrade();
+    assert_eq!(ready(&new).0, 503, "nor did the process before it know");
+    drop(before);
+    let restarted = start(Some(&file));
+    assert_eq!((ready(&restarted).0, restarted.token("ada")), (200, 401), "the file says it");
+    server.resume_after_kill();
+    eventually("the stream was read", || ready(&new).0 == 200);
+    assert_eq!(new.token("ada"), 401);
 }
 
 #[test]
