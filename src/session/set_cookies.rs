@@ -42,7 +42,7 @@ impl SessionReader {
         let most = names.iter().map(|(_, values)| values.len()).max().unwrap_or(1);
         let with_the = |turn: usize| {
             let pairs = names.iter().filter_map(|(name, values)| {
-                let value = values.get(turn).or(values.last())?;
+                let value = values.get(turn).or_else(|| values.last())?;
                 Some([name, &b"="[..], value].concat())
             });
             pairs.chain(kept.iter().cloned()).collect::<Vec<_>>().join(&b"; "[..])
