@@ -70,9 +70,9 @@ impl AppDeadline {
         data.downcast_ref::<Arc<Self>>().cloned()
     }
 
-    /// Starts the time, or starts it again.
-    pub(super) fn begin(&self, time: Duration) {
-        self.set(milliseconds(self.started.elapsed() + time).clamp(1, LAST));
+    /// Starts the time, or starts it again; whether the connection is still open.
+    pub(super) fn begin(&self, time: Duration) -> bool {
+        self.set(milliseconds(self.started.elapsed() + time).clamp(1, LAST))
     }
 
     /// The answer has arrived.
@@ -93,10 +93,10 @@ impl AppDeadline {
         }
     }
 
-    fn set(&self, at_ms: u64) {
+    /// A passed deadline stays passed; whether it has not.
+    fn set(&self, at_ms: u64) -> bool {
         let set = |before| (before != PASSED).then_some(at_ms);
-        // A passed deadline stays passed.
-        let _ = self.at_ms.fetch_update(Ordering::AcqRel, Ordering::Acquire, set);
+        self.at_ms.fetch_update(Ordering::AcqRel, Ordering::Acquire, set).is_ok()
     }
 
     /// Shuts the socket down once the deadline has passed. Moving the deadline does not
@@ -178,8 +178,8 @@ mod tests {
         assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0, "it has ended");
         assert!(deadline.has_passed());
         deadline.end();
-        deadline.begin(SHORTEST);
-        assert!(deadline.has_passed(), "nothing brings it back");
+        assert!(!deadline.begin(SHORTEST), "nothing brings it back");
+        assert!(deadline.has_passed());
     }
 
     #[tokio::test(start_paused = true)]
@@ -189,7 +189,7 @@ mod tests {
         deadline.end();
         tokio::time::sleep(SHORTEST * 100).await;
         assert!(!deadline.has_passed());
-        deadline.begin(SHORTEST * 2);
+        assert!(deadline.begin(SHORTEST * 2));
         tokio::time::sleep(SHORTEST).await;
         assert!(!deadline.has_passed());
         deadline.begin(SHORTEST * 2);

@@ -8,6 +8,9 @@ use http::StatusCode;
 use super::app_deadline::AppDeadline;
 use super::purpose::{Purpose, WRITE_TIMEOUT};
 
+/// The gateway has closed the connection, after the time that one may be idle.
+pub(super) struct Closed;
+
 /// The wait for the answer to one attempt.
 #[derive(Default)]
 pub(super) struct AppWait {
@@ -22,16 +25,22 @@ pub(super) struct AppWait {
 }
 
 impl AppWait {
-    /// The request goes out: the app's time for the head starts.
+    /// The request goes out over the connection with this deadline: the app's time for the
+    /// head starts.
     pub(super) fn expect_head(
         &mut self,
         deadline: Option<Arc<AppDeadline>>,
         read_timeout: Duration,
         uploads: bool,
-    ) {
+    ) -> Result<(), Closed> {
         let answered = self.answered;
         *self = Self { deadline, read_timeout, uploads, answered };
-        self.expect_next_head();
+        if self.begin_head() {
+            return Ok(());
+        }
+        // Nothing is awaited on it, so the app is not late.
+        self.deadline = None;
+        Err(Closed)
     }
 
     /// A piece of the request's body goes out, or the last one.
@@ -42,13 +51,17 @@ impl AppWait {
         }
     }
 
-    /// The time for a head starts, or starts again. During an upload the app may also
-    /// take its time to read what is queued.
+    /// The time for a head starts again.
     pub(super) fn expect_next_head(&self) {
-        if let (Some(deadline), false) = (&self.deadline, self.answered) {
-            let reading = if self.uploads { WRITE_TIMEOUT } else { Duration::ZERO };
-            deadline.begin(self.read_timeout + reading);
-        }
+        self.begin_head();
+    }
+
+    /// The time for a head starts; whether the connection is open. During an upload the app
+    /// may also take its time to read what is queued.
+    fn begin_head(&self) -> bool {
+        let (Some(deadline), false) = (&self.deadline, self.answered) else { return true };
+        let reading = if self.uploads { WRITE_TIMEOUT } else { Duration::ZERO };
+        deadline.begin(self.read_timeout + reading)
     }
 
     /// The app's answer has begun.
@@ -67,7 +80,11 @@ impl AppWait {
             return;
         }
         if let Some(deadline) = &self.deadline {
-            if is_over { deadline.end() } else { deadline.begin(self.read_timeout) }
+            if is_over {
+                deadline.end();
+            } else {
+                deadline.begin(self.read_timeout);
+            }
         }
     }
 

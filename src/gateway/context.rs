@@ -69,6 +69,14 @@ impl Ctx {
         self.incoming.refuse(&mut self.record, refusal, None)
     }
 
+    /// The request goes out once more, with the pieces of its body that have been sent.
+    pub(super) fn begin_again(&mut self) {
+        let forwarding = self.forwarding.as_mut();
+        if let Some(shadow) = forwarding.and_then(|forwarding| forwarding.shadow.as_mut()) {
+            shadow.forget_request();
+        }
+    }
+
     /// Begins to compare the app's answer, if its token is in shadow mode.
     pub(super) fn end_shadow(&mut self, ended: Ended) {
         let shadow = self.forwarding.as_mut().and_then(|forwarding| forwarding.shadow.take());

@@ -5,17 +5,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use pingora::ErrorType;
 use pingora::http::ResponseHeader;
-use pingora::prelude::Result;
+use pingora::prelude::{Error, Result};
 use tokio::time::Instant;
 
-use super::app_wait::AppWait;
+use super::app_deadline::AppDeadline;
+use super::app_wait::{AppWait, Closed};
 use super::attempt::Attempts;
 use super::incoming::Incoming;
 use super::nonce::draw_nonce;
 use super::open_stream::OpenStream;
 use super::pace::{Pace, TooSlow};
 use super::shadow::Shadow;
+use super::transport_errors::is_unhandled;
 use super::who::Who;
 use crate::mint::Token;
 use crate::observe::{Event, UpstreamEvent};
@@ -33,6 +36,8 @@ pub(super) struct Forwarding {
     pub(super) place: Option<InUse>,
     pub(super) unreachable: Option<Unreachable>,
     pub(super) attempts: usize,
+    /// Kept connections that this request went out on and failed on.
+    pub(super) stale: usize,
     pub(super) recorded_attempts: Attempts,
     pub(super) wait: AppWait,
     /// How fast the client sends, and when its last piece came.
@@ -61,6 +66,7 @@ impl Forwarding {
             place: None,
             unreachable: None,
             attempts: 0,
+            stale: 0,
             recorded_attempts: Attempts::default(),
             wait: AppWait::default(),
             upload: Default::default(),
@@ -83,6 +89,29 @@ impl Forwarding {
             let server = (upstream, &place.endpoint.server);
             self.recorded_attempts.begin(incoming, method, server);
         }
+    }
+
+    /// The request goes out over the connection with this deadline, if it is still open. If
+    /// not, nothing has been sent, so any request may go out again.
+    pub(super) fn expect_head(
+        &mut self,
+        deadline: Option<Arc<AppDeadline>>,
+        uploads: bool,
+    ) -> Result<()> {
+        let upstream = self.upstream.as_ref();
+        let limit = upstream.map_or(Duration::ZERO, |upstream| upstream.timeouts.read);
+        self.wait.expect_head(deadline, limit, uploads).map_err(|Closed| {
+            let mut error = Error::new_up(ErrorType::ConnectionClosed);
+            error.set_retry(true);
+            error
+        })
+    }
+
+    /// An attempt over a connection has failed; whether the server may be at fault.
+    pub(super) fn attempt_failed(&mut self, error: &Error, reused: bool) -> bool {
+        self.recorded_attempts.failed(error);
+        self.stale += usize::from(reused);
+        !reused && !is_unhandled(error) && !self.wait.has_answer() && !self.wait.is_late()
     }
 
     /// Reduces a preflight to what needs no session and carries none.

@@ -28,7 +28,7 @@ use super::purpose::{Asks, Purpose, is_conversation};
 use super::reply;
 use super::request::Handled;
 use super::shadow::Ended;
-use super::transport_errors::{hung_up, refusal_for};
+use super::transport_errors::{hung_up, is_unhandled, refusal_for};
 use crate::observe::Outcome;
 use crate::request::headers::{self, PassedHeaders};
 use crate::request::refusal::Refusal;
@@ -127,13 +127,8 @@ impl ProxyHttp for Gateway {
         digest: Option<&Digest>,
         ctx: &mut Box<Ctx>,
     ) -> Result<()> {
-        if let Some(forwarding) = &mut ctx.forwarding {
-            let upstream = forwarding.upstream.as_ref();
-            let limit = upstream.map_or(Duration::ZERO, |upstream| upstream.timeouts.read);
-            let deadline = AppDeadline::of(digest);
-            forwarding.wait.expect_head(deadline, limit, !session.is_body_empty());
-        }
-        Ok(())
+        let Some(forwarding) = &mut ctx.forwarding else { return Ok(()) };
+        forwarding.expect_head(AppDeadline::of(digest), !session.is_body_empty())
     }
 
     async fn upstream_request_filter(
@@ -301,8 +296,9 @@ impl ProxyHttp for Gateway {
         error
     }
 
-    /// Retried only if the app cannot have acted on it: the connection was an old
-    /// one the app had closed, the method may be repeated, and no body was sent.
+    /// Retried only if the app cannot have acted on it: it was not sent or not handled, or
+    /// the connection was an old one the app had closed, the method may be repeated, and no
+    /// body was sent.
     fn error_while_proxy(
         &self,
         _: &HttpPeer,
@@ -311,16 +307,18 @@ impl ProxyHttp for Gateway {
         ctx: &mut Box<Ctx>,
         reused: bool,
     ) -> Box<Error> {
-        let is_late = ctx.app_is_late();
-        if let Some(forwarding) = &mut ctx.forwarding {
-            forwarding.recorded_attempts.failed(&error);
-            let is_unseen = !reused && !forwarding.wait.has_answer() && !is_late;
-            if is_unseen && hung_up(&error) {
-                forwarding.server_failed(&ctx.incoming);
-            }
+        if let Some(forwarding) = &mut ctx.forwarding
+            && forwarding.attempt_failed(&error, reused)
+            && hung_up(&error)
+        {
+            forwarding.server_failed(&ctx.incoming);
         }
         let repeatable = session.req_header().method.is_idempotent() && session.is_body_empty();
-        if repeatable && !is_late {
+        if is_unhandled(&error) && !session.as_ref().retry_buffer_truncated() {
+            ctx.begin_again();
+            return error;
+        }
+        if repeatable && !ctx.app_is_late() {
             error.retry.decide_reuse(reused);
         } else {
             error.set_retry(false);

@@ -44,6 +44,12 @@ impl Shadow {
         }
     }
 
+    /// The pieces of the request's body will come again.
+    pub(super) fn forget_request(&mut self) {
+        self.body_length = 0;
+        self.body.clear();
+    }
+
     /// The app has begun to answer.
     pub(super) fn answer_begins(&mut self, response: &ResponseHeader, incoming: &Incoming) {
         let answer = AppAnswer::begin(response.status, &response.headers);

@@ -1,10 +1,16 @@
 //! Errors of the connections on either side, as refusals.
 
 use pingora::prelude::Error;
-use pingora::{ErrorSource, ErrorType};
+use pingora::{ErrorSource, ErrorType, RetryType};
 
 use crate::request::refusal::{Refusal, RequestPart};
 use crate::upstream::Unreachable;
+
+/// Whether the app has not begun to handle the request: it refused the stream, went away
+/// before it (RFC 9113 sections 6.8 and 8.7), or was not sent anything.
+pub(super) fn is_unhandled(error: &Error) -> bool {
+    error.retry == RetryType::Decided(true)
+}
 
 /// Whether the app closed a connection instead of answering on it.
 pub(super) fn hung_up(error: &Error) -> bool {

@@ -63,6 +63,7 @@ mod proxy_protocol;
 mod proxy_reports;
 mod redirect;
 mod renewal;
+mod repeats;
 mod respelled;
 mod route;
 mod selftest;
