@@ -31,6 +31,16 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    /// The scheme that a proxy reports. For a WebSocket some report `ws` or `wss`, which are
+    /// HTTP until the handshake is over (RFC 6455 section 1.7).
+    pub(super) fn reported(name: &str) -> Option<Self> {
+        let is_any = |names: [&str; 2]| names.iter().any(|it| name.eq_ignore_ascii_case(it));
+        if is_any(["https", "wss"]) {
+            return Some(Self::Https);
+        }
+        is_any(["http", "ws"]).then_some(Self::Http)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -74,11 +84,7 @@ impl Client {
                 forwarded::listed(headers, depth)
             }
         };
-        match seen.proto.as_deref() {
-            Some(proto) if proto.eq_ignore_ascii_case("https") => client.scheme = Scheme::Https,
-            Some(proto) if proto.eq_ignore_ascii_case("http") => client.scheme = Scheme::Http,
-            Some(_) | None => {}
-        }
+        client.scheme = seen.proto.as_deref().and_then(Scheme::reported).unwrap_or(scheme);
         (client, seen.host)
     }
 
@@ -95,11 +101,7 @@ impl Client {
         let mut client = Self { address, scheme: Scheme::Http, hops: Vec::new(), via_trusted };
         let depth = client.walk(forwarded::listed_addresses(headers), proxies);
         let proto = forwarded::listed(headers, depth).proto;
-        if proto
-            .is_some_and(|proto| ["https", "wss"].iter().any(|it| proto.eq_ignore_ascii_case(it)))
-        {
-            client.scheme = Scheme::Https;
-        }
+        client.scheme = proto.as_deref().and_then(Scheme::reported).unwrap_or(client.scheme);
         client
     }
 
@@ -202,6 +204,40 @@ mod tests {
         assert_eq!(address("10.0.0.1", &ten, &["1.2.3.4, junk"]), "10.0.0.1");
         assert_eq!(address("10.0.0.1", &ten, &["[2001:db8::1]:443"]), "2001:db8::1");
         assert_eq!(client("10.0.0.1", &ten, &["1.2.3.4"]).scheme, Scheme::Https);
+    }
+
+    #[test]
+    fn a_websocket_has_the_scheme_of_its_handshake_however_the_proxy_reports_it() {
+        let trusted = Trusted::new(vec!["10.0.0.0/8".parse().unwrap()]);
+        let peer = Some(SocketAddr::new("10.0.0.1".parse().unwrap(), 1));
+        for (name, expected) in [
+            ("https", Some(Scheme::Https)),
+            ("HTTPS", Some(Scheme::Https)),
+            ("wss", Some(Scheme::Https)),
+            ("Wss", Some(Scheme::Https)),
+            ("http", Some(Scheme::Http)),
+            ("ws", Some(Scheme::Http)),
+            ("wsss", None),
+            ("ftp", None),
+            ("", None),
+        ] {
+            let fields = [
+                ("x-forwarded-proto", name.to_owned()),
+                ("forwarded", format!("for=1.2.3.4;proto=\"{name}\"")),
+            ];
+            for (field, value) in fields {
+                let mut headers = HeaderMap::new();
+                headers.insert(field, HeaderValue::from_str(&value).unwrap());
+                for own in [Scheme::Http, Scheme::Https] {
+                    let client = Client::new(peer, own, &headers, &trusted);
+                    assert_eq!(client.scheme, expected.unwrap_or(own), "{field}: {value}");
+                }
+                if field == "x-forwarded-proto" {
+                    let client = Client::asked_about(peer, &headers, &trusted);
+                    assert_eq!(client.scheme, expected.unwrap_or(Scheme::Http), "{value}");
+                }
+            }
+        }
     }
 
     #[test]

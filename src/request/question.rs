@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Uri, Version};
 
-use super::client;
+use super::client::{self, Scheme};
 use super::ext_authz::HttpRequest;
 use super::forwarded;
 use super::headers::{self, ReservedHeaders};
@@ -185,10 +185,7 @@ fn admit(mut asked: Parts, limits: RequestLimits) -> Result<Parts, Refusal> {
 /// Headers that all proxies share: the scheme, once, and the client's address.
 fn check_connection(headers: &HeaderMap) -> Result<(), Refusal> {
     if let Some(proto) = one(headers, &X_FORWARDED_PROTO)? {
-        let known = ["http", "https", "ws", "wss"].map(str::as_bytes);
-        if !known.iter().any(|known| known.eq_ignore_ascii_case(proto.as_bytes())) {
-            return Err(MALFORMED);
-        }
+        proto.to_str().ok().and_then(Scheme::reported).ok_or(MALFORMED)?;
     }
     let mut fields = headers.get_all(X_FORWARDED_FOR).iter();
     let nearest = fields.next_back().map(HeaderValue::as_bytes);
