@@ -5,6 +5,7 @@ use http::response::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
 use pingora::prelude::Result;
+use pingora::protocols::http::ServerSession;
 
 /// Fields that describe one connection, or are meant for the next hop alone.
 const HOP_BY_HOP: [HeaderName; 6] = [
@@ -42,6 +43,17 @@ pub(super) fn keep_for_the_client(response: &mut ResponseHeader, version: Versio
     }
     say_chunked_once(response)?;
     say_length_once(response)
+}
+
+/// Prepares the client's connection for a head with this status. An interim one passes to
+/// clients that know it (RFC 9110 section 15.2), and before the request's body is over: the
+/// framework would end the connection with the answer.
+pub(super) fn keep_connection(client: &mut ServerSession, status: StatusCode) {
+    let is_interim = status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS;
+    client.set_close_on_response_before_downstream_finish(!is_interim);
+    if is_interim {
+        client.set_ignore_info_resp(client.req_header().version == Version::HTTP_10);
+    }
 }
 
 /// Frees the buffer that the head was read into. HTTP/2 keeps some values for as long as the

@@ -215,6 +215,8 @@ impl ProxyHttp for Gateway {
             // If it were passed on, the next bytes of either side would belong to no request.
             return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
         }
+        let downstream = session.as_downstream_mut();
+        app_answer::keep_connection(downstream, response.status);
         if response.status.is_informational() && !switches {
             forwarding.wait.expect_next_head();
             return Ok(());

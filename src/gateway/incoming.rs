@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderName, header};
+use http::{HeaderName, Version, header};
 use pingora::http::RequestHeader;
 use pingora::prelude::Session;
 
@@ -106,6 +106,10 @@ impl Incoming {
         }
         if let Some(target) = normalised.target {
             request.set_raw_path(&target).map_err(failed)?;
+        }
+        // Not an expectation in HTTP/1.0 (RFC 9110 section 10.1.1).
+        if request.version == Version::HTTP_10 {
+            request.remove_header(&header::EXPECT);
         }
         let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
         let scheme = if is_tls { Scheme::Https } else { Scheme::Http };

@@ -75,7 +75,10 @@ async fn read_all(
 ) -> Result<Result<Vec<u8>, Refusal>> {
     let expects = session.get_header(header::EXPECT).is_some();
     if let (true, ServerSession::H1(h1)) = (expects, session.as_downstream_mut()) {
+        // Of an interim answer before the end of the body it would make the last one.
+        h1.set_close_on_response_before_downstream_finish(false);
         h1.write_continue_response().await?;
+        h1.set_close_on_response_before_downstream_finish(true);
     }
     let read = async {
         let (mut length, mut body) = (0, Vec::new());

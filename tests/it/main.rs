@@ -44,6 +44,7 @@ mod id_flood;
 mod init;
 mod init_routes;
 mod init_sessions;
+mod interim;
 mod issuer;
 mod jwks;
 mod jwt_abuse;
