@@ -41,8 +41,18 @@ pub(super) fn keep_for_the_client(response: &mut ResponseHeader, version: Versio
     if version == Version::HTTP_2 {
         copy_values(response);
     }
-    say_chunked_once(response)?;
+    if has_no_body(response.status) {
+        response.remove_header(&header::TRANSFER_ENCODING);
+    } else {
+        say_chunked_once(response)?;
+    }
     say_length_once(response)
+}
+
+/// Whether an answer has no body, and so nothing that frames one (RFC 9112 section 6.1).
+fn has_no_body(status: StatusCode) -> bool {
+    let none = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+    status.is_informational() || none.contains(&status)
 }
 
 /// Prepares the client's connection for a head with this status. An interim one passes to
@@ -121,6 +131,38 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+
+    /// An answer with these fields, as the client is told it.
+    fn told(
+        (status, version): (u16, Version),
+        client: Version,
+        fields: &[(&'static str, &'static str)],
+    ) -> ResponseHeader {
+        let mut response = ResponseHeader::build(status, None).unwrap();
+        response.set_version(version);
+        for (name, value) in fields {
+            response.append_header(*name, *value).unwrap();
+        }
+        keep_for_the_client(&mut response, client).unwrap();
+        response
+    }
+
+    #[test]
+    fn an_answer_without_a_body_is_not_framed_in_chunks() {
+        for (status, is_framed) in
+            [(100, false), (103, false), (204, false), (304, false), (200, true), (404, true)]
+        {
+            for codings in ["chunked", "Chunked", "chunked, chunked"] {
+                let fields = [("transfer-encoding", codings), ("x-app", "1")];
+                for client in [Version::HTTP_10, Version::HTTP_11] {
+                    let told = told((status, Version::HTTP_11), client, &fields);
+                    let kept = told.headers.contains_key("transfer-encoding");
+                    assert_eq!(kept, is_framed, "{status} {codings}");
+                    assert!(told.headers.contains_key("x-app"));
+                }
+            }
+        }
+    }
 
     #[test]
     fn nothing_kept_of_an_answer_over_http2_holds_the_buffer_it_was_read_into() {
