@@ -46,6 +46,10 @@ pub(super) fn keep_for_the_client(response: &mut ResponseHeader, version: Versio
     } else {
         say_chunked_once(response)?;
     }
+    if version != Version::HTTP_2 {
+        // Each hop states its own version (RFC 9110 section 2.5).
+        response.set_version(Version::HTTP_11);
+    }
     say_length_once(response)
 }
 
@@ -159,6 +163,18 @@ mod tests {
                     let kept = told.headers.contains_key("transfer-encoding");
                     assert_eq!(kept, is_framed, "{status} {codings}");
                     assert!(told.headers.contains_key("x-app"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_is_told_the_gateways_version() {
+        for version in [Version::HTTP_10, Version::HTTP_11] {
+            for client in [Version::HTTP_10, Version::HTTP_11] {
+                for status in [103, 200, 204, 404] {
+                    let told = told((status, version), client, &[("content-length", "2")]);
+                    assert_eq!(told.version, Version::HTTP_11, "{status} {version:?}");
                 }
             }
         }
