@@ -11,12 +11,12 @@
 //! that watches the deadline wakes once per timeout, not once per request.
 
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::Response;
-use nix::sys::socket::{Shutdown, shutdown};
+use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 use pingora::protocols::l4::stream::Stream;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{Digest, GetProxyDigest as _};
@@ -40,6 +40,8 @@ pub(super) struct AppDeadline {
     started: Instant,
     /// In milliseconds after `started`, or `NONE`, or `PASSED`.
     at_ms: AtomicU64,
+    /// Whether the gateway reads from the connection only as fast as the client takes it.
+    waits_for_client: AtomicBool,
     /// Removed before the connection is closed: afterwards the number may belong to
     /// another connection.
     socket: Lock<Option<RawFd>>,
@@ -53,6 +55,7 @@ impl AppDeadline {
         let deadline = Arc::new(Self {
             started: Instant::now(),
             at_ms: AtomicU64::new(NONE),
+            waits_for_client: AtomicBool::new(false),
             socket: Lock::new(Some(socket)),
             watch: OnceLock::new(),
         });
@@ -72,6 +75,18 @@ impl AppDeadline {
 
     /// Starts the time, or starts it again; whether the connection is still open.
     pub(super) fn begin(&self, time: Duration) -> bool {
+        self.waits_for_client.store(false, Ordering::Relaxed);
+        self.set_after(time)
+    }
+
+    /// As `begin`, for the next piece of a body. It is not late while it lies here unread:
+    /// then the gateway waits for the client.
+    pub(super) fn begin_piece(&self, time: Duration) {
+        self.waits_for_client.store(true, Ordering::Relaxed);
+        self.set_after(time);
+    }
+
+    fn set_after(&self, time: Duration) -> bool {
         self.set(milliseconds(self.started.elapsed() + time).clamp(1, LAST))
     }
 
@@ -109,11 +124,20 @@ impl AppDeadline {
             let left = at.saturating_sub(milliseconds(self.started.elapsed()));
             let sleep = match (at, left) {
                 (NONE, _) => longest_sleep,
+                (_, 0) if self.has_piece() => longest_sleep,
                 (_, 0) if self.close(at) => return,
                 (_, left) => left.min(longest_sleep),
             };
             tokio::time::sleep(Duration::from_millis(sleep)).await;
         }
+    }
+
+    /// Whether a piece of a body lies here unread.
+    fn has_piece(&self) -> bool {
+        let peek = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        self.waits_for_client.load(Ordering::Relaxed)
+            && (*self.socket.lock())
+                .is_some_and(|socket| recv(socket, &mut [0], peek).is_ok_and(|octets| octets > 0))
     }
 
     /// Whether the deadline was still `at`, and so has passed.
@@ -153,7 +177,7 @@ impl Tracing for UntilClosed {
 mod tests {
     use std::os::fd::AsRawFd as _;
 
-    use tokio::io::AsyncReadExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::UnixStream;
 
     use super::*;
@@ -180,6 +204,27 @@ mod tests {
         deadline.end();
         assert!(!deadline.begin(SHORTEST), "nothing brings it back");
         assert!(deadline.has_passed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_piece_that_lies_unread_is_not_late() {
+        let (mut stream, deadline, mut far) = pair();
+        far.write_all(b"piece").await.unwrap();
+        deadline.begin_piece(SHORTEST);
+        tokio::time::sleep(SHORTEST * 10).await;
+        assert!(!deadline.has_passed(), "the client takes its time");
+        stream.read_exact(&mut [0; 5]).await.unwrap();
+        deadline.begin_piece(SHORTEST * 2);
+        tokio::time::sleep(SHORTEST).await;
+        assert!(!deadline.has_passed());
+        tokio::time::sleep(SHORTEST * 3).await;
+        assert!(deadline.has_passed(), "the app is silent");
+        let (_stream, deadline, mut far) = pair();
+        deadline.begin_piece(SHORTEST);
+        assert!(deadline.begin(SHORTEST));
+        far.write_all(b"piece").await.unwrap();
+        tokio::time::sleep(SHORTEST * 3).await;
+        assert!(deadline.has_passed(), "of a head that drips");
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::http::RequestHeader;
 use pingora::prelude::Session;
 
+use super::app_wait::Upload;
 use super::forwarding::Forwarding;
 use super::incoming::Incoming;
 use super::purpose::Purpose;
@@ -28,6 +29,15 @@ use crate::upstream::Upstream;
 pub(super) fn lowercase_names(request: &mut RequestHeader) {
     if request.has_case() {
         *request = take_parts(request).into();
+    }
+}
+
+/// The body that the app will be sent.
+pub(super) fn upload_of(session: &mut Session) -> Upload {
+    match (session.is_body_empty(), session.is_http2()) {
+        (true, _) => Upload::Nothing,
+        (false, false) => Upload::OverHttp1,
+        (false, true) => Upload::OverHttp2,
     }
 }
 
@@ -78,6 +88,18 @@ pub(super) fn ask_for_tunnel(client: &HeaderMap, purpose: Purpose, headers: &mut
     {
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(header::UPGRADE, protocol.clone());
+    }
+}
+
+/// Names the host that the app is asked for: the upstream's own, or else the client's.
+pub(super) fn name_host(headers: &mut HeaderMap, upstream: Option<&Upstream>, asked: &str) {
+    if let Some(host) = upstream.and_then(|upstream| upstream.host.clone()) {
+        headers.insert(header::HOST, host);
+    } else if !headers.contains_key(header::HOST)
+        && let Ok(host) = HeaderValue::from_str(asked)
+        && !host.is_empty()
+    {
+        headers.insert(header::HOST, host);
     }
 }
 

@@ -7,16 +7,17 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::ErrorType;
 use pingora::http::ResponseHeader;
-use pingora::prelude::{Error, Result};
+use pingora::prelude::{Error, HttpPeer, Result};
 use tokio::time::Instant;
 
 use super::app_deadline::AppDeadline;
-use super::app_wait::{AppWait, Closed};
+use super::app_wait::{AppWait, Closed, Patience, Upload};
 use super::attempt::Attempts;
 use super::incoming::Incoming;
 use super::nonce::draw_nonce;
 use super::open_stream::OpenStream;
 use super::pace::{Pace, TooSlow};
+use super::peer;
 use super::shadow::Shadow;
 use super::transport_errors::is_unhandled;
 use super::who::Who;
@@ -36,8 +37,6 @@ pub(super) struct Forwarding {
     pub(super) place: Option<InUse>,
     pub(super) unreachable: Option<Unreachable>,
     pub(super) attempts: usize,
-    /// Kept connections that this request went out on and failed on.
-    pub(super) stale: usize,
     pub(super) recorded_attempts: Attempts,
     pub(super) wait: AppWait,
     /// How fast the client sends, and when its last piece came.
@@ -66,7 +65,6 @@ impl Forwarding {
             place: None,
             unreachable: None,
             attempts: 0,
-            stale: 0,
             recorded_attempts: Attempts::default(),
             wait: AppWait::default(),
             upload: Default::default(),
@@ -83,6 +81,28 @@ impl Forwarding {
         self.open_stream.as_ref().is_some_and(OpenStream::is_over)
     }
 
+    /// The peer of the next attempt, at a server that has a place for the request.
+    pub(super) fn next_peer(&mut self, incoming: &Incoming, upload: Upload) -> Result<HttpPeer> {
+        let upstream = self.upstream.as_ref();
+        let upstream = upstream.ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
+        // The place of an earlier attempt is given back first.
+        self.place = None;
+        self.unreachable = None;
+        let state = &incoming.state;
+        let place = state.pools.of(upstream).acquire(state.clock.now()).map_err(|why| {
+            self.unreachable = Some(why);
+            Error::new_up(ErrorType::ConnectNoRoute)
+        })?;
+        let client = incoming.policy.limits.body_timeout;
+        let patience = Patience { app: upstream.timeouts.read, client };
+        let purpose = incoming.purpose;
+        let read_timeout = patience.read_timeout(purpose, upload);
+        let peer = peer::build(upstream, &place.endpoint.target, purpose, read_timeout)?;
+        self.wait = AppWait::new(patience, purpose, upload);
+        self.place = Some(place);
+        Ok(peer)
+    }
+
     /// The request goes out to the server it has a place at.
     pub(super) fn begin_attempt(&mut self, incoming: &Incoming, method: &Method) {
         if let (Some(upstream), Some(place)) = (&self.upstream, &self.place) {
@@ -93,14 +113,8 @@ impl Forwarding {
 
     /// The request goes out over the connection with this deadline, if it is still open. If
     /// not, nothing has been sent, so any request may go out again.
-    pub(super) fn expect_head(
-        &mut self,
-        deadline: Option<Arc<AppDeadline>>,
-        uploads: bool,
-    ) -> Result<()> {
-        let upstream = self.upstream.as_ref();
-        let limit = upstream.map_or(Duration::ZERO, |upstream| upstream.timeouts.read);
-        self.wait.expect_head(deadline, limit, uploads).map_err(|Closed| {
+    pub(super) fn expect_head(&mut self, deadline: Option<Arc<AppDeadline>>) -> Result<()> {
+        self.wait.expect_head(deadline).map_err(|Closed| {
             let mut error = Error::new_up(ErrorType::ConnectionClosed);
             error.set_retry(true);
             error
@@ -110,7 +124,6 @@ impl Forwarding {
     /// An attempt over a connection has failed; whether the server may be at fault.
     pub(super) fn attempt_failed(&mut self, error: &Error, reused: bool) -> bool {
         self.recorded_attempts.failed(error);
-        self.stale += usize::from(reused);
         !reused && !is_unhandled(error) && !self.wait.has_answer() && !self.wait.is_late()
     }
 

@@ -104,7 +104,8 @@ async fn status(
     endpoint: &Endpoint,
     health: &Health,
 ) -> Result<u16> {
-    let peer = peer::build(upstream, &endpoint.target, Purpose::Request)?;
+    let read_timeout = Some(upstream.timeouts.read);
+    let peer = peer::build(upstream, &endpoint.target, Purpose::Request, read_timeout)?;
     let (mut session, _) = connector.get_http_session(&peer).await?;
     let mut request = RequestHeader::build(Method::GET, health.path.as_bytes(), None)?;
     match (&upstream.host, &*endpoint.server) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, Version, header};
+use http::{StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, HttpPeer, ProxyHttp, Result, Session};
 use pingora::protocols::Digest;
@@ -23,7 +23,6 @@ use super::html::Page;
 use super::incoming::MALFORMED_BODY;
 use super::open_stream;
 use super::pace;
-use super::peer;
 use super::purpose::{Asks, Purpose, is_conversation};
 use super::reply;
 use super::request::Handled;
@@ -102,25 +101,15 @@ impl ProxyHttp for Gateway {
     ) -> Result<Box<HttpPeer>> {
         let forwarding = ctx.forwarding.as_mut();
         let forwarding = forwarding.ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
-        let upstream = forwarding.upstream.as_ref();
-        let upstream = upstream.ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))?;
-        // The place of an earlier attempt is given back first.
-        forwarding.place = None;
-        forwarding.unreachable = None;
-        let state = &ctx.incoming.state;
-        let place = state.pools.of(upstream).acquire(state.clock.now()).map_err(|why| {
-            forwarding.unreachable = Some(why);
-            Error::new_up(ErrorType::ConnectNoRoute)
-        })?;
-        let peer = peer::build(upstream, &place.endpoint.target, ctx.incoming.purpose);
-        forwarding.place = Some(place);
+        let upload = forward::upload_of(session);
+        let peer = forwarding.next_peer(&ctx.incoming, upload)?;
         forwarding.begin_attempt(&ctx.incoming, &session.req_header().method);
-        peer.map(Box::new)
+        Ok(Box::new(peer))
     }
 
     async fn connected_to_upstream(
         &self,
-        session: &mut Session,
+        _: &mut Session,
         _: bool,
         _: &HttpPeer,
         _: RawFd,
@@ -128,7 +117,7 @@ impl ProxyHttp for Gateway {
         ctx: &mut Box<Ctx>,
     ) -> Result<()> {
         let Some(forwarding) = &mut ctx.forwarding else { return Ok(()) };
-        forwarding.expect_head(AppDeadline::of(digest), !session.is_body_empty())
+        forwarding.expect_head(AppDeadline::of(digest))
     }
 
     async fn upstream_request_filter(
@@ -158,15 +147,7 @@ impl ProxyHttp for Gateway {
         }
         forwarding.recorded_attempts.name_to(headers);
         forwarding.ask_for_page(&parts.method, headers);
-        let upstream = forwarding.upstream.as_ref();
-        if let Some(host) = upstream.and_then(|upstream| upstream.host.clone()) {
-            headers.insert(header::HOST, host);
-        } else if !headers.contains_key(header::HOST)
-            && let Ok(host) = HeaderValue::from_str(host)
-            && !host.is_empty()
-        {
-            headers.insert(header::HOST, host);
-        }
+        forward::name_host(headers, forwarding.upstream.as_deref(), host);
         *request = parts.into();
         Ok(())
     }
@@ -224,7 +205,7 @@ impl ProxyHttp for Gateway {
         record.status = response.status.as_u16();
         forwarding.recorded_attempts.answered(record.status);
         forwarding.shadow_head(response, incoming);
-        forwarding.wait.answer_begins(incoming.purpose, response.status);
+        forwarding.wait.answer_begins(response.status);
         if let Some(place) = &forwarding.place {
             place.answered();
         }
@@ -269,8 +250,7 @@ impl ProxyHttp for Gateway {
         if let Some(forwarding) = &mut ctx.forwarding {
             pace::give_time(session, body.as_ref(), &ctx.incoming.policy.limits);
             open_stream::check(forwarding.open_stream.as_ref())?;
-            let (purpose, status) = (ctx.incoming.purpose, ctx.record.status);
-            forwarding.wait.goes_on(purpose, status, end_of_stream);
+            forwarding.wait.goes_on(end_of_stream);
             forwarding.shadow_answer(body.as_ref());
             forwarding.page_piece(body, end_of_stream);
             if forwarding.routes.hides_body() {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use pingora::prelude::{HttpPeer, Result};
 use pingora::protocols::tls::CaType;
@@ -76,7 +77,12 @@ impl Derived {
 
 /// The peer for one attempt. Names were resolved before: the framework would
 /// resolve them blocking, and panic if it cannot.
-pub(super) fn build(upstream: &Upstream, target: &Target, purpose: Purpose) -> Result<HttpPeer> {
+pub(super) fn build(
+    upstream: &Upstream,
+    target: &Target,
+    purpose: Purpose,
+    read_timeout: Option<Duration>,
+) -> Result<HttpPeer> {
     let mut peer = match target {
         Target::Tcp { address, server_name } => {
             let name = server_name.clone().unwrap_or_default();
@@ -90,7 +96,7 @@ pub(super) fn build(upstream: &Upstream, target: &Target, purpose: Purpose) -> R
     let options = &mut peer.options;
     options.connection_timeout = Some(timeouts.connect);
     options.total_connection_timeout = Some(timeouts.connect * 2);
-    options.read_timeout = Some(timeouts.read);
+    options.read_timeout = read_timeout;
     options.write_timeout = Some(WRITE_TIMEOUT);
     let verify = upstream.tls.verify == Verify::Certificate;
     options.verify_cert = verify;
@@ -106,17 +112,17 @@ pub(super) fn build(upstream: &Upstream, target: &Target, purpose: Purpose) -> R
             peer.options.custom_l4 = Some(derived.dial.clone());
         }
         (Purpose::Request, Version::Http2) => {
-            // With HTTP/1 the `AppDeadline` is the limit.
+            // With HTTP/1 the `AppDeadline` is the limit, also while the client pauses.
             peer.options.idle_timeout = Some(timeouts.idle);
+            peer.options.read_timeout = Some(timeouts.read);
             peer.options.set_http_version(2, 2);
             peer.options.max_h2_streams = STREAMS;
             peer.options.h2_stream_window_size = Some(STREAM_WINDOW);
             peer.options.h2_connection_window_size = Some(CONNECTION_WINDOW);
         }
         (Purpose::Upgrade, Version::Http1 | Version::Http2) => {
-            // Nothing could lift these once there is a tunnel; until then the
-            // `AppDeadline` is the limit.
-            peer.options.read_timeout = None;
+            // Nothing could lift it once there is a tunnel; until then the `AppDeadline` is
+            // the limit.
             peer.options.write_timeout = None;
             peer.options.custom_l4 = Some(derived.dial_upgrade.clone());
             peer.group_key |= UPGRADE_GROUP;

@@ -189,3 +189,59 @@ fn an_upload_may_take_longer_than_the_head_of_its_answer() {
     assert_eq!(conn.response_to("POST").status, 200);
     assert_eq!(app.only().length, 10);
 }
+
+#[test]
+fn a_pause_of_the_client_is_no_silence_of_the_app() {
+    let app = App::start();
+    let limits = "read_timeout = \"1s\"";
+    let gateway = Setup::new(&app).server("body_timeout = \"20s\"").upstream(limits).start();
+    std::thread::scope(|scope| {
+        for fixed in [true, false] {
+            let mut conn = gateway.connect();
+            scope.spawn(move || {
+                let request = Request::new("POST", "/x");
+                let (request, pieces) = if fixed {
+                    (request.header("Content-Length", "6"), [&b"abc"[..], b"def"])
+                } else {
+                    let pieces = [&b"3\r\nabc\r\n"[..], b"3\r\ndef\r\n0\r\n\r\n"];
+                    (request.header("Transfer-Encoding", "chunked"), pieces)
+                };
+                conn.write(&request.bytes());
+                for piece in pieces {
+                    conn.write(piece);
+                    std::thread::sleep(Duration::from_secs(2));
+                }
+                assert_eq!(conn.response_to("POST").status, 200, "fixed: {fixed}");
+            });
+        }
+    });
+    assert!(app.seen().iter().all(|seen| seen.length == 6));
+}
+
+#[test]
+fn an_app_that_falls_silent_after_an_upload_is_late() {
+    for (script, status) in [
+        (Script::says(&[]).falls_silent(), 504),
+        (Script::says(&[&ok("Content-Length: 100\r\n", "some")]).falls_silent(), 200),
+    ] {
+        let (_app, gateway) = impatient(&script);
+        let mut conn = gateway.connect();
+        conn.write(&crate::support::post("/do", b"abc").bytes());
+        let began = Stopwatch::start();
+        let head = conn.next_head().unwrap();
+        conn.rest();
+        assert_eq!(head.status, status);
+        assert!(began.elapsed() < seconds(10), "{:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn an_app_waits_for_a_client_that_takes_its_time_after_an_upload() {
+    let app = App::start();
+    let gateway = Setup::new(&app).upstream("read_timeout = \"1s\"").start();
+    let mut conn = gateway.connect();
+    conn.write(&crate::support::post("/do/download?60000000", b"abc").bytes());
+    assert_eq!(conn.next_head().unwrap().status, 200);
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(conn.exactly(60_000_000).len(), 60_000_000);
+}
