@@ -30,6 +30,10 @@ use crate::request::min_rate::MinRate;
 use crate::session::Identity;
 use crate::upstream::{InUse, Unreachable, Upstream};
 
+/// Kept connections that a request tries before it gets a new one. After a pause of all
+/// clients every kept one may be closed.
+const MOST_STALE: usize = 3;
+
 pub(super) struct Forwarding {
     pub(super) routes: RouteSet,
     pub(super) upstream: Option<Arc<Upstream>>,
@@ -37,6 +41,8 @@ pub(super) struct Forwarding {
     pub(super) place: Option<InUse>,
     pub(super) unreachable: Option<Unreachable>,
     pub(super) attempts: usize,
+    /// Kept connections that this request went out on and failed on.
+    pub(super) stale: usize,
     pub(super) recorded_attempts: Attempts,
     pub(super) wait: AppWait,
     /// How fast the client sends, and when its last piece came.
@@ -65,6 +71,7 @@ impl Forwarding {
             place: None,
             unreachable: None,
             attempts: 0,
+            stale: 0,
             recorded_attempts: Attempts::default(),
             wait: AppWait::default(),
             upload: Default::default(),
@@ -97,7 +104,10 @@ impl Forwarding {
         let patience = Patience { app: upstream.timeouts.read, client };
         let purpose = incoming.purpose;
         let read_timeout = patience.read_timeout(purpose, upload);
-        let peer = peer::build(upstream, &place.endpoint.target, purpose, read_timeout)?;
+        let mut peer = peer::build(upstream, &place.endpoint.target, purpose, read_timeout)?;
+        if self.stale >= MOST_STALE {
+            peer::dial_anew(&mut peer);
+        }
         self.wait = AppWait::new(patience, purpose, upload);
         self.place = Some(place);
         Ok(peer)
@@ -124,6 +134,7 @@ impl Forwarding {
     /// An attempt over a connection has failed; whether the server may be at fault.
     pub(super) fn attempt_failed(&mut self, error: &Error, reused: bool) -> bool {
         self.recorded_attempts.failed(error);
+        self.stale += usize::from(reused);
         !reused && !is_unhandled(error) && !self.wait.has_answer() && !self.wait.is_late()
     }
 

@@ -75,6 +75,15 @@ impl Derived {
     }
 }
 
+/// Makes the peer one that no kept connection belongs to. Its own is not found again either,
+/// and ends after the idle time.
+pub(super) fn dial_anew(peer: &mut HttpPeer) {
+    // Far from the numbers of threads.
+    const FIRST: u64 = 1 << 32;
+    static NEXT: AtomicU64 = AtomicU64::new(FIRST);
+    peer.group_key = peer.group_key.wrapping_add(NEXT.fetch_add(FIRST, Ordering::Relaxed));
+}
+
 /// The peer for one attempt. Names were resolved before: the framework would
 /// resolve them blocking, and panic if it cannot.
 pub(super) fn build(

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::http2::{HEADERS, HELLO, block_on, frame};
-use crate::support::{Conn, Gateway, Request, Scripted, Setup, post};
+use crate::support::{Conn, Gateway, Request, Scripted, Setup, get, post};
 
 /// Each on a connection of its own, all at once; returns the connections.
 fn ask_at_once(gateway: &Gateway, requests: &[Request]) -> Vec<Conn> {
@@ -51,6 +51,44 @@ fn a_connection_that_the_gateway_closes_fails_no_request() {
         });
     }
     assert_eq!(app.times("POST", "/second"), 8 * CLIENTS, "each is handled once");
+}
+
+#[test]
+fn a_request_that_may_be_repeated_finds_a_connection_after_many_that_were_closed() {
+    const KEPT: usize = 30;
+    // Closes without a word when it is asked a second time on one connection.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answered = Arc::new(AtomicUsize::new(0));
+    let counted = answered.clone();
+    std::thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            let counted = counted.clone();
+            std::thread::spawn(move || serve_once(socket, &counted));
+        }
+    });
+    let gateway = Setup::towards(&url).start();
+    let requests: Vec<_> = (0..KEPT).map(|_| get("/first")).collect();
+    drop(ask_at_once(&gateway, &requests));
+    let mut conn = gateway.connect();
+    for _ in 0..3 {
+        assert_eq!(conn.ask(&get("/second")).status, 200);
+    }
+    assert_eq!(answered.load(Ordering::SeqCst), KEPT + 3);
+}
+
+fn serve_once(mut socket: std::net::TcpStream, answered: &AtomicUsize) {
+    use std::io::{Read as _, Write as _};
+    let mut bytes = [0; 4096];
+    if socket.read(&mut bytes).unwrap_or_default() == 0 {
+        return;
+    }
+    // Long enough for all clients to need a connection of their own.
+    std::thread::sleep(Duration::from_millis(50));
+    answered.fetch_add(1, Ordering::SeqCst);
+    socket.write_all(b"HTTP/1.1 200 OK\r\nX-App: 1\r\nContent-Length: 2\r\n\r\nok").unwrap();
+    // The next request is read, and not answered.
+    drop(socket.read(&mut bytes));
 }
 
 /// How an app turns the first stream of a connection away.
