@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::Session;
 
 use super::app_wait::Upload;
@@ -101,6 +101,21 @@ pub(super) fn name_host(headers: &mut HeaderMap, upstream: Option<&Upstream>, as
     {
         headers.insert(header::HOST, host);
     }
+}
+
+/// Whether a switch of protocols is the one that was asked for. Apps that leave the name out
+/// mean that one.
+pub(super) fn is_tunnel(
+    request: &RequestHeader,
+    purpose: Purpose,
+    response: &ResponseHeader,
+) -> bool {
+    let Some(asked) = request.headers.get(header::UPGRADE) else { return false };
+    let mut named = response.headers.get_all(header::UPGRADE).iter();
+    purpose == Purpose::Upgrade
+        && named.all(|name| {
+            name.as_bytes().trim_ascii().eq_ignore_ascii_case(asked.as_bytes().trim_ascii())
+        })
 }
 
 /// The parts of a head, which the framework does not let anyone change in place; to

@@ -192,7 +192,7 @@ impl ProxyHttp for Gateway {
         forwarding.clean_after_vendor(response)?;
         app_answer::keep_for_the_client(response, session.req_header().version)?;
         let switches = response.status == StatusCode::SWITCHING_PROTOCOLS;
-        if switches && incoming.purpose != Purpose::Upgrade {
+        if switches && !forward::is_tunnel(session.req_header(), incoming.purpose, response) {
             // If it were passed on, the next bytes of either side would belong to no request.
             return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{App, Conn, Request, Setup, get};
+use crate::support::{App, Conn, Request, Script, Scripted, Setup, get};
 
 /// Frames are opaque here: the tunnel must not care.
 const FRAME: &[u8] = b"\x81\x85\x01\x02\x03\x04ijojn";
@@ -212,5 +212,32 @@ fn an_upgrade_with_a_body_starts_no_second_request() {
                 "{framing} on {path}"
             );
         }
+    }
+}
+
+#[test]
+fn a_switch_to_another_protocol_than_asked_for_is_no_answer() {
+    let switches = |fields: &str| {
+        let head = format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n{fields}");
+        Script::says(&[format!("{head}\r\n").as_bytes()])
+    };
+    let cases = [
+        ("Upgrade: websocket\r\n", 101),
+        ("Upgrade: WebSocket\r\n", 101),
+        ("", 101),
+        ("Upgrade: foo\r\n", 502),
+        ("Upgrade: websocket2\r\n", 502),
+        ("Upgrade: websocket, foo\r\n", 502),
+        ("Upgrade: websocket\r\nUpgrade: foo\r\n", 502),
+        ("Upgrade:\r\n", 502),
+    ];
+    let scripts: Vec<_> = cases.iter().map(|(fields, _)| switches(fields)).collect();
+    let place = |target: &str| target.strip_prefix('/')?.parse::<usize>().ok();
+    let app = Scripted::start(move |target| scripts.get(place(target)?).cloned());
+    let gateway = Setup::towards(&app.url).start();
+    for (index, (fields, status)) in cases.iter().enumerate() {
+        let mut conn = gateway.connect();
+        conn.write(&upgrade(&format!("/{index}")).bytes());
+        assert_eq!(conn.next_head().unwrap().status, *status, "{fields:?}");
     }
 }
