@@ -18,9 +18,9 @@ use moka::future;
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
-use self::changes::Changes;
 use crate::base::clock::Now;
 use crate::base::digest::{Digest, DigestBuildHasher};
+use crate::identify::changes::Changes;
 use crate::identify::flood::{Id, Questions};
 use crate::identify::resolve::Servers;
 use crate::identify::revocation::Revoked;
@@ -309,6 +309,5 @@ impl Remembered {
     }
 }
 
-mod changes;
 #[cfg(test)]
 mod tests;

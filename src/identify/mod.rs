@@ -2,6 +2,7 @@
 //! not say, remembers the answers and knows what was revoked.
 
 pub(crate) mod cache;
+mod changes;
 mod flood;
 mod identifier;
 pub(crate) mod jwks;
