@@ -14,14 +14,16 @@ use crate::base::digest::{Digest, DigestBuildHasher};
 
 /// Most sessions whose last change is known. A time is needed for as long as a question may
 /// be under way, so those of some seconds are enough.
-const SESSIONS: usize = 20_000;
+const SESSIONS: u64 = 20_000;
+/// For how many there is room from the start.
+const USUAL: usize = 500;
 
 pub(super) struct Changes(Cache<Digest, Duration, UnitWeighter, DigestBuildHasher>);
 
 impl Default for Changes {
     fn default() -> Self {
         let (hasher, lifecycle) = (DigestBuildHasher::default(), DefaultLifecycle::default());
-        Self(Cache::with(SESSIONS, SESSIONS as u64, UnitWeighter, hasher, lifecycle))
+        Self(Cache::with(USUAL, SESSIONS, UnitWeighter, hasher, lifecycle))
     }
 }
 
