@@ -42,6 +42,15 @@ struct EndedSince {
     what: What,
 }
 
+/// The circumstances in which an answer sets a cookie.
+#[derive(Clone, Copy)]
+struct Renewal<'a> {
+    came: CameWith,
+    answered: &'a Answered<'a>,
+    /// The sessions that the request came with, of any source.
+    ended: &'a [EndedSince],
+}
+
 impl EndedSince {
     /// Whether a session of this user may be a renewal of it.
     fn may_be_of(&self, user_id: &str) -> bool {
@@ -76,8 +85,9 @@ impl Revoked {
         let ended: Vec<EndedSince> = ended.collect();
         for (source, came, after) in set {
             let came = if any_unread { CameWith::Unread } else { came };
+            let renewal = Renewal { came, answered, ended: &ended };
             for cookies in after {
-                self.set(source, Cookies::new(&cookies), came, answered, &ended);
+                self.set(source, Cookies::new(&cookies), renewal);
             }
         }
     }
@@ -98,20 +108,13 @@ impl Revoked {
     }
 
     /// The app has set these cookies of one source.
-    fn set(
-        &self,
-        source: &SessionReader,
-        after: Cookies<'_>,
-        came: CameWith,
-        answered: &Answered<'_>,
-        ended: &[EndedSince],
-    ) {
-        let now = answered.now.unix();
+    fn set(&self, source: &SessionReader, after: Cookies<'_>, renewal: Renewal<'_>) {
+        let now = renewal.answered.now.unix();
         let renewed = match source.look(after, now) {
             Ok(Check::Known(renewed)) => Some(renewed),
             // An app that is asked may set any cookie, also one that it has set before.
             Ok(Check::Ask(_)) if source.store().is_some() => {
-                self.begun(source, after, came, answered, ended);
+                self.begun(source, after, renewal);
                 None
             }
             Ok(Check::Ask(_)) => None,
@@ -122,7 +125,7 @@ impl Revoked {
             Err(_) => None,
         };
         if let Some(renewed) = renewed {
-            self.renewed(source, (after, &renewed), came, answered, ended);
+            self.renewed(source, (after, &renewed), renewal);
         }
     }
 
@@ -131,9 +134,7 @@ impl Revoked {
         &self,
         source: &SessionReader,
         (after, renewed): (Cookies<'_>, &Identity),
-        came: CameWith,
-        answered: &Answered<'_>,
-        ended: &[EndedSince],
+        Renewal { came, answered, ended }: Renewal<'_>,
     ) {
         let Answered { cookies, began, now, .. } = *answered;
         let new = Marks::new(source, after, renewed, now);
@@ -148,7 +149,7 @@ impl Revoked {
         }
         let is_revoked = self.tables.users.contains_key(&user_mark(renewed.user_id()));
         match came {
-            // What the app made of a value that is not understood here is no sign-in.
+            // The app may have read a session in what the gateway could not: no sign-in.
             CameWith::Unread if is_revoked => self.note_all(What::SessionRevoked, new, now),
             CameWith::Unread => {}
             CameWith::Doubt => new.all().for_each(|mark| self.readmit(&mark, began)),
@@ -167,9 +168,7 @@ impl Revoked {
         &self,
         source: &SessionReader,
         after: Cookies<'_>,
-        came: CameWith,
-        answered: &Answered<'_>,
-        ended: &[EndedSince],
+        Renewal { came, answered, ended }: Renewal<'_>,
     ) {
         let Answered { cookies, began, now, .. } = *answered;
         let Some(new) = asked_mark(source, after, now) else { return };
