@@ -35,9 +35,8 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// Nanoseconds to give back per rate. What the bucket has filled with since the lease
-    /// was taken is no longer missing in it, and to give that back would be to give back what
-    /// others have used.
+    /// Nanoseconds to give back per rate. The bucket has refilled since the lease was taken;
+    /// giving that part back as well would hand out what others have used.
     pub(super) fn unused(self, limit: &Limit, now: Now) -> Arrivals {
         let mut back = Arrivals::default();
         if now.ticks().saturating_sub(self.since) >= KEPT {

@@ -56,7 +56,7 @@ pub(super) async fn replace(
     state: &Arc<State>,
 ) -> Outcome {
     let Some(upgrade) = upgrade else {
-        tracing::error!("SIGUSR2 ignored: there is no program that could take over");
+        tracing::error!("SIGUSR2 ignored: no program can take over");
         return Outcome::Failed;
     };
     if std::process::id() == 1 {

@@ -211,7 +211,7 @@ impl Tables {
         let signed_in = self.signed_in.iter();
         let signed_in = signed_in.map(|(mark, at)| entry(What::SignedIn, &mark, at.at_ms));
         let users = self.users.iter().map(|(mark, at)| entry(What::UserRevoked, &mark, at));
-        // Last, because they may be left out where there is no room.
+        // Lifts come last: where room runs out, the file can do without them.
         let readmitted = self.readmitted.iter();
         let readmitted = readmitted.map(|(mark, at)| entry(What::SessionReadmitted, &mark, at));
         let pardoned = self.pardoned.iter();

@@ -101,7 +101,7 @@ fn an_idle_lease_gives_back_no_more_than_its_bucket_still_lacks() {
         (&["100/minute"], 4999, [1, 0]),
         (&["100/minute"], 5000, [0, 0]),
         (&["100/minute"], 22_000, [0, 0]),
-        // Ten minutes lack, so all nine are given back, but not for ever.
+        // The bucket is ten minutes short: all nine go back, until the lease is a minute old.
         (&["100/100m"], 1000, [540_000, 0]),
         (&["100/100m"], 59_999, [539_001, 0]),
         (&["100/100m"], 60_000, [0, 0]),

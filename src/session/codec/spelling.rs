@@ -100,7 +100,7 @@ pub(crate) fn seal(value: &[u8]) -> bool {
     are_texts && end.iter().all(u8::is_ascii_digit) && are_url(&[vector, sealed, mac])
 }
 
-/// The token of a session and its MAC, or the session beside it: JSON where it has no parts.
+/// The session's token with its MAC, or the cached session: a token, or JSON in base64url.
 pub(crate) fn better_auth(value: &[u8]) -> bool {
     match rsplit_once(value, b'.') {
         Some((id, mac)) if lacks(id, b'.') => mac.len() == 44 && is_mac(mac),

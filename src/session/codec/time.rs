@@ -50,7 +50,7 @@ pub(super) fn from_clock(date: Date, [hour, minute, second]: [u64; 3], ahead: i6
     if !in_range || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    // 30 February is no date.
+    // Refuses 30 February.
     let days = date.days().filter(|&days| Date::from_days(days) == date)?;
     let seconds = days * 86400 + hour * 3600 + minute * 60 + second;
     seconds.checked_add_signed(ahead.checked_neg()?)

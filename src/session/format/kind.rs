@@ -30,8 +30,8 @@ pub(in crate::session) struct SessionKind {
     /// Compiles the rest of the table; `None` means problems were noted. A reader asks for
     /// every key before it gives up, or the key would count as unknown.
     pub read: fn(&mut Settings<'_, '_>) -> Option<Compiled>,
-    /// Whether a value, decoded as cookies are, is to the letter what the framework could
-    /// have written: then it is no other spelling of anything. False where that is not known.
+    /// Whether the framework could have written this value, decoded as cookies are, to the
+    /// letter: then it cannot be another spelling of a session. False where nobody knows.
     pub is_as_written: fn(&[u8]) -> bool,
     pub hints: Hints,
     /// Names of the cookies by which the framework, or the usual package for it, signs a

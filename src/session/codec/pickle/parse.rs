@@ -136,7 +136,7 @@ mod tests {
         for (pickle, expected) in cases {
             assert_eq!(parse(pickle).unwrap(), expected);
         }
-        // A zone that is no timezone, a time of another size, a month 13, spans without end.
+        // An integer as the zone, a time that is too short, month 13, spans beyond any date.
         let cases: [(&[u8], Value); 5] = [
             (b"\x80\x03cdatetime\ndatetime\nC\n\x07\xfd\x06\x02\x03\x04\x05\x01\xe2@K\x00\x86R.", json!({ "datetime": null })),
             (b"\x80\x03cdatetime\ndatetime\nC\x04\x07\xfd\x06\x02\x85R.", Value::Null),

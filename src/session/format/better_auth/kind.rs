@@ -162,7 +162,7 @@ impl Verify for BetterAuth {
     }
 }
 
-/// A shorter text is no token, but may be signed like one.
+/// Shorter texts are not tokens, although other cookies are signed in the same way.
 const SHORTEST_TOKEN: usize = 16;
 
 fn look(sample: &Sample<'_>) -> Option<Look> {
