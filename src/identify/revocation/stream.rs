@@ -5,8 +5,8 @@
 //! connection. After every new connection it reads the last minutes again and adds entries
 //! of its own that it does not find: a failover may have lost that. Where the last entry
 //! it has read is gone, or the first although it is not old, the store has lost some or all
-//! of the stream, and the replica adds everything it knows and does not find. Writing an entry twice, or late, changes nothing
-//! (`tables`).
+//! of the stream, and the replica adds everything it knows and does not find. Writing an
+//! entry twice, or late, changes nothing (`tables`).
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -211,7 +211,11 @@ impl Reader {
         key: &str,
         mut from: String,
     ) -> Result<(Found, Option<String>), Failure> {
-        let (mut found, mut last) = (Found::default(), None);
+        // Asked for first: what is added meanwhile comes after it, and is heard in any case.
+        let newest = redis::cmd("XREVRANGE").arg(key).arg("+").arg("-").arg("COUNT").arg(1).take();
+        let newest = entries_of(&ask(connection, &newest).await?).into_iter().next();
+        let mut found = Found::default();
+        let mut last = newest.map(|(id, _)| id);
         loop {
             let mut range = redis::cmd("XRANGE");
             range.arg(key).arg(&from).arg("+").arg("COUNT").arg(BATCH);
@@ -228,13 +232,6 @@ impl Reader {
             if is_last {
                 break;
             }
-        }
-        if last.is_none() {
-            // Nothing new, but perhaps something old: continue after that.
-            let newest =
-                redis::cmd("XREVRANGE").arg(key).arg("+").arg("-").arg("COUNT").arg(1).take();
-            let answer = ask(connection, &newest).await?;
-            last = entries_of(&answer).into_iter().next().map(|(id, _)| id);
         }
         Ok((found, last))
     }
